@@ -1,0 +1,43 @@
+"""What the local AWS is told when it starts: read once, passed to every extension."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudSettings:
+    """Settings of one local AWS.
+
+    `overrides` are the endpoint variables laid over the environment of every build action and
+    container, last: the only thing in which a local run differs from one on AWS. `repositories`
+    maps the `owner/name` of a connection source to a bare git repository on this machine.
+    """
+
+    port: int
+    state: Path
+    account: str = "000000000000"
+    region: str = "eu-central-1"
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    repositories: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def endpoint(self) -> str:
+        """The URL at which every service of the local AWS answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @classmethod
+    def load(cls, path: Path) -> CloudSettings:
+        """Read settings from the JSON file that the driver wrote; raises `ValueError` if broken."""
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return cls(
+            port=int(raw["port"]),
+            state=Path(raw["state"]),
+            account=raw.get("account", cls.account),
+            region=raw.get("region", cls.region),
+            overrides=raw.get("overrides", {}),
+            repositories={name: Path(where) for name, where in raw.get("repositories", {}).items()},
+        )

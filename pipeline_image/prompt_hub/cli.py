@@ -1,0 +1,74 @@
+"""`prompt-hub COMMAND`: runs one command; failures become sentences and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol, cast
+
+from prompt_hub.errors import ExitCode, PromptHubError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "validate": ("prompt_hub.validate.command", "check every prompt file, layer and the registry"),
+    "evaluate": ("prompt_hub.evaluate.command", "score a candidate against its examples"),
+    "promote": ("prompt_hub.promote.command", "promote, downgrade, archive or override a version"),
+    "run": ("prompt_hub.pipeline.command", "turn raw records into structured fields"),
+    "serve": ("prompt_hub.serve.command", "answer HTTP requests with the active prompts"),
+    "health": ("prompt_hub.serve.health_command", "ask the service in this container if it lives"),
+    "image": ("prompt_hub.serve.image_command", "build and push the image of a release"),
+    "activate": ("prompt_hub.serve.activate_command", "move a stage's pointers to this release"),
+    "watch": ("prompt_hub.serve.watch_command", "measure the active version and publish its score"),
+    "smoke-test": ("prompt_hub.serve.smoke_command", "prove that a stage serves this release"),
+    "record": ("prompt_hub.serve.record_command", "write down what a stage runs now"),
+    "verdict": ("prompt_hub.promote.verdict_command", "end red if this execution blocked a task"),
+    "report": ("prompt_hub.report.command", "make an HTML page of a run"),
+}
+
+
+class Command(Protocol):
+    """A command module: says its arguments, and runs."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> ExitCode:
+        """Do the work; raise `PromptHubError` for what a person must mend."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (see `ExitCode`)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in {"-h", "--help"}:
+        print(_overview())
+        return ExitCode.OK if words else ExitCode.USAGE
+    name = words[0]
+    if name not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        print(f"prompt-hub: no command {name!r}. Try one of: {known}.", file=sys.stderr)
+        return ExitCode.USAGE
+    module, summary = COMMANDS[name]
+    # Imported only now, so that `--help` and `validate` never pay for a model client or a server.
+    command = cast(Command, import_module(module))
+    parser = argparse.ArgumentParser(prog=f"prompt-hub {name}", description=summary)
+    command.configure(parser)
+    arguments = parser.parse_args(words[1:])
+    try:
+        return command.run(arguments)
+    except PromptHubError as error:
+        print(f"prompt-hub {name}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"prompt-hub {name}: interrupted; nothing was left half written.", file=sys.stderr)
+        return 130
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "usage: prompt-hub COMMAND [options]\n\n" + "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

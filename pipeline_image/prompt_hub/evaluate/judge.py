@@ -1,0 +1,60 @@
+"""An answer graded by a meta-prompt, itself a prompt with a version and a hash.
+
+The judge's prompt takes the strings `input`, `expected` and `answer`, and answers with an integer
+`grade` whose bounds its output schema states; the score is the grade's place between them.
+"""
+
+from __future__ import annotations
+
+import json
+
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.scorers import Part
+from prompt_hub.models.call import ModelCaller, ModelUnavailable
+from prompt_hub.prompts.models import Example, JsonObject, Prompt, Scorer
+
+
+def scale(judge: Prompt) -> tuple[int, int]:
+    """Lowest and highest grade; raises `PromptHubError` if the judge's output does not say."""
+    properties = judge.output.get("properties")
+    grade = properties.get("grade") if isinstance(properties, dict) else None
+    if isinstance(grade, dict):
+        low, high = grade.get("minimum"), grade.get("maximum")
+        if isinstance(low, int) and isinstance(high, int) and low < high:
+            return low, high
+    raise PromptHubError(
+        f"the judge {judge.task} must answer an integer 'grade' with minimum and maximum.",
+        exit_code=ExitCode.BLOCKED,
+    )
+
+
+async def grade(
+    judge: Prompt,
+    scorer: Scorer,
+    output: JsonObject | None,
+    example: Example,
+    caller: ModelCaller,
+    timeout: float,
+) -> Part:
+    """Let the judge grade one answer; raises `ModelUnavailable` if it gave no usable grade.
+
+    A judge that breaks its own contract has measured nothing: that is an outage, not a zero.
+    """
+    if output is None:
+        return Part("judge", 0.0, scorer.weight, "no usable output")
+    low, high = scale(judge)
+    verdict = await caller.call(
+        judge,
+        {
+            "input": json.dumps(example.input, ensure_ascii=False),
+            "expected": json.dumps(example.expected, ensure_ascii=False),
+            "answer": json.dumps(output, ensure_ascii=False),
+        },
+        timeout=timeout,
+    )
+    graded = verdict.output.get("grade") if verdict.output else None
+    if not verdict.valid or not isinstance(graded, int):
+        raise ModelUnavailable(f"the judge gave no usable grade: {verdict.problem}.")
+    reason = verdict.output.get("reason", "") if verdict.output else ""
+    loss = "" if graded == high else f"judged {graded} of {high}: {reason}".rstrip(": ")
+    return Part("judge", (graded - low) / (high - low), scorer.weight, loss)

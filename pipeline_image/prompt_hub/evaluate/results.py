@@ -1,0 +1,81 @@
+"""Where records go: the results bucket, or a folder where there is no AWS."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from prompt_hub import names
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+LOCAL_FOLDER = Path(".prompt-hub") / "results"
+
+
+class Results(Protocol):
+    """Texts by key. A put replaces the whole text or nothing."""
+
+    def get(self, key: str) -> str | None:
+        """The text under `key`, None if there is none."""
+
+    def put(self, key: str, text: str) -> None:
+        """Store `text` under `key`."""
+
+
+class FolderResults:
+    """Results in a folder of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, key: str) -> str | None:
+        """The text under `key`, None if there is none."""
+        try:
+            return (self._folder / key).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def put(self, key: str, text: str) -> None:
+        """Store `text` under `key`."""
+        path = self._folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+
+
+class BucketResults:
+    """Results in the results bucket."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def get(self, key: str) -> str | None:
+        """The text under `key`, None if there is none."""
+        try:
+            found = self._client.get_object(Bucket=self._bucket, Key=key)
+        except self._client.exceptions.NoSuchKey:
+            return None
+        return found["Body"].read().decode("utf-8")
+
+    def put(self, key: str, text: str) -> None:
+        """Store `text` under `key`."""
+        kind = "application/x-ndjson" if key.endswith(".jsonl") else "application/json"
+        self._client.put_object(
+            Bucket=self._bucket, Key=key, Body=text.encode("utf-8"), ContentType=kind
+        )
+
+
+def results_from_environment(root: Path, environment: Mapping[str, str] | None = None) -> Results:
+    """The bucket that `PROMPT_HUB_RESULTS_BUCKET` names, or a folder below `root`."""
+    chosen = os.environ if environment is None else environment
+    bucket = chosen.get(names.ENV_RESULTS_BUCKET)
+    if not bucket:
+        return FolderResults(root / LOCAL_FOLDER)
+    import boto3
+
+    return BucketResults(boto3.client("s3"), bucket)

@@ -1,0 +1,127 @@
+"""A prompt names a model alias; the environment says which model that is (design D8)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from prompt_hub import names
+from prompt_hub.errors import PromptHubError
+
+
+class Price(BaseModel):
+    """US dollars for a million tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+
+
+class ResolvedModel(BaseModel):
+    """What an alias means in this environment.
+
+    `secret` names a Secrets Manager secret, `api_key_env` an environment variable; both hold the
+    key of an OpenAI-compatible provider and are read only when a call is made.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    alias: str
+    provider: Literal["openai", "bedrock"]
+    model: Annotated[str, Field(min_length=1)]
+    base_url: str | None = None
+    region: str | None = None
+    secret: str | None = None
+    api_key_env: str | None = None
+    price_per_million: Price | None = None
+
+    @model_validator(mode="after")
+    def _bedrock_needs_region(self) -> ResolvedModel:
+        if self.provider == "bedrock" and self.region is None:
+            raise ValueError("a Bedrock model needs a region")
+        return self
+
+    @property
+    def identity(self) -> str:
+        """Provider and model, as it stands in verdicts and in the registry."""
+        return f"{self.provider}:{self.model}"
+
+    def cost(self, tokens_in: int, tokens_out: int) -> float | None:
+        """Price of one call in US dollars; None where the settings name no price."""
+        if self.price_per_million is None:
+            return None
+        price = self.price_per_million
+        return (tokens_in * price.input + tokens_out * price.output) / 1_000_000
+
+
+_HINT = (
+    f"Set {names.ENV_MODELS} to JSON text or to a JSON file, for example"
+    ' {"catalogue-pinned": {"provider": "openai", "model": "gpt-4.1-mini"}};'
+    " `make up` starts a local model and writes such a file."
+)
+
+
+class ModelAliases:
+    """The aliases that this environment knows."""
+
+    def __init__(self, models: Mapping[str, ResolvedModel]) -> None:
+        self._models = dict(models)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> ModelAliases:
+        """Read `PROMPT_HUB_MODELS`; raises `PromptHubError` when it is missing or wrong."""
+        chosen = os.environ if environment is None else environment
+        setting = chosen.get(names.ENV_MODELS, "").strip()
+        if not setting:
+            raise PromptHubError(
+                f"no model is configured: {names.ENV_MODELS} is empty.", hint=_HINT
+            )
+        return cls.parse(setting)
+
+    @classmethod
+    def parse(cls, setting: str) -> ModelAliases:
+        """Parse JSON text, or the file it names; raises `PromptHubError` saying what is wrong."""
+        text = setting
+        if not setting.startswith("{"):
+            try:
+                text = Path(setting).read_text(encoding="utf-8")
+            except OSError as error:
+                message = f"{names.ENV_MODELS} names {setting}, which cannot be read"
+                raise PromptHubError(f"{message} ({error.strerror}).", hint=_HINT) from None
+        try:
+            raw = TypeAdapter(dict[str, dict[str, object]]).validate_json(text)
+            models = {
+                alias: ResolvedModel.model_validate({"alias": alias, **entry})
+                for alias, entry in raw.items()
+            }
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "the text"
+            message = f"{names.ENV_MODELS} is wrong at {where}: {first['msg']}."
+            raise PromptHubError(message, hint=_HINT) from None
+        return cls(models)
+
+    def resolve(self, alias: str) -> ResolvedModel:
+        """The model behind `alias`; raises `PromptHubError` for an alias nobody configured."""
+        try:
+            return self._models[alias]
+        except KeyError:
+            known = ", ".join(sorted(self._models)) or "none"
+            raise PromptHubError(
+                f"the model alias {alias!r} is not configured here (known: {known}).", hint=_HINT
+            ) from None
+
+    def to_json(self) -> str:
+        """The aliases as `PROMPT_HUB_MODELS` takes them."""
+        return json.dumps(
+            {
+                alias: model.model_dump(mode="json", exclude={"alias"}, exclude_none=True)
+                for alias, model in sorted(self._models.items())
+            }
+        )

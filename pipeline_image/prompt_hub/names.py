@@ -1,0 +1,158 @@
+"""Every name that CDK, the Lambda and the runtime must agree on, said once.
+
+Standard library only: the rollback Lambda carries this module and nothing heavier.
+"""
+
+from __future__ import annotations
+
+PROJECT = "prompt-hub"
+
+# --- CloudWatch --------------------------------------------------------------------------------
+
+METRIC_NAMESPACE = "PromptHub"
+METRIC_SCORE = "Score"
+METRIC_THRESHOLD = "Threshold"
+METRIC_SCORE_MARGIN = "ScoreMargin"
+METRIC_SNAPSHOT_SERVED = "SnapshotServed"
+METRIC_POINTER_REFUSED = "PointerRefused"
+DIMENSION_STAGE = "Stage"
+DIMENSION_TASK = "Task"
+DIMENSION_VERSION = "Version"
+
+# --- Environment variables ---------------------------------------------------------------------
+
+ENV_ROOT = "PROMPT_HUB_ROOT"
+"""Folder that holds `prompts/` and `prompt_registry.yaml`; the working directory by default."""
+ENV_STAGE = "PROMPT_HUB_STAGE"
+ENV_LEDGER_TABLE = "PROMPT_HUB_LEDGER_TABLE"
+ENV_RESULTS_BUCKET = "PROMPT_HUB_RESULTS_BUCKET"
+ENV_RELEASE = "PROMPT_HUB_RELEASE"
+"""The release id: the id of the pipeline execution that built the image."""
+ENV_EXECUTION = "PROMPT_HUB_EXECUTION"
+"""The pipeline execution that a build action belongs to."""
+ENV_TASK = "PROMPT_HUB_TASK"
+ENV_MODELS = "PROMPT_HUB_MODELS"
+"""JSON text, or the path of a JSON file: model alias → provider, model, endpoint."""
+ENV_POLL_SECONDS = "PROMPT_HUB_POLL_SECONDS"
+ENV_HOST = "PROMPT_HUB_HOST"
+ENV_PORT = "PROMPT_HUB_PORT"
+ENV_SERVICE_URL = "PROMPT_HUB_SERVICE_URL"
+ENV_TOPIC_ARN = "PROMPT_HUB_TOPIC_ARN"
+ENV_REPOSITORY_URI = "PROMPT_HUB_REPOSITORY_URI"
+ENV_BRANCH = "PROMPT_HUB_BRANCH"
+
+# --- Toolchain ---------------------------------------------------------------------------------
+
+PIPELINE = PROJECT
+IMAGE_REPOSITORY = PROJECT
+EVALUATION_PROJECT = f"{PROJECT}-evaluation"
+EVENT_SOURCE = "prompt-hub.rollback"
+"""EventBridge source of the event from which a rollback is written back into git."""
+EVENT_ROLLED_BACK = "PromptRolledBack"
+
+
+def results_bucket(account: str, region: str) -> str:
+    """Name of the bucket of evaluation records, verdicts, releases and watch samples."""
+    return f"{PROJECT}-results-{account}-{region}"
+
+
+# --- One stage ---------------------------------------------------------------------------------
+
+
+def ledger_table(stage: str) -> str:
+    """Name of the DynamoDB table that says what is live in `stage`."""
+    return f"{PROJECT}-{stage}-ledger"
+
+
+def cluster(stage: str) -> str:
+    """Name of the ECS cluster of `stage`."""
+    return f"{PROJECT}-{stage}"
+
+
+def service(stage: str) -> str:
+    """Name of the ECS service that serves prompts in `stage`; its task family has the same name."""
+    return f"{PROJECT}-{stage}"
+
+
+CONTAINER = "service"
+"""Name of the container in the task definition; the score watch overrides its command."""
+CONTAINER_PORT = 8080
+
+
+def rollback_function(stage: str) -> str:
+    """Name of the rollback Lambda of `stage`."""
+    return f"{PROJECT}-{stage}-rollback"
+
+
+def notification_topic(stage: str) -> str:
+    """Name of the SNS topic that tells people what happened in `stage`."""
+    return f"{PROJECT}-{stage}-notifications"
+
+
+def score_alarm_prefix(stage: str) -> str:
+    """What the name of every score alarm of `stage` begins with."""
+    return f"{PROJECT}-{stage}-score-"
+
+
+def score_alarm(stage: str, task: str) -> str:
+    """Name of the alarm that fires when `task` scores below its locked threshold."""
+    return score_alarm_prefix(stage) + task
+
+
+def freshness_alarm(stage: str, task: str) -> str:
+    """Name of the alarm that fires when no score of `task` has arrived for too long."""
+    return f"{PROJECT}-{stage}-freshness-{task}"
+
+
+# --- The ledger's table -------------------------------------------------------------------------
+
+LEDGER_PARTITION_KEY = "pk"
+LEDGER_SORT_KEY = "sk"
+"""Both keys are strings; the table needs no index."""
+
+# --- The image ---------------------------------------------------------------------------------
+
+RELEASE_FILE = "release.json"
+"""What an image carries, at the root of the tree it was built from."""
+
+# --- Keys in the results bucket ----------------------------------------------------------------
+
+
+def evaluation_key(execution: str, task: str) -> str:
+    """Key of the evaluation record of `task` made by `execution`."""
+    return f"evaluations/{execution}/{task}.json"
+
+
+def evaluation_details_key(execution: str, task: str) -> str:
+    """Key of the record's details: one JSON line an example."""
+    return f"evaluations/{execution}/{task}.jsonl"
+
+
+def verdict_key(digest: str) -> str:
+    """Key under which a verdict is remembered by the hash of everything that decided it."""
+    return f"verdicts/{digest}.json"
+
+
+def verdict_details_key(digest: str) -> str:
+    """Key of the details of a remembered verdict."""
+    return f"verdicts/{digest}.jsonl"
+
+
+def promotion_key(execution: str) -> str:
+    """Key of what `execution` promoted, blocked or left alone."""
+    return f"promotions/{execution}.json"
+
+
+def release_key(release: str, stage: str) -> str:
+    """Key of the record of `release` in `stage`: manifest, pointers, smoke test."""
+    return f"releases/{release}/{stage}.json"
+
+
+def smoke_key(release: str, stage: str) -> str:
+    """Key of the result of the smoke test of `release` in `stage`."""
+    return f"releases/{release}/{stage}-smoke.json"
+
+
+def sample_key(stage: str, task: str, at: str) -> str:
+    """Key of the details of one score watch sample taken at `at` (ISO 8601, UTC)."""
+    return f"samples/{stage}/{task}/{at}.json"

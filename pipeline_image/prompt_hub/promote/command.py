@@ -1,0 +1,142 @@
+"""`prompt-hub promote`: promote, downgrade, archive, override; and promotion in the pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from datetime import UTC, datetime
+
+from prompt_hub import names
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.command import LOCAL_EXECUTION
+from prompt_hub.evaluate.record import EvaluationRecord
+from prompt_hub.evaluate.results import results_from_environment
+from prompt_hub.promote import transitions
+from prompt_hub.promote.execution import Promoter
+from prompt_hub.promote.git import Checkout
+from prompt_hub.promote.transaction import Changes, apply, recover
+from prompt_hub.prompts.edit import replace_block
+from prompt_hub.prompts.models import Override
+from prompt_hub.prompts.repository import METADATA, PromptRepository
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    actions = parser.add_subparsers(dest="action", required=True)
+
+    promote = actions.add_parser("promote", help="release a candidate that was evaluated here")
+    promote.add_argument("task")
+
+    downgrade = actions.add_parser("downgrade", help="release an archived version again")
+    downgrade.add_argument("task")
+    downgrade.add_argument("--to", required=True, metavar="VERSION")
+    downgrade.add_argument("--reason", required=True)
+
+    archive = actions.add_parser("archive", help="retire the released version, with no successor")
+    archive.add_argument("task")
+    archive.add_argument("--reason", required=True)
+
+    override = actions.add_parser("override", help="promote the candidate against its verdict")
+    override.add_argument("task")
+    override.add_argument("--person", required=True, help="who answers for it")
+    override.add_argument("--reason", required=True, help="why, in at least ten characters")
+
+    execution = actions.add_parser("execution", help="inside the pipeline: promote each task")
+    execution.add_argument("--push", action="store_true", help="push the bot commit and the tags")
+
+    for action in (promote, downgrade, archive, override, execution):
+        action.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Carry out one action."""
+    repository = PromptRepository.from_environment()
+    if recover(repository.root):
+        print("an interrupted promotion was finished first")
+    if arguments.action == "execution":
+        return _execution(arguments, repository)
+    changes = _changes(arguments, repository)
+    apply(repository.root, changes)
+    if arguments.json:
+        print(json.dumps({"action": arguments.action, "files": sorted(changes)}, indent=2))
+    else:
+        print(f"{arguments.action} {arguments.task}: done. Commit these files together:")
+        for path, text in sorted(changes.items()):
+            print(f"  {'removed' if text is None else 'written'}  {path}")
+    return ExitCode.OK
+
+
+def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Changes:
+    now = datetime.now(UTC)
+    task: str = arguments.task
+    if task not in repository.tasks():
+        known = ", ".join(repository.tasks())
+        raise PromptHubError(f"there is no task {task!r} (known: {known}).")
+    if arguments.action == "downgrade":
+        return transitions.downgrade(repository, task, arguments.to, arguments.reason, now)
+    if arguments.action == "archive":
+        return transitions.archive(repository, task, arguments.reason, now)
+    if arguments.action == "override":
+        return _override(repository, task, arguments.person, arguments.reason)
+    results = results_from_environment(repository.root)
+    execution = os.environ.get(names.ENV_EXECUTION, LOCAL_EXECUTION)
+    text = results.get(names.evaluation_key(execution, task))
+    if text is None:
+        raise PromptHubError(
+            f"{task} has no evaluation record here.", hint=f"Run eval_runner.py {task} first."
+        )
+    record = EvaluationRecord.model_validate_json(text)
+    _still_true(repository, record)
+    details = results.get(names.evaluation_details_key(execution, task)) or ""
+    return transitions.promote(repository, record, details, now)
+
+
+def _still_true(repository: PromptRepository, record: EvaluationRecord) -> None:
+    champion = repository.production(record.task)
+    now = (
+        repository.examples_sha256(record.task),
+        repository.metadata(record.task).sha256,
+        champion.sha256 if champion else None,
+    )
+    then = (record.examples_sha256, record.metadata_sha256, record.champion_sha256)
+    for name, new, old in zip(("examples", "metadata", "champion"), now, then, strict=True):
+        if new != old:
+            raise PromptHubError(
+                f"the {name} of {record.task} changed since it was evaluated.",
+                hint=f"Run eval_runner.py {record.task} again.",
+                exit_code=ExitCode.BLOCKED,
+            )
+
+
+def _override(repository: PromptRepository, task: str, person: str, reason: str) -> Changes:
+    version = repository.metadata(task).version
+    try:
+        override = Override(person=person.strip(), reason=reason.strip(), version=version)
+    except ValueError:
+        raise PromptHubError(
+            "an override needs a person and a reason of at least ten characters.",
+            hint="Say who answers for it, and why.",
+        ) from None
+    path = repository.path(METADATA, f"{task}.yaml")
+    text = replace_block(
+        path.read_text(encoding="utf-8"), "override", override.model_dump(mode="json")
+    )
+    return {repository.relative(path): text}
+
+
+def _execution(arguments: argparse.Namespace, repository: PromptRepository) -> ExitCode:
+    execution = os.environ.get(names.ENV_EXECUTION)
+    if not execution:
+        raise PromptHubError("no execution is named.", hint=f"Set {names.ENV_EXECUTION}.")
+    promoter = Promoter(
+        Checkout(repository.root),
+        results_from_environment(repository.root),
+        execution=execution,
+        branch=os.environ.get(names.ENV_BRANCH, "main"),
+        say=(lambda _: None) if arguments.json else print,
+    )
+    promotion = promoter.run(push=arguments.push)
+    if arguments.json:
+        print(promotion.model_dump_json(by_alias=True, indent=2))
+    return ExitCode.OK

@@ -1,0 +1,165 @@
+"""Promotion inside the pipeline: each task alone, one bot commit, never by force (design §3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from prompt_hub import names
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.gate import Status
+from prompt_hub.evaluate.record import EvaluationRecord
+from prompt_hub.evaluate.results import Results
+from prompt_hub.promote import transitions
+from prompt_hub.promote.git import Checkout, PushRejected
+from prompt_hub.promote.transaction import apply
+from prompt_hub.prompts.models import Strict
+from prompt_hub.prompts.repository import PromptRepository
+
+PUSH_ATTEMPTS = 6
+"""Two executions rarely race more than once; six lost races mean something else is wrong."""
+
+Outcome = Literal["promoted", "refused", "unchanged", "released already", "champion changed"]
+
+
+class TaskOutcome(Strict):
+    """What became of one task's candidate."""
+
+    outcome: Outcome
+    version: str
+    status: Status
+    remembered: bool
+    reasons: tuple[str, ...]
+
+
+class Promotion(Strict):
+    """What one execution promoted: `commit` was evaluated, `released_commit` holds the result."""
+
+    schema_: Annotated[Literal["prompt-hub/promotion@1"], Field(alias="schema")]
+    execution: str
+    commit: str
+    released_commit: str
+    tasks: dict[str, TaskOutcome]
+    at: datetime
+
+
+class Promoter:
+    """Promotes what one execution has evaluated."""
+
+    def __init__(
+        self,
+        checkout: Checkout,
+        results: Results,
+        *,
+        execution: str,
+        branch: str,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self._checkout = checkout
+        self._results = results
+        self._execution = execution
+        self._branch = branch
+        self._say = say
+
+    def run(self, *, push: bool) -> Promotion:
+        """Promote, and leave the working tree as the tree to release.
+
+        Human layers and code are this execution's, bot layers the branch head's plus what is
+        promoted now. A lost race starts over from the new head.
+
+        Raises:
+            PromptHubError: a record is missing, or the branch keeps moving.
+        """
+        commit = self._checkout.head()
+        for _ in range(PUSH_ATTEMPTS):
+            head = self._checkout.fetch(self._branch)
+            self._checkout.take_bot_layers(head)
+            outcomes = self._promote_each()
+            released = self._checkout.commit_bot_layers(head, _message(outcomes, self._execution))
+            try:
+                if push and released != head:
+                    self._checkout.push(released, self._branch, _tags(outcomes))
+            except PushRejected:
+                self._say("the branch moved meanwhile; starting over from its new head")
+                continue
+            promotion = Promotion(
+                schema_="prompt-hub/promotion@1",
+                execution=self._execution,
+                commit=commit,
+                released_commit=released,
+                tasks=outcomes,
+                at=datetime.now(UTC),
+            )
+            text = promotion.model_dump_json(by_alias=True, indent=2)
+            self._results.put(names.promotion_key(self._execution), text)
+            return promotion
+        raise PromptHubError(
+            f"the branch {self._branch} moved {PUSH_ATTEMPTS} times while promoting.",
+            hint="Release the pipeline's change again.",
+            exit_code=ExitCode.UNEXPECTED,
+        )
+
+    def _promote_each(self) -> dict[str, TaskOutcome]:
+        repository = PromptRepository(self._checkout.root)
+        outcomes = {}
+        for task in repository.tasks():
+            outcome = self._promote_one(repository, task)
+            self._say(f"{task} {outcome.version}: {outcome.outcome} ({'; '.join(outcome.reasons)})")
+            outcomes[task] = outcome
+        return outcomes
+
+    def _promote_one(self, repository: PromptRepository, task: str) -> TaskOutcome:
+        text = self._results.get(names.evaluation_key(self._execution, task))
+        if text is None:
+            raise PromptHubError(
+                f"execution {self._execution} has no evaluation record of {task}.",
+                hint="Look at its Evaluate action.",
+                exit_code=ExitCode.NOT_MEASURED,
+            )
+        record = EvaluationRecord.model_validate_json(text)
+
+        def ended(outcome: Outcome, *reasons: str) -> TaskOutcome:
+            return TaskOutcome(
+                outcome=outcome,
+                version=record.version,
+                status=record.verdict.status,
+                remembered=record.remembered,
+                reasons=reasons or record.verdict.reasons,
+            )
+
+        champion = repository.production(task)
+        candidate = repository.candidate(task)
+        if (
+            champion is not None
+            and (champion.version, champion.sha256) == (candidate.version, candidate.sha256)
+            and record.verdict.status is not Status.UNCHANGED
+        ):
+            return ended("released already", "an earlier execution has promoted it")
+        if record.verdict.status is Status.UNCHANGED:
+            return ended("unchanged")
+        if record.champion_sha256 != (champion.sha256 if champion else None):
+            return ended("champion changed", "it was compared with a version since superseded")
+        if record.verdict.status is Status.NOT_MEASURED:
+            return ended("refused")
+        details = self._results.get(names.evaluation_details_key(self._execution, task)) or ""
+        change = transitions.promote if record.verdict.promotes else transitions.refuse
+        apply(repository.root, change(repository, record, details, datetime.now(UTC)))
+        return ended("promoted" if record.verdict.promotes else "refused")
+
+
+def _message(outcomes: Mapping[str, TaskOutcome], execution: str) -> str:
+    promoted = [f"{task} {o.version}" for task, o in outcomes.items() if o.outcome == "promoted"]
+    refused = [f"{task} {o.version}" for task, o in outcomes.items() if o.outcome == "refused"]
+    parts = []
+    if promoted:
+        parts.append(f"Promote {', '.join(promoted)}")
+    if refused:
+        parts.append(f"{'log' if promoted else 'Log'} the refusal of {', '.join(refused)}")
+    return f"{'; '.join(parts) or 'Nothing promoted'}\n\nExecution: {execution}\n"
+
+
+def _tags(outcomes: Mapping[str, TaskOutcome]) -> tuple[str, ...]:
+    return tuple(f"{task}/v{o.version}" for task, o in outcomes.items() if o.outcome == "promoted")

@@ -1,0 +1,228 @@
+"""The prompt repository on disk: its layers, read into models."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from prompt_hub import names
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.prompts.documents import (
+    Document,
+    InvalidDocuments,
+    Problem,
+    parse_jsonl,
+    parse_yaml,
+    read_text,
+    to_model,
+)
+from prompt_hub.prompts.hashing import sha256_of
+from prompt_hub.prompts.models import (
+    Example,
+    FewShot,
+    Message,
+    Metadata,
+    Prompt,
+    Registry,
+    Shot,
+    version_key,
+)
+
+TEMPLATES = "00-templates"
+EXAMPLES = "01-examples"
+PRODUCTION = "02-production"
+METADATA = "03-metadata"
+EVALS = "04-evals"
+ARCHIVE = "99-archive"
+HUMAN_LAYERS = (TEMPLATES, EXAMPLES, METADATA)
+BOT_LAYERS = (PRODUCTION, EVALS, ARCHIVE)
+REGISTRY = "prompt_registry.yaml"
+
+_INCLUDE = re.compile(r"""\{%-?\s*include\s+(['"])(?P<name>[^'"]+)\1\s*-?%\}""")
+_INCLUDE_DEPTH = 5
+
+
+class PromptRepository:
+    """Reads the layers below `root`, the folder of `prompts/` and `prompt_registry.yaml`.
+
+    Every reader raises `InvalidDocuments` for a file that is missing or wrong.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.prompts = self.root / "prompts"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> PromptRepository:
+        """The repository that `PROMPT_HUB_ROOT` names, or the one in the working directory."""
+        chosen = os.environ if environment is None else environment
+        root = Path(chosen.get(names.ENV_ROOT, "."))
+        if not (root / "prompts").is_dir():
+            raise PromptHubError(
+                f"there is no folder 'prompts' in {root.resolve()}.",
+                hint=f"Run the command in the repository's folder or set {names.ENV_ROOT}.",
+            )
+        return cls(root)
+
+    # --- where things are ----------------------------------------------------------------------
+
+    def path(self, layer: str, name: str) -> Path:
+        """The path of a file in a layer."""
+        return self.prompts / layer / name
+
+    def relative(self, path: Path) -> str:
+        """A path as people see it: from the repository's root."""
+        return path.relative_to(self.root).as_posix()
+
+    def document(self, path: Path) -> Document:
+        """Parse one YAML file."""
+        name = self.relative(path)
+        return parse_yaml(read_text(path, name), name)
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the live tasks, sorted: those that have examples and metadata."""
+        described = {path.stem for path in (self.prompts / METADATA).glob("*.yaml")}
+        labelled = {path.stem for path in (self.prompts / EXAMPLES).glob("*.jsonl")}
+        return tuple(sorted(described & labelled))
+
+    def metadata(self, task: str) -> Metadata:
+        """What people decided about `task`."""
+        return to_model(self.document(self.path(METADATA, f"{task}.yaml")), Metadata)
+
+    def examples(self, task: str) -> tuple[Example, ...]:
+        """Every labelled example of `task`, shots included, in file order."""
+        return tuple(example for _, example in self.numbered_examples(task))
+
+    def numbered_examples(self, task: str) -> tuple[tuple[int, Example], ...]:
+        """Every labelled example of `task` with the line it stands on."""
+        path = self.path(EXAMPLES, f"{task}.jsonl")
+        name = self.relative(path)
+        examples: list[tuple[int, Example]] = []
+        problems: list[Problem] = []
+        try:
+            for line, value in parse_jsonl(read_text(path, name), name):
+                try:
+                    document = Document(name, value, {(): (line, 1)})
+                    examples.append((line, to_model(document, Example)))
+                except InvalidDocuments as error:
+                    problems += error.problems
+        except InvalidDocuments as error:
+            problems += error.problems
+        if problems:
+            raise InvalidDocuments(sorted(problems, key=lambda problem: problem.line))
+        return tuple(examples)
+
+    def draft(self, task: str) -> Prompt:
+        """The candidate as its author wrote it."""
+        return to_model(self.document(self.candidate_path(task)), Prompt)
+
+    def candidate_path(self, task: str) -> Path:
+        """Where the candidate of `task` lies, always inside `prompts/`."""
+        path = (self.prompts / self.metadata(task).candidate).resolve()
+        if not path.is_relative_to(self.prompts.resolve()):
+            raise PromptHubError(
+                f"{METADATA}/{task}.yaml: candidate points outside 'prompts'.",
+                hint="Name a file such as 00-templates/TASK.yaml.",
+                exit_code=ExitCode.BLOCKED,
+            )
+        return path
+
+    def candidate(self, task: str) -> Prompt:
+        """The candidate, whole: building blocks and few-shot examples inlined."""
+        draft = self.draft(task)
+        return self.whole(draft, self.examples(task) if draft.few_shot else ())
+
+    def whole(self, draft: Prompt, examples: Sequence[Example]) -> Prompt:
+        """A draft with building blocks inlined and its shots drawn from `examples`."""
+        messages = tuple(
+            Message(role=message.role, content=self.inlined(message.content))
+            for message in draft.messages
+        )
+        few_shot = draft.few_shot
+        if few_shot is not None:
+            few_shot = _drawn(draft.task, few_shot, examples)
+        return draft.model_copy(update={"messages": messages, "few_shot": few_shot, "lock": None})
+
+    def inlined(self, content: str, depth: int = 0) -> str:
+        """A template with every building block that it includes put in its place."""
+        if depth > _INCLUDE_DEPTH:
+            raise PromptHubError(
+                f"building blocks include one another more than {_INCLUDE_DEPTH} deep.",
+                hint="Take the circle out.",
+                exit_code=ExitCode.BLOCKED,
+            )
+
+        def block(match: re.Match[str]) -> str:
+            base = (self.prompts / TEMPLATES).resolve()
+            path = (base / match["name"]).resolve()
+            if not path.is_relative_to(base):
+                raise PromptHubError(
+                    f"the building block {match['name']!r} lies outside {TEMPLATES}.",
+                    exit_code=ExitCode.BLOCKED,
+                )
+            text = read_text(path, f"prompts/{TEMPLATES}/{match['name']}")
+            return self.inlined(text.rstrip("\n"), depth + 1)
+
+        return _INCLUDE.sub(block, content)
+
+    def production(self, task: str) -> Prompt | None:
+        """The champion: the released version, its lock verified; None before the first release."""
+        path = self.path(PRODUCTION, f"{task}.yaml")
+        return self._locked(path) if path.exists() else None
+
+    def archived(self, task: str) -> tuple[Prompt, ...]:
+        """Retired versions, newest first, their locks verified."""
+        found = [self._locked(path) for path in (self.prompts / ARCHIVE / task).glob("*.yaml")]
+        return tuple(sorted(found, key=lambda prompt: version_key(prompt.version), reverse=True))
+
+    def version(self, task: str, version: str) -> Prompt | None:
+        """A released or archived version; None if the repository does not have it."""
+        champion = self.production(task)
+        if champion is not None and champion.version == version:
+            return champion
+        return next((old for old in self.archived(task) if old.version == version), None)
+
+    def _locked(self, path: Path) -> Prompt:
+        return sealed(self.document(path))
+
+    def registry(self) -> Registry:
+        """What git has released; an empty registry where there is no file yet."""
+        path = self.root / REGISTRY
+        if not path.exists():
+            return Registry(schema_="prompt-hub/registry@1")
+        return to_model(self.document(path), Registry)
+
+    # --- hashes --------------------------------------------------------------------------------
+
+    def examples_sha256(self, task: str) -> str:
+        """Hash of the example set, independent of spacing and key order."""
+        return sha256_of([example.model_dump(mode="json") for example in self.examples(task)])
+
+
+def sealed(document: Document) -> Prompt:
+    """The released prompt in a file; raises `InvalidDocuments` if its lock is missing or broken."""
+    prompt = to_model(document, Prompt)
+    if prompt.lock is None:
+        raise InvalidDocuments([document.problem(("lock",), "no lock", "a released prompt")])
+    if prompt.lock.sha256 != prompt.sha256:
+        found = f"content that hashes to {prompt.sha256}"
+        expected = f"{prompt.lock.sha256}, as it was promoted: undo the hand edit"
+        raise InvalidDocuments([document.problem(("lock", "sha256"), found, expected)])
+    return prompt
+
+
+def _drawn(task: str, few_shot: FewShot, examples: Sequence[Example]) -> FewShot:
+    pool = [example for example in examples if example.split == "shot"]
+    if len(pool) < few_shot.count:
+        raise PromptHubError(
+            f"{TEMPLATES}/{task}.yaml: few_shot.count is {few_shot.count}, but only"
+            f" {len(pool)} examples have split: shot.",
+            hint="Lower the count or label more examples as shots.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    shots = tuple(Shot(input=e.input, expected=e.expected) for e in pool[: few_shot.count])
+    return FewShot(count=few_shot.count, examples=shots)
