@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
@@ -49,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"prompt-hub: no command {name!r}. Try one of: {known}.", file=sys.stderr)
         return ExitCode.USAGE
     module, summary = COMMANDS[name]
+    # We use no pydantic plugins, and looking for some in every installed package is slow.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Imported only now, so that `--help` and `validate` never pay for a model client or a server.
     command = cast(Command, import_module(module))
     parser = argparse.ArgumentParser(prog=f"prompt-hub {name}", description=summary)
@@ -62,6 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"prompt-hub {name}: interrupted; nothing was left half written.", file=sys.stderr)
         return 130
+    except Exception:
+        traceback.print_exc()
+        print(f"prompt-hub {name}: unexpected error; please report the above.", file=sys.stderr)
+        return ExitCode.UNEXPECTED
 
 
 def _overview() -> str:

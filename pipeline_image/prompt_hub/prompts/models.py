@@ -28,7 +28,8 @@ def version_key(version: str) -> tuple[int, ...]:
 class Strict(BaseModel):
     """A model that forbids unknown keys and never changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    # Deferred: nested models are built once, as part of the file's model that needs them.
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
 
 # --- Prompt ------------------------------------------------------------------------------------

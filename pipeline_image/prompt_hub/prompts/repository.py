@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from prompt_hub import names
@@ -200,7 +200,7 @@ class PromptRepository:
 
     def examples_sha256(self, task: str) -> str:
         """Hash of the example set, independent of spacing and key order."""
-        return sha256_of([example.model_dump(mode="json") for example in self.examples(task)])
+        return examples_sha256(self.examples(task))
 
 
 def sealed(document: Document) -> Prompt:
@@ -213,6 +213,11 @@ def sealed(document: Document) -> Prompt:
         expected = f"{prompt.lock.sha256}, as it was promoted: undo the hand edit"
         raise InvalidDocuments([document.problem(("lock", "sha256"), found, expected)])
     return prompt
+
+
+def examples_sha256(examples: Iterable[Example]) -> str:
+    """Hash of an example set, independent of spacing and key order."""
+    return sha256_of([example.model_dump(mode="json") for example in examples])
 
 
 def _drawn(task: str, few_shot: FewShot, examples: Sequence[Example]) -> FewShot:

@@ -1,0 +1,50 @@
+# Two commands matter: `make up` runs the whole lifecycle on this machine, `make test` passes.
+PYTHON ?= python3
+VENV := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down clean status drill test lint types unit synth local lifecycle image
+
+help:  ## what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:  ## virtual environment, pinned packages, pinned CDK command line
+	@$(PYTHON) local_aws/prepare.py
+
+up: setup  ## the whole lifecycle on a local AWS: push, evaluate, promote, serve, roll back
+	@$(VENV)/python -m local_aws up
+
+down:  ## stop what `make up` left running; state is kept
+	@if [ -x $(VENV)/python ]; then $(VENV)/python -m local_aws down; fi
+
+clean: down  ## stop and remove everything that `make up` made
+	@rm -rf .local .prompt-hub cdk.out
+
+status: setup  ## what runs here now
+	@$(VENV)/python -m local_aws status
+
+drill: setup  ## two pushes in quick succession, each promoting another task (needs `make up` first)
+	@$(VENV)/python -m local_aws drill
+
+test: setup lint types unit synth local lifecycle  ## everything that CI runs
+
+lint: setup
+	@$(VENV)/ruff check . && $(VENV)/ruff format --check .
+
+types: setup
+	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws
+
+unit: setup  ## fast tests: the core, the Lambda, the templates
+	@$(VENV)/pytest -q tests/unit tests/lambdas tests/infrastructure -m "not synth"
+
+synth: setup  ## one fully validated `cdk synth` without credentials, cfn-lint on every template
+	@$(VENV)/pytest -q tests/infrastructure -m synth
+
+local: setup  ## the local AWS and the local model
+	@$(VENV)/pytest -q tests/local_aws -m "not lifecycle"
+
+lifecycle: setup  ## `make up` once, end to end, in a folder of its own
+	@$(VENV)/pytest -q tests/local_aws -m lifecycle
+
+image: setup  ## build the service's image with a Docker engine
+	@docker build --tag prompt-hub:dev --file pipeline_image/Dockerfile .

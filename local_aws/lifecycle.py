@@ -1,0 +1,655 @@
+"""The whole lifecycle, told while it happens: a push becomes a served prompt, a bad one goes back.
+
+Everything is done the way a user of AWS does it: the CDK command line, git, the service's HTTP
+interface, the product's own commands. This module only starts them, watches and tells.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+from local_aws.processes import LocalRunError
+from local_aws.stack import FLOATING, WEAK_MODEL, LocalStack
+from local_aws.story import Story, now, say
+
+if TYPE_CHECKING:
+    from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+PIPELINE = "prompt-hub"
+PIPELINE_STACK = "prompt-hub-pipeline"
+STAGE = "dev"
+LEDGER = f"prompt-hub-{STAGE}-ledger"
+TASK = "part-class"
+"""The task whose new version is promoted and then goes bad."""
+ROLLBACK_SECONDS = 120.0
+EXECUTION_SECONDS = 1500.0
+
+Json = dict[str, object]
+
+
+class Lifecycle:
+    """One run of the lifecycle on one local stack."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self.stack = stack
+        self.story = Story("Prompt Hub: the whole lifecycle on this machine")
+        self._demo = stack.root / "local_aws" / "demo"
+
+    # --- commands ------------------------------------------------------------------------------
+
+    def up(self) -> None:
+        """The main job: everything, from an empty machine to a rolled-back prompt.
+
+        Where an earlier run has told the story already, a further push shows instead that nothing
+        is paid for twice and that a quarantined version stays out.
+        """
+        self._start()
+        first = not (self.stack.state / "told.json").exists()
+        if first:
+            self._deploy()
+            self._first_push()
+            self._serve()
+            self._regress()
+            (self.stack.state / "told.json").write_text(json.dumps({"at": now()}), encoding="utf-8")
+        else:
+            self._further_push()
+            self._serve()
+        self._finish()
+
+    def drill(self) -> None:
+        """Two pushes in quick succession, each promoting another task; both must be active."""
+        if not (self.stack.state / "told.json").exists():
+            raise LocalRunError("the drill builds on a finished run; run `make up` first.")
+        self._start()
+        with self.story.step("Two pushes in quick succession, each promoting another task") as said:
+            before = self._executions()
+            for name in ("second-push", "third-push"):
+                commit = self._author_push(name, f"Author's {name.replace('-', ' ')}")
+                say(said, f"pushed {name} as {commit[:8]}")
+            self._await_quiet(before, said)
+        with self.story.step("Both versions must be released and active") as said:
+            active = self._tasks()
+            wanted = self._demo_versions(("second-push", "third-push"))
+            for task, version in wanted.items():
+                say(said, f"{task}: active {active[task]['version']}, pushed {version}")
+                if active[task]["version"] != version:
+                    raise LocalRunError(f"{task} serves {active[task]['version']}, not {version}.")
+        self._finish()
+
+    # --- steps ---------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        with self.story.step("Models, and a local AWS, on loopback") as said:
+            self.stack.fetch_models()
+            fresh = self.stack.start()
+            say(
+                said,
+                f"{'started' if fresh else 'running already'}: model at"
+                f" {self.stack.model_url}, AWS at {self.stack.endpoint}",
+            )
+
+    def _deploy(self) -> None:
+        marker = self.stack.state / "deployed.json"
+        with self.story.step(
+            "cdk bootstrap, cdk deploy of the pipeline: the unmodified app"
+        ) as said:
+            if marker.exists():
+                say(said, "deployed by an earlier run")
+                return
+            self.stack.make_remote()
+            cdk = str(self.stack.root / "node_modules" / ".bin" / "cdk")
+            output = ["--output", str(self.stack.state / "cdk.out")]
+            account = f"aws://{self.stack.overrides['AWS_ACCESS_KEY_ID']}/{self.stack.region}"
+            for command in (
+                [cdk, "bootstrap", account, *output],
+                [
+                    cdk,
+                    "deploy",
+                    PIPELINE_STACK,
+                    "--require-approval",
+                    "never",
+                    "--progress",
+                    "events",
+                    *output,
+                ],
+            ):
+                began = time.monotonic()
+                self.stack.run(command, quiet=True)
+                say(said, f"cdk {command[1]}: {time.monotonic() - began:.1f} s")
+            marker.write_text(json.dumps({"at": now()}), encoding="utf-8")
+
+    def _first_push(self) -> None:
+        with self.story.step("An author commits two prompt changes and pushes") as said:
+            before = self._executions()
+            commit = self._author_push("first-push", "Better part classes, shorter categories")
+            for task, version in self._demo_versions(("first-push",)).items():
+                say(said, f"{task}: candidate {version}")
+            say(said, f"pushed {commit[:8]} to {self.stack.branch}: the pipeline starts by itself")
+        with self.story.step("CodePipeline, as CDK synthesised it") as said:
+            execution = self._await_execution(before, said)
+            failed = self._failed(execution)
+            if [action["actionName"] for action in failed] != ["Verdict"]:
+                raise LocalRunError(self._why(failed))
+            say(
+                said,
+                "the execution ends red, as designed: a candidate was blocked, and nobody"
+                " may overlook that. Everything else is released.",
+            )
+        self.story.expected_red()
+        with self.story.step("The verdicts, by real scores") as said:
+            self._tell_verdicts(execution, said)
+
+    def _further_push(self) -> None:
+        with self.story.step(
+            "Another push: nothing is paid for twice, the quarantined stays out"
+        ) as said:
+            before = self._executions()
+            quarantined = self._tasks()[TASK]["version"]
+            clone = self.stack.author_clone()
+            metadata = clone / "prompts" / "03-metadata" / f"{TASK}.yaml"
+            text = metadata.read_text(encoding="utf-8")
+            metadata.write_text(f"{text.rstrip()}\n# looked at {now()}\n", encoding="utf-8")
+            commit = self.stack.push("Look at the metadata again")
+            say(said, f"pushed {commit[:8]}")
+            execution = self._await_execution(before, said)
+            failed = self._failed(execution)
+            if failed:
+                raise LocalRunError(self._why(failed))
+            for task in self._task_names():
+                record = self._record(execution, task)
+                calls = self._calls(record)
+                verdict = cast(Json, record["verdict"])
+                say(said, f"{task} {record['version']}: {verdict['status']}, {calls} model calls")
+                if calls:
+                    raise LocalRunError(f"{task} was evaluated again with unchanged inputs.")
+            after = self._tasks()[TASK]["version"]
+            if after != quarantined:
+                raise LocalRunError(f"{TASK} moved from {quarantined} to {after}: not expected.")
+            say(said, f"{TASK} still serves {after}: its quarantined version did not come back")
+
+    def _serve(self) -> None:
+        with self.story.step("The running service answers") as said:
+            for task in self._task_names():
+                answer = self._ask(task)
+                say(
+                    said,
+                    f"{task} {answer['version']} (sha256 {str(answer['sha256'])[:12]}, release"
+                    f" {answer['release']}, {answer['model']}): {json.dumps(answer['output'])}",
+                )
+            self.story.pointers = self._pointers()
+        with self.story.step("run_pipeline.py: a CSV of raw records becomes JSONL") as said:
+            output = self.stack.state / "records.jsonl"
+            output.unlink(missing_ok=True)
+            self.stack.run(
+                [
+                    sys.executable,
+                    "pipeline_image/run_pipeline.py",
+                    TASK,
+                    str(self._demo / "records.csv"),
+                    str(output),
+                    "--service",
+                    self._service_url(),
+                ],
+                quiet=True,
+            )
+            lines = output.read_text(encoding="utf-8").splitlines()
+            for line in lines[:3]:
+                record = json.loads(line)
+                say(
+                    said,
+                    f"{record['input']['part_number']}: {json.dumps(record['output'])}"
+                    f"  by {record['task']} {record['version']}",
+                )
+            say(said, f"{len(lines)} records in {output}")
+
+    def _regress(self) -> None:
+        others = [task for task in self._task_names() if task != TASK]
+        untouched = {task: self._history(task) for task in others}
+        instance = self._tasks_page()["instance"]
+        before = self._pointer(TASK)
+        with self.story.step(f"The provider puts a weaker model behind {FLOATING!r}") as said:
+            self._await_watch_idle()
+            good = self._samples(TASK)
+            for sample in good[-1:]:
+                say(said, f"before: {TASK} {sample['version']} scores {sample['score']:.3f}")
+            self.stack.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "local_aws.local_model",
+                    "alias",
+                    FLOATING,
+                    WEAK_MODEL,
+                    "--state",
+                    str(self.stack.state / "model"),
+                ],
+                quiet=True,
+            )
+            self.story.happened(f"provider: {FLOATING} is now {WEAK_MODEL}")
+            say(
+                said,
+                f"{FLOATING} is now {WEAK_MODEL}; {TASK} {before['version']} names it,"
+                f" {cast(Json, before['previous'])['version']} is pinned",
+            )
+        with self.story.step("Score watch, alarm, rollback Lambda, ledger, service") as said:
+            self._await_rollback(before, len(good), said)
+            page = self._tasks_page()
+            if page["instance"] != instance:
+                raise LocalRunError("another service process answers; it should be the same one.")
+            say(said, f"the same service process answers (instance {instance})")
+        with self.story.step(
+            "The restored version is measured; the other task is untouched"
+        ) as said:
+            self._watch(TASK, wait=True)
+            restored = self._samples(TASK)[-1]
+            say(
+                said,
+                f"{TASK} {restored['version']} scores {restored['score']:.3f}"
+                f" (threshold {restored['threshold']:.3f})",
+            )
+            if self.story.rollback is not None:
+                self.story.rollback["restored_score"] = restored["score"]
+            for task, history in untouched.items():
+                if self._history(task) != history:
+                    raise LocalRunError(f"{task} changed during the rollback of {TASK}.")
+                say(said, f"{task}: pointer, history and scores as before")
+            self.story.pointers = self._pointers()
+
+    def _await_rollback(self, before: Json, known: int, said: list[str]) -> None:
+        bad_version = before["version"]
+        self._watch(TASK, wait=False)
+        say(
+            said,
+            f"score watch started on {bad_version}; a version below its threshold is measured"
+            " again beside the one that a rollback would restore",
+        )
+        deadline = time.monotonic() + ROLLBACK_SECONDS + 600
+        first_bad: Json | None = None
+        moved = False
+        while time.monotonic() < deadline:
+            if first_bad is None:
+                fresh = self._samples(TASK)[known:]
+                first_bad = next((s for s in fresh if s["version"] == bad_version), None)
+                if first_bad is not None:
+                    deadline = time.monotonic() + ROLLBACK_SECONDS
+            if first_bad is not None and not moved:
+                moved = self._pointer(TASK)["version"] != bad_version
+            if moved:
+                answer = self._ask(TASK)
+                if answer["version"] != bad_version:
+                    self._tell_rollback(before, first_bad, answer, known, said)
+                    return
+            time.sleep(0.25)
+        raise LocalRunError(
+            f"{TASK} was not rolled back within {ROLLBACK_SECONDS:.0f} s;"
+            f" see {self.stack.state / 'logs'}."
+        )
+
+    def _tell_rollback(
+        self, before: Json, first_bad: Json | None, answer: Json, known: int, said: list[str]
+    ) -> None:
+        assert first_bad is not None
+        answered = time.time()
+        seconds = answered - _epoch(str(first_bad["at"]))
+        samples = self._samples(TASK)
+        scores_before = {str(s["version"]): s["score"] for s in samples[:known]}
+        scores_after = {str(s["version"]): s["score"] for s in samples[known:]}
+        for version, score in scores_after.items():
+            say(said, f"after: {TASK} {version} scores {score:.3f}")
+        event = self._events(TASK)[-1]
+        self.story.happened(
+            f"score watch: {TASK} {first_bad['version']} scores {first_bad['score']:.3f}",
+            str(first_bad["at"]),
+        )
+        self.story.happened(f"ledger: {event['kind']}, {event['reason']}", str(event["at"]))
+        self.story.happened(f"service: answered with {answer['version']}")
+        for line in self._alarm_history():
+            self.story.happened(line[1], line[0])
+        say(said, f"rolled back to {answer['version']}: {event['reason']}")
+        say(said, f"{seconds:.1f} s from the first bad sample to the first good answer")
+        self.story.rollback = {
+            "task": TASK,
+            "from": before["version"],
+            "to": answer["version"],
+            "seconds_first_bad_sample_to_good_answer": round(seconds, 2),
+            "scores_before": scores_before,
+            "scores_after": scores_after,
+            "restored_score": None,
+        }
+
+    def _finish(self) -> None:
+        with self.story.step("The report page") as said:
+            run = self.stack.state / "run.json"
+            page = self.stack.state / "run.html"
+            self.story.write(run)
+            self.stack.run(
+                [sys.executable, "-m", "prompt_hub.cli", "report", str(run), "--out", str(page)],
+                quiet=True,
+            )
+            say(said, f"open {page}")
+        print(f"\nDone in {self.story.seconds:.0f} s. Everything keeps running:", flush=True)
+        print(f"  service  {self._service_url()}/v1/tasks")
+        print(f"  AWS      {self.stack.endpoint}")
+        print(f"  model    {self.stack.model_url}/v1")
+        print("`make up` again pushes once more; `make down` stops it; `make clean` removes it.")
+
+    # --- the author ----------------------------------------------------------------------------
+
+    def _author_push(self, name: str, message: str) -> str:
+        clone = self.stack.author_clone()
+        shutil.copytree(self._demo / name, clone, dirs_exist_ok=True)
+        return self.stack.push(message)
+
+    def _demo_versions(self, pushes: Sequence[str]) -> dict[str, str]:
+        versions = {}
+        for push in pushes:
+            for path in sorted((self._demo / push / "prompts" / "03-metadata").glob("*.yaml")):
+                lines = path.read_text(encoding="utf-8").splitlines()
+                version = next(line for line in lines if line.startswith("version:"))
+                versions[path.stem] = version.partition(":")[2].split("#")[0].strip(" \"'")
+        return versions
+
+    # --- the pipeline --------------------------------------------------------------------------
+
+    def _executions(self) -> set[str]:
+        listed = self.stack.pipelines.list_pipeline_executions(pipelineName=PIPELINE)
+        return {entry["pipelineExecutionId"] for entry in listed["pipelineExecutionSummaries"]}
+
+    def _running(self, known: set[str]) -> dict[str, str]:
+        listed = self.stack.pipelines.list_pipeline_executions(pipelineName=PIPELINE)
+        return {
+            entry["pipelineExecutionId"]: entry["status"]
+            for entry in listed["pipelineExecutionSummaries"]
+            if entry["pipelineExecutionId"] not in known
+        }
+
+    def _await_execution(self, known: set[str], said: list[str]) -> str:
+        """Tell each action as it ends; the id of the execution that ended last."""
+        return self._await_quiet(known, said)[0]
+
+    def _await_quiet(self, known: set[str], said: list[str]) -> list[str]:
+        """Wait until every execution that is not `known` has ended; their ids, newest first."""
+        told: set[str] = set()
+        deadline = time.monotonic() + EXECUTION_SECONDS
+        quiet_since: float | None = None
+        while time.monotonic() < deadline:
+            running = self._running(known)
+            for execution in reversed(running):
+                self._tell_actions(execution, told, said, several=len(running) > 1)
+            ended = running and all(status != "InProgress" for status in running.values())
+            if not ended:
+                quiet_since = None
+            elif quiet_since is None:
+                quiet_since = time.monotonic()
+            # A further execution follows within a moment where one starts another.
+            elif time.monotonic() - quiet_since > 2:
+                return list(running)
+            time.sleep(0.5)
+        raise LocalRunError(f"the pipeline did not end within {EXECUTION_SECONDS:.0f} s.")
+
+    def _actions(self, execution: str) -> list[ActionExecutionDetailTypeDef]:
+        listed = self.stack.pipelines.list_action_executions(
+            pipelineName=PIPELINE, filter={"pipelineExecutionId": execution}, maxResults=100
+        )
+        return listed["actionExecutionDetails"]
+
+    def _tell_actions(
+        self, execution: str, told: set[str], said: list[str], *, several: bool
+    ) -> None:
+        for action in reversed(self._actions(execution)):
+            key = action["actionExecutionId"]
+            if key in told or action["status"] == "InProgress":
+                continue
+            told.add(key)
+            seconds = (action["lastUpdateTime"] - action["startTime"]).total_seconds()
+            which = f"{execution[:8]}  " if several else ""
+            say(
+                said,
+                f"{which}{action['status']:<9} {action['stageName']} / {action['actionName']}"
+                f"  {seconds:.1f} s",
+            )
+
+    def _failed(self, execution: str) -> list[ActionExecutionDetailTypeDef]:
+        actions = self._actions(execution)
+        found = self.stack.pipelines.get_pipeline_execution(
+            pipelineName=PIPELINE, pipelineExecutionId=execution
+        )["pipelineExecution"]
+        self.story.executions.append(
+            {
+                "id": execution,
+                "status": found["status"],
+                "actions": [
+                    {
+                        "stage": action["stageName"],
+                        "action": action["actionName"],
+                        "status": action["status"],
+                        "seconds": round(
+                            (action["lastUpdateTime"] - action["startTime"]).total_seconds(), 2
+                        ),
+                        "summary": action.get("output", {})
+                        .get("executionResult", {})
+                        .get("externalExecutionSummary", ""),
+                    }
+                    for action in reversed(actions)
+                ],
+            }
+        )
+        return [action for action in actions if action["status"] == "Failed"]
+
+    def _why(self, failed: Sequence[ActionExecutionDetailTypeDef]) -> str:
+        if not failed:
+            return "the execution ended green, but one candidate should have been blocked."
+        first = failed[-1]
+        result = first.get("output", {}).get("executionResult", {})
+        return (
+            f"the action {first['stageName']} / {first['actionName']} failed:"
+            f" {result.get('externalExecutionSummary', 'no reason given')}"
+            f" (logs: {self.stack.state / 'cloud' / 'logs'})"
+        )
+
+    # --- records -------------------------------------------------------------------------------
+
+    def _bucket(self) -> str:
+        account = self.stack.overrides["AWS_ACCESS_KEY_ID"]
+        return f"prompt-hub-results-{account}-{self.stack.region}"
+
+    def _record(self, execution: str, task: str) -> Json:
+        found = self.stack.objects.get_object(
+            Bucket=self._bucket(), Key=f"evaluations/{execution}/{task}.json"
+        )
+        record: Json = json.loads(found["Body"].read())
+        return record
+
+    @staticmethod
+    def _calls(record: Json) -> int:
+        """Model calls that this execution paid for."""
+        if record["remembered"]:
+            return 0
+        arms = (record["candidate"], record["champion"])
+        return sum(int(str(cast(Json, arm)["n"])) for arm in arms if arm)
+
+    def _tell_verdicts(self, execution: str, said: list[str]) -> None:
+        for task in self._task_names():
+            record = self._record(execution, task)
+            verdict = cast(Json, record["verdict"])
+            candidate = cast("Json | None", record["candidate"])
+            champion = cast("Json | None", record["champion"])
+            if candidate is None:
+                say(said, f"{task} {record['version']}: {verdict['status']}")
+                continue
+            say(
+                said,
+                f"{task} {record['version']}: {verdict['status']}: score"
+                f" {_score(candidate)} · threshold {record['threshold']:.3f}"
+                f" · released {champion['version'] if champion else 'none'}"
+                f" {_score(champion)} · majority guess {record['baseline']:.3f}",
+            )
+            for arm in (candidate, champion):
+                if arm is not None:
+                    self.story.versions.append(
+                        {
+                            "task": task,
+                            "version": arm["version"],
+                            "model": arm["model"],
+                            "score": arm["score"],
+                            "threshold": record["threshold"],
+                            "baseline": record["baseline"],
+                            "verdict": verdict["status"] if arm is candidate else "RELEASED",
+                            "n": arm["n"],
+                            "champion_score": champion["score"] if champion else None,
+                        }
+                    )
+
+    # --- ledger --------------------------------------------------------------------------------
+
+    def _pointer(self, task: str) -> Json:
+        found = self.stack.tables.get_item(
+            TableName=LEDGER, Key={"pk": {"S": "ACTIVE"}, "sk": {"S": task}}, ConsistentRead=True
+        )
+        return _plain(found["Item"])
+
+    def _items(self, task: str, prefix: str) -> list[Json]:
+        found = self.stack.tables.query(
+            TableName=LEDGER,
+            KeyConditionExpression="pk = :task AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":task": {"S": f"TASK#{task}"}, ":prefix": {"S": prefix}},
+            ConsistentRead=True,
+        )
+        return [_plain(item) for item in found["Items"]]
+
+    def _events(self, task: str) -> list[Json]:
+        return self._items(task, "EVENT#")
+
+    def _samples(self, task: str) -> list[Json]:
+        return self._items(task, "SCORE#")
+
+    def _history(self, task: str) -> list[object]:
+        return [self._pointer(task), self._events(task), self._items(task, "VERSION#")]
+
+    def _pointers(self) -> list[Json]:
+        return [
+            {
+                "task": task,
+                "version": pointer["version"],
+                "previous": (cast("Json | None", pointer["previous"]) or {}).get("version"),
+                "reason": pointer["reason"],
+                "states": {
+                    str(item["version"]): item["state"] for item in self._items(task, "VERSION#")
+                },
+            }
+            for task in self._task_names()
+            for pointer in [self._pointer(task)]
+        ]
+
+    def _alarm_history(self) -> list[tuple[str, str]]:
+        found = self.stack.alarms.describe_alarm_history(
+            AlarmName=f"prompt-hub-{STAGE}-score-{TASK}",
+            HistoryItemType="StateUpdate",
+            MaxRecords=10,
+        )
+        return [
+            (item["Timestamp"].isoformat(), f"alarm: {item['HistorySummary']}")
+            for item in found["AlarmHistoryItems"]
+        ]
+
+    # --- service and watch ---------------------------------------------------------------------
+
+    def _service_url(self) -> str:
+        saved = self.stack.run([sys.executable, "-c", _FIND_LOAD_BALANCER], quiet=True)
+        return f"http://{saved}"
+
+    def _tasks_page(self) -> Json:
+        return _http(f"{self._url}/v1/tasks")
+
+    @property
+    def _url(self) -> str:
+        if not hasattr(self, "_known_url"):
+            self._known_url = self._service_url()
+        return self._known_url
+
+    def _tasks(self) -> dict[str, Json]:
+        tasks = cast("list[Json]", self._tasks_page()["tasks"])
+        return {str(entry["task"]): entry for entry in tasks}
+
+    def _task_names(self) -> list[str]:
+        folder = self.stack.root / "prompts" / "03-metadata"
+        return sorted(path.stem for path in folder.glob("*.yaml"))
+
+    def _ask(self, task: str) -> Json:
+        """One real request, with the input of the task's first scored example."""
+        path = self.stack.root / "prompts" / "01-examples" / f"{task}.jsonl"
+        examples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        fields = next(e["input"] for e in examples if e.get("split", "eval") == "eval")
+        return _http(f"{self._url}/v1/tasks/{task}/run", {"fields": fields})
+
+    def _watch(self, task: str, *, wait: bool) -> None:
+        command = [sys.executable, "-m", "prompt_hub.cli", "watch", "--task", task, "--now"]
+        self.stack.run(
+            [*command, *(["--wait"] if wait else [])], quiet=True, extra=self._stage_environment()
+        )
+
+    def _stage_environment(self) -> dict[str, str]:
+        return {
+            "PROMPT_HUB_STAGE": STAGE,
+            "PROMPT_HUB_LEDGER_TABLE": LEDGER,
+            "PROMPT_HUB_RESULTS_BUCKET": self._bucket(),
+        }
+
+    def _await_watch_idle(self) -> None:
+        """Wait for the measurements that activation started."""
+        deadline = time.monotonic() + 600
+        while time.monotonic() < deadline:
+            if self._samples(TASK):
+                return
+            time.sleep(1)
+        raise LocalRunError("the score watch has not measured the new version.")
+
+
+def _score(arm: Mapping[str, object] | None) -> str:
+    score = arm["score"] if arm else None
+    return f"{score:.3f}" if isinstance(score, float | int) else "not measured"
+
+
+def _plain(item: Mapping[str, AttributeValueTypeDef]) -> Json:
+    from boto3.dynamodb.types import TypeDeserializer
+
+    read = TypeDeserializer().deserialize
+    plain: Json = json.loads(json.dumps({k: read(v) for k, v in item.items()}, default=float))
+    return plain
+
+
+def _epoch(text: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def _http(url: str, body: Json | None = None) -> Json:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(  # noqa: S310
+        url, data=data, headers={"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=120) as response:  # noqa: S310
+            answer: Json = json.loads(response.read())
+            return answer
+    except urllib.error.HTTPError as error:
+        said = error.read().decode(errors="replace")[:300]
+        raise LocalRunError(f"the service answered {error.code} at {url}: {said}") from None
+    except OSError as error:
+        raise LocalRunError(f"the service does not answer at {url} ({error}).") from None
+
+
+_FIND_LOAD_BALANCER = """
+import boto3
+balancers = boto3.client("elbv2").describe_load_balancers()["LoadBalancers"]
+print(next(b["DNSName"] for b in balancers if b["LoadBalancerName"].startswith("prompt-hub")))
+"""

@@ -1,0 +1,115 @@
+"""Set-up before anything is installed: checks the machine, makes `.venv` and `node_modules`.
+
+Runs on the system's Python with the standard library alone. A second run finds its stamp and does
+nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+MINIMUM_PYTHON = (3, 11)
+MINIMUM_NODE = 20
+
+
+def main() -> int:
+    """Prepare the machine; returns 0, or 2 after one sentence that says what is missing."""
+    missing = _missing()
+    if missing:
+        print(f"setup: {missing}", file=sys.stderr)
+        return 2
+    python = VENV / "bin" / "python"
+    _once(
+        "python packages",
+        VENV / ".stamp",
+        [
+            "pyproject.toml",
+            "requirements.txt",
+            "requirements-dev.txt",
+            "pipeline_image/requirements.txt",
+        ],
+        [
+            [sys.executable, "-m", "venv", "--clear", str(VENV)],
+            [
+                str(python),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--requirement",
+                "requirements-dev.txt",
+            ],
+        ],
+    )
+    _once(
+        "CDK command line",
+        ROOT / "node_modules" / ".stamp",
+        ["package.json", "package-lock.json"],
+        [["npm", "ci", "--no-fund", "--no-audit", "--loglevel=error"]],
+    )
+    return 0
+
+
+def _missing() -> str | None:
+    """One sentence about the first thing this machine lacks, None if it lacks nothing."""
+    if sys.version_info < MINIMUM_PYTHON:
+        return f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; install it."
+    try:
+        import ensurepip  # noqa: F401
+    except ImportError:
+        return "Python has no venv module; install it (on Debian: apt-get install python3-venv)."
+    for tool in ("git", "node", "npm"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not on the PATH; install {'Node.js 22' if tool != 'git' else 'git'}."
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)
+    found = re.match(r"v(\d+)", version.stdout)
+    if found is None or int(found[1]) < MINIMUM_NODE:
+        return f"Node.js {MINIMUM_NODE} or newer is needed, this is {version.stdout.strip()}."
+    return None
+
+
+def _once(what: str, stamp: Path, inputs: Sequence[str], commands: Sequence[Sequence[str]]) -> None:
+    """Run `commands` unless `stamp` says that they ran for the same `inputs`."""
+    digest = hashlib.sha256()
+    for name in inputs:
+        digest.update((ROOT / name).read_bytes())
+    digest.update(sys.version.encode())
+    wanted = digest.hexdigest()
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    print(f"setup: {what} ...", flush=True)
+    started = time.monotonic()
+    for command in commands:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PIP_NO_INPUT": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:])
+            print(
+                f"{tail}\nsetup: {what} failed at `{' '.join(command)}`; see the lines above,"
+                " then run `make setup` again.",
+                file=sys.stderr,
+            )
+            raise SystemExit(2)
+    stamp.write_text(wanted, encoding="utf-8")
+    print(f"setup: {what} ready after {time.monotonic() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""Background processes of a local run: started once, found again, stopped by their pid."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class LocalRunError(Exception):
+    """What went wrong on this machine, in one sentence with the next step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Background:
+    """One background process: its command, where it answers, where its log and pid are kept."""
+
+    name: str
+    command: Sequence[str]
+    ready_url: str
+    state: Path
+    environment: Mapping[str, str]
+    cwd: Path
+
+    @property
+    def log(self) -> Path:
+        """The file that the process writes to."""
+        return self.state / "logs" / f"{self.name}.log"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.state / f"{self.name}.pid"
+
+    def running(self) -> int | None:
+        """The pid if the process we started still lives, whatever else reused the number."""
+        try:
+            saved = json.loads(self._pid_file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return saved["pid"] if _born(saved["pid"]) == saved["born"] else None
+
+    def start(self, *, seconds: float = 90.0) -> bool:
+        """Start unless it runs, and wait until it answers; returns whether it was started now.
+
+        Raises:
+            LocalRunError: it ended, or did not answer within `seconds`.
+        """
+        if self.running() is not None and answers(self.ready_url):
+            return False
+        self.stop()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                list(self.command),
+                cwd=self.cwd,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._pid_file.write_text(
+            json.dumps({"pid": process.pid, "born": _born(process.pid)}), encoding="utf-8"
+        )
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise LocalRunError(
+                    f"{self.name} ended with exit code {process.returncode}: {self._last_line()}."
+                    f" See {self.log}."
+                )
+            if answers(self.ready_url):
+                return True
+            time.sleep(0.2)
+        raise LocalRunError(
+            f"{self.name} did not answer within {seconds:.0f} s. See {self.log},"
+            " or run `make clean` and try again."
+        )
+
+    def stop(self, *, seconds: float = 20.0) -> bool:
+        """Stop it and all it started; returns whether it ran."""
+        pid = self.running()
+        if pid is not None:
+            _signal(pid, signal.SIGTERM)
+            deadline = time.monotonic() + seconds
+            while _born(pid) is not None and time.monotonic() < deadline:
+                _reap(pid)
+                time.sleep(0.1)
+            if _born(pid) is not None:
+                _signal(pid, signal.SIGKILL)
+        self._pid_file.unlink(missing_ok=True)
+        return pid is not None
+
+    def _last_line(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1][:300].rstrip(".") if lines else "it said nothing"
+
+
+def _born(pid: int) -> str | None:
+    """When the process began, as the operating system tells; None if there is no such process."""
+    done = subprocess.run(
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    status, _, born = done.stdout.strip().partition(" ")
+    return born.strip() if done.returncode == 0 and not status.startswith("Z") else None
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+
+
+def answers(url: str) -> bool:
+    """Whether an HTTP server says 200 at `url`."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def free_port(wanted: int | None) -> int:
+    """`wanted` if it is free on loopback, any free port otherwise."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,306 @@
+"""What a local run consists of: the model, the local AWS, the git remote, and how to reach them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local_aws.processes import Background, LocalRunError, free_port
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_codepipeline import CodePipelineClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+ACCOUNT = "000000000000"
+MODEL = "qwen2.5-coder-0.5b-instruct-q4_k_m"
+WEAK_MODEL = "smollm2-135m-instruct"
+FLOATING = "catalogue-latest"
+PINNED = "catalogue-pinned"
+
+
+class LocalStack:
+    """The processes and addresses of one local run; everything it keeps lies in `state`."""
+
+    def __init__(self, root: Path, state: Path) -> None:
+        self.root = root
+        self.state = state
+        self.remote = state / "remote.git"
+        self.author = state / "author"
+
+    # --- addresses -----------------------------------------------------------------------------
+
+    @cached_property
+    def settings(self) -> Mapping[str, object]:
+        """What `cdk.json` says to the CDK app."""
+        raw = json.loads((self.root / "cdk.json").read_text(encoding="utf-8"))
+        settings: Mapping[str, object] = raw["context"]["prompt-hub"]
+        return settings
+
+    @property
+    def region(self) -> str:
+        """The region that the app is deployed to."""
+        return str(self.settings["region"])
+
+    @property
+    def branch(self) -> str:
+        """The branch whose pushes start the pipeline."""
+        return str(self.settings["branch"])
+
+    @cached_property
+    def ports(self) -> dict[str, int]:
+        """Free loopback ports, the same at every start as long as nobody else took them."""
+        path = self.state / "ports.json"
+        saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        chosen = {}
+        for name, process in (("cloud", self._cloud_pid), ("model", self._model_pid)):
+            wanted = saved.get(name)
+            # A port that our own process listens on is not free, and is the right one.
+            chosen[name] = wanted if wanted and process() else free_port(wanted)
+        self.state.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(chosen), encoding="utf-8")
+        return chosen
+
+    @property
+    def endpoint(self) -> str:
+        """Where the local AWS answers."""
+        return f"http://127.0.0.1:{self.ports['cloud']}"
+
+    @property
+    def model_url(self) -> str:
+        """Where the local model answers."""
+        return f"http://127.0.0.1:{self.ports['model']}"
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """This process's environment, pointed at the local AWS and at nothing else of AWS."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return {**clean, **self.overrides, "PATH": f"{self._bin}{os.pathsep}{clean['PATH']}"}
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """The endpoint variables: the only thing in which a local run differs from AWS."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PROMPT_HUB_MODELS": str(self.state / "models.json"),
+        }
+
+    @property
+    def _bin(self) -> Path:
+        return Path(sys.executable).parent
+
+    # --- processes -----------------------------------------------------------------------------
+
+    def _cloud(self, port: int) -> Background:
+        return Background(
+            name="cloud",
+            command=[
+                sys.executable,
+                "-m",
+                "local_aws.cloud",
+                "--settings",
+                str(self.state / "cloud.json"),
+            ],
+            ready_url=f"http://127.0.0.1:{port}/_ministack/health",
+            state=self.state,
+            environment=self._plain_environment(),
+            cwd=self.root,
+        )
+
+    def _model(self, port: int) -> Background:
+        return Background(
+            name="model",
+            command=[
+                sys.executable,
+                "-m",
+                "local_aws.local_model",
+                "serve",
+                "--port",
+                str(port),
+                "--state",
+                str(self.state / "model"),
+            ],
+            ready_url=f"http://127.0.0.1:{port}/health",
+            state=self.state,
+            environment=self._plain_environment(),
+            cwd=self.root,
+        )
+
+    def _plain_environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return {**kept, "PYTHONUNBUFFERED": "1"}
+
+    def _cloud_pid(self) -> int | None:
+        return self._cloud(0).running()
+
+    def _model_pid(self) -> int | None:
+        return self._model(0).running()
+
+    def fetch_models(self) -> None:
+        """Bring both models' weights into the cache; raises `LocalRunError` with what to do."""
+        self.run([sys.executable, "-m", "local_aws.local_model", "fetch"])
+        self.run([sys.executable, "-m", "local_aws.local_model", "fetch", "--small"])
+
+    def start(self) -> bool:
+        """Start the model and the local AWS; returns whether either was started now."""
+        models = {
+            alias: {"provider": "openai", "model": model, "base_url": f"{self.model_url}/v1"}
+            for alias, model in ((PINNED, MODEL), (FLOATING, FLOATING))
+        }
+        self.state.mkdir(parents=True, exist_ok=True)
+        (self.state / "models.json").write_text(json.dumps(models, indent=2), encoding="utf-8")
+        cloud = {
+            "port": self.ports["cloud"],
+            "state": str(self.state / "cloud"),
+            "account": ACCOUNT,
+            "region": self.region,
+            "overrides": self.overrides,
+            "repositories": {str(self.settings["repository"]): str(self.remote)},
+        }
+        (self.state / "cloud.json").write_text(json.dumps(cloud, indent=2), encoding="utf-8")
+        fresh = self._model(self.ports["model"]).start()
+        return self._cloud(self.ports["cloud"]).start() or fresh
+
+    def stop(self) -> None:
+        """Stop everything; what it made is kept."""
+        for process in (self._cloud(0), self._model(0)):
+            if process.stop():
+                print(f"stopped the {process.name}")
+
+    def describe(self) -> None:
+        """Print what runs, and where."""
+        for process in (self._cloud(0), self._model(0)):
+            pid = process.running()
+            print(
+                f"{process.name:<6} {'runs as ' + str(pid) if pid else 'does not run'}"
+                f"  {process.log}"
+            )
+
+    # --- git -----------------------------------------------------------------------------------
+
+    def make_remote(self) -> bool:
+        """A scratch remote with the checkout's HEAD; returns whether it was made now."""
+        if self.remote.exists():
+            return False
+        self.git("init", "--quiet", "--bare", f"--initial-branch={self.branch}", str(self.remote))
+        self.git(
+            "-C",
+            str(self.root),
+            "push",
+            "--quiet",
+            str(self.remote),
+            f"HEAD:refs/heads/{self.branch}",
+        )
+        return True
+
+    def author_clone(self) -> Path:
+        """The scratch clone of a prompt author, at the remote's newest commit."""
+        if not self.author.exists():
+            self.git("clone", "--quiet", str(self.remote), str(self.author))
+            self.git("-C", str(self.author), "config", "user.name", "Prompt Author")
+            self.git("-C", str(self.author), "config", "user.email", "author@example.com")
+        self.git("-C", str(self.author), "pull", "--quiet", "--rebase")
+        return self.author
+
+    def push(self, message: str) -> str:
+        """Commit all that the author changed, push it; returns the commit."""
+        where = str(self.author)
+        self.git("-C", where, "add", "--all")
+        self.git("-C", where, "commit", "--quiet", "--message", message)
+        self.git("-C", where, "push", "--quiet", "origin", f"HEAD:{self.branch}")
+        return self.git("-C", where, "rev-parse", "HEAD")
+
+    def git(self, *arguments: str) -> str:
+        """Run git; raises `LocalRunError` with its last line."""
+        return self.run(["git", *arguments], quiet=True)
+
+    # --- commands and clients ------------------------------------------------------------------
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        quiet: bool = False,
+        extra: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> str:
+        """Run a command on the local AWS, its output kept and, unless `quiet`, shown indented.
+
+        Raises:
+            LocalRunError: it ended with another exit code than 0.
+        """
+        process = subprocess.Popen(
+            list(command),
+            cwd=cwd or self.root,
+            env={**self.environment, **(extra or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        lines = []
+        with process:
+            for line in process.stdout or ():
+                lines.append(line)
+                if not quiet and line.strip():
+                    print(f"      {line.rstrip()}", flush=True)
+        if process.returncode != 0:
+            said = [line.strip() for line in lines if line.strip()]
+            raise LocalRunError(
+                f"`{' '.join(command)}` ended with exit code {process.returncode}:"
+                f" {' / '.join(said[-3:]) or 'it said nothing'}."
+            )
+        return "".join(lines).strip()
+
+    @cached_property
+    def _session(self) -> _Session:
+        return _Session(self)
+
+    @property
+    def pipelines(self) -> CodePipelineClient:
+        """CodePipeline of the local AWS."""
+        return self._session.pipelines
+
+    @property
+    def alarms(self) -> CloudWatchClient:
+        """CloudWatch of the local AWS."""
+        return self._session.alarms
+
+    @property
+    def tables(self) -> DynamoDBClient:
+        """DynamoDB of the local AWS."""
+        return self._session.tables
+
+    @property
+    def objects(self) -> S3Client:
+        """S3 of the local AWS."""
+        return self._session.objects
+
+
+class _Session:
+    """boto3 clients of the local AWS, made once."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        import boto3
+
+        session = boto3.Session(
+            aws_access_key_id=ACCOUNT,
+            aws_secret_access_key="local",  # noqa: S106
+            region_name=stack.region,
+        )
+        self.pipelines = session.client("codepipeline", endpoint_url=stack.endpoint)
+        self.alarms = session.client("cloudwatch", endpoint_url=stack.endpoint)
+        self.tables = session.client("dynamodb", endpoint_url=stack.endpoint)
+        self.objects = session.client("s3", endpoint_url=stack.endpoint)

@@ -1,0 +1,91 @@
+"""The story of one local run as it happens: printed for people, kept for the report page."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Story:
+    """Numbers the steps, times them, and collects what the report page shows."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._started = now()
+        self._clock = time.monotonic()
+        self._steps: list[dict[str, object]] = []
+        self.versions: list[dict[str, object]] = []
+        self.timeline: list[dict[str, str]] = []
+        self.executions: list[dict[str, object]] = []
+        self.pointers: list[dict[str, object]] = []
+        self.rollback: dict[str, object] | None = None
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[list[str]]:
+        """One step: its name is printed before, its seconds after; what is said joins the page.
+
+        Lines put into the yielded list are printed at once by `say` and kept as the detail.
+        """
+        began, clock = now(), time.monotonic()
+        print(f"\n[{len(self._steps) + 1}] {name}", flush=True)
+        said: list[str] = []
+        status = "failed"
+        try:
+            yield said
+            status = "ok"
+        finally:
+            seconds = time.monotonic() - clock
+            self._steps.append(
+                {
+                    "name": name,
+                    "started_at": began,
+                    "seconds": round(seconds, 2),
+                    "status": status,
+                    "detail": "\n".join(said),
+                }
+            )
+            print(f"    {'done' if status == 'ok' else status} in {seconds:.1f} s", flush=True)
+
+    def expected_red(self) -> None:
+        """Mark the last finished step as ended red on purpose."""
+        self._steps[-1]["status"] = "expected-red"
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the story began."""
+        return time.monotonic() - self._clock
+
+    def happened(self, what: str, at: str | None = None) -> None:
+        """Add a line to the timeline of the rollback."""
+        self.timeline.append({"at": at or now(), "what": what})
+
+    def write(self, path: Path) -> None:
+        """Write what the report page is made from."""
+        run = {
+            "schema": "prompt-hub/run@1",
+            "title": self._title,
+            "started_at": self._started,
+            "finished_at": now(),
+            "steps": self._steps,
+            "versions": self.versions,
+            "timeline": sorted(self.timeline, key=lambda line: line["at"]),
+            "rollback": self.rollback,
+            "pointers": self.pointers,
+            "executions": self.executions,
+        }
+        path.write_text(json.dumps(run, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def say(said: list[str], line: str) -> None:
+    """Print one line of a step and keep it."""
+    said.append(line)
+    print(f"    {line}", flush=True)

@@ -1,0 +1,15 @@
+"""What can go wrong in the ledger. Plain exceptions: the Lambda carries no command line."""
+
+from __future__ import annotations
+
+
+class LedgerError(Exception):
+    """The ledger could not be read or changed; the message says what was found."""
+
+
+class LedgerConflict(LedgerError):
+    """Somebody else changed the ledger first: read it again, decide again."""
+
+
+class TransitionRefused(LedgerError):
+    """The change is not allowed in the state that the task is in."""

@@ -1,0 +1,405 @@
+"""The ledger's DynamoDB table: consistent reads, conditional transactions as the only writes."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from prompt_hub import names
+from prompt_hub.ledger import transitions
+from prompt_hub.ledger.errors import LedgerConflict, LedgerError
+from prompt_hub.ledger.items import (
+    ACTIVE,
+    DEPLOYED_KEY,
+    EVENT_PREFIX,
+    HEAD_KEY,
+    SCORE_PREFIX,
+    VERSION_PREFIX,
+    Attributes,
+    Deployed,
+    Event,
+    Notify,
+    Pointer,
+    ReleaseRef,
+    ScoreSample,
+    VersionRecord,
+    VersionRef,
+    VersionState,
+    task_partition,
+)
+from prompt_hub.ledger.transitions import Cause, Change, TaskState
+from prompt_hub.ledger.wire import pack, unpack_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, TransactWriteItemTypeDef
+
+Key = tuple[str, str]
+ATTEMPTS = 12
+"""How often a change is decided again when only *another* task's change came between."""
+NOT_THERE = f"attribute_not_exists({names.LEDGER_PARTITION_KEY})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    """Write a whole item, if what is there is what was believed to be there.
+
+    That is: `attribute` has the value `believed`, or, where that is `None`, there is no item.
+    Without `attributes` nothing is written, only the belief is checked.
+    """
+
+    key: Key
+    attributes: Attributes | None
+    attribute: str = "revision"
+    believed: object = None
+    unconditional: bool = False
+
+
+class Ledger:
+    """Reads and changes the ledger of one stage.
+
+    A change is decided on a task's state as read and written in one transaction that holds only if
+    nobody wrote meanwhile. Methods that take `seen` raise `LedgerConflict` when the task's pointer
+    is no longer at that revision: what the caller decided on has changed.
+    """
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    @classmethod
+    def from_environment(cls) -> Ledger:
+        """The ledger named in `PROMPT_HUB_LEDGER_TABLE`; raises `LedgerError` if none is."""
+        table = os.environ.get(names.ENV_LEDGER_TABLE)
+        if not table:
+            raise LedgerError(f"{names.ENV_LEDGER_TABLE} is not set: no ledger to read")
+        import boto3
+        from botocore.config import Config
+
+        # Whoever reads the ledger would rather try again than wait for a minute.
+        config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
+        return cls(boto3.client("dynamodb", config=config), table)
+
+    # --- Reading -------------------------------------------------------------------------------
+
+    def revision(self) -> int:
+        """Number of changes so far; 0 for an empty ledger."""
+        item = self._get(HEAD_KEY)
+        return cast(int, item["revision"]) if item else 0
+
+    def pointer(self, task: str) -> Pointer | None:
+        """What is active for `task`, `None` if nothing is yet."""
+        item = self._get((ACTIVE, task))
+        return Pointer.from_attributes(task, item) if item else None
+
+    def pointers(self) -> dict[str, Pointer]:
+        """What is active for each task."""
+        found = {}
+        for item in self._query(ACTIVE):
+            task = str(item[names.LEDGER_SORT_KEY])
+            found[task] = Pointer.from_attributes(task, item)
+        return found
+
+    def versions(self, task: str) -> dict[str, VersionRecord]:
+        """Every version of `task` that this stage has known."""
+        records = (
+            VersionRecord.from_attributes(task, item)
+            for item in self._query(task_partition(task), VERSION_PREFIX)
+        )
+        return {record.version: record for record in records}
+
+    def version_states(self, task: str) -> dict[str, VersionState]:
+        """State by version."""
+        return {version: record.state for version, record in self.versions(task).items()}
+
+    def state(self, task: str) -> TaskState:
+        """What a change of `task` is decided on.
+
+        The head is read first: whatever is written after that makes the change fail, not lie.
+        """
+        revision = self.revision()
+        return TaskState(
+            task=task,
+            revision=revision,
+            pointer=self.pointer(task),
+            versions=self.versions(task),
+        )
+
+    def events(self, task: str, limit: int | None = None) -> tuple[Event, ...]:
+        """History of `task`, newest first."""
+        items = self._query(task_partition(task), EVENT_PREFIX, newest_first=True, limit=limit)
+        return tuple(Event.from_attributes(task, item) for item in items)
+
+    def pending_events(self) -> tuple[Event, ...]:
+        """Everything that people still have to be told, oldest first."""
+        pending = [
+            event
+            for task in self.pointers()
+            for event in self.events(task)
+            if event.notify is Notify.PENDING
+        ]
+        return tuple(sorted(pending, key=lambda event: event.revision))
+
+    def samples(self, task: str, limit: int) -> tuple[ScoreSample, ...]:
+        """The newest `limit` score samples of `task`, newest first, controls included."""
+        items = self._query(task_partition(task), SCORE_PREFIX, newest_first=True, limit=limit)
+        return tuple(ScoreSample.from_attributes(task, item) for item in items)
+
+    def deployed(self) -> Deployed | None:
+        """The release that the stage's image belongs to, `None` before the first activation."""
+        item = self._get(DEPLOYED_KEY)
+        return Deployed.from_attributes(item) if item else None
+
+    # --- Changing ------------------------------------------------------------------------------
+
+    def seed(
+        self,
+        task: str,
+        to: VersionRef,
+        *,
+        previous: VersionRef | None,
+        release: ReleaseRef,
+        cause: Cause,
+    ) -> Event:
+        """See `transitions.seed`."""
+        return self._change(
+            task,
+            None,
+            lambda state: transitions.seed(
+                state, to, previous=previous, release=release, cause=cause
+            ),
+        )
+
+    def activate(
+        self,
+        task: str,
+        to: VersionRef,
+        *,
+        seen: int,
+        release: ReleaseRef,
+        cause: Cause,
+        keep_way_back: bool = True,
+        override: bool = False,
+    ) -> Event:
+        """See `transitions.activate`."""
+        return self._change(
+            task,
+            seen,
+            lambda state: transitions.activate(
+                state,
+                to,
+                release=release,
+                cause=cause,
+                keep_way_back=keep_way_back,
+                override=override,
+            ),
+        )
+
+    def roll_back(self, task: str, *, seen: int, cause: Cause) -> Event:
+        """See `transitions.roll_back`."""
+        return self._change(task, seen, lambda state: transitions.roll_back(state, cause=cause))
+
+    def downgrade(
+        self, task: str, to: VersionRef, *, seen: int, cause: Cause, override: bool = False
+    ) -> Event:
+        """See `transitions.downgrade`."""
+        return self._change(
+            task,
+            seen,
+            lambda state: transitions.downgrade(state, to, cause=cause, override=override),
+        )
+
+    def freeze(self, task: str, *, seen: int, cause: Cause) -> Event:
+        """See `transitions.freeze`."""
+        return self._change(task, seen, lambda state: transitions.freeze(state, cause=cause))
+
+    def unfreeze(self, task: str, *, seen: int, cause: Cause) -> Event:
+        """See `transitions.unfreeze`."""
+        return self._change(task, seen, lambda state: transitions.unfreeze(state, cause=cause))
+
+    def page(self, task: str, *, seen: int, cause: Cause) -> Event:
+        """See `transitions.page`."""
+        return self._change(task, seen, lambda state: transitions.page(state, cause=cause))
+
+    def mark_sent(self, event: Event) -> None:
+        """Note that people were told of `event`; `LedgerConflict` if somebody noted it first."""
+        sent = replace(event, notify=Notify.SENT)
+        self._write(
+            _Step(
+                key=event.key,
+                attributes=sent.to_attributes(),
+                attribute="notify",
+                believed=Notify.PENDING.value,
+            )
+        )
+
+    def add_samples(self, samples: Sequence[ScoreSample]) -> None:
+        """Add the samples of one round, all or none; `LedgerConflict` if one is there already."""
+        self._write(*(_Step(key=one.key, attributes=one.to_attributes()) for one in samples))
+
+    def add_sample(self, sample: ScoreSample) -> None:
+        """Add one sample; `LedgerConflict` if it is there already."""
+        self.add_samples([sample])
+
+    def deploy(self, deployed: Deployed, *, by: str) -> None:
+        """Note which release the stage's image belongs to, and the versions new to this stage.
+
+        New versions become `released`. Raises `LedgerConflict` when another release is being noted
+        at the same time.
+        """
+        before = self.deployed()
+        self._write(
+            _Step(
+                key=DEPLOYED_KEY,
+                attributes=deployed.to_attributes(),
+                attribute="at",
+                believed=before.at if before else None,
+            )
+        )
+        for task, carried in deployed.carries.items():
+            known = self.versions(task)
+            new = [
+                VersionRecord(
+                    task=task,
+                    version=version,
+                    sha256=sha256,
+                    state=VersionState.RELEASED,
+                    by=by,
+                    reason=f"carried by release {deployed.release.release}",
+                    at=deployed.at,
+                )
+                for version, sha256 in carried.items()
+                if version not in known
+            ]
+            if new:
+                self._write(*(_Step(key=one.key, attributes=one.to_attributes()) for one in new))
+
+    # --- Underneath ----------------------------------------------------------------------------
+
+    def _change(self, task: str, seen: int | None, decide: Callable[[TaskState], Change]) -> Event:
+        """Decide, write, and start again where another task's change came between."""
+        for attempt in range(ATTEMPTS):
+            state = self.state(task)
+            found = state.pointer.revision if state.pointer else None
+            if found != seen:
+                raise LedgerConflict(
+                    f"the pointer of {task} is at revision {found}, not {seen} as read before"
+                )
+            change = decide(state)
+            try:
+                self._write(*_steps(change))
+            except LedgerConflict:
+                # Many alarms at once all move the one head: spread the next tries.
+                time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311
+            else:
+                return change.event
+        raise LedgerConflict(f"{task} could not be changed: others kept changing the ledger")
+
+    def _write(self, *steps: _Step) -> None:
+        try:
+            self._client.transact_write_items(TransactItems=[self._action(step) for step in steps])
+        except self._client.exceptions.TransactionCanceledException as error:
+            reasons = cast(
+                Iterable[Mapping[str, str]], error.response.get("CancellationReasons", ())
+            )
+            codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
+            if codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
+                raise LedgerConflict("somebody else changed the ledger first") from error
+            raise LedgerError(f"the ledger refused a transaction: {', '.join(codes)}") from error
+
+    def _action(self, step: _Step) -> TransactWriteItemTypeDef:
+        partition, sort = step.key
+        keys = {names.LEDGER_PARTITION_KEY: partition, names.LEDGER_SORT_KEY: sort}
+        action: dict[str, object] = {"TableName": self._table}
+        if step.attributes is None:
+            action["Key"] = _packed(keys)
+        else:
+            action["Item"] = _packed({**keys, **step.attributes})
+        if not step.unconditional:
+            if step.believed is None:
+                action["ConditionExpression"] = NOT_THERE
+            else:
+                action["ConditionExpression"] = "#attribute = :believed"
+                action["ExpressionAttributeNames"] = {"#attribute": step.attribute}
+                action["ExpressionAttributeValues"] = {":believed": pack(step.believed)}
+        kind = "ConditionCheck" if step.attributes is None else "Put"
+        return cast("TransactWriteItemTypeDef", {kind: action})
+
+    def _get(self, key: Key) -> dict[str, object] | None:
+        partition, sort = key
+        answer = self._client.get_item(
+            TableName=self._table,
+            Key={
+                names.LEDGER_PARTITION_KEY: {"S": partition},
+                names.LEDGER_SORT_KEY: {"S": sort},
+            },
+            ConsistentRead=True,
+        )
+        item = answer.get("Item")
+        return _unpacked(item) if item else None
+
+    def _query(
+        self,
+        partition: str,
+        prefix: str = "",
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> list[dict[str, object]]:
+        condition = f"{names.LEDGER_PARTITION_KEY} = :partition"
+        values = {":partition": {"S": partition}}
+        if prefix:
+            condition += f" AND begins_with({names.LEDGER_SORT_KEY}, :prefix)"
+            values[":prefix"] = {"S": prefix}
+        request: QueryInputTypeDef = {
+            "TableName": self._table,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+            "ConsistentRead": True,
+            "ScanIndexForward": not newest_first,
+        }
+        if limit is not None:
+            request["Limit"] = limit
+        items: list[dict[str, object]] = []
+        while True:
+            answer = self._client.query(**request)
+            items += map(_unpacked, answer["Items"])
+            rest = answer.get("LastEvaluatedKey")
+            if not rest or (limit is not None and len(items) >= limit):
+                return items[:limit]
+            request["ExclusiveStartKey"] = rest
+
+
+def _steps(change: Change) -> list[_Step]:
+    before, event = change.before, change.event
+    pointer = change.pointer
+    return [
+        _Step(
+            key=HEAD_KEY,
+            attributes={"revision": event.revision},
+            believed=before.revision or None,
+        ),
+        _Step(
+            key=(ACTIVE, before.task),
+            attributes=pointer.to_attributes() if pointer else None,
+            believed=before.pointer.revision if before.pointer else None,
+        ),
+        # The head's condition covers the versions: every change of a state moves the head.
+        *(
+            _Step(key=one.key, attributes=one.to_attributes(), unconditional=True)
+            for one in change.versions
+        ),
+        _Step(key=event.key, attributes=event.to_attributes()),
+    ]
+
+
+def _packed(item: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    return {name: pack(value) for name, value in item.items()}
+
+
+def _unpacked(item: Mapping[str, object]) -> dict[str, object]:
+    return unpack_item(cast(Mapping[str, Mapping[str, object]], item))

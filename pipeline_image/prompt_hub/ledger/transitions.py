@@ -1,0 +1,298 @@
+"""What each change of the ledger writes: pure functions from a task's state to a `Change`.
+
+A `Change` says what it writes and what it believes to be there; the table writes all of it in one
+transaction, or nothing where the belief no longer holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from prompt_hub.ledger.errors import TransitionRefused
+from prompt_hub.ledger.items import (
+    Event,
+    EventKind,
+    Notify,
+    Pointer,
+    ReleaseRef,
+    VersionRecord,
+    VersionRef,
+    VersionState,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskState:
+    """What the ledger says about one task, and the revision of the whole ledger."""
+
+    task: str
+    revision: int
+    pointer: Pointer | None
+    versions: Mapping[str, VersionRecord] = field(default_factory=dict)
+
+    def state_of(self, version: str) -> VersionState | None:
+        """State of `version`, `None` if the ledger has never heard of it."""
+        record = self.versions.get(version)
+        return record.state if record else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """Who changes the ledger, when, and why; `code` is the reason for programs."""
+
+    by: str
+    reason: str
+    at: str
+    code: str = ""
+    evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One transaction: the state it was decided on, and everything that it writes.
+
+    `pointer` is `None` where the change leaves the pointer as it is.
+    """
+
+    before: TaskState
+    pointer: Pointer | None
+    versions: tuple[VersionRecord, ...]
+    event: Event
+
+
+def seed(
+    state: TaskState,
+    to: VersionRef,
+    *,
+    previous: VersionRef | None,
+    release: ReleaseRef,
+    cause: Cause,
+) -> Change:
+    """Give a task that has no pointer its first one.
+
+    `previous` is the version that a rollback would go to; it becomes `superseded`. Raises
+    `TransitionRefused` when the task has a pointer already, or one of the two was taken out.
+    """
+    if state.pointer is not None:
+        raise TransitionRefused(f"{state.task} has version {state.pointer.version} active already")
+    records = []
+    for reference, standing in ((to, VersionState.ACTIVE), (previous, VersionState.SUPERSEDED)):
+        if reference is not None:
+            _refuse_other_content(state, reference)
+            _refuse_taken_out(state, reference.version)
+            records.append(_record(state.task, reference, standing, cause))
+    return _change(
+        state,
+        EventKind.SEEDED,
+        cause,
+        reached=to,
+        pointer=_pointer(state, to, previous=previous, release=release, cause=cause, frozen=False),
+        versions=tuple(records),
+        notify=Notify.NOT_NEEDED,
+    )
+
+
+def activate(
+    state: TaskState,
+    to: VersionRef,
+    *,
+    release: ReleaseRef,
+    cause: Cause,
+    keep_way_back: bool = True,
+    override: bool = False,
+) -> Change:
+    """Move the pointer to `to`; the version it leaves becomes `superseded` and the way back.
+
+    `keep_way_back` is false where the version that is left must not be rolled back to.
+    `override` is a person's decision to bring back a version that was taken out, or to move a
+    frozen task; without it both raise `TransitionRefused`. After an override there is no way back:
+    the score watch would otherwise undo within minutes what a person decided knowing the score.
+    """
+    pointer = _moving(state, to)
+    if not override:
+        _refuse_taken_out(state, to.version)
+        if pointer.frozen:
+            raise TransitionRefused(f"{state.task} is frozen by {pointer.changed_by}")
+    moved = _pointer(
+        state,
+        to,
+        previous=pointer.active if keep_way_back and not override else None,
+        release=release,
+        cause=cause,
+        frozen=pointer.frozen,
+    )
+    records = (
+        _record(state.task, pointer.active, VersionState.SUPERSEDED, cause),
+        _record(state.task, to, VersionState.ACTIVE, cause),
+    )
+    return _change(
+        state,
+        EventKind.ACTIVATED,
+        cause,
+        reached=to,
+        pointer=moved,
+        versions=records,
+        # The pipeline tells people of its own activations; a person's override is news to them.
+        notify=Notify.PENDING if override else Notify.NOT_NEEDED,
+    )
+
+
+def roll_back(state: TaskState, *, cause: Cause) -> Change:
+    """Return to `previous` and quarantine what was active; there is no way back from that.
+
+    Raises `TransitionRefused` when there is no previous version (never roll back a rollback) or it
+    was taken out itself.
+    """
+    to = _active(state).previous
+    if to is None:
+        raise TransitionRefused(f"{state.task} has no version to go back to")
+    _refuse_taken_out(state, to.version)
+    return _take_out(state, to, VersionState.QUARANTINED, EventKind.ROLLED_BACK, cause)
+
+
+def downgrade(state: TaskState, to: VersionRef, *, cause: Cause, override: bool = False) -> Change:
+    """Go to `to` by hand; what was active comes back only by a named override.
+
+    Raises `TransitionRefused` when `to` was taken out itself, unless `override` says otherwise.
+    """
+    _moving(state, to)
+    if not override:
+        _refuse_taken_out(state, to.version)
+    return _take_out(state, to, VersionState.DOWNGRADED, EventKind.DOWNGRADED, cause)
+
+
+def freeze(state: TaskState, *, cause: Cause) -> Change:
+    """Keep activation away from the task until somebody unfreezes it."""
+    return _set_frozen(state, True, EventKind.FROZEN, cause)
+
+
+def unfreeze(state: TaskState, *, cause: Cause) -> Change:
+    """Let activation move the task again."""
+    return _set_frozen(state, False, EventKind.UNFROZEN, cause)
+
+
+def page(state: TaskState, *, cause: Cause) -> Change:
+    """Call a person and change nothing else; the history keeps that they were called, and why."""
+    return _change(state, EventKind.PAGED, cause, reached=_active(state).active)
+
+
+def _take_out(
+    state: TaskState, to: VersionRef, left_as: VersionState, kind: EventKind, cause: Cause
+) -> Change:
+    pointer = _active(state)
+    moved = _pointer(
+        state, to, previous=None, release=pointer.release, cause=cause, frozen=pointer.frozen
+    )
+    records = (
+        _record(state.task, pointer.active, left_as, cause),
+        _record(state.task, to, VersionState.ACTIVE, cause),
+    )
+    return _change(state, kind, cause, reached=to, pointer=moved, versions=records)
+
+
+def _set_frozen(state: TaskState, frozen: bool, kind: EventKind, cause: Cause) -> Change:
+    pointer = _active(state)
+    if pointer.frozen is frozen:
+        raise TransitionRefused(f"{state.task} is {'' if frozen else 'not '}frozen already")
+    changed = replace(
+        pointer,
+        frozen=frozen,
+        revision=state.revision + 1,
+        changed_by=cause.by,
+        reason=cause.reason,
+        at=cause.at,
+    )
+    return _change(state, kind, cause, reached=pointer.active, pointer=changed)
+
+
+def _active(state: TaskState) -> Pointer:
+    if state.pointer is None:
+        raise TransitionRefused(f"no version of {state.task} is active yet")
+    return state.pointer
+
+
+def _moving(state: TaskState, to: VersionRef) -> Pointer:
+    pointer = _active(state)
+    if pointer.active == to:
+        raise TransitionRefused(f"{state.task} has version {to.version} active already")
+    _refuse_other_content(state, to)
+    return pointer
+
+
+def _refuse_other_content(state: TaskState, to: VersionRef) -> None:
+    record = state.versions.get(to.version)
+    if record is not None and record.sha256 != to.sha256:
+        raise TransitionRefused(
+            f"version {to.version} of {state.task} is known here by the hash {record.sha256}, "
+            f"not {to.sha256}: a released version never changes its content"
+        )
+
+
+def _refuse_taken_out(state: TaskState, version: str) -> None:
+    record = state.versions.get(version)
+    if record is not None and record.state.taken_out:
+        raise TransitionRefused(
+            f"version {version} of {state.task} is {record.state.value} "
+            f"since {record.at} by {record.by}: {record.reason}"
+        )
+
+
+def _pointer(
+    state: TaskState,
+    to: VersionRef,
+    *,
+    previous: VersionRef | None,
+    release: ReleaseRef,
+    cause: Cause,
+    frozen: bool,
+) -> Pointer:
+    return Pointer(
+        task=state.task,
+        active=to,
+        previous=previous,
+        frozen=frozen,
+        revision=state.revision + 1,
+        changed_by=cause.by,
+        reason=cause.reason,
+        at=cause.at,
+        release=release,
+    )
+
+
+def _record(task: str, reference: VersionRef, state: VersionState, cause: Cause) -> VersionRecord:
+    return VersionRecord(
+        task=task,
+        version=reference.version,
+        sha256=reference.sha256,
+        state=state,
+        by=cause.by,
+        reason=cause.reason,
+        at=cause.at,
+    )
+
+
+def _change(
+    state: TaskState,
+    kind: EventKind,
+    cause: Cause,
+    *,
+    reached: VersionRef,
+    pointer: Pointer | None = None,
+    versions: tuple[VersionRecord, ...] = (),
+    notify: Notify = Notify.PENDING,
+) -> Change:
+    event = Event(
+        task=state.task,
+        revision=state.revision + 1,
+        kind=kind,
+        left=state.pointer.active if state.pointer else None,
+        reached=reached,
+        by=cause.by,
+        code=cause.code,
+        reason=cause.reason,
+        at=cause.at,
+        notify=notify,
+        evidence=cause.evidence,
+    )
+    return Change(before=state, pointer=pointer, versions=versions, event=event)

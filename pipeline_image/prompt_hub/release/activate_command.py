@@ -1,0 +1,217 @@
+"""`prompt-hub activate`: moves a stage's pointers to a release, or one pointer by hand."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from prompt_hub import names
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.ledger.items import Deployed, VersionRef
+from prompt_hub.ledger.transitions import Cause
+from prompt_hub.models.aliases import ModelAliases
+from prompt_hub.release.manifest import Release, describe_promoted
+from prompt_hub.release.plan import Move, Seed, Skip, StageState, Step, plan
+from prompt_hub.release.stage import (
+    add_release,
+    add_signature,
+    add_stage,
+    ledger_errors,
+    ledger_of,
+    named,
+    now,
+    release_of,
+    stage_of,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+
+    from prompt_hub.ledger.table import Ledger
+
+BY = "pipeline"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Without --version: moves every task's pointer to what the release has released. With "
+        "--task and --version: moves one pointer by hand, to any version that the running image "
+        "carries; a quarantined, downgraded or frozen one needs --override."
+    )
+    add_stage(parser)
+    add_release(parser)
+    parser.add_argument("--task", help="the task to move by hand")
+    parser.add_argument("--version", help="the version to move it to")
+    add_signature(parser, by="--override")
+    parser.add_argument(
+        "--no-watch", action="store_true", help="do not measure moved tasks at once"
+    )
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Activate; exits 0 also when there was nothing to move, and says why for each task."""
+    import boto3
+
+    stage = stage_of(arguments)
+    ledger = ledger_of(stage)
+    if arguments.task or arguments.version or arguments.override:
+        moved = [_by_hand(ledger, stage, arguments)]
+    else:
+        moved = _to_release(ledger, boto3.client("cloudwatch"), stage, release_of(arguments))
+    if not arguments.no_watch:
+        _watch(stage, moved)
+    return ExitCode.OK
+
+
+# --- A release ---------------------------------------------------------------------------------
+
+
+def _to_release(
+    ledger: Ledger, cloudwatch: CloudWatchClient, stage: str, release_id: str
+) -> list[str]:
+    from prompt_hub.evaluate.results import results_from_environment
+    from prompt_hub.prompts.repository import PromptRepository
+
+    repository = PromptRepository.from_environment()
+    results = results_from_environment(repository.root)
+    release = describe_promoted(repository, results, release_id)
+    with ledger_errors():
+        ledger.deploy(
+            Deployed(
+                release=release.reference,
+                commit=release.commit,
+                carries=release.carries(),
+                at=now(),
+            ),
+            by=BY,
+        )
+        steps = plan(release, _state(ledger, cloudwatch, stage, release))
+        return [step.task for step in steps if _take(ledger, release, step)]
+
+
+def _state(
+    ledger: Ledger, cloudwatch: CloudWatchClient, stage: str, release: Release
+) -> StageState:
+    return StageState(
+        pointers=ledger.pointers(),
+        versions={task: ledger.versions(task) for task in release.tasks},
+        alarming=_alarming(cloudwatch, stage),
+        models=_models(release),
+    )
+
+
+def _alarming(cloudwatch: CloudWatchClient, stage: str) -> set[str]:
+    prefix = names.score_alarm_prefix(stage)
+    pages = cloudwatch.get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix=prefix, StateValue="ALARM"
+    )
+    return {
+        alarm["AlarmName"].removeprefix(prefix) for page in pages for alarm in page["MetricAlarms"]
+    }
+
+
+def _models(release: Release) -> dict[str, str]:
+    aliases = ModelAliases.from_environment()
+    wanted = {one.model.alias for task in release.tasks.values() for one in task.versions}
+    identities = {}
+    for alias in wanted:
+        try:
+            identities[alias] = aliases.resolve(alias).identity
+        except PromptHubError:
+            # The plan says for which task this matters.
+            continue
+    return identities
+
+
+def _take(ledger: Ledger, release: Release, step: Step) -> bool:
+    """Do one step, say it in one line; returns whether a pointer moved."""
+    if isinstance(step, Skip):
+        print(f"{step.task}: left alone, {step.reason}")
+        return False
+    cause = Cause(by=BY, reason=f"release {release.release}", at=now())
+    if isinstance(step, Seed):
+        event = ledger.seed(
+            step.task, step.to, previous=step.previous, release=release.reference, cause=cause
+        )
+        way_back = step.previous.version if step.previous else "none"
+        print(
+            f"{step.task}: {step.to.version} is active, the first here (way back: {way_back}); "
+            f"ledger revision {event.revision}"
+        )
+        return True
+    event = ledger.activate(
+        step.task,
+        step.to,
+        seen=step.seen,
+        release=release.reference,
+        cause=cause,
+        keep_way_back=step.keep_way_back,
+    )
+    print(
+        f"{step.task}: {step.left.version} -> {step.to.version}; ledger revision {event.revision}"
+    )
+    return True
+
+
+# --- By hand -----------------------------------------------------------------------------------
+
+
+def _by_hand(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> str:
+    if not (arguments.task and arguments.version and arguments.override and arguments.reason):
+        raise PromptHubError(
+            "a pointer is moved by hand with --task, --version, --override and --reason together."
+        )
+    task: str = arguments.task
+    with ledger_errors():
+        to = carried(ledger, stage, task, arguments.version)
+        pointer = ledger.pointer(task)
+        if pointer is None:
+            raise PromptHubError(
+                f"no version of {task} is active in {stage} yet.",
+                hint="Activate a release first.",
+                exit_code=ExitCode.BLOCKED,
+            )
+        event = ledger.activate(
+            task,
+            to,
+            seen=pointer.revision,
+            release=pointer.release,
+            cause=Cause(by=arguments.override, reason=arguments.reason, at=now(), code="by-hand"),
+            override=True,
+        )
+    print(
+        f"{task}: {pointer.version} -> {to.version} by {arguments.override}; ledger revision "
+        f"{event.revision}. The rollback pages people from now on instead of moving it."
+    )
+    return task
+
+
+def carried(ledger: Ledger, stage: str, task: str, version: str) -> VersionRef:
+    """The version of `task` in the running image; raises `PromptHubError` if it is not there."""
+    deployed = ledger.deployed()
+    versions = deployed.carries.get(task, {}) if deployed else {}
+    if deployed is None or version not in versions:
+        raise PromptHubError(
+            f"the image that runs in {stage} does not carry {task} {version} "
+            f"(it has: {', '.join(versions) or 'none'}).",
+            exit_code=ExitCode.BLOCKED,
+        )
+    return VersionRef(version=version, sha256=versions[version])
+
+
+# --- The score watch ---------------------------------------------------------------------------
+
+
+def _watch(stage: str, tasks: list[str]) -> None:
+    if not tasks:
+        return
+    import boto3
+
+    from prompt_hub.release.one_off import start
+
+    ecs = boto3.client("ecs")
+    for task in tasks:
+        start(ecs, stage, ["prompt-hub", "watch", "--task", task])
+        print(f"{task}: the score watch measures it now")

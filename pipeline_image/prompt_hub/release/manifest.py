@@ -1,0 +1,248 @@
+"""What a release carries: the champions, and the newest archived versions as ways back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from prompt_hub import names
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.results import Results
+from prompt_hub.ledger.items import ReleaseRef, VersionRef, timestamp
+from prompt_hub.promote.execution import Promotion
+from prompt_hub.prompts.git import head_commit
+from prompt_hub.prompts.models import (
+    Fraction,
+    Prompt,
+    RegisteredModel,
+    RegisteredTask,
+    Sha256,
+    Strict,
+    TaskName,
+    Version,
+    VersionState,
+    version_key,
+)
+from prompt_hub.prompts.repository import PromptRepository
+
+KEPT = 5
+"""How many archived versions of each task an image carries."""
+
+
+class CarriedVersion(Strict):
+    """One version in the image: what git knows of it, and `decided_at`, when git last decided."""
+
+    version: Version
+    sha256: Sha256
+    state: VersionState
+    threshold: Fraction
+    score: Fraction | None
+    model: RegisteredModel
+    decided_at: datetime
+
+    @property
+    def reference(self) -> VersionRef:
+        """Version and hash, as the ledger names them."""
+        return VersionRef(version=self.version, sha256=self.sha256)
+
+
+class CarriedTask(Strict):
+    """The versions of one task: the champion first, if there is one, then newest first."""
+
+    champion: Version | None
+    versions: tuple[CarriedVersion, ...]
+
+    def version(self, version: str | None) -> CarriedVersion | None:
+        """The entry of `version`, `None` if the image does not carry it."""
+        return next((one for one in self.versions if one.version == version), None)
+
+    @property
+    def way_back(self) -> CarriedVersion | None:
+        """Where the first rollback would go: the newest version that the champion superseded."""
+        champion = self.champion
+        if champion is None:
+            return None
+        return next(
+            (
+                one
+                for one in self.versions
+                if one.state is VersionState.SUPERSEDED
+                and version_key(one.version) < version_key(champion)
+            ),
+            None,
+        )
+
+
+class Release(Strict):
+    """The manifest of one release.
+
+    `made_at` orders releases, `commit` holds the tree, `changes` names the tasks whose champion is
+    the candidate of this very execution.
+    """
+
+    schema_: Annotated[Literal["prompt-hub/release@1"], Field(alias="schema")]
+    release: Annotated[str, Field(min_length=1)]
+    commit: str
+    made_at: datetime
+    changes: tuple[TaskName, ...]
+    tasks: dict[TaskName, CarriedTask]
+
+    @property
+    def reference(self) -> ReleaseRef:
+        """The release as the ledger names it."""
+        return ReleaseRef(release=self.release, made_at=timestamp(self.made_at))
+
+    def carries(self) -> dict[str, dict[str, str]]:
+        """Hash by version by task."""
+        return {
+            name: {one.version: one.sha256 for one in task.versions}
+            for name, task in self.tasks.items()
+        }
+
+    def to_json(self) -> str:
+        """The manifest as it stands in the image."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+def describe(
+    repository: PromptRepository,
+    *,
+    release: str,
+    commit: str,
+    made_at: datetime,
+    changes: tuple[str, ...] = (),
+    kept: int = KEPT,
+) -> Release:
+    """The manifest of the tree in `repository`; raises `PromptHubError` where layers disagree."""
+    registry = repository.registry()
+    return Release(
+        schema_="prompt-hub/release@1",
+        release=release,
+        commit=commit,
+        made_at=made_at,
+        changes=changes,
+        tasks={
+            name: _carried(repository, name, task, kept) for name, task in registry.tasks.items()
+        },
+    )
+
+
+def describe_promoted(repository: PromptRepository, results: Results, release: str) -> Release:
+    """The manifest of the release that the execution `release` promoted.
+
+    Image, Activate and Record each ask on the same tree and get the same answer. Raises
+    `PromptHubError` if that execution left no promotion record.
+    """
+    text = results.get(names.promotion_key(release))
+    if text is None:
+        raise PromptHubError(
+            f"execution {release} has no promotion record.", hint="Look at its Promote action."
+        )
+    promotion = Promotion.model_validate_json(text)
+    return describe(
+        repository,
+        release=release,
+        commit=promotion.released_commit,
+        made_at=promotion.at,
+        changes=tuple(
+            sorted(
+                name
+                for name, task in promotion.tasks.items()
+                if task.outcome in {"promoted", "released already"}
+            )
+        ),
+    )
+
+
+def load(root: Path) -> Release:
+    """The manifest baked into the image; a checkout without one is described as it stands."""
+    path = root / names.RELEASE_FILE
+    if path.exists():
+        try:
+            return Release.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise PromptHubError(
+                f"{path} cannot be read: {error}.",
+                hint="Delete it in a checkout, rebuild the image where it is part of one.",
+            ) from None
+    return describe(
+        PromptRepository(root),
+        release="checkout",
+        commit=head_commit(root),
+        made_at=datetime.now(UTC),
+    )
+
+
+def carried_prompts(repository: PromptRepository, release: Release) -> dict[VersionKey, Prompt]:
+    """Every prompt that `release` names, each checked against it.
+
+    Raises `PromptHubError` if a prompt is missing or is not the one that was promoted.
+    """
+    prompts: dict[VersionKey, Prompt] = {}
+    for name, task in release.tasks.items():
+        champion = repository.production(name)
+        there = {old.version: old for old in repository.archived(name)}
+        if champion is not None:
+            there[champion.version] = champion
+        for one in task.versions:
+            prompt = there.get(one.version)
+            if prompt is None or prompt.sha256 != one.sha256:
+                found = "is missing" if prompt is None else f"has the hash {prompt.sha256}"
+                raise PromptHubError(
+                    f"{name} {one.version} {found}; {names.RELEASE_FILE} promises {one.sha256}.",
+                    hint="Build the image from a promoted tree.",
+                    exit_code=ExitCode.BLOCKED,
+                )
+            prompts[name, one.version] = prompt
+    return prompts
+
+
+VersionKey = tuple[str, str]
+"""Task and version."""
+
+
+def _carried(
+    repository: PromptRepository, name: str, task: RegisteredTask, kept: int
+) -> CarriedTask:
+    champion = repository.production(name)
+    if (champion.version if champion else None) != task.released:
+        raise PromptHubError(
+            f"{name}: the registry has {task.released} released, 02-production has "
+            f"{champion.version if champion else 'nothing'}.",
+            hint="Run validate_prompt.py.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    archived = [
+        old
+        for old in repository.archived(name)
+        if _entry(name, task, old).state is not VersionState.QUARANTINED
+    ]
+    return CarriedTask(
+        champion=task.released,
+        versions=tuple(
+            _entry(name, task, prompt)
+            for prompt in ([champion] if champion else []) + archived[:kept]
+        ),
+    )
+
+
+def _entry(name: str, task: RegisteredTask, prompt: Prompt) -> CarriedVersion:
+    known = task.versions.get(prompt.version)
+    if known is None or known.sha256 != prompt.sha256:
+        raise PromptHubError(
+            f"{name} {prompt.version} is not in the registry with its hash {prompt.sha256}.",
+            hint="Run validate_prompt.py.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    return CarriedVersion(
+        version=prompt.version,
+        sha256=prompt.sha256,
+        state=known.state,
+        threshold=known.threshold,
+        score=known.score,
+        model=known.model,
+        decided_at=known.at,
+    )

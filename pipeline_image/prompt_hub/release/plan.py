@@ -1,0 +1,151 @@
+"""Which pointers a release moves, and why it leaves the others: pure (design §3, rule 5).
+
+Activation reconciles: the release's champion is desired for every task, so a retry or a later
+release heals a failed activation. What the rollback or a person decided stays as it is until git
+decides anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from prompt_hub.ledger.items import Pointer, VersionRecord, VersionRef, timestamp
+from prompt_hub.prompts.models import VersionState, version_key
+from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seed:
+    """The first pointer of a task; `previous` is where its first rollback would go."""
+
+    task: str
+    to: VersionRef
+    previous: VersionRef | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """A pointer that goes to another version.
+
+    `seen` is the pointer's revision that this was decided on. `keep_way_back` is false where git
+    itself took out the version that is left.
+    """
+
+    task: str
+    to: VersionRef
+    left: VersionRef
+    seen: int
+    keep_way_back: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skip:
+    """A task that is left alone; `code` for programs, `reason` for people."""
+
+    task: str
+    code: str
+    reason: str
+
+
+Step = Seed | Move | Skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageState:
+    """What the stage says before an activation.
+
+    `models` is the identity of the model behind each alias here; an alias that is missing is not
+    configured. `alarming` names the tasks whose score alarm fires.
+    """
+
+    pointers: Mapping[str, Pointer]
+    versions: Mapping[str, Mapping[str, VersionRecord]]
+    alarming: Collection[str]
+    models: Mapping[str, str]
+
+
+def plan(release: Release, stage: StageState) -> list[Step]:
+    """One step for each task that the release knows."""
+    return [_step(release, name, task, stage) for name, task in sorted(release.tasks.items())]
+
+
+def _step(release: Release, name: str, task: CarriedTask, stage: StageState) -> Step:
+    pointer = stage.pointers.get(name)
+    desired = task.version(task.champion)
+    if desired is None:
+        return Skip(task=name, code="nothing-released", reason="git has no version of it released")
+    if pointer is not None and pointer.active == desired.reference:
+        return Skip(task=name, code="active-already", reason=f"{desired.version} is active already")
+    reason = _obstacle(release, name, desired, pointer, stage)
+    if reason is not None:
+        return reason
+    known = stage.versions.get(name, {})
+    if pointer is None:
+        previous = task.way_back
+        taken_out = (
+            previous is not None
+            and previous.version in known
+            and known[previous.version].state.taken_out
+        )
+        return Seed(
+            task=name,
+            to=desired.reference,
+            previous=None if previous is None or taken_out else previous.reference,
+        )
+    left = task.version(pointer.version)
+    return Move(
+        task=name,
+        to=desired.reference,
+        left=pointer.active,
+        seen=pointer.revision,
+        keep_way_back=left is not None and left.state is VersionState.SUPERSEDED,
+    )
+
+
+def _obstacle(
+    release: Release,
+    name: str,
+    desired: CarriedVersion,
+    pointer: Pointer | None,
+    stage: StageState,
+) -> Skip | None:
+    """Why `desired` is not activated now, or `None`."""
+
+    def skip(code: str, reason: str) -> Skip:
+        return Skip(task=name, code=code, reason=reason)
+
+    record = stage.versions.get(name, {}).get(desired.version)
+    if record is not None and record.state.taken_out:
+        return skip(
+            record.state.value,
+            f"{desired.version} is {record.state.value} since {record.at} by {record.by} "
+            f"({record.reason}); only a named override brings it back",
+        )
+    here = stage.models.get(desired.model.alias)
+    if here != desired.model.identity:
+        return skip(
+            "other-model",
+            f"{desired.version} was measured on {desired.model.identity}, but "
+            f"{desired.model.alias} is {here or 'not configured'} in this stage",
+        )
+    if pointer is None:
+        return None
+    if pointer.frozen:
+        return skip("frozen", f"it is frozen by {pointer.changed_by}: {pointer.reason}")
+    if timestamp(release.made_at) < pointer.release.made_at:
+        return skip(
+            "older-release",
+            f"this release was made at {release.made_at.isoformat()}, before release "
+            f"{pointer.release.release} that moved it last",
+        )
+    if timestamp(desired.decided_at) <= pointer.release.made_at:
+        return skip(
+            "moved-since",
+            f"{pointer.changed_by} moved it to {pointer.version} since ({pointer.reason}), and git "
+            f"has decided nothing new about {desired.version}",
+        )
+    goes_back = version_key(desired.version) < version_key(pointer.version)
+    if name in stage.alarming and name not in release.changes and not goes_back:
+        return skip("alarm-fires", "its score alarm fires, and this release does not change it")
+    return None

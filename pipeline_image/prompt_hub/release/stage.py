@@ -1,0 +1,89 @@
+"""What every command about a stage needs: its name, its ledger, and its arguments said once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from prompt_hub import names
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.ledger.errors import LedgerConflict, LedgerError, TransitionRefused
+from prompt_hub.ledger.items import timestamp
+
+if TYPE_CHECKING:
+    from prompt_hub.ledger.table import Ledger
+
+
+def add_stage(parser: argparse.ArgumentParser) -> None:
+    """Add `--stage`."""
+    parser.add_argument(
+        "--stage",
+        default=os.environ.get(names.ENV_STAGE),
+        help=f"name of the stage; {names.ENV_STAGE} by default",
+    )
+
+
+def add_release(parser: argparse.ArgumentParser) -> None:
+    """Add `--release`."""
+    parser.add_argument(
+        "--release",
+        default=os.environ.get(names.ENV_RELEASE),
+        help=f"id of the release; {names.ENV_RELEASE} by default",
+    )
+
+
+def add_signature(parser: argparse.ArgumentParser, *, by: str) -> None:
+    """Add who decides (`--by`, or another name for it) and `--reason`."""
+    parser.add_argument(by, metavar="PERSON", help="who decides this")
+    parser.add_argument("--reason", help="why, for the history")
+
+
+def named(value: str | None, option: str, variable: str) -> str:
+    """`value`, or a `PromptHubError` that names the option and the variable to set."""
+    if not value:
+        raise PromptHubError(f"{option} is missing.", hint=f"Give it, or set {variable}.")
+    return value
+
+
+def stage_of(arguments: argparse.Namespace) -> str:
+    """The stage that the arguments name."""
+    return named(arguments.stage, "--stage", names.ENV_STAGE)
+
+
+def release_of(arguments: argparse.Namespace) -> str:
+    """The release that the arguments name."""
+    return named(arguments.release, "--release", names.ENV_RELEASE)
+
+
+def ledger_of(stage: str) -> Ledger:
+    """The ledger of `stage`, by its fixed name unless the environment names another table."""
+    from prompt_hub.ledger.table import Ledger
+
+    os.environ.setdefault(names.ENV_LEDGER_TABLE, names.ledger_table(stage))
+    return Ledger.from_environment()
+
+
+def now() -> str:
+    """The present as the ledger writes it."""
+    return timestamp(datetime.now(UTC))
+
+
+@contextmanager
+def ledger_errors() -> Iterator[None]:
+    """Turn what the ledger raises into sentences and exit codes."""
+    try:
+        yield
+    except TransitionRefused as error:
+        raise PromptHubError(f"refused: {error}.", exit_code=ExitCode.BLOCKED) from None
+    except LedgerConflict as error:
+        raise PromptHubError(
+            f"the ledger changed meanwhile: {error}.",
+            hint="Look at it and run the command again.",
+            exit_code=ExitCode.UNEXPECTED,
+        ) from None
+    except LedgerError as error:
+        raise PromptHubError(f"{error}.", exit_code=ExitCode.UNEXPECTED) from None

@@ -1,0 +1,1 @@
+"""The running service: pointers followed from the ledger, prompts answered over HTTP."""

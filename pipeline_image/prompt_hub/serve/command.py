@@ -1,0 +1,92 @@
+"""`prompt-hub serve`: the service, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from prompt_hub import names
+from prompt_hub.errors import ExitCode, PromptHubError
+
+POLL_SECONDS = 5.0
+"""Seconds between two looks at the ledger."""
+DRAIN_SECONDS = 20
+"""Calls in flight may end before the process does; ECS kills after 30 s."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    environment = os.environ
+    parser.add_argument("--host", default=environment.get(names.ENV_HOST, "127.0.0.1"))
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=environment.get(names.ENV_PORT, str(names.CONTAINER_PORT)),
+    )
+    parser.add_argument(
+        "--poll-seconds",
+        type=float,
+        default=environment.get(names.ENV_POLL_SECONDS, str(POLL_SECONDS)),
+        help="seconds between two looks at the ledger",
+    )
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Serve until SIGTERM or Ctrl-C, then let calls in flight end."""
+    if arguments.poll_seconds <= 0:
+        raise PromptHubError("--poll-seconds must be more than 0.")
+    import boto3
+    import uvicorn
+
+    from prompt_hub.ledger.errors import LedgerError
+    from prompt_hub.ledger.table import Ledger
+    from prompt_hub.models.aliases import ModelAliases
+    from prompt_hub.models.call import ModelCaller
+    from prompt_hub.prompts.repository import PromptRepository
+    from prompt_hub.release.manifest import carried_prompts, load
+    from prompt_hub.serve.app import create_app
+    from prompt_hub.serve.pointers import PointerFollower
+    from prompt_hub.serve.reporting import LogsAndMetrics
+    from prompt_hub.serve.service import PromptService
+
+    repository = PromptRepository.from_environment()
+    release = load(repository.root)
+    prompts = carried_prompts(repository, release)
+    stage = os.environ.get(names.ENV_STAGE, "local")
+    try:
+        ledger = Ledger.from_environment()
+    except LedgerError as error:
+        raise PromptHubError(f"{error}.", hint=f"Set {names.ENV_LEDGER_TABLE}.") from None
+    champions = {
+        name: champion.reference
+        for name, task in release.tasks.items()
+        if (champion := task.version(task.champion)) is not None
+    }
+    service = PromptService(
+        stage=stage,
+        release=release.release,
+        prompts=prompts,
+        seconds_per_call={
+            task: repository.metadata(task).limits.seconds_per_call for task in repository.tasks()
+        },
+        follower=PointerFollower(
+            ledger,
+            carries=release.carries(),
+            champions=champions,
+            report=LogsAndMetrics(boto3.client("cloudwatch"), stage),
+        ),
+        caller=ModelCaller(ModelAliases.from_environment()),
+    )
+    app = create_app(service, poll_seconds=arguments.poll_seconds)
+    uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=arguments.host,
+            port=arguments.port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+    ).run()
+    return ExitCode.OK

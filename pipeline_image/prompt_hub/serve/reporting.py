@@ -1,0 +1,60 @@
+"""What the pointer follower has to say: log lines, and metrics that people can alarm on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prompt_hub import names
+from prompt_hub.ledger.items import VersionRef
+from prompt_hub.serve.execution_log import log_line
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import DimensionTypeDef
+
+
+class LogsAndMetrics:
+    """Writes log lines and publishes counts; a metric that cannot be published is only logged."""
+
+    def __init__(self, client: CloudWatchClient, stage: str) -> None:
+        self._client = client
+        self._stage = stage
+
+    def snapshot_served(self, reason: str) -> None:
+        """Count a minute in which the image's own pointers are served."""
+        log_line("snapshot_served", reason=reason)
+        self._count(names.METRIC_SNAPSHOT_SERVED)
+
+    def pointer_refused(self, task: str, wanted: VersionRef, kept: str) -> None:
+        """Count a minute in which a pointer is refused."""
+        log_line(
+            "pointer_refused", task=task, wanted=wanted.version, sha256=wanted.sha256, kept=kept
+        )
+        self._count(names.METRIC_POINTER_REFUSED, task)
+
+    def moved(self, task: str, left: str | None, reached: str, revision: int) -> None:
+        """Log that another version answers from now on."""
+        log_line("pointer_moved", task=task, left=left, reached=reached, revision=revision)
+
+    def ledger_lost(self, reason: str) -> None:
+        """Log that the ledger stopped answering."""
+        log_line("ledger_lost", reason=reason)
+
+    def ledger_found(self, revision: int) -> None:
+        """Log that the ledger answers."""
+        log_line("ledger_found", revision=revision)
+
+    def _count(self, metric: str, task: str | None = None) -> None:
+        dimensions: list[DimensionTypeDef] = [{"Name": names.DIMENSION_STAGE, "Value": self._stage}]
+        if task is not None:
+            dimensions.append({"Name": names.DIMENSION_TASK, "Value": task})
+        try:
+            self._client.put_metric_data(
+                Namespace=names.METRIC_NAMESPACE,
+                MetricData=[
+                    {"MetricName": metric, "Dimensions": dimensions, "Value": 1, "Unit": "Count"}
+                ],
+            )
+        except Exception as error:
+            # Serving goes on without its metrics.
+            log_line("metric_not_published", metric=metric, reason=type(error).__name__)

@@ -1,0 +1,185 @@
+"""Answers one call with the active prompt: checks, asks the model, logs. Knows no HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from prompt_hub.errors import PromptHubError
+from prompt_hub.models.call import Answer, ModelCaller
+from prompt_hub.prompts.models import JsonObject, Prompt
+from prompt_hub.prompts.render import RenderError
+from prompt_hub.release.manifest import VersionKey
+from prompt_hub.serve.execution_log import Call, Outcome, log_call
+from prompt_hub.serve.input_check import field_problems
+from prompt_hub.serve.pointers import PointerFollower, Served
+
+SECONDS_PER_CALL = 60.0
+"""Longest wait for a model where metadata names none."""
+
+
+class Refused(Exception):
+    """A call that has no output: `code` for programs, the message for people."""
+
+    def __init__(self, code: str, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = details
+
+
+class UnknownTask(Refused):
+    """No such task in this image."""
+
+
+class NotActive(Refused):
+    """The task exists, but no version of it is active in this stage yet."""
+
+
+class InvalidFields(Refused):
+    """The fields do not fit the prompt's input schema."""
+
+
+class InvalidOutput(Refused):
+    """The model's answer does not keep the prompt's output contract."""
+
+
+class NoAnswer(Refused):
+    """The model gave no answer; trying again may help."""
+
+
+class BrokenPrompt(Refused):
+    """The prompt cannot be rendered with fields that fit its schema."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """This very process, so that people see that it is the same one before and after a rollback."""
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """A valid answer and what it came from."""
+
+    task: str
+    served: Served
+    model: str
+    answer: Answer
+    output: JsonObject
+
+
+class PromptService:
+    """The active prompts of one image in one stage."""
+
+    def __init__(
+        self,
+        *,
+        stage: str,
+        release: str,
+        prompts: Mapping[VersionKey, Prompt],
+        seconds_per_call: Mapping[str, float],
+        follower: PointerFollower,
+        caller: ModelCaller,
+    ) -> None:
+        self.stage = stage
+        self.release = release
+        self.instance = Instance()
+        self.follower = follower
+        self._prompts = prompts
+        self._seconds_per_call = seconds_per_call
+        self._caller = caller
+
+    @property
+    def known_tasks(self) -> list[str]:
+        """Every task that the image has a version of."""
+        return sorted({task for task, _ in self._prompts})
+
+    async def close(self) -> None:
+        """Give back the connections to models."""
+        await self._caller.close()
+
+    async def run(self, task: str, fields: JsonObject, trace_id: str) -> Answered:
+        """Answer one record with the active version of `task`; raises a kind of `Refused`."""
+        served = self._served(task)
+        prompt = self._prompts[task, served.reference.version]
+        problems = field_problems(fields, prompt.input)
+        if problems:
+            words = "; ".join(f"{one['field'] or 'fields'} {one['problem']}" for one in problems)
+            raise InvalidFields(
+                "invalid_fields", f"the fields do not fit: {words}", fields=problems
+            )
+        return await self._ask(task, served, prompt, fields, trace_id)
+
+    def _served(self, task: str) -> Served:
+        served = self.follower.view.served.get(task)
+        if served is not None:
+            return served
+        known = self.known_tasks
+        if task not in known:
+            raise UnknownTask(
+                "unknown_task",
+                f"there is no task {task!r}; there are: {', '.join(known) or 'none'}",
+                tasks=known,
+            )
+        raise NotActive("not_active", f"no version of {task} is active in {self.stage} yet")
+
+    async def _ask(
+        self, task: str, served: Served, prompt: Prompt, fields: JsonObject, trace_id: str
+    ) -> Answered:
+        started = time.perf_counter()
+        seconds = self._seconds_per_call.get(task, SECONDS_PER_CALL)
+        model = None
+        answer: Answer | None = None
+        refusal: Refused | None = None
+        outcome: Outcome = "ok"
+        try:
+            model = self._caller.resolve(prompt)
+            async with asyncio.timeout(seconds):
+                answer = await self._caller.call(prompt, fields, timeout=seconds)
+        except RenderError:
+            # The renderer's own words may quote the caller's fields.
+            outcome = "prompt_broken"
+            refusal = BrokenPrompt(outcome, f"{task} {prompt.version} cannot be rendered")
+        except TimeoutError:
+            outcome = "model_unavailable"
+            refusal = NoAnswer(outcome, f"the model gave no answer within {seconds:g} s")
+        except PromptHubError as error:
+            outcome = "model_unavailable"
+            refusal = NoAnswer(outcome, error.message)
+        else:
+            if not answer.valid or answer.output is None:
+                outcome = "invalid_output"
+                refusal = InvalidOutput(
+                    outcome, f"the model's answer breaks the output contract: {answer.problem}"
+                )
+        log_call(
+            Call(
+                stage=self.stage,
+                task=task,
+                version=prompt.version,
+                sha256=prompt.sha256,
+                release=self.release,
+                instance=self.instance.id,
+                trace_id=trace_id,
+                model=model,
+            ),
+            outcome,
+            seconds=time.perf_counter() - started,
+            answer=answer,
+            problem=None if outcome == "invalid_output" else refusal.message if refusal else None,
+        )
+        if refusal is not None:
+            raise refusal
+        assert answer is not None
+        assert answer.output is not None
+        assert model is not None
+        return Answered(
+            task=task, served=served, model=model.identity, answer=answer, output=answer.output
+        )

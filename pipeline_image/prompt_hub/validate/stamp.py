@@ -1,0 +1,84 @@
+"""`--stamp`: the author looked the metadata over; it is up to date with examples and contracts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.prompts.documents import InvalidDocuments, parse_yaml, read_text, to_model
+from prompt_hub.prompts.edit import replace_block
+from prompt_hub.prompts.hashing import sha256_of
+from prompt_hub.prompts.models import JsonObject, Prompt
+from prompt_hub.prompts.repository import EXAMPLES, METADATA, PromptRepository
+
+BLOCK = "up_to_date"
+
+
+def stamp(repository: PromptRepository, task: str) -> bool:
+    """Rewrite the `up_to_date` block of the task's metadata; returns whether it changed.
+
+    Every other byte of the file stays as it is, and an interruption leaves the old file.
+
+    Raises:
+        InvalidDocuments: metadata, candidate or examples cannot be read.
+        PromptHubError: there is no such task, or its metadata cannot be edited safely.
+    """
+    path = repository.path(METADATA, f"{task}.yaml")
+    if not path.is_file() or not repository.path(EXAMPLES, f"{task}.jsonl").is_file():
+        known = ", ".join(repository.tasks()) or "none"
+        raise PromptHubError(f"there is no task {task!r} with metadata and examples ({known}).")
+    file = repository.relative(path)
+    text = read_text(path, file)
+    prompt = _candidate(repository, file, text)
+    block: JsonObject = {
+        "examples": repository.examples_sha256(task),
+        "input": sha256_of(prompt.input),
+        "output": sha256_of(prompt.output),
+    }
+    before = _data(text, file)
+    if before.get(BLOCK) == block:
+        return False
+    ends = "\r\n" if "\r\n" in text else "\n"
+    fresh = replace_block(text.replace("\r\n", "\n"), BLOCK, block).replace("\n", ends)
+    if _data(fresh, file) != {**before, BLOCK: block}:
+        raise PromptHubError(
+            f"{file} is written in a way that cannot be edited safely.",
+            hint=f"Take its {BLOCK!r} block out and stamp again.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    _replace(path, fresh)
+    return True
+
+
+def _data(text: str, file: str) -> dict[object, object]:
+    data = parse_yaml(text, file).data
+    return data if isinstance(data, dict) else {}
+
+
+def _candidate(repository: PromptRepository, file: str, text: str) -> Prompt:
+    """The candidate, found without asking that the metadata be valid: stamping may make it so."""
+    document = parse_yaml(text, file)
+    name = _data(text, file).get("candidate")
+    path = (repository.prompts / str(name)).resolve()
+    if not isinstance(name, str) or not path.is_relative_to(repository.prompts.resolve()):
+        found, expected = repr(name), "a file below prompts/"
+        raise InvalidDocuments([document.problem(("candidate",), found, expected)])
+    if not path.is_file():
+        found, expected = f"{name!r}, which does not exist", "the candidate's file"
+        raise InvalidDocuments([document.problem(("candidate",), found, expected)])
+    return to_model(repository.document(path), Prompt)
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with fresh.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        shutil.copymode(path, fresh)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

@@ -1,0 +1,210 @@
+"""Promotion inside the pipeline, on real git: bot layers only, races, overtaking executions."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.errors import PromptHubError
+from prompt_hub.evaluate.evaluation import Evaluator
+from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.promote.execution import Promoter, Promotion
+from prompt_hub.promote.git import BOT_PATHS, Checkout
+from prompt_hub.promote.verdict_command import newly_refused
+from prompt_hub.prompts.models import JsonObject, VersionState
+from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.validate.rules import check
+from tests.unit.building import (
+    RepositoryFolder,
+    catalogue_answer,
+)
+from tests.unit.providers import Answerer, FunctionProvider
+
+
+def git(where: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-c", "user.name=Author", "-c", "user.email=author@example.com", *arguments],
+        cwd=where,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class World:
+    """A remote, an author's clone of it, and the results of evaluations."""
+
+    folder: Path
+    author: RepositoryFolder
+    results: FolderResults
+
+    @property
+    def remote(self) -> Path:
+        return self.folder / "remote.git"
+
+    def push(self, message: str) -> str:
+        git(self.author.root, "add", "--all")
+        git(self.author.root, "commit", "--quiet", "-m", message)
+        git(self.author.root, "push", "--quiet", "origin", "HEAD:main")
+        return git(self.author.root, "rev-parse", "HEAD")
+
+    def evaluated(self, execution: str, commit: str, answer: Answerer = catalogue_answer) -> Path:
+        """A clone at `commit` with a record of every task, as the Promote action finds it."""
+        clone = self.folder / execution
+        git(self.folder, "clone", "--quiet", str(self.remote), str(clone))
+        git(clone, "checkout", "--quiet", "--detach", commit)
+        repository = PromptRepository(clone)
+        evaluator = Evaluator(
+            repository,
+            FunctionProvider(answer).caller(),
+            self.results,
+            execution=execution,
+            commit=commit,
+            say=lambda line: None,
+        )
+        for task in repository.tasks():
+            asyncio.run(evaluator.evaluate(task))
+        return clone
+
+    def promote(self, execution: str) -> Promotion:
+        promoter = Promoter(
+            Checkout(self.folder / execution),
+            self.results,
+            execution=execution,
+            branch="main",
+            say=lambda line: None,
+        )
+        return promoter.run(push=True)
+
+    def head(self) -> str:
+        return git(self.remote, "rev-parse", "refs/heads/main")
+
+
+@pytest.fixture
+def world(healthy: RepositoryFolder, tmp_path: Path) -> World:
+    remote = tmp_path / "remote.git"
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(remote))
+    git(healthy.root, "init", "--quiet", "--initial-branch=main")
+    git(healthy.root, "remote", "add", "origin", str(remote))
+    (healthy.root / ".gitignore").write_text(".prompt-hub/\n", encoding="utf-8")
+    return World(tmp_path, healthy, FolderResults(tmp_path / "results"))
+
+
+def bump_brand(folder: RepositoryFolder) -> None:
+    folder.edit("prompts/00-templates/brand.yaml", "Which brand is", "Name the brand of")
+    folder.bump("brand", "1.0.0", "1.1.0")
+
+
+def test_a_bot_commit_on_the_head_touches_bot_layers_only(world: World) -> None:
+    commit = world.push("candidate")
+    clone = world.evaluated("e1", commit)
+    promotion = world.promote("e1")
+    assert promotion.tasks["part-class"].outcome == "promoted"
+    assert promotion.tasks["brand"].outcome == "unchanged"
+    assert world.head() == promotion.released_commit
+    assert git(world.remote, "rev-parse", f"{world.head()}^") == commit
+    changed = git(world.remote, "diff", "--name-only", commit, world.head()).splitlines()
+    assert changed
+    assert all(name.startswith(tuple(BOT_PATHS)) for name in changed)
+    assert git(world.remote, "rev-parse", "refs/tags/part-class/v1.2.0") == world.head()
+    # The working tree is the tree to release, and validates.
+    released = PromptRepository(clone)
+    champion = released.production("part-class")
+    assert champion is not None
+    assert champion.version == "1.2.0"
+    assert check(released)[1] == []
+    assert released.registry().tasks["part-class"].versions["1.1.0"].state is (
+        VersionState.SUPERSEDED
+    )
+
+
+def test_a_refused_candidate_is_logged_and_a_known_refusal_makes_no_second_commit(
+    world: World,
+) -> None:
+    def resistor(messages: list[dict[str, str]]) -> JsonObject:
+        return {"part_class": "resistor"}
+
+    commit = world.push("bad candidate")
+    world.evaluated("e1", commit, resistor)
+    first = world.promote("e1")
+    assert first.tasks["part-class"].outcome == "refused"
+    assert newly_refused(first.tasks["part-class"])
+    head = world.head()
+    entry = PromptRepository(world.folder / "e1").registry().tasks["part-class"]
+    assert entry.released == "1.1.0"
+    assert entry.versions["1.2.0"].state is VersionState.BLOCKED
+    world.evaluated("e2", head, resistor)
+    second = world.promote("e2")
+    # Its digest is the same, so nothing was paid, nothing is red, nothing is committed.
+    assert second.tasks["part-class"].remembered
+    assert not newly_refused(second.tasks["part-class"])
+    assert world.head() == head
+
+
+def test_overtaking_executions_lose_no_promotion(world: World) -> None:
+    first = world.push("part class")
+    bump_brand(world.author)
+    world.author.stamp("brand")
+    second = world.push("brand")
+    world.evaluated("e1", first)
+    world.evaluated("e2", second)
+    world.promote("e2")
+    late = world.promote("e1")
+    assert late.tasks["part-class"].outcome == "released already"
+    tree = PromptRepository(world.folder / "e1")
+    assert {task: entry.released for task, entry in tree.registry().tasks.items()} == {
+        "brand": "1.1.0",
+        "part-class": "1.2.0",
+    }
+
+
+def test_a_push_between_fetch_and_push_is_not_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = world.push("candidate")
+    world.evaluated("e1", commit)
+    real = Checkout.commit_bot_layers
+    raced: list[str] = []
+
+    def racing(self: Checkout, parent: str, message: str) -> str:
+        made = real(self, parent, message)
+        if not raced:
+            world.author.write("README.md", "someone else was faster\n")
+            raced.append(world.push("human commit"))
+        return made
+
+    monkeypatch.setattr(Checkout, "commit_bot_layers", racing)
+    world.promote("e1")
+    assert git(world.remote, "rev-parse", f"{world.head()}^") == raced[0]
+    assert "README.md" in git(world.remote, "ls-tree", "--name-only", world.head())
+
+
+def test_a_champion_that_changed_meanwhile_is_not_replaced(world: World) -> None:
+    commit = world.push("candidate")
+    world.evaluated("e1", commit)
+    template = "prompts/00-templates/catalogue-role.txt"
+    world.author.write(template, "You know every electronic part.\n")
+    world.author.bump("part-class", "1.2.0", "1.3.0")
+    world.evaluated("e2", world.push("a later candidate"))
+    world.promote("e2")
+    late = world.promote("e1")
+    assert late.tasks["part-class"].outcome == "champion changed"
+    assert newly_refused(late.tasks["part-class"])
+    registry = PromptRepository(world.folder / "e1").registry()
+    assert registry.tasks["part-class"].released == "1.3.0"
+
+
+def test_a_missing_record_promotes_nothing(world: World) -> None:
+    commit = world.push("candidate")
+    world.evaluated("e1", commit)
+    git(world.folder, "clone", "--quiet", str(world.remote), "e9")
+    with pytest.raises(PromptHubError, match="no evaluation record"):
+        world.promote("e9")
+    assert world.head() == commit

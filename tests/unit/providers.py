@@ -1,0 +1,66 @@
+"""A provider that answers from a function: a stand-in for a model where none is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+
+from prompt_hub.models.aliases import ModelAliases, ResolvedModel
+from prompt_hub.models.call import Completion, ModelCaller, ModelUnavailable
+from prompt_hub.prompts.models import JsonObject
+
+ALIASES = ModelAliases(
+    {
+        alias: ResolvedModel(alias=alias, provider="openai", model=model)
+        for alias, model in (
+            ("catalogue-pinned", "small-model-2026-01"),
+            ("catalogue-latest", "latest"),
+        )
+    }
+)
+
+Answerer = Callable[[list[dict[str, str]]], JsonObject | str | None]
+
+
+class FunctionProvider:
+    """Answers with what `answer` makes of the messages; None means that no answer came."""
+
+    def __init__(self, answer: Answerer) -> None:
+        self._answer = answer
+        self.asked: list[list[dict[str, str]]] = []
+
+    @property
+    def calls(self) -> int:
+        """How often it was asked."""
+        return len(self.asked)
+
+    async def complete(
+        self,
+        model: ResolvedModel,
+        messages: list[dict[str, str]],
+        parameters: Mapping[str, float | int],
+        schema: JsonObject,
+        timeout: float,
+    ) -> Completion:
+        """Answer at once."""
+        self.asked.append(messages)
+        await asyncio.sleep(0)
+        answer = self._answer(messages)
+        if answer is None:
+            raise ModelUnavailable(f"the model {model.identity} gave no answer: no connection.")
+        return Completion(
+            text=answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False),
+            answered_by=model.model,
+            tokens_in=10,
+            tokens_out=2,
+            attempts=1,
+            truncated=False,
+        )
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    def caller(self) -> ModelCaller:
+        """The real caller on this provider."""
+        return ModelCaller(ALIASES, self)
