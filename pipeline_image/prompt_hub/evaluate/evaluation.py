@@ -31,6 +31,8 @@ class Inputs:
     examples_sha256: str
     metadata: Metadata
     judge: Prompt | None
+    registered_model: str | None
+    """Identity of the model that the champion was measured on, as the registry has it."""
 
     @classmethod
     def of(cls, repository: PromptRepository, task: str) -> Inputs:
@@ -47,6 +49,8 @@ class Inputs:
                 exit_code=ExitCode.BLOCKED,
             )
         candidate = repository.candidate(task)
+        champion = repository.production(task)
+        entry = repository.registry().tasks.get(task)
         if candidate.version != metadata.version:
             raise PromptHubError(
                 f"03-metadata/{task}.yaml: version is {metadata.version}, but the candidate is"
@@ -56,26 +60,37 @@ class Inputs:
             )
         return cls(
             candidate=candidate,
-            champion=repository.production(task),
+            champion=champion,
             examples=repository.examples(task),
             examples_sha256=repository.examples_sha256(task),
             metadata=metadata,
             judge=judge,
+            registered_model=entry.model.identity if entry and entry.model else None,
         )
 
     @property
-    def unchanged(self) -> bool:
-        """Whether the candidate is the champion already."""
+    def rival(self) -> Prompt | None:
+        """The champion, unless the candidate is the champion itself."""
         champion = self.champion
-        return (
+        itself = (
             champion is not None
             and champion.version == self.candidate.version
             and champion.sha256 == self.candidate.sha256
         )
+        return None if itself else champion
+
+    def unchanged(self, caller: ModelCaller) -> bool:
+        """Whether the candidate is the champion, measured on the model that it would have here.
+
+        A champion that was measured on another model must qualify on this one like a candidate.
+        """
+        if self.champion is None or self.rival is not None:
+            return False
+        return self.registered_model == caller.resolve(self.candidate).identity
 
     def digest(self, caller: ModelCaller) -> str:
         """Hash of everything that could change the verdict."""
-        champion = self.champion
+        champion = self.rival
         return sha256_of(
             {
                 "task": self.candidate.task,
@@ -124,7 +139,7 @@ class Evaluator:
         inputs = Inputs.of(self._repository, task)
         digest = inputs.digest(self._caller)
         remembered = self._results.get(names.verdict_key(digest))
-        if remembered is not None and not inputs.unchanged:
+        if remembered is not None and not inputs.unchanged(self._caller):
             record = EvaluationRecord.model_validate_json(remembered).model_copy(
                 update={"execution": self._execution, "commit": self._commit, "remembered": True}
             )
@@ -141,11 +156,11 @@ class Evaluator:
 
     async def _measure(self, inputs: Inputs, digest: str) -> EvaluationRecord:
         started = datetime.now(UTC)
-        if inputs.unchanged:
+        if inputs.unchanged(self._caller):
             decision = Decision(Status.UNCHANGED, ("the candidate is the released version",))
             return self._record(inputs, digest, decision, None, None, started)
         measured, champion = await asyncio.gather(
-            self._arm(inputs.candidate, inputs), self._champion_arm(inputs)
+            self._arm(inputs.candidate, inputs), self._rival_arm(inputs)
         )
         gate = inputs.metadata.gate
         missing = [*measured.problems, *(champion.problems if champion else ())]
@@ -171,8 +186,8 @@ class Evaluator:
             self._results.put(names.verdict_key(digest), record.to_json())
         return record
 
-    async def _champion_arm(self, inputs: Inputs) -> Measurement | None:
-        return await self._arm(inputs.champion, inputs) if inputs.champion else None
+    async def _rival_arm(self, inputs: Inputs) -> Measurement | None:
+        return await self._arm(inputs.rival, inputs) if inputs.rival else None
 
     async def _arm(self, prompt: Prompt, inputs: Inputs) -> Measurement:
         return await measure(
@@ -226,7 +241,7 @@ class Evaluator:
             threshold=metadata.threshold,
             baseline=baseline,
             candidate=self._summed(inputs.candidate, measured),
-            champion=self._summed(inputs.champion, champion),
+            champion=self._summed(inputs.rival, champion),
             champion_sha256=inputs.champion.sha256 if inputs.champion else None,
             verdict=Verdict(
                 status=decision.status,

@@ -131,15 +131,10 @@ class Promoter:
             )
 
         champion = repository.production(task)
-        candidate = repository.candidate(task)
-        if (
-            champion is not None
-            and (champion.version, champion.sha256) == (candidate.version, candidate.sha256)
-            and record.verdict.status is not Status.UNCHANGED
-        ):
-            return ended("released already", "an earlier execution has promoted it")
         if record.verdict.status is Status.UNCHANGED:
             return ended("unchanged")
+        if _released_already(repository, record):
+            return ended("released already", "an earlier execution has promoted it")
         if record.champion_sha256 != (champion.sha256 if champion else None):
             return ended("champion changed", "it was compared with a version since superseded")
         if record.verdict.status is Status.NOT_MEASURED:
@@ -148,6 +143,15 @@ class Promoter:
         change = transitions.promote if record.verdict.promotes else transitions.refuse
         apply(repository.root, change(repository, record, details, datetime.now(UTC)))
         return ended("promoted" if record.verdict.promotes else "refused")
+
+
+def _released_already(repository: PromptRepository, record: EvaluationRecord) -> bool:
+    entry = repository.registry().tasks.get(record.task)
+    arm = record.candidate
+    if entry is None or entry.model is None or arm is None:
+        return False
+    released = (entry.released, entry.sha256, entry.model.identity)
+    return released == (arm.version, arm.sha256, arm.model)
 
 
 def _message(outcomes: Mapping[str, TaskOutcome], execution: str) -> str:

@@ -62,6 +62,9 @@ def promote(
             exit_code=ExitCode.BLOCKED,
         )
     champion = repository.production(record.task)
+    itself = (candidate.version, candidate.sha256)
+    if champion is not None and (champion.version, champion.sha256) == itself:
+        return _requalify(repository, record, arm, details, at)
     if champion is not None and version_key(candidate.version) <= version_key(champion.version):
         raise PromptHubError(
             f"{record.task} {candidate.version} is not newer than the released {champion.version}.",
@@ -96,6 +99,21 @@ def promote(
     return changes
 
 
+def _requalify(
+    repository: PromptRepository, record: EvaluationRecord, arm: Arm, details: str, at: datetime
+) -> Changes:
+    """The champion passed on another model than it was released on: only its record changes."""
+    registry = _registered(
+        repository.registry(),
+        repository.metadata(record.task),
+        released=record.version,
+        entries={record.version: _entry(record, arm, VersionState.RELEASED, at)},
+        states={},
+        verdict=_verdict(record, at),
+    )
+    return {**_evaluation_files(record, details), REGISTRY: registry_text(registry)}
+
+
 def refuse(
     repository: PromptRepository, record: EvaluationRecord, details: str, at: datetime
 ) -> Changes:
@@ -116,7 +134,9 @@ def refuse(
     ):
         return {}
     entries: dict[str, RegisteredVersion] = {}
-    if record.verdict.status is Status.BLOCK:
+    # A champion that fails on another model stays what git has released; activation refuses it.
+    itself = known is not None and known.released == record.version
+    if record.verdict.status is Status.BLOCK and not itself:
         reason = "; ".join(record.verdict.reasons)
         entries[record.version] = _entry(record, arm, VersionState.BLOCKED, at, reason)
     changed = _registered(
@@ -127,7 +147,8 @@ def refuse(
         states={},
         verdict=_verdict(record, at),
     )
-    return {**_evaluation_files(record, details), REGISTRY: registry_text(changed)}
+    files = {} if itself else _evaluation_files(record, details)
+    return {**files, REGISTRY: registry_text(changed)}
 
 
 def downgrade(

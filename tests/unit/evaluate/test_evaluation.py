@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.models.aliases import ModelAliases, ResolvedModel
 from prompt_hub.models.call import ModelCaller
+from prompt_hub.promote import transitions
+from prompt_hub.promote.transaction import apply
 from prompt_hub.prompts.models import JsonObject
 from tests.unit.building import (
     COMMIT,
@@ -154,3 +158,30 @@ def test_shots_are_shown_and_never_scored(
     assert not any("C1206C104K5RAC" in question for question in questions)
     shown = [messages[1]["content"] for messages in provider.asked]
     assert all("C1206C104K5RAC" in shot for shot in shown)
+
+
+def test_a_champion_measured_on_another_model_must_qualify_on_this_one(
+    healthy: RepositoryFolder, results: FolderResults
+) -> None:
+    elsewhere = ModelAliases(
+        {"catalogue-latest": ResolvedModel(alias="catalogue-latest", provider="openai", model="x")}
+    )
+    provider = FunctionProvider(catalogue_answer)
+    evaluator = Evaluator(
+        healthy.repository,
+        ModelCaller(elsewhere, provider),
+        results,
+        execution="e1",
+        commit=COMMIT,
+        say=lambda line: None,
+    )
+    record = asyncio.run(evaluator.evaluate("brand"))
+    assert record.verdict.status is Status.PASS
+    assert record.champion is None
+    assert provider.calls == 4
+    changes = transitions.promote(healthy.repository, record, "", datetime.now(UTC))
+    apply(healthy.root, changes)
+    task = healthy.repository.registry().tasks["brand"]
+    assert task.model is not None
+    assert (task.released, task.model.identity) == ("1.0.0", "openai:x")
+    assert healthy.findings() == []

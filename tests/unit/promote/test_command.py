@@ -97,3 +97,17 @@ def test_downgrade_and_archive(
     assert folder.repository.production("part-class") is None
     assert main(["promote", "archive", "part-class", "--reason", "again"]) == ExitCode.USAGE
     assert folder.findings() == []
+
+
+def test_a_new_version_with_the_same_words_is_released_as_itself(folder: RepositoryFolder) -> None:
+    folder.write(
+        "prompts/00-templates/catalogue-role.txt",
+        "You classify electronic parts for a catalogue.\n",
+    )
+    champion = folder.repository.production("part-class")
+    assert champion is not None
+    assert champion.sha256 == folder.repository.candidate("part-class").sha256
+    asyncio.run(evaluated(folder))
+    assert main(["promote", "promote", "part-class"]) == ExitCode.OK
+    assert released(folder) == "1.2.0"
+    assert folder.findings() == []
