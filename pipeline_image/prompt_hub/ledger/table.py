@@ -77,6 +77,11 @@ class Ledger:
         table = os.environ.get(names.ENV_LEDGER_TABLE)
         if not table:
             raise LedgerError(f"{names.ENV_LEDGER_TABLE} is not set: no ledger to read")
+        return cls.connect(table)
+
+    @classmethod
+    def connect(cls, table: str) -> Ledger:
+        """The ledger in the DynamoDB table named `table`."""
         import boto3
         from botocore.config import Config
 

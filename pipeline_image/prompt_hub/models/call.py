@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.models.aliases import ModelAliases, ResolvedModel
+from prompt_hub.prompts.documents import strict_json
 from prompt_hub.prompts.models import JsonObject, Prompt
 from prompt_hub.prompts.render import render
 
@@ -146,9 +147,11 @@ def check(completion: Completion, schema: JsonObject) -> tuple[JsonObject | None
     if completion.truncated:
         return None, f"the answer was cut off after {completion.tokens_out} tokens"
     try:
-        value = json.loads(completion.text)
+        value = strict_json(completion.text)
     except json.JSONDecodeError as error:
         return None, f"the answer is not JSON ({error.msg} at column {error.colno})"
+    except ValueError as error:
+        return None, f"the answer is not JSON ({error})"
     if not isinstance(value, dict):
         return None, "the answer is not a JSON object"
     return value, schema_problem(value, schema)

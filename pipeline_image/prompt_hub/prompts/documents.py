@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
@@ -18,9 +19,6 @@ MAX_BYTES = 1_000_000
 """No prompt, metadata or registry file of a healthy repository comes near one megabyte."""
 MAX_DEPTH = 50
 """Nesting deeper than this is an attack on the parser, not a prompt."""
-
-# libyaml where it is built in: eight times faster, and validation has to feel immediate.
-_SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Location = tuple[str | int, ...]
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -94,7 +92,8 @@ def parse_yaml(text: str, file: str) -> Document:
     """
     try:
         _refuse_bombs(text, file)
-        loader = _SafeLoader(text)
+        # libyaml's: eight times faster, and validation has to feel immediate.
+        loader = yaml.CSafeLoader(text)
         try:
             node = loader.get_single_node()
             problems: list[Problem] = []
@@ -108,7 +107,7 @@ def parse_yaml(text: str, file: str) -> Document:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         line, column = _place(error.problem_mark or error.context_mark)
-        found = error.problem or "broken YAML"
+        found = (error.problem or "broken YAML").removeprefix("found ")
         raise InvalidDocuments([Problem(file, line, column, "", found, "valid YAML")]) from None
     except yaml.YAMLError as error:
         found = str(error).splitlines()[0]
@@ -129,7 +128,7 @@ def _finite(text: str) -> bool:
 
 def _refuse_bombs(text: str, file: str) -> None:
     depth = 0
-    for event in yaml.parse(text, Loader=_SafeLoader):
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         found = expected = ""
         if isinstance(event, yaml.AliasEvent):
             found, expected = "a YAML alias", "the value itself"
@@ -199,16 +198,25 @@ def parse_jsonl(text: str, file: str) -> Iterator[tuple[int, object]]:
 
 
 def strict_json(text: str) -> object:
-    """Parse JSON; raises `ValueError` for bad syntax, a key given twice, NaN, endless nesting."""
+    """Parse JSON; raises `ValueError` for bad syntax and for what JSON should not say.
+
+    That is a key given twice, NaN, half a character, and nesting without end.
+    """
     try:
-        return json.loads(
+        value = json.loads(
             text,
             object_pairs_hook=_unique_keys,
             parse_constant=_refuse_constant,
             parse_float=_finite_float,
         )
+        # Only an escape can smuggle in a lone surrogate, which no file could hold.
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
         raise ValueError("values nested without end") from None
+    except UnicodeEncodeError:
+        raise ValueError("half a character (a lone surrogate)") from None
+    return value
 
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -237,11 +245,16 @@ def to_model(document: Document, model: type[ModelT]) -> ModelT:
         raise InvalidDocuments(list(_problems(document, error))) from None
 
 
+_INPUT_SHOULD = re.compile(r"^Input should (be )?")
+_KIND_SHOULD = re.compile(r"^\w+ should ")
+
+
 def _problems(document: Document, error: ValidationError) -> Iterable[Problem]:
     for item in error.errors(include_url=False):
         location = tuple(item["loc"])
         found = "nothing" if item["type"] == "missing" else _short(item["input"])
-        expected = item["msg"].removeprefix("Value error, ")
+        expected = _INPUT_SHOULD.sub("", item["msg"].removeprefix("Value error, "))
+        expected = _KIND_SHOULD.sub("it to ", expected)
         if item["type"] == "missing":
             expected = "this field"
         elif item["type"] == "extra_forbidden":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import TYPE_CHECKING
 
 from prompt_hub import names
@@ -12,14 +11,13 @@ from prompt_hub.ledger.items import Deployed, VersionRef
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.models.aliases import ModelAliases
 from prompt_hub.release.manifest import Release, describe_promoted
-from prompt_hub.release.plan import Move, Seed, Skip, StageState, Step, plan
+from prompt_hub.release.plan import Seed, Skip, StageState, Step, plan
 from prompt_hub.release.stage import (
     add_release,
     add_signature,
     add_stage,
-    ledger_errors,
+    explained,
     ledger_of,
-    named,
     now,
     release_of,
     stage_of,
@@ -50,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@explained()
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Activate; exits 0 also when there was nothing to move, and says why for each task."""
     import boto3
@@ -77,18 +76,17 @@ def _to_release(
     repository = PromptRepository.from_environment()
     results = results_from_environment(repository.root)
     release = describe_promoted(repository, results, release_id)
-    with ledger_errors():
-        ledger.deploy(
-            Deployed(
-                release=release.reference,
-                commit=release.commit,
-                carries=release.carries(),
-                at=now(),
-            ),
-            by=BY,
-        )
-        steps = plan(release, _state(ledger, cloudwatch, stage, release))
-        return [step.task for step in steps if _take(ledger, release, step)]
+    ledger.deploy(
+        Deployed(
+            release=release.reference,
+            commit=release.commit,
+            carries=release.carries(),
+            at=now(),
+        ),
+        by=BY,
+    )
+    steps = plan(release, _state(ledger, cloudwatch, stage, release))
+    return [step.task for step in steps if _take(ledger, release, step)]
 
 
 def _state(
@@ -164,23 +162,22 @@ def _by_hand(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> str:
             "a pointer is moved by hand with --task, --version, --override and --reason together."
         )
     task: str = arguments.task
-    with ledger_errors():
-        to = carried(ledger, stage, task, arguments.version)
-        pointer = ledger.pointer(task)
-        if pointer is None:
-            raise PromptHubError(
-                f"no version of {task} is active in {stage} yet.",
-                hint="Activate a release first.",
-                exit_code=ExitCode.BLOCKED,
-            )
-        event = ledger.activate(
-            task,
-            to,
-            seen=pointer.revision,
-            release=pointer.release,
-            cause=Cause(by=arguments.override, reason=arguments.reason, at=now(), code="by-hand"),
-            override=True,
+    to = carried(ledger, stage, task, arguments.version)
+    pointer = ledger.pointer(task)
+    if pointer is None:
+        raise PromptHubError(
+            f"no version of {task} is active in {stage} yet.",
+            hint="Activate a release first.",
+            exit_code=ExitCode.BLOCKED,
         )
+    event = ledger.activate(
+        task,
+        to,
+        seen=pointer.revision,
+        release=pointer.release,
+        cause=Cause(by=arguments.override, reason=arguments.reason, at=now(), code="by-hand"),
+        override=True,
+    )
     print(
         f"{task}: {pointer.version} -> {to.version} by {arguments.override}; ledger revision "
         f"{event.revision}. The rollback pages people from now on instead of moving it."

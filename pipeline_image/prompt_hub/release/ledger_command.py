@@ -12,7 +12,7 @@ from prompt_hub.release.activate_command import carried
 from prompt_hub.release.stage import (
     add_signature,
     add_stage,
-    ledger_errors,
+    explained,
     ledger_of,
     now,
     stage_of,
@@ -45,15 +45,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         add_signature(action, by="--by")
 
 
+@explained()
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Show or change the ledger; a change needs a person and a reason."""
     stage = stage_of(arguments)
-    with ledger_errors():
-        ledger = ledger_of(stage)
-        if arguments.action == "show":
-            _show(ledger, stage, arguments)
-        else:
-            _change(ledger, stage, arguments)
+    ledger = ledger_of(stage)
+    if arguments.action == "show":
+        _show(ledger, stage, arguments)
+    else:
+        _change(ledger, stage, arguments)
     return ExitCode.OK
 
 

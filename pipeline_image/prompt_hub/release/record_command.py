@@ -11,7 +11,7 @@ from prompt_hub.release.manifest import describe_promoted
 from prompt_hub.release.stage import (
     add_release,
     add_stage,
-    ledger_errors,
+    explained,
     ledger_of,
     now,
     release_of,
@@ -25,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_release(parser)
 
 
+@explained()
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Write manifest, pointers and smoke test under the release's key in the results bucket."""
     from prompt_hub.evaluate.results import results_from_environment
@@ -35,19 +36,16 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     results = results_from_environment(repository.root)
     release = describe_promoted(repository, results, release_id)
     smoke = results.get(names.smoke_key(release_id, stage))
-    with ledger_errors():
-        ledger = ledger_of(stage)
-        record = {
-            "schema": "prompt-hub/stage-record@1",
-            "stage": stage,
-            "at": now(),
-            "manifest": release.model_dump(mode="json", by_alias=True),
-            "revision": ledger.revision(),
-            "pointers": {
-                task: pointer.to_attributes() for task, pointer in ledger.pointers().items()
-            },
-            "smoke_test": json.loads(smoke) if smoke else None,
-        }
+    ledger = ledger_of(stage)
+    record = {
+        "schema": "prompt-hub/stage-record@1",
+        "stage": stage,
+        "at": now(),
+        "manifest": release.model_dump(mode="json", by_alias=True),
+        "revision": ledger.revision(),
+        "pointers": {task: pointer.to_attributes() for task, pointer in ledger.pointers().items()},
+        "smoke_test": json.loads(smoke) if smoke else None,
+    }
     key = names.release_key(release_id, stage)
     results.put(key, json.dumps(record, indent=2) + "\n")
     print(f"wrote {key}")

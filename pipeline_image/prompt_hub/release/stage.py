@@ -60,11 +60,10 @@ def release_of(arguments: argparse.Namespace) -> str:
 
 
 def ledger_of(stage: str) -> Ledger:
-    """The ledger of `stage`, by its fixed name unless the environment names another table."""
+    """The ledger of `stage`."""
     from prompt_hub.ledger.table import Ledger
 
-    os.environ.setdefault(names.ENV_LEDGER_TABLE, names.ledger_table(stage))
-    return Ledger.from_environment()
+    return Ledger.connect(names.ledger_table(stage))
 
 
 def now() -> str:
@@ -73,8 +72,8 @@ def now() -> str:
 
 
 @contextmanager
-def ledger_errors() -> Iterator[None]:
-    """Turn what the ledger raises into sentences and exit codes."""
+def explained() -> Iterator[None]:
+    """Turn what the ledger and AWS raise into sentences and exit codes; decorates a `run`."""
     try:
         yield
     except TransitionRefused as error:
@@ -87,3 +86,12 @@ def ledger_errors() -> Iterator[None]:
         ) from None
     except LedgerError as error:
         raise PromptHubError(f"{error}.", exit_code=ExitCode.UNEXPECTED) from None
+    except Exception as error:
+        # Told by its module, so that commands that meet no error never import botocore for it.
+        if not type(error).__module__.startswith("botocore."):
+            raise
+        raise PromptHubError(
+            f"AWS did not do it: {str(error).rstrip('.')}.",
+            hint="Look at AWS_DEFAULT_REGION, at the credentials and at the role's permissions.",
+            exit_code=ExitCode.UNEXPECTED,
+        ) from None

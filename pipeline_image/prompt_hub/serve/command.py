@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.ledger.table import Ledger
     from prompt_hub.models.aliases import ModelAliases
     from prompt_hub.models.call import ModelCaller
+    from prompt_hub.models.openai_adapter import OpenAIProvider
     from prompt_hub.prompts.repository import PromptRepository
     from prompt_hub.release.manifest import carried_prompts, load
     from prompt_hub.serve.app import create_app
@@ -75,7 +76,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             champions=champions,
             report=LogsAndMetrics(boto3.client("cloudwatch"), stage),
         ),
-        caller=ModelCaller(ModelAliases.from_environment()),
+        # Imported with the start, not with the first request, which would wait for it.
+        caller=ModelCaller(ModelAliases.from_environment(), OpenAIProvider()),
     )
     app = create_app(service, poll_seconds=arguments.poll_seconds)
     uvicorn.Server(

@@ -1,0 +1,39 @@
+"""The CDK app: toolchain stacks, the pipeline, and the stages that it deploys.
+
+Synthesis reads files of this repository and one environment variable, nothing else: no
+credentials, no network, no git, no clock.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from aws_cdk import App
+
+from cdk_app import nag
+from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
+from cdk_app.tasks import read_tasks
+from prompt_hub import names
+from stacks.assembly import add_stacks
+
+ROOT = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """Build and synthesise the app."""
+    app = App()
+    # The pipeline names the release in Synth's environment; it only reaches the service stacks.
+    release = os.environ.get(names.ENV_RELEASE, "unreleased")
+    try:
+        settings = Settings.from_context(app.node.try_get_context(CONTEXT_KEY))
+        add_stacks(app, settings=settings, tasks=read_tasks(ROOT), release=release, root=ROOT)
+    except SettingsError as error:
+        sys.exit(f"app.py: {error}")
+    nag.check(app)
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

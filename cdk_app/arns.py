@@ -1,0 +1,140 @@
+"""ARNs of resources by their names, for permissions that cross stacks without exports."""
+
+from __future__ import annotations
+
+from aws_cdk import ArnFormat, Stack
+from constructs import Construct
+
+from prompt_hub import names
+
+
+def results_bucket(scope: Construct) -> str:
+    """The results bucket."""
+    stack = Stack.of(scope)
+    bucket = names.results_bucket(stack.account, stack.region)
+    return stack.format_arn(service="s3", region="", account="", resource=bucket)
+
+
+def results(scope: Construct, pattern: str) -> str:
+    """Objects of the results bucket whose keys match `pattern`."""
+    return f"{results_bucket(scope)}/{pattern}"
+
+
+def foundation_model(scope: Construct, region: str, model: str) -> str:
+    """A Bedrock model of `region`."""
+    return Stack.of(scope).format_arn(
+        service="bedrock",
+        region=region,
+        account="",
+        resource="foundation-model",
+        resource_name=model,
+    )
+
+
+def inference_profile(scope: Construct, region: str, profile: str) -> str:
+    """A Bedrock inference profile, as `region` knows it."""
+    return Stack.of(scope).format_arn(
+        service="bedrock", region=region, resource="inference-profile", resource_name=profile
+    )
+
+
+def secret(scope: Construct, name: str) -> str:
+    """A Secrets Manager secret."""
+    return Stack.of(scope).format_arn(
+        service="secretsmanager",
+        resource="secret",
+        resource_name=name,
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+
+
+def ledger(scope: Construct, stage: str) -> str:
+    """The ledger of `stage`."""
+    return Stack.of(scope).format_arn(
+        service="dynamodb", resource="table", resource_name=names.ledger_table(stage)
+    )
+
+
+def alarm(scope: Construct, name: str) -> str:
+    """A CloudWatch alarm."""
+    return Stack.of(scope).format_arn(
+        service="cloudwatch",
+        resource="alarm",
+        resource_name=name,
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+
+
+def notification_topic(scope: Construct, stage: str) -> str:
+    """The topic that tells people what happened in `stage`."""
+    return Stack.of(scope).format_arn(service="sns", resource=names.notification_topic(stage))
+
+
+def default_event_bus(scope: Construct) -> str:
+    """The event bus that every account has."""
+    return Stack.of(scope).format_arn(
+        service="events", resource="event-bus", resource_name="default"
+    )
+
+
+def cluster(scope: Construct, stage: str) -> str:
+    """The ECS cluster of `stage`."""
+    return Stack.of(scope).format_arn(
+        service="ecs", resource="cluster", resource_name=names.cluster(stage)
+    )
+
+
+def service(scope: Construct, stage: str) -> str:
+    """The ECS service of `stage`."""
+    return Stack.of(scope).format_arn(
+        service="ecs",
+        resource="service",
+        resource_name=f"{names.cluster(stage)}/{names.service(stage)}",
+    )
+
+
+def task_definition(scope: Construct, stage: str, revision: str) -> str:
+    """A revision of the service's task definition; its family has the service's name."""
+    return Stack.of(scope).format_arn(
+        service="ecs",
+        resource="task-definition",
+        resource_name=f"{names.service(stage)}:{revision}",
+    )
+
+
+def task(scope: Construct, stage: str, task_id: str) -> str:
+    """A running task in the cluster of `stage`."""
+    return Stack.of(scope).format_arn(
+        service="ecs", resource="task", resource_name=f"{names.cluster(stage)}/{task_id}"
+    )
+
+
+def task_role_name(stage: str) -> str:
+    """Name of the role that the service's code has: build actions pass it by name."""
+    return f"{names.service(stage)}-task"
+
+
+def execution_role_name(stage: str) -> str:
+    """Name of the role with which ECS starts the service's tasks."""
+    return f"{names.service(stage)}-execution"
+
+
+def task_role(scope: Construct, stage: str) -> str:
+    """The role that the service's code has."""
+    return _role(scope, task_role_name(stage))
+
+
+def execution_role(scope: Construct, stage: str) -> str:
+    """The role with which ECS starts the service's tasks."""
+    return _role(scope, execution_role_name(stage))
+
+
+def _role(scope: Construct, name: str) -> str:
+    return Stack.of(scope).format_arn(service="iam", region="", resource="role", resource_name=name)
+
+
+def image_repository(scope: Construct) -> str:
+    """The image repository."""
+    return Stack.of(scope).format_arn(
+        service="ecr", resource="repository", resource_name=names.IMAGE_REPOSITORY
+    )

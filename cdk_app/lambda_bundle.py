@@ -1,0 +1,54 @@
+"""The rollback Lambda's asset: its own files and the part of `prompt_hub` that it may import."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import jsii
+from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
+from aws_cdk import aws_lambda as lambda_
+
+from cdk_app.settings import SettingsError
+
+_SHARED = ("__init__.py", "names.py", "ledger")
+"""What a Lambda may import from `prompt_hub`: standard library and boto3 only (design §1)."""
+_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
+
+
+def rollback_code(root: Path) -> lambda_.Code:
+    """The asset of `lambdas/rollback`, put together without Docker; named by what is in it."""
+    source = root / "lambdas" / "rollback"
+    if not (source / "handler.py").is_file():
+        raise SettingsError(f"{source / 'handler.py'} is missing: the rollback Lambda has no code.")
+    return lambda_.Code.from_asset(
+        str(source),
+        asset_hash_type=AssetHashType.OUTPUT,
+        bundling=BundlingOptions(
+            # Never pulled: the local bundling below always succeeds or raises.
+            image=DockerImage.from_registry("local-bundling-only"),
+            local=_Copied(source, root / "pipeline_image" / "prompt_hub"),
+        ),
+    )
+
+
+@jsii.implements(ILocalBundling)
+class _Copied:
+    """Copies the handler's folder and the shared modules into the asset."""
+
+    def __init__(self, source: Path, package: Path) -> None:
+        self._source = source
+        self._package = package
+
+    def try_bundle(self, output_dir: str, *, image: DockerImage, **options: object) -> bool:
+        target = Path(output_dir)
+        shutil.copytree(self._source, target, ignore=_IGNORED, dirs_exist_ok=True)
+        shared = target / self._package.name
+        shared.mkdir()
+        for name in _SHARED:
+            origin = self._package / name
+            if origin.is_dir():
+                shutil.copytree(origin, shared / name, ignore=_IGNORED)
+            else:
+                shutil.copy(origin, shared / name)
+        return True

@@ -1,0 +1,173 @@
+"""Acknowledgements of cdk-nag findings: by class of role or resource, each with its reason.
+
+cdk-nag takes a wildcard only under its exact id, `AwsSolutions-IAM5[Resource::<arn>]`. Those ids
+are computed here from the policies themselves, so that nothing names a logical id, and a wildcard
+that nobody has explained fails the synthesis.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from aws_cdk import Acknowledgment, App, Stack, Validations
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from cdk_nag import AwsSolutionsChecks
+from constructs import Construct, IConstruct
+
+from cdk_app.permissions import Permission
+
+
+@dataclass(frozen=True)
+class _Class:
+    """Wildcards of one kind (a pattern of findings) and why they are accepted."""
+
+    findings: str
+    reason: str
+
+
+_BUILDS = (
+    _Class(
+        r"Action::s3:(GetObject|GetBucket|List|DeleteObject|Abort)\*",
+        "CDK's own grant on the artifact bucket, all of them actions on that one bucket.",
+    ),
+    _Class(
+        r"Resource::arn:[^:]+:s3:::prompt-hub-artifacts-[^/]+/\*",
+        "CodePipeline makes up the keys of artifacts for each execution.",
+    ),
+    _Class(
+        r"Resource::arn:[^:]+:logs:[^/]+/aws/codebuild/<\w+>:\*",
+        "CodeBuild makes up the names of log streams in the project's own log group.",
+    ),
+    _Class(
+        r"Resource::arn:[^:]+:codebuild:[^/]+:report-group/<\w+>-\*",
+        "CodeBuild makes up the names of report groups behind the project's own prefix.",
+    ),
+)
+"""What CDK grants to every project that runs in a pipeline."""
+
+_SELF_MUTATION = (
+    _Class(
+        r"Resource::arn:\*:iam::.+:role/\*",
+        "CDK Pipelines' own: a condition holds it to the roles of the CDK bootstrap.",
+    ),
+    _Class(
+        r"Resource::\*",
+        "CDK Pipelines' own: looking for the bootstrap stack and its bucket, read only.",
+    ),
+)
+
+_ASSET_PUBLISHING = (
+    _Class(
+        r"Resource::arn:[^:]+:logs:[^/]+/aws/codebuild/\*",
+        "CDK Pipelines shares one role among its asset projects, which are not known yet.",
+    ),
+    _Class(
+        r"Resource::arn:[^:]+:codebuild:[^/]+:report-group/\*",
+        "CDK Pipelines shares one role among its asset projects, which are not known yet.",
+    ),
+    _Class(
+        r"Resource::\*",
+        "CDK Pipelines' own: builds of its asset projects, which are not known yet.",
+    ),
+)
+
+_SCHEDULES = (
+    _Class(
+        r"Resource::arn:[^:]+:ecs:[^:]+:\*:task/<\w+>/\*",
+        "CDK's own: EventBridge tags the tasks it starts, whose ids are made then.",
+    ),
+)
+
+
+def check(app: App) -> None:
+    """Have AwsSolutions check the whole app: stages inside it are enforced only from here."""
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+
+
+def acknowledge(scope: IConstruct, rule: str, reason: str) -> None:
+    """Accept the AwsSolutions finding `rule`, such as `S1`, for everything in `scope`."""
+    Validations.of(scope).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason))
+
+
+def acknowledge_permissions(scope: IConstruct, permissions: Iterable[Permission]) -> None:
+    """Accept the wildcards of `permissions` for the role in `scope`, each for its own reason."""
+    stack = Stack.of(scope)
+    for permission in permissions:
+        statement = cast(object, stack.resolve(permission.statement.to_statement_json()))
+        for finding in _wildcards(statement):
+            acknowledge(scope, f"IAM5[{finding}]", permission.wildcard)
+
+
+def acknowledge_build(project: codebuild.Project) -> None:
+    """Accept what CDK gives to a project of a pipeline."""
+    _acknowledge_encryption(project)
+    _acknowledge_classes(project, _BUILDS)
+
+
+def acknowledge_pipeline(scope: Construct) -> None:
+    """Accept what CDK Pipelines gives to its roles; `scope` is a pipeline that has been built."""
+    _acknowledge_encryption(scope)
+    _acknowledge_classes(scope, _BUILDS)
+    _acknowledge_classes(scope.node.find_child("UpdatePipeline"), _SELF_MUTATION)
+    _acknowledge_classes(scope.node.find_child("Assets"), _ASSET_PUBLISHING)
+
+
+def acknowledge_schedules(definition: ecs.TaskDefinition) -> None:
+    """Accept what CDK gives to EventBridge so that schedules can start `definition`."""
+    _acknowledge_classes(definition, _SCHEDULES)
+
+
+def _acknowledge_encryption(scope: IConstruct) -> None:
+    acknowledge(
+        scope,
+        "CB4",
+        "Artifacts are encrypted with the bucket's own key; a key of our own would cost a dollar a"
+        " month and protect from nobody whom the bucket's policy lets in.",
+    )
+
+
+def _acknowledge_classes(scope: IConstruct, classes: Iterable[_Class]) -> None:
+    for policy in scope.node.find_all():
+        if not isinstance(policy, iam.CfnPolicy):
+            continue
+        document = cast(dict[str, list[object]], Stack.of(policy).resolve(policy.policy_document))
+        findings = {found for each in document["Statement"] for found in _wildcards(each)}
+        for finding in sorted(findings):
+            for known in classes:
+                if re.fullmatch(known.findings, finding):
+                    acknowledge(policy, f"IAM5[{finding}]", known.reason)
+                    break
+
+
+def _wildcards(statement: object) -> Iterator[str]:
+    """The findings that cdk-nag reports for the wildcards of one resolved statement."""
+    match statement:
+        case {"Effect": "Allow", "Action": action, "Resource": resource}:
+            yield from (f"Action::{name}" for name in _listed(action) if "*" in str(name))
+            flat = (_flat(arn) for arn in _listed(resource))
+            yield from (f"Resource::{arn}" for arn in flat if "*" in arn)
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _flat(value: object) -> str:
+    """A resolved ARN as cdk-nag writes it: `<Name>` and `<Name.Attribute>` for references."""
+    match value:
+        case str():
+            return value.replace("${", "<").replace("}", ">")
+        case {"Fn::Join": [str(delimiter), [*items]]}:
+            return delimiter.join(map(_flat, items))
+        case {"Fn::GetAtt": [resource, attribute]}:
+            return f"<{_flat(resource)}.{_flat(attribute)}>"
+        case {"Ref": name}:
+            return f"<{_flat(name)}>"
+        case {"Fn::Sub": text} | {"Fn::ImportValue": text}:
+            return _flat(text)
+    raise TypeError(f"an ARN with {value!r} in it is new to cdk_app.nag")

@@ -1,0 +1,266 @@
+"""Every permission that our own code needs, said once; a wildcard carries its reason along.
+
+Resources are named, not referenced: names come from `prompt_hub.names`, so that no stack exports
+anything to another and a release never waits for an export that is in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk_app import arns
+from cdk_app.settings import ModelSettings
+from prompt_hub import names
+
+_GEOGRAPHIES = {"us", "us-gov", "eu", "apac", "jp", "au", "ca", "global"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permission:
+    """One IAM statement and, if it holds a wildcard, why it cannot be narrower."""
+
+    statement: iam.PolicyStatement
+    wildcard: str = ""
+
+
+def _allow(
+    actions: list[str],
+    resources: list[str],
+    *,
+    wildcard: str = "",
+    conditions: dict[str, object] | None = None,
+) -> Permission:
+    statement = iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions)
+    return Permission(statement=statement, wildcard=wildcard)
+
+
+# --- Results bucket ----------------------------------------------------------------------------
+
+
+def read_results(scope: Construct, *patterns: str) -> tuple[Permission, ...]:
+    """Read objects whose keys match `patterns`, and learn that one is not there."""
+    return (
+        _allow(
+            ["s3:GetObject"],
+            [arns.results(scope, pattern) for pattern in patterns],
+            wildcard="Keys hold execution ids, digests and releases, unknown at synth.",
+        ),
+        # Without it S3 answers "access denied" where a key does not exist; it takes no condition
+        # on a prefix, because reading an object sends none.
+        _allow(["s3:ListBucket"], [arns.results_bucket(scope)]),
+    )
+
+
+def write_results(scope: Construct, *patterns: str) -> tuple[Permission, ...]:
+    """Write objects whose keys match `patterns`."""
+    return (
+        _allow(
+            ["s3:PutObject"],
+            [arns.results(scope, pattern) for pattern in patterns],
+            wildcard="Keys hold execution ids, digests and releases, unknown at synth.",
+        ),
+    )
+
+
+# --- Models ------------------------------------------------------------------------------------
+
+
+def call_models(scope: Construct, models: Iterable[ModelSettings]) -> tuple[Permission, ...]:
+    """Call exactly the configured models: Bedrock by the role, others by their key's secret."""
+    models = tuple(models)
+    bedrock = sorted({arn for model in models for arn in _bedrock_arns(scope, model)})
+    secrets = sorted({model.secret for model in models if model.secret})
+    permissions = []
+    if bedrock:
+        permissions.append(
+            _allow(
+                ["bedrock:InvokeModel"],
+                bedrock,
+                wildcard="A cross-region inference profile calls its one model in many regions.",
+            )
+        )
+    if secrets:
+        # Secrets Manager appends six random characters to a secret's name.
+        found = [arns.secret(scope, f"{secret}-??????") for secret in secrets]
+        permissions.append(_allow(["secretsmanager:GetSecretValue"], found))
+    return tuple(permissions)
+
+
+def _bedrock_arns(scope: Construct, model: ModelSettings) -> list[str]:
+    if model.provider != "bedrock" or model.region is None:
+        return []
+    geography, _, base = model.model.partition(".")
+    if geography not in _GEOGRAPHIES:
+        return [arns.foundation_model(scope, model.region, model.model)]
+    return [
+        arns.inference_profile(scope, model.region, model.model),
+        arns.foundation_model(scope, "*", base),
+    ]
+
+
+# --- Ledger ------------------------------------------------------------------------------------
+
+
+def read_ledger(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Read what is live."""
+    return (_allow(["dynamodb:GetItem", "dynamodb:Query"], [arns.ledger(scope, stage)]),)
+
+
+def add_samples(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Add score samples, without being able to move a pointer."""
+    return (
+        _allow(
+            ["dynamodb:PutItem"],
+            [arns.ledger(scope, stage)],
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["TASK#*"]}},
+        ),
+    )
+
+
+def change_ledger(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Move pointers: transactions of conditional writes."""
+    actions = ["GetItem", "Query", "PutItem", "ConditionCheckItem"]
+    return (_allow([f"dynamodb:{name}" for name in actions], [arns.ledger(scope, stage)]),)
+
+
+# --- Monitoring --------------------------------------------------------------------------------
+
+
+def publish_metrics() -> tuple[Permission, ...]:
+    """Publish into our own metric namespace."""
+    return (
+        _allow(
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            wildcard="PutMetricData knows no resources; a condition holds it to our namespace.",
+            conditions={"StringEquals": {"cloudwatch:namespace": names.METRIC_NAMESPACE}},
+        ),
+    )
+
+
+def read_alarms(scope: Construct) -> tuple[Permission, ...]:
+    """Ask for the state of alarms."""
+    return (
+        _allow(
+            ["cloudwatch:DescribeAlarms"],
+            [arns.alarm(scope, "*")],
+            wildcard="Alarms are looked up by the beginning of their names, which IAM can only"
+            " grant for all alarms of the account and region. Read only.",
+        ),
+    )
+
+
+def announce_rollbacks(scope: Construct) -> tuple[Permission, ...]:
+    """Emit the event from which a rollback finds its way into git."""
+    return (
+        _allow(
+            ["events:PutEvents"],
+            [arns.default_event_bus(scope)],
+            conditions={"StringEquals": {"events:source": names.EVENT_SOURCE}},
+        ),
+    )
+
+
+def trace() -> tuple[Permission, ...]:
+    """Send X-Ray traces."""
+    return (
+        _allow(
+            ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+            ["*"],
+            wildcard="X-Ray knows no resources.",
+        ),
+    )
+
+
+# --- The service's own task definition ---------------------------------------------------------
+
+
+def run_service_task(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Start the service's own task definition with another command, in its own cluster."""
+    return (
+        _allow(["ecs:DescribeServices"], [arns.service(scope, stage)]),
+        _allow(
+            ["ecs:RunTask"],
+            [arns.task_definition(scope, stage, "*")],
+            wildcard="Each release registers the next revision of the task definition.",
+            conditions={"ArnEquals": {"ecs:cluster": arns.cluster(scope, stage)}},
+        ),
+        _allow(
+            ["iam:PassRole"],
+            [arns.task_role(scope, stage), arns.execution_role(scope, stage)],
+            conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        ),
+    )
+
+
+def wait_for_tasks(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """See whether a started task has ended, and how."""
+    return (
+        _allow(
+            ["ecs:DescribeTasks"],
+            [arns.task(scope, stage, "*")],
+            wildcard="The id of a task is made when it starts.",
+        ),
+    )
+
+
+# --- Image -------------------------------------------------------------------------------------
+
+
+def push_image(scope: Construct) -> tuple[Permission, ...]:
+    """Push to our one image repository, and see whether a tag is there already."""
+    actions = [
+        "BatchCheckLayerAvailability",
+        "BatchGetImage",
+        "CompleteLayerUpload",
+        "GetDownloadUrlForLayer",
+        "InitiateLayerUpload",
+        "PutImage",
+        "UploadLayerPart",
+    ]
+    return (
+        _allow([f"ecr:{name}" for name in actions], [arns.image_repository(scope)]),
+        _allow(
+            ["ecr:GetAuthorizationToken"],
+            ["*"],
+            wildcard="A login belongs to the registry; it knows no resources.",
+        ),
+    )
+
+
+# --- Git ---------------------------------------------------------------------------------------
+
+_CONNECTION_PREFIXES = ("codestar-connections", "codeconnections")
+# The service was renamed; which of the two prefixes is asked for depends on the caller.
+
+
+def use_connection(connection_arn: str) -> tuple[Permission, ...]:
+    """Use the connection to the repository, for reading and, where nothing denies it, writing."""
+    actions = [f"{prefix}:UseConnection" for prefix in _CONNECTION_PREFIXES]
+    return (_allow(actions, [connection_arn]),)
+
+
+def deny_git_writes(connection_arn: str) -> tuple[Permission, ...]:
+    """Take writing out of what CDK Pipelines grants to every action that reads the source."""
+    return tuple(
+        Permission(
+            statement=iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                actions=[f"{prefix}:UseConnection" for prefix in _CONNECTION_PREFIXES],
+                resources=[connection_arn],
+                conditions={
+                    "StringEquals": {f"{prefix}:ProviderPermissionsRequired": "read_write"}
+                },
+            )
+        )
+        for prefix in _CONNECTION_PREFIXES
+    )
+
+
+def statements(permissions: Iterable[Permission]) -> list[iam.PolicyStatement]:
+    """Only the statements of `permissions`."""
+    return [permission.statement for permission in permissions]

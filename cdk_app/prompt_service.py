@@ -1,0 +1,218 @@
+"""The service that answers with the active prompts: ECS on Fargate behind an internal balancer."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from cdk_app import arns, nag, permissions
+from cdk_app.settings import Settings, StageSettings
+from prompt_hub import names
+
+
+class PromptService(Construct):
+    """Cluster, task definition, load balancer and service of one stage.
+
+    CloudFormation owns the service; what it answers with is the ledger's business (design D1).
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        stage: StageSettings,
+        release: str,
+        vpc: ec2.IVpc,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._settings = settings
+        self._stage = stage
+        self._release = release
+        self._vpc = vpc
+        self.cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            cluster_name=names.cluster(stage.name),
+            vpc=vpc,
+            container_insights_v2=ecs.ContainerInsights.ENABLED,
+        )
+        self.load_balancer = self._build_load_balancer()
+        self.task_definition = self._build_task_definition()
+        self.service = self._build_service()
+        self.target_group = self._build_target_group()
+
+    def _build_load_balancer(self) -> elbv2.ApplicationLoadBalancer:
+        balancer = elbv2.ApplicationLoadBalancer(
+            self,
+            "LoadBalancer",
+            vpc=self._vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+            internet_facing=False,
+            drop_invalid_header_fields=True,
+            deletion_protection=self._stage.protect,
+        )
+        nag.acknowledge(
+            balancer,
+            "ELB2",
+            "Internal only, and the service logs every call with task, version, release, cost and"
+            " latency; access logs would repeat the half of it that names no prompt.",
+        )
+        return balancer
+
+    def _build_task_definition(self) -> ecs.FargateTaskDefinition:
+        stage = self._stage.name
+        definition = ecs.FargateTaskDefinition(
+            self,
+            "TaskDefinition",
+            family=names.service(stage),
+            cpu=256,
+            memory_limit_mib=512,
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=ecs.CpuArchitecture.X86_64,
+                operating_system_family=ecs.OperatingSystemFamily.LINUX,
+            ),
+            task_role=self._build_task_role(),
+            execution_role=self._build_execution_role(),
+        )
+        nag.acknowledge(
+            definition, "ECS2", "The environment holds names and a release id, never a secret."
+        )
+        image = ecr.Repository.from_repository_name(self, "Images", names.IMAGE_REPOSITORY)
+        container = definition.add_container(
+            names.CONTAINER,
+            image=ecs.ContainerImage.from_ecr_repository(image, tag=self._release),
+            environment=self._environment(),
+            readonly_root_filesystem=True,
+            linux_parameters=self._linux_parameters(),
+            health_check=ecs.HealthCheck(
+                command=["CMD", "prompt-hub", "health"],
+                interval=Duration.seconds(15),
+                timeout=Duration.seconds(5),
+                retries=3,
+                start_period=Duration.seconds(60),
+            ),
+            stop_timeout=Duration.seconds(30),
+            logging=ecs.LogDrivers.aws_logs(
+                stream_prefix="service",
+                log_group=logs.LogGroup(
+                    self,
+                    "Logs",
+                    log_group_name=f"/{names.PROJECT}/{stage}/service",
+                    retention=logs.RetentionDays.THREE_MONTHS,
+                    removal_policy=RemovalPolicy.DESTROY,
+                ),
+            ),
+        )
+        container.add_port_mappings(ecs.PortMapping(container_port=names.CONTAINER_PORT))
+        return definition
+
+    def _environment(self) -> dict[str, str]:
+        stage = self._stage
+        stack = Stack.of(self)
+        return {
+            names.ENV_STAGE: stage.name,
+            names.ENV_LEDGER_TABLE: names.ledger_table(stage.name),
+            names.ENV_RESULTS_BUCKET: names.results_bucket(stack.account, stack.region),
+            names.ENV_RELEASE: self._release,
+            names.ENV_MODELS: self._settings.models_json,
+            names.ENV_POLL_SECONDS: str(stage.poll_seconds),
+            names.ENV_SERVICE_URL: f"http://{self.load_balancer.load_balancer_dns_name}",
+        }
+
+    def _linux_parameters(self) -> ecs.LinuxParameters:
+        parameters = ecs.LinuxParameters(self, "LinuxParameters", init_process_enabled=True)
+        parameters.drop_capabilities(ecs.Capability.ALL)
+        return parameters
+
+    def _build_task_role(self) -> iam.Role:
+        stage = self._stage.name
+        role = _role(self, "TaskRole", arns.task_role_name(stage), "The code of the service")
+        granted = (
+            *permissions.read_ledger(self, stage),
+            *permissions.add_samples(self, stage),
+            *permissions.call_models(self, self._settings.models),
+            *permissions.publish_metrics(),
+            *permissions.write_results(
+                self,
+                names.sample_key(stage, "*", "*"),
+                names.smoke_key("*", stage),
+            ),
+        )
+        for permission in granted:
+            role.add_to_policy(permission.statement)
+        nag.acknowledge_permissions(role, granted)
+        return role
+
+    def _build_execution_role(self) -> iam.Role:
+        name = arns.execution_role_name(self._stage.name)
+        role = _role(self, "ExecutionRole", name, "Starts the tasks of the service")
+        nag.acknowledge(
+            role,
+            "IAM5[Resource::*]",
+            "CDK's own: a login to ECR belongs to the registry and knows no resources.",
+        )
+        return role
+
+    def _build_service(self) -> ecs.FargateService:
+        return ecs.FargateService(
+            self,
+            "Service",
+            service_name=names.service(self._stage.name),
+            cluster=self.cluster,
+            task_definition=self.task_definition,
+            desired_count=self._stage.desired_count,
+            min_healthy_percent=100,
+            max_healthy_percent=200,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
+            health_check_grace_period=Duration.seconds(90),
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+            assign_public_ip=False,
+            enable_ecs_managed_tags=True,
+            propagate_tags=ecs.PropagatedTagSource.TASK_DEFINITION,
+        )
+
+    def _build_target_group(self) -> elbv2.ApplicationTargetGroup:
+        # Callers are in this network or peered with it; the range is a setting, so it is literal.
+        self.load_balancer.connections.allow_from(
+            ec2.Peer.ipv4(self._stage.vpc_cidr), ec2.Port.tcp(80), "Callers in the network"
+        )
+        listener = self.load_balancer.add_listener(
+            "Http", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False
+        )
+        return listener.add_targets(
+            "Service",
+            port=names.CONTAINER_PORT,
+            protocol=elbv2.ApplicationProtocol.HTTP,
+            targets=[
+                self.service.load_balancer_target(
+                    container_name=names.CONTAINER, container_port=names.CONTAINER_PORT
+                )
+            ],
+            health_check=elbv2.HealthCheck(
+                path="/readyz",
+                interval=Duration.seconds(10),
+                timeout=Duration.seconds(5),
+                healthy_threshold_count=2,
+                unhealthy_threshold_count=3,
+            ),
+            deregistration_delay=Duration.seconds(15),
+        )
+
+
+def _role(scope: Construct, construct_id: str, name: str, description: str) -> iam.Role:
+    """A role with a fixed name: build actions pass it to ECS from another stack."""
+    return iam.Role(
+        scope,
+        construct_id,
+        role_name=name,
+        description=description,
+        assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+    )

@@ -1,0 +1,87 @@
+"""The Lambda that takes a bad prompt out of service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from cdk_app import nag, permissions
+from cdk_app.lambda_bundle import rollback_code
+from prompt_hub import names
+
+
+class RollbackFunction(Construct):
+    """Decides on an alarm: rolls a pointer back, freezes it, or says why it does nothing.
+
+    No concurrency is reserved: the ledger's conditional transactions already put concurrent
+    decisions in order, and a reservation fails to deploy in an account with the initial quota of
+    ten.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, stage: str, root: Path, topic: sns.ITopic
+    ) -> None:
+        super().__init__(scope, construct_id)
+        name = names.rollback_function(stage)
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/lambda/{name}",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            function_name=name,
+            description=f"Takes a prompt that scores badly out of service in {stage}",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            handler="handler.handler",
+            code=rollback_code(root),
+            memory_size=256,
+            timeout=Duration.seconds(60),
+            tracing=lambda_.Tracing.ACTIVE,
+            log_group=log_group,
+            role=self._build_role(stage, log_group, topic),
+            environment={
+                names.ENV_STAGE: stage,
+                names.ENV_LEDGER_TABLE: names.ledger_table(stage),
+                names.ENV_TOPIC_ARN: topic.topic_arn,
+            },
+            # An alarm calls asynchronously: what fails three times must reach a person.
+            retry_attempts=2,
+            max_event_age=Duration.hours(1),
+            on_failure=destinations.SnsDestination(topic),
+        )
+        nag.acknowledge(
+            self.function,
+            "L1",
+            "The Lambda shares modules with the service; both run on the Python of its image.",
+        )
+
+    def _build_role(self, stage: str, log_group: logs.LogGroup, topic: sns.ITopic) -> iam.Role:
+        role = iam.Role(
+            self,
+            "Role",
+            description=f"The rollback Lambda of {stage}",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        )
+        log_group.grant_write(role)
+        topic.grant_publish(role)
+        granted = (
+            *permissions.change_ledger(self, stage),
+            *permissions.read_alarms(self),
+            *permissions.announce_rollbacks(self),
+            *permissions.trace(),
+        )
+        for permission in granted:
+            role.add_to_policy(permission.statement)
+        nag.acknowledge_permissions(role, granted)
+        return role

@@ -1,0 +1,23 @@
+"""The metrics that the score watch publishes, as alarms look at them."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from cdk_app.tasks import Task
+from prompt_hub import names
+
+
+def score_metric(metric: str, *, stage: str, task: Task, statistic: str) -> cloudwatch.Metric:
+    """A metric of `task` in `stage` over one round of its score watch.
+
+    The period is the schedule's own interval: shorter, and most periods would hold no sample.
+    """
+    return cloudwatch.Metric(
+        namespace=names.METRIC_NAMESPACE,
+        metric_name=metric,
+        dimensions_map={names.DIMENSION_STAGE: stage, names.DIMENSION_TASK: task.name},
+        statistic=statistic,
+        period=Duration.minutes(task.every_minutes),
+    )

@@ -1,0 +1,37 @@
+"""Which pushes start the pipeline."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_codepipeline as codepipeline
+
+PATHS = (
+    # What people write. Promotion writes 02-production, 04-evals, 99-archive and
+    # prompt_registry.yaml: its commits must start nothing, so no pattern here matches those.
+    "prompts/00-templates/**",
+    "prompts/01-examples/**",
+    "prompts/03-metadata/**",
+    # Code and tests.
+    "pipeline_image/**",
+    "{cdk_app,stacks,lambdas}/**",
+    "tests/**",
+    # Files of the root, by suffix: the registry is the only YAML file there.
+    "*.{py,json,toml,txt,ini,cfg}",
+    "{.dockerignore,.npmrc,.cfnlintrc,Makefile}",
+)
+"""Include patterns of the trigger; CodePipeline takes eight at most."""
+
+
+def start_on_push(pipeline: codepipeline.Pipeline, *, branch: str) -> None:
+    """Start on pushes to `branch` that touch `PATHS`; CDK Pipelines itself knows no triggers."""
+    source = pipeline.stage("Source").actions[0]
+    pipeline.add_trigger(
+        provider_type=codepipeline.ProviderType.CODE_STAR_SOURCE_CONNECTION,
+        git_configuration=codepipeline.GitConfiguration(
+            source_action=source,
+            push_filter=[
+                codepipeline.GitPushFilter(
+                    branches_includes=[branch], file_paths_includes=list(PATHS)
+                )
+            ],
+        ),
+    )

@@ -1,0 +1,208 @@
+"""What to do about a score alarm: pure, from what was read to a decision with its reason.
+
+The alarm only says that *something* scored below its threshold. Whether the active version is to
+blame is decided here, on the score samples in the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from prompt_hub import names
+from prompt_hub.ledger.items import (
+    Deployed,
+    Event,
+    Pointer,
+    ScoreSample,
+    VersionState,
+    timestamp,
+)
+
+
+class Action(StrEnum):
+    """What the Lambda does."""
+
+    ROLL_BACK = "roll-back"
+    FREEZE = "freeze"
+    PAGE = "page"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """An action and why: `code` for programs, `reason` for people, `evidence` the numbers."""
+
+    action: Action
+    code: str
+    reason: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """A CloudWatch alarm as DescribeAlarms tells of it.
+
+    It fires when `to_alarm` of the last `of_last` datapoints breach; `since` is when it went into
+    its present state.
+    """
+
+    name: str
+    state: str
+    namespace: str
+    metric: str
+    dimensions: Mapping[str, str]
+    to_alarm: int
+    of_last: int
+    since: datetime
+
+    @property
+    def task(self) -> str:
+        """The task that the alarm watches; empty if it watches none."""
+        return self.dimensions.get(names.DIMENSION_TASK, "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """Everything that decides: the alarm, and what the ledger says about its task."""
+
+    alarm: Alarm
+    pointer: Pointer | None
+    states: Mapping[str, VersionState]
+    samples: Sequence[ScoreSample]
+    """Newest first, controls among them."""
+    events: Sequence[Event]
+    deployed: Deployed | None
+
+
+def refusal(alarm: Alarm, stage: str) -> Decision | None:
+    """Why this alarm is not acted on; `None` for a firing score alarm of `stage`."""
+    if alarm.state != "ALARM":
+        return _nothing("not-firing", f"{alarm.name} is {alarm.state} by now")
+    if (alarm.namespace, alarm.metric) != (names.METRIC_NAMESPACE, names.METRIC_SCORE_MARGIN):
+        return _nothing(
+            "not-a-score-alarm", f"{alarm.name} watches {alarm.namespace}/{alarm.metric}"
+        )
+    watched = alarm.dimensions.get(names.DIMENSION_STAGE)
+    if watched != stage:
+        return _nothing("other-stage", f"{alarm.name} watches stage {watched}, this is {stage}")
+    if not alarm.task:
+        return _nothing("no-task", f"{alarm.name} names no task in its metric's dimensions")
+    return None
+
+
+def decide(situation: Situation) -> Decision:
+    """The decision on a firing score alarm (design D4)."""
+    decision = _judge(situation)
+    if decision.action in {Action.PAGE, Action.FREEZE} and _told(situation, decision.code):
+        return _nothing(
+            "people-know", f"people were told since the alarm went off: {decision.reason}"
+        )
+    return decision
+
+
+def _judge(situation: Situation) -> Decision:
+    task, pointer = situation.alarm.task, situation.pointer
+    if pointer is None:
+        return _nothing("nothing-active", f"no version of {task} is active in the ledger")
+    own = [sample for sample in situation.samples if sample.version == pointer.version]
+    if not own:
+        return _nothing(
+            "no-sample", f"there is no score sample of {pointer.version} yet, the active version"
+        )
+    newest = own[0]
+    if not newest.below_threshold:
+        return _nothing(
+            "active-passes",
+            f"the newest sample of {pointer.version} passes: {_words(newest)}; the breach belongs "
+            "to another version or is over",
+        )
+    breaches = sum(sample.below_threshold for sample in own[: situation.alarm.of_last])
+    if breaches < situation.alarm.to_alarm:
+        return _nothing(
+            "too-few-samples",
+            f"{breaches} of the last {situation.alarm.of_last} samples of {pointer.version} "
+            f"breach, {situation.alarm.to_alarm} are needed; looking again with the next sweep",
+        )
+    return _way_back(situation, pointer, newest)
+
+
+def _way_back(situation: Situation, pointer: Pointer, newest: ScoreSample) -> Decision:
+    breach = f"{pointer.version} is below its threshold: {_words(newest)}"
+    evidence = {"active": newest.to_attributes()}
+    previous = pointer.previous
+    if previous is None:
+        return Decision(
+            action=Action.PAGE,
+            code="no-way-back",
+            reason=f"{breach}. There is no version to go back to: a rollback is never rolled back.",
+            evidence=evidence,
+        )
+    state = situation.states.get(previous.version)
+    if state is not None and state.taken_out:
+        return Decision(
+            action=Action.PAGE,
+            code="way-back-taken-out",
+            reason=f"{breach}. The version to go back to, {previous.version}, is {state.value}.",
+            evidence=evidence,
+        )
+    if situation.deployed is not None and not situation.deployed.has(pointer.task, previous):
+        return Decision(
+            action=Action.PAGE,
+            code="way-back-not-carried",
+            reason=f"{breach}. The running image of release {situation.deployed.release.release} "
+            f"does not carry {previous.version}, the version to go back to.",
+            evidence=evidence,
+        )
+    control = next(
+        (
+            sample
+            for sample in situation.samples
+            if sample.version == previous.version and sample.evaluation == newest.evaluation
+        ),
+        None,
+    )
+    if control is None:
+        return Decision(
+            action=Action.PAGE,
+            code="no-control",
+            reason=f"{breach}. {previous.version} could not be measured on the same examples, so "
+            "nobody knows whether the version, the provider or the data is to blame.",
+            evidence=evidence,
+        )
+    evidence["control"] = control.to_attributes()
+    if control.below_threshold:
+        return Decision(
+            action=Action.PAGE if pointer.frozen else Action.FREEZE,
+            code="provider-or-data",
+            reason=f"{breach}. {previous.version}, the version to go back to, scores as badly on "
+            f"the same examples: {_words(control)}. The provider or the data changed.",
+            evidence=evidence,
+        )
+    return Decision(
+        action=Action.ROLL_BACK,
+        code="below-threshold",
+        reason=f"{breach}. {previous.version} passes on the same examples: {_words(control)}.",
+        evidence=evidence,
+    )
+
+
+def _told(situation: Situation, code: str) -> bool:
+    """Whether people heard of this reason for this version since the alarm went off."""
+    if situation.pointer is None:
+        return False
+    since = timestamp(situation.alarm.since)
+    return any(
+        event.code == code and event.reached == situation.pointer.active and event.at >= since
+        for event in situation.events
+    )
+
+
+def _nothing(code: str, reason: str) -> Decision:
+    return Decision(action=Action.NOTHING, code=code, reason=reason)
+
+
+def _words(sample: ScoreSample) -> str:
+    return f"{sample.score:.3f} against {sample.threshold:.3f} on {sample.n} examples"

@@ -1,0 +1,261 @@
+"""The rollback Lambda: reads, lets `decision` decide, writes one transaction, tells people.
+
+Two kinds of event come in: a score alarm's own (CloudWatch invokes on the transition to ALARM
+only) and a schedule's, which looks again at every score alarm that is still firing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Protocol, cast
+
+import boto3
+from decision import Action, Alarm, Decision, Situation, decide, refusal
+from messages import body, subject
+from prompt_hub import names
+from prompt_hub.ledger.errors import LedgerConflict
+from prompt_hub.ledger.items import Event, EventKind, timestamp
+from prompt_hub.ledger.table import Ledger
+from prompt_hub.ledger.transitions import Cause
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sns import SNSClient
+
+BY = "rollback"
+SAMPLES = 50
+"""How many samples are looked at: enough for M of N, each with its control."""
+DECISIONS = 3
+"""How often an alarm is decided on again when its task changed meanwhile."""
+
+Outcome = dict[str, object]
+
+
+class Context(Protocol):
+    """What is used of the Lambda's context."""
+
+    invoked_function_arn: str
+
+
+class NotDone(Exception):
+    """Part of an invocation failed; Lambda tries it again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What the Lambda works with."""
+
+    stage: str
+    topic: str
+    ledger: Ledger
+    alarms: CloudWatchClient
+    people: SNSClient
+    bus: EventBridgeClient
+
+    @classmethod
+    def from_environment(cls) -> Desk:
+        """Clients and names of this stage; `KeyError` names a variable that is not set."""
+        return cls(
+            stage=os.environ[names.ENV_STAGE],
+            topic=os.environ[names.ENV_TOPIC_ARN],
+            ledger=Ledger.from_environment(),
+            alarms=boto3.client("cloudwatch"),
+            people=boto3.client("sns"),
+            bus=boto3.client("events"),
+        )
+
+
+@cache
+def _desk() -> Desk:
+    return Desk.from_environment()
+
+
+def handler(event: Mapping[str, object], context: Context) -> dict[str, object]:
+    """Treat every alarm that `event` speaks of, and tell people what they have not heard yet.
+
+    Raises `NotDone` after everything else was tried if an alarm could not be treated or people
+    could not be told; Lambda's retry and the next sweep then finish it.
+    """
+    return treat(event, context.invoked_function_arn.split(":")[4], _desk())
+
+
+def treat(event: Mapping[str, object], account: str, desk: Desk) -> dict[str, object]:
+    """`handler` without the Lambda around it."""
+    failures: list[str] = []
+    told = _tell(desk, failures)
+    outcomes: list[Outcome] = []
+    for found in _alarms(event, account, desk):
+        if isinstance(found, Decision):
+            outcomes.append(_log(found, alarm=None, revision=None))
+            continue
+        try:
+            outcomes.append(_treat_alarm(found, desk))
+        except Exception as error:
+            # One alarm's trouble must not keep the others from being rolled back.
+            failures.append(f"{found.name}: {type(error).__name__}: {error}")
+    told += _tell(desk, failures)
+    if failures:
+        raise NotDone("; ".join(failures))
+    return {"outcomes": outcomes, "told": told}
+
+
+def _alarms(event: Mapping[str, object], account: str, desk: Desk) -> Iterator[Alarm | Decision]:
+    """The alarms that an event speaks of, as CloudWatch knows them now, or why there is none."""
+    source = event.get("source")
+    if source == "aws.events":
+        yield from _firing(desk)
+        return
+    if source != "aws.cloudwatch":
+        yield _ignored("unknown-event", f"an event from {source!r} is neither alarm nor schedule")
+        return
+    if event.get("accountId") != account:
+        yield _ignored("other-account", f"the alarm is of account {event.get('accountId')}")
+        return
+    data = cast(Mapping[str, object], event.get("alarmData", {}))
+    name = str(data.get("alarmName", ""))
+    state = cast(Mapping[str, object], data.get("state", {})).get("value")
+    if state != "ALARM":
+        yield _ignored("not-alarm", f"{name} went to {state}: only ALARM is acted on")
+        return
+    answer = desk.alarms.describe_alarms(AlarmNames=[name])
+    if not answer["MetricAlarms"]:
+        yield _ignored("no-such-alarm", f"there is no metric alarm named {name!r}")
+        return
+    yield _alarm(answer["MetricAlarms"][0])
+
+
+def _firing(desk: Desk) -> Iterator[Alarm | Decision]:
+    pages = desk.alarms.get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix=names.score_alarm_prefix(desk.stage), StateValue="ALARM"
+    )
+    found = [_alarm(alarm) for page in pages for alarm in page["MetricAlarms"]]
+    if not found:
+        yield _ignored("all-quiet", f"no score alarm of {desk.stage} is firing")
+    yield from found
+
+
+def _alarm(alarm: MetricAlarmTypeDef) -> Alarm:
+    periods = alarm.get("EvaluationPeriods", 1)
+    since = alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]
+    return Alarm(
+        name=alarm["AlarmName"],
+        state=alarm["StateValue"],
+        namespace=alarm.get("Namespace", ""),
+        metric=alarm.get("MetricName", ""),
+        dimensions={one["Name"]: one["Value"] for one in alarm.get("Dimensions", [])},
+        to_alarm=alarm.get("DatapointsToAlarm", periods),
+        of_last=periods,
+        since=since,
+    )
+
+
+def _treat_alarm(alarm: Alarm, desk: Desk) -> Outcome:
+    refused = refusal(alarm, desk.stage)
+    if refused is not None:
+        return _log(refused, alarm=alarm, revision=None)
+    for attempt in range(1, DECISIONS + 1):
+        try:
+            decision, event = _decide_and_write(alarm, desk)
+        except LedgerConflict:
+            if attempt == DECISIONS:
+                raise
+        else:
+            return _log(decision, alarm=alarm, revision=event.revision if event else None)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _decide_and_write(alarm: Alarm, desk: Desk) -> tuple[Decision, Event | None]:
+    ledger, task = desk.ledger, alarm.task
+    # The pointer is read first: what is written holds only if it is still the same.
+    pointer = ledger.pointer(task)
+    decision = decide(
+        Situation(
+            alarm=alarm,
+            pointer=pointer,
+            states=ledger.version_states(task),
+            samples=ledger.samples(task, SAMPLES),
+            events=ledger.events(task, SAMPLES),
+            deployed=ledger.deployed(),
+        )
+    )
+    if pointer is None or decision.action is Action.NOTHING:
+        return decision, None
+    write = {
+        Action.ROLL_BACK: ledger.roll_back,
+        Action.FREEZE: ledger.freeze,
+        Action.PAGE: ledger.page,
+    }[decision.action]
+    cause = Cause(
+        by=BY,
+        code=decision.code,
+        reason=decision.reason,
+        at=timestamp(datetime.now(UTC)),
+        evidence={"alarm": alarm.name, **decision.evidence},
+    )
+    return decision, write(task, seen=pointer.revision, cause=cause)
+
+
+def _tell(desk: Desk, failures: list[str]) -> list[int]:
+    """Tell people of every pending event; returns the revisions they were told of."""
+    told = []
+    try:
+        for event in desk.ledger.pending_events():
+            _announce(event, desk)
+            told.append(event.revision)
+    except Exception as error:
+        # A rollback must not wait for a notification: it goes on, and this is tried again.
+        failures.append(f"telling people: {type(error).__name__}: {error}")
+    return told
+
+
+def _announce(event: Event, desk: Desk) -> None:
+    """Once in each place at least; a crash in between repeats it, it never loses it."""
+    if event.kind is EventKind.ROLLED_BACK:
+        _emit(event, desk)
+    desk.people.publish(
+        TopicArn=desk.topic, Subject=subject(event, desk.stage), Message=body(event, desk.stage)
+    )
+    try:
+        desk.ledger.mark_sent(event)
+    except LedgerConflict:
+        print(json.dumps({"revision": event.revision, "code": "told-twice"}))
+
+
+def _emit(event: Event, desk: Desk) -> None:
+    """The event from which the rollback is written back into git."""
+    detail = {"stage": desk.stage, "task": event.task, **event.to_attributes()}
+    answer = desk.bus.put_events(
+        Entries=[
+            {
+                "Source": names.EVENT_SOURCE,
+                "DetailType": names.EVENT_ROLLED_BACK,
+                "Detail": json.dumps(detail),
+            }
+        ]
+    )
+    if answer["FailedEntryCount"]:
+        raise NotDone(f"EventBridge refused the event: {answer['Entries'][0].get('ErrorMessage')}")
+
+
+def _ignored(code: str, reason: str) -> Decision:
+    return Decision(action=Action.NOTHING, code=code, reason=reason)
+
+
+def _log(decision: Decision, *, alarm: Alarm | None, revision: int | None) -> Outcome:
+    outcome: Outcome = {
+        "alarm": alarm.name if alarm else None,
+        "task": alarm.task if alarm else None,
+        "action": decision.action.value,
+        "code": decision.code,
+        "reason": decision.reason,
+        "revision": revision,
+    }
+    print(json.dumps(outcome))
+    return outcome

@@ -1,0 +1,89 @@
+"""What people are told: what happened, what was done, how to undo it."""
+
+from __future__ import annotations
+
+from prompt_hub.ledger.items import Event, EventKind
+
+SUBJECT_LIMIT = 100
+"""SNS takes no longer subject, and ASCII only."""
+
+HEADLINES = {
+    EventKind.ROLLED_BACK: "rolled back {left} -> {reached}",
+    EventKind.DOWNGRADED: "downgraded by hand {left} -> {reached}",
+    EventKind.ACTIVATED: "activated by hand {left} -> {reached}",
+    EventKind.SEEDED: "first version {reached}",
+    EventKind.FROZEN: "frozen at {reached}",
+    EventKind.UNFROZEN: "unfrozen at {reached}",
+    EventKind.PAGED: "needs a person, {reached} stays active",
+}
+
+
+def subject(event: Event, stage: str) -> str:
+    """One line, fit for SNS."""
+    headline = _headline(event)
+    text = f"[prompt-hub {stage}] {event.task}: {headline}"
+    return text.encode("ascii", "replace").decode("ascii")[:SUBJECT_LIMIT]
+
+
+def body(event: Event, stage: str) -> str:
+    """The message: plain words, then the exact command."""
+    return "\n".join(
+        [
+            f"Task {event.task} in stage {stage}: {_headline(event)}.",
+            "",
+            f"What happened: {event.reason}",
+            f"What was done: {_done(event)}",
+            f"Who and when:  {event.by}, {event.at}, ledger revision {event.revision}",
+            "",
+            _next(event, stage),
+        ]
+    )
+
+
+def _headline(event: Event) -> str:
+    left = event.left.version if event.left else "nothing"
+    return HEADLINES[event.kind].format(left=left, reached=event.reached.version)
+
+
+def _done(event: Event) -> str:
+    left = event.left.version if event.left else "nothing"
+    match event.kind:
+        case EventKind.ROLLED_BACK:
+            return (
+                f"{event.reached.version} is active again; {left} is quarantined and does not come "
+                "back with a later release. Running services follow within seconds."
+            )
+        case EventKind.DOWNGRADED:
+            return f"{event.reached.version} is active; {left} comes back only by an override."
+        case EventKind.FROZEN:
+            return (
+                f"nothing was rolled back: {event.reached.version} stays active, and no release "
+                "moves this task until somebody unfreezes it."
+            )
+        case EventKind.PAGED:
+            return f"nothing: {event.reached.version} stays active."
+        case EventKind.UNFROZEN:
+            return "releases move this task again."
+        case _:
+            return f"{event.reached.version} is active."
+
+
+def _next(event: Event, stage: str) -> str:
+    where = f"--stage {stage} --task {event.task}"
+    signed = '--reason "why"'
+    if event.left is not None and event.left != event.reached:
+        return (
+            "To undo it:\n"
+            f"  prompt-hub activate {where} --version {event.left.version} "
+            f"--override YOUR-NAME {signed}"
+        )
+    if event.kind is EventKind.FROZEN:
+        return (
+            "When the cause is found, let releases move it again:\n"
+            f"  prompt-hub ledger unfreeze {where} --by YOUR-NAME {signed}"
+        )
+    return (
+        "To see its history, and to choose another version by hand:\n"
+        f"  prompt-hub ledger show {where}\n"
+        f"  prompt-hub ledger downgrade {where} --version VERSION --by YOUR-NAME {signed}"
+    )

@@ -1,0 +1,137 @@
+"""CloudFormation types that the emulator lacks and that nothing has to act on: record-only.
+
+A record-only resource gets a stable id and the attributes that templates refer to, and that is
+all. Types that do something (`AWS::CodePipeline::Pipeline`) are registered by the module that does
+it, with `register`. A type that is neither here nor in the emulator fails the stack: the emulator
+refuses the template with "Unrecognized resource types".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from local_aws.settings import CloudSettings
+
+Properties = Mapping[str, Any]
+Provisioned = tuple[str, dict[str, str]]
+"""What CloudFormation keeps of a resource: what `Ref` answers, and what `Fn::GetAtt` answers."""
+
+
+@dataclass(frozen=True)
+class RecordOnly:
+    """How `Ref` and `Fn::GetAtt` answer for a type that is only recorded.
+
+    Texts may name `{token}` (17 hex digits, stable for the resource), `{account}`, `{region}`,
+    `{logical_id}`, `{host}` (of the property `Url`) and any scalar property; an attribute may also
+    name `{ref}`.
+    """
+
+    ref: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+_CONNECTION = RecordOnly(
+    "arn:aws:codeconnections:{region}:{account}:connection/{token}",
+    {
+        "ConnectionArn": "{ref}",
+        "ConnectionStatus": "AVAILABLE",  # no person has to approve a local remote
+        "OwnerAccountId": "{account}",
+    },
+)
+
+RECORD_ONLY: dict[str, RecordOnly] = {
+    "AWS::ApplicationAutoScaling::ScalableTarget": RecordOnly(
+        "{ResourceId}|{ScalableDimension}|{ServiceNamespace}", {"Id": "{ref}"}
+    ),
+    "AWS::ApplicationAutoScaling::ScalingPolicy": RecordOnly(
+        "arn:aws:autoscaling:{region}:{account}:scalingPolicy:{token}:policyName/{logical_id}",
+        {"Arn": "{ref}"},
+    ),
+    "AWS::CodeBuild::ReportGroup": RecordOnly(
+        "arn:aws:codebuild:{region}:{account}:report-group/{logical_id}-{token}", {"Arn": "{ref}"}
+    ),
+    "AWS::CodeConnections::Connection": _CONNECTION,
+    "AWS::CodeStarConnections::Connection": _CONNECTION,
+    "AWS::EC2::EIP": RecordOnly(
+        "192.0.2.1", {"AllocationId": "eipalloc-{token}", "PublicIp": "{ref}"}
+    ),
+    "AWS::EC2::FlowLog": RecordOnly("fl-{token}", {"Id": "{ref}"}),
+    "AWS::EC2::NatGateway": RecordOnly("nat-{token}", {"NatGatewayId": "{ref}"}),
+    "AWS::EC2::NetworkAcl": RecordOnly("acl-{token}", {"Id": "{ref}"}),
+    "AWS::EC2::NetworkAclEntry": RecordOnly("acle-{token}", {"Id": "{ref}"}),
+    "AWS::EC2::SecurityGroupEgress": RecordOnly("sgr-{token}", {"Id": "{ref}"}),
+    "AWS::EC2::SecurityGroupIngress": RecordOnly("sgr-{token}", {"Id": "{ref}"}),
+    "AWS::EC2::SubnetNetworkAclAssociation": RecordOnly(
+        "aclassoc-{token}", {"AssociationId": "{ref}"}
+    ),
+    "AWS::ECS::ClusterCapacityProviderAssociations": RecordOnly("{token}"),
+    "AWS::Events::EventBusPolicy": RecordOnly("{token}"),
+    "AWS::IAM::OIDCProvider": RecordOnly(
+        "arn:aws:iam::{account}:oidc-provider/{host}", {"Arn": "{ref}"}
+    ),
+    "AWS::Logs::QueryDefinition": RecordOnly("{token}", {"QueryDefinitionId": "{ref}"}),
+}
+
+
+def install(settings: CloudSettings) -> None:
+    """Register every record-only type that the emulator does not have itself."""
+    for name, kind in RECORD_ONLY.items():
+        assert name not in _handlers(), f"the emulator has {name} now: drop it here"
+        _register_record_only(name, kind, settings)
+
+
+def register(
+    name: str,
+    *,
+    create: Callable[[str, Properties, str], Provisioned],
+    update: Callable[[str, Properties, Properties, str], Provisioned],
+    delete: Callable[[str, Properties], None],
+) -> None:
+    """Add a resource type, or replace the emulator's.
+
+    `create(logical_id, properties, stack_name)`, `update(physical_id, old, new, stack_name)` and
+    `delete(physical_id, properties)` run on the event loop that also answers requests: they must
+    not block, and never call the emulator over HTTP. An exception they raise fails the resource.
+    """
+    _handlers()[name] = {"create": create, "update": update, "delete": delete}
+
+
+def stable_token(*parts: str) -> str:
+    """17 hex digits that are the same whenever `parts` are."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:17]
+
+
+def _register_record_only(name: str, kind: RecordOnly, settings: CloudSettings) -> None:
+    def create(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+        values = {key: value for key, value in properties.items() if isinstance(value, str | int)}
+        values |= {
+            "token": stable_token(stack_name, logical_id),
+            "logical_id": logical_id,
+            "account": settings.account,
+            "region": settings.region,
+            "host": str(properties.get("Url", "")).removeprefix("https://").rstrip("/"),
+        }
+        ref = values["ref"] = kind.ref.format_map(values)
+        return ref, {key: text.format_map(values) for key, text in kind.attributes.items()}
+
+    def update(
+        ref: str, old: Properties, new: Properties, stack_name: str, logical_id: str
+    ) -> Provisioned:
+        return create(logical_id, new, stack_name)
+
+    _handlers()[name] = {
+        "create": create,
+        "update": update,
+        "update_with_logical_id": True,
+        "delete": lambda ref, properties: None,
+    }
+
+
+def _handlers() -> dict[str, dict[str, Any]]:
+    from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
+
+    table: dict[str, dict[str, Any]] = _RESOURCE_HANDLERS
+    return table

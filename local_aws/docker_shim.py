@@ -1,0 +1,206 @@
+"""`docker`, as the build actions find it on their path.
+
+With a Docker engine this hands over to the real client; only the address of the ECR registry is
+replaced by that of the local AWS. Without one it does what our image action needs, and says that
+it is no engine: `build` keeps a copy of the context under
+`state/images/<repository>/<tag>/tree`, `push` registers it in the local ECR, so that the task
+definition's command can later run from that tree as a process, with the venv of the build that
+made it. Nothing else of `docker` is imitated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from local_aws.build_environments import NOT_SOURCE
+from local_aws.source import glob_matches
+
+MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+REGISTRY = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com")
+
+
+class Refused(Exception):
+    """Something that needs a real Docker engine, or is wrong; says what."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one docker command; returns its exit code."""
+    if engine := _real_client():
+        return _hand_over(engine, list(arguments))
+    commands: dict[str, Callable[[Sequence[str]], None]] = {
+        "login": _login,
+        "build": _build,
+        "push": _push,
+    }
+    try:
+        if not arguments or arguments[0] not in commands:
+            raise Refused(f"`docker {' '.join(arguments)}` needs a Docker engine, and none answers")
+        commands[arguments[0]](arguments[1:])
+    except Refused as error:
+        print(f"docker (local AWS stand-in): {error}", file=sys.stderr)
+        return 125
+    return 0
+
+
+def _say(line: str) -> None:
+    print(f"docker (local AWS stand-in, not an engine): {line}", flush=True)
+
+
+# --- With an engine ----------------------------------------------------------------------------
+
+
+def _real_client() -> str | None:
+    """The real `docker`, if there is one and an engine answers it."""
+    mine = Path(os.environ["LOCAL_AWS_IMAGES"]).parent / "bin"
+    path = ":".join(one for one in os.environ["PATH"].split(":") if Path(one) != mine)
+    client = shutil.which("docker", path=path)
+    if client is None:
+        return None
+    answers = subprocess.run(
+        [client, "version", "--format", "{{.Server.Version}}"], capture_output=True, check=False
+    )
+    return client if answers.returncode == 0 else None
+
+
+def _hand_over(client: str, arguments: list[str]) -> int:
+    here = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
+    if arguments and arguments[0] == "login":
+        arguments = [REGISTRY.sub(here, one) for one in arguments]
+    elif arguments and arguments[0] == "push":
+        local = REGISTRY.sub(here, arguments[-1])
+        if local != arguments[-1]:
+            subprocess.run([client, "tag", arguments[-1], local], check=True)
+            arguments[-1] = local
+    return subprocess.run([client, *arguments], check=False).returncode
+
+
+# --- Without one -------------------------------------------------------------------------------
+
+
+def _login(words: Sequence[str]) -> None:
+    if "--password-stdin" not in words:
+        raise Refused("a password belongs on standard input: --password-stdin")
+    sys.stdin.read()
+    _say("no login is needed, the registry is the local AWS")
+
+
+def _build(words: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="docker build", exit_on_error=False)
+    parser.add_argument("--tag", "-t", required=True)
+    parser.add_argument("--file", "-f", type=Path)
+    parser.add_argument("--build-arg", action="append", default=[])
+    parser.add_argument("--label", action="append", default=[])
+    parser.add_argument("--platform")
+    parser.add_argument("--quiet", "-q", action="store_true")
+    parser.add_argument("--pull", action="store_true")
+    parser.add_argument("--provenance")
+    parser.add_argument("context", type=Path)
+    told = parser.parse_args(words)
+    dockerfile = told.file or told.context / "Dockerfile"
+    if not dockerfile.is_file():
+        raise Refused(f"there is no {dockerfile}")
+    folder = _image_folder(told.tag)
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(told.context, fresh / "tree", symlinks=True, ignore=_ignore(told.context))
+    repository, tag = folder.parent.relative_to(_images()).as_posix(), folder.name
+    image = {
+        "repository": repository,
+        "tag": tag,
+        "tree": str(folder / "tree"),
+        "environment": os.environ["LOCAL_AWS_ENVIRONMENT"],
+        "build_args": dict(one.split("=", 1) for one in told.build_arg),
+        "digest": _digest(fresh / "tree"),
+    }
+    (fresh / "image.json").write_text(json.dumps(image, indent=2), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    _say(f"kept {told.context.resolve()} as {repository}:{tag}; {dockerfile} was not run")
+
+
+def _push(words: Sequence[str]) -> None:
+    import boto3
+
+    if len(words) != 1:
+        raise Refused("push takes one image: docker push URI:TAG")
+    folder = _image_folder(words[0])
+    if not (folder / "image.json").exists():
+        raise Refused(f"{words[0]} has not been built here")
+    image = json.loads((folder / "image.json").read_text(encoding="utf-8"))
+    config = {"digest": image["digest"], "size": 0, "mediaType": MANIFEST_TYPE}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": config,
+        "layers": [],
+        "annotations": {"local-aws.stand-in": folder.name},
+    }
+    boto3.client("ecr").put_image(
+        repositoryName=image["repository"],
+        imageManifest=json.dumps(manifest),
+        imageManifestMediaType=MANIFEST_TYPE,
+        imageTag=image["tag"],
+    )
+    _say(f"registered {image['repository']}:{image['tag']} in the local ECR")
+
+
+def _images() -> Path:
+    return Path(os.environ["LOCAL_AWS_IMAGES"])
+
+
+def _image_folder(name: str) -> Path:
+    """Where the image `[REGISTRY/]REPOSITORY:TAG` is kept."""
+    repository, _, tag = name.rpartition(":")
+    host, slash, rest = repository.partition("/")
+    if slash and ("." in host or ":" in host):
+        repository = rest
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._/-]*", repository) or not re.fullmatch(r"[\w.-]+", tag):
+        raise Refused(f"{name!r} is not REGISTRY/REPOSITORY:TAG")
+    return _images() / repository / tag
+
+
+def _ignore(context: Path) -> Callable[[str, list[str]], set[str]]:
+    """What of the context stays out, for `copytree`: made folders, and `.dockerignore`."""
+    rules: list[tuple[bool, str]] = [(True, f"**/{name}") for name in NOT_SOURCE]
+    file = context / ".dockerignore"
+    if file.exists():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            pattern = line.strip().strip("/")
+            if pattern and not pattern.startswith("#"):
+                rules.append((not pattern.startswith("!"), pattern.lstrip("!/")))
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        where = Path(folder).relative_to(context)
+        return {name for name in names if _last_rule(rules, (where / name).as_posix())}
+
+    return ignored
+
+
+def _last_rule(rules: Sequence[tuple[bool, str]], path: str) -> bool:
+    answer = False
+    for ignore, pattern in rules:
+        # A later `!docs/kept.md` must still find its folder.
+        if glob_matches(pattern, path) or (not ignore and pattern.startswith(path + "/")):
+            answer = ignore
+    return answer
+
+
+def _digest(tree: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(tree.rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(tree).as_posix().encode() + b"\0" + path.read_bytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

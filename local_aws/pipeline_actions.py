@@ -1,0 +1,405 @@
+"""What the actions of a pipeline do: source, build, change set, stack, approval.
+
+An action is a function of its `Context` that answers its output variables. It fails by raising
+`ActionFailed`. It runs on a thread of its own and talks to the other services over HTTP.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from local_aws import codebuild, source
+from local_aws.buildspec import unpack
+from local_aws.settings import CloudSettings
+
+POLL_SECONDS = 0.3
+_NO_CHANGES = "didn't contain changes"
+
+log = logging.getLogger("local_aws.codepipeline")
+
+Variables = Mapping[str, str]
+
+
+class ActionFailed(Exception):
+    """Why an action failed: CodePipeline's code, one sentence, and what a log says about it."""
+
+    def __init__(self, code: str, summary: str, details: str = "") -> None:
+        super().__init__(summary)
+        self.code = code
+        self.summary = summary
+        self.details = details or summary
+
+
+class ActionStopped(Exception):
+    """The execution was stopped while the action ran."""
+
+
+@dataclass
+class Artifact:
+    """Where an artifact is: a zip in the artifact bucket, or a commit to be cloned in full."""
+
+    bucket: str
+    key: str
+    clone: dict[str, str] | None = None
+
+
+@dataclass
+class ActionRun:
+    """One run of one action, as ListActionExecutions tells it. Times are seconds since 1970."""
+
+    id: str
+    stage: str
+    action: str
+    started: float
+    updated: float
+    status: str = "InProgress"
+    configuration: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    external_id: str = ""
+    summary: str = ""
+    error: dict[str, str] | None = None
+    token: str = ""
+    approval: dict[str, str] | None = None
+
+
+@dataclass(kw_only=True)
+class Context:
+    """What an action is given. `artifacts` are those of the whole execution, by name."""
+
+    settings: CloudSettings
+    pipeline: str
+    bucket: str
+    action: Mapping[str, Any]
+    run: ActionRun
+    configuration: Mapping[str, str]
+    artifacts: dict[str, Artifact]
+    revision: Mapping[str, str]
+    """Branch and commit to take instead of the branch's head; only for source actions."""
+    stopped: Callable[[], bool]
+
+    @property
+    def inputs(self) -> list[str]:
+        return [one["name"] for one in self.action.get("inputArtifacts", ())]
+
+    @property
+    def outputs(self) -> list[str]:
+        return [one["name"] for one in self.action.get("outputArtifacts", ())]
+
+    def setting(self, name: str) -> str:
+        """A configuration value that the action cannot do without."""
+        value = self.configuration.get(name)
+        if not value:
+            raise ActionFailed("ConfigurationError", f"the action's configuration lacks {name}")
+        return value
+
+    def store(self, name: str, file: Path, clone: dict[str, str] | None = None) -> None:
+        """Upload `file` as the artifact `name`."""
+        key = f"{self.pipeline[:20]}/{name[:10]}/{uuid.uuid4().hex[:7]}"
+        boto3.client("s3").upload_file(str(file), self.bucket, key)
+        self.artifacts[name] = Artifact(self.bucket, key, clone)
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Download the artifact `name` to the file `target`."""
+        artifact = self._artifact(name)
+        boto3.client("s3").download_file(artifact.bucket, artifact.key, str(target))
+
+    def place(self, name: str) -> codebuild.Place:
+        """How a build gets at the artifact `name`."""
+        artifact = self._artifact(name)
+
+        def unzip(where: Path) -> str:
+            archive = where.with_suffix(".zip")
+            self.fetch(name, archive)
+            unpack(archive, where)
+            archive.unlink()
+            return f"arn:aws:s3:::{artifact.bucket}/{artifact.key}"
+
+        def clone(where: Path) -> str:
+            assert artifact.clone is not None
+            repository = self.settings.repositories[artifact.clone["repository"]]
+            commit = artifact.clone["commit"]
+            source.clone(repository, artifact.clone["branch"], commit, where)
+            return commit
+
+        return clone if artifact.clone else unzip
+
+    def read(self, location: str) -> str:
+        """The text of a file in an artifact: `Artifact::path`."""
+        name, _, path = location.partition("::")
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Path(folder) / "artifact.zip"
+            self.fetch(name, archive)
+            try:
+                with zipfile.ZipFile(archive) as file:
+                    return file.read(path).decode("utf-8")
+            except KeyError:
+                raise ActionFailed("ConfigurationError", f"{name} has no file {path}") from None
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        """Wait until `done`; raises `ActionStopped` if the execution is stopped before."""
+        while not done():
+            if self.stopped():
+                raise ActionStopped
+            time.sleep(POLL_SECONDS)
+
+    def _artifact(self, name: str) -> Artifact:
+        if name not in self.artifacts:
+            raise ActionFailed("ConfigurationError", f"no earlier action made the artifact {name}")
+        return self.artifacts[name]
+
+
+# --- Source ------------------------------------------------------------------------------------
+
+
+def connection_source(context: Context) -> Variables:
+    """Take a commit of a branch from the local repository that stands for the connection's."""
+    name = context.setting("FullRepositoryId")
+    branch = context.revision.get("branch") or context.setting("BranchName")
+    repository = context.settings.repositories.get(name)
+    if repository is None or not repository.exists():
+        raise ActionFailed("ConfigurationError", f"the local AWS has no repository {name}")
+    try:
+        commit = source.describe(
+            repository, context.revision.get("commit") or f"refs/heads/{branch}"
+        )
+    except source.SourceError as error:
+        raise ActionFailed(
+            "ConfigurationError", f"{name} has no branch {branch}", str(error)
+        ) from None
+    full_clone = context.configuration.get("OutputArtifactFormat") == "CODEBUILD_CLONE_REF"
+    clone = {"repository": name, "branch": branch, "commit": commit.id} if full_clone else None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "source.zip"
+        if clone:
+            file.write_text(json.dumps(clone), encoding="utf-8")
+        else:
+            source.archive(repository, commit.id, file)
+        for output in context.outputs:
+            context.store(output, file, clone)
+    first_line = commit.message.partition("\n")[0]
+    context.run.external_id = commit.id
+    context.run.summary = json.dumps({"ProviderType": "GitHub", "CommitMessage": first_line})
+    return {
+        "AuthorDate": commit.date,
+        "AuthorDisplayName": commit.author,
+        "AuthorEmail": commit.email,
+        "BranchName": branch,
+        "CommitId": commit.id,
+        "CommitMessage": commit.message,
+        "ConnectionArn": context.configuration.get("ConnectionArn", ""),
+        "FullRepositoryName": name,
+        "ProviderType": "GitHub",
+    }
+
+
+# --- Build -------------------------------------------------------------------------------------
+
+
+def build(context: Context) -> Variables:
+    """Run the project's build on the action's artifacts; its exported variables are the output."""
+    name = context.setting("ProjectName")
+    project = codebuild.project(name)
+    if project is None:
+        raise ActionFailed("ConfigurationError", f"there is no CodeBuild project {name}")
+    if context.configuration.get("BatchEnabled", "false").lower() == "true":
+        raise ActionFailed("ConfigurationError", "the local AWS does not run batch builds")
+    primary = context.configuration.get("PrimarySource") or context.inputs[0]
+    one = codebuild.prepare(
+        codebuild.BuildOrder(
+            project=project,
+            primary=context.place(primary),
+            secondary={other: context.place(other) for other in context.inputs if other != primary},
+            outputs=context.outputs,
+            variables=json.loads(context.configuration.get("EnvironmentVariables", "[]")),
+            initiator=f"codepipeline/{context.pipeline}",
+            stopped=context.stopped,
+        )
+    )
+    context.run.external_id = one.id
+    result = codebuild.run(one)
+    if result.status == "STOPPED":
+        raise ActionStopped
+    if result.status != "SUCCEEDED":
+        raise ActionFailed(
+            "JobFailed",
+            f"Build terminated with state: {result.status}. {result.message}",
+            one.tail(),
+        )
+    for output, file in result.artifacts.items():
+        context.store(output, file)
+        file.unlink()
+    return result.exported
+
+
+# --- CloudFormation ----------------------------------------------------------------------------
+
+
+def cloudformation(context: Context) -> Variables:
+    """Create, replace, execute or delete, as the action mode says; stack outputs are the output."""
+    modes: dict[str, Callable[[Context, Any], None]] = {
+        "CHANGE_SET_REPLACE": _replace_change_set,
+        "CHANGE_SET_EXECUTE": _execute_change_set,
+        "CREATE_UPDATE": _create_or_update,
+        "DELETE_ONLY": _delete_stack,
+    }
+    mode = context.setting("ActionMode")
+    if mode not in modes:
+        raise ActionFailed("ConfigurationError", f"the local AWS does not know ActionMode {mode}")
+    client = boto3.client("cloudformation")
+    modes[mode](context, client)
+    if mode in {"CHANGE_SET_EXECUTE", "CREATE_UPDATE"}:
+        stack = _stack(client, context.setting("StackName"))
+        return {one["OutputKey"]: one["OutputValue"] for one in (stack or {}).get("Outputs", ())}
+    return {}
+
+
+def _replace_change_set(context: Context, client: Any) -> None:
+    stack, name = context.setting("StackName"), context.setting("ChangeSetName")
+    with suppress(ClientError):
+        client.delete_change_set(StackName=stack, ChangeSetName=name)
+    found = _stack(client, stack)
+    new = found is None or found["StackStatus"] == "REVIEW_IN_PROGRESS"
+    template = context.read(context.setting("TemplatePath"))
+    key = f"{context.pipeline[:20]}/templates/{uuid.uuid4().hex}"
+    boto3.client("s3").put_object(Bucket=context.bucket, Key=key, Body=template.encode())
+    told: dict[str, Any] = {}
+    if location := context.configuration.get("TemplateConfiguration"):
+        told = json.loads(context.read(location))
+    parameters = told.get("Parameters", {}) | json.loads(
+        context.configuration.get("ParameterOverrides") or "{}"
+    )
+    client.create_change_set(
+        StackName=stack,
+        ChangeSetName=name,
+        ChangeSetType="CREATE" if new else "UPDATE",
+        TemplateURL=f"{context.settings.endpoint}/{context.bucket}/{key}",
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+        ],
+        Tags=[{"Key": key, "Value": value} for key, value in told.get("Tags", {}).items()],
+        Capabilities=[
+            one.strip() for one in context.configuration.get("Capabilities", "").split(",") if one
+        ],
+    )
+    made: dict[str, Any] = {}
+
+    def finished() -> bool:
+        made.update(client.describe_change_set(StackName=stack, ChangeSetName=name))
+        return made["Status"] in {"CREATE_COMPLETE", "FAILED"}
+
+    context.wait(finished)
+    reason = made.get("StatusReason", "")
+    if made["Status"] == "FAILED" and _NO_CHANGES not in reason:
+        raise ActionFailed("JobFailed", f"Change set {name} of {stack} could not be made: {reason}")
+    context.run.external_id = made["ChangeSetId"]
+    context.run.summary = f"Change set {name} of {stack}: " + (
+        "no changes" if made["Status"] == "FAILED" else f"{len(made['Changes'])} change(s)"
+    )
+
+
+def _execute_change_set(context: Context, client: Any) -> None:
+    stack, name = context.setting("StackName"), context.setting("ChangeSetName")
+    change_set = client.describe_change_set(StackName=stack, ChangeSetName=name)
+    context.run.external_id = change_set["StackId"]
+    if _NO_CHANGES in change_set.get("StatusReason", ""):
+        context.run.summary = f"{stack} is up to date"
+        return
+    client.execute_change_set(StackName=stack, ChangeSetName=name)
+    _settle(context, client, stack)
+
+
+def _create_or_update(context: Context, client: Any) -> None:
+    configuration = {**context.configuration, "ChangeSetName": f"{context.pipeline}-local"}
+    context.configuration = configuration
+    _replace_change_set(context, client)
+    _execute_change_set(context, client)
+
+
+def _delete_stack(context: Context, client: Any) -> None:
+    name = context.setting("StackName")
+    if _stack(client, name) is None:
+        return
+    client.delete_stack(StackName=name)
+    context.wait(
+        lambda: not str((_stack(client, name) or {}).get("StackStatus")).endswith("ROGRESS")
+    )
+    if left := _stack(client, name):
+        raise ActionFailed("JobFailed", f"{name} could not be deleted: {left['StackStatus']}")
+
+
+def _settle(context: Context, client: Any, name: str) -> None:
+    """Wait until the stack has come to rest; fails unless it is as its template says."""
+    found: dict[str, Any] = {}
+
+    def at_rest() -> bool:
+        found.update(_stack(client, name) or {})
+        return not found["StackStatus"].endswith("_IN_PROGRESS")
+
+    started = context.run.started
+    context.wait(at_rest)
+    status = found["StackStatus"]
+    if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+        context.run.summary = f"Stack {name}: {status}"
+        return
+    events = client.describe_stack_events(StackName=name)["StackEvents"]
+    reasons = [
+        f"{event['LogicalResourceId']} ({event['ResourceType']}): {event['ResourceStatusReason']}"
+        for event in reversed(events)
+        if event["ResourceStatus"].endswith("_FAILED")
+        and event.get("ResourceStatusReason")
+        and event["Timestamp"].timestamp() >= started - 1
+    ]
+    raise ActionFailed("JobFailed", f"Stack {name} ended as {status}", "\n".join(reasons))
+
+
+def _stack(client: Any, name: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = client.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    return found
+
+
+# --- Approval ----------------------------------------------------------------------------------
+
+
+def approval(context: Context) -> Variables:
+    """Wait for PutApprovalResult."""
+    context.run.token = str(uuid.uuid4())
+    context.wait(lambda: context.run.approval is not None)
+    assert context.run.approval is not None
+    context.run.summary = context.run.approval["summary"]
+    if context.run.approval["status"] == "Rejected":
+        raise ActionFailed("Rejected", f"Rejected: {context.run.summary}")
+    return {}
+
+
+ACTIONS: Mapping[tuple[str, str, str], Callable[[Context], Variables]] = {
+    ("Source", "AWS", "CodeStarSourceConnection"): connection_source,
+    ("Build", "AWS", "CodeBuild"): build,
+    ("Test", "AWS", "CodeBuild"): build,
+    ("Deploy", "AWS", "CloudFormation"): cloudformation,
+    ("Approval", "AWS", "Manual"): approval,
+}
+"""Category, owner and provider of every action that a pipeline may have here."""
+
+
+def kind(action: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The key in `ACTIONS` of an action's declaration."""
+    type_ = action["actionTypeId"]
+    return type_["category"], type_["owner"], type_["provider"]

@@ -1,0 +1,445 @@
+"""Runs the stored definition of a pipeline as CodePipeline does.
+
+One execution is in a stage at a time; of those that wait for it only the newest stays, the others
+are superseded. Actions of one run order run in parallel. A definition that changes while an
+execution runs cancels it. Each execution has a thread of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import re
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local_aws import source
+from local_aws.pipeline_actions import (
+    ACTIONS,
+    ActionFailed,
+    ActionRun,
+    ActionStopped,
+    Artifact,
+    Context,
+    kind,
+)
+from local_aws.settings import CloudSettings
+
+KEPT_EXECUTIONS = 100
+MAX_INPUTS_OF_A_BUILD = 5
+ACTIVE = ("InProgress", "Stopping")
+
+log = logging.getLogger("local_aws.codepipeline")
+
+Declaration = Mapping[str, Any]
+
+
+class Refused(Exception):
+    """A request that cannot be served: the API's error code, and a sentence."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Over(Exception):  # noqa: N818 - an end, not always an error
+    """An execution does not go on; with which status, and why."""
+
+    def __init__(self, status: str, summary: str) -> None:
+        super().__init__(summary)
+        self.status = status
+        self.summary = summary
+
+
+@dataclass(kw_only=True)
+class Execution:
+    """One execution of a pipeline. Times are seconds since 1970.
+
+    `revisions` are branch and commit that a source action takes, by its name; the head of its
+    branch where there is none.
+    """
+
+    id: str
+    number: int
+    version: int
+    trigger: dict[str, str]
+    started: float
+    updated: float
+    status: str = "InProgress"
+    summary: str = ""
+    stop_reason: str = ""
+    abandoned: bool = False
+    revisions: dict[str, dict[str, str]] = field(default_factory=dict)
+    variables: dict[str, dict[str, str]] = field(default_factory=dict)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    actions: list[ActionRun] = field(default_factory=list)
+
+    @classmethod
+    def restored(cls, raw: Mapping[str, Any]) -> Execution:
+        """What `asdict` had made of an execution."""
+        artifacts = {name: Artifact(**one) for name, one in raw["artifacts"].items()}
+        actions = [ActionRun(**one) for one in raw["actions"]]
+        return cls(**{**raw, "artifacts": artifacts, "actions": actions})
+
+    def end(self, status: str, summary: str) -> None:
+        """Set the final status, unless there is one already."""
+        if self.status in ACTIVE:
+            self.status, self.summary, self.updated = status, summary, time.time()
+
+    def interrupt(self, reason: str) -> None:
+        """End as Failed if it still runs, and leave no action in progress."""
+        if self.status in ACTIVE:
+            self.end("Failed", reason)
+            for run in self.actions:
+                if run.status == "InProgress":
+                    run.status, run.summary = "Abandoned", reason
+
+    def latest(self, stage: str) -> dict[str, ActionRun]:
+        """The last run of each action of `stage` in this execution."""
+        return {run.action: run for run in self.actions if run.stage == stage}
+
+    def resolve(self, text: str) -> str:
+        """`text` with every `#{namespace.name}` replaced; raises `ActionFailed` for unknown ones."""
+
+        def value(match: re.Match[str]) -> str:
+            namespace, name = match.groups()
+            if (namespace, name) == ("codepipeline", "PipelineExecutionId"):
+                return self.id
+            try:
+                return self.variables[namespace][name]
+            except KeyError:
+                summary = f"{match.group()} was not set by an earlier action"
+                raise ActionFailed("InvalidVariableReference", summary) from None
+
+        return re.sub(r"#\{([\w@-]+)\.([\w@.-]+)\}", value, text)
+
+    def resolve_all(self, configuration: Mapping[str, str]) -> dict[str, str]:
+        """An action's configuration with its variables in place."""
+        resolved = {name: self.resolve(text) for name, text in configuration.items()}
+        if text := configuration.get("EnvironmentVariables"):
+            # Inside JSON a value has to be resolved before it is quoted.
+            variables = [{**one, "value": self.resolve(one["value"])} for one in json.loads(text)]
+            resolved["EnvironmentVariables"] = json.dumps(variables)
+        return resolved
+
+
+class Pipelines:
+    """Every pipeline, and what they share: the lock, and whether anything may still go on.
+
+    `changed` guards pipelines and executions, and tells those who wait that one has changed.
+    `closing` says why nothing may go on any more; it is empty while it may.
+    """
+
+    def __init__(self, settings: CloudSettings) -> None:
+        self.settings = settings
+        self.changed = threading.Condition(threading.RLock())
+        self.closing = ""
+        self.by_name: dict[str, Pipeline] = {}
+
+    def find(self, name: str) -> Pipeline:
+        """The pipeline of that name; raises `Refused`."""
+        if name not in self.by_name:
+            raise Refused("PipelineNotFoundException", f"there is no pipeline {name}")
+        return self.by_name[name]
+
+    def create(self, declaration: Declaration, *, restart_on_update: bool = False) -> Pipeline:
+        """Store a definition and start its first execution, as AWS does; raises `Refused`."""
+        validate(declaration)
+        name = declaration["name"]
+        if name in self.by_name:
+            raise Refused("PipelineNameInUseException", f"there is a pipeline {name} already")
+        pipeline = self.by_name[name] = Pipeline(self, declaration, restart_on_update)
+        pipeline.start("CreatePipeline", "the pipeline was created")
+        return pipeline
+
+    def delete(self, name: str) -> None:
+        """Forget a pipeline; what runs of it is cancelled."""
+        if name in self.by_name:
+            pipeline = self.by_name.pop(name)
+            pipeline.update(pipeline.declaration, pipeline.restart_on_update)
+
+    def on_push(self, push: source.Push) -> None:
+        """Start every pipeline that a push to the local repository starts."""
+        for pipeline in list(self.by_name.values()):
+            for action in pipeline.sources:
+                if action["configuration"].get("FullRepositoryId") != push.repository:
+                    continue
+                repository = self.settings.repositories[push.repository]
+                if not source.starts(pipeline.declaration, action, push, repository):
+                    log.info("%s: the push to %s starts nothing", pipeline.name, push.branch)
+                    continue
+                revision = {"branch": push.branch, "commit": push.after}
+                detail = json.dumps({"repository": push.repository, **revision})
+                pipeline.start("WebhookV2", detail, revisions={action["name"]: revision})
+
+    def close(self, reason: str) -> None:
+        """Let nothing go on: every execution that runs is Failed and says why."""
+        with self.changed:
+            self.closing = reason
+            self.interrupt(reason)
+            self.changed.notify_all()
+
+    def interrupt(self, reason: str) -> None:
+        """End every execution that is marked as running."""
+        for pipeline in self.by_name.values():
+            for execution in pipeline.executions:
+                execution.interrupt(reason)
+
+
+class Pipeline:
+    """A stored definition, its executions, and who is in which stage."""
+
+    def __init__(
+        self, all_: Pipelines, declaration: Declaration, restart_on_update: bool = False
+    ) -> None:
+        self.declaration = declaration
+        self.version = 1
+        self.created = self.updated = time.time()
+        self.restart_on_update = restart_on_update
+        self.executions: list[Execution] = []
+        self.inside: dict[str, Execution] = {}
+        self.waiting: dict[str, Execution] = {}
+        self._all = all_
+        self._changed = all_.changed
+
+    @property
+    def name(self) -> str:
+        """What the definition calls it."""
+        return str(self.declaration["name"])
+
+    @property
+    def sources(self) -> list[Mapping[str, Any]]:
+        """The source actions of the definition."""
+        first = self.declaration["stages"][0]["actions"]
+        return [one for one in first if kind(one)[0] == "Source"]
+
+    def saved(self) -> dict[str, Any]:
+        """What survives a restart."""
+        names = ("declaration", "version", "created", "updated", "restart_on_update")
+        executions = [asdict(one) for one in self.executions]
+        return {name: getattr(self, name) for name in names} | {"executions": executions}
+
+    @classmethod
+    def restored(cls, all_: Pipelines, raw: Mapping[str, Any]) -> Pipeline:
+        """What `saved` had made of a pipeline."""
+        pipeline = cls(all_, raw["declaration"], raw["restart_on_update"])
+        pipeline.version, pipeline.created = raw["version"], raw["created"]
+        pipeline.updated = raw["updated"]
+        pipeline.executions = [Execution.restored(one) for one in raw["executions"]]
+        return pipeline
+
+    def update(self, declaration: Declaration, restart_on_update: bool) -> None:
+        """Replace the definition; executions that run by the old one end as Cancelled."""
+        with self._changed:
+            self.declaration, self.restart_on_update = declaration, restart_on_update
+            self.version += 1
+            self.updated = time.time()
+            self._changed.notify_all()
+
+    def start(
+        self,
+        trigger: str,
+        detail: str,
+        *,
+        revisions: dict[str, dict[str, str]] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Execution:
+        """Start an execution."""
+        declared = self.declaration.get("variables", ())
+        values = {one["name"]: one.get("defaultValue", "") for one in declared}
+        with self._changed:
+            now = time.time()
+            execution = Execution(
+                id=str(uuid.uuid4()),
+                number=self.executions[-1].number + 1 if self.executions else 1,
+                version=self.version,
+                trigger={"triggerType": trigger, "triggerDetail": detail},
+                started=now,
+                updated=now,
+                revisions=revisions or {},
+                variables={"variables": values | dict(variables or {})},
+            )
+            self.executions = [*self.executions[-KEPT_EXECUTIONS + 1 :], execution]
+        log.info("%s: execution %s starts: %s %s", self.name, execution.id, trigger, detail)
+        self._spawn(execution, first_stage=0)
+        return execution
+
+    def last_in(self, stage: str) -> Execution | None:
+        """The execution that entered `stage` last."""
+        entered = [one for one in self.executions if one.latest(stage)]
+        return max(
+            entered,
+            key=lambda one: max(run.started for run in one.latest(stage).values()),
+            default=None,
+        )
+
+    def retry(self, execution: Execution, stage: str, *, everything: bool) -> None:
+        """Run the failed actions of `stage` again, or all of them, and go on from there."""
+        names = [one["name"] for one in self.declaration["stages"]]
+        if stage not in names:
+            raise Refused("StageNotFoundException", f"no stage {stage}")
+        with self._changed:
+            if self.last_in(stage) is not execution or execution.version != self.version:
+                message = "a newer execution or definition is there"
+                raise Refused("NotLatestPipelineExecutionException", message)
+            if execution.status != "Failed":
+                raise Refused("StageNotRetryableException", f"the execution is {execution.status}")
+            execution.status, execution.summary, execution.abandoned = "InProgress", "", False
+            if everything:
+                execution.actions = [run for run in execution.actions if run.stage != stage]
+        self._spawn(execution, first_stage=names.index(stage))
+
+    def _spawn(self, execution: Execution, *, first_stage: int) -> None:
+        arguments = (execution, first_stage)
+        threading.Thread(target=self._run, args=arguments, name=execution.id, daemon=True).start()
+
+    def _run(self, execution: Execution, first_stage: int) -> None:
+        over = Over("Succeeded", "")
+        try:
+            for stage in copy.deepcopy(self.declaration["stages"][first_stage:]):
+                self._enter(stage["name"], execution)
+                try:
+                    self._run_stage(stage, execution)
+                finally:
+                    self._leave(stage["name"])
+        except Over as end:
+            over = end
+        except Exception as error:
+            log.exception("%s: execution %s", self.name, execution.id)
+            over = Over("Failed", f"the local AWS met an error of its own: {error}")
+        with self._changed:
+            execution.end(over.status, over.summary)
+            self._changed.notify_all()
+        log.info("%s: execution %s: %s %s", self.name, execution.id, over.status, over.summary)
+
+    def _check(self, execution: Execution) -> None:
+        """Raises `Over` if the execution must not go on."""
+        if self._all.closing:
+            raise Over("Failed", self._all.closing)
+        if execution.status == "Stopping":
+            raise Over("Stopped", execution.stop_reason)
+        if execution.version != self.version:
+            raise Over("Cancelled", "The pipeline's definition was updated before it could end.")
+
+    def _enter(self, stage: str, execution: Execution) -> None:
+        with self._changed:
+            other = self.waiting.get(stage)
+            if other is None or other.number < execution.number:
+                self.waiting[stage] = execution
+                self._changed.notify_all()
+            while True:
+                newest = self.waiting.get(stage, execution)
+                if newest is not execution:
+                    raise Over(
+                        "Superseded", f"Execution {newest.id} is newer and waits for {stage}."
+                    )
+                try:
+                    self._check(execution)
+                except Over:
+                    self.waiting.pop(stage, None)
+                    raise
+                if stage not in self.inside:
+                    break
+                self._changed.wait()
+            self.waiting.pop(stage, None)
+            self.inside[stage] = execution
+
+    def _leave(self, stage: str) -> None:
+        with self._changed:
+            del self.inside[stage]
+            self._changed.notify_all()
+
+    def _run_stage(self, stage: Mapping[str, Any], execution: Execution) -> None:
+        before = execution.latest(stage["name"])
+        done = {name for name, run in before.items() if run.status == "Succeeded"}
+        ordered = sorted(stage["actions"], key=_run_order)
+        for _, group in groupby(ordered, key=_run_order):
+            self._check(execution)
+            actions = [action for action in group if action["name"] not in done]
+            if not actions:
+                continue
+            with ThreadPoolExecutor(len(actions)) as pool:
+                runs = list(pool.map(lambda one: self._run_action(stage, one, execution), actions))
+            self._check(execution)
+            if failed := [run for run in runs if run.status == "Failed"]:
+                reasons = [f"{run.stage}/{run.action}: {run.summary}" for run in failed]
+                raise Over("Failed", "; ".join(reasons))
+
+    def _run_action(
+        self, stage: Mapping[str, Any], action: Mapping[str, Any], execution: Execution
+    ) -> ActionRun:
+        now = time.time()
+        run = ActionRun(str(uuid.uuid4()), stage["name"], action["name"], started=now, updated=now)
+        with self._changed:
+            execution.actions.append(run)
+        status, error = "Succeeded", None
+        variables: Mapping[str, str] = {}
+        try:
+            run.configuration = execution.resolve_all(action.get("configuration", {}))
+            context = Context(
+                settings=self._all.settings,
+                pipeline=self.name,
+                bucket=self.declaration["artifactStore"]["location"],
+                action=action,
+                run=run,
+                configuration=run.configuration,
+                artifacts=execution.artifacts,
+                revision=execution.revisions.get(action["name"], {}),
+                stopped=lambda: bool(self._all.closing) or execution.abandoned,
+            )
+            variables = ACTIONS[kind(action)](context)
+        except ActionStopped:
+            status, run.summary = "Abandoned", self._all.closing or execution.stop_reason
+        except ActionFailed as failure:
+            status, run.summary = "Failed", failure.summary
+            error = {"code": failure.code, "message": failure.details}
+        except Exception as unexpected:
+            if not isinstance(unexpected, ClientError):
+                log.exception("%s: action %s", self.name, action["name"])
+            status, run.summary = "Failed", str(unexpected)
+            error = {"code": "JobFailed", "message": str(unexpected)}
+        with self._changed:
+            run.variables = dict(variables)
+            if namespace := action.get("namespace"):
+                execution.variables[namespace] = dict(variables)
+            run.status, run.error = status, error
+            run.updated = execution.updated = time.time()
+            self._changed.notify_all()
+        log.info("%s: %s/%s: %s %s", self.name, stage["name"], action["name"], status, run.summary)
+        return run
+
+
+def _run_order(action: Mapping[str, Any]) -> int:
+    return int(action.get("runOrder", 1))
+
+
+def validate(declaration: Declaration) -> None:
+    """Raises `Refused` for what this engine would not run as AWS does."""
+    if declaration.get("executionMode", "SUPERSEDED") != "SUPERSEDED":
+        message = "only the execution mode SUPERSEDED is known here"
+        raise Refused("InvalidStructureException", message)
+    if "artifactStore" not in declaration:
+        raise Refused("InvalidStructureException", "only one artifact store is known here")
+    for stage in declaration["stages"]:
+        if unknown := ", ".join(sorted(set(stage) - {"name", "actions", "blockers"})):
+            message = f"stage {stage['name']}: the local AWS does not act on {unknown}"
+            raise Refused("InvalidStageDeclarationException", message)
+        for action in stage["actions"]:
+            problem = ""
+            if kind(action) not in ACTIONS:
+                problem = f"the local AWS has no {'/'.join(kind(action))}"
+            elif kind(action)[2] == "CodeBuild":
+                if len(action.get("inputArtifacts", ())) > MAX_INPUTS_OF_A_BUILD:
+                    problem = f"more than {MAX_INPUTS_OF_A_BUILD} input artifacts"
+            if problem:
+                message = f"action {action['name']}: {problem}"
+                raise Refused("InvalidActionDeclarationException", message)

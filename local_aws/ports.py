@@ -1,0 +1,47 @@
+"""Loopback ports for what the local AWS starts itself."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+
+HOST = "127.0.0.1"
+
+LISTENERS = range(20000, 22000)
+TASKS = range(22000, 30000)
+"""Ports of load balancers and of tasks: below those from which operating systems take the ports of
+outgoing connections, so that a listener's port, which stays the same over restarts, is not lost to
+a connection that happens to be open; and apart, so that no task takes one before it listens."""
+
+_lock = threading.Lock()
+_given: set[int] = set()
+
+
+def reserve(ports: range) -> int:
+    """A port of `ports` on which nothing listens, given to nobody else until it is released.
+
+    Raises `OSError` when none is free.
+    """
+    with _lock:
+        for port in random.sample(ports, len(ports)):
+            if port not in _given and _free(port):
+                _given.add(port)
+                return port
+    raise OSError(f"no free port on {HOST} between {ports.start} and {ports.stop}")
+
+
+def release(port: int) -> None:
+    """Give back a port from `reserve`."""
+    with _lock:
+        _given.discard(port)
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True

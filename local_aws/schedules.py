@@ -1,0 +1,85 @@
+"""EventBridge rules that start ECS tasks, and whose Lambda targets are retried as on AWS.
+
+The emulator parses rate() and cron(), keeps disabled rules still, matches patterns and delivers to
+Lambda, SNS and SQS. It has no ECS target, invokes a function only once whatever its
+EventInvokeConfig says, and looks at its schedules every ten seconds; here it is every second.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ministack.core.arn import ArnParseError, parse_arn
+from ministack.services import ecs, eventbridge
+from ministack.services.cloudformation import provisioners
+
+from local_aws import functions
+from local_aws.settings import CloudSettings
+
+logger = logging.getLogger("local_aws.schedules")
+
+LOOK_EVERY = 1.0
+
+Record = dict[str, Any]
+Invoke = Callable[..., None]
+
+
+def install(settings: CloudSettings) -> None:
+    """Add the ECS target and the asynchronous Lambda invocation."""
+    eventbridge._SCHEDULER_TICK_INTERVAL = LOOK_EVERY
+    eventbridge._invoke_target = _with_tasks(eventbridge._invoke_target)
+    eventbridge._dispatch_to_lambda = _invoke_function
+
+
+def _with_tasks(invoke: Invoke) -> Invoke:
+    def invoke_target(
+        target: Record, event: Record, rule: Record, view: object | None = None
+    ) -> None:
+        try:
+            service = parse_arn(target.get("Arn", "")).service
+        except ArnParseError:
+            service = ""
+        if service != "ecs":
+            invoke(target, event, rule, view)
+            return
+        try:
+            _run_tasks(target, rule, view or eventbridge._pattern_event_view(event))
+        except Exception:
+            logger.exception("rule %s could not start its task", rule["Name"])
+
+    return invoke_target
+
+
+def _run_tasks(target: Record, rule: Record, view: object) -> None:
+    """RunTask with the target's parameters; its input is the task's overrides."""
+    given = target.get("Input")
+    if transformer := target.get("InputTransformer"):
+        given = eventbridge._apply_input_transformer(transformer, rule, view)
+    # Templates and the API spell the network configuration differently: AwsVpc, awsvpc, Awsvpc.
+    parameters = provisioners._pascal_to_camel(target["EcsParameters"])
+    network = parameters.get("networkConfiguration") or {}
+    request = {
+        "cluster": target["Arn"],
+        "taskDefinition": parameters["taskDefinitionArn"],
+        "count": int(parameters.get("taskCount", 1)),
+        "networkConfiguration": {"awsvpcConfiguration": next(iter(network.values()), {})},
+        "overrides": json.loads(given) if given else {},
+        "startedBy": f"events-rule/{rule['Name']}",
+        "tags": parameters.get("tagList") or [],
+    }
+    for name in ("launchType", "platformVersion", "group", "capacityProviderStrategy"):
+        if parameters.get(name):
+            request[name] = parameters[name]
+    status, _, body = ecs._run_task(request)
+    if status >= 400:
+        logger.error("rule %s could not start its task: %s", rule["Name"], body.decode())
+
+
+def _invoke_function(arn: str, payload: str) -> None:
+    try:
+        functions.invoke(arn, json.loads(payload))
+    except LookupError as problem:
+        logger.error("EventBridge: %s", problem)

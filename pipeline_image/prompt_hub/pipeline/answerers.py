@@ -1,0 +1,162 @@
+"""Who answers a record: the prompt itself, called from here, or the running service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Protocol
+
+from prompt_hub import names
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.models.call import ModelCaller, ModelUnavailable
+from prompt_hub.prompts.documents import strict_json
+from prompt_hub.prompts.models import JsonObject, Prompt
+from prompt_hub.prompts.render import RenderError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What answered: every line of the output says it."""
+
+    task: str
+    version: str
+    sha256: str
+    release: str | None
+    model: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """An output that keeps the prompt's contract, or the reason why there is none."""
+
+    output: JsonObject | None
+    error: str | None
+    provenance: Provenance
+
+
+class Answerer(Protocol):
+    """Answers records of one task. `provenance` is what answers as the run begins."""
+
+    provenance: Provenance
+
+    async def answer(self, fields: JsonObject) -> Reply:
+        """Answer one record; raises `ModelUnavailable` when no answer came at all."""
+
+
+class LocalAnswerer:
+    """Calls the prompt from this process."""
+
+    def __init__(self, prompt: Prompt, caller: ModelCaller, *, timeout: float) -> None:
+        """Answer with `prompt`; one attempt may take `timeout` seconds."""
+        self._prompt = prompt
+        self._caller = caller
+        self._timeout = timeout
+        self.provenance = Provenance(
+            task=prompt.task,
+            version=prompt.version,
+            sha256=prompt.sha256,
+            release=os.environ.get(names.ENV_RELEASE) or None,
+            model=caller.resolve(prompt).identity,
+        )
+
+    async def answer(self, fields: JsonObject) -> Reply:
+        """Answer one record; raises `ModelUnavailable` when no answer came at all."""
+        try:
+            answer = await self._caller.call(self._prompt, fields, timeout=self._timeout)
+        except RenderError as error:
+            return Reply(output=None, error=error.message, provenance=self.provenance)
+        output = answer.output if answer.valid else None
+        return Reply(output=output, error=answer.problem, provenance=self.provenance)
+
+
+class ServiceAnswerer:
+    """Asks the running service; which version answers is the service's decision."""
+
+    def __init__(self, url: str, task: str, *, timeout: float) -> None:
+        """Find out what the service at `url` answers `task` with.
+
+        Raises:
+            PromptHubError: `url` is no HTTP address, or the service does not have the task.
+            ModelUnavailable: the service does not answer.
+        """
+        if not url.startswith(("http://", "https://")):
+            raise PromptHubError(f"{url!r} is not the address of a service (http://...).")
+        self._url = url.rstrip("/")
+        self._timeout = timeout
+        status, said = self._exchange("/v1/tasks", None)
+        served = said.get("tasks")
+        known = [one for one in served if isinstance(one, dict)] if isinstance(served, list) else []
+        if status != 200 or not isinstance(served, list):
+            raise ModelUnavailable(f"{self._url}/v1/tasks answered with HTTP {status}.")
+        mine = next((one for one in known if one.get("task") == task), None)
+        if mine is None:
+            tasks = ", ".join(str(one.get("task")) for one in known) or "none"
+            raise PromptHubError(f"the service at {self._url} serves no task {task!r} ({tasks}).")
+        self.provenance = _provenance(task, mine)
+
+    async def answer(self, fields: JsonObject) -> Reply:
+        """Answer one record; raises `ModelUnavailable` when no answer came at all."""
+        task = self.provenance.task
+        path = f"/v1/tasks/{task}/run"
+        status, said = await asyncio.to_thread(self._exchange, path, {"fields": fields})
+        if status == 200:
+            output = said.get("output")
+            if isinstance(output, dict):
+                return Reply(output=output, error=None, provenance=_provenance(task, said))
+            raise ModelUnavailable(f"the service at {self._url} answered without an output.")
+        error = said.get("error")
+        code, message = (
+            (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", "")
+        )
+        # A bad record, or an answer that breaks the contract: asking again would change nothing.
+        if (status < 500 and status != 429) or code in {"invalid_output", "prompt_broken"}:
+            return Reply(
+                output=None, error=str(message or f"HTTP {status}"), provenance=self.provenance
+            )
+        reason = f"HTTP {status}{f', {message}' if message else ''}"
+        raise ModelUnavailable(f"the service at {self._url} gave no answer: {reason}.")
+
+    def _exchange(self, path: str, body: JsonObject | None) -> tuple[int, JsonObject]:
+        """One request; the status, and the object in the answer (empty if it has none)."""
+        data = None if body is None else json.dumps(body).encode("utf-8")
+        request = urllib.request.Request(  # noqa: S310  (the scheme was checked)
+            self._url + path, data=data, headers={"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310
+                return response.status, _object(response.read())
+        except urllib.error.HTTPError as error:
+            return error.code, _object(error.read())
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise ModelUnavailable(
+                f"the service at {self._url} does not answer: {reason}.",
+                hint="Check that it runs, then run the same command again.",
+            ) from None
+
+
+def _provenance(task: str, said: JsonObject) -> Provenance:
+    release, model = said.get("release"), said.get("model")
+    if not isinstance(said.get("version"), str) or not isinstance(said.get("sha256"), str):
+        raise PromptHubError(
+            "the service does not say which version answers.", exit_code=ExitCode.NOT_MEASURED
+        )
+    return Provenance(
+        task=task,
+        version=str(said["version"]),
+        sha256=str(said["sha256"]),
+        release=release if isinstance(release, str) else None,
+        model=model if isinstance(model, str) else None,
+    )
+
+
+def _object(body: bytes) -> JsonObject:
+    try:
+        value = strict_json(body.decode("utf-8"))
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

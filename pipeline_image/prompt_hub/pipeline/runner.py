@@ -1,0 +1,151 @@
+"""Records in, lines out: bounded, in any order, each finished record journalled at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from pydantic import JsonValue
+
+from prompt_hub.errors import PromptHubError
+from prompt_hub.models.call import ModelUnavailable, schema_problem
+from prompt_hub.pipeline.answerers import Answerer, Provenance
+from prompt_hub.pipeline.columns import RecordError, assign, to_fields
+from prompt_hub.pipeline.journal import Journal
+from prompt_hub.pipeline.readers import Record
+from prompt_hub.prompts.models import JsonObject
+
+GIVE_UP_AFTER = 3
+"""So many records without an answer, one after the other, mean that the model is gone."""
+
+
+@dataclass
+class Tally:
+    """What became of the records; `resumed` of them an earlier run had finished already."""
+
+    records: int = 0
+    answered: int = 0
+    failed: int = 0
+    resumed: int = 0
+    unanswered: int = 0
+    reason: str = ""
+
+
+class FieldReader:
+    """Turns records into the fields of one task, remembering where each header's columns go."""
+
+    def __init__(self, columns: Mapping[str, Sequence[str]], schema: JsonObject) -> None:
+        self._columns = columns
+        self._schema = schema
+        self._assigned: dict[tuple[str, ...], dict[str, int]] = {}
+
+    def fields(self, record: Record) -> JsonObject:
+        """Fields that fit the input schema; raises `RecordError`."""
+        if record.problem is not None:
+            raise RecordError(record.problem)
+        if record.columns not in self._assigned:
+            self._assigned[record.columns] = assign(record.columns, self._columns, self._schema)
+        fields = to_fields(record.values, self._assigned[record.columns], self._schema)
+        problem = schema_problem(fields, self._schema)
+        if problem is not None:
+            raise RecordError(problem)
+        return fields
+
+
+@dataclass
+class Runner:
+    """One run over the records of a file.
+
+    `say` is told of every record that fails; `progress` after every record.
+    """
+
+    reader: FieldReader
+    answerer: Answerer
+    journal: Journal
+    concurrency: int
+    say: Callable[[str], None]
+    progress: Callable[[Tally], None]
+    tally: Tally = field(default_factory=Tally)
+    _silent: int = 0
+
+    async def run(self, records: Iterator[Record], limit: int | None = None) -> Tally:
+        """Answer the first `limit` records; those that the journal has are left alone.
+
+        A record that the model did not answer gets no line, so that the next run asks again; after
+        `GIVE_UP_AFTER` of them in a row the rest is not asked.
+        """
+        slots = asyncio.Semaphore(self.concurrency)
+        finished, failed = self.journal.finished, self.journal.failed
+        settings: ExceptionGroup[PromptHubError] | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                for record in records:
+                    if limit is not None and record.number > limit:
+                        break
+                    self.tally.records += 1
+                    if record.number in finished:
+                        self.tally.resumed += 1
+                        self.tally.failed += record.number in failed
+                        self.tally.answered += record.number not in failed
+                        continue
+                    await slots.acquire()
+                    if self._silent >= GIVE_UP_AFTER:
+                        self.tally.unanswered += 1
+                        slots.release()
+                        continue
+                    one = group.create_task(self._one(record))
+                    one.add_done_callback(lambda _: slots.release())
+        except* PromptHubError as errors:
+            settings = errors
+        if settings is not None:
+            raise next(_leaves(settings)) from None
+        return self.tally
+
+    async def _one(self, record: Record) -> None:
+        try:
+            fields = self.reader.fields(record)
+        except RecordError as error:
+            raw = dict(zip(record.columns, record.values, strict=True))
+            self._write(record, raw, None, str(error), self.answerer.provenance)
+            return
+        try:
+            reply = await self.answerer.answer(fields)
+        except ModelUnavailable as error:
+            self._silent += 1
+            self.tally.unanswered += 1
+            self.tally.reason = error.message
+            return
+        self._silent = 0
+        self._write(record, fields, reply.output, reply.error, reply.provenance)
+
+    def _write(
+        self,
+        record: Record,
+        fields: JsonObject,
+        output: JsonObject | None,
+        error: str | None,
+        provenance: Provenance,
+    ) -> None:
+        line: dict[str, JsonValue] = {
+            "record": record.number,
+            "input": fields,
+            "output": output,
+            "error": error and f"line {record.line}: {error}",
+            **asdict(provenance),
+        }
+        self.journal.append(line)
+        if error:
+            self.tally.failed += 1
+            self.say(f"line {record.line}: {error}")
+        else:
+            self.tally.answered += 1
+        self.progress(self.tally)
+
+
+def _leaves(group: ExceptionGroup[PromptHubError]) -> Iterator[PromptHubError]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -1,0 +1,40 @@
+"""`python -m prompt_hub.release.prune FOLDER`: leaves out of an image what its release leaves out.
+
+A build stage of the Dockerfile runs it on its own copy of the tree: of the archive only those
+versions stay that `release.json` names.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from prompt_hub.errors import PromptHubError
+from prompt_hub.prompts.repository import ARCHIVE
+from prompt_hub.release.manifest import load
+
+
+def prune(root: Path) -> list[str]:
+    """Delete archived versions that the release does not carry; returns what was deleted."""
+    carries = load(root).carries()
+    deleted = []
+    for path in sorted((root / "prompts" / ARCHIVE).glob("*/*.yaml")):
+        if path.stem not in carries.get(path.parent.name, {}):
+            path.unlink()
+            deleted.append(f"{path.parent.name} {path.stem}")
+    return deleted
+
+
+def main() -> int:
+    """Prune the folder that the command line names."""
+    try:
+        for one in prune(Path(sys.argv[1])):
+            print(f"left out of the image: {one}")
+    except PromptHubError as error:
+        print(f"prune: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

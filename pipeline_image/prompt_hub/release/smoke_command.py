@@ -1,0 +1,103 @@
+"""`prompt-hub smoke-test`: proves that a stage serves a release.
+
+The load balancer is internal, so the test itself runs as a task in the stage's network; from
+outside, this command starts it, waits, and reads its result from the results bucket.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from prompt_hub import names
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.results import results_from_environment
+from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.release.smoke import Client, SmokeTest, smoke_test
+from prompt_hub.release.stage import (
+    add_release,
+    add_stage,
+    explained,
+    ledger_of,
+    release_of,
+    stage_of,
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_stage(parser)
+    add_release(parser)
+    parser.add_argument(
+        "--inside", action="store_true", help="ask the service from here, in the stage's network"
+    )
+
+
+@explained()
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Exit 0 if the stage serves the release, 1 with each problem if not."""
+    stage, release = stage_of(arguments), release_of(arguments)
+    repository = PromptRepository.from_environment()
+    results = results_from_environment(repository.root)
+    key = names.smoke_key(release, stage)
+    if arguments.inside:
+        test = _inside(repository, stage, release)
+        results.put(key, test.model_dump_json(indent=2) + "\n")
+    else:
+        _outside(stage)
+        text = results.get(key)
+        if text is None:
+            raise PromptHubError(
+                f"the smoke test of release {release} left no result under {key}.",
+                hint="Look at the log of its task.",
+                exit_code=ExitCode.UNEXPECTED,
+            )
+        test = SmokeTest.model_validate_json(text)
+    _say(test)
+    return ExitCode.OK if test.ok else ExitCode.BLOCKED
+
+
+def _inside(repository: PromptRepository, stage: str, release: str) -> SmokeTest:
+    url = os.environ.get(names.ENV_SERVICE_URL)
+    if not url:
+        raise PromptHubError(f"{names.ENV_SERVICE_URL} is not set.", hint="Run it in the stage.")
+    examples = {}
+    for task in repository.tasks():
+        scored = [one for one in repository.examples(task) if one.split == "eval"]
+        if scored:
+            examples[task] = scored[0]
+    ledger = ledger_of(stage)
+    return smoke_test(
+        Client(url),
+        release=release,
+        stage=stage,
+        pointers=ledger.pointers,
+        examples=examples,
+    )
+
+
+def _outside(stage: str) -> None:
+    import boto3
+
+    from prompt_hub.release.one_off import start, wait
+
+    ecs = boto3.client("ecs")
+    task = start(ecs, stage, ["prompt-hub", "smoke-test", "--inside"])
+    print(f"the smoke test runs in {stage} as {task.rpartition('/')[2]}", flush=True)
+    code = wait(ecs, stage, task)
+    if code not in {ExitCode.OK, ExitCode.BLOCKED}:
+        raise PromptHubError(
+            f"the smoke test ended with exit code {code}.",
+            hint="Look at the log of its task.",
+            exit_code=ExitCode.UNEXPECTED,
+        )
+
+
+def _say(test: SmokeTest) -> None:
+    for check in test.checks:
+        mark = "ok " if check.ok else "BAD"
+        print(f"{mark} {check.task} {check.version} in {check.seconds:.2f} s: {check.said}")
+    for problem in test.problems:
+        print(f"problem: {problem}")
+    verdict = "serves" if test.ok else "does not serve"
+    print(f"stage {test.stage} {verdict} release {test.release}")

@@ -1,0 +1,175 @@
+"""One round of the score watch: the active version, and its way back as a control if it fails.
+
+Measures only; what becomes of a round is the command's business.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.record import detail_lines
+from prompt_hub.evaluate.runner import Measurement, measure
+from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
+from prompt_hub.models.call import ModelCaller
+from prompt_hub.prompts.documents import to_model
+from prompt_hub.prompts.models import Metadata, Prompt
+from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.release.manifest import CarriedVersion, Release
+
+
+class NotMeasured(PromptHubError):
+    """There is no score; nothing may be published."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, exit_code=ExitCode.NOT_MEASURED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One version with its score and the threshold locked with it."""
+
+    carried: CarriedVersion
+    score: float
+    measurement: Measurement
+
+    @property
+    def margin(self) -> float:
+        """Score minus locked threshold; below zero exactly where the score misses it."""
+        return self.score - self.carried.threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """What one round found; `no_control` says why a control that was wanted is missing."""
+
+    task: str
+    active: Measured
+    control: Measured | None
+    no_control: str | None
+
+    @property
+    def measured(self) -> list[Measured]:
+        """The active version, then the control if there is one."""
+        return [self.active] + ([self.control] if self.control else [])
+
+    def samples(self, *, evaluation: str, at: str) -> list[ScoreSample]:
+        """The round as the ledger keeps it."""
+        return [
+            ScoreSample(
+                task=self.task,
+                version=one.carried.version,
+                score=one.score,
+                threshold=one.carried.threshold,
+                n=one.measurement.n,
+                interval=one.measurement.interval,
+                evaluation=evaluation,
+                at=at,
+            )
+            for one in self.measured
+        ]
+
+    def details(self, *, stage: str, release: str, at: str) -> str:
+        """The round as the results bucket keeps it: every answer and every score, as JSON."""
+        versions = [
+            {
+                "role": role,
+                "version": one.carried.version,
+                "sha256": one.carried.sha256,
+                "score": one.score,
+                "threshold": one.carried.threshold,
+                "n": one.measurement.n,
+                "interval": one.measurement.interval,
+                "answered_by": one.measurement.answered_by,
+                "tokens": [one.measurement.tokens_in, one.measurement.tokens_out],
+                "usd": one.measurement.usd,
+                "seconds": round(one.measurement.seconds, 3),
+                "examples": [json.loads(line) for line in detail_lines(role, one.measurement)],
+            }
+            for role, one in zip(("active", "control"), self.measured, strict=False)
+        ]
+        return json.dumps(
+            {
+                "schema": "prompt-hub/sample@1",
+                "stage": stage,
+                "task": self.task,
+                "release": release,
+                "at": at,
+                "no_control": self.no_control,
+                "versions": versions,
+            },
+            ensure_ascii=False,
+        )
+
+
+class ScoreWatch:
+    """Measures versions of one task that the image carries, on the image's own examples."""
+
+    def __init__(
+        self,
+        repository: PromptRepository,
+        release: Release,
+        caller: ModelCaller,
+        task: str,
+        *,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self._repository = repository
+        self._release = release
+        self._caller = caller
+        self._task = task
+        self._say = say
+        self._metadata = repository.metadata(task)
+        self._judge = _judge(repository, self._metadata)
+
+    async def round(self, pointer: Pointer) -> Round:
+        """Measure what is active; raises `NotMeasured` if that yields no score."""
+        active = await self._measure(pointer.active)
+        control: Measured | None = None
+        no_control: str | None = None
+        if active.margin < 0:
+            if pointer.previous is None:
+                no_control = "there is no version to go back to"
+            else:
+                try:
+                    control = await self._measure(pointer.previous)
+                except NotMeasured as error:
+                    no_control = error.message
+        return Round(task=self._task, active=active, control=control, no_control=no_control)
+
+    async def _measure(self, reference: VersionRef) -> Measured:
+        prompt, carried = self._find(reference)
+        measurement = await measure(
+            prompt,
+            self._repository.examples(self._task),
+            self._metadata,
+            self._caller,
+            judge=self._judge,
+        )
+        if measurement.score is None:
+            reasons = "; ".join(measurement.problems) or "there are no examples"
+            raise NotMeasured(f"{self._task} {reference.version} could not be measured: {reasons}.")
+        self._say(
+            f"{self._task} {reference.version}: {measurement.score:.3f} against "
+            f"{carried.threshold:.3f} on {measurement.n} examples in {measurement.seconds:.1f} s"
+        )
+        return Measured(carried=carried, score=measurement.score, measurement=measurement)
+
+    def _find(self, reference: VersionRef) -> tuple[Prompt, CarriedVersion]:
+        task = self._release.tasks.get(self._task)
+        carried = task.version(reference.version) if task else None
+        prompt = self._repository.version(self._task, reference.version)
+        if carried is None or prompt is None or prompt.sha256 != reference.sha256:
+            raise NotMeasured(
+                f"the image of release {self._release.release} does not carry {self._task} "
+                f"{reference.version} with the hash {reference.sha256}."
+            )
+        return prompt, carried
+
+
+def _judge(repository: PromptRepository, metadata: Metadata) -> Prompt | None:
+    if metadata.judge is None:
+        return None
+    return to_model(repository.document(repository.prompts / metadata.judge.prompt), Prompt)

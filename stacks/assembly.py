@@ -1,0 +1,62 @@
+"""All stacks of the app, wired together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aws_cdk import App
+
+from cdk_app import nag
+from cdk_app.settings import Settings
+from cdk_app.tasks import Task
+from prompt_hub import names
+from stacks.evaluation import EvaluationStack
+from stacks.github_oidc import GithubOidcStack
+from stacks.image import ImageStack
+from stacks.pipeline import PipelineStack
+from stacks.release_stage import ReleaseStage
+from stacks.source import SourceStack
+
+PIPELINE_STACK = f"{names.PROJECT}-pipeline"
+
+
+def add_stacks(
+    app: App, *, settings: Settings, tasks: Sequence[Task], release: str, root: Path
+) -> PipelineStack:
+    """Add the toolchain, the pipeline and its stages to `app`.
+
+    The pipeline stack depends on every toolchain stack: deploying it, by hand or by its own
+    self-mutation, brings them along.
+    """
+    source = SourceStack(app, f"{names.PROJECT}-source", settings=settings)
+    image = ImageStack(app, f"{names.PROJECT}-image", settings=settings)
+    evaluation = EvaluationStack(
+        app,
+        f"{names.PROJECT}-evaluation",
+        settings=settings,
+        tasks=tasks,
+        connection_arn=source.connection_arn,
+    )
+    github = GithubOidcStack(app, f"{names.PROJECT}-github-oidc", settings=settings)
+    releases = [
+        ReleaseStage(app, settings=settings, stage=stage, tasks=tasks, release=release, root=root)
+        for stage in settings.stages
+    ]
+    pipeline = PipelineStack(
+        app,
+        PIPELINE_STACK,
+        settings=settings,
+        tasks=tasks,
+        releases=releases,
+        evaluation=evaluation.project,
+        connection_arn=source.connection_arn,
+        root=root,
+    )
+    for toolchain in (source, image, evaluation, github):
+        pipeline.add_stack_dependency(toolchain)
+    # The project's role reads the artifact bucket, which is named, not referenced.
+    evaluation.add_stack_dependency(source)
+    # Only now has the pipeline granted the project what its actions need.
+    nag.acknowledge_build(evaluation.project)
+    return pipeline

@@ -1,0 +1,122 @@
+"""Where candidates are measured, and where the results lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk_app import nag, permissions, toolchain
+from cdk_app.private_bucket import PrivateBucket
+from cdk_app.settings import Settings
+from cdk_app.tasks import Task
+from prompt_hub import names
+
+_INSTALL_MINUTES = 10
+
+
+class EvaluationStack(Stack):
+    """The results bucket, and one CodeBuild project that all tasks share.
+
+    Which task a build measures stands in its environment. Records go to the bucket under the
+    execution's id, because a later action takes five input artifacts at most.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        tasks: Sequence[Task],
+        connection_arn: str,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env={"account": settings.account, "region": settings.region},
+            description="Prompt Hub toolchain: evaluation of candidates",
+        )
+        self._build_results_bucket()
+        self.project = self._build_project(settings, tasks)
+        granted = (
+            *permissions.read_results(self, "verdicts/*"),
+            *permissions.write_results(self, "evaluations/*", "verdicts/*"),
+            *permissions.call_models(self, settings.models),
+            *permissions.use_connection(connection_arn),
+            *permissions.deny_git_writes(connection_arn),
+        )
+        for permission in granted:
+            self.project.add_to_role_policy(permission.statement)
+        nag.acknowledge_permissions(self.project, granted)
+
+    def _build_results_bucket(self) -> None:
+        PrivateBucket(
+            self,
+            "Results",
+            name=names.results_bucket(self.account, self.region),
+            versioned=True,
+            rules=[
+                s3.LifecycleRule(noncurrent_version_expiration=Duration.days(30)),
+                # Details of gate runs are also in git; those of the score watch are only here.
+                s3.LifecycleRule(prefix="samples/", expiration=Duration.days(90)),
+            ],
+        )
+
+    def _build_project(
+        self, settings: Settings, tasks: Sequence[Task]
+    ) -> codebuild.PipelineProject:
+        budget_minutes = math.ceil(max(task.budget_seconds for task in tasks) / 60)
+        environment = {
+            **toolchain.SOURCE_FIRST,
+            names.ENV_RESULTS_BUCKET: names.results_bucket(self.account, self.region),
+            names.ENV_MODELS: settings.models_json,
+        }
+        return codebuild.PipelineProject(
+            self,
+            "Evaluate",
+            project_name=names.EVALUATION_PROJECT,
+            description="Measures the candidate of one task against its examples",
+            environment=codebuild.BuildEnvironment(
+                build_image=toolchain.BUILD_IMAGE,
+                compute_type=codebuild.ComputeType.SMALL,
+                environment_variables={
+                    name: codebuild.BuildEnvironmentVariable(value=value)
+                    for name, value in environment.items()
+                },
+            ),
+            build_spec=codebuild.BuildSpec.from_object(
+                {
+                    "version": "0.2",
+                    "phases": {
+                        "install": {
+                            "runtime-versions": {"python": toolchain.RUNTIMES["python"]},
+                            "commands": [toolchain.INSTALL],
+                        },
+                        "build": {
+                            "commands": [
+                                f'python pipeline_image/eval_runner.py "${names.ENV_TASK}" --record'
+                            ]
+                        },
+                    },
+                }
+            ),
+            # The evaluation keeps its own budget; this only ends a build that hangs.
+            timeout=Duration.minutes(budget_minutes + _INSTALL_MINUTES),
+            logging=codebuild.LoggingOptions(
+                cloud_watch=codebuild.CloudWatchLoggingOptions(
+                    log_group=logs.LogGroup(
+                        self,
+                        "Logs",
+                        log_group_name=f"/{names.PROJECT}/evaluation",
+                        retention=logs.RetentionDays.THREE_MONTHS,
+                        removal_policy=RemovalPolicy.DESTROY,
+                    )
+                )
+            ),
+        )

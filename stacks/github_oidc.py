@@ -1,0 +1,79 @@
+"""Trust between GitHub's pull-request checks and this account, without any stored key."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk_app import nag, permissions
+from cdk_app.settings import Settings
+from prompt_hub import names
+
+_ISSUER = "token.actions.githubusercontent.com"
+
+
+class GithubOidcStack(Stack):
+    """The role that a pull request's checks assume: it may call models and read verdicts.
+
+    It writes nothing: a pull request must not be able to plant a verdict that the pipeline would
+    then remember.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env={"account": settings.account, "region": settings.region},
+            description="Prompt Hub toolchain: pull-request checks through OpenID Connect",
+        )
+        role = iam.Role(
+            self,
+            "PullRequests",
+            role_name=f"{names.PROJECT}-pull-requests",
+            description=f"Pull-request checks of {settings.repository}",
+            assumed_by=iam.WebIdentityPrincipal(
+                self._provider_arn(settings), _conditions(settings)
+            ),
+            max_session_duration=Duration.hours(1),
+        )
+        granted = (
+            *permissions.call_models(self, settings.models),
+            *permissions.read_results(self, names.verdict_key("*")),
+        )
+        for permission in granted:
+            role.add_to_policy(permission.statement)
+        nag.acknowledge_permissions(role, granted)
+        CfnOutput(self, "RoleArn", value=role.role_arn)
+
+    def _provider_arn(self, settings: Settings) -> str:
+        """An account has one provider for an issuer: it may belong to somebody else already."""
+        if settings.github_oidc_provider_arn is not None:
+            return settings.github_oidc_provider_arn
+        provider = iam.OidcProviderNative(
+            self, "Provider", url=f"https://{_ISSUER}", client_ids=["sts.amazonaws.com"]
+        )
+        return provider.oidc_provider_arn
+
+
+def _conditions(settings: Settings) -> dict[str, object]:
+    """Pull requests of our repository only.
+
+    GitHub writes the subject in two forms, by name and by name and id; the second came in 2026.
+    """
+    owner, name = settings.repository.split("/")
+    owner_id = settings.github_owner_id or "*"
+    repository_id = settings.github_repository_id or "*"
+    exact = {f"{_ISSUER}:aud": "sts.amazonaws.com"}
+    if settings.github_repository_id is not None:
+        exact[f"{_ISSUER}:repository_id"] = str(settings.github_repository_id)
+    return {
+        "StringEquals": exact,
+        "StringLike": {
+            f"{_ISSUER}:sub": [
+                f"repo:{owner}/{name}:pull_request",
+                f"repo:{owner}@{owner_id}/{name}@{repository_id}:pull_request",
+            ],
+            f"{_ISSUER}:ref": "refs/pull/*/merge",
+        },
+    }

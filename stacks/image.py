@@ -1,0 +1,47 @@
+"""The repository of release images."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_ecr as ecr
+from constructs import Construct
+
+from cdk_app.settings import Settings
+from prompt_hub import names
+
+KEPT_IMAGES = 50
+"""How many release images stay; a rollback never needs an old one, a redeployment may."""
+
+
+class ImageStack(Stack):
+    """One repository, one immutable tag a release.
+
+    Lifecycle rules know nothing of what ECS runs: no rule here goes by a release's age.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env={"account": settings.account, "region": settings.region},
+            description="Prompt Hub toolchain: the repository of release images",
+        )
+        repository = ecr.Repository(
+            self,
+            "Images",
+            repository_name=names.IMAGE_REPOSITORY,
+            image_scan_on_push=True,
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        repository.add_lifecycle_rule(
+            description="What a retry left without a tag",
+            tag_status=ecr.TagStatus.UNTAGGED,
+            max_image_age=Duration.days(1),
+        )
+        repository.add_lifecycle_rule(
+            description="The newest releases",
+            tag_status=ecr.TagStatus.TAGGED,
+            tag_pattern_list=["*"],
+            max_image_count=KEPT_IMAGES,
+        )

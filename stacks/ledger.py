@@ -1,0 +1,39 @@
+"""The ledger: what is live in one stage (design D2)."""
+
+from __future__ import annotations
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from constructs import Construct
+
+from cdk_app.settings import StageSettings
+from prompt_hub import names
+
+
+class LedgerStack(Stack):
+    """One DynamoDB table, alone in its stack: it holds state and depends on nothing."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, stage: StageSettings) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=f"{names.PROJECT}-{stage.name}-ledger",
+            description=f"Prompt Hub {stage.name}: the ledger of what is live",
+        )
+        dynamodb.Table(
+            self,
+            "Ledger",
+            table_name=names.ledger_table(stage.name),
+            partition_key=_text(names.LEDGER_PARTITION_KEY),
+            sort_key=_text(names.LEDGER_SORT_KEY),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=stage.protect,
+            removal_policy=RemovalPolicy.RETAIN if stage.protect else RemovalPolicy.DESTROY,
+        )
+
+
+def _text(name: str) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)

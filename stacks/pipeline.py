@@ -1,0 +1,306 @@
+"""The pipeline that takes an author's commit to every stage, and updates itself (design §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aws_cdk import RemovalPolicy, Stack, pipelines
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk_app import nag, permissions, toolchain, trigger
+from cdk_app.build_action import EXECUTION_ID, CommandStep, SharedProjectStep
+from cdk_app.settings import Settings
+from cdk_app.tasks import Task
+from prompt_hub import names
+from stacks.release_stage import ReleaseStage
+from stacks.source import artifact_bucket_name
+
+_CLI = "python -m prompt_hub.cli"
+
+
+class PipelineStack(Stack):
+    """Source, Synth, self-mutation, assets, Evaluate, Promote, Image, every stage, Verdict.
+
+    `releases` are the stages in the order in which a release passes them. Their templates may
+    change with every release; the pipeline's own may not, or it would restart for ever.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        tasks: Sequence[Task],
+        releases: Sequence[ReleaseStage],
+        evaluation: codebuild.IProject,
+        connection_arn: str,
+        root: Path,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env={"account": settings.account, "region": settings.region},
+            description="Prompt Hub toolchain: the pipeline",
+        )
+        self._settings = settings
+        self._connection_arn = connection_arn
+        self._results = {
+            names.ENV_RESULTS_BUCKET: names.results_bucket(self.account, self.region),
+        }
+        self._steps: list[CommandStep] = []
+        source = pipelines.CodePipelineSource.connection(
+            settings.repository,
+            settings.branch,
+            connection_arn=connection_arn,
+            action_name="Source",
+            code_build_clone_output=True,
+            trigger_on_push=False,
+        )
+        pipeline = self._build_pipeline(source, root)
+        pipeline.add_wave("Evaluate", post=self._evaluations(source, tasks, evaluation))
+        promote = self._promote(source)
+        pipeline.add_wave("Promote", post=[promote])
+        pipeline.add_wave("Image", post=[self._image(promote)])
+        for release in releases:
+            self._add_release(pipeline, release, promote)
+        pipeline.add_wave("Verdict", post=[self._verdict(promote)])
+        pipeline.build_pipeline()
+        trigger.start_on_push(pipeline.pipeline, branch=settings.branch)
+        self._let_source_use_connection(pipeline.pipeline)
+        self._acknowledge(pipeline)
+
+    def _build_pipeline(
+        self, source: pipelines.IFileSetProducer, root: Path
+    ) -> pipelines.CodePipeline:
+        cdk = toolchain.cdk_version(root)
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/{names.PROJECT}/pipeline",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        return pipelines.CodePipeline(
+            self,
+            "Pipeline",
+            pipeline_name=names.PIPELINE,
+            pipeline_type=codepipeline.PipelineType.V2,
+            artifact_bucket=s3.Bucket.from_bucket_name(
+                self, "Artifacts", artifact_bucket_name(self)
+            ),
+            cli_version=cdk,
+            cdk_assets_cli_version=toolchain.CDK_ASSETS_VERSION,
+            # One action for all assets: publishing in parallel makes a project for each.
+            publish_assets_in_parallel=False,
+            synth=self._synth(source, cdk),
+            code_build_defaults=pipelines.CodeBuildOptions(
+                build_environment=codebuild.BuildEnvironment(build_image=toolchain.BUILD_IMAGE),
+                partial_build_spec=codebuild.BuildSpec.from_object(
+                    {"phases": {"install": {"runtime-versions": toolchain.RUNTIMES}}}
+                ),
+                logging=codebuild.LoggingOptions(
+                    cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)
+                ),
+            ),
+        )
+
+    def _step(self, step: CommandStep) -> CommandStep:
+        self._steps.append(step)
+        return step
+
+    # --- Actions of an execution -----------------------------------------------------------------
+
+    def _synth(self, source: pipelines.IFileSetProducer, cdk: str) -> CommandStep:
+        return self._step(
+            CommandStep(
+                "Synth",
+                source=source,
+                install=[toolchain.INSTALL_EVERYTHING, f"npm install -g aws-cdk@{cdk}"],
+                commands=[
+                    "python pipeline_image/validate_prompt.py",
+                    "python -m pytest --quiet tests/unit tests/lambdas",
+                    "cdk synth --quiet",
+                ],
+                environment={names.ENV_RELEASE: EXECUTION_ID},
+                granted=(
+                    *permissions.use_connection(self._connection_arn),
+                    *permissions.deny_git_writes(self._connection_arn),
+                ),
+                output="cdk.out",
+            )
+        )
+
+    def _evaluations(
+        self,
+        source: pipelines.IFileSetProducer,
+        tasks: Sequence[Task],
+        project: codebuild.IProject,
+    ) -> list[pipelines.Step]:
+        return [
+            SharedProjectStep(
+                task.name,
+                source=source,
+                project=project,
+                environment={names.ENV_TASK: task.name, names.ENV_EXECUTION: EXECUTION_ID},
+            )
+            for task in tasks
+        ]
+
+    def _promote(self, source: pipelines.IFileSetProducer) -> CommandStep:
+        """The only action that writes to git; the tree it leaves is what gets released."""
+        return self._step(
+            CommandStep(
+                "Promote",
+                source=source,
+                commands=[
+                    "python pipeline_image/promote_prompt.py execution --push",
+                    # What is released is the tree; its history stays in the repository.
+                    "rm -rf .git",
+                ],
+                environment={
+                    **self._results,
+                    names.ENV_BRANCH: self._settings.branch,
+                    names.ENV_EXECUTION: EXECUTION_ID,
+                },
+                granted=(
+                    *permissions.use_connection(self._connection_arn),
+                    *permissions.read_results(self, "evaluations/*"),
+                    *permissions.write_results(self, names.promotion_key("*")),
+                ),
+                output=".",
+                build_spec={"env": {"git-credential-helper": "yes"}},
+            )
+        )
+
+    def _image(self, tree: pipelines.IFileSetProducer) -> CommandStep:
+        repository = ecr.Repository.from_repository_name(self, "Images", names.IMAGE_REPOSITORY)
+        return self._step(
+            CommandStep(
+                "Image",
+                source=tree,
+                commands=[f"{_CLI} image"],
+                environment={
+                    **self._results,
+                    names.ENV_RELEASE: EXECUTION_ID,
+                    names.ENV_REPOSITORY_URI: repository.repository_uri,
+                },
+                granted=(
+                    *permissions.push_image(self),
+                    *permissions.read_results(self, names.promotion_key("*")),
+                ),
+                privileged=True,
+            )
+        )
+
+    def _add_release(
+        self,
+        pipeline: pipelines.CodePipeline,
+        release: ReleaseStage,
+        tree: pipelines.IFileSetProducer,
+    ) -> None:
+        stage = release.settings
+        approval = pipelines.ManualApprovalStep(
+            "Approve", comment=f"Let this release into {stage.name}?"
+        )
+        pipeline.add_stage(
+            release,
+            pre=[approval] if stage.approval else [],
+            post=pipelines.Step.sequence(
+                [
+                    self._activate(stage.name, tree),
+                    self._smoke_test(stage.name, tree),
+                    self._record(stage.name, tree),
+                ]
+            ),
+        )
+
+    def _activate(self, stage: str, tree: pipelines.IFileSetProducer) -> CommandStep:
+        return self._step(
+            CommandStep(
+                "Activate",
+                source=tree,
+                commands=[f"{_CLI} activate"],
+                environment=self._stage_environment(stage),
+                granted=(
+                    *permissions.change_ledger(self, stage),
+                    *permissions.read_alarms(self),
+                    *permissions.run_service_task(self, stage),
+                    *permissions.read_results(self, names.promotion_key("*")),
+                ),
+            )
+        )
+
+    def _smoke_test(self, stage: str, tree: pipelines.IFileSetProducer) -> CommandStep:
+        return self._step(
+            CommandStep(
+                "SmokeTest",
+                source=tree,
+                commands=[f"{_CLI} smoke-test"],
+                environment=self._stage_environment(stage),
+                granted=(
+                    *permissions.run_service_task(self, stage),
+                    *permissions.wait_for_tasks(self, stage),
+                    *permissions.read_results(self, names.smoke_key("*", stage)),
+                ),
+            )
+        )
+
+    def _record(self, stage: str, tree: pipelines.IFileSetProducer) -> CommandStep:
+        return self._step(
+            CommandStep(
+                "Record",
+                source=tree,
+                commands=[f"{_CLI} record"],
+                environment=self._stage_environment(stage),
+                granted=(
+                    *permissions.read_ledger(self, stage),
+                    *permissions.read_results(
+                        self, names.promotion_key("*"), names.smoke_key("*", stage)
+                    ),
+                    *permissions.write_results(self, names.release_key("*", stage)),
+                ),
+            )
+        )
+
+    def _verdict(self, tree: pipelines.IFileSetProducer) -> CommandStep:
+        """The last action: a task blocked by this execution never ends it green."""
+        return self._step(
+            CommandStep(
+                "Verdict",
+                source=tree,
+                commands=[f"{_CLI} verdict"],
+                environment={**self._results, names.ENV_EXECUTION: EXECUTION_ID},
+                granted=permissions.read_results(self, names.promotion_key("*")),
+            )
+        )
+
+    def _stage_environment(self, stage: str) -> dict[str, str]:
+        return {
+            **self._results,
+            names.ENV_STAGE: stage,
+            names.ENV_LEDGER_TABLE: names.ledger_table(stage),
+            names.ENV_RELEASE: EXECUTION_ID,
+            names.ENV_MODELS: self._settings.models_json,
+        }
+
+    def _let_source_use_connection(self, pipeline: codepipeline.Pipeline) -> None:
+        """CDK grants the source action the connection under its service's old prefix only."""
+        action = pipeline.node.find_child("Source").node.find_child("Source")
+        role = action.node.find_child("CodePipelineActionRole")
+        if not isinstance(role, iam.Role):
+            raise TypeError(f"{role.node.path} is not the role of the source action")
+        for statement in permissions.statements(permissions.use_connection(self._connection_arn)):
+            role.add_to_policy(statement)
+
+    def _acknowledge(self, pipeline: pipelines.CodePipeline) -> None:
+        nag.acknowledge_pipeline(pipeline)
+        for step in self._steps:
+            nag.acknowledge_permissions(step.project, step.granted)

@@ -1,0 +1,47 @@
+"""One stage: everything that a release is deployed into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aws_cdk import Environment, Stage
+from constructs import Construct
+
+from cdk_app.settings import Settings, StageSettings
+from cdk_app.tasks import Task
+from stacks.ledger import LedgerStack
+from stacks.rollback import RollbackStack
+from stacks.service import ServiceStack
+
+
+class ReleaseStage(Stage):
+    """Ledger, rollback and service of one stage; the same class for every stage.
+
+    The order is the one in which a new stage can come up: the alarms and the topic exist before
+    the first task runs.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        settings: Settings,
+        stage: StageSettings,
+        tasks: Sequence[Task],
+        release: str,
+        root: Path,
+    ) -> None:
+        super().__init__(
+            scope,
+            stage.name,
+            env=Environment(account=settings.account, region=settings.region),
+        )
+        self.settings = stage
+        ledger = LedgerStack(self, "Ledger", stage=stage)
+        rollback = RollbackStack(self, "Rollback", stage=stage, tasks=tasks, root=root)
+        service = ServiceStack(
+            self, "Service", settings=settings, stage=stage, tasks=tasks, release=release
+        )
+        rollback.add_stack_dependency(ledger)
+        service.add_stack_dependency(rollback)

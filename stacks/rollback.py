@@ -1,0 +1,92 @@
+"""Watching scores and taking bad prompts out of service (design D4, D5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from cdk_app import arns
+from cdk_app.freshness_alarm import FreshnessAlarm
+from cdk_app.rollback_function import RollbackFunction
+from cdk_app.score_alarm import ScoreAlarm
+from cdk_app.settings import StageSettings
+from cdk_app.tasks import Task
+from prompt_hub import names
+
+
+class RollbackStack(Stack):
+    """The rollback Lambda, what calls it, and who is told."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: StageSettings,
+        tasks: Sequence[Task],
+        root: Path,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=f"{names.PROJECT}-{stage.name}-rollback",
+            description=f"Prompt Hub {stage.name}: score alarms and automatic rollback",
+        )
+        topic = self._build_topic(stage)
+        rollback = RollbackFunction(self, "Rollback", stage=stage.name, root=root, topic=topic)
+        for task in tasks:
+            ScoreAlarm(
+                self,
+                f"Score-{task.name}",
+                stage=stage.name,
+                task=task,
+                rollback=rollback.function,
+                topic=topic,
+            )
+            FreshnessAlarm(self, f"Freshness-{task.name}", stage=stage.name, task=task, topic=topic)
+        self._build_sweep(tasks, rollback.function)
+
+    def _build_topic(self, stage: StageSettings) -> sns.Topic:
+        topic = sns.Topic(
+            self,
+            "Notifications",
+            topic_name=names.notification_topic(stage.name),
+            display_name=f"Prompt Hub {stage.name}",
+            enforce_ssl=True,
+        )
+        # A topic with a policy of its own loses the default one that lets alarms publish.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsOfThisAccount",
+                actions=["sns:Publish"],
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                resources=[topic.topic_arn],
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": self.account},
+                    "ArnLike": {"aws:SourceArn": arns.alarm(self, f"{names.PROJECT}-*")},
+                },
+            )
+        )
+        for address in stage.notification_emails:
+            topic.add_subscription(subscriptions.EmailSubscription(address))
+        return topic
+
+    def _build_sweep(self, tasks: Sequence[Task], rollback: lambda_.IFunction) -> None:
+        """CloudWatch calls only on the transition; "not enough evidence yet" needs another look."""
+        minutes = min(task.every_minutes for task in tasks)
+        events.Rule(
+            self,
+            "Sweep",
+            description="Looks again at every score alarm that is still firing",
+            schedule=events.Schedule.rate(Duration.minutes(minutes)),
+            targets=[targets.LambdaFunction(rollback, retry_attempts=0)],
+        )

@@ -1,0 +1,66 @@
+"""The service of one stage, its network, and the schedule that measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from cdk_app import arns, nag
+from cdk_app.network import Network
+from cdk_app.prompt_service import PromptService
+from cdk_app.score_watch import ScoreWatch
+from cdk_app.service_health import ServiceHealth
+from cdk_app.settings import Settings, StageSettings
+from cdk_app.tasks import Task
+from prompt_hub import names
+
+
+class ServiceStack(Stack):
+    """Everything that a new release replaces; `release` is the image's tag."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        stage: StageSettings,
+        tasks: Sequence[Task],
+        release: str,
+    ) -> None:
+        self._zones = list(stage.availability_zones)
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=f"{names.PROJECT}-{stage.name}-service",
+            description=f"Prompt Hub {stage.name}: the service that answers with active prompts",
+        )
+        network = Network(self, "Network", stage=stage)
+        prompts = PromptService(
+            self, "Prompts", settings=settings, stage=stage, release=release, vpc=network.vpc
+        )
+        ServiceHealth(
+            self,
+            "Health",
+            stage=stage.name,
+            service=prompts.service,
+            target_group=prompts.target_group,
+            topic=sns.Topic.from_topic_arn(
+                self, "Notifications", arns.notification_topic(self, stage.name)
+            ),
+        )
+        for task in tasks:
+            # The schedule is here and not beside the alarms: it names the exact revision of the
+            # task definition, which another stack could only import as an export that every
+            # release would then be unable to change.
+            ScoreWatch(self, f"Watch-{task.name}", task=task, service=prompts.service)
+        nag.acknowledge_schedules(prompts.task_definition)
+        CfnOutput(self, "Url", value=f"http://{prompts.load_balancer.load_balancer_dns_name}")
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """The zones from the settings; otherwise CDK would look them up with credentials."""
+        return self._zones

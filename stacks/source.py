@@ -1,0 +1,45 @@
+"""The connection to the repository, and the bucket that build artifacts travel through."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_codeconnections as codeconnections
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk_app.private_bucket import PrivateBucket
+from cdk_app.settings import Settings
+from prompt_hub import names
+
+
+def artifact_bucket_name(stack: Stack) -> str:
+    """Name of the bucket of build artifacts."""
+    return f"{names.PROJECT}-artifacts-{stack.account}-{stack.region}"
+
+
+class SourceStack(Stack):
+    """Apart from the pipeline, so that the evaluation project can use both, and so that a
+    replaced pipeline never loses a connection that a person has approved.
+
+    The connection is PENDING until then.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env={"account": settings.account, "region": settings.region},
+            description="Prompt Hub toolchain: the connection to the repository",
+        )
+        connection = codeconnections.CfnConnection(
+            self, "Connection", connection_name=names.PROJECT, provider_type="GitHub"
+        )
+        connection.apply_removal_policy(RemovalPolicy.RETAIN)
+        self.connection_arn = connection.attr_connection_arn
+        PrivateBucket(
+            self,
+            "Artifacts",
+            name=artifact_bucket_name(self),
+            rules=[s3.LifecycleRule(expiration=Duration.days(30))],
+        )
+        CfnOutput(self, "ConnectionArn", value=self.connection_arn)

@@ -1,0 +1,127 @@
+"""The app, synthesised in memory, and ways to look at what came out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from aws_cdk import App
+
+from cdk_app.settings import CONTEXT_KEY, Settings
+from cdk_app.tasks import Task
+from stacks.assembly import add_stacks
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTEXT: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
+"""The context of cdk.json, which `App()` does not read by itself."""
+
+Json = dict[str, Any]
+
+
+def task(name: str, **changes: Any) -> Task:
+    """A task whose watch runs every quarter of an hour."""
+    made = Task(
+        name=name,
+        every_minutes=15,
+        datapoints_to_alarm=1,
+        evaluation_periods=1,
+        budget_seconds=1800,
+    )
+    return replace(made, **changes)
+
+
+TASKS = (
+    task("part-class"),
+    task("shop-category", every_minutes=60, datapoints_to_alarm=2, evaluation_periods=3),
+)
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What a synthesis wrote."""
+
+    path: Path
+
+    @cached_property
+    def templates(self) -> dict[str, Json]:
+        """Every template by its stack's name, stages included."""
+        found = {}
+        for manifest in self.path.rglob("manifest.json"):
+            for artifact_id, artifact in json.loads(manifest.read_text())["artifacts"].items():
+                if artifact["type"] == "aws:cloudformation:stack":
+                    properties = artifact["properties"]
+                    name = properties.get("stackName", artifact_id)
+                    template = manifest.parent / properties["templateFile"]
+                    found[name] = json.loads(template.read_text())
+        return found
+
+    def resources(self, stack: str, kind: str) -> dict[str, Json]:
+        """The properties of the resources of one type in `prompt-hub-<stack>`, by logical id."""
+        return {
+            logical_id: resource.get("Properties", {})
+            for logical_id, resource in self.templates[f"prompt-hub-{stack}"]["Resources"].items()
+            if resource["Type"] == kind
+        }
+
+    def only(self, stack: str, kind: str) -> Json:
+        """The one resource of its type."""
+        (found,) = self.resources(stack, kind).values()
+        return found
+
+    @cached_property
+    def actions(self) -> dict[str, Json]:
+        """The pipeline's actions by `Stage/Action`, in order, their environment unpacked."""
+        return {
+            f"{stage['Name']}/{action['Name']}": action
+            for stage in self.only("pipeline", "AWS::CodePipeline::Pipeline")["Stages"]
+            for action in sorted(stage["Actions"], key=lambda one: cast(int, one["RunOrder"]))
+        }
+
+    def environment(self, action: str) -> dict[str, str]:
+        """What an action adds to its project's environment."""
+        variables = self.actions[action]["Configuration"].get("EnvironmentVariables", "[]")
+        return {one["name"]: one["value"] for one in json.loads(variables)}
+
+    def project(self, action: str) -> Json:
+        """The CodeBuild project that an action of the pipeline stack runs."""
+        name = self.actions[action]["Configuration"]["ProjectName"]
+        return self.resources("pipeline", "AWS::CodeBuild::Project")[name["Ref"]]
+
+    def build_spec(self, action: str) -> Json:
+        """The build specification of an action."""
+        return cast(Json, json.loads(self.project(action)["Source"]["BuildSpec"]))
+
+    def statements(self, stack: str) -> dict[str, list[Json]]:
+        """The policy statements of each role of a stack, by the role's logical id."""
+        found: dict[str, list[Json]] = {}
+        for policy in self.resources(stack, "AWS::IAM::Policy").values():
+            for role in policy["Roles"]:
+                found.setdefault(role["Ref"], []).extend(policy["PolicyDocument"]["Statement"])
+        return found
+
+    def role_of(self, action: str) -> list[Json]:
+        """The statements of the role that an action's build has."""
+        return self.statements("pipeline")[self.project(action)["ServiceRole"]["Fn::GetAtt"][0]]
+
+
+def build(
+    outdir: Path,
+    changes: Mapping[str, object] | None = None,
+    *,
+    tasks: tuple[Task, ...] = TASKS,
+    release: str = "unreleased",
+) -> App:
+    """The app with changed settings, other tasks or another release, not yet synthesised."""
+    app = App(context=CONTEXT, outdir=str(outdir))
+    settings = Settings.from_context({**CONTEXT[CONTEXT_KEY], **(changes or {})})
+    add_stacks(app, settings=settings, tasks=tasks, release=release, root=ROOT)
+    return app
+
+
+def listed(value: object) -> list[Any]:
+    """IAM writes one element without its list."""
+    return value if isinstance(value, list) else [value]

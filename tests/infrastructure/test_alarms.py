@@ -1,0 +1,151 @@
+"""A bad score calls the rollback, silence calls people, and both are looked at again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from prompt_hub import names
+from tests.infrastructure.synthesised import TASKS, Assembly, Json, task
+
+
+def alarms(assembly: Assembly) -> dict[str, Json]:
+    """The alarms on scores, by name."""
+    found = assembly.resources("dev-rollback", "AWS::CloudWatch::Alarm").values()
+    return {alarm["AlarmName"]: alarm for alarm in found}
+
+
+def _measured(alarm: Json) -> Json:
+    """An alarm without its words and actions."""
+    return {k: v for k, v in alarm.items() if k not in {"AlarmDescription", "AlarmActions"}}
+
+
+def test_every_task_has_a_score_alarm_and_a_freshness_alarm(assembly: Assembly) -> None:
+    expected = {names.score_alarm("dev", task.name) for task in TASKS}
+    expected |= {names.freshness_alarm("dev", task.name) for task in TASKS}
+    assert set(alarms(assembly)) == expected
+
+
+def test_a_score_below_its_locked_threshold_fires(assembly: Assembly) -> None:
+    alarm = alarms(assembly)["prompt-hub-dev-score-shop-category"]
+    assert _measured(alarm) == {
+        "AlarmName": "prompt-hub-dev-score-shop-category",
+        "Namespace": "PromptHub",
+        "MetricName": "ScoreMargin",
+        "Dimensions": [
+            {"Name": "Stage", "Value": "dev"},
+            {"Name": "Task", "Value": "shop-category"},
+        ],
+        "Statistic": "Minimum",
+        "ComparisonOperator": "LessThanThreshold",
+        "Threshold": 0,
+        "Period": 3600,
+        "EvaluationPeriods": 3,
+        "DatapointsToAlarm": 2,
+        "TreatMissingData": "notBreaching",
+    }
+
+
+def test_silence_fires(assembly: Assembly) -> None:
+    alarm = alarms(assembly)["prompt-hub-dev-freshness-part-class"]
+    assert _measured(alarm) == {
+        "AlarmName": "prompt-hub-dev-freshness-part-class",
+        "Namespace": "PromptHub",
+        "MetricName": "Score",
+        "Dimensions": [
+            {"Name": "Stage", "Value": "dev"},
+            {"Name": "Task", "Value": "part-class"},
+        ],
+        "Statistic": "SampleCount",
+        "ComparisonOperator": "LessThanThreshold",
+        "Threshold": 1,
+        "Period": 900,
+        "EvaluationPeriods": 3,
+        "TreatMissingData": "breaching",
+    }
+
+
+def test_a_bad_score_calls_the_lambda_and_people_silence_only_people(assembly: Assembly) -> None:
+    (function,) = assembly.resources("dev-rollback", "AWS::Lambda::Function")
+    (topic,) = assembly.resources("dev-rollback", "AWS::SNS::Topic")
+    people, rollback = {"Ref": topic}, {"Fn::GetAtt": [function, "Arn"]}
+    for name, alarm in alarms(assembly).items():
+        score = name.startswith(names.score_alarm_prefix("dev"))
+        assert alarm["AlarmActions"] == ([rollback, people] if score else [people])
+
+
+def test_every_score_alarm_may_call_the_lambda_and_nothing_else_may(assembly: Assembly) -> None:
+    resources = assembly.templates["prompt-hub-dev-rollback"]["Resources"]
+    callers = {}
+    for one in assembly.resources("dev-rollback", "AWS::Lambda::Permission").values():
+        source = resources[one["SourceArn"]["Fn::GetAtt"][0]]["Properties"]
+        callers[source.get("AlarmName", "the sweep")] = one["Principal"]
+    cloudwatch = "lambda.alarms.cloudwatch.amazonaws.com"
+    assert callers == {
+        **{names.score_alarm("dev", task.name): cloudwatch for task in TASKS},
+        "the sweep": "events.amazonaws.com",
+    }
+
+
+def test_alarms_that_keep_firing_are_swept_every_shortest_period(assembly: Assembly) -> None:
+    rule = assembly.only("dev-rollback", "AWS::Events::Rule")
+    assert rule["ScheduleExpression"] == "rate(15 minutes)"
+    (target,) = rule["Targets"]
+    (function,) = assembly.resources("dev-rollback", "AWS::Lambda::Function")
+    assert target["Arn"] == {"Fn::GetAtt": [function, "Arn"]}
+    assert "Input" not in target, "the handler knows a schedule by the event's own source"
+
+
+def test_the_score_watch_runs_the_service_s_own_task_definition(assembly: Assembly) -> None:
+    (definition,) = assembly.resources("dev-service", "AWS::ECS::TaskDefinition")
+    service = assembly.only("dev-service", "AWS::ECS::Service")
+    rules = assembly.resources("dev-service", "AWS::Events::Rule").values()
+    assert [rule["ScheduleExpression"] for rule in rules] == ["rate(15 minutes)", "rate(1 hour)"]
+    for rule, watched in zip(rules, TASKS, strict=True):
+        (target,) = rule["Targets"]
+        ecs = target["EcsParameters"]
+        assert ecs["TaskDefinitionArn"] == {"Ref": definition}
+        network = ecs["NetworkConfiguration"]["AwsVpcConfiguration"]
+        expected = service["NetworkConfiguration"]["AwsvpcConfiguration"]
+        assert {**network, "Subnets": sorted(map(json.dumps, network["Subnets"]))} == {
+            **expected,
+            "Subnets": sorted(map(json.dumps, expected["Subnets"])),
+        }
+        assert json.loads(target["Input"]) == {
+            "containerOverrides": [
+                {
+                    "name": names.CONTAINER,
+                    "command": ["prompt-hub", "watch", "--task", watched.name],
+                }
+            ]
+        }
+
+
+@pytest.mark.parametrize("minutes", [1, 480])
+def test_the_shortest_and_the_longest_watch_make_valid_alarms(
+    synthesise: Callable[..., Assembly], minutes: int
+) -> None:
+    edge = synthesise(tasks=(task("edge", every_minutes=minutes),))
+    for alarm in alarms(edge).values():
+        assert alarm["Period"] == minutes * 60
+        assert alarm["Period"] * alarm["EvaluationPeriods"] <= 86_400
+
+
+def test_alarms_may_publish_to_the_topic_that_nobody_else_may_publish_to(
+    assembly: Assembly,
+) -> None:
+    policy = assembly.only("dev-rollback", "AWS::SNS::TopicPolicy")["PolicyDocument"]
+    (allowed,) = (one for one in policy["Statement"] if one["Effect"] == "Allow")
+    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    (denied,) = (one for one in policy["Statement"] if one["Effect"] == "Deny")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_what_the_lambda_cannot_finish_reaches_people(assembly: Assembly) -> None:
+    config = assembly.only("dev-rollback", "AWS::Lambda::EventInvokeConfig")
+    (topic,) = assembly.resources("dev-rollback", "AWS::SNS::Topic")
+    assert config["DestinationConfig"] == {"OnFailure": {"Destination": {"Ref": topic}}}
+    assert config["MaximumRetryAttempts"] == 2

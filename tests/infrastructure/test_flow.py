@@ -1,0 +1,162 @@
+"""The pipeline runs the lifecycle of design §3, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.infrastructure.synthesised import TASKS, Assembly, task
+
+EXECUTION = "#{codepipeline.PipelineExecutionId}"
+
+
+def test_the_actions_stand_in_the_order_of_the_lifecycle(assembly: Assembly) -> None:
+    assert list(assembly.actions) == [
+        "Source/Source",
+        "Build/Synth",
+        "UpdatePipeline/SelfMutate",
+        "Assets/FileAssets",
+        "Evaluate/part-class",
+        "Evaluate/shop-category",
+        "Promote/Promote",
+        "Image/Image",
+        "dev/prompt-hub-dev-ledger.Prepare",
+        "dev/prompt-hub-dev-ledger.Deploy",
+        "dev/prompt-hub-dev-rollback.Prepare",
+        "dev/prompt-hub-dev-rollback.Deploy",
+        "dev/prompt-hub-dev-service.Prepare",
+        "dev/prompt-hub-dev-service.Deploy",
+        "dev/Activate",
+        "dev/SmokeTest",
+        "dev/Record",
+        "Verdict/Verdict",
+    ]
+
+
+def test_activation_smoke_test_and_record_follow_one_another(assembly: Assembly) -> None:
+    orders = [
+        assembly.actions[f"dev/{name}"]["RunOrder"]
+        for name in ("prompt-hub-dev-service.Deploy", "Activate", "SmokeTest", "Record")
+    ]
+    assert orders == sorted(set(orders))
+
+
+def test_every_task_is_evaluated_at_once_by_one_shared_project(assembly: Assembly) -> None:
+    actions = [assembly.actions[f"Evaluate/{task.name}"] for task in TASKS]
+
+    assert {action["RunOrder"] for action in actions} == {1}
+    projects = [action["Configuration"]["ProjectName"] for action in actions]
+    (export,) = {project["Fn::ImportValue"] for project in projects}
+    outputs = assembly.templates["prompt-hub-evaluation"]["Outputs"].values()
+    (project_id,) = assembly.resources("evaluation", "AWS::CodeBuild::Project")
+    assert [one["Value"] for one in outputs if one["Export"]["Name"] == export] == [
+        {"Ref": project_id}
+    ]
+    assert assembly.environment("Evaluate/part-class") == {
+        "PROMPT_HUB_TASK": "part-class",
+        "PROMPT_HUB_EXECUTION": EXECUTION,
+    }
+
+
+def test_more_than_fifty_tasks_are_spread_over_stages_that_codepipeline_accepts(
+    synthesise: Callable[..., Assembly],
+) -> None:
+    many = synthesise(tasks=tuple(task(f"task-{number}") for number in range(51)))
+
+    evaluations = [name for name in many.actions if name.startswith("Evaluate")]
+    assert len(evaluations) == 51
+    stages = [name.split("/")[0] for name in evaluations]
+    assert max(stages.count(stage) for stage in stages) == 50
+
+
+def test_what_promotion_leaves_is_what_is_released(assembly: Assembly) -> None:
+    def reads(action: str) -> list[str]:
+        return [one["Name"] for one in assembly.actions[action]["InputArtifacts"]]
+
+    (source,) = assembly.actions["Source/Source"]["OutputArtifacts"]
+    (tree,) = assembly.actions["Promote/Promote"]["OutputArtifacts"]
+    for action in ("Build/Synth", "Evaluate/part-class", "Promote/Promote"):
+        assert reads(action) == [source["Name"]]
+    for action in ("Image/Image", "dev/Activate", "dev/SmokeTest", "dev/Record", "Verdict/Verdict"):
+        assert reads(action) == [tree["Name"]]
+
+
+def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -> None:
+    commands = {
+        "Build/Synth": [
+            "python pipeline_image/validate_prompt.py",
+            "python -m pytest --quiet tests/unit tests/lambdas",
+            "cdk synth --quiet",
+        ],
+        "Promote/Promote": [
+            "python pipeline_image/promote_prompt.py execution --push",
+            "rm -rf .git",
+        ],
+        "Image/Image": ["python -m prompt_hub.cli image"],
+        "dev/Activate": ["python -m prompt_hub.cli activate"],
+        "dev/SmokeTest": ["python -m prompt_hub.cli smoke-test"],
+        "dev/Record": ["python -m prompt_hub.cli record"],
+        "Verdict/Verdict": ["python -m prompt_hub.cli verdict"],
+    }
+    stage = {
+        "PROMPT_HUB_STAGE",
+        "PROMPT_HUB_LEDGER_TABLE",
+        "PROMPT_HUB_RESULTS_BUCKET",
+        "PROMPT_HUB_RELEASE",
+        "PROMPT_HUB_MODELS",
+    }
+    variables = {
+        "Build/Synth": {"PROMPT_HUB_RELEASE"},
+        "Promote/Promote": {
+            "PROMPT_HUB_EXECUTION",
+            "PROMPT_HUB_RESULTS_BUCKET",
+            "PROMPT_HUB_BRANCH",
+        },
+        "Image/Image": {
+            "PROMPT_HUB_RELEASE",
+            "PROMPT_HUB_RESULTS_BUCKET",
+            "PROMPT_HUB_REPOSITORY_URI",
+        },
+        "dev/Activate": stage,
+        "dev/SmokeTest": stage,
+        "dev/Record": stage,
+        "Verdict/Verdict": {"PROMPT_HUB_EXECUTION", "PROMPT_HUB_RESULTS_BUCKET"},
+    }
+    for action, expected in commands.items():
+        assert assembly.build_spec(action)["phases"]["build"]["commands"] == expected
+        project = assembly.project(action)["Environment"]["EnvironmentVariables"]
+        found = {one["Name"] for one in project} | set(assembly.environment(action))
+        assert {name for name in found if name.startswith("PROMPT_HUB")} == variables[action]
+        # The checked-out tree comes before whatever an install cache holds.
+        assert {"Name": "PYTHONPATH", "Type": "PLAINTEXT", "Value": "pipeline_image"} in project
+
+
+def test_only_installs_stand_in_install_phases(assembly: Assembly) -> None:
+    for action in assembly.actions:
+        if action.split("/")[1] in {"Synth", "Promote", "Image", "Activate", "SmokeTest", "Record"}:
+            for command in assembly.build_spec(action)["phases"]["install"]["commands"]:
+                assert command.startswith(("pip install ", "npm install "))
+
+
+def test_only_the_image_is_built_privileged(assembly: Assembly) -> None:
+    privileged = [
+        project["Description"]
+        for stack in ("pipeline", "evaluation")
+        for project in assembly.resources(stack, "AWS::CodeBuild::Project").values()
+        if project["Environment"]["PrivilegedMode"]
+    ]
+    assert privileged == ["Pipeline step prompt-hub-pipeline/Pipeline/Image/Image"]
+
+
+def test_promotion_gets_the_whole_history(assembly: Assembly) -> None:
+    source = assembly.actions["Source/Source"]["Configuration"]
+    assert source["OutputArtifactFormat"] == "CODEBUILD_CLONE_REF"
+    assert source["DetectChanges"] is False
+    assert assembly.build_spec("Promote/Promote")["env"] == {"git-credential-helper": "yes"}
+
+
+def test_every_build_log_ends_one_day(assembly: Assembly) -> None:
+    for stack in ("pipeline", "evaluation"):
+        (log_group,) = assembly.resources(stack, "AWS::Logs::LogGroup")
+        for project in assembly.resources(stack, "AWS::CodeBuild::Project").values():
+            assert project["LogsConfig"]["CloudWatchLogs"]["GroupName"] == {"Ref": log_group}
+        assert assembly.only(stack, "AWS::Logs::LogGroup")["RetentionInDays"] == 90

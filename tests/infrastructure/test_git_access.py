@@ -1,0 +1,82 @@
+"""Only Promote can write to the repository."""
+
+from __future__ import annotations
+
+from tests.infrastructure.synthesised import Assembly, Json, listed
+
+READERS = ("Build/Synth",)
+STRANGERS = (
+    "UpdatePipeline/SelfMutate",
+    "Assets/FileAssets",
+    "Image/Image",
+    "dev/Activate",
+    "dev/SmokeTest",
+    "dev/Record",
+    "Verdict/Verdict",
+)
+
+
+def uses(statements: list[Json], effect: str) -> set[str]:
+    """The prefixes under which the connection is allowed or denied."""
+    return {
+        action.split(":")[0]
+        for statement in statements
+        if statement["Effect"] == effect
+        for action in listed(statement["Action"])
+        if action.endswith(":UseConnection")
+    }
+
+
+def denied_writes(statements: list[Json]) -> set[str]:
+    """The condition keys under which writing is denied, for both prefixes of the action."""
+    keys = set()
+    for statement in statements:
+        if statement["Effect"] != "Deny":
+            continue
+        assert sorted(listed(statement["Action"])) == [
+            "codeconnections:UseConnection",
+            "codestar-connections:UseConnection",
+        ]
+        ((key, value),) = statement["Condition"]["StringEquals"].items()
+        assert value == "read_write"
+        keys.add(key)
+    return keys
+
+
+BOTH = {
+    "codestar-connections:ProviderPermissionsRequired",
+    "codeconnections:ProviderPermissionsRequired",
+}
+
+
+def test_promote_may_write(assembly: Assembly) -> None:
+    promote = assembly.role_of("Promote/Promote")
+    assert uses(promote, "Allow") == {"codestar-connections", "codeconnections"}
+    assert uses(promote, "Deny") == set()
+
+
+def test_who_only_reads_the_source_is_denied_writing(assembly: Assembly) -> None:
+    (evaluation,) = assembly.statements("evaluation").values()
+    for statements in (*map(assembly.role_of, READERS), evaluation):
+        assert uses(statements, "Allow") == {"codestar-connections", "codeconnections"}
+        assert denied_writes(statements) == BOTH
+
+
+def test_the_source_action_has_the_connection_under_both_of_its_names(assembly: Assembly) -> None:
+    role = assembly.actions["Source/Source"]["RoleArn"]["Fn::GetAtt"][0]
+    allowed = uses(assembly.statements("pipeline")[role], "Allow")
+    assert allowed == {"codestar-connections", "codeconnections"}
+
+
+def test_nobody_else_has_the_connection(assembly: Assembly) -> None:
+    for action in STRANGERS:
+        assert uses(assembly.role_of(action), "Allow") == set(), action
+    for stack in ("dev-rollback", "dev-service", "github-oidc"):
+        for role, statements in assembly.statements(stack).items():
+            assert uses(statements, "Allow") == set(), role
+
+
+def test_only_promote_is_handed_git_credentials(assembly: Assembly) -> None:
+    for action in (*READERS, *STRANGERS):
+        if action != "Assets/FileAssets":
+            assert "env" not in assembly.build_spec(action), action

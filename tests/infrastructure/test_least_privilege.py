@@ -1,0 +1,192 @@
+"""Who may do what: each role has what its command needs, on what it needs it for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.infrastructure.synthesised import Assembly, Json, listed
+
+COMMANDS = (
+    "Build/Synth",
+    "Promote/Promote",
+    "Image/Image",
+    "dev/Activate",
+    "dev/SmokeTest",
+    "dev/Record",
+    "Verdict/Verdict",
+)
+ARTIFACTS = "prompt-hub-artifacts-"
+BUILD_LOGS = ("logs:", "codebuild:")
+
+
+def flat(resource: object) -> str:
+    """A resource as one string, good enough to look into."""
+    return resource if isinstance(resource, str) else json.dumps(resource)
+
+
+def may(statements: list[Json]) -> dict[str, set[str]]:
+    """The services of a role's own permissions and the actions in each, CDK's own grants aside."""
+    found: dict[str, set[str]] = {}
+    for statement in statements:
+        resources = [flat(one) for one in listed(statement["Resource"])]
+        if statement["Effect"] != "Allow" or all(ARTIFACTS in one for one in resources):
+            continue
+        for action in listed(statement["Action"]):
+            if not action.startswith(BUILD_LOGS):
+                service, name = action.split(":")
+                found.setdefault(service, set()).add(name)
+    return found
+
+
+def on(statements: list[Json], action: str) -> str:
+    """Everything that `action` is allowed on."""
+    return " ".join(
+        flat(resource)
+        for statement in statements
+        if statement["Effect"] == "Allow" and action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    )
+
+
+RUN_TASK = {"ecs": {"DescribeServices", "RunTask"}, "iam": {"PassRole"}}
+RUN_TASK_AND_WAIT = {**RUN_TASK, "ecs": {*RUN_TASK["ecs"], "DescribeTasks"}}
+CONNECTION = {"codestar-connections": {"UseConnection"}, "codeconnections": {"UseConnection"}}
+READ = {"GetObject", "ListBucket"}
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        ("Build/Synth", CONNECTION),
+        (
+            "Promote/Promote",
+            {
+                "s3": {*READ, "PutObject"},
+                **CONNECTION,
+            },
+        ),
+        (
+            "Image/Image",
+            {
+                "ecr": {
+                    "BatchCheckLayerAvailability",
+                    "BatchGetImage",
+                    "CompleteLayerUpload",
+                    "GetAuthorizationToken",
+                    "GetDownloadUrlForLayer",
+                    "InitiateLayerUpload",
+                    "PutImage",
+                    "UploadLayerPart",
+                },
+                "s3": READ,
+            },
+        ),
+        (
+            "dev/Activate",
+            {
+                **RUN_TASK,
+                "dynamodb": {"GetItem", "Query", "PutItem", "ConditionCheckItem"},
+                "cloudwatch": {"DescribeAlarms"},
+                "s3": READ,
+            },
+        ),
+        ("dev/SmokeTest", {**RUN_TASK_AND_WAIT, "s3": READ}),
+        ("dev/Record", {"dynamodb": {"GetItem", "Query"}, "s3": {*READ, "PutObject"}}),
+        ("Verdict/Verdict", {"s3": READ}),
+    ],
+)
+def test_an_action_has_what_its_command_needs(
+    assembly: Assembly, action: str, expected: dict[str, set[str]]
+) -> None:
+    assert may(assembly.role_of(action)) == expected
+
+
+def test_evaluation_calls_models_and_keeps_records(assembly: Assembly) -> None:
+    (statements,) = assembly.statements("evaluation").values()
+    assert may(statements) == {
+        "s3": {*READ, "PutObject"},
+        "bedrock": {"InvokeModel"},
+        **CONNECTION,
+    }
+    written = on(statements, "s3:PutObject")
+    assert "/evaluations/*" in written
+    assert "/verdicts/*" in written
+    assert "releases" not in written
+
+
+def test_the_service_cannot_move_a_pointer(assembly: Assembly) -> None:
+    (role,) = (name for name in assembly.statements("dev-service") if "TaskRole" in name)
+    statements = assembly.statements("dev-service")[role]
+    assert may(statements) == {
+        "dynamodb": {"GetItem", "Query", "PutItem"},
+        "bedrock": {"InvokeModel"},
+        "cloudwatch": {"PutMetricData"},
+        "s3": {"PutObject"},
+    }
+    (put,) = (one for one in statements if "dynamodb:PutItem" in listed(one["Action"]))
+    assert put["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["TASK#*"]}}
+    (publish,) = (one for one in statements if "cloudwatch:PutMetricData" in listed(one["Action"]))
+    assert publish["Condition"] == {"StringEquals": {"cloudwatch:namespace": "PromptHub"}}
+
+
+def test_the_rollback_lambda_changes_the_ledger_and_tells_people(assembly: Assembly) -> None:
+    (statements,) = assembly.statements("dev-rollback").values()
+    assert may(statements) == {
+        "dynamodb": {"GetItem", "Query", "PutItem", "ConditionCheckItem"},
+        "cloudwatch": {"DescribeAlarms"},
+        "events": {"PutEvents"},
+        "sns": {"Publish"},
+        "xray": {"PutTraceSegments", "PutTelemetryRecords"},
+    }
+
+
+def test_models_are_named(assembly: Assembly) -> None:
+    for stack in ("evaluation", "dev-service", "github-oidc"):
+        for statements in assembly.statements(stack).values():
+            called = on(statements, "bedrock:InvokeModel").split()
+            assert called in (
+                [],
+                [
+                    "arn:aws:bedrock:us-east-1::foundation-model/openai.gpt-oss-120b-1:0",
+                    "arn:aws:bedrock:us-east-1::foundation-model/openai.gpt-oss-20b-1:0",
+                ],
+            )
+
+
+def test_build_actions_hand_on_only_the_roles_of_the_service(assembly: Assembly) -> None:
+    roles = {
+        role["RoleName"]
+        for role in assembly.resources("dev-service", "AWS::IAM::Role").values()
+        if "RoleName" in role
+    }
+    for action in ("dev/Activate", "dev/SmokeTest"):
+        statements = assembly.role_of(action)
+        (passing,) = (one for one in statements if "iam:PassRole" in listed(one["Action"]))
+        passed = {json.dumps(one).split(":role/")[1].split('"')[0] for one in passing["Resource"]}
+        assert passed == roles
+        assert passing["Condition"] == {
+            "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+        }
+        (running,) = (one for one in statements if "ecs:RunTask" in listed(one["Action"]))
+        assert "cluster/prompt-hub-dev" in json.dumps(running["Condition"]["ArnEquals"])
+
+
+def test_images_are_pushed_to_one_repository(assembly: Assembly) -> None:
+    assert on(assembly.role_of("Image/Image"), "ecr:PutImage").endswith(
+        ':repository/prompt-hub"]]}'
+    )
+
+
+def test_no_role_of_ours_has_a_wildcard_in_an_action(assembly: Assembly) -> None:
+    for action in COMMANDS:
+        for actions in may(assembly.role_of(action)).values():
+            assert not any("*" in name for name in actions), action
+
+
+def test_no_managed_policy_widens_a_role(assembly: Assembly) -> None:
+    for name, template in assembly.templates.items():
+        for resource in template["Resources"].values():
+            if resource["Type"] == "AWS::IAM::Role":
+                assert "ManagedPolicyArns" not in resource["Properties"], name

@@ -1,0 +1,55 @@
+"""Model aliases become permissions for exactly those models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.infrastructure.synthesised import Assembly, Json, listed
+
+
+def statements(assembly: Assembly, action: str) -> list[Json]:
+    """The task role's statements that allow `action`."""
+    return [
+        statement
+        for role, each in assembly.statements("dev-service").items()
+        if "TaskRole" in role
+        for statement in each
+        if action in listed(statement["Action"])
+    ]
+
+
+def test_an_inference_profile_reaches_its_model_in_every_region_it_serves(
+    synthesise: Callable[..., Assembly],
+) -> None:
+    profile = synthesise(
+        {"models": {"pinned": {"provider": "bedrock", "model": "us.amazon.nova-micro-v1:0"}}}
+    )
+    (statement,) = statements(profile, "bedrock:InvokeModel")
+    model, inference = sorted(statement["Resource"], key=str)
+    if isinstance(model, dict):
+        model, inference = inference, model
+    assert model == "arn:aws:bedrock:*::foundation-model/amazon.nova-micro-v1:0"
+    assert inference["Fn::Join"][1][-1] == ":inference-profile/us.amazon.nova-micro-v1:0"
+
+
+def test_a_key_is_read_from_its_secret_and_only_from_there(
+    synthesise: Callable[..., Assembly],
+) -> None:
+    keyed = synthesise(
+        {
+            "models": {
+                "pinned": {
+                    "provider": "openai",
+                    "model": "gpt-4.1-mini",
+                    "secret": "prompt-hub/openai",
+                }
+            }
+        }
+    )
+    assert statements(keyed, "bedrock:InvokeModel") == []
+    (statement,) = statements(keyed, "secretsmanager:GetSecretValue")
+    assert statement["Resource"]["Fn::Join"][1][-1] == ":secret:prompt-hub/openai-??????"
+
+
+def test_without_a_key_nobody_reads_secrets(assembly: Assembly) -> None:
+    assert statements(assembly, "secretsmanager:GetSecretValue") == []

@@ -1,0 +1,131 @@
+"""The service comes up healthy or not at all, and answers inside the network only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from prompt_hub import names
+from prompt_hub.models.aliases import ModelAliases
+from tests.infrastructure.synthesised import Assembly, Json
+
+
+@pytest.fixture(scope="module")
+def container(assembly: Assembly) -> Json:
+    (found,) = assembly.only("dev-service", "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_task_is_small_locked_down_and_of_one_architecture(
+    assembly: Assembly, container: Json
+) -> None:
+    definition = assembly.only("dev-service", "AWS::ECS::TaskDefinition")
+    assert (definition["Cpu"], definition["Memory"]) == ("256", "512")
+    assert definition["RuntimePlatform"] == {
+        "CpuArchitecture": "X86_64",
+        "OperatingSystemFamily": "LINUX",
+    }
+    assert container["Name"] == names.CONTAINER
+    assert container["ReadonlyRootFilesystem"] is True
+    assert container["LinuxParameters"] == {
+        "Capabilities": {"Drop": ["ALL"]},
+        "InitProcessEnabled": True,
+    }
+    assert "Secrets" not in container
+
+
+def test_the_container_knows_everything_by_its_environment(
+    assembly: Assembly, container: Json
+) -> None:
+    environment = {one["Name"]: one["Value"] for one in container["Environment"]}
+    balancer = next(
+        iter(assembly.resources("dev-service", "AWS::ElasticLoadBalancingV2::LoadBalancer"))
+    )
+    models = ModelAliases.parse(environment.pop(names.ENV_MODELS))
+    assert environment == {
+        names.ENV_STAGE: "dev",
+        names.ENV_LEDGER_TABLE: names.ledger_table("dev"),
+        names.ENV_RESULTS_BUCKET: {
+            "Fn::Join": ["", ["prompt-hub-results-", {"Ref": "AWS::AccountId"}, "-us-east-1"]]
+        },
+        names.ENV_RELEASE: "unreleased",
+        names.ENV_POLL_SECONDS: "5",
+        names.ENV_SERVICE_URL: {
+            "Fn::Join": ["", ["http://", {"Fn::GetAtt": [balancer, "DNSName"]}]]
+        },
+    }
+    assert models.resolve("catalogue-pinned").identity == "bedrock:openai.gpt-oss-20b-1:0"
+    assert models.resolve("catalogue-latest").region == "us-east-1"
+
+
+def test_health_is_asked_for_at_both_doors(assembly: Assembly, container: Json) -> None:
+    assert container["HealthCheck"]["Command"] == ["CMD", "prompt-hub", "health"]
+    group = assembly.only("dev-service", "AWS::ElasticLoadBalancingV2::TargetGroup")
+    assert group["HealthCheckPath"] == "/readyz"
+    assert (group["Port"], group["Protocol"]) == (names.CONTAINER_PORT, "HTTP")
+
+
+def test_a_bad_deployment_is_rolled_back_by_health_alone(assembly: Assembly) -> None:
+    deployment = assembly.only("dev-service", "AWS::ECS::Service")["DeploymentConfiguration"]
+    assert deployment["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+    watched = deployment["Alarms"]
+    assert watched["Enable"] is True
+    assert watched["Rollback"] is True
+    alarms = assembly.resources("dev-service", "AWS::CloudWatch::Alarm").values()
+    assert sorted(watched["AlarmNames"]) == sorted(alarm["AlarmName"] for alarm in alarms)
+    assert {alarm["Namespace"] for alarm in alarms} == {"AWS/ApplicationELB"}
+
+
+def test_the_load_balancer_is_internal_and_lets_only_the_network_in(assembly: Assembly) -> None:
+    balancer = assembly.only("dev-service", "AWS::ElasticLoadBalancingV2::LoadBalancer")
+    assert balancer["Scheme"] == "internal"
+    listener = assembly.only("dev-service", "AWS::ElasticLoadBalancingV2::Listener")
+    assert (listener["Port"], listener["Protocol"]) == (80, "HTTP")
+    groups = assembly.resources("dev-service", "AWS::EC2::SecurityGroup").values()
+    sources = [
+        (rule["CidrIp"], rule["FromPort"])
+        for group in groups
+        for rule in group.get("SecurityGroupIngress", [])
+    ]
+    assert sources == [("10.20.0.0/16", 80)]
+
+
+def test_zones_are_the_settings_and_no_look_up_is_left(assembly: Assembly) -> None:
+    subnets = assembly.resources("dev-service", "AWS::EC2::Subnet").values()
+    assert {subnet["AvailabilityZone"] for subnet in subnets} == {"us-east-1a", "us-east-1b"}
+    assert not any(subnet["MapPublicIpOnLaunch"] for subnet in subnets)
+    for manifest in assembly.path.rglob("manifest.json"):
+        assert "missing" not in json.loads(manifest.read_text())
+
+
+def test_one_way_out_is_paid_for_and_two_are_free(assembly: Assembly) -> None:
+    assert len(assembly.resources("dev-service", "AWS::EC2::NatGateway")) == 1
+    endpoints = assembly.resources("dev-service", "AWS::EC2::VPCEndpoint").values()
+    assert {one["VpcEndpointType"] for one in endpoints} == {"Gateway"}
+    assert len(endpoints) == 2
+
+
+def test_settings_reach_the_service(synthesise: Callable[..., Assembly]) -> None:
+    changed = synthesise(
+        {
+            "stages": [
+                {
+                    "name": "dev",
+                    "availability_zones": ["us-east-1a", "us-east-1c"],
+                    "vpc_cidr": "10.9.0.0/20",
+                    "nat_gateways": 2,
+                    "desired_count": 3,
+                    "poll_seconds": 2,
+                    "protect": False,
+                }
+            ]
+        }
+    )
+    assert changed.only("dev-service", "AWS::ECS::Service")["DesiredCount"] == 3
+    assert changed.only("dev-service", "AWS::EC2::VPC")["CidrBlock"] == "10.9.0.0/20"
+    assert len(changed.resources("dev-service", "AWS::EC2::NatGateway")) == 2
+    table = changed.only("dev-ledger", "AWS::DynamoDB::Table")
+    assert table["DeletionProtectionEnabled"] is False

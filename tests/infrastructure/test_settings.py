@@ -1,0 +1,191 @@
+"""A bad setting gives one clear sentence."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
+from cdk_app.tasks import read_tasks
+from prompt_hub.models.aliases import ModelAliases
+from tests.infrastructure.synthesised import CONTEXT, ROOT, Json, task
+
+GOOD: Json = CONTEXT[CONTEXT_KEY]
+MISSING = object()
+
+
+def changed(path: str, value: object) -> Json:
+    """The good settings with the one at `path` changed; a number is an index."""
+    settings = copy.deepcopy(GOOD)
+    *way, last = path.split(".")
+    place: Any = settings
+    for step in way:
+        place = place[int(step) if step.isdigit() else step]
+    if value is MISSING:
+        del place[last]
+    else:
+        place[last] = value
+    return settings
+
+
+def test_the_settings_of_this_repository_are_good() -> None:
+    settings = Settings.from_context(GOOD)
+    assert [stage.name for stage in settings.stages] == ["dev"]
+    assert settings.stages[0].nat_gateways == 1
+    assert settings.account is None
+
+
+def test_the_models_are_what_the_runtime_understands() -> None:
+    settings = Settings.from_context(
+        changed(
+            "models",
+            {
+                "pinned": {
+                    "provider": "openai",
+                    "model": "gpt-4.1-mini-2025-04-14",
+                    "base_url": "https://api.example.com/v1",
+                    "secret": "prompt-hub/openai",
+                    "price_per_million": {"input": 0.4, "output": 1.6},
+                },
+                "latest": {"provider": "bedrock", "model": "openai.gpt-oss-20b-1:0"},
+            },
+        )
+    )
+    aliases = ModelAliases.parse(settings.models_json)
+    assert aliases.resolve("pinned").secret == "prompt-hub/openai"
+    assert aliases.resolve("pinned").cost(1_000_000, 0) == pytest.approx(0.4)
+    assert aliases.resolve("latest").region == "us-east-1"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("repository", MISSING, "prompt-hub.repository is missing."),
+        ("repository", "name", "prompt-hub.repository is 'name'; it must look like owner/name."),
+        ("region", "virginia", "prompt-hub.region is 'virginia'; it must look like us-east-1."),
+        ("account", 12, "prompt-hub.account is 12; it must look like 123456789012."),
+        ("regoin", "us-east-1", "prompt-hub has the unknown setting 'regoin' (known: account, "),
+        (
+            "github_repository_id",
+            "7",
+            "prompt-hub.github_repository_id is '7'; it must be a whole number from 1 to ",
+        ),
+        ("models", {}, "prompt-hub.models must map at least one alias to a provider and a model."),
+        (
+            "models.catalogue-pinned.provider",
+            "azure",
+            "prompt-hub.models.catalogue-pinned.provider is 'azure';"
+            " it must look like bedrock or openai.",
+        ),
+        (
+            "models.catalogue-pinned.price_per_million",
+            {"input": -1, "output": 2},
+            "prompt-hub.models.catalogue-pinned.price_per_million.input is -1;"
+            " it must be a number from 0.",
+        ),
+        ("stages", [], "prompt-hub.stages must list at least one stage."),
+        ("stages", {}, "prompt-hub.stages must list at least one stage."),
+        ("stages.0.name", "Dev", "prompt-hub.stages[0].name is 'Dev'; it must look like dev, "),
+        (
+            "stages.0.availability_zones",
+            ["us-east-1a"],
+            "prompt-hub.stages[0].availability_zones must name two different zones or more:",
+        ),
+        (
+            "stages.0.availability_zones",
+            ["eu-west-1a", "eu-west-1b"],
+            "prompt-hub.stages[0].availability_zones is 'eu-west-1a';"
+            " it must look like us-east-1a.",
+        ),
+        (
+            "stages.0.nat_gateways",
+            3,
+            "prompt-hub.stages[0].nat_gateways is 3; it must be a whole number from 1 to 2.",
+        ),
+        (
+            "stages.0.poll_seconds",
+            True,
+            "prompt-hub.stages[0].poll_seconds is True; it must be a whole number from 1 to 60.",
+        ),
+        (
+            "stages.0.approval",
+            "yes",
+            "prompt-hub.stages[0].approval is 'yes'; it must be true or false.",
+        ),
+        (
+            "stages.0.notification_emails",
+            "me@example.com",
+            "prompt-hub.stages[0].notification_emails must be a list,"
+            " such as ['people@example.com'].",
+        ),
+        ("stages.0.vpc_cidr", "10.0.0.1/16", "prompt-hub.stages[0].vpc_cidr is '10.0.0.1/16', "),
+        ("stages.0.vpc_cidr", "10.0.0.0/28", "prompt-hub.stages[0].vpc_cidr must have between "),
+    ],
+)
+def test_a_bad_setting_gives_one_sentence(path: str, value: object, sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_context(changed(path, value))
+    assert str(caught.value).startswith(sentence)
+    assert str(caught.value).endswith((".", ")."))
+    assert "\n" not in str(caught.value)
+
+
+def test_two_stages_of_one_name_are_refused() -> None:
+    with pytest.raises(SettingsError, match="two stages are called 'dev'; rename one"):
+        Settings.from_context(changed("stages", GOOD["stages"] * 2))
+
+
+def test_no_settings_at_all_are_named() -> None:
+    with pytest.raises(SettingsError, match=r"cdk\.json has no context key 'prompt-hub'"):
+        Settings.from_context(None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"every_minutes": 481}, "every_minutes is 481; it must be from 1 to 480"),
+        ({"every_minutes": 0}, "every_minutes is 0; it must be from 1 to 480"),
+        (
+            {"every_minutes": 60, "evaluation_periods": 25},
+            "evaluation_periods is 25; with a sample every 60 minutes it must be at most 24",
+        ),
+        (
+            {"datapoints_to_alarm": 2},
+            "datapoints_to_alarm is 2; it must be from 1 to evaluation_periods (1)",
+        ),
+    ],
+)
+def test_a_watch_that_fits_no_alarm_is_refused(changes: dict[str, int], sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        task("part-class", **changes)
+    assert str(caught.value).startswith(f"03-metadata/part-class.yaml: score_watch.{sentence}")
+
+
+def test_the_tasks_of_this_repository_can_be_watched() -> None:
+    tasks = read_tasks(ROOT)
+    assert len(tasks) >= 2
+    assert [one.name for one in tasks] == sorted(one.name for one in tasks)
+
+
+def test_a_repository_without_a_task_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    with pytest.raises(SettingsError, match="no live task"):
+        read_tasks(tmp_path)
+
+
+def test_metadata_that_cannot_be_read_is_named_with_its_place(tmp_path: Path) -> None:
+    for layer, name in (("03-metadata", "part-class.yaml"), ("01-examples", "part-class.jsonl")):
+        (tmp_path / "prompts" / layer).mkdir(parents=True)
+        (tmp_path / "prompts" / layer / name).write_text("task: [\n")
+    with pytest.raises(SettingsError, match=r"^prompts/03-metadata/part-class\.yaml:\d+"):
+        read_tasks(tmp_path)
+
+
+def test_cdk_json_names_the_app_and_sends_no_usage_data() -> None:
+    cdk = json.loads((ROOT / "cdk.json").read_text())
+    assert cdk["app"] == "python app.py"
+    assert cdk["versionReporting"] is False

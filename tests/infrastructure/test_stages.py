@@ -1,0 +1,63 @@
+"""The number of stages is data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from prompt_hub import names
+from tests.infrastructure.synthesised import Assembly
+
+
+@pytest.fixture(scope="module")
+def two(synthesise: Callable[..., Assembly]) -> Assembly:
+    zones = ["us-east-1a", "us-east-1b"]
+    return synthesise(
+        {
+            "stages": [
+                {"name": "dev", "availability_zones": zones},
+                {
+                    "name": "prod",
+                    "availability_zones": zones,
+                    "approval": True,
+                    "notification_emails": ["people@example.com"],
+                },
+            ]
+        }
+    )
+
+
+def test_a_second_stage_is_a_line_in_the_settings(assembly: Assembly, two: Assembly) -> None:
+    added = set(two.templates) - set(assembly.templates)
+    assert added == {
+        "prompt-hub-prod-ledger",
+        "prompt-hub-prod-rollback",
+        "prompt-hub-prod-service",
+    }
+
+
+def test_a_release_passes_the_stages_in_order_and_ends_with_the_verdict(two: Assembly) -> None:
+    stages = list(dict.fromkeys(name.split("/")[0] for name in two.actions))
+    assert stages[-3:] == ["dev", "prod", "Verdict"]
+
+
+def test_a_person_lets_a_release_into_a_stage_that_asks_for_it(two: Assembly) -> None:
+    prod = [name for name in two.actions if name.startswith("prod/")]
+    assert prod[0] == "prod/Approve"
+    assert two.actions["prod/Approve"]["ActionTypeId"]["Provider"] == "Manual"
+    assert "dev/Approve" not in two.actions
+
+
+def test_each_stage_has_names_of_its_own(two: Assembly) -> None:
+    for stage in ("dev", "prod"):
+        table = two.only(f"{stage}-ledger", "AWS::DynamoDB::Table")
+        assert table["TableName"] == names.ledger_table(stage)
+        project = two.project(f"{stage}/Activate")["Environment"]["EnvironmentVariables"]
+        assert {"Name": names.ENV_STAGE, "Type": "PLAINTEXT", "Value": stage} in project
+
+
+def test_people_of_a_stage_are_told_by_mail(two: Assembly) -> None:
+    subscription = two.only("prod-rollback", "AWS::SNS::Subscription")
+    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "people@example.com")
+    assert two.resources("dev-rollback", "AWS::SNS::Subscription") == {}

@@ -1,0 +1,69 @@
+"""What must not be lost is not lost: the ledger, the results, the images."""
+
+from __future__ import annotations
+
+import json
+
+from prompt_hub import names
+from tests.infrastructure.synthesised import Assembly
+
+
+def test_the_ledger_is_protected_and_can_be_wound_back(assembly: Assembly) -> None:
+    (table,) = assembly.templates["prompt-hub-dev-ledger"]["Resources"].values()
+    assert table["DeletionPolicy"] == "Retain"
+    properties = table["Properties"]
+    assert properties["DeletionProtectionEnabled"] is True
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["KeySchema"] == [
+        {"AttributeName": names.LEDGER_PARTITION_KEY, "KeyType": "HASH"},
+        {"AttributeName": names.LEDGER_SORT_KEY, "KeyType": "RANGE"},
+    ]
+
+
+def test_the_ledger_depends_on_nothing(assembly: Assembly) -> None:
+    manifest = json.loads((assembly.path / "assembly-dev" / "manifest.json").read_text())
+    (ledger,) = (
+        one
+        for one in manifest["artifacts"].values()
+        if one.get("properties", {}).get("stackName") == "prompt-hub-dev-ledger"
+    )
+    needed = [manifest["artifacts"][name]["type"] for name in ledger["dependencies"]]
+    assert needed == ["cdk:asset-manifest"]
+
+
+def test_buckets_are_private_encrypted_and_kept(assembly: Assembly) -> None:
+    for stack in ("source", "evaluation"):
+        for resource in assembly.templates[f"prompt-hub-{stack}"]["Resources"].values():
+            if resource["Type"] != "AWS::S3::Bucket":
+                continue
+            assert resource["DeletionPolicy"] == "Retain"
+            assert set(resource["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+            assert "BucketEncryption" in resource["Properties"]
+        policy = json.dumps(assembly.only(stack, "AWS::S3::BucketPolicy"))
+        assert '"aws:SecureTransport": "false"' in policy
+
+
+def test_records_and_verdicts_never_expire(assembly: Assembly) -> None:
+    bucket = assembly.only("evaluation", "AWS::S3::Bucket")
+    expiring = [
+        rule.get("Prefix")
+        for rule in bucket["LifecycleConfiguration"]["Rules"]
+        if "ExpirationInDays" in rule
+    ]
+    assert expiring == ["samples/"]
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_no_rule_expires_a_release_by_its_age(assembly: Assembly) -> None:
+    repository = assembly.only("image", "AWS::ECR::Repository")
+    assert repository["ImageTagMutability"] == "IMMUTABLE"
+    assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
+    rules = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    by_age = [
+        one["selection"] for one in rules if one["selection"]["countType"] == "sinceImagePushed"
+    ]
+    assert [one["tagStatus"] for one in by_age] == ["untagged"]
+    (kept,) = (one["selection"] for one in rules if one["selection"]["tagStatus"] == "tagged")
+    assert kept["countType"] == "imageCountMoreThan"
+    assert kept["countNumber"] == 50

@@ -1,0 +1,91 @@
+"""One whole synthesis through the command line: validated, without credentials, then linted."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.infrastructure.synthesised import CONTEXT, ROOT
+
+pytestmark = pytest.mark.synth
+
+NOBODY = "http://127.0.0.1:9"
+"""A proxy at which nobody listens: whatever asks the network fails at once."""
+
+
+def environment(home: Path) -> dict[str, str]:
+    """An environment that holds nothing to sign a request with, and no network to send it to."""
+    node = shutil.which("node")
+    assert node is not None, "Node.js 20 or newer is needed for the CDK"
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return {
+        "HOME": str(home),
+        "PATH": os.pathsep.join(
+            [str(Path(sys.executable).parent), str(Path(node).parent), os.defpath]
+        ),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "HTTPS_PROXY": NOBODY,
+        "HTTP_PROXY": NOBODY,
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
+        # Unpacked once for all homes; otherwise each run would pay some seconds for it.
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(cache / "aws" / "jsii" / "package-cache"),
+    }
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `cdk synth` wrote."""
+    home, output = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("cdk.out")
+    cdk = str(ROOT / "node_modules" / ".bin" / "cdk")
+    done = subprocess.run(
+        [cdk, "synth", "--quiet", "--no-notices", "--output", str(output)],
+        cwd=ROOT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARNING" not in done.stderr, done.stderr
+    assert "not configured" not in done.stderr, "a feature flag is undecided: say it in cdk.json"
+    return output
+
+
+def test_every_template_of_every_stage_is_written(written: Path) -> None:
+    templates = {file.relative_to(written).parts[0] for file in written.rglob("*.template.json")}
+    assert "prompt-hub-pipeline.template.json" in templates
+    assert "assembly-dev" in templates
+
+
+def test_the_app_does_not_pass_cdk_nag_without_its_acknowledgements(tmp_path: Path) -> None:
+    code = "import app; from cdk_app import nag; nag.acknowledge = lambda *_: None; app.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(tmp_path) | {"CDK_CONTEXT_JSON": json.dumps(CONTEXT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    for path in ("prompt-hub-pipeline/Pipeline/Assets/", "dev/Service/Prompts/TaskDefinition"):
+        assert path in done.stderr, "stages inside the app are checked as well as the toolchain"
+    assert "AwsSolutions-IAM5" in done.stderr
+
+
+def test_cfn_lint_finds_nothing(written: Path) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("cfn-lint"), *written.rglob("*.template.json")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,223 @@
+"""Every branch of the rollback decision, on numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from decision import Action, Alarm, Situation, decide, refusal
+from prompt_hub.ledger.items import (
+    Deployed,
+    Event,
+    EventKind,
+    Notify,
+    Pointer,
+    ReleaseRef,
+    ScoreSample,
+    VersionRef,
+    VersionState,
+    timestamp,
+)
+
+WENT_OFF = datetime(2026, 11, 3, 9, 31, tzinfo=UTC)
+RELEASE = ReleaseRef(release="r-2", made_at="2026-11-03T08:00:00.000000Z")
+OLD = VersionRef(version="1.0.0", sha256="old")
+NEW = VersionRef(version="1.1.0", sha256="new")
+
+ALARM = Alarm(
+    name="prompt-hub-dev-score-part-class",
+    state="ALARM",
+    namespace="PromptHub",
+    metric="ScoreMargin",
+    dimensions={"Stage": "dev", "Task": "part-class"},
+    to_alarm=1,
+    of_last=1,
+    since=WENT_OFF,
+)
+POINTER = Pointer(
+    task="part-class",
+    active=NEW,
+    previous=OLD,
+    frozen=False,
+    revision=7,
+    changed_by="pipeline",
+    reason="release r-2",
+    at=RELEASE.made_at,
+    release=RELEASE,
+)
+
+
+def sample(version: str, score: float, minutes_before: int = 1) -> ScoreSample:
+    at = timestamp(WENT_OFF - timedelta(minutes=minutes_before))
+    return ScoreSample(
+        task="part-class",
+        version=version,
+        score=score,
+        threshold=0.85,
+        n=40,
+        interval=(score - 0.1, score + 0.1),
+        evaluation=f"round-{minutes_before}",
+        at=at,
+    )
+
+
+SITUATION = Situation(
+    alarm=ALARM,
+    pointer=POINTER,
+    states={"1.0.0": VersionState.SUPERSEDED, "1.1.0": VersionState.ACTIVE},
+    samples=(sample("1.1.0", 0.55), sample("1.0.0", 0.9)),
+    events=(),
+    deployed=Deployed(
+        release=RELEASE,
+        commit="c0ffee",
+        carries={"part-class": {"1.0.0": "old", "1.1.0": "new"}},
+        at=RELEASE.made_at,
+    ),
+)
+
+
+def test_a_breach_of_the_active_version_with_a_good_control_rolls_back() -> None:
+    decision = decide(SITUATION)
+    assert (decision.action, decision.code) == (Action.ROLL_BACK, "below-threshold")
+    assert "1.1.0 is below its threshold: 0.550 against 0.850 on 40 examples" in decision.reason
+    assert "1.0.0 passes" in decision.reason
+    assert set(decision.evidence) == {"active", "control"}
+
+
+@pytest.mark.parametrize(
+    ("change", "action", "code"),
+    [
+        ({"pointer": None}, Action.NOTHING, "nothing-active"),
+        ({"samples": ()}, Action.NOTHING, "no-sample"),
+        ({"samples": (sample("1.0.0", 0.2),)}, Action.NOTHING, "no-sample"),
+        (
+            {"samples": (sample("1.1.0", 0.9), sample("1.0.0", 0.2, 2))},
+            Action.NOTHING,
+            "active-passes",
+        ),
+        (
+            {"samples": (sample("1.1.0", 0.86), sample("1.1.0", 0.2, 16))},
+            Action.NOTHING,
+            "active-passes",
+        ),
+        ({"pointer": replace(POINTER, previous=None)}, Action.PAGE, "no-way-back"),
+        (
+            {"states": {"1.0.0": VersionState.QUARANTINED}},
+            Action.PAGE,
+            "way-back-taken-out",
+        ),
+        (
+            {"states": {"1.0.0": VersionState.DOWNGRADED}},
+            Action.PAGE,
+            "way-back-taken-out",
+        ),
+        (
+            {"deployed": replace(SITUATION.deployed, carries={"part-class": {"1.1.0": "new"}})},  # type: ignore[type-var]
+            Action.PAGE,
+            "way-back-not-carried",
+        ),
+        ({"samples": (sample("1.1.0", 0.55),)}, Action.PAGE, "no-control"),
+        (
+            {"samples": (sample("1.1.0", 0.55), sample("1.0.0", 0.9, 16))},
+            Action.PAGE,
+            "no-control",
+        ),
+        (
+            {"samples": (sample("1.1.0", 0.55), sample("1.0.0", 0.5))},
+            Action.FREEZE,
+            "provider-or-data",
+        ),
+        (
+            {
+                "samples": (sample("1.1.0", 0.55), sample("1.0.0", 0.5)),
+                "pointer": replace(POINTER, frozen=True),
+            },
+            Action.PAGE,
+            "provider-or-data",
+        ),
+        ({"pointer": replace(POINTER, frozen=True)}, Action.ROLL_BACK, "below-threshold"),
+        ({"deployed": None}, Action.ROLL_BACK, "below-threshold"),
+    ],
+)
+def test_each_branch_says_why(change: dict[str, object], action: Action, code: str) -> None:
+    decision = decide(replace(SITUATION, **change))  # type: ignore[arg-type]
+    assert (decision.action, decision.code) == (action, code)
+    assert len(decision.reason) > 20
+
+
+def test_exactly_at_the_threshold_is_not_below_it() -> None:
+    decision = decide(replace(SITUATION, samples=(sample("1.1.0", 0.85),)))
+    assert decision.code == "active-passes"
+
+
+@pytest.mark.parametrize(
+    ("scores", "action"),
+    [
+        ([0.5, 0.9, 0.5], Action.ROLL_BACK),
+        ([0.5, 0.5, 0.9], Action.ROLL_BACK),
+        ([0.5, 0.9, 0.9], Action.NOTHING),
+        ([0.9, 0.5, 0.5], Action.NOTHING),
+        ([0.5], Action.NOTHING),
+    ],
+)
+def test_two_of_three_means_two_of_the_active_versions_own_three(
+    scores: list[float], action: Action
+) -> None:
+    samples = [sample("1.0.0", 0.9, 1)]
+    samples += [sample("1.1.0", score, 15 * i + 1) for i, score in enumerate(scores)]
+    alarm = replace(ALARM, to_alarm=2, of_last=3)
+    assert decide(replace(SITUATION, alarm=alarm, samples=samples)).action is action
+
+
+def told(code: str, minutes_after: int, reached: VersionRef = NEW) -> Event:
+    return Event(
+        task="part-class",
+        revision=8,
+        kind=EventKind.PAGED,
+        left=NEW,
+        reached=reached,
+        by="rollback",
+        code=code,
+        reason="",
+        at=timestamp(WENT_OFF + timedelta(minutes=minutes_after)),
+        notify=Notify.SENT,
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "action"),
+    [
+        (told("no-way-back", 1), Action.NOTHING),
+        (told("no-way-back", -60), Action.PAGE),
+        (told("no-control", 1), Action.PAGE),
+        (told("no-way-back", 1, reached=OLD), Action.PAGE),
+    ],
+)
+def test_people_are_told_once_for_each_time_the_alarm_goes_off(
+    event: Event, action: Action
+) -> None:
+    situation = replace(SITUATION, pointer=replace(POINTER, previous=None), events=(event,))
+    assert decide(situation).action is action
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"state": "OK"}, "not-firing"),
+        ({"state": "INSUFFICIENT_DATA"}, "not-firing"),
+        ({"namespace": "AWS/ECS"}, "not-a-score-alarm"),
+        ({"metric": "Score"}, "not-a-score-alarm"),
+        ({"dimensions": {"Stage": "prod", "Task": "part-class"}}, "other-stage"),
+        ({"dimensions": {"Task": "part-class"}}, "other-stage"),
+        ({"dimensions": {"Stage": "dev"}}, "no-task"),
+    ],
+)
+def test_an_alarm_that_is_none_of_ours_is_refused(change: dict[str, object], code: str) -> None:
+    refused = refusal(replace(ALARM, **change), "dev")  # type: ignore[arg-type]
+    assert refused is not None
+    assert (refused.action, refused.code) == (Action.NOTHING, code)
+
+
+def test_a_firing_score_alarm_of_the_stage_is_accepted() -> None:
+    assert refusal(ALARM, "dev") is None

@@ -1,0 +1,115 @@
+"""Record-only CloudFormation types, and what happens to types that nobody knows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.cloudformation import RECORD_ONLY
+from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws
+
+PROPERTIES: dict[str, dict[str, object]] = {
+    "AWS::ApplicationAutoScaling::ScalableTarget": {
+        "ResourceId": "service/cluster/name",
+        "ScalableDimension": "ecs:service:DesiredCount",
+        "ServiceNamespace": "ecs",
+        "MinCapacity": 1,
+        "MaxCapacity": 2,
+    },
+    "AWS::IAM::OIDCProvider": {"Url": "https://token.actions.githubusercontent.com"},
+}
+
+
+def template(**resources: dict[str, object]) -> str:
+    return json.dumps({"Resources": resources})
+
+
+def deploy(cloudformation: Any, name: str, body: str, *, update: bool = False) -> dict[str, Any]:
+    """Create or update a stack and wait; answers its outputs."""
+    act = cloudformation.update_stack if update else cloudformation.create_stack
+    act(StackName=name, TemplateBody=body)
+    waiter = cloudformation.get_waiter(f"stack_{'update' if update else 'create'}_complete")
+    waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+    stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
+
+
+def every_type(extra: dict[str, object]) -> str:
+    """A template with one resource of each record-only type, and an output for each attribute."""
+    resources, outputs = {}, {}
+    for number, (name, kind) in enumerate(RECORD_ONLY.items()):
+        logical_id = f"R{number}"
+        resources[logical_id] = {"Type": name, "Properties": PROPERTIES.get(name, {}) | extra}
+        outputs[f"{logical_id}Ref"] = {"Value": {"Ref": logical_id}}
+        for attribute in kind.attributes:
+            value = {"Fn::GetAtt": [logical_id, attribute]}
+            outputs[f"{logical_id}{attribute}"] = {"Value": value}
+    return json.dumps({"Resources": resources, "Outputs": outputs})
+
+
+def test_every_record_only_type_answers_ref_and_getatt_and_keeps_its_identity(
+    aws: LocalAws,
+) -> None:
+    cloudformation = aws.client("cloudformation")
+
+    first = deploy(cloudformation, "recorded", every_type({}))
+    second = deploy(cloudformation, "recorded", every_type({"Description": "new"}), update=True)
+
+    assert first == second
+    assert all(first.values())
+    assert not [value for value in first.values() if "{" in value]
+    by_type = {name: first[f"R{number}Ref"] for number, name in enumerate(RECORD_ONLY)}
+    assert by_type["AWS::IAM::OIDCProvider"] == (
+        f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+    )
+    connection = by_type["AWS::CodeConnections::Connection"]
+    assert connection.startswith(f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/")
+    cloudformation.delete_stack(StackName="recorded")
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName="recorded", WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+
+
+def test_a_type_that_nobody_knows_is_refused_before_anything_is_made(aws: LocalAws) -> None:
+    cloudformation = aws.client("cloudformation")
+    body = template(Known={"Type": "AWS::SNS::Topic"}, Odd={"Type": "AWS::CodeDeploy::Application"})
+
+    with pytest.raises(ClientError, match="Unrecognized resource types.*AWS::CodeDeploy"):
+        cloudformation.create_stack(StackName="unknown", TemplateBody=body)
+
+    assert aws.client("sns").list_topics()["Topics"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"ExecutionMode": "QUEUED"}, "SUPERSEDED"),
+        ({"Stages": [{"Name": "S", "Actions": [], "BeforeEntry": {}}]}, "beforeEntry"),
+        ({"DisableInboundStageTransitions": [{"StageName": "S"}]}, "DisableInboundStage"),
+    ],
+)
+def test_a_pipeline_that_would_not_run_as_on_aws_fails_its_stack(
+    aws: LocalAws, change: dict[str, object], reason: str
+) -> None:
+    cloudformation = aws.client("cloudformation")
+    properties = {
+        "RoleArn": "arn:aws:iam::000000000000:role/none",
+        "ArtifactStore": {"Type": "S3", "Location": "none"},
+        "Stages": [{"Name": "S", "Actions": []}],
+    }
+    resource = {"Type": "AWS::CodePipeline::Pipeline", "Properties": properties | change}
+    name = f"bad-{reason}"
+    cloudformation.create_stack(StackName=name, TemplateBody=template(Pipeline=resource))
+
+    with pytest.raises(Exception, match="stack_create_complete|Waiter"):
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 5}
+        )
+
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    reasons = [event.get("ResourceStatusReason", "") for event in events]
+    assert any(reason in one for one in reasons), reasons
+    assert aws.client("codepipeline").list_pipelines()["pipelines"] == []

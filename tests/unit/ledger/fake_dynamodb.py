@@ -1,0 +1,102 @@
+"""A DynamoDB table in memory: as much of the client as the ledger uses, with its conditions."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from prompt_hub.ledger.table import Ledger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Item = dict[str, dict[str, Any]]
+
+
+class TransactionCanceledException(Exception):
+    """What DynamoDB answers when a condition does not hold; `response` as botocore has it."""
+
+    def __init__(self, codes: list[str]) -> None:
+        super().__init__(f"Transaction cancelled: {codes}")
+        self.response = {"CancellationReasons": [{"Code": code} for code in codes]}
+
+
+@dataclass
+class FakeDynamoDB:
+    """Holds items by (partition, sort) key; a transaction happens whole or not at all.
+
+    `before_write` runs before each transaction: a test lets somebody else write there.
+    """
+
+    items: dict[tuple[str, str], Item] = field(default_factory=dict)
+    before_write: Callable[[], object] | None = None
+    transactions: int = 0
+    exceptions: SimpleNamespace = field(
+        default_factory=lambda: SimpleNamespace(
+            TransactionCanceledException=TransactionCanceledException
+        )
+    )
+
+    def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool) -> dict[str, Any]:  # noqa: N803
+        assert ConsistentRead
+        found = self.items.get(_key(Key))
+        return {"Item": copy.deepcopy(found)} if found else {}
+
+    def query(self, **request: Any) -> dict[str, Any]:
+        assert request["ConsistentRead"]
+        values = request["ExpressionAttributeValues"]
+        partition = values[":partition"]["S"]
+        prefix = values.get(":prefix", {"S": ""})["S"]
+        keys = sorted(
+            (key for key in self.items if key[0] == partition and key[1].startswith(prefix)),
+            reverse=not request["ScanIndexForward"],
+        )
+        return {
+            "Items": [copy.deepcopy(self.items[key]) for key in keys[: request.get("Limit")]],
+        }
+
+    def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        if self.before_write is not None:
+            interfere, self.before_write = self.before_write, None
+            interfere()
+        actions = [action for item in TransactItems for action in item.values()]
+        keys = [_key(action.get("Item") or action["Key"]) for action in actions]
+        assert len(set(keys)) == len(keys), "one item twice in a transaction"
+        assert len(keys) <= 100, "more items than a transaction takes"
+        codes = [
+            "None" if self._holds(action, self.items.get(key)) else "ConditionalCheckFailed"
+            for action, key in zip(actions, keys, strict=True)
+        ]
+        if set(codes) != {"None"}:
+            raise TransactionCanceledException(codes)
+        for action, key in zip(actions, keys, strict=True):
+            if "Item" in action:
+                self.items[key] = copy.deepcopy(action["Item"])
+        self.transactions += 1
+        return {}
+
+    @staticmethod
+    def _holds(action: dict[str, Any], found: Item | None) -> bool:
+        condition = action.get("ConditionExpression")
+        if condition is None:
+            return True
+        if condition == "attribute_not_exists(pk)":
+            return found is None
+        assert condition == "#attribute = :believed", f"condition unknown here: {condition}"
+        name = action["ExpressionAttributeNames"]["#attribute"]
+        return (
+            found is not None
+            and found.get(name) == (action["ExpressionAttributeValues"][":believed"])
+        )
+
+
+def _key(item: Item) -> tuple[str, str]:
+    return item["pk"]["S"], item["sk"]["S"]
+
+
+def ledger_on(table: FakeDynamoDB) -> Ledger:
+    """The real ledger on a table in memory."""
+    return Ledger(cast("DynamoDBClient", table), "ledger")

@@ -1,0 +1,143 @@
+"""What the ledger writes, it reads back the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_hub.ledger.errors import LedgerConflict
+from prompt_hub.ledger.items import (
+    Deployed,
+    Pointer,
+    ReleaseRef,
+    ScoreSample,
+    VersionRef,
+    VersionState,
+    timestamp,
+)
+from prompt_hub.ledger.table import Ledger
+from prompt_hub.ledger.transitions import Cause
+from prompt_hub.ledger.wire import pack, unpack
+
+from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**15), 10**15)
+    | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(plain)
+def test_unpack_is_the_inverse_of_pack(value: object) -> None:
+    assert unpack(pack(value)) == value
+
+
+def test_a_value_that_dynamodb_has_no_place_for_is_refused() -> None:
+    with pytest.raises(TypeError, match="datetime"):
+        pack({"at": datetime.now(UTC)})
+
+
+@given(
+    frozen=st.booleans(),
+    previous=st.none() | st.builds(VersionRef, version=st.text(), sha256=st.text()),
+    revision=st.integers(1, 10**12),
+    text=st.text(),
+)
+def test_a_pointer_survives_the_table(
+    frozen: bool, previous: VersionRef | None, revision: int, text: str
+) -> None:
+    pointer = Pointer(
+        task="brand",
+        active=VersionRef(version="1.0.0", sha256="a" * 64),
+        previous=previous,
+        frozen=frozen,
+        revision=revision,
+        changed_by=text,
+        reason=text,
+        at=timestamp(datetime(2026, 11, 3, tzinfo=UTC)),
+        release=ReleaseRef(release="r", made_at="2026"),
+    )
+    stored = cast(dict[str, object], unpack(pack(pointer.to_attributes())))
+    assert Pointer.from_attributes("brand", stored) == pointer
+    assert stored["shares"] == {"1.0.0": 1.0}
+
+
+@given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=2, max_size=5))
+def test_times_sort_as_text(moments: list[datetime]) -> None:
+    # strftime pads years below 1000 differently from one platform to the next.
+    moments = [moment.replace(year=max(moment.year, 1000)) for moment in moments]
+    assert sorted(map(timestamp, moments)) == [timestamp(moment) for moment in sorted(moments)]
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return ledger_on(FakeDynamoDB())
+
+
+def sample(version: str, score: float, minute: int) -> ScoreSample:
+    at = timestamp(datetime(2026, 11, 3, 9, tzinfo=UTC) + timedelta(minutes=minute))
+    return ScoreSample(
+        task="brand",
+        version=version,
+        score=score,
+        threshold=0.8,
+        n=40,
+        interval=(score - 0.1, score + 0.1),
+        evaluation=f"round-{minute}",
+        at=at,
+    )
+
+
+def test_samples_come_newest_first_and_a_round_is_written_whole_or_not_at_all(
+    ledger: Ledger,
+) -> None:
+    ledger.add_sample(sample("1.1.0", 0.9, 0))
+    ledger.add_samples([sample("1.1.0", 0.5, 1), sample("1.0.0", 0.85, 1)])
+
+    newest = ledger.samples("brand", limit=2)
+    assert {one.version: one.below_threshold for one in newest} == {"1.1.0": True, "1.0.0": False}
+    assert len(ledger.samples("brand", limit=10)) == 3
+
+    with pytest.raises(LedgerConflict):
+        ledger.add_samples([sample("1.0.0", 0.8, 2), sample("1.1.0", 0.9, 0)])
+    assert len(ledger.samples("brand", limit=10)) == 3
+
+
+def test_a_deployed_release_makes_its_versions_known_and_leaves_known_ones_alone(
+    ledger: Ledger,
+) -> None:
+    def deployed(release: str, hour: int, **carries: str) -> Deployed:
+        at = timestamp(datetime(2026, 11, 3, hour, tzinfo=UTC))
+        return Deployed(
+            release=ReleaseRef(release=release, made_at=at),
+            commit="c0ffee",
+            carries={"brand": {version.replace("_", "."): sha for version, sha in carries.items()}},
+            at=at,
+        )
+
+    ledger.deploy(deployed("r1", 9, **{"1_0_0": "a"}), by="pipeline")
+    ledger.seed(
+        "brand",
+        VersionRef(version="1.0.0", sha256="a"),
+        previous=None,
+        release=ReleaseRef(release="r1", made_at="2026"),
+        cause=Cause(by="pipeline", reason="first", at="2026"),
+    )
+    second = deployed("r2", 10, **{"1_0_0": "a", "1_1_0": "b"})
+    ledger.deploy(second, by="pipeline")
+
+    assert ledger.deployed() == second
+    assert second.has("brand", VersionRef(version="1.1.0", sha256="b"))
+    assert not second.has("brand", VersionRef(version="1.1.0", sha256="other"))
+    assert ledger.version_states("brand") == {
+        "1.0.0": VersionState.ACTIVE,
+        "1.1.0": VersionState.RELEASED,
+    }

@@ -1,0 +1,95 @@
+"""A run that dies is taken up where it was; the output appears whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prompt_hub.errors import PromptHubError
+from prompt_hub.pipeline.journal import Journal
+
+IDENTITY = {"input": "abc", "version": "1.0.0"}
+
+
+def line(number: int, error: str | None = None) -> dict[str, str | int | None]:
+    return {"record": number, "output": f"Ω{number}", "error": error}
+
+
+def test_lines_come_out_in_the_order_of_the_records(tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    with Journal(output, IDENTITY) as journal:
+        for number in (3, 1, 2):
+            journal.append(line(number))
+        assert not output.exists()
+        journal.publish()
+    assert [json.loads(text) for text in output.read_text().splitlines()] == [
+        line(1),
+        line(2),
+        line(3),
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_what_was_finished_is_there_again(tmp_path: Path) -> None:
+    with Journal(tmp_path / "out.jsonl", IDENTITY) as journal:
+        journal.append(line(2))
+        journal.append(line(5, error="line 6: bad"))
+    with Journal(tmp_path / "out.jsonl", IDENTITY) as journal:
+        assert journal.finished == {2, 5}
+        assert journal.failed == {5}
+
+
+def test_another_input_or_prompt_begins_anew(tmp_path: Path) -> None:
+    with Journal(tmp_path / "out.jsonl", IDENTITY) as journal:
+        journal.append(line(1))
+    with Journal(tmp_path / "out.jsonl", {**IDENTITY, "version": "1.1.0"}) as journal:
+        assert journal.finished == frozenset()
+        journal.append(line(4))
+    with Journal(tmp_path / "out.jsonl", {**IDENTITY, "version": "1.1.0"}) as journal:
+        assert journal.finished == {4}
+
+
+def test_two_runs_may_not_write_the_same_output(tmp_path: Path) -> None:
+    with (
+        Journal(tmp_path / "out.jsonl", IDENTITY),
+        pytest.raises(PromptHubError, match="another run is writing"),
+        Journal(tmp_path / "out.jsonl", IDENTITY),
+    ):
+        pass
+
+
+def test_only_the_first_records_are_published_if_asked(tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    with Journal(output, IDENTITY) as journal:
+        for number in (1, 2, 3):
+            journal.append(line(number))
+        journal.publish(2)
+    assert [json.loads(text)["record"] for text in output.read_text().splitlines()] == [1, 2]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(data=st.data(), count=st.integers(0, 5))
+def test_a_journal_torn_anywhere_keeps_its_whole_lines(
+    tmp_path: Path, data: st.DataObject, count: int
+) -> None:
+    output = tmp_path / "out.jsonl"
+    path = tmp_path / "out.jsonl.part"
+    path.unlink(missing_ok=True)
+    with Journal(output, IDENTITY) as journal:
+        for number in range(1, count + 1):
+            journal.append(line(number))
+    whole = path.read_bytes()
+    cut = data.draw(st.integers(0, len(whole)))
+    path.write_bytes(whole[:cut])
+    survivors = max(whole[:cut].count(b"\n") - 1, 0)
+    with Journal(output, IDENTITY) as journal:
+        assert journal.finished == set(range(1, survivors + 1))
+        for number in range(survivors + 1, count + 1):
+            journal.append(line(number))
+        journal.publish()
+    read = [json.loads(text) for text in output.read_text("utf-8").splitlines()]
+    assert read == [line(number) for number in range(1, count + 1)]

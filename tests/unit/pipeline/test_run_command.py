@@ -1,0 +1,281 @@
+"""`run_pipeline.py` from end to end: files in, files out, a model or a service on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from prompt_hub import names
+from prompt_hub.cli import main
+from prompt_hub.errors import ExitCode
+from prompt_hub.prompts.models import JsonObject
+from tests.unit.building import RepositoryFolder, catalogue_answer
+from tests.unit.pipeline.servers import completion, serving
+
+HEADER = "MPN,Description,Brand,Stock\n"
+ROWS = [
+    "BAT54,Schottky diode 30 V 200 mA SOT-23,Nexperia,4\n",
+    '2N7002,"N-channel MOSFET transistor 60 V 300 mA SOT-23",,9\n',
+    "RC0603FR-0710KL,Thick film resistor 10 kΩ 1 % 0603,Yageo,0\n",
+]
+
+Lines = list[dict[str, object]]
+Run = Callable[..., tuple[int, Lines]]
+
+
+class Model:
+    """A model endpoint that can be told to fall silent or to talk nonsense."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers = 10**9
+        self.nonsense_about = ""
+
+    def respond(self, path: str, sent: JsonObject) -> tuple[int, object]:
+        messages = cast(list[dict[str, str]], sent["messages"])
+        if len(self.asked) >= self.answers:
+            return 400, {"error": {"message": "out of order"}}
+        question = messages[-1]["content"]
+        self.asked.append(question)
+        if self.nonsense_about and self.nonsense_about in question:
+            return 200, completion('{"part_class": "\\ud83d"}')
+        return 200, completion(json.dumps(catalogue_answer(messages)))
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+    """A model endpoint that `PROMPT_HUB_MODELS` names."""
+    endpoint = Model()
+    with serving(endpoint.respond) as url:
+        alias = {"provider": "openai", "model": "small", "base_url": f"{url}/v1"}
+        aliases = {"catalogue-pinned": alias, "catalogue-latest": alias}
+        monkeypatch.setenv(names.ENV_MODELS, json.dumps(aliases))
+        yield endpoint
+
+
+@pytest.fixture
+def run(
+    healthy: RepositoryFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, Lines]]:
+    """Run the command on rows of a CSV; the exit code and the lines of the output."""
+    monkeypatch.setenv(names.ENV_ROOT, str(healthy.root))
+    monkeypatch.delenv(names.ENV_LEDGER_TABLE, raising=False)
+    monkeypatch.setenv(names.ENV_RELEASE, "execution-7")
+
+    def go(*rows: str, options: tuple[str, ...] = (), header: str = HEADER) -> tuple[int, Lines]:
+        records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
+        records.write_text(header + "".join(rows), encoding="utf-8")
+        code = main(["run", "part-class", str(records), str(output), *options])
+        if not output.exists():
+            return code, []
+        return code, [json.loads(text) for text in output.read_text("utf-8").splitlines()]
+
+    return go
+
+
+def test_every_line_says_what_went_in_what_came_out_and_what_answered(
+    run: Run, model: Model, healthy: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines = run(*ROWS)
+    champion = healthy.repository.production("part-class")
+    assert champion is not None
+    assert code == ExitCode.OK
+    assert lines[0] == {
+        "record": 1,
+        "input": {
+            "part_number": "BAT54",
+            "title": "Schottky diode 30 V 200 mA SOT-23",
+            "manufacturer": "Nexperia",
+        },
+        "output": {"part_class": "diode"},
+        "error": None,
+        "task": "part-class",
+        "version": "1.1.0",
+        "sha256": champion.sha256,
+        "release": "execution-7",
+        "model": "openai:small",
+    }
+    assert [line["output"] for line in lines[1:]] == [
+        {"part_class": "transistor"},
+        {"part_class": "resistor"},
+    ]
+    assert "manufacturer" not in cast(JsonObject, lines[1]["input"])
+    told = capsys.readouterr()
+    assert "3 records, 3 answered, 0 failed" in told.out
+    assert "part-class 1.1.0" in told.err
+    assert "released in 02-production" in told.err
+
+
+def test_bad_rows_are_reported_with_their_line_and_do_not_stop_the_rest(
+    run: Run, model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines = run(ROWS[0], "too,short\n", ",no part number,,\n", ROWS[2])
+    assert code == ExitCode.BLOCKED
+    assert [line["output"] is None for line in lines] == [False, True, True, False]
+    assert lines[1]["error"] == "line 3: 2 cells, where the header has 4"
+    assert str(lines[2]["error"]).startswith("line 4: part_number: ")
+    assert {line["version"] for line in lines} == {"1.1.0"}
+    assert "line 3: 2 cells, where the header has 4" in capsys.readouterr().err
+    assert len(model.asked) == 2
+
+
+def test_an_answer_that_breaks_the_contract_is_an_error_of_its_record(
+    run: Run, model: Model
+) -> None:
+    model.nonsense_about = "2N7002"
+    code, lines = run(*ROWS)
+    assert code == ExitCode.BLOCKED
+    assert lines[1]["output"] is None
+    assert "half a character" in str(lines[1]["error"])
+    assert lines[2]["output"] == {"part_class": "resistor"}
+
+
+def test_columns_that_do_not_fit_fail_every_record_with_the_reason(run: Run, model: Model) -> None:
+    code, lines = run("1,2\n", header="Number,Text\n")
+    assert code == ExitCode.BLOCKED
+    assert "no column for the field 'part_number'" in str(lines[0]["error"])
+    assert model.asked == []
+
+
+def test_an_outage_leaves_no_output_and_the_next_run_asks_only_for_the_rest(
+    run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.answers = 1
+    rows = (ROWS[0], "bad\n", *ROWS[1:])
+    code, lines = run(*rows, options=("--concurrency", "1"))
+    assert (code, lines) == (ExitCode.NOT_MEASURED, [])
+    told = capsys.readouterr().out
+    assert "2 without an answer" in told
+    assert "run the same command again" in told
+    model.answers = 10**9
+    code, lines = run(*rows, options=("--concurrency", "1"))
+    assert code == ExitCode.BLOCKED  # the bad row of the first run still counts
+    assert [line["record"] for line in lines] == [1, 2, 3, 4]
+    assert len(model.asked) == 3
+    assert "4 records (2 finished before), 3 answered, 1 failed" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+        "out.jsonl",
+        "parts.csv",
+    ]
+
+
+def test_a_changed_input_is_not_taken_up(run: Run, model: Model) -> None:
+    model.answers = 1
+    run(*ROWS, options=("--concurrency", "1"))
+    model.answers = 10**9
+    code, lines = run(ROWS[1], ROWS[0], ROWS[2])
+    assert code == ExitCode.OK
+    assert [cast(JsonObject, line["input"])["part_number"] for line in lines] == [
+        "2N7002",
+        "BAT54",
+        "RC0603FR-0710KL",
+    ]
+
+
+def test_a_dead_model_is_not_asked_for_every_record(run: Run, model: Model) -> None:
+    model.answers = 0
+    code, _ = run(*(ROWS[0] for _ in range(50)), options=("--concurrency", "1"))
+    assert code == ExitCode.NOT_MEASURED
+
+
+def test_only_the_first_records_on_request(
+    run: Run, model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines = run(*ROWS, options=("--limit", "2", "--json"))
+    assert code == ExitCode.OK
+    assert len(lines) == len(model.asked) == 2
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["records"] == summary["answered"] == 2
+    assert summary["version"] == "1.1.0"
+    assert summary["source"] == "released in 02-production"
+
+
+def test_an_unknown_task_is_a_sentence(
+    run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "colour", str(tmp_path), str(tmp_path)]) == ExitCode.USAGE
+    assert "there is no task 'colour' (known: brand, part-class)" in capsys.readouterr().err
+
+
+def test_the_input_is_never_overwritten(
+    run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = tmp_path / "parts.csv"
+    records.write_text(HEADER)
+    assert main(["run", "part-class", str(records), str(records)]) == ExitCode.USAGE
+    assert records.read_text() == HEADER
+    assert "cannot be the output" in capsys.readouterr().err
+
+
+def service(path: str, sent: JsonObject) -> tuple[int, object]:
+    """The running service: 9.9.9 is active there, whatever this checkout has."""
+    if path == "/v1/tasks":
+        return 200, {"tasks": [{"task": "part-class", "version": "9.9.9", "sha256": "f" * 64}]}
+    fields = cast(JsonObject, sent["fields"])
+    if fields["part_number"] == "2N7002":
+        error = {"code": "invalid_output", "message": "the answer is not JSON"}
+        return 502, {"error": error, "valid": False}
+    return 200, {
+        "output": {"part_class": "diode"},
+        "task": "part-class",
+        "version": "9.9.9",
+        "sha256": "f" * 64,
+        "release": "execution-9",
+        "model": "bedrock:large",
+        "valid": True,
+        "trace_id": "1",
+        "usage": {},
+    }
+
+
+def test_the_running_service_answers_and_its_version_is_on_every_line(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(names.ENV_MODELS, raising=False)
+    with serving(service) as url:
+        code, lines = run(*ROWS, options=("--service", url))
+    assert code == ExitCode.BLOCKED
+    assert lines[0]["output"] == {"part_class": "diode"}
+    assert lines[0]["release"] == "execution-9"
+    assert lines[0]["model"] == "bedrock:large"
+    assert lines[1]["error"] == "line 3: the answer is not JSON"
+    assert {line["version"] for line in lines} == {"9.9.9"}
+    assert f"served by {url}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "refusal", [(503, {"error": {"message": "no model"}}), (429, b""), (502, b"<html>")]
+)
+def test_a_service_that_cannot_answer_is_an_outage(
+    run: Run, refusal: tuple[int, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
+        return service(path, sent) if path == "/v1/tasks" else refusal
+
+    with serving(respond) as url:
+        code, lines = run(*ROWS, options=("--service", url))
+    assert (code, lines) == (ExitCode.NOT_MEASURED, [])
+    assert f"HTTP {refusal[0]}" in capsys.readouterr().out
+
+
+def test_a_service_that_is_not_there_is_said_at_once(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(service) as url:
+        pass
+    code, lines = run(*ROWS, options=("--service", url))
+    assert (code, lines) == (ExitCode.NOT_MEASURED, [])
+    assert "does not answer" in capsys.readouterr().err
+
+
+def test_a_task_that_the_service_lacks_is_said_at_once(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(lambda path, sent: (200, {"tasks": [{"task": "brand"}]})) as url:
+        code, _ = run(*ROWS, options=("--service", url))
+    assert code == ExitCode.USAGE
+    assert "serves no task 'part-class' (brand)" in capsys.readouterr().err

@@ -1,0 +1,157 @@
+"""What a release carries, read off a real small repository."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from prompt_hub import names
+from prompt_hub.errors import PromptHubError
+from prompt_hub.evaluate.gate import Status
+from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.promote.execution import Promotion, TaskOutcome
+from prompt_hub.release.manifest import (
+    Release,
+    carried_prompts,
+    describe,
+    describe_promoted,
+    load,
+)
+from prompt_hub.release.prune import prune
+from tests.unit.building import RepositoryFolder
+
+MADE_AT = datetime(2026, 11, 3, 10, tzinfo=UTC)
+
+
+def released(folder: RepositoryFolder, kept: int = 5) -> Release:
+    return describe(
+        folder.repository, release="exec-1", commit="c0ffee", made_at=MADE_AT, kept=kept
+    )
+
+
+def versions(release: Release, task: str) -> list[str]:
+    return [one.version for one in release.tasks[task].versions]
+
+
+def test_it_names_champions_and_archived_versions_with_hash_threshold_and_model(
+    healthy: RepositoryFolder,
+) -> None:
+    release = released(healthy)
+    assert versions(release, "part-class") == ["1.1.0", "1.0.0"]
+    assert versions(release, "brand") == ["1.0.0"]
+    champion = release.tasks["part-class"].version("1.1.0")
+    production = healthy.repository.production("part-class")
+    assert champion is not None
+    assert production is not None
+    assert (champion.sha256, champion.threshold) == (production.sha256, 0.7)
+    assert champion.model.identity == "openai:small-model-2026-01"
+    way_back = release.tasks["part-class"].way_back
+    assert way_back is not None
+    assert way_back.version == "1.0.0"
+    assert release.tasks["brand"].way_back is None
+
+
+def test_it_survives_the_file(healthy: RepositoryFolder) -> None:
+    release = released(healthy)
+    (healthy.root / names.RELEASE_FILE).write_text(release.to_json(), encoding="utf-8")
+    assert load(healthy.root) == release
+
+
+def test_a_checkout_without_a_manifest_is_described_as_it_stands(
+    healthy: RepositoryFolder,
+) -> None:
+    release = load(healthy.root)
+    assert release.release == "checkout"
+    assert release.tasks == released(healthy).tasks
+
+
+def test_a_manifest_that_is_not_one_is_named(healthy: RepositoryFolder) -> None:
+    (healthy.root / names.RELEASE_FILE).write_text("{}", encoding="utf-8")
+    with pytest.raises(PromptHubError, match=r"release\.json cannot be read"):
+        load(healthy.root)
+
+
+def test_only_the_newest_archived_versions_are_carried(healthy: RepositoryFolder) -> None:
+    healthy.promote("part-class")
+    assert versions(released(healthy), "part-class") == ["1.2.0", "1.1.0", "1.0.0"]
+    assert versions(released(healthy, kept=1), "part-class") == ["1.2.0", "1.1.0"]
+    assert versions(released(healthy, kept=0), "part-class") == ["1.2.0"]
+
+
+def test_a_quarantined_version_is_not_carried(healthy: RepositoryFolder) -> None:
+    registry = healthy.read("prompt_registry.yaml")
+    assert registry.count("state: superseded") == 1
+    healthy.edit("prompt_registry.yaml", "state: superseded", "state: quarantined")
+    release = released(healthy)
+    assert versions(release, "part-class") == ["1.1.0"]
+    assert release.tasks["part-class"].way_back is None
+
+
+def test_a_prompt_that_is_not_what_the_manifest_promises_stops_the_start(
+    healthy: RepositoryFolder,
+) -> None:
+    release = released(healthy)
+    assert set(carried_prompts(healthy.repository, release)) == {
+        ("brand", "1.0.0"),
+        ("part-class", "1.0.0"),
+        ("part-class", "1.1.0"),
+    }
+    healthy.path("prompts/99-archive/part-class/1.0.0.yaml").unlink()
+    with pytest.raises(PromptHubError, match=r"part-class 1\.0\.0 is missing"):
+        carried_prompts(healthy.repository, release)
+
+
+def test_a_registry_that_disagrees_with_the_layers_stops_the_image(
+    healthy: RepositoryFolder,
+) -> None:
+    healthy.path("prompts/02-production/brand.yaml").unlink()
+    with pytest.raises(PromptHubError, match=r"registry has 1\.0\.0 released"):
+        released(healthy)
+
+
+def test_pruning_leaves_what_the_manifest_names(healthy: RepositoryFolder) -> None:
+    healthy.promote("part-class")
+    release = released(healthy, kept=1)
+    (healthy.root / names.RELEASE_FILE).write_text(release.to_json(), encoding="utf-8")
+
+    assert prune(healthy.root) == ["part-class 1.0.0"]
+    assert set(carried_prompts(healthy.repository, release)) == {
+        ("brand", "1.0.0"),
+        ("part-class", "1.1.0"),
+        ("part-class", "1.2.0"),
+    }
+
+
+def test_what_an_execution_promoted_says_commit_time_and_changes(
+    healthy: RepositoryFolder, tmp_path: Path
+) -> None:
+    results = FolderResults(tmp_path / "results")
+    with pytest.raises(PromptHubError, match="exec-1 has no promotion record"):
+        describe_promoted(healthy.repository, results, "exec-1")
+
+    def outcome(what: str) -> TaskOutcome:
+        return TaskOutcome.model_validate(
+            {
+                "outcome": what,
+                "version": "1.1.0",
+                "status": Status.PASS,
+                "remembered": False,
+                "reasons": ["x"],
+            }
+        )
+
+    promotion = Promotion(
+        schema_="prompt-hub/promotion@1",
+        execution="exec-1",
+        commit="source",
+        released_commit="released",
+        tasks={"part-class": outcome("promoted"), "brand": outcome("unchanged")},
+        at=MADE_AT,
+    )
+    results.put(names.promotion_key("exec-1"), promotion.model_dump_json(by_alias=True))
+
+    release = describe_promoted(healthy.repository, results, "exec-1")
+    assert (release.commit, release.made_at) == ("released", MADE_AT)
+    assert release.changes == ("part-class",)

@@ -1,0 +1,230 @@
+"""Which pointers a release moves, and every reason why it moves none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from prompt_hub.ledger.items import (
+    Pointer,
+    ReleaseRef,
+    VersionRecord,
+    timestamp,
+)
+from prompt_hub.ledger.items import VersionState as State
+from prompt_hub.prompts.models import RegisteredModel, VersionState
+from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
+from prompt_hub.release.plan import Move, Seed, Skip, StageState, Step, plan
+
+NINE = datetime(2026, 11, 3, 9, tzinfo=UTC)
+PINNED = RegisteredModel(alias="catalogue-pinned", identity="openai:small")
+
+
+def version(number: str, state: VersionState, hours: float = 0) -> CarriedVersion:
+    return CarriedVersion(
+        version=number,
+        sha256=number.replace(".", "").ljust(64, "0"),
+        state=state,
+        threshold=0.8,
+        score=0.9,
+        model=PINNED,
+        decided_at=NINE + timedelta(hours=hours),
+    )
+
+
+OLD = version("1.0.0", VersionState.SUPERSEDED)
+NEW = version("1.1.0", VersionState.RELEASED, hours=1)
+
+
+def release(
+    *versions: CarriedVersion,
+    champion: str | None = "1.1.0",
+    hours: float = 1,
+    changes: bool = True,
+) -> Release:
+    return Release(
+        schema_="prompt-hub/release@1",
+        release="exec-2",
+        commit="c0ffee",
+        made_at=NINE + timedelta(hours=hours, minutes=1),
+        changes=("part-class",) if changes else (),
+        tasks={"part-class": CarriedTask(champion=champion, versions=versions or (NEW, OLD))},
+    )
+
+
+def pointer(active: CarriedVersion = OLD, made_hours: float = 0) -> Pointer:
+    made_at = timestamp(NINE + timedelta(hours=made_hours, minutes=1))
+    return Pointer(
+        task="part-class",
+        active=active.reference,
+        previous=None,
+        frozen=False,
+        revision=5,
+        changed_by="pipeline",
+        reason="release exec-1",
+        at=made_at,
+        release=ReleaseRef(release="exec-1", made_at=made_at),
+    )
+
+
+def record(carried: CarriedVersion, state: State) -> VersionRecord:
+    return VersionRecord(
+        task="part-class",
+        version=carried.version,
+        sha256=carried.sha256,
+        state=state,
+        by="rollback",
+        reason="it scored 0.4",
+        at="2026-11-03T10:30:00Z",
+    )
+
+
+STAGE = StageState(
+    pointers={"part-class": pointer()},
+    versions={"part-class": {"1.0.0": record(OLD, State.ACTIVE)}},
+    alarming=(),
+    models={"catalogue-pinned": "openai:small"},
+)
+
+
+def step(wanted: Release, stage: StageState = STAGE) -> Step:
+    (only,) = plan(wanted, stage)
+    return only
+
+
+def test_a_newly_released_version_is_activated_and_the_one_it_leaves_is_the_way_back() -> None:
+    assert step(release()) == Move(
+        task="part-class",
+        to=NEW.reference,
+        left=OLD.reference,
+        seen=5,
+        keep_way_back=True,
+    )
+
+
+def test_an_empty_ledger_is_seeded_with_the_newest_superseded_version_as_way_back() -> None:
+    oldest = version("0.9.0", VersionState.SUPERSEDED)
+    wanted = release(NEW, OLD, oldest)
+    empty = replace(STAGE, pointers={}, versions={})
+    assert step(wanted, empty) == Seed(task="part-class", to=NEW.reference, previous=OLD.reference)
+
+
+@pytest.mark.parametrize(
+    "archived",
+    [
+        version("1.0.0", VersionState.DOWNGRADED),
+        version("1.0.0", VersionState.ARCHIVED),
+        version("2.0.0", VersionState.SUPERSEDED),
+    ],
+    ids=["downgraded", "archived", "newer than the champion"],
+)
+def test_not_every_archived_version_is_a_way_back(archived: CarriedVersion) -> None:
+    seeded = step(release(NEW, archived), replace(STAGE, pointers={}, versions={}))
+    assert seeded == Seed(task="part-class", to=NEW.reference, previous=None)
+
+
+def test_a_way_back_that_was_taken_out_here_is_none() -> None:
+    stage = replace(
+        STAGE,
+        pointers={},
+        versions={"part-class": {"1.0.0": record(OLD, State.QUARANTINED)}},
+    )
+    assert step(release(), stage) == Seed(task="part-class", to=NEW.reference, previous=None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "change", "code"),
+    [
+        (release(OLD, champion=None), {}, "nothing-released"),
+        (release(), {"pointers": {"part-class": pointer(NEW, 1)}}, "active-already"),
+        (
+            release(),
+            {"versions": {"part-class": {"1.1.0": record(NEW, State.QUARANTINED)}}},
+            "quarantined",
+        ),
+        (
+            release(),
+            {
+                "versions": {"part-class": {"1.1.0": record(NEW, State.QUARANTINED)}},
+                "pointers": {},
+            },
+            "quarantined",
+        ),
+        (
+            release(),
+            {"versions": {"part-class": {"1.1.0": record(NEW, State.DOWNGRADED)}}},
+            "downgraded",
+        ),
+        (release(), {"models": {"catalogue-pinned": "bedrock:other"}}, "other-model"),
+        (release(), {"models": {}}, "other-model"),
+        (release(), {"models": {}, "pointers": {}}, "other-model"),
+        (
+            release(),
+            {"pointers": {"part-class": replace(pointer(), frozen=True)}},
+            "frozen",
+        ),
+        (release(hours=-5), {}, "older-release"),
+        (release(), {"pointers": {"part-class": pointer(OLD, made_hours=1)}}, "moved-since"),
+        (release(changes=False), {"alarming": {"part-class"}}, "alarm-fires"),
+    ],
+)
+def test_a_task_is_left_alone_for_a_reason(
+    wanted: Release, change: dict[str, object], code: str
+) -> None:
+    left_alone = step(wanted, replace(STAGE, **change))  # type: ignore[arg-type]
+    assert isinstance(left_alone, Skip)
+    assert left_alone.code == code
+    assert left_alone.reason
+
+
+def test_a_firing_alarm_does_not_stop_the_release_that_changes_the_task() -> None:
+    assert isinstance(step(release(changes=True), replace(STAGE, alarming={"part-class"})), Move)
+
+
+def test_another_tasks_alarm_stops_nothing() -> None:
+    assert isinstance(step(release(changes=False), replace(STAGE, alarming={"brand"})), Move)
+
+
+def test_a_firing_alarm_does_not_stop_a_way_back_that_git_decided() -> None:
+    back = version("1.0.0", VersionState.RELEASED, hours=2)
+    taken_out = version("1.1.0", VersionState.DOWNGRADED, hours=2)
+    wanted = release(back, taken_out, champion="1.0.0", hours=2, changes=False)
+    stage = replace(
+        STAGE, pointers={"part-class": pointer(NEW, made_hours=1)}, alarming={"part-class"}
+    )
+    moved = step(wanted, stage)
+    assert isinstance(moved, Move)
+    # What git took out must not be where the rollback goes.
+    assert not moved.keep_way_back
+
+
+def test_what_the_image_does_not_carry_is_no_way_back() -> None:
+    moved = step(release(NEW))
+    assert isinstance(moved, Move)
+    assert not moved.keep_way_back
+
+
+def test_a_rollback_is_not_undone_by_the_next_release_of_another_task() -> None:
+    """The champion in git is still 1.1.0; the ledger went back to 1.0.0 and quarantined it."""
+    rolled_back = replace(
+        STAGE,
+        pointers={"part-class": replace(pointer(OLD, made_hours=1), revision=9)},
+        versions={
+            "part-class": {
+                "1.0.0": record(OLD, State.ACTIVE),
+                "1.1.0": record(NEW, State.QUARANTINED),
+            }
+        },
+    )
+    left_alone = step(release(hours=6, changes=False), rolled_back)
+    assert isinstance(left_alone, Skip)
+    assert left_alone.code == "quarantined"
+    assert "2026-11-03T10:30:00Z by rollback (it scored 0.4)" in left_alone.reason
+
+    fixed = version("1.2.0", VersionState.RELEASED, hours=7)
+    repaired = version("1.1.0", VersionState.SUPERSEDED, hours=1)
+    moved = step(release(fixed, repaired, OLD, champion="1.2.0", hours=7), rolled_back)
+    assert isinstance(moved, Move)
+    assert moved.to == fixed.reference

@@ -1,0 +1,73 @@
+"""A small OpenAI-compatible server on loopback that says what a test wants to hear."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class FakeProvider:
+    """Answers every chat completion with `says`, or with `status` where that is not 200."""
+
+    url: str
+    says: str = '{"part_class": "resistor"}'
+    status: int = 200
+    delay_seconds: float = 0.0
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def completion(self) -> dict[str, Any]:
+        return {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "small-model-2026-01-build-7",
+            "choices": [
+                {
+                    "index": 0,
+                    "finish_reason": "stop",
+                    "message": {"role": "assistant", "content": self.says},
+                }
+            ],
+            "usage": {"prompt_tokens": 41, "completion_tokens": 6, "total_tokens": 47},
+        }
+
+
+@contextmanager
+def fake_provider() -> Iterator[FakeProvider]:
+    """Run the server for the length of a `with`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            provider.asked.append(json.loads(self.rfile.read(length)))
+            time.sleep(provider.delay_seconds)
+            body = json.dumps(provider.completion() if provider.status == 200 else {}).encode()
+            self.send_response(provider.status)
+            self.send_header("Content-Type", "application/json")
+            # Lets the SDK try again at once.
+            self.send_header("retry-after-ms", "1")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            # A caller that lost its patience is what some tests are about.
+            with suppress(BrokenPipeError):
+                self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    provider = FakeProvider(url=f"http://127.0.0.1:{server.server_port}/v1")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield provider
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,119 @@
+"""`prompt-hub COMMAND`: finds commands; failures become sentences and exit codes; stays quick."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from prompt_hub import cli, names
+from prompt_hub.cli import COMMANDS, main
+from prompt_hub.errors import ExitCode, PromptHubError
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {"openai", "boto3", "botocore", "fastapi", "uvicorn", "jsonschema", "pydantic"}
+
+
+def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == ExitCode.OK
+    told = capsys.readouterr().out
+    for name, (_, summary) in COMMANDS.items():
+        assert name in told
+        assert summary in told
+    assert main([]) == ExitCode.USAGE
+
+
+def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["promte"]) == ExitCode.USAGE
+    assert "no command 'promte'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_keeps_the_protocol_and_has_a_help(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = import_module(COMMANDS[name][0])
+    command.configure(argparse.ArgumentParser())
+    assert callable(command.run)
+    with pytest.raises(SystemExit) as end:
+        main([name, "--help"])
+    assert end.value.code == 0
+    assert f"prompt-hub {name}" in capsys.readouterr().out
+
+
+def failing(error: BaseException) -> SimpleNamespace:
+    def run(_: argparse.Namespace) -> ExitCode:
+        raise error
+
+    return SimpleNamespace(configure=lambda parser: None, run=run)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (PromptHubError("It is broken.", hint="Mend it."), 2, "It is broken. Mend it."),
+        (PromptHubError("No.", exit_code=ExitCode.BLOCKED), 1, "No."),
+        (PromptHubError("Silence.", exit_code=ExitCode.NOT_MEASURED), 3, "Silence."),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (RuntimeError("a bug"), 70, "RuntimeError: a bug"),
+    ],
+)
+def test_a_failure_is_a_sentence_and_an_exit_code(
+    error: BaseException,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(cli, "import_module", lambda name: failing(error))
+    assert main(["validate"]) == code
+    told = capsys.readouterr().err
+    assert said in told
+    assert ("Traceback" in told) == (code == ExitCode.UNEXPECTED)
+
+
+def test_help_pays_for_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom prompt_hub.cli import main\nmain(['--help'])\n"
+        f"print(sorted(set(sys.modules) & {HEAVY!r}), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("door", "command"),
+    [
+        ("validate_prompt", "validate"),
+        ("eval_runner", "evaluate"),
+        ("promote_prompt", "promote"),
+        ("run_pipeline", "run"),
+    ],
+)
+def test_the_doors_lead_to_their_commands(door: str, command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "pipeline_image" / f"{door}.py", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(f"usage: prompt-hub {command}")
+
+
+def test_a_door_ends_with_the_exit_code_of_its_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "pipeline_image" / "validate_prompt.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={names.ENV_ROOT: str(tmp_path)},
+    )
+    assert done.returncode == ExitCode.USAGE
+    assert "there is no folder 'prompts'" in done.stderr
