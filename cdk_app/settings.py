@@ -79,8 +79,8 @@ class StageSettings:
 class Settings:
     """The installation: where the code is, where it runs, which models and which stages.
 
-    The ids of the GitHub owner and repository are optional; with them the trust of the
-    pull-request role survives nobody's taking over of a freed name.
+    The ids of the GitHub owner and repository are optional; with them, whoever takes over a name
+    that was given up does not inherit the trust of the pull-request role.
     """
 
     repository: str

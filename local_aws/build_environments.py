@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -61,6 +62,7 @@ class Environment:
 
     @property
     def venv(self) -> Path:
+        """The virtual environment."""
         return self.folder / "venv"
 
     @property
@@ -167,7 +169,7 @@ def environment_for(
 
 
 def _make_venv(where: Path) -> None:
-    """A venv with the pip of this interpreter, which is copied: `ensurepip` takes ten times longer."""
+    """A venv with a copy of this interpreter's pip; `ensurepip` would take ten times longer."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(where)], check=True)
     found = find_spec("pip")
     if found is None or found.origin is None:
@@ -177,9 +179,10 @@ def _make_venv(where: Path) -> None:
     ours = Path(found.origin).parents[1]
     for folder in [ours / "pip", *ours.glob("pip-*.dist-info")]:
         shutil.copytree(folder, packages / folder.name)
+    python = shlex.quote(str(where / "bin" / "python"))
     for name in ("pip", "pip3"):
         script = where / "bin" / name
-        script.write_text(f'#!/bin/sh\nexec {where / "bin" / "python"} -m pip "$@"\n')
+        script.write_text(f'#!/bin/sh\nexec {python} -m pip "$@"\n')
         script.chmod(0o755)
 
 

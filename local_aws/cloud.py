@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import logging
 import os
+import shutil
 import signal
 import sys
-import threading
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -56,11 +58,25 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local_aws.cloud", description=__doc__)
     parser.add_argument("--settings", type=Path, required=True, help="JSON file: CloudSettings")
     settings = CloudSettings.load(parser.parse_args(argv).settings)
-    configure_environment(settings)
-    extensions = install(settings)
-    log.info("local AWS on %s, state in %s", settings.endpoint, settings.state)
-    asyncio.run(_serve(settings, extensions))
+    settings = replace(settings, state=settings.state.absolute())
+    settings.state.mkdir(parents=True, exist_ok=True)
+    with _claimed(settings.state):
+        configure_environment(settings)
+        extensions = install(settings)
+        log.info("local AWS on %s, state in %s", settings.endpoint, settings.state)
+        asyncio.run(_serve(settings, extensions))
     return 0
+
+
+@contextmanager
+def _claimed(state: Path) -> Iterator[None]:
+    """Hold the state folder: a second process on it would end the builds of the first."""
+    with (state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"Another local AWS runs on {state}; stop that one first.")
+        yield
 
 
 def configure_environment(settings: CloudSettings) -> None:
@@ -71,9 +87,12 @@ def configure_environment(settings: CloudSettings) -> None:
     """
     for name in [name for name in os.environ if name.startswith(("AWS_", "MINISTACK_"))]:
         del os.environ[name]
-    settings.state.mkdir(parents=True, exist_ok=True)
+    scratch = settings.state / "tmp"
+    shutil.rmtree(scratch, ignore_errors=True)  # unpacked Lambdas of the run before
+    scratch.mkdir(parents=True)
     os.environ.update(
         {
+            "TMPDIR": str(scratch),
             "GATEWAY_PORT": str(settings.port),
             "BIND_HOST": "127.0.0.1",
             "IOT_MTLS_ENABLED": "0",  # would listen on every interface
@@ -102,9 +121,6 @@ def install(settings: CloudSettings) -> list[ModuleType]:
     logging.getLogger("local_aws").setLevel(logging.INFO)
     extensions = []
     for name in EXTENSIONS:
-        if find_spec(f"local_aws.{name}") is None:
-            log.warning("TEMPORARY: no extension %s yet", name)
-            continue
         module = import_module(f"local_aws.{name}")
         module.install(settings)
         extensions.append(module)
@@ -131,14 +147,17 @@ async def _serve(settings: CloudSettings, extensions: list[ModuleType]) -> None:
         for module in extensions:
             if hasattr(module, "start"):
                 await asyncio.to_thread(module.start)
-        saver.start()
+        saving = asyncio.create_task(saver.run())
         await told.wait()
         log.info("stopping")
-        saver.stop()
+        saving.cancel()
         # Before the server closes, so that what is being ended can still report its end.
         for module in reversed(extensions):
             if hasattr(module, "stop"):
-                await asyncio.to_thread(module.stop)
+                try:
+                    await asyncio.to_thread(module.stop)
+                except Exception:  # the others have children to end, and state has to be saved
+                    log.exception("%s did not stop cleanly", module.__name__)
 
     await serve(saver.watching, config, shutdown_trigger=until_told)  # type: ignore[arg-type]
 
@@ -147,33 +166,41 @@ class _Saver:
     """Writes the emulator's state now and then, while requests that may change it come in."""
 
     def __init__(self) -> None:
-        self._changed = threading.Event()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="saver", daemon=True)
+        self._changed = False
 
     async def watching(self, scope: Message, receive: Receive, send: Send) -> None:
         """The emulator as an ASGI application that is watched for changes."""
         from ministack.app import app
 
         if scope.get("method") not in {None, "GET", "HEAD", "OPTIONS"}:
-            self._changed.set()
+            self._changed = True
         await app(scope, receive, send)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    async def run(self) -> None:
+        """Save every `SAVE_SECONDS` if something may have changed, until cancelled."""
         from ministack.app import _build_persistence_save_dict
         from ministack.core.persistence import save_all
 
-        while not self._stopped.wait(SAVE_SECONDS):
-            if self._changed.is_set():
-                self._changed.clear()
-                save_all(_build_persistence_save_dict())
+        while True:
+            await asyncio.sleep(SAVE_SECONDS)
+            if self._changed:
+                self._changed = False
+                # Copied here, on the loop, where most services change; written elsewhere.
+                state = {
+                    name: _copied(copy) for name, copy in _build_persistence_save_dict().items()
+                }
+                await asyncio.to_thread(save_all, state)
+
+
+def _copied(copy: Callable[[], object]) -> Callable[[], object]:
+    """A service's state as it is now; none, so that it is not saved, if it does not hold still."""
+    for _ in range(3):
+        try:
+            state = copy()
+        except RuntimeError:  # changed while it was iterated over, by a thread of the service
+            continue
+        return lambda: state
+    return lambda: None
 
 
 if __name__ == "__main__":

@@ -50,9 +50,6 @@ RECORD_ONLY: dict[str, RecordOnly] = {
         "arn:aws:autoscaling:{region}:{account}:scalingPolicy:{token}:policyName/{logical_id}",
         {"Arn": "{ref}"},
     ),
-    "AWS::CodeBuild::ReportGroup": RecordOnly(
-        "arn:aws:codebuild:{region}:{account}:report-group/{logical_id}-{token}", {"Arn": "{ref}"}
-    ),
     "AWS::CodeConnections::Connection": _CONNECTION,
     "AWS::CodeStarConnections::Connection": _CONNECTION,
     "AWS::EC2::EIP": RecordOnly(
@@ -60,19 +57,11 @@ RECORD_ONLY: dict[str, RecordOnly] = {
     ),
     "AWS::EC2::FlowLog": RecordOnly("fl-{token}", {"Id": "{ref}"}),
     "AWS::EC2::NatGateway": RecordOnly("nat-{token}", {"NatGatewayId": "{ref}"}),
-    "AWS::EC2::NetworkAcl": RecordOnly("acl-{token}", {"Id": "{ref}"}),
-    "AWS::EC2::NetworkAclEntry": RecordOnly("acle-{token}", {"Id": "{ref}"}),
     "AWS::EC2::SecurityGroupEgress": RecordOnly("sgr-{token}", {"Id": "{ref}"}),
     "AWS::EC2::SecurityGroupIngress": RecordOnly("sgr-{token}", {"Id": "{ref}"}),
-    "AWS::EC2::SubnetNetworkAclAssociation": RecordOnly(
-        "aclassoc-{token}", {"AssociationId": "{ref}"}
-    ),
-    "AWS::ECS::ClusterCapacityProviderAssociations": RecordOnly("{token}"),
-    "AWS::Events::EventBusPolicy": RecordOnly("{token}"),
     "AWS::IAM::OIDCProvider": RecordOnly(
         "arn:aws:iam::{account}:oidc-provider/{host}", {"Arn": "{ref}"}
     ),
-    "AWS::Logs::QueryDefinition": RecordOnly("{token}", {"QueryDefinitionId": "{ref}"}),
 }
 
 

@@ -27,9 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
-
-from local_aws import source
+from local_aws import clients, source
 from local_aws.build_environments import (
     Environment,
     base_variables,
@@ -395,11 +393,12 @@ def _value(variable: Mapping[str, str]) -> str:
     """The value of a variable that may name a parameter or a secret instead."""
     kind, value = variable.get("type", "PLAINTEXT"), variable["value"]
     if kind == "PARAMETER_STORE":
-        found = boto3.client("ssm").get_parameter(Name=value, WithDecryption=True)
+        found = clients.client("ssm").get_parameter(Name=value, WithDecryption=True)
         return str(found["Parameter"]["Value"])
     if kind == "SECRETS_MANAGER":
         secret, _, key = value.partition(":")
-        text = boto3.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+        manager = clients.client("secretsmanager")
+        text = manager.get_secret_value(SecretId=secret)["SecretString"]
         return str(json.loads(text)[key]) if key else str(text)
     return value
 
@@ -433,10 +432,7 @@ class _LogShipper:
 
     def __init__(self, file: Path, stream: Mapping[str, str]) -> None:
         self._file = file
-        self._names = {
-            "logGroupName": stream["groupName"],
-            "logStreamName": stream["streamName"],
-        }
+        self._group, self._stream = stream["groupName"], stream["streamName"]
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-shipper", daemon=True)
         self._thread.start()
@@ -453,10 +449,10 @@ class _LogShipper:
             log.exception("cannot write %s to CloudWatch Logs", self._file)
 
     def _ship(self) -> None:
-        logs: Any = boto3.client("logs")
+        logs = clients.logs()
         with suppress(logs.exceptions.ResourceAlreadyExistsException):
-            logs.create_log_group(logGroupName=self._names["logGroupName"])
-        logs.create_log_stream(**self._names)
+            logs.create_log_group(logGroupName=self._group)
+        logs.create_log_stream(logGroupName=self._group, logStreamName=self._stream)
         with self._file.open(encoding="utf-8", errors="replace") as file:
             last = False
             while not last:
@@ -464,8 +460,11 @@ class _LogShipper:
                 now, lines = int(time.time() * 1000), file.read().splitlines()
                 for start in range(0, len(lines), 1000):
                     some = lines[start : start + 1000]
-                    events = [{"timestamp": now, "message": line or " "} for line in some]
-                    logs.put_log_events(**self._names, logEvents=events)
+                    logs.put_log_events(
+                        logGroupName=self._group,
+                        logStreamName=self._stream,
+                        logEvents=[{"timestamp": now, "message": line or " "} for line in some],
+                    )
 
 
 # --- The service -------------------------------------------------------------------------------
@@ -491,6 +490,7 @@ def install(settings: CloudSettings) -> None:
     codebuild._start_build = _start_build
     codebuild._stop_build = _stop_build
     _end_left_behind(settings.state / "builds")
+    shutil.rmtree(settings.state / "artifacts", ignore_errors=True)
     _write_shim(settings.state)
 
 

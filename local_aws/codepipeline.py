@@ -45,7 +45,7 @@ def _update_pipeline(data: Data) -> Answer:
     declaration = {key: value for key, value in data["pipeline"].items() if key != "version"}
     pipeline = _pipelines.find(declaration["name"])
     validate(declaration)
-    pipeline.update(declaration, pipeline.restart_on_update)
+    pipeline.update(declaration)
     return {"pipeline": {**declaration, "version": pipeline.version}}
 
 
@@ -313,8 +313,8 @@ def _create_resource(
 ) -> cloudformation.Provisioned:
     token = cloudformation.stable_token(stack_name, logical_id)[:8]
     name = properties.get("Name") or f"{stack_name}-{logical_id}-{token}"
-    declaration, restart = _declared(properties, name)
-    pipeline = _pipelines.create(declaration, restart_on_update=restart)
+    declaration, _ = _declared(properties, name)
+    pipeline = _pipelines.create(declaration)
     return name, {"Version": str(pipeline.version)}
 
 
@@ -328,10 +328,11 @@ def _update_resource(
     if new.get("Name", name) != name:
         raise ValueError("the local AWS does not rename a pipeline")
     declaration, restart = _declared(new, name)
-    validate(declaration)
-    pipeline.update(declaration, restart)
-    if restart:
-        pipeline.start("StartPipelineExecution", "the pipeline's definition was updated")
+    if declaration != pipeline.declaration:  # else only tags have changed
+        validate(declaration)
+        pipeline.update(declaration)
+        if restart:
+            pipeline.start("StartPipelineExecution", "the pipeline's definition was updated")
     return name, {"Version": str(pipeline.version)}
 
 

@@ -2,10 +2,11 @@
 
 With a Docker engine this hands over to the real client; only the address of the ECR registry is
 replaced by that of the local AWS. Without one it does what our image action needs, and says that
-it is no engine: `build` keeps a copy of the context under
-`state/images/<repository>/<tag>/tree`, `push` registers it in the local ECR, so that the task
-definition's command can later run from that tree as a process, with the venv of the build that
-made it. Nothing else of `docker` is imitated.
+it is no engine: `push` registers the image in the local ECR without any layer.
+
+Either way `build` keeps a copy of the context under `state/images/<repository>/<tag>/tree`, from
+which the task definition's command can run as a process, with the venv of the build that made it.
+Nothing else of `docker` is imitated.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -34,25 +36,25 @@ class Refused(Exception):
 
 def main(arguments: Sequence[str]) -> int:
     """Run one docker command; returns its exit code."""
-    if engine := _real_client():
-        return _hand_over(engine, list(arguments))
     commands: dict[str, Callable[[Sequence[str]], None]] = {
         "login": _login,
         "build": _build,
         "push": _push,
     }
+    command = arguments[0] if arguments else ""
     try:
-        if not arguments or arguments[0] not in commands:
+        if engine := _real_client():
+            code = _hand_over(engine, list(arguments))
+            if command == "build" and not code:
+                _keep(arguments[1:])
+            return code
+        if command not in commands:
             raise Refused(f"`docker {' '.join(arguments)}` needs a Docker engine, and none answers")
-        commands[arguments[0]](arguments[1:])
+        commands[command](arguments[1:])
     except Refused as error:
-        print(f"docker (local AWS stand-in): {error}", file=sys.stderr)
+        print(f"docker (local AWS): {error}", file=sys.stderr)
         return 125
     return 0
-
-
-def _say(line: str) -> None:
-    print(f"docker (local AWS stand-in, not an engine): {line}", flush=True)
 
 
 # --- With an engine ----------------------------------------------------------------------------
@@ -94,37 +96,8 @@ def _login(words: Sequence[str]) -> None:
 
 
 def _build(words: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="docker build", exit_on_error=False)
-    parser.add_argument("--tag", "-t", required=True)
-    parser.add_argument("--file", "-f", type=Path)
-    parser.add_argument("--build-arg", action="append", default=[])
-    parser.add_argument("--label", action="append", default=[])
-    parser.add_argument("--platform")
-    parser.add_argument("--quiet", "-q", action="store_true")
-    parser.add_argument("--pull", action="store_true")
-    parser.add_argument("--provenance")
-    parser.add_argument("context", type=Path)
-    told = parser.parse_args(words)
-    dockerfile = told.file or told.context / "Dockerfile"
-    if not dockerfile.is_file():
-        raise Refused(f"there is no {dockerfile}")
-    folder = _image_folder(told.tag)
-    fresh = folder.with_name(folder.name + ".new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(told.context, fresh / "tree", symlinks=True, ignore=_ignore(told.context))
-    repository, tag = folder.parent.relative_to(_images()).as_posix(), folder.name
-    image = {
-        "repository": repository,
-        "tag": tag,
-        "tree": str(folder / "tree"),
-        "environment": os.environ["LOCAL_AWS_ENVIRONMENT"],
-        "build_args": dict(one.split("=", 1) for one in told.build_arg),
-        "digest": _digest(fresh / "tree"),
-    }
-    (fresh / "image.json").write_text(json.dumps(image, indent=2), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
-    _say(f"kept {told.context.resolve()} as {repository}:{tag}; {dockerfile} was not run")
+    _keep(words)
+    _say("the Dockerfile was not run")
 
 
 def _push(words: Sequence[str]) -> None:
@@ -151,6 +124,65 @@ def _push(words: Sequence[str]) -> None:
         imageTag=image["tag"],
     )
     _say(f"registered {image['repository']}:{image['tag']} in the local ECR")
+
+
+def _say(line: str) -> None:
+    print(f"docker (local AWS stand-in, not an engine): {line}", flush=True)
+
+
+# --- The tree that is kept ---------------------------------------------------------------------
+
+
+def _keep(words: Sequence[str]) -> None:
+    """Copy the context of `docker build WORDS`, and note what it is in `image.json`."""
+    parser = argparse.ArgumentParser(prog="docker build", allow_abbrev=False)
+    parser.add_argument("--tag", "-t", required=True)
+    parser.add_argument("--file", "-f", type=Path)
+    parser.add_argument("--build-arg", action="append", default=[])
+    told, _ = parser.parse_known_args(words[:-1])
+    context = Path(words[-1])
+    dockerfile = told.file or context / "Dockerfile"
+    if not dockerfile.is_file():
+        raise Refused(f"there is no {dockerfile}")
+    folder = _image_folder(told.tag)
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(context, fresh / "tree", symlinks=True, ignore=_ignore(context))
+    _install_scripts(fresh / "tree", fresh / "bin")
+    image = {
+        "repository": folder.parent.relative_to(_images()).as_posix(),
+        "tag": folder.name,
+        "tree": str(folder / "tree"),
+        "scripts": str(folder / "bin"),
+        "command": _command(dockerfile),
+        "environment": os.environ["LOCAL_AWS_ENVIRONMENT"],
+        "build_args": dict(one.split("=", 1) for one in told.build_arg),
+        "digest": _digest(fresh / "tree"),
+    }
+    (fresh / "image.json").write_text(json.dumps(image, indent=2), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    print(f"docker (local AWS): kept {context.resolve()} as {image['repository']}:{image['tag']}")
+
+
+def _install_scripts(tree: Path, folder: Path) -> None:
+    """Launchers of the commands that the tree's package declares, as installing it would make."""
+    folder.mkdir()
+    project = tree / "pyproject.toml"
+    if not project.is_file():
+        return
+    declared = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {})
+    for name, target in declared.get("scripts", {}).items():
+        module, _, function = target.partition(":")
+        code = f"import sys; from {module} import {function}; sys.exit({function}())"
+        (folder / name).write_text(f"#!/bin/sh\nexec python -c '{code}' \"$@\"\n", encoding="utf-8")
+        (folder / name).chmod(0o755)
+
+
+def _command(dockerfile: Path) -> list[str]:
+    """What the image runs by default: the Dockerfile's last `CMD ["…"]`."""
+    found = re.findall(r"^CMD\s+(\[.*\])", dockerfile.read_text(encoding="utf-8"), re.MULTILINE)
+    return list(map(str, json.loads(found[-1]))) if found else []
 
 
 def _images() -> Path:

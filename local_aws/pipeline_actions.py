@@ -16,16 +16,22 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 from botocore.exceptions import ClientError
 
-from local_aws import codebuild, source
+from local_aws import clients, codebuild, source
 from local_aws.buildspec import unpack
 from local_aws.settings import CloudSettings
 
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.literals import CapabilityType
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+
 POLL_SECONDS = 0.3
+PROVIDER = "GitHub"
+"""Whose repository the connection stands for; locally it is a bare one on this machine."""
 _NO_CHANGES = "didn't contain changes"
 
 log = logging.getLogger("local_aws.codepipeline")
@@ -92,10 +98,12 @@ class Context:
 
     @property
     def inputs(self) -> list[str]:
+        """Names of the artifacts that the action reads."""
         return [one["name"] for one in self.action.get("inputArtifacts", ())]
 
     @property
     def outputs(self) -> list[str]:
+        """Names of the artifacts that the action makes."""
         return [one["name"] for one in self.action.get("outputArtifacts", ())]
 
     def setting(self, name: str) -> str:
@@ -108,13 +116,13 @@ class Context:
     def store(self, name: str, file: Path, clone: dict[str, str] | None = None) -> None:
         """Upload `file` as the artifact `name`."""
         key = f"{self.pipeline[:20]}/{name[:10]}/{uuid.uuid4().hex[:7]}"
-        boto3.client("s3").upload_file(str(file), self.bucket, key)
+        clients.s3().upload_file(str(file), self.bucket, key)
         self.artifacts[name] = Artifact(self.bucket, key, clone)
 
     def fetch(self, name: str, target: Path) -> None:
         """Download the artifact `name` to the file `target`."""
         artifact = self._artifact(name)
-        boto3.client("s3").download_file(artifact.bucket, artifact.key, str(target))
+        clients.s3().download_file(artifact.bucket, artifact.key, str(target))
 
     def place(self, name: str) -> codebuild.Place:
         """How a build gets at the artifact `name`."""
@@ -191,7 +199,7 @@ def connection_source(context: Context) -> Variables:
             context.store(output, file, clone)
     first_line = commit.message.partition("\n")[0]
     context.run.external_id = commit.id
-    context.run.summary = json.dumps({"ProviderType": "GitHub", "CommitMessage": first_line})
+    context.run.summary = json.dumps({"ProviderType": PROVIDER, "CommitMessage": first_line})
     return {
         "AuthorDate": commit.date,
         "AuthorDisplayName": commit.author,
@@ -201,7 +209,7 @@ def connection_source(context: Context) -> Variables:
         "CommitMessage": commit.message,
         "ConnectionArn": context.configuration.get("ConnectionArn", ""),
         "FullRepositoryName": name,
-        "ProviderType": "GitHub",
+        "ProviderType": PROVIDER,
     }
 
 
@@ -249,7 +257,7 @@ def build(context: Context) -> Variables:
 
 def cloudformation(context: Context) -> Variables:
     """Create, replace, execute or delete, as the action mode says; stack outputs are the output."""
-    modes: dict[str, Callable[[Context, Any], None]] = {
+    modes: dict[str, Callable[[Context, CloudFormationClient], None]] = {
         "CHANGE_SET_REPLACE": _replace_change_set,
         "CHANGE_SET_EXECUTE": _execute_change_set,
         "CREATE_UPDATE": _create_or_update,
@@ -258,29 +266,35 @@ def cloudformation(context: Context) -> Variables:
     mode = context.setting("ActionMode")
     if mode not in modes:
         raise ActionFailed("ConfigurationError", f"the local AWS does not know ActionMode {mode}")
-    client = boto3.client("cloudformation")
+    client = clients.cloudformation()
     modes[mode](context, client)
     if mode in {"CHANGE_SET_EXECUTE", "CREATE_UPDATE"}:
         stack = _stack(client, context.setting("StackName"))
-        return {one["OutputKey"]: one["OutputValue"] for one in (stack or {}).get("Outputs", ())}
+        outputs = stack.get("Outputs", []) if stack else []
+        return {one["OutputKey"]: one["OutputValue"] for one in outputs}
     return {}
 
 
-def _replace_change_set(context: Context, client: Any) -> None:
+def _replace_change_set(context: Context, client: CloudFormationClient) -> None:
     stack, name = context.setting("StackName"), context.setting("ChangeSetName")
     with suppress(ClientError):
         client.delete_change_set(StackName=stack, ChangeSetName=name)
     found = _stack(client, stack)
+    if found and found["StackStatus"] == "ROLLBACK_COMPLETE":
+        summary = f"Stack {stack} could not be created before; delete it, then retry this action"
+        raise ActionFailed("JobFailed", summary)
     new = found is None or found["StackStatus"] == "REVIEW_IN_PROGRESS"
     template = context.read(context.setting("TemplatePath"))
     key = f"{context.pipeline[:20]}/templates/{uuid.uuid4().hex}"
-    boto3.client("s3").put_object(Bucket=context.bucket, Key=key, Body=template.encode())
+    clients.s3().put_object(Bucket=context.bucket, Key=key, Body=template.encode())
     told: dict[str, Any] = {}
     if location := context.configuration.get("TemplateConfiguration"):
         told = json.loads(context.read(location))
     parameters = told.get("Parameters", {}) | json.loads(
         context.configuration.get("ParameterOverrides") or "{}"
     )
+    listed = context.configuration.get("Capabilities", "").split(",")
+    capabilities = cast("list[CapabilityType]", [one.strip() for one in listed if one])
     client.create_change_set(
         StackName=stack,
         ChangeSetName=name,
@@ -290,27 +304,25 @@ def _replace_change_set(context: Context, client: Any) -> None:
             {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
         ],
         Tags=[{"Key": key, "Value": value} for key, value in told.get("Tags", {}).items()],
-        Capabilities=[
-            one.strip() for one in context.configuration.get("Capabilities", "").split(",") if one
-        ],
+        Capabilities=capabilities,
     )
-    made: dict[str, Any] = {}
-
-    def finished() -> bool:
-        made.update(client.describe_change_set(StackName=stack, ChangeSetName=name))
-        return made["Status"] in {"CREATE_COMPLETE", "FAILED"}
-
-    context.wait(finished)
-    reason = made.get("StatusReason", "")
-    if made["Status"] == "FAILED" and _NO_CHANGES not in reason:
-        raise ActionFailed("JobFailed", f"Change set {name} of {stack} could not be made: {reason}")
+    context.wait(
+        lambda: (
+            client.describe_change_set(StackName=stack, ChangeSetName=name)["Status"]
+            in {"CREATE_COMPLETE", "FAILED"}
+        )
+    )
+    made = client.describe_change_set(StackName=stack, ChangeSetName=name)
+    changes, reason = f"{len(made['Changes'])} change(s)", made.get("StatusReason", "")
+    if made["Status"] == "FAILED":
+        if _NO_CHANGES not in reason:
+            raise ActionFailed("JobFailed", f"Change set {name} of {stack} failed: {reason}")
+        changes = "no changes"
     context.run.external_id = made["ChangeSetId"]
-    context.run.summary = f"Change set {name} of {stack}: " + (
-        "no changes" if made["Status"] == "FAILED" else f"{len(made['Changes'])} change(s)"
-    )
+    context.run.summary = f"Change set {name} of {stack}: {changes}"
 
 
-def _execute_change_set(context: Context, client: Any) -> None:
+def _execute_change_set(context: Context, client: CloudFormationClient) -> None:
     stack, name = context.setting("StackName"), context.setting("ChangeSetName")
     change_set = client.describe_change_set(StackName=stack, ChangeSetName=name)
     context.run.external_id = change_set["StackId"]
@@ -321,36 +333,40 @@ def _execute_change_set(context: Context, client: Any) -> None:
     _settle(context, client, stack)
 
 
-def _create_or_update(context: Context, client: Any) -> None:
-    configuration = {**context.configuration, "ChangeSetName": f"{context.pipeline}-local"}
-    context.configuration = configuration
+def _create_or_update(context: Context, client: CloudFormationClient) -> None:
+    name = {"ChangeSetName": f"{context.pipeline}-update"}
+    context.configuration = {**context.configuration, **name}
     _replace_change_set(context, client)
     _execute_change_set(context, client)
 
 
-def _delete_stack(context: Context, client: Any) -> None:
+def _delete_stack(context: Context, client: CloudFormationClient) -> None:
     name = context.setting("StackName")
     if _stack(client, name) is None:
         return
     client.delete_stack(StackName=name)
-    context.wait(
-        lambda: not str((_stack(client, name) or {}).get("StackStatus")).endswith("ROGRESS")
-    )
-    if left := _stack(client, name):
-        raise ActionFailed("JobFailed", f"{name} could not be deleted: {left['StackStatus']}")
+    status = _rest(context, client, name)
+    if status:
+        raise ActionFailed("JobFailed", f"Stack {name} could not be deleted: {status}")
 
 
-def _settle(context: Context, client: Any, name: str) -> None:
-    """Wait until the stack has come to rest; fails unless it is as its template says."""
-    found: dict[str, Any] = {}
+def _rest(context: Context, client: CloudFormationClient, name: str) -> str:
+    """Wait until nothing is in progress; answers the stack's status, or nothing if it is gone."""
+    status = ""
 
     def at_rest() -> bool:
-        found.update(_stack(client, name) or {})
-        return not found["StackStatus"].endswith("_IN_PROGRESS")
+        nonlocal status
+        found = _stack(client, name)
+        status = found["StackStatus"] if found else ""
+        return not status.endswith("_IN_PROGRESS")
 
-    started = context.run.started
     context.wait(at_rest)
-    status = found["StackStatus"]
+    return status
+
+
+def _settle(context: Context, client: CloudFormationClient, name: str) -> None:
+    """Wait until the stack has come to rest; fails unless it is as its template says."""
+    status = _rest(context, client, name)
     if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
         context.run.summary = f"Stack {name}: {status}"
         return
@@ -360,19 +376,20 @@ def _settle(context: Context, client: Any, name: str) -> None:
         for event in reversed(events)
         if event["ResourceStatus"].endswith("_FAILED")
         and event.get("ResourceStatusReason")
-        and event["Timestamp"].timestamp() >= started - 1
+        and event["Timestamp"].timestamp() >= context.run.started - 1
     ]
-    raise ActionFailed("JobFailed", f"Stack {name} ended as {status}", "\n".join(reasons))
+    first = reasons[0] if reasons else "no reason was given"
+    summary = f"Stack {name} ended as {status}: {first}"
+    raise ActionFailed("JobFailed", summary, "\n".join(reasons))
 
 
-def _stack(client: Any, name: str) -> dict[str, Any] | None:
+def _stack(client: CloudFormationClient, name: str) -> StackTypeDef | None:
     try:
-        found: dict[str, Any] = client.describe_stacks(StackName=name)["Stacks"][0]
+        return client.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
         if "does not exist" in str(error):
             return None
         raise
-    return found
 
 
 # --- Approval ----------------------------------------------------------------------------------

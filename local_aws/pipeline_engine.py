@@ -51,7 +51,7 @@ class Refused(Exception):
         self.code = code
 
 
-class Over(Exception):  # noqa: N818 - an end, not always an error
+class Over(Exception):
     """An execution does not go on; with which status, and why."""
 
     def __init__(self, status: str, summary: str) -> None:
@@ -108,7 +108,7 @@ class Execution:
         return {run.action: run for run in self.actions if run.stage == stage}
 
     def resolve(self, text: str) -> str:
-        """`text` with every `#{namespace.name}` replaced; raises `ActionFailed` for unknown ones."""
+        """`text` with each `#{namespace.name}` replaced; raises `ActionFailed` for unknown ones."""
 
         def value(match: re.Match[str]) -> str:
             namespace, name = match.groups()
@@ -151,13 +151,13 @@ class Pipelines:
             raise Refused("PipelineNotFoundException", f"there is no pipeline {name}")
         return self.by_name[name]
 
-    def create(self, declaration: Declaration, *, restart_on_update: bool = False) -> Pipeline:
+    def create(self, declaration: Declaration) -> Pipeline:
         """Store a definition and start its first execution, as AWS does; raises `Refused`."""
         validate(declaration)
         name = declaration["name"]
         if name in self.by_name:
             raise Refused("PipelineNameInUseException", f"there is a pipeline {name} already")
-        pipeline = self.by_name[name] = Pipeline(self, declaration, restart_on_update)
+        pipeline = self.by_name[name] = Pipeline(self, declaration)
         pipeline.start("CreatePipeline", "the pipeline was created")
         return pipeline
 
@@ -165,7 +165,7 @@ class Pipelines:
         """Forget a pipeline; what runs of it is cancelled."""
         if name in self.by_name:
             pipeline = self.by_name.pop(name)
-            pipeline.update(pipeline.declaration, pipeline.restart_on_update)
+            pipeline.update(pipeline.declaration)
 
     def on_push(self, push: source.Push) -> None:
         """Start every pipeline that a push to the local repository starts."""
@@ -198,13 +198,10 @@ class Pipelines:
 class Pipeline:
     """A stored definition, its executions, and who is in which stage."""
 
-    def __init__(
-        self, all_: Pipelines, declaration: Declaration, restart_on_update: bool = False
-    ) -> None:
+    def __init__(self, all_: Pipelines, declaration: Declaration) -> None:
         self.declaration = declaration
         self.version = 1
         self.created = self.updated = time.time()
-        self.restart_on_update = restart_on_update
         self.executions: list[Execution] = []
         self.inside: dict[str, Execution] = {}
         self.waiting: dict[str, Execution] = {}
@@ -224,23 +221,27 @@ class Pipeline:
 
     def saved(self) -> dict[str, Any]:
         """What survives a restart."""
-        names = ("declaration", "version", "created", "updated", "restart_on_update")
-        executions = [asdict(one) for one in self.executions]
-        return {name: getattr(self, name) for name in names} | {"executions": executions}
+        return {
+            "declaration": self.declaration,
+            "version": self.version,
+            "created": self.created,
+            "updated": self.updated,
+            "executions": [asdict(one) for one in self.executions],
+        }
 
     @classmethod
     def restored(cls, all_: Pipelines, raw: Mapping[str, Any]) -> Pipeline:
         """What `saved` had made of a pipeline."""
-        pipeline = cls(all_, raw["declaration"], raw["restart_on_update"])
+        pipeline = cls(all_, raw["declaration"])
         pipeline.version, pipeline.created = raw["version"], raw["created"]
         pipeline.updated = raw["updated"]
         pipeline.executions = [Execution.restored(one) for one in raw["executions"]]
         return pipeline
 
-    def update(self, declaration: Declaration, restart_on_update: bool) -> None:
+    def update(self, declaration: Declaration) -> None:
         """Replace the definition; executions that run by the old one end as Cancelled."""
         with self._changed:
-            self.declaration, self.restart_on_update = declaration, restart_on_update
+            self.declaration = declaration
             self.version += 1
             self.updated = time.time()
             self._changed.notify_all()
@@ -434,12 +435,11 @@ def validate(declaration: Declaration) -> None:
             message = f"stage {stage['name']}: the local AWS does not act on {unknown}"
             raise Refused("InvalidStageDeclarationException", message)
         for action in stage["actions"]:
-            problem = ""
+            problem, inputs = "", len(action.get("inputArtifacts", ()))
             if kind(action) not in ACTIONS:
                 problem = f"the local AWS has no {'/'.join(kind(action))}"
-            elif kind(action)[2] == "CodeBuild":
-                if len(action.get("inputArtifacts", ())) > MAX_INPUTS_OF_A_BUILD:
-                    problem = f"more than {MAX_INPUTS_OF_A_BUILD} input artifacts"
+            elif kind(action)[2] == "CodeBuild" and inputs > MAX_INPUTS_OF_A_BUILD:
+                problem = f"more than {MAX_INPUTS_OF_A_BUILD} input artifacts"
             if problem:
                 message = f"action {action['name']}: {problem}"
                 raise Refused("InvalidActionDeclarationException", message)

@@ -113,7 +113,7 @@ def starts(
         return filters_match(filters, push, changed_files(repository, push))
     configuration = action["configuration"]
     watched = bool(mine) or configuration.get("DetectChanges", "true").lower() == "true"
-    return watched and configuration.get("BranchName") == push.branch
+    return watched and bool(configuration.get("BranchName") == push.branch)
 
 
 def filters_match(
@@ -205,4 +205,10 @@ class Watcher:
             for branch, commit in now.items():
                 before = (known or {}).get(branch)
                 if before != commit:
-                    self._on_push(Push(name, branch, before, commit))
+                    self._announce(Push(name, branch, before, commit))
+
+    def _announce(self, push: Push) -> None:
+        try:
+            self._on_push(push)
+        except Exception:
+            log.exception("the push of %s to %s starts nothing", push.after, push.repository)

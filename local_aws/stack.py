@@ -95,6 +95,8 @@ class LocalStack:
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
             "PROMPT_HUB_MODELS": str(self.state / "models.json"),
+            # Node 20 works; its end of life is said in the README, not at every synth.
+            "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
         }
 
     @property
@@ -190,28 +192,24 @@ class LocalStack:
 
     # --- git -----------------------------------------------------------------------------------
 
-    def make_remote(self) -> bool:
-        """A scratch remote with the checkout's HEAD; returns whether it was made now."""
-        if self.remote.exists():
-            return False
-        self.git("init", "--quiet", "--bare", f"--initial-branch={self.branch}", str(self.remote))
-        self.git(
-            "-C",
-            str(self.root),
-            "push",
-            "--quiet",
-            str(self.remote),
-            f"HEAD:refs/heads/{self.branch}",
-        )
-        return True
+    def make_remote(self) -> None:
+        """An empty scratch remote: the pipeline's source before the first push."""
+        if not self.remote.exists():
+            self.git(
+                "init", "--quiet", "--bare", f"--initial-branch={self.branch}", str(self.remote)
+            )
 
     def author_clone(self) -> Path:
-        """The scratch clone of a prompt author, at the remote's newest commit."""
+        """The scratch clone of a prompt author: the checkout's HEAD, then what the remote has."""
+        where = str(self.author)
         if not self.author.exists():
-            self.git("clone", "--quiet", str(self.remote), str(self.author))
-            self.git("-C", str(self.author), "config", "user.name", "Prompt Author")
-            self.git("-C", str(self.author), "config", "user.email", "author@example.com")
-        self.git("-C", str(self.author), "pull", "--quiet", "--rebase")
+            self.git("clone", "--quiet", "--no-hardlinks", str(self.root), where)
+            self.git("-C", where, "checkout", "--quiet", "-B", self.branch)
+            self.git("-C", where, "remote", "set-url", "origin", str(self.remote))
+            self.git("-C", where, "config", "user.name", "Prompt Author")
+            self.git("-C", where, "config", "user.email", "author@example.com")
+        if self.git("-C", where, "ls-remote", "--heads", "origin", self.branch):
+            self.git("-C", where, "pull", "--quiet", "--rebase", "origin", self.branch)
         return self.author
 
     def push(self, message: str) -> str:

@@ -57,10 +57,15 @@ class ImageMissingError(Exception):
 
 @dataclass(frozen=True)
 class Image:
-    """A released tree and the virtual environment its commands run in."""
+    """A released tree, the virtual environment its commands run in, and its default command.
+
+    `scripts` holds launchers of the commands that the tree's package declares.
+    """
 
     tree: Path
     environment: Path
+    scripts: Path
+    command: tuple[str, ...] = ()
 
     @classmethod
     def find(cls, reference: str, images: Path) -> Image:
@@ -71,7 +76,12 @@ class Image:
         if not repository or ".." in described.parts or not described.is_file():
             raise ImageMissingError(f"{reference}: not found")
         raw = json.loads(described.read_text(encoding="utf-8"))
-        return cls(tree=Path(raw["tree"]), environment=Path(raw["environment"]))
+        return cls(
+            tree=Path(raw["tree"]),
+            environment=Path(raw["environment"]),
+            scripts=Path(raw.get("scripts", raw["tree"])),
+            command=tuple(raw.get("command", ())),
+        )
 
 
 class Container:
@@ -355,7 +365,7 @@ class Tasks:
         ):
             image = Image.find(container["image"], self._images)
             override = ecs._container_override_for(overrides, container["name"])
-            command = override.get("command") or container.get("command") or []
+            command = override.get("command") or container.get("command") or image.command
             arguments = [*(container.get("entryPoint") or []), *command]
             if not arguments:
                 raise OSError(f"container {container['name']} has no command")
@@ -378,7 +388,8 @@ class Tasks:
         self, task: Task, container: Record, override: Record, image: Image
     ) -> dict[str, str]:
         """A clean base, then the container's, its secrets, the overrides, and ours last."""
-        path = f"{image.environment / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        here = (str(image.scripts), str(image.environment / "bin"))
+        path = os.pathsep.join((*here, os.environ.get("PATH", os.defpath)))
         return {
             "PATH": path,
             "PYTHONPATH": str(image.tree / "pipeline_image"),

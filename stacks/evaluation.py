@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
@@ -14,13 +14,14 @@ from constructs import Construct
 from cdk_app import nag, permissions, toolchain
 from cdk_app.private_bucket import PrivateBucket
 from cdk_app.settings import Settings
+from cdk_app.stack import ToolchainStack
 from cdk_app.tasks import Task
 from prompt_hub import names
 
 _INSTALL_MINUTES = 10
 
 
-class EvaluationStack(Stack):
+class EvaluationStack(ToolchainStack):
     """The results bucket, and one CodeBuild project that all tasks share.
 
     Which task a build measures stands in its environment. Records go to the bucket under the
@@ -36,12 +37,7 @@ class EvaluationStack(Stack):
         tasks: Sequence[Task],
         connection_arn: str,
     ) -> None:
-        super().__init__(
-            scope,
-            construct_id,
-            env={"account": settings.account, "region": settings.region},
-            description="Prompt Hub toolchain: evaluation of candidates",
-        )
+        super().__init__(scope, construct_id, settings=settings, purpose="evaluation of candidates")
         self._build_results_bucket()
         self.project = self._build_project(settings, tasks)
         granted = (

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_app import nag, permissions
 from cdk_app.settings import Settings
+from cdk_app.stack import ToolchainStack
 from prompt_hub import names
 
 _ISSUER = "token.actions.githubusercontent.com"
 
 
-class GithubOidcStack(Stack):
+class GithubOidcStack(ToolchainStack):
     """The role that a pull request's checks assume: it may call models and read verdicts.
 
     It writes nothing: a pull request must not be able to plant a verdict that the pipeline would
@@ -24,8 +25,8 @@ class GithubOidcStack(Stack):
         super().__init__(
             scope,
             construct_id,
-            env={"account": settings.account, "region": settings.region},
-            description="Prompt Hub toolchain: pull-request checks through OpenID Connect",
+            settings=settings,
+            purpose="pull-request checks through OpenID Connect",
         )
         role = iam.Role(
             self,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
 from cdk_app.settings import Settings
+from cdk_app.stack import ToolchainStack
 from prompt_hub import names
 
 KEPT_IMAGES = 50
 """How many release images stay; a rollback never needs an old one, a redeployment may."""
 
 
-class ImageStack(Stack):
+class ImageStack(ToolchainStack):
     """One repository, one immutable tag a release.
 
     Lifecycle rules know nothing of what ECS runs: no rule here goes by a release's age.
@@ -21,10 +22,7 @@ class ImageStack(Stack):
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
         super().__init__(
-            scope,
-            construct_id,
-            env={"account": settings.account, "region": settings.region},
-            description="Prompt Hub toolchain: the repository of release images",
+            scope, construct_id, settings=settings, purpose="the repository of release images"
         )
         repository = ecr.Repository(
             self,

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 from cdk_app.settings import StageSettings
+from cdk_app.stack import StageStack
 from prompt_hub import names
 
 
-class LedgerStack(Stack):
+class LedgerStack(StageStack):
     """One DynamoDB table, alone in its stack: it holds state and depends on nothing."""
 
     def __init__(self, scope: Construct, construct_id: str, *, stage: StageSettings) -> None:
-        super().__init__(
-            scope,
-            construct_id,
-            stack_name=f"{names.PROJECT}-{stage.name}-ledger",
-            description=f"Prompt Hub {stage.name}: the ledger of what is live",
-        )
+        super().__init__(scope, construct_id, stage=stage, purpose="the ledger of what is live")
         dynamodb.Table(
             self,
             "Ledger",

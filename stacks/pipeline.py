@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aws_cdk import RemovalPolicy, Stack, pipelines
+from aws_cdk import RemovalPolicy, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_ecr as ecr
@@ -17,6 +17,7 @@ from constructs import Construct
 from cdk_app import nag, permissions, toolchain, trigger
 from cdk_app.build_action import EXECUTION_ID, CommandStep, SharedProjectStep
 from cdk_app.settings import Settings
+from cdk_app.stack import ToolchainStack
 from cdk_app.tasks import Task
 from prompt_hub import names
 from stacks.release_stage import ReleaseStage
@@ -25,7 +26,7 @@ from stacks.source import artifact_bucket_name
 _CLI = "python -m prompt_hub.cli"
 
 
-class PipelineStack(Stack):
+class PipelineStack(ToolchainStack):
     """Source, Synth, self-mutation, assets, Evaluate, Promote, Image, every stage, Verdict.
 
     `releases` are the stages in the order in which a release passes them. Their templates may
@@ -44,12 +45,7 @@ class PipelineStack(Stack):
         connection_arn: str,
         root: Path,
     ) -> None:
-        super().__init__(
-            scope,
-            construct_id,
-            env={"account": settings.account, "region": settings.region},
-            description="Prompt Hub toolchain: the pipeline",
-        )
+        super().__init__(scope, construct_id, settings=settings, purpose="the pipeline")
         self._settings = settings
         self._connection_arn = connection_arn
         self._results = {

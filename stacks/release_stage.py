@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aws_cdk import Environment, Stage
+from aws_cdk import Stage
 from constructs import Construct
 
 from cdk_app.settings import Settings, StageSettings
+from cdk_app.stack import environment
 from cdk_app.tasks import Task
 from stacks.ledger import LedgerStack
 from stacks.rollback import RollbackStack
@@ -32,11 +33,7 @@ class ReleaseStage(Stage):
         release: str,
         root: Path,
     ) -> None:
-        super().__init__(
-            scope,
-            stage.name,
-            env=Environment(account=settings.account, region=settings.region),
-        )
+        super().__init__(scope, stage.name, env=environment(settings))
         self.settings = stage
         ledger = LedgerStack(self, "Ledger", stage=stage)
         rollback = RollbackStack(self, "Rollback", stage=stage, tasks=tasks, root=root)

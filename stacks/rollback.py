@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -19,11 +19,12 @@ from cdk_app.freshness_alarm import FreshnessAlarm
 from cdk_app.rollback_function import RollbackFunction
 from cdk_app.score_alarm import ScoreAlarm
 from cdk_app.settings import StageSettings
+from cdk_app.stack import StageStack
 from cdk_app.tasks import Task
 from prompt_hub import names
 
 
-class RollbackStack(Stack):
+class RollbackStack(StageStack):
     """The rollback Lambda, what calls it, and who is told."""
 
     def __init__(
@@ -36,10 +37,7 @@ class RollbackStack(Stack):
         root: Path,
     ) -> None:
         super().__init__(
-            scope,
-            construct_id,
-            stack_name=f"{names.PROJECT}-{stage.name}-rollback",
-            description=f"Prompt Hub {stage.name}: score alarms and automatic rollback",
+            scope, construct_id, stage=stage, purpose="score alarms and automatic rollback"
         )
         topic = self._build_topic(stage)
         rollback = RollbackFunction(self, "Rollback", stage=stage.name, root=root, topic=topic)

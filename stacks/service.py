@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
@@ -14,11 +14,11 @@ from cdk_app.prompt_service import PromptService
 from cdk_app.score_watch import ScoreWatch
 from cdk_app.service_health import ServiceHealth
 from cdk_app.settings import Settings, StageSettings
+from cdk_app.stack import StageStack
 from cdk_app.tasks import Task
-from prompt_hub import names
 
 
-class ServiceStack(Stack):
+class ServiceStack(StageStack):
     """Everything that a new release replaces; `release` is the image's tag."""
 
     def __init__(
@@ -33,10 +33,7 @@ class ServiceStack(Stack):
     ) -> None:
         self._zones = list(stage.availability_zones)
         super().__init__(
-            scope,
-            construct_id,
-            stack_name=f"{names.PROJECT}-{stage.name}-service",
-            description=f"Prompt Hub {stage.name}: the service that answers with active prompts",
+            scope, construct_id, stage=stage, purpose="the service that answers with active prompts"
         )
         network = Network(self, "Network", stage=stage)
         prompts = PromptService(

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from cdk_app.private_bucket import PrivateBucket
 from cdk_app.settings import Settings
+from cdk_app.stack import ToolchainStack
 from prompt_hub import names
 
 
@@ -17,7 +18,7 @@ def artifact_bucket_name(stack: Stack) -> str:
     return f"{names.PROJECT}-artifacts-{stack.account}-{stack.region}"
 
 
-class SourceStack(Stack):
+class SourceStack(ToolchainStack):
     """Apart from the pipeline, so that the evaluation project can use both, and so that a
     replaced pipeline never loses a connection that a person has approved.
 
@@ -26,10 +27,7 @@ class SourceStack(Stack):
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
         super().__init__(
-            scope,
-            construct_id,
-            env={"account": settings.account, "region": settings.region},
-            description="Prompt Hub toolchain: the connection to the repository",
+            scope, construct_id, settings=settings, purpose="the connection to the repository"
         )
         connection = codeconnections.CfnConnection(
             self, "Connection", connection_name=names.PROJECT, provider_type="GitHub"

@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol, cast
 
 import boto3
+
 from decision import Action, Alarm, Decision, Situation, decide, refusal
 from messages import body, subject
 from prompt_hub import names

@@ -52,7 +52,10 @@ def findings(path: Path, changes: Mapping[str, object]) -> set[tuple[str, str]]:
     }
 
 
-@pytest.mark.parametrize("changes", [{}, TWO_STAGES, INFERENCE_PROFILE])
+NAMED_ACCOUNT = {"account": "123456789012"}
+
+
+@pytest.mark.parametrize("changes", [{}, TWO_STAGES, INFERENCE_PROFILE, NAMED_ACCOUNT])
 def test_nothing_is_unacknowledged(tmp_path: Path, changes: Mapping[str, object]) -> None:
     assert findings(tmp_path, changes) == set()
 

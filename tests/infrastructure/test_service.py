@@ -101,6 +101,14 @@ def test_zones_are_the_settings_and_no_look_up_is_left(assembly: Assembly) -> No
         assert "missing" not in json.loads(manifest.read_text())
 
 
+def test_not_even_a_named_account_needs_a_look_up(synthesise: Callable[..., Assembly]) -> None:
+    named = synthesise({"account": "123456789012"})
+    subnets = named.resources("dev-service", "AWS::EC2::Subnet").values()
+    assert {subnet["AvailabilityZone"] for subnet in subnets} == {"us-east-1a", "us-east-1b"}
+    for manifest in named.path.rglob("manifest.json"):
+        assert "missing" not in json.loads(manifest.read_text())
+
+
 def test_one_way_out_is_paid_for_and_two_are_free(assembly: Assembly) -> None:
     assert len(assembly.resources("dev-service", "AWS::EC2::NatGateway")) == 1
     endpoints = assembly.resources("dev-service", "AWS::EC2::VPCEndpoint").values()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from decision import Action, Alarm, Situation, decide, refusal
 from prompt_hub.ledger.items import (
     Deployed,

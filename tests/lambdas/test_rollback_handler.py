@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+
 from handler import Desk, NotDone, treat
 from prompt_hub.ledger.items import (
     Notify,
@@ -20,7 +21,6 @@ from prompt_hub.ledger.items import (
     VersionState,
 )
 from prompt_hub.ledger.transitions import Cause
-
 from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
 
 EVENTS = Path(__file__).parent / "events"

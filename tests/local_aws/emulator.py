@@ -59,6 +59,7 @@ class LocalAws:
     repositories: Mapping[str, Path] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    clients: dict[str, Any] = field(default_factory=dict)
 
     @property
     def endpoint(self) -> str:
@@ -162,15 +163,17 @@ class LocalAws:
         return arn
 
     def client(self, service: str) -> Any:
-        """A boto3 client of `service` that talks to this emulator only."""
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=self.endpoint,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
-        )
+        """A boto3 client of `service` that talks to this emulator only; made once, it is slow."""
+        if service not in self.clients:
+            self.clients[service] = boto3.client(
+                service,  # type: ignore[call-overload]
+                endpoint_url=self.endpoint,
+                region_name=REGION,
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+                config=Config(retries={"total_max_attempts": 2}, s3={"addressing_style": "path"}),
+            )
+        return self.clients[service]
 
     def _answers(self) -> bool:
         assert self.process is not None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import os
 import signal
+import subprocess
+import sys
+import tempfile
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -12,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from local_aws import cloud
-from tests.local_aws.emulator import LocalAws, eventually
+from tests.local_aws.emulator import ROOT, LocalAws, eventually
 
-# What the extensions reach into, as `module: names`; `make_build_record` and the like are private.
+# What `cloud`, `cloudformation`, `codebuild` and `codepipeline` reach into.
 PRIVATE_NAMES = {
     "ministack.app": (
         "PERSIST_STATE SERVICE_HANDLERS app _loaded_modules _state_map _build_persistence_save_dict"
@@ -59,7 +61,7 @@ def listening(pid: int) -> set[str]:
     """Local addresses, as the kernel writes them, on which `pid` accepts TCP connections."""
     sockets = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        link = os.readlink(descriptor) if descriptor.is_symlink() else ""
+        link = str(descriptor.readlink()) if descriptor.is_symlink() else ""
         if link.startswith("socket:["):
             sockets.add(link[8:-1])
     found = set()
@@ -104,3 +106,26 @@ def test_a_kill_loses_no_more_than_the_last_seconds(aws: LocalAws) -> None:
     aws.restart(signal.SIGKILL)
 
     assert aws.client("ssm").get_parameter(Name="/saved")["Parameter"]["Value"] == "soon"
+
+
+def test_a_second_one_on_the_same_state_is_refused_in_plain_words(aws: LocalAws) -> None:
+    settings = aws.state / "test-settings.json"
+    second = subprocess.run(
+        [sys.executable, "-m", "local_aws.cloud", "--settings", str(settings)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert second.stderr == f"Another local AWS runs on {aws.state}; stop that one first.\n"
+
+
+def test_what_it_starts_leaves_nothing_in_the_machines_temporary_folder(aws: LocalAws) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("ministack-*"))
+    aws.function("temporary", "def handler(event, context):\n    return event")
+
+    answer = aws.client("lambda").invoke(FunctionName="temporary", Payload=b'"heard"')
+
+    assert answer["Payload"].read() == b'"heard"'
+    assert set(Path(tempfile.gettempdir()).glob("ministack-*")) == before

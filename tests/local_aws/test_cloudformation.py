@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from local_aws.cloudformation import RECORD_ONLY
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws
 
-PROPERTIES: dict[str, dict[str, object]] = {
+PROPERTIES: dict[str, dict[str, Any]] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": {
         "ResourceId": "service/cluster/name",
         "ScalableDimension": "ecs:service:DesiredCount",
@@ -23,7 +24,7 @@ PROPERTIES: dict[str, dict[str, object]] = {
 }
 
 
-def template(**resources: dict[str, object]) -> str:
+def template(**resources: Mapping[str, object]) -> str:
     return json.dumps({"Resources": resources})
 
 
@@ -37,16 +38,17 @@ def deploy(cloudformation: Any, name: str, body: str, *, update: bool = False) -
     return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
 
 
-def every_type(extra: dict[str, object]) -> str:
+def every_type(extra: dict[str, str]) -> str:
     """A template with one resource of each record-only type, and an output for each attribute."""
-    resources, outputs = {}, {}
+    resources: dict[str, object] = {}
+    outputs: dict[str, dict[str, object]] = {}
     for number, (name, kind) in enumerate(RECORD_ONLY.items()):
         logical_id = f"R{number}"
         resources[logical_id] = {"Type": name, "Properties": PROPERTIES.get(name, {}) | extra}
         outputs[f"{logical_id}Ref"] = {"Value": {"Ref": logical_id}}
         for attribute in kind.attributes:
-            value = {"Fn::GetAtt": [logical_id, attribute]}
-            outputs[f"{logical_id}{attribute}"] = {"Value": value}
+            got = {"Fn::GetAtt": [logical_id, attribute]}
+            outputs[f"{logical_id}{attribute}"] = {"Value": got}
     return json.dumps({"Resources": resources, "Outputs": outputs})
 
 
@@ -77,7 +79,7 @@ def test_a_type_that_nobody_knows_is_refused_before_anything_is_made(aws: LocalA
     cloudformation = aws.client("cloudformation")
     body = template(Known={"Type": "AWS::SNS::Topic"}, Odd={"Type": "AWS::CodeDeploy::Application"})
 
-    with pytest.raises(ClientError, match="Unrecognized resource types.*AWS::CodeDeploy"):
+    with pytest.raises(ClientError, match=r"Unrecognized resource types.*AWS::CodeDeploy"):
         cloudformation.create_stack(StackName="unknown", TemplateBody=body)
 
     assert aws.client("sns").list_topics()["Topics"] == []
@@ -104,7 +106,7 @@ def test_a_pipeline_that_would_not_run_as_on_aws_fails_its_stack(
     name = f"bad-{reason}"
     cloudformation.create_stack(StackName=name, TemplateBody=template(Pipeline=resource))
 
-    with pytest.raises(Exception, match="stack_create_complete|Waiter"):
+    with pytest.raises(WaiterError):
         cloudformation.get_waiter("stack_create_complete").wait(
             StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 5}
         )

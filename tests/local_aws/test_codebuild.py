@@ -1,4 +1,4 @@
-"""Builds that really run: buildspecs, environments, logs, sources, and `docker` without an engine."""
+"""Builds that really run: buildspecs, environments, logs, sources, `docker` without an engine."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def exported(done: Mapping[str, Any]) -> dict[str, str]:
 
 
 def log_of(aws: LocalAws, done: Mapping[str, Any]) -> str:
-    name, number = done["id"].split(":")
+    name, number = str(done["id"]).split(":")
     return (aws.state / "logs" / "codebuild" / name / f"{number}.log").read_text()
 
 

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,11 @@ def alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def ended(pid: int) -> bool:
+    """Whether a process runs no more."""
+    return not alive(pid)
 
 
 class Stack:
@@ -498,7 +504,7 @@ def test_services_come_back_after_a_restart(own: LocalAws) -> None:
         own.stop(how)
         assert alive(before) == (how is signal.SIGKILL)
         own.start()
-        eventually(lambda before=before: not alive(before), what="the end of the old process")
+        eventually(partial(ended, before), what="the end of the old process")
         after = eventually(served, what="the service after the restart") or {}
         assert stack.url == url
         assert after["environment"]["RELEASE"] == "1"

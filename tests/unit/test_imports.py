@@ -21,7 +21,7 @@ ADAPTERS = {
     "prompt_hub.release.activate_command": {"boto3"},
     "prompt_hub.release.image_command": {"boto3"},
     "prompt_hub.release.smoke_command": {"boto3"},
-    "prompt_hub.serve.app": {"fastapi"},
+    "prompt_hub.serve.app": {"fastapi", "starlette"},
     "prompt_hub.serve.command": {"boto3", "uvicorn"},
     "prompt_hub.watch.command": {"boto3"},
 }

@@ -17,6 +17,8 @@ from prompt_hub.errors import ExitCode, PromptHubError
 
 MAX_BYTES = 1_000_000
 """No prompt, metadata or registry file of a healthy repository comes near one megabyte."""
+MAX_LINES_BYTES = 50_000_000
+"""JSON lines, examples and evaluation details, grow with the work."""
 MAX_DEPTH = 50
 """Nesting deeper than this is an attack on the parser, not a prompt."""
 
@@ -73,8 +75,9 @@ def read_text(path: Path, file: str) -> str:
         raw = path.read_bytes()
     except FileNotFoundError:
         raise InvalidDocuments([Problem(file, 1, 1, "", "no such file", "the file")]) from None
-    if len(raw) > MAX_BYTES:
-        found, expected = f"{len(raw)} bytes", f"at most {MAX_BYTES} bytes"
+    limit = MAX_LINES_BYTES if path.suffix == ".jsonl" else MAX_BYTES
+    if len(raw) > limit:
+        found, expected = f"{len(raw)} bytes", f"at most {limit} bytes"
         raise InvalidDocuments([Problem(file, 1, 1, "", found, expected)])
     try:
         return raw.decode("utf-8")

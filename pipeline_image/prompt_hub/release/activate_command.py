@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.ledger.errors import LedgerConflict, TransitionRefused
 from prompt_hub.ledger.items import Deployed, VersionRef
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.models.aliases import ModelAliases
@@ -31,12 +34,20 @@ if TYPE_CHECKING:
 BY = "pipeline"
 
 
+@dataclass
+class Done:
+    """Tasks whose pointer moved, and tasks that could not be moved although they should."""
+
+    moved: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
-        "Without --version: moves every task's pointer to what the release has released. With "
-        "--task and --version: moves one pointer by hand, to any version that the running image "
-        "carries; a quarantined, downgraded or frozen one needs --override."
+        "Without --task: moves every task's pointer to what the release has released. With "
+        "--task, --version, --override and --reason: moves one pointer by hand, to any version "
+        "that the running image carries, be it quarantined."
     )
     add_stage(parser)
     add_release(parser)
@@ -50,26 +61,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 @explained()
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Activate; exits 0 also when there was nothing to move, and says why for each task."""
+    """Activate; exits 0 also when there was nothing to move, and says why for each task.
+
+    A task that somebody else changed at the same moment is left for the next run; the others are
+    moved, and the exit code says that it is not all done.
+    """
     import boto3
 
     stage = stage_of(arguments)
     ledger = ledger_of(stage)
     if arguments.task or arguments.version or arguments.override:
-        moved = [_by_hand(ledger, stage, arguments)]
+        done = Done(moved=[_by_hand(ledger, stage, arguments)])
     else:
-        moved = _to_release(ledger, boto3.client("cloudwatch"), stage, release_of(arguments))
+        done = _to_release(ledger, boto3.client("cloudwatch"), stage, release_of(arguments))
     if not arguments.no_watch:
-        _watch(stage, moved)
-    return ExitCode.OK
+        _watch(stage, done.moved)
+    return ExitCode.UNEXPECTED if done.failed else ExitCode.OK
 
 
 # --- A release ---------------------------------------------------------------------------------
 
 
-def _to_release(
-    ledger: Ledger, cloudwatch: CloudWatchClient, stage: str, release_id: str
-) -> list[str]:
+def _to_release(ledger: Ledger, cloudwatch: CloudWatchClient, stage: str, release_id: str) -> Done:
     from prompt_hub.evaluate.results import results_from_environment
     from prompt_hub.prompts.repository import PromptRepository
 
@@ -85,8 +98,20 @@ def _to_release(
         ),
         by=BY,
     )
-    steps = plan(release, _state(ledger, cloudwatch, stage, release))
-    return [step.task for step in steps if _take(ledger, release, step)]
+    return take(ledger, release, plan(release, _state(ledger, cloudwatch, stage, release)))
+
+
+def take(ledger: Ledger, release: Release, steps: Iterable[Step]) -> Done:
+    """Do every step, each on its own: one task's trouble holds up no other."""
+    done = Done()
+    for step in steps:
+        try:
+            if _take(ledger, release, step):
+                done.moved.append(step.task)
+        except (LedgerConflict, TransitionRefused) as error:
+            print(f"{step.task}: not moved, {error}; run it again")
+            done.failed.append(step.task)
+    return done
 
 
 def _state(

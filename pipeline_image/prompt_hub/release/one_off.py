@@ -11,6 +11,7 @@ from prompt_hub.errors import ExitCode, PromptHubError
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import ServiceTypeDef
 
 LOOK_EVERY_SECONDS = 2.0
 WAIT_SECONDS = 1800.0
@@ -22,16 +23,7 @@ def start(ecs: ECSClient, stage: str, command: Sequence[str]) -> str:
 
     Raises `PromptHubError` if the service is not there or ECS starts nothing.
     """
-    described = ecs.describe_services(
-        cluster=names.cluster(stage), services=[names.service(stage)]
-    )["services"]
-    if not described or described[0].get("status") != "ACTIVE":
-        raise PromptHubError(
-            f"stage {stage} runs no service {names.service(stage)}.",
-            hint="Deploy the stage first.",
-            exit_code=ExitCode.UNEXPECTED,
-        )
-    service = described[0]
+    service = _service(ecs, stage)
     answer = ecs.run_task(
         cluster=names.cluster(stage),
         taskDefinition=service["taskDefinition"],
@@ -49,6 +41,22 @@ def start(ecs: ECSClient, stage: str, command: Sequence[str]) -> str:
             exit_code=ExitCode.UNEXPECTED,
         )
     return answer["tasks"][0]["taskArn"]
+
+
+def _service(ecs: ECSClient, stage: str) -> ServiceTypeDef:
+    try:
+        described = ecs.describe_services(
+            cluster=names.cluster(stage), services=[names.service(stage)]
+        )["services"]
+    except ecs.exceptions.ClusterNotFoundException:
+        described = []
+    if not described or described[0].get("status") != "ACTIVE":
+        raise PromptHubError(
+            f"stage {stage} runs no service {names.service(stage)}.",
+            hint="Deploy the stage first.",
+            exit_code=ExitCode.UNEXPECTED,
+        )
+    return described[0]
 
 
 def wait(

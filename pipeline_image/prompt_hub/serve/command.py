@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
@@ -79,6 +81,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         # Imported with the start, not with the first request, which would wait for it.
         caller=ModelCaller(ModelAliases.from_environment(), OpenAIProvider()),
     )
+    # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))
     app = create_app(service, poll_seconds=arguments.poll_seconds)
     uvicorn.Server(
         uvicorn.Config(

@@ -478,7 +478,7 @@ def _outputs_fit(files: TaskFiles) -> Iterator[Problem]:
 def _fit(
     files: TaskFiles, name: str, values: Iterable[tuple[int, JsonObject]], schema: JsonObject
 ) -> Iterator[Problem]:
-    if any(schema_problems(schema)):
+    if schema_problems(schema):
         return  # said by `schema`
     for line, value in values:
         for location, message in misfits(value, schema):
@@ -570,6 +570,44 @@ def _registry_agrees_with_production(files: TaskFiles) -> Iterator[Problem]:
         if sha256 != expected:
             wanted = f"{expected}, the hash of {files.production.document.file}"
             yield files.registry_problem(location, str(sha256), wanted)
+
+
+@_rule(TASK_RULES, "registry-task")
+def _task_agrees_with_its_released_version(files: TaskFiles) -> Iterator[Problem]:
+    """The registry says of a task the threshold and the model of its released version."""
+    entry = files.registered
+    if entry is None or entry.released is None:
+        return
+    version = entry.versions[entry.released]
+    for name, said, expected in (
+        ("threshold", entry.threshold, version.threshold),
+        ("model", entry.model, version.model),
+    ):
+        if said != expected:
+            wanted = f"{expected}, as of version {entry.released}"
+            yield files.registry_problem((name,), str(said), wanted)
+
+
+@_rule(TASK_RULES, "registry-lock")
+def _locks_agree_with_the_registry(files: TaskFiles) -> Iterator[Problem]:
+    """A lock names the evaluation record that the registry has for the version."""
+    versions = files.registered.versions if files.registered else {}
+    for source in files.released:
+        registered, lock = versions.get(source.content.version), source.content.lock
+        if registered and lock and lock.evaluation != registered.evaluation:
+            wanted = f"{registered.evaluation!r}, as in the registry"
+            yield source.problem(("lock", "evaluation"), repr(lock.evaluation), wanted)
+
+
+@_rule(TASK_RULES, "evaluation-name")
+def _records_are_in_place(files: TaskFiles) -> Iterator[Problem]:
+    """An evaluation record is of the task and the version that its file is named after."""
+    for version, source in files.evaluations.items():
+        record = source.content if isinstance(source.content, dict) else {}
+        for name, expected in (("task", files.task), ("version", version)):
+            if record.get(name) != expected:
+                wanted = f"{expected!r}, as the file is called"
+                yield source.problem((name,), repr(record.get(name)), wanted)
 
 
 @_rule(TASK_RULES, "registry-state")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from pydantic import JsonValue
 
 from prompt_hub.prompts.documents import Location
+from prompt_hub.prompts.hashing import canonical
 from prompt_hub.prompts.models import JsonObject
 
 SHORT = 160
@@ -31,8 +34,18 @@ def is_type(schema: JsonValue, *types: str) -> bool:
     return isinstance(schema, dict) and schema.get("type") in types
 
 
-def schema_problems(schema: JsonObject) -> Iterator[tuple[Location, str, str]]:
-    """Yield `(location, found, expected)` for everything that keeps `schema` from being usable."""
+def schema_problems(schema: JsonObject) -> tuple[tuple[Location, str, str], ...]:
+    """`(location, found, expected)` for everything that keeps `schema` from being usable."""
+    return _schema_problems(canonical(schema))
+
+
+@lru_cache(maxsize=256)
+def _schema_problems(text: bytes) -> tuple[tuple[Location, str, str], ...]:
+    # Several rules ask about the same schema, and the metaschema is slow.
+    return tuple(_find_problems(json.loads(text)))
+
+
+def _find_problems(schema: JsonObject) -> Iterator[tuple[Location, str, str]]:
     from jsonschema import Draft202012Validator
 
     metaschema = Draft202012Validator(Draft202012Validator.META_SCHEMA)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
+
+from pydantic import JsonValue
 
 from prompt_hub.errors import PromptHubError
 from prompt_hub.prompts.documents import (
@@ -61,8 +63,9 @@ class Source(Generic[ContentT]):
 class TaskFiles:
     """All that the repository says about one task; None or empty where a file could not be used.
 
-    `whole` is the candidate with building blocks and shots inlined. `layers` names the layers
-    that have a file of this task, readable or not.
+    `whole` is the candidate with building blocks and shots inlined. `evaluations` are the records
+    in 04-evals by the version that their file is named after. `layers` names the layers that have
+    a file of this task, readable or not.
     """
 
     task: str
@@ -75,6 +78,7 @@ class TaskFiles:
     judge: Source[Prompt] | None
     production: Source[Prompt] | None
     archive: tuple[Source[Prompt], ...]
+    evaluations: Mapping[str, Source[JsonValue]]
     registry: Source[Registry] | None
     prompts: Path
 
@@ -82,6 +86,15 @@ class TaskFiles:
     def registered(self) -> RegisteredTask | None:
         """What the registry says about the task."""
         return self.registry.content.tasks.get(self.task) if self.registry else None
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The prompts, candidate and judge, that the metadata names."""
+        if self.metadata is None:
+            return frozenset()
+        metadata = self.metadata.content
+        judge = [metadata.judge.prompt] if metadata.judge else []
+        return frozenset(f"prompts/{name}" for name in (metadata.candidate, *judge))
 
     @property
     def released(self) -> tuple[Source[Prompt], ...]:
@@ -120,8 +133,11 @@ class Tree:
         folder, _, rest = finding.problem.file.removeprefix("prompts/").partition("/")
         if folder in {EXAMPLES, METADATA, PRODUCTION, EVALS, ARCHIVE}:
             return rest.split("/")[0].split(".")[0] == task
+        named_by = {
+            name for name, files in self.tasks.items() if finding.problem.file in files.named
+        }
         # A registry that cannot be read, and building blocks, are everybody's.
-        return True
+        return not named_by or task in named_by
 
 
 def read_tree(repository: PromptRepository) -> Tree:
@@ -135,6 +151,7 @@ class _Reader:
         self._tree = Tree(repository)
         self._sources: dict[Path, Source[Prompt] | None] = {}
         self._documents: dict[Path, Document] = {}
+        self._evaluations: dict[str, dict[str, Source[JsonValue]]] = {}
 
     def read(self) -> Tree:
         tree = self._tree
@@ -177,7 +194,9 @@ class _Reader:
             if path.suffix in {".yaml", ".yml"}:
                 self._documents[path] = parse_yaml(text, name)
             elif path.suffix == ".json":
-                _parse_json(text, name)
+                document = Document(name, _parse_json(text, name))
+                records = self._evaluations.setdefault(path.parent.name, {})
+                records[path.stem] = Source(path, document, cast(JsonValue, document.data))
             elif path.suffix == ".jsonl" and path.parent.name != EXAMPLES:
                 for _ in parse_jsonl(text, name):
                     pass
@@ -221,9 +240,8 @@ class _Reader:
         return self._prompt((self._repository.prompts / name).resolve())
 
     def _examples(self, task: str) -> tuple[tuple[int, Example], ...]:
-        if self._repository.relative(self._repository.path(EXAMPLES, f"{task}.jsonl")) not in (
-            self._tree.texts
-        ):
+        path = self._repository.path(EXAMPLES, f"{task}.jsonl")
+        if self._repository.relative(path) not in self._tree.texts:
             return ()
         try:
             return self._repository.numbered_examples(task)
@@ -255,6 +273,7 @@ class _Reader:
             judge=self._named(judge.prompt) if judge else None,
             production=self._modelled(places[PRODUCTION], sealed),
             archive=tuple(source for source in archive if source is not None),
+            evaluations=self._evaluations.get(task, {}),
             registry=registry,
             prompts=repository.prompts,
         )
@@ -277,12 +296,9 @@ class _Reader:
         shots = sum(1 for _, example in examples if example.split == "shot")
         if draft.few_shot and shots < draft.few_shot.count:
             if examples:
-                found, expected = (
-                    str(draft.few_shot.count),
-                    f"at most {shots}: so many examples have split: shot",
-                )
-                problem = candidate.problem(("few_shot", "count"), found, expected)
-                self._note("few-shot", problem)
+                expected = f"at most {shots}: so many examples have split: shot"
+                found = str(draft.few_shot.count)
+                self._note("few-shot", candidate.problem(("few_shot", "count"), found, expected))
             return None
         return self._repository.whole(draft, [example for _, example in examples])
 
@@ -296,8 +312,8 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (here / name for name in sorted(files) if not name.startswith("."))
 
 
-def _parse_json(text: str, name: str) -> None:
+def _parse_json(text: str, name: str) -> object:
     try:
-        strict_json(text)
+        return strict_json(text)
     except ValueError as error:
         raise InvalidDocuments([Problem(name, 1, 1, "", str(error), "valid JSON")]) from None

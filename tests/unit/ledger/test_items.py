@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from prompt_hub.ledger.errors import LedgerConflict
 from prompt_hub.ledger.items import (
     Deployed,
@@ -21,7 +22,6 @@ from prompt_hub.ledger.items import (
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.ledger.wire import pack, unpack
-
 from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
 
 plain = st.recursive(

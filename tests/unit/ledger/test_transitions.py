@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from prompt_hub.ledger.errors import LedgerConflict, TransitionRefused
 from prompt_hub.ledger.items import (
     EventKind,
@@ -21,7 +22,6 @@ from prompt_hub.ledger.items import (
 )
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause, TaskState, activate, seed
-
 from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
 
 TASKS = ("part-class", "brand")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -34,11 +37,13 @@ class Model:
         self.asked: list[str] = []
         self.answers = 10**9
         self.nonsense_about = ""
+        self.seconds = 0.0
 
     def respond(self, path: str, sent: JsonObject) -> tuple[int, object]:
         messages = cast(list[dict[str, str]], sent["messages"])
         if len(self.asked) >= self.answers:
             return 400, {"error": {"message": "out of order"}}
+        time.sleep(self.seconds)
         question = messages[-1]["content"]
         self.asked.append(question)
         if self.nonsense_about and self.nonsense_about in question:
@@ -161,6 +166,31 @@ def test_an_outage_leaves_no_output_and_the_next_run_asks_only_for_the_rest(
         "out.jsonl",
         "parts.csv",
     ]
+
+
+def test_a_run_killed_in_the_middle_goes_on_where_it_was(
+    run: Run, model: Model, tmp_path: Path
+) -> None:
+    records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
+    rows = [f"PART-{number},Schottky diode 30 V 200 mA SOT-23,,\n" for number in range(30)]
+    records.write_text(HEADER + "".join(rows), encoding="utf-8")
+    model.seconds = 0.05
+    door = Path(__file__).resolve().parents[3] / "pipeline_image" / "run_pipeline.py"
+    command = [sys.executable, str(door), "part-class", str(records), str(output)]
+    command += ["--concurrency", "2"]
+    journal = tmp_path / "out.jsonl.part"
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 30
+        while not journal.exists() or journal.read_bytes().count(b"\n") < 8:
+            assert time.monotonic() < deadline, "the run does not get going"
+            time.sleep(0.01)
+        process.kill()
+    assert not output.exists()
+    code, lines = run(*rows)
+    assert code == ExitCode.OK
+    assert [line["record"] for line in lines] == list(range(1, 31))
+    # Nothing is paid twice but what was in flight when the run was killed.
+    assert 30 <= len(model.asked) <= 32
 
 
 def test_a_changed_input_is_not_taken_up(run: Run, model: Model) -> None:

@@ -121,6 +121,8 @@ def test_files_are_utf8_and_of_sane_size(tmp_path: Path) -> None:
     path.write_bytes(b"x" * 1_000_001)
     with pytest.raises(InvalidDocuments, match="at most 1000000 bytes"):
         read_text(path, "a.yaml")
+    lines = path.rename(tmp_path / "a.jsonl")
+    assert len(read_text(lines, "a.jsonl")) == 1_000_001
     with pytest.raises(InvalidDocuments, match="no such file"):
         read_text(tmp_path / "b.yaml", "b.yaml")
 

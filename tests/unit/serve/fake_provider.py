@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,15 +14,20 @@ from typing import Any
 
 @dataclass
 class FakeProvider:
-    """Answers every chat completion with `says`, or with `status` where that is not 200."""
+    """Answers every chat completion with `says`, or with `status` where that is not 200.
+
+    `thinks` makes the answer of the messages instead, where there is one.
+    """
 
     url: str
     says: str = '{"part_class": "resistor"}'
     status: int = 200
     delay_seconds: float = 0.0
+    thinks: Callable[[list[dict[str, str]]], object] | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
 
-    def completion(self) -> dict[str, Any]:
+    def completion(self, request: dict[str, Any]) -> dict[str, Any]:
+        says = json.dumps(self.thinks(request["messages"])) if self.thinks else self.says
         return {
             "id": "chatcmpl-1",
             "object": "chat.completion",
@@ -32,7 +37,7 @@ class FakeProvider:
                 {
                     "index": 0,
                     "finish_reason": "stop",
-                    "message": {"role": "assistant", "content": self.says},
+                    "message": {"role": "assistant", "content": says},
                 }
             ],
             "usage": {"prompt_tokens": 41, "completion_tokens": 6, "total_tokens": 47},
@@ -46,9 +51,12 @@ def fake_provider() -> Iterator[FakeProvider]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
-            provider.asked.append(json.loads(self.rfile.read(length)))
+            request = json.loads(self.rfile.read(length))
+            provider.asked.append(request)
             time.sleep(provider.delay_seconds)
-            body = json.dumps(provider.completion() if provider.status == 200 else {}).encode()
+            body = json.dumps(
+                provider.completion(request) if provider.status == 200 else {}
+            ).encode()
             self.send_response(provider.status)
             self.send_header("Content-Type", "application/json")
             # Lets the SDK try again at once.

@@ -422,7 +422,7 @@ CASES = [
         lambda folder: folder.write("prompts/99-archive/brand/1.0.0.yaml", folder.read(ARCHIVED)),
         "prompts/99-archive/brand/1.0.0.yaml",
         "found 'part-class'; expected 'brand'",
-        also=frozenset({"registry-archive", "version-moves"}),
+        also=frozenset({"registry-archive", "registry-lock", "version-moves"}),
     ),
     Case(
         "archive-name",
@@ -457,6 +457,26 @@ CASES = [
         REGISTRY,
         "tasks.brand.released: found nothing; expected 1.0.0",
         also=frozenset({"registry-archive"}),
+    ),
+    Case(
+        "registry-task",
+        lambda folder: folder.write(
+            REGISTRY, folder.read(REGISTRY).replace("threshold: 0.7\n", "threshold: 0.6\n", 1)
+        ),
+        REGISTRY,
+        "tasks.brand.threshold: found 0.6; expected 0.7, as of version 1.0.0",
+    ),
+    Case(
+        "registry-lock",
+        edit(ARCHIVED, "evaluation: 04-evals/part-class/1.0.0.json", "evaluation: 04-evals/x.json"),
+        ARCHIVED,
+        "lock.evaluation: found '04-evals/x.json'; expected '04-evals/part-class/1.0.0.json'",
+    ),
+    Case(
+        "evaluation-name",
+        edit("prompts/04-evals/brand/1.0.0.json", '"task": "brand"', '"task": "colour"'),
+        "prompts/04-evals/brand/1.0.0.json",
+        "task: found 'colour'; expected 'brand', as the file is called",
     ),
     Case(
         "registry-state",
@@ -557,8 +577,15 @@ def test_a_key_is_found_but_never_repeated(healthy: RepositoryFolder) -> None:
 
 def test_one_task_is_looked_at_alone(healthy: RepositoryFolder) -> None:
     healthy.edit(METADATA, "threshold: 0.7", "threshold: 7")
+    healthy.write(CANDIDATE, "schema: [\n")
     assert healthy.findings("brand") == []
-    assert healthy.rules_broken("part-class") == ["model"]
+    assert healthy.rules_broken("part-class") == ["model", "parse"]
+
+
+def test_one_broken_candidate_is_its_own_tasks_alone(healthy: RepositoryFolder) -> None:
+    healthy.write(CANDIDATE, "schema: [\n")
+    assert healthy.findings("brand") == []
+    assert healthy.rules_broken("part-class") == ["parse"]
 
 
 def test_an_empty_repository_has_no_problems(healthy: RepositoryFolder) -> None:

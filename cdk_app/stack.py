@@ -1,0 +1,42 @@
+"""What all stacks of the toolchain, and all stacks of a stage, have in common."""
+
+from __future__ import annotations
+
+from aws_cdk import Environment, Stack
+from constructs import Construct
+
+from cdk_app.settings import Settings, StageSettings
+from prompt_hub import names
+
+
+def environment(settings: Settings) -> Environment:
+    """Where the app is deployed to; without an account, wherever the credentials belong."""
+    return Environment(account=settings.account, region=settings.region)
+
+
+class ToolchainStack(Stack):
+    """A stack that exists once, whatever the number of stages; `purpose` ends its description."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, settings: Settings, purpose: str
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env=environment(settings),
+            description=f"Prompt Hub toolchain: {purpose}",
+        )
+
+
+class StageStack(Stack):
+    """A stack of one stage, named after the stage and its construct id."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, stage: StageSettings, purpose: str
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=f"{names.PROJECT}-{stage.name}-{construct_id.lower()}",
+            description=f"Prompt Hub {stage.name}: {purpose}",
+        )

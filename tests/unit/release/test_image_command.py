@@ -1,0 +1,172 @@
+"""The image step with a `docker` on the path that writes down what it was asked."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from prompt_hub import names
+from prompt_hub.errors import PromptHubError
+from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.promote.execution import Promotion
+from prompt_hub.release import image_command
+from prompt_hub.release.manifest import load
+from tests.unit.building import RepositoryFolder
+
+URI = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/prompt-hub"
+DOCKER = """#!/bin/sh
+printf '%s|%s|' "$PWD" "$*" >> "{log}"
+if [ "$1" = login ]; then cat >> "{log}"; fi
+echo >> "{log}"
+[ "$1" != "{fails}" ]
+"""
+
+
+class FakeRegistry:
+    """ECR with the images that a test puts there."""
+
+    tags: frozenset[str] = frozenset()
+
+    def batch_get_image(
+        self,
+        *,
+        repositoryName: str,  # noqa: N803
+        imageIds: list[dict[str, str]],  # noqa: N803
+    ) -> dict[str, Any]:
+        assert repositoryName == "prompt-hub"
+        return {"images": [one for one in imageIds if one["imageTag"] in self.tags]}
+
+    def get_authorization_token(self) -> dict[str, Any]:
+        token = base64.b64encode(b"AWS:secret-token").decode()
+        return {"authorizationData": [{"authorizationToken": token}]}
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> FakeRegistry:
+    registry = FakeRegistry()
+    monkeypatch.setattr(boto3, "client", lambda service: registry)
+    return registry
+
+
+@pytest.fixture
+def tree(healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A promoted tree as the working directory, with the record of its promotion."""
+    monkeypatch.chdir(healthy.root)
+    monkeypatch.delenv(names.ENV_RESULTS_BUCKET, raising=False)
+    promotion = Promotion(
+        schema_="prompt-hub/promotion@1",
+        execution="exec-1",
+        commit="source",
+        released_commit="released",
+        tasks={},
+        at=datetime(2026, 11, 3, 10, tzinfo=UTC),
+    )
+    results = FolderResults(healthy.root / ".prompt-hub" / "results")
+    results.put(names.promotion_key("exec-1"), promotion.model_dump_json(by_alias=True))
+    return healthy.root
+
+
+def with_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str = "nothing") -> Path:
+    """Put the recording `docker` first on the path; returns its log."""
+    log = tmp_path / "docker.log"
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "docker"
+    program.write_text(DOCKER.format(log=log, fails=fails), encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return log
+
+
+def image(**given: object) -> argparse.Namespace:
+    defaults: dict[str, object] = {
+        "release": "exec-1",
+        "repository_uri": URI,
+        "base_image": None,
+        "local": False,
+    }
+    return argparse.Namespace(**{**defaults, **given})
+
+
+@pytest.mark.usefixtures("registry")
+def test_it_builds_and_pushes_the_release_under_its_own_id(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = with_docker(tmp_path, monkeypatch)
+    assert image_command.run(image()) == 0
+
+    assert log.read_text(encoding="utf-8").splitlines() == [
+        f"{tree}|login --username AWS --password-stdin "
+        "111122223333.dkr.ecr.eu-central-1.amazonaws.com|secret-token",
+        f"{tree}|build --tag {URI}:exec-1 --file pipeline_image/Dockerfile "
+        "--build-arg RELEASE=exec-1 .|",
+        f"{tree}|push {URI}:exec-1|",
+    ]
+    release = load(tree)
+    assert (release.release, release.commit) == ("exec-1", "released")
+    assert [one.version for one in release.tasks["part-class"].versions] == ["1.1.0", "1.0.0"]
+
+
+def test_an_image_that_is_there_already_is_success_without_docker(
+    tree: Path, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.tags = frozenset({"exec-1"})
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert image_command.run(image()) == 0
+    assert not (tree / names.RELEASE_FILE).exists()
+
+
+@pytest.mark.usefixtures("registry", "tree")
+@pytest.mark.parametrize(
+    ("fails", "words"),
+    [
+        ("login", "refused the login"),
+        ("build", "was not built"),
+        ("push", "was not pushed"),
+    ],
+)
+def test_each_failure_of_docker_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str, words: str
+) -> None:
+    with_docker(tmp_path, monkeypatch, fails)
+    with pytest.raises(PromptHubError, match=words) as raised:
+        image_command.run(image())
+    assert "secret-token" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("registry", "tree")
+def test_a_missing_docker_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(PromptHubError, match="docker is not installed here"):
+        image_command.run(image())
+
+
+@pytest.mark.usefixtures("registry", "tree")
+def test_a_release_without_a_promotion_is_not_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = with_docker(tmp_path, monkeypatch)
+    with pytest.raises(PromptHubError, match="exec-2 has no promotion record"):
+        image_command.run(image(release="exec-2"))
+    assert not log.exists()
+
+
+def test_a_local_build_needs_no_registry(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = with_docker(tmp_path, monkeypatch)
+    arguments = image(local=True, release=None, repository_uri=None, base_image="stand-in:1")
+    assert image_command.run(arguments) == 0
+    assert log.read_text(encoding="utf-8").splitlines() == [
+        f"{tree}|build --tag prompt-hub:local --file pipeline_image/Dockerfile "
+        "--build-arg RELEASE=local --build-arg BASE_IMAGE=stand-in:1 .|"
+    ]
+    manifest = json.loads((tree / names.RELEASE_FILE).read_text(encoding="utf-8"))
+    assert manifest["release"] == "local"
