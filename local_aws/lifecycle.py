@@ -245,7 +245,7 @@ class Lifecycle:
             page = self._tasks_page()
             if page["instance"] != instance:
                 raise LocalRunError("another service process answers; it should be the same one.")
-            say(said, f"the same service process answers (instance {instance})")
+            say(said, f"the same service process answers (instance {cast(Json, instance)['id']})")
         with self.story.step(
             "The restored version is measured; the other task is untouched"
         ) as said:

@@ -133,11 +133,9 @@ class Tree:
         folder, _, rest = finding.problem.file.removeprefix("prompts/").partition("/")
         if folder in {EXAMPLES, METADATA, PRODUCTION, EVALS, ARCHIVE}:
             return rest.split("/")[0].split(".")[0] == task
-        named_by = {
-            name for name, files in self.tasks.items() if finding.problem.file in files.named
-        }
+        owners = {one.task for one in self.tasks.values() if finding.problem.file in one.named}
         # A registry that cannot be read, and building blocks, are everybody's.
-        return not named_by or task in named_by
+        return not owners or task in owners
 
 
 def read_tree(repository: PromptRepository) -> Tree:
