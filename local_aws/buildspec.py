@@ -14,6 +14,8 @@ import yaml
 
 from local_aws.source import glob_matches
 
+KEYS = {"version", "env", "phases", "artifacts", "cache", "reports"}
+"""What a buildspec may have; caches and reports are not acted on."""
 PHASES = ("install", "pre_build", "build", "post_build")
 _VARIABLES = {
     "variables": "PLAINTEXT",
@@ -67,6 +69,8 @@ class Buildspec:
             raise BuildspecError(f"the buildspec is not YAML: {error}") from error
         if not isinstance(raw, dict) or str(raw.get("version")) != "0.2":
             raise BuildspecError("the buildspec must be a map with version: 0.2")
+        if unknown := ", ".join(sorted(set(raw) - KEYS)):
+            raise BuildspecError(f"the local AWS does not act on {unknown} in a buildspec")
         env, phases, artifacts = (raw.get(key) or {} for key in ("env", "phases", "artifacts"))
         for name, phase in phases.items():
             if name not in PHASES:

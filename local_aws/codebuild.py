@@ -13,6 +13,7 @@ import copy
 import fcntl
 import json
 import logging
+import math
 import os
 import shlex
 import shutil
@@ -111,7 +112,7 @@ class Build:
         self._cancelled = threading.Event()
         self._folder = settings.state / "builds" / number
         self._source = self._folder / "src"
-        self._deadline = time.monotonic() + 60 * float(record["timeoutInMinutes"])
+        self._deadline = math.inf
         self._variables: dict[str, str] = {}
         self._working = self._source
         self._shell = "sh"
@@ -124,6 +125,7 @@ class Build:
         shipper = _LogShipper(self.log, self._record["logs"])
         try:
             with self._slot():
+                self._deadline = time.monotonic() + 60 * float(self._record["timeoutInMinutes"])
                 result = self._steps()
         except BuildFailed as failure:
             self._phase_ends(failure.status, f"{failure.code}: {failure.message}")
@@ -352,7 +354,8 @@ class Build:
         left, where = state / "env", state / "dir"
         if not left.exists():  # the command set a trap of its own
             return
-        pairs = (one.partition("=") for one in left.read_text(encoding="utf-8").split("\0") if one)
+        text = left.read_text(encoding="utf-8", errors="surrogateescape")
+        pairs = (one.partition("=") for one in text.split("\0") if one)
         ours = {"_", "_STATE", "_status"}
         self._variables = {name: value for name, _, value in pairs if name not in ours}
         self._working = Path(where.read_text(encoding="utf-8").rstrip("\n"))

@@ -224,6 +224,7 @@ def test_the_log_is_in_cloudwatch_logs(aws: LocalAws) -> None:
         ("version: 0.2\nphases: [", "not YAML"),
         ({"version": "0.1"}, "version: 0.2"),
         ({"version": "0.2", "phases": {"deploy": {}}}, "unknown phase 'deploy'"),
+        ({"version": "0.2", "batch": {}}, "does not act on batch"),
     ],
 )
 def test_a_broken_buildspec_fails_the_build(

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.gate import Decision, Status, decide
+from prompt_hub.evaluate.judge import judge_of
 from prompt_hub.evaluate.record import Arm, Difference, EvaluationRecord, Verdict, detail_lines
 from prompt_hub.evaluate.results import Results
 from prompt_hub.evaluate.runner import Measurement, Progress, measure
 from prompt_hub.evaluate.scorers import SCORERS_VERSION, majority_baseline
 from prompt_hub.models.call import ModelCaller
-from prompt_hub.prompts.documents import to_model
 from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import Example, Metadata, Prompt
 from prompt_hub.prompts.repository import PromptRepository
@@ -38,16 +38,6 @@ class Inputs:
     def of(cls, repository: PromptRepository, task: str) -> Inputs:
         """Read the inputs; raises `PromptHubError` where a file is wrong."""
         metadata = repository.metadata(task)
-        judge = None
-        if metadata.judge is not None:
-            path = repository.prompts / metadata.judge.prompt
-            judge = to_model(repository.document(path), Prompt)
-        elif any(scorer.type == "judge" for scorer in metadata.scorers):
-            raise PromptHubError(
-                f"03-metadata/{task}.yaml: a judge scores, but no judge is named.",
-                hint="Add judge: {prompt: 00-templates/...}.",
-                exit_code=ExitCode.BLOCKED,
-            )
         candidate = repository.candidate(task)
         champion = repository.production(task)
         entry = repository.registry().tasks.get(task)
@@ -64,7 +54,7 @@ class Inputs:
             examples=repository.examples(task),
             examples_sha256=repository.examples_sha256(task),
             metadata=metadata,
-            judge=judge,
+            judge=judge_of(repository, metadata),
             registered_model=entry.model.identity if entry and entry.model else None,
         )
 

@@ -11,7 +11,26 @@ import json
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.scorers import Part
 from prompt_hub.models.call import ModelCaller, ModelUnavailable
-from prompt_hub.prompts.models import Example, JsonObject, Prompt, Scorer
+from prompt_hub.prompts.documents import to_model
+from prompt_hub.prompts.models import Example, JsonObject, Metadata, Prompt, Scorer
+from prompt_hub.prompts.repository import PromptRepository
+
+
+def judge_of(repository: PromptRepository, metadata: Metadata) -> Prompt | None:
+    """The meta-prompt that grades answers of a task, None where no judge scores.
+
+    Raises:
+        PromptHubError: a judge scores, but none is named, or its file is wrong.
+    """
+    if metadata.judge is not None:
+        return to_model(repository.document(repository.prompts / metadata.judge.prompt), Prompt)
+    if any(scorer.type == "judge" for scorer in metadata.scorers):
+        raise PromptHubError(
+            f"03-metadata/{metadata.task}.yaml: a judge scores, but no judge is named.",
+            hint="Add judge: {prompt: 00-templates/...}.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    return None
 
 
 def scale(judge: Prompt) -> tuple[int, int]:

@@ -64,6 +64,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         print(f"{arguments.action} {arguments.task}: done. Commit these files together:")
         for path, text in sorted(changes.items()):
             print(f"  {'removed' if text is None else 'written'}  {path}")
+        if arguments.action in ("downgrade", "archive"):
+            # The pipeline's trigger leaves the layers alone that promotion writes.
+            print(
+                "then start the pipeline: aws codepipeline start-pipeline-execution --name"
+                f" {names.PIPELINE}"
+            )
     return ExitCode.OK
 
 

@@ -22,7 +22,9 @@ from prompt_hub.prompts.repository import PromptRepository
 PUSH_ATTEMPTS = 6
 """Two executions rarely race more than once; six lost races mean something else is wrong."""
 
-Outcome = Literal["promoted", "refused", "unchanged", "released already", "champion changed"]
+Outcome = Literal[
+    "promoted", "refused", "unchanged", "released already", "champion changed", "taken out"
+]
 
 
 class TaskOutcome(Strict):
@@ -137,6 +139,9 @@ class Promoter:
             return ended("released already", "an earlier execution has promoted it")
         if record.champion_sha256 != (champion.sha256 if champion else None):
             return ended("champion changed", "it was compared with a version since superseded")
+        retired = transitions.taken_out(repository, task, record.version)
+        if retired is not None:
+            return ended("taken out", retired)
         if record.verdict.status is Status.NOT_MEASURED:
             return ended("refused")
         details = self._results.get(names.evaluation_details_key(self._execution, task)) or ""

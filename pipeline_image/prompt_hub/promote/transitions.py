@@ -44,6 +44,18 @@ def evaluation_path(task: str, version: str) -> str:
     return f"{EVALS}/{task}/{version}.json"
 
 
+_TAKEN_OUT = (VersionState.DOWNGRADED, VersionState.ARCHIVED, VersionState.QUARANTINED)
+
+
+def taken_out(repository: PromptRepository, task: str, version: str) -> str | None:
+    """Why `version` may not be released again under its number, None if it may."""
+    known = repository.registry().tasks.get(task)
+    entry = known.versions.get(version) if known else None
+    if entry is None or entry.state not in _TAKEN_OUT:
+        return None
+    return f"{version} was {entry.state} ({entry.reason or 'no reason given'}); raise the version"
+
+
 def promote(
     repository: PromptRepository, record: EvaluationRecord, details: str, at: datetime
 ) -> Changes:
@@ -60,6 +72,11 @@ def promote(
             f" ({'; '.join(record.verdict.reasons)}).",
             hint="Mend the prompt, or override by name with `promote_prompt.py override`.",
             exit_code=ExitCode.BLOCKED,
+        )
+    retired = taken_out(repository, record.task, record.version)
+    if retired is not None:
+        raise PromptHubError(
+            f"{record.task} is not promoted: {retired}.", exit_code=ExitCode.BLOCKED
         )
     champion = repository.production(record.task)
     itself = (candidate.version, candidate.sha256)

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.judge import judge_of
 from prompt_hub.evaluate.record import detail_lines
 from prompt_hub.evaluate.runner import Measurement, measure
 from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
 from prompt_hub.models.call import ModelCaller
-from prompt_hub.prompts.documents import to_model
-from prompt_hub.prompts.models import Metadata, Prompt
+from prompt_hub.prompts.models import Prompt
 from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.release.manifest import CarriedVersion, Release
 
@@ -122,7 +122,7 @@ class ScoreWatch:
         self._task = task
         self._say = say
         self._metadata = repository.metadata(task)
-        self._judge = _judge(repository, self._metadata)
+        self._judge = judge_of(repository, self._metadata)
 
     async def round(self, pointer: Pointer) -> Round:
         """Measure what is active; raises `NotMeasured` if that yields no score."""
@@ -167,9 +167,3 @@ class ScoreWatch:
                 f"{reference.version} with the hash {reference.sha256}."
             )
         return prompt, carried
-
-
-def _judge(repository: PromptRepository, metadata: Metadata) -> Prompt | None:
-    if metadata.judge is None:
-        return None
-    return to_model(repository.document(repository.prompts / metadata.judge.prompt), Prompt)

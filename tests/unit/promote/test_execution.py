@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.results import FolderResults
 from prompt_hub.promote.execution import Promoter, Promotion
 from prompt_hub.promote.git import BOT_PATHS, Checkout
+from prompt_hub.promote.transaction import apply
+from prompt_hub.promote.transitions import downgrade
 from prompt_hub.promote.verdict_command import newly_refused
 from prompt_hub.prompts.models import JsonObject, VersionState
 from prompt_hub.prompts.repository import PromptRepository
@@ -208,3 +211,17 @@ def test_a_missing_record_promotes_nothing(world: World) -> None:
     with pytest.raises(PromptHubError, match="no evaluation record"):
         world.promote("e9")
     assert world.head() == commit
+
+
+def test_a_version_taken_out_by_hand_does_not_come_back(world: World) -> None:
+    world.evaluated("e1", world.push("candidate"))
+    world.promote("e1")
+    git(world.author.root, "pull", "--quiet", "origin", "main")
+    repository = world.author.repository
+    changes = downgrade(repository, "part-class", "1.1.0", "wrong units", datetime.now(UTC))
+    apply(world.author.root, changes)
+    world.evaluated("e2", world.push("downgrade by hand"))
+    promotion = world.promote("e2")
+    assert promotion.tasks["part-class"].outcome == "taken out"
+    registry = PromptRepository(world.folder / "e2").registry()
+    assert registry.tasks["part-class"].released == "1.1.0"
