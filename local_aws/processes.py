@@ -106,6 +106,14 @@ class Background:
 
 def _born(pid: int) -> str | None:
     """When the process began, as the operating system tells; None if there is no such process."""
+    if Path("/proc/self/stat").exists():
+        try:
+            fields = (
+                Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            )
+        except OSError:
+            return None
+        return fields[19] if fields[0] != "Z" else None
     done = subprocess.run(
         ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = "000000000000"
 MODEL = "qwen2.5-coder-0.5b-instruct-q4_k_m"
-WEAK_MODEL = "smollm2-135m-instruct"
+WEAK_MODEL = "smollm2-135m-instruct-q4_1"
 FLOATING = "catalogue-latest"
 PINNED = "catalogue-pinned"
 

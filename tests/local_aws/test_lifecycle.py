@@ -1,0 +1,174 @@
+"""`make up` once, end to end, in a folder of its own; then once more, after `make down`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from local_aws import lifecycle, stack
+from prompt_hub import names
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.lifecycle
+
+Json = dict[str, object]
+LISTENS = "0A"
+"""State of a listening socket in /proc/net/tcp."""
+
+
+def local_aws(command: str, state: Path) -> str:
+    """Run one command of the local AWS as `make` does; its output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "local_aws", command, "--state", str(state)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=1500,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def report(state: Path) -> Json:
+    loaded: Json = json.loads((state / "run.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def listeners(state: Path) -> list[str]:
+    """Hexadecimal local addresses that processes of this run listen on, as the kernel says."""
+    inodes: set[str] = set()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and _belongs(process, state):
+            for handle in (process / "fd").iterdir():
+                found = re.fullmatch(r"socket:\[(\d+)\]", str(handle.readlink()))
+                if found:
+                    inodes.add(found[1])
+    addresses = []
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text(encoding="ascii").splitlines()[1:]:
+            local, state_code, inode = (line.split()[column] for column in (1, 3, 9))
+            if state_code == LISTENS and inode in inodes:
+                addresses.append(local.partition(":")[0])
+    return addresses
+
+
+def _belongs(process: Path, state: Path) -> bool:
+    try:
+        told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+    except OSError:
+        return False
+    return str(state).encode() in told
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("lifecycle")
+    try:
+        local_aws("up", folder)
+        yield folder
+    finally:
+        subprocess.run(
+            [sys.executable, "-m", "local_aws", "down", "--state", str(folder)],
+            cwd=ROOT,
+            check=False,
+        )
+
+
+def test_the_driver_and_the_product_use_the_same_names() -> None:
+    assert lifecycle.PIPELINE == names.PIPELINE
+    assert names.ledger_table(lifecycle.STAGE) == lifecycle.LEDGER
+    assert stack.ACCOUNT == "000000000000"
+
+
+def test_one_is_promoted_one_is_blocked_by_real_scores(state: Path) -> None:
+    verdicts = {
+        str(line["task"]): line
+        for line in cast("list[Json]", report(state)["versions"])
+        if line["verdict"] != "RELEASED"
+    }
+    assert sorted(str(line["verdict"]) for line in verdicts.values()) == ["BLOCK", "PASS"]
+    for line in verdicts.values():
+        score, threshold = cast(float, line["score"]), cast(float, line["threshold"])
+        assert (score >= threshold) == (line["verdict"] == "PASS")
+        assert cast(int, line["n"]) >= 40
+        assert cast(float, line["baseline"]) < score
+
+
+def test_the_regression_is_rolled_back_in_time(state: Path) -> None:
+    rollback = cast(Json, report(state)["rollback"])
+    assert cast(float, rollback["seconds_first_bad_sample_to_good_answer"]) < 15
+    after = cast("dict[str, float]", rollback["scores_after"])
+    before = cast("dict[str, float]", rollback["scores_before"])
+    new, old = str(rollback["from"]), str(rollback["to"])
+    assert after[new] < before[new]
+    assert after[old] > after[new]
+    assert cast(float, rollback["restored_score"]) == pytest.approx(after[old], abs=0.05)
+
+
+def test_the_other_task_is_untouched_and_the_bad_version_quarantined(state: Path) -> None:
+    pointers = {str(p["task"]): p for p in cast("list[Json]", report(state)["pointers"])}
+    rollback = cast(Json, report(state)["rollback"])
+    hit = pointers.pop(str(rollback["task"]))
+    assert hit["version"] == rollback["to"]
+    assert cast(Json, hit["states"])[str(rollback["from"])] == "quarantined"
+    for other in pointers.values():
+        assert "quarantined" not in cast(Json, other["states"]).values()
+
+
+def test_nothing_listens_beyond_loopback(state: Path) -> None:
+    addresses = listeners(state)
+    assert len(addresses) >= 3
+    # The kernel writes 127.0.0.1 with its bytes turned round.
+    assert set(addresses) == {"0100007F"}
+
+
+def test_records_carry_their_version(state: Path) -> None:
+    lines = (state / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    assert len(records) >= 5
+    for record in records:
+        assert record["error"] is None
+        assert record["output"]
+        assert re.fullmatch(r"\d+\.\d+\.\d+", record["version"])
+        assert re.fullmatch(r"[0-9a-f]{64}", record["sha256"])
+        assert record["release"]
+
+
+def test_the_page_needs_no_network(state: Path) -> None:
+    page = (state / "run.html").read_text(encoding="utf-8")
+    assert len(page) < 300_000
+    assert not re.search(r"""(?:src|href)=["']https?:""", page)
+
+
+def test_the_users_checkout_is_not_touched(state: Path) -> None:
+    done = subprocess.run(
+        ["git", "status", "--porcelain", "prompts", "prompt_registry.yaml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    if os.environ.get("CI"):
+        assert done.stdout == ""
+
+
+def test_once_more_after_down_pays_nothing_and_brings_nothing_bad_back(state: Path) -> None:
+    restored = cast(Json, report(state)["rollback"])["to"]
+    local_aws("down", state)
+    assert listeners(state) == []
+    said = local_aws("up", state)
+    assert "its quarantined version did not come back" in said
+    assert re.findall(r"(\d+) model calls", said) == ["0", "0"]
+    pointers = {str(p["task"]): p for p in cast("list[Json]", report(state)["pointers"])}
+    assert pointers[lifecycle.TASK]["version"] == restored
