@@ -30,6 +30,7 @@ LEDGER = f"prompt-hub-{STAGE}-ledger"
 TASK = "part-class"
 """The task whose new version is promoted and then goes bad."""
 ROLLBACK_SECONDS = 120.0
+WATCH_SECONDS = 900.0
 EXECUTION_SECONDS = 1500.0
 
 Json = dict[str, object]
@@ -249,7 +250,9 @@ class Lifecycle:
         with self.story.step(
             "The restored version is measured; the other task is untouched"
         ) as said:
-            self._watch(TASK, wait=True)
+            self.stack.run(
+                [*self._watch_command(TASK), "--wait"], quiet=True, extra=self._stage_environment()
+            )
             restored = self._samples(TASK)[-1]
             say(
                 said,
@@ -266,17 +269,21 @@ class Lifecycle:
 
     def _await_rollback(self, before: Json, known: int, said: list[str]) -> None:
         bad_version = before["version"]
-        self._watch(TASK, wait=False)
+        watch = self.stack.start_command(
+            [*self._watch_command(TASK), "--wait"], extra=self._stage_environment()
+        )
         say(
             said,
             f"score watch started on {bad_version}; a version below its threshold is measured"
             " again beside the one that a rollback would restore",
         )
-        deadline = time.monotonic() + ROLLBACK_SECONDS + 600
+        deadline = time.monotonic() + WATCH_SECONDS
         first_bad: Json | None = None
         moved = False
         while time.monotonic() < deadline:
             if first_bad is None:
+                if watch.poll():
+                    raise LocalRunError(f"the score watch of {TASK} measured nothing.")
                 fresh = self._samples(TASK)[known:]
                 first_bad = next((s for s in fresh if s["version"] == bad_version), None)
                 if first_bad is not None:
@@ -289,10 +296,7 @@ class Lifecycle:
                     self._tell_rollback(before, first_bad, answer, known, said)
                     return
             time.sleep(0.25)
-        raise LocalRunError(
-            f"{TASK} was not rolled back within {ROLLBACK_SECONDS:.0f} s;"
-            f" see {self.stack.state / 'logs'}."
-        )
+        raise LocalRunError(f"{TASK} was not rolled back in time; see {self.stack.state / 'logs'}.")
 
     def _tell_rollback(
         self, before: Json, first_bad: Json | None, answer: Json, known: int, said: list[str]
@@ -591,11 +595,8 @@ class Lifecycle:
         fields = next(e["input"] for e in examples if e.get("split", "eval") == "eval")
         return _http(f"{self._url}/v1/tasks/{task}/run", {"fields": fields})
 
-    def _watch(self, task: str, *, wait: bool) -> None:
-        command = [sys.executable, "-m", "prompt_hub.cli", "watch", "--task", task, "--now"]
-        self.stack.run(
-            [*command, *(["--wait"] if wait else [])], quiet=True, extra=self._stage_environment()
-        )
+    def _watch_command(self, task: str) -> list[str]:
+        return [sys.executable, "-m", "prompt_hub.cli", "watch", "--task", task, "--now"]
 
     def _stage_environment(self) -> dict[str, str]:
         return {

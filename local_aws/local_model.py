@@ -89,9 +89,10 @@ class Model:
         parameters.port = 0
         parameters.n_parallel = 1
         parameters.n_ctx = CONTEXT_TOKENS
-        # One core stays free: spinning threads on busy cores make a call many times slower.
-        parameters.cpuparams.n_threads = max(1, (os.cpu_count() or 1) - 1)
-        parameters.cpuparams_batch.n_threads = parameters.cpuparams.n_threads
+        for threads in (parameters.cpuparams, parameters.cpuparams_batch):
+            threads.n_threads = os.cpu_count() or 1
+            # Waiting threads sleep: spinning ones on busy cores make a call many times slower.
+            threads.poll = 0
         parameters.use_jinja = True
         parameters.ui = False
         parameters.verbosity = 0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = "000000000000"
 MODEL = "qwen2.5-coder-0.5b-instruct-q4_k_m"
-WEAK_MODEL = "smollm2-135m-instruct-q4_1"
+WEAK_MODEL = "smollm2-135m-instruct"
 FLOATING = "catalogue-latest"
 PINNED = "catalogue-pinned"
 
@@ -225,6 +225,19 @@ class LocalStack:
         return self.run(["git", *arguments], quiet=True)
 
     # --- commands and clients ------------------------------------------------------------------
+
+    def start_command(
+        self, command: Sequence[str], *, extra: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        """Start a command on the local AWS and leave it running, its output thrown away."""
+        return subprocess.Popen(
+            list(command),
+            cwd=self.root,
+            env={**self.environment, **extra},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def run(
         self,
