@@ -27,7 +27,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, cached, fetch
 
@@ -251,11 +251,11 @@ def _error(message: str, kind: str = "invalid_request_error", code: str | None =
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def serve(port: int, state: Path, named: Mapping[str, Path]) -> None:
+def serve(port: int, state: Path, named: Mapping[str, Path]) -> NoReturn:
     """Serve the `named` files and the fetched ones on 127.0.0.1:`port` until SIGTERM or Ctrl-C.
 
-    Port 0 takes a free one. Raises `LocalModelError` if there is no model, or one does not load,
-    or the port is taken.
+    Port 0 takes a free one. Ends the process with 0, a call in flight or not. Raises
+    `LocalModelError` if there is no model, or one does not load, or the port is taken.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     fetched = {known.name: cached(known) for known in (DEFAULT, SMALL)}
@@ -270,6 +270,9 @@ def serve(port: int, state: Path, named: Mapping[str, Path]) -> None:
     with server, suppress(KeyboardInterrupt):
         print(f"Serving {', '.join(files)} at {server.url}", flush=True)
         server.serve_forever()
+    # llama.cpp may be in the middle of an answer; its destructors, run under its own thread, end
+    # in a segmentation fault: leave without them. Nothing is left to be written.
+    os._exit(0)
 
 
 # --- Command line ------------------------------------------------------------------------------

@@ -311,3 +311,26 @@ def test_requests_that_cannot_be_answered_are_refused_as_openai_does(running: Ru
 def test_it_listens_on_loopback_only(running: Running) -> None:
     # One address in the kernel's byte order: 127.0.0.1.
     assert listening_addresses(running.process.pid) == {"0100007F"}
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("attempt", range(3))
+def test_a_termination_in_the_middle_of_an_answer_is_clean(tmp_path: Path, attempt: int) -> None:
+    fetch(SMALL)
+    running = Running(tmp_path)
+
+    def ask() -> None:
+        with pytest.raises(openai.APIConnectionError):
+            running.client.chat.completions.create(
+                model=SMALL.name,
+                messages=[{"role": "user", "content": "Tell a long story about resistors. " * 40}],
+                max_tokens=2000,
+            )
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    time.sleep(1 + attempt)
+    running.process.terminate()
+    assert running.process.wait(timeout=20) == 0
+    asking.join(timeout=20)
+    assert not asking.is_alive()
