@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from local_aws.processes import LocalRunError
+from local_aws.processes import LocalRunError, answers
 from local_aws.stack import FLOATING, WEAK_MODEL, LocalStack
 from local_aws.story import Story, now, say
 
@@ -131,7 +131,7 @@ class Lifecycle:
     def _first_push(self) -> None:
         with self.story.step("An author commits two prompt changes and pushes") as said:
             before = self._executions()
-            commit = self._author_push("first-push", "Better part classes, shorter categories")
+            commit = self._author_push("first-push", "Better part classes, a shorter brand prompt")
             for task, version in self._demo_versions(("first-push",)).items():
                 say(said, f"{task}: candidate {version}")
             say(said, f"pushed {commit[:8]} to {self.stack.branch}: the pipeline starts by itself")
@@ -153,6 +153,7 @@ class Lifecycle:
         with self.story.step(
             "Another push: nothing is paid for twice, the quarantined stays out"
         ) as said:
+            self._await_service()
             before = self._executions()
             quarantined = self._tasks()[TASK]["version"]
             clone = self.stack.author_clone()
@@ -570,6 +571,16 @@ class Lifecycle:
     def _service_url(self) -> str:
         saved = self.stack.run([sys.executable, "-c", _FIND_LOAD_BALANCER], quiet=True)
         return f"http://{saved}"
+
+    def _await_service(self) -> None:
+        """Wait for the service that a restart of the local AWS has started again."""
+        deadline = time.monotonic() + 90
+        while not answers(f"{self._url}/readyz"):
+            if time.monotonic() > deadline:
+                raise LocalRunError(
+                    f"the service did not come back; see {self.stack.state / 'cloud' / 'logs'}."
+                )
+            time.sleep(0.5)
 
     def _tasks_page(self) -> Json:
         return _http(f"{self._url}/v1/tasks")
