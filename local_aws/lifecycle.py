@@ -63,7 +63,7 @@ class Lifecycle:
         else:
             self._further_push()
             self._serve()
-        self._finish()
+        self._finish("run" if first else "push")
 
     def drill(self) -> None:
         """Two pushes in quick succession, each promoting another task; both must be active."""
@@ -83,7 +83,7 @@ class Lifecycle:
                 say(said, f"{task}: active {active[task]['version']}, pushed {version}")
                 if active[task]["version"] != version:
                     raise LocalRunError(f"{task} serves {active[task]['version']}, not {version}.")
-        self._finish()
+        self._finish("drill")
 
     # --- steps ---------------------------------------------------------------------------------
 
@@ -331,10 +331,10 @@ class Lifecycle:
             "restored_score": None,
         }
 
-    def _finish(self) -> None:
+    def _finish(self, name: str) -> None:
         with self.story.step("The report page") as said:
-            run = self.stack.state / "run.json"
-            page = self.stack.state / "run.html"
+            run = self.stack.state / f"{name}.json"
+            page = self.stack.state / f"{name}.html"
             self.story.write(run)
             self.stack.run(
                 [sys.executable, "-m", "prompt_hub.cli", "report", str(run), "--out", str(page)],

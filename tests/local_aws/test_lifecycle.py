@@ -40,8 +40,8 @@ def local_aws(command: str, state: Path) -> str:
     return done.stdout
 
 
-def report(state: Path) -> Json:
-    loaded: Json = json.loads((state / "run.json").read_text(encoding="utf-8"))
+def report(state: Path, name: str = "run") -> Json:
+    loaded: Json = json.loads((state / f"{name}.json").read_text(encoding="utf-8"))
     return loaded
 
 
@@ -170,5 +170,5 @@ def test_once_more_after_down_pays_nothing_and_brings_nothing_bad_back(state: Pa
     said = local_aws("up", state)
     assert "its quarantined version did not come back" in said
     assert re.findall(r"(\d+) model calls", said) == ["0", "0"]
-    pointers = {str(p["task"]): p for p in cast("list[Json]", report(state)["pointers"])}
+    pointers = {str(p["task"]): p for p in cast("list[Json]", report(state, "push")["pointers"])}
     assert pointers[lifecycle.TASK]["version"] == restored
