@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.results import FolderResults
-from prompt_hub.models.aliases import ModelAliases, ResolvedModel
-from prompt_hub.models.call import Completion, ModelCaller, ModelUnavailable
 from prompt_hub.promote import transitions
 from prompt_hub.promote.transaction import apply
 from prompt_hub.prompts.models import JsonObject
@@ -20,22 +17,10 @@ from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.validate.rules import check
 from prompt_hub.validate.stamp import stamp
 from prompt_hub.validate.tree import Finding
+from tests.unit.providers import FunctionProvider
 
 COMMIT = "c0ffee" + "0" * 34
 MADE_AT = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
-
-ALIASES = {
-    "catalogue-pinned": {
-        "provider": "openai",
-        "model": "small-model-2026-01",
-        "base_url": "http://127.0.0.1:9/v1",
-    },
-    "catalogue-latest": {
-        "provider": "openai",
-        "model": "latest",
-        "base_url": "http://127.0.0.1:9/v1",
-    },
-}
 
 PART_CLASS = """\
 schema: prompt-hub/prompt@1
@@ -154,47 +139,6 @@ def catalogue_answer(messages: list[dict[str, str]]) -> JsonObject:
     return {"part_class": "resistor"} if "Title:" in question else {"brand": "unknown"}
 
 
-class ScriptedProvider:
-    """A provider inside this process: `answer` makes an answer of the messages; None, an outage."""
-
-    def __init__(self, answer: Callable[[list[dict[str, str]]], JsonObject | str | None]) -> None:
-        self.answer = answer
-        self.asked: list[list[dict[str, str]]] = []
-
-    async def complete(
-        self,
-        model: ResolvedModel,
-        messages: list[dict[str, str]],
-        parameters: Mapping[str, float | int],
-        schema: JsonObject,
-        timeout: float,
-    ) -> Completion:
-        """Answer in the next turn of the event loop; raises `ModelUnavailable` in an outage."""
-        self.asked.append(messages)
-        await asyncio.sleep(0)
-        said = self.answer(messages)
-        if said is None:
-            raise ModelUnavailable(f"the model {model.identity} gave no answer: no connection.")
-        return Completion(
-            text=said if isinstance(said, str) else json.dumps(said, ensure_ascii=False),
-            answered_by=model.model,
-            tokens_in=10,
-            tokens_out=5,
-            attempts=1,
-            truncated=False,
-        )
-
-    async def close(self) -> None:
-        """There is nothing to close."""
-
-
-def scripted_caller(
-    answer: Callable[[list[dict[str, str]]], JsonObject | str | None] = catalogue_answer,
-) -> ModelCaller:
-    """The real caller on a scripted provider."""
-    return ModelCaller(ModelAliases.parse(json.dumps(ALIASES)), ScriptedProvider(answer))
-
-
 @dataclass(frozen=True)
 class RepositoryFolder:
     """A prompt repository on disk, with what tests do to it."""
@@ -239,7 +183,7 @@ class RepositoryFolder:
         results = FolderResults(self.root / ".prompt-hub" / "results")
         evaluator = Evaluator(
             self.repository,
-            scripted_caller(),
+            FunctionProvider(catalogue_answer).caller(),
             results,
             execution="test",
             commit=COMMIT,

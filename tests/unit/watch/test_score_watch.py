@@ -13,7 +13,8 @@ from prompt_hub.prompts.models import JsonObject
 from prompt_hub.release.manifest import load
 from prompt_hub.watch.measuring import NotMeasured, Round, ScoreWatch
 from prompt_hub.watch.metrics import metric_data
-from tests.unit.building import RepositoryFolder, catalogue_answer, scripted_caller
+from tests.unit.building import RepositoryFolder, catalogue_answer
+from tests.unit.providers import FunctionProvider
 
 Answer = Callable[[list[dict[str, str]]], JsonObject | str | None]
 
@@ -58,7 +59,11 @@ def measured(
         release=ReleaseRef(release="r", made_at="2026"),
     )
     watch = ScoreWatch(
-        folder.repository, release, scripted_caller(answer), "part-class", say=lambda _: None
+        folder.repository,
+        release,
+        FunctionProvider(answer).caller(),
+        "part-class",
+        say=lambda _: None,
     )
     return asyncio.run(watch.round(pointer))
 
