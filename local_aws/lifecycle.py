@@ -72,10 +72,13 @@ class Lifecycle:
         self._start()
         with self.story.step("Two pushes in quick succession, each promoting another task") as said:
             before = self._executions()
-            for name in ("second-push", "third-push"):
+            for number, name in enumerate(("second-push", "third-push"), start=1):
                 commit = self._author_push(name, f"Author's {name.replace('-', ' ')}")
                 say(said, f"pushed {name} as {commit[:8]}")
-            self._await_quiet(before, said)
+                # The second push finds the first one's execution under way.
+                self._await_started(before, number)
+            for execution in self._await_quiet(before, said):
+                self._failed(execution)
         with self.story.step("Both versions must be released and active") as said:
             active = self._tasks()
             wanted = self._demo_versions(("second-push", "third-push"))
@@ -376,6 +379,13 @@ class Lifecycle:
             for entry in listed["pipelineExecutionSummaries"]
             if entry["pipelineExecutionId"] not in known
         }
+
+    def _await_started(self, known: set[str], count: int) -> None:
+        deadline = time.monotonic() + 30
+        while len(self._running(known)) < count:
+            if time.monotonic() > deadline:
+                raise LocalRunError("a push started no execution; see the log of the local AWS.")
+            time.sleep(0.1)
 
     def _await_execution(self, known: set[str], said: list[str]) -> str:
         """Tell each action as it ends; the id of the execution that ended last."""
