@@ -101,6 +101,8 @@ def base_variables(scratch: Path) -> dict[str, str]:
     return {
         "LANG": "C.UTF-8",
         "PIP_CACHE_DIR": str(home / ".cache" / "pip"),
+        # Modules are compiled when first imported: most of the CDK library never is.
+        "PIP_NO_COMPILE": "1",
         "NPM_CONFIG_CACHE": str(home / ".npm"),
         "NPM_CONFIG_USERCONFIG": str(home / ".npmrc"),
         "NPM_CONFIG_UPDATE_NOTIFIER": "false",

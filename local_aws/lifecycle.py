@@ -86,6 +86,7 @@ class Lifecycle:
                 say(said, f"{task}: active {active[task]['version']}, pushed {version}")
                 if active[task]["version"] != version:
                     raise LocalRunError(f"{task} serves {active[task]['version']}, not {version}.")
+            self.story.pointers = self._pointers()
         self._finish("drill")
 
     # --- steps ---------------------------------------------------------------------------------
@@ -224,8 +225,8 @@ class Lifecycle:
         with self.story.step(f"The provider puts a weaker model behind {FLOATING!r}") as said:
             self._await_watch_idle()
             good = self._samples(TASK)
-            for sample in good[-1:]:
-                say(said, f"before: {TASK} {sample['version']} scores {sample['score']:.3f}")
+            for version, score in self._scores_before(good).items():
+                say(said, f"before: {TASK} {version} scores {score:.3f}")
             self.stack.run(
                 [
                     sys.executable,
@@ -307,10 +308,9 @@ class Lifecycle:
     ) -> None:
         assert first_bad is not None
         answered = time.time()
-        seconds = answered - _epoch(str(first_bad["at"]))
+        bad_at = _epoch(str(first_bad["at"]))
         samples = self._samples(TASK)
-        scores_before = {str(s["version"]): s["score"] for s in samples[:known]}
-        scores_after = {str(s["version"]): s["score"] for s in samples[known:]}
+        scores_after = {str(s["version"]): cast(float, s["score"]) for s in samples[known:]}
         for version, score in scores_after.items():
             say(said, f"after: {TASK} {version} scores {score:.3f}")
         event = self._events(TASK)[-1]
@@ -318,21 +318,29 @@ class Lifecycle:
             f"score watch: {TASK} {first_bad['version']} scores {first_bad['score']:.3f}",
             str(first_bad["at"]),
         )
+        for at, what in self._alarm_history():
+            self.story.happened(what, at)
         self.story.happened(f"ledger: {event['kind']}, {event['reason']}", str(event["at"]))
         self.story.happened(f"service: answered with {answer['version']}")
-        for line in self._alarm_history():
-            self.story.happened(line[1], line[0])
-        say(said, f"rolled back to {answer['version']}: {event['reason']}")
-        say(said, f"{seconds:.1f} s from the first bad sample to the first good answer")
+        for moment in sorted(self.story.timeline, key=lambda one: _epoch(one["at"])):
+            offset = _epoch(moment["at"]) - bad_at
+            if offset >= 0:
+                say(said, f"{offset:+6.1f} s  {moment['what']}")
+        say(said, f"{answered - bad_at:.1f} s from the first bad sample to the first good answer")
         self.story.rollback = {
             "task": TASK,
             "from": before["version"],
             "to": answer["version"],
-            "seconds_first_bad_sample_to_good_answer": round(seconds, 2),
-            "scores_before": scores_before,
+            "seconds_first_bad_sample_to_good_answer": round(answered - bad_at, 2),
+            "scores_before": self._scores_before(samples[:known]),
             "scores_after": scores_after,
             "restored_score": None,
         }
+
+    def _scores_before(self, samples: Sequence[Json]) -> dict[str, float]:
+        """Scores of the task's versions before the regression: the gate's, then the watch's."""
+        judged = [line for line in self.story.versions if line["task"] == TASK]
+        return {str(line["version"]): cast(float, line["score"]) for line in (*judged, *samples)}
 
     def _finish(self, name: str) -> None:
         with self.story.step("The report page") as said:

@@ -47,6 +47,8 @@ def main() -> int:
                 "install",
                 "--quiet",
                 "--disable-pip-version-check",
+                # Modules are compiled when first imported: most of the CDK library never is.
+                "--no-compile",
                 "--requirement",
                 "requirements-dev.txt",
             ],

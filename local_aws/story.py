@@ -77,7 +77,7 @@ class Story:
             "finished_at": now(),
             "steps": self._steps,
             "versions": self.versions,
-            "timeline": sorted(self.timeline, key=lambda line: line["at"]),
+            "timeline": sorted(self.timeline, key=lambda line: datetime.fromisoformat(line["at"])),
             "rollback": self.rollback,
             "pointers": self.pointers,
             "executions": self.executions,
