@@ -153,7 +153,8 @@ class Evaluator:
             self._arm(inputs.candidate, inputs), self._rival_arm(inputs)
         )
         gate = inputs.metadata.gate
-        missing = [*measured.problems, *(champion.problems if champion else ())]
+        problems = (*measured.problems, *(champion.problems if champion else ()))
+        missing = tuple(dict.fromkeys(problems))
         decision = decide(
             score=measured.score,
             threshold=inputs.metadata.threshold,
