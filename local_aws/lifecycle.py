@@ -15,6 +15,8 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+import yaml
+
 from local_aws.processes import LocalRunError, answers
 from local_aws.stack import FLOATING, WEAK_MODEL, LocalStack
 from local_aws.story import Story, now, say
@@ -324,7 +326,8 @@ class Lifecycle:
         self.story.happened(f"service: answered with {answer['version']}")
         for moment in sorted(self.story.timeline, key=lambda one: _epoch(one["at"])):
             offset = _epoch(moment["at"]) - bad_at
-            if offset >= 0:
+            # The alarm's history is kept in whole seconds, rounded down.
+            if offset > -1:
                 say(said, f"{offset:+6.1f} s  {moment['what']}")
         say(said, f"{answered - bad_at:.1f} s from the first bad sample to the first good answer")
         self.story.rollback = {
@@ -524,13 +527,20 @@ class Lifecycle:
                             "version": arm["version"],
                             "model": arm["model"],
                             "score": arm["score"],
-                            "threshold": record["threshold"],
+                            "threshold": record["threshold"]
+                            if arm is candidate
+                            else self._locked_threshold(task, str(arm["version"])),
                             "baseline": record["baseline"],
                             "verdict": verdict["status"] if arm is candidate else "RELEASED",
                             "n": arm["n"],
                             "champion_score": champion["score"] if champion else None,
                         }
                     )
+
+    def _locked_threshold(self, task: str, version: str) -> float:
+        """The threshold that a released version was promoted with, as the registry has it."""
+        text = (self.stack.author / "prompt_registry.yaml").read_text(encoding="utf-8")
+        return float(yaml.safe_load(text)["tasks"][task]["versions"][version]["threshold"])
 
     # --- ledger --------------------------------------------------------------------------------
 
@@ -582,6 +592,7 @@ class Lifecycle:
         return [
             (item["Timestamp"].isoformat(), f"alarm: {item['HistorySummary']}")
             for item in found["AlarmHistoryItems"]
+            if item["HistorySummary"].endswith("to ALARM")
         ]
 
     # --- service and watch ---------------------------------------------------------------------
