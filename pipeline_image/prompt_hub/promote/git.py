@@ -62,6 +62,7 @@ class Checkout:
             present = [name for name in BOT_PATHS if (self.root / name).exists()]
             self._git(
                 "rm",
+                "--force",
                 "-r",
                 "--quiet",
                 "--cached",

@@ -168,6 +168,25 @@ def test_overtaking_executions_lose_no_promotion(world: World) -> None:
     }
 
 
+def test_a_later_execution_promotes_on_top_of_the_bot_commit_it_has_not_seen(world: World) -> None:
+    first = world.push("part class")
+    bump_brand(world.author)
+    world.author.stamp("brand")
+    second = world.push("brand")
+    world.evaluated("e1", first)
+    world.evaluated("e2", second)
+    world.promote("e1")
+    later = world.promote("e2")
+    assert later.tasks["part-class"].outcome == "released already"
+    assert later.tasks["brand"].outcome == "promoted"
+    tree = PromptRepository(world.folder / "e2")
+    assert {task: entry.released for task, entry in tree.registry().tasks.items()} == {
+        "brand": "1.1.0",
+        "part-class": "1.2.0",
+    }
+    assert check(tree)[1] == []
+
+
 def test_a_push_between_fetch_and_push_is_not_lost(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
