@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import yaml
@@ -205,7 +206,7 @@ class Lifecycle:
                     str(self._demo / "records.csv"),
                     str(output),
                     "--service",
-                    self._service_url(),
+                    self._url,
                 ],
                 quiet=True,
             )
@@ -356,7 +357,7 @@ class Lifecycle:
             )
             say(said, f"open {page}")
         print(f"\nDone in {self.story.seconds:.0f} s. Everything keeps running:", flush=True)
-        print(f"  service  {self._service_url()}/v1/tasks")
+        print(f"  service  {self._url}/v1/tasks")
         print(f"  AWS      {self.stack.endpoint}")
         print(f"  model    {self.stack.model_url}/v1")
         print("`make up` again pushes once more; `make down` stops it; `make clean` removes it.")
@@ -597,7 +598,9 @@ class Lifecycle:
 
     # --- service and watch ---------------------------------------------------------------------
 
-    def _service_url(self) -> str:
+    @cached_property
+    def _url(self) -> str:
+        """Where the service's load balancer answers."""
         saved = self.stack.run([sys.executable, "-c", _FIND_LOAD_BALANCER], quiet=True)
         return f"http://{saved}"
 
@@ -613,12 +616,6 @@ class Lifecycle:
 
     def _tasks_page(self) -> Json:
         return _http(f"{self._url}/v1/tasks")
-
-    @property
-    def _url(self) -> str:
-        if not hasattr(self, "_known_url"):
-            self._known_url = self._service_url()
-        return self._known_url
 
     def _tasks(self) -> dict[str, Json]:
         tasks = cast("list[Json]", self._tasks_page()["tasks"])

@@ -151,39 +151,37 @@ def test_a_refused_candidate_is_logged_and_a_known_refusal_makes_no_second_commi
     assert world.head() == head
 
 
-def test_overtaking_executions_lose_no_promotion(world: World) -> None:
+def two_pushes_evaluated(world: World) -> None:
+    """Executions e1 and e2 of two pushes, each with a new candidate of another task."""
     first = world.push("part class")
     bump_brand(world.author)
     world.author.stamp("brand")
     second = world.push("brand")
     world.evaluated("e1", first)
     world.evaluated("e2", second)
+
+
+def released(tree: PromptRepository) -> dict[str, str | None]:
+    return {task: entry.released for task, entry in tree.registry().tasks.items()}
+
+
+def test_overtaking_executions_lose_no_promotion(world: World) -> None:
+    two_pushes_evaluated(world)
     world.promote("e2")
     late = world.promote("e1")
     assert late.tasks["part-class"].outcome == "released already"
     tree = PromptRepository(world.folder / "e1")
-    assert {task: entry.released for task, entry in tree.registry().tasks.items()} == {
-        "brand": "1.1.0",
-        "part-class": "1.2.0",
-    }
+    assert released(tree) == {"brand": "1.1.0", "part-class": "1.2.0"}
 
 
 def test_a_later_execution_promotes_on_top_of_the_bot_commit_it_has_not_seen(world: World) -> None:
-    first = world.push("part class")
-    bump_brand(world.author)
-    world.author.stamp("brand")
-    second = world.push("brand")
-    world.evaluated("e1", first)
-    world.evaluated("e2", second)
+    two_pushes_evaluated(world)
     world.promote("e1")
     later = world.promote("e2")
     assert later.tasks["part-class"].outcome == "released already"
     assert later.tasks["brand"].outcome == "promoted"
     tree = PromptRepository(world.folder / "e2")
-    assert {task: entry.released for task, entry in tree.registry().tasks.items()} == {
-        "brand": "1.1.0",
-        "part-class": "1.2.0",
-    }
+    assert released(tree) == {"brand": "1.1.0", "part-class": "1.2.0"}
     assert check(tree)[1] == []
 
 
