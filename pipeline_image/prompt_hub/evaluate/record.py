@@ -15,8 +15,46 @@ from prompt_hub.models.aliases import ResolvedModel
 from prompt_hub.prompts.models import Fraction, Prompt, Sha256, Strict, Version
 
 
+class FieldScore(Strict):
+    """How well one output field was found over all examples: micro-averaged counts.
+
+    `matched` answers were right, of `given` that the model gave and `wanted` that were expected.
+    """
+
+    matched: float
+    given: int
+    wanted: int
+
+    @property
+    def precision(self) -> float | None:
+        """Share of what was given that is right; None where nothing was given."""
+        return self.matched / self.given if self.given else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of what was wanted that was found; None where nothing was wanted."""
+        return self.matched / self.wanted if self.wanted else None
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of precision and recall; None where there was nothing to find."""
+        both = self.given + self.wanted
+        return 2 * self.matched / both if both else None
+
+
+class Slice(Strict):
+    """The examples that carry one tag."""
+
+    score: Fraction
+    n: int
+
+
 class Arm(Strict):
-    """One measured version: the candidate, or the champion beside it."""
+    """One measured version: the candidate, or the champion beside it.
+
+    `n` counts examples, `repeats` how often each was asked; `cached` counts answers that were paid
+    for by an earlier run. Latency is that of the calls when they were made, in seconds.
+    """
 
     version: Version
     sha256: Sha256
@@ -32,6 +70,12 @@ class Arm(Strict):
     tokens_out: int
     usd: float | None
     seconds: float
+    repeats: int = 1
+    cached: int = 0
+    seconds_p50: float | None = None
+    seconds_p95: float | None = None
+    fields: dict[str, FieldScore] = Field(default_factory=dict)
+    tags: dict[str, Slice] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, prompt: Prompt, model: ResolvedModel, measured: Measurement) -> Arm:
@@ -55,7 +99,7 @@ class Arm(Strict):
 
 
 class Difference(Strict):
-    """Candidate minus champion, paired by example."""
+    """Candidate minus champion, paired by example (or by the examples of one tag)."""
 
     n: int
     difference: float
@@ -63,18 +107,51 @@ class Difference(Strict):
     high: float
 
 
+class Power(Strict):
+    """What these examples could have shown.
+
+    `detectable` is the drop against the champion that would be seen with probability 0.8;
+    `needed` the number of examples with which a drop of `margin` would be.
+    """
+
+    n: int
+    margin: Fraction
+    detectable: float | None
+    needed: int | None
+
+
 class Verdict(Strict):
-    """The decision and its reasons; `overridden_by` names who promotes against it."""
+    """The decision and its reasons; `overridden_by` names who promotes against it.
+
+    `looks` counts how often the evidence was judged before it was enough.
+    """
 
     status: Status
     reasons: tuple[str, ...]
     comparison: Difference | None = None
+    tags: dict[str, Difference] = Field(default_factory=dict)
+    power: Power | None = None
+    looks: int = 1
     overridden_by: str | None = None
 
     @property
     def promotes(self) -> bool:
         """Whether the candidate becomes the released version."""
         return self.status is Status.PASS or self.overridden_by is not None
+
+
+class Judging(Strict):
+    """The judge that graded: a released version of a task of this repository.
+
+    `agreement` is its chance-corrected agreement with people on its own labelled examples.
+    """
+
+    task: str
+    version: Version
+    sha256: Sha256
+    model: str
+    votes: int
+    agreement: float
 
 
 class EvaluationRecord(Strict):
@@ -98,6 +175,7 @@ class EvaluationRecord(Strict):
     candidate: Arm | None
     champion: Arm | None
     champion_sha256: Sha256 | None
+    judge: Judging | None = None
     verdict: Verdict
     started_at: datetime
     finished_at: datetime
@@ -113,15 +191,19 @@ def detail_lines(arm: str, measured: Measurement) -> Iterator[str]:
     for result in measured.per_example:
         answer = result.answer
         line: dict[str, object] = {"arm": arm, "id": result.example.id, "score": result.score}
+        if result.repeat:
+            line["repeat"] = result.repeat
         if result.error:
             line["error"] = result.error
         if answer is not None:
             line |= {
                 "answer": answer.text,
-                "parts": [[p.scorer, p.score, p.weight, p.loss] for p in result.parts],
+                "parts": [part.to_line() for part in result.parts],
                 "tokens": [answer.tokens_in, answer.tokens_out],
                 "usd": answer.usd,
                 "seconds": round(answer.seconds, 4),
                 "attempts": answer.attempts,
             }
+            if answer.cached:
+                line["cached"] = True
         yield json.dumps(line, ensure_ascii=False, separators=(",", ":"))

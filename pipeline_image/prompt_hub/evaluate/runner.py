@@ -19,10 +19,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One example: the answer and its score, or why it could not be measured."""
+    """One example: the answer and its score, or why it could not be measured.
+
+    `repeat` counts from 0 how often the same example was asked before.
+    """
 
     example: Example
     score: float | None
+    repeat: int = 0
     parts: tuple[Part, ...] = ()
     answer: Answer | None = None
     error: str | None = None

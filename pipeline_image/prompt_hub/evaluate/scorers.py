@@ -7,8 +7,8 @@ moves whenever a scorer may give another number for the same answer: it is part 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
@@ -20,12 +20,29 @@ SCORERS_VERSION = "1"
 
 @dataclass(frozen=True)
 class Part:
-    """What one scorer says: a score from 0 to 1, its weight, and the loss in words."""
+    """What one scorer says: a score from 0 to 1, its weight, and the loss in words.
+
+    `fields` holds for each output field how much of it was matched, how many values were given
+    and how many wanted; `votes` the scores of the single votes of a judge.
+    """
 
     scorer: str
     score: float
     weight: float
-    loss: str
+    loss: str = ""
+    fields: Mapping[str, tuple[float, int, int]] = field(default_factory=dict)
+    votes: tuple[float, ...] = ()
+
+    def to_line(self) -> JsonObject:
+        """The part as it stands in the details of a record; what is empty is left out."""
+        line: JsonObject = {"scorer": self.scorer, "score": self.score, "weight": self.weight}
+        if self.loss:
+            line["loss"] = self.loss
+        if self.fields:
+            line["fields"] = {name: list(counts) for name, counts in self.fields.items()}
+        if self.votes:
+            line["votes"] = list(self.votes)
+        return line
 
 
 def normalise(text: str) -> str:
@@ -85,12 +102,12 @@ def _fields(name: str, scorer: Scorer, output: JsonObject, example: Example) -> 
     weights = scorer.fields or dict.fromkeys(example.expected, 1.0)
     lost = []
     earned = 0.0
-    for field, weight in weights.items():
-        got, want = output.get(field), example.expected.get(field)
+    for key, weight in weights.items():
+        got, want = output.get(key), example.expected.get(key)
         if got == want or _text(got, want, scorer):
             earned += weight
         else:
-            lost.append(f"{field}: {_difference(want, got)}")
+            lost.append(f"{key}: {_difference(want, got)}")
     return Part(name, earned / sum(weights.values()), scorer.weight, "; ".join(lost))
 
 

@@ -43,6 +43,7 @@ class Answer:
 
     `output` is the parsed object, `valid` whether it fits the output schema and `problem` why
     not. `answered_by` is the model that the provider says it used; `seconds` is wall time.
+    `cached` says that an earlier run has paid for it: tokens, cost and time are those of then.
     """
 
     text: str
@@ -55,6 +56,7 @@ class Answer:
     usd: float | None
     seconds: float
     attempts: int
+    cached: bool = False
 
 
 class Provider(Protocol):

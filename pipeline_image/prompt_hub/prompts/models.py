@@ -129,23 +129,36 @@ class Budget(Strict):
     """The most that one evaluation may spend; a budget that runs out is never a score."""
 
     calls: Annotated[int, Field(gt=0)] = 2000
+    tokens: Annotated[int, Field(gt=0)] = 10_000_000
     usd: Annotated[float, Field(gt=0)] = 5.0
     seconds: Annotated[float, Field(gt=0)] = 3600.0
 
 
 class Gate(Strict):
-    """How much worse than the champion a candidate may be, and how sure that must be."""
+    """How much worse than the champion a candidate may be, and how sure that must be.
+
+    `margin` is the loss of mean score still accepted; `confidence` one minus the chance of either
+    error: a candidate worse by more passes, one that is not worse is blocked by the comparison.
+    The first look measures `first_look` examples, each further one twice as many; `repeats` is
+    how often an example may be asked where the model is sampled. `tags` states the least score of
+    the examples with a tag, `tag_margin` the loss of any tag that counts as its collapse.
+    """
 
     margin: Fraction = 0.05
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.9
+    first_look: Annotated[int, Field(ge=8)] = 64
+    repeats: Annotated[int, Field(ge=1, le=20)] = 1
+    tags: dict[str, Fraction] = {}
+    tag_margin: Fraction = 0.2
     budget: Budget = Budget()
 
 
 class Limits(Strict):
-    """Limits of one call."""
+    """Limits of a version: mean cost of a call, time one call may take, 95th percentile of it."""
 
     usd_per_call: Annotated[float, Field(gt=0)] = 0.05
     seconds_per_call: Annotated[float, Field(gt=0)] = 60.0
+    seconds_p95: Annotated[float, Field(gt=0)] | None = None
 
 
 class ScoreWatch(Strict):
