@@ -10,33 +10,23 @@ import json
 import shutil
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-import yaml
-
-from local_aws.processes import LocalRunError, answers
+from local_aws.observer import LEDGER, STAGE, Json, Observer
+from local_aws.processes import LocalRunError
 from local_aws.stack import FLOATING, WEAK_MODEL, LocalStack
 from local_aws.story import Story, now, say
 
 if TYPE_CHECKING:
     from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-PIPELINE = "prompt-hub"
 PIPELINE_STACK = "prompt-hub-pipeline"
-STAGE = "dev"
-LEDGER = f"prompt-hub-{STAGE}-ledger"
 TASK = "part-class"
 """The task whose new version is promoted and then goes bad."""
 ROLLBACK_SECONDS = 120.0
 WATCH_SECONDS = 900.0
 EXECUTION_SECONDS = 1500.0
-
-Json = dict[str, object]
 
 
 class Lifecycle:
@@ -44,6 +34,7 @@ class Lifecycle:
 
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack
+        self.observer = Observer(stack)
         self.story = Story("Prompt Hub: the whole lifecycle on this machine")
         self._demo = stack.root / "local_aws" / "demo"
 
@@ -74,7 +65,7 @@ class Lifecycle:
             raise LocalRunError("the drill builds on a finished run; run `make up` first.")
         self._start()
         with self.story.step("Two pushes in quick succession, each promoting another task") as said:
-            before = self._executions()
+            before = self.observer.executions()
             for number, name in enumerate(("second-push", "third-push"), start=1):
                 commit = self._author_push(name, f"Author's {name.replace('-', ' ')}")
                 say(said, f"pushed {name} as {commit[:8]}")
@@ -83,13 +74,13 @@ class Lifecycle:
             for execution in self._await_quiet(before, said):
                 self._failed(execution)
         with self.story.step("Both versions must be released and active") as said:
-            active = self._tasks()
+            active = self.observer.tasks()
             wanted = self._demo_versions(("second-push", "third-push"))
             for task, version in wanted.items():
                 say(said, f"{task}: active {active[task]['version']}, pushed {version}")
                 if active[task]["version"] != version:
                     raise LocalRunError(f"{task} serves {active[task]['version']}, not {version}.")
-            self.story.pointers = self._pointers()
+            self.story.pointers = self.observer.pointers()
         self._finish("drill")
 
     # --- steps ---------------------------------------------------------------------------------
@@ -137,7 +128,7 @@ class Lifecycle:
 
     def _first_push(self) -> None:
         with self.story.step("An author commits two prompt changes and pushes") as said:
-            before = self._executions()
+            before = self.observer.executions()
             commit = self._author_push("first-push", "Better part classes, a shorter brand prompt")
             for task, version in self._demo_versions(("first-push",)).items():
                 say(said, f"{task}: candidate {version}")
@@ -160,9 +151,9 @@ class Lifecycle:
         with self.story.step(
             "Another push: nothing is paid for twice, the quarantined stays out"
         ) as said:
-            self._await_service()
-            before = self._executions()
-            quarantined = self._tasks()[TASK]["version"]
+            self.observer.await_service()
+            before = self.observer.executions()
+            quarantined = self.observer.tasks()[TASK]["version"]
             clone = self.stack.author_clone()
             metadata = clone / "prompts" / "03-metadata" / f"{TASK}.yaml"
             text = metadata.read_text(encoding="utf-8")
@@ -173,28 +164,28 @@ class Lifecycle:
             failed = self._failed(execution)
             if failed:
                 raise LocalRunError(self._why(failed))
-            for task in self._task_names():
-                record = self._record(execution, task)
+            for task in self.observer.task_names():
+                record = self.observer.record(execution, task)
                 calls = self._calls(record)
                 verdict = cast(Json, record["verdict"])
                 say(said, f"{task} {record['version']}: {verdict['status']}, {calls} model calls")
                 if calls:
                     raise LocalRunError(f"{task} was evaluated again with unchanged inputs.")
-            after = self._tasks()[TASK]["version"]
+            after = self.observer.tasks()[TASK]["version"]
             if after != quarantined:
                 raise LocalRunError(f"{TASK} moved from {quarantined} to {after}: not expected.")
             say(said, f"{TASK} still serves {after}: its quarantined version did not come back")
 
     def _serve(self) -> None:
         with self.story.step("The running service answers") as said:
-            for task in self._task_names():
-                answer = self._ask(task)
+            for task in self.observer.task_names():
+                answer = self.observer.ask(task)
                 say(
                     said,
                     f"{task} {answer['version']} (sha256 {str(answer['sha256'])[:12]}, release"
                     f" {answer['release']}, {answer['model']}): {json.dumps(answer['output'])}",
                 )
-            self.story.pointers = self._pointers()
+            self.story.pointers = self.observer.pointers()
         with self.story.step("run_pipeline.py: a CSV of raw records becomes JSONL") as said:
             output = self.stack.state / "records.jsonl"
             output.unlink(missing_ok=True)
@@ -206,7 +197,7 @@ class Lifecycle:
                     str(self._demo / "records.csv"),
                     str(output),
                     "--service",
-                    self._url,
+                    self.observer.url,
                 ],
                 quiet=True,
             )
@@ -221,13 +212,13 @@ class Lifecycle:
             say(said, f"{len(lines)} records in {output}")
 
     def _regress(self) -> None:
-        others = [task for task in self._task_names() if task != TASK]
-        untouched = {task: self._history(task) for task in others}
-        instance = self._tasks_page()["instance"]
-        before = self._pointer(TASK)
+        others = [task for task in self.observer.task_names() if task != TASK]
+        untouched = {task: self.observer.history(task) for task in others}
+        instance = self.observer.tasks_page()["instance"]
+        before = self.observer.pointer(TASK)
         with self.story.step(f"The provider puts a weaker model behind {FLOATING!r}") as said:
             self._await_watch_idle()
-            good = self._samples(TASK)
+            good = self.observer.samples(TASK)
             for version, score in self._scores_before(good).items():
                 say(said, f"before: {TASK} {version} scores {score:.3f}")
             self.stack.run(
@@ -251,7 +242,7 @@ class Lifecycle:
             )
         with self.story.step("Score watch, alarm, rollback Lambda, ledger, service") as said:
             self._await_rollback(before, len(good), said)
-            page = self._tasks_page()
+            page = self.observer.tasks_page()
             if page["instance"] != instance:
                 raise LocalRunError("another service process answers; it should be the same one.")
             say(said, f"the same service process answers (instance {cast(Json, instance)['id']})")
@@ -261,7 +252,7 @@ class Lifecycle:
             self.stack.run(
                 [*self._watch_command(TASK), "--wait"], quiet=True, extra=self._stage_environment()
             )
-            restored = self._samples(TASK)[-1]
+            restored = self.observer.samples(TASK)[-1]
             say(
                 said,
                 f"{TASK} {restored['version']} scores {restored['score']:.3f}"
@@ -270,10 +261,10 @@ class Lifecycle:
             if self.story.rollback is not None:
                 self.story.rollback["restored_score"] = restored["score"]
             for task, history in untouched.items():
-                if self._history(task) != history:
+                if self.observer.history(task) != history:
                     raise LocalRunError(f"{task} changed during the rollback of {TASK}.")
                 say(said, f"{task}: pointer, history and scores as before")
-            self.story.pointers = self._pointers()
+            self.story.pointers = self.observer.pointers()
 
     def _await_rollback(self, before: Json, known: int, said: list[str]) -> None:
         bad_version = before["version"]
@@ -292,14 +283,14 @@ class Lifecycle:
             if first_bad is None:
                 if watch.poll():
                     raise LocalRunError(f"the score watch of {TASK} measured nothing.")
-                fresh = self._samples(TASK)[known:]
+                fresh = self.observer.samples(TASK)[known:]
                 first_bad = next((s for s in fresh if s["version"] == bad_version), None)
                 if first_bad is not None:
                     deadline = time.monotonic() + ROLLBACK_SECONDS
             if first_bad is not None and not moved:
-                moved = self._pointer(TASK)["version"] != bad_version
+                moved = self.observer.pointer(TASK)["version"] != bad_version
             if moved:
-                answer = self._ask(TASK)
+                answer = self.observer.ask(TASK)
                 if answer["version"] != bad_version:
                     self._tell_rollback(before, first_bad, answer, known, said)
                     return
@@ -312,16 +303,16 @@ class Lifecycle:
         assert first_bad is not None
         answered = time.time()
         bad_at = _epoch(str(first_bad["at"]))
-        samples = self._samples(TASK)
+        samples = self.observer.samples(TASK)
         scores_after = {str(s["version"]): cast(float, s["score"]) for s in samples[known:]}
         for version, score in scores_after.items():
             say(said, f"after: {TASK} {version} scores {score:.3f}")
-        event = self._events(TASK)[-1]
+        event = self.observer.events(TASK)[-1]
         self.story.happened(
             f"score watch: {TASK} {first_bad['version']} scores {first_bad['score']:.3f}",
             str(first_bad["at"]),
         )
-        for at, what in self._alarm_history():
+        for at, what in self.observer.alarm_history(TASK):
             self.story.happened(what, at)
         self.story.happened(f"ledger: {event['kind']}, {event['reason']}", str(event["at"]))
         self.story.happened(f"service: answered with {answer['version']}")
@@ -357,7 +348,7 @@ class Lifecycle:
             )
             say(said, f"open {page}")
         print(f"\nDone in {self.story.seconds:.0f} s. Everything keeps running:", flush=True)
-        print(f"  service  {self._url}/v1/tasks")
+        print(f"  service  {self.observer.url}/v1/tasks")
         print(f"  AWS      {self.stack.endpoint}")
         print(f"  model    {self.stack.model_url}/v1")
         print("`make up` again pushes once more; `make down` stops it; `make clean` removes it.")
@@ -380,21 +371,9 @@ class Lifecycle:
 
     # --- the pipeline --------------------------------------------------------------------------
 
-    def _executions(self) -> set[str]:
-        listed = self.stack.pipelines.list_pipeline_executions(pipelineName=PIPELINE)
-        return {entry["pipelineExecutionId"] for entry in listed["pipelineExecutionSummaries"]}
-
-    def _running(self, known: set[str]) -> dict[str, str]:
-        listed = self.stack.pipelines.list_pipeline_executions(pipelineName=PIPELINE)
-        return {
-            entry["pipelineExecutionId"]: entry["status"]
-            for entry in listed["pipelineExecutionSummaries"]
-            if entry["pipelineExecutionId"] not in known
-        }
-
     def _await_started(self, known: set[str], count: int) -> None:
         deadline = time.monotonic() + 30
-        while len(self._running(known)) < count:
+        while len(self.observer.running(known)) < count:
             if time.monotonic() > deadline:
                 raise LocalRunError("a push started no execution; see the log of the local AWS.")
             time.sleep(0.1)
@@ -409,7 +388,7 @@ class Lifecycle:
         deadline = time.monotonic() + EXECUTION_SECONDS
         quiet_since: float | None = None
         while time.monotonic() < deadline:
-            running = self._running(known)
+            running = self.observer.running(known)
             for execution in reversed(running):
                 self._tell_actions(execution, told, said, several=len(running) > 1)
             ended = running and all(status != "InProgress" for status in running.values())
@@ -423,16 +402,10 @@ class Lifecycle:
             time.sleep(0.5)
         raise LocalRunError(f"the pipeline did not end within {EXECUTION_SECONDS:.0f} s.")
 
-    def _actions(self, execution: str) -> list[ActionExecutionDetailTypeDef]:
-        listed = self.stack.pipelines.list_action_executions(
-            pipelineName=PIPELINE, filter={"pipelineExecutionId": execution}, maxResults=100
-        )
-        return listed["actionExecutionDetails"]
-
     def _tell_actions(
         self, execution: str, told: set[str], said: list[str], *, several: bool
     ) -> None:
-        for action in reversed(self._actions(execution)):
+        for action in reversed(self.observer.actions(execution)):
             key = action["actionExecutionId"]
             if key in told or action["status"] == "InProgress":
                 continue
@@ -446,14 +419,11 @@ class Lifecycle:
             )
 
     def _failed(self, execution: str) -> list[ActionExecutionDetailTypeDef]:
-        actions = self._actions(execution)
-        found = self.stack.pipelines.get_pipeline_execution(
-            pipelineName=PIPELINE, pipelineExecutionId=execution
-        )["pipelineExecution"]
+        actions = self.observer.actions(execution)
         self.story.executions.append(
             {
                 "id": execution,
-                "status": found["status"],
+                "status": self.observer.status(execution),
                 "actions": [
                     {
                         "stage": action["stageName"],
@@ -483,18 +453,7 @@ class Lifecycle:
             f" (logs: {self.stack.state / 'cloud' / 'logs'})"
         )
 
-    # --- records -------------------------------------------------------------------------------
-
-    def _bucket(self) -> str:
-        account = self.stack.overrides["AWS_ACCESS_KEY_ID"]
-        return f"prompt-hub-results-{account}-{self.stack.region}"
-
-    def _record(self, execution: str, task: str) -> Json:
-        found = self.stack.objects.get_object(
-            Bucket=self._bucket(), Key=f"evaluations/{execution}/{task}.json"
-        )
-        record: Json = json.loads(found["Body"].read())
-        return record
+    # --- verdicts ------------------------------------------------------------------------------
 
     @staticmethod
     def _calls(record: Json) -> int:
@@ -505,8 +464,8 @@ class Lifecycle:
         return sum(int(str(cast(Json, arm)["n"])) for arm in arms if arm)
 
     def _tell_verdicts(self, execution: str, said: list[str]) -> None:
-        for task in self._task_names():
-            record = self._record(execution, task)
+        for task in self.observer.task_names():
+            record = self.observer.record(execution, task)
             verdict = cast(Json, record["verdict"])
             candidate = cast("Json | None", record["candidate"])
             champion = cast("Json | None", record["champion"])
@@ -530,7 +489,7 @@ class Lifecycle:
                             "score": arm["score"],
                             "threshold": record["threshold"]
                             if arm is candidate
-                            else self._locked_threshold(task, str(arm["version"])),
+                            else self.observer.locked_threshold(task, str(arm["version"])),
                             "baseline": record["baseline"],
                             "verdict": verdict["status"] if arm is candidate else "RELEASED",
                             "n": arm["n"],
@@ -538,99 +497,7 @@ class Lifecycle:
                         }
                     )
 
-    def _locked_threshold(self, task: str, version: str) -> float:
-        """The threshold that a released version was promoted with, as the registry has it."""
-        text = (self.stack.author / "prompt_registry.yaml").read_text(encoding="utf-8")
-        return float(yaml.safe_load(text)["tasks"][task]["versions"][version]["threshold"])
-
-    # --- ledger --------------------------------------------------------------------------------
-
-    def _pointer(self, task: str) -> Json:
-        found = self.stack.tables.get_item(
-            TableName=LEDGER, Key={"pk": {"S": "ACTIVE"}, "sk": {"S": task}}, ConsistentRead=True
-        )
-        return _plain(found["Item"])
-
-    def _items(self, task: str, prefix: str) -> list[Json]:
-        found = self.stack.tables.query(
-            TableName=LEDGER,
-            KeyConditionExpression="pk = :task AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":task": {"S": f"TASK#{task}"}, ":prefix": {"S": prefix}},
-            ConsistentRead=True,
-        )
-        return [_plain(item) for item in found["Items"]]
-
-    def _events(self, task: str) -> list[Json]:
-        return self._items(task, "EVENT#")
-
-    def _samples(self, task: str) -> list[Json]:
-        return self._items(task, "SCORE#")
-
-    def _history(self, task: str) -> list[object]:
-        return [self._pointer(task), self._events(task), self._items(task, "VERSION#")]
-
-    def _pointers(self) -> list[Json]:
-        return [
-            {
-                "task": task,
-                "version": pointer["version"],
-                "previous": (cast("Json | None", pointer["previous"]) or {}).get("version"),
-                "reason": pointer["reason"],
-                "states": {
-                    str(item["version"]): item["state"] for item in self._items(task, "VERSION#")
-                },
-            }
-            for task in self._task_names()
-            for pointer in [self._pointer(task)]
-        ]
-
-    def _alarm_history(self) -> list[tuple[str, str]]:
-        found = self.stack.alarms.describe_alarm_history(
-            AlarmName=f"prompt-hub-{STAGE}-score-{TASK}",
-            HistoryItemType="StateUpdate",
-            MaxRecords=10,
-        )
-        return [
-            (item["Timestamp"].isoformat(), f"alarm: {item['HistorySummary']}")
-            for item in found["AlarmHistoryItems"]
-            if item["HistorySummary"].endswith("to ALARM")
-        ]
-
-    # --- service and watch ---------------------------------------------------------------------
-
-    @cached_property
-    def _url(self) -> str:
-        """Where the service's load balancer answers."""
-        saved = self.stack.run([sys.executable, "-c", _FIND_LOAD_BALANCER], quiet=True)
-        return f"http://{saved}"
-
-    def _await_service(self) -> None:
-        """Wait for the service that a restart of the local AWS has started again."""
-        deadline = time.monotonic() + 90
-        while not answers(f"{self._url}/readyz"):
-            if time.monotonic() > deadline:
-                raise LocalRunError(
-                    f"the service did not come back; see {self.stack.state / 'cloud' / 'logs'}."
-                )
-            time.sleep(0.5)
-
-    def _tasks_page(self) -> Json:
-        return _http(f"{self._url}/v1/tasks")
-
-    def _tasks(self) -> dict[str, Json]:
-        tasks = cast("list[Json]", self._tasks_page()["tasks"])
-        return {str(entry["task"]): entry for entry in tasks}
-
-    def _task_names(self) -> list[str]:
-        folder = self.stack.root / "prompts" / "03-metadata"
-        return sorted(path.stem for path in folder.glob("*.yaml"))
-
-    def _ask(self, task: str) -> Json:
-        """One real request, with the input of the task's first scored example."""
-        path = self.stack.root / "prompts" / "01-examples" / f"{task}.jsonl"
-        examples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        fields = next(e["input"] for e in examples if e.get("split", "eval") == "eval")
-        return _http(f"{self._url}/v1/tasks/{task}/run", {"fields": fields})
+    # --- the score watch -----------------------------------------------------------------------
 
     def _watch_command(self, task: str) -> list[str]:
         return [sys.executable, "-m", "prompt_hub.cli", "watch", "--task", task, "--now"]
@@ -639,14 +506,14 @@ class Lifecycle:
         return {
             "PROMPT_HUB_STAGE": STAGE,
             "PROMPT_HUB_LEDGER_TABLE": LEDGER,
-            "PROMPT_HUB_RESULTS_BUCKET": self._bucket(),
+            "PROMPT_HUB_RESULTS_BUCKET": self.observer.bucket(),
         }
 
     def _await_watch_idle(self) -> None:
         """Wait for the measurements that activation started."""
         deadline = time.monotonic() + 600
         while time.monotonic() < deadline:
-            if self._samples(TASK):
+            if self.observer.samples(TASK):
                 return
             time.sleep(1)
         raise LocalRunError("the score watch has not measured the new version.")
@@ -657,38 +524,7 @@ def _score(arm: Mapping[str, object] | None) -> str:
     return f"{score:.3f}" if isinstance(score, float | int) else "not measured"
 
 
-def _plain(item: Mapping[str, AttributeValueTypeDef]) -> Json:
-    from boto3.dynamodb.types import TypeDeserializer
-
-    read = TypeDeserializer().deserialize
-    plain: Json = json.loads(json.dumps({k: read(v) for k, v in item.items()}, default=float))
-    return plain
-
-
 def _epoch(text: str) -> float:
     from datetime import datetime
 
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
-def _http(url: str, body: Json | None = None) -> Json:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(  # noqa: S310
-        url, data=data, headers={"Content-Type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=120) as response:  # noqa: S310
-            answer: Json = json.loads(response.read())
-            return answer
-    except urllib.error.HTTPError as error:
-        said = error.read().decode(errors="replace")[:300]
-        raise LocalRunError(f"the service answered {error.code} at {url}: {said}") from None
-    except OSError as error:
-        raise LocalRunError(f"the service does not answer at {url} ({error}).") from None
-
-
-_FIND_LOAD_BALANCER = """
-import boto3
-balancers = boto3.client("elbv2").describe_load_balancers()["LoadBalancers"]
-print(next(b["DNSName"] for b in balancers if b["LoadBalancerName"].startswith("prompt-hub")))
-"""

@@ -1,0 +1,205 @@
+"""What the local AWS and the running service hold, read the way anybody outside reads it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+import yaml
+
+from local_aws.processes import LocalRunError, answers
+from local_aws.stack import LocalStack
+
+if TYPE_CHECKING:
+    from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+PIPELINE = "prompt-hub"
+STAGE = "dev"
+LEDGER = f"prompt-hub-{STAGE}-ledger"
+
+Json = dict[str, object]
+
+
+class Observer:
+    """Reads pipeline, results, ledger, alarms and service of one local stack; changes nothing."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self._stack = stack
+
+    def executions(self) -> set[str]:
+        """Ids of every execution so far."""
+        listed = self._stack.pipelines.list_pipeline_executions(pipelineName=PIPELINE)
+        return {entry["pipelineExecutionId"] for entry in listed["pipelineExecutionSummaries"]}
+
+    def running(self, known: set[str]) -> dict[str, str]:
+        """Status by id, newest first, of the executions that are not `known`."""
+        listed = self._stack.pipelines.list_pipeline_executions(pipelineName=PIPELINE)
+        return {
+            entry["pipelineExecutionId"]: entry["status"]
+            for entry in listed["pipelineExecutionSummaries"]
+            if entry["pipelineExecutionId"] not in known
+        }
+
+    def actions(self, execution: str) -> list[ActionExecutionDetailTypeDef]:
+        """What an execution has done, newest first."""
+        listed = self._stack.pipelines.list_action_executions(
+            pipelineName=PIPELINE, filter={"pipelineExecutionId": execution}, maxResults=100
+        )
+        return listed["actionExecutionDetails"]
+
+    def status(self, execution: str) -> str:
+        """How an execution ended, or `InProgress`."""
+        found = self._stack.pipelines.get_pipeline_execution(
+            pipelineName=PIPELINE, pipelineExecutionId=execution
+        )
+        return found["pipelineExecution"]["status"]
+
+    def bucket(self) -> str:
+        """Name of the results bucket."""
+        account = self._stack.overrides["AWS_ACCESS_KEY_ID"]
+        return f"prompt-hub-results-{account}-{self._stack.region}"
+
+    def record(self, execution: str, task: str) -> Json:
+        """The evaluation record of a task made by an execution."""
+        found = self._stack.objects.get_object(
+            Bucket=self.bucket(), Key=f"evaluations/{execution}/{task}.json"
+        )
+        record: Json = json.loads(found["Body"].read())
+        return record
+
+    def pointer(self, task: str) -> Json:
+        """A task's pointer in the ledger."""
+        found = self._stack.tables.get_item(
+            TableName=LEDGER, Key={"pk": {"S": "ACTIVE"}, "sk": {"S": task}}, ConsistentRead=True
+        )
+        return _plain(found["Item"])
+
+    def _items(self, task: str, prefix: str) -> list[Json]:
+        found = self._stack.tables.query(
+            TableName=LEDGER,
+            KeyConditionExpression="pk = :task AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":task": {"S": f"TASK#{task}"}, ":prefix": {"S": prefix}},
+            ConsistentRead=True,
+        )
+        return [_plain(item) for item in found["Items"]]
+
+    def events(self, task: str) -> list[Json]:
+        """What happened to a task's pointer, oldest first."""
+        return self._items(task, "EVENT#")
+
+    def samples(self, task: str) -> list[Json]:
+        """Samples of the score watch, oldest first."""
+        return self._items(task, "SCORE#")
+
+    def history(self, task: str) -> list[object]:
+        """All that the ledger says of a task, but its scores."""
+        return [self.pointer(task), self.events(task), self._items(task, "VERSION#")]
+
+    def pointers(self) -> list[Json]:
+        """Every pointer as the run page shows it."""
+        return [
+            {
+                "task": task,
+                "version": pointer["version"],
+                "previous": (cast("Json | None", pointer["previous"]) or {}).get("version"),
+                "reason": pointer["reason"],
+                "states": {
+                    str(item["version"]): item["state"] for item in self._items(task, "VERSION#")
+                },
+            }
+            for task in self.task_names()
+            for pointer in [self.pointer(task)]
+        ]
+
+    def alarm_history(self, task: str) -> list[tuple[str, str]]:
+        """When a task's score alarm fired."""
+        found = self._stack.alarms.describe_alarm_history(
+            AlarmName=f"prompt-hub-{STAGE}-score-{task}",
+            HistoryItemType="StateUpdate",
+            MaxRecords=10,
+        )
+        return [
+            (item["Timestamp"].isoformat(), f"alarm: {item['HistorySummary']}")
+            for item in found["AlarmHistoryItems"]
+            if item["HistorySummary"].endswith("to ALARM")
+        ]
+
+    @cached_property
+    def url(self) -> str:
+        """Where the service's load balancer answers."""
+        saved = self._stack.run([sys.executable, "-c", _FIND_LOAD_BALANCER], quiet=True)
+        return f"http://{saved}"
+
+    def await_service(self) -> None:
+        """Wait for the service that a restart of the local AWS has started again."""
+        deadline = time.monotonic() + 90
+        while not answers(f"{self.url}/readyz"):
+            if time.monotonic() > deadline:
+                raise LocalRunError(
+                    f"the service did not come back; see {self._stack.state / 'cloud' / 'logs'}."
+                )
+            time.sleep(0.5)
+
+    def tasks_page(self) -> Json:
+        """The service's own page of its tasks."""
+        return _http(f"{self.url}/v1/tasks")
+
+    def tasks(self) -> dict[str, Json]:
+        """What the service serves, by task."""
+        tasks = cast("list[Json]", self.tasks_page()["tasks"])
+        return {str(entry["task"]): entry for entry in tasks}
+
+    def task_names(self) -> list[str]:
+        """Names of the live tasks."""
+        folder = self._stack.root / "prompts" / "03-metadata"
+        return sorted(path.stem for path in folder.glob("*.yaml"))
+
+    def ask(self, task: str) -> Json:
+        """One real request, with the input of the task's first scored example."""
+        path = self._stack.root / "prompts" / "01-examples" / f"{task}.jsonl"
+        examples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        fields = next(e["input"] for e in examples if e.get("split", "eval") == "eval")
+        return _http(f"{self.url}/v1/tasks/{task}/run", {"fields": fields})
+
+    def locked_threshold(self, task: str, version: str) -> float:
+        """The threshold that a released version was promoted with, as the registry has it."""
+        text = (self._stack.author / "prompt_registry.yaml").read_text(encoding="utf-8")
+        return float(yaml.safe_load(text)["tasks"][task]["versions"][version]["threshold"])
+
+
+def _plain(item: Mapping[str, AttributeValueTypeDef]) -> Json:
+    from boto3.dynamodb.types import TypeDeserializer
+
+    read = TypeDeserializer().deserialize
+    plain: Json = json.loads(json.dumps({k: read(v) for k, v in item.items()}, default=float))
+    return plain
+
+
+def _http(url: str, body: Json | None = None) -> Json:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(  # noqa: S310
+        url, data=data, headers={"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=120) as response:  # noqa: S310
+            answer: Json = json.loads(response.read())
+            return answer
+    except urllib.error.HTTPError as error:
+        said = error.read().decode(errors="replace")[:300]
+        raise LocalRunError(f"the service answered {error.code} at {url}: {said}") from None
+    except OSError as error:
+        raise LocalRunError(f"the service does not answer at {url} ({error}).") from None
+
+
+_FIND_LOAD_BALANCER = """
+import boto3
+balancers = boto3.client("elbv2").describe_load_balancers()["LoadBalancers"]
+print(next(b["DNSName"] for b in balancers if b["LoadBalancerName"].startswith("prompt-hub")))
+"""
