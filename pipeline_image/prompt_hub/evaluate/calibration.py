@@ -1,0 +1,79 @@
+"""Whether a judge may gate: its recorded agreement with people against the floor it must reach."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from prompt_hub.evaluate.agreement import Agreement, Pair, agreement
+from prompt_hub.evaluate.judge import grade_bounds
+from prompt_hub.evaluate.record import EvaluationRecord
+from prompt_hub.evaluate.runner import Measurement
+from prompt_hub.prompts.models import Judge, Prompt, VersionState
+from prompt_hub.prompts.repository import EVALS, PromptRepository
+
+
+def calibrated(prompt: Prompt, measured: Measurement, confidence: float) -> Agreement | None:
+    """Agreement of a judge with the people who labelled its examples.
+
+    None where the prompt is no judge, or its labelled set says nothing about one. Answers without
+    a usable grade are left out: as votes they would not count either.
+    """
+    if grade_bounds(prompt.output) is None:
+        return None
+    pairs: dict[str, list[Pair]] = defaultdict(list)
+    for result in measured.per_example:
+        answer = result.answer
+        given = answer.output.get("grade") if answer and answer.valid and answer.output else None
+        wanted = result.example.expected.get("grade")
+        if isinstance(given, int | float) and isinstance(wanted, int | float):
+            pairs[result.example.id].append((float(given), float(wanted)))
+    return agreement(pairs, confidence)
+
+
+def may_gate(
+    repository: PromptRepository, settings: Judge, *, model: str | None = None
+) -> str | None:
+    """Why the judge that `settings` pin may not gate, None where it may.
+
+    Args:
+        repository: the repository that holds the judge and its record.
+        settings: the judge as a task's metadata names it.
+        model: identity of the model that the judge would be answered by here; an agreement that
+            was measured on another model says nothing about it.
+    """
+    name = f"the judge {settings.task} {settings.version}"
+    entry = repository.registry().tasks.get(settings.task)
+    version = entry.versions.get(settings.version) if entry else None
+    if version is not None and version.state is VersionState.QUARANTINED:
+        return f"{name} may not gate: it is quarantined"
+    record = recorded(repository, settings)
+    found = record.agreement if record else None
+    if record is None or record.candidate is None or found is None:
+        return (
+            f"{name} may not gate: {EVALS}/{settings.task}/{settings.version}.json holds no"
+            " agreement with people"
+        )
+    pinned = repository.version(settings.task, settings.version)
+    if pinned is None or pinned.sha256 != record.candidate.sha256:
+        return f"{name} may not gate: its agreement was measured on another prompt"
+    if model is not None and record.candidate.model != model:
+        return (
+            f"{name} may not gate: its agreement was measured on {record.candidate.model}, here it"
+            f" would be answered by {model}"
+        )
+    if found.value < settings.floor:
+        return (
+            f"{name} may not gate: its agreement with people is {found.value:.2f}"
+            f" [{found.low:.2f}, {found.high:.2f}] on {found.n} examples, below the floor"
+            f" {settings.floor:.2f}"
+        )
+    return None
+
+
+def recorded(repository: PromptRepository, settings: Judge) -> EvaluationRecord | None:
+    """The evaluation record of a pinned judge, None where there is none to be read."""
+    path = repository.path(EVALS, f"{settings.task}/{settings.version}.json")
+    try:
+        return EvaluationRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
