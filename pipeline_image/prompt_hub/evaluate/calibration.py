@@ -8,6 +8,8 @@ from prompt_hub.evaluate.agreement import Agreement, Pair, agreement
 from prompt_hub.evaluate.judge import grade_bounds
 from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.runner import Measurement
+from prompt_hub.models.call import Answer
+from prompt_hub.prompts.documents import strict_json
 from prompt_hub.prompts.models import Judge, Prompt, VersionState
 from prompt_hub.prompts.repository import EVALS, PromptRepository
 
@@ -22,12 +24,19 @@ def calibrated(prompt: Prompt, measured: Measurement, confidence: float) -> Agre
         return None
     pairs: dict[str, list[Pair]] = defaultdict(list)
     for result in measured.per_example:
-        answer = result.answer
-        given = answer.output.get("grade") if answer and answer.valid and answer.output else None
-        wanted = result.example.expected.get("grade")
-        if isinstance(given, int | float) and isinstance(wanted, int | float):
-            pairs[result.example.id].append((float(given), float(wanted)))
+        given, wanted = _grade(result.answer), result.example.expected.get("grade")
+        if given is not None and isinstance(wanted, int | float):
+            pairs[result.example.id].append((given, float(wanted)))
     return agreement(pairs, confidence)
+
+
+def _grade(answer: Answer | None) -> float | None:
+    if answer is None or not answer.valid:
+        return None
+    # From the text: a measurement of thousands of examples does not keep what was read out of it.
+    output = strict_json(answer.text)
+    given = output.get("grade") if isinstance(output, dict) else None
+    return float(given) if isinstance(given, int | float) else None
 
 
 def may_gate(

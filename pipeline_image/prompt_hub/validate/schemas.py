@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 
 from pydantic import JsonValue
@@ -29,48 +29,9 @@ def required(schema: JsonObject) -> frozenset[str]:
     return frozenset(str(name) for name in names) if isinstance(names, list) else frozenset()
 
 
-def schema_at(schema: JsonObject, path: Sequence[str]) -> JsonValue:
-    """The schema of the value at `path`, through lists to their items; None where there is none.
-
-    An empty schema where the schema does not say: it allows anything, or is put together of parts.
-    """
-    here: JsonValue = schema
-    for step in path:
-        here = _items(_resolved(here, schema), schema)
-        if not isinstance(here, dict):
-            return None
-        if "properties" not in here and {"anyOf", "oneOf", "allOf", "$ref"} & here.keys():
-            return {}
-        declared = properties(here)
-        if step not in declared:
-            is_open = here.get("type", "object") == "object" and "properties" not in here
-            return {} if is_open else None
-        here = declared[step]
-    return _resolved(here, schema)
-
-
-def _items(schema: JsonValue, whole: JsonObject) -> JsonValue:
-    while isinstance(schema, dict) and may_be(schema, "array") and "items" in schema:
-        schema = _resolved(schema["items"], whole)
-    return schema
-
-
-def _resolved(schema: JsonValue, whole: JsonObject) -> JsonValue:
-    reference = schema.get("$ref") if isinstance(schema, dict) else None
-    if not isinstance(reference, str):
-        return schema
-    found: JsonValue = whole
-    for step in reference.removeprefix("#").strip("/").split("/"):
-        found = found.get(step) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) and "$ref" not in found else {}
-
-
-def may_be(schema: JsonValue, *types: str) -> bool:
-    """Whether a value of the schema may be of one of `types`; so it may where it names none."""
-    named = schema.get("type") if isinstance(schema, dict) else None
-    if named is None:
-        return True
-    return bool(set(named if isinstance(named, list) else [named]) & set(types))
+def is_type(schema: JsonValue, *types: str) -> bool:
+    """Whether a property's schema names one of `types`."""
+    return isinstance(schema, dict) and schema.get("type") in types
 
 
 def schema_problems(schema: JsonObject) -> tuple[tuple[Location, str, str], ...]:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+from pydantic import JsonValue
 
 from prompt_hub.errors import PromptHubError
 from prompt_hub.prompts import models
 from prompt_hub.prompts.documents import Location, Problem
-from prompt_hub.prompts.models import Comparison, Prompt, Scorer
-from prompt_hub.validate.schemas import (
-    may_be,
-    properties,
-    required,
-    schema_at,
-    schema_problems,
-)
+from prompt_hub.prompts.models import Comparison, JsonObject, Prompt, Scorer
+from prompt_hub.validate.schemas import properties, required, schema_problems
 from prompt_hub.validate.tree import TaskFiles
 
 Complaint = tuple[Location, str, str]
@@ -23,7 +19,11 @@ Complaint = tuple[Location, str, str]
 
 
 def scorers_fit(files: TaskFiles) -> Iterator[Problem]:
-    """Every scorer looks at properties that the prompt has, in a way that suits their type."""
+    """Every scorer looks at properties that the prompt has, in a way that suits their type.
+
+    Name a property of the candidate's output (of its input for an attack), or give the scorer
+    another type; docs/scorers.md has the options of each.
+    """
     if not (files.metadata and files.candidate):
         return
     scorers = files.metadata.content.scorers
@@ -78,29 +78,28 @@ def _field(
     prompt: Prompt, name: str, location: Location, *types: str, lists: str = ""
 ) -> Iterator[Complaint]:
     path = name.split(".")
-    schema = schema_at(prompt.output, path)
+    schema = _schema_at(prompt.output, path)
     if schema is None:
         outputs = properties(prompt.output)
-        yield (
-            location,
-            repr(name),
-            f"a property of the output: {', '.join(outputs) or 'it has none'}",
-        )
+        known = f"a property of the output: {', '.join(outputs) or 'it has none'}"
+        yield location, repr(name), known
         return
     if lists:
-        is_list = may_be(schema, "array") or _through_a_list(prompt, path)
+        is_list = _may_be(schema, "array") or _through_a_list(prompt, path)
         if lists == "set" and not is_list:
             yield location, f"{name!r}, which is no list in the output", "a list, or no set"
             return
-        if may_be(schema, "array") and isinstance(schema, dict):
+        if _may_be(schema, "array") and isinstance(schema, dict):
             schema = schema.get("items", {}) if schema.get("type") else {}
-    if types and not may_be(schema, *types):
+    if types and not _may_be(schema, *types):
         kind = "text" if types == ("string",) else "number"
         yield location, f"{name!r}, which is no {kind} in the output", " or ".join(types)
 
 
 def _through_a_list(prompt: Prompt, path: list[str]) -> bool:
-    return any(may_be(schema_at(prompt.output, path[:end]), "array") for end in range(1, len(path)))
+    return any(
+        _may_be(_schema_at(prompt.output, path[:end]), "array") for end in range(1, len(path))
+    )
 
 
 def _pattern(scorer: models.RegexScorer) -> Iterator[Complaint]:
@@ -119,24 +118,24 @@ def _attacked(scorer: models.InjectionScorer, prompt: Prompt) -> Iterator[Compla
         if name not in inputs:
             known = f"a property of the input: {', '.join(inputs) or 'it has none'}"
             yield location, repr(name), known
-        elif not may_be(inputs[name], "string"):
+        elif not _may_be(inputs[name], "string"):
             yield location, f"{name!r}, which is no text in the input", "a string"
 
 
 def _entry(scorer: models.PythonScorer, files: TaskFiles) -> Iterator[Complaint]:
     from prompt_hub.evaluate.scorers.own import find
 
+    root = files.prompts.parent
     function = scorer.entry.partition(":")[2]
     try:
-        path = find(scorer.entry, files.prompts.parent)
+        path = find(scorer.entry, root)
+        if not path.is_relative_to(root):
+            return  # an installed package: what it defines shows when it is imported
         # Read and never run: validation must be safe on anybody's change.
         tree = ast.parse(path.read_bytes(), str(path))
     except PromptHubError as error:
-        yield (
-            ("entry",),
-            error.message.rstrip("."),
-            "a module of this repository or an installed one",
-        )
+        expected = "a module of this repository or an installed one"
+        yield ("entry",), error.message.rstrip("."), expected
         return
     except (SyntaxError, ValueError, RecursionError) as error:
         yield ("entry",), f"a module that does not parse ({error})", "Python"
@@ -147,8 +146,8 @@ def _entry(scorer: models.PythonScorer, files: TaskFiles) -> Iterator[Complaint]
 
 
 def _defined(tree: ast.Module) -> Iterator[str]:
-    """Names that a module defines at its top, as far as they can be read off."""
-    for node in tree.body:
+    """Names that a module defines or imports, as far as they can be read off."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             yield node.name
         elif isinstance(node, ast.Assign):
@@ -158,7 +157,10 @@ def _defined(tree: ast.Module) -> Iterator[str]:
 
 
 def judge_fits(files: TaskFiles) -> Iterator[Problem]:
-    """A judge is a released version of another task; it grades input, expected and answer."""
+    """A judge is a released version of another task; it grades input, expected and answer.
+
+    Promote the judge's task first, then name its task and version under `judge`.
+    """
     settings = files.metadata.content.judge if files.metadata else None
     if files.metadata is None or settings is None:
         return
@@ -188,3 +190,50 @@ def _keeps_the_contract(files: TaskFiles, name: str, judge: Prompt) -> Iterator[
     if grade_bounds(judge.output) is None:
         found = f"{name}, which answers no integer 'grade' with minimum and maximum"
         yield files.metadata.problem(("judge",), found, "such a grade")
+
+
+# --- Schemas along a path -----------------------------------------------------------------------
+
+
+def _schema_at(schema: JsonObject, path: Sequence[str]) -> JsonValue:
+    """The schema of the value at `path`, through lists to their items; None where there is none.
+
+    An empty schema where the schema does not say: it allows anything, or is put together of parts.
+    """
+    here: JsonValue = schema
+    for step in path:
+        here = _items(_resolved(here, schema), schema)
+        if not isinstance(here, dict):
+            return None
+        if "properties" not in here and {"anyOf", "oneOf", "allOf", "$ref"} & here.keys():
+            return {}
+        declared = properties(here)
+        if step not in declared:
+            is_open = here.get("type", "object") == "object" and "properties" not in here
+            return {} if is_open else None
+        here = declared[step]
+    return _resolved(here, schema)
+
+
+def _items(schema: JsonValue, whole: JsonObject) -> JsonValue:
+    while isinstance(schema, dict) and _may_be(schema, "array") and "items" in schema:
+        schema = _resolved(schema["items"], whole)
+    return schema
+
+
+def _resolved(schema: JsonValue, whole: JsonObject) -> JsonValue:
+    reference = schema.get("$ref") if isinstance(schema, dict) else None
+    if not isinstance(reference, str):
+        return schema
+    found: JsonValue = whole
+    for step in reference.removeprefix("#").strip("/").split("/"):
+        found = found.get(step) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and "$ref" not in found else {}
+
+
+def _may_be(schema: JsonValue, *types: str) -> bool:
+    """Whether a value of the schema may be of one of `types`; so it may where it names none."""
+    named = schema.get("type") if isinstance(schema, dict) else None
+    if named is None:
+        return True
+    return bool(set(named if isinstance(named, list) else [named]) & set(types))
