@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -20,7 +22,12 @@ from prompt_hub.evaluate.scorers import (
     score_parts,
 )
 from prompt_hub.evaluate.scorers.comparing import identity
+from prompt_hub.models.call import schema_problem
 from prompt_hub.prompts.models import Example, JsonObject, Scorer
+from prompt_hub.prompts.repository import PromptRepository
+
+ROOT = Path(__file__).resolve().parents[3]
+EVALS = ROOT / "prompts" / "04-evals"
 
 SCHEMA: JsonObject = {
     "type": "object",
@@ -373,3 +380,22 @@ def test_only_the_ratio_of_weights_counts(
     )
     scaled = [Part(p.scorer, p.score, p.weight * factor) for p in once]
     assert combine(once) == pytest.approx(combine(scaled))
+
+
+@pytest.mark.parametrize("details", sorted(EVALS.glob("*/*.jsonl")), ids=lambda it: it.parent.name)
+def test_answers_that_were_scored_before_still_have_their_scores(details: Path) -> None:
+    repository = PromptRepository(ROOT)
+    task = details.parent.name
+    prompt = repository.candidate(task)
+    ready = compiled(repository.metadata(task).scorers, prompt.output)
+    examples = {one.id: one for one in repository.examples(task)}
+    for text in details.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        try:
+            output = json.loads(line["answer"])
+        except ValueError:
+            output = None
+        if output is not None and schema_problem(output, prompt.output):
+            output = None
+        parts = [one.part(output, examples[line["id"]]) for one in ready]
+        assert combine(parts) == line["score"], line

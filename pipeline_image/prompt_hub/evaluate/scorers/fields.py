@@ -44,11 +44,11 @@ def at(value: JsonValue, path: Sequence[str]) -> JsonValue:
 
 
 def leaves(value: JsonObject, prefix: str = "") -> Iterator[str]:
-    """Paths of every value in an object that is not an object itself."""
+    """Paths of every value in an object that is no object itself, nor nothing."""
     for name, item in value.items():
         if isinstance(item, dict):
             yield from leaves(item, f"{prefix}{name}.")
-        else:
+        elif item is not None and item != []:
             yield f"{prefix}{name}"
 
 
