@@ -31,6 +31,9 @@ class Agreement(Strict):
     confidence: float
     n: int
 
+    def __str__(self) -> str:
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}] on {self.n} examples"
+
 
 def kappa(pairs: Sequence[Pair]) -> float | None:
     """Cohen's kappa with quadratic weights; None where chance alone would agree perfectly.

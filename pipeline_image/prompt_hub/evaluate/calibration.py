@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from prompt_hub.evaluate.agreement import Agreement, Pair, agreement
 from prompt_hub.evaluate.judge import grade_bounds
@@ -72,8 +73,7 @@ def may_gate(
         )
     if found.value < settings.floor:
         return (
-            f"{name} may not gate: its agreement with people is {found.value:.2f}"
-            f" [{found.low:.2f}, {found.high:.2f}] on {found.n} examples, below the floor"
+            f"{name} may not gate: its agreement with people is {found}, below the floor"
             f" {settings.floor:.2f}"
         )
     return None
@@ -86,3 +86,17 @@ def recorded(repository: PromptRepository, settings: Judge) -> EvaluationRecord 
         return EvaluationRecord.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def judging_in_words(record: EvaluationRecord) -> Iterator[str]:
+    """What a record says of judges: of the one that graded, and of a candidate that is one."""
+    judge = record.judge
+    if judge is not None:
+        agreed = "" if judge.votes_agree is None else f", {judge.votes_agree:.0%} of pairs the same"
+        votes = "1 vote" if judge.votes == 1 else f"{judge.votes} votes{agreed}"
+        yield (
+            f"judge {judge.task} {judge.version} on {judge.model}: {votes};"
+            f" agreement with people {judge.agreement:.2f}"
+        )
+    if record.agreement is not None:
+        yield f"agreement with people {record.agreement}"

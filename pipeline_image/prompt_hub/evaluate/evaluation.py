@@ -143,14 +143,15 @@ class Evaluator:
         """
         inputs = Inputs.of(self._repository, task)
         digest = inputs.digest(self._caller)
-        remembered = self._results.get(names.verdict_key(digest))
+        refusal = self._judge_refusal(inputs)
+        remembered = None if refusal else self._results.get(names.verdict_key(digest))
         if remembered is not None and not inputs.unchanged(self._caller):
             record = EvaluationRecord.model_validate_json(remembered).model_copy(
                 update={"execution": self._execution, "commit": self._commit, "remembered": True}
             )
             self._copy_details(digest, task)
         else:
-            record = await self._measure(inputs, digest)
+            record = await self._measure(inputs, digest, refusal)
         self._results.put(names.evaluation_key(self._execution, task), record.to_json())
         return record
 
@@ -159,12 +160,11 @@ class Evaluator:
         if details is not None:
             self._results.put(names.evaluation_details_key(self._execution, task), details)
 
-    async def _measure(self, inputs: Inputs, digest: str) -> EvaluationRecord:
+    async def _measure(self, inputs: Inputs, digest: str, refusal: str | None) -> EvaluationRecord:
         started = datetime.now(UTC)
         if inputs.unchanged(self._caller):
             decision = Decision(Status.UNCHANGED, ("the candidate is the released version",))
             return self._record(inputs, digest, decision, None, None, started)
-        refusal = self._judge_refusal(inputs)
         if refusal is not None:
             decision = Decision(Status.NOT_MEASURED, (refusal,))
             return self._record(inputs, digest, decision, None, None, started)

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from prompt_hub.errors import PromptHubError
+from prompt_hub.evaluate.command import in_words
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.judge import votes_agree
 from prompt_hub.evaluate.scorers import Part
@@ -132,6 +133,23 @@ def test_a_judge_that_does_not_agree_with_people_may_not_gate(healthy: Repositor
         " [0.00, 0.00] on 8 examples, below the floor 0.50",
     )
     assert model.calls == 0
+
+
+def test_a_remembered_verdict_does_not_outlive_its_judge(judged: RepositoryFolder) -> None:
+    assert evaluate(judged, provider(sensible)).verdict.status is Status.PASS
+    judged.path(f"prompts/04-evals/{TASK}/1.0.0.json").unlink()
+    assert evaluate(judged, provider(sensible)).verdict.status is Status.NOT_MEASURED
+
+
+def test_the_words_of_an_evaluation_tell_of_its_judge(judged: RepositoryFolder) -> None:
+    told = in_words(evaluate(judged, provider(sensible)))
+    assert (
+        "  judge part-judge 1.0.0 on openai:small-model-2026-01: 3 votes, 100% of pairs the same;"
+        " agreement with people 1.00" in told
+    )
+    judged.bump(TASK, "1.0.0", "1.1.0")
+    told = in_words(evaluate(judged, provider(sensible), TASK))
+    assert "  agreement with people 1.00 [1.00, 1.00] on 8 examples" in told
 
 
 def test_a_judge_without_a_record_of_agreement_may_not_gate(judged: RepositoryFolder) -> None:

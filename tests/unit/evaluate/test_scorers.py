@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter
@@ -380,6 +382,14 @@ def test_only_the_ratio_of_weights_counts(
     )
     scaled = [Part(p.scorer, p.score, p.weight * factor) for p in once]
     assert combine(once) == pytest.approx(combine(scaled))
+
+
+def test_every_scorer_in_the_documentation_is_one() -> None:
+    text = (ROOT / "docs" / "scorers.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\{type: .*\}$", text, re.MULTILINE)
+    parsed = [_SCORERS.validate_python(yaml.safe_load(one)) for one in found]
+    documented = {one.type for one in parsed}
+    assert documented | {"judge"} == set(re.findall(r"^## ([a-z_1]+)$", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("details", sorted(EVALS.glob("*/*.jsonl")), ids=lambda it: it.parent.name)
