@@ -92,7 +92,12 @@ class Scoring:
         repeat: int,
     ) -> tuple[Part, ...]:
         """How right an answer is, attacks aside."""
-        parts = [scorer.part(output, example) for scorer in self._pure]
+        problem = answer.problem
+        try:
+            parts = [scorer.part(output, example) for scorer in self._pure]
+        except RecursionError:
+            output, problem = None, "values nested without end"
+            parts = [scorer.part(None, example) for scorer in self._pure]
         for scorer in self._judged:
             assert self._judge is not None
             assert self._settings is not None
@@ -107,8 +112,8 @@ class Scoring:
                     repeat=repeat,
                 )
             )
-        if output is None and answer.problem:
-            said = f"{NO_OUTPUT}: {answer.problem}"
+        if output is None and problem:
+            said = f"{NO_OUTPUT}: {problem}"
             parts = [replace(part, loss=said) for part in parts]
         return tuple(parts)
 

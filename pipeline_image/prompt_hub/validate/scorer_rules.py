@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from prompt_hub.errors import PromptHubError
 from prompt_hub.prompts import models
-from prompt_hub.prompts.documents import Location, Problem
+from prompt_hub.prompts.documents import MAX_DEPTH, Location, Problem
 from prompt_hub.prompts.models import Comparison, JsonObject, Prompt, Scorer
 from prompt_hub.validate.schemas import properties, required, schema_problems
 from prompt_hub.validate.tree import TaskFiles
@@ -26,9 +26,12 @@ def scorers_fit(files: TaskFiles) -> Iterator[Problem]:
     """
     if not (files.metadata and files.candidate):
         return
+    prompt = files.candidate.content
+    if schema_problems(prompt.input) or schema_problems(prompt.output):
+        return  # said by `schema`
     scorers = files.metadata.content.scorers
     for index, scorer in enumerate(scorers):
-        for location, found, expected in _complaints(scorer, files, files.candidate.content):
+        for location, found, expected in _complaints(scorer, files, prompt):
             yield files.metadata.problem(("scorers", index, *location), found, expected)
     if all(scorer.type == "injection" for scorer in scorers):
         expected = "another scorer, which says whether an attacked answer is still right"
@@ -216,9 +219,11 @@ def _schema_at(schema: JsonObject, path: Sequence[str]) -> JsonValue:
 
 
 def _items(schema: JsonValue, whole: JsonObject) -> JsonValue:
-    while isinstance(schema, dict) and _may_be(schema, "array") and "items" in schema:
+    for _ in range(MAX_DEPTH):
+        if not (isinstance(schema, dict) and _may_be(schema, "array") and "items" in schema):
+            return schema
         schema = _resolved(schema["items"], whole)
-    return schema
+    return {}  # a list of itself, without end
 
 
 def _resolved(schema: JsonValue, whole: JsonObject) -> JsonValue:

@@ -141,6 +141,34 @@ def test_a_scorer_that_does_not_fit_the_prompt_is_told(
     assert says in "\n".join(str(finding.problem) for finding in findings)
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        '{$ref: "#/$defs/endless"}',
+        "{type: array, items: {type: array, items: {type: string}}}",
+        "{anyOf: [{type: string}, {type: array}]}",
+        "true",
+    ],
+)
+def test_a_schema_that_does_not_say_allows_anything(healthy: RepositoryFolder, schema: str) -> None:
+    healthy.edit(
+        CANDIDATE,
+        "diode, transistor]}\n",
+        f"diode, transistor]}}\n    odd: {schema}\n"
+        '  $defs: {endless: {type: array, items: {$ref: "#/$defs/endless"}}}\n',
+    )
+    healthy.stamp("part-class")
+    with_scorer(healthy, {"type": "text", "field": "odd.deep"})
+    assert {finding.rule for finding in healthy.findings()} <= {"scorers"}
+
+
+def test_a_broken_contract_is_told_once(healthy: RepositoryFolder) -> None:
+    healthy.edit(CANDIDATE, "part_class: {type: string,", "part_class: {type: [{}],")
+    healthy.stamp("part-class")
+    with_scorer(healthy, {"type": "number", "field": "part_class"})
+    assert healthy.rules_broken() == ["schema"]
+
+
 def test_an_attack_needs_a_scorer_that_knows_what_is_right(rich: RepositoryFolder) -> None:
     rich.edit(USER, ONE, "{type: injection, fields: [title]}")
     (finding,) = rich.findings()

@@ -13,6 +13,7 @@ from prompt_hub.evaluate.scorers.comparing import difference, identity, shown
 from prompt_hub.evaluate.scorers.fields import Field, FieldsScorer, at
 from prompt_hub.evaluate.scorers.own import OwnScorer
 from prompt_hub.evaluate.scorers.part import NO_OUTPUT, Part
+from prompt_hub.models.call import schema_problem
 from prompt_hub.prompts import models
 from prompt_hub.prompts.models import Comparison, Example, JsonObject, Scorer
 
@@ -71,12 +72,12 @@ class SchemaScorer:
     """The output fits a schema."""
 
     weight: float
-    problem: Callable[[JsonObject], str | None]
+    schema: JsonObject
     name: str = "json_schema"
 
     def part(self, output: JsonObject | None, example: Example) -> Part:
         """Score one answer."""
-        problem = NO_OUTPUT if output is None else self.problem(output)
+        problem = NO_OUTPUT if output is None else schema_problem(output, self.schema)
         return Part(self.name, 0.0 if problem else 1.0, self.weight, problem or "")
 
 
@@ -135,26 +136,8 @@ def _compiled(scorer: Scorer, schema: JsonObject, root: Path | None) -> PureScor
             name = f"{scorer.type}:{scorer.field}"
             return PatternScorer(name, weight, scorer.field, scorer.pattern, matches)
         case models.SchemaScorer():
-            chosen = schema if scorer.schema_ is None else scorer.schema_
-            return SchemaScorer(weight, schema_check(chosen))
+            return SchemaScorer(weight, schema if scorer.schema_ is None else scorer.schema_)
         case models.PythonScorer():
             return OwnScorer.of(scorer, root)
         case _:
             return None
-
-
-def schema_check(schema: JsonObject) -> Callable[[JsonObject], str | None]:
-    """A function that says in words how a value breaks `schema`, None when it fits."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    validator = Draft202012Validator(schema)
-
-    def problem(value: JsonObject) -> str | None:
-        error = best_match(validator.iter_errors(value))
-        if error is None:
-            return None
-        where = ".".join(map(str, error.absolute_path))
-        return f"{where}: {error.message}" if where else str(error.message)
-
-    return problem
