@@ -3,41 +3,73 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from prompt_hub.evaluate.agreement import Agreement, Pair, agreement
-from prompt_hub.evaluate.judge import grade_bounds
-from prompt_hub.evaluate.record import EvaluationRecord
-from prompt_hub.evaluate.runner import Measurement
-from prompt_hub.models.call import Answer
+from prompt_hub.evaluate.judge import grade_bounds, votes_agree, votes_of
+from prompt_hub.evaluate.record import EvaluationRecord, Judging
+from prompt_hub.evaluate.scorers import Part
 from prompt_hub.prompts.documents import strict_json
-from prompt_hub.prompts.models import Judge, Prompt, VersionState
+from prompt_hub.prompts.models import Example, Judge, Prompt, VersionState
 from prompt_hub.prompts.repository import EVALS, PromptRepository
 
 
-def calibrated(prompt: Prompt, measured: Measurement, confidence: float) -> Agreement | None:
+def calibrated(
+    prompt: Prompt, answers: Iterable[tuple[Example, str]], confidence: float
+) -> Agreement | None:
     """Agreement of a judge with the people who labelled its examples.
 
     None where the prompt is no judge, or its labelled set says nothing about one. Answers without
     a usable grade are left out: as votes they would not count either.
+
+    Args:
+        prompt: the judge.
+        answers: an example and the text of an answer to it; several where it was repeated.
+        confidence: of the interval.
     """
-    if grade_bounds(prompt.output) is None:
+    bounds = grade_bounds(prompt.output)
+    if bounds is None:
         return None
     pairs: dict[str, list[Pair]] = defaultdict(list)
-    for result in measured.per_example:
-        given, wanted = _grade(result.answer), result.example.expected.get("grade")
+    for example, text in answers:
+        given, wanted = _grade(text, bounds), example.expected.get("grade")
         if given is not None and isinstance(wanted, int | float):
-            pairs[result.example.id].append((given, float(wanted)))
+            pairs[example.id].append((given, float(wanted)))
     return agreement(pairs, confidence)
 
 
-def _grade(answer: Answer | None) -> float | None:
-    if answer is None or not answer.valid:
+def _grade(text: str, bounds: tuple[int, int]) -> float | None:
+    try:
+        output = strict_json(text)
+    except ValueError:
         return None
-    # From the text: a measurement of thousands of examples does not keep what was read out of it.
-    output = strict_json(answer.text)
     given = output.get("grade") if isinstance(output, dict) else None
-    return float(given) if isinstance(given, int | float) else None
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return None
+    low, high = bounds
+    return float(given) if low <= given <= high and given == int(given) else None
+
+
+def judging(
+    repository: PromptRepository,
+    settings: Judge,
+    judge: Prompt,
+    model: str,
+    parts: Iterable[Part],
+) -> Judging | None:
+    """What a record says of the judge that gave these parts; None where it may not gate."""
+    record = judge_record(repository, settings)
+    if record is None or record.agreement is None:
+        return None
+    return Judging(
+        task=judge.task,
+        version=judge.version,
+        sha256=judge.sha256,
+        model=model,
+        votes=votes_of(judge, settings),
+        agreement=record.agreement.value,
+        votes_agree=votes_agree(parts),
+    )
 
 
 def may_gate(
@@ -56,7 +88,7 @@ def may_gate(
     version = entry.versions.get(settings.version) if entry else None
     if version is not None and version.state is VersionState.QUARANTINED:
         return f"{name} may not gate: it is quarantined"
-    record = recorded(repository, settings)
+    record = judge_record(repository, settings)
     found = record.agreement if record else None
     if record is None or record.candidate is None or found is None:
         return (
@@ -79,7 +111,7 @@ def may_gate(
     return None
 
 
-def recorded(repository: PromptRepository, settings: Judge) -> EvaluationRecord | None:
+def judge_record(repository: PromptRepository, settings: Judge) -> EvaluationRecord | None:
     """The evaluation record of a pinned judge, None where there is none to be read."""
     path = repository.path(EVALS, f"{settings.task}/{settings.version}.json")
     try:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.evaluate.calibration import calibrated, may_gate, recorded
+from prompt_hub.evaluate.calibration import calibrated, judging, may_gate
 from prompt_hub.evaluate.gate import Decision, Status, decide
-from prompt_hub.evaluate.judge import judge_of, votes_agree, votes_of
+from prompt_hub.evaluate.judge import judge_of, votes_of
 from prompt_hub.evaluate.record import (
     Arm,
     Difference,
@@ -214,18 +214,9 @@ class Evaluator:
         judge, settings = inputs.judge, inputs.metadata.judge
         if judge is None or settings is None or measured is None:
             return None
-        record = recorded(self._repository, settings)
-        if record is None or record.agreement is None:
-            return None
-        return Judging(
-            task=judge.task,
-            version=judge.version,
-            sha256=judge.sha256,
-            model=self._caller.resolve(judge).identity,
-            votes=votes_of(judge, settings),
-            agreement=record.agreement.value,
-            votes_agree=votes_agree([part for one in measured.per_example for part in one.parts]),
-        )
+        model = self._caller.resolve(judge).identity
+        parts = [part for result in measured.per_example for part in result.parts]
+        return judging(self._repository, settings, judge, model, parts)
 
     async def _rival_arm(self, inputs: Inputs) -> Measurement | None:
         return await self._arm(inputs.rival, inputs) if inputs.rival else None
@@ -285,9 +276,15 @@ class Evaluator:
             champion=self._summed(inputs.rival, champion),
             champion_sha256=inputs.champion.sha256 if inputs.champion else None,
             judge=self._judging(inputs, measured),
-            agreement=calibrated(inputs.candidate, measured, metadata.gate.confidence)
-            if measured
-            else None,
+            agreement=calibrated(
+                inputs.candidate,
+                [
+                    (result.example, result.answer.text)
+                    for result in (measured.per_example if measured else ())
+                    if result.answer is not None
+                ],
+                metadata.gate.confidence,
+            ),
             verdict=Verdict(
                 status=decision.status,
                 reasons=decision.reasons,

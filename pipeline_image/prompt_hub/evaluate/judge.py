@@ -8,7 +8,7 @@ vote's place between the bounds.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping
 from itertools import combinations
 from statistics import fmean, median
 from typing import Protocol
@@ -120,10 +120,12 @@ async def grade(
         return Part("judge", 0.0, weight, NO_OUTPUT)
     low, high = scale(judge)
     wanted = votes_of(judge, settings)
-    fields: dict[str, JsonValue] = {
-        name: json.dumps(value, ensure_ascii=False)
-        for name, value in zip(INPUTS, (example.input, example.expected, output), strict=True)
-    }
+    told = (example.input, example.expected, output)
+    try:
+        texts = [json.dumps(value, ensure_ascii=False) for value in told]
+    except RecursionError:
+        return Part("judge", 0.0, weight, f"{NO_OUTPUT}: values nested without end")
+    fields: dict[str, JsonValue] = dict(zip(INPUTS, texts, strict=True))
     votes: list[tuple[int, str]] = []
     for vote in range(wanted):
         answer = await ask(judge, fields, repeat=repeat * wanted + vote)
@@ -151,7 +153,7 @@ def _vote(judge: Prompt, answer: Answer) -> tuple[int, str]:
     return int(given), reason if isinstance(reason, str) else ""
 
 
-def votes_agree(parts: Sequence[Part]) -> float | None:
+def votes_agree(parts: Iterable[Part]) -> float | None:
     """Share of pairs of votes on the same answer that say the same; None without such pairs.
 
     Not corrected for chance: it says how steady a judge is, its agreement with people whether it

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.injection import attack_on
 from prompt_hub.evaluate.judge import Ask, grade
-from prompt_hub.evaluate.scorers import Part, compiled
-from prompt_hub.evaluate.scorers.part import NO_OUTPUT
+from prompt_hub.evaluate.scorers import Part, apply, compiled
+from prompt_hub.evaluate.scorers.compiled import unusable
 from prompt_hub.models.call import Answer
 from prompt_hub.prompts.models import Example, InjectionScorer, JsonObject, Metadata, Prompt
 
@@ -92,29 +91,14 @@ class Scoring:
         repeat: int,
     ) -> tuple[Part, ...]:
         """How right an answer is, attacks aside."""
-        problem = answer.problem
-        try:
-            parts = [scorer.part(output, example) for scorer in self._pure]
-        except RecursionError:
-            output, problem = None, "values nested without end"
-            parts = [scorer.part(None, example) for scorer in self._pure]
+        parts = list(apply(self._pure, output, example, answer.problem))
         for scorer in self._judged:
             assert self._judge is not None
             assert self._settings is not None
-            parts.append(
-                await grade(
-                    self._judge,
-                    self._settings,
-                    scorer.weight,
-                    output,
-                    example,
-                    ask,
-                    repeat=repeat,
-                )
+            part = await grade(
+                self._judge, self._settings, scorer.weight, output, example, ask, repeat=repeat
             )
-        if output is None and problem:
-            said = f"{NO_OUTPUT}: {problem}"
-            parts = [replace(part, loss=said) for part in parts]
+            parts.append(part if output is not None else unusable(part, answer.problem))
         return tuple(parts)
 
     async def _attacked(

@@ -123,11 +123,14 @@ def test_an_answer_nested_without_end_is_worth_nothing() -> None:
     for _ in range(5000):
         deep = [deep]
     answer = answered({})
-    scoring = Scoring(metadata({"type": "exact"}), BRAND_PROMPT)
-    parts = asyncio.run(scoring.parts({"brand": deep}, EXAMPLE, answer, Models({}, []).ask))
+    scorers: tuple[JsonObject, ...] = ({"type": "exact"}, {"type": "judge"})
+    scoring = Scoring(metadata(*scorers, judge=True), BRAND_PROMPT, JUDGE)
+    models = Models({}, [])
+    parts = asyncio.run(scoring.parts({"brand": deep}, EXAMPLE, answer, models.ask))
     assert [(part.score, part.loss) for part in parts] == [
         (0.0, "no usable output: values nested without end")
-    ]
+    ] * 2
+    assert models.asked == []
 
 
 @pytest.mark.parametrize(

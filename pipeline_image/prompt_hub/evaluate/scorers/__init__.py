@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from prompt_hub.evaluate.scorers.baseline import majority_baseline
 from prompt_hub.evaluate.scorers.comparing import normalise
-from prompt_hub.evaluate.scorers.compiled import PureScorer, compiled
+from prompt_hub.evaluate.scorers.compiled import PureScorer, apply, compiled
 from prompt_hub.evaluate.scorers.part import NotScored, Part, combine
 from prompt_hub.prompts.models import Example, JsonObject, Scorer
 
@@ -21,6 +21,7 @@ __all__ = [
     "NotScored",
     "Part",
     "PureScorer",
+    "apply",
     "combine",
     "compiled",
     "majority_baseline",
@@ -32,7 +33,14 @@ SCORERS_VERSION = "2"
 
 
 def score_parts(
-    scorers: Sequence[Scorer], output: JsonObject | None, example: Example, schema: JsonObject
+    scorers: Sequence[Scorer],
+    output: JsonObject | None,
+    example: Example,
+    schema: JsonObject,
+    problem: str | None = None,
 ) -> tuple[Part, ...]:
-    """Apply every scorer that needs no model; compile them once where there are many answers."""
-    return tuple(scorer.part(output, example) for scorer in compiled(scorers, schema))
+    """What every scorer says that needs no model: the first parts of those that `Scoring` gives.
+
+    Where there are many answers, make the scorers once with `compiled` and `apply` them.
+    """
+    return apply(compiled(scorers, schema), output, example, problem)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -141,3 +141,29 @@ def _compiled(scorer: Scorer, schema: JsonObject, root: Path | None) -> PureScor
             return OwnScorer.of(scorer, root)
         case _:
             return None
+
+
+def apply(
+    scorers: Sequence[PureScorer],
+    output: JsonObject | None,
+    example: Example,
+    problem: str | None = None,
+) -> tuple[Part, ...]:
+    """What every scorer says about one answer.
+
+    Args:
+        scorers: as `compiled` made them.
+        output: the answer's object, None where it is not usable.
+        example: what was asked, and what people expect.
+        problem: why the output is not usable, for the words of the loss.
+    """
+    try:
+        parts = tuple(scorer.part(output, example) for scorer in scorers)
+    except RecursionError:
+        return apply(scorers, None, example, "values nested without end")
+    return parts if output is not None else tuple(unusable(part, problem) for part in parts)
+
+
+def unusable(part: Part, problem: str | None) -> Part:
+    """A part about an answer that is not usable, with the reason in its words."""
+    return replace(part, loss=f"{NO_OUTPUT}: {problem}") if problem else part

@@ -18,7 +18,7 @@ class NotScored(ModelUnavailable):
     """A scorer could not do its work: like a model that gives no answer, a hole and not a zero."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """What one scorer says: a score from 0 to 1, its weight, and the loss in words.
 
