@@ -12,7 +12,7 @@ PATHS = (
     "prompts/03-metadata/**",
     # Code and tests.
     "pipeline_image/**",
-    "{cdk_app,stacks,lambdas}/**",
+    "{cdk_app,stacks,lambdas,scorers}/**",
     "tests/**",
     # Files of the root, by suffix: the registry is the only YAML file there.
     "*.{py,json,toml,txt,ini,cfg}",

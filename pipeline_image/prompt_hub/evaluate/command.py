@@ -10,6 +10,7 @@ import sys
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode
+from prompt_hub.evaluate.calibration import judging_in_words
 from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import Arm, EvaluationRecord
@@ -88,6 +89,7 @@ def in_words(record: EvaluationRecord) -> str:
     if record.candidate is not None:
         baseline = "unknown" if record.baseline is None else f"{record.baseline:.3f}"
         lines.append(f"  threshold {record.threshold:.3f} · majority guess {baseline}")
+    lines += [f"  {line}" for line in judging_in_words(record)]
     lines += [f"  {reason}" for reason in verdict.reasons]
     if verdict.overridden_by:
         lines.append(f"  overridden by {verdict.overridden_by}")

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.calibration import calibrated, judging, may_gate
 from prompt_hub.evaluate.gate import Decision, Status, decide
-from prompt_hub.evaluate.judge import judge_of
-from prompt_hub.evaluate.record import Arm, Difference, EvaluationRecord, Verdict, detail_lines
+from prompt_hub.evaluate.judge import judge_of, votes_of
+from prompt_hub.evaluate.record import (
+    Arm,
+    Difference,
+    EvaluationRecord,
+    Judging,
+    Verdict,
+    detail_lines,
+)
 from prompt_hub.evaluate.results import Results
 from prompt_hub.evaluate.runner import Measurement, Progress, measure
 from prompt_hub.evaluate.scorers import SCORERS_VERSION, majority_baseline
+from prompt_hub.evaluate.scorers.own import fingerprints
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import Example, Metadata, Prompt
@@ -31,6 +40,8 @@ class Inputs:
     examples_sha256: str
     metadata: Metadata
     judge: Prompt | None
+    entries: Mapping[str, str]
+    """Hash of the code of every scorer of one's own."""
     registered_model: str | None
     """Identity of the model that the champion was measured on, as the registry has it."""
 
@@ -55,6 +66,9 @@ class Inputs:
             examples_sha256=repository.examples_sha256(task),
             metadata=metadata,
             judge=judge_of(repository, metadata),
+            entries=fingerprints(
+                [one.entry for one in metadata.scorers if one.type == "python"], repository.root
+            ),
             registered_model=entry.model.identity if entry and entry.model else None,
         )
 
@@ -92,6 +106,7 @@ class Inputs:
                 "examples": self.examples_sha256,
                 "metadata": self.metadata.sha256,
                 "scorers": SCORERS_VERSION,
+                "entries": dict(self.entries),
                 "judge": self.judge.sha256 if self.judge else None,
                 "judge_model": caller.resolve(self.judge).identity if self.judge else None,
             }
@@ -128,14 +143,15 @@ class Evaluator:
         """
         inputs = Inputs.of(self._repository, task)
         digest = inputs.digest(self._caller)
-        remembered = self._results.get(names.verdict_key(digest))
+        refusal = self._judge_refusal(inputs)
+        remembered = None if refusal else self._results.get(names.verdict_key(digest))
         if remembered is not None and not inputs.unchanged(self._caller):
             record = EvaluationRecord.model_validate_json(remembered).model_copy(
                 update={"execution": self._execution, "commit": self._commit, "remembered": True}
             )
             self._copy_details(digest, task)
         else:
-            record = await self._measure(inputs, digest)
+            record = await self._measure(inputs, digest, refusal)
         self._results.put(names.evaluation_key(self._execution, task), record.to_json())
         return record
 
@@ -144,10 +160,13 @@ class Evaluator:
         if details is not None:
             self._results.put(names.evaluation_details_key(self._execution, task), details)
 
-    async def _measure(self, inputs: Inputs, digest: str) -> EvaluationRecord:
+    async def _measure(self, inputs: Inputs, digest: str, refusal: str | None) -> EvaluationRecord:
         started = datetime.now(UTC)
         if inputs.unchanged(self._caller):
             decision = Decision(Status.UNCHANGED, ("the candidate is the released version",))
+            return self._record(inputs, digest, decision, None, None, started)
+        if refusal is not None:
+            decision = Decision(Status.NOT_MEASURED, (refusal,))
             return self._record(inputs, digest, decision, None, None, started)
         measured, champion = await asyncio.gather(
             self._arm(inputs.candidate, inputs), self._rival_arm(inputs)
@@ -176,6 +195,28 @@ class Evaluator:
             self._results.put(names.verdict_details_key(digest), details)
             self._results.put(names.verdict_key(digest), record.to_json())
         return record
+
+    def _judge_refusal(self, inputs: Inputs) -> str | None:
+        """Why the judge may not gate; None where it may, and where none grades."""
+        judge, settings = inputs.judge, inputs.metadata.judge
+        if judge is None or settings is None:
+            return None
+        model = self._caller.resolve(judge).identity
+        refusal = may_gate(self._repository, settings, model=model)
+        if refusal is None and votes_of(judge, settings) < settings.votes:
+            self._say(
+                f"  the judge {judge.task} {judge.version} always says the same: it is asked for"
+                f" one vote, not for {settings.votes}"
+            )
+        return refusal
+
+    def _judging(self, inputs: Inputs, measured: Measurement | None) -> Judging | None:
+        judge, settings = inputs.judge, inputs.metadata.judge
+        if judge is None or settings is None or measured is None:
+            return None
+        model = self._caller.resolve(judge).identity
+        parts = [part for result in measured.per_example for part in result.parts]
+        return judging(self._repository, settings, judge, model, parts)
 
     async def _rival_arm(self, inputs: Inputs) -> Measurement | None:
         return await self._arm(inputs.rival, inputs) if inputs.rival else None
@@ -234,6 +275,16 @@ class Evaluator:
             candidate=self._summed(inputs.candidate, measured),
             champion=self._summed(inputs.rival, champion),
             champion_sha256=inputs.champion.sha256 if inputs.champion else None,
+            judge=self._judging(inputs, measured),
+            agreement=calibrated(
+                inputs.candidate,
+                [
+                    (result.example, result.answer.text)
+                    for result in (measured.per_example if measured else ())
+                    if result.answer is not None
+                ],
+                metadata.gate.confidence,
+            ),
             verdict=Verdict(
                 status=decision.status,
                 reasons=decision.reasons,

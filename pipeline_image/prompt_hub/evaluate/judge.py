@@ -1,79 +1,168 @@
-"""An answer graded by a meta-prompt, itself a prompt with a version and a hash.
+"""An answer graded by a meta-prompt: a task of this repository in a released version.
 
 The judge's prompt takes the strings `input`, `expected` and `answer`, and answers with an integer
-`grade` whose bounds its output schema states; the score is the grade's place between them.
+`grade` whose bounds its output schema states, and optionally a `reason`. The score is the median
+vote's place between the bounds.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Iterable, Mapping
+from itertools import combinations
+from statistics import fmean, median
+from typing import Protocol
+
+from pydantic import JsonValue
 
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.evaluate.scorers import Part
-from prompt_hub.models.call import ModelCaller, ModelUnavailable
-from prompt_hub.prompts.documents import to_model
-from prompt_hub.prompts.models import Example, JsonObject, Metadata, Prompt, Scorer
-from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.evaluate.scorers.part import NO_OUTPUT, NotScored, Part
+from prompt_hub.models.call import Answer
+from prompt_hub.prompts.models import Example, JsonObject, Judge, Metadata, Prompt
+from prompt_hub.prompts.repository import ARCHIVE, PRODUCTION, PromptRepository
+
+INPUTS = ("input", "expected", "answer")
+"""What a judge is told, as JSON texts."""
+
+
+class Ask(Protocol):
+    """Asks a model; raises `ModelUnavailable` where no answer came.
+
+    `repeat` counts from 0: the same prompt and fields with another `repeat` is another call, where
+    with the same one it may be answered from a cache.
+    """
+
+    def __call__(
+        self, prompt: Prompt, fields: Mapping[str, JsonValue], /, *, repeat: int = 0
+    ) -> Awaitable[Answer]:
+        """Ask once."""
 
 
 def judge_of(repository: PromptRepository, metadata: Metadata) -> Prompt | None:
-    """The meta-prompt that grades answers of a task, None where no judge scores.
+    """The pinned judge of a task, its lock verified; None where no judge scores.
 
     Raises:
-        PromptHubError: a judge scores, but none is named, or its file is wrong.
+        PromptHubError: a judge scores, but none is named, or there is no such released version.
     """
-    if metadata.judge is not None:
-        return to_model(repository.document(repository.prompts / metadata.judge.prompt), Prompt)
-    if any(scorer.type == "judge" for scorer in metadata.scorers):
+    if all(scorer.type != "judge" for scorer in metadata.scorers):
+        return None
+    file = f"03-metadata/{metadata.task}.yaml"
+    settings = metadata.judge
+    if settings is None:
         raise PromptHubError(
-            f"03-metadata/{metadata.task}.yaml: a judge scores, but no judge is named.",
-            hint="Add judge: {prompt: 00-templates/...}.",
+            f"{file}: a judge scores, but no judge is named.",
+            hint="Add judge: {task: ..., version: ...}.",
             exit_code=ExitCode.BLOCKED,
         )
-    return None
+    prompt = repository.version(settings.task, settings.version)
+    if prompt is None:
+        raise PromptHubError(
+            f"{file}: the judge {settings.task} {settings.version} is neither in {PRODUCTION} nor"
+            f" in {ARCHIVE}.",
+            hint="Name a released version of the judge's task.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    scale(prompt)
+    return prompt
 
 
 def scale(judge: Prompt) -> tuple[int, int]:
     """Lowest and highest grade; raises `PromptHubError` if the judge's output does not say."""
-    properties = judge.output.get("properties")
+    bounds = grade_bounds(judge.output)
+    if bounds is None:
+        raise PromptHubError(
+            f"the judge {judge.task} must answer an integer 'grade' with minimum and maximum.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    return bounds
+
+
+def grade_bounds(output: JsonObject) -> tuple[int, int] | None:
+    """Bounds of the integer `grade` in an output schema, None where it has no such grade."""
+    properties = output.get("properties")
     grade = properties.get("grade") if isinstance(properties, dict) else None
-    if isinstance(grade, dict):
+    if isinstance(grade, dict) and grade.get("type") == "integer":
         low, high = grade.get("minimum"), grade.get("maximum")
         if isinstance(low, int) and isinstance(high, int) and low < high:
             return low, high
-    raise PromptHubError(
-        f"the judge {judge.task} must answer an integer 'grade' with minimum and maximum.",
-        exit_code=ExitCode.BLOCKED,
-    )
+    return None
+
+
+def votes_of(judge: Prompt, settings: Judge) -> int:
+    """How often the judge is asked: once where it always says the same."""
+    return settings.votes if judge.model.sampled else 1
 
 
 async def grade(
     judge: Prompt,
-    scorer: Scorer,
+    settings: Judge,
+    weight: float,
     output: JsonObject | None,
     example: Example,
-    caller: ModelCaller,
-    timeout: float,
+    ask: Ask,
+    *,
+    repeat: int = 0,
 ) -> Part:
-    """Let the judge grade one answer; raises `ModelUnavailable` if it gave no usable grade.
+    """Let the judge grade one answer; raises `ModelUnavailable` if a vote gave no usable grade.
 
     A judge that breaks its own contract has measured nothing: that is an outage, not a zero.
+
+    Args:
+        judge: the pinned judge.
+        settings: how it is used.
+        weight: the scorer's weight.
+        output: the answer to grade.
+        example: what was asked, and what people expect.
+        ask: the way to the model.
+        repeat: which repeat of the example this is; its votes are calls of their own.
     """
     if output is None:
-        return Part("judge", 0.0, scorer.weight, "no usable output")
+        return Part("judge", 0.0, weight, NO_OUTPUT)
     low, high = scale(judge)
-    verdict = await caller.call(
-        judge,
-        {
-            "input": json.dumps(example.input, ensure_ascii=False),
-            "expected": json.dumps(example.expected, ensure_ascii=False),
-            "answer": json.dumps(output, ensure_ascii=False),
-        },
-        timeout=timeout,
-    )
-    graded = verdict.output.get("grade") if verdict.output else None
-    if not verdict.valid or not isinstance(graded, int):
-        raise ModelUnavailable(f"the judge gave no usable grade: {verdict.problem}.")
-    reason = verdict.output.get("reason", "") if verdict.output else ""
-    loss = "" if graded == high else f"judged {graded} of {high}: {reason}".rstrip(": ")
-    return Part("judge", (graded - low) / (high - low), scorer.weight, loss)
+    wanted = votes_of(judge, settings)
+    told = (example.input, example.expected, output)
+    try:
+        texts = [json.dumps(value, ensure_ascii=False) for value in told]
+    except RecursionError:
+        return Part("judge", 0.0, weight, f"{NO_OUTPUT}: values nested without end")
+    fields: dict[str, JsonValue] = dict(zip(INPUTS, texts, strict=True))
+    votes: list[tuple[int, str]] = []
+    for vote in range(wanted):
+        answer = await ask(judge, fields, repeat=repeat * wanted + vote)
+        votes.append(_vote(judge, answer))
+    grades = sorted(given for given, _ in votes)
+    middle = median(grades)
+    scores = tuple((given - low) / (high - low) for given, _ in votes)
+    loss = ""
+    if middle < high:
+        _, reason = min(votes, key=lambda vote: abs(vote[0] - middle))
+        counted = f" (votes {', '.join(map(str, grades))})" if wanted > 1 else ""
+        loss = f"judged {middle:g} of {high}{counted}: {reason}".rstrip(": ")
+    return Part("judge", (middle - low) / (high - low), weight, loss, votes=scores)
+
+
+def _vote(judge: Prompt, answer: Answer) -> tuple[int, str]:
+    given = answer.output.get("grade") if answer.output else None
+    # JSON Schema counts 4.0 among the integers.
+    if not answer.valid or isinstance(given, bool) or not isinstance(given, int | float):
+        raise NotScored(
+            f"the judge {judge.task} {judge.version} gave no usable grade:"
+            f" {answer.problem or 'its answer has none'}."
+        )
+    reason = answer.output.get("reason") if answer.output else None
+    return int(given), reason if isinstance(reason, str) else ""
+
+
+def votes_agree(parts: Iterable[Part]) -> float | None:
+    """Share of pairs of votes on the same answer that say the same; None without such pairs.
+
+    Not corrected for chance: it says how steady a judge is, its agreement with people whether it
+    is right (`evaluate/agreement.py`).
+    """
+    pairs = [
+        float(one == other)
+        for part in parts
+        if part.scorer == "judge"
+        for one, other in combinations(part.votes, 2)
+    ]
+    return fmean(pairs) if pairs else None

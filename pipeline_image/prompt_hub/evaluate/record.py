@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from prompt_hub.evaluate.agreement import Agreement
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.runner import Measurement
 from prompt_hub.models.aliases import ResolvedModel
@@ -143,7 +144,8 @@ class Verdict(Strict):
 class Judging(Strict):
     """The judge that graded: a released version of a task of this repository.
 
-    `agreement` is its chance-corrected agreement with people on its own labelled examples.
+    `agreement` is its chance-corrected agreement with people on its own labelled examples,
+    `votes_agree` the share of pairs of its votes on one answer that said the same.
     """
 
     task: str
@@ -152,13 +154,15 @@ class Judging(Strict):
     model: str
     votes: int
     agreement: float
+    votes_agree: float | None = None
 
 
 class EvaluationRecord(Strict):
     """One evaluation of one task by one execution.
 
     `digest` is the hash of everything that could change the verdict; a later execution with the
-    same digest copies this record, marks it `remembered` and calls no model.
+    same digest copies this record, marks it `remembered` and calls no model. `judge` graded the
+    answers; `agreement` is that of a candidate which is a judge itself, with people.
     """
 
     schema_: Annotated[Literal["prompt-hub/evaluation@1"], Field(alias="schema")]
@@ -176,6 +180,7 @@ class EvaluationRecord(Strict):
     champion: Arm | None
     champion_sha256: Sha256 | None
     judge: Judging | None = None
+    agreement: Agreement | None = None
     verdict: Verdict
     started_at: datetime
     finished_at: datetime

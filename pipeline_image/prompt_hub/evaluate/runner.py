@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from prompt_hub.evaluate.gate import wilson
-from prompt_hub.evaluate.judge import grade
-from prompt_hub.evaluate.scorers import Part, combine, score_parts
+from prompt_hub.evaluate.scorers import Part, combine
+from prompt_hub.evaluate.scoring import Scoring
 from prompt_hub.models.call import Answer, ModelCaller, ModelUnavailable
 from prompt_hub.prompts.models import Example, Metadata, Prompt
 
@@ -112,11 +114,12 @@ async def measure(
         examples: the labelled examples; shots among them are left out.
         metadata: scorers, limits and budget.
         caller: the models of this environment.
-        judge: the meta-prompt, needed where a scorer is a judge.
+        judge: the pinned judge, needed where a scorer is a judge.
         concurrency: calls in flight.
         progress: told after every example.
     """
     chosen = [example for example in examples if example.split == "eval"]
+    scoring = Scoring(metadata, prompt, judge)
     budget = _Budget(metadata)
     slots = asyncio.Semaphore(concurrency)
     stopped: list[str] = []
@@ -130,7 +133,7 @@ async def measure(
                 stopped.append(reason)
                 return Result(example=example, score=None, error=reason)
             try:
-                result = await _one(prompt, example, metadata, caller, judge)
+                result = await _one(prompt, example, metadata, caller, scoring)
             except ModelUnavailable as error:
                 stopped.append(error.message)
                 return Result(example=example, score=None, error=error.message)
@@ -146,20 +149,16 @@ async def measure(
 
 
 async def _one(
-    prompt: Prompt, example: Example, metadata: Metadata, caller: ModelCaller, judge: Prompt | None
+    prompt: Prompt, example: Example, metadata: Metadata, caller: ModelCaller, scoring: Scoring
 ) -> Result:
-    timeout = metadata.limits.seconds_per_call
-    answer = await caller.call(prompt, example.input, timeout=timeout)
+    async def ask(asked: Prompt, fields: Mapping[str, JsonValue], *, repeat: int = 0) -> Answer:
+        return await caller.call(asked, fields, timeout=metadata.limits.seconds_per_call)
+
+    answer = await ask(prompt, example.input)
     # An answer that breaks the output contract was given, and is worth nothing.
     output = answer.output if answer.valid else None
-    parts = list(score_parts(metadata.scorers, output, example, prompt.output))
-    if judge is not None:
-        parts += [
-            await grade(judge, scorer, output, example, caller, timeout)
-            for scorer in metadata.scorers
-            if scorer.type == "judge"
-        ]
-    return Result(example=example, score=combine(parts), parts=tuple(parts), answer=answer)
+    parts = await scoring.parts(output, example, answer, ask)
+    return Result(example=example, score=combine(parts), parts=parts, answer=answer)
 
 
 def _summary(results: tuple[Result, ...], metadata: Metadata, seconds: float) -> Measurement:

@@ -254,7 +254,7 @@ _KIND_SHOULD = re.compile(r"^\w+ should ")
 
 def _problems(document: Document, error: ValidationError) -> Iterable[Problem]:
     for item in error.errors(include_url=False):
-        location = tuple(item["loc"])
+        location = _in_file(tuple(item["loc"]), document.data)
         found = "nothing" if item["type"] == "missing" else _short(item["input"])
         expected = _INPUT_SHOULD.sub("", item["msg"].removeprefix("Value error, "))
         expected = _KIND_SHOULD.sub("it to ", expected)
@@ -262,7 +262,29 @@ def _problems(document: Document, error: ValidationError) -> Iterable[Problem]:
             expected = "this field"
         elif item["type"] == "extra_forbidden":
             found, expected = f"the key {location[-1]!r}", "no such key"
+        elif item["type"] == "union_tag_invalid":
+            location = (*location, "type")
+            found, expected = repr(item["ctx"]["tag"]), f"one of {item['ctx']['expected_tags']}"
+        elif item["type"] == "union_tag_not_found":
+            location, found, expected = (*location, "type"), "nothing", "this field"
         yield document.problem(location, found, expected)
+
+
+def _in_file(location: Location, data: object) -> Location:
+    """A location without the tags that pydantic puts into it: the `type` of a model among many."""
+    found: list[str | int] = []
+    value = data
+    for step in location:
+        if isinstance(value, dict):
+            if step not in value and value.get("type") == step:
+                continue
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            value = None
+        found.append(step)
+    return tuple(found)
 
 
 def _short(value: object) -> str:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 
 from prompt_hub.prompts.hashing import sha256_of
 
@@ -18,6 +26,8 @@ Version = Annotated[str, Field(pattern=VERSION_PATTERN, max_length=32)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 JsonObject = dict[str, JsonValue]
+FieldPath = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")]
+"""A field of the output; dots lead into objects, and through a list to all of its elements."""
 
 
 def version_key(version: str) -> tuple[int, ...]:
@@ -40,6 +50,14 @@ class ModelChoice(Strict):
 
     alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     parameters: dict[Literal["temperature", "top_p", "max_tokens", "seed"], float | int] = {}
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the same question may get another answer: at temperature 0 it does not.
+
+        Where no temperature is named the provider's own counts, and that samples.
+        """
+        return self.parameters.get("temperature") != 0
 
 
 class Message(Strict):
@@ -115,14 +133,161 @@ class UpToDate(Strict):
     output: Sha256
 
 
-class Scorer(Strict):
-    """One scorer and its weight; the options each type takes are in `evaluate/scorers.py`."""
+class Comparison(Strict):
+    """How two values of a field are compared.
 
-    type: Literal["exact", "text", "number", "json_fields", "json_schema", "judge"]
-    weight: Annotated[float, Field(gt=0)] = 1.0
-    field: str | None = None
+    `text`: texts by their normalised form, graded by edit similarity where `similarity` states the
+    least that still counts; other values by equality. `exact`: equality. `number`: numbers that
+    differ by no more than `tolerance` or `relative_tolerance` times the expected one.
+    """
+
+    compare: Literal["text", "exact", "number"] = "text"
+    similarity: Annotated[float, Field(gt=0, le=1)] | None = None
     tolerance: Annotated[float, Field(ge=0)] = 0.0
-    fields: dict[str, Annotated[float, Field(gt=0)]] | None = None
+    relative_tolerance: Annotated[float, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        if self.similarity is not None and self.compare != "text":
+            raise ValueError(f"similarity with compare: text only, not with {self.compare}")
+        if self.compare != "number" and (self.tolerance or self.relative_tolerance):
+            raise ValueError(f"a tolerance with compare: number only, not with {self.compare}")
+        return self
+
+
+class FieldRule(Comparison):
+    """One output field in a `json_fields` scorer.
+
+    `list` says how lists are compared: `ordered` counts the longest common subsequence, `set`
+    counts distinct elements wherever they stand.
+    """
+
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    list: Literal["ordered", "set"] = "ordered"
+
+
+def _rule_of_weight(value: object) -> object:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {"weight": value} if is_number else value
+
+
+class _Scorer(Strict):
+    weight: Annotated[float, Field(gt=0)] = 1.0
+
+
+class ExactScorer(_Scorer):
+    """The output, or one field of it, equals the expected one."""
+
+    type: Literal["exact"]
+    field: FieldPath | None = None
+
+
+class TextScorer(_Scorer):
+    """A text field equals the expected one but for case, width and white space.
+
+    With `similarity` a text that differs earns its edit similarity, from that least value on.
+    """
+
+    type: Literal["text"]
+    field: FieldPath
+    similarity: Annotated[float, Field(gt=0, le=1)] | None = None
+
+
+class NumberScorer(_Scorer):
+    """A number is the expected one within a tolerance: absolute, or relative to the expected."""
+
+    type: Literal["number"]
+    field: FieldPath
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
+    relative_tolerance: Annotated[float, Field(ge=0)] = 0.0
+
+
+class RegexScorer(_Scorer):
+    """The whole text of a field matches a pattern in RE2's syntax."""
+
+    type: Literal["regex"]
+    field: FieldPath
+    pattern: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class SchemaScorer(_Scorer):
+    """The output fits a JSON Schema: `schema`, or else the prompt's own output schema."""
+
+    type: Literal["json_schema"]
+    schema_: Annotated[JsonObject | None, Field(alias="schema")] = None
+
+
+class FieldsScorer(_Scorer):
+    """Fields of the output, each with its weight and comparison; all of them by default."""
+
+    type: Literal["json_fields"]
+    fields: (
+        Annotated[
+            dict[
+                FieldPath,
+                Annotated[
+                    FieldRule,
+                    BeforeValidator(_rule_of_weight, json_schema_input_type=float | FieldRule),
+                ],
+            ],
+            Field(min_length=1),
+        ]
+        | None
+    ) = None
+
+
+class SetScorer(Comparison, _Scorer):
+    """F1 of the distinct elements of a list field."""
+
+    type: Literal["set_f1"]
+    field: FieldPath
+
+
+class JudgeScorer(_Scorer):
+    """A meta-prompt grades the answer: the judge that the metadata names."""
+
+    type: Literal["judge"]
+
+
+AttackKind = Literal["ignore", "reveal", "end", "role", "format", "language"]
+ATTACK_KINDS: tuple[AttackKind, ...] = get_args(AttackKind)
+
+
+class InjectionScorer(_Scorer):
+    """Instructions hidden in input fields do not change the answer, nor reveal the prompt.
+
+    `share` of the examples is attacked, each by one of `kinds` in one of `fields`.
+    """
+
+    type: Literal["injection"]
+    fields: Annotated[tuple[str, ...], Field(min_length=1)]
+    kinds: Annotated[tuple[AttackKind, ...], Field(min_length=1)] = ATTACK_KINDS
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class PythonScorer(_Scorer):
+    """A function of one's own, `package.module:function`."""
+
+    type: Literal["python"]
+    entry: Annotated[
+        str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=200)
+    ]
+
+
+Scorer = Annotated[
+    ExactScorer
+    | TextScorer
+    | NumberScorer
+    | RegexScorer
+    | SchemaScorer
+    | FieldsScorer
+    | SetScorer
+    | JudgeScorer
+    | InjectionScorer
+    | PythonScorer,
+    Field(discriminator="type"),
+]
+"""One scorer, its weight and its options; docs/scorers.md describes each type."""
 
 
 class Budget(Strict):
@@ -176,9 +341,16 @@ class Records(Strict):
 
 
 class Judge(Strict):
-    """The meta-prompt that grades answers."""
+    """The meta-prompt that grades answers: a released version of a task of this repository.
 
-    prompt: str
+    `votes` is how often it is asked where its model is sampled. Its agreement with people must be
+    at least `floor`, or it may not gate.
+    """
+
+    task: TaskName
+    version: Version
+    votes: Annotated[int, Field(ge=1, le=15)] = 3
+    floor: Fraction = 0.6
 
 
 class Override(Strict):

@@ -39,6 +39,8 @@ ARCHIVE = "99-archive"
 HUMAN_LAYERS = (TEMPLATES, EXAMPLES, METADATA)
 BOT_LAYERS = (PRODUCTION, EVALS, ARCHIVE)
 REGISTRY = "prompt_registry.yaml"
+REVIEWS = "reviews"
+"""Folder of a task's reviews, beside its evaluation records."""
 
 _INCLUDE = re.compile(r"""\{%-?\s*include\s+(['"])(?P<name>[^'"]+)\1\s*-?%\}""")
 _INCLUDE_DEPTH = 5

@@ -118,6 +118,7 @@ def describe(
 ) -> Release:
     """The manifest of the tree in `repository`; raises `PromptHubError` where layers disagree."""
     registry = repository.registry()
+    judges = _judges(repository)
     return Release(
         schema_="prompt-hub/release@1",
         release=release,
@@ -125,7 +126,8 @@ def describe(
         made_at=made_at,
         changes=changes,
         tasks={
-            name: _carried(repository, name, task, kept) for name, task in registry.tasks.items()
+            name: _carried(repository, name, task, kept, judges)
+            for name, task in registry.tasks.items()
         },
     )
 
@@ -204,8 +206,18 @@ VersionKey = tuple[str, str]
 """Task and version."""
 
 
+def _judges(repository: PromptRepository) -> frozenset[VersionKey]:
+    """The versions that metadata pins as judges: the score watch needs them in the image."""
+    settings = (repository.metadata(task).judge for task in repository.tasks())
+    return frozenset((judge.task, judge.version) for judge in settings if judge is not None)
+
+
 def _carried(
-    repository: PromptRepository, name: str, task: RegisteredTask, kept: int
+    repository: PromptRepository,
+    name: str,
+    task: RegisteredTask,
+    kept: int,
+    judges: frozenset[VersionKey],
 ) -> CarriedTask:
     champion = repository.production(name)
     if (champion.version if champion else None) != task.released:
@@ -224,7 +236,9 @@ def _carried(
         champion=task.released,
         versions=tuple(
             _entry(name, task, prompt)
-            for prompt in ([champion] if champion else []) + archived[:kept]
+            for prompt in ([champion] if champion else [])
+            + archived[:kept]
+            + [old for old in archived[kept:] if (name, old.version) in judges]
         ),
     )
 

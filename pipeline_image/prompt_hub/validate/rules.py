@@ -12,7 +12,6 @@ from pathlib import PurePosixPath
 from re import fullmatch
 from typing import Generic, TypeVar
 
-from prompt_hub.errors import PromptHubError
 from prompt_hub.pipeline.columns import normalise
 from prompt_hub.prompts.documents import Location, Problem
 from prompt_hub.prompts.hashing import sha256_of
@@ -31,11 +30,13 @@ from prompt_hub.prompts.repository import (
     EXAMPLES,
     METADATA,
     PRODUCTION,
+    REVIEWS,
     PromptRepository,
     examples_sha256,
 )
 from prompt_hub.validate import secrets
-from prompt_hub.validate.schemas import is_type, misfits, properties, required, schema_problems
+from prompt_hub.validate.schemas import misfits, properties, required, schema_problems
+from prompt_hub.validate.scorer_rules import judge_fits, scorers_fit
 from prompt_hub.validate.tree import Finding, Source, TaskFiles, Tree, read_tree
 
 SubjectT = TypeVar("SubjectT")
@@ -127,7 +128,8 @@ def _names_are_tasks(tree: Tree) -> Iterator[Problem]:
         if layer not in _ENDINGS or path.name == "README.md":
             continue
         nested = layer in {EVALS, ARCHIVE}
-        expected_depth = 4 if nested else 3
+        review = layer == EVALS and len(path.parts) == 5 and path.parts[3] == REVIEWS
+        expected_depth = 5 if review else 4 if nested else 3
         task = path.parts[2] if nested else path.stem
         if len(path.parts) != expected_depth:
             shape = f"prompts/{layer}/TASK/VERSION" if nested else f"prompts/{layer}/TASK"
@@ -168,13 +170,6 @@ def _candidate_is_there(files: TaskFiles) -> Iterator[Problem]:
     """Metadata names a candidate that is a YAML file below `prompts/`."""
     if files.metadata is not None:
         yield from _names_a_prompt(files, ("candidate",), files.metadata.content.candidate)
-
-
-@_rule(TASK_RULES, "judge-file")
-def _judge_is_there(files: TaskFiles) -> Iterator[Problem]:
-    """Metadata names a judge that is a YAML file below `prompts/`."""
-    if files.metadata is not None and files.metadata.content.judge is not None:
-        yield from _names_a_prompt(files, ("judge", "prompt"), files.metadata.content.judge.prompt)
 
 
 def _names_a_prompt(files: TaskFiles, location: Location, name: str) -> Iterator[Problem]:
@@ -239,39 +234,8 @@ def _up_to_date(files: TaskFiles) -> Iterator[Problem]:
             )
 
 
-@_rule(TASK_RULES, "scorers")
-def _scorers_fit(files: TaskFiles) -> Iterator[Problem]:
-    """Every scorer has the options that its type takes, about properties of the output."""
-    if not (files.metadata and files.candidate):
-        return
-    outputs = properties(files.candidate.content.output)
-    known = f"a property of the output: {', '.join(outputs) or 'it has none'}"
-    for index, scorer in enumerate(files.metadata.content.scorers):
-        here = ("scorers", index)
-        for name in scorer.fields or {}:
-            if name not in outputs:
-                yield files.metadata.problem((*here, "fields", name), repr(name), known)
-        if scorer.field is not None and scorer.field not in outputs:
-            yield files.metadata.problem((*here, "field"), repr(scorer.field), known)
-        for option, types, given in (
-            ("fields", {"json_fields"}, scorer.fields is not None),
-            ("field", {"exact", "text", "number"}, scorer.field is not None),
-            ("tolerance", {"number"}, scorer.tolerance > 0),
-        ):
-            if given and scorer.type not in types:
-                found = f"{option!r} on a scorer of type {scorer.type!r}"
-                expected = f"it on {' or '.join(sorted(types))} only"
-                yield files.metadata.problem((*here, option), found, expected)
-        if scorer.type in {"text", "number"} and scorer.field is None:
-            found = f"a scorer of type {scorer.type!r} without 'field'"
-            yield files.metadata.problem(here, found, known)
-        is_number = is_type(outputs.get(scorer.field or ""), "number", "integer")
-        if scorer.type == "number" and scorer.field in outputs and not is_number:
-            found = f"{scorer.field!r}, which is no number in the output"
-            yield files.metadata.problem((*here, "field"), found, "a number or integer")
-        if scorer.type == "judge" and files.metadata.content.judge is None:
-            expected = "judge: {prompt: 00-templates/...} in the metadata"
-            yield files.metadata.problem(here, "a judge that nobody named", expected)
+_rule(TASK_RULES, "scorers")(scorers_fit)
+_rule(TASK_RULES, "judge")(judge_fits)
 
 
 @_rule(TASK_RULES, "score-watch")
@@ -310,8 +274,9 @@ def _columns_fit(files: TaskFiles) -> Iterator[Problem]:
 
 
 def _unreleased(files: TaskFiles) -> Iterator[Source[Prompt]]:
-    """The prompts that people write: the candidate and the judge."""
-    yield from (source for source in (files.candidate, files.judge) if source is not None)
+    """The prompts that people write."""
+    if files.candidate is not None:
+        yield files.candidate
 
 
 @_rule(TASK_RULES, "schema")
@@ -337,8 +302,6 @@ def _templates(files: TaskFiles) -> Iterator[tuple[Source[Prompt], Prompt]]:
     """Where a template stands, and the prompt with its building blocks in place."""
     if files.candidate and files.whole:
         yield files.candidate, files.whole
-    if files.judge:
-        yield files.judge, files.judge.content
 
 
 def _variables(prompt: Prompt) -> Iterator[tuple[int, set[str]]]:
@@ -421,28 +384,6 @@ def _failure(prompt: Prompt, fields: JsonObject) -> str:
     except RenderError as error:
         return error.message.rstrip(".")
     return ""
-
-
-@_rule(TASK_RULES, "judge")
-def _judge_keeps_its_contract(files: TaskFiles) -> Iterator[Problem]:
-    """A judge reads input, expected and answer, and answers an integer grade between bounds."""
-    if files.judge is None:
-        return
-    from prompt_hub.evaluate.judge import scale
-
-    judge = files.judge.content
-    given = {"input", "expected", "answer"}
-    for name in properties(judge.input):
-        if name not in given:
-            found = f"the property {name!r}"
-            yield files.judge.problem(
-                ("input", "properties", name), found, ", ".join(sorted(given))
-            )
-    try:
-        scale(judge)
-    except PromptHubError as error:
-        location = ("output", "properties", "grade")
-        yield files.judge.problem(location, error.message, "such a grade")
 
 
 # --- Examples ----------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from prompt_hub.prompts.repository import (
     METADATA,
     PRODUCTION,
     REGISTRY,
+    REVIEWS,
     PromptRepository,
     sealed,
 )
@@ -63,7 +64,8 @@ class Source(Generic[ContentT]):
 class TaskFiles:
     """All that the repository says about one task; None or empty where a file could not be used.
 
-    `whole` is the candidate with building blocks and shots inlined. `evaluations` are the records
+    `whole` is the candidate with building blocks and shots inlined, `judge` the released version
+    that the metadata pins. `evaluations` are the records
     in 04-evals by the version that their file is named after. `layers` names the layers that have
     a file of this task, readable or not.
     """
@@ -89,12 +91,10 @@ class TaskFiles:
 
     @property
     def named(self) -> frozenset[str]:
-        """The prompts, candidate and judge, that the metadata names."""
+        """The drafts that the metadata names."""
         if self.metadata is None:
             return frozenset()
-        metadata = self.metadata.content
-        judge = [metadata.judge.prompt] if metadata.judge else []
-        return frozenset(f"prompts/{name}" for name in (metadata.candidate, *judge))
+        return frozenset({f"prompts/{self.metadata.content.candidate}"})
 
     @property
     def released(self) -> tuple[Source[Prompt], ...]:
@@ -191,6 +191,8 @@ class _Reader:
             text = self._tree.texts[name] = read_text(path, name)
             if path.suffix in {".yaml", ".yml"}:
                 self._documents[path] = parse_yaml(text, name)
+            elif path.suffix == ".json" and path.parent.name == REVIEWS:
+                _parse_json(text, name)
             elif path.suffix == ".json":
                 document = Document(name, _parse_json(text, name))
                 records = self._evaluations.setdefault(path.parent.name, {})
@@ -229,13 +231,19 @@ class _Reader:
             return None
 
     def _prompt(self, path: Path) -> Source[Prompt] | None:
-        # A judge may serve several tasks; what is wrong with it is said once.
         if path not in self._sources:
             self._sources[path] = self._modelled(path, lambda it: to_model(it, Prompt))
         return self._sources[path]
 
     def _named(self, name: str) -> Source[Prompt] | None:
         return self._prompt((self._repository.prompts / name).resolve())
+
+    def _pinned(self, task: str, version: str) -> Source[Prompt] | None:
+        """A released or archived version of a task, None where there is none to be read."""
+        released = self._repository.path(PRODUCTION, f"{task}.yaml")
+        archived = self._repository.path(ARCHIVE, f"{task}/{version}.yaml")
+        sources = (self._modelled(path, sealed) for path in (released, archived))
+        return next((one for one in sources if one and one.content.version == version), None)
 
     def _examples(self, task: str) -> tuple[tuple[int, Example], ...]:
         path = self._repository.path(EXAMPLES, f"{task}.jsonl")
@@ -268,7 +276,7 @@ class _Reader:
             whole=self._whole(candidate, examples),
             examples=examples,
             examples_file=repository.relative(places[EXAMPLES]),
-            judge=self._named(judge.prompt) if judge else None,
+            judge=self._pinned(judge.task, judge.version) if judge else None,
             production=self._modelled(places[PRODUCTION], sealed),
             archive=tuple(source for source in archive if source is not None),
             evaluations=self._evaluations.get(task, {}),

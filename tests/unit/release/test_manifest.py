@@ -80,6 +80,14 @@ def test_only_the_newest_archived_versions_are_carried(healthy: RepositoryFolder
     assert versions(released(healthy, kept=0), "part-class") == ["1.2.0"]
 
 
+def test_a_version_that_is_pinned_as_a_judge_is_carried_however_old(
+    healthy: RepositoryFolder,
+) -> None:
+    metadata = "prompts/03-metadata/brand.yaml"
+    healthy.write(metadata, healthy.read(metadata) + "judge: {task: part-class, version: 1.0.0}\n")
+    assert versions(released(healthy, kept=0), "part-class") == ["1.1.0", "1.0.0"]
+
+
 def test_a_quarantined_version_is_not_carried(healthy: RepositoryFolder) -> None:
     registry = healthy.read("prompt_registry.yaml")
     assert registry.count("state: superseded") == 1

@@ -1,0 +1,46 @@
+"""How good one answer is, from 0 to 1, and in words what it lost.
+
+The scorers here are pure functions of an answer and an example; one file a family. The judge and
+the injection scorer, which call a model, are `evaluate/judge.py` and `evaluate/injection.py`;
+`evaluate/scoring.py` puts all of them together. `SCORERS_VERSION` moves whenever a scorer may give
+another number for the same answer: it is part of every verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prompt_hub.evaluate.scorers.baseline import majority_baseline
+from prompt_hub.evaluate.scorers.comparing import normalise
+from prompt_hub.evaluate.scorers.compiled import PureScorer, apply, compiled
+from prompt_hub.evaluate.scorers.part import NotScored, Part, combine
+from prompt_hub.prompts.models import Example, JsonObject, Scorer
+
+__all__ = [
+    "SCORERS_VERSION",
+    "NotScored",
+    "Part",
+    "PureScorer",
+    "apply",
+    "combine",
+    "compiled",
+    "majority_baseline",
+    "normalise",
+    "score_parts",
+]
+
+SCORERS_VERSION = "2"
+
+
+def score_parts(
+    scorers: Sequence[Scorer],
+    output: JsonObject | None,
+    example: Example,
+    schema: JsonObject,
+    problem: str | None = None,
+) -> tuple[Part, ...]:
+    """What every scorer says that needs no model: the first parts of those that `Scoring` gives.
+
+    Where there are many answers, make the scorers once with `compiled` and `apply` them.
+    """
+    return apply(compiled(scorers, schema), output, example, problem)

@@ -1,0 +1,10 @@
+"""How alike two texts are: the adapter to `rapidfuzz`."""
+
+from __future__ import annotations
+
+
+def similarity(one: str, other: str) -> float:
+    """One minus the Levenshtein distance over the longer length; 1 only for equal texts."""
+    from rapidfuzz.distance import Levenshtein
+
+    return Levenshtein.normalized_similarity(one, other)

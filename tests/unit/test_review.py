@@ -1,0 +1,168 @@
+"""`prompt-hub review`: citations are looked up, the log is kept, nothing is gated."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from prompt_hub import names
+from prompt_hub.cli import main
+from prompt_hub.errors import ExitCode
+from prompt_hub.models.call import ModelUnavailable
+from prompt_hub.prompts.models import JsonObject
+from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.review import command
+from prompt_hub.review.command import review_of
+from prompt_hub.review.critique import Review, in_words
+from tests.unit.building import RepositoryFolder
+from tests.unit.providers import ALIASES, FunctionProvider
+
+ROOT = Path(__file__).resolve().parents[2]
+REVIEWER = "prompts/00-templates/review.yaml"
+LOG = "prompts/04-evals/part-class/reviews/1.2.0.json"
+AT = datetime(2026, 11, 3, 12, tzinfo=UTC)
+
+
+def said(line: int, quote: str, severity: str = "low", problem: str = "Vague.") -> JsonObject:
+    return {
+        "line": line,
+        "quote": quote,
+        "severity": severity,
+        "problem": problem,
+        "suggestion": "Say which.",
+    }
+
+
+REAL = said(27, "Answer with JSON such as", "high", "The example names a class.")
+MOVED = said(3, "Title: {{ title }}", "medium")
+INVENTED = said(26, "Always be polite")
+
+
+@pytest.fixture
+def reviewing(healthy: RepositoryFolder) -> RepositoryFolder:
+    """The healthy repository with the project's own review prompt."""
+    healthy.write(REVIEWER, (ROOT / REVIEWER).read_text(encoding="utf-8"))
+    return healthy
+
+
+def review(folder: RepositoryFolder, model: FunctionProvider) -> Review:
+    repository = folder.repository
+    reviewer = command._reviewer(repository)
+    return asyncio.run(review_of(repository, "part-class", reviewer, model.caller(), AT))
+
+
+def saying(*findings: JsonObject) -> FunctionProvider:
+    return FunctionProvider(lambda _: {"findings": list(findings)})
+
+
+def test_the_reviewer_sees_numbered_lines_the_purpose_and_examples(
+    reviewing: RepositoryFolder,
+) -> None:
+    model = saying()
+    review(reviewing, model)
+    (messages,) = model.asked
+    question = messages[-1]["content"]
+    assert "\n 2 task: part-class\n" in question
+    assert "Part classes of the electronics catalogue." in question
+    assert '"expected": {"part_class": "capacitor"}' in question
+
+
+def test_a_cited_line_is_looked_up_in_the_file(reviewing: RepositoryFolder) -> None:
+    found = review(reviewing, saying(REAL, MOVED, INVENTED)).findings
+    assert [(one.citation, one.line) for one in found] == [
+        ("verified", 27),
+        ("moved", 31),
+        ("invented", None),
+    ]
+    lines = reviewing.read("prompts/00-templates/part-class.yaml").splitlines()
+    assert "Answer with JSON such as" in lines[26]
+    assert "Title: {{ title }}" in lines[30]
+
+
+def test_words_name_the_place_and_leave_the_invented_out(reviewing: RepositoryFolder) -> None:
+    told = in_words(review(reviewing, saying(INVENTED, MOVED, REAL)))
+    lines = told.splitlines()
+    assert lines[0] == (
+        "part-class 1.2.0: 2 findings by the review prompt 1.0.0 on openai:small-model-2026-01"
+    )
+    assert lines[1] == (
+        "  prompts/00-templates/part-class.yaml:27 [high] The example names a class."
+    )
+    assert "  prompts/00-templates/part-class.yaml:31 [medium] Vague." in lines
+    assert "Always be polite" not in told
+    assert "  1 finding cited words that the file does not have: left out here" in lines
+
+
+@pytest.mark.parametrize("answer", ["looks fine", {"findings": [{"line": 1}]}, {"findings": 3}])
+def test_an_answer_that_is_no_review_is_not_measured(
+    reviewing: RepositoryFolder, answer: JsonObject | str
+) -> None:
+    with pytest.raises(ModelUnavailable, match="the review cannot be used"):
+        review(reviewing, FunctionProvider(lambda _: answer))
+
+
+@pytest.fixture
+def door(reviewing: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> RepositoryFolder:
+    """The command line at work on the repository."""
+    monkeypatch.setenv(names.ENV_ROOT, str(reviewing.root))
+    monkeypatch.setenv(names.ENV_MODELS, ALIASES.to_json())
+    return reviewing
+
+
+def test_a_review_is_logged_and_gates_nothing(
+    door: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "ModelCaller", lambda _: saying(REAL, INVENTED).caller())
+    assert main(["review", "part-class"]) == ExitCode.OK
+    assert f"logged in {LOG}" in capsys.readouterr().out
+    logged = Review.model_validate_json(door.read(LOG))
+    assert logged.sha256 == door.repository.candidate("part-class").sha256
+    assert [one.citation for one in logged.findings] == ["verified", "invented"]
+    assert door.findings() == []
+    assert main(["review", "part-class", "--json"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out)["task"] == "part-class"
+
+
+def test_a_damaged_log_is_found(door: RepositoryFolder) -> None:
+    door.write(LOG, "{")
+    assert door.rules_broken() == ["parse"]
+
+
+@pytest.mark.parametrize("models", ["", "{}"])
+def test_without_a_model_nothing_is_reviewed(
+    door: RepositoryFolder,
+    models: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(names.ENV_MODELS, models)
+    assert main(["review", "part-class"]) == ExitCode.NOT_MEASURED
+    assert "nothing was reviewed: " in capsys.readouterr().err
+    assert not door.path(LOG).exists()
+
+
+def test_a_model_that_is_silent_is_not_measured(
+    door: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "ModelCaller", lambda _: FunctionProvider(lambda _: None).caller())
+    assert main(["review", "part-class"]) == ExitCode.NOT_MEASURED
+    assert not door.path(LOG).exists()
+
+
+def test_an_unknown_task_and_a_missing_reviewer_are_told(
+    door: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["review", "colour"]) == ExitCode.USAGE
+    assert "there is no task 'colour' (known: brand, part-class)" in capsys.readouterr().err
+    door.path(REVIEWER).unlink()
+    assert main(["review", "part-class"]) == ExitCode.USAGE
+    assert "the prompt that reviews others" in capsys.readouterr().err
+
+
+def test_the_projects_own_review_prompt_is_whole() -> None:
+    reviewer = command._reviewer(PromptRepository(ROOT))
+    assert reviewer.task == "review"
