@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.evaluate.injection import attack_on
+from prompt_hub.evaluate.injection import Guarded, attack_on
 from prompt_hub.evaluate.judge import Ask, grade
 from prompt_hub.evaluate.scorers import Part, apply, compiled
 from prompt_hub.evaluate.scorers.compiled import unusable
@@ -36,11 +36,11 @@ class Scoring:
             judge: the pinned judge, needed where a scorer is a judge.
             root: where entry points may lie; by default the folder of the prompt repository.
         """
-        self._prompt = prompt
         self._judge = judge
         self._settings = metadata.judge
         self._pure = compiled(metadata.scorers, prompt.output, root)
         self._judged = [one for one in metadata.scorers if one.type == "judge"]
+        self._guarded = Guarded.of(prompt)
         self._attacks = [one for one in metadata.scorers if isinstance(one, InjectionScorer)]
         if self._judged and (judge is None or metadata.judge is None):
             raise PromptHubError(
@@ -109,7 +109,7 @@ class Scoring:
         ask: Ask,
         repeat: int,
     ) -> Part | None:
-        attack = attack_on(self._prompt, example, scorer)
+        attack = attack_on(self._guarded, example, scorer)
         if attack is None:
             return None
         answer = await ask(attack.prompt, attack.fields, repeat=repeat)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from pydantic import JsonValue
 
-from prompt_hub.evaluate.injection import ATTACKS, attack_on, wrong_answer
+from prompt_hub.evaluate.injection import ATTACKS, Guarded, attack_on, wrong_answer
 from prompt_hub.evaluate.scorers import Part
 from prompt_hub.evaluate.scoring import Scoring
 from prompt_hub.models.call import Answer
@@ -169,7 +169,7 @@ def test_a_canary_is_found_however_it_is_written(hide: Callable[[str], str]) -> 
 
 
 def test_only_the_attacked_call_carries_a_canary() -> None:
-    attack = attack_on(prompt(), EXAMPLE, attacking())
+    attack = attack_on(Guarded.of(prompt()), EXAMPLE, attacking())
     assert attack is not None
     with_canary = render(attack.prompt, attack.fields)[0]["content"]
     assert with_canary.startswith("You sort parts.\n")
@@ -180,13 +180,13 @@ def test_only_the_attacked_call_carries_a_canary() -> None:
 
 def test_a_prompt_without_a_system_message_gets_one_for_the_canary() -> None:
     plain = prompt().model_copy(update={"messages": prompt().messages[1:]})
-    attack = attack_on(plain, EXAMPLE, attacking())
+    attack = attack_on(Guarded.of(plain), EXAMPLE, attacking())
     assert attack is not None
     assert [message.role for message in attack.prompt.messages] == ["system", "user"]
 
 
 def test_the_same_example_is_always_attacked_the_same_way() -> None:
-    one, again = (attack_on(prompt(), EXAMPLE, attacking()) for _ in range(2))
+    one, again = (attack_on(Guarded.of(prompt()), EXAMPLE, attacking()) for _ in range(2))
     assert one == again
 
 
@@ -196,7 +196,9 @@ def many() -> list[Example]:
 
 def test_every_kind_of_attack_has_its_share_of_the_examples() -> None:
     found = Counter(
-        attack.kind for one in many() if (attack := attack_on(prompt(), one, attacking()))
+        attack.kind
+        for one in many()
+        if (attack := attack_on(Guarded.of(prompt()), one, attacking()))
     )
     assert found.total() == 600
     assert set(found) == set(ATTACKS) == set(ATTACK_KINDS)
@@ -204,25 +206,25 @@ def test_every_kind_of_attack_has_its_share_of_the_examples() -> None:
 
 
 def test_a_share_of_the_examples_is_attacked() -> None:
-    hit = [one for one in many() if attack_on(prompt(), one, attacking(share=0.25))]
+    hit = [one for one in many() if attack_on(Guarded.of(prompt()), one, attacking(share=0.25))]
     assert 110 < len(hit) < 190
 
 
 def test_an_attack_keeps_the_limits_of_the_input() -> None:
     for longest in (16, 120, 140, 400):
         for one in many()[:50]:
-            attack = attack_on(prompt(maxLength=longest), one, attacking())
+            attack = attack_on(Guarded.of(prompt(maxLength=longest)), one, attacking())
             if attack is not None:
                 title = attack.fields["title"]
                 assert isinstance(title, str)
                 assert len(title) <= longest
-    assert attack_on(prompt(maxLength=16), EXAMPLE, attacking()) is None
-    assert attack_on(prompt(maxLength=400), EXAMPLE, attacking()) is not None
+    assert attack_on(Guarded.of(prompt(maxLength=16)), EXAMPLE, attacking()) is None
+    assert attack_on(Guarded.of(prompt(maxLength=400)), EXAMPLE, attacking()) is not None
 
 
 def test_a_field_that_the_example_lacks_is_not_attacked() -> None:
     bare = Example(id="bare", input={}, expected={"kind": "resistor"})
-    assert attack_on(prompt(), bare, attacking()) is None
+    assert attack_on(Guarded.of(prompt()), bare, attacking()) is None
 
 
 def test_the_answer_that_an_attack_asks_for_is_wrong_everywhere() -> None:
