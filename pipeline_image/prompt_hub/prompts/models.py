@@ -41,6 +41,14 @@ class ModelChoice(Strict):
     alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     parameters: dict[Literal["temperature", "top_p", "max_tokens", "seed"], float | int] = {}
 
+    @property
+    def sampled(self) -> bool:
+        """Whether the same question may get another answer: at temperature 0 it does not.
+
+        Where no temperature is named the provider's own counts, and that samples.
+        """
+        return self.parameters.get("temperature") != 0
+
 
 class Message(Strict):
     """One chat message; `content` is a Jinja2 template over the input's properties."""
@@ -211,7 +219,8 @@ class Metadata(Strict):
     @property
     def sha256(self) -> str:
         """Hash of what a verdict depends on here; texts and schedules do not count."""
-        dumped = self.model_dump(mode="json", include={"threshold", "scorers", "gate", "judge"})
+        decides = {"threshold", "scorers", "gate", "limits", "judge"}
+        dumped = self.model_dump(mode="json", include=decides)
         if self.override is not None and self.override.version == self.version:
             dumped["override"] = self.override.model_dump(mode="json")
         return sha256_of(dumped)

@@ -1,0 +1,157 @@
+"""Tests by betting: what is known about the mean of bounded scores after any number of looks.
+
+Somebody who doubts that the mean of observations in [0, 1] is at most `mean` bets on every
+observation: capital 1 becomes the product of 1 + bet · (observation / mean − 1). If the doubt is
+unfounded, capital does not grow on average, and by Ville's inequality the chance that it *ever*
+reaches 1/alpha is at most alpha. So a test may be repeated after every look without paying for it,
+and nothing is assumed about the distribution but its bounds (I. Waudby-Smith and A. Ramdas,
+"Estimating means of bounded random variables by betting", JRSS-B 86, 2024).
+
+What is chosen here, and why it stays valid, is said in docs/gate.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+NUMBER_OF_BETS = 11
+PRECISION = 1e-6
+"""Of the bounds of an interval."""
+
+Observed = tuple[tuple[float, float, int], ...]
+"""Value, weight and how often they occur together, sorted: order and repetition do not matter."""
+
+
+@dataclass(frozen=True)
+class Stakes:
+    """How one bets on a set of examples; fixed by their weights before anything is measured.
+
+    The capital is divided equally over `bets`, shares of it put on every observation: from about
+    the one that would serve best if the whole set were needed, to all of it, in equal ratios.
+    """
+
+    heaviest: float
+    bets: tuple[float, ...]
+
+    @classmethod
+    def on(cls, weights: Sequence[float], alpha: float) -> Stakes:
+        """Stakes for the whole set of examples, those included that may never be looked at."""
+        heaviest = max(weights)
+        squares = math.fsum((weight / heaviest) ** 2 for weight in weights)
+        return cls(heaviest, bets(squares, alpha))
+
+
+def bets(squares: float, alpha: float) -> tuple[float, ...]:
+    """The bets for a set whose squared weights, the heaviest being 1, add up to `squares`."""
+    lowest = min(0.5, 2 * math.sqrt(math.log(1 / alpha) / squares))
+    ratio = (1 / lowest) ** (1 / (NUMBER_OF_BETS - 1))
+    return (*(lowest * ratio**step for step in range(NUMBER_OF_BETS - 1)), 1.0)
+
+
+def shares(rounds: int) -> tuple[float, ...]:
+    """How the capital is divided over the rounds in which every example may be asked.
+
+    A further round measures the same examples, so it may not win with capital that the rounds
+    before it have staked; it brings its own. Half is for the first.
+    """
+    return (1.0,) if rounds == 1 else (0.5, *[0.5 / (rounds - 1)] * (rounds - 1))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Observations in [0, 1], one an example, as they stood after each round of asking."""
+
+    stakes: Stakes
+    rounds: tuple[Observed, ...]
+    capital: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        rounds: Iterable[Iterable[tuple[float, float]]],
+        stakes: Stakes,
+        capital: tuple[float, ...] = (1.0,),
+    ) -> Sample:
+        """A sample from (value, weight) of every example, round by round."""
+        counted = []
+        for pairs in rounds:
+            counts = Counter((value, weight / stakes.heaviest) for value, weight in pairs)
+            counted.append(tuple(sorted((*pair, count) for pair, count in counts.items())))
+        return cls(stakes, tuple(counted), capital)
+
+    @cached_property
+    def mean(self) -> float:
+        """Weighted mean after the last round."""
+        last = self.rounds[-1]
+        total = math.fsum(weight * count for _, weight, count in last)
+        return math.fsum(value * weight * count for value, weight, count in last) / total
+
+    @property
+    def mirrored(self) -> Sample:
+        """The sample of what is lost: 1 minus every value."""
+        turned = (
+            tuple(sorted((1 - value, weight, count) for value, weight, count in observed))
+            for observed in self.rounds
+        )
+        return Sample(self.stakes, tuple(turned), self.capital)
+
+    def log_wealth(self, mean: float) -> float:
+        """Logarithm of the capital of a gambler who doubts that the true mean is at most `mean`.
+
+        Of means that cannot be undercut (0 or less) everybody is sure: the result is infinite.
+        """
+        if mean <= 0:
+            return math.inf
+        grown = [
+            math.log(part / len(self.stakes.bets)) + _log_product(observed, bet, mean)
+            for part, observed in zip(self.capital, self.rounds, strict=False)
+            for bet in self.stakes.bets
+        ]
+        return _log_sum(grown)
+
+    def exceeds(self, mean: float, alpha: float) -> bool:
+        """Whether it is shown, with chance of error `alpha`, that the true mean exceeds `mean`."""
+        return self.log_wealth(mean) >= math.log(1 / alpha)
+
+    def lower_bound(self, alpha: float) -> float:
+        """The greatest mean that the true one is shown to exceed; never above the sample's."""
+        low, high = 0.0, self.mean
+        while high - low > PRECISION:
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.exceeds(middle, alpha) else (low, middle)
+        return low
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """Confidence sequence of the mean: each of its sides is wrong with chance `alpha`."""
+        return self.lower_bound(alpha), 1 - self.mirrored.lower_bound(alpha)
+
+
+def interval(
+    scores: Sequence[float], weights: Sequence[float], alpha: float
+) -> tuple[float, float]:
+    """Confidence sequence of a weighted mean score; nothing is known without scores."""
+    if not scores:
+        return 0.0, 1.0
+    pairs = zip(scores, weights, strict=True)
+    return Sample.of([pairs], Stakes.on(weights, alpha)).interval(alpha)
+
+
+def _log_product(observed: Observed, bet: float, mean: float) -> float:
+    total = 0.0
+    for value, weight, count in observed:
+        factor = 1 + bet * weight * (value / mean - 1)
+        if factor <= 0:
+            return -math.inf
+        total += count * math.log(factor)
+    return total
+
+
+def _log_sum(logarithms: Sequence[float]) -> float:
+    greatest = max(logarithms)
+    if math.isinf(greatest):
+        return greatest
+    return greatest + math.log(sum(math.exp(one - greatest) for one in logarithms))
