@@ -174,8 +174,7 @@ class Evaluator:
         started = datetime.now(UTC)
         measuring = _Measuring(inputs, self._caller, self._concurrency, self._say)
         if inputs.unchanged(self._caller):
-            decision = Decision(Status.UNCHANGED, ("the candidate is the released version",))
-            looked = Looked({}, decision, looks=0)
+            looked = unchanged()
         else:
             looked = await look(
                 inputs.scored,
@@ -268,6 +267,12 @@ class Provenance:
     started_at: datetime
     finished_at: datetime
     remembered: bool = False
+
+
+def unchanged() -> Looked:
+    """What is said of a candidate that is the champion already: nothing was measured."""
+    decision = Decision(Status.UNCHANGED, ("the candidate is the released version",))
+    return Looked({}, decision, looks=0)
 
 
 def details_text(looked: Looked) -> str:

@@ -211,7 +211,7 @@ class _Rules:
         status = Status.PASS if score >= least else Status.BLOCK
         if len(seen) < len(examples):
             sample = self._sample(examples, partial(_mean, self._evidence.candidate), self._alpha)
-            status = _tested(sample, least, self._alpha)
+            status = _tested(sample, least)
         verb = "is below" if score < least else "reaches"
         if status is Status.INCONCLUSIVE:
             verb = "may still fall on either side of"
@@ -277,11 +277,11 @@ class _Rules:
             return (1 + difference) / 2
 
         sample = self._sample(examples, unit, alpha)
-        low, high = sample.interval(alpha)
+        low, high = sample.interval()
         seen = self._seen(examples)
         difference = mean_score(candidate, seen) - mean_score(champion, seen)
         found = Comparison(len(seen), difference, 2 * low - 1, 2 * high - 1)
-        return found, _tested(sample, (1 - margin) / 2, alpha)
+        return found, _tested(sample, (1 - margin) / 2)
 
     def _seen(self, examples: Sequence[Example]) -> tuple[Example, ...]:
         return tuple(one for one in examples if one.id in self._evidence.candidate)
@@ -299,11 +299,11 @@ class _Rules:
         return Sample.of(rounds, stakes, self._capital)
 
 
-def _tested(sample: Sample, mean: float, alpha: float) -> Status:
+def _tested(sample: Sample, mean: float) -> Status:
     """PASS where the true mean is shown to exceed `mean`, BLOCK where it is shown not to."""
-    if sample.exceeds(mean, alpha):
+    if sample.exceeds(mean):
         return Status.PASS
-    return Status.BLOCK if sample.mirrored.exceeds(1 - mean, alpha) else Status.INCONCLUSIVE
+    return Status.BLOCK if sample.mirrored.exceeds(1 - mean) else Status.INCONCLUSIVE
 
 
 def _mean(scores: Scores, example: Example, rounds: int | None = None) -> float:

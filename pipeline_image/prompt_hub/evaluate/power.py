@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from prompt_hub.evaluate.gate import Decision, Evidence, Status, mean_score
-from prompt_hub.evaluate.sequential import bets, shares
+from prompt_hub.evaluate.sequential import Stakes, shares
 from prompt_hub.prompts.models import Example, Gate
 
 PROBABILITY = 0.8
@@ -76,13 +76,13 @@ class _Test:
     def _chance(self, n: int, mean: float, up: float, down: float) -> float:
         """Probability that a mean of more than `mean` is shown, ties being 1/2."""
         equal = max(1, round(n * self.weighing.effective))
-        squares = n * self.weighing.effective * self.weighing.reach**2
+        stakes = Stakes(1.0, n * self.weighing.effective * self.weighing.reach**2, self.alpha)
         grown = [
             tuple(
                 math.log(factor) if (factor := 1 + bet * self.weighing.reach * gain) > 0 else -1e9
                 for gain in (1 / mean - 1, 0.5 / mean - 1, -1.0)
             )
-            for bet in bets(squares, self.alpha)
+            for bet in stakes.bets(mean)
         ]
         enough = math.log(len(grown) / self.capital / self.alpha)
 

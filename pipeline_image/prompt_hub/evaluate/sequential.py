@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import mul
 
 NUMBER_OF_BETS = 11
 PRECISION = 1e-6
@@ -30,26 +31,30 @@ Observed = tuple[tuple[float, float, int], ...]
 class Stakes:
     """How one bets on a set of examples; fixed by their weights before anything is measured.
 
-    The capital is divided equally over `bets`, shares of it put on every observation: from about
-    the one that would serve best if the whole set were needed, to all of it, in equal ratios.
+    `heaviest` is the greatest weight, `size` the sum of squared weights where it counts as 1.
     """
 
     heaviest: float
-    bets: tuple[float, ...]
+    size: float
+    alpha: float
 
     @classmethod
     def on(cls, weights: Sequence[float], alpha: float) -> Stakes:
         """Stakes for the whole set of examples, those included that may never be looked at."""
         heaviest = max(weights)
-        squares = math.fsum((weight / heaviest) ** 2 for weight in weights)
-        return cls(heaviest, bets(squares, alpha))
+        return cls(heaviest, math.fsum((one / heaviest) ** 2 for one in weights), alpha)
 
+    def bets(self, mean: float) -> tuple[float, ...]:
+        """The shares of capital put on every observation by one who doubts `mean`.
 
-def bets(squares: float, alpha: float) -> tuple[float, ...]:
-    """The bets for a set whose squared weights, the heaviest being 1, add up to `squares`."""
-    lowest = min(0.5, 2 * math.sqrt(math.log(1 / alpha) / squares))
-    ratio = (1 / lowest) ** (1 / (NUMBER_OF_BETS - 1))
-    return (*(lowest * ratio**step for step in range(NUMBER_OF_BETS - 1)), 1.0)
+        The capital is divided equally over them. They rise in equal ratios from about the one that
+        would serve best if the whole set were needed, to all of it; the smaller the mean, the
+        more a win is worth, and the smaller the least stake.
+        """
+        odds = mean / (1 - mean) if mean < 1 else math.inf
+        least = min(0.5, 2 * math.sqrt(math.log(1 / self.alpha) / self.size * odds))
+        ratio = (1 / least) ** (1 / (NUMBER_OF_BETS - 1))
+        return (*(least * ratio**step for step in range(NUMBER_OF_BETS - 1)), 1.0)
 
 
 def shares(rounds: int) -> tuple[float, ...]:
@@ -106,28 +111,30 @@ class Sample:
         """
         if mean <= 0:
             return math.inf
+        mean = min(mean, 1.0)
+        bets = self.stakes.bets(mean)
         grown = [
-            math.log(part / len(self.stakes.bets)) + _log_product(observed, bet, mean)
+            math.log(part / len(bets)) + grown
             for part, observed in zip(self.capital, self.rounds, strict=False)
-            for bet in self.stakes.bets
+            for grown in _log_products(observed, bets, mean)
         ]
         return _log_sum(grown)
 
-    def exceeds(self, mean: float, alpha: float) -> bool:
-        """Whether it is shown, with chance of error `alpha`, that the true mean exceeds `mean`."""
-        return self.log_wealth(mean) >= math.log(1 / alpha)
+    def exceeds(self, mean: float) -> bool:
+        """Whether it is shown, with chance of error alpha, that the true mean exceeds `mean`."""
+        return self.log_wealth(mean) >= math.log(1 / self.stakes.alpha)
 
-    def lower_bound(self, alpha: float) -> float:
+    def lower_bound(self) -> float:
         """The greatest mean that the true one is shown to exceed; never above the sample's."""
         low, high = 0.0, self.mean
         while high - low > PRECISION:
             middle = (low + high) / 2
-            low, high = (middle, high) if self.exceeds(middle, alpha) else (low, middle)
+            low, high = (middle, high) if self.exceeds(middle) else (low, middle)
         return low
 
-    def interval(self, alpha: float) -> tuple[float, float]:
-        """Confidence sequence of the mean: each of its sides is wrong with chance `alpha`."""
-        return self.lower_bound(alpha), 1 - self.mirrored.lower_bound(alpha)
+    def interval(self) -> tuple[float, float]:
+        """Confidence sequence of the mean: each of its sides is wrong with chance alpha."""
+        return self.lower_bound(), 1 - self.mirrored.lower_bound()
 
 
 def interval(
@@ -137,17 +144,19 @@ def interval(
     if not scores:
         return 0.0, 1.0
     pairs = zip(scores, weights, strict=True)
-    return Sample.of([pairs], Stakes.on(weights, alpha)).interval(alpha)
+    return Sample.of([pairs], Stakes.on(weights, alpha)).interval()
 
 
-def _log_product(observed: Observed, bet: float, mean: float) -> float:
-    total = 0.0
-    for value, weight, count in observed:
-        factor = 1 + bet * weight * (value / mean - 1)
-        if factor <= 0:
-            return -math.inf
-        total += count * math.log(factor)
-    return total
+def _log_products(observed: Observed, bets: Sequence[float], mean: float) -> Iterator[float]:
+    """What capital 1 has become by each of the bets, as a logarithm."""
+    gains = [weight * (value / mean - 1) for value, weight, _ in observed]
+    counts = [count for _, _, count in observed]
+    worst = min(gains)
+    for bet in bets:
+        if 1 + bet * worst <= 0:
+            yield -math.inf
+        else:
+            yield sum(map(mul, counts, map(math.log1p, [bet * gain for gain in gains])))
 
 
 def _log_sum(logarithms: Sequence[float]) -> float:

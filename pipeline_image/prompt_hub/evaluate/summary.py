@@ -54,7 +54,7 @@ def arm_of(
     if whole:
         stakes = Stakes.on([example.weight for example in examples], 1 - confidence)
         pairs = [(fmean(scores[example.id]), example.weight) for example in asked]
-        low, high = Sample.of([pairs], stakes).interval(1 - confidence)
+        low, high = Sample.of([pairs], stakes).interval()
     return Arm(
         version=prompt.version,
         sha256=prompt.sha256,
