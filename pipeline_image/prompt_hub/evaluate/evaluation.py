@@ -12,6 +12,7 @@ from prompt_hub.evaluate.details import ARMS, ArmName, Detail
 from prompt_hub.evaluate.gate import GATE_VERSION, Decision, Status
 from prompt_hub.evaluate.judge import judge_of
 from prompt_hub.evaluate.looks import Looked, look
+from prompt_hub.evaluate.power import stated
 from prompt_hub.evaluate.record import (
     Arm,
     Difference,
@@ -272,7 +273,7 @@ class Provenance:
 def unchanged() -> Looked:
     """What is said of a candidate that is the champion already: nothing was measured."""
     decision = Decision(Status.UNCHANGED, ("the candidate is the released version",))
-    return Looked({}, decision, looks=0)
+    return Looked(decision)
 
 
 def details_text(looked: Looked) -> str:
@@ -316,7 +317,10 @@ def recorded(
 
 
 def _verdict(inputs: Inputs, looked: Looked) -> Verdict:
-    decision, override = looked.decision, inputs.metadata.override
+    metadata, override = inputs.metadata, inputs.metadata.override
+    decision = looked.decision
+    if looked.evidence is not None:
+        decision = stated(decision, looked.evidence, metadata.threshold, metadata.gate)
     overridden = (
         override.person
         if override is not None

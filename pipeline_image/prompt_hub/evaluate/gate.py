@@ -6,10 +6,11 @@ It is asked after every look and says whether more must be measured. docs/gate.m
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
@@ -97,10 +98,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class _Ruling:
-    """What one rule says; INCONCLUSIVE where it waits for more."""
+    """What one rule says, INCONCLUSIVE where it waits for more; words are made when needed."""
 
     status: Status
-    words: str = ""
+    words: Callable[[], str] = str
 
 
 def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) -> Decision:
@@ -120,34 +121,35 @@ def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) 
     if missing:
         return Decision(Status.NOT_MEASURED, missing)
     rules = _Rules(evidence, gate)
-    comparison, against_champion = rules.against_champion()
-    tags, collapses = rules.collapses()
+    comparison, slices = rules.comparison(), rules.slices()
     rulings = [
         rules.score("score", evidence.examples, threshold),
-        against_champion,
+        rules.not_worse(comparison),
         *(
             rules.score(f"score of the tag {tag!r}", rules.tagged(tag), least)
             for tag, least in sorted(gate.tags.items())
         ),
-        *collapses,
+        *(rules.no_collapse(tag, one) for tag, one in slices.items()),
         *_limits(evidence, limits),
     ]
-    decided = [ruling for ruling in rulings if ruling.status is not Status.INCONCLUSIVE]
-    blocking = [ruling for ruling in decided if ruling.status is Status.BLOCK]
-    more: Literal["examples", "repeats"] | None = None
-    status = Status.BLOCK if blocking else Status.PASS
-    if not blocking and len(decided) < len(rulings):
-        status = Status.INCONCLUSIVE
+    statuses = {ruling.status for ruling in rulings}
+    status = next(one for one in _BY_FORCE if one in statuses)
+    if status is Status.INCONCLUSIVE:
         if not evidence.complete:
-            more = "examples"
-        elif evidence.rounds < rules.possible_rounds:
-            more = "repeats"
-    told = sorted(rulings, key=lambda ruling: _ORDER[ruling.status])
-    reasons = tuple(ruling.words for ruling in told if ruling.words)
-    return Decision(status, (*reasons, *rules.too_small(tags)), comparison, tags, more)
+            return Decision(status, (), more="examples")
+        if evidence.rounds < rules.possible_rounds:
+            return Decision(status, (), more="repeats")
+    told = sorted(rulings, key=lambda ruling: _BY_FORCE.index(ruling.status))
+    return Decision(
+        status,
+        tuple(words for ruling in told if (words := ruling.words())),
+        comparison.found if comparison else None,
+        {tag: one.found for tag, one in slices.items()},
+    )
 
 
-_ORDER = {Status.BLOCK: 0, Status.INCONCLUSIVE: 1, Status.PASS: 2}
+_BY_FORCE = (Status.BLOCK, Status.INCONCLUSIVE, Status.PASS)
+"""What one rule says outweighs what follows."""
 
 
 def _missing(evidence: Evidence, gate: Gate) -> tuple[str, ...]:
@@ -175,17 +177,33 @@ def _missing(evidence: Evidence, gate: Gate) -> tuple[str, ...]:
 def _limits(evidence: Evidence, limits: Limits) -> Iterable[_Ruling]:
     usd, seconds = evidence.usd_per_call, evidence.seconds_p95
     if usd is not None and usd > limits.usd_per_call:
-        yield _Ruling(
-            Status.BLOCK,
-            f"a call costs {usd:.6g} US dollars on average, more than the {limits.usd_per_call:g}"
-            " that it may",
-        )
+        words = f"a call costs {usd:.6g} US dollars on average, more than {limits.usd_per_call:g}"
+        yield _Ruling(Status.BLOCK, lambda: words)
     if seconds is not None and limits.seconds_p95 is not None and seconds > limits.seconds_p95:
-        yield _Ruling(
-            Status.BLOCK,
-            f"95 of 100 calls take up to {seconds:.3g} s, longer than the {limits.seconds_p95:g} s"
-            " that they may",
-        )
+        slow = f"5 of 100 calls take {seconds:.3g} s or longer, more than {limits.seconds_p95:g} s"
+        yield _Ruling(Status.BLOCK, lambda: slow)
+
+
+@dataclass(frozen=True)
+class _Paired:
+    """Both arms on some examples, and whether the candidate is shown to lose less than `margin`."""
+
+    n: int
+    difference: float
+    margin: float
+    sample: Sample
+    """Of (1 + difference) / 2, which lies in [0, 1]."""
+
+    @cached_property
+    def status(self) -> Status:
+        """PASS where a loss of the margin is ruled out, BLOCK where more than it is shown."""
+        return _tested(self.sample, (1 - self.margin) / 2)
+
+    @cached_property
+    def found(self) -> Comparison:
+        """The comparison as it is reported."""
+        low, high = self.sample.interval()
+        return Comparison(self.n, self.difference, 2 * low - 1, 2 * high - 1)
 
 
 class _Rules:
@@ -206,82 +224,81 @@ class _Rules:
         """Whether the candidate's score on `examples` is at least `least`."""
         seen = self._seen(examples)
         if not seen:
-            return _Ruling(Status.INCONCLUSIVE, f"{name}: not looked at yet")
-        score = mean_score(self._evidence.candidate, seen)
+            return _Ruling(Status.INCONCLUSIVE)
+        scores = self._evidence.candidate
+        score = mean_score(scores, seen)
         status = Status.PASS if score >= least else Status.BLOCK
         if len(seen) < len(examples):
-            sample = self._sample(examples, partial(_mean, self._evidence.candidate), self._alpha)
-            status = _tested(sample, least)
-        verb = "is below" if score < least else "reaches"
-        if status is Status.INCONCLUSIVE:
-            verb = "may still fall on either side of"
+            status = _tested(self._sample(examples, partial(_mean, scores), self._alpha), least)
+        verb = "reaches" if score >= least else "is below"
         of_all = "" if len(seen) == len(examples) else f" on {len(seen)} of {len(examples)}"
-        return _Ruling(status, f"{name} {score:.3f}{of_all} {verb} the threshold {least:.3f}")
+        return _Ruling(
+            status, lambda: f"{name} {score:.3f}{of_all} {verb} the threshold {least:.3f}"
+        )
 
-    def against_champion(self) -> tuple[Comparison | None, _Ruling]:
-        """Whether the candidate is not worse than the champion by the margin or more."""
+    def comparison(self) -> _Paired | None:
+        """Candidate and champion on all examples; None before the first release."""
         if self._evidence.champion is None:
-            words = "there is no released version to compare with"
-            return None, _Ruling(Status.PASS, words)
-        margin = self._gate.margin
-        found, status = self._compared(self._evidence.examples, margin, self._alpha)
-        words = f"against the champion {in_words(found)}, {self._gate.confidence:.0%} sure"
+            return None
+        return self._paired(self._evidence.examples, self._gate.margin, self._alpha)
+
+    def not_worse(self, comparison: _Paired | None) -> _Ruling:
+        """Whether the candidate is not worse than the champion by the margin or more."""
+        if comparison is None:
+            return _Ruling(Status.PASS, lambda: "there is no released version to compare with")
+        margin = f"{comparison.margin:.3f}"
         meaning = {
-            Status.PASS: f"not worse by {margin:.3f}",
-            Status.BLOCK: f"worse by more than {margin:.3f}",
-            Status.INCONCLUSIVE: f"a loss of {margin:.3f} or more cannot be excluded",
-        }
-        return found, _Ruling(status, f"{words}: {meaning[status]}")
+            Status.PASS: f"not worse by {margin}",
+            Status.BLOCK: f"worse by more than {margin}",
+            Status.INCONCLUSIVE: f"a loss of {margin} or more cannot be excluded",
+        }[comparison.status]
+        sure = f"{self._gate.confidence:.0%} sure"
+        return _Ruling(
+            comparison.status,
+            lambda: f"against the champion {_in_words(comparison.found)}, {sure}: {meaning}",
+        )
 
-    def collapses(self) -> tuple[dict[str, Comparison], list[_Ruling]]:
-        """Whether the candidate loses a slice: any tag with enough examples.
+    def slices(self) -> dict[str, _Paired]:
+        """Both arms on the seen examples of each tag that has enough in the whole set.
 
-        The chance of error is divided over the tags. With every example seen an open question
-        about a slice is reported, and stops nobody.
+        The chance of error is divided over these tags.
         """
         if self._evidence.champion is None:
-            return {}, []
-        tags = sorted({tag for example in self._evidence.examples for tag in example.tags})
-        slices = {tag: self.tagged(tag) for tag in tags}
-        slices = {tag: few for tag, few in slices.items() if len(few) >= LEAST_EXAMPLES_OF_A_TAG}
-        found: dict[str, Comparison] = {}
-        rulings = []
-        for tag, examples in slices.items():
-            if not self._seen(examples):
-                rulings.append(_Ruling(Status.INCONCLUSIVE, f"tag {tag!r}: not looked at yet"))
-                continue
-            limit, alpha = self._gate.tag_margin, self._alpha / len(slices)
-            found[tag], status = self._compared(examples, limit, alpha)
-            words = f"tag {tag!r} against the champion {in_words(found[tag])}"
-            if status is Status.BLOCK:
-                rulings.append(_Ruling(status, f"{words}: a loss of more than {limit:.3f}"))
-            elif status is Status.INCONCLUSIVE and not self._evidence.complete:
-                rulings.append(_Ruling(status, f"{words}: open"))
-        return found, rulings
+            return {}
+        counts = Counter(tag for example in self._evidence.examples for tag in set(example.tags))
+        tags = sorted(tag for tag, n in counts.items() if n >= LEAST_EXAMPLES_OF_A_TAG)
+        return {
+            tag: self._paired(self.tagged(tag), self._gate.tag_margin, self._alpha / len(tags))
+            for tag in tags
+        }
 
-    def too_small(self, tags: Mapping[str, Comparison]) -> Iterable[str]:
-        """In words, the slices about which nothing could be shown although all was seen."""
-        open_ = [tag for tag, found in tags.items() if found.low < -self._gate.tag_margin]
-        if open_ and self._evidence.complete:
-            names = ", ".join(map(repr, open_))
-            yield f"too few examples to exclude a loss of {self._gate.tag_margin:.3f}: tag {names}"
+    def no_collapse(self, tag: str, one: _Paired) -> _Ruling:
+        """Whether a slice has collapsed; what stays open with all examples seen is only said."""
+        margin = f"{one.margin:.3f}"
+        meaning = {
+            Status.PASS: "",
+            Status.BLOCK: f"worse by more than {margin}",
+            Status.INCONCLUSIVE: f"a loss of {margin} or more cannot be excluded",
+        }[one.status]
+        open_at_the_end = one.status is Status.INCONCLUSIVE and self._evidence.complete
+        return _Ruling(
+            Status.PASS if open_at_the_end else one.status,
+            lambda: meaning and f"tag {tag!r} {_in_words(one.found)}: {meaning}",
+        )
 
-    def _compared(
-        self, examples: Sequence[Example], margin: float, alpha: float
-    ) -> tuple[Comparison, Status]:
+    def _paired(self, examples: Sequence[Example], margin: float, alpha: float) -> _Paired:
         candidate, champion = self._evidence.candidate, self._evidence.champion
         assert champion is not None
 
-        def unit(example: Example, rounds: int) -> float:
+        def in_unit(example: Example, rounds: int) -> float:
             difference = _mean(candidate, example, rounds) - _mean(champion, example, rounds)
             return (1 + difference) / 2
 
-        sample = self._sample(examples, unit, alpha)
-        low, high = sample.interval()
         seen = self._seen(examples)
-        difference = mean_score(candidate, seen) - mean_score(champion, seen)
-        found = Comparison(len(seen), difference, 2 * low - 1, 2 * high - 1)
-        return found, _tested(sample, (1 - margin) / 2)
+        difference = 0.0
+        if seen:
+            difference = mean_score(candidate, seen) - mean_score(champion, seen)
+        return _Paired(len(seen), difference, margin, self._sample(examples, in_unit, alpha))
 
     def _seen(self, examples: Sequence[Example]) -> tuple[Example, ...]:
         return tuple(one for one in examples if one.id in self._evidence.candidate)
@@ -300,7 +317,7 @@ class _Rules:
 
 
 def _tested(sample: Sample, mean: float) -> Status:
-    """PASS where the true mean is shown to exceed `mean`, BLOCK where it is shown not to."""
+    """PASS where the true mean is shown to exceed `mean`, BLOCK where to fall below it."""
     if sample.exceeds(mean):
         return Status.PASS
     return Status.BLOCK if sample.mirrored.exceeds(1 - mean) else Status.INCONCLUSIVE
@@ -308,7 +325,8 @@ def _tested(sample: Sample, mean: float) -> Status:
 
 def _mean(scores: Scores, example: Example, rounds: int | None = None) -> float:
     """An example's observation: the mean over its first `rounds` repeats, over all by default."""
-    return fmean(scores[example.id][:rounds])
+    counted = scores[example.id][:rounds]
+    return counted[0] if len(counted) == 1 else fmean(counted)
 
 
 def mean_score(scores: Scores, examples: Sequence[Example]) -> float:
@@ -317,8 +335,7 @@ def mean_score(scores: Scores, examples: Sequence[Example]) -> float:
     return math.fsum(_mean(scores, one) * one.weight for one in examples) / total
 
 
-def in_words(found: Comparison) -> str:
-    """A comparison as it stands in reasons."""
+def _in_words(found: Comparison) -> str:
     return (
         f"{found.difference:+.3f} on {found.n} shared examples"
         f" ({found.low:+.3f} to {found.high:+.3f})"

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prompt_hub.evaluate.details import ArmName, Detail, scores_by_example
 from prompt_hub.evaluate.gate import Decision, Evidence, decide
-from prompt_hub.evaluate.power import stated
 from prompt_hub.evaluate.summary import percentile, usd_per_call
 from prompt_hub.prompts.models import Example, Metadata
 
@@ -23,11 +22,16 @@ Ask = Callable[[ArmName, Sequence[Example], int], Awaitable[Sequence[Detail]]]
 
 @dataclass(frozen=True)
 class Looked:
-    """What was seen after the last look, in the order of the examples' file, and the decision."""
+    """The decision after the last look, and what it rests on.
 
-    details: Mapping[ArmName, tuple[Detail, ...]]
+    `details` are in the order of the examples' file, a round of repeats after the other; `evidence`
+    is None where nothing was to be measured.
+    """
+
     decision: Decision
-    looks: int
+    looks: int = 0
+    details: Mapping[ArmName, tuple[Detail, ...]] = field(default_factory=dict)
+    evidence: Evidence | None = None
 
 
 def in_order(examples: Sequence[Example], examples_sha256: str) -> tuple[Example, ...]:
@@ -81,17 +85,14 @@ async def look(
         )
         if decision.more is None:
             break
-        say(f"look {looks}, {seen} of {len(order)} examples: {decision.reasons[0]}")
+        say(f"look {looks}, {seen} of {len(order)} examples: not decided yet")
         if decision.more == "repeats":
             seen, repeat = 0, repeat + 1
-    return Looked(
-        {
-            arm: tuple(sorted(found, key=lambda one: (one.repeat, place[one.id])))
-            for arm, found in details.items()
-        },
-        stated(decision, evidence, metadata.threshold, metadata.gate),
-        looks,
-    )
+    in_file_order = {
+        arm: tuple(sorted(found, key=lambda one: (one.repeat, place[one.id])))
+        for arm, found in details.items()
+    }
+    return Looked(decision, looks, in_file_order, evidence)
 
 
 def _evidence(

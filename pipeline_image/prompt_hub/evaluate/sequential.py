@@ -90,8 +90,10 @@ class Sample:
 
     @cached_property
     def mean(self) -> float:
-        """Weighted mean after the last round."""
+        """Weighted mean after the last round; 0 where nothing was observed."""
         last = self.rounds[-1]
+        if not last:
+            return 0.0
         total = math.fsum(weight * count for _, weight, count in last)
         return math.fsum(value * weight * count for value, weight, count in last) / total
 
@@ -122,14 +124,33 @@ class Sample:
 
     def exceeds(self, mean: float) -> bool:
         """Whether it is shown, with chance of error alpha, that the true mean exceeds `mean`."""
-        return self.log_wealth(mean) >= math.log(1 / self.stakes.alpha)
+        return self._excess(mean) >= 0
+
+    def _excess(self, mean: float) -> float:
+        return self.log_wealth(mean) - math.log(1 / self.stakes.alpha)
 
     def lower_bound(self) -> float:
-        """The greatest mean that the true one is shown to exceed; never above the sample's."""
+        """The greatest mean that the true one is shown to exceed; never above the sample's.
+
+        The more is doubted, the less is won: the bound is where wealth is just enough. It is
+        searched by false position (the Illinois algorithm), rounded down by `PRECISION`.
+        """
         low, high = 0.0, self.mean
+        above, below = math.inf, self._excess(high)
+        side = 0
         while high - low > PRECISION:
             middle = (low + high) / 2
-            low, high = (middle, high) if self.exceeds(middle) else (low, middle)
+            if math.isfinite(above) and math.isfinite(below):
+                middle = low + (high - low) * above / (above - below)
+            excess = self._excess(middle)
+            if excess >= 0:
+                low, above = middle, excess
+                below = below / 2 if side > 0 else below
+                side = 1
+            else:
+                high, below = middle, excess
+                above = above / 2 if side < 0 else above
+                side = -1
         return low
 
     def interval(self) -> tuple[float, float]:
@@ -151,7 +172,7 @@ def _log_products(observed: Observed, bets: Sequence[float], mean: float) -> Ite
     """What capital 1 has become by each of the bets, as a logarithm."""
     gains = [weight * (value / mean - 1) for value, weight, _ in observed]
     counts = [count for _, _, count in observed]
-    worst = min(gains)
+    worst = min(gains, default=0.0)
     for bet in bets:
         if 1 + bet * worst <= 0:
             yield -math.inf
