@@ -120,16 +120,10 @@ async def _evaluations(world: World, drop: float, size: int | None, seeds: range
     settings, examples = metadata(world), world.examples(size)
     outcomes = []
     for seed in seeds:
-        looked = await evaluate(
-            world, settings, examples, drop, Random(f"{world.name}:{drop}:{seed}")
-        )
-        assert looked.evidence is not None
-        assert looked.evidence.champion is not None
-        champion = looked.evidence.champion
-        differences = [
-            fmean(scores) - fmean(champion[name])
-            for name, scores in looked.evidence.candidate.items()
-        ]
+        random = Random(f"{world.name}:{drop}:{seed}")
+        arms = {example.id: world.draw(random, drop, example) for example in examples}
+        looked = await evaluate(world, settings, examples, arms)
+        differences = [candidate() - champion() for candidate, champion in arms.values()]
         outcomes.append(
             Outcome(
                 looked.decision.status,
