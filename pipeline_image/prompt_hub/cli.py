@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("prompt_hub.validate.command", "check every prompt file, layer and the registry"),
     "evaluate": ("prompt_hub.evaluate.command", "score a candidate against its examples"),
     "review": ("prompt_hub.review.command", "let a meta-prompt criticise a candidate"),
+    "replay": ("prompt_hub.evaluate.replay_command", "make a record again without a model call"),
     "promote": ("prompt_hub.promote.command", "promote, downgrade, archive or override a version"),
     "run": ("prompt_hub.pipeline.command", "turn raw records into structured fields"),
     "serve": ("prompt_hub.serve.command", "answer HTTP requests with the active prompts"),

@@ -68,7 +68,7 @@ candidate: 00-templates/part-class.yaml
 threshold: 0.7
 scorers:
   - {type: json_fields, fields: {part_class: 1.0}}  # one field, all the weight
-gate: {margin: 0.05, confidence: 0.9}
+gate: {margin: 0.5, confidence: 0.9}
 score_watch: {every_minutes: 15, datapoints_to_alarm: 1, evaluation_periods: 1}
 records:
   columns:
@@ -106,6 +106,7 @@ version: 1.0.0
 candidate: 00-templates/brand.yaml
 threshold: 0.7
 scorers: [{type: text, field: brand}]
+gate: {margin: 0.6}  # four examples show no less
 records: {columns: {manufacturer: [Maker]}}
 """
 

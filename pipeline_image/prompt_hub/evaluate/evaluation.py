@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.agreement import Agreement
 from prompt_hub.evaluate.calibration import calibrated, judging, may_gate
-from prompt_hub.evaluate.gate import Decision, Status, decide
+from prompt_hub.evaluate.details import ARMS, ArmName, Detail
+from prompt_hub.evaluate.gate import GATE_VERSION, Decision, Status
 from prompt_hub.evaluate.judge import judge_of, votes_of
+from prompt_hub.evaluate.looks import Looked, look
+from prompt_hub.evaluate.power import stated
 from prompt_hub.evaluate.record import (
     Arm,
     Difference,
     EvaluationRecord,
     Judging,
+    Power,
     Verdict,
-    detail_lines,
 )
 from prompt_hub.evaluate.results import Results
-from prompt_hub.evaluate.runner import Measurement, Progress, measure
+from prompt_hub.evaluate.runner import Progress, measure
 from prompt_hub.evaluate.scorers import SCORERS_VERSION, majority_baseline
-from prompt_hub.evaluate.scorers.own import fingerprints
+from prompt_hub.evaluate.scorers.own import fingerprints, own_entries
+from prompt_hub.evaluate.summary import Occasion, arm_of
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import Example, Metadata, Prompt
@@ -66,9 +70,7 @@ class Inputs:
             examples_sha256=repository.examples_sha256(task),
             metadata=metadata,
             judge=judge_of(repository, metadata),
-            entries=fingerprints(
-                [one.entry for one in metadata.scorers if one.type == "python"], repository.root
-            ),
+            entries=fingerprints(own_entries(metadata.scorers), repository.root),
             registered_model=entry.model.identity if entry and entry.model else None,
         )
 
@@ -92,23 +94,40 @@ class Inputs:
             return False
         return self.registered_model == caller.resolve(self.candidate).identity
 
-    def digest(self, caller: ModelCaller) -> str:
-        """Hash of everything that could change the verdict."""
+    @property
+    def arms(self) -> Mapping[ArmName, Prompt]:
+        """What is measured: the candidate, and its rival beside it where there is one."""
+        both = zip(ARMS, (self.candidate, self.rival), strict=True)
+        return {arm: prompt for arm, prompt in both if prompt is not None}
+
+    @property
+    def scored(self) -> tuple[Example, ...]:
+        """The examples that scores may come from; shots are never scored."""
+        return tuple(example for example in self.examples if example.split == "eval")
+
+    @property
+    def sampled(self) -> bool:
+        """Whether asking an example again can give another answer."""
+        return any(prompt.model.sampled for prompt in self.arms.values())
+
+    def digest(self, identity: Callable[[Prompt], str]) -> str:
+        """Hash of everything that could change the verdict; `identity` names a prompt's model."""
         champion = self.rival
         return sha256_of(
             {
                 "task": self.candidate.task,
                 "version": self.candidate.version,
                 "candidate": self.candidate.sha256,
-                "candidate_model": caller.resolve(self.candidate).identity,
+                "candidate_model": identity(self.candidate),
                 "champion": champion.sha256 if champion else None,
-                "champion_model": caller.resolve(champion).identity if champion else None,
+                "champion_model": identity(champion) if champion else None,
                 "examples": self.examples_sha256,
                 "metadata": self.metadata.sha256,
                 "scorers": SCORERS_VERSION,
                 "entries": dict(self.entries),
+                "gate": GATE_VERSION,
                 "judge": self.judge.sha256 if self.judge else None,
-                "judge_model": caller.resolve(self.judge).identity if self.judge else None,
+                "judge_model": identity(self.judge) if self.judge else None,
             }
         )
 
@@ -142,7 +161,7 @@ class Evaluator:
         on a measurement also under its digest.
         """
         inputs = Inputs.of(self._repository, task)
-        digest = inputs.digest(self._caller)
+        digest = inputs.digest(self._identity)
         refusal = self._judge_refusal(inputs)
         remembered = None if refusal else self._results.get(names.verdict_key(digest))
         if remembered is not None and not inputs.unchanged(self._caller):
@@ -162,47 +181,52 @@ class Evaluator:
 
     async def _measure(self, inputs: Inputs, digest: str, refusal: str | None) -> EvaluationRecord:
         started = datetime.now(UTC)
+        measuring = _Measuring(inputs, self._caller, self._concurrency, self._say)
         if inputs.unchanged(self._caller):
-            decision = Decision(Status.UNCHANGED, ("the candidate is the released version",))
-            return self._record(inputs, digest, decision, None, None, started)
-        if refusal is not None:
-            decision = Decision(Status.NOT_MEASURED, (refusal,))
-            return self._record(inputs, digest, decision, None, None, started)
-        measured, champion = await asyncio.gather(
-            self._arm(inputs.candidate, inputs), self._rival_arm(inputs)
+            looked = unchanged()
+        elif refusal is not None:
+            looked = Looked(Decision(Status.NOT_MEASURED, (refusal,)))
+        else:
+            looked = await look(
+                inputs.scored,
+                inputs.examples_sha256,
+                inputs.metadata,
+                tuple(inputs.arms),
+                measuring.ask,
+                sampled=inputs.sampled,
+                say=lambda line: self._say(f"  {inputs.candidate.task}: {line}"),
+            )
+        record = recorded(
+            inputs,
+            looked,
+            measuring.occasions,
+            Provenance(
+                execution=self._execution,
+                commit=self._commit,
+                digest=digest,
+                started_at=started,
+                finished_at=datetime.now(UTC),
+            ),
+            self._judging(inputs, looked),
         )
-        gate = inputs.metadata.gate
-        problems = (*measured.problems, *(champion.problems if champion else ()))
-        missing = tuple(dict.fromkeys(problems))
-        decision = decide(
-            score=measured.score,
-            threshold=inputs.metadata.threshold,
-            candidate=measured.scores,
-            champion=champion.scores if champion else None,
-            margin=gate.margin,
-            confidence=gate.confidence,
-            missing=missing,
-        )
-        record = self._record(inputs, digest, decision, measured, champion, started)
-        lines = [*detail_lines("candidate", measured)]
-        if champion is not None:
-            lines += detail_lines("champion", champion)
-        details = "\n".join(lines) + "\n"
-        task = inputs.candidate.task
-        self._results.put(names.evaluation_details_key(self._execution, task), details)
-        # What could not be measured must be tried again, so only real verdicts are remembered.
-        if decision.status is not Status.NOT_MEASURED:
-            self._results.put(names.verdict_details_key(digest), details)
-            self._results.put(names.verdict_key(digest), record.to_json())
+        if looked.details:
+            self._keep(record, looked)
         return record
+
+    def _keep(self, record: EvaluationRecord, looked: Looked) -> None:
+        details = details_text(looked)
+        self._results.put(names.evaluation_details_key(self._execution, record.task), details)
+        # What could not be measured must be tried again, so only real verdicts are remembered.
+        if record.verdict.status is not Status.NOT_MEASURED:
+            self._results.put(names.verdict_details_key(record.digest), details)
+            self._results.put(names.verdict_key(record.digest), record.to_json())
 
     def _judge_refusal(self, inputs: Inputs) -> str | None:
         """Why the judge may not gate; None where it may, and where none grades."""
         judge, settings = inputs.judge, inputs.metadata.judge
         if judge is None or settings is None:
             return None
-        model = self._caller.resolve(judge).identity
-        refusal = may_gate(self._repository, settings, model=model)
+        refusal = may_gate(self._repository, settings, model=self._identity(judge))
         if refusal is None and votes_of(judge, settings) < settings.votes:
             self._say(
                 f"  the judge {judge.task} {judge.version} always says the same: it is asked for"
@@ -210,27 +234,52 @@ class Evaluator:
             )
         return refusal
 
-    def _judging(self, inputs: Inputs, measured: Measurement | None) -> Judging | None:
+    def _judging(self, inputs: Inputs, looked: Looked) -> Judging | None:
         judge, settings = inputs.judge, inputs.metadata.judge
-        if judge is None or settings is None or measured is None:
+        if judge is None or settings is None:
             return None
-        model = self._caller.resolve(judge).identity
-        parts = [part for result in measured.per_example for part in result.parts]
-        return judging(self._repository, settings, judge, model, parts)
+        parts = [part for detail in looked.details.get("candidate", ()) for part in detail.parts]
+        return judging(self._repository, settings, judge, self._identity(judge), parts)
 
-    async def _rival_arm(self, inputs: Inputs) -> Measurement | None:
-        return await self._arm(inputs.rival, inputs) if inputs.rival else None
+    def _identity(self, prompt: Prompt) -> str:
+        return self._caller.resolve(prompt).identity
 
-    async def _arm(self, prompt: Prompt, inputs: Inputs) -> Measurement:
-        return await measure(
+
+class _Measuring:
+    """Asks the models for the answers of one evaluation."""
+
+    def __init__(
+        self, inputs: Inputs, caller: ModelCaller, concurrency: int, say: Callable[[str], None]
+    ) -> None:
+        self._inputs = inputs
+        self._caller = caller
+        self._concurrency = concurrency
+        self._say = say
+        self.occasions: dict[ArmName, Occasion] = {
+            arm: Occasion(model=caller.resolve(prompt).identity)
+            for arm, prompt in inputs.arms.items()
+        }
+
+    async def ask(self, arm: ArmName, examples: Sequence[Example], repeat: int) -> list[Detail]:
+        """Answer and score one arm on examples that were asked `repeat` times before."""
+        prompt = self._inputs.arms[arm]
+        measured = await measure(
             prompt,
-            inputs.examples,
-            inputs.metadata,
+            examples,
+            self._inputs.metadata,
             self._caller,
-            judge=inputs.judge,
+            judge=self._inputs.judge,
+            repeat=repeat,
             concurrency=self._concurrency,
             progress=self._progress(prompt),
         )
+        before = self.occasions[arm]
+        self.occasions[arm] = replace(
+            before,
+            answered_by=tuple(dict.fromkeys((*before.answered_by, *measured.answered_by))),
+            seconds=round(before.seconds + measured.seconds, 3),
+        )
+        return [Detail.of(result) for result in measured.per_example]
 
     def _progress(self, prompt: Prompt) -> Progress:
         def tell(done: int, total: int) -> None:
@@ -239,63 +288,96 @@ class Evaluator:
 
         return tell
 
-    def _record(
-        self,
-        inputs: Inputs,
-        digest: str,
-        decision: Decision,
-        measured: Measurement | None,
-        champion: Measurement | None,
-        started: datetime,
-    ) -> EvaluationRecord:
-        metadata = inputs.metadata
-        override = metadata.override
-        overridden = (
-            override.person
-            if override is not None
-            and override.version == inputs.candidate.version
-            and decision.status in (Status.BLOCK, Status.INCONCLUSIVE)
-            else None
-        )
-        scored = [example for example in inputs.examples if example.split == "eval"]
-        baseline = majority_baseline(metadata.scorers, scored, inputs.candidate.output)
-        comparison = decision.comparison
-        return EvaluationRecord(
-            schema_="prompt-hub/evaluation@1",
-            task=inputs.candidate.task,
-            version=inputs.candidate.version,
-            execution=self._execution,
-            commit=self._commit,
-            digest=digest,
-            examples_sha256=inputs.examples_sha256,
-            metadata_sha256=metadata.sha256,
-            scorers_version=SCORERS_VERSION,
-            threshold=metadata.threshold,
-            baseline=baseline,
-            candidate=self._summed(inputs.candidate, measured),
-            champion=self._summed(inputs.rival, champion),
-            champion_sha256=inputs.champion.sha256 if inputs.champion else None,
-            judge=self._judging(inputs, measured),
-            agreement=calibrated(
-                inputs.candidate,
-                [
-                    (result.example, result.answer.text)
-                    for result in (measured.per_example if measured else ())
-                    if result.answer is not None
-                ],
-                metadata.gate.confidence,
-            ),
-            verdict=Verdict(
-                status=decision.status,
-                reasons=decision.reasons,
-                comparison=Difference(**vars(comparison)) if comparison else None,
-                overridden_by=overridden,
-            ),
-            started_at=started,
-            finished_at=datetime.now(UTC),
-        )
 
-    def _summed(self, prompt: Prompt | None, measured: Measurement | None) -> Arm | None:
-        if prompt is None or measured is None:
-            return None
-        return Arm.of(prompt, self._caller.resolve(prompt), measured)
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """By whom, from what and when a record was made."""
+
+    execution: str
+    commit: str
+    digest: str
+    started_at: datetime
+    finished_at: datetime
+    remembered: bool = False
+
+
+def unchanged() -> Looked:
+    """What is said of a candidate that is the champion already: nothing was measured."""
+    decision = Decision(Status.UNCHANGED, ("the candidate is the released version",))
+    return Looked(decision)
+
+
+def details_text(looked: Looked) -> str:
+    """The details of a record as they are stored: one line for each answer."""
+    lines = (detail.to_line(arm) for arm, details in looked.details.items() for detail in details)
+    return "\n".join(lines) + "\n"
+
+
+def recorded(
+    inputs: Inputs,
+    looked: Looked,
+    occasions: Mapping[ArmName, Occasion],
+    provenance: Provenance,
+    judge: Judging | None = None,
+) -> EvaluationRecord:
+    """The record of an evaluation: a pure function, so that it can be made again."""
+    metadata = inputs.metadata
+    arms: dict[ArmName, Arm] = {
+        arm: arm_of(
+            inputs.arms[arm], occasions[arm], details, inputs.scored, metadata.gate.confidence
+        )
+        for arm, details in looked.details.items()
+    }
+    return EvaluationRecord(
+        schema_="prompt-hub/evaluation@1",
+        task=inputs.candidate.task,
+        version=inputs.candidate.version,
+        examples_sha256=inputs.examples_sha256,
+        metadata_sha256=metadata.sha256,
+        scorers_version=SCORERS_VERSION,
+        gate_version=GATE_VERSION,
+        threshold=metadata.threshold,
+        baseline=majority_baseline(metadata.scorers, inputs.scored, inputs.candidate.output),
+        candidate=arms.get("candidate"),
+        champion=arms.get("champion"),
+        champion_sha256=inputs.champion.sha256 if inputs.champion else None,
+        judge=judge,
+        agreement=_agreement(inputs, looked),
+        verdict=_verdict(inputs, looked),
+        **vars(provenance),
+    )
+
+
+def _agreement(inputs: Inputs, looked: Looked) -> Agreement | None:
+    """Agreement with people of a candidate that is a judge itself."""
+    examples = {example.id: example for example in inputs.scored}
+    answers = [
+        (examples[detail.id], detail.answer)
+        for detail in looked.details.get("candidate", ())
+        if detail.answer is not None
+    ]
+    return calibrated(inputs.candidate, answers, inputs.metadata.gate.confidence)
+
+
+def _verdict(inputs: Inputs, looked: Looked) -> Verdict:
+    metadata, override = inputs.metadata, inputs.metadata.override
+    decision = looked.decision
+    if looked.evidence is not None:
+        decision = stated(decision, looked.evidence, metadata.threshold, metadata.gate)
+    overridden = (
+        override.person
+        if override is not None
+        and override.version == inputs.candidate.version
+        and decision.status in (Status.BLOCK, Status.INCONCLUSIVE)
+        else None
+    )
+    comparison, power = decision.comparison, decision.power
+    return Verdict(
+        status=decision.status,
+        reasons=decision.reasons,
+        comparison=Difference(**vars(comparison)) if comparison else None,
+        tags={tag: Difference(**vars(found)) for tag, found in decision.tags.items()},
+        power=Power(**vars(power)) if power else None,
+        looks=looked.looks,
+        overridden_by=overridden,
+    )

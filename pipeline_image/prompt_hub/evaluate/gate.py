@@ -1,12 +1,32 @@
-"""The verdict: a pure function of two measurements and the task's metadata (design D6)."""
+"""The verdict: a pure function of what was measured and of the task's metadata (design D6).
+
+It is asked after every look and says whether more must be measured. docs/gate.md has the method.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from statistics import NormalDist, fmean, stdev
+from functools import cached_property, partial
+from statistics import fmean
+from typing import TYPE_CHECKING, Literal
+
+from prompt_hub.evaluate.sequential import Sample, Stakes, shares
+from prompt_hub.prompts.models import Example, Gate, Limits
+
+if TYPE_CHECKING:
+    from prompt_hub.evaluate.power import Power
+
+GATE_VERSION = "1"
+"""Moves whenever the gate may decide differently on the same measurements."""
+LEAST_EXAMPLES_OF_A_TAG = 8
+"""With fewer examples a collapse of their tag cannot be shown, whatever the scores."""
+
+Scores = Mapping[str, tuple[float, ...]]
+"""Scores by example id, one for each time the example was asked."""
 
 
 class Status(StrEnum):
@@ -22,9 +42,37 @@ class Status(StrEnum):
     UNCHANGED = "UNCHANGED"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What is measured so far.
+
+    `examples` is the whole set that may be scored, `candidate` and `champion` hold the scores of
+    those that were (the champion's None before the first release). `sampled` says whether asking
+    again can give another answer; cost and latency are the candidate's (None: unknown).
+    """
+
+    examples: tuple[Example, ...]
+    candidate: Scores
+    champion: Scores | None = None
+    sampled: bool = False
+    usd_per_call: float | None = None
+    seconds_p95: float | None = None
+    missing: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every example was looked at."""
+        return len(self.candidate) == len(self.examples)
+
+    @property
+    def rounds(self) -> int:
+        """How often every example was asked."""
+        return min(map(len, self.candidate.values()), default=0)
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """Candidate minus champion on the same examples, with a two-sided interval."""
+    """Candidate minus champion on the same examples, each bound wrong with the same chance."""
 
     n: int
     difference: float
@@ -34,81 +82,261 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict and the reasons for it, in words."""
+    """A verdict and the reasons for it, in words.
+
+    `more` says what could still change it: unseen examples, or repeats of a sampled model. Only
+    without it the verdict is final.
+    """
 
     status: Status
     reasons: tuple[str, ...]
     comparison: Comparison | None = None
+    tags: Mapping[str, Comparison] = field(default_factory=dict)
+    more: Literal["examples", "repeats"] | None = None
+    power: Power | None = None
 
 
-def wilson(score: float, n: int, confidence: float) -> tuple[float, float]:
-    """Wilson's interval of a proportion (E. B. Wilson, JASA 1927).
+@dataclass(frozen=True)
+class _Ruling:
+    """What one rule says, INCONCLUSIVE where it waits for more; words are made when needed."""
 
-    For scores between 0 and 1 that are not proportions it is wider than it need be: of all
-    variables on [0, 1] with a given mean, the 0/1 variable has the largest variance.
-    """
-    if n == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    centre = (score + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(score * (1 - score) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    status: Status
+    words: Callable[[], str] = str
 
 
-def compare(
-    candidate: Mapping[str, float], champion: Mapping[str, float], confidence: float
-) -> Comparison:
-    """Paired difference over the examples that both measured, normal approximation of the mean.
+def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) -> Decision:
+    """Decide about a candidate, or say what more must be measured.
 
-    With fewer than two pairs the interval is the whole range: nothing is known.
-    """
-    shared = sorted(candidate.keys() & champion.keys())
-    differences = [candidate[name] - champion[name] for name in shared]
-    if len(differences) < 2:
-        return Comparison(len(differences), fmean(differences) if differences else 0.0, -1.0, 1.0)
-    mean = fmean(differences)
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    half = z * stdev(differences) / math.sqrt(len(differences))
-    return Comparison(len(differences), mean, mean - half, mean + half)
-
-
-def decide(
-    *,
-    score: float | None,
-    threshold: float,
-    candidate: Mapping[str, float],
-    champion: Mapping[str, float] | None,
-    margin: float,
-    confidence: float,
-    missing: Sequence[str] = (),
-) -> Decision:
-    """Decide about a candidate.
+    Before every example was looked at, a rule counts as decided only where the confidence
+    sequence of its number is; at the end the score's rules are point rules. A look that blocks
+    ends the evaluation, one that passes only if no rule is open.
 
     Args:
-        score: weighted mean score of the candidate, None if anything could not be measured.
+        evidence: what was measured so far.
         threshold: the least score that is good enough.
-        candidate: score by example id.
-        champion: the same of the released version, None before the first release.
-        margin: how much worse than the champion is still accepted.
-        confidence: of the comparison's two-sided interval.
-        missing: what could not be measured, in words.
+        gate: margins, confidence and possible repeats.
+        limits: what a call may cost and how long it may take.
     """
-    if missing or score is None or not candidate:
-        return Decision(Status.NOT_MEASURED, tuple(missing) or ("there are no examples to score",))
-    if score < threshold:
-        reason = f"score {score:.3f} is below the threshold {threshold:.3f}"
-        return Decision(Status.BLOCK, (reason,))
-    passed = f"score {score:.3f} reaches the threshold {threshold:.3f}"
-    if champion is None:
-        return Decision(Status.PASS, (passed, "there is no released version to compare with"))
-    found = compare(candidate, champion, confidence)
-    words = (
-        f"against the champion {found.difference:+.3f} on {found.n} shared examples"
-        f" ({confidence:.0%} interval {found.low:+.3f} to {found.high:+.3f})"
+    missing = _missing(evidence, gate)
+    if missing:
+        return Decision(Status.NOT_MEASURED, missing)
+    rules = _Rules(evidence, gate)
+    comparison, slices = rules.comparison(), rules.slices()
+    rulings = [
+        rules.score("score", evidence.examples, threshold),
+        rules.not_worse(comparison),
+        *(
+            rules.score(f"score of the tag {tag!r}", rules.tagged(tag), least)
+            for tag, least in sorted(gate.tags.items())
+        ),
+        *(rules.no_collapse(tag, one) for tag, one in slices.items()),
+        *_limits(evidence, limits),
+    ]
+    statuses = {ruling.status for ruling in rulings}
+    status = next(one for one in _BY_FORCE if one in statuses)
+    if status is Status.INCONCLUSIVE:
+        if not evidence.complete:
+            return Decision(status, (), more="examples")
+        if evidence.rounds < rules.possible_rounds:
+            return Decision(status, (), more="repeats")
+    told = sorted(rulings, key=lambda ruling: _BY_FORCE.index(ruling.status))
+    return Decision(
+        status,
+        tuple(words for ruling in told if (words := ruling.words())),
+        comparison.found if comparison else None,
+        {tag: one.found for tag, one in slices.items()},
     )
-    if found.low >= -margin:
-        return Decision(Status.PASS, (passed, f"{words}: not worse by {margin:.3f}"), found)
-    if found.high < -margin:
-        return Decision(Status.BLOCK, (f"{words}: worse by more than {margin:.3f}",), found)
-    undecided = f"{words}: a loss of more than {margin:.3f} cannot be excluded"
-    return Decision(Status.INCONCLUSIVE, (undecided, "label more examples"), found)
+
+
+_BY_FORCE = (Status.BLOCK, Status.INCONCLUSIVE, Status.PASS)
+"""What one rule says outweighs what follows."""
+
+
+def _missing(evidence: Evidence, gate: Gate) -> tuple[str, ...]:
+    """Why nothing may be concluded, in words; empty where everything is there."""
+    if evidence.missing:
+        return tuple(dict.fromkeys(evidence.missing))
+    if not evidence.examples or not evidence.candidate:
+        return ("there are no examples to score",)
+    carried = {tag for example in evidence.examples for tag in example.tags}
+    found = [
+        f"no example carries the tag {tag!r}, whose least score the gate states"
+        for tag in sorted(gate.tags.keys() - carried)
+    ]
+    arms = [evidence.candidate, *([evidence.champion] if evidence.champion is not None else [])]
+    counts = {len(scores) for arm in arms for scores in arm.values()}
+    if any(arm.keys() != evidence.candidate.keys() for arm in arms) or len(counts) != 1:
+        found.append("candidate and champion were not measured on the same examples")
+    elif not evidence.candidate.keys() <= {example.id for example in evidence.examples}:
+        found.append("scores are of examples that are not in the set")
+    elif evidence.rounds == 0 or (evidence.rounds > 1 and not evidence.complete):
+        found.append("examples were left out while others were asked again")
+    return tuple(found)
+
+
+def _limits(evidence: Evidence, limits: Limits) -> Iterable[_Ruling]:
+    usd, seconds = evidence.usd_per_call, evidence.seconds_p95
+    if usd is not None and usd > limits.usd_per_call:
+        words = f"a call costs {usd:.6g} US dollars on average, more than {limits.usd_per_call:g}"
+        yield _Ruling(Status.BLOCK, lambda: words)
+    if seconds is not None and limits.seconds_p95 is not None and seconds > limits.seconds_p95:
+        slow = f"5 of 100 calls take {seconds:.3g} s or longer, more than {limits.seconds_p95:g} s"
+        yield _Ruling(Status.BLOCK, lambda: slow)
+
+
+@dataclass(frozen=True)
+class _Paired:
+    """Both arms on some examples, and whether the candidate is shown to lose less than `margin`."""
+
+    n: int
+    difference: float
+    margin: float
+    sample: Sample
+    """Of (1 + difference) / 2, which lies in [0, 1]."""
+
+    @cached_property
+    def status(self) -> Status:
+        """PASS where a loss of the margin is ruled out, BLOCK where more than it is shown."""
+        return _tested(self.sample, (1 - self.margin) / 2)
+
+    @cached_property
+    def found(self) -> Comparison:
+        """The comparison as it is reported."""
+        low, high = self.sample.interval()
+        return Comparison(self.n, self.difference, 2 * low - 1, 2 * high - 1)
+
+
+class _Rules:
+    """The rules about scores, on one state of the evidence."""
+
+    def __init__(self, evidence: Evidence, gate: Gate) -> None:
+        self._evidence = evidence
+        self._gate = gate
+        self._alpha = 1 - gate.confidence
+        self.possible_rounds = gate.repeats if evidence.sampled else 1
+        self._capital = shares(self.possible_rounds)
+
+    def tagged(self, tag: str) -> tuple[Example, ...]:
+        """The examples of the whole set that carry a tag."""
+        return tuple(one for one in self._evidence.examples if tag in one.tags)
+
+    def score(self, name: str, examples: Sequence[Example], least: float) -> _Ruling:
+        """Whether the candidate's score on `examples` is at least `least`."""
+        seen = self._seen(examples)
+        if not seen:
+            return _Ruling(Status.INCONCLUSIVE)
+        scores = self._evidence.candidate
+        score = mean_score(scores, seen)
+        status = Status.PASS if score >= least else Status.BLOCK
+        if len(seen) < len(examples):
+            status = _tested(self._sample(examples, partial(_mean, scores), self._alpha), least)
+        verb = "reaches" if score >= least else "is below"
+        of_all = "" if len(seen) == len(examples) else f" on {len(seen)} of {len(examples)}"
+        return _Ruling(
+            status, lambda: f"{name} {score:.3f}{of_all} {verb} the threshold {least:.3f}"
+        )
+
+    def comparison(self) -> _Paired | None:
+        """Candidate and champion on all examples; None before the first release."""
+        if self._evidence.champion is None:
+            return None
+        return self._paired(self._evidence.examples, self._gate.margin, self._alpha)
+
+    def not_worse(self, comparison: _Paired | None) -> _Ruling:
+        """Whether the candidate is not worse than the champion by the margin or more."""
+        if comparison is None:
+            return _Ruling(Status.PASS, lambda: "there is no released version to compare with")
+        margin = f"{comparison.margin:.3f}"
+        meaning = {
+            Status.PASS: f"not worse by {margin}",
+            Status.BLOCK: f"worse by more than {margin}",
+            Status.INCONCLUSIVE: f"a loss of {margin} or more cannot be excluded",
+        }[comparison.status]
+        sure = f"{self._gate.confidence:.0%} sure"
+        return _Ruling(
+            comparison.status,
+            lambda: f"against the champion {_in_words(comparison.found)}, {sure}: {meaning}",
+        )
+
+    def slices(self) -> dict[str, _Paired]:
+        """Both arms on the seen examples of each tag that has enough in the whole set.
+
+        The chance of error is divided over these tags.
+        """
+        if self._evidence.champion is None:
+            return {}
+        counts = Counter(tag for example in self._evidence.examples for tag in set(example.tags))
+        tags = sorted(tag for tag, n in counts.items() if n >= LEAST_EXAMPLES_OF_A_TAG)
+        return {
+            tag: self._paired(self.tagged(tag), self._gate.tag_margin, self._alpha / len(tags))
+            for tag in tags
+        }
+
+    def no_collapse(self, tag: str, one: _Paired) -> _Ruling:
+        """Whether a slice has collapsed; what stays open with all examples seen is only said."""
+        margin = f"{one.margin:.3f}"
+        meaning = {
+            Status.PASS: "",
+            Status.BLOCK: f"worse by more than {margin}",
+            Status.INCONCLUSIVE: f"a loss of {margin} or more cannot be excluded",
+        }[one.status]
+        open_at_the_end = one.status is Status.INCONCLUSIVE and self._evidence.complete
+        return _Ruling(
+            Status.PASS if open_at_the_end else one.status,
+            lambda: meaning and f"tag {tag!r} {_in_words(one.found)}: {meaning}",
+        )
+
+    def _paired(self, examples: Sequence[Example], margin: float, alpha: float) -> _Paired:
+        candidate, champion = self._evidence.candidate, self._evidence.champion
+        assert champion is not None
+
+        def in_unit(example: Example, rounds: int) -> float:
+            difference = _mean(candidate, example, rounds) - _mean(champion, example, rounds)
+            return (1 + difference) / 2
+
+        seen = self._seen(examples)
+        difference = 0.0
+        if seen:
+            difference = mean_score(candidate, seen) - mean_score(champion, seen)
+        return _Paired(len(seen), difference, margin, self._sample(examples, in_unit, alpha))
+
+    def _seen(self, examples: Sequence[Example]) -> tuple[Example, ...]:
+        return tuple(one for one in examples if one.id in self._evidence.candidate)
+
+    def _sample(
+        self, examples: Sequence[Example], value: Callable[[Example, int], float], alpha: float
+    ) -> Sample:
+        """Observations in [0, 1] of those of `examples` that were seen, round by round."""
+        stakes = Stakes.on([example.weight for example in examples], alpha)
+        seen = self._seen(examples)
+        rounds = (
+            [(value(example, number), example.weight) for example in seen]
+            for number in range(1, self._evidence.rounds + 1)
+        )
+        return Sample.of(rounds, stakes, self._capital)
+
+
+def _tested(sample: Sample, mean: float) -> Status:
+    """PASS where the true mean is shown to exceed `mean`, BLOCK where to fall below it."""
+    if sample.exceeds(mean):
+        return Status.PASS
+    return Status.BLOCK if sample.mirrored.exceeds(1 - mean) else Status.INCONCLUSIVE
+
+
+def _mean(scores: Scores, example: Example, rounds: int | None = None) -> float:
+    """An example's observation: the mean over its first `rounds` repeats, over all by default."""
+    counted = scores[example.id][:rounds]
+    return counted[0] if len(counted) == 1 else fmean(counted)
+
+
+def mean_score(scores: Scores, examples: Sequence[Example]) -> float:
+    """Weighted mean over examples, each one observation however often it was asked."""
+    total = math.fsum(example.weight for example in examples)
+    return math.fsum(_mean(scores, one) * one.weight for one in examples) / total
+
+
+def _in_words(found: Comparison) -> str:
+    return (
+        f"{found.difference:+.3f} on {found.n} shared examples"
+        f" ({found.low:+.3f} to {found.high:+.3f})"
+    )

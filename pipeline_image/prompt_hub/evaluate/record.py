@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -11,9 +9,7 @@ from pydantic import Field
 
 from prompt_hub.evaluate.agreement import Agreement
 from prompt_hub.evaluate.gate import Status
-from prompt_hub.evaluate.runner import Measurement
-from prompt_hub.models.aliases import ResolvedModel
-from prompt_hub.prompts.models import Fraction, Prompt, Sha256, Strict, Version
+from prompt_hub.prompts.models import Fraction, Sha256, Strict, Version
 
 
 class FieldScore(Strict):
@@ -54,7 +50,8 @@ class Arm(Strict):
     """One measured version: the candidate, or the champion beside it.
 
     `n` counts examples, `repeats` how often each was asked; `cached` counts answers that were paid
-    for by an earlier run. Latency is that of the calls when they were made, in seconds.
+    for by an earlier run. `seconds` is wall time; the percentiles are of single calls, as they
+    were when made. The sides of `interval` are wrong with one minus the gate's confidence each.
     """
 
     version: Version
@@ -78,29 +75,12 @@ class Arm(Strict):
     fields: dict[str, FieldScore] = Field(default_factory=dict)
     tags: dict[str, Slice] = Field(default_factory=dict)
 
-    @classmethod
-    def of(cls, prompt: Prompt, model: ResolvedModel, measured: Measurement) -> Arm:
-        """Sum up one measurement."""
-        return cls(
-            version=prompt.version,
-            sha256=prompt.sha256,
-            alias=model.alias,
-            model=model.identity,
-            parameters={str(name): value for name, value in prompt.model.parameters.items()},
-            answered_by=measured.answered_by,
-            score=measured.score,
-            interval=measured.interval,
-            n=measured.n,
-            unmeasured=measured.unmeasured,
-            tokens_in=measured.tokens_in,
-            tokens_out=measured.tokens_out,
-            usd=measured.usd,
-            seconds=round(measured.seconds, 3),
-        )
-
 
 class Difference(Strict):
-    """Candidate minus champion, paired by example (or by the examples of one tag)."""
+    """Candidate minus champion, paired by example (or by the examples of one tag).
+
+    Each of the bounds is wrong with one minus the gate's confidence; over all tags together.
+    """
 
     n: int
     difference: float
@@ -109,10 +89,11 @@ class Difference(Strict):
 
 
 class Power(Strict):
-    """What these examples could have shown.
+    """What these examples could have shown, with probability 0.8.
 
-    `detectable` is the drop against the champion that would be seen with probability 0.8;
-    `needed` the number of examples with which a drop of `margin` would be.
+    `detectable` is the least true drop that would be blocked; `needed` the number of examples that
+    rule out a drop of `margin` where there is none. Drops are against the champion, before the
+    first release below the threshold. None: no drop, or more examples than anybody labels.
     """
 
     n: int
@@ -162,7 +143,9 @@ class EvaluationRecord(Strict):
 
     `digest` is the hash of everything that could change the verdict; a later execution with the
     same digest copies this record, marks it `remembered` and calls no model. `judge` graded the
-    answers; `agreement` is that of a candidate which is a judge itself, with people.
+    answers; `agreement` is that of a candidate which is a judge itself, with people. `prompt-hub
+    replay` makes the record again from its details; those whose `gate_version` is 0 were written
+    before that was possible.
     """
 
     schema_: Annotated[Literal["prompt-hub/evaluation@1"], Field(alias="schema")]
@@ -174,6 +157,7 @@ class EvaluationRecord(Strict):
     examples_sha256: Sha256
     metadata_sha256: Sha256
     scorers_version: str
+    gate_version: str = "0"
     threshold: Fraction
     baseline: Fraction | None
     candidate: Arm | None
@@ -189,26 +173,3 @@ class EvaluationRecord(Strict):
     def to_json(self) -> str:
         """The record as it is stored."""
         return self.model_dump_json(by_alias=True, indent=2) + "\n"
-
-
-def detail_lines(arm: str, measured: Measurement) -> Iterator[str]:
-    """One JSON line for every example of one arm: answer, score by scorer, tokens, latency."""
-    for result in measured.per_example:
-        answer = result.answer
-        line: dict[str, object] = {"arm": arm, "id": result.example.id, "score": result.score}
-        if result.repeat:
-            line["repeat"] = result.repeat
-        if result.error:
-            line["error"] = result.error
-        if answer is not None:
-            line |= {
-                "answer": answer.text,
-                "parts": [part.to_line() for part in result.parts],
-                "tokens": [answer.tokens_in, answer.tokens_out],
-                "usd": answer.usd,
-                "seconds": round(answer.seconds, 4),
-                "attempts": answer.attempts,
-            }
-            if answer.cached:
-                line["cached"] = True
-        yield json.dumps(line, ensure_ascii=False, separators=(",", ":"))

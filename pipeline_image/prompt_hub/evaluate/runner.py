@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
-from prompt_hub.evaluate.gate import wilson
 from prompt_hub.evaluate.scorers import Part, combine
 from prompt_hub.evaluate.scoring import Scoring
+from prompt_hub.evaluate.sequential import interval
 from prompt_hub.models.call import Answer, ModelCaller, ModelUnavailable
 from prompt_hub.prompts.models import Example, Metadata, Prompt
 
@@ -101,6 +101,7 @@ async def measure(
     caller: ModelCaller,
     *,
     judge: Prompt | None = None,
+    repeat: int = 0,
     concurrency: int = 4,
     progress: Progress | None = None,
 ) -> Measurement:
@@ -115,6 +116,7 @@ async def measure(
         metadata: scorers, limits and budget.
         caller: the models of this environment.
         judge: the pinned judge, needed where a scorer is a judge.
+        repeat: how often the same examples were asked before.
         concurrency: calls in flight.
         progress: told after every example.
     """
@@ -131,12 +133,14 @@ async def measure(
             reason = stopped[0] if stopped else budget.take()
             if reason is not None:
                 stopped.append(reason)
-                return Result(example=example, score=None, error=reason)
+                return Result(example=example, score=None, repeat=repeat, error=reason)
             try:
-                result = await _one(prompt, example, metadata, caller, scoring)
+                result = replace(
+                    await _one(prompt, example, metadata, caller, scoring), repeat=repeat
+                )
             except ModelUnavailable as error:
                 stopped.append(error.message)
-                return Result(example=example, score=None, error=error.message)
+                return Result(example=example, score=None, repeat=repeat, error=error.message)
             budget.pay(result.answer.usd if result.answer else None)
         done += 1
         if progress is not None:
@@ -170,13 +174,11 @@ def _summary(results: tuple[Result, ...], metadata: Metadata, seconds: float) ->
         score = sum(value * weight for value, weight in measured) / total
     answers = [r.answer for r in results if r.answer is not None]
     costs = [answer.usd for answer in answers if answer.usd is not None]
-    interval = (0.0, 1.0)
-    if score is not None:
-        interval = wilson(score, len(measured), metadata.gate.confidence)
+    scores, weights = [value for value, _ in measured], [weight for _, weight in measured]
     return Measurement(
         score=score,
         n=len(measured),
-        interval=interval,
+        interval=interval(scores, weights, 1 - metadata.gate.confidence),
         per_example=results,
         unmeasured=unmeasured,
         tokens_in=sum(answer.tokens_in for answer in answers),

@@ -383,7 +383,8 @@ class Metadata(Strict):
     @property
     def sha256(self) -> str:
         """Hash of what a verdict depends on here; texts and schedules do not count."""
-        dumped = self.model_dump(mode="json", include={"threshold", "scorers", "gate", "judge"})
+        decides = {"threshold", "scorers", "gate", "limits", "judge"}
+        dumped = self.model_dump(mode="json", include=decides)
         if self.override is not None and self.override.version == self.version:
             dumped["override"] = self.override.model_dump(mode="json")
         return sha256_of(dumped)

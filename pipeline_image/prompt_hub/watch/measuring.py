@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.details import detail_lines
 from prompt_hub.evaluate.judge import judge_of
-from prompt_hub.evaluate.record import detail_lines
 from prompt_hub.evaluate.runner import Measurement, measure
 from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
 from prompt_hub.models.call import ModelCaller

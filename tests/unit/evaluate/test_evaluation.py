@@ -132,8 +132,8 @@ def test_an_exhausted_budget_is_not_measured(
 ) -> None:
     healthy.edit(
         "prompts/03-metadata/part-class.yaml",
-        "gate: {margin: 0.05, confidence: 0.9}",
-        "gate: {margin: 0.05, confidence: 0.9, budget: {calls: 4}}",
+        "gate: {margin: 0.5, confidence: 0.9}",
+        "gate: {margin: 0.5, confidence: 0.9, budget: {calls: 4}}",
     )
     record = evaluate(healthy, results, FunctionProvider(catalogue_answer))
     assert record.verdict.status is Status.NOT_MEASURED

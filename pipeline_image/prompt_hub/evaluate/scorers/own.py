@@ -20,7 +20,7 @@ from pathlib import Path
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.scorers.part import NO_OUTPUT, NotScored, Part
-from prompt_hub.prompts.models import Example, JsonObject, PythonScorer
+from prompt_hub.prompts.models import Example, JsonObject, PythonScorer, Scorer
 
 Function = Callable[..., object]
 """`function(output, expected, input)`, each a dict; returns a score from 0 to 1, or a pair of the
@@ -117,6 +117,11 @@ def find(entry: str, root: Path | None = None) -> Path:
             " installed"
         )
     return Path(spec.origin).resolve()
+
+
+def own_entries(scorers: Sequence[Scorer]) -> list[str]:
+    """Entry points of the scorers of one's own."""
+    return [scorer.entry for scorer in scorers if scorer.type == "python"]
 
 
 def fingerprints(entries: Sequence[str], root: Path | None = None) -> Mapping[str, str]:

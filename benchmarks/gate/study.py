@@ -1,0 +1,199 @@
+"""Evaluations in a known world, decided by the product's own looks and gate."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from statistics import NormalDist, fmean, stdev
+
+from benchmarks.gate.worlds import Asked, World
+from prompt_hub.evaluate.details import ArmName, Detail
+from prompt_hub.evaluate.gate import Status
+from prompt_hub.evaluate.looks import Looked, look
+from prompt_hub.evaluate.power import Power, stated
+from prompt_hub.evaluate.sequential import Sample, Stakes
+from prompt_hub.prompts.models import Example, Metadata
+
+CHUNK = 100
+"""Evaluations that a worker process makes at a time."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of evaluations, with its Monte-Carlo standard error."""
+
+    hits: int
+    runs: int
+
+    @property
+    def value(self) -> float:
+        return self.hits / self.runs
+
+    @property
+    def error(self) -> float:
+        """Never zero: what did not happen in so many runs may still happen."""
+        share = (self.hits + 0.5) / (self.runs + 1)
+        return math.sqrt(share * (1 - share) / self.runs)
+
+    def exceeds(self, nominal: float) -> bool:
+        """Whether the true share is above `nominal`, beyond three standard errors."""
+        return self.value - nominal > 3 * self.error
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f}±{self.error:.3f}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One evaluation: its verdict, calls of both arms together, and what a z-test would say."""
+
+    status: Status
+    calls: int
+    looks: int
+    passes_z: bool
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Many evaluations of one world."""
+
+    all: tuple[Outcome, ...]
+
+    def rate(self, status: Status) -> Rate:
+        return Rate(sum(one.status is status for one in self.all), len(self.all))
+
+    @property
+    def passes_z(self) -> Rate:
+        return Rate(sum(one.passes_z for one in self.all), len(self.all))
+
+    @property
+    def calls(self) -> float:
+        """Mean calls of both arms."""
+        return fmean(one.calls for one in self.all)
+
+
+def metadata(world: World) -> Metadata:
+    """Metadata under which only the comparison with the champion can fail."""
+    return Metadata.model_validate(
+        {
+            "schema": "prompt-hub/metadata@1",
+            "task": "simulated",
+            "owner": "benchmark",
+            "description": world.name,
+            "version": "1.0.0",
+            "candidate": "00-templates/simulated.yaml",
+            "up_to_date": dict.fromkeys(("examples", "input", "output"), "0" * 64),
+            "threshold": 0.0,
+            "scorers": [{"type": "exact"}],
+            "gate": world.gate.model_dump(),
+        }
+    )
+
+
+async def evaluate(
+    world: World,
+    settings: Metadata,
+    examples: Sequence[Example],
+    arms: Mapping[str, tuple[Asked, Asked]],
+) -> Looked:
+    """One evaluation of what candidate and champion answer to each example."""
+
+    async def ask(arm: ArmName, asked: Sequence[Example], repeat: int) -> list[Detail]:
+        which = 0 if arm == "candidate" else 1
+        return [Detail(id=one.id, score=arms[one.id][which](), repeat=repeat) for one in asked]
+
+    return await look(
+        examples, "simulated", settings, ("candidate", "champion"), ask, sampled=world.sampled
+    )
+
+
+def _chunk(world: World, drop: float, size: int | None, seeds: range) -> list[Outcome]:
+    return asyncio.run(_evaluations(world, drop, size, seeds))
+
+
+async def _evaluations(world: World, drop: float, size: int | None, seeds: range) -> list[Outcome]:
+    settings, examples = metadata(world), world.examples(size)
+    outcomes = []
+    for seed in seeds:
+        random = Random(f"{world.name}:{drop}:{seed}")
+        arms = {example.id: world.draw(random, drop, example) for example in examples}
+        looked = await evaluate(world, settings, examples, arms)
+        differences = [candidate() - champion() for candidate, champion in arms.values()]
+        outcomes.append(
+            Outcome(
+                looked.decision.status,
+                sum(len(details) for details in looked.details.values()),
+                looked.looks,
+                passes_z(differences, world.gate.margin, 1 - world.gate.confidence),
+            )
+        )
+    return outcomes
+
+
+def simulate(
+    pool: Executor, world: World, drop: float, runs: int, size: int | None = None
+) -> Outcomes:
+    """`runs` evaluations of a candidate worse by `drop`, on `size` examples."""
+    chunks = [range(start, min(start + CHUNK, runs)) for start in range(0, runs, CHUNK)]
+    found: Iterable[list[Outcome]] = pool.map(partial(_chunk, world, drop, size), chunks)
+    return Outcomes(tuple(outcome for outcomes in found for outcome in outcomes))
+
+
+def passes_z(differences: Sequence[float], margin: float, alpha: float) -> bool:
+    """What a gate says that takes the mean of few differences for normally distributed."""
+    half = NormalDist().inv_cdf(1 - alpha) * stdev(differences) / math.sqrt(len(differences))
+    return fmean(differences) - half >= -margin
+
+
+def passes_at_once(differences: Sequence[float], margin: float, alpha: float) -> bool:
+    """What the gate's test says of examples of equal weight that are all looked at at once."""
+    pairs = [((1 + one) / 2, 1.0) for one in differences]
+    stakes = Stakes.on([1.0] * len(pairs), alpha)
+    return Sample.of([pairs], stakes).exceeds((1 - margin) / 2)
+
+
+def fixed_size(
+    world: World, passes: Callable[[Sequence[float], float, float], bool], power: float, runs: int
+) -> int:
+    """Examples with which a test of fixed size passes an equal candidate so often."""
+    alpha = 1 - world.gate.confidence
+
+    def chance(size: int) -> float:
+        random = Random(f"{world.name}:{size}")
+        examples = world.examples(size)
+        hits = 0
+        for _ in range(runs):
+            arms = (world.draw(random, 0.0, example) for example in examples)
+            differences = [candidate() - champion() for candidate, champion in arms]
+            hits += passes(differences, world.gate.margin, alpha)
+        return hits / runs
+
+    low, high = 2, world.size
+    while high - low > max(1, world.size // 100):
+        middle = (low + high) // 2
+        low, high = (low, middle) if chance(middle) >= power else (middle, high)
+    return high
+
+
+def stated_power(world: World, evaluations: int) -> Power:
+    """What verdicts in this world say about their power: the median of several."""
+    return asyncio.run(_stated_power(world, evaluations))
+
+
+async def _stated_power(world: World, evaluations: int) -> Power:
+    settings, examples = metadata(world), world.examples()
+    found = []
+    for seed in range(evaluations):
+        random = Random(f"power:{world.name}:{seed}")
+        arms = {example.id: world.draw(random, 0.0, example) for example in examples}
+        looked = await evaluate(world, settings, examples, arms)
+        assert looked.evidence is not None
+        power = stated(looked.decision, looked.evidence, settings.threshold, settings.gate).power
+        assert power is not None
+        found.append(power)
+    return sorted(found, key=lambda power: power.needed or math.inf)[len(found) // 2]

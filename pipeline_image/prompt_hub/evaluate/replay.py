@@ -1,0 +1,329 @@
+"""A record made again from its details, without a model: the same bytes, or what has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import JsonValue, ValidationError
+
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.details import ArmName, Detail, parse_details
+from prompt_hub.evaluate.evaluation import Inputs, Provenance, details_text, recorded, unchanged
+from prompt_hub.evaluate.gate import GATE_VERSION, Status
+from prompt_hub.evaluate.judge import judge_of
+from prompt_hub.evaluate.looks import Looked, look
+from prompt_hub.evaluate.record import Arm, EvaluationRecord
+from prompt_hub.evaluate.scorers import SCORERS_VERSION, apply, combine, compiled
+from prompt_hub.evaluate.scorers.own import fingerprints, own_entries
+from prompt_hub.evaluate.summary import Occasion
+from prompt_hub.models.call import Completion, check
+from prompt_hub.prompts.models import Example, Metadata, Prompt
+from prompt_hub.prompts.repository import PromptRepository
+
+OLDER = "0"
+"""Gate version of records that were written before they could be made again."""
+
+
+class CannotReplay(PromptHubError):
+    """The record cannot be made again; each change names one input and how it differs."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        super().__init__(
+            "; ".join(f"{change.what}: {change.how}" for change in changes),
+            exit_code=ExitCode.BLOCKED,
+        )
+        self.changes = tuple(changes)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One input that is not what it was, in words."""
+
+    what: str
+    how: str
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The record as it comes out today, and its details."""
+
+    before: EvaluationRecord
+    record: EvaluationRecord
+    details: str
+
+
+def is_record(text: str) -> bool:
+    """Whether a text is an evaluation record, of any age."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.get("schema") == "prompt-hub/evaluation@1"
+
+
+def replay(repository: PromptRepository, text: str, details: str | None) -> Replayed:
+    """Make a record again and prove that it is the same.
+
+    Args:
+        repository: prompts, examples and metadata; they must be those of the record.
+        text: the record as it is stored.
+        details: its details, None where none are stored.
+
+    Raises:
+        CannotReplay: an input has changed, or the record says something else than its details.
+    """
+    record = _parsed(text)
+    if record.gate_version == OLDER:
+        how = "it was written before records could be made again; `--write` brings it up to date"
+        raise CannotReplay([Change("format", how)])
+    found = _Found.of(repository, record)
+    changes = [
+        *found.changes,
+        *_compared("metadata", record.metadata_sha256, found.metadata.sha256),
+        *_compared("scorers", record.scorers_version, SCORERS_VERSION),
+        *_compared("gate", record.gate_version, GATE_VERSION),
+    ]
+    if changes:
+        raise CannotReplay(changes)
+    replayed = _made_again(found, record, details, found.metadata)
+    differences = [*_differences(json.loads(text), json.loads(replayed.record.to_json()))]
+    if not differences and text != replayed.record.to_json():
+        differences = [Change("record", "its text was formatted by another program")]
+    if differences:
+        raise CannotReplay(differences)
+    return replayed
+
+
+def rewrite(repository: PromptRepository, text: str, details: str | None) -> Replayed:
+    """Make a record again under today's scorers, gate and metadata, from the answers it rests on.
+
+    The threshold stays the one that was locked with the version. Prompts and examples must be
+    those of the record.
+
+    Raises:
+        CannotReplay: they are not; or the answers are not those that today's gate would ask for;
+            or it would not promote a version that was promoted on this record.
+    """
+    record = _parsed(text)
+    found = _Found.of(repository, record)
+    if found.changes:
+        raise CannotReplay(found.changes)
+    metadata = found.metadata.model_copy(update={"threshold": record.threshold})
+    replayed = _made_again(found, record, details, metadata)
+    before, after = record.verdict, replayed.record.verdict
+    if before.promotes and not after.promotes:
+        how = f"{before.status} then, {after.status} today: {'; '.join(after.reasons)}"
+        raise CannotReplay([Change("verdict", how)])
+    return replayed
+
+
+def _parsed(text: str) -> EvaluationRecord:
+    try:
+        return EvaluationRecord.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the text"
+        raise CannotReplay([Change("record", f"{where}: {first['msg']}")]) from None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The inputs of a record as the repository has them now."""
+
+    candidate: Prompt
+    champion: Prompt | None
+    examples: tuple[Example, ...]
+    examples_sha256: str
+    metadata: Metadata
+    judge: Prompt | None
+    entries: Mapping[str, str]
+    changes: tuple[Change, ...]
+
+    @classmethod
+    def of(cls, repository: PromptRepository, record: EvaluationRecord) -> _Found:
+        """Look for the inputs; what is not as it was becomes a change."""
+        task = record.task
+        if task not in repository.tasks():
+            raise CannotReplay([Change("task", f"{task} is no live task of this repository")])
+        changes: list[Change] = []
+
+        def version(what: str, number: str, sha256: str | None) -> Prompt | None:
+            draft = repository.candidate(task)
+            kept = repository.version(task, number)
+            for prompt in (draft, kept):
+                if prompt and (prompt.version, prompt.sha256) == (number, sha256):
+                    return prompt
+            there = "is in no layer" if kept is None and draft.version != number else "has changed"
+            changes.append(Change(what, f"{number} with the hash {_short(sha256)} {there}"))
+            return None
+
+        itself = record.candidate.sha256 if record.candidate else record.champion_sha256
+        candidate = version("candidate", record.version, itself)
+        champion = None
+        if record.champion is not None:
+            champion = version("champion", record.champion.version, record.champion.sha256)
+        elif record.champion_sha256 is not None:
+            champion = candidate
+        examples_sha256 = repository.examples_sha256(task)
+        metadata = repository.metadata(task)
+        changes += _compared("examples", record.examples_sha256, examples_sha256)
+        if candidate is None:
+            raise CannotReplay(changes)
+        return cls(
+            candidate=candidate,
+            champion=champion,
+            examples=repository.examples(task),
+            examples_sha256=examples_sha256,
+            metadata=metadata,
+            judge=judge_of(repository, metadata),
+            entries=fingerprints(own_entries(metadata.scorers), repository.root),
+            changes=tuple(changes),
+        )
+
+
+def _made_again(
+    found: _Found, record: EvaluationRecord, details: str | None, metadata: Metadata
+) -> Replayed:
+    inputs = Inputs(
+        candidate=found.candidate,
+        champion=found.champion,
+        examples=found.examples,
+        examples_sha256=found.examples_sha256,
+        metadata=metadata,
+        judge=found.judge,
+        entries=found.entries,
+        registered_model=None,
+    )
+    arms: Mapping[ArmName, Arm | None] = {
+        "candidate": record.candidate,
+        "champion": record.champion,
+    }
+    occasions = {
+        name: Occasion(model=arm.model, answered_by=arm.answered_by, seconds=arm.seconds)
+        for name, arm in arms.items()
+        if arm is not None
+    }
+    if record.verdict.status is Status.UNCHANGED:
+        looked = unchanged()
+    elif details is None:
+        raise CannotReplay([Change("details", "they are missing")])
+    else:
+        looked = _looked_again(inputs, details)
+    provenance = Provenance(
+        execution=record.execution,
+        commit=record.commit,
+        digest=_digest(inputs, record, occasions),
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        remembered=record.remembered,
+    )
+    again = recorded(inputs, looked, occasions, provenance, record.judge)
+    return Replayed(record, again, details_text(looked))
+
+
+def _digest(inputs: Inputs, record: EvaluationRecord, occasions: Mapping[ArmName, Occasion]) -> str:
+    """The digest with the models of then; kept where it is not known which model judged."""
+    models = {inputs.arms[arm].sha256: one.model for arm, one in occasions.items()}
+    if inputs.judge is not None and record.judge is not None:
+        models[inputs.judge.sha256] = record.judge.model
+    needed = [*inputs.arms.values(), *([inputs.judge] if inputs.judge else [])]
+    if any(prompt.sha256 not in models for prompt in needed):
+        return record.digest
+    return inputs.digest(lambda prompt: models[prompt.sha256])
+
+
+def _looked_again(inputs: Inputs, details: str) -> Looked:
+    try:
+        stored = {
+            (arm, detail.id, detail.repeat): detail
+            for arm, found in parse_details(details).items()
+            for detail in found
+        }
+    except PromptHubError as error:
+        raise CannotReplay([Change("details", error.message)]) from None
+    rescore = _rescorer(inputs)
+
+    async def ask(arm: ArmName, examples: Sequence[Example], repeat: int) -> list[Detail]:
+        found = []
+        for example in examples:
+            detail = stored.pop((arm, example.id, repeat), None)
+            if detail is None:
+                again = f", asked {repeat + 1} times" if repeat else ""
+                how = f"there is no answer of the {arm} to {example.id}{again}"
+                raise CannotReplay([Change("details", how)])
+            found.append(rescore(arm, example, detail))
+        return found
+
+    looked = asyncio.run(
+        look(
+            inputs.scored,
+            inputs.examples_sha256,
+            inputs.metadata,
+            tuple(inputs.arms),
+            ask,
+            sampled=inputs.sampled,
+        )
+    )
+    if stored:
+        arm, name, _ = next(iter(stored))
+        how = f"{len(stored)} answers more than were asked for, such as the {arm}'s to {name}"
+        raise CannotReplay([Change("details", how)])
+    return looked
+
+
+def _rescorer(inputs: Inputs) -> Callable[[ArmName, Example, Detail], Detail]:
+    """Scores an answer again; what a model said about it (a judge's part) is taken as it is."""
+
+    scorers = {
+        arm: compiled(inputs.metadata.scorers, prompt.output) for arm, prompt in inputs.arms.items()
+    }
+
+    def rescored(arm: ArmName, example: Example, detail: Detail) -> Detail:
+        if detail.answer is None:
+            return detail
+        prompt = inputs.arms[arm]
+        output, problem = check(
+            Completion(
+                text=detail.answer,
+                answered_by="",
+                tokens_in=detail.tokens[0],
+                tokens_out=detail.tokens[1],
+                attempts=detail.attempts,
+                truncated=False,
+            ),
+            prompt.output,
+        )
+        usable = output if problem is None and detail.problem is None else None
+        parts = apply(scorers[arm], usable, example, detail.problem)
+        parts = (*parts, *detail.parts[len(parts) :])
+        return replace(detail, parts=parts, score=combine(parts))
+
+    return rescored
+
+
+def _compared(what: str, then: str, now: str) -> Iterator[Change]:
+    if then != now:
+        yield Change(what, f"{_short(then)} then, {_short(now)} now")
+
+
+def _short(value: str | None) -> str:
+    return value[:12] if value else "none"
+
+
+def _differences(then: JsonValue, now: JsonValue, where: str = "") -> Iterator[Change]:
+    """Where two JSON values differ, outermost first."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for name in dict.fromkeys((*then, *now)):
+            inside = f"{where}.{name}" if where else name
+            yield from _differences(then.get(name), now.get(name), inside)
+    elif then != now:
+        yield Change(where, f"{json.dumps(then)} in the record, {json.dumps(now)} made again")
+
+
+def details_path(record: Path) -> Path:
+    """Where the details of a stored record lie."""
+    return record.with_suffix(".jsonl")

@@ -1,0 +1,187 @@
+"""Tests by betting: what is known about the mean of bounded scores after any number of looks.
+
+Somebody who doubts that the mean of observations in [0, 1] is at most `mean` bets on every
+observation: capital 1 becomes the product of 1 + bet · (observation / mean − 1). If the doubt is
+unfounded, capital does not grow on average, and by Ville's inequality the chance that it *ever*
+reaches 1/alpha is at most alpha. So a test may be repeated after every look without paying for it,
+and nothing is assumed about the distribution but its bounds (I. Waudby-Smith and A. Ramdas,
+"Estimating means of bounded random variables by betting", JRSS-B 86, 2024).
+
+What is chosen here, and why it stays valid, is said in docs/gate.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import mul
+
+NUMBER_OF_BETS = 11
+PRECISION = 1e-6
+"""Of the bounds of an interval."""
+
+Observed = tuple[tuple[float, float, int], ...]
+"""Value, weight and how often they occur together, sorted: order and repetition do not matter."""
+
+
+@dataclass(frozen=True)
+class Stakes:
+    """How one bets on a set of examples; fixed by their weights before anything is measured.
+
+    `heaviest` is the greatest weight, `size` the sum of squared weights where it counts as 1.
+    """
+
+    heaviest: float
+    size: float
+    alpha: float
+
+    @classmethod
+    def on(cls, weights: Sequence[float], alpha: float) -> Stakes:
+        """Stakes for the whole set of examples, those included that may never be looked at."""
+        heaviest = max(weights)
+        return cls(heaviest, math.fsum((one / heaviest) ** 2 for one in weights), alpha)
+
+    def bets(self, mean: float) -> tuple[float, ...]:
+        """The shares of capital put on every observation by one who doubts `mean`.
+
+        The capital is divided equally over them. They rise in equal ratios from about the one that
+        would serve best if the whole set were needed, to all of it; the smaller the mean, the
+        more a win is worth, and the smaller the least stake.
+        """
+        odds = mean / (1 - mean) if mean < 1 else math.inf
+        least = min(0.5, 2 * math.sqrt(math.log(1 / self.alpha) / self.size * odds))
+        ratio = (1 / least) ** (1 / (NUMBER_OF_BETS - 1))
+        return (*(least * ratio**step for step in range(NUMBER_OF_BETS - 1)), 1.0)
+
+
+def shares(rounds: int) -> tuple[float, ...]:
+    """How the capital is divided over the rounds in which every example may be asked.
+
+    A further round measures the same examples, so it may not win with capital that the rounds
+    before it have staked; it brings its own. Half is for the first.
+    """
+    return (1.0,) if rounds == 1 else (0.5, *[0.5 / (rounds - 1)] * (rounds - 1))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Observations in [0, 1], one an example, as they stood after each round of asking."""
+
+    stakes: Stakes
+    rounds: tuple[Observed, ...]
+    capital: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        rounds: Iterable[Iterable[tuple[float, float]]],
+        stakes: Stakes,
+        capital: tuple[float, ...] = (1.0,),
+    ) -> Sample:
+        """A sample from (value, weight) of every example, round by round."""
+        counted = []
+        for pairs in rounds:
+            counts = Counter((value, weight / stakes.heaviest) for value, weight in pairs)
+            counted.append(tuple(sorted((*pair, count) for pair, count in counts.items())))
+        return cls(stakes, tuple(counted), capital)
+
+    @cached_property
+    def mean(self) -> float:
+        """Weighted mean after the last round; 0 where nothing was observed."""
+        last = self.rounds[-1]
+        if not last:
+            return 0.0
+        total = math.fsum(weight * count for _, weight, count in last)
+        return math.fsum(value * weight * count for value, weight, count in last) / total
+
+    @property
+    def mirrored(self) -> Sample:
+        """The sample of what is lost: 1 minus every value."""
+        turned = (
+            tuple(sorted((1 - value, weight, count) for value, weight, count in observed))
+            for observed in self.rounds
+        )
+        return Sample(self.stakes, tuple(turned), self.capital)
+
+    def log_wealth(self, mean: float) -> float:
+        """Logarithm of the capital of a gambler who doubts that the true mean is at most `mean`.
+
+        Of means that cannot be undercut (0 or less) everybody is sure: the result is infinite.
+        """
+        if mean <= 0:
+            return math.inf
+        mean = min(mean, 1.0)
+        bets = self.stakes.bets(mean)
+        grown = [
+            math.log(part / len(bets)) + grown
+            for part, observed in zip(self.capital, self.rounds, strict=False)
+            for grown in _log_products(observed, bets, mean)
+        ]
+        return _log_sum(grown)
+
+    def exceeds(self, mean: float) -> bool:
+        """Whether it is shown, with chance of error alpha, that the true mean exceeds `mean`."""
+        return self._excess(mean) >= 0
+
+    def _excess(self, mean: float) -> float:
+        return self.log_wealth(mean) - math.log(1 / self.stakes.alpha)
+
+    def lower_bound(self) -> float:
+        """The greatest mean that the true one is shown to exceed; never above the sample's.
+
+        The more is doubted, the less is won: the bound is where wealth is just enough. It is
+        searched by false position (the Illinois algorithm), rounded down by `PRECISION`.
+        """
+        low, high = 0.0, self.mean
+        above, below = math.inf, self._excess(high)
+        side = 0
+        while high - low > PRECISION:
+            middle = (low + high) / 2
+            if math.isfinite(above) and math.isfinite(below):
+                middle = low + (high - low) * above / (above - below)
+            excess = self._excess(middle)
+            if excess >= 0:
+                low, above = middle, excess
+                below = below / 2 if side > 0 else below
+                side = 1
+            else:
+                high, below = middle, excess
+                above = above / 2 if side < 0 else above
+                side = -1
+        return low
+
+    def interval(self) -> tuple[float, float]:
+        """Confidence sequence of the mean: each of its sides is wrong with chance alpha."""
+        return self.lower_bound(), 1 - self.mirrored.lower_bound()
+
+
+def interval(
+    scores: Sequence[float], weights: Sequence[float], alpha: float
+) -> tuple[float, float]:
+    """Confidence sequence of a weighted mean score; nothing is known without scores."""
+    if not scores:
+        return 0.0, 1.0
+    pairs = zip(scores, weights, strict=True)
+    return Sample.of([pairs], Stakes.on(weights, alpha)).interval()
+
+
+def _log_products(observed: Observed, bets: Sequence[float], mean: float) -> Iterator[float]:
+    """What capital 1 has become by each of the bets, as a logarithm."""
+    gains = [weight * (value / mean - 1) for value, weight, _ in observed]
+    counts = [count for _, _, count in observed]
+    worst = min(gains, default=0.0)
+    for bet in bets:
+        if 1 + bet * worst <= 0:
+            yield -math.inf
+        else:
+            yield sum(map(mul, counts, map(math.log1p, [bet * gain for gain in gains])))
+
+
+def _log_sum(logarithms: Sequence[float]) -> float:
+    greatest = max(logarithms)
+    if math.isinf(greatest):
+        return greatest
+    return greatest + math.log(sum(math.exp(one - greatest) for one in logarithms))
