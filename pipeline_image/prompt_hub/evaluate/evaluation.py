@@ -9,16 +9,19 @@ from datetime import UTC, datetime
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.engine import Asked, Engine
 from prompt_hub.evaluate.gate import Decision, Status, decide
 from prompt_hub.evaluate.judge import judge_of
+from prompt_hub.evaluate.progress import Progress
 from prompt_hub.evaluate.record import Arm, Difference, EvaluationRecord, Verdict, detail_lines
+from prompt_hub.evaluate.responses import ResponseStore
 from prompt_hub.evaluate.results import Results
-from prompt_hub.evaluate.runner import Measurement, Progress, measure
+from prompt_hub.evaluate.runner import Measurement, measure
 from prompt_hub.evaluate.scorers import SCORERS_VERSION, majority_baseline
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import Example, Metadata, Prompt
-from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.prompts.repository import PromptRepository, examples_sha256
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Inputs:
     def of(cls, repository: PromptRepository, task: str) -> Inputs:
         """Read the inputs; raises `PromptHubError` where a file is wrong."""
         metadata = repository.metadata(task)
-        candidate = repository.candidate(task)
+        examples = repository.examples(task)
+        candidate = repository.whole(repository.draft(task), examples)
         champion = repository.production(task)
         entry = repository.registry().tasks.get(task)
         if candidate.version != metadata.version:
@@ -51,8 +55,8 @@ class Inputs:
         return cls(
             candidate=candidate,
             champion=champion,
-            examples=repository.examples(task),
-            examples_sha256=repository.examples_sha256(task),
+            examples=examples,
+            examples_sha256=examples_sha256(examples),
             metadata=metadata,
             judge=judge_of(repository, metadata),
             registered_model=entry.model.identity if entry and entry.model else None,
@@ -109,16 +113,19 @@ class Evaluator:
         *,
         execution: str,
         commit: str,
+        store: ResponseStore | None = None,
+        fresh: bool = False,
         say: Callable[[str], None] = print,
-        concurrency: int = 4,
     ) -> None:
+        """Make an evaluator; a `fresh` one does not remember verdicts."""
         self._repository = repository
         self._caller = caller
         self._results = results
         self._execution = execution
         self._commit = commit
+        self._store = store
+        self._fresh = fresh
         self._say = say
-        self._concurrency = concurrency
 
     async def evaluate(self, task: str) -> EvaluationRecord:
         """Evaluate `task`, or remember the verdict that the same inputs had before.
@@ -128,7 +135,7 @@ class Evaluator:
         """
         inputs = Inputs.of(self._repository, task)
         digest = inputs.digest(self._caller)
-        remembered = self._results.get(names.verdict_key(digest))
+        remembered = None if self._fresh else self._results.get(names.verdict_key(digest))
         if remembered is not None and not inputs.unchanged(self._caller):
             record = EvaluationRecord.model_validate_json(remembered).model_copy(
                 update={"execution": self._execution, "commit": self._commit, "remembered": True}
@@ -149,10 +156,22 @@ class Evaluator:
         if inputs.unchanged(self._caller):
             decision = Decision(Status.UNCHANGED, ("the candidate is the released version",))
             return self._record(inputs, digest, decision, None, None, started)
-        measured, champion = await asyncio.gather(
-            self._arm(inputs.candidate, inputs), self._rival_arm(inputs)
-        )
         gate = inputs.metadata.gate
+        engine = Engine(
+            self._caller,
+            budget=gate.budget,
+            seconds_per_call=inputs.metadata.limits.seconds_per_call,
+            store=self._store,
+        )
+        self._say_estimate(engine, inputs)
+        progress = Progress(engine)
+        try:
+            measured, champion = await asyncio.gather(
+                self._arm(inputs.candidate, inputs, engine, progress),
+                self._rival_arm(inputs, engine, progress),
+            )
+        finally:
+            progress.finish()
         problems = (*measured.problems, *(champion.problems if champion else ()))
         missing = tuple(dict.fromkeys(problems))
         decision = decide(
@@ -177,26 +196,31 @@ class Evaluator:
             self._results.put(names.verdict_key(digest), record.to_json())
         return record
 
-    async def _rival_arm(self, inputs: Inputs) -> Measurement | None:
-        return await self._arm(inputs.rival, inputs) if inputs.rival else None
+    def _say_estimate(self, engine: Engine, inputs: Inputs) -> None:
+        scored = [example for example in inputs.examples if example.split == "eval"]
+        arms = [inputs.candidate, *([inputs.rival] if inputs.rival else [])]
+        estimate = engine.estimate(*(Asked(prompt=arm, examples=scored) for arm in arms))
+        words = estimate.in_words(inputs.metadata.gate.budget)
+        self._say(f"{inputs.candidate.task}: {words}")
+        if engine.damaged:
+            self._say(f"{engine.damaged} stored responses cannot be read and are asked for again")
 
-    async def _arm(self, prompt: Prompt, inputs: Inputs) -> Measurement:
+    async def _rival_arm(
+        self, inputs: Inputs, engine: Engine, progress: Progress
+    ) -> Measurement | None:
+        return await self._arm(inputs.rival, inputs, engine, progress) if inputs.rival else None
+
+    async def _arm(
+        self, prompt: Prompt, inputs: Inputs, engine: Engine, progress: Progress
+    ) -> Measurement:
         return await measure(
             prompt,
             inputs.examples,
             inputs.metadata,
-            self._caller,
+            engine,
             judge=inputs.judge,
-            concurrency=self._concurrency,
-            progress=self._progress(prompt),
+            progress=progress.arm(f"{prompt.task} {prompt.version}"),
         )
-
-    def _progress(self, prompt: Prompt) -> Progress:
-        def tell(done: int, total: int) -> None:
-            if done == total or done % 10 == 0:
-                self._say(f"  {prompt.task} {prompt.version}: {done} of {total} examples")
-
-        return tell
 
     def _record(
         self,

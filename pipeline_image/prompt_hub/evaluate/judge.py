@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.engine import Ask
 from prompt_hub.evaluate.scorers import Part
-from prompt_hub.models.call import ModelCaller, ModelUnavailable
+from prompt_hub.models.call import ModelUnavailable
 from prompt_hub.prompts.documents import to_model
 from prompt_hub.prompts.models import Example, JsonObject, Metadata, Prompt, Scorer
 from prompt_hub.prompts.repository import PromptRepository
@@ -52,8 +53,7 @@ async def grade(
     scorer: Scorer,
     output: JsonObject | None,
     example: Example,
-    caller: ModelCaller,
-    timeout: float,
+    ask: Ask,
 ) -> Part:
     """Let the judge grade one answer; raises `ModelUnavailable` if it gave no usable grade.
 
@@ -62,14 +62,13 @@ async def grade(
     if output is None:
         return Part("judge", 0.0, scorer.weight, "no usable output")
     low, high = scale(judge)
-    verdict = await caller.call(
+    verdict = await ask(
         judge,
         {
             "input": json.dumps(example.input, ensure_ascii=False),
             "expected": json.dumps(example.expected, ensure_ascii=False),
             "answer": json.dumps(output, ensure_ascii=False),
         },
-        timeout=timeout,
     )
     graded = verdict.output.get("grade") if verdict.output else None
     if not verdict.valid or not isinstance(graded, int):

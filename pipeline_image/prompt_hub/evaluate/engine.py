@@ -1,0 +1,195 @@
+"""Asks models for one evaluation: from what is stored where it can, within a budget where not.
+
+Candidate, champion and judge are asked through the same door, `Engine.ask`, so that whatever an
+evaluation costs is counted once and in one place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from prompt_hub.evaluate.budget import Forecast, Purse
+from prompt_hub.evaluate.responses import Book, ResponseStore
+from prompt_hub.models.aliases import ResolvedModel
+from prompt_hub.models.call import Answer, ModelCaller, ModelUnavailable, Request, Response
+from prompt_hub.prompts.models import Budget, Example, Prompt
+
+GIVE_UP_AFTER = 5
+"""So many calls without an answer, one after the other, mean that the model is gone."""
+
+
+class Ask(Protocol):
+    """Asks a model once; a second `repeat` of the same question is a call of its own."""
+
+    def __call__(
+        self, prompt: Prompt, fields: Mapping[str, JsonValue], *, repeat: int = 0
+    ) -> Awaitable[Answer]:
+        """Answer one record; raises `ModelUnavailable` or `BudgetReached`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What an evaluation will ask for; `cached` of its calls are answered already.
+
+    Tokens and US dollars are those of the calls that are left; `usd` is None without a price.
+    """
+
+    calls: int
+    cached: int
+    tokens: int
+    usd: float | None
+
+    def in_words(self, budget: Budget) -> str:
+        """One line for people, beside what they allow."""
+        words = [f"{self.calls} calls"]
+        if self.cached:
+            words.append(f"{self.cached} of them answered before")
+        if self.cached < self.calls:
+            words.append(f"about {self.tokens} tokens")
+            words.append("no price known" if self.usd is None else f"about ${self.usd:.4f}")
+        allowed = (
+            f"{budget.calls} calls, {budget.tokens} tokens, ${budget.usd:g}, {budget.seconds:g} s"
+        )
+        return f"{', '.join(words)} (budget: {allowed})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Examples that a prompt will be asked about, each `repeats` times."""
+
+    prompt: Prompt
+    examples: Sequence[Example]
+    repeats: int = 1
+
+
+class _Line:
+    """What the engine knows of one prompt: its model, its book and what its calls cost."""
+
+    def __init__(self, prompt: Prompt, model: ResolvedModel, book: Book | None) -> None:
+        self.prompt = prompt
+        self.model = model
+        self.book = book
+        self.forecast = Forecast(model, prompt.model.parameters.get("max_tokens"))
+        self.silent = 0
+        """Calls without an answer since the last one with one."""
+        self.trouble = ""
+
+    def stored(self, request: Request, repeat: int) -> Response | None:
+        """What an earlier call was answered with, if there was one."""
+        if self.book is None:
+            return None
+        return self.book.get(self.book.key(request.messages, repeat))
+
+
+class Engine:
+    """Asks models within one budget.
+
+    Without a `store` every question is put to the model: a measurement that must be of now. A
+    model that has not answered `GIVE_UP_AFTER` calls in a row is not asked any more.
+    """
+
+    def __init__(
+        self,
+        caller: ModelCaller,
+        *,
+        budget: Budget | None = None,
+        seconds_per_call: float = 60.0,
+        store: ResponseStore | None = None,
+    ) -> None:
+        self.caller = caller
+        self.purse = Purse(budget or Budget())
+        self.cached = 0
+        """Answers that came from the store."""
+        self._seconds_per_call = seconds_per_call
+        self._store = store
+        self._lines: dict[int, _Line] = {}
+
+    @property
+    def damaged(self) -> int:
+        """Stored responses that could not be read, and so are asked for again."""
+        return sum(book.damaged for book in self._store.books) if self._store else 0
+
+    def width(self, prompt: Prompt) -> int:
+        """How many questions are worth asking at the same time."""
+        return self.caller.concurrency(prompt)
+
+    async def ask(
+        self, prompt: Prompt, fields: Mapping[str, JsonValue], *, repeat: int = 0
+    ) -> Answer:
+        """Answer one record, from the store if the same question was answered before.
+
+        Raises:
+            RenderError: a template cannot be rendered with these fields.
+            ModelUnavailable: the model gave no answer at all.
+            BudgetReached: the budget does not allow the call.
+        """
+        line = self._line(prompt)
+        request = self.caller.request(prompt, fields)
+        book, key = line.book, ""
+        if book is not None:
+            key = book.key(request.messages, repeat)
+            stored = book.get(key)
+            if stored is not None:
+                self.cached += 1
+                # Lets calls in flight go on: their time is being measured.
+                await asyncio.sleep(0)
+                return Answer.of(stored, prompt.output, cached=True)
+        if line.silent >= GIVE_UP_AFTER:
+            raise ModelUnavailable(line.trouble)
+        characters = request.characters
+        most = line.forecast.at_most(characters)
+        await self.purse.reserve(most)
+        response = None
+        try:
+            response = await self.caller.send(
+                request, timeout=self._seconds_per_call, until=self.purse.until
+            )
+            line.silent = 0
+            if book is not None:
+                book.put(key, response)
+        except ModelUnavailable as error:
+            line.silent += 1
+            line.trouble = error.message
+            raise
+        finally:
+            self.purse.settle(most, response)
+        line.forecast.learn(characters, response)
+        return Answer.of(response, prompt.output)
+
+    def estimate(self, *questions: Asked) -> Estimate:
+        """What asking all this will cost, judges' calls not among it."""
+        calls = cached = tokens = 0
+        usd = 0.0
+        priced = False
+        for asked in questions:
+            line = self._line(asked.prompt)
+            priced = priced or line.model.price_per_million is not None
+            missing = characters = 0
+            for example in asked.examples:
+                request = self.caller.request(asked.prompt, example.input)
+                for repeat in range(asked.repeats):
+                    calls += 1
+                    stored = line.stored(request, repeat)
+                    if stored is None:
+                        missing += 1
+                        characters += request.characters
+                    else:
+                        cached += 1
+                        line.forecast.learn(request.characters, stored)
+            likely = line.forecast.likely(characters, missing)
+            tokens += likely.tokens
+            usd += likely.usd
+        return Estimate(calls=calls, cached=cached, tokens=tokens, usd=usd if priced else None)
+
+    def _line(self, prompt: Prompt) -> _Line:
+        line = self._lines.get(id(prompt))
+        if line is None:
+            model = self.caller.resolve(prompt)
+            book = self._store.book(prompt, model) if self._store else None
+            line = self._lines[id(prompt)] = _Line(prompt, model, book)
+        return line
