@@ -22,6 +22,9 @@ from prompt_hub.prompts.models import Budget, Example, Prompt
 GIVE_UP_AFTER = 5
 """So many calls without an answer, one after the other, mean that the model is gone."""
 
+LEARN_FROM_EVERY = 20
+"""An estimate reads the cost of one in so many of the stored responses."""
+
 
 class Ask(Protocol):
     """Asks a model once; a second `repeat` of the same question is a call of its own."""
@@ -79,11 +82,14 @@ class _Line:
         """Calls without an answer since the last one with one."""
         self.trouble = ""
 
-    def stored(self, request: Request, repeat: int) -> Response | None:
-        """What an earlier call was answered with, if there was one."""
-        if self.book is None:
-            return None
-        return self.book.get(self.book.key(request.messages, repeat))
+    def key(self, request: Request, repeat: int) -> str:
+        """Where the response is kept; empty without a book."""
+        return self.book.key(request.messages, repeat) if self.book is not None else ""
+
+    def learn(self, request: Request, response: Response | None) -> None:
+        """Take note of what a request has cost."""
+        if response is not None:
+            self.forecast.learn(request.characters, response)
 
 
 class Engine:
@@ -130,9 +136,8 @@ class Engine:
         """
         line = self._line(prompt)
         request = self.caller.request(prompt, fields)
-        book, key = line.book, ""
+        book, key = line.book, line.key(request, repeat)
         if book is not None:
-            key = book.key(request.messages, repeat)
             stored = book.get(key)
             if stored is not None:
                 self.cached += 1
@@ -141,8 +146,7 @@ class Engine:
                 return Answer.of(stored, prompt.output, cached=True)
         if line.silent >= GIVE_UP_AFTER:
             raise ModelUnavailable(line.trouble)
-        characters = request.characters
-        most = line.forecast.at_most(characters)
+        most = line.forecast.at_most(request.characters)
         await self.purse.reserve(most)
         response = None
         try:
@@ -158,7 +162,7 @@ class Engine:
             raise
         finally:
             self.purse.settle(most, response)
-        line.forecast.learn(characters, response)
+        line.learn(request, response)
         return Answer.of(response, prompt.output)
 
     def estimate(self, *questions: Asked) -> Estimate:
@@ -174,13 +178,14 @@ class Engine:
                 request = self.caller.request(asked.prompt, example.input)
                 for repeat in range(asked.repeats):
                     calls += 1
-                    stored = line.stored(request, repeat)
-                    if stored is None:
+                    key = line.key(request, repeat)
+                    if line.book is None or key not in line.book:
                         missing += 1
                         characters += request.characters
-                    else:
-                        cached += 1
-                        line.forecast.learn(request.characters, stored)
+                        continue
+                    cached += 1
+                    if cached % LEARN_FROM_EVERY == 1:
+                        line.learn(request, line.book.get(key))
             likely = line.forecast.likely(characters, missing)
             tokens += likely.tokens
             usd += likely.usd

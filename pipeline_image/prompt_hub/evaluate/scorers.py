@@ -18,7 +18,7 @@ from prompt_hub.prompts.models import Example, JsonObject, Scorer
 SCORERS_VERSION = "1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """What one scorer says: a score from 0 to 1, its weight, and the loss in words.
 
