@@ -17,7 +17,7 @@ LAZY_IN_CORE = {"jsonschema", "referencing"}
 """Allowed in the core, but only inside functions: `--help` and start-up do not pay for them."""
 ADAPTERS = {
     "prompt_hub.evaluate.results": {"boto3"},
-    "prompt_hub.models.openai_adapter": {"openai", "boto3"},
+    "prompt_hub.models.openai_adapter": {"openai", "httpx2", "boto3"},
     "prompt_hub.release.activate_command": {"boto3"},
     "prompt_hub.release.image_command": {"boto3"},
     "prompt_hub.release.smoke_command": {"boto3"},

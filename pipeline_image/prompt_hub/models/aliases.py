@@ -136,13 +136,14 @@ def add_concurrency(parser: argparse.ArgumentParser) -> None:
     """Declare `--concurrency`, which overrides what the models' settings say."""
     parser.add_argument(
         "--concurrency",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="calls in flight to one model (default: the model's own setting)",
     )
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A number from 1, as an argument of a command."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
     return int(text)

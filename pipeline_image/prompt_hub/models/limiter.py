@@ -48,7 +48,7 @@ class Place:
         self._born = born
 
     def leave(self, *, busy: bool = False, failed: bool = False, pause: float = 0.0) -> None:
-        """Give the place back, saying how the call ended; `pause` keeps new calls out, seconds."""
+        """Give the place back, saying how it ended; `pause` is the wait that was asked for."""
         self._limiter.left(self._born, busy=busy, failed=failed, pause=pause)
 
 
@@ -58,6 +58,9 @@ class Limiter:
     The window, the number of calls in flight, halves when the provider is busy, and grows back to
     `ceiling` with every answer: additive increase, multiplicative decrease, as in TCP. Calls that
     were sent before the window was halved do not halve it again: they are of the same burst.
+
+    When the provider says how long it will be busy, and says so to two calls in a row, nobody is
+    let in for so long. One busy answer among others that succeed concerns that call alone.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Limiter:
         self._requests = Rate(requests_per_minute, clock) if requests_per_minute else None
         self._tokens = Rate(tokens_per_minute, clock) if tokens_per_minute else None
         self._paused_until = 0.0
+        self._busy_in_a_row = 0
         self._halvings = 0
         self._turn = asyncio.Lock()
         self._room = asyncio.Event()
@@ -106,11 +110,13 @@ class Limiter:
     def left(self, born: int, *, busy: bool, failed: bool, pause: float) -> None:
         """A call has ended (see `Place.leave`)."""
         self.in_flight -= 1
+        self._busy_in_a_row = self._busy_in_a_row + 1 if busy else 0
         if busy:
             if born == self._halvings:
                 self.window = max(1.0, self.window / 2)
                 self._halvings += 1
-            self._paused_until = max(self._paused_until, self._clock() + pause)
+            if self._busy_in_a_row > 1:
+                self._paused_until = max(self._paused_until, self._clock() + pause)
         elif not failed:
             self.window = min(
                 self.ceiling, self.window + self.ceiling / (RECOVERY * max(1.0, self.window))

@@ -82,9 +82,9 @@ def _read(response: httpx2.Response) -> Completion:
         said = json.loads(response.content)
         choice = said["choices"][0]
         usage = said.get("usage") or {}
-        text = choice["message"].get("content") or ""
-        if not isinstance(text, str):
-            raise TypeError(text)
+        text = choice["message"].get("content")
+        if text is None:  # a refusal, or nothing to say
+            text = ""
         return Completion(
             # Half a character can be escaped in JSON, but no file could hold it.
             text=text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
