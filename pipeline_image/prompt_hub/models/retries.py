@@ -6,9 +6,11 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import isfinite
 from typing import Generic, TypeVar
 
 from prompt_hub.models.limiter import Limiter
@@ -150,17 +152,14 @@ def asked_to_wait(
 
     The header is a number of seconds or an HTTP date; some providers send `retry-after-ms`, too.
     """
-    try:
-        if retry_after_ms is not None:
-            return max(0.0, float(retry_after_ms) / 1000)
-        if retry_after is None:
-            return None
-        return max(0.0, float(retry_after))
-    except ValueError:
-        pass
+    for text, in_a_second in ((retry_after_ms, 1000), (retry_after, 1)):
+        with suppress(ValueError):
+            seconds = float(text or "") / in_a_second
+            if isfinite(seconds):
+                return max(0.0, seconds)
     try:
         when = parsedate_to_datetime(retry_after or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
