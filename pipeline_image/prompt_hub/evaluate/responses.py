@@ -6,8 +6,8 @@ that is killed loses what was in flight and nothing else, and the next one finds
 covers everything that can change the answer; how often the same thing was asked before is part of
 it, so that a repeat is a call of its own.
 
-A process that dies leaves at most a torn last line, which the next writer cuts off. A line that
-cannot be read is left where it is, and its call made again.
+A process that dies leaves at most a torn last line, which the next writer cuts off. Every line
+carries a checksum; one that is damaged is left where it is, and its call made again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zlib import crc32
 
 from prompt_hub.errors import PromptHubError
 from prompt_hub.models.aliases import ResolvedModel
@@ -49,8 +50,8 @@ class Book:
             raise PromptHubError(f"{path} cannot be written: {error.strerror}.") from None
         with self._locked() as end:
             if end == 0:
-                title: JsonObject = {"schema": "prompt-hub/responses@1", **circumstances}
-                os.write(self._file, _encoded(title))
+                title = {"schema": "prompt-hub/responses@1", **circumstances}
+                os.write(self._file, _compact(title) + b"\n")
         if not fresh:
             self._read()
 
@@ -73,23 +74,11 @@ class Book:
         if place is None:
             return None
         start, length = place
-        _, response = _decoded(os.pread(self._file, length, start))
-        return response
+        return _decoded(os.pread(self._file, length, start))
 
     def put(self, key: str, response: Response) -> None:
         """Add a response; once this returns, the death of the process does not lose it."""
-        raw = _encoded(
-            {
-                "key": key,
-                "text": response.text,
-                "by": response.answered_by,
-                "tokens": [response.tokens_in, response.tokens_out],
-                "usd": response.usd,
-                "seconds": round(response.seconds, 4),
-                "attempts": response.attempts,
-                **({"truncated": True} if response.truncated else {}),
-            }
-        )
+        raw = _encoded(key, response)
         try:
             with self._locked() as end:
                 written = os.write(self._file, raw)
@@ -128,10 +117,9 @@ class Book:
             for raw in lines:
                 if not raw.endswith(b"\n"):  # another process is writing it this very moment
                     break
-                try:
-                    key, _ = _decoded(raw)
-                    self._places[bytes.fromhex(key)] = (start, len(raw))
-                except (ValueError, KeyError, TypeError):
+                if _is_whole(raw):
+                    self._places[bytes.fromhex(raw[_KEY].decode())] = (start, len(raw))
+                else:
                     self.damaged += 1
                 start += len(raw)
 
@@ -182,15 +170,40 @@ def circumstances(prompt: Prompt, model: ResolvedModel) -> JsonObject:
     }
 
 
-def _encoded(line: JsonObject) -> bytes:
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8") + b"\n"
+# A line begins with a checksum of the rest of it, and the key, so that a book is opened without
+# parsing it: {"crc":"01234567","key":"64 hexadecimal digits","text":...}
+_REST = slice(18, -1)
+_KEY = slice(25, 89)
 
 
-def _decoded(raw: bytes) -> tuple[str, Response]:
-    """Key and response of a line; raises `ValueError`, `KeyError` or `TypeError` if damaged."""
+def _encoded(key: str, response: Response) -> bytes:
+    line: JsonObject = {
+        "key": key,
+        "text": response.text,
+        "by": response.answered_by,
+        "tokens": [response.tokens_in, response.tokens_out],
+        "usd": response.usd,
+        "seconds": round(response.seconds, 4),
+        "attempts": response.attempts,
+    }
+    if response.truncated:
+        line["truncated"] = True
+    return _sealed(_compact(line)[1:])
+
+
+def _sealed(rest: bytes) -> bytes:
+    return b'{"crc":"%08x",%s\n' % (crc32(rest), rest)
+
+
+def _is_whole(raw: bytes) -> bool:
+    """Whether a line is as it was written."""
+    return raw == _sealed(raw[_REST])
+
+
+def _decoded(raw: bytes) -> Response:
     line = json.loads(raw)
     tokens_in, tokens_out = line["tokens"]
-    return line["key"], Response(
+    return Response(
         text=line["text"],
         truncated=line.get("truncated", False),
         answered_by=line["by"],
@@ -200,3 +213,7 @@ def _decoded(raw: bytes) -> tuple[str, Response]:
         seconds=line["seconds"],
         attempts=line["attempts"],
     )
+
+
+def _compact(line: JsonObject) -> bytes:
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
