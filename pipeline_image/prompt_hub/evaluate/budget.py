@@ -15,6 +15,9 @@ from prompt_hub.prompts.models import Budget
 TOKENS_OUT = 256
 """Length of an answer where neither the prompt's `max_tokens` nor an earlier answer says more."""
 
+DUST = 1e-9
+"""US dollars that sums of fractions may be off by."""
+
 
 class BudgetReached(PromptHubError):
     """The budget does not allow the next call; a budget that runs out is never a score."""
@@ -112,7 +115,6 @@ class Purse:
         self._in_flight -= 1
         self._reserved = Cost(
             tokens=self._reserved.tokens - most.tokens,
-            # Sums of floats leave dust behind.
             usd=self._reserved.usd - most.usd if self._in_flight else 0.0,
         )
         if response is not None:
@@ -129,6 +131,6 @@ class Purse:
             return f"the budget of {limits.calls} calls is used up"
         if self.tokens + self._reserved.tokens + most.tokens > limits.tokens:
             return f"the budget of {limits.tokens} tokens does not allow another call"
-        if self.usd + self._reserved.usd + most.usd > limits.usd:
+        if self.usd + self._reserved.usd + most.usd > limits.usd + DUST:
             return f"the budget of {limits.usd:g} US dollars does not allow another call"
         return None
