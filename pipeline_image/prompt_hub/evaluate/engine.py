@@ -17,7 +17,7 @@ from prompt_hub.evaluate.budget import Forecast, Purse
 from prompt_hub.evaluate.responses import Book, ResponseStore
 from prompt_hub.models.aliases import ResolvedModel
 from prompt_hub.models.call import Answer, ModelCaller, ModelUnavailable, Request, Response
-from prompt_hub.prompts.models import Budget, Example, Prompt
+from prompt_hub.prompts.models import Budget, Prompt
 
 GIVE_UP_AFTER = 5
 """So many calls without an answer, one after the other, mean that the model is gone."""
@@ -58,15 +58,21 @@ class Estimate:
         allowed = (
             f"{budget.calls} calls, {budget.tokens} tokens, ${budget.usd:g}, {budget.seconds:g} s"
         )
-        return f"{', '.join(words)} (budget: {allowed})"
+        enough = (
+            self.calls - self.cached <= budget.calls
+            and self.tokens <= budget.tokens
+            and (self.usd or 0.0) <= budget.usd
+        )
+        warning = "" if enough else ", which will not do for all of it"
+        return f"{', '.join(words)} (budget: {allowed}{warning})"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """Examples that a prompt will be asked about, each `repeats` times."""
+    """The fields that a prompt will be asked about, each `repeats` times."""
 
     prompt: Prompt
-    examples: Sequence[Example]
+    questions: Sequence[Mapping[str, JsonValue]]
     repeats: int = 1
 
 
@@ -165,18 +171,18 @@ class Engine:
         line.learn(request, response)
         return Answer.of(response, prompt.output)
 
-    def estimate(self, *questions: Asked) -> Estimate:
-        """What asking all this will cost, judges' calls not among it."""
+    def estimate(self, asked: Sequence[Asked]) -> Estimate:
+        """What asking all this will cost."""
         calls = cached = tokens = 0
         usd = 0.0
         priced = False
-        for asked in questions:
-            line = self._line(asked.prompt)
+        for one in asked:
+            line = self._line(one.prompt)
             priced = priced or line.model.price_per_million is not None
             missing = characters = 0
-            for example in asked.examples:
-                request = self.caller.request(asked.prompt, example.input)
-                for repeat in range(asked.repeats):
+            for fields in one.questions:
+                request = self.caller.request(one.prompt, fields)
+                for repeat in range(one.repeats):
                     calls += 1
                     key = line.key(request, repeat)
                     if line.book is None or key not in line.book:

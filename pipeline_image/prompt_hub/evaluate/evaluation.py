@@ -11,7 +11,7 @@ from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.engine import Asked, Engine
 from prompt_hub.evaluate.gate import Decision, Status, decide
-from prompt_hub.evaluate.judge import judge_of
+from prompt_hub.evaluate.judge import judge_of, question
 from prompt_hub.evaluate.progress import Progress
 from prompt_hub.evaluate.record import Arm, Difference, EvaluationRecord, Verdict, detail_lines
 from prompt_hub.evaluate.responses import ResponseStore
@@ -199,7 +199,12 @@ class Evaluator:
     def _say_estimate(self, engine: Engine, inputs: Inputs) -> None:
         scored = [example for example in inputs.examples if example.split == "eval"]
         arms = [inputs.candidate, *([inputs.rival] if inputs.rival else [])]
-        estimate = engine.estimate(*(Asked(prompt=arm, examples=scored) for arm in arms))
+        asked = [Asked(prompt=arm, questions=[one.input for one in scored]) for arm in arms]
+        if inputs.judge is not None:
+            # What will be answered is not known yet; what should be is about as long.
+            graded = [question(one, one.expected) for one in scored] * len(arms)
+            asked.append(Asked(prompt=inputs.judge, questions=graded))
+        estimate = engine.estimate(asked)
         words = estimate.in_words(inputs.metadata.gate.budget)
         self._say(f"{inputs.candidate.task}: {words}")
         if engine.damaged:

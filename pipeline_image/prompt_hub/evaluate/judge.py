@@ -48,6 +48,15 @@ def scale(judge: Prompt) -> tuple[int, int]:
     )
 
 
+def question(example: Example, output: JsonObject) -> JsonObject:
+    """The fields of the judge's prompt for one answer."""
+    return {
+        "input": json.dumps(example.input, ensure_ascii=False),
+        "expected": json.dumps(example.expected, ensure_ascii=False),
+        "answer": json.dumps(output, ensure_ascii=False),
+    }
+
+
 async def grade(
     judge: Prompt,
     scorer: Scorer,
@@ -62,14 +71,7 @@ async def grade(
     if output is None:
         return Part("judge", 0.0, scorer.weight, "no usable output")
     low, high = scale(judge)
-    verdict = await ask(
-        judge,
-        {
-            "input": json.dumps(example.input, ensure_ascii=False),
-            "expected": json.dumps(example.expected, ensure_ascii=False),
-            "answer": json.dumps(output, ensure_ascii=False),
-        },
-    )
+    verdict = await ask(judge, question(example, output))
     graded = verdict.output.get("grade") if verdict.output else None
     if not verdict.valid or not isinstance(graded, int):
         raise ModelUnavailable(f"the judge gave no usable grade: {verdict.problem}.")

@@ -68,13 +68,14 @@ class Completion:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Response:
-    """A completion and what it took: everything about it that an answer is made of.
+    """What a model has answered, and what that took.
 
-    `seconds` is the wall time of the attempt that was answered, without the waiting before it.
+    `answered_by` is the model that the provider says it used; `seconds` is the wall time of the
+    attempt that was answered, without the waiting before it.
     """
 
     text: str
-    truncated: bool
+    truncated: bool = False
     answered_by: str
     tokens_in: int
     tokens_out: int
@@ -84,25 +85,16 @@ class Response:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """One answer, checked against the prompt's output contract.
+class Answer(Response):
+    """A response, checked against the prompt's output contract.
 
     `output` is the parsed object, `valid` whether it fits the output schema and `problem` why
-    not. `answered_by` is the model that the provider says it used; `seconds` is wall time of the
-    attempt that was answered. `cached` says that an earlier run has paid for it: tokens, cost and
-    time are those of then.
+    not. `cached` says that an earlier run has paid for it: tokens, cost and time are those of then.
     """
 
-    text: str
     output: JsonObject | None
     valid: bool
     problem: str | None
-    answered_by: str
-    tokens_in: int
-    tokens_out: int
-    usd: float | None
-    seconds: float
-    attempts: int
     cached: bool = False
 
     @classmethod
@@ -110,17 +102,18 @@ class Answer:
         """Read a response as the output contract wants it."""
         output, problem = check(response, schema)
         return cls(
-            text=response.text,
             output=output,
             valid=problem is None,
             problem=problem,
+            cached=cached,
+            text=response.text,
+            truncated=response.truncated,
             answered_by=response.answered_by,
             tokens_in=response.tokens_in,
             tokens_out=response.tokens_out,
             usd=response.usd,
             seconds=response.seconds,
             attempts=response.attempts,
-            cached=cached,
         )
 
 

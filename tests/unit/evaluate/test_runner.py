@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.evaluate.engine import GIVE_UP_AFTER, Asked, Engine
+from prompt_hub.evaluate.evaluation import Evaluator
+from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.responses import ResponseStore
+from prompt_hub.evaluate.results import FolderResults
 from prompt_hub.evaluate.runner import Measurement, measure
 from prompt_hub.models.aliases import ModelAliases
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.models.retries import Retries
 from prompt_hub.prompts.models import Budget, Example, Metadata, Prompt
-from tests.unit.building import RepositoryFolder
+from tests.unit.building import COMMIT, RepositoryFolder, catalogue_answer
 from tests.unit.evaluate.faulty_provider import TOKENS, FaultyProvider, faulty_provider, part_class
 from tests.unit.providers import FunctionProvider
 
@@ -208,7 +211,8 @@ def test_an_estimate_says_what_is_stored_and_what_the_rest_will_cost(
         session.run(on(provider), 30)
         store = ResponseStore(session.folder)
         engine = Engine(on(provider)(), store=store)
-        estimate = engine.estimate(Asked(prompt=session.prompt, examples=examples(40), repeats=2))
+        questions = [example.input for example in examples(40)]
+        estimate = engine.estimate([Asked(prompt=session.prompt, questions=questions, repeats=2)])
         store.close()
     assert provider.requests == 30
     assert (estimate.calls, estimate.cached) == (80, 30)
@@ -217,6 +221,36 @@ def test_an_estimate_says_what_is_stored_and_what_the_rest_will_cost(
     words = estimate.in_words(Budget())
     assert words.startswith("80 calls, 30 of them answered before, about 23")
     assert "(budget: 2000 calls, 10000000 tokens, $5, 3600 s)" in words
+    assert "which will not do for all of it)" in estimate.in_words(Budget(calls=49))
+
+
+def test_a_fresh_evaluation_neither_remembers_a_verdict_nor_uses_what_is_stored(
+    healthy: RepositoryFolder, tmp_path: Path
+) -> None:
+    provider = FunctionProvider(catalogue_answer)
+
+    def evaluate(*, fresh: bool) -> EvaluationRecord:
+        store = ResponseStore(tmp_path / "responses", fresh=fresh)
+        evaluator = Evaluator(
+            healthy.repository,
+            provider.caller(),
+            FolderResults(tmp_path / "results"),
+            execution="e",
+            commit=COMMIT,
+            store=store,
+            fresh=fresh,
+            say=lambda line: None,
+        )
+        return asyncio.run(evaluator.evaluate("part-class"))
+
+    first = evaluate(fresh=False)
+    assert provider.calls == 12
+    assert evaluate(fresh=False).remembered
+    assert provider.calls == 12
+    again = evaluate(fresh=True)
+    assert not again.remembered
+    assert provider.calls == 24
+    assert again.verdict == first.verdict
 
 
 def test_progress_is_told_of_every_example(
