@@ -29,7 +29,8 @@ class ModelSettings:
     """What a model alias means on AWS (design D8).
 
     `secret` names a Secrets Manager secret with the key of an OpenAI-compatible provider; Bedrock
-    is signed by the role and needs none. Prices are US dollars for a million tokens.
+    is signed by the role and needs none. Prices are US dollars for a million tokens. The last
+    three are the most that may be asked of the model: calls in flight, and its quota per minute.
     """
 
     alias: str
@@ -40,11 +41,21 @@ class ModelSettings:
     secret: str | None = None
     price_input: float | None = None
     price_output: float | None = None
+    concurrency: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
 
     def to_json(self) -> dict[str, object]:
         """The entry of this alias in `PROMPT_HUB_MODELS`."""
         entry: dict[str, object] = {"provider": self.provider, "model": self.model}
-        optional = {"region": self.region, "base_url": self.base_url, "secret": self.secret}
+        optional = {
+            "region": self.region,
+            "base_url": self.base_url,
+            "secret": self.secret,
+            "concurrency": self.concurrency,
+            "requests_per_minute": self.requests_per_minute,
+            "tokens_per_minute": self.tokens_per_minute,
+        }
         entry.update({key: value for key, value in optional.items() if value is not None})
         if self.price_input is not None:
             entry["price_per_million"] = {"input": self.price_input, "output": self.price_output}
@@ -148,6 +159,9 @@ def _read_model(alias: str, raw: object, where: str, region: str) -> ModelSettin
         secret=fields.optional_text("secret", r"[\w/+=.@-]+", "prompt-hub/openai"),
         price_input=prices.number("input") if prices else None,
         price_output=prices.number("output") if prices else None,
+        concurrency=fields.optional_integer("concurrency", 1, 1024),
+        requests_per_minute=fields.optional_integer("requests_per_minute", 1, 10**9),
+        tokens_per_minute=fields.optional_integer("tokens_per_minute", 1, 10**12),
     )
     if prices:
         prices.finish()

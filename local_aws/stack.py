@@ -158,7 +158,13 @@ class LocalStack:
     def start(self) -> bool:
         """Start the model and the local AWS; returns whether either was started now."""
         models = {
-            alias: {"provider": "openai", "model": model, "base_url": f"{self.model_url}/v1"}
+            alias: {
+                "provider": "openai",
+                "model": model,
+                "base_url": f"{self.model_url}/v1",
+                # It answers one call at a time: one more that waits keeps it busy.
+                "concurrency": 2,
+            }
             for alias, model in ((PINNED, MODEL), (FLOATING, FLOATING))
         }
         self.state.mkdir(parents=True, exist_ok=True)

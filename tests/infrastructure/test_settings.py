@@ -50,6 +50,9 @@ def test_the_models_are_what_the_runtime_understands() -> None:
                     "base_url": "https://api.example.com/v1",
                     "secret": "prompt-hub/openai",
                     "price_per_million": {"input": 0.4, "output": 1.6},
+                    "concurrency": 16,
+                    "requests_per_minute": 500,
+                    "tokens_per_minute": 200_000,
                 },
                 "latest": {"provider": "bedrock", "model": "openai.gpt-oss-20b-1:0"},
             },
@@ -58,6 +61,9 @@ def test_the_models_are_what_the_runtime_understands() -> None:
     aliases = ModelAliases.parse(settings.models_json)
     assert aliases.resolve("pinned").secret == "prompt-hub/openai"
     assert aliases.resolve("pinned").cost(1_000_000, 0) == pytest.approx(0.4)
+    assert aliases.resolve("pinned").concurrency == 16
+    assert aliases.resolve("pinned").requests_per_minute == 500
+    assert aliases.resolve("pinned").tokens_per_minute == 200_000
     assert aliases.resolve("latest").region == "us-east-1"
 
 

@@ -41,7 +41,6 @@ class FunctionProvider:
         messages: list[dict[str, str]],
         parameters: Mapping[str, float | int],
         schema: JsonObject,
-        timeout: float,
     ) -> Completion:
         """Answer at once."""
         self.asked.append(messages)
@@ -54,7 +53,6 @@ class FunctionProvider:
             answered_by=model.model,
             tokens_in=10,
             tokens_out=2,
-            attempts=1,
             truncated=False,
         )
 

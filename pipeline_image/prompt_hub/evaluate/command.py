@@ -14,8 +14,9 @@ from prompt_hub.evaluate.calibration import judging_in_words
 from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import Arm, EvaluationRecord
+from prompt_hub.evaluate.responses import LOCAL_FOLDER, ResponseStore
 from prompt_hub.evaluate.results import results_from_environment
-from prompt_hub.models.aliases import ModelAliases
+from prompt_hub.models.aliases import ModelAliases, add_concurrency
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.git import head_commit
 from prompt_hub.prompts.repository import PromptRepository
@@ -39,14 +40,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="exit 0 once the record exists, whatever the verdict (inside the pipeline)",
     )
-    parser.add_argument("--concurrency", type=int, default=4, help="calls in flight (default 4)")
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="ask again, whatever earlier runs have stored and judged",
+    )
+    add_concurrency(parser)
     parser.add_argument("--json", action="store_true", help="print the records as JSON")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Evaluate; the exit code is the worst verdict's unless `--record` is given."""
     repository = PromptRepository.from_environment()
-    records = asyncio.run(_evaluate(arguments, repository))
+    try:
+        records = asyncio.run(_evaluate(arguments, repository))
+    except KeyboardInterrupt:
+        print(
+            "\nEvery answer so far is kept: run the same command again to go on from here.",
+            file=sys.stderr,
+        )
+        raise
     if arguments.json:
         print(json.dumps([json.loads(record.to_json()) for record in records], indent=2))
     if arguments.record:
@@ -60,15 +73,18 @@ async def _evaluate(
     def say(line: str) -> None:
         print(line, file=sys.stderr if arguments.json else sys.stdout, flush=True)
 
-    async with ModelCaller(ModelAliases.from_environment()) as caller:
+    aliases = ModelAliases.from_environment()
+    store = ResponseStore(repository.root / LOCAL_FOLDER, fresh=arguments.fresh)
+    async with ModelCaller(aliases, concurrency=arguments.concurrency) as caller:
         evaluator = Evaluator(
             repository,
             caller,
             results_from_environment(repository.root),
             execution=os.environ.get(names.ENV_EXECUTION, LOCAL_EXECUTION),
             commit=head_commit(repository.root),
+            store=store,
+            fresh=arguments.fresh,
             say=say,
-            concurrency=arguments.concurrency,
         )
         records = []
         for task in arguments.task or repository.tasks():

@@ -11,10 +11,12 @@ from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.agreement import Agreement
 from prompt_hub.evaluate.calibration import calibrated, judging, may_gate
 from prompt_hub.evaluate.details import ARMS, ArmName, Detail
+from prompt_hub.evaluate.engine import Asked, Engine
 from prompt_hub.evaluate.gate import GATE_VERSION, Decision, Status
 from prompt_hub.evaluate.judge import judge_of, votes_of
 from prompt_hub.evaluate.looks import Looked, look
 from prompt_hub.evaluate.power import stated
+from prompt_hub.evaluate.progress import Progress
 from prompt_hub.evaluate.record import (
     Arm,
     Difference,
@@ -23,14 +25,16 @@ from prompt_hub.evaluate.record import (
     Power,
     Verdict,
 )
+from prompt_hub.evaluate.responses import ResponseStore
 from prompt_hub.evaluate.results import Results
-from prompt_hub.evaluate.runner import Progress, measure
+from prompt_hub.evaluate.runner import measure
 from prompt_hub.evaluate.scorers import SCORERS_VERSION, majority_baseline
 from prompt_hub.evaluate.scorers.own import fingerprints, own_entries
+from prompt_hub.evaluate.scoring import Scoring
 from prompt_hub.evaluate.summary import Occasion, arm_of
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.hashing import sha256_of
-from prompt_hub.prompts.models import Example, Metadata, Prompt
+from prompt_hub.prompts.models import Example, JsonObject, Metadata, Prompt
 from prompt_hub.prompts.repository import PromptRepository
 
 
@@ -143,16 +147,19 @@ class Evaluator:
         *,
         execution: str,
         commit: str,
+        store: ResponseStore | None = None,
+        fresh: bool = False,
         say: Callable[[str], None] = print,
-        concurrency: int = 4,
     ) -> None:
+        """Make an evaluator; a `fresh` one does not remember verdicts."""
         self._repository = repository
         self._caller = caller
         self._results = results
         self._execution = execution
         self._commit = commit
+        self._store = store
+        self._fresh = fresh
         self._say = say
-        self._concurrency = concurrency
 
     async def evaluate(self, task: str) -> EvaluationRecord:
         """Evaluate `task`, or remember the verdict that the same inputs had before.
@@ -163,7 +170,8 @@ class Evaluator:
         inputs = Inputs.of(self._repository, task)
         digest = inputs.digest(self._identity)
         refusal = self._judge_refusal(inputs)
-        remembered = None if refusal else self._results.get(names.verdict_key(digest))
+        forgotten = self._fresh or refusal is not None
+        remembered = None if forgotten else self._results.get(names.verdict_key(digest))
         if remembered is not None and not inputs.unchanged(self._caller):
             record = EvaluationRecord.model_validate_json(remembered).model_copy(
                 update={"execution": self._execution, "commit": self._commit, "remembered": True}
@@ -181,21 +189,14 @@ class Evaluator:
 
     async def _measure(self, inputs: Inputs, digest: str, refusal: str | None) -> EvaluationRecord:
         started = datetime.now(UTC)
-        measuring = _Measuring(inputs, self._caller, self._concurrency, self._say)
+        measuring = _Measuring(inputs, self._engine(inputs))
         if inputs.unchanged(self._caller):
             looked = unchanged()
         elif refusal is not None:
             looked = Looked(Decision(Status.NOT_MEASURED, (refusal,)))
         else:
-            looked = await look(
-                inputs.scored,
-                inputs.examples_sha256,
-                inputs.metadata,
-                tuple(inputs.arms),
-                measuring.ask,
-                sampled=inputs.sampled,
-                say=lambda line: self._say(f"  {inputs.candidate.task}: {line}"),
-            )
+            self._say(measuring.estimate())
+            looked = await self._look(inputs, measuring)
         record = recorded(
             inputs,
             looked,
@@ -212,6 +213,32 @@ class Evaluator:
         if looked.details:
             self._keep(record, looked)
         return record
+
+    def _engine(self, inputs: Inputs) -> Engine:
+        return Engine(
+            self._caller,
+            budget=inputs.metadata.gate.budget,
+            seconds_per_call=inputs.metadata.limits.seconds_per_call,
+            store=self._store,
+        )
+
+    async def _look(self, inputs: Inputs, measuring: _Measuring) -> Looked:
+        def undecided(line: str) -> None:
+            measuring.progress.finish()
+            self._say(f"  {inputs.candidate.task}: {line}")
+
+        try:
+            return await look(
+                inputs.scored,
+                inputs.examples_sha256,
+                inputs.metadata,
+                tuple(inputs.arms),
+                measuring.ask,
+                sampled=inputs.sampled,
+                say=undecided,
+            )
+        finally:
+            measuring.progress.finish()
 
     def _keep(self, record: EvaluationRecord, looked: Looked) -> None:
         details = details_text(looked)
@@ -248,17 +275,35 @@ class Evaluator:
 class _Measuring:
     """Asks the models for the answers of one evaluation."""
 
-    def __init__(
-        self, inputs: Inputs, caller: ModelCaller, concurrency: int, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, inputs: Inputs, engine: Engine) -> None:
         self._inputs = inputs
-        self._caller = caller
-        self._concurrency = concurrency
-        self._say = say
+        self._engine = engine
+        self.progress = Progress(engine)
         self.occasions: dict[ArmName, Occasion] = {
-            arm: Occasion(model=caller.resolve(prompt).identity)
+            arm: Occasion(model=engine.caller.resolve(prompt).identity)
             for arm, prompt in inputs.arms.items()
         }
+
+    def estimate(self) -> str:
+        """In words, the most that looking at every example once will ask for."""
+        inputs = self._inputs
+        asked: dict[tuple[int, int], tuple[Prompt, list[JsonObject]]] = {}
+        for prompt in inputs.arms.values():
+            scoring = Scoring(inputs.metadata, prompt, inputs.judge)
+            for example in inputs.scored:
+                for one, fields, times in ((prompt, example.input, 1), *scoring.further(example)):
+                    asked.setdefault((id(one), times), (one, []))[1].append(fields)
+        estimate = self._engine.estimate(
+            [
+                Asked(prompt=prompt, questions=questions, repeats=times)
+                for (_, times), (prompt, questions) in asked.items()
+            ]
+        )
+        words = f"{inputs.candidate.task}: up to {estimate.in_words(inputs.metadata.gate.budget)}"
+        damaged = self._engine.damaged
+        if damaged:
+            words += f"; {damaged} stored responses cannot be read and are asked for again"
+        return words
 
     async def ask(self, arm: ArmName, examples: Sequence[Example], repeat: int) -> list[Detail]:
         """Answer and score one arm on examples that were asked `repeat` times before."""
@@ -267,11 +312,10 @@ class _Measuring:
             prompt,
             examples,
             self._inputs.metadata,
-            self._caller,
+            self._engine,
             judge=self._inputs.judge,
             repeat=repeat,
-            concurrency=self._concurrency,
-            progress=self._progress(prompt),
+            progress=self.progress.arm(f"{prompt.task} {prompt.version}"),
         )
         before = self.occasions[arm]
         self.occasions[arm] = replace(
@@ -280,13 +324,6 @@ class _Measuring:
             seconds=round(before.seconds + measured.seconds, 3),
         )
         return [Detail.of(result) for result in measured.per_example]
-
-    def _progress(self, prompt: Prompt) -> Progress:
-        def tell(done: int, total: int) -> None:
-            if done == total or done % 10 == 0:
-                self._say(f"  {prompt.task} {prompt.version}: {done} of {total} examples")
-
-        return tell
 
 
 @dataclass(frozen=True, kw_only=True)

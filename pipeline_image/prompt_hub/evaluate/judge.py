@@ -8,14 +8,12 @@ vote's place between the bounds.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Iterable
 from itertools import combinations
 from statistics import fmean, median
-from typing import Protocol
-
-from pydantic import JsonValue
 
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.engine import Ask
 from prompt_hub.evaluate.scorers.part import NO_OUTPUT, NotScored, Part
 from prompt_hub.models.call import Answer
 from prompt_hub.prompts.models import Example, JsonObject, Judge, Metadata, Prompt
@@ -23,19 +21,6 @@ from prompt_hub.prompts.repository import ARCHIVE, PRODUCTION, PromptRepository
 
 INPUTS = ("input", "expected", "answer")
 """What a judge is told, as JSON texts."""
-
-
-class Ask(Protocol):
-    """Asks a model; raises `ModelUnavailable` where no answer came.
-
-    `repeat` counts from 0: the same prompt and fields with another `repeat` is another call, where
-    with the same one it may be answered from a cache.
-    """
-
-    def __call__(
-        self, prompt: Prompt, fields: Mapping[str, JsonValue], /, *, repeat: int = 0
-    ) -> Awaitable[Answer]:
-        """Ask once."""
 
 
 def judge_of(repository: PromptRepository, metadata: Metadata) -> Prompt | None:
@@ -93,6 +78,13 @@ def votes_of(judge: Prompt, settings: Judge) -> int:
     return settings.votes if judge.model.sampled else 1
 
 
+def question(example: Example, output: JsonObject) -> JsonObject:
+    """What the judge is asked about one answer; raises `RecursionError` for endless nesting."""
+    told = (example.input, example.expected, output)
+    texts = (json.dumps(value, ensure_ascii=False) for value in told)
+    return dict(zip(INPUTS, texts, strict=True))
+
+
 async def grade(
     judge: Prompt,
     settings: Judge,
@@ -120,12 +112,10 @@ async def grade(
         return Part("judge", 0.0, weight, NO_OUTPUT)
     low, high = scale(judge)
     wanted = votes_of(judge, settings)
-    told = (example.input, example.expected, output)
     try:
-        texts = [json.dumps(value, ensure_ascii=False) for value in told]
+        fields = question(example, output)
     except RecursionError:
         return Part("judge", 0.0, weight, f"{NO_OUTPUT}: values nested without end")
-    fields: dict[str, JsonValue] = dict(zip(INPUTS, texts, strict=True))
     votes: list[tuple[int, str]] = []
     for vote in range(wanted):
         answer = await ask(judge, fields, repeat=repeat * wanted + vote)

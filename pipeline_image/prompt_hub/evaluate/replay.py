@@ -20,7 +20,7 @@ from prompt_hub.evaluate.record import Arm, EvaluationRecord
 from prompt_hub.evaluate.scorers import SCORERS_VERSION, apply, combine, compiled
 from prompt_hub.evaluate.scorers.own import fingerprints, own_entries
 from prompt_hub.evaluate.summary import Occasion
-from prompt_hub.models.call import Completion, check
+from prompt_hub.models.call import output_in
 from prompt_hub.prompts.models import Example, Metadata, Prompt
 from prompt_hub.prompts.repository import PromptRepository
 
@@ -277,7 +277,6 @@ def _looked_again(inputs: Inputs, details: str) -> Looked:
 
 def _rescorer(inputs: Inputs) -> Callable[[ArmName, Example, Detail], Detail]:
     """Scores an answer again; what a model said about it (a judge's part) is taken as it is."""
-
     scorers = {
         arm: compiled(inputs.metadata.scorers, prompt.output) for arm, prompt in inputs.arms.items()
     }
@@ -286,17 +285,7 @@ def _rescorer(inputs: Inputs) -> Callable[[ArmName, Example, Detail], Detail]:
         if detail.answer is None:
             return detail
         prompt = inputs.arms[arm]
-        output, problem = check(
-            Completion(
-                text=detail.answer,
-                answered_by="",
-                tokens_in=detail.tokens[0],
-                tokens_out=detail.tokens[1],
-                attempts=detail.attempts,
-                truncated=False,
-            ),
-            prompt.output,
-        )
+        output, problem = output_in(detail.answer, prompt.output)
         usable = output if problem is None and detail.problem is None else None
         parts = apply(scorers[arm], usable, example, detail.problem)
         parts = (*parts, *detail.parts[len(parts) :])

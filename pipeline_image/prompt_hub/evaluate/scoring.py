@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.engine import Ask
 from prompt_hub.evaluate.injection import Guarded, attack_on
-from prompt_hub.evaluate.judge import Ask, grade
+from prompt_hub.evaluate.judge import grade, question, votes_of
 from prompt_hub.evaluate.scorers import Part, apply, compiled
 from prompt_hub.evaluate.scorers.compiled import unusable
 from prompt_hub.models.call import Answer
 from prompt_hub.prompts.models import Example, InjectionScorer, JsonObject, Metadata, Prompt
+
+Further = tuple[Prompt, JsonObject, int]
+"""A prompt, the fields it is asked about, and how often."""
 
 
 class Scoring:
@@ -81,6 +86,25 @@ class Scoring:
             await self._attacked(scorer, example, clean, ask, repeat) for scorer in self._attacks
         ]
         return (*clean, *(part for part in attacks if part is not None))
+
+    def further(self, example: Example) -> Iterator[Further]:
+        """What is asked about one example besides itself, for an estimate of what it costs.
+
+        What will be answered is not known yet; what should be is about as long.
+        """
+        yield from self._votes(example)
+        for scorer in self._attacks:
+            attack = attack_on(self._guarded, example, scorer)
+            if attack is not None:
+                yield attack.prompt, attack.fields, 1
+                yield from self._votes(example)
+
+    def _votes(self, example: Example) -> Iterator[Further]:
+        for _ in self._judged:
+            assert self._judge is not None
+            assert self._settings is not None
+            asked = question(example, example.expected)
+            yield self._judge, asked, votes_of(self._judge, self._settings)
 
     async def _right(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from collections.abc import Mapping
@@ -27,7 +28,8 @@ class ResolvedModel(BaseModel):
     """What an alias means in this environment.
 
     `secret` names a Secrets Manager secret, `api_key_env` an environment variable; both hold the
-    key of an OpenAI-compatible provider and are read only when a call is made.
+    key of an OpenAI-compatible provider and are read only when a call is made. `concurrency` is
+    how many calls may be in flight; the rates are what the provider grants per minute.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +42,9 @@ class ResolvedModel(BaseModel):
     secret: str | None = None
     api_key_env: str | None = None
     price_per_million: Price | None = None
+    concurrency: Annotated[int, Field(ge=1, le=1024)] | None = None
+    requests_per_minute: Annotated[float, Field(gt=0)] | None = None
+    tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _bedrock_needs_region(self) -> ResolvedModel:
@@ -125,3 +130,20 @@ class ModelAliases:
                 for alias, model in sorted(self._models.items())
             }
         )
+
+
+def add_concurrency(parser: argparse.ArgumentParser) -> None:
+    """Declare `--concurrency`, which overrides what the models' settings say."""
+    parser.add_argument(
+        "--concurrency",
+        type=positive,
+        metavar="N",
+        help="calls in flight to one model (default: the model's own setting)",
+    )
+
+
+def positive(text: str) -> int:
+    """A number from 1, as an argument of a command."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from pydantic import JsonValue
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.models.aliases import ModelAliases, ResolvedModel
+from prompt_hub.models.limiter import Limiter
+from prompt_hub.models.retries import GaveUp, Retries, Traffic
 from prompt_hub.prompts.documents import strict_json
 from prompt_hub.prompts.models import JsonObject, Prompt
 from prompt_hub.prompts.render import render
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+ADAPTER_VERSION = "2"
+"""Moves whenever the same request is put to a provider, or its answer is read, in another way."""
+DEFAULT_CONCURRENCY = 64
+"""Calls in flight to one model where its settings name no number; a busy provider halves it."""
+CHARACTERS_A_TOKEN = 4.0
+"""What a token of a prompt is worth before a model has said so itself."""
 
 
 class ModelUnavailable(PromptHubError):
@@ -25,7 +36,26 @@ class ModelUnavailable(PromptHubError):
         super().__init__(message, hint=hint, exit_code=ExitCode.NOT_MEASURED)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """A prompt rendered for one record: what is put to the model."""
+
+    prompt: Prompt
+    model: ResolvedModel
+    messages: list[dict[str, str]]
+
+    @property
+    def parameters(self) -> Mapping[str, float | int]:
+        """The sampling parameters that the prompt was judged with."""
+        return {str(name): value for name, value in self.prompt.model.parameters.items()}
+
+    @property
+    def characters(self) -> int:
+        """Length of all messages."""
+        return sum(len(message["content"]) for message in self.messages)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Completion:
     """What a provider sent back."""
 
@@ -33,30 +63,58 @@ class Completion:
     answered_by: str
     tokens_in: int
     tokens_out: int
-    attempts: int
     truncated: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """One answer, checked against the prompt's output contract.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Response:
+    """What a model has answered, and what that took.
 
-    `output` is the parsed object, `valid` whether it fits the output schema and `problem` why
-    not. `answered_by` is the model that the provider says it used; `seconds` is wall time.
-    `cached` says that an earlier run has paid for it: tokens, cost and time are those of then.
+    `answered_by` is the model that the provider says it used; `seconds` is the wall time of the
+    attempt that was answered, without the waiting before it.
     """
 
     text: str
-    output: JsonObject | None
-    valid: bool
-    problem: str | None
+    truncated: bool = False
     answered_by: str
     tokens_in: int
     tokens_out: int
     usd: float | None
     seconds: float
     attempts: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer(Response):
+    """A response, checked against the prompt's output contract.
+
+    `output` is the parsed object, `valid` whether it fits the output schema and `problem` why
+    not. `cached` says that an earlier run has paid for it: tokens, cost and time are those of then.
+    """
+
+    output: JsonObject | None
+    valid: bool
+    problem: str | None
     cached: bool = False
+
+    @classmethod
+    def of(cls, response: Response, schema: JsonObject, *, cached: bool = False) -> Answer:
+        """Read a response as the output contract wants it."""
+        output, problem = check(response, schema)
+        return cls(
+            output=output,
+            valid=problem is None,
+            problem=problem,
+            cached=cached,
+            text=response.text,
+            truncated=response.truncated,
+            answered_by=response.answered_by,
+            tokens_in=response.tokens_in,
+            tokens_out=response.tokens_out,
+            usd=response.usd,
+            seconds=response.seconds,
+            attempts=response.attempts,
+        )
 
 
 class Provider(Protocol):
@@ -68,20 +126,35 @@ class Provider(Protocol):
         messages: list[dict[str, str]],
         parameters: Mapping[str, float | int],
         schema: JsonObject,
-        timeout: float,
     ) -> Completion:
-        """Ask once; raises `ModelUnavailable` when no answer came."""
+        """Ask once; raises `TryAgain` or `GaveUp` when no answer came."""
 
     async def close(self) -> None:
         """Give back connections."""
 
 
 class ModelCaller:
-    """Calls prompts on the models of one environment; an async context manager."""
+    """Calls prompts on the models of one environment; an async context manager.
 
-    def __init__(self, aliases: ModelAliases, provider: Provider | None = None) -> None:
+    Every call goes through the one retry layer and through the limiter of its model. `traffic`
+    counts what went over the wire.
+    """
+
+    def __init__(
+        self,
+        aliases: ModelAliases,
+        provider: Provider | None = None,
+        *,
+        concurrency: int | None = None,
+        retries: Retries | None = None,
+    ) -> None:
+        """Make a caller; `concurrency` overrides what the models' settings say."""
+        self.traffic = Traffic()
         self._aliases = aliases
         self._provider = provider
+        self._concurrency = concurrency
+        self._retries = retries or Retries()
+        self._limiters: dict[ResolvedModel, Limiter] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -103,6 +176,61 @@ class ModelCaller:
         """The model that `prompt` would be answered by here."""
         return self._aliases.resolve(prompt.model.alias)
 
+    def concurrency(self, prompt: Prompt) -> int:
+        """How many calls of `prompt` may be in flight."""
+        return self._concurrency or self.resolve(prompt).concurrency or DEFAULT_CONCURRENCY
+
+    def request(self, prompt: Prompt, fields: Mapping[str, JsonValue]) -> Request:
+        """Render `prompt` for one record; raises `RenderError`."""
+        return Request(prompt=prompt, model=self.resolve(prompt), messages=render(prompt, fields))
+
+    async def send(
+        self, request: Request, *, timeout: float = 60.0, until: float | None = None
+    ) -> Response:
+        """Put a request to its model.
+
+        Args:
+            request: the rendered prompt.
+            timeout: seconds that one attempt may take.
+            until: monotonic time after which no attempt is begun.
+
+        Raises:
+            ModelUnavailable: the model gave no answer at all.
+        """
+        model, prompt = request.model, request.prompt
+        provider = self._connected()
+        limiter = self._limiter(request)
+        expected = int(request.characters / CHARACTERS_A_TOKEN)
+        try:
+            tried = await self._retries.run(
+                lambda: provider.complete(
+                    model, request.messages, request.parameters, prompt.output
+                ),
+                limiter=limiter,
+                tokens=expected,
+                timeout=timeout,
+                traffic=self.traffic,
+                until=until,
+            )
+        except GaveUp as error:
+            raise ModelUnavailable(
+                f"the model {model.identity} (alias {model.alias!r}) gave no answer:"
+                f" {error.reason}.",
+                hint=f"Check that {model.base_url or 'the provider'} answers, then run again.",
+            ) from None
+        said = tried.said
+        limiter.correct(said.tokens_in + said.tokens_out - expected)
+        return Response(
+            text=said.text,
+            truncated=said.truncated,
+            answered_by=said.answered_by,
+            tokens_in=said.tokens_in,
+            tokens_out=said.tokens_out,
+            usd=model.cost(said.tokens_in, said.tokens_out),
+            seconds=tried.seconds,
+            attempts=tried.attempts,
+        )
+
     async def call(
         self, prompt: Prompt, fields: Mapping[str, JsonValue], *, timeout: float = 60.0
     ) -> Answer:
@@ -117,39 +245,39 @@ class ModelCaller:
             RenderError: a template cannot be rendered with these fields.
             ModelUnavailable: the model gave no answer at all.
         """
-        model = self.resolve(prompt)
-        messages = render(prompt, fields)
+        response = await self.send(self.request(prompt, fields), timeout=timeout)
+        return Answer.of(response, prompt.output)
+
+    def _connected(self) -> Provider:
         if self._provider is None:
             from prompt_hub.models.openai_adapter import OpenAIProvider
 
             self._provider = OpenAIProvider()
-        started = time.perf_counter()
-        parameters = {str(name): value for name, value in prompt.model.parameters.items()}
-        completion = await self._provider.complete(
-            model, messages, parameters, prompt.output, timeout
-        )
-        seconds = time.perf_counter() - started
-        output, problem = check(completion, prompt.output)
-        return Answer(
-            text=completion.text,
-            output=output,
-            valid=problem is None,
-            problem=problem,
-            answered_by=completion.answered_by,
-            tokens_in=completion.tokens_in,
-            tokens_out=completion.tokens_out,
-            usd=model.cost(completion.tokens_in, completion.tokens_out),
-            seconds=seconds,
-            attempts=completion.attempts,
-        )
+        return self._provider
+
+    def _limiter(self, request: Request) -> Limiter:
+        model = request.model
+        limiter = self._limiters.get(model)
+        if limiter is None:
+            limiter = self._limiters[model] = Limiter(
+                self.concurrency(request.prompt),
+                requests_per_minute=model.requests_per_minute,
+                tokens_per_minute=model.tokens_per_minute,
+            )
+        return limiter
 
 
-def check(completion: Completion, schema: JsonObject) -> tuple[JsonObject | None, str | None]:
+def check(response: Response, schema: JsonObject) -> tuple[JsonObject | None, str | None]:
     """The parsed output, and what is wrong with it (None when it keeps the contract)."""
-    if completion.truncated:
-        return None, f"the answer was cut off after {completion.tokens_out} tokens"
+    if response.truncated:
+        return None, f"the answer was cut off after {response.tokens_out} tokens"
+    return output_in(response.text, schema)
+
+
+def output_in(text: str, schema: JsonObject) -> tuple[JsonObject | None, str | None]:
+    """The object that a text holds, and in which way it breaks `schema`, if it does."""
     try:
-        value = strict_json(completion.text)
+        value = strict_json(text)
     except json.JSONDecodeError as error:
         return None, f"the answer is not JSON ({error.msg} at column {error.colno})"
     except ValueError as error:
@@ -161,11 +289,25 @@ def check(completion: Completion, schema: JsonObject) -> tuple[JsonObject | None
 
 def schema_problem(value: JsonValue, schema: JsonObject) -> str | None:
     """In words, the first way in which `value` breaks `schema`; None when it fits."""
-    from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
-    error = best_match(Draft202012Validator(schema).iter_errors(value))
+    error = best_match(_validator(schema).iter_errors(value))
     if error is None:
         return None
     where = ".".join(map(str, error.absolute_path))
     return f"{where}: {error.message}" if where else str(error.message)
+
+
+_validators: dict[int, tuple[JsonObject, Validator]] = {}
+"""By the schema's identity; the schema is kept with it, so that no other object can take its id."""
+
+
+def _validator(schema: JsonObject) -> Validator:
+    known = _validators.get(id(schema))
+    if known is None:
+        from jsonschema import Draft202012Validator
+
+        if len(_validators) >= 256:
+            _validators.clear()
+        known = _validators[id(schema)] = (schema, Draft202012Validator(schema))
+    return known[1]

@@ -1,23 +1,29 @@
-"""The one model client: the openai SDK, for any OpenAI-compatible endpoint and for Bedrock."""
+"""The one model client: the openai SDK, for any OpenAI-compatible endpoint and for Bedrock.
+
+The client does authentication and signing, and nothing else: no retries, which are ours, and none
+of its typed building and reading of bodies, which costs more than all the rest of a call.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
-from typing import cast
 
+import httpx2
 import openai
-from openai.types.chat import ChatCompletionMessageParam
-from openai.types.shared_params import ResponseFormatJSONSchema
 
 from prompt_hub.errors import PromptHubError
 from prompt_hub.models.aliases import ResolvedModel
-from prompt_hub.models.call import Completion, ModelUnavailable
+from prompt_hub.models.call import Completion
+from prompt_hub.models.retries import GaveUp, TryAgain, asked_to_wait
 from prompt_hub.prompts.models import JsonObject
 
-MAX_RETRIES = 4
-"""The SDK is the only layer that retries (429, 5xx, lost connections), honouring Retry-After."""
+AGAIN = frozenset({408, 409, 425, 429})
+"""Refusals that the next attempt need not meet, as every status from 500 on."""
+BUSY = frozenset({429, 503, 529})
+MOST_CONNECTIONS = 1024
+"""The limiter says how many calls are in flight; the pool must never be what holds them up."""
 
 
 class OpenAIProvider:
@@ -32,42 +38,30 @@ class OpenAIProvider:
         messages: list[dict[str, str]],
         parameters: Mapping[str, float | int],
         schema: JsonObject,
-        timeout: float,
     ) -> Completion:
-        """Ask once, output constrained to `schema`; raises `ModelUnavailable`."""
-        client = self._client(model)
-        response_format: ResponseFormatJSONSchema = {
-            "type": "json_schema",
-            "json_schema": {"name": "output", "schema": dict(schema), "strict": True},
+        """Ask once, output constrained to `schema`; raises `TryAgain` or `GaveUp`."""
+        form = {"name": "output", "schema": schema, "strict": True}
+        body = {
+            "model": model.model,
+            "messages": messages,
+            "response_format": {"type": "json_schema", "json_schema": form},
+            **parameters,
         }
         try:
-            raw = await client.chat.completions.with_raw_response.create(
-                model=model.model,
-                messages=cast("list[ChatCompletionMessageParam]", messages),
-                response_format=response_format,
-                extra_body=dict(parameters),
-                timeout=timeout,
+            response = await self._client(model).post(
+                "/chat/completions",
+                cast_to=httpx2.Response,
+                content=json.dumps(body, ensure_ascii=False).encode("utf-8"),
             )
-            completion = raw.parse()
-        # A malformed body reaches us as the bare decoding error, not as an APIError.
-        except (openai.APIError, json.JSONDecodeError) as error:
-            raise ModelUnavailable(
-                f"the model {model.identity} (alias {model.alias!r}) gave no answer:"
-                f" {_reason(error)}.",
-                hint=f"Check that {model.base_url or 'the provider'} answers, then run again.",
-            ) from None
-        if not completion.choices:
-            raise ModelUnavailable(f"the model {model.identity} answered with no choice at all.")
-        choice = completion.choices[0]
-        usage = completion.usage
-        return Completion(
-            text=choice.message.content or "",
-            answered_by=completion.model,
-            tokens_in=usage.prompt_tokens if usage else 0,
-            tokens_out=usage.completion_tokens if usage else 0,
-            attempts=raw.retries_taken + 1,
-            truncated=choice.finish_reason == "length",
-        )
+        except openai.APIStatusError as error:
+            raise _refused(error.response) from None
+        except openai.APIConnectionError:
+            # Every kind of it, "timeout" included: the SDK calls a lost connection one, and the
+            # time that an attempt may take is not its business.
+            raise TryAgain("no connection") from None
+        except openai.OpenAIError as error:
+            raise GaveUp(str(error).rstrip(".")) from None
+        return _read(response)
 
     async def close(self) -> None:
         """Close every client."""
@@ -76,18 +70,64 @@ class OpenAIProvider:
         self._clients.clear()
 
     def _client(self, model: ResolvedModel) -> openai.AsyncOpenAI:
-        if model not in self._clients:
-            self._clients[model] = _connect(model)
-        return self._clients[model]
+        client = self._clients.get(model)
+        if client is None:
+            client = self._clients[model] = _connect(model)
+        return client
+
+
+def _read(response: httpx2.Response) -> Completion:
+    """What a provider's answer says; raises `TryAgain` if it cannot be made out."""
+    try:
+        said = json.loads(response.content)
+        choice = said["choices"][0]
+        usage = said.get("usage") or {}
+        text = choice["message"].get("content")
+        if text is None:  # a refusal, or nothing to say
+            text = ""
+        return Completion(
+            # Half a character can be escaped in JSON, but no file could hold it.
+            text=text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
+            answered_by=str(said.get("model", "")),
+            tokens_in=int(usage.get("prompt_tokens") or 0),
+            tokens_out=int(usage.get("completion_tokens") or 0),
+            truncated=choice.get("finish_reason") == "length",
+        )
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise TryAgain("its answer was not readable") from None
+
+
+def _refused(response: httpx2.Response) -> TryAgain | GaveUp:
+    status, headers = response.status_code, response.headers
+    reason = f"HTTP {status}"
+    if status not in AGAIN and status < 500:
+        return GaveUp(reason)
+    after = asked_to_wait(headers.get("retry-after"), headers.get("retry-after-ms"))
+    return TryAgain(reason, busy=status in BUSY, after=after)
 
 
 def _connect(model: ResolvedModel) -> openai.AsyncOpenAI:
+    limits = httpx2.Limits(
+        max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS
+    )
+    # Takes half of the CPU time of the default transport.
+    transport = openai.DefaultAioHttpClient(limits=limits, timeout=None)
     if model.provider == "bedrock":
         from openai.providers import bedrock
 
-        provider = bedrock(region=model.region, endpoint="runtime")
-        return openai.AsyncOpenAI(provider=provider, max_retries=MAX_RETRIES)
-    return openai.AsyncOpenAI(api_key=_key(model), base_url=model.base_url, max_retries=MAX_RETRIES)
+        return openai.AsyncOpenAI(
+            provider=bedrock(region=model.region, endpoint="runtime"),
+            max_retries=0,
+            timeout=None,
+            http_client=transport,
+        )
+    return openai.AsyncOpenAI(
+        api_key=_key(model),
+        base_url=model.base_url,
+        max_retries=0,
+        timeout=None,
+        http_client=transport,
+    )
 
 
 def _key(model: ResolvedModel) -> str:
@@ -112,13 +152,3 @@ def _key(model: ResolvedModel) -> str:
         return key
     # An endpoint without a key of its own (a local model) still gets the header the SDK insists on.
     return "none"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, openai.APITimeoutError):
-        return "it took too long"
-    if isinstance(error, openai.APIConnectionError):
-        return "no connection"
-    if isinstance(error, openai.APIStatusError):
-        return f"HTTP {error.status_code}"
-    return "its answer was not readable"

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.models.aliases import ModelAliases
+from prompt_hub.models.aliases import ModelAliases, add_concurrency, positive
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.pipeline.answerers import Answerer, LocalAnswerer, ServiceAnswerer
 from prompt_hub.pipeline.journal import Journal
@@ -26,6 +26,8 @@ from prompt_hub.prompts.models import Prompt
 from prompt_hub.prompts.repository import PRODUCTION, PromptRepository
 
 PROGRESS_EVERY_SECONDS = 5.0
+SERVICE_CONCURRENCY = 8
+"""Requests in flight to the running service, which others use at the same time."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,17 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", type=Path, help="records: .csv, .tsv, .jsonl or .ndjson")
     parser.add_argument("output", type=Path, help="where the JSON lines go")
     parser.add_argument("--service", metavar="URL", help="ask the running service at this address")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N records")
-    parser.add_argument(
-        "--concurrency", type=_positive, default=4, metavar="N", help="calls in flight (default 4)"
-    )
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records")
+    add_concurrency(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
@@ -73,15 +67,17 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     metadata = repository.metadata(task)
     timeout = metadata.limits.seconds_per_call
     aliases = ModelAliases({}) if arguments.service else ModelAliases.from_environment()
-    async with ModelCaller(aliases) as caller:
+    async with ModelCaller(aliases, concurrency=arguments.concurrency) as caller:
         answerer: Answerer
         if arguments.service:
             answerer = ServiceAnswerer(arguments.service, task, timeout=timeout)
             source = f"served by {arguments.service}"
             prompt = repository.version(task, answerer.provenance.version)
+            concurrency = arguments.concurrency or SERVICE_CONCURRENCY
         else:
             prompt, source = _active(repository, task)
             answerer = LocalAnswerer(prompt, caller, timeout=timeout)
+            concurrency = caller.concurrency(prompt)
         contract = (prompt or repository.candidate(task)).input
         told = answerer.provenance
         _say(f"{task} {told.version} ({told.sha256[:12]}), {source}")
@@ -100,7 +96,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
                 reader=FieldReader(metadata.records.columns, contract),
                 answerer=answerer,
                 journal=journal,
-                concurrency=arguments.concurrency,
+                concurrency=concurrency,
                 say=_say,
                 progress=_Progress(),
             )

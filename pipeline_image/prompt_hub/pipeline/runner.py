@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from pydantic import JsonValue
 
-from prompt_hub.errors import PromptHubError
 from prompt_hub.models.call import ModelUnavailable, schema_problem
+from prompt_hub.models.parallel import in_parallel
 from prompt_hub.pipeline.answerers import Answerer, Provenance
 from prompt_hub.pipeline.columns import RecordError, assign, to_fields
 from prompt_hub.pipeline.journal import Journal
@@ -75,34 +74,27 @@ class Runner:
         A record that the model did not answer gets no line, so that the next run asks again; after
         `GIVE_UP_AFTER` of them in a row the rest is not asked.
         """
-        slots = asyncio.Semaphore(self.concurrency)
-        finished, failed = self.journal.finished, self.journal.failed
-        settings: ExceptionGroup[PromptHubError] | None = None
-        try:
-            async with asyncio.TaskGroup() as group:
-                for record in records:
-                    if limit is not None and record.number > limit:
-                        break
-                    self.tally.records += 1
-                    if record.number in finished:
-                        self.tally.resumed += 1
-                        self.tally.failed += record.number in failed
-                        self.tally.answered += record.number not in failed
-                        continue
-                    await slots.acquire()
-                    if self._silent >= GIVE_UP_AFTER:
-                        self.tally.unanswered += 1
-                        slots.release()
-                        continue
-                    one = group.create_task(self._one(record))
-                    one.add_done_callback(lambda _: slots.release())
-        except* PromptHubError as errors:
-            settings = errors
-        if settings is not None:
-            raise next(_leaves(settings)) from None
+        await in_parallel(self._wanted(records, limit), self._one, self.concurrency)
         return self.tally
 
+    def _wanted(self, records: Iterator[Record], limit: int | None) -> Iterator[Record]:
+        """The records that have no line yet; those that have one are counted."""
+        finished, failed = self.journal.finished, self.journal.failed
+        for record in records:
+            if limit is not None and record.number > limit:
+                return
+            self.tally.records += 1
+            if record.number in finished:
+                self.tally.resumed += 1
+                self.tally.failed += record.number in failed
+                self.tally.answered += record.number not in failed
+            else:
+                yield record
+
     async def _one(self, record: Record) -> None:
+        if self._silent >= GIVE_UP_AFTER:
+            self.tally.unanswered += 1
+            return
         try:
             fields = self.reader.fields(record)
         except RecordError as error:
@@ -141,11 +133,3 @@ class Runner:
         else:
             self.tally.answered += 1
         self.progress(self.tally)
-
-
-def _leaves(group: ExceptionGroup[PromptHubError]) -> Iterator[PromptHubError]:
-    for error in group.exceptions:
-        if isinstance(error, ExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from prompt_hub.prompts.documents import (
     read_text,
     to_model,
 )
-from prompt_hub.prompts.hashing import sha256_of
+from prompt_hub.prompts.hashing import canonical
 from prompt_hub.prompts.models import (
     Example,
     FewShot,
@@ -218,8 +219,16 @@ def sealed(document: Document) -> Prompt:
 
 
 def examples_sha256(examples: Iterable[Example]) -> str:
-    """Hash of an example set, independent of spacing and key order."""
-    return sha256_of([example.model_dump(mode="json") for example in examples])
+    """Hash of an example set, independent of spacing and key order.
+
+    It is that of the list of all examples, taken piece by piece: a large set is not held twice.
+    """
+    whole = hashlib.sha256(b"[")
+    for number, example in enumerate(examples):
+        whole.update(b"," if number else b"")
+        whole.update(canonical(example.model_dump(mode="json")))
+    whole.update(b"]")
+    return whole.hexdigest()
 
 
 def _drawn(task: str, few_shot: FewShot, examples: Sequence[Example]) -> FewShot:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.details import detail_lines
+from prompt_hub.evaluate.engine import Engine
 from prompt_hub.evaluate.judge import judge_of
 from prompt_hub.evaluate.runner import Measurement, measure
 from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
@@ -141,11 +142,17 @@ class ScoreWatch:
 
     async def _measure(self, reference: VersionRef) -> Measured:
         prompt, carried = self._find(reference)
+        # Without a store: a score of now is not made of answers of yesterday.
+        engine = Engine(
+            self._caller,
+            budget=self._metadata.gate.budget,
+            seconds_per_call=self._metadata.limits.seconds_per_call,
+        )
         measurement = await measure(
             prompt,
             self._repository.examples(self._task),
             self._metadata,
-            self._caller,
+            engine,
             judge=self._judge,
         )
         if measurement.score is None:

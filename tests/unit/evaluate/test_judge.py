@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 
 import pytest
 
@@ -54,8 +55,10 @@ def test_the_judge_sees_input_expected_and_answer(judged: RepositoryFolder) -> N
 
 
 def test_the_median_of_several_votes_decides(judged: RepositoryFolder) -> None:
-    votes = itertools.cycle([5, 1, 4])
-    record = evaluate(judged, provider(lambda _: {"grade": next(votes)}))
+    # Without a champion nobody else asks the same questions in between.
+    judged.path("prompts/02-production/part-class.yaml").unlink()
+    votes = defaultdict(lambda: itertools.cycle([5, 1, 4]))
+    record = evaluate(judged, provider(lambda question: {"grade": next(votes[question])}))
     assert record.candidate is not None
     assert record.candidate.score == pytest.approx(0.75)
     assert record.judge is not None

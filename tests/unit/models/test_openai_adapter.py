@@ -14,11 +14,14 @@ import pytest
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.models.aliases import ModelAliases
 from prompt_hub.models.call import Answer, ModelCaller, ModelUnavailable
+from prompt_hub.models.retries import Retries
 from prompt_hub.prompts.models import Prompt
 from tests.unit.building import RepositoryFolder
 
+AT_ONCE = Retries(first=0.001)
 FIELDS = {"part_number": "BAT54", "title": "Schottky diode"}
 Reply = tuple[int, dict[str, str], bytes]
+"""Status, headers and body; a body longer than its `Content-Length` says is cut off there."""
 
 
 def said(text: str, finish: str = "stop") -> Reply:
@@ -40,18 +43,23 @@ def said(text: str, finish: str = "stop") -> Reply:
 
 
 class Provider(BaseHTTPRequestHandler):
-    """Plays the scripted replies in order, the last one for ever."""
+    """Plays the scripted replies in order, the last one for ever; status 0 hangs up."""
 
     replies: ClassVar[list[Reply]] = []
     asked: ClassVar[list[dict[str, object]]] = []
+    headed: ClassVar[list[dict[str, str]]] = []
 
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])
         self.asked.append(json.loads(self.rfile.read(length)))
+        self.headed.append({name.lower(): value for name, value in self.headers.items()})
         replies = type(self).replies
         status, headers, body = replies.pop(0) if len(replies) > 1 else replies[0]
+        self.close_connection = True
+        if status == 0:
+            return
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
@@ -63,6 +71,7 @@ class Provider(BaseHTTPRequestHandler):
 @pytest.fixture
 def url() -> Iterator[str]:
     Provider.asked.clear()
+    Provider.headed.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -93,7 +102,7 @@ def call(url: str, prompt: Prompt, *replies: Reply) -> Answer:
     )
 
     async def once() -> Answer:
-        async with ModelCaller(aliases) as caller:
+        async with ModelCaller(aliases, retries=AT_ONCE) as caller:
             return await caller.call(prompt, FIELDS, timeout=5)
 
     return asyncio.run(once())
@@ -112,26 +121,84 @@ def test_an_answer_with_its_cost(url: str, prompt: Prompt) -> None:
     assert schema == prompt.output
 
 
-def test_busy_and_broken_providers_are_asked_again(url: str, prompt: Prompt) -> None:
-    busy: Reply = (429, {"Retry-After": "0"}, b"{}")
-    broken: Reply = (500, {}, b"{}")
-    answer = call(url, prompt, busy, broken, said('{"part_class": "diode"}'))
+JSON = {"Content-Type": "application/json"}
+TROUBLE: dict[str, Reply] = {
+    "busy": (429, {"Retry-After": "0"}, b"{}"),
+    "broken": (500, {}, b"{}"),
+    "overloaded": (529, {}, b"<html>"),
+    "hangs up": (0, {}, b""),
+    "body is not JSON": (200, JSON, b"{this is not JSON"),
+    "body is cut off": (200, {**JSON, "Content-Length": "5000"}, b'{"choices": [{"mess'),
+    "no choice": (200, JSON, b'{"choices": [], "object": "x"}'),
+    "another kind of JSON": (200, JSON, b"[1, 2]"),
+    "content is not text": (200, JSON, b'{"choices": [{"message": {"content": {}}}]}'),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
+def test_a_call_that_fails_is_made_again(url: str, prompt: Prompt, trouble: Reply) -> None:
+    answer = call(url, prompt, trouble, trouble, said('{"part_class": "diode"}'))
+    assert answer.output == {"part_class": "diode"}
     assert answer.attempts == 3
     assert len(Provider.asked) == 3
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        (401, {}, b'{"error": {"message": "no"}}'),
-        (200, {"Content-Type": "application/json"}, b"{this is not JSON"),
-        (200, {"Content-Type": "application/json"}, b'{"choices": [], "object": "x"}'),
-    ],
-)
-def test_no_answer_is_an_outage(url: str, prompt: Prompt, reply: Reply) -> None:
-    with pytest.raises(ModelUnavailable) as caught:
-        call(url, prompt, reply)
+@pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
+def test_a_call_that_never_succeeds_is_an_outage(url: str, prompt: Prompt, trouble: Reply) -> None:
+    with pytest.raises(ModelUnavailable, match=r"gave no answer: .*, \d+ times") as caught:
+        call(url, prompt, trouble)
     assert caught.value.exit_code is ExitCode.NOT_MEASURED
+    patience = AT_ONCE.attempts_if_busy if trouble[0] in {429, 529} else AT_ONCE.attempts
+    assert len(Provider.asked) == patience
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_a_call_that_is_refused_is_not_made_again(url: str, prompt: Prompt, status: int) -> None:
+    with pytest.raises(ModelUnavailable, match=f"HTTP {status}"):
+        call(url, prompt, (status, {}, b'{"error": {"message": "no"}}'))
+    assert len(Provider.asked) == 1
+
+
+def test_a_provider_that_asks_for_an_hour_is_not_waited_for(url: str, prompt: Prompt) -> None:
+    with pytest.raises(ModelUnavailable, match="HTTP 429, and asks to wait 3600 s"):
+        call(url, prompt, (429, {"Retry-After": "3600"}, b"{}"))
+    assert len(Provider.asked) == 1
+
+
+def test_half_a_character_in_an_answer_becomes_one_that_files_can_hold(
+    url: str, prompt: Prompt
+) -> None:
+    answer = call(url, prompt, said('{"part_class": "\ud83d"}'))
+    assert answer.text == '{"part_class": "\ufffd"}'
+    assert answer.text.encode("utf-8")
+    assert not answer.valid
+
+
+def test_a_bedrock_call_is_signed_by_the_role(
+    url: str, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_BEDROCK_BASE_URL": url,
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": "token",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_BEARER_TOKEN_BEDROCK", raising=False)
+    Provider.replies[:] = [TROUBLE["broken"], said('{"part_class": "diode"}')]
+    setting = {"provider": "bedrock", "model": "openai.gpt-oss-20b-1:0", "region": "eu-west-1"}
+    aliases = ModelAliases.parse(json.dumps({"catalogue-pinned": setting}))
+
+    async def once() -> Answer:
+        async with ModelCaller(aliases, retries=AT_ONCE) as caller:
+            return await caller.call(prompt, FIELDS, timeout=5)
+
+    assert asyncio.run(once()).output == {"part_class": "diode"}
+    for headers in Provider.headed:
+        signed = headers["authorization"]
+        assert signed.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+        assert "/eu-west-1/bedrock/aws4_request" in signed
+        assert headers["x-amz-security-token"] == "token"
 
 
 def test_nobody_listening_is_an_outage(prompt: Prompt) -> None:

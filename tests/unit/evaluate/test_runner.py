@@ -1,0 +1,266 @@
+"""A measurement through the engine: stored answers, holes, budgets, outages, a faulty provider."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.evaluate.engine import GIVE_UP_AFTER, Asked, Engine
+from prompt_hub.evaluate.evaluation import Evaluator
+from prompt_hub.evaluate.record import EvaluationRecord
+from prompt_hub.evaluate.responses import ResponseStore
+from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.evaluate.runner import Measurement, measure
+from prompt_hub.models.aliases import ModelAliases
+from prompt_hub.models.call import ModelCaller
+from prompt_hub.models.retries import Retries
+from prompt_hub.prompts.models import Budget, Example, Metadata, Prompt
+from tests.unit.building import COMMIT, RepositoryFolder, catalogue_answer
+from tests.unit.evaluate.faulty_provider import TOKENS, FaultyProvider, faulty_provider, part_class
+from tests.unit.providers import FunctionProvider
+
+AT_ONCE = Retries(first=0.001)
+
+
+@pytest.fixture
+def prompt(healthy: RepositoryFolder) -> Prompt:
+    return healthy.repository.candidate("part-class")
+
+
+@pytest.fixture
+def metadata(healthy: RepositoryFolder) -> Metadata:
+    return healthy.repository.metadata("part-class")
+
+
+def examples(count: int) -> list[Example]:
+    return [
+        Example(
+            id=f"part-{number}",
+            input={"part_number": f"P{number}", "title": "Resistor"},
+            expected={"part_class": "resistor"},
+        )
+        for number in range(count)
+    ]
+
+
+class Session:
+    """One run after the other on the same store, as processes would do it."""
+
+    def __init__(self, prompt: Prompt, metadata: Metadata, folder: Path) -> None:
+        self.prompt = prompt
+        self.metadata = metadata
+        self.folder = folder
+
+    def run(
+        self,
+        make_caller: Callable[[], ModelCaller],
+        count: int = 40,
+        *,
+        repeat: int = 0,
+        fresh: bool = False,
+        stored: bool = True,
+        budget: Budget | None = None,
+    ) -> Measurement:
+        async def main() -> Measurement:
+            store = ResponseStore(self.folder, fresh=fresh) if stored else None
+            async with make_caller() as caller:
+                engine = Engine(caller, budget=budget, seconds_per_call=5, store=store)
+                measured = await measure(
+                    self.prompt, examples(count), self.metadata, engine, repeat=repeat
+                )
+            if store is not None:
+                store.close()
+            return measured
+
+        return asyncio.run(main())
+
+
+@pytest.fixture
+def session(prompt: Prompt, metadata: Metadata, tmp_path: Path) -> Session:
+    return Session(prompt, metadata, tmp_path / "responses")
+
+
+def on(provider: FaultyProvider, concurrency: int = 16) -> Callable[[], ModelCaller]:
+    aliases = ModelAliases.parse(provider.models)
+    return lambda: ModelCaller(aliases, concurrency=concurrency, retries=AT_ONCE)
+
+
+def test_nothing_is_lost_and_nothing_paid_twice_on_a_provider_that_fails_in_every_way(
+    session: Session,
+) -> None:
+    with faulty_provider(faults=0.03) as provider:
+        measured = session.run(on(provider), 300)
+    assert set(provider.failed) == {"busy", "broken", "hangs up", "malformed", "cut off"}
+    assert measured.unmeasured == 0
+    assert [result.example.id for result in measured.per_example] == [
+        example.id for example in examples(300)
+    ]
+    assert sum(provider.answered.values()) == len(provider.answered) == 300
+    assert measured.tokens_in == 300 * TOKENS[0]
+    assert measured.usd == pytest.approx(300 * (TOKENS[0] + 2 * TOKENS[1]) / 1e6)
+    tried = sum(result.answer.attempts for result in measured.per_example if result.answer)
+    assert tried == provider.requests
+    for result in measured.per_example:
+        assert result.answer is not None
+        asked = next(
+            q for q in provider.answered if f"{result.example.input['part_number']}\n" in q
+        )
+        assert part_class(asked) in result.answer.text
+
+
+def test_no_more_calls_are_in_flight_than_allowed(session: Session) -> None:
+    with faulty_provider(delay=0.01) as provider:
+        session.run(on(provider, concurrency=7), 60)
+    assert provider.most_at_once == 7
+
+
+def test_a_second_run_asks_nothing_and_finds_the_same_totals(session: Session) -> None:
+    with faulty_provider() as provider:
+        first = session.run(on(provider))
+        second = session.run(on(provider))
+    assert provider.requests == 40
+    assert all(r.answer and not r.answer.cached for r in first.per_example)
+    assert all(r.answer and r.answer.cached for r in second.per_example)
+    for total in ("score", "n", "tokens_in", "tokens_out", "usd", "answered_by", "scores"):
+        assert getattr(second, total) == getattr(first, total)
+    assert [r.answer.seconds for r in second.per_example if r.answer] == pytest.approx(
+        [r.answer.seconds for r in first.per_example if r.answer], abs=1e-4
+    )
+
+
+def test_a_repeat_is_a_call_of_its_own_and_stored_as_one(session: Session) -> None:
+    with faulty_provider() as provider:
+        session.run(on(provider))
+        session.run(on(provider), repeat=1)
+        assert provider.requests == 80
+        again = session.run(on(provider), repeat=1)
+        assert provider.requests == 80
+    assert {result.repeat for result in again.per_example} == {1}
+
+
+def test_a_fresh_run_asks_again_and_a_run_without_a_store_leaves_no_trace(
+    session: Session,
+) -> None:
+    with faulty_provider() as provider:
+        session.run(on(provider), stored=False)
+        assert not session.folder.exists()
+        session.run(on(provider))
+        session.run(on(provider), fresh=True)
+    assert provider.requests == 120
+
+
+def test_a_hole_is_not_a_zero_and_the_next_run_pays_for_it_alone(session: Session) -> None:
+    def moody(messages: list[dict[str, str]]) -> dict[str, str] | None:
+        return None if "P7\n" in messages[-1]["content"] else {"part_class": "resistor"}
+
+    first = session.run(FunctionProvider(moody).caller)  # type: ignore[arg-type]
+    assert first.score is None
+    assert (first.n, first.unmeasured) == (39, 1)
+    (problem,) = first.problems
+    assert problem.endswith(f"1 of 40 examples of {session.prompt.version} are not measured")
+    healed = FunctionProvider(lambda _: {"part_class": "resistor"})
+    second = session.run(healed.caller)
+    assert second.score == 1.0
+    assert healed.calls == 1
+
+
+def test_an_outage_ends_a_run_early_and_what_is_stored_still_counts(session: Session) -> None:
+    answers = FunctionProvider(lambda _: {"part_class": "resistor"})
+    session.run(answers.caller, 20)
+    away = FunctionProvider(lambda _: None)
+    measured = session.run(away.caller, 200)
+    assert measured.n == 20
+    assert measured.unmeasured == 180
+    # Those in flight when it was noticed are asked, too.
+    assert GIVE_UP_AFTER <= away.calls <= GIVE_UP_AFTER + 64
+
+
+def test_a_budget_says_what_is_missing_and_a_larger_one_goes_on_from_there(
+    session: Session,
+) -> None:
+    with faulty_provider() as provider:
+        short = session.run(on(provider), budget=Budget(calls=30))
+        assert provider.requests == 30
+        assert short.score is None
+        assert short.problems == (
+            "the budget of 30 calls is used up:"
+            f" 10 of 40 examples of {session.prompt.version} are not measured",
+        )
+        whole = session.run(on(provider), budget=Budget(calls=30))
+        assert provider.requests == 40
+    assert whole.n == 40
+
+
+def test_a_budget_of_money_is_not_overshot_by_calls_in_flight(session: Session) -> None:
+    budget = Budget(usd=0.001)
+    with faulty_provider(delay=0.005) as provider:
+        measured = session.run(on(provider, concurrency=32), 200, budget=budget)
+    assert measured.usd is not None
+    assert 0 < measured.n < 200
+    # Every call is reserved at the most it may cost, so the last dollars are not used up.
+    assert measured.usd <= budget.usd
+
+
+def test_an_estimate_says_what_is_stored_and_what_the_rest_will_cost(
+    session: Session,
+) -> None:
+    with faulty_provider() as provider:
+        session.run(on(provider), 30)
+        store = ResponseStore(session.folder)
+        engine = Engine(on(provider)(), store=store)
+        questions = [example.input for example in examples(40)]
+        estimate = engine.estimate([Asked(prompt=session.prompt, questions=questions, repeats=2)])
+        store.close()
+    assert provider.requests == 30
+    assert (estimate.calls, estimate.cached) == (80, 30)
+    assert estimate.tokens == pytest.approx(50 * sum(TOKENS), rel=0.05)
+    assert estimate.usd == pytest.approx(50 * (TOKENS[0] + 2 * TOKENS[1]) / 1e6, rel=0.05)
+    words = estimate.in_words(Budget())
+    assert words.startswith("80 calls, 30 of them answered before, about 23")
+    assert "(budget: 2000 calls, 10000000 tokens, $5, 3600 s)" in words
+    assert "which will not do for all of it)" in estimate.in_words(Budget(calls=49))
+
+
+def test_a_fresh_evaluation_neither_remembers_a_verdict_nor_uses_what_is_stored(
+    healthy: RepositoryFolder, tmp_path: Path
+) -> None:
+    provider = FunctionProvider(catalogue_answer)
+
+    def evaluate(*, fresh: bool) -> EvaluationRecord:
+        store = ResponseStore(tmp_path / "responses", fresh=fresh)
+        evaluator = Evaluator(
+            healthy.repository,
+            provider.caller(),
+            FolderResults(tmp_path / "results"),
+            execution="e",
+            commit=COMMIT,
+            store=store,
+            fresh=fresh,
+            say=lambda line: None,
+        )
+        return asyncio.run(evaluator.evaluate("part-class"))
+
+    first = evaluate(fresh=False)
+    assert provider.calls == 12
+    assert evaluate(fresh=False).remembered
+    assert provider.calls == 12
+    again = evaluate(fresh=True)
+    assert not again.remembered
+    assert provider.calls == 24
+    assert again.verdict == first.verdict
+
+
+def test_progress_is_told_of_every_example(
+    prompt: Prompt, metadata: Metadata, tmp_path: Path
+) -> None:
+    told: list[tuple[int, int]] = []
+
+    async def main() -> None:
+        engine = Engine(FunctionProvider(lambda _: {"part_class": "resistor"}).caller())
+        await measure(prompt, examples(5), metadata, engine, progress=lambda *now: told.append(now))
+
+    asyncio.run(main())
+    assert told == [(done, 5) for done in range(1, 6)]
