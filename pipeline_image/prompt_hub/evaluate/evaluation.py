@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
@@ -184,15 +185,15 @@ class Evaluator:
             missing=missing,
         )
         record = self._record(inputs, digest, decision, measured, champion, started)
-        lines = [*detail_lines("candidate", measured)]
-        if champion is not None:
-            lines += detail_lines("champion", champion)
-        details = "\n".join(lines) + "\n"
         task = inputs.candidate.task
-        self._results.put(names.evaluation_details_key(self._execution, task), details)
+        keys = [names.evaluation_details_key(self._execution, task)]
         # What could not be measured must be tried again, so only real verdicts are remembered.
         if decision.status is not Status.NOT_MEASURED:
-            self._results.put(names.verdict_details_key(digest), details)
+            keys.append(names.verdict_details_key(digest))
+        for key in keys:
+            champions = detail_lines("champion", champion) if champion is not None else ()
+            self._results.put_lines(key, chain(detail_lines("candidate", measured), champions))
+        if decision.status is not Status.NOT_MEASURED:
             self._results.put(names.verdict_key(digest), record.to_json())
         return record
 
