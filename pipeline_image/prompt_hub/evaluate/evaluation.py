@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -241,11 +241,12 @@ class Evaluator:
             measuring.progress.finish()
 
     def _keep(self, record: EvaluationRecord, looked: Looked) -> None:
-        details = details_text(looked)
-        self._results.put(names.evaluation_details_key(self._execution, record.task), details)
         # What could not be measured must be tried again, so only real verdicts are remembered.
-        if record.verdict.status is not Status.NOT_MEASURED:
-            self._results.put(names.verdict_details_key(record.digest), details)
+        real = record.verdict.status is not Status.NOT_MEASURED
+        key = names.evaluation_details_key(self._execution, record.task)
+        for where in (key, names.verdict_details_key(record.digest)) if real else (key,):
+            self._results.put_lines(where, lines_of(looked))
+        if real:
             self._results.put(names.verdict_key(record.digest), record.to_json())
 
     def _judge_refusal(self, inputs: Inputs) -> str | None:
@@ -344,10 +345,10 @@ def unchanged() -> Looked:
     return Looked(decision)
 
 
-def details_text(looked: Looked) -> str:
-    """The details of a record as they are stored: one line for each answer."""
-    lines = (detail.to_line(arm) for arm, details in looked.details.items() for detail in details)
-    return "\n".join(lines) + "\n"
+def lines_of(looked: Looked) -> Iterator[str]:
+    """The details of a record: one line for each answer."""
+    for arm, details in looked.details.items():
+        yield from (detail.to_line(arm) for detail in details)
 
 
 def recorded(

@@ -12,7 +12,7 @@ from pydantic import JsonValue, ValidationError
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.details import ArmName, Detail, parse_details
-from prompt_hub.evaluate.evaluation import Inputs, Provenance, details_text, recorded, unchanged
+from prompt_hub.evaluate.evaluation import Inputs, Provenance, lines_of, recorded, unchanged
 from prompt_hub.evaluate.gate import GATE_VERSION, Status
 from prompt_hub.evaluate.judge import judge_of
 from prompt_hub.evaluate.looks import Looked, look
@@ -222,7 +222,7 @@ def _made_again(
         remembered=record.remembered,
     )
     again = recorded(inputs, looked, occasions, provenance, record.judge)
-    return Replayed(record, again, details_text(looked))
+    return Replayed(record, again, "".join(f"{line}\n" for line in lines_of(looked)))
 
 
 def _digest(inputs: Inputs, record: EvaluationRecord, occasions: Mapping[ArmName, Occasion]) -> str:

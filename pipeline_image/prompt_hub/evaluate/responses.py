@@ -19,6 +19,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from sys import intern
 from zlib import crc32
 
 from prompt_hub.errors import PromptHubError
@@ -206,7 +207,7 @@ def _decoded(raw: bytes) -> Response:
     return Response(
         text=line["text"],
         truncated=line.get("truncated", False),
-        answered_by=line["by"],
+        answered_by=intern(line["by"]),
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         usd=line["usd"],

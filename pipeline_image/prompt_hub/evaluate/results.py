@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Protocol
 
 from prompt_hub import names
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LOCAL_FOLDER = Path(".prompt-hub") / "results"
+SPOOLED_BYTES = 1_000_000
+"""What is larger goes through a file on its way into the bucket."""
 
 
 class Results(Protocol):
@@ -23,6 +26,9 @@ class Results(Protocol):
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
+
+    def put_lines(self, key: str, lines: Iterable[str]) -> None:
+        """Store `lines` under `key`, each ended by a line feed; they are not held all at once."""
 
 
 class FolderResults:
@@ -40,10 +46,18 @@ class FolderResults:
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
+        self._write(key, [text])
+
+    def put_lines(self, key: str, lines: Iterable[str]) -> None:
+        """Store `lines` under `key`, each ended by a line feed."""
+        self._write(key, (f"{line}\n" for line in lines))
+
+    def _write(self, key: str, parts: Iterable[str]) -> None:
         path = self._folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        fresh.write_text(text, encoding="utf-8")
+        with fresh.open("w", encoding="utf-8") as stream:
+            stream.writelines(parts)
         fresh.replace(path)
 
 
@@ -64,10 +78,18 @@ class BucketResults:
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
+        self._write(key, [text])
+
+    def put_lines(self, key: str, lines: Iterable[str]) -> None:
+        """Store `lines` under `key`, each ended by a line feed."""
+        self._write(key, (f"{line}\n" for line in lines))
+
+    def _write(self, key: str, parts: Iterable[str]) -> None:
         kind = "application/x-ndjson" if key.endswith(".jsonl") else "application/json"
-        self._client.put_object(
-            Bucket=self._bucket, Key=key, Body=text.encode("utf-8"), ContentType=kind
-        )
+        with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as body:
+            body.writelines(part.encode("utf-8") for part in parts)
+            body.seek(0)
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=kind)
 
 
 def results_from_environment(root: Path, environment: Mapping[str, str] | None = None) -> Results:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from sys import intern
 
 import httpx2
 import openai
@@ -88,7 +89,7 @@ def _read(response: httpx2.Response) -> Completion:
         return Completion(
             # Half a character can be escaped in JSON, but no file could hold it.
             text=text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
-            answered_by=str(said.get("model", "")),
+            answered_by=intern(str(said.get("model", ""))),
             tokens_in=int(usage.get("prompt_tokens") or 0),
             tokens_out=int(usage.get("completion_tokens") or 0),
             truncated=choice.get("finish_reason") == "length",
