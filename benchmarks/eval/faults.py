@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.eval import task
-from benchmarks.eval.measuring import ROOT, CannotMeasure, MockModel, Stats, run
+from benchmarks.eval.measuring import ROOT, CannotMeasure, MockModel, Stats, last_words, run
 from benchmarks.eval.printing import CHECK_HEADER, Check, number, table
 from benchmarks.eval.repository import BenchRepository, evaluate_command
 
@@ -79,7 +79,7 @@ def fault_run(plan: FaultPlan, folder: Path) -> FaultReport:
     with MockModel(fault_rate=plan.fault_rate, fault_seed=plan.seed) as model:
         environment = repository.environment(model.base_url)
         kills = tuple(
-            _evaluate_and_kill(plan, model, environment, round(share * plan.examples))
+            _evaluate_and_kill(plan, folder, model, environment, round(share * plan.examples))
             for share in plan.kill_at
         )
         command = evaluate_command(plan.in_flight)
@@ -108,45 +108,46 @@ def fault_run(plan: FaultPlan, folder: Path) -> FaultReport:
 
 
 def _evaluate_and_kill(
-    plan: FaultPlan, model: MockModel, environment: Mapping[str, str], answers: int
+    plan: FaultPlan,
+    folder: Path,
+    model: MockModel,
+    environment: Mapping[str, str],
+    answers: int,
 ) -> Kill:
-    process = subprocess.Popen(
-        evaluate_command(plan.in_flight),
-        cwd=ROOT,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    log = folder / "killed.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            evaluate_command(plan.in_flight),
+            cwd=ROOT,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     try:
-        stats = _wait_for(model, process, answers)
+        stats = _wait_for(model, process, answers, log)
     finally:
         process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.wait()
     # The mock model finishes what it had begun; only then its counts stand still.
     while model.stats().in_flight:
         time.sleep(0.02)
     return Kill(answered=stats.answered, in_flight=stats.in_flight)
 
 
-def _wait_for(model: MockModel, process: subprocess.Popen[bytes], answers: int) -> Stats:
+def _wait_for(model: MockModel, process: subprocess.Popen[bytes], answers: int, log: Path) -> Stats:
     deadline = time.monotonic() + _KILL_TIMEOUT_SECONDS
     while (stats := model.stats()).answered < answers:
         if process.poll() is not None:
             raise CannotMeasure(
                 f"the evaluation ended by itself, exit code {process.returncode}, after"
                 f" {stats.answered} answers: there was nothing to kill at {answers}."
-                f"\n{_last_words(process)}"
+                f"\n{last_words(log)}"
             )
         if time.monotonic() > deadline:
             raise CannotMeasure(f"the evaluation hung at {stats.answered} of {answers} answers.")
         time.sleep(0.005)
     return stats
-
-
-def _last_words(process: subprocess.Popen[bytes]) -> str:
-    said = process.communicate()[0].decode(errors="replace")
-    return "\n".join(said.strip().splitlines()[-6:])
 
 
 def _nothing_lost(repository: BenchRepository, stats: Stats) -> list[Check]:

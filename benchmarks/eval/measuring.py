@@ -172,15 +172,19 @@ def run(
             raise
     cost = Cost.model_validate_json(report.read_bytes())
     if cost.exit_code not in accept:
-        tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
-        words = f"{_words(command)} ended with exit code {cost.exit_code}:\n{tail}"
-        raise CannotMeasure(words)
+        words = f"{_words(command)} ended with exit code {cost.exit_code}:"
+        raise CannotMeasure(f"{words}\n{last_words(log)}")
     return cost
 
 
 def size_of(folder: Path) -> int:
     """Bytes in all files below `folder`."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def last_words(log: Path) -> str:
+    """The last lines that a process has written to its log."""
+    return "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
 
 
 def last_line_as_json(folder: Path) -> dict[str, object]:
