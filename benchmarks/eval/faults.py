@@ -137,7 +137,8 @@ def _evaluate_and_kill(
 
 def _wait_for(model: MockModel, process: subprocess.Popen[bytes], answers: int, log: Path) -> Stats:
     deadline = time.monotonic() + _KILL_TIMEOUT_SECONDS
-    while (stats := model.stats()).answered < answers:
+    # Never in a lull: a kill with nothing in flight proves little.
+    while (stats := model.stats()).answered < answers or not stats.in_flight:
         if process.poll() is not None:
             raise CannotMeasure(
                 f"the evaluation ended by itself, exit code {process.returncode}, after"

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.eval import measuring, task
+from benchmarks.eval.__main__ import main
 from benchmarks.eval.endpoint import Fault
 from benchmarks.eval.faults import FaultPlan, fault_run
 from benchmarks.eval.measuring import CannotMeasure, MockModel, bare_environment, run
 from benchmarks.eval.peers import promptfoo
 from benchmarks.eval.printing import Check, table
 from benchmarks.eval.repository import BenchRepository
-from benchmarks.eval.sections import Plan, Runner, sample
+from benchmarks.eval.sections import SECTIONS, Plan, Runner, sample
 from benchmarks.eval.task import Item, Outcome
 
 HERE = Path(measuring.__file__).parent
@@ -234,6 +235,35 @@ def test_the_lock_pins_promptfoo_and_names_no_download_host() -> None:
     lock = json.loads((HERE / "package-lock.json").read_text())
     assert lock["packages"]["node_modules/promptfoo"]["version"] == "0.123.1"
     assert not [name for name, entry in lock["packages"].items() if "resolved" in entry]
+
+
+# --- The command -------------------------------------------------------------------------------
+
+
+def unmeasurable(plan: Plan) -> list[Check]:
+    raise CannotMeasure("there is no peer.")
+
+
+def test_the_command_ends_with_1_when_a_promise_is_missed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept, missed = Check(name="k", found=1, at_most=1), Check(name="m", found=2, at_most=1)
+    monkeypatch.setitem(SECTIONS, "startup", lambda plan: [kept])
+    assert main(["--only", "startup"]) == 0
+    monkeypatch.setitem(SECTIONS, "cached", lambda plan: [missed])
+    assert main(["--only", "startup", "cached"]) == 1
+    assert "MISSED" in capsys.readouterr().out
+
+
+def test_a_section_without_a_number_is_never_passed_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(SECTIONS, "speed", unmeasurable)
+    monkeypatch.setitem(SECTIONS, "cached", lambda plan: [Check(name="c", found=1, at_most=1)])
+    assert main(["--only", "speed", "cached"]) == 2
+    said = capsys.readouterr()
+    assert "speed: NOT MEASURED: there is no peer." in said.err
+    assert "## checks" in said.out
 
 
 # --- Checks ------------------------------------------------------------------------------------
