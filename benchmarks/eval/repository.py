@@ -13,7 +13,7 @@ import yaml
 
 from benchmarks.eval import task
 from benchmarks.eval.measuring import ROOT, CannotMeasure, bare_environment
-from benchmarks.eval.task import Outcome
+from benchmarks.eval.task import Item, Outcome
 from prompt_hub import names
 from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.results import LOCAL_FOLDER, FolderResults

@@ -32,17 +32,18 @@ INPUT_SCHEMA: dict[str, object] = {
 OUTPUT_SCHEMA: dict[str, object] = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["part_class", "package"],
+    "required": ["part_class", "package", "part_number"],
     "properties": {
         "part_class": {"type": "string", "enum": list(CLASSES)},
         "package": {"type": "string", "enum": list(PACKAGES)},
+        "part_number": {"type": "string"},
     },
 }
 RESPONSE_FORMAT: dict[str, object] = {
     "type": "json_schema",
     "json_schema": {"name": "output", "schema": OUTPUT_SCHEMA, "strict": True},
 }
-SYSTEM = "You read records of an electronics catalogue. Name the part's class and its package."
+SYSTEM = "You read records of an electronics catalogue. Name the part's class, package, number."
 USER = "Title: {{ title }}\nManufacturer: {{ manufacturer }}"
 """A template that Jinja2 and Nunjucks render to the same text."""
 
@@ -64,7 +65,8 @@ class Item:
     def fields(self) -> dict[str, str]:
         """What the prompt is given."""
         expected = self.expected
-        title = f"{expected['part_class'].title()} {expected['package']}, part {self.number:06d}"
+        name = f"{expected['part_class'].title()} {expected['package']}"
+        title = f"{name}, part {expected['part_number']}"
         return {"title": title, "manufacturer": MAKERS[self.number % len(MAKERS)]}
 
     @property
@@ -120,7 +122,11 @@ def answer_text(messages: Sequence[Mapping[str, str]]) -> str:
     if found is None:
         raise ValueError("the last message is no record of the benchmark task")
     number = int(found["number"])
-    said = {"part_class": found["part_class"].lower(), "package": found["package"]}
+    said = {
+        "part_class": found["part_class"].lower(),
+        "package": found["package"],
+        "part_number": found["number"],
+    }
     return json.dumps(_labels(number + 1) if _misread(number) else said, separators=(",", ":"))
 
 
@@ -130,10 +136,12 @@ def usage(messages: Sequence[Mapping[str, str]], text: str) -> tuple[int, int]:
 
 
 def _labels(number: int) -> dict[str, str]:
-    # The next number has another class and another package: the counts share no divisor.
+    # The next number differs in everything. No two labels are equal, as where values are extracted:
+    # whatever compares every label with every other then shows.
     return {
         "part_class": CLASSES[number % len(CLASSES)],
         "package": PACKAGES[number % len(PACKAGES)],
+        "part_number": f"{number:06d}",
     }
 
 
