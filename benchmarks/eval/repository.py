@@ -131,7 +131,9 @@ class BenchRepository:
                 "candidate": f"00-templates/{task.TASK}.yaml",
                 "up_to_date": {"examples": _NO_HASH, "input": _NO_HASH, "output": _NO_HASH},
                 "threshold": 0.85,
-                "scorers": [{"type": "json_fields", "fields": {"part_class": 1.0, "package": 1.0}}],
+                "scorers": [
+                    {"type": "json_fields", "fields": dict.fromkeys(Item(0).expected, 1.0)}
+                ],
                 # One look at all examples: a benchmark that stops early measures nothing.
                 "gate": {
                     "first_look": max(8, self.examples),
