@@ -1,0 +1,167 @@
+"""A prompt repository with one task of as many examples as wanted, judged by the product."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from benchmarks.eval import task
+from benchmarks.eval.measuring import ROOT, CannotMeasure, bare_environment
+from benchmarks.eval.task import Item, Outcome
+from prompt_hub import names
+from prompt_hub.evaluate.record import EvaluationRecord
+from prompt_hub.evaluate.results import LOCAL_FOLDER, FolderResults
+
+PRODUCT = ROOT / "pipeline_image"
+EXECUTION = "local"
+_ALIAS = "bench-model"
+_VALIDATE = PRODUCT / "validate_prompt.py"
+_NO_HASH = "0" * 64
+"""What stands in the metadata until the product's own stamp replaces it."""
+
+
+class BenchRepository:
+    """A prompt repository below `folder`, one task without a champion: a run measures one arm."""
+
+    def __init__(self, folder: Path, examples: int) -> None:
+        self.root = folder / "repository"
+        self.examples = examples
+        self._home = folder / "home"
+        self._write()
+        self._product(_VALIDATE, "--stamp", task.TASK)
+        self._product(_VALIDATE)
+
+    def environment(self, base_url: str) -> dict[str, str]:
+        """Where the product finds this repository and the mock model."""
+        price_in, price_out = task.USD_PER_MILLION
+        model = {
+            "provider": "openai",
+            "model": task.MODEL,
+            "base_url": base_url,
+            "price_per_million": {"input": price_in, "output": price_out},
+        }
+        settings = {names.ENV_ROOT: str(self.root), names.ENV_MODELS: json.dumps({_ALIAS: model})}
+        return bare_environment(self._home, settings)
+
+    @property
+    def kept(self) -> Path:
+        """Where the product keeps all that a run writes."""
+        return self.root / LOCAL_FOLDER.parts[0]
+
+    def forget(self) -> None:
+        """As if nothing had ever been evaluated."""
+        shutil.rmtree(self.kept, ignore_errors=True)
+
+    def lower_threshold(self) -> None:
+        """An author's edit that changes the verdict's inputs, and no request."""
+        path = self.root / "prompts/03-metadata" / f"{task.TASK}.yaml"
+        text = path.read_text(encoding="utf-8")
+        found = re.search(r"^threshold: (.*)$", text, re.MULTILINE)
+        assert found is not None
+        lower = f"threshold: {float(found[1]) - 0.01:.2f}"
+        path.write_text(text.replace(found[0], lower), encoding="utf-8")
+        self._product(_VALIDATE)
+
+    def record(self) -> EvaluationRecord | None:
+        """The record of the last run, None if it wrote none."""
+        text = self._results.get(names.evaluation_key(EXECUTION, task.TASK))
+        return EvaluationRecord.model_validate_json(text) if text else None
+
+    def details(self) -> list[dict[str, object]]:
+        """The detail lines of the last run, one a call."""
+        text = self._results.get(names.evaluation_details_key(EXECUTION, task.TASK))
+        return [json.loads(line) for line in (text or "").splitlines()]
+
+    def outcome(self) -> Outcome:
+        """What the last run says of its examples, from its detail lines."""
+        scores = {line["id"]: line.get("score") for line in self.details()}
+        wanted = [scores.get(item.id) for item in task.items(self.examples)]
+        return Outcome(right=wanted.count(1.0), wrong=wanted.count(0.0), missing=wanted.count(None))
+
+    @property
+    def _results(self) -> FolderResults:
+        return FolderResults(self.root / LOCAL_FOLDER)
+
+    def _product(self, *command: str | Path) -> None:
+        done = subprocess.run(
+            [sys.executable, *command],
+            env=bare_environment(self._home, {names.ENV_ROOT: str(self.root)}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).strip()
+            raise CannotMeasure(f"the benchmark's repository is not valid:\n{said}")
+
+    def _write(self) -> None:
+        prompts = self.root / "prompts"
+        for layer in ("00-templates", "01-examples", "03-metadata"):
+            (prompts / layer).mkdir(parents=True)
+        _dump(
+            prompts / "00-templates" / f"{task.TASK}.yaml",
+            {
+                "schema": "prompt-hub/prompt@1",
+                "task": task.TASK,
+                "version": "1.0.0",
+                "description": "Class and package of a part, for the benchmark.",
+                "model": {"alias": _ALIAS, "parameters": task.PARAMETERS},
+                "input": task.INPUT_SCHEMA,
+                "output": task.OUTPUT_SCHEMA,
+                "messages": [
+                    {"role": "system", "content": task.SYSTEM},
+                    {"role": "user", "content": task.USER},
+                ],
+            },
+        )
+        _dump(
+            prompts / "03-metadata" / f"{task.TASK}.yaml",
+            {
+                "schema": "prompt-hub/metadata@1",
+                "task": task.TASK,
+                "owner": "benchmarks",
+                "description": "The benchmark's one task.",
+                "version": "1.0.0",
+                "candidate": f"00-templates/{task.TASK}.yaml",
+                "up_to_date": {"examples": _NO_HASH, "input": _NO_HASH, "output": _NO_HASH},
+                "threshold": 0.85,
+                "scorers": [
+                    {"type": "json_fields", "fields": dict.fromkeys(Item(0).expected, 1.0)}
+                ],
+                # One look at all examples: a benchmark that stops early measures nothing.
+                "gate": {
+                    "first_look": max(8, self.examples),
+                    "budget": {
+                        "calls": 10 * self.examples,
+                        "tokens": 10_000 * self.examples,
+                        "usd": 100.0,
+                        "seconds": 3600.0,
+                    },
+                },
+                "records": {
+                    "columns": {"title": ["Description"], "manufacturer": ["Maker"]},
+                },
+            },
+        )
+        lines = (
+            json.dumps({"id": item.id, "input": item.fields, "expected": item.expected})
+            for item in task.items(self.examples)
+        )
+        examples = prompts / "01-examples" / f"{task.TASK}.jsonl"
+        examples.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def evaluate_command(in_flight: int = task.IN_FLIGHT) -> list[str]:
+    """The command that is measured."""
+    door = str(PRODUCT / "eval_runner.py")
+    return [sys.executable, door, task.TASK, "--concurrency", str(in_flight)]
+
+
+def _dump(path: Path, value: object) -> None:
+    path.write_text(yaml.safe_dump(value, sort_keys=False), encoding="utf-8")

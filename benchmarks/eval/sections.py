@@ -1,0 +1,304 @@
+"""The sections of the benchmark: each prints what it measured and returns its checks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.eval.measuring import (
+    ROOT,
+    CannotMeasure,
+    Cost,
+    MockModel,
+    Stats,
+    bare_environment,
+    last_line_as_json,
+    run,
+    size_of,
+)
+from benchmarks.eval.peers import promptfoo
+from benchmarks.eval.printing import Check, number, table
+from benchmarks.eval.repository import PRODUCT, BenchRepository, evaluate_command
+from benchmarks.eval.task import IN_FLIGHT, LATENCY_SECONDS, Outcome, right_outcome
+
+CEILING_REQUESTS = 10_000
+STARTUP_REPEATS = 7
+OURS = "prompt-hub evaluate"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure: sizes, repeats, and a folder for everything that is written."""
+
+    folder: Path
+    examples: int
+    many: int
+    repeats: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runner:
+    """One runner: how a fresh run is started, and what it says of the examples afterwards.
+
+    `prepare` forgets all earlier runs and returns command and environment; `kept` is where the
+    runner writes its results, None if it keeps none.
+    """
+
+    name: str
+    prepare: Callable[[str], tuple[Sequence[str | Path], Mapping[str, str]]]
+    outcome: Callable[[], Outcome]
+    kept: Path | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One fresh process: what it cost, what the mock model saw, how many bytes it kept."""
+
+    cost: Cost
+    stats: Stats
+    kept_bytes: int | None
+
+    @property
+    def first_request(self) -> float | None:
+        """Seconds from the start of the process until its first request arrived."""
+        at = self.stats.first_request_at
+        return None if at is None else at - self.cost.started_at
+
+
+def sample(runner: Runner, model: MockModel, plan: Plan, examples: int) -> Sample:
+    """One cold run; raises `CannotMeasure` if it did not find what every runner must find."""
+    command, environment = runner.prepare(model.base_url)
+    model.reset()
+    cost = run(command, folder=plan.folder, environment=environment)
+    stats, outcome = model.stats(), runner.outcome()
+    if outcome != right_outcome(examples) or stats.unique_answered != examples:
+        words = f"{runner.name} says {outcome} after {stats.unique_answered} distinct answers"
+        raise CannotMeasure(f"{words}, it must be {right_outcome(examples)} after {examples}.")
+    return Sample(cost, stats, size_of(runner.kept) if runner.kept else None)
+
+
+# --- Speed -------------------------------------------------------------------------------------
+
+
+def speed(plan: Plan) -> list[Check]:
+    """Cold runs of ours and of the peers, interleaved: wall, CPU, memory, start-up, disk."""
+    node = promptfoo.install()
+    ours = _ours(plan, plan.examples)
+    bare = _module(plan, "bare openai create()", "bare_openai", lambda url: url)
+    peers = [bare, _promptfoo(plan, node), _module(plan, "raw sockets (floor)", "floor", _port)]
+    print(f"mock model: at most {_ceiling(plan):,.0f} answers a second without latency")
+    samples: dict[str, list[Sample]] = {runner.name: [] for runner in (ours, *peers)}
+    with MockModel() as model:
+        for _ in range(plan.repeats):
+            for peer in peers:
+                # Before every peer one of ours: both see the machine in the same mood.
+                for runner in (ours, peer):
+                    samples[runner.name].append(sample(runner, model, plan, plan.examples))
+    ideal = plan.examples / IN_FLIGHT * LATENCY_SECONDS
+    print(
+        f"{plan.examples:,} examples, 64 in flight at 50 ms: {ideal:.2f} s if nothing cost time\n"
+    )
+    print(_speed_table(samples, plan.examples), flush=True)
+
+    wall = {name: median(one.cost.seconds for one in runs) for name, runs in samples.items()}
+    mine = samples[OURS]
+    return [
+        Check(
+            name="times faster than promptfoo",
+            found=wall[peers[1].name] / wall[OURS],
+            at_least=4.0,
+        ),
+        Check(
+            name="times the wall of the bare create() loop",
+            found=wall[OURS] / wall[bare.name],
+            at_most=1.1,
+        ),
+        Check(
+            name="on disk a result",
+            found=median(one.kept_bytes or 0 for one in mine) / plan.examples / 1000,
+            unit="kB",
+            at_most=1.5,
+        ),
+        Check(
+            name="process start to first request",
+            found=median(one.first_request or 0.0 for one in mine),
+            unit="s",
+            at_most=0.9,
+        ),
+    ]
+
+
+def _speed_table(samples: Mapping[str, Sequence[Sample]], examples: int) -> str:
+    def middle(runs: Sequence[Sample], value: Callable[[Sample], float | None]) -> float | None:
+        found = [one for one in map(value, runs) if one is not None]
+        return median(found) if found else None
+
+    def kilobytes(one: Sample) -> float | None:
+        return None if one.kept_bytes is None else one.kept_bytes / examples / 1000
+
+    mine = median(one.cost.seconds for one in samples[OURS])
+    rows = []
+    for name, runs in samples.items():
+        wall = median(one.cost.seconds for one in runs)
+        rows.append(
+            [
+                name,
+                number(wall),
+                number(wall / mine),
+                number(middle(runs, lambda one: one.cost.cpu_seconds)),
+                number(middle(runs, lambda one: one.cost.peak_mb), 0),
+                number(middle(runs, lambda one: one.first_request)),
+                number(middle(runs, lambda one: one.stats.in_flight_max), 0),
+                number(middle(runs, kilobytes)),
+                str(len(runs)),
+            ]
+        )
+    header = "runner", "wall s", "× ours", "CPU s", "peak MB", "first request s", "in flight"
+    return table([*header, "kB kept a result", "runs"], rows)
+
+
+def _ours(plan: Plan, examples: int) -> Runner:
+    repository = BenchRepository(plan.folder / f"ours-{examples}", examples)
+
+    def prepare(base_url: str) -> tuple[Sequence[str | Path], Mapping[str, str]]:
+        repository.forget()
+        return evaluate_command(), repository.environment(base_url)
+
+    return Runner(name=OURS, prepare=prepare, outcome=repository.outcome, kept=repository.kept)
+
+
+def _promptfoo(plan: Plan, node: Path) -> Runner:
+    peer = promptfoo.Promptfoo(plan.folder / "promptfoo", plan.examples, node)
+
+    def prepare(base_url: str) -> tuple[Sequence[str | Path], Mapping[str, str]]:
+        peer.forget()
+        return peer.command(base_url), peer.environment()
+
+    return Runner(name="promptfoo 0.123.1", prepare=prepare, outcome=peer.outcome, kept=peer.kept)
+
+
+def _module(plan: Plan, name: str, module: str, place: Callable[[str], str]) -> Runner:
+    """A peer that is one of our own modules; it prints what it found and keeps nothing."""
+
+    def prepare(base_url: str) -> tuple[Sequence[str | Path], Mapping[str, str]]:
+        words = ["-m", f"benchmarks.eval.peers.{module}", place(base_url)]
+        command = [sys.executable, *words, str(plan.examples), str(IN_FLIGHT)]
+        return command, bare_environment(plan.folder / "home")
+
+    def outcome() -> Outcome:
+        said = last_line_as_json(plan.folder)
+        return Outcome(right=int(str(said["right"])), wrong=int(str(said["wrong"])))
+
+    return Runner(name=name, prepare=prepare, outcome=outcome, kept=None)
+
+
+def _port(base_url: str) -> str:
+    return base_url.rsplit(":", 1)[1].split("/")[0]
+
+
+def _ceiling(plan: Plan) -> float:
+    """Answers a second that the mock model gives when it does not wait."""
+    with MockModel(latency=0.0) as model:
+        words = ["-m", "benchmarks.eval.peers.floor", str(model.port), str(CEILING_REQUESTS)]
+        command = [sys.executable, *words, str(IN_FLIGHT)]
+        run(command, folder=plan.folder, environment=bare_environment(plan.folder / "home"))
+        return CEILING_REQUESTS / float(str(last_line_as_json(plan.folder)["seconds"]))
+
+
+# --- Reruns ------------------------------------------------------------------------------------
+
+
+def cached(plan: Plan) -> list[Check]:
+    """The same evaluation again: once unchanged, once with another threshold.
+
+    The second is the honest one: its verdict is not remembered, so that every answer has to be
+    found and scored again. Either way the mock model must not be asked at all.
+    """
+    repository = BenchRepository(plan.folder / "cached", plan.examples)
+    again: dict[str, list[Cost]] = {"unchanged": [], "another threshold": []}
+    asked = 0
+    with MockModel() as model:
+        environment = repository.environment(model.base_url)
+        run(evaluate_command(), folder=plan.folder, environment=environment)
+        for _ in range(plan.repeats):
+            for what, costs in again.items():
+                if what == "another threshold":
+                    repository.lower_threshold()
+                model.reset()
+                costs.append(run(evaluate_command(), folder=plan.folder, environment=environment))
+                asked += model.stats().requests
+                if repository.outcome() != right_outcome(plan.examples):
+                    words = f"the rerun ({what}) says {repository.outcome()}"
+                    raise CannotMeasure(f"{words}, not {right_outcome(plan.examples)}.")
+    rows = [
+        [
+            f"rerun of {plan.examples:,}, {what}",
+            number(median(cost.seconds for cost in costs)),
+            number(median(cost.cpu_seconds for cost in costs)),
+            number(median(cost.peak_mb for cost in costs), 0),
+        ]
+        for what, costs in again.items()
+    ]
+    print(table(("rerun", "wall s", "CPU s", "peak MB"), rows), flush=True)
+    slowest = max(median(cost.seconds for cost in costs) for costs in again.values())
+    return [
+        Check(name="fully cached rerun", found=slowest, unit="s", at_most=1.0),
+        Check(name="calls of a fully cached rerun", found=asked, at_most=0),
+    ]
+
+
+# --- Many examples -----------------------------------------------------------------------------
+
+
+def memory(plan: Plan) -> list[Check]:
+    """One cold run of many examples: the peak of its memory."""
+    runner = _ours(plan, plan.many)
+    with MockModel() as model:
+        one = sample(runner, model, plan, plan.many)
+    row = [
+        OURS,
+        f"{plan.many:,}",
+        number(one.cost.seconds),
+        number(one.cost.cpu_seconds),
+        number(one.cost.peak_mb, 0),
+        number((one.kept_bytes or 0) / plan.many / 1000),
+    ]
+    header = "runner", "examples", "wall s", "CPU s", "peak MB", "kB kept a result"
+    print(table(header, [row]), flush=True)
+    name = f"peak of {plan.many:,} examples"
+    return [Check(name=name, found=one.cost.peak_mb, unit="MB", at_most=150.0)]
+
+
+# --- Start-up ----------------------------------------------------------------------------------
+
+
+def startup(plan: Plan) -> list[Check]:
+    """What a person waits for before anything happens."""
+    commands = {
+        "prompt-hub --help": ["-m", "prompt_hub.cli", "--help"],
+        "validate this repository": [str(PRODUCT / "validate_prompt.py")],
+    }
+    environment = bare_environment(plan.folder / "home", {"PYTHONPATH": str(PRODUCT)})
+    rows, checks = [], []
+    for name, words in commands.items():
+        costs = [
+            run([sys.executable, *words], folder=plan.folder, environment=environment, cwd=ROOT)
+            for _ in range(STARTUP_REPEATS)
+        ]
+        wall = median(cost.seconds for cost in costs)
+        peak = number(median(cost.peak_mb for cost in costs), 0)
+        rows.append([name, number(wall, 3), number(min(cost.seconds for cost in costs), 3), peak])
+        checks.append(Check(name=name, found=wall, unit="s", at_most=0.3))
+    print(table(("command", "median s", "best s", "peak MB"), rows), flush=True)
+    return checks
+
+
+SECTIONS: dict[str, Callable[[Plan], list[Check]]] = {
+    "speed": speed,
+    "cached": cached,
+    "memory": memory,
+    "startup": startup,
+}
