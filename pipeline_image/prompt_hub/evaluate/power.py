@@ -50,6 +50,7 @@ class Weighing:
 
     @classmethod
     def of(cls, examples: Sequence[Example]) -> Weighing:
+        """What these weights leave of the examples."""
         total = math.fsum(example.weight for example in examples)
         squares = math.fsum(example.weight**2 for example in examples)
         heaviest = max(example.weight for example in examples)
