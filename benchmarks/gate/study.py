@@ -174,6 +174,8 @@ def fixed_size(
         return hits / runs
 
     low, high = 2, world.size
+    while chance(high) < power:
+        low, high = high, 2 * high
     while high - low > max(1, world.size // 100):
         middle = (low + high) // 2
         low, high = (low, middle) if chance(middle) >= power else (middle, high)

@@ -116,15 +116,15 @@ class Inputs:
 
     def digest(self, identity: Callable[[Prompt], str]) -> str:
         """Hash of everything that could change the verdict; `identity` names a prompt's model."""
-        champion = self.rival
+        rival = self.rival
         return sha256_of(
             {
                 "task": self.candidate.task,
                 "version": self.candidate.version,
                 "candidate": self.candidate.sha256,
                 "candidate_model": identity(self.candidate),
-                "champion": champion.sha256 if champion else None,
-                "champion_model": identity(champion) if champion else None,
+                "champion": self.champion.sha256 if self.champion else None,
+                "champion_model": identity(rival) if rival else None,
                 "examples": self.examples_sha256,
                 "metadata": self.metadata.sha256,
                 "scorers": SCORERS_VERSION,

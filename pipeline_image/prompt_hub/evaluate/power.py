@@ -38,7 +38,7 @@ class Power:
 
 
 @dataclass(frozen=True)
-class _Weighing:
+class Weighing:
     """How much a set of weighted examples is worth in examples of equal weight.
 
     `effective` is that number as a share of their own, `reach` the share of a bet that the weight
@@ -49,7 +49,8 @@ class _Weighing:
     reach: float
 
     @classmethod
-    def of(cls, examples: Sequence[Example]) -> _Weighing:
+    def of(cls, examples: Sequence[Example]) -> Weighing:
+        """What these weights leave of the examples."""
         total = math.fsum(example.weight for example in examples)
         squares = math.fsum(example.weight**2 for example in examples)
         heaviest = max(example.weight for example in examples)
@@ -57,13 +58,13 @@ class _Weighing:
 
 
 @dataclass(frozen=True)
-class _Test:
+class GateTest:
     """The gate's test of a mean difference, for examples that are won, lost or tied."""
 
     margin: float
     alpha: float
     capital: float
-    weighing: _Weighing
+    weighing: Weighing
 
     def rules_out(self, n: int, wins: float, losses: float) -> float:
         """Probability that `n` examples rule out a loss of the margin."""
@@ -127,13 +128,13 @@ def stated(decision: Decision, evidence: Evidence, threshold: float, gate: Gate)
     """A final decision that also says, in words, what its examples could have shown."""
     if decision.status is Status.NOT_MEASURED:
         return decision
-    if decision.comparison is None:
+    if evidence.champion is None:
         power, words = _against_threshold(evidence, threshold, gate)
         return replace(decision, power=power, reasons=(*decision.reasons, words))
     seen = [example for example in evidence.examples if example.id in evidence.candidate]
     rounds = gate.repeats if evidence.sampled else 1
     capital = sum(shares(rounds)[: evidence.rounds])
-    test = _Test(gate.margin, 1 - gate.confidence, capital, _Weighing.of(evidence.examples))
+    test = GateTest(gate.margin, 1 - gate.confidence, capital, Weighing.of(evidence.examples))
     differing = _differing(evidence, seen)
     power = Power(
         len(seen),
@@ -142,7 +143,7 @@ def stated(decision: Decision, evidence: Evidence, threshold: float, gate: Gate)
         _least_number(lambda n: test.rules_out(n, *_split(differing, 0.0))),
     )
     reasons = [*decision.reasons]
-    if decision.status is Status.INCONCLUSIVE and decision.more is None:
+    if decision.status is Status.INCONCLUSIVE and decision.comparison is not None:
         reasons.append(_what_would_decide(test, power, differing, decision.comparison.difference))
     reasons.append(_in_words(power))
     return replace(decision, power=power, reasons=tuple(reasons))
@@ -193,7 +194,7 @@ def _least_number(chance: Callable[[int], float]) -> int | None:
     return high
 
 
-def _what_would_decide(test: _Test, power: Power, differing: float, difference: float) -> str:
+def _what_would_decide(test: GateTest, power: Power, differing: float, difference: float) -> str:
     wins, losses = _split(differing, difference)
     if difference >= -test.margin:
         number = _least_number(lambda n: test.rules_out(n, wins, losses))
@@ -224,7 +225,7 @@ def _against_threshold(evidence: Evidence, threshold: float, gate: Gate) -> tupl
 
     For scores that are right or wrong; of all scores they vary most.
     """
-    weighing = _Weighing.of(evidence.examples)
+    weighing = Weighing.of(evidence.examples)
     n = len(evidence.candidate)
 
     def misses(examples: int, drop: float) -> float:

@@ -75,11 +75,18 @@ def _replayed(repository: PromptRepository, path: Path, write: bool) -> list[dic
 
 
 def _tell(path: Path, changes: list[dict[str, str]], write: bool) -> None:
+    text = path.read_text(encoding="utf-8")
     if not changes:
-        record = EvaluationRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        record = EvaluationRecord.model_validate_json(text)
         done = "written anew from its answers" if write else "the same, byte for byte"
         print(f"{path}: {record.task} {record.version} {record.verdict.status}, {done}")
         return
     print(f"{path}: {'not written' if write else 'cannot be made again'}")
     for change in changes:
         print(f"  {change['what']}: {change['how']}")
+    if _INPUTS & {change["what"] for change in changes}:
+        commit = json.loads(text)["commit"]
+        print(f"  the inputs were those of commit {commit}: check it out to make the record again")
+
+
+_INPUTS = {"examples", "metadata", "candidate", "champion", "scorers", "gate"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.results import FolderResults
-from prompt_hub.models.aliases import ModelAliases, ResolvedModel
+from prompt_hub.models.aliases import ModelAliases, Price, ResolvedModel
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.promote import transitions
 from prompt_hub.promote.transaction import apply
@@ -26,6 +28,7 @@ from tests.unit.building import (
 from tests.unit.providers import ALIASES, FunctionProvider
 
 TASK = "part-class"
+METADATA = "prompts/03-metadata/part-class.yaml"
 
 
 @pytest.fixture
@@ -131,7 +134,7 @@ def test_an_exhausted_budget_is_not_measured(
     healthy: RepositoryFolder, results: FolderResults
 ) -> None:
     healthy.edit(
-        "prompts/03-metadata/part-class.yaml",
+        METADATA,
         "gate: {margin: 0.5, confidence: 0.9}",
         "gate: {margin: 0.5, confidence: 0.9, budget: {calls: 4}}",
     )
@@ -185,3 +188,101 @@ def test_a_champion_measured_on_another_model_must_qualify_on_this_one(
     assert task.model is not None
     assert (task.released, task.model.identity) == ("1.0.0", "openai:x")
     assert healthy.findings() == []
+
+
+def test_the_record_says_what_its_examples_could_show(
+    healthy: RepositoryFolder, results: FolderResults
+) -> None:
+    verdict = evaluate(healthy, results, FunctionProvider(catalogue_answer)).verdict
+    assert verdict.looks == 1
+    assert verdict.comparison is not None
+    assert verdict.comparison.n == 6
+    assert verdict.comparison.low >= -0.5
+    assert verdict.power is not None
+    assert verdict.power.n == 6
+    assert "power: with these 6 examples" in verdict.reasons[-1]
+
+
+def test_an_unchanged_score_on_few_examples_is_inconclusive_and_says_how_many_would_do(
+    healthy: RepositoryFolder, results: FolderResults
+) -> None:
+    healthy.edit(METADATA, "margin: 0.5", "margin: 0.05")
+    verdict = evaluate(healthy, results, FunctionProvider(catalogue_answer)).verdict
+    assert verdict.status is Status.INCONCLUSIVE
+    assert not verdict.promotes
+    assert any(re.match(r"label about \d+ more examples", reason) for reason in verdict.reasons)
+
+
+def test_an_override_promotes_what_was_blocked_and_not_what_was_not_measured(
+    healthy: RepositoryFolder, results: FolderResults
+) -> None:
+    healthy.write(
+        METADATA,
+        healthy.read(METADATA)
+        + "override: {person: Ada, reason: labels are wrong here, version: 1.2.0}\n",
+    )
+    blocked = evaluate(healthy, results, FunctionProvider(always_resistor)).verdict
+    assert (blocked.status, blocked.overridden_by) == (Status.BLOCK, "Ada")
+    assert blocked.promotes
+    silent = evaluate(healthy, results, FunctionProvider(lambda messages: None), execution="e2")
+    assert silent.remembered
+    healthy.edit("prompts/01-examples/part-class.jsonl", "Diodes Incorporated", "Diodes")
+    silent = evaluate(healthy, results, FunctionProvider(lambda messages: None), execution="e3")
+    assert silent.verdict.status is Status.NOT_MEASURED
+    assert not silent.verdict.promotes
+
+
+@pytest.mark.parametrize("limits", ["{seconds_p95: 0.000001}", "{usd_per_call: 0.000001}"])
+def test_a_version_beyond_its_limits_is_blocked(
+    healthy: RepositoryFolder, results: FolderResults, limits: str
+) -> None:
+    healthy.edit(METADATA, "threshold: 0.7", f"threshold: 0.7\nlimits: {limits}")
+    priced = {
+        alias: ResolvedModel(
+            alias=alias,
+            provider="openai",
+            model=alias,
+            price_per_million=Price(input=1, output=1),
+        )
+        for alias in ("catalogue-pinned", "catalogue-latest")
+    }
+    evaluator = Evaluator(
+        healthy.repository,
+        ModelCaller(ModelAliases(priced), FunctionProvider(catalogue_answer)),
+        results,
+        execution="e1",
+        commit=COMMIT,
+        say=lambda line: None,
+    )
+    record = asyncio.run(evaluator.evaluate(TASK))
+    assert record.verdict.status is Status.BLOCK
+    assert "more than" in record.verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("threshold: 0.7", "threshold: 0.6"),
+        ("margin: 0.5", "margin: 0.6"),
+        ("threshold: 0.7", "threshold: 0.7\nlimits: {seconds_p95: 30}"),
+    ],
+)
+def test_whatever_decides_is_part_of_the_digest(
+    healthy: RepositoryFolder, results: FolderResults, change: tuple[str, str]
+) -> None:
+    first = evaluate(healthy, results, FunctionProvider(catalogue_answer))
+    healthy.edit(METADATA, *change)
+    second = evaluate(healthy, results, FunctionProvider(catalogue_answer), execution="e2")
+    assert not second.remembered
+    assert first.digest != second.digest
+
+
+def test_an_answer_that_cannot_be_used_says_why_in_the_details(
+    healthy: RepositoryFolder, results: FolderResults
+) -> None:
+    evaluate(healthy, results, FunctionProvider(lambda messages: "certainly!"))
+    details = results.get(names.evaluation_details_key("e1", TASK))
+    assert details is not None
+    for line in map(json.loads, details.splitlines()):
+        assert line["problem"].startswith("the answer is not JSON")
+        assert line["score"] == 0.0
