@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.imports import without_collecting
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("prompt_hub.validate.command", "check every prompt file, layer and the registry"),
@@ -57,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # We use no pydantic plugins, and looking for some in every installed package is slow.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Imported only now, so that `--help` and `validate` never pay for a model client or a server.
-    command = cast(Command, import_module(module))
+    with without_collecting():
+        command = cast(Command, import_module(module))
     parser = argparse.ArgumentParser(prog=f"prompt-hub {name}", description=summary)
     command.configure(parser)
     arguments = parser.parse_args(words[1:])

@@ -98,6 +98,13 @@ class Purse:
         self._in_flight = 0
         self._settled = asyncio.Event()
 
+    @property
+    def late(self) -> BudgetReached | None:
+        """Why nothing may be asked any more, once the time is up."""
+        if self._clock() < self.until:
+            return None
+        return BudgetReached(f"the budget of {self._limits.seconds:g} seconds is used up")
+
     async def reserve(self, most: Cost) -> None:
         """Set aside what a call may cost; raises `BudgetReached` if it is not there."""
         while (reason := self._missing(most)) is not None:
@@ -125,8 +132,8 @@ class Purse:
 
     def _missing(self, most: Cost) -> str | None:
         limits = self._limits
-        if self._clock() >= self.until:
-            return f"the budget of {limits.seconds:g} seconds is used up"
+        if self.late is not None:
+            return self.late.message
         if self.calls + self._in_flight + 1 > limits.calls:
             return f"the budget of {limits.calls} calls is used up"
         if self.tokens + self._reserved.tokens + most.tokens > limits.tokens:

@@ -163,6 +163,8 @@ class Engine:
             if book is not None:
                 book.put(key, response)
         except ModelUnavailable as error:
+            if self.purse.late is not None:
+                raise self.purse.late from None
             line.silent += 1
             line.trouble = error.message
             raise

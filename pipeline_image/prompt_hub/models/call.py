@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from pydantic import JsonValue
 
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.imports import without_collecting
 from prompt_hub.models.aliases import ModelAliases, ResolvedModel
 from prompt_hub.models.limiter import Limiter
 from prompt_hub.models.retries import GaveUp, Retries, Traffic
@@ -250,7 +251,8 @@ class ModelCaller:
 
     def _connected(self) -> Provider:
         if self._provider is None:
-            from prompt_hub.models.openai_adapter import OpenAIProvider
+            with without_collecting():
+                from prompt_hub.models.openai_adapter import OpenAIProvider
 
             self._provider = OpenAIProvider()
         return self._provider

@@ -103,7 +103,11 @@ class Retries:
             GaveUp: every attempt failed; says how often and the last reason.
         """
         for number in range(1, max(self.attempts, self.attempts_if_busy) + 1):
-            place = await limiter.enter(tokens)
+            try:
+                async with asyncio.timeout(None if until is None else until - self.clock()):
+                    place = await limiter.enter(tokens)
+            except TimeoutError:
+                raise GaveUp("there was no time left to ask it") from None
             traffic.sent += 1
             started = self.clock()
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,6 +193,20 @@ def test_a_budget_says_what_is_missing_and_a_larger_one_goes_on_from_there(
         whole = session.run(on(provider), budget=Budget(calls=30))
         assert provider.requests == 40
     assert whole.n == 40
+
+
+def test_when_the_time_is_up_nobody_waits_for_a_rate_limit_any_more(session: Session) -> None:
+    with faulty_provider() as provider:
+        setting = json.loads(provider.models)
+        setting["catalogue-pinned"]["requests_per_minute"] = 60  # ten at once, then one a second
+        aliases = ModelAliases.parse(json.dumps(setting))
+        measured = session.run(lambda: ModelCaller(aliases), budget=Budget(seconds=0.4))
+    assert measured.n == provider.requests == 10
+    assert measured.seconds < 2
+    assert measured.problems == (
+        "the budget of 0.4 seconds is used up:"
+        f" 30 of 40 examples of {session.prompt.version} are not measured",
+    )
 
 
 def test_a_budget_of_money_is_not_overshot_by_calls_in_flight(session: Session) -> None:

@@ -96,6 +96,19 @@ def test_no_attempt_is_begun_after_the_end() -> None:
     assert model.asked == [0, 0.5, 1.5]
 
 
+def test_a_call_that_was_not_let_in_before_the_end_is_not_made() -> None:
+    async def main() -> float:
+        limiter = Limiter(1, clock=clock)
+        await limiter.enter()
+        with pytest.raises(GaveUp, match="no time left"):
+            await PATIENT.run(
+                Model(), limiter=limiter, tokens=0, timeout=9, traffic=Traffic(), until=5
+            )
+        return clock()
+
+    assert in_virtual_time(main) == 5
+
+
 def test_a_failure_that_stays_is_not_tried_again() -> None:
     model = Model(GaveUp("HTTP 401"))
     with pytest.raises(GaveUp, match=r"^HTTP 401$"):
