@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 from prompt_hub.evaluate.gate import Decision, Evidence, Status, mean_score
 from prompt_hub.evaluate.sequential import Stakes, shares
@@ -20,6 +21,10 @@ MOST_EXAMPLES = 20_000
 """Of a question that needs more it is only said that it does."""
 _SPREAD = 5.0
 """Counts further from their mean than this many standard deviations are left out."""
+_POINTS = 60
+"""Over so many counts of losses the chance is summed up."""
+_MANY = 400
+"""From this variance on a count is as good as normally distributed."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ class GateTest:
 
         chance = 0.0
         least = 0
-        for downs, share in _counts(equal, down):
+        for downs, share in _thinned(_counts(equal, down)):
             rest = equal - downs
             # It takes the more wins, the more losses there are: so the search starts where it was.
             least += bisect_left(range(least, rest + 1), True, key=lambda ups: shown(ups, downs))
@@ -118,9 +123,20 @@ def _counts(n: int, probability: float, least: int = 0) -> Iterator[tuple[int, f
         yield count, math.exp(log)
 
 
+def _thinned(counts: Iterable[tuple[int, float]]) -> Iterator[tuple[int, float]]:
+    """Evenly spaced ones of many counts, standing for their neighbours; of few counts all."""
+    every = [*counts]
+    kept = every[:: max(1, len(every) // _POINTS)]
+    total = sum(share for _, share in kept)
+    yield from ((count, share / total) for count, share in kept)
+
+
 def _at_least(least: int, n: int, probability: float) -> float:
     if least <= 0:
         return 1.0
+    variance = n * probability * (1 - probability)
+    if variance > _MANY:
+        return 1 - NormalDist(n * probability, math.sqrt(variance)).cdf(least - 0.5)
     return sum(share for _, share in _counts(n, probability, least))
 
 
@@ -201,7 +217,10 @@ def _what_would_decide(test: GateTest, power: Power, differing: float, differenc
     else:
         number = _least_number(lambda n: test.sees(n, wins, losses))
     if number is None:
-        return "the difference is so close to the margin that no number of examples would decide"
+        return (
+            "the difference is so close to the margin that it would take more than"
+            f" {MOST_EXAMPLES} examples to decide, if it stays as it is"
+        )
     more = max(1, number - power.n)
     return f"label about {more} more examples: if the difference stays as it is, they would decide"
 

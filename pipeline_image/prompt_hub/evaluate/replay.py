@@ -21,7 +21,7 @@ from prompt_hub.evaluate.scorers import SCORERS_VERSION, apply, combine, compile
 from prompt_hub.evaluate.scorers.own import fingerprints, own_entries
 from prompt_hub.evaluate.summary import Occasion
 from prompt_hub.models.call import output_in
-from prompt_hub.prompts.models import Example, Metadata, Prompt
+from prompt_hub.prompts.models import Example, Prompt
 from prompt_hub.prompts.repository import PromptRepository
 
 OLDER = "0"
@@ -80,16 +80,15 @@ def replay(repository: PromptRepository, text: str, details: str | None) -> Repl
     if record.gate_version == OLDER:
         how = "it was written before records could be made again; `--write` brings it up to date"
         raise CannotReplay([Change("format", how)])
-    found = _Found.of(repository, record)
-    changes = [
-        *found.changes,
-        *_compared("metadata", record.metadata_sha256, found.metadata.sha256),
+    inputs, changes = _inputs(repository, record)
+    changes += [
+        *_compared("metadata", record.metadata_sha256, inputs.metadata.sha256),
         *_compared("scorers", record.scorers_version, SCORERS_VERSION),
         *_compared("gate", record.gate_version, GATE_VERSION),
     ]
     if changes:
         raise CannotReplay(changes)
-    replayed = _made_again(found, record, details, found.metadata)
+    replayed = _made_again(inputs, record, details)
     differences = [*_differences(json.loads(text), json.loads(replayed.record.to_json()))]
     if not differences and text != replayed.record.to_json():
         differences = [Change("record", "its text was formatted by another program")]
@@ -109,11 +108,11 @@ def rewrite(repository: PromptRepository, text: str, details: str | None) -> Rep
             or it would not promote a version that was promoted on this record.
     """
     record = _parsed(text)
-    found = _Found.of(repository, record)
-    if found.changes:
-        raise CannotReplay(found.changes)
-    metadata = found.metadata.model_copy(update={"threshold": record.threshold})
-    replayed = _made_again(found, record, details, metadata)
+    inputs, changes = _inputs(repository, record)
+    if changes:
+        raise CannotReplay(changes)
+    metadata = inputs.metadata.model_copy(update={"threshold": record.threshold})
+    replayed = _made_again(replace(inputs, metadata=metadata), record, details)
     before, after = record.verdict, replayed.record.verdict
     if before.promotes and not after.promotes:
         how = f"{before.status} then, {after.status} today: {'; '.join(after.reasons)}"
@@ -130,74 +129,50 @@ def _parsed(text: str) -> EvaluationRecord:
         raise CannotReplay([Change("record", f"{where}: {first['msg']}")]) from None
 
 
-@dataclass(frozen=True)
-class _Found:
-    """The inputs of a record as the repository has them now."""
+def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inputs, list[Change]]:
+    """The inputs of a record as the repository has them now, and which are not as they were.
 
-    candidate: Prompt
-    champion: Prompt | None
-    examples: tuple[Example, ...]
-    examples_sha256: str
-    metadata: Metadata
-    judge: Prompt | None
-    entries: Mapping[str, str]
-    changes: tuple[Change, ...]
+    Whether metadata has changed is left to the caller, who may want today's.
+    """
+    task = record.task
+    if task not in repository.tasks():
+        raise CannotReplay([Change("task", f"{task} is no live task of this repository")])
+    changes: list[Change] = []
 
-    @classmethod
-    def of(cls, repository: PromptRepository, record: EvaluationRecord) -> _Found:
-        """Look for the inputs; what is not as it was becomes a change."""
-        task = record.task
-        if task not in repository.tasks():
-            raise CannotReplay([Change("task", f"{task} is no live task of this repository")])
-        changes: list[Change] = []
+    def version(what: str, number: str, sha256: str | None) -> Prompt | None:
+        draft, kept = repository.candidate(task), repository.version(task, number)
+        for prompt in (draft, kept):
+            if prompt and (prompt.version, prompt.sha256) == (number, sha256):
+                return prompt
+        there = "is in no layer" if kept is None and draft.version != number else "has changed"
+        changes.append(Change(what, f"{number} with the hash {_short(sha256)} {there}"))
+        return None
 
-        def version(what: str, number: str, sha256: str | None) -> Prompt | None:
-            draft = repository.candidate(task)
-            kept = repository.version(task, number)
-            for prompt in (draft, kept):
-                if prompt and (prompt.version, prompt.sha256) == (number, sha256):
-                    return prompt
-            there = "is in no layer" if kept is None and draft.version != number else "has changed"
-            changes.append(Change(what, f"{number} with the hash {_short(sha256)} {there}"))
-            return None
-
-        itself = record.candidate.sha256 if record.candidate else record.champion_sha256
-        candidate = version("candidate", record.version, itself)
-        champion = None
-        if record.champion is not None:
-            champion = version("champion", record.champion.version, record.champion.sha256)
-        elif record.champion_sha256 is not None:
-            champion = candidate
-        examples_sha256 = repository.examples_sha256(task)
-        metadata = repository.metadata(task)
-        changes += _compared("examples", record.examples_sha256, examples_sha256)
-        if candidate is None:
-            raise CannotReplay(changes)
-        return cls(
-            candidate=candidate,
-            champion=champion,
-            examples=repository.examples(task),
-            examples_sha256=examples_sha256,
-            metadata=metadata,
-            judge=judge_of(repository, metadata),
-            entries=fingerprints(own_entries(metadata.scorers), repository.root),
-            changes=tuple(changes),
-        )
-
-
-def _made_again(
-    found: _Found, record: EvaluationRecord, details: str | None, metadata: Metadata
-) -> Replayed:
+    itself = record.candidate.sha256 if record.candidate else record.champion_sha256
+    candidate = version("candidate", record.version, itself)
+    champion = None
+    if record.champion is not None:
+        champion = version("champion", record.champion.version, record.champion.sha256)
+    elif record.champion_sha256 is not None:
+        champion = candidate
+    examples_sha256, metadata = repository.examples_sha256(task), repository.metadata(task)
+    changes += _compared("examples", record.examples_sha256, examples_sha256)
+    if candidate is None:
+        raise CannotReplay(changes)
     inputs = Inputs(
-        candidate=found.candidate,
-        champion=found.champion,
-        examples=found.examples,
-        examples_sha256=found.examples_sha256,
+        candidate=candidate,
+        champion=champion,
+        examples=repository.examples(task),
+        examples_sha256=examples_sha256,
         metadata=metadata,
-        judge=found.judge,
-        entries=found.entries,
+        judge=judge_of(repository, metadata),
+        entries=fingerprints(own_entries(metadata.scorers), repository.root),
         registered_model=None,
     )
+    return inputs, changes
+
+
+def _made_again(inputs: Inputs, record: EvaluationRecord, details: str | None) -> Replayed:
     arms: Mapping[ArmName, Arm | None] = {
         "candidate": record.candidate,
         "champion": record.champion,
