@@ -219,10 +219,11 @@ def payload(view: EvaluationView, examples: Iterable[ExampleView], cut: _Cut) ->
             line["tags"] = [*example.tags]
         if example.candidate and example.candidate.wrong_fields:
             line["fields"] = [*example.candidate.wrong_fields]
-        for arm, answers in (("candidate", example.candidate), ("champion", example.champion)):
+        for arm in view.arms:
+            answers = arm.answers.get(example.id)
             if answers is not None:
-                messages = rendered[arm][index]
-                line[arm] = _answers(answers, _varying(messages, common[arm]), cut)
+                messages = _varying(rendered[arm.name][index], common[arm.name])
+                line[arm.name] = _answers(answers, messages, cut)
         shown.append(line)
     return {
         "prompts": {
@@ -245,7 +246,10 @@ def _common(rendered: Sequence[Messages | None]) -> _Common:
     if not present:
         return []
     return [
-        (first["role"], first["content"] if len({m[place]["content"] for m in present}) == 1 else None)
+        (
+            first["role"],
+            first["content"] if len({m[place]["content"] for m in present}) == 1 else None,
+        )
         for place, first in enumerate(present[0])
     ]
 

@@ -11,14 +11,16 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from prompt_hub.prompts.models import FewShot, Message, Prompt
+from prompt_hub.prompts.models import FewShot, JsonObject, Message, Prompt
 
 Kind = Literal["same", "removed", "added"]
 
-_TOKEN = re.compile(r"\s+|\w+|[^\w\s]")
+_TOKEN = re.compile(r"\s+|\w+(?:[.,]\d+)*|[^\w\s]")
 _WORD = re.compile(r"\w+")
 _MOST_COMPARISONS = 25_000_000
 """Texts with more pairs of tokens than this are shown as replaced: nobody waits for a diff."""
+_LEAST_IN_COMMON = 0.5
+"""Texts that share less are shown as replaced, too: a patchwork of two sentences says nothing."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def differences(before: Prompt, after: Prompt) -> tuple[Difference, ...]:
     found = [
         *_texts("description", before.description, after.description),
         *_texts("model", before.model.alias, after.model.alias),
-        *_trees("parameters", {**before.model.parameters}, {**after.model.parameters}),
+        *_trees("parameters", _parameters(before), _parameters(after)),
         *_trees("input", before.input, after.input),
         *_trees("output", before.output, after.output),
         *_shots(before.few_shot, after.few_shot),
@@ -90,12 +92,15 @@ def _common(first: Sequence[str], second: Sequence[str]) -> int:
 
 
 def _opcodes(old: list[str], new: list[str]) -> Iterator[Run]:
+    replaced = (Run("removed", "".join(old)), Run("added", "".join(new)))
     if len(old) * len(new) > _MOST_COMPARISONS:
-        yield Run("removed", "".join(old))
-        yield Run("added", "".join(new))
+        yield from replaced
         return
     # White space is junk to the matcher: it aligns words, and so many blanks would be slow.
     matcher = SequenceMatcher(str.isspace, old, new, autojunk=False)
+    if matcher.ratio() < _LEAST_IN_COMMON:
+        yield from replaced
+        return
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         if tag == "equal":
             yield Run("same", "".join(old[i1:i2]))
@@ -154,6 +159,10 @@ def _trees(where: str, before: JsonValue, after: JsonValue) -> Iterator[Differen
                 yield from _trees(place, before[key], after[key])
     elif before != after:
         yield Difference(where, word_runs(_json(before), _json(after)))
+
+
+def _parameters(prompt: Prompt) -> JsonObject:
+    return {str(name): value for name, value in prompt.model.parameters.items()}
 
 
 def _json(value: JsonValue) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import Power
 
@@ -25,9 +27,9 @@ MEANINGS = {
     Status.UNCHANGED: "is the released version",
 }
 
-_RED = {"failed", "stopped", "block", "blocked", "not_measured", "quarantined", "lost", "wrong"}
-_AMBER = {"expected-red", "inconclusive", "downgraded", "superseded", "inprogress", "unmeasured"}
-_GREEN = {"ok", "succeeded", "pass", "active", "released", "won", "right"}
+_RED = {"failed", "stopped", "block", "blocked", "not_measured", "quarantined", "lost", "missed"}
+_AMBER = {"expected-red", "inconclusive", "downgraded", "superseded", "inprogress"}
+_GREEN = {"ok", "succeeded", "pass", "active", "released", "won"}
 
 
 def tone(status: str) -> str:
@@ -70,9 +72,8 @@ def money(usd: float | None) -> str:
     """US dollars; fractions of a cent keep two digits that mean something."""
     if usd is None:
         return NONE
-    if usd == 0 or usd >= 0.01:
-        return f"${usd:,.2f}"
-    return f"${usd:.2g}" if usd >= 0.0001 else f"${usd:.1e}"
+    digits = 2 if usd <= 0 else max(2, 1 - math.floor(math.log10(usd)))
+    return f"${usd:,.{digits}f}"
 
 
 def number(value: float) -> str:

@@ -60,7 +60,7 @@ up_to_date: {{examples: {hashed}, input: {hashed}, output: {hashed}}}
 threshold: 0.8
 scorers:
   - {{type: json_fields, weight: 1.0, fields: {{part_class: 2, package: 1, value: 1, brand: 1}}}}
-gate: {{margin: 0.05, confidence: 0.9, tags: {{connector: 0.7}}}}
+gate: {{margin: 0.05, confidence: 0.9, tags: {{connector: 0.7, inductor: 0.99}}}}
 limits: {{usd_per_call: 0.01, seconds_per_call: 60, seconds_p95: 4.0}}
 """
 
@@ -194,7 +194,9 @@ def build(root: Path, spec: Spec = Spec()) -> Built:
     chance = random.Random(spec.seed)
     examples = [_example(chance, number, spec) for number in range(spec.examples)]
     repository = _layers(root, examples)
-    arms: dict[str, list[JsonObject]] = {"candidate": _answered(chance, "candidate", examples, spec)}
+    arms: dict[str, list[JsonObject]] = {
+        "candidate": _answered(chance, "candidate", examples, spec)
+    }
     if spec.champion:
         arms["champion"] = _answered(chance, "champion", examples, spec)
     record = _record(repository, spec, examples, arms)
@@ -312,8 +314,8 @@ def _example(chance: random.Random, number: int, spec: Spec) -> Example:
 
 
 _WRONG = {
-    "candidate": {"part_class": 0.04, "package": 0.1, "value": 0.14, "brand": 0.1},
-    "champion": {"part_class": 0.08, "package": 0.2, "value": 0.2, "brand": 0.14},
+    "candidate": {"part_class": 0.18, "package": 0.27, "value": 0.33, "brand": 0.27},
+    "champion": {"part_class": 0.22, "package": 0.36, "value": 0.37, "brand": 0.31},
 }
 
 
@@ -471,9 +473,7 @@ def _record(
             reasons=reasons,
             comparison=comparison,
             tags=tags,
-            power=Power(
-                n=n, margin=0.05, detectable=round(0.62 / math.sqrt(n), 3), needed=154
-            )
+            power=Power(n=n, margin=0.05, detectable=round(0.62 / math.sqrt(n), 3), needed=154)
             if comparison
             else None,
             looks=1 if n < 200 else 2,
@@ -492,9 +492,7 @@ def _difference(
     return Difference(n=len(values), difference=mean, low=mean - half, high=mean + half)
 
 
-def _arm(
-    version: str, lines: Sequence[JsonObject], examples: Sequence[Example], spec: Spec
-) -> Arm:
+def _arm(version: str, lines: Sequence[JsonObject], examples: Sequence[Example], spec: Spec) -> Arm:
     scores = _scores(lines)
     asked = len(examples)
     score = fmean(scores.values()) if len(scores) == asked else None

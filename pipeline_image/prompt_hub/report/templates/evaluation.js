@@ -190,18 +190,24 @@
       ["score", ({ call }) => score(call.score)],
       ...(repeated ? [["answer", ({ call }) => call.answer || call.error || "–"]] : []),
       ...(judged ? [["judge's votes", ({ call }) => (call.votes || []).join(", ") || "–"]] : []),
-      ["latency", ({ call }) => (call.seconds || "–") + (call.cached ? " (from the cache)" : "")],
+      ["latency", ({ call }) => (call.seconds || "–") + (call.cached ? ", cached" : "")],
       ["tokens", ({ call }) => (call.tokens ? call.tokens.join(" + ") : "–")],
       ["cost", ({ call }) => call.usd || "–"],
       ["attempts", ({ call }) => String(call.attempts || 1)],
     ];
     const head = columns.map(([name]) => make("th", { scope: "col" }, name));
     const rows = calls.map((one) =>
-      make("tr", {}, ...columns.map(([, cell]) => make("td", { class: "number" }, cell(one)))),
+      make(
+        "tr",
+        {},
+        ...columns.map(([name, cell]) =>
+          make("td", { class: name === "answer" ? "text" : "number" }, cell(one)),
+        ),
+      ),
     );
     return make(
       "div",
-      { class: "scroll", tabIndex: 0, role: "group", ariaLabel: "Calls" },
+      { class: "scroll calls", tabIndex: 0, role: "group", ariaLabel: "Calls" },
       make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
     );
   }
