@@ -82,7 +82,8 @@ def _difference(difference: Difference, *, coloured: bool) -> Iterator[str]:
 
 
 def _signed(run: Run, signs: tuple[str, str]) -> str:
-    return f"{signs[0]}{folded(run.text) if run.kind == 'same' else run.text}{signs[1]}"
+    text = folded(run.text) if run.kind == "same" else run.text
+    return f"{signs[0]}{words.printable(text)}{signs[1]}"
 
 
 def _scores(found: PromptComparison) -> Iterator[str]:
@@ -107,8 +108,8 @@ def _listed(found: PromptComparison, kind: Change) -> Iterator[str]:
     if kind is Change.WON:
         examples = examples[::-1]
     for one in examples[:LISTED]:
-        lost = f"  {'; '.join(one.losses)}" if one.losses else ""
-        yield f"  {kind:<4}  {one.before:.3f} → {one.after:.3f}  {one.id}{lost}"
+        said = words.printable("  ".join([one.id, "; ".join(one.losses)])).strip()
+        yield f"  {kind:<4}  {one.before:.3f} → {one.after:.3f}  {said}"
     if len(examples) > LISTED:
         yield f"  {kind:<4}  … and {len(examples) - LISTED:,} more (--json has them all)"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
 from statistics import fmean
@@ -157,7 +157,7 @@ class EvaluationView:
     examples: tuple[ExampleView, ...]
     history: tuple[Past, ...]
     notes: tuple[str, ...] = ()
-    changes: tuple[prompt_diff.Difference, ...] = field(default=())
+    changes: tuple[prompt_diff.Difference, ...] = ()
 
     @property
     def arms(self) -> tuple[ArmView, ...]:
@@ -233,96 +233,6 @@ def read_view(evaluations: Evaluations, evaluation: Evaluation) -> EvaluationVie
     known = _prompts(repository, record.task)
     candidate = _arm("candidate", record.candidate, evaluation, known)
     champion = _arm("champion", record.champion, evaluation, known)
-    changes: tuple[prompt_diff.Difference, ...] = field(default=())
-
-    @property
-    def arms(self) -> tuple[ArmView, ...]:
-        """The arms that were measured, the candidate first."""
-        return tuple(arm for arm in (self.candidate, self.champion) if arm is not None)
-
-    @cached_property
-    def outcomes(self) -> Counter[Outcome]:
-        """Examples by how the candidate did."""
-        return Counter(example.outcome for example in self.examples)
-
-    @cached_property
-    def compared(self) -> Counter[Change]:
-        """Examples by how the candidate did beside the champion."""
-        return Counter(example.change for example in self.examples if example.change)
-
-    @cached_property
-    def fields(self) -> tuple[FieldRow, ...]:
-        """Every output field that was scored, in the candidate's order."""
-        per_arm = [field_scores(arm) if arm else {} for arm in (self.candidate, self.champion)]
-        wrong = Counter(
-            name
-            for example in self.examples
-            if example.candidate is not None
-            for name in example.candidate.wrong_fields
-        )
-        return tuple(
-            FieldRow(name, per_arm[0].get(name), per_arm[1].get(name), wrong[name])
-            for name in dict.fromkeys([*per_arm[0], *per_arm[1]])
-        )
-
-    @cached_property
-    def tags(self) -> tuple[TagRow, ...]:
-        """Every tag of the measured examples, sorted."""
-        per_arm = [self._slices(arm) if arm else {} for arm in (self.candidate, self.champion)]
-        least = self.metadata.gate.tags if self.metadata else {}
-        differences = self.evaluation.record.verdict.tags
-        return tuple(
-            TagRow(
-                name,
-                per_arm[0].get(name),
-                per_arm[1].get(name),
-                differences.get(name),
-                least.get(name),
-            )
-            for name in sorted({*per_arm[0], *per_arm[1]})
-        )
-
-    @property
-    def worst(self) -> tuple[ExampleView, ...]:
-        """Examples with a loss, the worst first; those the champion did better come before."""
-        wrong = [example for example in self.examples if example.outcome is Outcome.WRONG]
-        return tuple(sorted(wrong, key=_badness))
-
-    def _slices(self, arm: ArmView) -> Mapping[str, Slice]:
-        if arm.arm.tags:
-            return arm.arm.tags
-        scores: dict[str, list[tuple[float, float]]] = {}
-        for example in self.examples:
-            answers = arm.answers.get(example.id)
-            if example.example is None or answers is None or answers.score is None:
-                continue
-            for tag in example.tags:
-                scores.setdefault(tag, []).append((answers.score, example.example.weight))
-        return {tag: Slice(score=_mean(pairs), n=len(pairs)) for tag, pairs in scores.items()}
-
-
-def read_view(evaluations: Evaluations, evaluation: Evaluation) -> EvaluationView:
-    """The view of one evaluation, with what the repository still knows about it."""
-    repository, record = evaluations.repository, evaluation.record
-    examples = _read(lambda: repository.examples(record.task)) or ()
-    metadata = _read(lambda: repository.metadata(record.task))
-    known = _prompts(repository, record.task)
-    candidate = _arm("candidate", record.candidate, evaluation, known)
-    champion = _arm("champion", record.champion, evaluation, known)
-    notes = []
-    if examples and repository.examples_sha256(record.task) != record.examples_sha256:
-        notes.append(
-            "The examples have changed since: inputs and expected outputs are today's,"
-            " answers and scores are those of the evaluation."
-        )
-    if metadata is not None and metadata.sha256 != record.metadata_sha256:
-        notes.append("The metadata has changed since; scores and verdict are as they were.")
-    for arm in (candidate, champion):
-        if arm is not None and arm.prompt is None:
-            notes.append(
-                f"The text of {arm.arm.version} ({arm.arm.sha256[:12]}) is no longer in the"
-                " repository: its prompts are not shown."
-            )
     changes: tuple[prompt_diff.Difference, ...] = ()
     if candidate and champion and candidate.prompt and champion.prompt:
         changes = prompt_diff.differences(champion.prompt, candidate.prompt)

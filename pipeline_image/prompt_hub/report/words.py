@@ -76,6 +76,11 @@ def money(usd: float | None) -> str:
     return f"${usd:,.{digits}f}"
 
 
+def printable(text: str) -> str:
+    """Text that a terminal shows as it is: a record's control characters are made visible."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
 def number(value: float) -> str:
     """A count with thousands apart; a fraction where partial matches were counted."""
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"

@@ -21,6 +21,7 @@ from prompt_hub.report.words import duration
 from tests.unit.report.html import Reader
 from tests.unit.report.runs import STEPS, at, run
 
+
 def read(data: JsonObject) -> Reader:
     return Reader(run_page(RunReport.model_validate(data)))
 
