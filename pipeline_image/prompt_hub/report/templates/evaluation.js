@@ -357,6 +357,7 @@
     for (const link of document.querySelectorAll("a[data-tag], a[data-field]"))
       link.addEventListener("click", () => only(link.dataset));
     window.addEventListener("hashchange", fromAddress);
+    byId("without").hidden = true;
     byId("filter").hidden = false;
     refresh();
     fromAddress();
