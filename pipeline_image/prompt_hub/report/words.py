@@ -28,7 +28,7 @@ MEANINGS = {
 }
 
 _RED = {"failed", "stopped", "block", "blocked", "not_measured", "quarantined", "lost", "missed"}
-_AMBER = {"expected-red", "inconclusive", "downgraded", "superseded", "inprogress"}
+_AMBER = {"expected-red", "inconclusive", "downgraded", "inprogress"}
 _GREEN = {"ok", "succeeded", "pass", "active", "released", "won"}
 
 

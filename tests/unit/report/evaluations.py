@@ -349,7 +349,12 @@ def _answered(
                 line |= {"score": None, "error": "the model gave no answer: 503 after 5 attempts."}
                 lines.append(line)
                 continue
-            slips = {name for name in wrong if spec.repeats == 1 or chance.random() < 0.7}
+            # In the order of the fields: that of a set is another in every process.
+            slips = [
+                name
+                for name in FIELDS
+                if name in wrong and (spec.repeats == 1 or chance.random() < 0.7)
+            ]
             output = {
                 name: _wrong(chance, name, str(example.expected[name]), example)
                 if name in slips

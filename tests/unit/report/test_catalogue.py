@@ -79,7 +79,7 @@ def test_the_page_says_it_all_without_a_script_and_asks_for_nothing(evaluated: B
     assert "threshold 0.700 · guess 0.310" in told
     assert "1.1.0 blocked 0.690" in told
     assert "score 0.690 is below the threshold 0.700" in told
-    assert "(description, system message changed from 1.0.0)" in told
+    assert "(system message changed from 1.0.0)" in told
 
 
 def test_poison_in_the_registry_stays_text(copied: Built) -> None:

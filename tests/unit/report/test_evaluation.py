@@ -10,10 +10,12 @@ import pytest
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.record import EvaluationRecord
+from prompt_hub.evaluate.results import LOCAL_FOLDER, FolderResults
 from prompt_hub.evaluate.scorers import Part
 from prompt_hub.report.answers import Answers, Change, Outcome, by_example, change
 from prompt_hub.report.evaluation import field_scores, read_view
-from prompt_hub.report.sources import Call, parse_evaluation, read_evaluation
+from prompt_hub.report.sources import Call, Evaluations, parse_evaluation, read_evaluation
+from tests.unit.building import RepositoryFolder
 from tests.unit.report.conftest import Builder, view_of
 from tests.unit.report.evaluations import FIELDS, TASK, Built
 
@@ -185,6 +187,21 @@ def test_an_evaluation_that_was_never_made_is_said_with_those_there_are(copied: 
         copied.evaluations.find(TASK, "2.0.0")
     assert "no evaluation of part-fields 2.0.0 (in 04-evals: 1.0.0)" in str(refused.value)
     assert refused.value.exit_code is ExitCode.NOT_MEASURED
+
+
+def test_what_the_evaluator_writes_is_what_a_report_reads(healthy: RepositoryFolder) -> None:
+    evaluations = Evaluations(
+        healthy.repository, FolderResults(healthy.root / LOCAL_FOLDER), "test"
+    )
+    view = read_view(evaluations, evaluations.find("part-class"))
+    assert view.evaluation.record.version == "1.1.0"
+    assert len(view.examples) == 6
+    assert view.outcomes == {Outcome.RIGHT: 6}
+    assert view.compared == {Change.SAME: 6}
+    assert view.candidate is not None
+    assert view.candidate.prompt is not None
+    assert view.candidate.seconds
+    assert view.candidate.tokens == [12.0] * 6
 
 
 def test_other_files_beside_records_are_no_versions(copied: Built) -> None:

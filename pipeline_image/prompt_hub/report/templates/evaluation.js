@@ -127,12 +127,18 @@
     );
   }
 
+  /** The answer of an arm that is shown beside the expected one: of several, the worst. */
+  function worstAnswer(calls) {
+    const answered = calls.filter((call) => call.answer !== undefined);
+    if (!answered.length) return null;
+    const call = answered.reduce((one, other) => (other.score < one.score ? other : one));
+    const which = calls.length > 1 ? `, call ${calls.indexOf(call) + 1}` : "";
+    return { text: call.answer, value: parsed(call.answer), which };
+  }
+
   function answersTable(example) {
     const arms = ARMS.filter((arm) => example[arm]);
-    const given = arms.map((arm) => {
-      const call = example[arm].calls.find((one) => one.answer !== undefined);
-      return call ? { text: call.answer, value: parsed(call.answer) } : null;
-    });
+    const given = arms.map((arm) => worstAnswer(example[arm].calls));
     const wanted = leaves(example.expected || {});
     if (!example.expected) wanted.clear();
     const got = given.map((one) =>
@@ -152,7 +158,8 @@
         ...cells,
       );
     };
-    const head = ["field", "expected", ...arms].map((name) => make("th", { scope: "col" }, name));
+    const columns = arms.map((arm, index) => arm + (given[index] ? given[index].which : ""));
+    const head = ["field", "expected", ...columns].map((name) => make("th", { scope: "col" }, name));
     const unusable = given.flatMap((one, index) =>
       one && !got[index].size
         ? [make("p", { class: "small" }, `The ${arms[index]} answered no JSON object: `), make("pre", {}, one.text)]
