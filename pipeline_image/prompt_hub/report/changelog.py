@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from prompt_hub.report import words
+from prompt_hub.report import prompt_diff, words
 from prompt_hub.report.catalogue import CatalogueTask, CatalogueVersion
 from prompt_hub.report.markdown import code, escaped
 from prompt_hub.report.pages import day
@@ -41,10 +41,12 @@ def _version(one: CatalogueVersion) -> Iterator[str]:
         return
     yield escaped(one.description)
     if one.changes is not None:
+        # The description says it itself.
+        changes = [change for change in one.changes if change.where != "description"]
         yield ""
-        yield f"Changes from {one.before}:" if one.changes else f"No change from {one.before}."
+        yield f"Changes from {one.before}:" if changes else f"No change from {one.before}."
         yield ""
-        yield from (f"- {in_words(change)}" for change in one.changes)
+        yield from (f"- {in_words(change)}" for change in changes)
 
 
 def in_words(change: Difference) -> str:
@@ -52,6 +54,9 @@ def in_words(change: Difference) -> str:
     before = "".join(run.text for run in change.runs if run.kind != "added")
     after = "".join(run.text for run in change.runs if run.kind != "removed")
     where = escaped(change.where)
+    if change.where == prompt_diff.SHOTS:
+        shots = [(kind, change.lines(kind)) for kind in ("added", "removed")]
+        return f"{where}: {', '.join(f'{n} {kind}' for kind, n in shots if n)}"
     if max(len(before), len(after)) > LONGEST_VALUE:
         counts = [
             f"{words.count(change.words(kind), 'word')} {kind}"

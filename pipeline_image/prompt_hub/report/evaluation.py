@@ -104,12 +104,17 @@ class ArmView:
 
     def messages(self, example: Example) -> Messages | None:
         """The prompt as this arm sent it; None where it can no longer be rendered."""
-        if self.prompt is None:
-            return None
-        try:
-            return render(self.prompt, example.input)
-        except PromptHubError:
-            return None
+        if example.id not in self._rendered:
+            prompt = self.prompt
+            self._rendered[example.id] = (
+                _read(lambda: render(prompt, example.input)) if prompt is not None else None
+            )
+        return self._rendered[example.id]
+
+    @cached_property
+    def _rendered(self) -> dict[str, Messages | None]:
+        """What was rendered before, by example: a page is tried with several lengths of text."""
+        return {}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from pydantic import JsonValue
 from prompt_hub.prompts.models import FewShot, JsonObject, Message, Prompt
 
 Kind = Literal["same", "removed", "added"]
+SHOTS = "few_shot.examples"
+"""Where the worked examples differ: one line each."""
 
 _TOKEN = re.compile(r"\s+|\w+(?:[.,]\d+)*|[^\w\s]")
 _WORD = re.compile(r"\w+")
@@ -49,6 +51,10 @@ class Difference:
     def words(self, kind: Kind) -> int:
         """How many words were added or removed."""
         return sum(len(_WORD.findall(run.text)) for run in self.runs if run.kind == kind)
+
+    def lines(self, kind: Kind) -> int:
+        """How many lines were added or removed."""
+        return sum(run.text.count("\n") for run in self.runs if run.kind == kind)
 
 
 def differences(before: Prompt, after: Prompt) -> tuple[Difference, ...]:
@@ -91,14 +97,15 @@ def _common(first: Sequence[str], second: Sequence[str]) -> int:
     )
 
 
-def _opcodes(old: list[str], new: list[str]) -> Iterator[Run]:
+def _opcodes(old: list[str], new: list[str], least: float = _LEAST_IN_COMMON) -> Iterator[Run]:
+    """What to do to make `old` into `new`; all of it where less than `least` is shared."""
     replaced = (Run("removed", "".join(old)), Run("added", "".join(new)))
     if len(old) * len(new) > _MOST_COMPARISONS:
         yield from replaced
         return
     # White space is junk to the matcher: it aligns words, and so many blanks would be slow.
     matcher = SequenceMatcher(str.isspace, old, new, autojunk=False)
-    if matcher.ratio() < _LEAST_IN_COMMON:
+    if matcher.ratio() < least:
         yield from replaced
         return
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
@@ -180,7 +187,7 @@ def _shots(before: FewShot | None, after: FewShot | None) -> Iterator[Difference
         for shots in (before, after)
     ]
     if lines[0] != lines[1]:
-        yield Difference("few_shot.examples", _tidy(list(_opcodes(*lines))))
+        yield Difference(SHOTS, _tidy(list(_opcodes(*lines, least=0.0))))
 
 
 def _messages(before: Sequence[Message], after: Sequence[Message]) -> Iterator[Difference]:

@@ -6,16 +6,25 @@ import html
 from pathlib import Path
 
 from prompt_hub.evaluate.gate import Status
+from prompt_hub.prompts.models import FewShot, Shot
 from prompt_hub.report.catalogue import CatalogueTask, read_catalogue
 from prompt_hub.report.catalogue_page import catalogue_page
 from prompt_hub.report.changelog import changelog, in_words
-from prompt_hub.report.prompt_diff import Difference, Run
+from prompt_hub.report.prompt_diff import Difference, Run, differences
 from prompt_hub.report.sources import Evaluations
 from tests.unit.building import RepositoryFolder
 from tests.unit.report.conftest import Builder
-from tests.unit.report.evaluations import TASK, Built
+from tests.unit.report.evaluations import TASK, Built, prompt
 from tests.unit.report.html import Reader
 from tests.unit.report.test_evaluation import log
+
+SHOTS = tuple(
+    FewShot(
+        count=len(names),
+        examples=tuple(Shot(input={"title": name}, expected={"brand": name}) for name in names),
+    )
+    for names in (("a", "b"), ("b", "c", "d"))
+)
 
 
 def tasks_of(built: Built) -> tuple[CatalogueTask, ...]:
@@ -104,6 +113,12 @@ def test_the_changelog_says_what_changed_in_words(evaluated: Builder) -> None:
     assert "- parameters.seed: <code>7</code> added" in told
     assert "Its text is not kept." in told
     assert told.endswith("\n")
+
+
+def test_worked_examples_are_counted_one_by_one() -> None:
+    before, after = (prompt("1.2.0").model_copy(update={"few_shot": shots}) for shots in SHOTS)
+    told = [in_words(change) for change in differences(before, after)]
+    assert told[1] == "few&#95;shot&#46;examples: 2 added, 1 removed"
 
 
 def test_a_change_of_spacing_alone_is_called_so() -> None:
