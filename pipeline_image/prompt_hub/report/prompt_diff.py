@@ -179,15 +179,15 @@ def _json(value: JsonValue) -> str:
 def _shots(before: FewShot | None, after: FewShot | None) -> Iterator[Difference]:
     counts = [str(shots.count) if shots else None for shots in (before, after)]
     yield from _texts("few_shot.count", *counts)
-    lines = [
+    old, new = (
         [
             f"{_json(shot.input)} → {_json(shot.expected)}\n"
             for shot in (shots.examples or () if shots else ())
         ]
         for shots in (before, after)
-    ]
-    if lines[0] != lines[1]:
-        yield Difference(SHOTS, _tidy(list(_opcodes(*lines, least=0.0))))
+    )
+    if old != new:
+        yield Difference(SHOTS, _tidy(list(_opcodes(old, new, least=0.0))))
 
 
 def _messages(before: Sequence[Message], after: Sequence[Message]) -> Iterator[Difference]:
