@@ -342,10 +342,8 @@ class Lifecycle:
             run = self.stack.state / f"{name}.json"
             page = self.stack.state / f"{name}.html"
             self.story.write(run)
-            self.stack.run(
-                [sys.executable, "-m", "prompt_hub.cli", "report", str(run), "--out", str(page)],
-                quiet=True,
-            )
+            report = [sys.executable, "-m", "prompt_hub.cli", "report"]
+            self.stack.run([*report, "run", str(run), "--out", str(page)], quiet=True)
             say(said, f"open {page}")
         print(f"\nDone in {self.story.seconds:.0f} s. Everything keeps running:", flush=True)
         print(f"  service  {self.observer.url}/v1/tasks")

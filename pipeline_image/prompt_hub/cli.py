@@ -29,7 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("prompt_hub.release.record_command", "write down what a stage runs now"),
     "ledger": ("prompt_hub.release.ledger_command", "show or change by hand what is active"),
     "verdict": ("prompt_hub.promote.verdict_command", "end red if this execution blocked a task"),
-    "report": ("prompt_hub.report.command", "make an HTML page of a run"),
+    "report": ("prompt_hub.report.command", "pages and summaries: evaluations, all prompts, a run"),
+    "diff": ("prompt_hub.report.diff_command", "compare two versions, word by word"),
 }
 
 

@@ -1,4 +1,4 @@
-"""`prompt-hub report`: an HTML page of a run."""
+"""`prompt-hub report`: pages and summaries of evaluations, of all prompts, and of a run."""
 
 from __future__ import annotations
 
@@ -6,35 +6,102 @@ import argparse
 import os
 from pathlib import Path
 
+from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.command import LOCAL_EXECUTION
+from prompt_hub.evaluate.results import results_from_environment
 from prompt_hub.prompts.documents import Document, strict_json, to_model
-from prompt_hub.report.model import RunReport
-from prompt_hub.report.page import page
+from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.report.catalogue import read_catalogue
+from prompt_hub.report.catalogue_page import catalogue_page
+from prompt_hub.report.changelog import changelog
+from prompt_hub.report.evaluation import read_view
+from prompt_hub.report.evaluation_page import evaluation_page
+from prompt_hub.report.junit import junit_xml
+from prompt_hub.report.markdown import markdown_summary
+from prompt_hub.report.pages import write_whole
+from prompt_hub.report.run_model import RunReport
+from prompt_hub.report.run_page import run_page
+from prompt_hub.report.sources import Evaluations, read_evaluation
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("run", type=Path, metavar="RUN.json", help="what happened, as JSON")
-    parser.add_argument(
+    kinds = parser.add_subparsers(dest="kind", required=True)
+
+    evaluation = kinds.add_parser(
+        "evaluation", help="one evaluation; its Markdown summary is printed if no file is named"
+    )
+    evaluation.add_argument("task")
+    evaluation.add_argument(
+        "version", nargs="?", help="the newest by default: evaluated here, or logged in 04-evals"
+    )
+    evaluation.add_argument(
+        "--record", type=Path, metavar="FILE.json", help="this record, its details beside it"
+    )
+    evaluation.add_argument("--html", type=Path, metavar="FILE", help="the report page")
+    evaluation.add_argument("--junit", type=Path, metavar="FILE", help="JUnit XML, for CI")
+    evaluation.add_argument("--markdown", type=Path, metavar="FILE", help="for a pull request")
+
+    catalogue = kinds.add_parser("catalogue", help="a page of all prompts and their versions")
+    catalogue.add_argument("--html", type=Path, metavar="FILE", required=True)
+
+    changes = kinds.add_parser("changelog", help="what changed in every prompt, as Markdown")
+    changes.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="printed if no file is named"
+    )
+
+    run_ = kinds.add_parser("run", help="the page of one run of the whole lifecycle")
+    run_.add_argument("run", type=Path, metavar="RUN.json", help="what happened, as JSON")
+    run_.add_argument(
         "--out", type=Path, metavar="RUN.html", help="the page; beside RUN.json by default"
     )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Write the page, whole or not at all."""
-    source: Path = arguments.run
-    target: Path = arguments.out or source.with_suffix(".html")
-    html = page(read_run(source))
-    fresh = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        fresh.write_text(html, encoding="utf-8")
-        fresh.replace(target)
-    except OSError as error:
-        raise PromptHubError(f"{target} cannot be written: {error.strerror}.") from None
-    finally:
-        fresh.unlink(missing_ok=True)
-    print(f"{target}: {len(html.encode('utf-8')) / 1000:.0f} kB")
+    """Write the files that were asked for, each whole or not at all."""
+    kind: str = arguments.kind
+    if kind == "run":
+        source: Path = arguments.run
+        _write(arguments.out or source.with_suffix(".html"), run_page(read_run(source)))
+        return ExitCode.OK
+    evaluations = evaluations_from_environment()
+    if kind == "evaluation":
+        _evaluation(arguments, evaluations)
+    elif kind == "catalogue":
+        _write(arguments.html, catalogue_page(read_catalogue(evaluations)))
+    else:
+        _write_or_print(arguments.markdown, changelog(read_catalogue(evaluations)))
     return ExitCode.OK
+
+
+def evaluations_from_environment() -> Evaluations:
+    """The evaluations of this repository, those of this execution (or machine) among them."""
+    repository = PromptRepository.from_environment()
+    return Evaluations(
+        repository,
+        results_from_environment(repository.root),
+        os.environ.get(names.ENV_EXECUTION, LOCAL_EXECUTION),
+    )
+
+
+def _evaluation(arguments: argparse.Namespace, evaluations: Evaluations) -> None:
+    task: str = arguments.task
+    path: Path | None = arguments.record
+    found = read_evaluation(path) if path else evaluations.find(task, arguments.version)
+    about = (found.record.task, arguments.version and found.record.version)
+    if about != (task, arguments.version):
+        raise PromptHubError(
+            f"{found.name} is about {found.record.task} {found.record.version}.",
+            hint="Name that task and version, or another record.",
+        )
+    view = read_view(evaluations, found)
+    if arguments.html:
+        _write(arguments.html, evaluation_page(view))
+    if arguments.junit:
+        _write(arguments.junit, junit_xml(view))
+    if arguments.markdown or not (arguments.html or arguments.junit):
+        _write_or_print(arguments.markdown, markdown_summary(view))
 
 
 def read_run(source: Path) -> RunReport:
@@ -46,3 +113,15 @@ def read_run(source: Path) -> RunReport:
     except ValueError as error:
         raise PromptHubError(f"{source} is not JSON: {error}.") from None
     return to_model(Document(str(source), data), RunReport)
+
+
+def _write(target: Path, text: str) -> None:
+    write_whole(target, text)
+    print(f"{target}: {len(text.encode('utf-8')) / 1000:.0f} kB")
+
+
+def _write_or_print(target: Path | None, text: str) -> None:
+    if target is None:
+        print(text, end="")
+    else:
+        _write(target, text)

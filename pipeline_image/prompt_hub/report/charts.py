@@ -1,0 +1,93 @@
+"""Geometry of the charts: numbers in, places on an axis of 0 to 1 out."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+BINS = 24
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How two lists of values are spread over the same bins.
+
+    `counts` holds, for each list, one count a bin. The last bin also counts what lies beyond
+    `upper`, of which there are `beyond`.
+    """
+
+    upper: float
+    counts: tuple[tuple[int, ...], ...]
+    beyond: int
+
+    @property
+    def highest(self) -> float:
+        """The largest share of its own list that any bin holds, never 0."""
+        return max((share for shares in self.shares for share in shares), default=0.0) or 1.0
+
+    @property
+    def shares(self) -> tuple[tuple[float, ...], ...]:
+        """Every count as a share of its list: lists of different length can be compared."""
+        return tuple(tuple(n / (sum(counts) or 1) for n in counts) for counts in self.counts)
+
+
+def histogram(*lists: Sequence[float]) -> Histogram | None:
+    """The spread of values from 0 up to what 99 of 100 stay below; None where there are none."""
+    values = sorted(value for one in lists for value in one)
+    if not values:
+        return None
+    upper = nice(quantile(values, 0.99) or 0.0)
+    edges = [upper * (index + 1) / BINS for index in range(BINS)]
+    counts = []
+    for one in lists:
+        bins = [0] * BINS
+        for value in one:
+            bins[min(bisect_right(edges, value), BINS - 1)] += 1
+        counts.append(tuple(bins))
+    return Histogram(upper, tuple(counts), sum(value > upper for value in values))
+
+
+def nice(value: float) -> float:
+    """The smallest round number (1, 1.5, 2, 3, 4, 5, 6 or 8 times a power of ten) not below."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10):
+        if value <= step * power * (1 + 1e-9):
+            return step * power
+    return 10 * power
+
+
+def quantile(values: Sequence[float], share: float) -> float | None:
+    """The value below which `share` of the sorted values lie (linear between two)."""
+    if not values:
+        return None
+    place = share * (len(values) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(values) - 1)
+    return values[below] + (values[above] - values[below]) * (place - below)
+
+
+def outline(shares: Sequence[float], highest: float, height: float) -> str:
+    """A histogram's upper edge as an SVG path over 100 units of width."""
+    width = 100 / len(shares)
+    steps = [f"M0 {height:g}"]
+    for index, share in enumerate(shares):
+        level = height - height * share / highest
+        steps.append(f"V{level:.2f}H{(index + 1) * width:.2f}")
+    return "".join([*steps, f"V{height:g}"])
+
+
+def sparkline(values: Sequence[float], height: float) -> str:
+    """Scores from 0 to 1 as an SVG path over 100 units of width; a lone one is a short dash."""
+    if len(values) == 1:
+        level = height * (1 - values[0])
+        return f"M40 {level:.2f}H60"
+    step = 100 / max(len(values) - 1, 1)
+    points = [
+        f"{'M' if index == 0 else 'L'}{index * step:.2f} {height * (1 - value):.2f}"
+        for index, value in enumerate(values)
+    ]
+    return "".join(points)

@@ -1,0 +1,160 @@
+"""A real browser, without a network, and the pages that it opens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
+
+from prompt_hub.report.catalogue import read_catalogue
+from prompt_hub.report.catalogue_page import catalogue_page
+from prompt_hub.report.evaluation import read_view
+from prompt_hub.report.evaluation_page import evaluation_page
+from prompt_hub.report.run_model import RunReport
+from prompt_hub.report.run_page import run_page
+from tests.unit.report.evaluations import TASK, Spec, build
+from tests.unit.report.runs import run
+
+ENV_BROWSER = "PROMPT_HUB_BROWSER"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    # A root user has no sandbox; the pages are our own.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+POISON = (
+    "</script><script>window.hacked = 1</script>"
+    "<img src=x onerror='window.hacked = 2'><svg onload='window.hacked = 3'>"
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=executable(), args=list(FLAGS))
+        yield started
+        started.close()
+
+
+def executable() -> str:
+    """Where Chromium is; fails in one sentence where it is not: a skipped test proves nothing."""
+    named = os.environ.get(ENV_BROWSER)
+    found = [path for name in ([named] if named else NAMES) if (path := shutil.which(name))]
+    if not found:
+        pytest.fail(
+            f"no browser: {named or 'chromium'} is not on the PATH; install it"
+            f" (on Debian: apt-get install -y chromium) or name one in {ENV_BROWSER}.",
+            pytrace=False,
+        )
+    return found[0]
+
+
+@dataclass
+class Opened:
+    """A page in the browser, and what it asked for or complained about."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+Open = Callable[..., Opened]
+
+
+def refused(opened: Opened, request: Request) -> None:
+    """A request that the page's own policy stopped was never made: a complaint, no request."""
+    if request.failure == "csp":
+        opened.requests.remove(request.url)
+        opened.complaints.append(f"refused by the policy: {request.url}")
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Open a file; at the end, assert that it asked for nothing else and complained of nothing."""
+    all_opened: list[Opened] = []
+
+    def open_(path: Path, *, hash_: str = "", **options: object) -> Opened:
+        # The viewport of a desktop unless the test says another.
+        settings = {"viewport": {"width": 1280, "height": 900}, **options}
+        context = browser.new_context(**settings)  # type: ignore[arg-type]
+        opened = Opened(context.new_page())
+        all_opened.append(opened)
+
+        def decide(route: Route) -> None:
+            if route.request.url.startswith("file://"):
+                route.continue_()
+            else:
+                route.abort()
+
+        context.route("**/*", decide)
+        opened.page.on("request", lambda request: opened.requests.append(request.url))
+        opened.page.on("requestfailed", lambda request: refused(opened, request))
+        opened.page.on(
+            "console", lambda said: opened.complaints.append(f"{said.type}: {said.text}")
+        )
+        opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+        url = path.as_uri() + hash_
+        opened.page.goto(url)
+        # A page without a script is ready when it is loaded.
+        if opened.page.locator("script").count() and options.get("java_script_enabled", True):
+            opened.page.wait_for_selector("html[data-ready]")
+        return opened
+
+    yield open_
+    for opened in all_opened:
+        assert len(opened.requests) == 1, opened.requests
+        assert opened.complaints == []
+        opened.page.context.close()
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The page of an evaluation built to a specification, written once."""
+    kept: dict[Spec, Path] = {}
+
+    def get(**options: object) -> Path:
+        spec = Spec(**options)  # type: ignore[arg-type]
+        if spec not in kept:
+            folder = tmp_path_factory.mktemp("report")
+            evaluations = build(folder / "repository", spec).evaluations
+            kept[spec] = folder / "report.html"
+            view = read_view(evaluations, evaluations.find(TASK))
+            kept[spec].write_text(evaluation_page(view), encoding="utf-8")
+        return kept[spec]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The catalogue page of a repository with poison among its texts."""
+    folder = tmp_path_factory.mktemp("catalogue")
+    built = build(folder / "repository", Spec(examples=4))
+    registry = built.root / "prompt_registry.yaml"
+    text = registry.read_text(encoding="utf-8")
+    poisoned = text.replace("owner: catalogue-team", f'owner: "{POISON}"')
+    registry.write_text(poisoned, encoding="utf-8")
+    other = poisoned.replace("  part-fields:\n", "  shop-category:\n").split("tasks:\n")[1]
+    registry.write_text(f"{poisoned}{other}".replace("part-fields/", "x/"), encoding="utf-8")
+    path = folder / "catalogue.html"
+    path.write_text(catalogue_page(read_catalogue(built.evaluations)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a run of the lifecycle."""
+    path = tmp_path_factory.mktemp("run") / "run.html"
+    path.write_text(run_page(RunReport.model_validate(run())), encoding="utf-8")
+    return path
