@@ -8,6 +8,32 @@ from collections.abc import Mapping
 import yaml
 from pydantic import JsonValue
 
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.prompts.documents import parse_yaml
+
+
+def edited(text: str, file: str, key: str, value: Mapping[str, JsonValue]) -> str:
+    """`replace_block` on a file as it is on disk: line ends stay, nothing else may change.
+
+    Raises:
+        InvalidDocuments: the file is no YAML.
+        PromptHubError: the file is written in a way that cannot be edited safely.
+    """
+    ends = "\r\n" if "\r\n" in text else "\n"
+    fresh = replace_block(text.replace("\r\n", "\n"), key, value).replace("\n", ends)
+    if _mapping(fresh, file) != {**_mapping(text, file), key: dict(value)}:
+        raise PromptHubError(
+            f"{file} is written in a way that cannot be edited safely.",
+            hint=f"Take its {key!r} block out and try again.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    return fresh
+
+
+def _mapping(text: str, file: str) -> dict[object, object]:
+    data = parse_yaml(text, file).data
+    return data if isinstance(data, dict) else {}
+
 
 def replace_block(text: str, key: str, value: Mapping[str, JsonValue]) -> str:
     """`text` with the top-level mapping `key` set to `value`, appended if it is not there.

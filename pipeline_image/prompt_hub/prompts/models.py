@@ -253,7 +253,10 @@ class RegisteredModel(Strict):
 
 
 class RegisteredVersion(Strict):
-    """One version in the registry."""
+    """One version in the registry; `person` is who decided about it by hand or overrode the gate.
+
+    `reason` is theirs, or the gate's where it blocked.
+    """
 
     state: VersionState
     sha256: Sha256
@@ -264,6 +267,7 @@ class RegisteredVersion(Strict):
     commit: str
     at: datetime
     reason: str | None = None
+    person: str | None = None
 
 
 class RegisteredVerdict(Strict):

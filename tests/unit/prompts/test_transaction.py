@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub.promote.transaction import FOLDER, apply, recover
+from prompt_hub.prompts.transaction import FOLDER, apply, recover
 
 OLD = {"a.txt": "old a", "sub/b.txt": "old b", "gone.txt": "old c"}
 CHANGES = {"a.txt": "new a", "sub/b.txt": "new b", "fresh/d.txt": "new d", "gone.txt": None}
