@@ -267,7 +267,7 @@ class RegisteredVersion(Strict):
     commit: str
     at: datetime
     reason: str | None = None
-    person: str | None = None
+    person: str | None = Field(default=None, exclude_if=lambda person: person is None)
 
 
 class RegisteredVerdict(Strict):

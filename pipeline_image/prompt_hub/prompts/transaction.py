@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from prompt_hub.errors import ExitCode, PromptHubError
@@ -129,13 +129,14 @@ class Writer:
                 if folder.exists():
                     _sync(folder)
             (self._folder / _JOURNAL).unlink()
-            _sync(self._folder)
         except OSError as error:
             raise PromptHubError(
                 f"the changes are decided but not all made: {_in_words(error)}.",
                 hint="Mend that; the next command finishes them.",
                 exit_code=ExitCode.UNEXPECTED,
             ) from error
+        with suppress(OSError):  # a journal that comes back finds nothing left to do
+            _sync(self._folder)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
