@@ -90,10 +90,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Guard:
-    """A condition of a move: what it needs, and in words what a case lacks (None: nothing)."""
+    """A condition of a move: what it needs, what a case lacks in words (None: nothing), a hint."""
 
     needs: str
     lacks: Callable[[Case], str | None]
+    hint: str
 
 
 def _unpassed(case: Case) -> str | None:
@@ -133,12 +134,30 @@ def _unasked(case: Case) -> str | None:
     return None if insists else "it was taken out, and nobody insists on it"
 
 
-PASSED = Guard("verdict PASS", _unpassed)
-OPEN = Guard("verdict BLOCK or INCONCLUSIVE", _undecided)
-NEWER = Guard("newer than the released version", _not_newer)
-SAME = Guard("the released content", _other_content)
-NAMED = Guard(f"a named person and a reason of {LEAST_REASON} characters", _unnamed)
-INSISTED = Guard("an explicit override", _unasked)
+_RAISE = "Raise the candidate's version."
+
+PASSED = Guard(
+    "the verdict PASS",
+    _unpassed,
+    "Mend the prompt, or override by name with `promote_prompt.py override`.",
+)
+OPEN = Guard(
+    "the verdict BLOCK or INCONCLUSIVE",
+    _undecided,
+    "Evaluate again: only what was measured can be decided otherwise.",
+)
+NEWER = Guard("a version newer than the released one", _not_newer, _RAISE)
+SAME = Guard("the released content", _other_content, _RAISE)
+NAMED = Guard(
+    f"a named person and a reason of {LEAST_REASON} characters",
+    _unnamed,
+    "Say who answers for it (--person), and why (--reason).",
+)
+INSISTED = Guard(
+    "an explicit override",
+    _unasked,
+    "Add --override if it shall be released again all the same.",
+)
 
 
 @dataclass(frozen=True)
@@ -217,23 +236,16 @@ def move(
         if lacking is not None:
             raise NotAllowed(
                 f"{what}: '{event}' needs {guard.needs}, but {lacking}.",
-                hint=_GUARD_HINTS.get(guard, ""),
+                hint=guard.hint,
             )
     return found.target
 
 
 _HINTS = {
-    State.RELEASED: "Raise the candidate's version.",
+    State.RELEASED: _RAISE,
     State.SUPERSEDED: "Go back to it with `downgrade --to`, or raise the candidate's version.",
     **dict.fromkeys(
         _TAKEN_OUT,
         "Raise the candidate's version; its own number comes back by `downgrade --override` only.",
     ),
-}
-_GUARD_HINTS = {
-    PASSED: "Mend the prompt, or override by name with `promote_prompt.py override`.",
-    NEWER: "Raise the candidate's version.",
-    SAME: "Raise the candidate's version.",
-    NAMED: "Say who answers for it (--person), and why (--reason).",
-    INSISTED: "Add --override if it shall be released again all the same.",
 }

@@ -73,7 +73,7 @@ def test_a_blocked_candidate_needs_a_named_override(
 ) -> None:
     asyncio.run(evaluated(folder, "resistor"))
     assert main(["promote", "promote", "part-class"]) == ExitCode.BLOCKED
-    assert "'promote' needs verdict PASS, but its verdict is BLOCK" in capsys.readouterr().err
+    assert "'promote' needs the verdict PASS, but its verdict is BLOCK" in capsys.readouterr().err
     assert released(folder) == "1.1.0"
     before = folder.read(METADATA)
     override = ["promote", "override", "part-class", "--person"]
