@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 from hypothesis import event, settings
@@ -21,7 +21,8 @@ from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.promote import transitions
 from prompt_hub.promote.states import MOVES, Decision, State
 from prompt_hub.promote.writing import registry_text
-from prompt_hub.prompts.models import RegisteredTask, version_key
+from prompt_hub.prompts.documents import parse_yaml, to_model
+from prompt_hub.prompts.models import RegisteredTask, Registry, version_key
 from prompt_hub.prompts.repository import BOT_LAYERS, REGISTRY
 from prompt_hub.prompts.transaction import FOLDER, Changes, apply, recover
 from tests.unit.building import RepositoryFolder, build
@@ -66,6 +67,7 @@ class VersionHistory(RuleBasedStateMachine):
         self.record: tuple[EvaluationRecord, str]
         self.ever_released: dict[str, str] = {}
         self.hours = 0
+        self.checked: dict[str, bytes] = {}
 
     def teardown(self) -> None:
         shutil.rmtree(self.place)
@@ -189,22 +191,27 @@ class VersionHistory(RuleBasedStateMachine):
     # --- what must hold --------------------------------------------------------------------------
 
     @invariant()
-    def layers_and_registry_agree(self) -> None:
+    def the_repository_is_sound(self) -> None:
+        snapshot = self._snapshot()
+        if snapshot.files != self.checked:  # a refused event has changed nothing to look at again
+            self._layers_and_registry_agree()
+            self._one_version_is_released_or_none(snapshot)
+            self._no_version_that_was_ever_released_is_lost()
+            self.checked = snapshot.files
+
+    def _layers_and_registry_agree(self) -> None:
         bot = tuple(f"prompts/{layer}/" for layer in BOT_LAYERS)
         found = [one.problem for one in self.folder.findings()]
         about = [str(one) for one in found if one.file.startswith((*bot, REGISTRY))]
         assert not about, about
 
-    @invariant()
-    def one_version_is_released_or_none(self) -> None:
+    def _one_version_is_released_or_none(self, snapshot: Snapshot) -> None:
         champion = self.folder.repository.production(TASK)  # its lock is verified by reading it
-        snapshot = self._snapshot()
         released = [version for version, state in snapshot.states.items() if state == "released"]
         assert released == ([champion.version] if champion else [])
         assert snapshot.released == (champion.version if champion else None)
 
-    @invariant()
-    def no_version_that_was_ever_released_is_lost(self) -> None:
+    def _no_version_that_was_ever_released_is_lost(self) -> None:
         repository = self.folder.repository
         champion = repository.production(TASK)
         kept = [*repository.archived(TASK), *([champion] if champion else [])]
@@ -283,12 +290,18 @@ class VersionHistory(RuleBasedStateMachine):
         paths = [path for path in (root / "prompts").rglob("*") if path.is_file()]
         if (root / REGISTRY).exists():
             paths.append(root / REGISTRY)
-        task = self.folder.repository.registry().tasks.get(TASK)
-        return Snapshot(
-            files={path.relative_to(root).as_posix(): path.read_bytes() for path in paths},
-            states={v: State(one.state) for v, one in task.versions.items()} if task else {},
-            released=task.released if task else None,
-        )
+        files = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+        return Snapshot(files, *_states(files.get(REGISTRY, b"")))
+
+
+@lru_cache(maxsize=8)
+def _states(registry: bytes) -> tuple[dict[str, State], str | None]:
+    """The state of every version, and the released one."""
+    if not registry:
+        return {}, None
+    document = parse_yaml(registry.decode("utf-8"), REGISTRY)
+    task = to_model(document, Registry).tasks[TASK]
+    return {name: State(one.state) for name, one in task.versions.items()}, task.released
 
 
 _BUILT = tempfile.TemporaryDirectory(prefix="built-")
