@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from prompt_hub.errors import ExitCode, PromptHubError
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "new": ("prompt_hub.authoring.new_command", "make a working task, or import one"),
     "validate": ("prompt_hub.validate.command", "check every prompt file, layer and the registry"),
     "evaluate": ("prompt_hub.evaluate.command", "score a candidate against its examples"),
     "promote": ("prompt_hub.promote.command", "promote, downgrade, archive or override a version"),

@@ -42,10 +42,20 @@ def replace_block(text: str, key: str, value: Mapping[str, JsonValue]) -> str:
     a comment; comments inside the replaced block go with it.
     """
     block = yaml.safe_dump({key: dict(value)}, sort_keys=False, allow_unicode=True, width=100)
-    pattern = re.compile(rf"^{re.escape(key)}[ \t]*:.*(?:\n(?:[ \t]+.*)?)*", re.MULTILINE)
-    match = pattern.search(text)
+    match = _block(text, key)
     if match is None:
         return text + ("" if not text or text.endswith("\n") else "\n") + block
     # Blank lines behind the block separate it from the next one: they stay.
     kept = match[0][len(match[0].rstrip()) :]
     return text[: match.start()] + block.rstrip("\n") + (kept or "\n") + text[match.end() :]
+
+
+def without_block(text: str, key: str) -> str:
+    """`text` without the top-level mapping `key`."""
+    match = _block(text, key)
+    return text if match is None else text[: match.start()] + text[match.end() :]
+
+
+def _block(text: str, key: str) -> re.Match[str] | None:
+    pattern = rf"^{re.escape(key)}[ \t]*:.*(?:\n(?:[ \t]+.*)?)*"
+    return re.search(pattern, text, re.MULTILINE)
