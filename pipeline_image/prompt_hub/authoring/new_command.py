@@ -128,13 +128,14 @@ def _alias(repository: PromptRepository) -> str:
 
 
 def _starter(arguments: argparse.Namespace, repository: PromptRepository) -> NewTask:
-    words = arguments.task.replace("-", " ")
+    outputs = parse_fields(arguments.output or DEFAULT_OUTPUT, "--output")
+    wanted = ", ".join(field.name for field in outputs)
     return starter(
         arguments.task,
         parse_fields(arguments.input or DEFAULT_INPUT, "--input"),
-        parse_fields(arguments.output or DEFAULT_OUTPUT, "--output"),
+        outputs,
         owner=arguments.owner or DEFAULT_OWNER,
-        description=arguments.description or f"Find the {words} of a catalogue record.",
+        description=arguments.description or f"Find {wanted} in a catalogue record.",
         alias=arguments.model or _alias(repository),
     )
 

@@ -70,8 +70,8 @@ class NewTask:
         }
         comment = "".join(f"# {line}\n" for line in self.comment.splitlines())
         return {
-            template_path(self.task): comment + as_yaml(prompt),
-            metadata_path(self.task): comment + as_yaml(metadata),
+            template_path(self.task): comment + as_yaml(prompt, compact=True),
+            metadata_path(self.task): comment + as_yaml(metadata, compact=True),
             examples_path(self.task): jsonl(self.examples),
         }
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import yaml
+
+_LINE = 80
+"""Characters of a list or mapping that still reads well on one line."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -20,6 +25,29 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def as_yaml(value: object) -> str:
-    """A JSON value as YAML."""
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+class _CompactDumper(_Dumper):
+    """Writes a short list or mapping of plain values on one line, as a person would."""
+
+    def represent_sequence(
+        self, tag: str, sequence: Iterable[object], flow_style: bool | None = None
+    ) -> yaml.SequenceNode:
+        items = list(sequence)
+        return super().represent_sequence(tag, items, flow_style=_fits_a_line(items))
+
+    def represent_mapping(
+        self, tag: str, mapping: object, flow_style: bool | None = None
+    ) -> yaml.MappingNode:
+        pairs = [*mapping.items()] if isinstance(mapping, dict) else []
+        flow = _fits_a_line([item for pair in pairs for item in pair])
+        return super().represent_mapping(tag, mapping, flow_style=flow)  # type: ignore[arg-type]
+
+
+def _fits_a_line(items: Sequence[object]) -> bool:
+    plain = all(item is None or isinstance(item, str | int | float) for item in items)
+    return plain and len(str(items)) <= _LINE and not any("\n" in str(item) for item in items)
+
+
+def as_yaml(value: object, *, compact: bool = False) -> str:
+    """A JSON value as YAML; `compact` where people go on writing."""
+    dumper = _CompactDumper if compact else _Dumper
+    return yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100)

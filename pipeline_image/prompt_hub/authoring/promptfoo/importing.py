@@ -22,6 +22,7 @@ from prompt_hub.prompts.models import Example, JsonObject
 THRESHOLD = 0.8
 _CONFIG_KEYS = {
     "prompts", "providers", "targets", "tests", "defaultTest", "description", "$schema",
+    "assertionTemplates",
 }  # fmt: skip
 _WHY = {
     "scenarios": "examples are a list; write the combinations out as tests",
@@ -152,7 +153,8 @@ def _inputs(
     """The input contract, and the input of every example."""
     inputs: list[JsonObject] = [{} for _ in labelled]
     properties: JsonObject = {}
-    for name in sorted(prompt.variables):
+    said = " ".join(message.content for message in prompt.messages)
+    for name in sorted(prompt.variables, key=said.find):
         values = [it.case.values.get(name) for it in labelled]
         empty = [it.case for it, value in zip(labelled, values, strict=True) if value is None]
         if empty:

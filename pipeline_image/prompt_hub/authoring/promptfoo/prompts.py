@@ -57,13 +57,18 @@ def prompts_of(project: Project, notes: Notes) -> list[ImportedPrompt]:
         return []
     found: list[ImportedPrompt] = []
     for label, node in _entries(entries, notes):
+        what = f"the prompt {label or _short(node.data)}"
         try:
-            for text, plain, place in _texts(project, node):
-                found.append(
-                    _prompt(label or f"prompt {len(found) + 1}", text, plain, place, notes)
-                )
+            texts = [*_texts(project, node)]
         except Unusable as error:
-            notes.lost(node.place, f"the prompt {label or _short(node.data)}", error.message)
+            notes.lost(node.place, what, error.message)
+            continue
+        for text, plain, place in texts:
+            name = label or f"prompt {len(found) + 1}"
+            try:
+                found.append(_prompt(name, text, plain, place, notes))
+            except Unusable as error:
+                notes.lost(place, what, error.message)
     return found
 
 

@@ -59,7 +59,7 @@ def model_of(project: Project, notes: Notes, *, alias: str | None, default: str)
             why = "parameters here are temperature, top_p, max_tokens and seed"
             notes.lost(node.place, f"'{key}' of the provider", why)
     for key, node in first.items():
-        if key not in {"id", "label", "config"} and settings is not None and key != name:
+        if key not in {"id", "config"} and settings is not None and key != name:
             notes.lost(node.place, f"'{key}' of a provider", "an alias has no such setting here")
     setting = _setting(name, settings)
     if setting is None:
@@ -113,6 +113,8 @@ def _schema(project: Project, node: Node, notes: Notes) -> JsonObject | None:
     if isinstance(found, dict) and isinstance(found.get("properties"), dict):
         return {**found, "type": "object"}
     kind = format_.data.get("type") if format_ and isinstance(format_.data, dict) else None
-    if kind not in {"json_object", "text"}:
+    if kind == "json_object":
+        notes.changed(node.place, "'response_format'", "answers are one JSON object anyway")
+    else:
         notes.lost(node.place, "'response_format'", "it holds no JSON Schema of an object")
     return None

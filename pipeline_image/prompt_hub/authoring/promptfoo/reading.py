@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from math import isfinite
 from pathlib import Path
 
@@ -83,7 +82,14 @@ class Project:
         return [self._folder / name]
 
     def text(self, path: Path) -> str:
-        """A file's text; raises `InvalidDocuments`."""
+        """A file's text; raises `InvalidDocuments`, also for one outside the project.
+
+        What is read ends up in the repository: a stranger's configuration must not name one's keys.
+        """
+        inside = (self._folder, Path.cwd())
+        if not any(path.resolve().is_relative_to(folder) for folder in inside):
+            found = "a file outside the configuration's folder and the working directory"
+            raise _broken(str(path), 1, found, "a file of the project")
         return read_text(path, self.name(path))
 
     def name(self, path: Path) -> str:
@@ -121,10 +127,29 @@ def _broken(file: str, line: int, found: str, expected: str) -> InvalidDocuments
     return InvalidDocuments([Problem(file, line, 1, "", found, expected)])
 
 
+class _Loader(yaml.CSafeLoader):
+    """YAML 1.2's core schema, as promptfoo reads it: `yes` and `12:30` are texts, `010` is ten."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    ("int", r"[-+]?[0-9]+", [*"-+0123456789"]),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+\.?[0-9]*)(?:[eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
+    ("merge", r"<<", ["<"]),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first
+    )
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(str(node.value)))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(str(node.value)))
+
+
 def _parsed(text: str, name: str) -> Node:
     """YAML, of which JSON is a part. Unlike our own files, it may use aliases and merge keys."""
     try:
-        loader = yaml.CSafeLoader(text)
+        loader = _Loader(text)
         try:
             node = loader.get_single_node()
             lines: dict[Location, int] = {}
@@ -133,7 +158,8 @@ def _parsed(text: str, name: str) -> Node:
             data = loader.construct_document(node) if node is not None else None
         finally:
             loader.dispose()
-        return Node(_plain(data), Source(name, lines))
+        plain = _plain(data)
+        return Node(_dereferenced(plain, plain), Source(name, lines))
     except yaml.MarkedYAMLError as error:
         if name.endswith(".json"):
             return _json(text, name)
@@ -195,7 +221,7 @@ def _walk(node: yaml.Node, location: Location, lines: dict[Location, int]) -> No
 
 
 def _plain(value: object) -> JsonValue:
-    """A value of YAML as one of JSON: dates as text, keys as text, no number that is none."""
+    """A value of YAML as one of JSON: keys as text, and no number that is none."""
     match value:
         case None | bool() | int() | str():
             return value
@@ -207,9 +233,24 @@ def _plain(value: object) -> JsonValue:
             return {str(key): _plain(item) for key, item in value.items()}
         case list():
             return [_plain(item) for item in value]
-        case date():
-            return value.isoformat()
     raise ValueError(f"a value of a kind that JSON has not ({type(value).__name__})")
+
+
+def _dereferenced(value: JsonValue, root: JsonValue, depth: int = 0) -> JsonValue:
+    """`{$ref: '#/a/b'}` as what stands there in the same file; others stay for a note."""
+    if depth > MAX_DEPTH:
+        raise ValueError("references without end")
+    if isinstance(value, list):
+        return [_dereferenced(item, root, depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    reference = value.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/") and len(value) == 1:
+        found = root
+        for part in reference.removeprefix("#/").split("/"):
+            found = found.get(part) if isinstance(found, dict) else None
+        return value if found is None else _dereferenced(found, root, depth + 1)
+    return {key: _dereferenced(item, root, depth + 1) for key, item in value.items()}
 
 
 _SUBSTITUTION = re.compile(r"\{\{-?\s*([A-Za-z_][\w.]*)\s*-?\}\}")

@@ -132,12 +132,22 @@ def _answer(case: TestCase, common: set[_Check], notes: Notes) -> JsonValue:
         notes.lost(extra.place, what, why)
     if equals:
         return _as_object(equals[0].value)
+    stated = [one for one in case.assertions if _stated(one)]
+    if stated:
+        why = "the fields that it compares are now the right answer"
+        notes.changed(stated[0].place, "the assertion 'javascript'", why)
+        return {key: value for one in stated for key, value in (_stated(one) or {}).items()}
     if len(weaker) != 1:
         return None
     chosen = weaker[0]
     why = "its value is now the right answer; scored as text, without case and white space"
     notes.changed(chosen.place, f"the assertion '{chosen.type}'", why)
     return _as_object(chosen.value)
+
+
+def _stated(assertion: Assertion) -> JsonObject | None:
+    is_code = assertion.type == "javascript"
+    return vocabulary.stated_fields(assertion.value) if is_code else None
 
 
 def _as_object(value: JsonValue) -> JsonValue:
@@ -255,7 +265,8 @@ def _scorers(
     }
     for case in cases:
         for one in case.assertions:
-            if one.type == "equals" or (one.type in labels and _key(one) not in common):
+            states = one.type in labels and _key(one) not in common
+            if one.type == "equals" or states or (not plain and _stated(one)):
                 if plain:
                     kind = "exact" if labels == {"equals"} else "text"
                     found.add(one, {"type": kind, "field": ANSWER})

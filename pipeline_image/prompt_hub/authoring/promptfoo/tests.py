@@ -17,6 +17,7 @@ from prompt_hub.errors import PromptHubError
 MAX_CASES = 20_000
 _DATA = {".yaml", ".yml", ".json", ".jsonl", ".csv"}
 _TEXT = {".txt", ".md"}
+_COMMA = re.compile(r"(?<!\\),")
 _EXPECTED = re.compile(r"__expected\d*")
 _SHORTHAND = re.compile(r"(?P<type>[a-z][a-z-]*)(?:\((?P<threshold>[\d.]+)\))?:(?P<value>.*)", re.S)
 SHORTHANDS = {"fn": "javascript", "eval": "javascript", "grade": "llm-rubric"}
@@ -132,7 +133,9 @@ def _of_row(row: Node, notes: Notes) -> Node:
         elif column == "__description":
             test["description"] = text
         elif column.startswith("__metadata:"):
-            metadata[column.removeprefix("__metadata:").removesuffix("[]")] = text
+            key = column.removeprefix("__metadata:")
+            parts: list[JsonValue] = [*_COMMA.split(text)] if key.endswith("[]") else [text]
+            metadata[key.removesuffix("[]")] = parts
         elif column.startswith("__"):
             why = "examples here are an input and the right answer"
             notes.lost(row.place, f"the column {column!r}", why)
@@ -234,10 +237,11 @@ def _case(
                 assertions += _assertions(project, one, values, notes, shared=node is default)
         metadata = node.get("metadata") if node is not None else None
         for key, value in metadata.items() if metadata else ():
-            if isinstance(value.data, str | int | float | bool) and value.data != "":
-                tags[f"{key}:{value.data}"] = None
-            else:
-                notes.lost(value.place, f"the metadata {key!r}", "a tag here is one word")
+            for one in value.elements():
+                if isinstance(one.data, str | int | float | bool):
+                    tags.update({f"{key}:{one.data}": None} if one.data != "" else {})
+                else:
+                    notes.lost(value.place, f"the metadata {key!r}", "a tag here is a word")
     description = test.get("description")
     return TestCase(
         values=values,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
 from pydantic import JsonValue
+
+from prompt_hub.prompts.models import JsonObject
 
 LABELS = ("equals", "contains", "icontains")
 """What may say, for one test, what the right answer is."""
@@ -40,6 +43,28 @@ PATTERNS: dict[str, Callable[[JsonValue], list[str]]] = {
     "regex": lambda value: [f"(?s:.*)(?:{_of_javascript(str(value))})(?s:.*)"],
 }
 """Patterns of `regex` scorers for what is asserted of every test alike."""
+
+_EQUALITY = re.compile(
+    r"(?:JSON\.parse\(output\)|output)\.(?P<field>[A-Za-z_]\w*)\s*={2,3}\s*"
+    r"(?P<value>'[^'\\]*'|\"[^\"\\]*\"|-?\d+(?:\.\d+)?|true|false)"
+)
+
+
+def stated_fields(code: JsonValue) -> JsonObject | None:
+    """The fields that JavaScript such as `output.colour === 'red' && output.n === 2` states.
+
+    None where the code says anything else.
+    """
+    found: JsonObject = {}
+    for part in str(code).strip().rstrip(";").split("&&"):
+        match = _EQUALITY.fullmatch(part.strip())
+        if match is None:
+            return None
+        value = match["value"]
+        quoted = value[0] in "'\""
+        found[match["field"]] = value[1:-1] if quoted else json.loads(value)
+    return found
+
 
 _JUDGED = (
     "a model grades it; write a judge (a prompt with a rubric), name it in the metadata's `judge`"
