@@ -305,6 +305,9 @@ def _add_patterns(
         except re.error as error:
             notes.lost(one.place, what, f"its pattern cannot be read here ({error})")
             return
+        if one.type == "regex" and vocabulary.NOT_RE2.search(pattern):
+            notes.lost(one.place, what, "patterns here look neither around nor back (RE2)")
+            return
         found.add(one, {"type": "regex", "field": field, "pattern": pattern})
 
 

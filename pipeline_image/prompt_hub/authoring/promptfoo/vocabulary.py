@@ -30,6 +30,9 @@ def _of_javascript(pattern: str) -> str:
     return re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern)
 
 
+NOT_RE2 = re.compile(r"\(\?<?[=!]|\(\?>|\(\?P=|\\[1-9k]")
+"""Look-around, atomic groups and back references: JavaScript has them, RE2 has not."""
+
 PATTERNS: dict[str, Callable[[JsonValue], list[str]]] = {
     "contains": lambda value: [_somewhere(re.escape(str(value)))],
     "icontains": lambda value: [_somewhere(re.escape(str(value)), flags="is")],
