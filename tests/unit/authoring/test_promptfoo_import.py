@@ -334,6 +334,51 @@ def test_fields_that_javascript_states(code: str, fields: JsonObject | None) -> 
     assert stated_fields(code) == fields
 
 
+OBJECT = {"type": "object", "properties": {"n": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"type": "array"}, "one JSON object with named fields"),
+        ({**OBJECT, "$ref": "https://example.com/s.json"}, "another file or to the network"),
+        ({**OBJECT, "required": "n"}, "it is no JSON Schema"),
+        ({"properties": {"n": None}}, "it is no JSON Schema"),
+        ({"properties": {"n": {"$ref": "#/$defs/gone"}}}, "it cannot be used"),
+        ({"properties": {"n": {"type": "string", "pattern": "("}}}, "it is no JSON Schema"),
+    ],
+)
+def test_a_schema_that_cannot_be_a_contract_is_named(
+    workshop: Workshop,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    schema: object,
+    said: str,
+) -> None:
+    asserted = [{"type": "is-json", "value": schema}, {"type": "equals", "value": {"n": "1"}}]
+    path = written(tmp_path / "p", {**PROMPT, "tests": [{**TEST, "assert": asserted}]})
+    workshop.new("fresh", "--from-promptfoo", path)
+    told = capsys.readouterr()
+    assert said in told.out + told.err
+    assert "Traceback" not in told.err
+
+
+def test_the_schema_of_a_structured_output_is_the_contract(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    schema = {**OBJECT, "required": ["n"], "additionalProperties": False}
+    settings = {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
+    provider = {"id": "openai:gpt-5", "config": settings}
+    code = {"type": "javascript", "value": "output.n === 3"}
+    test = {**TEST, "assert": [code]}
+    path = written(tmp_path / "p", {**PROMPT, "providers": [provider], "tests": [test]})
+    words = ("--from-promptfoo", path, "--model", "catalogue-pinned")
+    assert workshop.new("fresh", *words) == ExitCode.OK
+    assert workshop.folder.repository.draft("fresh").output == schema
+    assert workshop.folder.repository.examples("fresh")[0].expected == {"n": 3}
+    assert workshop.evaluated("fresh").verdict.status is Status.PASS
+
+
 def test_nothing_that_is_in_a_configuration_is_dropped_in_silence(
     workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -57,6 +57,9 @@ def scoring_of(cases: Sequence[TestCase], notes: Notes, *, schema: JsonObject | 
         schema: the schema of answers that the provider's settings name, if any.
     """
     common = _common(cases)
+    if schema is not None and (wrong := _unusable(schema)):
+        notes.lost(cases[0].place if cases else ("", 1), "the schema of 'response_format'", wrong)
+        schema = None
     schema = schema or _schema(cases, notes)
     answers = [_answer(case, common, notes) for case in cases]
     plain = schema is None and not any(isinstance(answer, dict) for answer in answers)
@@ -103,9 +106,9 @@ def _schema(cases: Iterable[TestCase], notes: Notes) -> JsonObject | None:
             if assertion.type not in vocabulary.JSON_CHECKS or assertion.value in (None, ""):
                 continue
             value = assertion.value
-            if not isinstance(value, dict) or not _is_object(value):
-                why = "an answer here is one JSON object"
-                notes.lost(assertion.place, f"the schema of '{assertion.type}'", why)
+            wrong = _unusable(value)
+            if wrong is not None or not isinstance(value, dict):
+                notes.lost(assertion.place, f"the schema of '{assertion.type}'", str(wrong))
             elif found is None:
                 found = value
             elif value != found:
@@ -114,8 +117,30 @@ def _schema(cases: Iterable[TestCase], notes: Notes) -> JsonObject | None:
     return found
 
 
-def _is_object(schema: JsonObject) -> bool:
-    return schema.get("type", "object") == "object" and isinstance(schema.get("properties"), dict)
+def _unusable(schema: JsonValue) -> str | None:
+    """Why a JSON Schema cannot be the contract of answers, None where it can."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    is_object = isinstance(schema, dict) and schema.get("type", "object") == "object"
+    if not is_object or not isinstance(schema, dict) or not schema.get("properties"):
+        return "an answer here is one JSON object with named fields"
+    if any(not reference.startswith("#") for reference in _references(schema)):
+        return "it refers to another file or to the network"
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        return f"it is no JSON Schema ({error.message[:80]})"
+    return None
+
+
+def _references(value: JsonValue) -> Iterator[str]:
+    for key, item in value.items() if isinstance(value, dict) else ():
+        if key == "$ref":
+            yield str(item)
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in items:
+        yield from _references(item)
 
 
 def _answer(case: TestCase, common: set[_Check], notes: Notes) -> JsonValue:
@@ -212,13 +237,18 @@ def _kind(value: JsonValue) -> str:
 
 def _expected(answer: JsonValue, field: str | None, output: JsonObject) -> JsonObject | str:
     """The right answer as an object that keeps the contract, or in words why there is none."""
+    from referencing.exceptions import Unresolvable
+
     if answer is None:
         return "no assertion says what its right answer is; label it as an example yourself"
     if not isinstance(answer, dict):
         if field is None:
             return "its right answer is a text, but answers are objects of several fields"
         answer = {field: answer}
-    problem = schema_problem(answer, output)
+    try:
+        problem = schema_problem(answer, output)
+    except (Unresolvable, RecursionError, re.error) as error:
+        problem = f"it cannot be used ({error})"
     return answer if problem is None else f"its right answer breaks the output schema: {problem}"
 
 
