@@ -38,6 +38,13 @@ def listed(said: str, heading: str) -> list[str]:
     return [line.strip() for line in re.match(r"(?:  .*\n)*", block)[0].splitlines()]  # type: ignore[index]
 
 
+def assert_lost(said: str, *expected: tuple[str, str]) -> None:
+    """Each place has a line in the list of what was lost, and the line says what it was."""
+    lost = listed(said, "Not carried over:")
+    for place, what in expected:
+        assert any(line.startswith(f"{place}: ") and what in line for line in lost), lost
+
+
 def test_a_plain_text_prompt_with_a_csv_of_labels(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,15 +70,14 @@ def test_a_plain_text_prompt_with_a_csv_of_labels(
     assert examples[2].tags == ("source:lcsc",)
     assert [scorer.type for scorer in metadata.scorers] == ["exact"]
     assert (metadata.limits.usd_per_call, metadata.limits.seconds_p95) == (0.002, 4.0)
-    lost = listed(said, "Not carried over:")
-    for place, what in (
+    assert_lost(
+        said,
         ("promptfooconfig.yaml:13", "'organization' of the provider"),
         ("promptfooconfig.yaml:14", "'openai:chat:gpt-4.1'"),
         ("promptfooconfig.yaml:17", "'options' of a test"),
         ("promptfooconfig.yaml:26", "'outputPath'"),
         ("prompts/long.txt:1", "--prompt 2"),
-    ):
-        assert any(line.startswith(f"{place}: ") and what in line for line in lost), lost
+    )
     changed = listed(said, "Carried over in another form:")
     assert any(line.startswith("parts.csv:2: the answer as plain text") for line in changed)
     assert workshop.evaluated("from-classify").verdict.status is Status.PASS
@@ -109,14 +115,13 @@ def test_answers_of_several_fields(workshop: Workshop, capsys: pytest.CaptureFix
         {"ohms": 10000, "package": "0603", "lead_free": True},
         {"ohms": 0.01, "package": "2512"},
     ]
-    lost = listed(said, "Not carried over:")
-    for place, what in (
+    assert_lost(
+        said,
         ("promptfooconfig.yaml:31", "'javascript': it is code"),
         ("promptfooconfig.yaml:40", "write a judge"),
         ("promptfooconfig.yaml:42", "its right answer breaks the output schema"),
         ("promptfooconfig.yaml:48", "no assertion says what its right answer is"),
-    ):
-        assert any(line.startswith(f"{place}: ") and what in line for line in lost), lost
+    )
     assert workshop.evaluated("from-fields").verdict.status is Status.PASS
 
 
@@ -144,14 +149,13 @@ def test_a_chat_and_tests_in_several_files(
         "Yes",
     ]
     assert [it.type for it in repository.metadata("from-support").scorers] == ["text"]
-    lost = listed(said, "Not carried over:")
-    for place, what in (
+    assert_lost(
+        said,
         ("promptfooconfig.yaml:3", "made.py:create is a program"),
         ("promptfooconfig.yaml:12", "'threshold' of a test"),
         ("promptfooconfig.yaml:17", "'not-contains'"),
         ("more/more.jsonl:3", "no assertion says"),
-    ):
-        assert any(line.startswith(f"{place}: ") and what in line for line in lost), lost
+    )
     assert '"provider": "bedrock"' in said
     assert workshop.evaluated("from-support").verdict.status is Status.PASS
 
