@@ -14,6 +14,7 @@ from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.imports import without_collecting
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "new": ("prompt_hub.authoring.new_command", "make a working task, or import one"),
     "validate": ("prompt_hub.validate.command", "check every prompt file, layer and the registry"),
     "evaluate": ("prompt_hub.evaluate.command", "score a candidate against its examples"),
     "review": ("prompt_hub.review.command", "let a meta-prompt criticise a candidate"),

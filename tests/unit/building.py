@@ -11,9 +11,9 @@ from pathlib import Path
 from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.results import FolderResults
 from prompt_hub.promote import transitions
-from prompt_hub.promote.transaction import apply
 from prompt_hub.prompts.models import JsonObject
 from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.prompts.transaction import apply
 from prompt_hub.validate.rules import check
 from prompt_hub.validate.stamp import stamp
 from prompt_hub.validate.tree import Finding

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from prompt_hub import names
@@ -15,10 +16,12 @@ from prompt_hub.evaluate.results import results_from_environment
 from prompt_hub.promote import transitions
 from prompt_hub.promote.execution import Promoter
 from prompt_hub.promote.git import Checkout
-from prompt_hub.promote.transaction import Changes, apply, recover
-from prompt_hub.prompts.edit import replace_block
+from prompt_hub.promote.states import OPEN, SAME, Case, Decision, Event, move
+from prompt_hub.prompts.documents import read_text
+from prompt_hub.prompts.edit import edited
 from prompt_hub.prompts.models import Override
 from prompt_hub.prompts.repository import METADATA, PromptRepository
+from prompt_hub.prompts.transaction import Changes, exclusive
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,40 +34,50 @@ def configure(parser: argparse.ArgumentParser) -> None:
     downgrade = actions.add_parser("downgrade", help="release an archived version again")
     downgrade.add_argument("task")
     downgrade.add_argument("--to", required=True, metavar="VERSION")
-    downgrade.add_argument("--reason", required=True)
+    downgrade.add_argument(
+        "--override", action="store_true", help="even a version that was taken out before"
+    )
 
     archive = actions.add_parser("archive", help="retire the released version, with no successor")
     archive.add_argument("task")
-    archive.add_argument("--reason", required=True)
+
+    quarantine = actions.add_parser("quarantine", help="keep a version out of every later image")
+    quarantine.add_argument("task")
+    quarantine.add_argument("--version", required=True)
+    quarantine.add_argument(
+        "--to", metavar="VERSION", help="released in its place, where it is the released one"
+    )
 
     override = actions.add_parser("override", help="promote the candidate against its verdict")
     override.add_argument("task")
-    override.add_argument("--person", required=True, help="who answers for it")
-    override.add_argument("--reason", required=True, help="why, in at least ten characters")
+
+    for by_hand in (downgrade, archive, quarantine, override):
+        by_hand.add_argument("--person", required=True, help="who answers for it")
+        by_hand.add_argument("--reason", required=True, help="why, in at least ten characters")
 
     execution = actions.add_parser("execution", help="inside the pipeline: promote each task")
     execution.add_argument("--push", action="store_true", help="push the bot commit and the tags")
 
-    for action in (promote, downgrade, archive, override, execution):
+    for action in (promote, downgrade, archive, quarantine, override, execution):
         action.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Carry out one action."""
     repository = PromptRepository.from_environment()
-    if recover(repository.root):
-        print("an interrupted promotion was finished first")
     if arguments.action == "execution":
         return _execution(arguments, repository)
-    changes = _changes(arguments, repository)
-    apply(repository.root, changes)
+    # Read and written under one lock: of two commands at once, the second sees what the first did.
+    with exclusive(repository.root) as writer:
+        changes = _changes(arguments, repository)
+        writer.apply(changes)
     if arguments.json:
         print(json.dumps({"action": arguments.action, "files": sorted(changes)}, indent=2))
     else:
         print(f"{arguments.action} {arguments.task}: done. Commit these files together:")
         for path, text in sorted(changes.items()):
             print(f"  {'removed' if text is None else 'written'}  {path}")
-        if arguments.action in ("downgrade", "archive"):
+        if arguments.action in ("downgrade", "archive", "quarantine"):
             # The pipeline's trigger leaves the layers alone that promotion writes.
             print(
                 "then start the pipeline: aws codepipeline start-pipeline-execution --name"
@@ -79,12 +92,21 @@ def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Cha
     if task not in repository.tasks():
         known = ", ".join(repository.tasks())
         raise PromptHubError(f"there is no task {task!r} (known: {known}).")
-    if arguments.action == "downgrade":
-        return transitions.downgrade(repository, task, arguments.to, arguments.reason, now)
-    if arguments.action == "archive":
-        return transitions.archive(repository, task, arguments.reason, now)
+    if arguments.action == "promote":
+        return _promotion(repository, task, now)
+    decision = Decision(arguments.person.strip(), arguments.reason.strip())
     if arguments.action == "override":
-        return _override(repository, task, arguments.person, arguments.reason)
+        return _override(repository, task, decision)
+    if arguments.action == "archive":
+        return transitions.archive(repository, task, decision, now)
+    if arguments.action == "quarantine":
+        version, successor = arguments.version, arguments.to
+        return transitions.quarantine(repository, task, version, decision, now, successor=successor)
+    decision = replace(decision, insists=arguments.override)
+    return transitions.downgrade(repository, task, arguments.to, decision, now)
+
+
+def _promotion(repository: PromptRepository, task: str, now: datetime) -> Changes:
     results = results_from_environment(repository.root)
     execution = os.environ.get(names.ENV_EXECUTION, LOCAL_EXECUTION)
     text = results.get(names.evaluation_key(execution, task))
@@ -115,20 +137,17 @@ def _still_true(repository: PromptRepository, record: EvaluationRecord) -> None:
             )
 
 
-def _override(repository: PromptRepository, task: str, person: str, reason: str) -> Changes:
-    version = repository.metadata(task).version
-    try:
-        override = Override(person=person.strip(), reason=reason.strip(), version=version)
-    except ValueError:
-        raise PromptHubError(
-            "an override needs a person and a reason of at least ten characters.",
-            hint="Say who answers for it, and why.",
-        ) from None
+def _override(repository: PromptRepository, task: str, decision: Decision) -> Changes:
+    """The decision as an entry of the metadata: it goes through the pipeline like any change."""
+    version, champion = repository.metadata(task).version, repository.production(task)
+    case = Case(version=version, released=champion.version if champion else None, decision=decision)
+    state = transitions.standing(repository, task, version)
+    move(task, state, Event.OVERRIDE, case, later=(OPEN, SAME))
+    override = Override(person=decision.person, reason=decision.reason, version=version)
     path = repository.path(METADATA, f"{task}.yaml")
-    text = replace_block(
-        path.read_text(encoding="utf-8"), "override", override.model_dump(mode="json")
-    )
-    return {repository.relative(path): text}
+    file = repository.relative(path)
+    text = edited(read_text(path, file), file, "override", override.model_dump(mode="json"))
+    return {file: text}
 
 
 def _execution(arguments: argparse.Namespace, repository: PromptRepository) -> ExitCode:

@@ -15,15 +15,22 @@ from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.results import Results
 from prompt_hub.promote import transitions
 from prompt_hub.promote.git import Checkout, PushRejected
-from prompt_hub.promote.transaction import apply
+from prompt_hub.promote.states import NotAllowed
 from prompt_hub.prompts.models import Strict
 from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.prompts.transaction import apply
 
 PUSH_ATTEMPTS = 6
 """Two executions rarely race more than once; six lost races mean something else is wrong."""
 
 Outcome = Literal[
-    "promoted", "refused", "unchanged", "released already", "champion changed", "taken out"
+    "promoted",
+    "refused",
+    "unchanged",
+    "released already",
+    "champion changed",
+    "taken out",
+    "not allowed",
 ]
 
 
@@ -139,14 +146,18 @@ class Promoter:
             return ended("released already", "an earlier execution has promoted it")
         if record.champion_sha256 != (champion.sha256 if champion else None):
             return ended("champion changed", "it was compared with a version since superseded")
-        retired = transitions.taken_out(repository, task, record.version)
-        if retired is not None:
-            return ended("taken out", retired)
+        gone = transitions.gone_before(repository, task, record.version)
+        if gone is not None:
+            return ended("taken out", gone)
         if record.verdict.status is Status.NOT_MEASURED:
             return ended("refused")
         details = self._results.get(names.evaluation_details_key(self._execution, task)) or ""
         change = transitions.promote if record.verdict.promotes else transitions.refuse
-        apply(repository.root, change(repository, record, details, datetime.now(UTC)))
+        try:
+            changes = change(repository, record, details, datetime.now(UTC))
+        except NotAllowed as error:  # one task never holds up another's release
+            return ended("not allowed", error.message)
+        apply(repository.root, changes)
         return ended("promoted" if record.verdict.promotes else "refused")
 
 

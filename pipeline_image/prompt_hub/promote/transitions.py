@@ -1,7 +1,7 @@
-"""What promotion, blocking, downgrade and archiving change: pure, before anything is written.
+"""What each move of the state machine changes: pure, before anything is written.
 
-Every function reads the repository and returns all files of its transition together, so that
-layers and registry can never disagree.
+Every function reads the repository, asks `states` whether the move is allowed and returns all
+files of it together, so that layers and registry can never disagree.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import Arm, EvaluationRecord
-from prompt_hub.promote.transaction import Changes
+from prompt_hub.promote.states import UNRELEASED, Case, Decision, Event, NotAllowed, State, move
 from prompt_hub.promote.writing import prompt_text, registry_text
 from prompt_hub.prompts.models import (
     Lock,
@@ -27,6 +27,7 @@ from prompt_hub.prompts.models import (
     version_key,
 )
 from prompt_hub.prompts.repository import ARCHIVE, EVALS, PRODUCTION, REGISTRY, PromptRepository
+from prompt_hub.prompts.transaction import Changes
 
 
 def production_path(task: str) -> str:
@@ -44,16 +45,28 @@ def evaluation_path(task: str, version: str) -> str:
     return f"{EVALS}/{task}/{version}.json"
 
 
-_TAKEN_OUT = (VersionState.DOWNGRADED, VersionState.ARCHIVED, VersionState.QUARANTINED)
+def standing(repository: PromptRepository, task: str, version: str) -> State:
+    """Where a version stands: what the registry says, or `candidate` if it does not know it."""
+    entry = _registered_version(repository, task, version)
+    return State(entry.state) if entry else State.CANDIDATE
 
 
-def taken_out(repository: PromptRepository, task: str, version: str) -> str | None:
-    """Why `version` may not be released again under its number, None if it may."""
-    known = repository.registry().tasks.get(task)
-    entry = known.versions.get(version) if known else None
-    if entry is None or entry.state not in _TAKEN_OUT:
+def gone_before(repository: PromptRepository, task: str, version: str) -> str | None:
+    """Why a candidate of this number comes too late, None where its number is still its own.
+
+    It was released once, and superseded or taken out since.
+    """
+    entry = _registered_version(repository, task, version)
+    if entry is None or State(entry.state) in (*UNRELEASED, State.RELEASED):
         return None
     return f"{version} was {entry.state} ({entry.reason or 'no reason given'}); raise the version"
+
+
+def _registered_version(
+    repository: PromptRepository, task: str, version: str
+) -> RegisteredVersion | None:
+    known = repository.registry().tasks.get(task)
+    return known.versions.get(version) if known else None
 
 
 def promote(
@@ -61,74 +74,46 @@ def promote(
 ) -> Changes:
     """The candidate becomes the released version, the champion moves to the archive.
 
+    A candidate that is the champion itself, measured on another model than it was released on,
+    requalifies: only its record changes.
+
     Raises:
-        PromptHubError: the record does not promote, or does not speak of this candidate.
+        NotAllowed: the record does not promote, or the version may not be released.
+        PromptHubError: the record does not speak of this candidate.
     """
-    candidate = repository.candidate(record.task)
+    task = record.task
+    candidate, champion = repository.candidate(task), repository.production(task)
     arm = _measured(record, candidate)
-    if not record.verdict.promotes:
-        raise PromptHubError(
-            f"{record.task} {record.version} is not promoted: {record.verdict.status}"
-            f" ({'; '.join(record.verdict.reasons)}).",
-            hint="Mend the prompt, or override by name with `promote_prompt.py override`.",
-            exit_code=ExitCode.BLOCKED,
+    metadata = repository.metadata(task)
+    override = metadata.override
+    decision = None
+    if override is not None and override.version == record.version:
+        decision = Decision(override.person, override.reason)
+    case = _case(record, candidate, champion, decision)
+    state = standing(repository, task, record.version)
+    event = Event.REQUALIFY if state is State.RELEASED else Event.PROMOTE
+    if record.verdict.overridden_by is not None:
+        event = Event.OVERRIDE
+    reached = move(task, state, event, case)
+    by = decision if event is Event.OVERRIDE else None
+    versions = {record.version: _entry(record, arm, reached, at, by)}
+    changes: dict[str, str | None] = _evaluation_files(record, details)
+    if state is not State.RELEASED:
+        lock = Lock(
+            sha256=candidate.sha256,
+            promoted_at=at,
+            evaluation=evaluation_path(task, record.version),
+            commit=record.commit,
         )
-    retired = taken_out(repository, record.task, record.version)
-    if retired is not None:
-        raise PromptHubError(
-            f"{record.task} is not promoted: {retired}.", exit_code=ExitCode.BLOCKED
-        )
-    champion = repository.production(record.task)
-    itself = (candidate.version, candidate.sha256)
-    if champion is not None and (champion.version, champion.sha256) == itself:
-        return _requalify(repository, record, arm, details, at)
-    if champion is not None and version_key(candidate.version) <= version_key(champion.version):
-        raise PromptHubError(
-            f"{record.task} {candidate.version} is not newer than the released {champion.version}.",
-            hint="Bump the candidate's version.",
-            exit_code=ExitCode.BLOCKED,
-        )
-    lock = Lock(
-        sha256=candidate.sha256,
-        promoted_at=at,
-        evaluation=evaluation_path(record.task, record.version),
-        commit=record.commit,
+        released = candidate.model_copy(update={"lock": lock})
+        changes[production_path(task)] = prompt_text(released)
+        if champion is not None:
+            changes[archive_path(task, champion.version)] = prompt_text(champion)
+            versions |= _moved(repository, task, champion.version, Event.SUPERSEDE)
+    changes[REGISTRY] = _registry_text(
+        repository.registry(), metadata, record.version, versions, _verdict(record, at)
     )
-    released = candidate.model_copy(update={"lock": lock})
-    entry = _entry(record, arm, VersionState.RELEASED, at)
-    changes: dict[str, str | None] = {
-        production_path(record.task): prompt_text(released),
-        **_evaluation_files(record, details),
-    }
-    states: dict[str, VersionState] = {}
-    if champion is not None:
-        changes[archive_path(record.task, champion.version)] = prompt_text(champion)
-        states[champion.version] = VersionState.SUPERSEDED
-    registry = _registered(
-        repository.registry(),
-        repository.metadata(record.task),
-        released=candidate.version,
-        entries={candidate.version: entry},
-        states=states,
-        verdict=_verdict(record, at),
-    )
-    changes[REGISTRY] = registry_text(registry)
     return changes
-
-
-def _requalify(
-    repository: PromptRepository, record: EvaluationRecord, arm: Arm, details: str, at: datetime
-) -> Changes:
-    """The champion passed on another model than it was released on: only its record changes."""
-    registry = _registered(
-        repository.registry(),
-        repository.metadata(record.task),
-        released=record.version,
-        entries={record.version: _entry(record, arm, VersionState.RELEASED, at)},
-        states={},
-        verdict=_verdict(record, at),
-    )
-    return {**_evaluation_files(record, details), REGISTRY: registry_text(registry)}
 
 
 def refuse(
@@ -137,11 +122,16 @@ def refuse(
     """A candidate that does not pass is logged in `04-evals` and named in the registry.
 
     A refusal that the registry knows already changes nothing, so it makes no second bot commit.
+
+    Raises:
+        NotAllowed: the version was released before, and is not the champion.
+        PromptHubError: the record does not speak of this candidate.
     """
-    candidate = repository.candidate(record.task)
+    task = record.task
+    candidate, champion = repository.candidate(task), repository.production(task)
     arm = _measured(record, candidate)
     registry = repository.registry()
-    known = registry.tasks.get(record.task)
+    known = registry.tasks.get(task)
     if (
         known is not None
         and known.verdict is not None
@@ -150,33 +140,102 @@ def refuse(
         and record.remembered
     ):
         return {}
-    entries: dict[str, RegisteredVersion] = {}
-    # A champion that fails on another model stays what git has released; activation refuses it.
-    itself = known is not None and known.released == record.version
-    if record.verdict.status is Status.BLOCK and not itself:
-        reason = "; ".join(record.verdict.reasons)
-        entries[record.version] = _entry(record, arm, VersionState.BLOCKED, at, reason)
-    changed = _registered(
+    state = standing(repository, task, record.version)
+    event = Event.BLOCK if record.verdict.status is Status.BLOCK else Event.LEAVE_OPEN
+    if state is State.RELEASED:
+        event = Event.FALL_SHORT
+    reached = move(task, state, event, _case(record, candidate, champion))
+    versions: dict[str, RegisteredVersion] = {}
+    # A champion that fails on another model stays what git has released, on its own record.
+    if reached is State.BLOCKED:
+        by = Decision("", "; ".join(record.verdict.reasons))
+        versions[record.version] = _entry(record, arm, reached, at, by)
+    text = _registry_text(
         registry,
-        repository.metadata(record.task),
-        released=known.released if known else None,
-        entries=entries,
-        states={},
-        verdict=_verdict(record, at),
+        repository.metadata(task),
+        known.released if known else None,
+        versions,
+        _verdict(record, at),
     )
-    files = {} if itself else _evaluation_files(record, details)
-    return {**files, REGISTRY: registry_text(changed)}
+    files = {} if state is State.RELEASED else _evaluation_files(record, details)
+    return {**files, REGISTRY: text}
 
 
 def downgrade(
-    repository: PromptRepository, task: str, version: str, reason: str, at: datetime
+    repository: PromptRepository, task: str, version: str, decision: Decision, at: datetime
 ) -> Changes:
-    """An archived version becomes the released one again; the champion is archived.
+    """An archived version becomes the released one again; a champion is taken out for it.
 
     Raises:
-        PromptHubError: the version is not in the archive, or nothing is released.
+        NotAllowed: nobody is named, or the version was taken out and nobody insists on it.
+        PromptHubError: the version is not in the archive.
     """
-    champion = _champion(repository, task)
+    return _go_back(repository, task, version, Event.DOWNGRADE, decision, at)
+
+
+def archive(repository: PromptRepository, task: str, decision: Decision, at: datetime) -> Changes:
+    """The released version retires with no successor.
+
+    Raises:
+        NotAllowed: nobody is named.
+        PromptHubError: nothing is released.
+    """
+    champion = repository.production(task)
+    if champion is None:
+        raise PromptHubError(f"{task} has no released version.", hint="Promote one first.")
+    versions = _moved(repository, task, champion.version, Event.ARCHIVE, decision, at)
+    return {
+        production_path(task): None,
+        archive_path(task, champion.version): prompt_text(champion),
+        REGISTRY: _registry_text(repository.registry(), repository.metadata(task), None, versions),
+    }
+
+
+def quarantine(
+    repository: PromptRepository,
+    task: str,
+    version: str,
+    decision: Decision,
+    at: datetime,
+    *,
+    successor: str | None = None,
+) -> Changes:
+    """A version that did harm is kept out of every later image.
+
+    Where it is the champion, the archived version `successor` is released in its place.
+
+    Raises:
+        NotAllowed: nobody is named, or the version was never released.
+        PromptHubError: the champion is meant and no successor is named, or the other way round.
+    """
+    champion = repository.production(task)
+    if champion is not None and champion.version == version:
+        if successor is None:
+            raise PromptHubError(
+                f"{task} {version} is the released version: something must take its place.",
+                hint="Name an archived version with --to.",
+            )
+        return _go_back(repository, task, successor, Event.QUARANTINE, decision, at)
+    if successor is not None:
+        raise PromptHubError(
+            f"{task} {version} is not the released version, so nothing takes its place.",
+            hint="Leave --to out.",
+        )
+    versions = _moved(repository, task, version, Event.QUARANTINE, decision, at)
+    released = champion.version if champion else None
+    metadata = repository.metadata(task)
+    return {REGISTRY: _registry_text(repository.registry(), metadata, released, versions)}
+
+
+def _go_back(
+    repository: PromptRepository,
+    task: str,
+    version: str,
+    leaving: Event,
+    decision: Decision,
+    at: datetime,
+) -> Changes:
+    champion = repository.production(task)
     target = next((old for old in repository.archived(task) if old.version == version), None)
     if target is None:
         known = ", ".join(old.version for old in repository.archived(task)) or "none"
@@ -184,52 +243,61 @@ def downgrade(
             f"{task} {version} is not in the archive (archived: {known}).",
             hint="Name one of the archived versions.",
         )
-    registry = _registered(
-        repository.registry(),
-        repository.metadata(task),
-        released=version,
-        entries={},
-        states={version: VersionState.RELEASED, champion.version: VersionState.DOWNGRADED},
-        reasons={champion.version: reason},
-        at=at,
-    )
-    return {
+    versions = _moved(repository, task, version, Event.RESTORE, decision, at)
+    changes: dict[str, str | None] = {
         production_path(task): prompt_text(target),
         archive_path(task, version): None,
-        archive_path(task, champion.version): prompt_text(champion),
-        REGISTRY: registry_text(registry),
     }
-
-
-def archive(repository: PromptRepository, task: str, reason: str, at: datetime) -> Changes:
-    """The released version retires with no successor; raises `PromptHubError` if there is none."""
-    champion = _champion(repository, task)
-    registry = _registered(
-        repository.registry(),
-        repository.metadata(task),
-        released=None,
-        entries={},
-        states={champion.version: VersionState.ARCHIVED},
-        reasons={champion.version: reason},
-        at=at,
+    if champion is not None:
+        versions |= _moved(repository, task, champion.version, leaving, decision, at)
+        changes[archive_path(task, champion.version)] = prompt_text(champion)
+    changes[REGISTRY] = _registry_text(
+        repository.registry(), repository.metadata(task), version, versions
     )
-    return {
-        production_path(task): None,
-        archive_path(task, champion.version): prompt_text(champion),
-        REGISTRY: registry_text(registry),
-    }
+    return changes
 
 
-def _champion(repository: PromptRepository, task: str) -> Prompt:
-    champion = repository.production(task)
-    if champion is None:
-        raise PromptHubError(f"{task} has no released version.", hint="Promote one first.")
-    return champion
+def _case(
+    record: EvaluationRecord,
+    candidate: Prompt,
+    champion: Prompt | None,
+    decision: Decision | None = None,
+) -> Case:
+    return Case(
+        version=record.version,
+        released=champion.version if champion else None,
+        same_content=champion is not None and champion.sha256 == candidate.sha256,
+        status=record.verdict.status,
+        reasons=record.verdict.reasons,
+        decision=decision,
+    )
+
+
+def _moved(
+    repository: PromptRepository,
+    task: str,
+    version: str,
+    event: Event,
+    decision: Decision | None = None,
+    at: datetime | None = None,
+) -> dict[str, RegisteredVersion]:
+    """The entry of a version after `event`; a decision by hand is written down with its time."""
+    state = standing(repository, task, version)
+    reached = move(task, state, event, Case(version=version, decision=decision))
+    entry = _registered_version(repository, task, version)
+    assert entry is not None, "the table has no such move for a candidate"
+    update: dict[str, object] = {"state": VersionState(reached)}
+    if decision is not None:
+        update |= {"person": decision.person.strip(), "reason": decision.reason.strip(), "at": at}
+    return {version: entry.model_copy(update=update)}
 
 
 def _measured(record: EvaluationRecord, candidate: Prompt) -> Arm:
     arm = record.candidate
-    if arm is None or arm.sha256 != candidate.sha256 or record.version != candidate.version:
+    if arm is None:
+        said = f"the verdict on {record.task} {record.version} is {record.verdict.status}"
+        raise NotAllowed(f"{said} ({'; '.join(record.verdict.reasons)}): nothing was measured.")
+    if arm.sha256 != candidate.sha256 or record.version != candidate.version:
         raise PromptHubError(
             f"the evaluation record of {record.task} {record.version} does not speak of the"
             f" candidate {candidate.version} as it is now.",
@@ -245,16 +313,10 @@ def _evaluation_files(record: EvaluationRecord, details: str) -> dict[str, str |
 
 
 def _entry(
-    record: EvaluationRecord,
-    arm: Arm,
-    state: VersionState,
-    at: datetime,
-    reason: str | None = None,
+    record: EvaluationRecord, arm: Arm, state: State, at: datetime, by: Decision | None = None
 ) -> RegisteredVersion:
-    if record.verdict.overridden_by is not None:
-        reason = f"overridden by {record.verdict.overridden_by}"
     return RegisteredVersion(
-        state=state,
+        state=VersionState(state),
         sha256=arm.sha256,
         score=arm.score,
         threshold=record.threshold,
@@ -262,7 +324,8 @@ def _entry(
         evaluation=evaluation_path(record.task, record.version),
         commit=record.commit,
         at=at,
-        reason=reason,
+        reason=by.reason if by else None,
+        person=(by.person or None) if by else None,
     )
 
 
@@ -276,26 +339,17 @@ def _verdict(record: EvaluationRecord, at: datetime) -> RegisteredVerdict:
     )
 
 
-def _registered(
+def _registry_text(
     registry: Registry,
     metadata: Metadata,
-    *,
     released: str | None,
-    entries: Mapping[str, RegisteredVersion],
-    states: Mapping[str, VersionState],
-    reasons: Mapping[str, str] | None = None,
+    versions: Mapping[str, RegisteredVersion],
     verdict: RegisteredVerdict | None = None,
-    at: datetime | None = None,
-) -> Registry:
-    """The registry with one task's versions, states and verdict changed."""
+) -> str:
+    """The registry with these versions of one task changed, and `released` its released one."""
     known = registry.tasks.get(metadata.task)
-    versions = {**(known.versions if known else {}), **entries}
-    for version, state in states.items():
-        update: dict[str, object] = {"state": state, "reason": (reasons or {}).get(version)}
-        if at is not None:
-            update["at"] = at
-        versions[version] = versions[version].model_copy(update=update)
-    current = versions[released] if released is not None else None
+    every = {**(known.versions if known else {}), **versions}
+    current = every[released] if released is not None else None
     task = RegisteredTask(
         owner=metadata.owner,
         description=metadata.description,
@@ -304,7 +358,7 @@ def _registered(
         threshold=current.threshold if current else None,
         model=current.model if current else None,
         verdict=verdict or (known.verdict if known else None),
-        versions=dict(sorted(versions.items(), key=lambda item: version_key(item[0]))),
+        versions=dict(sorted(every.items(), key=lambda item: version_key(item[0]))),
     )
     tasks = dict(sorted({**registry.tasks, metadata.task: task}.items()))
-    return registry.model_copy(update={"tasks": tasks})
+    return registry_text(registry.model_copy(update={"tasks": tasks}))

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 def newly_refused(outcome: TaskOutcome) -> bool:
     """Whether people must look: refused or undecided, and not known from an earlier execution."""
-    if outcome.outcome == "champion changed":
+    if outcome.outcome in ("champion changed", "not allowed"):
         return True
     decided_against = outcome.status in (Status.BLOCK, Status.INCONCLUSIVE, Status.NOT_MEASURED)
     return outcome.outcome == "refused" and decided_against and not outcome.remembered

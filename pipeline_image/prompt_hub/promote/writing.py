@@ -1,10 +1,9 @@
-"""Bot layers as YAML that people can read: keys in order, long texts as blocks."""
+"""The files of the bot layers, as they stand on disk."""
 
 from __future__ import annotations
 
-import yaml
-
 from prompt_hub.prompts.models import Prompt, Registry
+from prompt_hub.prompts.writing import as_yaml
 
 _PROMPT_HEADER = (
     "# Written by promotion. A hand edit breaks the lock: change 00-templates instead.\n"
@@ -12,30 +11,11 @@ _PROMPT_HEADER = (
 _REGISTRY_HEADER = "# What git has released. Written only by promotion.\n"
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes a text of several lines as a literal block."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
-
-
 def prompt_text(prompt: Prompt) -> str:
     """A released prompt as it stands in `02-production` and `99-archive`."""
-    return _PROMPT_HEADER + _dump(prompt.to_file())
+    return _PROMPT_HEADER + as_yaml(prompt.to_file())
 
 
 def registry_text(registry: Registry) -> str:
     """The registry as it stands in `prompt_registry.yaml`, tasks and versions sorted."""
-    return _REGISTRY_HEADER + _dump(registry.to_file())
-
-
-def _dump(value: object) -> str:
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return _REGISTRY_HEADER + as_yaml(registry.to_file())

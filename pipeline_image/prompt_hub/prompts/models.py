@@ -426,7 +426,10 @@ class RegisteredModel(Strict):
 
 
 class RegisteredVersion(Strict):
-    """One version in the registry."""
+    """One version in the registry; `person` is who decided about it by hand or overrode the gate.
+
+    `reason` is theirs, or the gate's where it blocked.
+    """
 
     state: VersionState
     sha256: Sha256
@@ -437,6 +440,7 @@ class RegisteredVersion(Strict):
     commit: str
     at: datetime
     reason: str | None = None
+    person: str | None = Field(default=None, exclude_if=lambda person: person is None)
 
 
 class RegisteredVerdict(Strict):

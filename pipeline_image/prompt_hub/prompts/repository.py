@@ -30,6 +30,7 @@ from prompt_hub.prompts.models import (
     Shot,
     version_key,
 )
+from prompt_hub.prompts.transaction import recover
 
 TEMPLATES = "00-templates"
 EXAMPLES = "01-examples"
@@ -59,7 +60,10 @@ class PromptRepository:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> PromptRepository:
-        """The repository that `PROMPT_HUB_ROOT` names, or the one in the working directory."""
+        """The repository that `PROMPT_HUB_ROOT` names, or the one in the working directory.
+
+        A promotion that was cut off is finished first: nobody ever reads half of it.
+        """
         chosen = os.environ if environment is None else environment
         root = Path(chosen.get(names.ENV_ROOT, "."))
         if not (root / "prompts").is_dir():
@@ -67,6 +71,7 @@ class PromptRepository:
                 f"there is no folder 'prompts' in {root.resolve()}.",
                 hint=f"Run the command in the repository's folder or set {names.ENV_ROOT}.",
             )
+        recover(root)
         return cls(root)
 
     # --- where things are ----------------------------------------------------------------------

@@ -6,9 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
-from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.errors import PromptHubError
 from prompt_hub.prompts.documents import InvalidDocuments, parse_yaml, read_text, to_model
-from prompt_hub.prompts.edit import replace_block
+from prompt_hub.prompts.edit import edited
 from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import JsonObject, Prompt
 from prompt_hub.prompts.repository import EXAMPLES, METADATA, PromptRepository
@@ -37,18 +37,9 @@ def stamp(repository: PromptRepository, task: str) -> bool:
         "input": sha256_of(prompt.input),
         "output": sha256_of(prompt.output),
     }
-    before = _data(text, file)
-    if before.get(BLOCK) == block:
+    if _data(text, file).get(BLOCK) == block:
         return False
-    ends = "\r\n" if "\r\n" in text else "\n"
-    fresh = replace_block(text.replace("\r\n", "\n"), BLOCK, block).replace("\n", ends)
-    if _data(fresh, file) != {**before, BLOCK: block}:
-        raise PromptHubError(
-            f"{file} is written in a way that cannot be edited safely.",
-            hint=f"Take its {BLOCK!r} block out and stamp again.",
-            exit_code=ExitCode.BLOCKED,
-        )
-    _replace(path, fresh)
+    _replace(path, edited(text, file, BLOCK, block))
     return True
 
 

@@ -18,8 +18,8 @@ from prompt_hub.evaluate.results import FolderResults
 from prompt_hub.models.aliases import ModelAliases, Price, ResolvedModel
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.promote import transitions
-from prompt_hub.promote.transaction import apply
 from prompt_hub.prompts.models import JsonObject
+from prompt_hub.prompts.transaction import apply
 from tests.unit.building import (
     COMMIT,
     RepositoryFolder,

@@ -15,11 +15,12 @@ from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.results import FolderResults
 from prompt_hub.promote.execution import Promoter, Promotion
 from prompt_hub.promote.git import BOT_PATHS, Checkout
-from prompt_hub.promote.transaction import apply
+from prompt_hub.promote.states import Decision
 from prompt_hub.promote.transitions import downgrade
 from prompt_hub.promote.verdict_command import newly_refused
 from prompt_hub.prompts.models import JsonObject, VersionState
 from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.prompts.transaction import apply
 from prompt_hub.validate.rules import check
 from tests.unit.building import (
     RepositoryFolder,
@@ -235,7 +236,8 @@ def test_a_version_taken_out_by_hand_does_not_come_back(world: World) -> None:
     world.promote("e1")
     git(world.author.root, "pull", "--quiet", "origin", "main")
     repository = world.author.repository
-    changes = downgrade(repository, "part-class", "1.1.0", "wrong units", datetime.now(UTC))
+    ada = Decision("Ada Lovelace", "wrong units")
+    changes = downgrade(repository, "part-class", "1.1.0", ada, datetime.now(UTC))
     apply(world.author.root, changes)
     world.evaluated("e2", world.push("downgrade by hand"))
     promotion = world.promote("e2")

@@ -1,0 +1,65 @@
+"""A new task in the shape of another: its prompt, contracts, scorers, gate and examples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from prompt_hub.authoring.task_files import (
+    FIRST_VERSION,
+    examples_path,
+    metadata_path,
+    template_path,
+)
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.prompts.documents import parse_yaml, read_text
+from prompt_hub.prompts.edit import without_block
+from prompt_hub.prompts.repository import EXAMPLES, METADATA, TEMPLATES, PromptRepository
+from prompt_hub.validate.rules import check
+
+
+def copied(repository: PromptRepository, source: str, task: str) -> dict[str, str]:
+    """The files of `task`, made from those of `source` with every comment kept.
+
+    Raises:
+        PromptHubError: there is no such task, or something is wrong with it.
+    """
+    if source not in repository.tasks():
+        known = ", ".join(repository.tasks()) or "none"
+        raise PromptHubError(f"there is no task {source!r} to start from (known: {known}).")
+    findings = check(repository, source)[1]
+    if findings:
+        raise PromptHubError(
+            f"{source} is not valid itself: {findings[0].problem}.",
+            hint=f"Mend it first: validate_prompt.py --task {source}.",
+            exit_code=ExitCode.BLOCKED,
+        )
+
+    def text(path: Path) -> str:
+        return read_text(path, repository.relative(path)).replace("\r\n", "\n")
+
+    prompt = text(repository.candidate_path(source))
+    metadata = without_block(text(repository.path(METADATA, f"{source}.yaml")), "override")
+    name = {"task": task, "version": FIRST_VERSION}
+    return {
+        template_path(task): _with(prompt, name),
+        metadata_path(task): _with(metadata, {**name, "candidate": f"{TEMPLATES}/{task}.yaml"}),
+        examples_path(task): text(repository.path(EXAMPLES, f"{source}.jsonl")),
+    }
+
+
+def _with(text: str, values: Mapping[str, str]) -> str:
+    """A YAML file with these top-level values, and nothing else, changed."""
+    fresh = text
+    for key, value in values.items():
+        pattern = rf"^({key}[ \t]*:[ \t]*)(\"[^\"]*\"|'[^']*'|[^\s#]+)"
+        fresh = re.sub(pattern, rf"\g<1>{value}", fresh, flags=re.MULTILINE)
+    before, after = parse_yaml(text, "").data, parse_yaml(fresh, "").data
+    if not isinstance(before, dict) or after != {**before, **values}:
+        raise PromptHubError(
+            f"the file of {text.splitlines()[0]!r} is written in a way that cannot be copied.",
+            hint=f"Write {', '.join(values)} as plain values at the start of a line.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    return fresh

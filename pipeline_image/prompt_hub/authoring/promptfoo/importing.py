@@ -1,0 +1,195 @@
+"""A promptfoo configuration as a task: what can be carried over, and a list of what cannot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from prompt_hub.authoring.promptfoo.notes import Note, Notes
+from prompt_hub.authoring.promptfoo.prompts import ChatMessage, ImportedPrompt, prompts_of
+from prompt_hub.authoring.promptfoo.providers import ImportedModel, model_of
+from prompt_hub.authoring.promptfoo.reading import Node, Project, as_text
+from prompt_hub.authoring.promptfoo.scoring import ANSWER, Labelled, Scoring, scoring_of, type_of
+from prompt_hub.authoring.promptfoo.tests import cases_of
+from prompt_hub.authoring.task_files import NewTask, findings_about
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.prompts.models import Example, JsonObject
+
+THRESHOLD = 0.8
+_CONFIG_KEYS = {
+    "prompts", "providers", "targets", "tests", "defaultTest", "description", "$schema",
+    "assertionTemplates",
+}  # fmt: skip
+_WHY = {
+    "scenarios": "examples are a list; write the combinations out as tests",
+    "nunjucksFilters": "templates here know the built-in filters only",
+    "evaluateOptions": "concurrency, repeats and limits are the gate's, in the metadata",
+    "commandLineOptions": "they are settings of another program",
+    "outputPath": "records go to 04-evals",
+    "extensions": "they are code",
+    "env": "settings of the environment are not kept in the repository",
+    "redteam": "attacks are a scorer of the type injection here",
+    "derivedMetrics": "a score is the weighted mean of the scorers",
+}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The task, what to look over, and what its model alias should mean (None: not known)."""
+
+    task: NewTask
+    notes: tuple[Note, ...]
+    model: ImportedModel
+
+
+def imported(
+    config: Path,
+    task: str,
+    *,
+    prompt: int | None,
+    owner: str,
+    description: str | None,
+    alias: str | None,
+    default_alias: str,
+) -> Imported:
+    """Import one prompt of a configuration with its tests.
+
+    Raises:
+        InvalidDocuments: a file of it cannot be read.
+        PromptHubError: nothing in it is usable; says why, with everything that was found.
+    """
+    if config.suffix.lower() not in {".yaml", ".yml", ".json"}:
+        raise PromptHubError(
+            f"{config.name} is a program or no configuration.",
+            hint="Import a promptfooconfig.yaml; `promptfoo eval` prints what a program makes.",
+        )
+    project, notes = Project(config), Notes()
+    for key, node in project.config.items():
+        if key not in _CONFIG_KEYS:
+            notes.lost(node.place, f"'{key}'", _WHY.get(key, "a task has no such setting here"))
+    chosen = _chosen(prompts_of(project, notes), prompt, notes)
+    model = model_of(project, notes, alias=alias, default=default_alias)
+    cases = cases_of(project, notes, expand=_expands(project))
+    scoring = scoring_of(cases, notes, schema=model.schema)
+    if not scoring.labelled or not scoring.scorers:
+        raise _unusable("no test in it says what the right answer is", notes)
+    said = project.config.get("description")
+    contract, inputs = _inputs(scoring.labelled, chosen, notes)
+    fresh = NewTask(
+        task=task,
+        comment=f"Imported from {config.name} (promptfoo). docs/authoring.md",
+        prompt={
+            "description": description or (str(said.data) if said else f"Imported: {task}"),
+            "model": {"alias": model.alias, "parameters": model.parameters},
+            "input": contract,
+            "output": scoring.output,
+            "messages": _messages(chosen, scoring, notes),
+        },
+        metadata={
+            "owner": owner,
+            "threshold": THRESHOLD,
+            "scorers": list(scoring.scorers),
+            **({"limits": scoring.limits} if scoring.limits else {}),
+        },
+        examples=_examples(scoring.labelled, inputs),
+    )
+    findings = findings_about(fresh.files(), task)
+    if findings:
+        said_of = "\n".join(f"  {finding.problem} [{finding.rule}]" for finding in findings)
+        raise _unusable(f"what it would make is not valid:\n{said_of}\n", notes)
+    why = f"a task has one, for the mean over all examples: it is {THRESHOLD}, look it over"
+    notes.changed(project.config.place, "the threshold", why)
+    return Imported(fresh, notes.all(), model)
+
+
+def _unusable(what: str, notes: Notes) -> PromptHubError:
+    listed = "".join(f"\n  {note}" for note in notes.all())
+    return PromptHubError(f"nothing was imported: {what}.{listed}", exit_code=ExitCode.BLOCKED)
+
+
+def _expands(project: Project) -> bool:
+    options = project.config.get("evaluateOptions")
+    off = options.get("disableVarExpansion") if options else None
+    default: Node | None = project.resolved(project.config.get("defaultTest"))
+    for_tests = default.get("options") if default else None
+    also_off = for_tests.get("disableVarExpansion") if for_tests else None
+    return not any(node is not None and node.data is True for node in (off, also_off))
+
+
+def _chosen(prompts: Sequence[ImportedPrompt], number: int | None, notes: Notes) -> ImportedPrompt:
+    if not prompts:
+        raise _unusable("none of its prompts can be carried over", notes)
+    if number is not None and not 1 <= number <= len(prompts):
+        known = ", ".join(f"{index} {it.label}" for index, it in enumerate(prompts, start=1))
+        raise PromptHubError(f"there is no prompt {number}.", hint=f"There are: {known}.")
+    chosen = (number or 1) - 1
+    for index, other in enumerate(prompts):
+        if index != chosen:
+            why = f"a task has one candidate; take this one with --prompt {index + 1}"
+            notes.lost(other.place, f"the prompt {other.label!r}", why)
+    return prompts[chosen]
+
+
+def _messages(prompt: ImportedPrompt, scoring: Scoring, notes: Notes) -> list[JsonValue]:
+    """The prompt's messages; where it was answered in plain text, asked for a JSON object."""
+    messages = list(prompt.messages)
+    if scoring.plain:
+        sentence = f'Answer with one JSON object: {{"{ANSWER}": "…"}}.'
+        notes.changed(prompt.place, "the prompt", f"a sentence was added: {sentence}")
+        if messages[0].role == "system":
+            messages[0] = ChatMessage("system", f"{messages[0].content.rstrip()}\n{sentence}\n")
+        else:
+            messages.insert(0, ChatMessage("system", sentence))
+    return [{"role": it.role, "content": it.content} for it in messages]
+
+
+def _inputs(
+    labelled: Sequence[Labelled], prompt: ImportedPrompt, notes: Notes
+) -> tuple[JsonObject, list[JsonObject]]:
+    """The input contract, and the input of every example."""
+    inputs: list[JsonObject] = [{} for _ in labelled]
+    properties: JsonObject = {}
+    said = " ".join(message.content for message in prompt.messages)
+    for name in sorted(prompt.variables, key=said.find):
+        values = [it.case.values.get(name) for it in labelled]
+        empty = [it.case for it, value in zip(labelled, values, strict=True) if value is None]
+        if empty:
+            why = "is an empty text where a test does not say it, as Nunjucks renders it"
+            notes.changed(empty[0].place, f"the variable {name!r}", why)
+            values = ["" if value is None else value for value in values]
+        schema = type_of(values)
+        if not schema:
+            why = "has values of several types: all are texts now, as Nunjucks renders them"
+            notes.changed(labelled[0].case.place, f"the variable {name!r}", why)
+            values, schema = [as_text(value) for value in values], {"type": "string"}
+        properties[name] = schema
+        for fields, value in zip(inputs, values, strict=True):
+            fields[name] = value
+    for it in labelled:
+        for name in it.case.values.keys() - prompt.variables:
+            why = "is not read by the prompt, so it is no part of the input"
+            notes.changed(it.case.place, f"the variable {name!r}", why)
+    contract: JsonObject = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(properties),
+        "properties": properties,
+    }
+    return contract, inputs
+
+
+def _examples(labelled: Sequence[Labelled], inputs: Sequence[JsonObject]) -> list[Example]:
+    """The labelled tests as examples, named after their descriptions."""
+    taken: set[str] = set()
+    examples = []
+    for number, (it, fields) in enumerate(zip(labelled, inputs, strict=True), start=1):
+        words = re.sub(r"[^a-z0-9]+", "-", it.case.description.lower()).strip("-")[:80]
+        name = words or f"test-{number}"
+        name = name if name not in taken else f"{name}-{number}"
+        taken.add(name)
+        examples.append(Example(id=name, input=fields, expected=it.expected, tags=it.case.tags))
+    return examples

@@ -1,0 +1,120 @@
+"""promptfoo's providers as a model alias, its parameters, and what the alias must mean."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from prompt_hub.authoring.promptfoo.notes import Notes
+from prompt_hub.authoring.promptfoo.reading import Node, Project
+from prompt_hub.prompts.models import JsonObject
+
+_PARAMETERS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "seed": "seed",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
+    "maxTokens": "max_tokens",
+}
+_MODES = {"chat", "completion", "responses", "messages", "converse"}
+_NO_MODEL = ("file://", "exec:", "python:", "http", "javascript:", "package:", "echo")
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A model: its alias, parameters, setting of the alias, and the schema of its answers.
+
+    `setting` is what the alias could mean in `PROMPT_HUB_MODELS`, None where that is not known.
+    """
+
+    alias: str
+    parameters: JsonObject
+    setting: JsonObject | None = None
+    schema: JsonObject | None = None
+
+
+def model_of(project: Project, notes: Notes, *, alias: str | None, default: str) -> ImportedModel:
+    """The first provider; the others are noted as lost."""
+    given = project.config.get("providers") or project.config.get("targets")
+    providers = project.resolved(given)
+    if providers is None:
+        return ImportedModel(alias or default, {})
+    first, *others = providers.elements()
+    for other in others:
+        why = "a prompt asks for one model; evaluate it on another by pointing the alias there"
+        notes.lost(other.place, f"the provider {_identity(other)[0]!r}", why)
+    name, settings = _identity(first)
+    parameters: JsonObject = {}
+    schema = None
+    for key, node in settings.items() if settings else ():
+        if key in _PARAMETERS and isinstance(node.data, int | float):
+            parameters[_PARAMETERS[key]] = node.data
+        elif key == "response_format":
+            schema = _schema(project, node, notes)
+        elif key != "region":
+            why = "parameters here are temperature, top_p, max_tokens and seed"
+            notes.lost(node.place, f"'{key}' of the provider", why)
+    for key, node in first.items():
+        if key not in {"id", "config"} and settings is not None and key != name:
+            notes.lost(node.place, f"'{key}' of a provider", "an alias has no such setting here")
+    setting = _setting(name, settings)
+    if setting is None:
+        why = "an alias is a model of an OpenAI-compatible endpoint or of Bedrock; name one for it"
+        notes.lost(first.place, f"the provider {name!r}", why)
+    if alias is None:
+        model = str(setting["model"]) if setting else name
+        alias = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+        alias = alias if re.match(r"[a-z]", alias) else f"model-{alias}".strip("-")
+    return ImportedModel(alias, parameters, setting, schema)
+
+
+def _identity(provider: Node) -> tuple[str, Node | None]:
+    """The provider's id, and its settings, in each of the forms that promptfoo takes."""
+    if not isinstance(provider.data, dict):
+        return str(provider.data), None
+    identity = provider.get("id") or provider.get("provider")
+    if identity is not None:
+        return str(identity.data), provider.get("config")
+    for name, node in provider.items():  # id: {config: …}
+        return name, node.get("config")
+    return "", None
+
+
+def _setting(name: str, settings: Node | None) -> JsonObject | None:
+    kind, _, rest = name.partition(":")
+    if not rest or name.startswith(_NO_MODEL):
+        return None
+    mode, _, model = rest.partition(":")
+    model = model if mode in _MODES and model else rest
+    if kind == "openai":
+        return {"provider": "openai", "model": model}
+    if kind == "bedrock":
+        region = settings.get("region") if settings else None
+        return {
+            "provider": "bedrock",
+            "model": model,
+            "region": str(region.data) if region else "us-east-1",
+        }
+    if kind in {"ollama", "vllm", "localai", "openrouter", "groq", "together", "deepseek"}:
+        return {"provider": "openai", "model": model, "base_url": "https://YOUR-ENDPOINT/v1"}
+    return None
+
+
+def _schema(project: Project, node: Node, notes: Notes) -> JsonObject | None:
+    """The JSON Schema in OpenAI's `response_format`."""
+    format_ = project.resolved(node)
+    found: JsonValue = format_.data if format_ else None
+    for key in ("json_schema", "schema"):
+        found = found.get(key, found) if isinstance(found, dict) else None
+    if isinstance(found, dict) and isinstance(found.get("properties"), dict):
+        return {**found, "type": "object"}
+    kind = format_.data.get("type") if format_ and isinstance(format_.data, dict) else None
+    if kind == "json_object":
+        notes.changed(node.place, "'response_format'", "answers are one JSON object anyway")
+    else:
+        notes.lost(node.place, "'response_format'", "it holds no JSON Schema of an object")
+    return None

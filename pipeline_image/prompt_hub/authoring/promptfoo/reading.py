@@ -1,0 +1,288 @@
+"""Files of a promptfoo project: YAML, JSON, JSON lines and CSV, every value with its line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+
+import yaml
+from pydantic import JsonValue
+
+from prompt_hub.authoring.promptfoo.notes import Place
+from prompt_hub.prompts.documents import InvalidDocuments, Location, Problem, read_text, strict_json
+
+MAX_VALUES = 200_000
+"""Values of one file, aliases expanded: more is a bomb, not a configuration."""
+MAX_DEPTH = 50
+REFERENCE = "file://"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that was read: its name as people see it, and the line of every value in it."""
+
+    file: str
+    lines: Mapping[Location, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value and where it stands."""
+
+    data: JsonValue
+    source: Source
+    location: Location = ()
+
+    @property
+    def place(self) -> Place:
+        """The value's file and line, or the nearest line around it that is known."""
+        nearest = self.location
+        while nearest and nearest not in self.source.lines:
+            nearest = nearest[:-1]
+        return self.source.file, self.source.lines.get(nearest, 1)
+
+    def items(self) -> Iterator[tuple[str, Node]]:
+        """The entries of a mapping; none of anything else."""
+        if isinstance(self.data, dict):
+            for key, value in self.data.items():
+                yield key, Node(value, self.source, (*self.location, key))
+
+    def elements(self) -> Iterator[Node]:
+        """The elements of a list; anything else is its own only element."""
+        if isinstance(self.data, list):
+            for index, value in enumerate(self.data):
+                yield Node(value, self.source, (*self.location, index))
+        else:
+            yield self
+
+    def get(self, key: str) -> Node | None:
+        """The entry `key`, None where there is none or it is null."""
+        value = self.data.get(key) if isinstance(self.data, dict) else None
+        return None if value is None else Node(value, self.source, (*self.location, key))
+
+
+class Project:
+    """The files of one configuration, found from its folder as promptfoo finds them."""
+
+    def __init__(self, config: Path) -> None:
+        self._folder = config.resolve().parent
+        self.config = self.load(config.resolve())
+
+    def find(self, reference: str) -> list[Path]:
+        """The files that `file://…` or a plain path names; a pattern may name several."""
+        name = reference.removeprefix(REFERENCE)
+        if any(mark in name for mark in "*?["):
+            return sorted(path for path in self._folder.glob(name) if path.is_file())
+        return [self._folder / name]
+
+    def text(self, path: Path) -> str:
+        """A file's text; raises `InvalidDocuments`, also for one outside the project.
+
+        What is read ends up in the repository: a stranger's configuration must not name one's keys.
+        """
+        inside = (self._folder, Path.cwd())
+        if not any(path.resolve().is_relative_to(folder) for folder in inside):
+            found = "a file outside the configuration's folder and the working directory"
+            raise _broken(str(path), 1, found, "a file of the project")
+        return read_text(path, self.name(path))
+
+    def name(self, path: Path) -> str:
+        """A file's name as people see it: from the configuration's folder."""
+        resolved = path.resolve()
+        if resolved.is_relative_to(self._folder):
+            return resolved.relative_to(self._folder).as_posix()
+        return str(path)
+
+    def load(self, path: Path) -> Node:
+        """A file as a value: a list of rows for CSV, of lines for JSON lines.
+
+        Raises:
+            InvalidDocuments: the file is missing, broken, or of a kind that is not data.
+        """
+        name, text = self.name(path), self.text(path)
+        match path.suffix.lower():
+            case ".yaml" | ".yml" | ".json":
+                return _parsed(text, name)
+            case ".jsonl":
+                return _lines(text, name)
+            case ".csv":
+                return _rows(text, name)
+        raise _broken(name, 1, f"a {path.suffix or 'nameless'} file", "YAML, JSON, JSONL or CSV")
+
+    def resolved(self, node: Node | None) -> Node | None:
+        """The value that a `file://` reference stands for; any other value is itself."""
+        if node is None or not isinstance(node.data, str) or not node.data.startswith(REFERENCE):
+            return node
+        (path, *_) = self.find(node.data) or [self._folder / node.data]
+        return self.load(path)
+
+
+def _broken(file: str, line: int, found: str, expected: str) -> InvalidDocuments:
+    return InvalidDocuments([Problem(file, line, 1, "", found, expected)])
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML 1.2's core schema, as promptfoo reads it: `yes` and `12:30` are texts, `010` is ten."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    ("int", r"[-+]?[0-9]+", [*"-+0123456789"]),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+\.?[0-9]*)(?:[eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
+    ("merge", r"<<", ["<"]),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first
+    )
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(str(node.value)))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(str(node.value)))
+
+
+def _parsed(text: str, name: str) -> Node:
+    """YAML, of which JSON is a part. Unlike our own files, it may use aliases and merge keys."""
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            lines: dict[Location, int] = {}
+            if node is not None:
+                _walk(node, (), lines)
+            data = loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
+        plain = _plain(data)
+        return Node(_dereferenced(plain, plain), Source(name, lines))
+    except yaml.MarkedYAMLError as error:
+        if name.endswith(".json"):
+            return _json(text, name)
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise _broken(name, line, error.problem or "broken YAML", "valid YAML") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _broken(name, 1, str(error).splitlines()[0], "valid YAML") from None
+
+
+def _json(text: str, name: str) -> Node:
+    try:
+        return Node(_plain(strict_json(text)), Source(name))
+    except ValueError as error:
+        raise _broken(name, 1, str(error), "valid JSON") from None
+
+
+def _lines(text: str, name: str) -> Node:
+    values: list[JsonValue] = []
+    lines: dict[Location, int] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                values.append(_plain(strict_json(line)))
+            except ValueError as error:
+                raise _broken(name, number, str(error), "one JSON value a line") from None
+            lines[(len(values) - 1,)] = number
+    return Node(values, Source(name, lines))
+
+
+def _rows(text: str, name: str) -> Node:
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    header: list[str] = []
+    rows: list[JsonValue] = []
+    lines: dict[Location, int] = {}
+    before = 0
+    try:
+        for cells in reader:
+            start, before = before + 1, reader.line_num
+            if not header:
+                header = [cell.strip() for cell in cells]
+            elif any(cells):
+                rows.append(dict(zip(header, cells, strict=False)))
+                lines[(len(rows) - 1,)] = start
+    except csv.Error as error:
+        raise _broken(name, reader.line_num, str(error), "valid CSV") from None
+    return Node(rows, Source(name, lines))
+
+
+def _walk(node: yaml.Node, location: Location, lines: dict[Location, int]) -> None:
+    if len(lines) > MAX_VALUES or len(location) > MAX_DEPTH:
+        raise ValueError("more values than a configuration has (aliases of aliases?)")
+    lines[location] = node.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _walk(item, (*location, index), lines)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            _walk(value, (*location, str(key.value)), lines)
+
+
+def _plain(value: object) -> JsonValue:
+    """A value of YAML as one of JSON: keys as text, and no number that is none."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            if not isfinite(value):
+                raise ValueError(f"{value}, which is not a finite number")
+            return value
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+    raise ValueError(f"a value of a kind that JSON has not ({type(value).__name__})")
+
+
+def _dereferenced(value: JsonValue, root: JsonValue, depth: int = 0) -> JsonValue:
+    """`{$ref: '#/a/b'}` as what stands there in the same file; others stay for a note."""
+    if depth > MAX_DEPTH:
+        raise ValueError("references without end")
+    if isinstance(value, list):
+        return [_dereferenced(item, root, depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    reference = value.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/") and len(value) == 1:
+        found = root
+        for part in reference.removeprefix("#/").split("/"):
+            found = found.get(part) if isinstance(found, dict) else None
+        return value if found is None else _dereferenced(found, root, depth + 1)
+    return {key: _dereferenced(item, root, depth + 1) for key, item in value.items()}
+
+
+_SUBSTITUTION = re.compile(r"\{\{-?\s*([A-Za-z_][\w.]*)\s*-?\}\}")
+
+
+def substituted(text: str, values: Mapping[str, JsonValue]) -> str | None:
+    """`text` with `{{ name }}` and `{{ name.part }}` replaced; None if it asks for more."""
+    missing = False
+
+    def one(match: re.Match[str]) -> str:
+        nonlocal missing
+        found: JsonValue = dict(values)
+        for part in match[1].split("."):
+            if not isinstance(found, dict) or part not in found:
+                missing = True
+                return ""
+            found = found[part]
+        return as_text(found)
+
+    fresh = _SUBSTITUTION.sub(one, text)
+    return None if missing or "{{" in fresh or "{%" in fresh else fresh
+
+
+def as_text(value: JsonValue) -> str:
+    """A value as a template renders it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value
+        case dict() | list():
+            return json.dumps(value, ensure_ascii=False)
+    return str(value)

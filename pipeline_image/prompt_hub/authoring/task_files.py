@@ -1,0 +1,140 @@
+"""The files that make a task live, checked before any of them is written."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.prompts.hashing import sha256_of
+from prompt_hub.prompts.models import TASK_PATTERN, Example, JsonObject
+from prompt_hub.prompts.repository import (
+    ARCHIVE,
+    EVALS,
+    EXAMPLES,
+    METADATA,
+    PRODUCTION,
+    TEMPLATES,
+    PromptRepository,
+    examples_sha256,
+)
+from prompt_hub.prompts.transaction import Changes, exclusive
+from prompt_hub.prompts.writing import as_yaml
+from prompt_hub.validate.rules import check
+from prompt_hub.validate.tree import Finding
+
+FIRST_VERSION = "0.1.0"
+_LONGEST_NAME = 48
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewTask:
+    """What is particular about a task; schema, task, version and stamp are the same for all.
+
+    `prompt` and `metadata` are the rest of the files of those names; `comment` stands above both.
+    """
+
+    task: str
+    comment: str
+    prompt: JsonObject
+    metadata: JsonObject
+    examples: Sequence[Example]
+
+    def files(self) -> dict[str, str]:
+        """The task's files by path, up to date with one another."""
+        prompt = {
+            "schema": "prompt-hub/prompt@1",
+            "task": self.task,
+            "version": FIRST_VERSION,
+            **self.prompt,
+        }
+        description = self.prompt["description"]
+        owner, *rest = ((key, value) for key, value in self.metadata.items())
+        metadata = {
+            "schema": "prompt-hub/metadata@1",
+            "task": self.task,
+            **dict([owner]),
+            "description": description,
+            "version": FIRST_VERSION,
+            "candidate": f"{TEMPLATES}/{self.task}.yaml",
+            "up_to_date": {
+                "examples": examples_sha256(self.examples),
+                "input": sha256_of(self.prompt["input"]),
+                "output": sha256_of(self.prompt["output"]),
+            },
+            **dict(rest),
+        }
+        comment = "".join(f"# {line}\n" for line in self.comment.splitlines())
+        return {
+            template_path(self.task): comment + as_yaml(prompt, compact=True),
+            metadata_path(self.task): comment + as_yaml(metadata, compact=True),
+            examples_path(self.task): jsonl(self.examples),
+        }
+
+
+def template_path(task: str) -> str:
+    """Where the candidate of a new task is written."""
+    return f"prompts/{TEMPLATES}/{task}.yaml"
+
+
+def metadata_path(task: str) -> str:
+    """Where the metadata of a task lie."""
+    return f"prompts/{METADATA}/{task}.yaml"
+
+
+def examples_path(task: str) -> str:
+    """Where the examples of a task lie."""
+    return f"prompts/{EXAMPLES}/{task}.jsonl"
+
+
+def jsonl(examples: Sequence[Example]) -> str:
+    """Examples as lines, without what is as usual."""
+    lines = (example.model_dump(mode="json", exclude_defaults=True) for example in examples)
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def findings_about(files: Mapping[str, str], task: str) -> list[Finding]:
+    """What validation says of the task's files, looked at alone."""
+    with tempfile.TemporaryDirectory(prefix="prompt-hub-new-") as folder:
+        for name, text in files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return check(PromptRepository(Path(folder)), task)[1]
+
+
+def refuse_a_taken_name(repository: PromptRepository, task: str) -> None:
+    """Raises `PromptHubError` for a name that is none, or that any layer has already."""
+    if not re.fullmatch(TASK_PATTERN, task) or len(task) > _LONGEST_NAME:
+        raise PromptHubError(
+            f"{task!r} is no name for a task.",
+            hint=f"Use lower-case words joined by hyphens, at most {_LONGEST_NAME} characters.",
+        )
+    places = [
+        template_path(task),
+        metadata_path(task),
+        examples_path(task),
+        f"prompts/{PRODUCTION}/{task}.yaml",
+        f"prompts/{EVALS}/{task}",
+        f"prompts/{ARCHIVE}/{task}",
+    ]
+    taken = [place for place in places if (repository.root / place).exists()]
+    if not taken and task in repository.registry().tasks:
+        taken = ["the registry"]
+    if taken:
+        raise PromptHubError(
+            f"there is {task!r} already: {', '.join(taken)}.",
+            hint="Choose another name; a task is changed in its files, not made again.",
+            exit_code=ExitCode.BLOCKED,
+        )
+
+
+def write(repository: PromptRepository, task: str, changes: Changes) -> None:
+    """Write a new task's files, all or none; raises `PromptHubError` if the name is taken."""
+    with exclusive(repository.root) as writer:
+        refuse_a_taken_name(repository, task)
+        writer.apply(changes)

@@ -1,0 +1,65 @@
+"""A repository to make tasks in, and a scripted model to evaluate them with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from prompt_hub import names
+from prompt_hub.cli import main
+from prompt_hub.evaluate.evaluation import Evaluator
+from prompt_hub.evaluate.record import EvaluationRecord
+from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.prompts.models import JsonObject
+from prompt_hub.prompts.render import render
+from tests.unit.building import COMMIT, RepositoryFolder
+from tests.unit.providers import FunctionProvider
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The repository, and what an author does in it."""
+
+    folder: RepositoryFolder
+
+    def new(self, *words: str) -> int:
+        """Run `prompt-hub new`."""
+        return main(["new", *words])
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Every file of the repository."""
+        root = self.folder.root
+        paths = [*(root / "prompts").rglob("*"), root / "prompt_registry.yaml"]
+        return {str(path.relative_to(root)): path.read_bytes() for path in paths if path.is_file()}
+
+    def evaluated(self, task: str) -> EvaluationRecord:
+        """Evaluate a task on a model that gives every example's right answer."""
+        repository = self.folder.repository
+        prompt = repository.candidate(task)
+        answers = {
+            json.dumps(render(prompt, example.input)): example.expected
+            for example in repository.examples(task)
+        }
+
+        def answer(messages: list[dict[str, str]]) -> JsonObject:
+            return answers[json.dumps(messages)]
+
+        evaluator = Evaluator(
+            repository,
+            FunctionProvider(answer).caller(),
+            FolderResults(self.folder.root / ".prompt-hub" / "results"),
+            execution="test",
+            commit=COMMIT,
+            say=lambda line: None,
+        )
+        return asyncio.run(evaluator.evaluate(task))
+
+
+@pytest.fixture
+def workshop(healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    """The small healthy repository, as the one that commands work in."""
+    monkeypatch.setenv(names.ENV_ROOT, str(healthy.root))
+    return Workshop(healthy)

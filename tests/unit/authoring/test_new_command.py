@@ -1,0 +1,197 @@
+"""`prompt-hub new`: a task that works at once, or one sentence and not a byte."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prompt_hub.authoring.starter import parse_fields, starter
+from prompt_hub.authoring.task_files import findings_about
+from prompt_hub.cli import main
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.gate import Status
+from prompt_hub.prompts.transaction import recover
+from tests.unit.authoring.conftest import Workshop
+from tests.unit.prompts.faults import KILLED, dies_at, in_child
+
+
+def test_a_new_task_validates_and_evaluates_with_no_edit(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert workshop.new("mounting") == ExitCode.OK
+    said = capsys.readouterr().out
+    for layer, ending in (
+        ("00-templates", "yaml"),
+        ("01-examples", "jsonl"),
+        ("03-metadata", "yaml"),
+    ):
+        assert f"written  prompts/{layer}/mounting.{ending}" in said
+    assert "replace the examples" in said
+    assert workshop.folder.findings() == []
+    record = workshop.evaluated("mounting")
+    assert record.verdict.status is Status.PASS
+    assert record.candidate is not None
+    assert record.candidate.n == 6
+    # It asks for the alias that the repository's tasks use, not for one that nobody configured.
+    assert record.candidate.alias == "catalogue-latest"
+    examples = workshop.folder.repository.examples("mounting")
+    assert all("starter" in one.tags and one.id.startswith("replace-me") for one in examples)
+
+
+def test_fields_are_named_on_the_command_line(workshop: Workshop) -> None:
+    arguments = [
+        "package",
+        *("--input", "title, supplier?"),
+        *("--output", "mounting:SMD|THT,pins:integer,height:number,lead_free:boolean,note"),
+        *(
+            "--owner",
+            "Ada",
+            "--description",
+            "How a part is mounted.",
+            "--model",
+            "catalogue-pinned",
+        ),
+    ]
+    assert workshop.new(*arguments) == ExitCode.OK
+    prompt = workshop.folder.repository.draft("package")
+    assert prompt.input["required"] == ["title"]
+    assert prompt.output["properties"] == {
+        "mounting": {"type": "string", "enum": ["SMD", "THT"]},
+        "pins": {"type": "integer"},
+        "height": {"type": "number"},
+        "lead_free": {"type": "boolean"},
+        "note": {"type": "string"},
+    }
+    metadata = workshop.folder.repository.metadata("package")
+    assert (metadata.owner, metadata.description) == ("Ada", "How a part is mounted.")
+    assert workshop.folder.findings() == []
+    assert workshop.evaluated("package").verdict.status is Status.PASS
+
+
+NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
+CHOICES = st.lists(st.from_regex(r"[A-Za-z0-9 µ±.-]{1,12}", fullmatch=True), min_size=2, max_size=5)
+KINDS = st.sampled_from(["", ":string", ":number", ":integer", ":boolean"]) | CHOICES.map(
+    lambda choices: ":" + "|".join(dict.fromkeys(it.strip() or "x" for it in choices))
+)
+FIELDS = st.lists(st.tuples(NAMES, KINDS), min_size=1, max_size=5, unique_by=lambda it: it[0])
+
+
+@given(inputs=FIELDS, outputs=FIELDS, optional=st.booleans())
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_the_fields_are_the_task_is_valid(
+    inputs: list[tuple[str, str]], outputs: list[tuple[str, str]], optional: bool
+) -> None:
+    def text(fields: list[tuple[str, str]], mark: str) -> str:
+        # One choice is no choice.
+        kinds = [(name, kind if "|" in kind or kind in KNOWN else "") for name, kind in fields]
+        return ",".join(f"{name}{mark}{kind}" for name, kind in kinds)
+
+    fresh = starter(
+        "made-up",
+        parse_fields(text(inputs, "?" if optional else ""), "--input"),
+        parse_fields(text(outputs, ""), "--output"),
+        owner="Ada",
+        description="Made up.",
+        alias="catalogue-pinned",
+    )
+    assert findings_about(fresh.files(), "made-up") == []
+
+
+KNOWN = {"", ":string", ":number", ":integer", ":boolean"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    ["", "Title", "title,", "title,title", "n:float", "n:a|", "n:a|a", "a b", "x:|", "x:y:z"],
+)
+def test_fields_that_are_none_are_named(workshop: Workshop, fields: str) -> None:
+    before = workshop.snapshot()
+    if not fields:
+        with pytest.raises(PromptHubError, match="is no field"):
+            parse_fields(fields, "--input")
+        return
+    assert workshop.new("package", "--input", fields) == ExitCode.USAGE
+    assert workshop.new("package", "--output", fields) == ExitCode.USAGE
+    assert workshop.snapshot() == before
+
+
+def test_a_task_in_the_shape_of_another(workshop: Workshop) -> None:
+    metadata = "prompts/03-metadata/part-class.yaml"
+    override = "override: {person: Ada, reason: labels are disputed, version: 1.2.0}\n"
+    workshop.folder.write(metadata, workshop.folder.read(metadata) + override)
+    assert workshop.new("connector-class", "--from", "part-class") == ExitCode.OK
+    assert workshop.folder.findings() == []
+    repository = workshop.folder.repository
+    copy, original = repository.draft("connector-class"), repository.draft("part-class")
+    assert (copy.version, copy.task) == ("0.1.0", "connector-class")
+    assert copy.messages == original.messages
+    assert repository.examples("connector-class") == repository.examples("part-class")
+    assert repository.metadata("connector-class").override is None
+    text = workshop.folder.read("prompts/03-metadata/connector-class.yaml")
+    assert "# What the catalogue team has decided about part classes." in text
+    assert "version: 0.1.0  # moves with the candidate" in text
+    assert workshop.evaluated("connector-class").verdict.status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("../outside", ExitCode.USAGE, "is no name for a task"),
+        ("a/b", ExitCode.USAGE, "is no name for a task"),
+        ("Upper", ExitCode.USAGE, "is no name for a task"),
+        ("x" * 49, ExitCode.USAGE, "at most 48 characters"),
+        ("brand", ExitCode.BLOCKED, "there is 'brand' already"),
+        ("draft-only", ExitCode.BLOCKED, "prompts/00-templates/draft-only.yaml"),
+        ("evaluated-once", ExitCode.BLOCKED, "prompts/04-evals/evaluated-once"),
+    ],
+)
+def test_a_name_that_is_taken_or_none_is_refused(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], name: str, code: int, said: str
+) -> None:
+    workshop.folder.write("prompts/00-templates/draft-only.yaml", "a: draft\n")
+    workshop.folder.write("prompts/04-evals/evaluated-once/0.1.0.json", "{}\n")
+    before = workshop.snapshot()
+    assert workshop.new(name) == code
+    assert said in capsys.readouterr().err
+    assert workshop.snapshot() == before
+
+
+def test_options_that_would_be_ignored_are_refused(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert workshop.new("x", "--from", "brand", "--output", "a") == ExitCode.USAGE
+    assert "--output means nothing together with --from" in capsys.readouterr().err
+    assert workshop.new("x", "--prompt", "2") == ExitCode.USAGE
+    assert "--prompt means nothing without --from-promptfoo" in capsys.readouterr().err
+    assert workshop.new("x", "--from", "nothing") == ExitCode.USAGE
+    assert "no task 'nothing' to start from" in capsys.readouterr().err
+    workshop.folder.edit("prompts/00-templates/brand.yaml", "{{ manufacturer }}", "{{ maker }}")
+    assert workshop.new("x", "--from", "brand") == ExitCode.BLOCKED
+    assert "brand is not valid itself" in capsys.readouterr().err
+
+
+def test_the_result_as_json(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert workshop.new("mounting", "--json") == ExitCode.OK
+    result = json.loads(capsys.readouterr().out)
+    assert result["task"] == "mounting"
+    assert len(result["files"]) == 3
+    assert result["next"]
+
+
+def test_a_kill_at_any_step_leaves_all_files_of_the_task_or_none(workshop: Workshop) -> None:
+    before, root = workshop.snapshot(), workshop.folder.root
+    for step in range(200):
+        ended = in_child(root, partial(main, ["new", "mounting", "--json"]), dies_at(step))
+        recover(root)
+        made = workshop.snapshot().keys() - before.keys()
+        assert len(made) in (0, 3)
+        if ended != KILLED:
+            break
+        for name in made:
+            workshop.folder.path(name).unlink()
+    assert step > 20
+    assert workshop.folder.findings() == []

@@ -1,0 +1,460 @@
+"""A promptfoo configuration becomes a task; what does not fit is listed with file and line."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from prompt_hub.authoring.promptfoo.tests import shorthand
+from prompt_hub.authoring.promptfoo.vocabulary import stated_fields
+from prompt_hub.errors import ExitCode
+from prompt_hub.evaluate.gate import Status
+from prompt_hub.prompts.models import JsonObject
+from tests.unit.authoring.conftest import Workshop
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "promptfoo"
+
+
+def config(name: str) -> str:
+    return str(FIXTURES / name / "promptfooconfig.yaml")
+
+
+def imported(workshop: Workshop, name: str, *more: str) -> None:
+    """Import a fixture under the alias that the scripted model answers to."""
+    words = ("--from-promptfoo", config(name), "--model", "catalogue-pinned", *more)
+    assert workshop.new(f"from-{name}", *words) == ExitCode.OK
+    assert workshop.folder.findings() == []
+
+
+def listed(said: str, heading: str) -> list[str]:
+    """The lines below a heading of the output."""
+    block = said.split(heading + "\n")[1]
+    return [line.strip() for line in re.match(r"(?:  .*\n)*", block)[0].splitlines()]  # type: ignore[index]
+
+
+def assert_lost(said: str, *expected: tuple[str, str]) -> None:
+    """Each place has a line in the list of what was lost, and the line says what it was."""
+    lost = listed(said, "Not carried over:")
+    for place, what in expected:
+        assert any(line.startswith(f"{place}: ") and what in line for line in lost), lost
+
+
+def test_a_plain_text_prompt_with_a_csv_of_labels(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported(workshop, "classify")
+    said = capsys.readouterr().out
+    repository = workshop.folder.repository
+    prompt, metadata = repository.draft("from-classify"), repository.metadata("from-classify")
+    assert [message.role for message in prompt.messages] == ["system", "user"]
+    assert '{"answer": "…"}' in prompt.messages[0].content
+    assert prompt.messages[1].content.startswith("Which class of electronic part is this?")
+    assert prompt.model.parameters == {"temperature": 0, "max_tokens": 16}
+    assert prompt.input["properties"] == {
+        name: {"type": "string"} for name in ("part_number", "title", "maker")
+    }
+    examples = repository.examples("from-classify")
+    assert [(one.id, one.expected["answer"]) for one in examples] == [
+        ("thick-film-resistor", "resistor"),
+        ("ceramic-capacitor", "capacitor"),
+        ("test-3", "diode"),
+        ("test-4", "diode"),
+    ]
+    assert examples[2].input["title"] == "Diode, switching,\n100 V"
+    assert examples[2].tags == ("source:lcsc",)
+    assert [scorer.type for scorer in metadata.scorers] == ["exact"]
+    assert (metadata.limits.usd_per_call, metadata.limits.seconds_p95) == (0.002, 4.0)
+    assert_lost(
+        said,
+        ("promptfooconfig.yaml:13", "'organization' of the provider"),
+        ("promptfooconfig.yaml:14", "'openai:chat:gpt-4.1'"),
+        ("promptfooconfig.yaml:17", "'options' of a test"),
+        ("promptfooconfig.yaml:26", "'outputPath'"),
+        ("prompts/long.txt:1", "--prompt 2"),
+    )
+    changed = listed(said, "Carried over in another form:")
+    assert any(line.startswith("parts.csv:2: the answer as plain text") for line in changed)
+    assert workshop.evaluated("from-classify").verdict.status is Status.PASS
+
+
+def test_another_prompt_of_the_configuration(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported(workshop, "classify", "--prompt", "2")
+    content = workshop.folder.repository.draft("from-classify").messages[-1].content
+    assert content.startswith("You sort electronic parts.")
+    assert workshop.new("x", "--from-promptfoo", config("classify"), "--prompt", "3") == 2
+    assert "There are: 1 prompt 1, 2 long." in capsys.readouterr().err
+
+
+def test_answers_of_several_fields(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    imported(workshop, "fields")
+    said = capsys.readouterr().out
+    repository = workshop.folder.repository
+    prompt, metadata = repository.draft("from-fields"), repository.metadata("from-fields")
+    # It asks for JSON itself: nothing was added to it.
+    assert [message.role for message in prompt.messages] == ["user"]
+    assert "{{ record | tojson }}" in prompt.messages[0].content
+    assert prompt.input["properties"] == {
+        "record": {"type": "object"},
+        "strict": {"type": "boolean"},
+        "notes": {"type": "string"},
+    }
+    assert prompt.output["required"] == ["ohms", "package"]
+    assert [(it.type, it.weight) for it in metadata.scorers] == [
+        ("json_schema", 2.0),
+        ("json_fields", 1.0),
+    ]
+    assert [one.expected for one in repository.examples("from-fields")] == [
+        {"ohms": 10000, "package": "0603", "lead_free": True},
+        {"ohms": 0.01, "package": "2512"},
+    ]
+    assert_lost(
+        said,
+        ("promptfooconfig.yaml:31", "'javascript': it is code"),
+        ("promptfooconfig.yaml:40", "write a judge"),
+        ("promptfooconfig.yaml:42", "its right answer breaks the output schema"),
+        ("promptfooconfig.yaml:48", "no assertion says what its right answer is"),
+    )
+    assert workshop.evaluated("from-fields").verdict.status is Status.PASS
+
+
+def test_a_chat_and_tests_in_several_files(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported(workshop, "support")
+    said = capsys.readouterr().out
+    repository = workshop.folder.repository
+    prompt = repository.draft("from-support")
+    assert [message.role for message in prompt.messages] == ["system", "user"]
+    assert prompt.messages[0].content.startswith("You answer customers of a shop, in {{ language")
+    examples = repository.examples("from-support")
+    # A variable that is a list stands for one test for each of its elements.
+    assert [one.input["language"] for one in examples] == [
+        "English",
+        "German",
+        "English",
+        "English",
+    ]
+    assert [one.expected["answer"] for one in examples] == [
+        "order 12",
+        "order 12",
+        "within 30 days",
+        "Yes",
+    ]
+    assert [it.type for it in repository.metadata("from-support").scorers] == ["text"]
+    assert_lost(
+        said,
+        ("promptfooconfig.yaml:3", "made.py:create is a program"),
+        ("promptfooconfig.yaml:12", "'threshold' of a test"),
+        ("promptfooconfig.yaml:17", "'not-contains'"),
+        ("more/more.jsonl:3", "no assertion says"),
+    )
+    assert '"provider": "bedrock"' in said
+    assert workshop.evaluated("from-support").verdict.status is Status.PASS
+
+
+@pytest.mark.xfail(strict=True, reason="regex scorer arrives with the scorers branch")
+def test_what_is_asserted_of_all_tests_alike_becomes_a_scorer(workshop: Workshop) -> None:
+    imported(workshop, "mixed")
+    scorers = workshop.folder.repository.metadata("from-mixed").scorers
+    assert [it.model_dump(exclude_defaults=True) for it in scorers] == [
+        {
+            "type": "regex",
+            "field": "answer",
+            "pattern": "(?s:.*)(?:^(?P<mpn>[A-Z0-9-]+)$)(?s:.*)",
+            "weight": 0.5,
+        },
+        {"type": "regex", "field": "answer", "pattern": "(?is).*(?:rc|grm).*"},
+        {"type": "exact", "field": "answer"},
+    ]
+    assert workshop.evaluated("from-mixed").verdict.status is Status.PASS
+
+
+def test_notes_as_json(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert workshop.new("x", "--from-promptfoo", config("support"), "--json") == ExitCode.OK
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert {"file", "line", "lost", "said"} == notes[0].keys()
+    assert {note["lost"] for note in notes} == {True, False}
+
+
+PROMPT = {"prompts": ["Class of {{title}}?"], "providers": ["openai:gpt-4.1-mini"]}
+TEST = {"vars": {"title": "resistor 1k"}, "assert": [{"type": "equals", "value": "resistor"}]}
+
+
+def written(folder: Path, content: object, name: str = "promptfooconfig.yaml") -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)
+    (folder / name).write_text(text, encoding="utf-8")
+    return str(folder / name)
+
+
+UNUSABLE = [
+    ({**PROMPT, "tests": []}, "no test in it says what the right answer is"),
+    (PROMPT, "no test in it says what the right answer is"),
+    ({"prompts": ["file://gone.py"], "tests": [TEST]}, "none of its prompts can be carried over"),
+    ({"prompts": ["exec:./a.sh"], "tests": [TEST]}, "fetched from elsewhere"),
+    ({"prompts": [[{"role": "tool", "content": "x"}]], "tests": [TEST]}, "of the role 'tool'"),
+    ({**PROMPT, "tests": [{**TEST, "assert": [{"type": "python", "value": "1"}]}]}, "it is code"),
+    ("just: a\nthing: true\n", "none of its prompts"),
+    ("a: [\n", "expected valid YAML"),
+    ("a: &a [*a]\n", "valid YAML"),
+    ("a: !!python/object:os.system {}\n", "valid YAML"),
+    ({**PROMPT, "tests": "file:///etc/hostname.csv"}, "outside the configuration's folder"),
+    ({**PROMPT, "tests": "file://../../../../etc/passwd.csv"}, "outside the configuration's"),
+    ({**PROMPT, "tests": "file://nothing.csv"}, "no such file"),
+    ({**PROMPT, "tests": [{**TEST, "vars": {"n": [*range(200)], "m": [*range(200)]}}]},
+     "more than 20000 tests"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "said"), UNUSABLE)
+def test_where_nothing_is_usable_nothing_is_written(
+    workshop: Workshop,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: object,
+    said: str,
+) -> None:
+    before = workshop.snapshot()
+    path = written(tmp_path / "project", content)
+    assert workshop.new("fresh", "--from-promptfoo", path) in (ExitCode.BLOCKED, ExitCode.USAGE)
+    assert said in capsys.readouterr().err
+    assert workshop.snapshot() == before
+
+
+def test_aliases_of_aliases_are_no_bomb(
+    workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    path = written(tmp_path / "project", "\n".join(levels))
+    assert workshop.new("fresh", "--from-promptfoo", path) == ExitCode.BLOCKED
+    assert "more values than a configuration has" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("prompts", "messages"),
+    [
+        (["Class of {{title}}?"], ["system", "user"]),
+        ([{"raw": "Class of {{title}}?", "label": "short"}], ["system", "user"]),
+        ([[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "{{title}}"}]],
+         ["system", "user"]),
+        (['[{"role": "user", "content": "{{title}}"}]'], ["system", "user"]),
+        ([[{"role": "system", "content": "Class of {{title}}"}]], ["system", "user"]),
+        ("file://p.yaml", ["system", "user", "assistant", "user"]),
+        ({"file://p.md": "mine"}, ["system", "user"]),
+        (["file://p.csv"], ["system", "user"]),
+    ],
+)  # fmt: skip
+def test_prompts_in_every_form(
+    workshop: Workshop, tmp_path: Path, prompts: object, messages: list[str]
+) -> None:
+    project = tmp_path / "project"
+    turns = [
+        {"role": "user", "content": "capacitor 1 µF"},
+        {"role": "assistant", "content": "capacitor"},
+        {"role": "user", "content": "{{title}}"},
+    ]
+    written(project, turns, "p.yaml")
+    written(project, "Class of {{title}}?\n", "p.md")
+    written(project, "prompt,label\nClass of {{title}}?,short\n", "p.csv")
+    if prompts == "file://p.yaml":
+        prompts = ["file://p.yaml"]
+    path = written(project, {**PROMPT, "prompts": prompts, "tests": [TEST, TEST]})
+    words = ("--from-promptfoo", path, "--model", "catalogue-pinned")
+    assert workshop.new("fresh", *words) == ExitCode.OK
+    assert workshop.folder.findings() == []
+    prompt = workshop.folder.repository.draft("fresh")
+    assert [message.role for message in prompt.messages] == messages
+    assert workshop.evaluated("fresh").verdict.status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("provider", "alias", "setting"),
+    [
+        ("openai:gpt-4.1-mini", "gpt-4-1-mini", {"provider": "openai", "model": "gpt-4.1-mini"}),
+        ({"id": "openai:chat:o4"}, "o4", {"provider": "openai", "model": "o4"}),
+        ({"openai:responses:gpt-5": {"config": {}}}, "gpt-5",
+         {"provider": "openai", "model": "gpt-5"}),
+        ({"id": "bedrock:amazon.nova", "config": {"region": "eu-west-1"}}, "amazon-nova",
+         {"provider": "bedrock", "model": "amazon.nova", "region": "eu-west-1"}),
+        ("ollama:chat:qwen2.5", "qwen2-5",
+         {"provider": "openai", "model": "qwen2.5", "base_url": "https://YOUR-ENDPOINT/v1"}),
+        ("file://mine.py", "file-mine-py", {"provider": "openai", "model": "…"}),
+    ],
+)  # fmt: skip
+def test_a_provider_becomes_an_alias_that_must_be_configured(
+    workshop: Workshop,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    provider: object,
+    alias: str,
+    setting: JsonObject,
+) -> None:
+    path = written(tmp_path / "p", {**PROMPT, "providers": [provider], "tests": [TEST]})
+    assert workshop.new("fresh", "--from-promptfoo", path, "--json") == ExitCode.OK
+    steps = json.loads(capsys.readouterr().out)["next"]
+    assert steps[0].endswith(json.dumps({alias: setting}))
+    assert workshop.folder.repository.draft("fresh").model.alias == alias
+
+
+@pytest.mark.parametrize(
+    ("text", "asserted"),
+    [
+        ("Paris", {"type": "equals", "value": "Paris"}),
+        ("contains: Paris", {"type": "contains", "value": "Paris"}),
+        ("similar(0.8):Hello", {"type": "similar", "value": "Hello", "threshold": 0.8}),
+        ("contains-any: a, b", {"type": "contains-any", "value": ["a", "b"]}),
+        ("fn: output > 1", {"type": "javascript", "value": "output > 1"}),
+        ("grade: is nice", {"type": "llm-rubric", "value": "is nice"}),
+        ("not-contains: x", {"type": "not-contains", "value": "x"}),
+        ("is-json", {"type": "is-json"}),
+        ("ratio: 1:2", {"type": "equals", "value": "ratio: 1:2"}),
+    ],
+)
+def test_assertions_as_csv_writes_them(text: str, asserted: JsonObject) -> None:
+    assert shorthand(text) == asserted
+
+
+@pytest.mark.parametrize(
+    ("code", "fields"),
+    [
+        ("output.colour === 'red'", {"colour": "red"}),
+        ("JSON.parse(output).n == 2 && output.ok === true;", {"n": 2, "ok": True}),
+        ("output.colour !== 'red'", None),
+        ("output.n > 2", None),
+        ("output.a === 'x' || output.b === 'y'", None),
+        ("process.exit()", None),
+    ],
+)
+def test_fields_that_javascript_states(code: str, fields: JsonObject | None) -> None:
+    assert stated_fields(code) == fields
+
+
+OBJECT = {"type": "object", "properties": {"n": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"type": "array"}, "one JSON object with named fields"),
+        ({**OBJECT, "$ref": "https://example.com/s.json"}, "another file or to the network"),
+        ({**OBJECT, "required": "n"}, "it is no JSON Schema"),
+        ({"properties": {"n": None}}, "it is no JSON Schema"),
+        ({"properties": {"n": {"$ref": "#/$defs/gone"}}}, "it cannot be used"),
+        ({"properties": {"n": {"type": "string", "pattern": "("}}}, "it is no JSON Schema"),
+    ],
+)
+def test_a_schema_that_cannot_be_a_contract_is_named(
+    workshop: Workshop,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    schema: object,
+    said: str,
+) -> None:
+    asserted = [{"type": "is-json", "value": schema}, {"type": "equals", "value": {"n": "1"}}]
+    path = written(tmp_path / "p", {**PROMPT, "tests": [{**TEST, "assert": asserted}]})
+    workshop.new("fresh", "--from-promptfoo", path)
+    told = capsys.readouterr()
+    assert said in told.out + told.err
+    assert "Traceback" not in told.err
+
+
+def test_the_schema_of_a_structured_output_is_the_contract(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    schema = {**OBJECT, "required": ["n"], "additionalProperties": False}
+    settings = {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
+    provider = {"id": "openai:gpt-5", "config": settings}
+    code = {"type": "javascript", "value": "output.n === 3"}
+    test = {**TEST, "assert": [code]}
+    path = written(tmp_path / "p", {**PROMPT, "providers": [provider], "tests": [test]})
+    words = ("--from-promptfoo", path, "--model", "catalogue-pinned")
+    assert workshop.new("fresh", *words) == ExitCode.OK
+    assert workshop.folder.repository.draft("fresh").output == schema
+    assert workshop.folder.repository.examples("fresh")[0].expected == {"n": 3}
+    assert workshop.evaluated("fresh").verdict.status is Status.PASS
+
+
+def test_nothing_that_is_in_a_configuration_is_dropped_in_silence(
+    workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every key that the importer does not use is named, wherever it stands."""
+    test = {
+        **TEST,
+        "strange-test-key": 1,
+        "assert": [
+            *TEST["assert"],
+            {"type": "strange-type", "value": "x"},
+            {"type": "llm-rubric", "value": "x", "strange-assertion-key": 1},
+        ],
+    }
+    whole = {
+        "prompts": [{"raw": "Class of {{title}}?", "strange-prompt-key": 1}],
+        "providers": [
+            {"id": "openai:a", "strange-provider-key": 1, "config": {"strange-setting": 1}}
+        ],
+        "defaultTest": {"strange-default-key": 1},
+        "tests": [test],
+        "strange-key": 1,
+    }
+    path = written(tmp_path / "p", whole)
+    assert workshop.new("fresh", "--from-promptfoo", path) == ExitCode.OK
+    lost = "\n".join(listed(capsys.readouterr().out, "Not carried over:"))
+    for text in re.findall(r"strange-[a-z-]+", path and Path(path).read_text(encoding="utf-8")):
+        assert f"'{text}'" in lost
+
+
+def test_broken_configurations_end_in_a_sentence(
+    workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Random damage to the fixtures: a valid task or a sentence, never a traceback."""
+    chance = random.Random(20261124)
+    project = tmp_path / "project"
+    texts = [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "- x",
+        "file://gone",
+        "{{ x",
+        "1e400",
+        "'",
+        "\t",
+        "&a *a",
+        "\u2028",
+    ]
+    for number in range(120):
+        shutil.rmtree(project, ignore_errors=True)
+        shutil.copytree(FIXTURES / chance.choice(["classify", "fields", "support"]), project)
+        victim = chance.choice([path for path in sorted(project.rglob("*")) if path.is_file()])
+        lines = victim.read_text(encoding="utf-8").split("\n")
+        for _ in range(chance.randint(1, 3)):
+            index = chance.randrange(len(lines))
+            match chance.randrange(4):
+                case 0:
+                    del lines[index]
+                    lines = lines or [""]
+                case 1:
+                    lines[index] = " " * chance.randrange(8) + lines[index].lstrip()
+                case 2:
+                    key, mark, _ = lines[index].partition(":")
+                    lines[index] = f"{key}{mark} {chance.choice(texts)}"
+                case _:
+                    lines.insert(index, lines[chance.randrange(len(lines))])
+        victim.write_text("\n".join(lines), encoding="utf-8")
+        words = ("--from-promptfoo", str(project / "promptfooconfig.yaml"))
+        ended = workshop.new(f"damaged-{number}", *words)
+        said = capsys.readouterr()
+        assert ended in (ExitCode.OK, ExitCode.BLOCKED, ExitCode.USAGE), said.err
+        assert "Traceback" not in said.err
+        assert (ended == ExitCode.OK) == (said.err == "")
+    assert workshop.folder.findings() == []
