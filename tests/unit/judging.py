@@ -11,8 +11,8 @@ from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.results import FolderResults
 from prompt_hub.promote import transitions
-from prompt_hub.promote.transaction import apply
 from prompt_hub.prompts.models import JsonObject
+from prompt_hub.prompts.transaction import apply
 from tests.unit.building import COMMIT, MADE_AT, RepositoryFolder, catalogue_answer
 from tests.unit.providers import FunctionProvider
 

@@ -160,7 +160,6 @@ def test_a_chat_and_tests_in_several_files(
     assert workshop.evaluated("from-support").verdict.status is Status.PASS
 
 
-@pytest.mark.xfail(strict=True, reason="regex scorer arrives with the scorers branch")
 def test_what_is_asserted_of_all_tests_alike_becomes_a_scorer(workshop: Workshop) -> None:
     imported(workshop, "mixed")
     scorers = workshop.folder.repository.metadata("from-mixed").scorers
