@@ -203,7 +203,7 @@ class Evaluator:
         return record
 
     def _keep(self, record: EvaluationRecord, looked: Looked) -> None:
-        details = details_text(looked)
+        details = details_text(looked.details)
         self._results.put(names.evaluation_details_key(self._execution, record.task), details)
         # What could not be measured must be tried again, so only real verdicts are remembered.
         if record.verdict.status is not Status.NOT_MEASURED:
@@ -276,10 +276,9 @@ def unchanged() -> Looked:
     return Looked(decision)
 
 
-def details_text(looked: Looked) -> str:
+def details_text(details: Mapping[ArmName, Sequence[Detail]]) -> str:
     """The details of a record as they are stored: one line for each answer."""
-    lines = (detail.to_line(arm) for arm, details in looked.details.items() for detail in details)
-    return "\n".join(lines) + "\n"
+    return "".join(f"{one.to_line(arm)}\n" for arm, found in details.items() for one in found)
 
 
 def recorded(

@@ -195,7 +195,7 @@ def _made_again(inputs: Inputs, record: EvaluationRecord, details: str | None) -
         remembered=record.remembered,
     )
     again = recorded(inputs, looked, occasions, provenance, record.judge)
-    return Replayed(record, again, details_text(looked))
+    return Replayed(record, again, details_text(looked.details))
 
 
 def _digest(inputs: Inputs, record: EvaluationRecord, occasions: Mapping[ArmName, Occasion]) -> str:
