@@ -19,7 +19,7 @@ ArmName = Literal["candidate", "champion"]
 ARMS: tuple[ArmName, ...] = ("candidate", "champion")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Detail:
     """One answer as it is kept: the text, what every scorer said, what it cost.
 

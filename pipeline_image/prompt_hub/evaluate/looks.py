@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prompt_hub.evaluate.details import ArmName, Detail, scores_by_example
@@ -107,5 +108,11 @@ def _evidence(
         sampled=sampled,
         usd_per_call=usd_per_call(candidate),
         seconds_p95=percentile(candidate, 0.95),
-        missing=tuple(one.error for found in details.values() for one in found if one.error),
+        missing=tuple(words for arm, found in details.items() for words in _holes(arm, found)),
     )
+
+
+def _holes(arm: ArmName, details: Sequence[Detail]) -> Iterator[str]:
+    """Why answers of an arm are missing and how many, each reason once."""
+    for reason, count in Counter(one.error for one in details if one.error).items():
+        yield f"{reason.rstrip('.')}: {count} of {len(details)} answers of the {arm} are missing"

@@ -140,7 +140,7 @@ def test_the_first_hole_ends_the_looks(broken: ArmName) -> None:
     asked = Asked(lambda arm, name, repeat: None if arm == broken and name == "e0003" else 0.5)
     found = looked(asked, 32, sampled=True, repeats=3)
     assert found.decision.status is Status.NOT_MEASURED
-    assert found.decision.reasons == ("no line",)
+    assert found.decision.reasons == (f"no line: 1 of 32 answers of the {broken} are missing",)
     assert found.looks == 1
 
 
