@@ -23,7 +23,7 @@ from prompt_hub.prompts.repository import (
     examples_sha256,
 )
 from prompt_hub.prompts.transaction import Changes, exclusive
-from prompt_hub.prompts.writing import as_yaml
+from prompt_hub.prompts.writing import as_yaml, schema_line
 from prompt_hub.validate.rules import check
 from prompt_hub.validate.tree import Finding
 
@@ -70,10 +70,14 @@ class NewTask:
         }
         comment = "".join(f"# {line}\n" for line in self.comment.splitlines())
         return {
-            template_path(self.task): comment + as_yaml(prompt, compact=True),
-            metadata_path(self.task): comment + as_yaml(metadata, compact=True),
+            template_path(self.task): _text("prompt", comment, prompt),
+            metadata_path(self.task): _text("metadata", comment, metadata),
             examples_path(self.task): jsonl(self.examples),
         }
+
+
+def _text(kind: str, comment: str, value: object) -> str:
+    return schema_line(kind, up="../") + comment + as_yaml(value, compact=True)
 
 
 def template_path(task: str) -> str:

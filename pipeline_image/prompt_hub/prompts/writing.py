@@ -47,6 +47,11 @@ def _fits_a_line(items: Sequence[object]) -> bool:
     return plain and len(str(items)) <= _LINE and not any("\n" in str(item) for item in items)
 
 
+def schema_line(name: str, *, up: str) -> str:
+    """The comment by which editors find the JSON Schema of a file; `up` leads to `prompts/`."""
+    return f"# yaml-language-server: $schema={up}.schemas/{name}.schema.json\n"
+
+
 def as_yaml(value: object, *, compact: bool = False) -> str:
     """A JSON value as YAML; `compact` where people go on writing."""
     dumper = _CompactDumper if compact else _Dumper
