@@ -5,10 +5,11 @@ VENV := .venv/bin
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down clean status drill test lint types unit synth local lifecycle image
+.PHONY: help setup up down clean status drill test lint types unit synth local browser lifecycle image
+.PHONY: bench-eval bench-gate bench-catalogue
 
 help:  ## what there is to make
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 setup:  ## virtual environment, pinned packages, pinned CDK command line
 	@$(PYTHON) local_aws/prepare.py
@@ -28,13 +29,13 @@ status: setup  ## what runs here now
 drill: setup  ## two pushes in quick succession, each promoting another task (needs `make up` first)
 	@$(VENV)/python -m local_aws drill
 
-test: setup lint types unit synth local lifecycle  ## everything that CI runs
+test: setup lint types unit synth local browser lifecycle  ## everything that CI runs
 
 lint: setup
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check .
 
 types: setup
-	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws
+	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks
 
 unit: setup  ## fast tests: the core, the Lambda, the templates
 	@$(VENV)/pytest -q tests/unit tests/lambdas tests/infrastructure -m "not synth"
@@ -45,8 +46,21 @@ synth: setup  ## one fully validated `cdk synth` without credentials, cfn-lint o
 local: setup  ## the local AWS and the local model
 	@$(VENV)/pytest -q tests/local_aws -m "not lifecycle"
 
+browser: setup  ## the report pages in a real browser
+	@$(PYTHON) local_aws/prepare.py --browser
+	@$(VENV)/pytest -q tests/browser
+
 lifecycle: setup  ## `make up` once, end to end, in a folder of its own
 	@$(VENV)/pytest -q tests/local_aws -m lifecycle
 
 image: setup  ## build the service's image with a Docker engine
 	@$(VENV)/prompt-hub image --local --release dev
+
+bench-eval: setup  ## the evaluation engine beside promptfoo and a bare SDK loop (2 GB, a quiet machine)
+	@$(VENV)/python -m benchmarks.eval
+
+bench-gate: setup  ## error rates of the gate in worlds where the truth is known
+	@$(VENV)/python -m benchmarks.gate
+
+bench-catalogue: setup  ## real catalogue data on the model that `make up` has started
+	@PROMPT_HUB_MODELS=$${PROMPT_HUB_MODELS:-.local/models.json} $(VENV)/python -m benchmarks.catalogue

@@ -477,6 +477,8 @@ class Lifecycle:
                 f" · released {champion['version'] if champion else 'none'}"
                 f" {_score(champion)} · majority guess {record['baseline']:.3f}",
             )
+            page = self._evaluation_page(execution, task)
+            say(said, f"  every example: {self.stack.state / page}")
             for arm in (candidate, champion):
                 if arm is not None:
                     self.story.versions.append(
@@ -492,8 +494,36 @@ class Lifecycle:
                             "verdict": verdict["status"] if arm is candidate else "RELEASED",
                             "n": arm["n"],
                             "champion_score": champion["score"] if champion else None,
+                            "page": page if arm is candidate else None,
                         }
                     )
+
+    def _evaluation_page(self, execution: str, task: str) -> str:
+        """Make the report of one evaluation beside the run's page; its file name."""
+        folder = self.stack.state / "evaluations"
+        folder.mkdir(exist_ok=True)
+        for suffix in ("json", "jsonl"):
+            kept = self.observer.result(f"evaluations/{execution}/{task}.{suffix}")
+            (folder / f"{task}.{suffix}").write_bytes(kept)
+        page = f"evaluation-{task}.html"
+        self.stack.run(
+            [
+                sys.executable,
+                "-m",
+                "prompt_hub.cli",
+                "report",
+                "evaluation",
+                task,
+                "--record",
+                str(folder / f"{task}.json"),
+                "--html",
+                str(self.stack.state / page),
+            ],
+            quiet=True,
+            # The author's clone has the candidate, and the champion that it was compared with.
+            extra={"PROMPT_HUB_ROOT": str(self.stack.author)},
+        )
+        return page
 
     # --- the score watch -----------------------------------------------------------------------
 

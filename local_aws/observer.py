@@ -68,11 +68,12 @@ class Observer:
 
     def record(self, execution: str, task: str) -> Json:
         """The evaluation record of a task made by an execution."""
-        found = self._stack.objects.get_object(
-            Bucket=self.bucket(), Key=f"evaluations/{execution}/{task}.json"
-        )
-        record: Json = json.loads(found["Body"].read())
+        record: Json = json.loads(self.result(f"evaluations/{execution}/{task}.json"))
         return record
+
+    def result(self, key: str) -> bytes:
+        """What the results bucket holds under `key`."""
+        return self._stack.objects.get_object(Bucket=self.bucket(), Key=key)["Body"].read()
 
     def pointer(self, task: str) -> Json:
         """A task's pointer in the ledger."""

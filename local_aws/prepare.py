@@ -1,7 +1,7 @@
 """Set-up before anything is installed: checks the machine, makes `.venv` and `node_modules`.
 
 Runs on the system's Python with the standard library alone. A second run finds its stamp and does
-nothing.
+nothing. With `--browser` it sees to a browser instead, which only the tests of pages need.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 MINIMUM_PYTHON = (3, 11)
 MINIMUM_NODE = 20
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def main() -> int:
     """Prepare the machine; returns 0, or 2 after one sentence that says what is missing."""
+    if sys.argv[1:] == ["--browser"]:
+        return _browser()
     missing = _missing()
     if missing:
         print(f"setup: {missing}", file=sys.stderr)
@@ -81,6 +84,28 @@ def _missing() -> str | None:
     return None
 
 
+def _browser() -> int:
+    """A browser for tests/browser: found, installed where that is ours to do, or asked for."""
+    named = os.environ.get("PROMPT_HUB_BROWSER")
+    if any(shutil.which(name) for name in ([named] if named else BROWSERS)):
+        return 0
+    if named or os.geteuid() != 0 or shutil.which("apt-get") is None:
+        print(
+            f"setup: the browser {named or 'Chromium'} is not on the PATH; install it (on Debian:"
+            " apt-get install -y chromium) or name another one in PROMPT_HUB_BROWSER.",
+            file=sys.stderr,
+        )
+        return 2
+    # The packages of a fresh image may be older than their list; without one none is found.
+    apt = ["apt-get", "-qq", "-y", "--no-install-recommends"]
+    _run(
+        "Chromium",
+        [["apt-get", "-qq", "update"], [*apt, "install", "chromium", "fonts-dejavu-core"]],
+        "DEBIAN_FRONTEND=noninteractive",
+    )
+    return 0
+
+
 def _once(what: str, stamp: Path, inputs: Sequence[str], commands: Sequence[Sequence[str]]) -> None:
     """Run `commands` unless `stamp` says that they ran for the same `inputs`."""
     digest = hashlib.sha256()
@@ -90,13 +115,20 @@ def _once(what: str, stamp: Path, inputs: Sequence[str], commands: Sequence[Sequ
     wanted = digest.hexdigest()
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return
+    _run(what, commands, "PIP_NO_INPUT=1")
+    stamp.write_text(wanted, encoding="utf-8")
+
+
+def _run(what: str, commands: Sequence[Sequence[str]], setting: str) -> None:
+    """Run `commands` quietly; a failing one ends the set-up with its last lines."""
+    name, _, value = setting.partition("=")
     print(f"setup: {what} ...", flush=True)
     started = time.monotonic()
     for command in commands:
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env={**os.environ, "PIP_NO_INPUT": "1"},
+            env={**os.environ, name: value},
             capture_output=True,
             text=True,
             check=False,
@@ -109,7 +141,6 @@ def _once(what: str, stamp: Path, inputs: Sequence[str], commands: Sequence[Sequ
                 file=sys.stderr,
             )
             raise SystemExit(2)
-    stamp.write_text(wanted, encoding="utf-8")
     print(f"setup: {what} ready after {time.monotonic() - started:.0f} s", flush=True)
 
 

@@ -151,6 +151,19 @@ def test_the_page_needs_no_network(state: Path) -> None:
     assert not re.search(r"""(?:src|href)=["']https?:""", page)
 
 
+def test_every_evaluation_has_a_page_of_its_own(state: Path) -> None:
+    candidates = [
+        line
+        for line in cast("list[Json]", report(state)["versions"])
+        if line["verdict"] != "RELEASED"
+    ]
+    assert len(candidates) == 2
+    for line in candidates:
+        page = (state / str(line["page"])).read_text(encoding="utf-8")
+        assert str(line["version"]) in page
+        assert str(line["verdict"]) in page
+
+
 def test_the_users_checkout_is_not_touched(state: Path) -> None:
     done = subprocess.run(
         ["git", "status", "--porcelain", "prompts", "prompt_registry.yaml"],

@@ -26,7 +26,8 @@ class VersionScore(Strict):
     """One version measured in the run.
 
     `model` is provider and model, `baseline` what the best constant guess scores, `n` the number
-    of examples; `champion_score` is the released version's on the same examples.
+    of examples; `champion_score` is the released version's on the same examples. `page` is the
+    file name of its evaluation's own report, beside this one.
     """
 
     task: str
@@ -38,6 +39,7 @@ class VersionScore(Strict):
     verdict: str
     n: int
     champion_score: Fraction | None = None
+    page: Annotated[str, Field(pattern=r"^[\w.-]+\.html$")] | None = None
 
 
 class Moment(Strict):
