@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.models.aliases import ModelAliases, ResolvedModel
+from prompt_hub.prompts.contracts import worst_misfit
 from prompt_hub.prompts.documents import strict_json
 from prompt_hub.prompts.models import JsonObject, Prompt
 from prompt_hub.prompts.render import render
@@ -161,11 +162,8 @@ def check(completion: Completion, schema: JsonObject) -> tuple[JsonObject | None
 
 def schema_problem(value: JsonValue, schema: JsonObject) -> str | None:
     """In words, the first way in which `value` breaks `schema`; None when it fits."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    error = best_match(Draft202012Validator(schema).iter_errors(value))
-    if error is None:
+    misfit = worst_misfit(value, schema)
+    if misfit is None:
         return None
-    where = ".".join(map(str, error.absolute_path))
-    return f"{where}: {error.message}" if where else str(error.message)
+    where = ".".join(map(str, misfit.location))
+    return f"{where}: {misfit.message}" if where else misfit.message

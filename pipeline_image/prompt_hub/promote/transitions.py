@@ -14,6 +14,7 @@ from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import Arm, EvaluationRecord
 from prompt_hub.promote.transaction import Changes
 from prompt_hub.promote.writing import prompt_text, registry_text
+from prompt_hub.prompts.hashing import evidence_sha256
 from prompt_hub.prompts.models import (
     Lock,
     Metadata,
@@ -95,7 +96,7 @@ def promote(
         commit=record.commit,
     )
     released = candidate.model_copy(update={"lock": lock})
-    entry = _entry(record, arm, VersionState.RELEASED, at)
+    entry = _entry(record, arm, VersionState.RELEASED, at, details)
     changes: dict[str, str | None] = {
         production_path(record.task): prompt_text(released),
         **_evaluation_files(record, details),
@@ -124,7 +125,7 @@ def _requalify(
         repository.registry(),
         repository.metadata(record.task),
         released=record.version,
-        entries={record.version: _entry(record, arm, VersionState.RELEASED, at)},
+        entries={record.version: _entry(record, arm, VersionState.RELEASED, at, details)},
         states={},
         verdict=_verdict(record, at),
     )
@@ -155,7 +156,7 @@ def refuse(
     itself = known is not None and known.released == record.version
     if record.verdict.status is Status.BLOCK and not itself:
         reason = "; ".join(record.verdict.reasons)
-        entries[record.version] = _entry(record, arm, VersionState.BLOCKED, at, reason)
+        entries[record.version] = _entry(record, arm, VersionState.BLOCKED, at, details, reason)
     changed = _registered(
         registry,
         repository.metadata(record.task),
@@ -249,6 +250,7 @@ def _entry(
     arm: Arm,
     state: VersionState,
     at: datetime,
+    details: str,
     reason: str | None = None,
 ) -> RegisteredVersion:
     if record.verdict.overridden_by is not None:
@@ -260,6 +262,7 @@ def _entry(
         threshold=record.threshold,
         model=RegisteredModel(alias=arm.alias, identity=arm.model),
         evaluation=evaluation_path(record.task, record.version),
+        evaluation_sha256=evidence_sha256(record.to_json().encode(), details.encode()),
         commit=record.commit,
         at=at,
         reason=reason,

@@ -16,7 +16,10 @@ VERSION_PATTERN = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$"
 TaskName = Annotated[str, Field(pattern=TASK_PATTERN, max_length=48)]
 Version = Annotated[str, Field(pattern=VERSION_PATTERN, max_length=32)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+# Strict: in a file, `true` and `"1"` are no numbers, whatever Python makes of them.
+Fraction = Annotated[float, Field(ge=0.0, le=1.0, strict=True)]
+Number = Annotated[float, Field(strict=True)]
+Count = Annotated[int, Field(strict=True)]
 JsonObject = dict[str, JsonValue]
 
 
@@ -39,7 +42,7 @@ class ModelChoice(Strict):
     """Which model a prompt asks for, by alias, and the sampling parameters it was judged with."""
 
     alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-    parameters: dict[Literal["temperature", "top_p", "max_tokens", "seed"], float | int] = {}
+    parameters: dict[Literal["temperature", "top_p", "max_tokens", "seed"], Number | Count] = {}
 
 
 class Message(Strict):
@@ -59,7 +62,7 @@ class Shot(Strict):
 class FewShot(Strict):
     """How many worked examples precede the question; `examples` are theirs once inlined."""
 
-    count: Annotated[int, Field(ge=1, le=64)]
+    count: Annotated[Count, Field(ge=1, le=64)]
     examples: tuple[Shot, ...] | None = None
 
 
@@ -119,19 +122,19 @@ class Scorer(Strict):
     """One scorer and its weight; the options each type takes are in `evaluate/scorers.py`."""
 
     type: Literal["exact", "text", "number", "json_fields", "json_schema", "judge"]
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[Number, Field(gt=0)] = 1.0
     field: str | None = None
-    tolerance: Annotated[float, Field(ge=0)] = 0.0
-    fields: dict[str, Annotated[float, Field(gt=0)]] | None = None
+    tolerance: Annotated[Number, Field(ge=0)] = 0.0
+    fields: dict[str, Annotated[Number, Field(gt=0)]] | None = None
 
 
 class Budget(Strict):
     """The most that one evaluation may spend; a budget that runs out is never a score."""
 
-    calls: Annotated[int, Field(gt=0)] = 2000
-    tokens: Annotated[int, Field(gt=0)] = 10_000_000
-    usd: Annotated[float, Field(gt=0)] = 5.0
-    seconds: Annotated[float, Field(gt=0)] = 3600.0
+    calls: Annotated[Count, Field(gt=0)] = 2000
+    tokens: Annotated[Count, Field(gt=0)] = 10_000_000
+    usd: Annotated[Number, Field(gt=0)] = 5.0
+    seconds: Annotated[Number, Field(gt=0)] = 3600.0
 
 
 class Gate(Strict):
@@ -145,9 +148,9 @@ class Gate(Strict):
     """
 
     margin: Fraction = 0.05
-    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.9
-    first_look: Annotated[int, Field(ge=8)] = 64
-    repeats: Annotated[int, Field(ge=1, le=20)] = 1
+    confidence: Annotated[Number, Field(gt=0.5, lt=1.0)] = 0.9
+    first_look: Annotated[Count, Field(ge=8)] = 64
+    repeats: Annotated[Count, Field(ge=1, le=20)] = 1
     tags: dict[str, Fraction] = {}
     tag_margin: Fraction = 0.2
     budget: Budget = Budget()
@@ -156,17 +159,17 @@ class Gate(Strict):
 class Limits(Strict):
     """Limits of a version: mean cost of a call, time one call may take, 95th percentile of it."""
 
-    usd_per_call: Annotated[float, Field(gt=0)] = 0.05
-    seconds_per_call: Annotated[float, Field(gt=0)] = 60.0
-    seconds_p95: Annotated[float, Field(gt=0)] | None = None
+    usd_per_call: Annotated[Number, Field(gt=0)] = 0.05
+    seconds_per_call: Annotated[Number, Field(gt=0)] = 60.0
+    seconds_p95: Annotated[Number, Field(gt=0)] | None = None
 
 
 class ScoreWatch(Strict):
     """How often the active version is measured, and how many bad samples (M of N) fire."""
 
-    every_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
-    datapoints_to_alarm: Annotated[int, Field(ge=1)] = 1
-    evaluation_periods: Annotated[int, Field(ge=1)] = 1
+    every_minutes: Annotated[Count, Field(ge=1, le=1440)] = 15
+    datapoints_to_alarm: Annotated[Count, Field(ge=1)] = 1
+    evaluation_periods: Annotated[Count, Field(ge=1)] = 1
 
 
 class Records(Strict):
@@ -227,7 +230,7 @@ class Example(Strict):
     input: JsonObject
     expected: JsonObject
     split: Literal["eval", "shot"] = "eval"
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[Number, Field(gt=0)] = 1.0
     tags: tuple[str, ...] = ()
 
 
@@ -253,7 +256,7 @@ class RegisteredModel(Strict):
 
 
 class RegisteredVersion(Strict):
-    """One version in the registry."""
+    """One version in the registry; `evaluation_sha256` seals its evaluation record and details."""
 
     state: VersionState
     sha256: Sha256
@@ -261,6 +264,7 @@ class RegisteredVersion(Strict):
     threshold: Fraction
     model: RegisteredModel
     evaluation: str
+    evaluation_sha256: Sha256
     commit: str
     at: datetime
     reason: str | None = None
@@ -269,7 +273,7 @@ class RegisteredVersion(Strict):
 class RegisteredVerdict(Strict):
     """The last verdict on a candidate of the task."""
 
-    status: str
+    status: Literal["PASS", "BLOCK", "INCONCLUSIVE", "NOT_MEASURED"]
     version: Version
     score: Fraction | None
     baseline: Fraction | None
