@@ -208,8 +208,8 @@ def _syntax_problem(text: str, file: str, error: yaml.MarkedYAMLError) -> Proble
     rule, expected = "yaml-syntax", "valid YAML"
     lines = text.split("\n")
     here = lines[line - 1] if line <= len(lines) else ""
-    if found == "another document":
-        rule, expected = "several-documents", "one document a file"
+    if found.endswith("another document"):
+        rule, expected, found = "several-documents", "one document a file", "another document"
     elif "\t" in here[:column] and not here[: column - 1].strip():
         rule, expected, found = "tab", "spaces", "a tab character in the indentation"
         column = here.index("\t") + 1

@@ -42,7 +42,8 @@ def _entries(misfit: Misfit, fields: Mapping[str, object]) -> Iterator[tuple[str
             for name in _words(wanted):
                 yield prefix + name, "is not a field of this task"
         case "type":
-            expected = " or ".join(ARTICLES.get(one, f"a {one}") for one in _words(wanted))
+            types = sorted(_words(wanted), key=lambda one: (one == "null", one))
+            expected = " or ".join(ARTICLES.get(one, f"a {one}") for one in types)
             found = NAMES_OF_TYPES.get(type(_at(fields, misfit.location)), "something else")
             yield where, f"must be {expected}, is {found}"
         case "enum":

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 def as_json(finding: Finding) -> dict[str, str | int]:
     """A finding as machines get it."""
-    return {"rule": finding.rule, **asdict(finding.problem)}
+    return asdict(finding.problem)
 
 
 def summary(tree: Tree, findings: Sequence[Finding], task: str | None = None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import replace
 from re import fullmatch
 
 from pydantic import JsonValue
@@ -189,17 +189,13 @@ def _records_are_records(files: TaskFiles) -> Iterator[Problem]:
             continue  # sealed: not a byte has changed since promotion wrote it
         from prompt_hub.evaluate.record import EvaluationRecord
 
+        details = source.document.file.removesuffix(".json") + ".jsonl"
         try:
             to_model(source.document, EvaluationRecord)
+            for _ in parse_jsonl(files.texts.get(details, ""), details):
+                pass
         except InvalidDocuments as error:
-            yield from error.problems
-        details = source.document.file.removesuffix(".json") + ".jsonl"
-        if details in files.texts:
-            try:
-                for _ in parse_jsonl(files.texts[details], details):
-                    pass
-            except InvalidDocuments as error:
-                yield from error.problems
+            yield from (replace(problem, rule="evaluation-record") for problem in error.problems)
 
 
 @task_rule("registry-evidence")
@@ -237,10 +233,6 @@ def _registry_says_what_was_measured(files: TaskFiles) -> Iterator[Problem]:
             if said != recorded:
                 wanted = f"{recorded}, as {source.document.file} says"
                 yield files.registry_problem(("versions", version, *name), str(said), wanted)
-        if _before(registered.at, source.content.get("finished_at")):
-            wanted = f"a time after {source.content['finished_at']}, the end of its evaluation"
-            location = ("versions", version, "at")
-            yield files.registry_problem(location, registered.at.isoformat(), wanted)
 
 
 def _measured(
@@ -254,13 +246,6 @@ def _measured(
     yield ("model", "alias"), registered.model.alias, arm.get("alias")
     yield ("model", "identity"), registered.model.identity, arm.get("model")
     yield ("commit",), registered.commit, record.get("commit")
-
-
-def _before(at: datetime, finished: JsonValue) -> bool:
-    try:
-        return isinstance(finished, str) and at < datetime.fromisoformat(finished)
-    except (ValueError, TypeError):
-        return False  # said by `evaluation-record`
 
 
 @task_rule("registry-verdict")
@@ -298,9 +283,6 @@ def _last_verdict_is_recorded(files: TaskFiles) -> Iterator[Problem]:
         if value != recorded:
             wanted = f"{recorded}, as {source.document.file} says"
             yield files.registry_problem(("verdict", name), str(value), wanted)
-    if _before(said.at, record.get("finished_at")):
-        wanted = f"a time after {record['finished_at']}, the end of its evaluation"
-        yield files.registry_problem(("verdict", "at"), said.at.isoformat(), wanted)
 
 
 @task_rule("registry-state")

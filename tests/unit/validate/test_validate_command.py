@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,8 +39,8 @@ def test_problems_name_file_line_column_field_found_and_expected(
     assert main(["validate"]) == ExitCode.BLOCKED
     told = capsys.readouterr()
     assert told.err == (
-        f"{CANDIDATE}:29:14: messages.1.content: found the variable 'titel'; expected a property"
-        " of the input: part_number, title, manufacturer [undeclared-variable]\n"
+        f"{CANDIDATE}:31:17: messages.1.content: found the variable 'titel' (did you mean 'title'?);"
+        " expected a property of the input: part_number, title, manufacturer [undeclared-variable]\n"
     )
     assert told.out == "2 tasks, 17 files: 1 problem in 1 file\n"
 
@@ -59,6 +60,7 @@ def test_machines_get_a_list(folder: RepositoryFolder, capsys: pytest.CaptureFix
         "field": "version",
         "found": "1.1.0, which is released with other content",
         "expected": "a higher version: bump the version here and in the metadata",
+        "suggestion": "",
     }
 
 
@@ -100,6 +102,11 @@ def test_the_door_validates_and_pays_for_no_model_client(folder: RepositoryFolde
         f"print(sorted(set(sys.modules) & set({heavy!r})))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder.root, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=folder.root,
+        env={**os.environ, "PYTHONPATH": str(door.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.splitlines() == ["2 tasks, 17 files: all valid", "0", "[]"]
