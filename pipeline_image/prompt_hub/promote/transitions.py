@@ -103,7 +103,7 @@ def promote(
     }
     states: dict[str, VersionState] = {}
     if champion is not None:
-        changes[archive_path(record.task, champion.version)] = prompt_text(champion)
+        changes[archive_path(record.task, champion.version)] = prompt_text(champion, depth=2)
         states[champion.version] = VersionState.SUPERSEDED
     registry = _registered(
         repository.registry(),
@@ -197,7 +197,7 @@ def downgrade(
     return {
         production_path(task): prompt_text(target),
         archive_path(task, version): None,
-        archive_path(task, champion.version): prompt_text(champion),
+        archive_path(task, champion.version): prompt_text(champion, depth=2),
         REGISTRY: registry_text(registry),
     }
 
@@ -216,7 +216,7 @@ def archive(repository: PromptRepository, task: str, reason: str, at: datetime) 
     )
     return {
         production_path(task): None,
-        archive_path(task, champion.version): prompt_text(champion),
+        archive_path(task, champion.version): prompt_text(champion, depth=2),
         REGISTRY: registry_text(registry),
     }
 

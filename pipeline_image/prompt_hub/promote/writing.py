@@ -6,6 +6,7 @@ import yaml
 
 from prompt_hub.prompts.models import Prompt, Registry
 
+_SCHEMA = "# yaml-language-server: $schema={path}.schemas/{name}.schema.json\n"
 _PROMPT_HEADER = (
     "# Written by promotion. A hand edit breaks the lock: change 00-templates instead.\n"
 )
@@ -27,14 +28,20 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def prompt_text(prompt: Prompt) -> str:
-    """A released prompt as it stands in `02-production` and `99-archive`."""
-    return _PROMPT_HEADER + _dump(prompt.to_file())
+def prompt_text(prompt: Prompt, *, depth: int = 1) -> str:
+    """A released prompt as it stands in `02-production`, or in `99-archive`, which is 2 deep."""
+    return (
+        _SCHEMA.format(path="../" * depth, name="prompt") + _PROMPT_HEADER + _dump(prompt.to_file())
+    )
 
 
 def registry_text(registry: Registry) -> str:
     """The registry as it stands in `prompt_registry.yaml`, tasks and versions sorted."""
-    return _REGISTRY_HEADER + _dump(registry.to_file())
+    return (
+        _SCHEMA.format(path="prompts/", name="registry")
+        + _REGISTRY_HEADER
+        + _dump(registry.to_file())
+    )
 
 
 def _dump(value: object) -> str:

@@ -39,8 +39,9 @@ def test_problems_name_file_line_column_field_found_and_expected(
     assert main(["validate"]) == ExitCode.BLOCKED
     told = capsys.readouterr()
     assert told.err == (
-        f"{CANDIDATE}:31:17: messages.1.content: found the variable 'titel' (did you mean 'title'?);"
-        " expected a property of the input: part_number, title, manufacturer [undeclared-variable]\n"
+        f"{CANDIDATE}:31:17: messages.1.content: found the variable 'titel'"
+        " (did you mean 'title'?); expected a property of the input: part_number, title,"
+        " manufacturer [undeclared-variable]\n"
     )
     assert told.out == "2 tasks, 17 files: 1 problem in 1 file\n"
 
