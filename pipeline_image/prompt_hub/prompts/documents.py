@@ -463,7 +463,8 @@ def _refuse_constant(name: str) -> NoReturn:
 def to_model(document: Document, model: type[ModelT]) -> ModelT:
     """Check a document against a model; raises `InvalidDocuments` with every problem in it."""
     try:
-        return model.model_validate(document.data)
+        # By alias alone: `schema_` is how Python spells a key, not how files do.
+        return model.model_validate(document.data, by_alias=True, by_name=False)
     except ValidationError as error:
         # Healthy files never pay for it.
         from prompt_hub.prompts.model_problems import model_problems

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from prompt_hub.prompts.documents import Document, Problem, closest
 from prompt_hub.prompts.json_places import Location
 
-_INPUT_SHOULD = re.compile(r"^Input should (be )?")
+_INPUT_SHOULD_BE = re.compile(r"^Input should be ")
 _KIND_SHOULD = re.compile(r"^\w+ should ")
 _CHOICE = re.compile(r"'([^']*)'")
 _KEY_MARK = "[key]"
@@ -69,7 +69,7 @@ def _real(document: Document, location: Location) -> Location:
 
 
 def _expected(message: str) -> str:
-    expected = _INPUT_SHOULD.sub("", message.removeprefix("Value error, "))
+    expected = _INPUT_SHOULD_BE.sub("", message.removeprefix("Value error, "))
     return _KIND_SHOULD.sub("it to ", expected)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from prompt_hub.prompts.hashing import sha256_of
 
@@ -70,7 +69,7 @@ class Lock(Strict):
     """What promotion sealed: a hand edit of a released prompt no longer matches `sha256`."""
 
     sha256: Sha256
-    promoted_at: datetime
+    promoted_at: AwareDatetime
     evaluation: str
     commit: str
 
@@ -266,7 +265,7 @@ class RegisteredVersion(Strict):
     evaluation: str
     evaluation_sha256: Sha256
     commit: str
-    at: datetime
+    at: AwareDatetime
     reason: str | None = None
 
 
@@ -277,7 +276,7 @@ class RegisteredVerdict(Strict):
     version: Version
     score: Fraction | None
     baseline: Fraction | None
-    at: datetime
+    at: AwareDatetime
 
 
 class RegisteredTask(Strict):

@@ -64,7 +64,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "evaluation_periods": "Latest samples among which they are counted.",
     },
     "Records": {
-        "columns": "Input field → names that raw records have for it; case and spaces do not count.",
+        "columns": "Input field → its names in raw records; case and spaces do not count.",
     },
     "Override": {
         "person": "Who decides it.",
@@ -86,7 +86,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "score_watch": "How the active version is watched.",
         "records": "How `run_pipeline.py` reads raw records.",
         "judge": "The meta-prompt that grades, where a scorer of type judge is used.",
-        "override": "A person's decision against a verdict; written by `promote_prompt.py override`.",
+        "override": "A person's decision against a verdict, by `promote_prompt.py override`.",
     },
     "Example": {
         "id": "Unique in the file; stays with the example for ever.",

@@ -76,8 +76,11 @@ def _something_to_score(files: TaskFiles) -> Iterator[Problem]:
 
     Label some examples `split: eval`, or leave their `split` out.
     """
+    expected = "at least one example with split: eval"
     if files.examples and all(example.split != "eval" for _, example in files.examples):
-        yield files.example_problem(1, (), "shots only", "at least one example with split: eval")
+        yield files.example_problem(1, (), "shots only", expected)
+    elif not files.texts.get(files.examples_file, "an unreadable file").strip():
+        yield files.example_problem(1, (), "no examples", expected)
 
 
 @task_rule("example-tag")

@@ -255,9 +255,12 @@ def _last_verdict_is_recorded(files: TaskFiles) -> Iterator[Problem]:
     Undo the hand edit of the registry.
     """
     entry = files.registered
-    if entry is None or entry.verdict is None:
+    if entry is None or not entry.versions:
         return
     said = entry.verdict
+    if said is None:
+        yield files.registry_problem(("verdict",), "null", "the verdict that made its versions")
+        return
     source = files.evaluations.get(said.version)
     if source is None or not isinstance(source.content, dict):
         found = f"{said.version}, of which 04-evals has no record"
@@ -286,18 +289,24 @@ def _last_verdict_is_recorded(files: TaskFiles) -> Iterator[Problem]:
 
 
 @task_rule("registry-state")
-def _one_version_is_released(files: TaskFiles) -> Iterator[Problem]:
-    """The released version, and no other, has the state `released`.
+def _states_agree_with_the_layers(files: TaskFiles) -> Iterator[Problem]:
+    """Only the released version has the state `released`, and no blocked one lies in a layer.
 
     Undo the hand edit of the registry; `promote_prompt.py` changes states.
     """
     entry = files.registered
+    kept = {source.content.version for source in files.released}
     for version, registered in (entry.versions if entry else {}).items():
+        location = ("versions", version, "state")
         released = entry is not None and version == entry.released
         if released != (registered.state is VersionState.RELEASED):
             expected = "released" if released else "any state but released"
-            location = ("versions", version, "state")
             yield files.registry_problem(location, str(registered.state), expected)
+        elif registered.state is VersionState.BLOCKED and version in kept:
+            found = "blocked, though 99-archive has it"
+            yield files.registry_problem(
+                location, found, "the state of a version that was released"
+            )
 
 
 @task_rule("registry-files")

@@ -26,6 +26,7 @@ from prompt_hub.prompts.repository import (
     HUMAN_LAYERS,
     METADATA,
     PRODUCTION,
+    REGISTRY,
     TEMPLATES,
     PromptRepository,
     examples_sha256,
@@ -106,12 +107,22 @@ _ENDINGS = {
 def _names_are_tasks(tree: Tree) -> Iterator[Problem]:
     """Files lie where their layer looks for them, named after a task.
 
-    Rename or move the file as it is expected; readers skip it otherwise.
+    Rename or move the file as it is expected, or delete it: nothing ever reads it there.
     """
+    for found_path in sorted(tree.repository.root.glob("prompt_registry*")):
+        if found_path.name != REGISTRY:
+            yield Problem(found_path.name, 1, 1, "", "a second registry", f"{REGISTRY} alone")
+    named = frozenset().union(*(files.named for files in tree.tasks.values()))
+    all_known = all(files.metadata for files in tree.tasks.values())
     for file in tree.files:
         path = PurePosixPath(file)
-        if path.parts[0] == "prompts" and path.name != "README.md":
-            yield from _misnamed(file, path)
+        if path.parts[0] != "prompts" or path.name == "README.md":
+            continue
+        yield from _misnamed(file, path)
+        beside_examples = path.parts[1] == EXAMPLES and path.suffix == ".yaml"
+        if beside_examples and all_known and file not in named:
+            found = "a prompt beside the examples that no metadata names"
+            yield Problem(file, 1, 1, "", found, "a candidate, or drafts in 00-templates")
 
 
 def _misnamed(file: str, path: PurePosixPath) -> Iterator[Problem]:

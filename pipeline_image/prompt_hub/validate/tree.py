@@ -248,6 +248,11 @@ class _Reader:
     def _is_ours(self, path: Path) -> bool:
         """Whether a path is a plain file inside the tree; notes what else it is."""
         name = self._repository.relative(path)
+        if not _is_text(name):
+            told = name.encode("utf-8", "backslashreplace").decode()
+            found, expected = "a file name that is not UTF-8", "a name of plain letters"
+            self._note(Problem(told, 1, 1, "", found, expected, "utf-8"))
+            return False
         inside = self._repository.root if path.parent == self._repository.root else None
         rule, expected = "symlink", "the file itself"
         if not path.resolve().is_relative_to(inside or self._repository.prompts.resolve()):
@@ -367,7 +372,7 @@ class _Reader:
         records = self._evaluations.get(task, {})
         return TaskFiles(
             task=task,
-            layers=frozenset(layer for layer, path in places.items() if path.exists()),
+            layers=frozenset(layer for layer, path in places.items() if _is_there(layer, path)),
             metadata=metadata,
             candidate=candidate,
             whole=self._whole(candidate, templates, examples),
@@ -418,6 +423,15 @@ class _Reader:
                 self._note(candidate.problem(location, found, expected, rule="few-shot"))
             return None
         return self._repository.whole(draft, [example for _, example in examples])
+
+
+def _is_there(layer: str, path: Path) -> bool:
+    return path.is_dir() if layer == ARCHIVE else path.is_file()
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name is text, not bytes that the system could not decode."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -866,7 +866,47 @@ CASES = [
         lambda folder: folder.write("prompts/01-examples/Part Class.jsonl", ""),
         "prompts/01-examples/Part Class.jsonl",
         "the task name 'Part Class'",
-        also=frozenset({"live"}),
+        also=frozenset({"live", "example-eval"}),
+    ),
+    Case(
+        "file-name",
+        write("prompts/01-examples/colour.yaml", "just: an idea\n"),
+        "prompts/01-examples/colour.yaml",
+        "a prompt beside the examples that no metadata names",
+    ),
+    Case(
+        "file-name",
+        write("prompt_registry.yml", "tasks: {}\n"),
+        "prompt_registry.yml",
+        "a second registry; expected prompt_registry.yaml alone",
+    ),
+    Case(
+        "value",
+        edit(ARCHIVED, "Z'\n  evaluation", "'\n  evaluation"),
+        ARCHIVED,
+        "expected it to have timezone info",
+    ),
+    Case(
+        "example-eval",
+        write("prompts/01-examples/brand.jsonl", "\n"),
+        "prompts/01-examples/brand.jsonl",
+        "no examples; expected at least one",
+    ),
+    Case(
+        "live",
+        lambda folder: (
+            folder.path(METADATA).unlink(),
+            folder.path(METADATA).mkdir(),
+        ),
+        METADATA,
+        "no metadata",
+    ),
+    Case(
+        "unknown-key",
+        edit(METADATA, "schema: prompt", "schema_: prompt"),
+        METADATA,
+        "the key 'schema_' (did you mean 'schema'?)",
+        also=frozenset({"missing-key"}),
     ),
     Case(
         "secret",
