@@ -49,7 +49,7 @@ class UnusableSchema(ValueError):
 def misfits(value: object, schema: JsonObject) -> Iterator[Misfit]:
     """Every way in which `value` breaks `schema`; nothing fits a schema that is unusable."""
     try:
-        validator = _validator(canonical(schema))
+        validator = _validator_of(schema)
     except UnusableSchema as error:
         yield Misfit((), f"the schema cannot be used: {error}", "", None)
         return
@@ -61,6 +61,21 @@ def misfits(value: object, schema: JsonObject) -> Iterator[Misfit]:
 def worst_misfit(value: object, schema: JsonObject) -> Misfit | None:
     """The misfit nearest to the root, which best says what is wrong; None when it fits."""
     return min(misfits(value, schema), key=lambda it: len(it.location), default=None)
+
+
+_KNOWN: dict[int, tuple[JsonObject, Draft202012Validator]] = {}
+"""Validators by the identity of their schema, which is kept so that it stays its own."""
+_MOST_KNOWN = 256
+
+
+def _validator_of(schema: JsonObject) -> Draft202012Validator:
+    # Thousands of values are held against one schema; even hashing it each time would show.
+    known = _KNOWN.get(id(schema))
+    if known is None:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        known = _KNOWN[id(schema)] = (schema, _validator(canonical(schema)))
+    return known[1]
 
 
 @lru_cache(maxsize=256)

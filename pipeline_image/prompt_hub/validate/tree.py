@@ -253,16 +253,22 @@ class _Reader:
             found, expected = "a file name that is not UTF-8", "a name of plain letters"
             self._note(Problem(told, 1, 1, "", found, expected, "utf-8"))
             return False
+        if not path.is_symlink():
+            if path.is_file():
+                return True
+            found = "something that is no file"
+            self._note(Problem(name, 1, 1, "", found, "a file", "not-a-file"))
+            return False
         inside = self._repository.root if path.parent == self._repository.root else None
         rule, expected = "symlink", "the file itself"
         if not path.resolve().is_relative_to(inside or self._repository.prompts.resolve()):
             found = "a symbolic link out of the tree"
-        elif not path.exists():
-            found = "a symbolic link to nothing"
         elif path.is_file():
             return True
-        elif path.is_dir() and path.is_symlink():
+        elif path.is_dir():
             found, expected = "a symbolic link to a folder", "the folder itself"
+        elif not path.exists():
+            found = "a symbolic link to nothing"
         else:
             rule, found, expected = "not-a-file", "something that is no file", "a file"
         self._note(Problem(name, 1, 1, "", found, expected, rule))
