@@ -121,8 +121,8 @@ class PromptRepository:
 
     def candidate_path(self, task: str) -> Path:
         """Where the candidate of `task` lies, always inside `prompts/`."""
-        path = (self.prompts / self.metadata(task).candidate).resolve()
-        if not path.is_relative_to(self.prompts.resolve()):
+        path = path_inside(self.prompts, self.metadata(task).candidate)
+        if path is None:
             raise PromptHubError(
                 f"{METADATA}/{task}.yaml: candidate points outside 'prompts'.",
                 hint="Name a file such as 00-templates/TASK.yaml.",
@@ -152,11 +152,11 @@ class PromptRepository:
 
     def _block(self, name: str, place: Place) -> tuple[str, str]:
         """File and text of the block `name`, which is included at `place`."""
-        base = (self.prompts / TEMPLATES).resolve()
-        path = (base / name).resolve()
+        base = self.prompts / TEMPLATES
+        path = path_inside(base, name)
         file = f"prompts/{TEMPLATES}/{name}"
         expected = f"a file in {TEMPLATES}"
-        if not path.is_relative_to(base):
+        if path is None:
             found = f"the building block {name!r}, which lies outside {TEMPLATES}"
             raise BlockError(place, found, expected, "building-block")
         try:
@@ -199,6 +199,15 @@ class PromptRepository:
     def examples_sha256(self, task: str) -> str:
         """Hash of the example set, independent of spacing and key order."""
         return examples_sha256(self.examples(task))
+
+
+def path_inside(base: Path, name: str) -> Path | None:
+    """The file `name` below `base`, links followed; None if it leads out or is no path at all."""
+    try:
+        path = (base / name).resolve()
+        return path if path.is_relative_to(base.resolve()) else None
+    except (OSError, RuntimeError, ValueError):  # too long, a circle of links, a NUL
+        return None
 
 
 def sealed(document: Document) -> Prompt:

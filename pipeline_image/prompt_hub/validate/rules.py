@@ -30,6 +30,7 @@ from prompt_hub.prompts.repository import (
     TEMPLATES,
     PromptRepository,
     examples_sha256,
+    path_inside,
 )
 from prompt_hub.validate import example_rules, prompt_rules, released_rules, secrets
 from prompt_hub.validate.rule import TASK_RULES, TREE_RULES, task_rule, tree_rule
@@ -204,18 +205,13 @@ def _judge_is_there(files: TaskFiles) -> Iterator[Problem]:
 
 def _names_a_prompt(files: TaskFiles, location: Location, name: str) -> Iterator[Problem]:
     assert files.metadata is not None
-    try:
-        path = (files.prompts / name).resolve()
-        outside = not path.is_relative_to(files.prompts.resolve())
-        is_file = path.is_file()
-    except (OSError, ValueError, RuntimeError):  # NUL, a name too long, links in a circle
-        outside, is_file, path = False, False, files.prompts
+    path = path_inside(files.prompts, name)
     found = meant = ""
-    if outside:
+    if path is None:
         found = f"{name!r}, outside prompts/"
-    elif not is_file:
+    elif not path.is_file():
         found = f"{name!r}, which does not exist"
-        there = (path.relative_to(files.prompts) for path in files.prompts.glob("0[01]-*/*.yaml"))
+        there = (it.relative_to(files.prompts) for it in files.prompts.glob("0[01]-*/*.yaml"))
         meant = closest(name, (it.as_posix() for it in there))
     elif path.suffix != ".yaml":
         found = f"{name!r}, no YAML file"

@@ -35,6 +35,7 @@ from prompt_hub.prompts.repository import (
     REGISTRY,
     TEMPLATES,
     PromptRepository,
+    path_inside,
     sealed,
 )
 from prompt_hub.prompts.templates import Reading, read
@@ -259,9 +260,10 @@ class _Reader:
             found = "something that is no file"
             self._note(Problem(name, 1, 1, "", found, "a file", "not-a-file"))
             return False
-        inside = self._repository.root if path.parent == self._repository.root else None
+        base = self._repository.prompts
+        base = base if path.is_relative_to(base) else self._repository.root
         rule, expected = "symlink", "the file itself"
-        if not path.resolve().is_relative_to(inside or self._repository.prompts.resolve()):
+        if path_inside(base, str(path.relative_to(base))) is None:
             found = "a symbolic link out of the tree"
         elif path.is_file():
             return True
@@ -327,7 +329,8 @@ class _Reader:
         return self._sources[path]
 
     def _named(self, name: str) -> Source[Prompt] | None:
-        return self._prompt((self._repository.prompts / name).resolve())
+        path = path_inside(self._repository.prompts, name)
+        return self._prompt(path) if path is not None else None
 
     def _drafts(self) -> None:
         """What calls itself a prompt is one, even where no metadata names it yet."""

@@ -556,6 +556,30 @@ CASES = [
         "a symbolic link out of the tree",
     ),
     Case(
+        "symlink",
+        lambda folder: folder.path("prompts/00-templates/a.yaml").symlink_to("a.yaml"),
+        "prompts/00-templates/a.yaml",
+        "a symbolic link",
+    ),
+    Case(
+        "candidate",
+        edit(METADATA, "candidate: 00-templates/part-class.yaml", 'candidate: "a\\0.yaml"'),
+        METADATA,
+        "outside prompts/",
+    ),
+    Case(
+        "candidate",
+        edit(METADATA, "00-templates/part-class.yaml", "00-templates/part-clas.yaml"),
+        METADATA,
+        "(did you mean '00-templates/part-class.yaml'?)",
+    ),
+    Case(
+        "building-block",
+        edit(CANDIDATE, "role.txt'", "rule.txt'"),
+        CANDIDATE,
+        "a file in 00-templates (did you mean 'catalogue-role.txt'?)",
+    ),
+    Case(
         "not-a-file",
         lambda folder: os.mkfifo(folder.path("prompts/00-templates/pipe.yaml")),
         "prompts/00-templates/pipe.yaml",
