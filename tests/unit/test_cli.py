@@ -16,7 +16,7 @@ from prompt_hub.cli import COMMANDS, main
 from prompt_hub.errors import ExitCode, PromptHubError
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"openai", "boto3", "botocore", "fastapi", "uvicorn", "jsonschema", "pydantic"}
+HEAVY = {"openai", "boto3", "botocore", "fastapi", "uvicorn", "jsonschema_rs", "pydantic"}
 
 
 def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-CORE_PACKAGES = {"pydantic", "yaml", "jinja2", "jsonschema", "referencing"}
-LAZY_IN_CORE = {"jsonschema", "referencing"}
+CORE_PACKAGES = {"pydantic", "yaml", "jinja2", "jsonschema_rs"}
+LAZY_IN_CORE = {"jsonschema_rs"}
 """Allowed in the core, but only inside functions: `--help` and start-up do not pay for them."""
 ADAPTERS = {
     "prompt_hub.evaluate.results": {"boto3"},
@@ -241,7 +241,7 @@ FORBIDDEN = [
         "def f() -> None:\n    import fastapi",
         "belongs into an adapter",
     ),
-    ("pipeline_image/prompt_hub/evaluate/gate.py", "import jsonschema", "lazily"),
+    ("pipeline_image/prompt_hub/evaluate/gate.py", "import jsonschema_rs", "lazily"),
     (
         "pipeline_image/prompt_hub/models/call.py",
         "from prompt_hub.models.openai_adapter import OpenAIProvider",
@@ -302,7 +302,7 @@ def test_what_the_rules_allow_is_not_found(tmp_path: Path) -> None:
             "from typing import TYPE_CHECKING\n"
             "import yaml\nfrom pydantic import BaseModel\nfrom jinja2.sandbox import X\n"
             "if TYPE_CHECKING:\n    import boto3\n    import aws_cdk\n"
-            "def f() -> None:\n    import jsonschema\n"
+            "def f() -> None:\n    import jsonschema_rs\n"
             "    from prompt_hub.models.openai_adapter import OpenAIProvider\n"
         ),
         "pipeline_image/prompt_hub/models/openai_adapter.py": "import openai\n",

@@ -129,7 +129,7 @@ def test_a_review_is_logged_and_gates_nothing(
 
 def test_a_damaged_log_is_found(door: RepositoryFolder) -> None:
     door.write(LOG, "{")
-    assert door.rules_broken() == ["parse"]
+    assert door.rules_broken() == ["json-syntax"]
 
 
 @pytest.mark.parametrize("models", ["", "{}"])

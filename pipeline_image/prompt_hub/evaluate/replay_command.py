@@ -8,9 +8,18 @@ from pathlib import Path
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.record import EvaluationRecord
-from prompt_hub.evaluate.replay import CannotReplay, details_path, is_record, replay, rewrite
+from prompt_hub.evaluate.replay import (
+    CannotReplay,
+    Replayed,
+    details_path,
+    is_record,
+    replay,
+    rewrite,
+)
 from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.promote.transitions import evaluation_path, remade
 from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.prompts.transaction import apply
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,11 +76,19 @@ def _replayed(repository: PromptRepository, path: Path, write: bool) -> list[dic
     except CannotReplay as error:
         return [vars(change) for change in error.changes]
     if write:
-        folder = FolderResults(path.parent)
-        if details is not None:
-            folder.put(beside.name, replayed.details)
-        folder.put(path.name, replayed.record.to_json())
+        _write(repository, path, replayed)
     return []
+
+
+def _write(repository: PromptRepository, path: Path, replayed: Replayed) -> None:
+    record = replayed.record
+    registered = repository.prompts / evaluation_path(record.task, record.version)
+    if path.resolve() == registered:
+        apply(repository.root, remade(repository, record, replayed.details))
+        return
+    folder = FolderResults(path.parent)
+    folder.put(details_path(path).name, replayed.details)
+    folder.put(path.name, record.to_json())
 
 
 def _tell(path: Path, changes: list[dict[str, str]], write: bool) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
 from pydantic import JsonValue
 
@@ -15,12 +15,10 @@ from prompt_hub.imports import without_collecting
 from prompt_hub.models.aliases import ModelAliases, ResolvedModel
 from prompt_hub.models.limiter import Limiter
 from prompt_hub.models.retries import GaveUp, Retries, Traffic
+from prompt_hub.prompts.contracts import worst_misfit
 from prompt_hub.prompts.documents import strict_json
 from prompt_hub.prompts.models import JsonObject, Prompt
 from prompt_hub.prompts.render import render
-
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
 
 ADAPTER_VERSION = "2"
 """Moves whenever the same request is put to a provider, or its answer is read, in another way."""
@@ -291,25 +289,8 @@ def output_in(text: str, schema: JsonObject) -> tuple[JsonObject | None, str | N
 
 def schema_problem(value: JsonValue, schema: JsonObject) -> str | None:
     """In words, the first way in which `value` breaks `schema`; None when it fits."""
-    from jsonschema.exceptions import best_match
-
-    error = best_match(_validator(schema).iter_errors(value))
-    if error is None:
+    misfit = worst_misfit(value, schema)
+    if misfit is None:
         return None
-    where = ".".join(map(str, error.absolute_path))
-    return f"{where}: {error.message}" if where else str(error.message)
-
-
-_validators: dict[int, tuple[JsonObject, Validator]] = {}
-"""By the schema's identity; the schema is kept with it, so that no other object can take its id."""
-
-
-def _validator(schema: JsonObject) -> Validator:
-    known = _validators.get(id(schema))
-    if known is None:
-        from jsonschema import Draft202012Validator
-
-        if len(_validators) >= 256:
-            _validators.clear()
-        known = _validators[id(schema)] = (schema, Draft202012Validator(schema))
-    return known[1]
+    where = ".".join(map(str, misfit.location))
+    return f"{where}: {misfit.message}" if where else misfit.message

@@ -14,6 +14,7 @@ from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import Arm, EvaluationRecord
 from prompt_hub.promote.states import UNRELEASED, Case, Decision, Event, NotAllowed, State, move
 from prompt_hub.promote.writing import prompt_text, registry_text
+from prompt_hub.prompts.hashing import evidence_sha256
 from prompt_hub.prompts.models import (
     Lock,
     Metadata,
@@ -96,7 +97,7 @@ def promote(
         event = Event.OVERRIDE
     reached = move(task, state, event, case)
     by = decision if event is Event.OVERRIDE else None
-    versions = {record.version: _entry(record, arm, reached, at, by)}
+    versions = {record.version: _entry(record, arm, reached, at, details, by)}
     changes: dict[str, str | None] = _evaluation_files(record, details)
     if state is not State.RELEASED:
         lock = Lock(
@@ -108,7 +109,7 @@ def promote(
         released = candidate.model_copy(update={"lock": lock})
         changes[production_path(task)] = prompt_text(released)
         if champion is not None:
-            changes[archive_path(task, champion.version)] = prompt_text(champion)
+            changes[archive_path(task, champion.version)] = prompt_text(champion, depth=2)
             versions |= _moved(repository, task, champion.version, Event.SUPERSEDE)
     changes[REGISTRY] = _registry_text(
         repository.registry(), metadata, record.version, versions, _verdict(record, at)
@@ -149,7 +150,7 @@ def refuse(
     # A champion that fails on another model stays what git has released, on its own record.
     if reached is State.BLOCKED:
         by = Decision("", "; ".join(record.verdict.reasons))
-        versions[record.version] = _entry(record, arm, reached, at, by)
+        versions[record.version] = _entry(record, arm, reached, at, details, by)
     text = _registry_text(
         registry,
         repository.metadata(task),
@@ -186,7 +187,7 @@ def archive(repository: PromptRepository, task: str, decision: Decision, at: dat
     versions = _moved(repository, task, champion.version, Event.ARCHIVE, decision, at)
     return {
         production_path(task): None,
-        archive_path(task, champion.version): prompt_text(champion),
+        archive_path(task, champion.version): prompt_text(champion, depth=2),
         REGISTRY: _registry_text(repository.registry(), repository.metadata(task), None, versions),
     }
 
@@ -227,6 +228,32 @@ def quarantine(
     return {REGISTRY: _registry_text(repository.registry(), metadata, released, versions)}
 
 
+def remade(repository: PromptRepository, record: EvaluationRecord, details: str) -> Changes:
+    """A record in `04-evals` made again from its own answers: its files, and the seal on them.
+
+    No version moves; the registry takes over the score that the record says now.
+    """
+    registry, task = repository.registry(), record.task
+    changes = _evaluation_files(record, details)
+    known = registry.tasks.get(task)
+    entry = known.versions.get(record.version) if known else None
+    if known is None or entry is None or record.candidate is None:
+        return changes
+    sealed = entry.model_copy(
+        update={
+            "evaluation_sha256": evidence_sha256(record.to_json().encode(), details.encode()),
+            "score": record.candidate.score,
+        }
+    )
+    verdict = known.verdict
+    if verdict is not None and verdict.version == record.version:
+        verdict = _verdict(record, verdict.at)
+    versions = {record.version: sealed}
+    metadata = repository.metadata(task)
+    text = _registry_text(registry, metadata, known.released, versions, verdict)
+    return {**changes, REGISTRY: text}
+
+
 def _go_back(
     repository: PromptRepository,
     task: str,
@@ -250,7 +277,7 @@ def _go_back(
     }
     if champion is not None:
         versions |= _moved(repository, task, champion.version, leaving, decision, at)
-        changes[archive_path(task, champion.version)] = prompt_text(champion)
+        changes[archive_path(task, champion.version)] = prompt_text(champion, depth=2)
     changes[REGISTRY] = _registry_text(
         repository.registry(), repository.metadata(task), version, versions
     )
@@ -313,7 +340,12 @@ def _evaluation_files(record: EvaluationRecord, details: str) -> dict[str, str |
 
 
 def _entry(
-    record: EvaluationRecord, arm: Arm, state: State, at: datetime, by: Decision | None = None
+    record: EvaluationRecord,
+    arm: Arm,
+    state: State,
+    at: datetime,
+    details: str,
+    by: Decision | None = None,
 ) -> RegisteredVersion:
     return RegisteredVersion(
         state=VersionState(state),
@@ -322,6 +354,7 @@ def _entry(
         threshold=record.threshold,
         model=RegisteredModel(alias=arm.alias, identity=arm.model),
         evaluation=evaluation_path(record.task, record.version),
+        evaluation_sha256=evidence_sha256(record.to_json().encode(), details.encode()),
         commit=record.commit,
         at=at,
         reason=by.reason if by else None,

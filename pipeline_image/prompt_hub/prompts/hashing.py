@@ -16,3 +16,10 @@ def canonical(value: object) -> bytes:
 def sha256_of(value: object) -> str:
     """Lower-case hexadecimal SHA-256 of the canonical form of a JSON value."""
     return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def evidence_sha256(record: bytes, details: bytes) -> str:
+    """Hash that seals an evaluation record and its details, byte for byte, as they are stored."""
+    return hashlib.sha256(
+        hashlib.sha256(record).digest() + hashlib.sha256(details).digest()
+    ).hexdigest()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,7 +24,10 @@ VERSION_PATTERN = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$"
 TaskName = Annotated[str, Field(pattern=TASK_PATTERN, max_length=48)]
 Version = Annotated[str, Field(pattern=VERSION_PATTERN, max_length=32)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+# Strict: in a file, `true` and `"1"` are no numbers, whatever Python makes of them.
+Fraction = Annotated[float, Field(ge=0.0, le=1.0, strict=True)]
+Number = Annotated[float, Field(strict=True)]
+Count = Annotated[int, Field(strict=True)]
 JsonObject = dict[str, JsonValue]
 FieldPath = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")]
 """A field of the output; dots lead into objects, and through a list to all of its elements."""
@@ -49,7 +52,7 @@ class ModelChoice(Strict):
     """Which model a prompt asks for, by alias, and the sampling parameters it was judged with."""
 
     alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-    parameters: dict[Literal["temperature", "top_p", "max_tokens", "seed"], float | int] = {}
+    parameters: dict[Literal["temperature", "top_p", "max_tokens", "seed"], Number | Count] = {}
 
     @property
     def sampled(self) -> bool:
@@ -77,7 +80,7 @@ class Shot(Strict):
 class FewShot(Strict):
     """How many worked examples precede the question; `examples` are theirs once inlined."""
 
-    count: Annotated[int, Field(ge=1, le=64)]
+    count: Annotated[Count, Field(ge=1, le=64)]
     examples: tuple[Shot, ...] | None = None
 
 
@@ -85,7 +88,7 @@ class Lock(Strict):
     """What promotion sealed: a hand edit of a released prompt no longer matches `sha256`."""
 
     sha256: Sha256
-    promoted_at: datetime
+    promoted_at: AwareDatetime
     evaluation: str
     commit: str
 
@@ -142,9 +145,9 @@ class Comparison(Strict):
     """
 
     compare: Literal["text", "exact", "number"] = "text"
-    similarity: Annotated[float, Field(gt=0, le=1)] | None = None
-    tolerance: Annotated[float, Field(ge=0)] = 0.0
-    relative_tolerance: Annotated[float, Field(ge=0)] = 0.0
+    similarity: Annotated[Number, Field(gt=0, le=1)] | None = None
+    tolerance: Annotated[Number, Field(ge=0)] = 0.0
+    relative_tolerance: Annotated[Number, Field(ge=0)] = 0.0
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
@@ -162,7 +165,7 @@ class FieldRule(Comparison):
     counts distinct elements wherever they stand.
     """
 
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[Number, Field(gt=0)] = 1.0
     list: Literal["ordered", "set"] = "ordered"
 
 
@@ -172,7 +175,7 @@ def _rule_of_weight(value: object) -> object:
 
 
 class _Scorer(Strict):
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[Number, Field(gt=0)] = 1.0
 
 
 class ExactScorer(_Scorer):
@@ -190,7 +193,7 @@ class TextScorer(_Scorer):
 
     type: Literal["text"]
     field: FieldPath
-    similarity: Annotated[float, Field(gt=0, le=1)] | None = None
+    similarity: Annotated[Number, Field(gt=0, le=1)] | None = None
 
 
 class NumberScorer(_Scorer):
@@ -198,8 +201,8 @@ class NumberScorer(_Scorer):
 
     type: Literal["number"]
     field: FieldPath
-    tolerance: Annotated[float, Field(ge=0)] = 0.0
-    relative_tolerance: Annotated[float, Field(ge=0)] = 0.0
+    tolerance: Annotated[Number, Field(ge=0)] = 0.0
+    relative_tolerance: Annotated[Number, Field(ge=0)] = 0.0
 
 
 class RegexScorer(_Scorer):
@@ -262,7 +265,7 @@ class InjectionScorer(_Scorer):
     type: Literal["injection"]
     fields: Annotated[tuple[str, ...], Field(min_length=1)]
     kinds: Annotated[tuple[AttackKind, ...], Field(min_length=1)] = ATTACK_KINDS
-    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    share: Annotated[Number, Field(gt=0, le=1)] = 1.0
 
 
 class PythonScorer(_Scorer):
@@ -293,10 +296,10 @@ Scorer = Annotated[
 class Budget(Strict):
     """The most that one evaluation may spend; a budget that runs out is never a score."""
 
-    calls: Annotated[int, Field(gt=0)] = 2000
-    tokens: Annotated[int, Field(gt=0)] = 10_000_000
-    usd: Annotated[float, Field(gt=0)] = 5.0
-    seconds: Annotated[float, Field(gt=0)] = 3600.0
+    calls: Annotated[Count, Field(gt=0)] = 2000
+    tokens: Annotated[Count, Field(gt=0)] = 10_000_000
+    usd: Annotated[Number, Field(gt=0)] = 5.0
+    seconds: Annotated[Number, Field(gt=0)] = 3600.0
 
 
 class Gate(Strict):
@@ -310,9 +313,9 @@ class Gate(Strict):
     """
 
     margin: Fraction = 0.05
-    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.9
-    first_look: Annotated[int, Field(ge=8)] = 64
-    repeats: Annotated[int, Field(ge=1, le=20)] = 1
+    confidence: Annotated[Number, Field(gt=0.5, lt=1.0)] = 0.9
+    first_look: Annotated[Count, Field(ge=8)] = 64
+    repeats: Annotated[Count, Field(ge=1, le=20)] = 1
     tags: dict[str, Fraction] = {}
     tag_margin: Fraction = 0.2
     budget: Budget = Budget()
@@ -321,17 +324,17 @@ class Gate(Strict):
 class Limits(Strict):
     """Limits of a version: mean cost of a call, time one call may take, 95th percentile of it."""
 
-    usd_per_call: Annotated[float, Field(gt=0)] = 0.05
-    seconds_per_call: Annotated[float, Field(gt=0)] = 60.0
-    seconds_p95: Annotated[float, Field(gt=0)] | None = None
+    usd_per_call: Annotated[Number, Field(gt=0)] = 0.05
+    seconds_per_call: Annotated[Number, Field(gt=0)] = 60.0
+    seconds_p95: Annotated[Number, Field(gt=0)] | None = None
 
 
 class ScoreWatch(Strict):
     """How often the active version is measured, and how many bad samples (M of N) fire."""
 
-    every_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
-    datapoints_to_alarm: Annotated[int, Field(ge=1)] = 1
-    evaluation_periods: Annotated[int, Field(ge=1)] = 1
+    every_minutes: Annotated[Count, Field(ge=1, le=1440)] = 15
+    datapoints_to_alarm: Annotated[Count, Field(ge=1)] = 1
+    evaluation_periods: Annotated[Count, Field(ge=1)] = 1
 
 
 class Records(Strict):
@@ -400,7 +403,7 @@ class Example(Strict):
     input: JsonObject
     expected: JsonObject
     split: Literal["eval", "shot"] = "eval"
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[Number, Field(gt=0)] = 1.0
     tags: tuple[str, ...] = ()
 
 
@@ -426,9 +429,10 @@ class RegisteredModel(Strict):
 
 
 class RegisteredVersion(Strict):
-    """One version in the registry; `person` is who decided about it by hand or overrode the gate.
+    """One version in the registry.
 
-    `reason` is theirs, or the gate's where it blocked.
+    `evaluation_sha256` seals its evaluation record and details. `person` is who decided about it
+    by hand or overrode the gate; `reason` is theirs, or the gate's where it blocked.
     """
 
     state: VersionState
@@ -437,8 +441,9 @@ class RegisteredVersion(Strict):
     threshold: Fraction
     model: RegisteredModel
     evaluation: str
+    evaluation_sha256: Sha256
     commit: str
-    at: datetime
+    at: AwareDatetime
     reason: str | None = None
     person: str | None = Field(default=None, exclude_if=lambda person: person is None)
 
@@ -446,11 +451,11 @@ class RegisteredVersion(Strict):
 class RegisteredVerdict(Strict):
     """The last verdict on a candidate of the task."""
 
-    status: str
+    status: Literal["PASS", "BLOCK", "INCONCLUSIVE", "NOT_MEASURED"]
     version: Version
     score: Fraction | None
     baseline: Fraction | None
-    at: datetime
+    at: AwareDatetime
 
 
 class RegisteredTask(Strict):

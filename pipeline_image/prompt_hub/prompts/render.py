@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
-
-from jinja2 import StrictUndefined, Template, TemplateError, meta
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.prompts.models import Message, Prompt
-
-MAX_RENDERED_CHARACTERS = 200_000
-"""A message longer than this is a runaway template, not a prompt."""
+from prompt_hub.prompts.templates import rendered
 
 
 class RenderError(PromptHubError):
@@ -21,34 +15,6 @@ class RenderError(PromptHubError):
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint, exit_code=ExitCode.BLOCKED)
-
-
-def _environment() -> ImmutableSandboxedEnvironment:
-    # Autoescaping is for HTML; a prompt is plain text and must arrive as it was written.
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined,
-        autoescape=False,
-        keep_trailing_newline=False,
-    )
-    # `range` and `lipsum` make text out of nothing, without bound; a prompt needs neither.
-    environment.globals.clear()
-    return environment
-
-
-_ENVIRONMENT = _environment()
-
-
-@lru_cache(maxsize=512)
-def _compiled(content: str) -> Template:
-    return _ENVIRONMENT.from_string(content)
-
-
-def variables_of(content: str) -> set[str]:
-    """Names that a template reads; raises `RenderError` if it does not parse."""
-    try:
-        return set(meta.find_undeclared_variables(_ENVIRONMENT.parse(content)))
-    except (TemplateError, RecursionError) as error:
-        raise RenderError(f"the template does not parse: {error}.") from None
 
 
 def render(prompt: Prompt, fields: Mapping[str, object]) -> list[dict[str, str]]:
@@ -70,16 +36,10 @@ def render(prompt: Prompt, fields: Mapping[str, object]) -> list[dict[str, str]]
 
 def _one(message: Message, fields: Mapping[str, object]) -> dict[str, str]:
     try:
-        text = _compiled(message.content).render(fields)
+        return {"role": message.role, "content": rendered(message.content, fields)}
     # A template is a program of its author's: whatever it raises is about the template.
     except Exception as error:
         raise RenderError(
             f"the {message.role} message cannot be rendered: {error}.",
             hint="Declare the field in the prompt's input, or mend the template.",
         ) from None
-    if len(text) > MAX_RENDERED_CHARACTERS:
-        raise RenderError(
-            f"the {message.role} message has {len(text)} characters;"
-            f" at most {MAX_RENDERED_CHARACTERS} are allowed."
-        )
-    return {"role": message.role, "content": text}

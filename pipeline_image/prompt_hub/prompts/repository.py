@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.prompts.blocks import BlockError, Place, Whole, whole
 from prompt_hub.prompts.documents import (
     Document,
     InvalidDocuments,
     Problem,
+    closest,
     parse_jsonl,
     parse_yaml,
     read_text,
@@ -43,9 +44,6 @@ BOT_LAYERS = (PRODUCTION, EVALS, ARCHIVE)
 REGISTRY = "prompt_registry.yaml"
 REVIEWS = "reviews"
 """Folder of a task's reviews, beside its evaluation records."""
-
-_INCLUDE = re.compile(r"""\{%-?\s*include\s+(['"])(?P<name>[^'"]+)\1\s*-?%\}""")
-_INCLUDE_DEPTH = 5
 
 
 class PromptRepository:
@@ -112,16 +110,17 @@ class PromptRepository:
         examples: list[tuple[int, Example]] = []
         problems: list[Problem] = []
         try:
-            for line, value in parse_jsonl(read_text(path, name), name):
+            for line, document in parse_jsonl(read_text(path, name), name):
                 try:
-                    document = Document(name, value, {(): (line, 1)})
                     examples.append((line, to_model(document, Example)))
                 except InvalidDocuments as error:
                     problems += error.problems
         except InvalidDocuments as error:
             problems += error.problems
         if problems:
-            raise InvalidDocuments(sorted(problems, key=lambda problem: problem.line))
+            raise InvalidDocuments(
+                sorted(problems, key=lambda problem: (problem.line, problem.column))
+            )
         return tuple(examples)
 
     def draft(self, task: str) -> Prompt:
@@ -130,8 +129,8 @@ class PromptRepository:
 
     def candidate_path(self, task: str) -> Path:
         """Where the candidate of `task` lies, always inside `prompts/`."""
-        path = (self.prompts / self.metadata(task).candidate).resolve()
-        if not path.is_relative_to(self.prompts.resolve()):
+        path = path_inside(self.prompts, self.metadata(task).candidate)
+        if path is None:
             raise PromptHubError(
                 f"{METADATA}/{task}.yaml: candidate points outside 'prompts'.",
                 hint="Name a file such as 00-templates/TASK.yaml.",
@@ -147,7 +146,7 @@ class PromptRepository:
     def whole(self, draft: Prompt, examples: Sequence[Example]) -> Prompt:
         """A draft with building blocks inlined and its shots drawn from `examples`."""
         messages = tuple(
-            Message(role=message.role, content=self.inlined(message.content))
+            Message(role=message.role, content=self.inlined(message.content).text)
             for message in draft.messages
         )
         few_shot = draft.few_shot
@@ -155,27 +154,26 @@ class PromptRepository:
             few_shot = _drawn(draft.task, few_shot, examples)
         return draft.model_copy(update={"messages": messages, "few_shot": few_shot, "lock": None})
 
-    def inlined(self, content: str, depth: int = 0) -> str:
-        """A template with every building block that it includes put in its place."""
-        if depth > _INCLUDE_DEPTH:
-            raise PromptHubError(
-                f"building blocks include one another more than {_INCLUDE_DEPTH} deep.",
-                hint="Take the circle out.",
-                exit_code=ExitCode.BLOCKED,
-            )
+    def inlined(self, content: str) -> Whole:
+        """A template with every building block in its place; raises `BlockError`."""
+        return whole(content, self._block)
 
-        def block(match: re.Match[str]) -> str:
-            base = (self.prompts / TEMPLATES).resolve()
-            path = (base / match["name"]).resolve()
-            if not path.is_relative_to(base):
-                raise PromptHubError(
-                    f"the building block {match['name']!r} lies outside {TEMPLATES}.",
-                    exit_code=ExitCode.BLOCKED,
-                )
-            text = read_text(path, f"prompts/{TEMPLATES}/{match['name']}")
-            return self.inlined(text.rstrip("\n"), depth + 1)
-
-        return _INCLUDE.sub(block, content)
+    def _block(self, name: str, place: Place) -> tuple[str, str]:
+        """File and text of the block `name`, which is included at `place`."""
+        base = self.prompts / TEMPLATES
+        path = path_inside(base, name)
+        file = f"prompts/{TEMPLATES}/{name}"
+        expected = f"a file in {TEMPLATES}"
+        if path is None:
+            found = f"the building block {name!r}, which lies outside {TEMPLATES}"
+            raise BlockError(place, found, expected, "building-block")
+        try:
+            return file, read_text(path, file)
+        except InvalidDocuments as error:
+            found = f"the building block {name!r}: {error.problems[0].found}"
+            meant = closest(name, (it.name for it in base.iterdir())) if base.is_dir() else ""
+            expected += f" (did you mean {meant!r}?)" if meant and meant != name else ""
+            raise BlockError(place, found, expected, "building-block") from None
 
     def production(self, task: str) -> Prompt | None:
         """The champion: the released version, its lock verified; None before the first release."""
@@ -211,15 +209,26 @@ class PromptRepository:
         return examples_sha256(self.examples(task))
 
 
+def path_inside(base: Path, name: str) -> Path | None:
+    """The file `name` below `base`, links followed; None if it leads out or is no path at all."""
+    try:
+        path = (base / name).resolve()
+        return path if path.is_relative_to(base.resolve()) else None
+    except (OSError, RuntimeError, ValueError):  # too long, a circle of links, a NUL
+        return None
+
+
 def sealed(document: Document) -> Prompt:
     """The released prompt in a file; raises `InvalidDocuments` if its lock is missing or broken."""
     prompt = to_model(document, Prompt)
     if prompt.lock is None:
-        raise InvalidDocuments([document.problem(("lock",), "no lock", "a released prompt")])
+        expected = "the lock of a released prompt"
+        raise InvalidDocuments([document.problem(("lock",), "no lock", expected, rule="lock")])
     if prompt.lock.sha256 != prompt.sha256:
         found = f"content that hashes to {prompt.sha256}"
         expected = f"{prompt.lock.sha256}, as it was promoted: undo the hand edit"
-        raise InvalidDocuments([document.problem(("lock", "sha256"), found, expected)])
+        location = ("lock", "sha256")
+        raise InvalidDocuments([document.problem(location, found, expected, rule="lock")])
     return prompt
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
+from prompt_hub.prompts.contracts import Misfit, misfits
+from prompt_hub.prompts.json_places import Location
 from prompt_hub.prompts.models import JsonObject
-
-if TYPE_CHECKING:
-    from jsonschema import ValidationError
 
 NAMES_OF_TYPES = {
     str: "a string",
@@ -27,31 +25,26 @@ def field_problems(fields: Mapping[str, object], schema: JsonObject) -> list[dic
 
     Values are never repeated: what callers send stays out of logs and answers.
     """
-    from jsonschema import Draft202012Validator
-
-    errors = Draft202012Validator(schema).iter_errors(dict(fields))
-    # jsonschema reports every missing field as an error of its own, each listing them all.
-    problems = dict.fromkeys(entry for error in errors for entry in _entries(error))
+    problems = dict.fromkeys(
+        entry for misfit in misfits(dict(fields), schema) for entry in _entries(misfit, fields)
+    )
     return [{"field": field, "problem": problem} for field, problem in sorted(problems)]
 
 
-def _entries(error: ValidationError) -> Iterator[tuple[str, str]]:
-    where = ".".join(map(str, error.absolute_path))
+def _entries(misfit: Misfit, fields: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    where = ".".join(map(str, misfit.location))
     prefix = f"{where}." if where else ""
-    wanted = error.validator_value
-    given = set(error.instance) if isinstance(error.instance, Mapping) else set()
-    match error.validator:
+    wanted = misfit.value
+    match misfit.keyword:
         case "required":
+            yield f"{prefix}{wanted}", "is missing"
+        case "additionalProperties":
             for name in _words(wanted):
-                if name not in given:
-                    yield prefix + name, "is missing"
-        case "additionalProperties" if isinstance(error.schema, Mapping):
-            for name in sorted(given - set(error.schema.get("properties", {}))):
                 yield prefix + name, "is not a field of this task"
         case "type":
-            types = [wanted] if isinstance(wanted, str) else _words(wanted)
+            types = sorted(_words(wanted), key=lambda one: (one == "null", one))
             expected = " or ".join(ARTICLES.get(one, f"a {one}") for one in types)
-            found = NAMES_OF_TYPES.get(type(error.instance), "something else")
+            found = NAMES_OF_TYPES.get(type(_at(fields, misfit.location)), "something else")
             yield where, f"must be {expected}, is {found}"
         case "enum":
             yield where, f"must be one of: {', '.join(_words(wanted))}"
@@ -61,6 +54,14 @@ def _entries(error: ValidationError) -> Iterator[tuple[str, str]]:
             yield where, f"must have at most {wanted} characters"
         case rule:
             yield where, f"breaks the rule {rule!r}: {wanted!r}"
+
+
+def _at(fields: Mapping[str, object], location: Location) -> object:
+    value: object = fields
+    for step in location:
+        if isinstance(value, Mapping | list):
+            value = value[step]  # type: ignore[index]
+    return value
 
 
 def _words(wanted: object) -> list[str]:

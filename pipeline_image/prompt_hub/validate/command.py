@@ -9,17 +9,29 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.prompts.documents import Problem, closest
 from prompt_hub.prompts.repository import METADATA, PromptRepository
 from prompt_hub.validate.rules import check
-from prompt_hub.validate.stamp import stamp
 from prompt_hub.validate.tree import Finding, Tree
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--task", help="report only what concerns this task")
-    parser.add_argument("--json", action="store_true", help="print the problems as a JSON list")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--json", action="store_true", help="print the problems as a JSON list")
+    instead.add_argument(
+        "--github", action="store_true", help="print the problems as annotations for GitHub's CI"
+    )
+    instead.add_argument(
+        "--rules", action="store_true", help="instead of validating, print all rules (Markdown)"
+    )
+    instead.add_argument(
+        "--write-schemas",
+        action="store_true",
+        help="instead of validating, write the JSON Schemas of all file formats for editors",
+    )
+    instead.add_argument(
         "--stamp",
         metavar="TASK",
         help="instead of validating, note that TASK's metadata is up to date with its examples"
@@ -29,8 +41,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Validate; BLOCKED where anything is wrong."""
+    if arguments.rules:
+        from prompt_hub.validate.rules_page import rules_page
+
+        print(rules_page(), end="")
+        return ExitCode.OK
     repository = PromptRepository.from_environment()
+    if arguments.write_schemas:
+        from prompt_hub.validate.editor_schemas import write_schemas
+
+        print("\n".join(write_schemas(repository)))
+        return ExitCode.OK
     if arguments.stamp:
+        from prompt_hub.validate.stamp import stamp
+
         changed = stamp(repository, arguments.stamp)
         said = "stamped" if changed else "is up to date already"
         print(f"prompts/{METADATA}/{arguments.stamp}.yaml: {said}")
@@ -38,19 +62,39 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     tree, findings = check(repository, arguments.task)
     if arguments.task and arguments.task not in tree.tasks:
         known = ", ".join(tree.tasks) or "none"
-        raise PromptHubError(f"there is no task {arguments.task!r} (known: {known}).")
+        meant = closest(arguments.task, tree.tasks)
+        hint = f"Did you mean {meant!r}?" if meant else ""
+        raise PromptHubError(f"there is no task {arguments.task!r} (known: {known}).", hint=hint)
     if arguments.json:
-        print(json.dumps(list(map(as_json, findings)), ensure_ascii=False, indent=2))
+        problems = [asdict(finding.problem) for finding in findings]
+        print(json.dumps(problems, ensure_ascii=False, indent=2))
     else:
         for finding in findings:
-            print(f"{finding.problem} [{finding.rule}]", file=sys.stderr)
+            if arguments.github:
+                print(annotation(finding.problem))
+            else:
+                print(f"{finding.problem} [{finding.rule}]", file=sys.stderr)
         print(summary(tree, findings, arguments.task))
     return ExitCode.BLOCKED if findings else ExitCode.OK
 
 
-def as_json(finding: Finding) -> dict[str, str | int]:
-    """A finding as machines get it."""
-    return {"rule": finding.rule, **asdict(finding.problem)}
+def annotation(problem: Problem) -> str:
+    """A problem as the workflow command that GitHub shows beside the line of a pull request."""
+    where = {
+        "file": problem.file,
+        "line": str(problem.line),
+        "col": str(problem.column),
+        "title": problem.rule,
+    }
+    properties = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in where.items())
+    place = f"{problem.file}:{problem.line}:{problem.column}: "
+    return f"::error {properties}::{_escaped(str(problem).removeprefix(place))}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    for character in "%\r\n" + more:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
 
 
 def summary(tree: Tree, findings: Sequence[Finding], task: str | None = None) -> str:

@@ -9,16 +9,19 @@ from pydantic import JsonValue
 
 from prompt_hub.errors import PromptHubError
 from prompt_hub.prompts import models
-from prompt_hub.prompts.documents import MAX_DEPTH, Location, Problem
+from prompt_hub.prompts.contracts import properties, required, schema_problems
+from prompt_hub.prompts.documents import MAX_DEPTH, Problem
+from prompt_hub.prompts.json_places import Location
 from prompt_hub.prompts.models import Comparison, JsonObject, Prompt, Scorer
-from prompt_hub.validate.schemas import properties, required, schema_problems
+from prompt_hub.validate.rule import task_rule
 from prompt_hub.validate.tree import TaskFiles
 
 Complaint = tuple[Location, str, str]
 """Location below the scorer, what was found, what is expected."""
 
 
-def scorers_fit(files: TaskFiles) -> Iterator[Problem]:
+@task_rule("scorers")
+def _scorers_fit(files: TaskFiles) -> Iterator[Problem]:
     """Every scorer looks at properties that the prompt has, in a way that suits their type.
 
     Name a property of the candidate's output (of its input for an attack), or give the scorer
@@ -56,10 +59,10 @@ def _complaints(scorer: Scorer, files: TaskFiles, prompt: Prompt) -> Iterator[Co
             yield from _field(prompt, scorer.field, ("field",), "string")
             yield from _pattern(scorer)
         case models.SchemaScorer():
-            for location, found, expected in schema_problems(scorer.schema_ or prompt.output):
-                # The output's own schema is looked at by the rule `schema`.
-                if scorer.schema_ is not None:
-                    yield ("schema", *location), found, expected
+            # Without a schema of its own it is the output's, which the rule `schema` looks at.
+            if scorer.schema_ is not None:
+                for it in schema_problems(scorer.schema_):
+                    yield ("schema", *it.location), it.found, it.expected
         case models.InjectionScorer():
             yield from _attacked(scorer, prompt)
         case models.PythonScorer():
@@ -159,7 +162,8 @@ def _defined(tree: ast.Module) -> Iterator[str]:
             yield from (one.asname or one.name for one in node.names)
 
 
-def judge_fits(files: TaskFiles) -> Iterator[Problem]:
+@task_rule("judge")
+def _judge_fits(files: TaskFiles) -> Iterator[Problem]:
     """A judge is a released version of another task; it grades input, expected and answer.
 
     Promote the judge's task first, then name its task and version under `judge`.

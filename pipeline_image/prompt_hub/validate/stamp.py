@@ -11,7 +11,7 @@ from prompt_hub.prompts.documents import InvalidDocuments, parse_yaml, read_text
 from prompt_hub.prompts.edit import edited
 from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import JsonObject, Prompt
-from prompt_hub.prompts.repository import EXAMPLES, METADATA, PromptRepository
+from prompt_hub.prompts.repository import EXAMPLES, METADATA, PromptRepository, path_inside
 
 BLOCK = "up_to_date"
 
@@ -52,8 +52,8 @@ def _candidate(repository: PromptRepository, file: str, text: str) -> Prompt:
     """The candidate, found without asking that the metadata be valid: stamping may make it so."""
     document = parse_yaml(text, file)
     name = _data(text, file).get("candidate")
-    path = (repository.prompts / str(name)).resolve()
-    if not isinstance(name, str) or not path.is_relative_to(repository.prompts.resolve()):
+    path = path_inside(repository.prompts, str(name))
+    if not isinstance(name, str) or path is None:
         found, expected = repr(name), "a file below prompts/"
         raise InvalidDocuments([document.problem(("candidate",), found, expected)])
     if not path.is_file():

@@ -347,7 +347,7 @@ OBJECT = {"type": "object", "properties": {"n": {"type": "integer"}}}
         ({**OBJECT, "$ref": "https://example.com/s.json"}, "another file or to the network"),
         ({**OBJECT, "required": "n"}, "it is no JSON Schema"),
         ({"properties": {"n": None}}, "it is no JSON Schema"),
-        ({"properties": {"n": {"$ref": "#/$defs/gone"}}}, "it cannot be used"),
+        ({"properties": {"n": {"$ref": "#/$defs/gone"}}}, "it is no JSON Schema"),
         ({"properties": {"n": {"type": "string", "pattern": "("}}}, "it is no JSON Schema"),
     ],
 )

@@ -106,13 +106,13 @@ def part(how: Scorer, output: JsonObject | None, expected: JsonObject) -> Part:
         ),
         (scorer("regex", field="kind", pattern="x"), {"kind": 1}, {}, 0.0, None),
         (scorer("json_schema"), {"kind": "x"}, {}, 1.0, ""),
-        (scorer("json_schema"), {"kind": 1}, {}, 0.0, "kind: 1 is not of type 'string'"),
+        (scorer("json_schema"), {"kind": 1}, {}, 0.0, 'kind: 1 is not of type "string"'),
         (
             scorer("json_schema", schema={"properties": {"kind": {"maxLength": 2}}}),
             {"kind": "abc"},
             {},
             0.0,
-            "kind: 'abc' is too long",
+            'kind: "abc" is longer than 2 characters',
         ),
         (scorer("set_f1", field="tags"), {"tags": ["B", "a"]}, {"tags": ["a", "b", "a"]}, 1.0, ""),
         (

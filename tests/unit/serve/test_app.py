@@ -227,7 +227,7 @@ def test_an_unknown_path_is_answered_in_the_same_form(running: Running) -> None:
     ("says", "reason"),
     [
         ("not json", "the answer is not JSON"),
-        ('{"part_class": "banana"}', "'banana' is not one of"),
+        ('{"part_class": "banana"}', '"banana" is not one of'),
         ("[]", "not a JSON object"),
     ],
 )

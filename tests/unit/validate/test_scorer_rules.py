@@ -75,7 +75,7 @@ def test_a_scorer_that_fits_is_valid(rich: RepositoryFolder, scorer: JsonObject)
 
 
 MODEL = [
-    ({"type": "fuzzy"}, "scorers.0.type: found 'fuzzy'; expected one of 'exact', 'text'"),
+    ({"type": "fuzzy"}, "scorers.0.type: found 'fuzzy'; expected one of: exact, text"),
     ({"weight": 1}, "scorers.0.type: found nothing; expected this field"),
     ({"type": "text"}, "scorers.0.field: found nothing; expected this field"),
     ({"type": "exact", "tolerance": 1}, "scorers.0.tolerance: found the key 'tolerance'"),
@@ -85,7 +85,7 @@ MODEL = [
     ({"type": "text", "field": "maker.name", "similarity": 2}, "scorers.0.similarity: found 2"),
     ({"type": "regex", "field": "part_class"}, "scorers.0.pattern: found nothing"),
     ({"type": "json_fields", "fields": {}}, "scorers.0.fields: found {}"),
-    ({"type": "json_fields", "fields": {"ohms": -1}}, "scorers.0.fields.ohms.weight: found -1"),
+    ({"type": "json_fields", "fields": {"ohms": -1}}, "scorers.0.fields.ohms: found -1"),
     ({"type": "json_fields", "fields": {"ohms": {"tolerance": 1}}}, "with compare: number only"),
     ({"type": "set_f1", "field": "tags", "compare": "exact", "similarity": 0.5}, "compare: text"),
     ({"type": "set_f1", "field": "tags", "list": "set"}, "scorers.0.list: found the key 'list'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from prompt_hub import names
 from prompt_hub.cli import main
 from prompt_hub.errors import ExitCode
+from prompt_hub.prompts.documents import Problem
+from prompt_hub.validate.command import annotation
 from tests.unit.building import RepositoryFolder
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,8 +41,9 @@ def test_problems_name_file_line_column_field_found_and_expected(
     assert main(["validate"]) == ExitCode.BLOCKED
     told = capsys.readouterr()
     assert told.err == (
-        f"{CANDIDATE}:29:14: messages.1.content: found the variable 'titel'; expected a property"
-        " of the input: part_number, title, manufacturer [undeclared-variable]\n"
+        f"{CANDIDATE}:31:17: messages.1.content: found the variable 'titel'"
+        " (did you mean 'title'?); expected a property of the input: part_number, title,"
+        " manufacturer [undeclared-variable]\n"
     )
     assert told.out == "2 tasks, 17 files: 1 problem in 1 file\n"
 
@@ -59,7 +63,47 @@ def test_machines_get_a_list(folder: RepositoryFolder, capsys: pytest.CaptureFix
         "field": "version",
         "found": "1.1.0, which is released with other content",
         "expected": "a higher version: bump the version here and in the metadata",
+        "suggestion": "",
     }
+
+
+def test_a_pull_request_gets_annotations(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.edit(CANDIDATE, "{{ title }}", "{{ titel }} {{ title }}")
+    assert main(["validate", "--github"]) == ExitCode.BLOCKED
+    assert capsys.readouterr().out == (
+        f"::error file={CANDIDATE},line=31,col=17,title=undeclared-variable::"
+        "messages.1.content: found the variable 'titel' (did you mean 'title'?); expected a"
+        " property of the input: part_number, title, manufacturer\n"
+        "2 tasks, 17 files: 1 problem in 1 file\n"
+    )
+
+
+def test_no_text_can_break_out_of_an_annotation() -> None:
+    problem = Problem("a,b:c.yaml", 1, 2, "", "100%\n::warning::x\r", "y", "rule")
+    assert annotation(problem) == (
+        "::error file=a%2Cb%3Ac.yaml,line=1,col=2,title=rule::found 100%25%0A::warning::x%0D;"
+        " expected y"
+    )
+
+
+def test_rules_are_printed_without_a_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(names.ENV_ROOT, str(tmp_path))
+    assert main(["validate", "--rules"]) == ExitCode.OK
+    assert "| `duplicate-key` | A key stands in a mapping once." in capsys.readouterr().out
+
+
+def test_schemas_are_written_where_files_name_them(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate", "--write-schemas"]) == ExitCode.OK
+    assert "prompts/.schemas/prompt.schema.json" in capsys.readouterr().out.splitlines()
+    schema = json.loads(folder.read("prompts/.schemas/prompt.schema.json"))
+    assert schema["properties"]["task"]["description"] == "The task that this is a prompt of."
+    assert main(["validate"]) == ExitCode.OK
 
 
 def test_one_task_alone(folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,6 +113,8 @@ def test_one_task_alone(folder: RepositoryFolder, capsys: pytest.CaptureFixture[
     capsys.readouterr()
     assert main(["validate", "--task", "colour"]) == ExitCode.USAGE
     assert "known: brand, part-class" in capsys.readouterr().err
+    assert main(["validate", "--task", "part-clas"]) == ExitCode.USAGE
+    assert "Did you mean 'part-class'?" in capsys.readouterr().err
 
 
 def test_stamping_makes_it_valid_again(
@@ -100,6 +146,11 @@ def test_the_door_validates_and_pays_for_no_model_client(folder: RepositoryFolde
         f"print(sorted(set(sys.modules) & set({heavy!r})))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder.root, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=folder.root,
+        env={**os.environ, "PYTHONPATH": str(door.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.splitlines() == ["2 tasks, 17 files: all valid", "0", "[]"]

@@ -15,7 +15,8 @@ import yaml
 from pydantic import JsonValue
 
 from prompt_hub.authoring.promptfoo.notes import Place
-from prompt_hub.prompts.documents import InvalidDocuments, Location, Problem, read_text, strict_json
+from prompt_hub.prompts.documents import InvalidDocuments, Problem, read_text, strict_json
+from prompt_hub.prompts.json_places import Location
 
 MAX_VALUES = 200_000
 """Values of one file, aliases expanded: more is a bomb, not a configuration."""

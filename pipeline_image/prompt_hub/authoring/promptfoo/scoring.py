@@ -18,6 +18,7 @@ from prompt_hub.authoring.promptfoo import vocabulary
 from prompt_hub.authoring.promptfoo.notes import Notes
 from prompt_hub.authoring.promptfoo.tests import Assertion, TestCase
 from prompt_hub.models.call import schema_problem
+from prompt_hub.prompts.contracts import schema_problems
 from prompt_hub.prompts.models import JsonObject
 
 ANSWER = "answer"
@@ -119,19 +120,15 @@ def _schema(cases: Iterable[TestCase], notes: Notes) -> JsonObject | None:
 
 def _unusable(schema: JsonValue) -> str | None:
     """Why a JSON Schema cannot be the contract of answers, None where it can."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
     is_object = isinstance(schema, dict) and schema.get("type", "object") == "object"
     if not is_object or not isinstance(schema, dict) or not schema.get("properties"):
         return "an answer here is one JSON object with named fields"
     if any(not reference.startswith("#") for reference in _references(schema)):
         return "it refers to another file or to the network"
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        return f"it is no JSON Schema ({error.message[:80]})"
-    return None
+    wrong = next((it for it in schema_problems(schema) if it.rule == "schema"), None)
+    if wrong is None:
+        return None
+    return f"it is no JSON Schema (it has {wrong.found} where {wrong.expected} is expected)"
 
 
 def _references(value: JsonValue) -> Iterator[str]:
@@ -237,18 +234,13 @@ def _kind(value: JsonValue) -> str:
 
 def _expected(answer: JsonValue, field: str | None, output: JsonObject) -> JsonObject | str:
     """The right answer as an object that keeps the contract, or in words why there is none."""
-    from referencing.exceptions import Unresolvable
-
     if answer is None:
         return "no assertion says what its right answer is; label it as an example yourself"
     if not isinstance(answer, dict):
         if field is None:
             return "its right answer is a text, but answers are objects of several fields"
         answer = {field: answer}
-    try:
-        problem = schema_problem(answer, output)
-    except (Unresolvable, RecursionError, re.error) as error:
-        problem = f"it cannot be used ({error})"
+    problem = schema_problem(answer, output)
     return answer if problem is None else f"its right answer breaks the output schema: {problem}"
 
 

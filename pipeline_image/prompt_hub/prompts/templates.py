@@ -1,0 +1,482 @@
+"""The template language of prompts: a small part of Jinja2 that cannot run away.
+
+A template puts fields into a text. What could do more (calls, arithmetic, assignments, macros,
+attributes of Python objects) is not in the lists below, and a template that uses it does not
+compile: neither in validation nor in the running service. What is left can only be slow in loops
+and filters, and those pay by step. The reference for people is docs/prompts.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateError, filters, nodes, tests
+from jinja2.runtime import Context, LoopContext, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import pass_context
+
+MAX_TEMPLATE = 100_000
+"""Characters of a template, building blocks included."""
+MAX_RENDERED = 200_000
+"""Characters of a message: a longer one is a runaway template, not a prompt."""
+MAX_STEPS = 200_000
+"""Steps of one rendering: loops take items × nodes of the body, filters one a 100 characters."""
+
+NODES: tuple[type[nodes.Node], ...] = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.List,
+    nodes.Tuple, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Filter, nodes.Test, nodes.If,
+    nodes.CondExpr, nodes.For, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not,
+    nodes.Neg,
+)  # fmt: skip
+"""Everything a template may be made of."""
+TESTS = ("boolean", "defined", "mapping", "none", "number", "sequence", "string", "undefined")
+"""What may stand behind `is`; none of them takes an argument."""
+LOOP = ("first", "index", "index0", "last", "length")
+"""What may be read of `loop`."""
+
+_WORDS: dict[str, str] = {
+    "Call": "a call",
+    "Concat": "the operator '~'",
+    "Mul": "the operator '*'",
+    "Pow": "the operator '**'",
+    "Add": "the operator '+'",
+    "Sub": "the operator '-'",
+    "Div": "the operator '/'",
+    "FloorDiv": "the operator '//'",
+    "Mod": "the operator '%'",
+    "Pos": "the operator '+'",
+    "Dict": "a mapping",
+    "Assign": "{% set %}",
+    "AssignBlock": "{% set %}",
+    "Include": "an {% include %} that is no building block",
+    "Import": "{% import %}",
+    "FromImport": "{% from %}",
+    "Extends": "{% extends %}",
+    "Block": "{% block %}",
+    "Macro": "{% macro %}",
+    "CallBlock": "{% call %}",
+    "FilterBlock": "{% filter %}",
+    "With": "{% with %}",
+    "Scope": "{% autoescape %}",
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something in a template that is not allowed, or does not parse; `line` is from 1."""
+
+    line: int
+    found: str
+    expected: str
+    rule: str = "template-unsafe"
+
+
+@dataclass
+class Reading:
+    """What a template is made of.
+
+    `variables` are the fields that it reads, each with the line of its first use.
+    """
+
+    tree: nodes.Template | None = None
+    variables: dict[str, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+
+@lru_cache(maxsize=512)
+def read(content: str) -> Reading:
+    """Parse a template and hold it against the lists; never raises."""
+    if len(content) > MAX_TEMPLATE:
+        found = f"a template of {len(content)} characters"
+        return Reading(faults=[Fault(1, found, f"at most {MAX_TEMPLATE}", "template-syntax")])
+    try:
+        tree = _ENVIRONMENT.parse(content)
+    except TemplateError as error:
+        line = getattr(error, "lineno", None) or 1
+        return Reading(faults=[Fault(line, f"{error}", "a Jinja2 template", "template-syntax")])
+    except (RecursionError, ValueError) as error:
+        found = f"a template that cannot be read ({error})"
+        return Reading(faults=[Fault(1, found, "a Jinja2 template", "template-syntax")])
+    reading = Reading(tree)
+    try:
+        _Check(reading).visit(tree, frozenset())
+    except RecursionError:
+        reading.faults.append(Fault(1, "expressions nested without end", "a simpler template"))
+    return reading
+
+
+class _Check:
+    """Walks a template, noting the fields that it reads and all that is not allowed."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def visit(self, node: nodes.Node, bound: frozenset[str]) -> None:
+        """Look at a node; `bound` are the names that loops around it have bound."""
+        if not isinstance(node, NODES):
+            what = _WORDS.get(type(node).__name__, f"{type(node).__name__}")
+            self._fault(node, what, "only what docs/prompts.md lists for templates")
+            return
+        match node:
+            case nodes.Name(name="self" | "super"):
+                self._fault(node, f"the name {node.name!r}, which Jinja keeps to itself", "another")
+            case nodes.Name(ctx="load") if node.name not in bound:
+                self._reading.variables.setdefault(node.name, node.lineno)
+            case nodes.Getattr():
+                self._attribute(node, bound)
+            case nodes.Filter():
+                self._filter(node)
+            case nodes.Test():
+                self._test(node)
+            case nodes.For():
+                self._loop(node, bound)
+                return
+            case nodes.Slice():
+                for part in (node.start, node.stop, node.step):
+                    self._constant(part, (int,), "the bounds of a slice")
+        for child in node.iter_child_nodes():
+            self.visit(child, bound)
+
+    def _fault(self, node: nodes.Node, found: str, expected: str) -> None:
+        self._reading.faults.append(Fault(node.lineno, found, expected))
+
+    def _attribute(self, node: nodes.Getattr, bound: frozenset[str]) -> None:
+        if node.attr.startswith("_"):
+            self._fault(node, f"the attribute {node.attr!r}", "the name of a field")
+        of_loop = isinstance(node.node, nodes.Name) and node.node.name == "loop"
+        if of_loop and "loop" in bound and node.attr not in LOOP:
+            self._fault(node, f"'loop.{node.attr}'", f"one of loop's {', '.join(LOOP)}")
+
+    def _filter(self, node: nodes.Filter) -> None:
+        known = FILTERS.get(node.name)
+        if node.node is None or known is None:
+            self._fault(node, f"the filter {node.name!r}", f"one of: {', '.join(sorted(FILTERS))}")
+            return
+        wanted = known.arguments
+        given = [*node.args, *node.kwargs]
+        if len(given) > len(wanted) or node.kwargs or node.dyn_args or node.dyn_kwargs:
+            found = f"{len(given)} arguments of the filter {node.name!r}"
+            self._fault(node, found, f"at most {len(wanted)}, without names")
+            return
+        for argument, types in zip(node.args, wanted, strict=False):
+            self._constant(argument, types, f"the arguments of {node.name!r}")
+        if node.name == "replace" and not _shrinks(node.args):
+            expected = "a replacement no longer than what it replaces"
+            self._fault(node, "a replacement that makes a text grow", expected)
+
+    def _test(self, node: nodes.Test) -> None:
+        if node.name not in TESTS or node.args or node.kwargs:
+            self._fault(node, f"the test {node.name!r}", f"one of: {', '.join(TESTS)}")
+
+    def _loop(self, node: nodes.For, bound: frozenset[str]) -> None:
+        if node.recursive:
+            self._fault(node, "a recursive loop", "a plain one")
+        self.visit(node.iter, bound)
+        targets = {name.name for name in node.target.find_all(nodes.Name)}
+        if isinstance(node.target, nodes.Name):
+            targets.add(node.target.name)
+        inside = bound | targets | {"loop"}
+        for child in (*([node.test] if node.test else []), *node.body):
+            self.visit(child, inside)
+        for child in node.else_:
+            self.visit(child, bound)
+
+    def _constant(self, node: nodes.Expr | None, types: tuple[type, ...], what: str) -> None:
+        if isinstance(node, nodes.Neg) and isinstance(node.node, nodes.Const):
+            node = node.node
+        if node is None or (isinstance(node, nodes.Const) and type(node.value) in types):
+            return
+        expected = " or ".join(_TYPES[one] for one in types)
+        self._fault(node, f"{what} given otherwise", f"{expected}, written out")
+
+
+_TYPES: dict[type, str] = {
+    str: "a text",
+    int: "a whole number",
+    bool: "true or false",
+    float: "a number",
+    type(None): "none",
+}
+
+
+def _shrinks(arguments: list[nodes.Expr]) -> bool:
+    """Whether `replace` with these arguments never makes a text longer."""
+    match arguments:
+        case [nodes.Const(value=str(old)), nodes.Const(value=str(new))]:
+            return 0 < len(old) >= len(new)
+    return False
+
+
+def turn_steps(loop: nodes.For) -> int:
+    """What one turn of a loop costs: its nodes, those of inner loops counted once."""
+    return 1 + sum(map(_size_of, (*([loop.test] if loop.test else []), *loop.body)))
+
+
+def _size_of(node: nodes.Node) -> int:
+    return 1 + sum(map(_size_of, node.iter_child_nodes()))
+
+
+# --- Running -----------------------------------------------------------------------------------
+
+
+class RunawayTemplate(Exception):
+    """A template took more steps or wrote more text than any prompt needs."""
+
+
+class _Steps:
+    """What is left of a rendering's steps."""
+
+    def __init__(self) -> None:
+        self.left = MAX_STEPS
+
+    def take(self, steps: int) -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise RunawayTemplate(f"it takes more than {MAX_STEPS} steps")
+
+
+_STEPS = "steps left"
+"""Under this name, which no template can spell, a rendering's steps lie among its fields."""
+_LOOP_OVER = "loop over"
+"""A filter, which no template can spell, around everything that is looped over."""
+_WEIGHED = "weigh it"
+"""Another, around everything that is compared or cut, which takes as long as the value is."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A filter, and for each of its arguments the types that it may have."""
+
+    function: Callable[..., object]
+    arguments: tuple[tuple[type, ...], ...] = ()
+
+
+def _join(value: object, separator: str = "") -> str:
+    if not isinstance(value, list | tuple):
+        raise TypeError("join takes a list")
+    parts = [part if isinstance(part, str) else _plain(part) for part in value]
+    size = sum(map(len, parts)) + len(separator) * max(0, len(parts) - 1)
+    if size > MAX_RENDERED:
+        raise RunawayTemplate(f"it joins a text of {size} characters; at most {MAX_RENDERED}")
+    return separator.join(parts)
+
+
+def _items(value: object) -> list[tuple[object, object]]:
+    if not isinstance(value, Mapping):
+        raise TypeError("items takes an object")
+    return list(value.items())
+
+
+def _tojson(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _plain(value: object) -> str:
+    """A value as text, true, false and null as in JSON; `TypeError` for lists and objects."""
+    if isinstance(value, Mapping | list | tuple):
+        raise TypeError("a list or an object needs 'tojson', 'join' or a loop to become text")
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return str(value)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else _plain(value)
+
+
+def _of_text(function: Callable[[str], str]) -> Callable[[object], str]:
+    return lambda value: function(_text(value))
+
+
+def _default(value: object, instead: object = "", also_if_empty: bool = False) -> object:
+    return instead if isinstance(value, Undefined) or (also_if_empty and not value) else value
+
+
+def _first(value: object) -> object:
+    return _elements(value)[0]
+
+
+def _last(value: object) -> object:
+    return _elements(value)[-1]
+
+
+def _elements(value: object) -> list[Any] | tuple[Any, ...] | str:
+    if isinstance(value, list | tuple | str) and value:
+        return value
+    raise TypeError("there is no element to take")
+
+
+def _length(value: object) -> int:
+    if isinstance(value, list | tuple | str | Mapping):
+        return len(value)
+    raise TypeError("only texts, lists and objects have a length")
+
+
+def _sort(value: object) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise TypeError("sort takes a list")
+    return sorted(value)
+
+
+def _unique(value: object) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise TypeError("unique takes a list")
+    return list(dict.fromkeys(value))
+
+
+def _round(value: float, digits: int = 0) -> float:
+    return round(value, max(-12, min(12, digits)))
+
+
+def _replace(value: object, old: str, new: str) -> str:
+    return _text(value).replace(old, new)
+
+
+def _truncate(value: object, length: int = 255, inside_words: bool = False) -> str:
+    return filters.do_truncate(_ENVIRONMENT, _text(value), max(3, length), inside_words, "...", 0)
+
+
+FILTERS: dict[str, Filter] = {
+    "capitalize": Filter(_of_text(str.capitalize)),
+    "default": Filter(_default, ((str, int, float, bool, type(None)), (bool,))),
+    "first": Filter(_first),
+    "items": Filter(_items),
+    "join": Filter(_join, ((str,),)),
+    "last": Filter(_last),
+    "length": Filter(_length),
+    "lower": Filter(_of_text(str.lower)),
+    "replace": Filter(_replace, ((str,), (str,))),
+    "round": Filter(_round, ((int,),)),
+    "sort": Filter(_sort),
+    "title": Filter(_of_text(filters.do_title)),
+    "tojson": Filter(_tojson),
+    "trim": Filter(_of_text(str.strip)),
+    "truncate": Filter(_truncate, ((int,), (bool,))),
+    "unique": Filter(_unique),
+    "upper": Filter(_of_text(str.upper)),
+}
+"""Every filter; none makes much out of little, and arguments are constants."""
+
+
+def _paid(function: Callable[..., object]) -> Callable[..., object]:
+    @pass_context
+    def paying(context: Context, value: object, *arguments: object) -> object:
+        steps: _Steps = context[_STEPS]
+        steps.take(1 + _cost(value))
+        return function(value, *arguments)
+
+    return paying
+
+
+def _cost(value: object) -> int:
+    """Steps of going over a value once: one per element, one per 100 characters."""
+    if isinstance(value, str):
+        return len(value) // 100
+    if isinstance(value, list | tuple):
+        return len(value) + sum(map(_cost, value))
+    if isinstance(value, Mapping):
+        return len(value) + sum(map(_cost, value.values()))
+    return 0
+
+
+@pass_context
+def _loop_over(context: Context, value: object, turn: int) -> object:
+    if isinstance(value, Undefined):
+        return value  # iterating it says which field is missing
+    if not isinstance(value, list | tuple):
+        raise TypeError("a loop goes over a list ('items' makes one of an object)")
+    steps: _Steps = context[_STEPS]
+    steps.take(len(value) * turn)
+    return value
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """Knows data only: `a.b` is the field b of a, never an attribute of a Python object."""
+
+    def getattr(self, obj: object, attribute: str) -> object:
+        if isinstance(obj, LoopContext):
+            return getattr(obj, attribute) if attribute in LOOP else self.undefined(name=attribute)
+        return self.getitem(obj, attribute)
+
+    def getitem(self, obj: object, argument: object) -> object:
+        if isinstance(obj, Undefined):
+            return obj  # which says by its own name that it is missing
+        fits = isinstance(argument, str) if isinstance(obj, Mapping) else isinstance(argument, int)
+        if fits and isinstance(obj, Mapping | list | tuple | str):
+            try:
+                return obj[argument]  # type: ignore[call-overload, index]
+            except LookupError:
+                pass
+        return self.undefined(obj=obj, name=str(argument))
+
+    def is_safe_callable(self, obj: object) -> bool:
+        return False
+
+
+def _environment() -> _Environment:
+    # Autoescaping is for HTML; a prompt is plain text and must arrive as it was written.
+    environment = _Environment(
+        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False, finalize=_finalize
+    )
+    environment.globals.clear()
+    environment.filters = {name: _paid(one.function) for name, one in FILTERS.items()}
+    environment.filters[_LOOP_OVER] = _loop_over
+    environment.filters[_WEIGHED] = _paid(lambda value: value)
+    environment.tests = {name: tests.TESTS[name] for name in TESTS}
+    return environment
+
+
+def _finalize(value: object) -> object:
+    return value if isinstance(value, str | Undefined) else _plain(value)
+
+
+_ENVIRONMENT = _environment()
+
+
+@lru_cache(maxsize=512)
+def _compiled(content: str) -> Template | Fault:
+    reading = read(content)
+    if reading.faults or reading.tree is None:
+        return reading.faults[0]
+    # Compiling folds constants into the tree, and the tree in the cache stays as it was written.
+    tree = _ENVIRONMENT.parse(content)
+    for node in list(tree.find_all((nodes.For, nodes.Compare, nodes.Operand, nodes.Getitem))):
+        match node:
+            case nodes.For(iter=nodes.Expr() as over):
+                node.iter = _inside(over, _LOOP_OVER, nodes.Const(turn_steps(node)))
+            case nodes.Compare(expr=compared) | nodes.Operand(expr=compared):
+                node.expr = _inside(compared, _WEIGHED)
+            case nodes.Getitem(node=nodes.Expr() as cut, arg=nodes.Slice()):
+                node.node = _inside(cut, _WEIGHED)
+    tree.set_environment(_ENVIRONMENT)
+    return Template.from_code(_ENVIRONMENT, _ENVIRONMENT.compile(tree), {})
+
+
+def _inside(node: nodes.Expr, filter_name: str, *arguments: nodes.Expr) -> nodes.Filter:
+    return nodes.Filter(node, filter_name, list(arguments), [], None, None, lineno=node.lineno)
+
+
+def rendered(content: str, fields: Mapping[str, object]) -> str:
+    """The text that a template makes of fields.
+
+    Raises:
+        ValueError: the template is not allowed to do what it does.
+        Exception: whatever else goes wrong in it: a template is a program of its author's.
+    """
+    template = _compiled(content)
+    if isinstance(template, Fault):
+        raise ValueError(f"line {template.line}: {template.found}; expected {template.expected}")
+    return "".join(_bounded(template.generate({**fields, _STEPS: _Steps()})))
+
+
+def _bounded(pieces: Iterator[str]) -> Iterator[str]:
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > MAX_RENDERED:
+            raise RunawayTemplate(f"it writes more than {MAX_RENDERED} characters")
+        yield piece
