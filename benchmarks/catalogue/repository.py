@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from prompt_hub.prompts.documents import parse_jsonl, read_text
+from prompt_hub.prompts.writing import as_yaml
 
 TASK = "catalogue-part"
 CLASSES = ("Resistor", "Capacitor", "Inductor", "Diode", "Transistor")
@@ -35,8 +34,8 @@ def parts(file: Path) -> list[Part]:
     """The rows of `CLASSES`, in the order of the file."""
     return [
         Part(str(row["id"]), _mapping(row["input"]), fields)
-        for _, value in parse_jsonl(read_text(file, file.name), file.name)
-        if (fields := _fields(_mapping((row := _mapping(value))["expected"]))) is not None
+        for _, line in parse_jsonl(read_text(file, file.name), file.name)
+        if (fields := _fields(_mapping((row := _mapping(line.data))["expected"]))) is not None
     ]
 
 
@@ -158,7 +157,7 @@ def write(root: Path, version: str, examples: list[Json], shots: int) -> None:
         ("00-templates", prompt(version, shots)),
         ("03-metadata", metadata(version)),
     ):
-        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        text = as_yaml(content)
         (layers / layer / f"{TASK}.yaml").write_text(text, encoding="utf-8")
     lines = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in examples)
     (layers / "01-examples" / f"{TASK}.jsonl").write_text(lines, encoding="utf-8")

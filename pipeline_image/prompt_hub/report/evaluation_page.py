@@ -71,7 +71,6 @@ def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -
         verdict=verdict,
         mark=words.MARKS[verdict.status],
         meaning=words.MEANINGS[verdict.status],
-        power=words.power(verdict.power) if verdict.power else None,
         spreads=spreads(view),
         notes=(*view.notes, *left_out),
         choices=_choices(view, examples),

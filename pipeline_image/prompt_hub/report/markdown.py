@@ -68,8 +68,6 @@ def markdown_summary(view: EvaluationView) -> str:
     lines += [f"- {escaped(reason)}" for reason in verdict.reasons]
     if verdict.overridden_by:
         lines.append(f"- overridden by {escaped(verdict.overridden_by)}")
-    if verdict.power:
-        lines.append(f"- {words.power(verdict.power)}")
     if view.compared:
         lines.append(
             f"- example by example: {view.compared[Change.WON]:,} won,"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from prompt_hub.evaluate.gate import Status
-from prompt_hub.evaluate.record import Power
 
 NONE = "–"
 """What stands where nothing was measured."""
@@ -89,18 +88,3 @@ def number(value: float) -> str:
 def count(n: int, singular: str, plural: str | None = None) -> str:
     """`1 example`, `2,000 examples`."""
     return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
-
-
-def power(found: Power) -> str:
-    """What the examples could have shown, in words."""
-    examples = count(found.n, "example")
-    if found.detectable is None:
-        said = f"How small a drop {examples} would show is not known."
-    else:
-        said = (
-            f"With {examples} a drop of {found.detectable:.3f} against the champion would be seen,"
-            " four times out of five."
-        )
-    if found.needed is None or found.n >= found.needed:
-        return said
-    return f"{said} Seeing one of {found.margin:.3f} takes {found.needed:,}."

