@@ -29,7 +29,7 @@ def test_it_says_verdict_scores_reasons_and_the_worst_losses(evaluated: Builder)
     assert "| threshold | 0.800 |" in told
     assert "| majority guess | 0.310 |" in told
     assert "- score 0.821 reaches the threshold 0.800" in told
-    assert "Seeing one of 0.050 takes 154." in told
+    assert "- power: with these 48 examples a drop of 0.09 would be seen" in told
     assert f"<details><summary>The worst {WORST} of {len(view.worst)} losses</summary>" in told
     assert len(told) < 6_000
 
