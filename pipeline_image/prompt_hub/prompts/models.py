@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+)
 
 from prompt_hub.prompts.hashing import sha256_of
 
@@ -20,6 +29,16 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0, strict=True)]
 Number = Annotated[float, Field(strict=True)]
 Count = Annotated[int, Field(strict=True)]
 JsonObject = dict[str, JsonValue]
+
+
+def _written_out(value: object) -> object:
+    """Refuse numbers for times: whoever reads the file would not know what they count."""
+    if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
+        return value
+    raise ValueError("a time such as 2026-11-22T13:57:55Z")
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
 def version_key(version: str) -> tuple[int, ...]:
@@ -69,7 +88,7 @@ class Lock(Strict):
     """What promotion sealed: a hand edit of a released prompt no longer matches `sha256`."""
 
     sha256: Sha256
-    promoted_at: AwareDatetime
+    promoted_at: Moment
     evaluation: str
     commit: str
 
@@ -265,7 +284,7 @@ class RegisteredVersion(Strict):
     evaluation: str
     evaluation_sha256: Sha256
     commit: str
-    at: AwareDatetime
+    at: Moment
     reason: str | None = None
 
 
@@ -276,7 +295,7 @@ class RegisteredVerdict(Strict):
     version: Version
     score: Fraction | None
     baseline: Fraction | None
-    at: AwareDatetime
+    at: Moment
 
 
 class RegisteredTask(Strict):

@@ -332,7 +332,7 @@ def _registered_versions_exist(files: TaskFiles) -> Iterator[Problem]:
 def _has_file(files: TaskFiles, version: str, entry: RegisteredTask | None) -> bool:
     if entry is not None and version == entry.released:
         return True  # said by `registry-released`
-    return (files.prompts / ARCHIVE / files.task / f"{version}.yaml").exists()
+    return (files.prompts / ARCHIVE / files.task / f"{version}.yaml").is_file()
 
 
 @task_rule("registry-archive")
