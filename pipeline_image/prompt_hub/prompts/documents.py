@@ -378,6 +378,17 @@ def _json_problems(text: str, file: str, first_line: int, error: ValueError) -> 
         expected = f"at most {MAX_DEPTH} levels"
         yield Problem(file, first_line, 1, "", str(error), expected, "too-deep")
         return
+    try:
+        # What is odd was met before the rest of the text was read: is that at least JSON?
+        json.loads(text, parse_int=len, parse_float=len)
+    except json.JSONDecodeError as syntax:
+        yield from _json_problems(text, file, first_line, syntax)
+        return
+    except RecursionError:
+        yield from _json_problems(
+            text, file, first_line, NestedTooDeep("values nested without end")
+        )
+        return
     for oddity in Scan(text).oddities:
         line, column = position(text, oddity.offset, first_line)
         what = ".".join(map(str, oddity.location))

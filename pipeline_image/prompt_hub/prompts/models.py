@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self, get_args
 
@@ -31,6 +32,16 @@ Count = Annotated[int, Field(strict=True)]
 JsonObject = dict[str, JsonValue]
 FieldPath = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")]
 """A field of the output; dots lead into objects, and through a list to all of its elements."""
+
+
+def _written_out(value: object) -> object:
+    """Refuse numbers for times: whoever reads the file would not know what they count."""
+    if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
+        return value
+    raise ValueError("a time such as 2026-11-22T13:57:55Z")
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
 def version_key(version: str) -> tuple[int, ...]:
@@ -88,7 +99,7 @@ class Lock(Strict):
     """What promotion sealed: a hand edit of a released prompt no longer matches `sha256`."""
 
     sha256: Sha256
-    promoted_at: AwareDatetime
+    promoted_at: Moment
     evaluation: str
     commit: str
 
@@ -443,7 +454,7 @@ class RegisteredVersion(Strict):
     evaluation: str
     evaluation_sha256: Sha256
     commit: str
-    at: AwareDatetime
+    at: Moment
     reason: str | None = None
     person: str | None = Field(default=None, exclude_if=lambda person: person is None)
 
@@ -455,7 +466,7 @@ class RegisteredVerdict(Strict):
     version: Version
     score: Fraction | None
     baseline: Fraction | None
-    at: AwareDatetime
+    at: Moment
 
 
 class RegisteredTask(Strict):

@@ -653,6 +653,25 @@ CASES = [
         at=(9, 25),
     ),
     Case(
+        "json-syntax",
+        append(EXAMPLES, '{"id": "a", "input": {"a": NaN}, "expected" {}}\n'),
+        EXAMPLES,
+        "expected one JSON value on this line",
+        at=(9, 45),
+    ),
+    Case(
+        "value",
+        edit(ARCHIVED, "promoted_at: '2026-11-03T09:30:00Z'", "promoted_at: 0"),
+        ARCHIVED,
+        "lock.promoted_at: found 0; expected a time such as",
+    ),
+    Case(
+        "registry-files",
+        lambda folder: (folder.path(ARCHIVED).unlink(), folder.path(ARCHIVED).mkdir()),
+        REGISTRY,
+        "superseded, but no file of version 1.0.0",
+    ),
+    Case(
         "surrogate",
         append(EXAMPLES, '{"id": "a", "input": {"a": "\\ud800"}, "expected": {}}\n'),
         EXAMPLES,
