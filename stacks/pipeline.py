@@ -125,7 +125,11 @@ class PipelineStack(ToolchainStack):
                     "python -m pytest --quiet tests/unit tests/lambdas",
                     "cdk synth --quiet",
                 ],
-                environment={names.ENV_RELEASE: EXECUTION_ID},
+                environment={
+                    names.ENV_RELEASE: EXECUTION_ID,
+                    # Pull-request checks run the mutation fuzz at full size; here a taste will do.
+                    "PROMPT_HUB_MUTANTS": "200",
+                },
                 granted=(
                     *permissions.use_connection(self._connection_arn),
                     *permissions.deny_git_writes(self._connection_arn),

@@ -17,6 +17,7 @@ from prompt_hub.evaluate.scorers.compiled import (
     compiled,
 )
 from prompt_hub.evaluate.scorers.fields import Field, FieldsScorer, at, f1, leaves, unnamed
+from prompt_hub.prompts.hashing import canonical
 from prompt_hub.prompts.models import Example, JsonObject, Scorer
 
 TRIED = 32
@@ -40,7 +41,8 @@ def majority_baseline(
         return None
     worths = [_worth(scorer, examples) for scorer in compiled(scorers, schema)]
     guesses: Sequence[JsonObject] = list(
-        {identity(e.expected, folded=False): e.expected for e in examples}.values()
+        # Not by `identity`, to which null and nothing are the same: they may fit a schema or not.
+        {canonical(e.expected): e.expected for e in examples}.values()
     )
     if len(guesses) > TRIED and any(graded for graded, _ in worths):
         guesses = heapq.nlargest(TRIED, guesses, key=_commonness(examples))
