@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -66,7 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.configure(parser)
     arguments = parser.parse_args(words[1:])
     try:
-        return command.run(arguments)
+        code = command.run(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read has seen enough, as `head` has; Python must not complain again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except PromptHubError as error:
         print(f"prompt-hub {name}: {error}", file=sys.stderr)
         return error.exit_code

@@ -105,7 +105,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
         "PROMPT_HUB_MODELS",
     }
     variables = {
-        "Build/Synth": {"PROMPT_HUB_RELEASE"},
+        "Build/Synth": {"PROMPT_HUB_RELEASE", "PROMPT_HUB_MUTANTS"},
         "Promote/Promote": {
             "PROMPT_HUB_EXECUTION",
             "PROMPT_HUB_RESULTS_BUCKET",

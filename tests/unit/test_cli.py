@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -117,3 +119,16 @@ def test_a_door_ends_with_the_exit_code_of_its_command(tmp_path: Path) -> None:
     )
     assert done.returncode == ExitCode.USAGE
     assert "there is no folder 'prompts'" in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "prompt_hub.cli", "validate", "--rules"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "pipeline_image")}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,10 @@ from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.replay import CannotReplay, replay
 from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.promote.transitions import promote
 from prompt_hub.prompts.models import JsonObject
+from prompt_hub.prompts.transaction import apply
+from prompt_hub.validate.rules import check
 from tests.unit.building import COMMIT, RepositoryFolder, catalogue_answer
 from tests.unit.providers import FunctionProvider
 
@@ -292,3 +296,18 @@ def test_a_promotion_is_not_rewritten_into_a_refusal(
     assert command(evaluated.folder, monkeypatch, "--write", str(evaluated.path)) == 1
     assert "verdict: PASS then, INCONCLUSIVE today" in capsys.readouterr().out
     assert evaluated.path.read_bytes() == before
+
+
+def test_a_registered_record_made_anew_is_sealed_again(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated = Evaluated(healthy, catalogue_answer)
+    details = evaluated.details.read_text(encoding="utf-8")
+    apply(healthy.root, promote(healthy.repository, evaluated.record, details, datetime.now(UTC)))
+    healthy.write(METADATA, healthy.read(METADATA).replace("margin: 0.5", "margin: 0.6"))
+    registry = healthy.read("prompt_registry.yaml")
+    path = healthy.path(f"prompts/04-evals/{TASK}/{evaluated.record.version}.json")
+    assert command(healthy, monkeypatch, "--write", str(path)) == ExitCode.OK
+    assert healthy.read("prompt_registry.yaml") != registry
+    _, findings = check(healthy.repository)
+    assert [str(finding.problem) for finding in findings] == []
