@@ -22,6 +22,9 @@ from prompt_hub.prompts.models import Budget, Prompt
 GIVE_UP_AFTER = 5
 """So many calls without an answer, one after the other, mean that the model is gone."""
 
+SAMPLED = 100
+"""Questions from whose length that of all is estimated."""
+
 LEARN_FROM_EVERY = 20
 """An estimate reads the cost of one in so many of the stored responses."""
 
@@ -174,30 +177,42 @@ class Engine:
         return Answer.of(response, prompt.output)
 
     def estimate(self, asked: Sequence[Asked]) -> Estimate:
-        """What asking all this will cost."""
+        """What asking all this will cost; where nothing is stored, by a sample of the questions."""
         calls = cached = tokens = 0
         usd = 0.0
         priced = False
         for one in asked:
             line = self._line(one.prompt)
             priced = priced or line.model.price_per_million is not None
-            missing = characters = 0
-            for fields in one.questions:
-                request = self.caller.request(one.prompt, fields)
-                for repeat in range(one.repeats):
-                    calls += 1
-                    key = line.key(request, repeat)
-                    if line.book is None or key not in line.book:
-                        missing += 1
-                        characters += request.characters
-                        continue
-                    cached += 1
-                    if cached % LEARN_FROM_EVERY == 1:
-                        line.learn(request, line.book.get(key))
+            found, missing, characters = self._looked_up(one, line)
+            calls += len(one.questions) * one.repeats
+            cached += found
             likely = line.forecast.likely(characters, missing)
             tokens += likely.tokens
             usd += likely.usd
         return Estimate(calls=calls, cached=cached, tokens=tokens, usd=usd if priced else None)
+
+    def _looked_up(self, asked: Asked, line: _Line) -> tuple[int, int, int]:
+        """Calls that are answered already, calls that are not, and the characters of those."""
+        if not line.book:
+            step = max(1, len(asked.questions) // SAMPLED)
+            sample = [self.caller.request(asked.prompt, one) for one in asked.questions[::step]]
+            missing = len(asked.questions) * asked.repeats
+            mean = sum(one.characters for one in sample) / max(1, len(sample))
+            return 0, missing, round(mean * missing)
+        found = missing = characters = 0
+        for fields in asked.questions:
+            request = self.caller.request(asked.prompt, fields)
+            for repeat in range(asked.repeats):
+                key = line.key(request, repeat)
+                if key not in line.book:
+                    missing += 1
+                    characters += request.characters
+                    continue
+                found += 1
+                if found % LEARN_FROM_EVERY == 1:
+                    line.learn(request, line.book.get(key))
+        return found, missing, characters
 
     def _line(self, prompt: Prompt) -> _Line:
         line = self._lines.get(id(prompt))

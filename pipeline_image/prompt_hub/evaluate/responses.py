@@ -66,6 +66,10 @@ class Book:
         whole.update(canonical([messages, repeat]))
         return whole.hexdigest()
 
+    def __len__(self) -> int:
+        """Responses that can be read."""
+        return len(self._places)
+
     def __contains__(self, key: str) -> bool:
         return bytes.fromhex(key) in self._places
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
@@ -21,6 +21,8 @@ from prompt_hub.evaluate.scorers.part import NO_OUTPUT, Counts, Part
 from prompt_hub.prompts.models import Comparison, Example, FieldRule, JsonObject
 
 Lists = Literal["ordered", "set"]
+KEPT = 1024
+"""Lists have many counts; more kinds of right answers than these are not worth keeping."""
 
 
 def at(value: JsonValue, path: Sequence[str]) -> JsonValue:
@@ -199,6 +201,8 @@ class FieldsScorer:
     name: str
     weight: float
     fields: Mapping[Field, float]
+    _whole: dict[Hashable, Part] = field(default_factory=dict, repr=False, compare=False)
+    """Parts without a loss, by their counts: of thousands of right answers one is kept."""
 
     @classmethod
     def of_one(
@@ -217,14 +221,17 @@ class FieldsScorer:
         counted: dict[str, Counts] = {}
         earned: list[float] = []
         lost: list[str] = []
-        for field, weight in weights.items():
-            got, wanted = field.values(given, example.expected)
-            counts = counted[field.name] = field.counts(got, wanted)
+        for one, weight in weights.items():
+            got, wanted = one.values(given, example.expected)
+            counts = counted[one.name] = one.counts(got, wanted)
             worth = f1(counts)
             earned.append(weight * worth)
             if worth < 1:
-                lost.append(field.loss(got, wanted, counts[0]))
+                lost.append(one.loss(got, wanted, counts[0]))
         if output is None:
             return Part(self.name, 0.0, self.weight, NO_OUTPUT, counted)
         score = sum(earned) / sum(weights.values()) if weights else 1.0
-        return Part(self.name, score, self.weight, "; ".join(lost), counted)
+        part = Part(self.name, score, self.weight, "; ".join(lost), counted)
+        if lost or len(self._whole) >= KEPT:
+            return part
+        return self._whole.setdefault(tuple(counted.items()), part)
