@@ -117,7 +117,9 @@ def in_words(record: EvaluationRecord) -> str:
 def _arm(arm: Arm) -> str:
     score = "not measured" if arm.score is None else f"{arm.score:.3f}"
     low, high = arm.interval
+    # A stored answer was given in another session than the other arm's: whoever reads must know.
+    stored = f"  {arm.cached} answers stored by an earlier run" if arm.cached else ""
     return (
         f"{arm.version}  {score}  [{low:.3f}, {high:.3f}]  n={arm.n}"
-        f"  {arm.model} ({', '.join(arm.answered_by) or 'no answer'})  {arm.seconds:.1f} s"
+        f"  {arm.model} ({', '.join(arm.answered_by) or 'no answer'})  {arm.seconds:.1f} s{stored}"
     )

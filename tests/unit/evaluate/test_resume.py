@@ -103,3 +103,5 @@ def test_a_run_that_dies_is_gone_on_with_and_pays_only_for_what_was_in_flight(
     assert len({line["id"] for line in lines}) == len(lines) == EXAMPLES
     cached = sum(line.get("cached", False) for line in lines)
     assert died_at - IN_FLIGHT <= cached <= died_at
+    assert record["candidate"]["cached"] == cached
+    assert f"{cached} answers stored by an earlier run" in said.decode()
