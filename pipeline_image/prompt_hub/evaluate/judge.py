@@ -137,7 +137,7 @@ def _vote(judge: Prompt, answer: Answer) -> tuple[int, str]:
     if not answer.valid or isinstance(given, bool) or not isinstance(given, int | float):
         raise NotScored(
             f"the judge {judge.task} {judge.version} gave no usable grade:"
-            f" {answer.problem or 'its answer has none'}."
+            f" {answer.problem or 'its answer has none'} (--fresh asks it again)."
         )
     reason = answer.output.get("reason") if answer.output else None
     return int(given), reason if isinstance(reason, str) else ""
