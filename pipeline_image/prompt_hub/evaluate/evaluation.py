@@ -2,138 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from prompt_hub import names
-from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.evaluate.agreement import Agreement
-from prompt_hub.evaluate.calibration import calibrated, judging, may_gate
-from prompt_hub.evaluate.details import ARMS, ArmName, Detail
+from prompt_hub.evaluate.calibration import judging, may_gate
+from prompt_hub.evaluate.details import ArmName, Detail
 from prompt_hub.evaluate.engine import Asked, Engine
-from prompt_hub.evaluate.gate import GATE_VERSION, Decision, Status
-from prompt_hub.evaluate.judge import judge_of, votes_of
+from prompt_hub.evaluate.gate import Decision, Status
+from prompt_hub.evaluate.inputs import Inputs
+from prompt_hub.evaluate.judge import votes_of
 from prompt_hub.evaluate.looks import Looked, look
-from prompt_hub.evaluate.power import stated
 from prompt_hub.evaluate.progress import Progress
 from prompt_hub.evaluate.record import (
-    Arm,
-    Difference,
     EvaluationRecord,
     Judging,
-    Power,
-    Verdict,
 )
+from prompt_hub.evaluate.recording import Provenance, lines_of, recorded, unchanged
 from prompt_hub.evaluate.responses import ResponseStore
 from prompt_hub.evaluate.results import Results
 from prompt_hub.evaluate.runner import measure
-from prompt_hub.evaluate.scorers import SCORERS_VERSION, majority_baseline
-from prompt_hub.evaluate.scorers.own import fingerprints, own_entries
 from prompt_hub.evaluate.scoring import Scoring
-from prompt_hub.evaluate.summary import Occasion, arm_of
+from prompt_hub.evaluate.summary import Occasion
 from prompt_hub.models.call import ModelCaller
-from prompt_hub.prompts.hashing import sha256_of
-from prompt_hub.prompts.models import Example, JsonObject, Metadata, Prompt
+from prompt_hub.prompts.models import Example, JsonObject, Prompt
 from prompt_hub.prompts.repository import PromptRepository
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Everything a verdict depends on."""
-
-    candidate: Prompt
-    champion: Prompt | None
-    examples: tuple[Example, ...]
-    examples_sha256: str
-    metadata: Metadata
-    judge: Prompt | None
-    entries: Mapping[str, str]
-    """Hash of the code of every scorer of one's own."""
-    registered_model: str | None
-    """Identity of the model that the champion was measured on, as the registry has it."""
-
-    @classmethod
-    def of(cls, repository: PromptRepository, task: str) -> Inputs:
-        """Read the inputs; raises `PromptHubError` where a file is wrong."""
-        metadata = repository.metadata(task)
-        candidate = repository.candidate(task)
-        champion = repository.production(task)
-        entry = repository.registry().tasks.get(task)
-        if candidate.version != metadata.version:
-            raise PromptHubError(
-                f"03-metadata/{task}.yaml: version is {metadata.version}, but the candidate is"
-                f" {candidate.version}.",
-                hint="Make both the same.",
-                exit_code=ExitCode.BLOCKED,
-            )
-        return cls(
-            candidate=candidate,
-            champion=champion,
-            examples=repository.examples(task),
-            examples_sha256=repository.examples_sha256(task),
-            metadata=metadata,
-            judge=judge_of(repository, metadata),
-            entries=fingerprints(own_entries(metadata.scorers), repository.root),
-            registered_model=entry.model.identity if entry and entry.model else None,
-        )
-
-    @property
-    def rival(self) -> Prompt | None:
-        """The champion, unless the candidate is the champion itself."""
-        champion = self.champion
-        itself = (
-            champion is not None
-            and champion.version == self.candidate.version
-            and champion.sha256 == self.candidate.sha256
-        )
-        return None if itself else champion
-
-    def unchanged(self, caller: ModelCaller) -> bool:
-        """Whether the candidate is the champion, measured on the model that it would have here.
-
-        A champion that was measured on another model must qualify on this one like a candidate.
-        """
-        if self.champion is None or self.rival is not None:
-            return False
-        return self.registered_model == caller.resolve(self.candidate).identity
-
-    @property
-    def arms(self) -> Mapping[ArmName, Prompt]:
-        """What is measured: the candidate, and its rival beside it where there is one."""
-        both = zip(ARMS, (self.candidate, self.rival), strict=True)
-        return {arm: prompt for arm, prompt in both if prompt is not None}
-
-    @property
-    def scored(self) -> tuple[Example, ...]:
-        """The examples that scores may come from; shots are never scored."""
-        return tuple(example for example in self.examples if example.split == "eval")
-
-    @property
-    def sampled(self) -> bool:
-        """Whether asking an example again can give another answer."""
-        return any(prompt.model.sampled for prompt in self.arms.values())
-
-    def digest(self, identity: Callable[[Prompt], str]) -> str:
-        """Hash of everything that could change the verdict; `identity` names a prompt's model."""
-        rival = self.rival
-        return sha256_of(
-            {
-                "task": self.candidate.task,
-                "version": self.candidate.version,
-                "candidate": self.candidate.sha256,
-                "candidate_model": identity(self.candidate),
-                "champion": self.champion.sha256 if self.champion else None,
-                "champion_model": identity(rival) if rival else None,
-                "examples": self.examples_sha256,
-                "metadata": self.metadata.sha256,
-                "scorers": SCORERS_VERSION,
-                "entries": dict(self.entries),
-                "gate": GATE_VERSION,
-                "judge": self.judge.sha256 if self.judge else None,
-                "judge_model": identity(self.judge) if self.judge else None,
-            }
-        )
 
 
 class Evaluator:
@@ -325,97 +219,3 @@ class _Measuring:
             seconds=round(before.seconds + measured.seconds, 3),
         )
         return [Detail.of(result) for result in measured.per_example]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """By whom, from what and when a record was made."""
-
-    execution: str
-    commit: str
-    digest: str
-    started_at: datetime
-    finished_at: datetime
-    remembered: bool = False
-
-
-def unchanged() -> Looked:
-    """What is said of a candidate that is the champion already: nothing was measured."""
-    decision = Decision(Status.UNCHANGED, ("the candidate is the released version",))
-    return Looked(decision)
-
-
-def lines_of(looked: Looked) -> Iterator[str]:
-    """The details of a record: one line for each answer."""
-    for arm, details in looked.details.items():
-        yield from (detail.to_line(arm) for detail in details)
-
-
-def recorded(
-    inputs: Inputs,
-    looked: Looked,
-    occasions: Mapping[ArmName, Occasion],
-    provenance: Provenance,
-    judge: Judging | None = None,
-) -> EvaluationRecord:
-    """The record of an evaluation: a pure function, so that it can be made again."""
-    metadata = inputs.metadata
-    arms: dict[ArmName, Arm] = {
-        arm: arm_of(
-            inputs.arms[arm], occasions[arm], details, inputs.scored, metadata.gate.confidence
-        )
-        for arm, details in looked.details.items()
-    }
-    return EvaluationRecord(
-        schema_="prompt-hub/evaluation@1",
-        task=inputs.candidate.task,
-        version=inputs.candidate.version,
-        examples_sha256=inputs.examples_sha256,
-        metadata_sha256=metadata.sha256,
-        scorers_version=SCORERS_VERSION,
-        gate_version=GATE_VERSION,
-        threshold=metadata.threshold,
-        baseline=majority_baseline(metadata.scorers, inputs.scored, inputs.candidate.output),
-        candidate=arms.get("candidate"),
-        champion=arms.get("champion"),
-        champion_sha256=inputs.champion.sha256 if inputs.champion else None,
-        judge=judge,
-        agreement=_agreement(inputs, looked),
-        verdict=_verdict(inputs, looked),
-        **vars(provenance),
-    )
-
-
-def _agreement(inputs: Inputs, looked: Looked) -> Agreement | None:
-    """Agreement with people of a candidate that is a judge itself."""
-    examples = {example.id: example for example in inputs.scored}
-    answers = [
-        (examples[detail.id], detail.answer)
-        for detail in looked.details.get("candidate", ())
-        if detail.answer is not None
-    ]
-    return calibrated(inputs.candidate, answers, inputs.metadata.gate.confidence)
-
-
-def _verdict(inputs: Inputs, looked: Looked) -> Verdict:
-    metadata, override = inputs.metadata, inputs.metadata.override
-    decision = looked.decision
-    if looked.evidence is not None:
-        decision = stated(decision, looked.evidence, metadata.threshold, metadata.gate)
-    overridden = (
-        override.person
-        if override is not None
-        and override.version == inputs.candidate.version
-        and decision.status in (Status.BLOCK, Status.INCONCLUSIVE)
-        else None
-    )
-    comparison, power = decision.comparison, decision.power
-    return Verdict(
-        status=decision.status,
-        reasons=decision.reasons,
-        comparison=Difference(**vars(comparison)) if comparison else None,
-        tags={tag: Difference(**vars(found)) for tag, found in decision.tags.items()},
-        power=Power(**vars(power)) if power else None,
-        looks=looked.looks,
-        overridden_by=overridden,
-    )

@@ -12,11 +12,12 @@ from pydantic import JsonValue, ValidationError
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.details import ArmName, Detail, parse_details
-from prompt_hub.evaluate.evaluation import Inputs, Provenance, lines_of, recorded, unchanged
 from prompt_hub.evaluate.gate import GATE_VERSION, Status
+from prompt_hub.evaluate.inputs import Inputs
 from prompt_hub.evaluate.judge import judge_of
 from prompt_hub.evaluate.looks import Looked, look
 from prompt_hub.evaluate.record import Arm, EvaluationRecord
+from prompt_hub.evaluate.recording import Provenance, lines_of, recorded, unchanged
 from prompt_hub.evaluate.scorers import SCORERS_VERSION, apply, combine, compiled
 from prompt_hub.evaluate.scorers.own import fingerprints, own_entries
 from prompt_hub.evaluate.summary import Occasion

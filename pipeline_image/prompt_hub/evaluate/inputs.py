@@ -1,0 +1,115 @@
+"""Everything that decides a verdict, read from the repository, and its hash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.details import ARMS, ArmName
+from prompt_hub.evaluate.gate import GATE_VERSION
+from prompt_hub.evaluate.judge import judge_of
+from prompt_hub.evaluate.scorers import SCORERS_VERSION
+from prompt_hub.evaluate.scorers.own import fingerprints, own_entries
+from prompt_hub.models.call import ModelCaller
+from prompt_hub.prompts.hashing import sha256_of
+from prompt_hub.prompts.models import Example, Metadata, Prompt
+from prompt_hub.prompts.repository import PromptRepository
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything a verdict depends on."""
+
+    candidate: Prompt
+    champion: Prompt | None
+    examples: tuple[Example, ...]
+    examples_sha256: str
+    metadata: Metadata
+    judge: Prompt | None
+    entries: Mapping[str, str]
+    """Hash of the code of every scorer of one's own."""
+    registered_model: str | None
+    """Identity of the model that the champion was measured on, as the registry has it."""
+
+    @classmethod
+    def of(cls, repository: PromptRepository, task: str) -> Inputs:
+        """Read the inputs; raises `PromptHubError` where a file is wrong."""
+        metadata = repository.metadata(task)
+        candidate = repository.candidate(task)
+        champion = repository.production(task)
+        entry = repository.registry().tasks.get(task)
+        if candidate.version != metadata.version:
+            raise PromptHubError(
+                f"03-metadata/{task}.yaml: version is {metadata.version}, but the candidate is"
+                f" {candidate.version}.",
+                hint="Make both the same.",
+                exit_code=ExitCode.BLOCKED,
+            )
+        return cls(
+            candidate=candidate,
+            champion=champion,
+            examples=repository.examples(task),
+            examples_sha256=repository.examples_sha256(task),
+            metadata=metadata,
+            judge=judge_of(repository, metadata),
+            entries=fingerprints(own_entries(metadata.scorers), repository.root),
+            registered_model=entry.model.identity if entry and entry.model else None,
+        )
+
+    @property
+    def rival(self) -> Prompt | None:
+        """The champion, unless the candidate is the champion itself."""
+        champion = self.champion
+        itself = (
+            champion is not None
+            and champion.version == self.candidate.version
+            and champion.sha256 == self.candidate.sha256
+        )
+        return None if itself else champion
+
+    def unchanged(self, caller: ModelCaller) -> bool:
+        """Whether the candidate is the champion, measured on the model that it would have here.
+
+        A champion that was measured on another model must qualify on this one like a candidate.
+        """
+        if self.champion is None or self.rival is not None:
+            return False
+        return self.registered_model == caller.resolve(self.candidate).identity
+
+    @property
+    def arms(self) -> Mapping[ArmName, Prompt]:
+        """What is measured: the candidate, and its rival beside it where there is one."""
+        both = zip(ARMS, (self.candidate, self.rival), strict=True)
+        return {arm: prompt for arm, prompt in both if prompt is not None}
+
+    @property
+    def scored(self) -> tuple[Example, ...]:
+        """The examples that scores may come from; shots are never scored."""
+        return tuple(example for example in self.examples if example.split == "eval")
+
+    @property
+    def sampled(self) -> bool:
+        """Whether asking an example again can give another answer."""
+        return any(prompt.model.sampled for prompt in self.arms.values())
+
+    def digest(self, identity: Callable[[Prompt], str]) -> str:
+        """Hash of everything that could change the verdict; `identity` names a prompt's model."""
+        rival = self.rival
+        return sha256_of(
+            {
+                "task": self.candidate.task,
+                "version": self.candidate.version,
+                "candidate": self.candidate.sha256,
+                "candidate_model": identity(self.candidate),
+                "champion": self.champion.sha256 if self.champion else None,
+                "champion_model": identity(rival) if rival else None,
+                "examples": self.examples_sha256,
+                "metadata": self.metadata.sha256,
+                "scorers": SCORERS_VERSION,
+                "entries": dict(self.entries),
+                "gate": GATE_VERSION,
+                "judge": self.judge.sha256 if self.judge else None,
+                "judge_model": identity(self.judge) if self.judge else None,
+            }
+        )

@@ -1,0 +1,119 @@
+"""The record of an evaluation as a pure function of what was seen, so that it can be made again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from prompt_hub.evaluate.agreement import Agreement
+from prompt_hub.evaluate.calibration import calibrated
+from prompt_hub.evaluate.details import ArmName
+from prompt_hub.evaluate.gate import GATE_VERSION, Decision, Status
+from prompt_hub.evaluate.inputs import Inputs
+from prompt_hub.evaluate.looks import Looked
+from prompt_hub.evaluate.power import stated
+from prompt_hub.evaluate.record import (
+    Arm,
+    Difference,
+    EvaluationRecord,
+    Judging,
+    Power,
+    Verdict,
+)
+from prompt_hub.evaluate.scorers import SCORERS_VERSION, majority_baseline
+from prompt_hub.evaluate.summary import Occasion, arm_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """By whom, from what and when a record was made."""
+
+    execution: str
+    commit: str
+    digest: str
+    started_at: datetime
+    finished_at: datetime
+    remembered: bool = False
+
+
+def unchanged() -> Looked:
+    """What is said of a candidate that is the champion already: nothing was measured."""
+    decision = Decision(Status.UNCHANGED, ("the candidate is the released version",))
+    return Looked(decision)
+
+
+def lines_of(looked: Looked) -> Iterator[str]:
+    """The details of a record: one line for each answer."""
+    for arm, details in looked.details.items():
+        yield from (detail.to_line(arm) for detail in details)
+
+
+def recorded(
+    inputs: Inputs,
+    looked: Looked,
+    occasions: Mapping[ArmName, Occasion],
+    provenance: Provenance,
+    judge: Judging | None = None,
+) -> EvaluationRecord:
+    """The record of an evaluation: a pure function, so that it can be made again."""
+    metadata = inputs.metadata
+    arms: dict[ArmName, Arm] = {
+        arm: arm_of(
+            inputs.arms[arm], occasions[arm], details, inputs.scored, metadata.gate.confidence
+        )
+        for arm, details in looked.details.items()
+    }
+    return EvaluationRecord(
+        schema_="prompt-hub/evaluation@1",
+        task=inputs.candidate.task,
+        version=inputs.candidate.version,
+        examples_sha256=inputs.examples_sha256,
+        metadata_sha256=metadata.sha256,
+        scorers_version=SCORERS_VERSION,
+        gate_version=GATE_VERSION,
+        threshold=metadata.threshold,
+        baseline=majority_baseline(metadata.scorers, inputs.scored, inputs.candidate.output),
+        candidate=arms.get("candidate"),
+        champion=arms.get("champion"),
+        champion_sha256=inputs.champion.sha256 if inputs.champion else None,
+        judge=judge,
+        agreement=_agreement(inputs, looked),
+        verdict=_verdict(inputs, looked),
+        **vars(provenance),
+    )
+
+
+def _agreement(inputs: Inputs, looked: Looked) -> Agreement | None:
+    """Agreement with people of a candidate that is a judge itself."""
+    examples = {example.id: example for example in inputs.scored}
+    answers = [
+        (examples[detail.id], detail.answer)
+        for detail in looked.details.get("candidate", ())
+        if detail.answer is not None
+    ]
+    return calibrated(inputs.candidate, answers, inputs.metadata.gate.confidence)
+
+
+def _verdict(inputs: Inputs, looked: Looked) -> Verdict:
+    metadata, override = inputs.metadata, inputs.metadata.override
+    decision = looked.decision
+    if looked.evidence is not None:
+        decision = stated(decision, looked.evidence, metadata.threshold, metadata.gate)
+    overridden = (
+        override.person
+        if override is not None
+        and override.version == inputs.candidate.version
+        and decision.status in (Status.BLOCK, Status.INCONCLUSIVE)
+        else None
+    )
+    comparison, power = decision.comparison, decision.power
+    return Verdict(
+        status=decision.status,
+        reasons=decision.reasons,
+        comparison=Difference(**vars(comparison)) if comparison else None,
+        tags={tag: Difference(**vars(found)) for tag, found in decision.tags.items()},
+        power=Power(**vars(power)) if power else None,
+        looks=looked.looks,
+        overridden_by=overridden,
+    )
