@@ -399,6 +399,7 @@ def test_every_scorer_in_the_documentation_is_one() -> None:
     assert documented | {"judge"} == set(re.findall(r"^## ([a-z_1]+)$", text, re.MULTILINE))
 
 
+@pytest.mark.shipped
 @pytest.mark.parametrize("details", sorted(EVALS.glob("*/*.jsonl")), ids=lambda it: it.parent.name)
 def test_answers_that_were_scored_before_still_have_their_scores(details: Path) -> None:
     repository = PromptRepository(ROOT)

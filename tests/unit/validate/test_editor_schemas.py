@@ -50,6 +50,7 @@ def test_the_page_of_rules_is_that_of_the_rules() -> None:
     assert page == rules_page(), "run `prompt-hub validate --rules > docs/rules.md`"
 
 
+@pytest.mark.shipped
 @pytest.mark.parametrize(("path", "name"), files().items(), ids=lambda it: getattr(it, "name", it))
 def test_every_file_keeps_its_schema(path: Path, name: str) -> None:
     validator = Draft202012Validator(json.loads(schemas()[f"{name}.schema.json"]))
@@ -61,6 +62,7 @@ def test_every_file_keeps_its_schema(path: Path, name: str) -> None:
         assert not validator.is_valid({**value, "colour": "red"})
 
 
+@pytest.mark.shipped
 @pytest.mark.parametrize("path", [it for it in files() if it.suffix == ".yaml"], ids=str)
 def test_every_yaml_file_names_its_schema_to_editors(path: Path) -> None:
     match = MODELINE.match(path.read_text("utf-8"))

@@ -104,6 +104,7 @@ def told(mutant: Mutant, files: Files) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.shipped
 def test_no_mutant_raises_hangs_or_is_silently_accepted(
     victim: Path, quick: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
