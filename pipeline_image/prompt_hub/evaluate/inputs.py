@@ -14,7 +14,7 @@ from prompt_hub.evaluate.scorers.own import fingerprints, own_entries
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import Example, Metadata, Prompt
-from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.prompts.repository import PromptRepository, examples_sha256
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,36 @@ class Inputs:
                 hint="Make both the same.",
                 exit_code=ExitCode.BLOCKED,
             )
+        return cls.around(
+            repository,
+            metadata,
+            candidate,
+            champion,
+            registered_model=entry.model.identity if entry and entry.model else None,
+        )
+
+    @classmethod
+    def around(
+        cls,
+        repository: PromptRepository,
+        metadata: Metadata,
+        candidate: Prompt,
+        champion: Prompt | None,
+        *,
+        registered_model: str | None = None,
+    ) -> Inputs:
+        """The inputs of judging these two prompts by the examples and the judge of now."""
+        # Read once: a large set takes a while.
+        examples = repository.examples(candidate.task)
         return cls(
             candidate=candidate,
             champion=champion,
-            examples=repository.examples(task),
-            examples_sha256=repository.examples_sha256(task),
+            examples=examples,
+            examples_sha256=examples_sha256(examples),
             metadata=metadata,
             judge=judge_of(repository, metadata),
             entries=fingerprints(own_entries(metadata.scorers), repository.root),
-            registered_model=entry.model.identity if entry and entry.model else None,
+            registered_model=registered_model,
         )
 
     @property

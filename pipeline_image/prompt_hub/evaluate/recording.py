@@ -87,11 +87,11 @@ def recorded(
 def _agreement(inputs: Inputs, looked: Looked) -> Agreement | None:
     """Agreement with people of a candidate that is a judge itself."""
     examples = {example.id: example for example in inputs.scored}
-    answers = [
+    answers = (
         (examples[detail.id], detail.answer)
         for detail in looked.details.get("candidate", ())
         if detail.answer is not None
-    ]
+    )
     return calibrated(inputs.candidate, answers, inputs.metadata.gate.confidence)
 
 

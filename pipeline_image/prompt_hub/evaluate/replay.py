@@ -14,12 +14,10 @@ from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.details import ArmName, Detail, parse_details
 from prompt_hub.evaluate.gate import GATE_VERSION, Status
 from prompt_hub.evaluate.inputs import Inputs
-from prompt_hub.evaluate.judge import judge_of
 from prompt_hub.evaluate.looks import Looked, look
 from prompt_hub.evaluate.record import Arm, EvaluationRecord
 from prompt_hub.evaluate.recording import Provenance, lines_of, recorded, unchanged
 from prompt_hub.evaluate.scorers import SCORERS_VERSION, apply, combine, compiled
-from prompt_hub.evaluate.scorers.own import fingerprints, own_entries
 from prompt_hub.evaluate.summary import Occasion
 from prompt_hub.models.call import output_in
 from prompt_hub.prompts.models import Example, Prompt
@@ -156,20 +154,11 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
         champion = version("champion", record.champion.version, record.champion.sha256)
     elif record.champion_sha256 is not None:
         champion = candidate
-    examples_sha256, metadata = repository.examples_sha256(task), repository.metadata(task)
-    changes += _compared("examples", record.examples_sha256, examples_sha256)
     if candidate is None:
+        changes += _compared("examples", record.examples_sha256, repository.examples_sha256(task))
         raise CannotReplay(changes)
-    inputs = Inputs(
-        candidate=candidate,
-        champion=champion,
-        examples=repository.examples(task),
-        examples_sha256=examples_sha256,
-        metadata=metadata,
-        judge=judge_of(repository, metadata),
-        entries=fingerprints(own_entries(metadata.scorers), repository.root),
-        registered_model=None,
-    )
+    inputs = Inputs.around(repository, repository.metadata(task), candidate, champion)
+    changes += _compared("examples", record.examples_sha256, inputs.examples_sha256)
     return inputs, changes
 
 
