@@ -17,7 +17,7 @@ from prompt_hub.evaluate.budget import Forecast, Purse
 from prompt_hub.evaluate.responses import Book, ResponseStore
 from prompt_hub.models.aliases import ResolvedModel
 from prompt_hub.models.call import Answer, ModelCaller, ModelUnavailable, Request, Response
-from prompt_hub.prompts.models import Budget, Prompt
+from prompt_hub.prompts.models import Budget, Metadata, Prompt
 
 GIVE_UP_AFTER = 5
 """So many calls without an answer, one after the other, mean that the model is gone."""
@@ -123,6 +123,18 @@ class Engine:
         self._seconds_per_call = seconds_per_call
         self._store = store
         self._lines: dict[int, _Line] = {}
+
+    @classmethod
+    def within(
+        cls, metadata: Metadata, caller: ModelCaller, store: ResponseStore | None = None
+    ) -> Engine:
+        """An engine that keeps the budget and the time limit of a task."""
+        return cls(
+            caller,
+            budget=metadata.gate.budget,
+            seconds_per_call=metadata.limits.seconds_per_call,
+            store=store,
+        )
 
     @property
     def damaged(self) -> int:

@@ -15,10 +15,7 @@ from prompt_hub.evaluate.inputs import Inputs
 from prompt_hub.evaluate.judge import votes_of
 from prompt_hub.evaluate.looks import Looked, look
 from prompt_hub.evaluate.progress import Progress
-from prompt_hub.evaluate.record import (
-    EvaluationRecord,
-    Judging,
-)
+from prompt_hub.evaluate.record import EvaluationRecord, Judging
 from prompt_hub.evaluate.recording import Provenance, lines_of, recorded, unchanged
 from prompt_hub.evaluate.responses import ResponseStore
 from prompt_hub.evaluate.results import Results
@@ -83,7 +80,7 @@ class Evaluator:
 
     async def _measure(self, inputs: Inputs, digest: str, refusal: str | None) -> EvaluationRecord:
         started = datetime.now(UTC)
-        measuring = _Measuring(inputs, self._engine(inputs))
+        measuring = _Measuring(inputs, Engine.within(inputs.metadata, self._caller, self._store))
         if inputs.unchanged(self._caller):
             looked = unchanged()
         elif refusal is not None:
@@ -107,14 +104,6 @@ class Evaluator:
         if looked.details:
             self._keep(record, looked)
         return record
-
-    def _engine(self, inputs: Inputs) -> Engine:
-        return Engine(
-            self._caller,
-            budget=inputs.metadata.gate.budget,
-            seconds_per_call=inputs.metadata.limits.seconds_per_call,
-            store=self._store,
-        )
 
     async def _look(self, inputs: Inputs, measuring: _Measuring) -> Looked:
         def undecided(line: str) -> None:

@@ -143,11 +143,7 @@ class ScoreWatch:
     async def _measure(self, reference: VersionRef) -> Measured:
         prompt, carried = self._find(reference)
         # Without a store: a score of now is not made of answers of yesterday.
-        engine = Engine(
-            self._caller,
-            budget=self._metadata.gate.budget,
-            seconds_per_call=self._metadata.limits.seconds_per_call,
-        )
+        engine = Engine.within(self._metadata, self._caller)
         measurement = await measure(
             prompt,
             self._repository.examples(self._task),

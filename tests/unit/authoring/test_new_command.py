@@ -81,7 +81,7 @@ FIELDS = st.lists(st.tuples(NAMES, KINDS), min_size=1, max_size=5, unique_by=lam
 
 
 @given(inputs=FIELDS, outputs=FIELDS, optional=st.booleans())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_the_fields_are_the_task_is_valid(
     inputs: list[tuple[str, str]], outputs: list[tuple[str, str]], optional: bool
 ) -> None:

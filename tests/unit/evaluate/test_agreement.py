@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prompt_hub.evaluate.agreement import Pair, agreement, kappa
@@ -36,7 +36,6 @@ grades = st.integers(1, 5)
 pairs = st.lists(st.tuples(grades, grades), min_size=1, max_size=30)
 
 
-@settings(deadline=None)
 @given(pairs)
 def test_kappa_is_the_weighted_table_of_cohens_definition(given_: list[Pair]) -> None:
     n = len(given_)
@@ -49,7 +48,6 @@ def test_kappa_is_the_weighted_table_of_cohens_definition(given_: list[Pair]) ->
         assert found == pytest.approx(1 - observed / by_chance)
 
 
-@settings(deadline=None)
 @given(pairs)
 def test_it_is_one_only_for_the_same_grades_and_the_same_both_ways(given_: list[Pair]) -> None:
     found = kappa(given_)

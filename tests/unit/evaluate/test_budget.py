@@ -89,7 +89,7 @@ def test_a_call_without_an_answer_costs_nothing() -> None:
     in_virtual_time(main)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     budget=st.builds(
         Budget, calls=st.integers(1, 20), tokens=st.integers(1, 800), usd=st.floats(0.01, 1)

@@ -55,7 +55,7 @@ def test_a_response_is_found_by_the_next_run_with_all_it_took(path: Path) -> Non
 
 
 @given(text=st.text(), truncated=st.booleans(), usd=st.none() | st.floats(0, 10))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_answer_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, text: str, truncated: bool, usd: float | None
 ) -> None:
@@ -98,7 +98,7 @@ def test_a_fresh_book_knows_only_its_own_run_and_leaves_the_rest_for_others(path
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_file_cut_anywhere_gives_a_prefix_and_takes_the_rest_again(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
@@ -119,7 +119,7 @@ def test_a_file_cut_anywhere_gives_a_prefix_and_takes_the_rest_again(
 
 
 @given(where=st.floats(0, 1), noise=st.binary(min_size=1, max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_damaged_line_costs_itself_only(
     tmp_path_factory: pytest.TempPathFactory, where: float, noise: bytes
 ) -> None:
@@ -269,7 +269,7 @@ Messages = st.lists(
     one=st.tuples(Messages, st.integers(0, 3)),
     other=st.tuples(Messages, st.integers(0, 3)),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_keys_are_equal_exactly_for_equal_questions(
     tmp_path_factory: pytest.TempPathFactory,
     one: tuple[list[dict[str, str]], int],

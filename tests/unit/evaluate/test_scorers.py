@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter
 
@@ -278,7 +278,6 @@ values = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(values, min_size=1, max_size=8), st.lists(st.sampled_from(EACH), min_size=1))
 def test_the_quick_baseline_is_the_slow_one(
     expected: list[JsonObject], scorers: list[Scorer]
@@ -316,7 +315,6 @@ def test_two_thousand_examples_are_scored_and_guessed_at_once() -> None:
 # --- What is true of every scorer --------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.sampled_from(EACH), values, values)
 def test_a_score_is_a_share_and_its_loss_is_in_words(
     how: Scorer, output: JsonObject, expected: JsonObject
@@ -328,13 +326,11 @@ def test_a_score_is_a_share_and_its_loss_is_in_words(
         assert 0 <= matched <= min(given_, wanted)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(EACH[:4] + EACH[6:]), values)
 def test_the_expected_answer_is_right(how: Scorer, expected: JsonObject) -> None:
     assert part(how, expected, expected).score == 1.0
 
 
-@settings(deadline=None)
 @given(values, values)
 def test_all_of_it_is_right_only_if_it_is_the_same(
     output: JsonObject, expected: JsonObject
@@ -343,7 +339,6 @@ def test_all_of_it_is_right_only_if_it_is_the_same(
     assert (part(scorer("exact"), output, expected).score == 1.0) == same
 
 
-@settings(deadline=None)
 @given(st.lists(words), st.lists(words))
 def test_the_f1_of_sets_is_symmetric_and_one_only_for_equal_sets(
     one: list[str], other: list[str]
@@ -355,7 +350,6 @@ def test_the_f1_of_sets_is_symmetric_and_one_only_for_equal_sets(
     assert (there.score == 1.0) == ({*map(normalise, one)} == {*map(normalise, other)})
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 6), max_size=6), st.lists(st.integers(0, 6), max_size=6))
 def test_as_many_elements_as_possible_find_their_like(one: list[int], other: list[int]) -> None:
     how = scorer("set_f1", field="n", compare="number", tolerance=1)
@@ -374,7 +368,6 @@ def _most_pairs(one: list[int], other: list[int]) -> int:
     return best
 
 
-@settings(deadline=None)
 @given(values, values, st.floats(0.01, 100), st.lists(st.floats(0.1, 9), min_size=3, max_size=3))
 def test_only_the_ratio_of_weights_counts(
     output: JsonObject, expected: JsonObject, factor: float, weights: list[float]

@@ -185,7 +185,7 @@ class LedgerHistory(RuleBasedStateMachine):
             assert not taken_out or (task, pointer.version) in self.overridden
 
 
-LedgerHistory.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+LedgerHistory.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 TestLedgerHistory = LedgerHistory.TestCase
 
 

@@ -146,7 +146,7 @@ def test_a_caller_who_gives_up_waiting_takes_nobodys_place() -> None:
     assert in_virtual_time(main) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     ceiling=st.integers(1, 12),
     calls=st.lists(

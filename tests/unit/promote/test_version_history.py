@@ -320,6 +320,6 @@ def _built() -> Path:
 
 
 VersionHistory.TestCase.settings = settings(
-    max_examples=int(MORE or 20), stateful_step_count=60 if MORE else 20, deadline=None
+    max_examples=int(MORE or 20), stateful_step_count=60 if MORE else 20
 )
 TestVersionHistory = VersionHistory.TestCase

@@ -219,7 +219,7 @@ def templates(draw: st.DrawFn) -> str:
     return template
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(templates())
 def test_no_template_that_is_allowed_takes_long_or_writes_much(template: str) -> None:
     assert read(template).faults == []
