@@ -70,10 +70,13 @@ def test_a_pointer_survives_the_table(
     assert stored["shares"] == {"1.0.0": 1.0}
 
 
-@given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=2, max_size=5))
+@given(
+    st.lists(
+        st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.just(UTC)), min_size=2, max_size=5
+    )
+)
 def test_times_sort_as_text(moments: list[datetime]) -> None:
     # strftime pads years below 1000 differently from one platform to the next.
-    moments = [moment.replace(year=max(moment.year, 1000)) for moment in moments]
     assert sorted(map(timestamp, moments)) == [timestamp(moment) for moment in sorted(moments)]
 
 
