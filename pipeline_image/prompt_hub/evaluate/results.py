@@ -9,6 +9,7 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Protocol
 
 from prompt_hub import names
+from prompt_hub.files import written_whole
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -55,10 +56,8 @@ class FolderResults:
     def _write(self, key: str, parts: Iterable[str]) -> None:
         path = self._folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        with fresh.open("w", encoding="utf-8") as stream:
-            stream.writelines(parts)
-        fresh.replace(path)
+        with written_whole(path) as stream:
+            stream.writelines(part.encode("utf-8") for part in parts)
 
 
 class BucketResults:

@@ -66,11 +66,6 @@ class Measurement:
         return interval(scores, weights, 1 - self.confidence)
 
     @property
-    def scores(self) -> dict[str, float]:
-        """Score by example id, of those that were measured."""
-        return {r.example.id: r.score for r in self.per_example if r.score is not None}
-
-    @property
     def problems(self) -> tuple[str, ...]:
         """Why examples could not be measured and how many, each reason once."""
         reasons = Counter(r.error for r in self.per_example if r.error)

@@ -18,6 +18,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from prompt_hub.errors import PromptHubError
+from prompt_hub.files import written_whole
 from prompt_hub.prompts.documents import strict_json
 
 Line = Mapping[str, JsonValue]
@@ -76,18 +77,11 @@ class Journal:
 
     def publish(self, upto: int | None = None) -> None:
         """Make the output of all lines, those of records above `upto` left out, and end here."""
-        fresh = self.output.with_name(f".{self.output.name}.{os.getpid()}")
-        try:
-            with fresh.open("wb") as stream:
-                for number in sorted(self._offsets):
-                    if upto is None or number <= upto:
-                        self._file.seek(self._offsets[number])
-                        stream.write(self._file.readline())
-                stream.flush()
-                os.fsync(stream.fileno())
-            fresh.replace(self.output)
-        finally:
-            fresh.unlink(missing_ok=True)
+        with written_whole(self.output) as stream:
+            for number in sorted(self._offsets):
+                if upto is None or number <= upto:
+                    self._file.seek(self._offsets[number])
+                    stream.write(self._file.readline())
         self.path.unlink()
 
     def _recover(self) -> None:

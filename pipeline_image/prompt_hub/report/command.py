@@ -10,6 +10,7 @@ from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.command import LOCAL_EXECUTION
 from prompt_hub.evaluate.results import results_from_environment
+from prompt_hub.files import written_whole
 from prompt_hub.prompts.documents import Document, strict_json, to_model
 from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.report.catalogue import read_catalogue
@@ -19,7 +20,6 @@ from prompt_hub.report.evaluation import read_view
 from prompt_hub.report.evaluation_page import evaluation_page
 from prompt_hub.report.junit import junit_xml
 from prompt_hub.report.markdown import markdown_summary
-from prompt_hub.report.pages import write_whole
 from prompt_hub.report.run_model import RunReport
 from prompt_hub.report.run_page import run_page
 from prompt_hub.report.sources import Evaluations, read_evaluation
@@ -116,8 +116,13 @@ def read_run(source: Path) -> RunReport:
 
 
 def _write(target: Path, text: str) -> None:
-    write_whole(target, text)
-    print(f"{target}: {len(text.encode('utf-8')) / 1000:.0f} kB")
+    page = text.encode("utf-8")
+    try:
+        with written_whole(target) as stream:
+            stream.write(page)
+    except OSError as error:
+        raise PromptHubError(f"{target} cannot be written: {error.strerror}.") from None
+    print(f"{target}: {len(page) / 1000:.0f} kB")
 
 
 def _write_or_print(target: Path | None, text: str) -> None:

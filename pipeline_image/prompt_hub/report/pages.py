@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from prompt_hub.errors import PromptHubError
 from prompt_hub.report import words
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -48,18 +46,6 @@ def page(template: str, *, style: str, script: str | None = None, **values: obje
             script=scripts,
         )
     )
-
-
-def write_whole(target: Path, text: str) -> None:
-    """Write a file, whole or not at all; raises `PromptHubError` where it cannot be written."""
-    fresh = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(target)
-    except OSError as error:
-        raise PromptHubError(f"{target} cannot be written: {error.strerror}.") from None
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def short(text: str, longest: int = LONGEST_TEXT) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from pathlib import Path
-
 from prompt_hub.errors import PromptHubError
 from prompt_hub.prompts.documents import InvalidDocuments, parse_yaml, read_text, to_model
 from prompt_hub.prompts.edit import edited
 from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import JsonObject, Prompt
 from prompt_hub.prompts.repository import EXAMPLES, METADATA, PromptRepository, path_inside
+from prompt_hub.prompts.transaction import apply
 
 BLOCK = "up_to_date"
 
@@ -39,7 +36,7 @@ def stamp(repository: PromptRepository, task: str) -> bool:
     }
     if _data(text, file).get(BLOCK) == block:
         return False
-    _replace(path, edited(text, file, BLOCK, block))
+    apply(repository.root, {file: edited(text, file, BLOCK, block)})
     return True
 
 
@@ -60,16 +57,3 @@ def _candidate(repository: PromptRepository, file: str, text: str) -> Prompt:
         found, expected = f"{name!r}, which does not exist", "the candidate's file"
         raise InvalidDocuments([document.problem(("candidate",), found, expected)])
     return to_model(repository.document(path), Prompt)
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with fresh.open("w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        shutil.copymode(path, fresh)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)

@@ -17,11 +17,11 @@ from pydantic import JsonValue, TypeAdapter
 from prompt_hub.errors import PromptHubError
 from prompt_hub.evaluate.scorers import (
     Part,
+    apply,
     combine,
     compiled,
     majority_baseline,
     normalise,
-    score_parts,
 )
 from prompt_hub.evaluate.scorers.comparing import identity
 from prompt_hub.models.call import schema_problem
@@ -48,7 +48,7 @@ def example(weight: float = 1.0, **expected: JsonValue) -> Example:
 
 
 def part(how: Scorer, output: JsonObject | None, expected: JsonObject) -> Part:
-    (one,) = score_parts([how], output, example(**expected), SCHEMA)
+    (one,) = apply(compiled([how], SCHEMA), output, example(**expected))
     return one
 
 
@@ -229,7 +229,7 @@ def test_order_counts_in_a_list_unless_it_is_a_set() -> None:
 
 def test_weights_combine() -> None:
     scorers = [scorer("json_schema", weight=1), scorer("exact", weight=3)]
-    parts = score_parts(scorers, {"kind": "a"}, example(kind="b"), SCHEMA)
+    parts = apply(compiled(scorers, SCHEMA), {"kind": "a"}, example(kind="b"))
     assert combine(parts) == 0.25
 
 
@@ -291,7 +291,7 @@ def _slow_baseline(scorers: Sequence[Scorer], examples: Sequence[Example]) -> fl
     total = sum(one.weight for one in examples)
     return max(
         sum(
-            one.weight * combine(score_parts(scorers, guess.expected, one, SCHEMA))
+            one.weight * combine(apply(compiled(scorers, SCHEMA), guess.expected, one))
             for one in examples
         )
         / total
@@ -377,8 +377,10 @@ def test_only_the_ratio_of_weights_counts(
         return part(scorer("json_fields", fields=fields), output, expected).score
 
     assert scored(1) == pytest.approx(scored(factor))
-    once = score_parts(
-        [scorer("exact", weight=2), scorer("json_fields")], output, example(**expected), SCHEMA
+    once = apply(
+        compiled([scorer("exact", weight=2), scorer("json_fields")], SCHEMA),
+        output,
+        example(**expected),
     )
     scaled = [Part(p.scorer, p.score, p.weight * factor) for p in once]
     assert combine(once) == pytest.approx(combine(scaled))

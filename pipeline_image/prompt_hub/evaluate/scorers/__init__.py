@@ -8,13 +8,10 @@ another number for the same answer: it is part of every verdict.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from prompt_hub.evaluate.scorers.baseline import majority_baseline
 from prompt_hub.evaluate.scorers.comparing import normalise
 from prompt_hub.evaluate.scorers.compiled import PureScorer, apply, compiled
 from prompt_hub.evaluate.scorers.part import NotScored, Part, combine
-from prompt_hub.prompts.models import Example, JsonObject, Scorer
 
 __all__ = [
     "SCORERS_VERSION",
@@ -26,21 +23,6 @@ __all__ = [
     "compiled",
     "majority_baseline",
     "normalise",
-    "score_parts",
 ]
 
 SCORERS_VERSION = "2"
-
-
-def score_parts(
-    scorers: Sequence[Scorer],
-    output: JsonObject | None,
-    example: Example,
-    schema: JsonObject,
-    problem: str | None = None,
-) -> tuple[Part, ...]:
-    """What every scorer says that needs no model: the first parts of those that `Scoring` gives.
-
-    Where there are many answers, make the scorers once with `compiled` and `apply` them.
-    """
-    return apply(compiled(scorers, schema), output, example, problem)
