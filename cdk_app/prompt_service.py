@@ -57,7 +57,9 @@ class PromptService(Construct):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
             internet_facing=False,
             drop_invalid_header_fields=True,
-            deletion_protection=self._stage.protect,
+            # It holds nothing, and protected it would keep a first deployment that failed from
+            # being taken back: the stack would stay stuck until a person unlocks it.
+            deletion_protection=False,
         )
         nag.acknowledge(
             balancer,
@@ -180,10 +182,11 @@ class PromptService(Construct):
         )
 
     def _build_target_group(self) -> elbv2.ApplicationTargetGroup:
-        # Callers are in this network or peered with it; the range is a setting, so it is literal.
-        self.load_balancer.connections.allow_from(
-            ec2.Peer.ipv4(self._stage.vpc_cidr), ec2.Port.tcp(80), "Callers in the network"
-        )
+        # Ranges are settings, so they are literal.
+        for cidr in (self._stage.vpc_cidr, *self._stage.caller_cidrs):
+            self.load_balancer.connections.allow_from(
+                ec2.Peer.ipv4(cidr), ec2.Port.tcp(80), f"Callers in {cidr}"
+            )
         listener = self.load_balancer.add_listener(
             "Http", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False
         )

@@ -12,11 +12,15 @@ from constructs import Construct
 
 from prompt_hub import names
 
+_MINUTE = Duration.minutes(1)
+
 
 class ServiceHealth(Construct):
-    """Rolls a deployment back when tasks stay unhealthy or answer with errors.
+    """Rolls a deployment back while tasks of it stay unhealthy; tells people of everything else.
 
-    Health only, never scores: a bad prompt is the ledger's to take back, not ECS's (design D1).
+    Only the health of its tasks takes a deployment back. Answers with errors do not: they are what
+    a failing provider or a bad prompt looks like, and the deployment may be the one that brings the
+    repair. A bad prompt is the ledger's to take back, not ECS's (design D1).
     """
 
     def __init__(
@@ -30,35 +34,67 @@ class ServiceHealth(Construct):
         topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, construct_id)
-        minute = Duration.minutes(1)
-        unhealthy = f"{names.service(stage)}-unhealthy"
-        errors = f"{names.service(stage)}-errors"
-        alarms = [
-            self._build_alarm(
-                "Unhealthy",
-                unhealthy,
-                f"A task of {names.service(stage)} stays unhealthy.",
-                target_group.metrics.unhealthy_host_count(period=minute, statistic="Maximum"),
-                threshold=1,
-            ),
-            self._build_alarm(
-                "Errors",
-                errors,
-                f"{names.service(stage)} answers with server errors.",
-                target_group.metrics.http_code_target(
-                    elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=minute, statistic="Sum"
-                ),
-                threshold=5,
-            ),
-        ]
-        for alarm in alarms:
-            alarm.add_alarm_action(actions.SnsAction(topic))
+        self._service = names.service(stage)
+        self._stage = stage
+        self._topic = topic
+        metrics = target_group.metrics
+        unhealthy = self._build_alarm(
+            "Unhealthy",
+            "unhealthy",
+            f"A task of {self._service} stays unhealthy.",
+            metrics.unhealthy_host_count(period=_MINUTE, statistic="Maximum"),
+        )
         # By literal name and explicit order: a reference could make a circle that only a deployment
         # would find.
         service.enable_deployment_alarms(
-            [unhealthy, errors], behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
+            [f"{self._service}-unhealthy"], behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
         )
-        service.node.add_dependency(*alarms)
+        service.node.add_dependency(unhealthy)
+        self._build_alarm(
+            "Errors",
+            "errors",
+            f"{self._service} answers with server errors.",
+            metrics.http_code_target(
+                elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=_MINUTE, statistic="Sum"
+            ),
+            threshold=5,
+        )
+        self._build_alarm(
+            "Down",
+            "down",
+            f"No task of {self._service} is healthy: nobody is answered.",
+            metrics.healthy_host_count(period=_MINUTE, statistic="Maximum"),
+            operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            # Tasks that die before they are healthy are no targets: the metric then falls silent.
+            missing=cloudwatch.TreatMissingData.BREACHING,
+        )
+        self._build_own(
+            "PointerRefused",
+            "pointer-refused",
+            "The ledger points to a version that the running image does not carry.",
+            names.METRIC_POINTER_REFUSED,
+        )
+        self._build_own(
+            "SnapshotServed",
+            "snapshot-served",
+            "A service started without a ledger and answers with what its image says.",
+            names.METRIC_SNAPSHOT_SERVED,
+        )
+
+    def _build_own(self, construct_id: str, name: str, description: str, metric: str) -> None:
+        """An alarm on what the service says of itself."""
+        self._build_alarm(
+            construct_id,
+            name,
+            description,
+            cloudwatch.Metric(
+                namespace=names.METRIC_NAMESPACE,
+                metric_name=metric,
+                dimensions_map={names.DIMENSION_STAGE: self._stage},
+                statistic="Sum",
+                period=_MINUTE,
+            ),
+        )
 
     def _build_alarm(
         self,
@@ -67,17 +103,23 @@ class ServiceHealth(Construct):
         description: str,
         metric: cloudwatch.IMetric,
         *,
-        threshold: float,
+        threshold: float = 1,
+        operator: cloudwatch.ComparisonOperator = (
+            cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+        ),
+        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> cloudwatch.Alarm:
-        return cloudwatch.Alarm(
+        alarm = cloudwatch.Alarm(
             self,
             construct_id,
-            alarm_name=name,
+            alarm_name=f"{self._service}-{name}",
             alarm_description=description,
             metric=metric,
             threshold=threshold,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            comparison_operator=operator,
             datapoints_to_alarm=3,
             evaluation_periods=3,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            treat_missing_data=missing,
         )
+        alarm.add_alarm_action(actions.SnsAction(self._topic))
+        return alarm

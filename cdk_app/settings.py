@@ -29,8 +29,10 @@ class ModelSettings:
     """What a model alias means on AWS (design D8).
 
     `secret` names a Secrets Manager secret with the key of an OpenAI-compatible provider; Bedrock
-    is signed by the role and needs none. Prices are US dollars for a million tokens. The last
-    three are the most that may be asked of the model: calls in flight, and its quota per minute.
+    is signed by the role and needs none. Prices are US dollars for a million tokens. A model that
+    reasons names its effort, and how many tokens it may think with on top of a prompt's own limit.
+    The last three are the most that may be asked of the model: calls in flight, and its quota per
+    minute.
     """
 
     alias: str
@@ -41,6 +43,8 @@ class ModelSettings:
     secret: str | None = None
     price_input: float | None = None
     price_output: float | None = None
+    reasoning_effort: str | None = None
+    reasoning_tokens: int = 1024
     concurrency: int | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
@@ -59,6 +63,8 @@ class ModelSettings:
         entry.update({key: value for key, value in optional.items() if value is not None})
         if self.price_input is not None:
             entry["price_per_million"] = {"input": self.price_input, "output": self.price_output}
+        if self.reasoning_effort is not None:
+            entry["reasoning"] = {"effort": self.reasoning_effort, "tokens": self.reasoning_tokens}
         return entry
 
 
@@ -66,8 +72,11 @@ class ModelSettings:
 class StageSettings:
     """One stage that the pipeline deploys to.
 
-    `protect` keeps the ledger and the load balancer from being deleted by mistake. `approval`
-    makes a person let each release in.
+    `protect` keeps the ledger from being deleted by mistake. `approval` makes a person let each
+    release in. `notification_emails` hear of every alarm and rollback; without one nobody does.
+    `caller_cidrs` are networks, peered or otherwise routed to the stage's own, whose applications
+    may call the service. `vpc_cidr` and `availability_zones` are fixed once the stage exists: to
+    change them is to build another network under the running service.
 
     What a stage costs a month in us-east-1, roughly, before any model call (US dollars): each NAT
     gateway 33 and 0.045 a gigabyte; the load balancer 16; each service task (0.25 vCPU, 0.5 GB) 9;
@@ -78,6 +87,7 @@ class StageSettings:
     name: str
     availability_zones: tuple[str, ...]
     vpc_cidr: str = "10.20.0.0/16"
+    caller_cidrs: tuple[str, ...] = ()
     nat_gateways: int = 1
     desired_count: int = 1
     poll_seconds: int = 5
@@ -91,7 +101,9 @@ class Settings:
     """The installation: where the code is, where it runs, which models and which stages.
 
     The ids of the GitHub owner and repository are optional; with them, whoever takes over a name
-    that was given up does not inherit the trust of the pull-request role.
+    that was given up does not inherit the trust of the pull-request role. An account can have one
+    OIDC provider for GitHub: where it has, `github_oidc_provider_arn` names it. The
+    `notification_emails` here hear of executions of the pipeline that failed or blocked a prompt.
     """
 
     repository: str
@@ -101,6 +113,7 @@ class Settings:
     github_owner_id: int | None = None
     github_repository_id: int | None = None
     github_oidc_provider_arn: str | None = None
+    notification_emails: tuple[str, ...] = ()
     models: tuple[ModelSettings, ...]
     stages: tuple[StageSettings, ...]
 
@@ -128,6 +141,9 @@ class Settings:
                 r"arn:[\w-]+:iam::\d{12}:oidc-provider/.+",
                 "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
             ),
+            notification_emails=fields.texts(
+                "notification_emails", r"\S+@\S+", "authors@example.com", default=()
+            ),
             models=_read_models(fields.value("models"), region),
             stages=_read_stages(fields.value("stages"), region),
         )
@@ -149,6 +165,8 @@ def _read_model(alias: str, raw: object, where: str, region: str) -> ModelSettin
     provider = fields.text("provider", "bedrock|openai", "bedrock or openai")
     price = fields.value("price_per_million", default=None)
     prices = None if price is None else _Fields(price, f"{where}.{alias}.price_per_million")
+    reasoning = fields.value("reasoning", default=None)
+    thinking = None if reasoning is None else _Fields(reasoning, f"{where}.{alias}.reasoning")
     model = ModelSettings(
         alias=alias,
         provider=cast(Literal["bedrock", "openai"], provider),
@@ -159,12 +177,17 @@ def _read_model(alias: str, raw: object, where: str, region: str) -> ModelSettin
         secret=fields.optional_text("secret", r"[\w/+=.@-]+", "prompt-hub/openai"),
         price_input=prices.number("input") if prices else None,
         price_output=prices.number("output") if prices else None,
+        reasoning_effort=thinking.text("effort", "minimal|low|medium|high", "low")
+        if thinking
+        else None,
+        reasoning_tokens=thinking.integer("tokens", 1, 100_000, default=1024) if thinking else 1024,
         concurrency=fields.optional_integer("concurrency", 1, 1024),
         requests_per_minute=fields.optional_integer("requests_per_minute", 1, 10**9),
         tokens_per_minute=fields.optional_integer("tokens_per_minute", 1, 10**12),
     )
-    if prices:
-        prices.finish()
+    for nested in (prices, thinking):
+        if nested:
+            nested.finish()
     fields.finish()
     return model
 
@@ -196,7 +219,8 @@ def _read_stage(raw: object, where: str, region: str) -> StageSettings:
         name=fields.text("name", rf"(?=.{{2,16}}$){_WORD}", "dev, with 2 to 16 characters"),
         availability_zones=zones,
         vpc_cidr=fields.text("vpc_cidr", r"[\d./]+", "10.20.0.0/16", default="10.20.0.0/16"),
-        # Without one the tasks reach no model: see stacks/service.py for the choice.
+        caller_cidrs=fields.texts("caller_cidrs", r"[\d./]+", "10.0.0.0/8", default=()),
+        # Without one the tasks reach no model: see cdk_app/network.py for the choice.
         nat_gateways=fields.integer("nat_gateways", 1, len(zones), default=1),
         desired_count=fields.integer("desired_count", 1, 50, default=1),
         poll_seconds=fields.integer("poll_seconds", 1, 60, default=5),
@@ -207,13 +231,20 @@ def _read_stage(raw: object, where: str, region: str) -> StageSettings:
         ),
     )
     fields.finish()
-    try:
-        network = ipaddress.IPv4Network(stage.vpc_cidr)
-    except ValueError:
-        raise SettingsError(f"{where}.vpc_cidr is {stage.vpc_cidr!r}, not a network.") from None
+    network = _network(stage.vpc_cidr, f"{where}.vpc_cidr")
     if not 16 <= network.prefixlen <= 22:
         raise SettingsError(f"{where}.vpc_cidr must have between 16 and 22 network bits.")
+    for cidr in stage.caller_cidrs:
+        if _network(cidr, f"{where}.caller_cidrs").overlaps(network):
+            raise SettingsError(f"{where}.caller_cidrs: {cidr} overlaps the stage's own network.")
     return stage
+
+
+def _network(cidr: str, where: str) -> ipaddress.IPv4Network:
+    try:
+        return ipaddress.IPv4Network(cidr)
+    except ValueError:
+        raise SettingsError(f"{where}: {cidr!r} is not a network, such as 10.0.0.0/16.") from None
 
 
 class _Fields:

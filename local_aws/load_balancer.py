@@ -24,7 +24,7 @@ from typing import Any
 
 from ministack.core.concurrency import resource_lock
 from ministack.core.responses import request_scope
-from ministack.services import alb
+from ministack.services import alb, cloudwatch
 from ministack.services.cloudformation import provisioners
 
 from local_aws import ports
@@ -37,6 +37,10 @@ RECONCILE_EVERY = 0.2
 
 INITIAL_CHECK_EVERY = 1.0
 """Seconds between two health checks of a target that has not passed one yet."""
+
+METRICS_EVERY = 60.0
+"""Seconds between two reports of how many targets are healthy; a change is reported at once."""
+_HOST_COUNTS = {"HealthyHostCount": "healthy", "UnHealthyHostCount": "unhealthy"}
 
 CONNECT_SECONDS = 5.0
 
@@ -172,6 +176,7 @@ class _Balancer(threading.Thread):
         self._servers: dict[str, asyncio.Server] = {}
         self._checks: dict[Target, asyncio.Task[None]] = {}
         self._turn = itertools.count()
+        self._reported = 0.0
         self.stopping = threading.Event()
         self.health: dict[Target, Health] = {}
         self.connections: Counter[Target] = Counter()
@@ -185,6 +190,7 @@ class _Balancer(threading.Thread):
             try:
                 await self._reconcile_listeners()
                 self._reconcile_checks()
+                self._report_counts()
             except Exception:
                 logger.exception("the load balancers could not follow a change; trying again")
             await asyncio.sleep(RECONCILE_EVERY)
@@ -226,6 +232,26 @@ class _Balancer(threading.Thread):
             self.health[target] = Health()
             self._checks[target] = asyncio.create_task(self._check_again_and_again(target))
 
+    def _report_counts(self) -> None:
+        """Publish `HealthyHostCount` and `UnHealthyHostCount` of every group that has targets."""
+        if time.monotonic() - self._reported < METRICS_EVERY:
+            return
+        self._reported = time.monotonic()
+        for listener in alb._listeners.values():
+            group, balancer = _default_group(listener), listener["LoadBalancerArn"]
+            states = [it.state for target, it in self.health.items() if target.group == group]
+            if not states or balancer not in alb._lbs:
+                continue
+            dimensions = {
+                "LoadBalancer": balancer.partition(":loadbalancer/")[2],
+                "TargetGroup": group.rpartition(":")[2],
+            }
+            for metric, state in _HOST_COUNTS.items():
+                now, count = time.time(), states.count(state)
+                cloudwatch._store_datum(
+                    "AWS/ApplicationELB", metric, dimensions, now, "Count", count, None, None, None
+                )
+
     async def _check_again_and_again(self, target: Target) -> None:
         health = self.health[target]
         while (group := alb._tgs.get(target.group)) is not None:
@@ -234,6 +260,7 @@ class _Balancer(threading.Thread):
             health.record(await _check(target, group) if enabled else None, group)
             if health.state != before:
                 logger.info("target %s:%s is %s", target.host, target.port, health.state)
+                self._reported = 0.0
             interval = float(group["HealthCheckIntervalSeconds"])
             new = health.state == "initial"
             await asyncio.sleep(min(interval, INITIAL_CHECK_EVERY) if new else interval)

@@ -10,8 +10,12 @@ from cdk_app.settings import Settings
 from cdk_app.stack import ToolchainStack
 from prompt_hub import names
 
-KEPT_IMAGES = 50
-"""How many release images stay; a rollback never needs an old one, a redeployment may."""
+KEPT_IMAGES = 500
+"""How many release images stay.
+
+Every push makes one, and a stage that waits for an approval goes on running an old one: each task
+that ECS starts pulls it again. They share all layers but the last, so 500 cost little.
+"""
 
 
 class ImageStack(ToolchainStack):

@@ -16,6 +16,7 @@ from constructs import Construct
 
 from cdk_app import nag, permissions, toolchain, trigger
 from cdk_app.build_action import EXECUTION_ID, CommandStep, SharedProjectStep
+from cdk_app.failure_notice import FailureNotice
 from cdk_app.settings import Settings
 from cdk_app.stack import ToolchainStack
 from cdk_app.tasks import Task
@@ -71,6 +72,9 @@ class PipelineStack(ToolchainStack):
         pipeline.build_pipeline()
         trigger.start_on_push(pipeline.pipeline, branch=settings.branch)
         self._let_source_use_connection(pipeline.pipeline)
+        FailureNotice(
+            self, "Failures", pipeline=pipeline.pipeline, emails=settings.notification_emails
+        )
         self._acknowledge(pipeline)
 
     def _build_pipeline(

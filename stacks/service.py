@@ -56,6 +56,7 @@ class ServiceStack(StageStack):
             ScoreWatch(self, f"Watch-{task.name}", task=task, service=prompts.service)
         nag.acknowledge_schedules(prompts.task_definition)
         CfnOutput(self, "Url", value=f"http://{prompts.load_balancer.load_balancer_dns_name}")
+        CfnOutput(self, "VpcId", value=network.vpc.vpc_id, description="To peer callers with")
 
     @property
     def availability_zones(self) -> list[str]:

@@ -160,3 +160,21 @@ def test_every_build_log_ends_one_day(assembly: Assembly) -> None:
         for project in assembly.resources(stack, "AWS::CodeBuild::Project").values():
             assert project["LogsConfig"]["CloudWatchLogs"]["GroupName"] == {"Ref": log_group}
         assert assembly.only(stack, "AWS::Logs::LogGroup")["RetentionInDays"] == 90
+
+
+def test_people_hear_of_an_execution_that_ends_red(synthesise: Callable[..., Assembly]) -> None:
+    told = synthesise({"notification_emails": ["authors@example.com"]})
+    (rule,) = (
+        one
+        for one in told.resources("pipeline", "AWS::Events::Rule").values()
+        if one["EventPattern"]["detail"]["state"] == ["FAILED"]
+    )
+    assert rule["EventPattern"]["source"] == ["aws.codepipeline"]
+    (topic,) = told.resources("pipeline", "AWS::SNS::Topic")
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Ref": topic}
+    subscription = told.only("pipeline", "AWS::SNS::Subscription")
+    assert (subscription["Endpoint"], subscription["TopicArn"]) == (
+        "authors@example.com",
+        {"Ref": topic},
+    )

@@ -19,6 +19,12 @@ def container(assembly: Assembly) -> Json:
     return found
 
 
+def health_alarms(assembly: Assembly) -> dict[str, Json]:
+    """The alarms on the service's health, by name."""
+    found = assembly.resources("dev-service", "AWS::CloudWatch::Alarm").values()
+    return {alarm["AlarmName"]: alarm for alarm in found}
+
+
 def test_the_task_is_small_locked_down_and_of_one_architecture(
     assembly: Assembly, container: Json
 ) -> None:
@@ -57,7 +63,8 @@ def test_the_container_knows_everything_by_its_environment(
             "Fn::Join": ["", ["http://", {"Fn::GetAtt": [balancer, "DNSName"]}]]
         },
     }
-    assert models.resolve("catalogue-pinned").identity == "bedrock:openai.gpt-oss-20b-1:0"
+    pinned = models.resolve("catalogue-pinned")
+    assert pinned.identity == "bedrock:openai.gpt-oss-20b-1:0+reasoning-low-1024"
     assert models.resolve("catalogue-latest").region == "us-east-1"
 
 
@@ -74,9 +81,30 @@ def test_a_bad_deployment_is_rolled_back_by_health_alone(assembly: Assembly) -> 
     watched = deployment["Alarms"]
     assert watched["Enable"] is True
     assert watched["Rollback"] is True
-    alarms = assembly.resources("dev-service", "AWS::CloudWatch::Alarm").values()
-    assert sorted(watched["AlarmNames"]) == sorted(alarm["AlarmName"] for alarm in alarms)
-    assert {alarm["Namespace"] for alarm in alarms} == {"AWS/ApplicationELB"}
+    assert watched["AlarmNames"] == ["prompt-hub-dev-unhealthy"]
+    alarm = health_alarms(assembly)["prompt-hub-dev-unhealthy"]
+    assert (alarm["MetricName"], alarm["Namespace"]) == ("UnHealthyHostCount", "AWS/ApplicationELB")
+
+
+def test_people_are_told_of_everything_that_keeps_the_service_from_answering_as_it_should(
+    assembly: Assembly,
+) -> None:
+    alarms = health_alarms(assembly)
+    looked_at = {name: alarm["MetricName"] for name, alarm in alarms.items()}
+    assert looked_at == {
+        "prompt-hub-dev-unhealthy": "UnHealthyHostCount",
+        "prompt-hub-dev-errors": "HTTPCode_Target_5XX_Count",
+        "prompt-hub-dev-down": "HealthyHostCount",
+        "prompt-hub-dev-pointer-refused": "PointerRefused",
+        "prompt-hub-dev-snapshot-served": "SnapshotServed",
+    }
+    assert all(len(alarm["AlarmActions"]) == 1 for alarm in alarms.values())
+
+
+def test_a_service_without_any_healthy_task_is_not_silent(assembly: Assembly) -> None:
+    alarm = health_alarms(assembly)["prompt-hub-dev-down"]
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert alarm["TreatMissingData"] == "breaching"
 
 
 def test_the_load_balancer_is_internal_and_lets_only_the_network_in(assembly: Assembly) -> None:
@@ -84,13 +112,30 @@ def test_the_load_balancer_is_internal_and_lets_only_the_network_in(assembly: As
     assert balancer["Scheme"] == "internal"
     listener = assembly.only("dev-service", "AWS::ElasticLoadBalancingV2::Listener")
     assert (listener["Port"], listener["Protocol"]) == (80, "HTTP")
+    assert let_in(assembly) == [("10.20.0.0/16", 80)]
+
+
+def test_other_networks_are_let_in_by_a_setting(synthesise: Callable[..., Assembly]) -> None:
+    zones = ["us-east-1a", "us-east-1b"]
+    stage = {"name": "dev", "availability_zones": zones, "caller_cidrs": ["10.8.0.0/16"]}
+    opened = synthesise({"stages": [stage]})
+    assert let_in(opened) == [("10.20.0.0/16", 80), ("10.8.0.0/16", 80)]
+
+
+def let_in(assembly: Assembly) -> list[tuple[str, int]]:
+    """Whom the security groups of the stage let in, by network and port."""
     groups = assembly.resources("dev-service", "AWS::EC2::SecurityGroup").values()
-    sources = [
+    return [
         (rule["CidrIp"], rule["FromPort"])
         for group in groups
         for rule in group.get("SecurityGroupIngress", [])
     ]
-    assert sources == [("10.20.0.0/16", 80)]
+
+
+def test_a_failed_first_deployment_can_be_taken_back(assembly: Assembly) -> None:
+    balancer = assembly.only("dev-service", "AWS::ElasticLoadBalancingV2::LoadBalancer")
+    attributes = {one["Key"]: one["Value"] for one in balancer["LoadBalancerAttributes"]}
+    assert attributes["deletion_protection.enabled"] == "false"
 
 
 def test_zones_are_the_settings_and_no_look_up_is_left(assembly: Assembly) -> None:

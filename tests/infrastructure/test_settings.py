@@ -54,7 +54,11 @@ def test_the_models_are_what_the_runtime_understands() -> None:
                     "requests_per_minute": 500,
                     "tokens_per_minute": 200_000,
                 },
-                "latest": {"provider": "bedrock", "model": "openai.gpt-oss-20b-1:0"},
+                "latest": {
+                    "provider": "bedrock",
+                    "model": "openai.gpt-oss-20b-1:0",
+                    "reasoning": {"effort": "medium", "tokens": 2048},
+                },
             },
         )
     )
@@ -65,6 +69,7 @@ def test_the_models_are_what_the_runtime_understands() -> None:
     assert aliases.resolve("pinned").requests_per_minute == 500
     assert aliases.resolve("pinned").tokens_per_minute == 200_000
     assert aliases.resolve("latest").region == "us-east-1"
+    assert aliases.resolve("latest").identity.endswith("+reasoning-medium-2048")
 
 
 @pytest.mark.parametrize(
@@ -128,8 +133,22 @@ def test_the_models_are_what_the_runtime_understands() -> None:
             "prompt-hub.stages[0].notification_emails must be a list,"
             " such as ['people@example.com'].",
         ),
-        ("stages.0.vpc_cidr", "10.0.0.1/16", "prompt-hub.stages[0].vpc_cidr is '10.0.0.1/16', "),
+        (
+            "stages.0.vpc_cidr",
+            "10.0.0.1/16",
+            "prompt-hub.stages[0].vpc_cidr: '10.0.0.1/16' is not ",
+        ),
         ("stages.0.vpc_cidr", "10.0.0.0/28", "prompt-hub.stages[0].vpc_cidr must have between "),
+        (
+            "stages.0.caller_cidrs",
+            ["10.20.128.0/24"],
+            "prompt-hub.stages[0].caller_cidrs: 10.20.128.0/24 overlaps the stage's own network.",
+        ),
+        (
+            "models.catalogue-pinned.reasoning",
+            {"effort": "much"},
+            "prompt-hub.models.catalogue-pinned.reasoning.effort is 'much'; it must look like low.",
+        ),
     ],
 )
 def test_a_bad_setting_gives_one_sentence(path: str, value: object, sentence: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from prompt_hub import names
+from stacks.image import KEPT_IMAGES
 from tests.infrastructure.synthesised import Assembly
 
 
@@ -66,4 +67,4 @@ def test_no_rule_expires_a_release_by_its_age(assembly: Assembly) -> None:
     assert [one["tagStatus"] for one in by_age] == ["untagged"]
     (kept,) = (one["selection"] for one in rules if one["selection"]["tagStatus"] == "tagged")
     assert kept["countType"] == "imageCountMoreThan"
-    assert kept["countNumber"] == 50
+    assert kept["countNumber"] == KEPT_IMAGES

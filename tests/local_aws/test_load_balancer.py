@@ -8,8 +8,9 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -191,6 +192,37 @@ def test_a_target_that_does_not_listen_is_found_out(
     assert balanced.status() in (502, 503)
     lost = {first.port: ("unhealthy", "Target.FailedHealthChecks")}
     eventually(lambda: balanced.health() == lost, what="the target to be unhealthy")
+
+
+def test_how_many_targets_are_healthy_is_a_metric(
+    aws: LocalAws, backends: tuple[Backend, Backend]
+) -> None:
+    first, second = backends
+    balanced = Balanced(aws)
+    balanced.register(first)
+    balanced.register(second, "localhost")
+    metrics = aws.client("cloudwatch")
+
+    def last(metric: str, statistic: Literal["Minimum", "Maximum"]) -> float | None:
+        now = datetime.now(UTC)
+        found = metrics.get_metric_statistics(
+            Namespace="AWS/ApplicationELB",
+            MetricName=metric,
+            Dimensions=[
+                {"Name": "LoadBalancer", "Value": balanced.balancer.partition("loadbalancer/")[2]},
+                {"Name": "TargetGroup", "Value": balanced.group.rpartition(":")[2]},
+            ],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=1),
+            Period=600,
+            Statistics=[statistic],
+        )["Datapoints"]
+        return found[0][statistic] if found else None
+
+    eventually(lambda: last("HealthyHostCount", "Maximum") == 2, what="both counted as healthy")
+    assert last("UnHealthyHostCount", "Maximum") == 0
+    second.healthy = False
+    eventually(lambda: last("UnHealthyHostCount", "Maximum") == 1, what="one counted as unhealthy")
 
 
 def test_a_large_body_goes_through(aws: LocalAws, backends: tuple[Backend, Backend]) -> None:

@@ -43,7 +43,7 @@ class Forecast:
 
     def __init__(self, model: ResolvedModel, max_tokens: float | None) -> None:
         self._model = model
-        self._max_tokens = int(max_tokens) if max_tokens else None
+        self._max_tokens = model.longest_answer(max_tokens)
         self._seen = 0
         self._characters = 0
         self._tokens_in = 0

@@ -162,7 +162,7 @@ class ResponseStore:
 
 def circumstances(prompt: Prompt, model: ResolvedModel) -> JsonObject:
     """What besides the messages can change an answer: who is asked, how, and in which form."""
-    parameters: JsonObject = {str(k): value for k, value in prompt.model.parameters.items()}
+    parameters: JsonObject = {**model.asked_with(prompt.model.parameters)}
     return {
         "task": prompt.task,
         "provider": model.provider,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from prompt_hub import names
 from prompt_hub.errors import PromptHubError
+from prompt_hub.prompts.models import Parameter
 
 
 class Price(BaseModel):
@@ -22,6 +23,19 @@ class Price(BaseModel):
 
     input: Annotated[float, Field(ge=0)]
     output: Annotated[float, Field(ge=0)]
+
+
+class Reasoning(BaseModel):
+    """How long a model that reasons may think before it answers.
+
+    `effort` is the provider's `reasoning_effort`. `tokens` come on top of a prompt's `max_tokens`:
+    providers count thinking as output, and a prompt's own limit is about its answer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    effort: Literal["minimal", "low", "medium", "high"]
+    tokens: Annotated[int, Field(ge=1, le=100_000)] = 1024
 
 
 class ResolvedModel(BaseModel):
@@ -42,6 +56,7 @@ class ResolvedModel(BaseModel):
     secret: str | None = None
     api_key_env: str | None = None
     price_per_million: Price | None = None
+    reasoning: Reasoning | None = None
     concurrency: Annotated[int, Field(ge=1, le=1024)] | None = None
     requests_per_minute: Annotated[float, Field(gt=0)] | None = None
     tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
@@ -54,8 +69,28 @@ class ResolvedModel(BaseModel):
 
     @property
     def identity(self) -> str:
-        """Provider and model, as it stands in verdicts and in the registry."""
-        return f"{self.provider}:{self.model}"
+        """Provider, model and how it reasons, as it stands in verdicts and in the registry."""
+        name = f"{self.provider}:{self.model}"
+        if self.reasoning is None:
+            return name
+        return f"{name}+reasoning-{self.reasoning.effort}-{self.reasoning.tokens}"
+
+    def longest_answer(self, max_tokens: float | None) -> int | None:
+        """Most tokens that an answer may have, thinking included; None where nothing limits it."""
+        if max_tokens is None:
+            return None
+        return int(max_tokens) + (self.reasoning.tokens if self.reasoning else 0)
+
+    def asked_with(
+        self, parameters: Mapping[Parameter, float | int]
+    ) -> dict[str, float | int | str]:
+        """A prompt's sampling parameters as this model is asked with them."""
+        asked: dict[str, float | int | str] = {str(name): it for name, it in parameters.items()}
+        if self.reasoning is not None:
+            asked["reasoning_effort"] = self.reasoning.effort
+            if (most := self.longest_answer(parameters.get("max_tokens"))) is not None:
+                asked["max_tokens"] = most
+        return asked
 
     def cost(self, tokens_in: int, tokens_out: int) -> float | None:
         """Price of one call in US dollars; None where the settings name no price."""

@@ -44,9 +44,9 @@ class Request:
     messages: list[dict[str, str]]
 
     @property
-    def parameters(self) -> Mapping[str, float | int]:
-        """The sampling parameters that the prompt was judged with."""
-        return {str(name): value for name, value in self.prompt.model.parameters.items()}
+    def parameters(self) -> Mapping[str, float | int | str]:
+        """The sampling parameters that the prompt was judged with, as its model takes them."""
+        return self.model.asked_with(self.prompt.model.parameters)
 
     @property
     def characters(self) -> int:
@@ -123,7 +123,7 @@ class Provider(Protocol):
         self,
         model: ResolvedModel,
         messages: list[dict[str, str]],
-        parameters: Mapping[str, float | int],
+        parameters: Mapping[str, float | int | str],
         schema: JsonObject,
     ) -> Completion:
         """Ask once; raises `TryAgain` or `GaveUp` when no answer came."""

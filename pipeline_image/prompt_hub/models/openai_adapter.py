@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from sys import intern
 
 import httpx2
@@ -37,7 +38,7 @@ class OpenAIProvider:
         self,
         model: ResolvedModel,
         messages: list[dict[str, str]],
-        parameters: Mapping[str, float | int],
+        parameters: Mapping[str, float | int | str],
         schema: JsonObject,
     ) -> Completion:
         """Ask once, output constrained to `schema`; raises `TryAgain` or `GaveUp`."""
@@ -62,7 +63,8 @@ class OpenAIProvider:
             raise TryAgain("no connection") from None
         except openai.OpenAIError as error:
             raise GaveUp(str(error).rstrip(".")) from None
-        return _read(response)
+        said = _read(response)
+        return said if model.reasoning is None else replace(said, text=_answer_of(said.text))
 
     async def close(self) -> None:
         """Close every client."""
@@ -96,6 +98,15 @@ def _read(response: httpx2.Response) -> Completion:
         )
     except (ValueError, LookupError, TypeError, AttributeError):
         raise TryAgain("its answer was not readable") from None
+
+
+def _answer_of(text: str) -> str:
+    """An answer without the thinking that Bedrock's open models put before it.
+
+    https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-openai.html
+    """
+    thinking, end, answer = text.lstrip().partition("</reasoning>")
+    return answer.lstrip() if end and thinking.startswith("<reasoning>") else text
 
 
 def _refused(response: httpx2.Response) -> TryAgain | GaveUp:

@@ -59,11 +59,14 @@ class Strict(BaseModel):
 # --- Prompt ------------------------------------------------------------------------------------
 
 
+Parameter = Literal["temperature", "top_p", "max_tokens", "seed"]
+
+
 class ModelChoice(Strict):
     """Which model a prompt asks for, by alias, and the sampling parameters it was judged with."""
 
     alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-    parameters: dict[Literal["temperature", "top_p", "max_tokens", "seed"], Number | Count] = {}
+    parameters: dict[Parameter, Number | Count] = {}
 
     @property
     def sampled(self) -> bool:

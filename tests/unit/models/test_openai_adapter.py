@@ -86,7 +86,7 @@ def prompt(healthy: RepositoryFolder) -> Prompt:
     return healthy.repository.candidate("part-class")
 
 
-def call(url: str, prompt: Prompt, *replies: Reply) -> Answer:
+def call(url: str, prompt: Prompt, *replies: Reply, **settings: object) -> Answer:
     Provider.replies[:] = replies
     aliases = ModelAliases.parse(
         json.dumps(
@@ -96,6 +96,7 @@ def call(url: str, prompt: Prompt, *replies: Reply) -> Answer:
                     "model": "model-2026-01",
                     "base_url": url,
                     "price_per_million": {"input": 1.0, "output": 2.0},
+                    **settings,
                 }
             }
         )
@@ -119,6 +120,41 @@ def test_an_answer_with_its_cost(url: str, prompt: Prompt) -> None:
     assert request["seed"] == 7
     schema = request["response_format"]["json_schema"]["schema"]  # type: ignore[index]
     assert schema == prompt.output
+
+
+LOW = {"effort": "low", "tokens": 1024}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"part_class": "diode"}',
+        '<reasoning>A Schottky diode, {"part_class": ...}.</reasoning>{"part_class": "diode"}',
+        '\n<reasoning>\n</reasoning>\n\n{"part_class": "diode"}',
+    ],
+)
+def test_a_model_that_reasons_has_room_to_and_only_its_answer_counts(
+    url: str, prompt: Prompt, text: str
+) -> None:
+    answer = call(url, prompt, said(text), reasoning=LOW)
+    assert answer.text == '{"part_class": "diode"}'
+    assert answer.output == {"part_class": "diode"}
+    (request,) = Provider.asked
+    assert request["reasoning_effort"] == "low"
+    assert request["max_tokens"] == prompt.model.parameters["max_tokens"] + 1024
+
+
+@pytest.mark.parametrize(
+    "text", ["<reasoning>never ends", "</reasoning>{}", "a <reasoning>b</reasoning>"]
+)
+def test_what_is_no_thinking_stays_in_the_answer(url: str, prompt: Prompt, text: str) -> None:
+    assert call(url, prompt, said(text), reasoning=LOW).text == text
+
+
+def test_a_model_that_does_not_reason_is_not_asked_to(url: str, prompt: Prompt) -> None:
+    text = '<reasoning></reasoning>{"part_class": "diode"}'
+    assert call(url, prompt, said(text)).text == text
+    assert "reasoning_effort" not in Provider.asked[0]
 
 
 JSON = {"Content-Type": "application/json"}
