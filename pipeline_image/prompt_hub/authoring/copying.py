@@ -25,9 +25,7 @@ def copied(repository: PromptRepository, source: str, task: str) -> dict[str, st
     Raises:
         PromptHubError: there is no such task, or something is wrong with it.
     """
-    if source not in repository.tasks():
-        known = ", ".join(repository.tasks()) or "none"
-        raise PromptHubError(f"there is no task {source!r} to start from (known: {known}).")
+    repository.require_task(source)
     findings = check(repository, source)[1]
     if findings:
         raise PromptHubError(

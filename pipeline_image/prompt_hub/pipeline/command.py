@@ -60,9 +60,7 @@ class Source:
 
 async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> ExitCode:
     task: str = arguments.task
-    if task not in repository.tasks():
-        known = ", ".join(repository.tasks()) or "none"
-        raise PromptHubError(f"there is no task {task!r} (known: {known}).")
+    repository.require_task(task)
     _check_paths(arguments.input, arguments.output)
     metadata = repository.metadata(task)
     timeout = metadata.limits.seconds_per_call

@@ -89,9 +89,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Changes:
     now = datetime.now(UTC)
     task: str = arguments.task
-    if task not in repository.tasks():
-        known = ", ".join(repository.tasks())
-        raise PromptHubError(f"there is no task {task!r} (known: {known}).")
+    repository.require_task(task)
     if arguments.action == "promote":
         return _promotion(repository, task, now)
     decision = Decision(arguments.person.strip(), arguments.reason.strip())

@@ -123,7 +123,7 @@ class Evaluations:
         What this execution (or this machine) evaluated last comes before what promotion logged.
 
         Raises:
-            PromptHubError: there is none.
+            PromptHubError: there is none, or no such task.
         """
         recent = self.recent(task)
         if recent is not None and version in (None, recent.record.version):
@@ -133,6 +133,7 @@ class Evaluations:
             version = logged[-1]
         found = self.archived(task, version) if version is not None else None
         if found is None:
+            self.repository.require_task(task, retired=True)
             known = ", ".join(logged) or "none"
             what = f"{task} {version}" if version is not None else task
             raise PromptHubError(

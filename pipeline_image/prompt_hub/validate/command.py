@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.prompts.documents import Problem, closest
-from prompt_hub.prompts.repository import METADATA, PromptRepository
+from prompt_hub.errors import ExitCode
+from prompt_hub.prompts.documents import Problem
+from prompt_hub.prompts.repository import METADATA, PromptRepository, no_task
 from prompt_hub.validate.rules import check
 from prompt_hub.validate.tree import Finding, Tree
 
@@ -61,10 +61,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         return ExitCode.OK
     tree, findings = check(repository, arguments.task)
     if arguments.task and arguments.task not in tree.tasks:
-        known = ", ".join(tree.tasks) or "none"
-        meant = closest(arguments.task, tree.tasks)
-        hint = f"Did you mean {meant!r}?" if meant else ""
-        raise PromptHubError(f"there is no task {arguments.task!r} (known: {known}).", hint=hint)
+        raise no_task(arguments.task, tree.tasks)
     if arguments.json:
         problems = [asdict(finding.problem) for finding in findings]
         print(json.dumps(problems, ensure_ascii=False, indent=2))

@@ -168,7 +168,7 @@ def test_options_that_would_be_ignored_are_refused(
     assert workshop.new("x", "--prompt", "2") == ExitCode.USAGE
     assert "--prompt means nothing without --from-promptfoo" in capsys.readouterr().err
     assert workshop.new("x", "--from", "nothing") == ExitCode.USAGE
-    assert "no task 'nothing' to start from" in capsys.readouterr().err
+    assert "there is no task 'nothing'" in capsys.readouterr().err
     workshop.folder.edit("prompts/00-templates/brand.yaml", "{{ manufacturer }}", "{{ maker }}")
     assert workshop.new("x", "--from", "brand") == ExitCode.BLOCKED
     assert "brand is not valid itself" in capsys.readouterr().err
