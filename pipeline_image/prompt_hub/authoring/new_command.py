@@ -70,6 +70,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     else:
         files = _starter(arguments, repository).files()
         steps = [f"replace the examples in {task_files.examples_path(task)} by yours"]
+    if not arguments.json:
+        _tell_notes(notes)
     task_files.write(repository, task, files)
     steps += [
         f"after a change of examples or fields: validate_prompt.py --stamp {task}",
@@ -84,17 +86,20 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         result = {"task": task, "files": sorted(files), "notes": listed, "next": steps}
         print(json.dumps(result, ensure_ascii=False, indent=2))
     else:
-        _tell(task, files, notes, steps)
+        _tell(task, files, steps)
     return ExitCode.OK
 
 
-def _tell(task: str, files: Iterable[str], notes: Sequence[Note], steps: Sequence[str]) -> None:
+def _tell_notes(notes: Sequence[Note]) -> None:
     for heading, lost in (("Not carried over:", True), ("Carried over in another form:", False)):
         said = [note for note in notes if note.lost is lost]
         if said:
             print(heading)
             for note in said:
                 print(f"  {note}")
+
+
+def _tell(task: str, files: Iterable[str], steps: Sequence[str]) -> None:
     print(f"{task} is a task now:")
     for path in sorted(files):
         print(f"  written  {path}")
