@@ -18,7 +18,7 @@ BY_ADA = ("--person", "Ada Lovelace", "--reason", "customers see wrong units")
     "words",
     [
         ["new", "connector", "--from", "part-clas"],
-        ["validate", "--task", "part-clas"],
+        ["validate", "part-clas"],
         ["validate", "--stamp", "part-clas"],
         ["evaluate", "part-clas"],
         ["evaluate", "part-class", "brand", "part-clas"],

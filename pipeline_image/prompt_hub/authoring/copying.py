@@ -30,7 +30,7 @@ def copied(repository: PromptRepository, source: str, task: str) -> dict[str, st
     if findings:
         raise PromptHubError(
             f"{source} is not valid itself: {findings[0].problem}.",
-            hint=f"Mend it first: validate_prompt.py --task {source}.",
+            hint=f"Mend it first: prompt-hub validate {source}.",
             exit_code=ExitCode.BLOCKED,
         )
 

@@ -74,8 +74,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         _tell_notes(notes)
     task_files.write(repository, task, files)
     steps += [
-        f"after a change of examples or fields: validate_prompt.py --stamp {task}",
-        f"try it: eval_runner.py {task}",
+        f"after a change of examples or fields: prompt-hub validate --stamp {task}",
+        f"try it: prompt-hub evaluate {task}",
         "commit, and push: the pipeline evaluates, promotes and deploys it",
     ]
     if arguments.json:

@@ -128,7 +128,8 @@ def _active(repository: PromptRepository, task: str) -> tuple[Prompt, str]:
         released = repository.production(task)
         if released is None:
             raise PromptHubError(
-                f"{task} has no released version.", hint="Promote one with promote_prompt.py."
+                f"{task} has no released version.",
+                hint=f"Promote one: prompt-hub promote promote {task}.",
             )
         return released, f"released in {PRODUCTION}"
     from prompt_hub.ledger.table import Ledger

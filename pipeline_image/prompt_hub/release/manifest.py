@@ -224,7 +224,7 @@ def _carried(
         raise PromptHubError(
             f"{name}: the registry has {task.released} released, 02-production has "
             f"{champion.version if champion else 'nothing'}.",
-            hint="Run validate_prompt.py.",
+            hint="Run prompt-hub validate.",
             exit_code=ExitCode.BLOCKED,
         )
     archived = [
@@ -248,7 +248,7 @@ def _entry(name: str, task: RegisteredTask, prompt: Prompt) -> CarriedVersion:
     if known is None or known.sha256 != prompt.sha256:
         raise PromptHubError(
             f"{name} {prompt.version} is not in the registry with its hash {prompt.sha256}.",
-            hint="Run validate_prompt.py.",
+            hint="Run prompt-hub validate.",
             exit_code=ExitCode.BLOCKED,
         )
     return CarriedVersion(

@@ -36,12 +36,6 @@ def add_release(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_signature(parser: argparse.ArgumentParser, *, by: str) -> None:
-    """Add who decides (`--by`, or another name for it) and `--reason`."""
-    parser.add_argument(by, metavar="PERSON", help="who decides this")
-    parser.add_argument("--reason", help="why, for the history")
-
-
 def named(value: str | None, option: str, variable: str) -> str:
     """`value`, or a `PromptHubError` that names the option and the variable to set."""
     if not value:

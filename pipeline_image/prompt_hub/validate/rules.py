@@ -261,7 +261,7 @@ def _versions_agree(files: TaskFiles) -> Iterator[Problem]:
 def _up_to_date(files: TaskFiles) -> Iterator[Problem]:
     """Metadata was stamped for these examples and this input and output.
 
-    Look the metadata over, then run `validate_prompt.py --stamp TASK`.
+    Look the metadata over, then run `prompt-hub validate --stamp TASK`.
     """
     if not (files.metadata and files.candidate and files.examples):
         return
@@ -278,7 +278,7 @@ def _up_to_date(files: TaskFiles) -> Iterator[Problem]:
                 ("up_to_date", name),
                 f"a stamp from before the {name} changed",
                 f"{sha256}: look the metadata over, then run"
-                f" 'python pipeline_image/validate_prompt.py --stamp {files.task}'",
+                f" 'prompt-hub validate --stamp {files.task}'",
             )
 
 
