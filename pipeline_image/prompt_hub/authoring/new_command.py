@@ -30,7 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", help="name of the new task: lower-case words joined by hyphens")
     origin = parser.add_mutually_exclusive_group()
     origin.add_argument("--from", dest="source", metavar="TASK", help="copy this task's shape")
-    origin.add_argument("--from-promptfoo", metavar="FILE", help="import a promptfoo configuration")
+    origin.add_argument(
+        "--from-promptfoo", type=Path, metavar="FILE", help="import a promptfoo configuration"
+    )
     parser.add_argument(
         "--input",
         metavar="FIELDS",
@@ -149,8 +151,11 @@ def _import(arguments: argparse.Namespace, repository: PromptRepository) -> Impo
     # The importer is large; making a task from field names does not pay for it.
     from prompt_hub.authoring.promptfoo.importing import imported
 
+    config: Path = arguments.from_promptfoo
+    if not config.is_file():
+        raise PromptHubError(f"there is no file {config}.", hint="Name a promptfooconfig.yaml.")
     return imported(
-        Path(arguments.from_promptfoo),
+        config,
         arguments.task,
         prompt=arguments.prompt,
         owner=arguments.owner or DEFAULT_OWNER,

@@ -62,6 +62,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     task: str = arguments.task
     repository.require_task(task)
     _check_paths(arguments.input, arguments.output)
+    records = read_records(arguments.input)
     metadata = repository.metadata(task)
     timeout = metadata.limits.seconds_per_call
     aliases = ModelAliases({}) if arguments.service else ModelAliases.from_environment()
@@ -98,7 +99,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
                 say=_say,
                 progress=_Progress(),
             )
-            tally = await runner.run(read_records(arguments.input), arguments.limit)
+            tally = await runner.run(records, arguments.limit)
             if not tally.unanswered:
                 journal.publish(arguments.limit)
     seconds = round(time.monotonic() - started, 3)

@@ -138,12 +138,7 @@ def describe_promoted(repository: PromptRepository, results: Results, release: s
     Image, Activate and Record each ask on the same tree and get the same answer. Raises
     `PromptHubError` if that execution left no promotion record.
     """
-    text = results.get(names.promotion_key(release))
-    if text is None:
-        raise PromptHubError(
-            f"execution {release} has no promotion record.", hint="Look at its Promote action."
-        )
-    promotion = Promotion.model_validate_json(text)
+    promotion = Promotion.of(results, release)
     return describe(
         repository,
         release=release,

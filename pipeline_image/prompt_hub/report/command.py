@@ -88,6 +88,8 @@ def evaluations_from_environment() -> Evaluations:
 def _evaluation(arguments: argparse.Namespace, evaluations: Evaluations) -> None:
     task: str = arguments.task
     path: Path | None = arguments.record
+    if path and not path.is_file():
+        raise PromptHubError(f"there is no record {path}.", hint="Name an evaluation's JSON file.")
     found = read_evaluation(path) if path else evaluations.find(task, arguments.version)
     about = (found.record.task, arguments.version and found.record.version)
     if about != (task, arguments.version):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -69,10 +68,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         print(json.dumps(problems, ensure_ascii=False, indent=2))
     else:
         for finding in findings:
-            if arguments.github:
-                print(annotation(finding.problem))
-            else:
-                print(f"{finding.problem} [{finding.rule}]", file=sys.stderr)
+            told = f"{finding.problem} [{finding.rule}]"
+            print(annotation(finding.problem) if arguments.github else told)
         print(summary(tree, findings, arguments.task))
     return ExitCode.BLOCKED if findings else ExitCode.OK
 

@@ -216,6 +216,13 @@ def test_options_that_would_be_ignored_are_refused(
     assert "brand is not valid itself" in capsys.readouterr().err
 
 
+def test_a_configuration_that_is_not_there_is_named_as_it_was_given(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert workshop.new("x", "--from-promptfoo", "/no/such/nope.yaml") == ExitCode.USAGE
+    assert "there is no file /no/such/nope.yaml." in capsys.readouterr().err
+
+
 def test_the_result_as_json(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     assert workshop.new("mounting", "--json") == ExitCode.OK
     result = json.loads(capsys.readouterr().out)
