@@ -32,7 +32,7 @@ class ScoreWatch(Construct):
                     container_overrides=[
                         targets.ContainerOverride(
                             container_name=names.CONTAINER,
-                            command=["prompt-hub", "watch", "--task", task.name],
+                            command=["prompt-hub", "watch", task.name],
                         )
                     ],
                     subnet_selection=ec2.SubnetSelection(

@@ -343,7 +343,7 @@ class Lifecycle:
             page = self.stack.state / f"{name}.html"
             self.story.write(run)
             report = [sys.executable, "-m", "prompt_hub.cli", "report"]
-            self.stack.run([*report, "run", str(run), "--out", str(page)], quiet=True)
+            self.stack.run([*report, "run", str(run), "--html", str(page)], quiet=True)
             say(said, f"open {page}")
         print(f"\nDone in {self.story.seconds:.0f} s. Everything keeps running:", flush=True)
         print(f"  service  {self.observer.url}/v1/tasks")
@@ -528,7 +528,7 @@ class Lifecycle:
     # --- the score watch -----------------------------------------------------------------------
 
     def _watch_command(self, task: str) -> list[str]:
-        return [sys.executable, "-m", "prompt_hub.cli", "watch", "--task", task, "--now"]
+        return [sys.executable, "-m", "prompt_hub.cli", "watch", task, "--now"]
 
     def _stage_environment(self) -> dict[str, str]:
         return {

@@ -69,21 +69,19 @@ def _done(event: Event) -> str:
 
 
 def _next(event: Event, stage: str) -> str:
-    where = f"--stage {stage} --task {event.task}"
-    signed = '--reason "why"'
+    where = f"{event.task} --stage {stage}"
+    signed = '--person YOUR-NAME --reason "why"'
     if event.left is not None and event.left != event.reached:
         return (
-            "To undo it:\n"
-            f"  prompt-hub activate {where} --version {event.left.version} "
-            f"--override YOUR-NAME {signed}"
+            f"To undo it:\n  prompt-hub ledger activate {where} --to {event.left.version} {signed}"
         )
     if event.kind is EventKind.FROZEN:
         return (
             "When the cause is found, let releases move it again:\n"
-            f"  prompt-hub ledger unfreeze {where} --by YOUR-NAME {signed}"
+            f"  prompt-hub ledger unfreeze {where} {signed}"
         )
     return (
         "To see its history, and to choose another version by hand:\n"
         f"  prompt-hub ledger show {where}\n"
-        f"  prompt-hub ledger downgrade {where} --version VERSION --by YOUR-NAME {signed}"
+        f"  prompt-hub ledger downgrade {where} --to VERSION {signed}"
     )

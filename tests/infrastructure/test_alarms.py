@@ -117,7 +117,7 @@ def test_the_score_watch_runs_the_service_s_own_task_definition(assembly: Assemb
             "containerOverrides": [
                 {
                     "name": names.CONTAINER,
-                    "command": ["prompt-hub", "watch", "--task", watched.name],
+                    "command": ["prompt-hub", "watch", watched.name],
                 }
             ]
         }

@@ -192,7 +192,7 @@ def test_people_read_what_happened_what_was_done_and_how_to_undo_it(world: World
     assert "1.1.0 is below its threshold: 0.550 against 0.850" in message["Message"]
     assert "1.1.0 is quarantined" in message["Message"]
     assert (
-        "prompt-hub activate --stage dev --task part-class --version 1.1.0 --override YOUR-NAME"
+        "prompt-hub ledger activate part-class --stage dev --to 1.1.0 --person YOUR-NAME"
     ) in message["Message"]
 
 
@@ -223,7 +223,7 @@ def test_a_bad_control_freezes_and_pages_once(world: World) -> None:
     assert world.invoke(recorded("alarm")) == [("part-class", "provider-or-data")]
     assert world.pointer().frozen
     assert world.pointer().version == "1.1.0"
-    assert "ledger unfreeze --stage dev --task part-class" in world.topic.published[0]["Message"]
+    assert "ledger unfreeze part-class --stage dev" in world.topic.published[0]["Message"]
     assert world.bus.entries == []
 
     assert ("part-class", "people-know") in world.invoke(recorded("sweep"))

@@ -238,20 +238,20 @@ def _seed_and_smoke(stage: Stage) -> object:
 
 def _watch_finds_it_good(stage: Stage) -> None:
     stage.put_alarm()
-    assert "published the margin +0.300 of 1.1.0" in stage.run("watch", "--task", "part-class")
+    assert "published the margin +0.300 of 1.1.0" in stage.run("watch", "part-class")
     (sample,) = stage.ledger.samples("part-class", 10)
     assert (sample.version, sample.score, sample.threshold) == ("1.1.0", 1.0, 0.7)
     assert stage.results.get(sample.evaluation) is not None
 
     stage.provider.status = 400
-    assert "could not be measured" in stage.run("watch", "--task", "part-class", code=3)
+    assert "could not be measured" in stage.run("watch", "part-class", code=3)
     stage.provider.status = 200
     assert len(stage.ledger.samples("part-class", 10)) == 1
 
 
 def _rolled_back_by_the_alarm(stage: Stage, instance: object) -> None:
     stage.provider.thinks = newer_is_wrong
-    assert "published the margin -0." in stage.run("watch", "--task", "part-class")
+    assert "published the margin -0." in stage.run("watch", "part-class")
     eventually(lambda: stage.alarm() == "ALARM", what="the score alarm")
 
     topic = stage.aws.client("sns").create_topic(Name="people")["TopicArn"]
@@ -277,42 +277,31 @@ def _not_brought_back_by_the_next_release(stage: Stage) -> None:
     stage.promoted("exec-2")
     said = stage.run("activate", "--no-watch")
     assert "part-class: left alone, 1.1.0 is quarantined since" in said
-    shown = stage.run("ledger", "show", "--task", "part-class")
+    shown = stage.run("ledger", "show", "part-class")
     assert "part-class: 1.0.0 (way back: none)" in shown
     assert "rolled-back 1.1.0 -> 1.0.0 by rollback" in shown
 
 
 def _brought_back_by_a_person(stage: Stage) -> None:
-    words = ["--task", "part-class", "--version"]
-    assert "does not carry part-class 9.9.9" in stage.run(
-        "activate", "--no-watch", *words, "9.9.9", "--override", "ann", "--reason", "x", code=1
-    )
-    assert "together" in stage.run("activate", *words, "1.1.0", code=2)
-    said = stage.run(
-        "activate", "--no-watch", *words, "1.1.0", "--override", "ann", "--reason", "labels wrong"
-    )
-    assert "1.0.0 -> 1.1.0 by ann" in said
+    by_ann = ["--person", "ann", "--reason"]
+    activate = ["ledger", "activate", "part-class", "--no-watch", *by_ann, "labels wrong", "--to"]
+    assert "does not carry part-class 9.9.9" in stage.run(*activate, "9.9.9", code=1)
+    assert "1.0.0 -> 1.1.0 by ann" in stage.run(*activate, "1.1.0")
     eventually(lambda: stage.served()["part-class"] == "1.1.0", seconds=5)
 
-    stage.run(
-        "ledger", "downgrade", *words, "1.0.0", "--by", "ann", "--reason", "it was bad after all"
-    )
+    stage.run("ledger", "downgrade", "part-class", "--to", "1.0.0", *by_ann, "bad after all")
     eventually(lambda: stage.served()["part-class"] == "1.0.0", seconds=5)
     assert stage.ledger.version_states("part-class")["1.1.0"] is VersionState.DOWNGRADED
     assert "left alone, 1.1.0 is downgraded" in stage.run("activate", "--no-watch")
 
-    stage.run("ledger", "freeze", "--task", "brand", "--by", "ann", "--reason", "holidays")
+    stage.run("ledger", "freeze", "brand", *by_ann, "holidays")
     shown = json.loads(stage.run("ledger", "show", "--json"))
     assert shown["tasks"]["brand"]["frozen"] is True
-    stage.run("ledger", "unfreeze", "--task", "brand", "--by", "ann", "--reason", "over")
-    assert "not frozen already" in stage.run(
-        "ledger", "unfreeze", "--task", "brand", "--by", "ann", "--reason", "over", code=1
-    )
+    stage.run("ledger", "unfreeze", "brand", *by_ann, "over")
+    assert "not frozen already" in stage.run("ledger", "unfreeze", "brand", *by_ann, "x", code=1)
 
 
 def test_commands_outside_a_stage_say_what_is_missing(stage: Stage, tmp_path: Path) -> None:
-    assert "stage dev runs no service" in stage.run(
-        "watch", "--task", "part-class", "--now", code=70
-    )
+    assert "stage dev runs no service" in stage.run("watch", "part-class", "--now", code=70)
     assert "has no promotion record" in stage.run("activate", "--release", "exec-9", code=2)
     assert "AWS did not do it" in stage.run("ledger", "show", "--stage", "prod", code=70)

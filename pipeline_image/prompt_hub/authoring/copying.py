@@ -25,14 +25,12 @@ def copied(repository: PromptRepository, source: str, task: str) -> dict[str, st
     Raises:
         PromptHubError: there is no such task, or something is wrong with it.
     """
-    if source not in repository.tasks():
-        known = ", ".join(repository.tasks()) or "none"
-        raise PromptHubError(f"there is no task {source!r} to start from (known: {known}).")
+    repository.require_task(source)
     findings = check(repository, source)[1]
     if findings:
         raise PromptHubError(
             f"{source} is not valid itself: {findings[0].problem}.",
-            hint=f"Mend it first: validate_prompt.py --task {source}.",
+            hint=f"Mend it first: prompt-hub validate {source}.",
             exit_code=ExitCode.BLOCKED,
         )
 

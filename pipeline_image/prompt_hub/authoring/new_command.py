@@ -30,7 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", help="name of the new task: lower-case words joined by hyphens")
     origin = parser.add_mutually_exclusive_group()
     origin.add_argument("--from", dest="source", metavar="TASK", help="copy this task's shape")
-    origin.add_argument("--from-promptfoo", metavar="FILE", help="import a promptfoo configuration")
+    origin.add_argument(
+        "--from-promptfoo", type=Path, metavar="FILE", help="import a promptfoo configuration"
+    )
     parser.add_argument(
         "--input",
         metavar="FIELDS",
@@ -70,10 +72,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     else:
         files = _starter(arguments, repository).files()
         steps = [f"replace the examples in {task_files.examples_path(task)} by yours"]
+    if not arguments.json:
+        _tell_notes(notes)
     task_files.write(repository, task, files)
     steps += [
-        f"after a change of examples or fields: validate_prompt.py --stamp {task}",
-        f"try it: eval_runner.py {task}",
+        f"after a change of examples or fields: prompt-hub validate --stamp {task}",
+        f"try it: prompt-hub evaluate {task}",
         "commit, and push: the pipeline evaluates, promotes and deploys it",
     ]
     if arguments.json:
@@ -84,17 +88,20 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         result = {"task": task, "files": sorted(files), "notes": listed, "next": steps}
         print(json.dumps(result, ensure_ascii=False, indent=2))
     else:
-        _tell(task, files, notes, steps)
+        _tell(task, files, steps)
     return ExitCode.OK
 
 
-def _tell(task: str, files: Iterable[str], notes: Sequence[Note], steps: Sequence[str]) -> None:
+def _tell_notes(notes: Sequence[Note]) -> None:
     for heading, lost in (("Not carried over:", True), ("Carried over in another form:", False)):
         said = [note for note in notes if note.lost is lost]
         if said:
             print(heading)
             for note in said:
                 print(f"  {note}")
+
+
+def _tell(task: str, files: Iterable[str], steps: Sequence[str]) -> None:
     print(f"{task} is a task now:")
     for path in sorted(files):
         print(f"  written  {path}")
@@ -144,8 +151,11 @@ def _import(arguments: argparse.Namespace, repository: PromptRepository) -> Impo
     # The importer is large; making a task from field names does not pay for it.
     from prompt_hub.authoring.promptfoo.importing import imported
 
+    config: Path = arguments.from_promptfoo
+    if not config.is_file():
+        raise PromptHubError(f"there is no file {config}.", hint="Name a promptfooconfig.yaml.")
     return imported(
-        Path(arguments.from_promptfoo),
+        config,
         arguments.task,
         prompt=arguments.prompt,
         owner=arguments.owner or DEFAULT_OWNER,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.prompts.hashing import sha256_of
@@ -22,7 +20,7 @@ from prompt_hub.prompts.repository import (
     PromptRepository,
     examples_sha256,
 )
-from prompt_hub.prompts.transaction import Changes, exclusive
+from prompt_hub.prompts.transaction import exclusive
 from prompt_hub.prompts.writing import as_yaml, schema_line
 from prompt_hub.validate.rules import check
 from prompt_hub.validate.tree import Finding
@@ -101,14 +99,12 @@ def jsonl(examples: Sequence[Example]) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def findings_about(files: Mapping[str, str], task: str) -> list[Finding]:
-    """What validation says of the task's files, looked at alone."""
-    with tempfile.TemporaryDirectory(prefix="prompt-hub-new-") as folder:
-        for name, text in files.items():
-            path = Path(folder) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        return check(PromptRepository(Path(folder)), task)[1]
+def findings_about(
+    repository: PromptRepository, files: Mapping[str, str], task: str
+) -> list[Finding]:
+    """What validation would say of a new task's files if they lay in the repository."""
+    findings = check(repository, task, proposed=files)[1]
+    return [finding for finding in findings if finding.problem.file in files]
 
 
 def refuse_a_taken_name(repository: PromptRepository, task: str) -> None:
@@ -137,8 +133,19 @@ def refuse_a_taken_name(repository: PromptRepository, task: str) -> None:
         )
 
 
-def write(repository: PromptRepository, task: str, changes: Changes) -> None:
-    """Write a new task's files, all or none; raises `PromptHubError` if the name is taken."""
+def write(repository: PromptRepository, task: str, files: Mapping[str, str]) -> None:
+    """Write a new task's files, all or none.
+
+    Raises:
+        PromptHubError: the name is taken, or validation would refuse the files.
+    """
     with exclusive(repository.root) as writer:
         refuse_a_taken_name(repository, task)
-        writer.apply(changes)
+        findings = findings_about(repository, files, task)
+        if findings:
+            said = "".join(f"\n  {finding.problem} [{finding.rule}]" for finding in findings)
+            raise PromptHubError(
+                f"nothing was written: {task} would not be valid.{said}",
+                exit_code=ExitCode.BLOCKED,
+            )
+        writer.apply(files)

@@ -73,6 +73,9 @@ async def _evaluate(
     def say(line: str) -> None:
         print(line, file=sys.stderr if arguments.json else sys.stdout, flush=True)
 
+    tasks = arguments.task or repository.tasks()
+    for task in tasks:
+        repository.require_task(task)
     aliases = ModelAliases.from_environment()
     store = ResponseStore(repository.root / LOCAL_FOLDER, fresh=arguments.fresh)
     async with ModelCaller(aliases, concurrency=arguments.concurrency) as caller:
@@ -87,7 +90,7 @@ async def _evaluate(
             say=say,
         )
         records = []
-        for task in arguments.task or repository.tasks():
+        for task in tasks:
             record = await evaluator.evaluate(task)
             say(in_words(record))
             records.append(record)

@@ -103,7 +103,7 @@ def _tell(path: Path, changes: list[dict[str, str]], write: bool) -> None:
         print(f"  {change['what']}: {change['how']}")
     if _INPUTS & {change["what"] for change in changes}:
         commit = json.loads(text)["commit"]
-        print(f"  the inputs were those of commit {commit}: check it out to make the record again")
+        print(f"  it was made at commit {commit}: look there for the inputs of then")
 
 
 _INPUTS = {"examples", "metadata", "candidate", "champion", "scorers", "gate"}

@@ -136,16 +136,9 @@ class ModelAliases:
                 raise PromptHubError(f"{message} ({error.strerror}).", hint=_HINT) from None
         try:
             raw = TypeAdapter(dict[str, dict[str, object]]).validate_json(text)
-            models = {
-                alias: ResolvedModel.model_validate({"alias": alias, **entry})
-                for alias, entry in raw.items()
-            }
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or "the text"
-            message = f"{names.ENV_MODELS} is wrong at {where}: {first['msg']}."
-            raise PromptHubError(message, hint=_HINT) from None
-        return cls(models)
+            raise _wrong(error) from None
+        return cls({alias: _resolved(alias, entry) for alias, entry in raw.items()})
 
     def resolve(self, alias: str) -> ResolvedModel:
         """The model behind `alias`; raises `PromptHubError` for an alias nobody configured."""
@@ -165,6 +158,20 @@ class ModelAliases:
                 for alias, model in sorted(self._models.items())
             }
         )
+
+
+def _resolved(alias: str, entry: Mapping[str, object]) -> ResolvedModel:
+    try:
+        return ResolvedModel.model_validate({"alias": alias, **entry})
+    except ValidationError as error:
+        raise _wrong(error, alias) from None
+
+
+def _wrong(error: ValidationError, *where: str) -> PromptHubError:
+    """What is wrong with the setting; `where` leads to what pydantic looked at."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join([*where, *map(str, first["loc"])]) or "the text"
+    return PromptHubError(f"{names.ENV_MODELS} is wrong at {place}: {first['msg']}.", hint=_HINT)
 
 
 def add_concurrency(parser: argparse.ArgumentParser) -> None:

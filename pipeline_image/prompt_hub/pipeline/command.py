@@ -60,10 +60,9 @@ class Source:
 
 async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> ExitCode:
     task: str = arguments.task
-    if task not in repository.tasks():
-        known = ", ".join(repository.tasks()) or "none"
-        raise PromptHubError(f"there is no task {task!r} (known: {known}).")
+    repository.require_task(task)
     _check_paths(arguments.input, arguments.output)
+    records = read_records(arguments.input)
     metadata = repository.metadata(task)
     timeout = metadata.limits.seconds_per_call
     aliases = ModelAliases({}) if arguments.service else ModelAliases.from_environment()
@@ -100,7 +99,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
                 say=_say,
                 progress=_Progress(),
             )
-            tally = await runner.run(read_records(arguments.input), arguments.limit)
+            tally = await runner.run(records, arguments.limit)
             if not tally.unanswered:
                 journal.publish(arguments.limit)
     seconds = round(time.monotonic() - started, 3)
@@ -130,7 +129,8 @@ def _active(repository: PromptRepository, task: str) -> tuple[Prompt, str]:
         released = repository.production(task)
         if released is None:
             raise PromptHubError(
-                f"{task} has no released version.", hint="Promote one with promote_prompt.py."
+                f"{task} has no released version.",
+                hint=f"Promote one: prompt-hub promote promote {task}.",
             )
         return released, f"released in {PRODUCTION}"
     from prompt_hub.ledger.table import Ledger

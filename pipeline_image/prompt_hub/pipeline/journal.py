@@ -57,6 +57,9 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # A journal of nothing keeps nothing; while it is locked, it is this run's to remove.
+        if not self._offsets:
+            self.path.unlink(missing_ok=True)
         self._file.close()
 
     @property

@@ -31,15 +31,20 @@ class Record:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """Yield the records of a `.csv`, `.tsv`, `.jsonl` or `.ndjson` file, blank lines left out.
+    """The records of a `.csv`, `.tsv`, `.jsonl` or `.ndjson` file, blank lines left out.
 
     Raises:
-        PromptHubError: the file cannot be opened, has no header, or is of no known kind.
+        PromptHubError: at once if the file is of no known kind; when the first record is asked
+            for if it cannot be opened or has no header.
     """
     kind = path.suffix.lower()
     if kind not in {*SEPARATORS, *JSON_LINES}:
         known = ", ".join([*SEPARATORS, *sorted(JSON_LINES)])
         raise PromptHubError(f"{path}: the ending {kind!r} is not one of {known}.")
+    return _records(path, kind)
+
+
+def _records(path: Path, kind: str) -> Iterator[Record]:
     try:
         yield from _json_lines(path) if kind in JSON_LINES else _table(path, SEPARATORS[kind])
     except OSError as error:

@@ -13,6 +13,7 @@ from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.command import LOCAL_EXECUTION
 from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.results import results_from_environment
+from prompt_hub.options import add_signature
 from prompt_hub.promote import transitions
 from prompt_hub.promote.execution import Promoter
 from prompt_hub.promote.git import Checkout
@@ -52,8 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     override.add_argument("task")
 
     for by_hand in (downgrade, archive, quarantine, override):
-        by_hand.add_argument("--person", required=True, help="who answers for it")
-        by_hand.add_argument("--reason", required=True, help="why, in at least ten characters")
+        add_signature(by_hand)
 
     execution = actions.add_parser("execution", help="inside the pipeline: promote each task")
     execution.add_argument("--push", action="store_true", help="push the bot commit and the tags")
@@ -89,12 +89,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Changes:
     now = datetime.now(UTC)
     task: str = arguments.task
-    if task not in repository.tasks():
-        known = ", ".join(repository.tasks())
-        raise PromptHubError(f"there is no task {task!r} (known: {known}).")
+    repository.require_task(task)
     if arguments.action == "promote":
         return _promotion(repository, task, now)
-    decision = Decision(arguments.person.strip(), arguments.reason.strip())
+    decision = Decision(arguments.person, arguments.reason)
     if arguments.action == "override":
         return _override(repository, task, decision)
     if arguments.action == "archive":
@@ -112,7 +110,7 @@ def _promotion(repository: PromptRepository, task: str, now: datetime) -> Change
     text = results.get(names.evaluation_key(execution, task))
     if text is None:
         raise PromptHubError(
-            f"{task} has no evaluation record here.", hint=f"Run eval_runner.py {task} first."
+            f"{task} has no evaluation record here.", hint=f"Run prompt-hub evaluate {task} first."
         )
     record = EvaluationRecord.model_validate_json(text)
     _still_true(repository, record)
@@ -132,7 +130,7 @@ def _still_true(repository: PromptRepository, record: EvaluationRecord) -> None:
         if new != old:
             raise PromptHubError(
                 f"the {name} of {record.task} changed since it was evaluated.",
-                hint=f"Run eval_runner.py {record.task} again.",
+                hint=f"Run prompt-hub evaluate {record.task} again.",
                 exit_code=ExitCode.BLOCKED,
             )
 

@@ -54,6 +54,17 @@ class Promotion(Strict):
     tasks: dict[str, TaskOutcome]
     at: datetime
 
+    @classmethod
+    def of(cls, results: Results, execution: str) -> Promotion:
+        """What `execution` wrote down; raises `PromptHubError` if it promoted nothing yet."""
+        text = results.get(names.promotion_key(execution))
+        if text is None:
+            raise PromptHubError(
+                f"execution {execution} has no promotion record.",
+                hint="Look at its Promote action.",
+            )
+        return cls.model_validate_json(text)
+
 
 class Promoter:
     """Promotes what one execution has evaluated."""

@@ -139,7 +139,7 @@ _RAISE = "Raise the candidate's version."
 PASSED = Guard(
     "the verdict PASS",
     _unpassed,
-    "Mend the prompt, or override by name with `promote_prompt.py override`.",
+    "Mend the prompt, or override by name with `prompt-hub promote override`.",
 )
 OPEN = Guard(
     "the verdict BLOCK or INCONCLUSIVE",
@@ -243,9 +243,11 @@ def move(
 
 _HINTS = {
     State.RELEASED: _RAISE,
-    State.SUPERSEDED: "Go back to it with `downgrade --to`, or raise the candidate's version.",
+    State.SUPERSEDED: "Go back to it with `prompt-hub promote downgrade --to`, or raise"
+    " the candidate's version.",
     **dict.fromkeys(
         _TAKEN_OUT,
-        "Raise the candidate's version; its own number comes back by `downgrade --override` only.",
+        "Raise the candidate's version; its own number comes back by"
+        " `prompt-hub promote downgrade --override` only.",
     ),
 }

@@ -328,7 +328,7 @@ def _measured(record: EvaluationRecord, candidate: Prompt) -> Arm:
         raise PromptHubError(
             f"the evaluation record of {record.task} {record.version} does not speak of the"
             f" candidate {candidate.version} as it is now.",
-            hint="Evaluate it again with eval_runner.py.",
+            hint="Evaluate it again with prompt-hub evaluate.",
             exit_code=ExitCode.BLOCKED,
         )
     return arm

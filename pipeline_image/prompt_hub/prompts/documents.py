@@ -204,7 +204,7 @@ def parse_yaml(text: str, file: str) -> Document:
 
 def _syntax_problem(text: str, file: str, error: yaml.MarkedYAMLError) -> Problem:
     line, column = _place(error.problem_mark or error.context_mark)
-    found = (error.problem or "broken YAML").removeprefix("found ")
+    found = _in_words(error.problem or "broken YAML")
     rule, expected = "yaml-syntax", "valid YAML"
     lines = text.split("\n")
     here = lines[line - 1] if line <= len(lines) else ""
@@ -214,6 +214,12 @@ def _syntax_problem(text: str, file: str, error: yaml.MarkedYAMLError) -> Proble
         rule, expected, found = "tab", "spaces", "a tab character in the indentation"
         column = here.index("\t") + 1
     return Problem(file, line, column, "", found, expected, rule)
+
+
+def _in_words(problem: str) -> str:
+    """What the parser says, so that it reads on after "found"."""
+    said = re.sub("^(did|could) not find (expected )?", "no ", problem.removeprefix("found "))
+    return said.replace(" are not allowed in this context", " where none are allowed")
 
 
 def _finite(text: str) -> bool:

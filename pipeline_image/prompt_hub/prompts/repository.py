@@ -95,6 +95,12 @@ class PromptRepository:
         labelled = {path.stem for path in (self.prompts / EXAMPLES).glob("*.jsonl")}
         return tuple(sorted(described & labelled))
 
+    def require_task(self, task: str, *, retired: bool = False) -> None:
+        """Raises `PromptHubError` unless `task` is live, or `retired` and in the registry still."""
+        known = {*self.tasks(), *(self.registry().tasks if retired else ())}
+        if task not in known:
+            raise no_task(task, known)
+
     def metadata(self, task: str) -> Metadata:
         """What people decided about `task`."""
         return to_model(self.document(self.path(METADATA, f"{task}.yaml")), Metadata)
@@ -207,6 +213,16 @@ class PromptRepository:
     def examples_sha256(self, task: str) -> str:
         """Hash of the example set, independent of spacing and key order."""
         return examples_sha256(self.examples(task))
+
+
+def no_task(task: str, known: Iterable[str]) -> PromptHubError:
+    """There is no such task; says which ones there are, and which may have been meant."""
+    there = ", ".join(sorted(known)) or "none"
+    meant = closest(task, known)
+    return PromptHubError(
+        f"there is no task {task!r} (known: {there}).",
+        hint=f"Did you mean {meant!r}?" if meant else "",
+    )
 
 
 def path_inside(base: Path, name: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""`prompt-hub activate`: moves a stage's pointers to a release, or one pointer by hand."""
+"""`prompt-hub activate`: moves a stage's pointers to a release."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.errors import LedgerConflict, TransitionRefused
-from prompt_hub.ledger.items import Deployed, VersionRef
+from prompt_hub.ledger.items import Deployed
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.models.aliases import ModelAliases
 from prompt_hub.release.manifest import Release, describe_promoted
 from prompt_hub.release.plan import Seed, Skip, StageState, Step, plan
 from prompt_hub.release.stage import (
     add_release,
-    add_signature,
     add_stage,
     explained,
     ledger_of,
@@ -44,19 +43,9 @@ class Done:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.description = (
-        "Without --task: moves every task's pointer to what the release has released. With "
-        "--task, --version, --override and --reason: moves one pointer by hand, to any version "
-        "that the running image carries, be it quarantined."
-    )
     add_stage(parser)
     add_release(parser)
-    parser.add_argument("--task", help="the task to move by hand")
-    parser.add_argument("--version", help="the version to move it to")
-    add_signature(parser, by="--override")
-    parser.add_argument(
-        "--no-watch", action="store_true", help="do not measure moved tasks at once"
-    )
+    add_no_watch(parser)
 
 
 @explained()
@@ -70,12 +59,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     stage = stage_of(arguments)
     ledger = ledger_of(stage)
-    if arguments.task or arguments.version or arguments.override:
-        done = Done(moved=[_by_hand(ledger, stage, arguments)])
-    else:
-        done = _to_release(ledger, boto3.client("cloudwatch"), stage, release_of(arguments))
+    done = _to_release(ledger, boto3.client("cloudwatch"), stage, release_of(arguments))
     if not arguments.no_watch:
-        _watch(stage, done.moved)
+        measure_now(stage, done.moved)
     return ExitCode.UNEXPECTED if done.failed else ExitCode.OK
 
 
@@ -178,55 +164,18 @@ def _take(ledger: Ledger, release: Release, step: Step) -> bool:
     return True
 
 
-# --- By hand -----------------------------------------------------------------------------------
-
-
-def _by_hand(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> str:
-    if not (arguments.task and arguments.version and arguments.override and arguments.reason):
-        raise PromptHubError(
-            "a pointer is moved by hand with --task, --version, --override and --reason together."
-        )
-    task: str = arguments.task
-    to = carried(ledger, stage, task, arguments.version)
-    pointer = ledger.pointer(task)
-    if pointer is None:
-        raise PromptHubError(
-            f"no version of {task} is active in {stage} yet.",
-            hint="Activate a release first.",
-            exit_code=ExitCode.BLOCKED,
-        )
-    event = ledger.activate(
-        task,
-        to,
-        seen=pointer.revision,
-        release=pointer.release,
-        cause=Cause(by=arguments.override, reason=arguments.reason, at=now(), code="by-hand"),
-        override=True,
-    )
-    print(
-        f"{task}: {pointer.version} -> {to.version} by {arguments.override}; ledger revision "
-        f"{event.revision}. The rollback pages people from now on instead of moving it."
-    )
-    return task
-
-
-def carried(ledger: Ledger, stage: str, task: str, version: str) -> VersionRef:
-    """The version of `task` in the running image; raises `PromptHubError` if it is not there."""
-    deployed = ledger.deployed()
-    versions = deployed.carries.get(task, {}) if deployed else {}
-    if deployed is None or version not in versions:
-        raise PromptHubError(
-            f"the image that runs in {stage} does not carry {task} {version} "
-            f"(it has: {', '.join(versions) or 'none'}).",
-            exit_code=ExitCode.BLOCKED,
-        )
-    return VersionRef(version=version, sha256=versions[version])
-
-
 # --- The score watch ---------------------------------------------------------------------------
 
 
-def _watch(stage: str, tasks: list[str]) -> None:
+def add_no_watch(parser: argparse.ArgumentParser) -> None:
+    """Add `--no-watch`."""
+    parser.add_argument(
+        "--no-watch", action="store_true", help="do not measure moved tasks at once"
+    )
+
+
+def measure_now(stage: str, tasks: list[str]) -> None:
+    """Start a round of the score watch for each of `tasks` in the stage."""
     if not tasks:
         return
     import boto3
@@ -235,5 +184,5 @@ def _watch(stage: str, tasks: list[str]) -> None:
 
     ecs = boto3.client("ecs")
     for task in tasks:
-        start(ecs, stage, ["prompt-hub", "watch", "--task", task])
+        start(ecs, stage, ["prompt-hub", "watch", task])
         print(f"{task}: the score watch measures it now")

@@ -7,16 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.ledger.items import VersionRef
 from prompt_hub.ledger.transitions import Cause
-from prompt_hub.release.activate_command import carried
-from prompt_hub.release.stage import (
-    add_signature,
-    add_stage,
-    explained,
-    ledger_of,
-    now,
-    stage_of,
-)
+from prompt_hub.options import add_signature
+from prompt_hub.release.activate_command import add_no_watch, measure_now
+from prompt_hub.release.stage import add_stage, explained, ledger_of, now, stage_of
 
 if TYPE_CHECKING:
     from prompt_hub.ledger.items import Event, Pointer
@@ -30,19 +25,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     show = actions.add_parser("show", help="what is active, and the newest history")
     add_stage(show)
-    show.add_argument("--task", help="one task only")
+    show.add_argument("task", nargs="?", help="one task only")
     show.add_argument("--json", action="store_true", help="for programs")
     for name, summary in (
         ("freeze", "keep releases away from a task"),
         ("unfreeze", "let releases move a task again"),
-        ("downgrade", "go to an older version by hand"),
+        ("downgrade", "go to an older version; what was active comes back by `activate` only"),
+        ("activate", "go to any version that the running image carries, be it quarantined"),
     ):
         action = actions.add_parser(name, help=summary)
+        action.add_argument("task")
         add_stage(action)
-        action.add_argument("--task", required=True)
-        if name == "downgrade":
-            action.add_argument("--version", required=True)
-        add_signature(action, by="--by")
+        if name in ("downgrade", "activate"):
+            action.add_argument("--to", required=True, metavar="VERSION")
+        add_signature(action)
+        if name == "activate":
+            add_no_watch(action)
 
 
 @explained()
@@ -58,28 +56,49 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
-    if not (arguments.by and arguments.reason):
-        raise PromptHubError("a change by hand needs --by and --reason.")
     task: str = arguments.task
     pointer = ledger.pointer(task)
     if pointer is None:
         raise PromptHubError(
-            f"no version of {task} is active in {stage} yet.", exit_code=ExitCode.BLOCKED
+            f"no version of {task} is active in {stage} yet.",
+            hint="Activate a release first.",
+            exit_code=ExitCode.BLOCKED,
         )
-    cause = Cause(by=arguments.by, reason=arguments.reason, at=now(), code="by-hand")
+    cause = Cause(by=arguments.person, reason=arguments.reason, at=now(), code="by-hand")
     seen = pointer.revision
     match arguments.action:
         case "freeze":
             event = ledger.freeze(task, seen=seen, cause=cause)
         case "unfreeze":
             event = ledger.unfreeze(task, seen=seen, cause=cause)
-        case _:
-            to = carried(ledger, stage, task, arguments.version)
+        case "downgrade":
+            to = _carried(ledger, stage, task, arguments.to)
             event = ledger.downgrade(task, to, seen=seen, cause=cause)
+        case _:
+            to = _carried(ledger, stage, task, arguments.to)
+            event = ledger.activate(
+                task, to, seen=seen, release=pointer.release, cause=cause, override=True
+            )
     print(
-        f"{task}: {event.kind.value} at {event.reached.version} by {event.by}; ledger revision "
-        f"{event.revision}"
+        f"{task}: {event.kind.value} {_way(event)} by {event.by}; ledger revision {event.revision}"
     )
+    if arguments.action == "activate":
+        print(f"{task}: the rollback pages people from now on instead of moving it")
+        if not arguments.no_watch:
+            measure_now(stage, [task])
+
+
+def _carried(ledger: Ledger, stage: str, task: str, version: str) -> VersionRef:
+    """The version of `task` in the running image; raises `PromptHubError` if it is not there."""
+    deployed = ledger.deployed()
+    versions = deployed.carries.get(task, {}) if deployed else {}
+    if version not in versions:
+        raise PromptHubError(
+            f"the image that runs in {stage} does not carry {task} {version} "
+            f"(it has: {', '.join(versions) or 'none'}).",
+            exit_code=ExitCode.BLOCKED,
+        )
+    return VersionRef(version=version, sha256=versions[version])
 
 
 def _show(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
@@ -105,11 +124,14 @@ def _show(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
 
 
 def _line(event: Event) -> str:
+    what = f"{event.kind.value} {_way(event)} by {event.by}"
+    return f"#{event.revision} {event.at} {what}: {event.reason}"
+
+
+def _way(event: Event) -> str:
     left = event.left.version if event.left else "nothing"
-    way = event.reached.version
-    if left != way:
-        way = f"{left} -> {way}"
-    return f"#{event.revision} {event.at} {event.kind.value} {way} by {event.by}: {event.reason}"
+    reached = event.reached.version
+    return reached if left == reached else f"{left} -> {reached}"
 
 
 def snapshot(ledger: Ledger, pointers: dict[str, Pointer]) -> dict[str, object]:

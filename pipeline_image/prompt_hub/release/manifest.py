@@ -138,12 +138,7 @@ def describe_promoted(repository: PromptRepository, results: Results, release: s
     Image, Activate and Record each ask on the same tree and get the same answer. Raises
     `PromptHubError` if that execution left no promotion record.
     """
-    text = results.get(names.promotion_key(release))
-    if text is None:
-        raise PromptHubError(
-            f"execution {release} has no promotion record.", hint="Look at its Promote action."
-        )
-    promotion = Promotion.model_validate_json(text)
+    promotion = Promotion.of(results, release)
     return describe(
         repository,
         release=release,
@@ -224,7 +219,7 @@ def _carried(
         raise PromptHubError(
             f"{name}: the registry has {task.released} released, 02-production has "
             f"{champion.version if champion else 'nothing'}.",
-            hint="Run validate_prompt.py.",
+            hint="Run prompt-hub validate.",
             exit_code=ExitCode.BLOCKED,
         )
     archived = [
@@ -248,7 +243,7 @@ def _entry(name: str, task: RegisteredTask, prompt: Prompt) -> CarriedVersion:
     if known is None or known.sha256 != prompt.sha256:
         raise PromptHubError(
             f"{name} {prompt.version} is not in the registry with its hash {prompt.sha256}.",
-            hint="Run validate_prompt.py.",
+            hint="Run prompt-hub validate.",
             exit_code=ExitCode.BLOCKED,
         )
     return CarriedVersion(

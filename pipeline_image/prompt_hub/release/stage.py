@@ -36,12 +36,6 @@ def add_release(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_signature(parser: argparse.ArgumentParser, *, by: str) -> None:
-    """Add who decides (`--by`, or another name for it) and `--reason`."""
-    parser.add_argument(by, metavar="PERSON", help="who decides this")
-    parser.add_argument("--reason", help="why, for the history")
-
-
 def named(value: str | None, option: str, variable: str) -> str:
     """`value`, or a `PromptHubError` that names the option and the variable to set."""
     if not value:
@@ -71,6 +65,16 @@ def now() -> str:
     return timestamp(datetime.now(UTC))
 
 
+_NOT_CONFIGURED = {
+    "NoRegionError",
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "ProfileNotFound",
+    "InvalidRegionError",
+}
+"""What botocore raises before it sends anything, because this machine does not say whom to ask."""
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn what the ledger and AWS raise into sentences and exit codes; decorates a `run`."""
@@ -90,6 +94,11 @@ def explained() -> Iterator[None]:
         # Told by its module, so that commands that meet no error never import botocore for it.
         if not type(error).__module__.startswith("botocore."):
             raise
+        if type(error).__name__ in _NOT_CONFIGURED:
+            raise PromptHubError(
+                f"AWS was not asked: {str(error).rstrip('.')}.",
+                hint="Set AWS_DEFAULT_REGION, and credentials of the stage's account.",
+            ) from None
         raise PromptHubError(
             f"AWS did not do it: {str(error).rstrip('.')}.",
             hint="Look at AWS_DEFAULT_REGION, at the credentials and at the role's permissions.",

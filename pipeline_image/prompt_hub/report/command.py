@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     run_ = kinds.add_parser("run", help="the page of one run of the whole lifecycle")
     run_.add_argument("run", type=Path, metavar="RUN.json", help="what happened, as JSON")
     run_.add_argument(
-        "--out", type=Path, metavar="RUN.html", help="the page; beside RUN.json by default"
+        "--html", type=Path, metavar="FILE", help="the page; beside RUN.json by default"
     )
 
 
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     kind: str = arguments.kind
     if kind == "run":
         source: Path = arguments.run
-        _write(arguments.out or source.with_suffix(".html"), run_page(read_run(source)))
+        _write(arguments.html or source.with_suffix(".html"), run_page(read_run(source)))
         return ExitCode.OK
     evaluations = evaluations_from_environment()
     if kind == "evaluation":
@@ -88,6 +88,8 @@ def evaluations_from_environment() -> Evaluations:
 def _evaluation(arguments: argparse.Namespace, evaluations: Evaluations) -> None:
     task: str = arguments.task
     path: Path | None = arguments.record
+    if path and not path.is_file():
+        raise PromptHubError(f"there is no record {path}.", hint="Name an evaluation's JSON file.")
     found = read_evaluation(path) if path else evaluations.find(task, arguments.version)
     about = (found.record.task, arguments.version and found.record.version)
     if about != (task, arguments.version):

@@ -79,9 +79,7 @@ def compare(evaluations: Evaluations, task: str, first: str, second: str) -> Pro
 
 def version_of(repository: PromptRepository, task: str, name: str) -> Prompt:
     """The prompt that a person means by a version, `candidate` or `champion`."""
-    if task not in {*repository.tasks(), *repository.registry().tasks}:
-        known = ", ".join(repository.tasks()) or "none"
-        raise PromptHubError(f"there is no task {task!r}.", hint=f"Known tasks: {known}.")
+    repository.require_task(task, retired=True)
     if name == "candidate":
         return repository.candidate(task)
     champion = repository.production(task)

@@ -77,7 +77,7 @@ def parse_evaluation(name: str, record_text: str, details: str | None) -> Evalua
         if record.candidate is not None:
             raise PromptHubError(
                 f"{name} has no details: {Path(name).with_suffix('.jsonl').name} is not beside it.",
-                hint=f"Evaluate the task again: eval_runner.py {record.task}.",
+                hint=f"Evaluate the task again: prompt-hub evaluate {record.task}.",
             )
         details = ""
     file = str(Path(name).with_suffix(".jsonl"))
@@ -104,7 +104,7 @@ def _calls(file: str, text: str, task: str) -> Iterator[Call]:
             where = ".".join(map(str, first["loc"])) or "the line"
             raise PromptHubError(
                 f"{file}:{number}: {where} is not as evaluations write it: {first['msg']}.",
-                hint=f"Evaluate the task again: eval_runner.py {task}.",
+                hint=f"Evaluate the task again: prompt-hub evaluate {task}.",
                 exit_code=ExitCode.BLOCKED,
             ) from None
 
@@ -123,7 +123,7 @@ class Evaluations:
         What this execution (or this machine) evaluated last comes before what promotion logged.
 
         Raises:
-            PromptHubError: there is none.
+            PromptHubError: there is none, or no such task.
         """
         recent = self.recent(task)
         if recent is not None and version in (None, recent.record.version):
@@ -133,11 +133,12 @@ class Evaluations:
             version = logged[-1]
         found = self.archived(task, version) if version is not None else None
         if found is None:
+            self.repository.require_task(task, retired=True)
             known = ", ".join(logged) or "none"
             what = f"{task} {version}" if version is not None else task
             raise PromptHubError(
                 f"there is no evaluation of {what} (in {EVALS}: {known}).",
-                hint=f"Make one: eval_runner.py {task}.",
+                hint=f"Make one: prompt-hub evaluate {task}.",
                 exit_code=ExitCode.NOT_MEASURED,
             )
         return found

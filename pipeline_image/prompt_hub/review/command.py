@@ -29,9 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Review and log; OK whatever is found, NOT_MEASURED where no model answered."""
     repository = PromptRepository.from_environment()
-    if arguments.task not in repository.tasks():
-        known = ", ".join(repository.tasks()) or "none"
-        raise PromptHubError(f"there is no task {arguments.task!r} (known: {known}).")
+    repository.require_task(arguments.task)
     reviewer = _reviewer(repository)
     try:
         caller = ModelCaller(ModelAliases.from_environment())

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.prompts.documents import Problem, closest
-from prompt_hub.prompts.repository import METADATA, PromptRepository
+from prompt_hub.prompts.documents import Problem
+from prompt_hub.prompts.repository import METADATA, PromptRepository, no_task
 from prompt_hub.validate.rules import check
 from prompt_hub.validate.tree import Finding, Tree
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--task", help="report only what concerns this task")
+    parser.add_argument("task", nargs="?", help="report only what concerns this task")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--json", action="store_true", help="print the problems as a JSON list")
     instead.add_argument(
@@ -33,8 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     instead.add_argument(
         "--stamp",
-        metavar="TASK",
-        help="instead of validating, note that TASK's metadata is up to date with its examples"
+        action="store_true",
+        help="instead of validating, note that the task's metadata is up to date with its examples"
         " and its candidate's input and output",
     )
 
@@ -55,25 +54,22 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.stamp:
         from prompt_hub.validate.stamp import stamp
 
-        changed = stamp(repository, arguments.stamp)
+        if arguments.task is None:
+            raise PromptHubError("--stamp needs a task.", hint="Name the one you looked over.")
+        changed = stamp(repository, arguments.task)
         said = "stamped" if changed else "is up to date already"
-        print(f"prompts/{METADATA}/{arguments.stamp}.yaml: {said}")
+        print(f"prompts/{METADATA}/{arguments.task}.yaml: {said}")
         return ExitCode.OK
     tree, findings = check(repository, arguments.task)
     if arguments.task and arguments.task not in tree.tasks:
-        known = ", ".join(tree.tasks) or "none"
-        meant = closest(arguments.task, tree.tasks)
-        hint = f"Did you mean {meant!r}?" if meant else ""
-        raise PromptHubError(f"there is no task {arguments.task!r} (known: {known}).", hint=hint)
+        raise no_task(arguments.task, tree.tasks)
     if arguments.json:
         problems = [asdict(finding.problem) for finding in findings]
         print(json.dumps(problems, ensure_ascii=False, indent=2))
     else:
         for finding in findings:
-            if arguments.github:
-                print(annotation(finding.problem))
-            else:
-                print(f"{finding.problem} [{finding.rule}]", file=sys.stderr)
+            told = f"{finding.problem} [{finding.rule}]"
+            print(annotation(finding.problem) if arguments.github else told)
         print(summary(tree, findings, arguments.task))
     return ExitCode.BLOCKED if findings else ExitCode.OK
 

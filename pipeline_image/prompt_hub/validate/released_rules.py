@@ -181,7 +181,7 @@ def _records(files: TaskFiles) -> Iterator[tuple[str, Source[JsonValue]]]:
 def _records_are_records(files: TaskFiles) -> Iterator[Problem]:
     """An evaluation record that nothing seals yet is one, and so are its details.
 
-    Undo the hand edit, or evaluate again: `eval_runner.py` writes both files.
+    Undo the hand edit, or evaluate again: `prompt-hub evaluate` writes both files.
     """
     for version, source in _records(files):
         entry = files.registered.versions.get(version) if files.registered else None
@@ -292,7 +292,7 @@ def _last_verdict_is_recorded(files: TaskFiles) -> Iterator[Problem]:
 def _states_agree_with_the_layers(files: TaskFiles) -> Iterator[Problem]:
     """Only the released version has the state `released`, and no blocked one lies in a layer.
 
-    Undo the hand edit of the registry; `promote_prompt.py` changes states.
+    Undo the hand edit of the registry; `prompt-hub promote` changes states.
     """
     entry = files.registered
     kept = {source.content.version for source in files.released}

@@ -6,7 +6,7 @@ could not be read are reported by the reading itself; a rule that needs one of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 from re import fullmatch
@@ -46,12 +46,18 @@ REGISTERED = (example_rules, prompt_rules, released_rules, scorer_rules)
 """Modules that put their rules into the tables when they are imported."""
 
 
-def check(repository: PromptRepository, task: str | None = None) -> tuple[Tree, list[Finding]]:
+def check(
+    repository: PromptRepository,
+    task: str | None = None,
+    *,
+    proposed: Mapping[str, str] | None = None,
+) -> tuple[Tree, list[Finding]]:
     """Every finding in the repository, or those about `task`, in the order of files and lines.
 
+    `proposed` are texts of files that are looked at as if they lay in the repository already.
     Nothing that looks like a key is repeated in a finding.
     """
-    tree = read_tree(repository)
+    tree = read_tree(repository, proposed)
     findings = list(tree.unreadable)
     for whole in TREE_RULES:
         findings += (Finding(_of(whole.id, problem)) for problem in whole.check(tree))
@@ -206,7 +212,7 @@ def _names_a_prompt(files: TaskFiles, location: Location, name: str) -> Iterator
     found = meant = ""
     if path is None:
         found = f"{name!r}, outside prompts/"
-    elif not path.is_file():
+    elif f"prompts/{name}" not in files.texts and not path.is_file():
         found = f"{name!r}, which does not exist"
         there = (it.relative_to(files.prompts) for it in files.prompts.glob("0[01]-*/*.yaml"))
         meant = closest(name, (it.as_posix() for it in there))
@@ -255,7 +261,7 @@ def _versions_agree(files: TaskFiles) -> Iterator[Problem]:
 def _up_to_date(files: TaskFiles) -> Iterator[Problem]:
     """Metadata was stamped for these examples and this input and output.
 
-    Look the metadata over, then run `validate_prompt.py --stamp TASK`.
+    Look the metadata over, then run `prompt-hub validate --stamp TASK`.
     """
     if not (files.metadata and files.candidate and files.examples):
         return
@@ -272,7 +278,7 @@ def _up_to_date(files: TaskFiles) -> Iterator[Problem]:
                 ("up_to_date", name),
                 f"a stamp from before the {name} changed",
                 f"{sha256}: look the metadata over, then run"
-                f" 'python pipeline_image/validate_prompt.py --stamp {files.task}'",
+                f" 'prompt-hub validate --stamp {files.task}'",
             )
 
 

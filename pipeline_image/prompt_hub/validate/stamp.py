@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from prompt_hub.errors import PromptHubError
 from prompt_hub.prompts.documents import InvalidDocuments, parse_yaml, read_text, to_model
 from prompt_hub.prompts.edit import edited
 from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import JsonObject, Prompt
-from prompt_hub.prompts.repository import EXAMPLES, METADATA, PromptRepository, path_inside
+from prompt_hub.prompts.repository import METADATA, PromptRepository, path_inside
 from prompt_hub.prompts.transaction import apply
 
 BLOCK = "up_to_date"
@@ -22,10 +21,8 @@ def stamp(repository: PromptRepository, task: str) -> bool:
         InvalidDocuments: metadata, candidate or examples cannot be read.
         PromptHubError: there is no such task, or its metadata cannot be edited safely.
     """
+    repository.require_task(task)
     path = repository.path(METADATA, f"{task}.yaml")
-    if not path.is_file() or not repository.path(EXAMPLES, f"{task}.jsonl").is_file():
-        known = ", ".join(repository.tasks()) or "none"
-        raise PromptHubError(f"there is no task {task!r} with metadata and examples ({known}).")
     file = repository.relative(path)
     text = read_text(path, file)
     prompt = _candidate(repository, file, text)

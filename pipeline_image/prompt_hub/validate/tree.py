@@ -208,14 +208,18 @@ class Tree:
         return not owners or task in owners
 
 
-def read_tree(repository: PromptRepository) -> Tree:
-    """Read everything below `prompts/` and the registry; never raises for what a file holds."""
-    return _Reader(repository).read()
+def read_tree(repository: PromptRepository, proposed: Mapping[str, str] | None = None) -> Tree:
+    """Read everything below `prompts/` and the registry; never raises for what a file holds.
+
+    `proposed` are texts of files of tasks that are read as if they lay there already.
+    """
+    return _Reader(repository, proposed or {}).read()
 
 
 class _Reader:
-    def __init__(self, repository: PromptRepository) -> None:
+    def __init__(self, repository: PromptRepository, proposed: Mapping[str, str]) -> None:
         self._repository = repository
+        self._proposed = {repository.root / name: text for name, text in proposed.items()}
         self._tree = Tree(repository)
         self._sources: dict[Path, Source[Prompt] | None] = {}
         self._documents: dict[Path, Document] = {}
@@ -228,6 +232,7 @@ class _Reader:
         registry = self._repository.root / REGISTRY
         if (registry.exists() or registry.is_symlink()) and self._is_ours(registry):
             paths.append(registry)
+        paths += self._proposed
         tree.files = tuple(map(self._repository.relative, filter(self._is_visible, paths)))
         for path in paths:
             self._read(path)
@@ -279,7 +284,9 @@ class _Reader:
         """Read one file as text and, where its name says what it is, parse it."""
         name = self._repository.relative(path)
         try:
-            raw = self._raw[path] = read_bytes(path, name)
+            proposed = self._proposed.get(path)
+            raw = read_bytes(path, name) if proposed is None else proposed.encode("utf-8")
+            self._raw[path] = raw
             if not self._is_visible(path):
                 self._tree.texts[name] = raw.decode("utf-8", errors="replace")
                 return
@@ -303,6 +310,7 @@ class _Reader:
         found |= {path.stem for path in (prompts / EXAMPLES).glob("*.jsonl")}
         found |= {path.stem for path in (prompts / PRODUCTION).glob("*.yaml")}
         found |= {path.parent.name for path in (prompts / ARCHIVE).glob("*/*.yaml")}
+        found |= {path.stem for path in self._proposed}
         return found | set(registry.content.tasks if registry else ())
 
     def _registry(self, path: Path) -> Source[Registry] | None:
@@ -387,7 +395,11 @@ class _Reader:
         records = self._evaluations.get(task, {})
         return TaskFiles(
             task=task,
-            layers=frozenset(layer for layer, path in places.items() if _is_there(layer, path)),
+            layers=frozenset(
+                layer
+                for layer, path in places.items()
+                if path in self._proposed or _is_there(layer, path)
+            ),
             metadata=metadata,
             candidate=candidate,
             whole=self._whole(candidate, templates, examples),

@@ -12,8 +12,8 @@ from prompt_hub.release.stage import add_stage, explained, ledger_of, now, stage
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.add_argument("task", help="the task whose active version is measured")
     add_stage(parser)
-    parser.add_argument("--task", required=True, help="the task whose active version is measured")
     parser.add_argument(
         "--now", action="store_true", help="from outside: start the round as a task in the stage"
     )
@@ -74,7 +74,7 @@ def _outside(stage: str, task: str, *, wait_for_it: bool) -> ExitCode:
     from prompt_hub.release.one_off import start, wait
 
     ecs = boto3.client("ecs")
-    arn = start(ecs, stage, ["prompt-hub", "watch", "--task", task])
+    arn = start(ecs, stage, ["prompt-hub", "watch", task])
     print(f"{task}: the score watch runs in {stage} as {arn.rpartition('/')[2]}", flush=True)
     if not wait_for_it:
         return ExitCode.OK

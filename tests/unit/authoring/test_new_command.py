@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +15,7 @@ from prompt_hub.authoring.task_files import findings_about
 from prompt_hub.cli import main
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.gate import Status
+from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.prompts.transaction import recover
 from tests.unit.authoring.conftest import Workshop
 from tests.unit.prompts.faults import KILLED, dies_at, in_child
@@ -90,6 +92,7 @@ def test_whatever_the_fields_are_the_task_is_valid(
         kinds = [(name, kind if "|" in kind or kind in KNOWN else "") for name, kind in fields]
         return ",".join(f"{name}{mark}{kind}" for name, kind in kinds)
 
+    empty = PromptRepository(Path("nowhere"))
     fresh = starter(
         "made-up",
         parse_fields(text(inputs, "?" if optional else ""), "--input"),
@@ -98,7 +101,7 @@ def test_whatever_the_fields_are_the_task_is_valid(
         description="Made up.",
         alias="catalogue-pinned",
     )
-    assert findings_about(fresh.files(), "made-up") == []
+    assert findings_about(empty, fresh.files(), "made-up") == []
 
 
 KNOWN = {"", ":string", ":number", ":integer", ":boolean"}
@@ -138,6 +141,45 @@ def test_a_task_in_the_shape_of_another(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "UPPER"], "model.alias: found 'UPPER'"),
+        (["--description", "Line {{ x }}"], "found the variable 'x'"),
+    ],
+)
+def test_a_task_that_validation_would_refuse_is_not_written(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    before = workshop.snapshot()
+    assert workshop.new("mounting", *words) == ExitCode.BLOCKED
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "nothing was written: mounting would not be valid.\n  prompts/" in told.err
+    assert said in told.err
+    assert workshop.snapshot() == before
+
+
+def test_a_copy_is_checked_with_the_building_blocks_judge_and_scorers_that_it_names(
+    workshop: Workshop,
+) -> None:
+    workshop.folder.write("own.py", "def score(output, expected, input):\n    return 1.0\n")
+    workshop.folder.edit(
+        "prompts/03-metadata/brand.yaml",
+        "scorers: [{type: text, field: brand}]",
+        "scorers: [{type: python, entry: 'own:score'}]",
+    )
+    assert workshop.folder.findings() == []
+    for source in ("brand", "part-class"):
+        assert workshop.new(f"{source}-again", "--from", source) == ExitCode.OK
+    assert workshop.folder.findings() == []
+
+
+def test_what_is_wrong_elsewhere_keeps_nobody_from_a_new_task(workshop: Workshop) -> None:
+    workshop.folder.write("prompts/02-production/brand.yaml", "a: [\n")
+    assert workshop.new("mounting") == ExitCode.OK
+
+
+@pytest.mark.parametrize(
     ("name", "code", "said"),
     [
         ("../outside", ExitCode.USAGE, "is no name for a task"),
@@ -168,10 +210,17 @@ def test_options_that_would_be_ignored_are_refused(
     assert workshop.new("x", "--prompt", "2") == ExitCode.USAGE
     assert "--prompt means nothing without --from-promptfoo" in capsys.readouterr().err
     assert workshop.new("x", "--from", "nothing") == ExitCode.USAGE
-    assert "no task 'nothing' to start from" in capsys.readouterr().err
+    assert "there is no task 'nothing'" in capsys.readouterr().err
     workshop.folder.edit("prompts/00-templates/brand.yaml", "{{ manufacturer }}", "{{ maker }}")
     assert workshop.new("x", "--from", "brand") == ExitCode.BLOCKED
     assert "brand is not valid itself" in capsys.readouterr().err
+
+
+def test_a_configuration_that_is_not_there_is_named_as_it_was_given(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert workshop.new("x", "--from-promptfoo", "/no/such/nope.yaml") == ExitCode.USAGE
+    assert "there is no file /no/such/nope.yaml." in capsys.readouterr().err
 
 
 def test_the_result_as_json(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:

@@ -227,6 +227,8 @@ def test_the_command_replays_a_folder_and_calls_no_model(
     (result,) = json.loads(capsys.readouterr().out)
     assert result["same"] is False
     assert result["changes"][0]["what"] == "metadata"
+    assert command(evaluated.folder, monkeypatch, str(folder)) == ExitCode.BLOCKED
+    assert f"it was made at commit {COMMIT}" in capsys.readouterr().out
 
 
 def test_nothing_to_replay_is_said(

@@ -265,9 +265,11 @@ def test_an_answer_that_breaks_the_contract_is_an_answer(
     [
         ("", "is empty"),
         ("/no/such/file.json", "cannot be read"),
-        ("{", "is wrong"),
-        ('{"a": {"provider": "carrier-pigeon", "model": "x"}}', "carrier|provider"),
-        ('{"a": {"provider": "bedrock", "model": "x"}}', "needs a region"),
+        ("{", "is wrong at the text: "),
+        ('{"small": "gpt"}', "is wrong at small: "),
+        ('{"small": {"model": "x"}}', "is wrong at small.provider: Field required"),
+        ('{"a": {"provider": "carrier-pigeon", "model": "x"}}', "is wrong at a.provider: "),
+        ('{"a": {"provider": "bedrock", "model": "x"}}', "is wrong at a: .* needs a region"),
     ],
 )
 def test_bad_settings_are_one_sentence(setting: str, says: str) -> None:

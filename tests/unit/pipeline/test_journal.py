@@ -72,7 +72,7 @@ def test_only_the_first_records_are_published_if_asked(tmp_path: Path) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-@given(data=st.data(), count=st.integers(0, 5))
+@given(data=st.data(), count=st.integers(1, 5))
 def test_a_journal_torn_anywhere_keeps_its_whole_lines(
     tmp_path: Path, data: st.DataObject, count: int
 ) -> None:

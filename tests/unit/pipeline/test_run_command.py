@@ -231,6 +231,43 @@ def test_an_unknown_task_is_a_sentence(
     assert "there is no task 'colour' (known: brand, part-class)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said", "code"),
+    [
+        ("parts.txt", HEADER, "the ending '.txt' is not one of", ExitCode.USAGE),
+        ("parts.csv", "", "has no header that can be read", ExitCode.BLOCKED),
+    ],
+)
+def test_an_input_that_cannot_be_read_leaves_nothing_behind(
+    run: Run,
+    model: Model,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    text: str,
+    said: str,
+    code: ExitCode,
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    records, output = tmp_path / name, folder / "out.jsonl"
+    records.write_text(text)
+    assert main(["run", "part-class", str(records), str(output)]) == code
+    assert said in capsys.readouterr().err
+    assert list(folder.iterdir()) == []
+
+
+def test_an_input_of_no_known_kind_keeps_what_an_earlier_run_has_finished(
+    run: Run, model: Model, tmp_path: Path
+) -> None:
+    records, journal = tmp_path / "parts.txt", tmp_path / "out.jsonl.part"
+    records.write_text(HEADER)
+    journal.write_text("the journal of another run\n")
+    command = ["run", "part-class", str(records), str(tmp_path / "out.jsonl")]
+    assert main(command) == ExitCode.USAGE
+    assert journal.read_text() == "the journal of another run\n"
+
+
 def test_the_input_is_never_overwritten(
     run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

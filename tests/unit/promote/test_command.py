@@ -49,7 +49,7 @@ def released(folder: RepositoryFolder) -> str | None:
 
 def test_promote(folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["promote", "promote", "part-class"]) == ExitCode.USAGE
-    assert "eval_runner.py part-class" in capsys.readouterr().err
+    assert "prompt-hub evaluate part-class" in capsys.readouterr().err
     asyncio.run(evaluated(folder))
     assert main(["promote", "promote", "part-class", "--json"]) == ExitCode.OK
     written = json.loads(capsys.readouterr().out)["files"]
@@ -78,9 +78,12 @@ def test_a_blocked_candidate_needs_a_named_override(
     before = folder.read(METADATA)
     override = ["promote", "override", "part-class", "--person"]
     reason = "The labels of two examples are disputed; see the catalogue board."
-    for person, given in (("Ada Lovelace", "short"), (" ", reason)):
-        assert main([*override, person, "--reason", given]) == ExitCode.BLOCKED
-        assert "a named person and a reason of 10 characters" in capsys.readouterr().err
+    assert main([*override, "Ada Lovelace", "--reason", "short"]) == ExitCode.BLOCKED
+    assert "a named person and a reason of 10 characters" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as refused:
+        main([*override, " ", "--reason", reason])
+    assert refused.value.code == ExitCode.USAGE
+    assert "argument --person: says nothing" in capsys.readouterr().err
     assert folder.read(METADATA) == before
     assert main([*override, "Ada Lovelace", "--reason", reason]) == ExitCode.OK
     assert folder.findings() == []

@@ -37,6 +37,21 @@ def test_every_value_knows_its_line_and_column() -> None:
     assert str(problem) == "a.yaml:4:12: b.1.c.1: found 3; expected 4"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: {b: 1\nc: 2}\n", "found no ',' or '}'; expected valid YAML"),
+        ("a: [1\nb: 2\n", "found no ',' or ']'; expected valid YAML"),
+        ("a: b\nc\n", "found no ':'; expected valid YAML"),
+        ("a: b: c\n", "found mapping values where none are allowed; expected valid YAML"),
+        ("a: 'b\n", "found unexpected end of stream; expected valid YAML"),
+        ("a: `b`\n", "found character that cannot start any token; expected valid YAML"),
+    ],
+)
+def test_broken_yaml_is_said_as_a_sentence(text: str, said: str) -> None:
+    assert said in str(yaml_problem(text))
+
+
 def test_a_missing_value_is_reported_at_what_is_around_it() -> None:
     problem = parse_yaml("a:\n  b: 1\n", "a.yaml").problem(("a", "c", "d"), "nothing", "it")
     assert (problem.line, problem.column, problem.field) == (2, 3, "a.c.d")

@@ -1,4 +1,4 @@
-"""Every command that messages and the operations guide tell people to type is one that exists."""
+"""Every command that messages, guides and the README tell people to type is one that exists."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from messages import body, subject
 from prompt_hub.cli import COMMANDS, Command
 from prompt_hub.ledger.items import Event, EventKind, Notify, VersionRef
 
-GUIDE = Path(__file__).resolve().parents[3] / "docs" / "operations.md"
-DOORS = {"pipeline_image/promote_prompt.py": "promote"}
+ROOT = Path(__file__).resolve().parents[3]
+GUIDE = ROOT / "docs" / "operations.md"
+DOORS = [path.name for path in (ROOT / "pipeline_image").glob("*.py")]
 
 
 def commands(text: str) -> list[list[str]]:
     """The words of each indented command, lines that end in a backslash joined."""
     joined = re.sub(r"\\\n\s+", "", text)
-    found = re.findall(r"^ {2,}(?:prompt-hub|python) .+$", joined, re.MULTILINE)
+    found = re.findall(r"^ {2,}prompt-hub .+$", joined, re.MULTILINE)
     return [shlex.split(line) for line in found]
 
 
 def parse(words: list[str]) -> argparse.Namespace:
     """Parse a command as `prompt-hub` would; an unknown word ends the test."""
-    name, rest = (DOORS[words[1]], words[2:]) if words[0] == "python" else (words[1], words[2:])
     parser = argparse.ArgumentParser(exit_on_error=False)
-    cast(Command, import_module(COMMANDS[name][0])).configure(parser)
-    return parser.parse_args(rest)
+    cast(Command, import_module(COMMANDS[words[1]][0])).configure(parser)
+    return parser.parse_args(words[2:])
 
 
 def event(kind: EventKind, left: str, reached: str) -> Event:
@@ -56,6 +56,31 @@ def test_the_guides_commands_exist() -> None:
         assert parse(words), words
 
 
+def test_the_readmes_commands_exist() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    found = [line.partition("  ")[0] for line in lines if line.startswith("prompt-hub ")]
+    assert len(found) >= 10
+    for line in found:
+        assert parse(shlex.split(line)), line
+
+
+def test_messages_and_guides_name_the_command_and_no_file_that_leads_to_it() -> None:
+    places = [*ROOT.glob("pipeline_image/prompt_hub/**/*.py"), *ROOT.glob("lambdas/**/*.py")]
+    places += [*ROOT.glob("docs/**/*.md"), *ROOT.glob("prompts/.schemas/*.json")]
+    assert len(DOORS) == 4
+    assert len(places) > 100
+    for place in places:
+        text = place.read_text(encoding="utf-8")
+        assert not [door for door in DOORS if door in text], place
+
+
+def test_every_command_in_a_message_is_one() -> None:
+    for place in ROOT.glob("pipeline_image/prompt_hub/**/*.py"):
+        text = place.read_text(encoding="utf-8")
+        named = re.findall(r"(?<![\w.\"'-])prompt-hub ([a-z-]+)", text)
+        assert set(named) <= {*COMMANDS}, place
+
+
 @pytest.mark.parametrize("kind", list(EventKind))
 @pytest.mark.parametrize("reached", ["1.0.0", "1.1.0"])
 def test_each_message_ends_with_a_command_that_exists(kind: EventKind, reached: str) -> None:
@@ -72,6 +97,6 @@ def test_each_message_ends_with_a_command_that_exists(kind: EventKind, reached: 
 def test_a_rollback_is_undone_by_activating_what_was_left() -> None:
     (words,) = commands(body(event(EventKind.ROLLED_BACK, "1.1.0", "1.0.0"), "dev"))
     arguments = parse(words)
-    assert arguments.version == "1.1.0"
-    assert arguments.override
+    assert (arguments.action, arguments.to) == ("activate", "1.1.0")
+    assert arguments.person
     assert arguments.reason

@@ -62,7 +62,7 @@ def test_a_version_that_was_never_evaluated_has_no_scores(evaluated: Builder) ->
     [
         (TASK, "1.1.0", "part-fields 1.1.0 is not in the repository. There are: candidate, 1.2.0,"),
         (TASK, "newest", "There are: candidate, 1.2.0, 1.0.0, 0.9.0."),
-        ("part-field", "1.0.0", "there is no task 'part-field'. Known tasks: part-fields."),
+        ("part-field", "1.0.0", "Did you mean 'part-fields'?"),
     ],
 )
 def test_what_is_not_there_is_said_with_what_is(

@@ -70,8 +70,8 @@ def test_what_is_missing_is_a_sentence(
     assert main(["report", "evaluation", TASK, "7.0.0"]) == ExitCode.NOT_MEASURED
     assert "there is no evaluation of part-fields 7.0.0" in capsys.readouterr().err
     missing = str(tmp_path / "none.json")
-    assert main(["report", "evaluation", TASK, "--record", missing]) == ExitCode.BLOCKED
-    assert "found no such file" in capsys.readouterr().err
+    assert main(["report", "evaluation", TASK, "--record", missing]) == ExitCode.USAGE
+    assert f"there is no record {missing}" in capsys.readouterr().err
     here.record_path.write_text("{", encoding="utf-8")
     assert main(["report", "evaluation", TASK]) == ExitCode.USAGE
     assert "is not JSON" in capsys.readouterr().err

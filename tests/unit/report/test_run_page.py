@@ -173,7 +173,7 @@ def test_durations_are_said_as_people_say_them(seconds: float, words: str) -> No
 def test_the_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, target = tmp_path / "run.json", tmp_path / "page.html"
     source.write_text(json.dumps(run()), encoding="utf-8")
-    assert main(["report", "run", str(source), "--out", str(target)]) == ExitCode.OK
+    assert main(["report", "run", str(source), "--html", str(target)]) == ExitCode.OK
     assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert str(target) in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "run.json"]

@@ -257,7 +257,7 @@ CASES = [
         "up-to-date",
         edit(CANDIDATE, "title: {type: string}", "title: {type: string, maxLength: 200}"),
         METADATA,
-        "validate_prompt.py --stamp part-class",
+        "prompt-hub validate --stamp part-class",
     ),
     Case(
         "score-watch",

@@ -40,12 +40,13 @@ def test_problems_name_file_line_column_field_found_and_expected(
     folder.edit(CANDIDATE, "{{ title }}", "{{ titel }} {{ title }}")
     assert main(["validate"]) == ExitCode.BLOCKED
     told = capsys.readouterr()
-    assert told.err == (
+    assert told.out == (
         f"{CANDIDATE}:31:17: messages.1.content: found the variable 'titel'"
         " (did you mean 'title'?); expected a property of the input: part_number, title,"
         " manufacturer [undeclared-variable]\n"
+        "2 tasks, 17 files: 1 problem in 1 file\n"
     )
-    assert told.out == "2 tasks, 17 files: 1 problem in 1 file\n"
+    assert told.err == ""
 
 
 def test_machines_get_a_list(folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,12 +109,12 @@ def test_schemas_are_written_where_files_name_them(
 
 def test_one_task_alone(folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]) -> None:
     folder.edit(CANDIDATE, "version: 1.2.0", "version: 1.1.0")
-    assert main(["validate", "--task", "brand"]) == ExitCode.OK
-    assert main(["validate", "--task", "part-class"]) == ExitCode.BLOCKED
+    assert main(["validate", "brand"]) == ExitCode.OK
+    assert main(["validate", "part-class"]) == ExitCode.BLOCKED
     capsys.readouterr()
-    assert main(["validate", "--task", "colour"]) == ExitCode.USAGE
+    assert main(["validate", "colour"]) == ExitCode.USAGE
     assert "known: brand, part-class" in capsys.readouterr().err
-    assert main(["validate", "--task", "part-clas"]) == ExitCode.USAGE
+    assert main(["validate", "part-clas"]) == ExitCode.USAGE
     assert "Did you mean 'part-class'?" in capsys.readouterr().err
 
 
@@ -122,7 +123,9 @@ def test_stamping_makes_it_valid_again(
 ) -> None:
     folder.edit(CANDIDATE, "title: {type: string}", "title: {type: string, maxLength: 200}")
     assert main(["validate"]) == ExitCode.BLOCKED
-    assert "validate_prompt.py --stamp part-class" in capsys.readouterr().err
+    assert "prompt-hub validate --stamp part-class" in capsys.readouterr().out
+    assert main(["validate", "--stamp"]) == ExitCode.USAGE
+    assert "--stamp needs a task" in capsys.readouterr().err
     assert main(["validate", "--stamp", "part-class"]) == ExitCode.OK
     assert capsys.readouterr().out == "prompts/03-metadata/part-class.yaml: stamped\n"
     assert main(["validate"]) == ExitCode.OK

@@ -15,7 +15,7 @@ from prompt_hub.authoring.promptfoo.providers import ImportedModel, model_of
 from prompt_hub.authoring.promptfoo.reading import Node, Project, as_text
 from prompt_hub.authoring.promptfoo.scoring import ANSWER, Labelled, Scoring, scoring_of, type_of
 from prompt_hub.authoring.promptfoo.tests import cases_of
-from prompt_hub.authoring.task_files import NewTask, findings_about
+from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.prompts.models import Example, JsonObject
 
@@ -97,10 +97,6 @@ def imported(
         },
         examples=_examples(scoring.labelled, inputs),
     )
-    findings = findings_about(fresh.files(), task)
-    if findings:
-        said_of = "\n".join(f"  {finding.problem} [{finding.rule}]" for finding in findings)
-        raise _unusable(f"what it would make is not valid:\n{said_of}\n", notes)
     why = f"a task has one, for the mean over all examples: it is {THRESHOLD}, look it over"
     notes.changed(project.config.place, "the threshold", why)
     return Imported(fresh, notes.all(), model)

@@ -130,7 +130,7 @@ def _compiled(scorer: Scorer, schema: JsonObject, root: Path | None) -> PureScor
             except ValueError as error:
                 raise PromptHubError(
                     f"the pattern {scorer.pattern!r} of a regex scorer does not compile: {error}.",
-                    hint="Write it in RE2's syntax; run validate_prompt.py for where it stands.",
+                    hint="Write it in RE2's syntax; run prompt-hub validate for where it stands.",
                     exit_code=ExitCode.BLOCKED,
                 ) from None
             name = f"{scorer.type}:{scorer.field}"

@@ -1,0 +1,86 @@
+"""Commands about a stage, where there is none to ask: what is missing is said before AWS is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prompt_hub import names
+from prompt_hub.cli import main
+from prompt_hub.errors import ExitCode
+from tests.unit.building import RepositoryFolder
+
+BY_ADA = ("--person", "Ada Lovelace", "--reason", "supplier audit")
+
+
+@pytest.fixture(autouse=True)
+def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for variable in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ledger", "freeze", "part-class"],
+        ["ledger", "unfreeze", "part-class"],
+        ["ledger", "downgrade", "part-class", "--to", "1.0.0"],
+        ["ledger", "activate", "part-class", "--to", "1.0.0"],
+        ["promote", "downgrade", "part-class", "--to", "1.0.0"],
+        ["promote", "archive", "part-class"],
+        ["promote", "quarantine", "part-class", "--version", "1.0.0"],
+        ["promote", "override", "part-class"],
+    ],
+    ids=" ".join,
+)
+def test_every_decision_by_hand_needs_a_person_and_a_reason(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for given, missing in (
+        ([], "required: --person, --reason"),
+        (["--person", "Ada"], "required: --reason"),
+        (["--person", "Ada", "--reason", " "], "argument --reason: says nothing"),
+    ):
+        with pytest.raises(SystemExit) as refused:
+            main([*words, *given])
+        assert refused.value.code == ExitCode.USAGE
+        assert missing in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ledger", "show"],
+        ["ledger", "freeze", "part-class", *BY_ADA],
+        ["watch", "part-class", "--now"],
+        ["activate", "--release", "exec-1"],
+    ],
+    ids=" ".join,
+)
+def test_without_a_region_the_setting_is_asked_for(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--stage", "dev"]) == ExitCode.USAGE
+    told = capsys.readouterr().err
+    assert "AWS was not asked: You must specify a region. Set AWS_DEFAULT_REGION" in told
+
+
+def test_an_execution_that_promoted_nothing_is_one_answer_to_every_command(
+    healthy: RepositoryFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(names.ENV_ROOT, str(healthy.root))
+    for variable in (names.ENV_RESULTS_BUCKET, names.ENV_LEDGER_TABLE):
+        monkeypatch.delenv(variable, raising=False)
+    for words in (
+        ["verdict", "--execution", "exec-9"],
+        ["record", "--stage", "dev", "--release", "exec-9"],
+    ):
+        assert main(words) == ExitCode.USAGE
+        assert (
+            f"prompt-hub {words[0]}: execution exec-9 has no promotion record."
+            " Look at its Promote action.\n"
+        ) == capsys.readouterr().err
