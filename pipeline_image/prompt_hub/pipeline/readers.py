@@ -1,9 +1,16 @@
-"""CSV and JSONL as a stream of records; a record that cannot be read does not stop the next one."""
+"""CSV and JSONL as a stream of records; a record that cannot be read does not stop the next one.
+
+In a table a record may have several lines, by line ends inside quotes. One that is broken takes
+only its first line along: the next line begins a record again. So a quote that was never closed
+costs its own record, not all up to the next quote. What cannot be told apart is a stray quote in a
+later line that happens to close it where a cell may end, in a record as wide as the header: that
+is one record by all rules of CSV, and is read as one.
+"""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +21,8 @@ from prompt_hub.prompts.documents import strict_json
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = {".jsonl", ".ndjson"}
+LONGEST = 131_072
+"""Characters of a record of several lines, as of one cell: what a quote left open may swallow."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +58,13 @@ def read_records(path: Path) -> Iterator[Record]:
 def _table(path: Path, separator: str) -> Iterator[Record]:
     # Bytes that are no UTF-8 come through as surrogates, so that only their own record is refused.
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        reader = csv.reader(stream, delimiter=separator, strict=True)
+        lines = _Lines(stream)
+        reader = csv.reader(lines, delimiter=separator, strict=True)
         header = _header(path, reader)
         number = 0
         while True:
-            line = reader.line_num + 1
+            lines.begin_record()
+            first = lines.number + 1
             problem = None
             try:
                 cells = next(reader)
@@ -68,7 +79,45 @@ def _table(path: Path, separator: str) -> Iterator[Record]:
                 cells, problem = [], "not UTF-8 text"
             if problem is None and len(cells) != len(header):
                 problem = f"{len(cells)} cells, where the header has {len(header)}"
-            yield Record(number, line, header[: len(cells)], tuple(cells[: len(header)]), problem)
+            if problem is not None and lines.number > first:
+                cells, problem = [], f"{problem} (a quoted cell runs on to line {lines.number})"
+                lines.put_back()
+            yield Record(number, first, header[: len(cells)], tuple(cells[: len(header)]), problem)
+
+
+class _Lines:
+    """The lines that `csv.reader` draws; those behind the first of a record can be put back."""
+
+    def __init__(self, stream: Iterable[str]) -> None:
+        self._stream = iter(stream)
+        self._again: list[str] = []
+        self._drawn: list[str] = []
+        self._room = LONGEST
+        self.number = 0
+        """Of the line that was drawn last, from 1."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._room < 0:
+            raise csv.Error(f"more than {LONGEST} characters in a record of several lines")
+        line = self._again.pop() if self._again else next(self._stream)
+        if self._drawn:
+            self._room -= len(line)
+        self._drawn.append(line)
+        self.number += 1
+        return line
+
+    def begin_record(self) -> None:
+        """The next line is the first of a record."""
+        self._drawn.clear()
+        self._room = LONGEST
+
+    def put_back(self) -> None:
+        """Every line but the first of this record is drawn again."""
+        self._again += reversed(self._drawn[1:])
+        self.number -= len(self._drawn) - 1
 
 
 def _header(path: Path, reader: Iterator[list[str]]) -> tuple[str, ...]:
