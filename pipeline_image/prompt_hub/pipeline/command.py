@@ -22,6 +22,7 @@ from prompt_hub.pipeline.answerers import Answerer, LocalAnswerer, ServiceAnswer
 from prompt_hub.pipeline.journal import Journal
 from prompt_hub.pipeline.readers import read_records
 from prompt_hub.pipeline.runner import FieldReader, Runner, Tally
+from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import Prompt
 from prompt_hub.prompts.repository import PRODUCTION, PromptRepository
 
@@ -84,12 +85,14 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
         identity: dict[str, JsonValue] = {
             "input": await asyncio.to_thread(_sha256_of_file, arguments.input),
             "task": task,
-            "version": told.version,
-            "sha256": told.sha256,
-            "model": told.model,
+            "mapping": sha256_of({"columns": metadata.records.columns, "contract": contract}),
         }
+        if not arguments.service:  # which version answers there may change at any time
+            identity |= {"version": told.version, "prompt": told.sha256, "model": told.model}
         started = time.monotonic()
         with Journal(arguments.output, identity) as journal:
+            if journal.set_aside:
+                _say(journal.set_aside)
             if journal.finished:
                 _say(f"going on: {len(journal.finished)} records were finished before")
             runner = Runner(

@@ -193,7 +193,9 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(
     assert 30 <= len(model.asked) <= 32
 
 
-def test_a_changed_input_is_not_taken_up(run: Run, model: Model) -> None:
+def test_a_changed_input_is_not_taken_up(
+    run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model.answers = 1
     run(*ROWS, options=("--concurrency", "1"))
     model.answers = 10**9
@@ -204,6 +206,22 @@ def test_a_changed_input_is_not_taken_up(run: Run, model: Model) -> None:
         "BAT54",
         "RC0603FR-0710KL",
     ]
+    assert "out.jsonl.part was of another run (other input): its 1" in capsys.readouterr().err
+    assert b"BAT54" in (tmp_path / "out.jsonl.part.1").read_bytes()
+
+
+def test_answers_under_another_mapping_are_not_mixed_in(
+    run: Run, model: Model, healthy: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.answers = 1
+    header = HEADER.replace("Brand", "Vendor")
+    run(*ROWS, options=("--concurrency", "1"), header=header)
+    healthy.edit("prompts/03-metadata/part-class.yaml", "[Brand]", "[Brand, Vendor]")
+    model.answers = 10**9
+    code, lines = run(*ROWS, header=header)
+    assert code == ExitCode.OK
+    assert cast(JsonObject, lines[0]["input"])["manufacturer"] == "Nexperia"
+    assert "another run (other mapping)" in capsys.readouterr().err
 
 
 def test_a_dead_model_is_not_asked_for_every_record(run: Run, model: Model) -> None:
@@ -275,6 +293,28 @@ def test_the_running_service_answers_and_its_version_is_on_every_line(
     assert lines[1]["error"] == "line 3: the answer is not JSON"
     assert {line["version"] for line in lines} == {"9.9.9"}
     assert f"served by {url}" in capsys.readouterr().err
+
+
+def test_answers_of_the_service_are_kept_when_it_serves_another_version(run: Run) -> None:
+    served, left = "9.9.9", 2
+
+    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
+        nonlocal left
+        if path != "/v1/tasks":
+            left -= 1
+            if left < 0:
+                return 503, {"error": {"message": "busy"}}
+        status, body = service(path, sent)
+        return status, json.loads(json.dumps(body).replace("9.9.9", served))
+
+    with serving(respond) as url:
+        options = ("--service", url, "--concurrency", "1")
+        code, _ = run(*ROWS, options=options)
+        assert code == ExitCode.NOT_MEASURED
+        served, left = "9.9.8", 1  # a rollback
+        code, lines = run(*ROWS, options=options)
+    assert code == ExitCode.BLOCKED
+    assert [line["version"] for line in lines] == ["9.9.9", "9.9.9", "9.9.8"]
 
 
 @pytest.mark.parametrize(
