@@ -146,6 +146,18 @@ def test_columns_that_do_not_fit_fail_every_record_with_the_reason(run: Run, mod
     assert model.asked == []
 
 
+def test_a_field_that_may_be_null_is_read_as_text(
+    run: Run, model: Model, healthy: RepositoryFolder
+) -> None:
+    kind, nullable = "manufacturer: {type: string}", "manufacturer: {type: [string, 'null']}"
+    healthy.edit("prompts/00-templates/part-class.yaml", kind, nullable)
+    healthy.stamp("part-class")
+    healthy.promote("part-class")
+    code, lines = run(*ROWS)
+    assert code == ExitCode.OK
+    assert cast(JsonObject, lines[0]["input"])["manufacturer"] == "Nexperia"
+
+
 def test_an_outage_leaves_no_output_and_the_next_run_asks_only_for_the_rest(
     run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
