@@ -19,12 +19,13 @@ from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.models.aliases import ModelAliases, add_concurrency, positive
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.pipeline.answerers import Answerer, LocalAnswerer, ServiceAnswerer
+from prompt_hub.pipeline.columns import RecordError
 from prompt_hub.pipeline.journal import Journal
-from prompt_hub.pipeline.readers import read_records
+from prompt_hub.pipeline.readers import header_of, read_records
 from prompt_hub.pipeline.runner import FieldReader, Runner, Tally
 from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import Prompt
-from prompt_hub.prompts.repository import PRODUCTION, PromptRepository
+from prompt_hub.prompts.repository import METADATA, PRODUCTION, PromptRepository
 
 PROGRESS_EVERY_SECONDS = 5.0
 SERVICE_CONCURRENCY = 8
@@ -65,6 +66,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
         known = ", ".join(repository.tasks()) or "none"
         raise PromptHubError(f"there is no task {task!r} (known: {known}).")
     _check_paths(arguments.input, arguments.output)
+    header = await asyncio.to_thread(header_of, arguments.input)
     metadata = repository.metadata(task)
     timeout = metadata.limits.seconds_per_call
     aliases = ModelAliases({}) if arguments.service else ModelAliases.from_environment()
@@ -80,6 +82,9 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             answerer = LocalAnswerer(prompt, caller, timeout=timeout)
             concurrency = caller.concurrency(prompt)
         contract = (prompt or repository.candidate(task)).input
+        reader = FieldReader(metadata.records.columns, contract)
+        if header is not None:
+            _check_header(reader, header, arguments.input, task)
         told = answerer.provenance
         _say(f"{task} {told.version} ({told.sha256[:12]}), {source}")
         identity: dict[str, JsonValue] = {
@@ -96,7 +101,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             if journal.finished:
                 _say(f"going on: {len(journal.finished)} records were finished before")
             runner = Runner(
-                reader=FieldReader(metadata.records.columns, contract),
+                reader=reader,
                 answerer=answerer,
                 journal=journal,
                 concurrency=concurrency,
@@ -122,8 +127,19 @@ def _check_paths(source: Path, output: Path) -> None:
         raise PromptHubError(f"there is no file {source}.")
     if not output.parent.is_dir():
         raise PromptHubError(f"there is no folder {output.parent} to write into.")
-    if output.is_dir() or (output.exists() and output.samefile(source)):
+    if output.exists() and (not output.is_file() or output.samefile(source)):
         raise PromptHubError(f"{output} cannot be the output: name a file of its own.")
+
+
+def _check_header(reader: FieldReader, header: tuple[str, ...], source: Path, task: str) -> None:
+    try:
+        reader.places(header)
+    except RecordError as error:
+        raise PromptHubError(
+            f"{source}: {error}.",
+            hint=f"Rename the columns, or map them in {METADATA}/{task}.yaml (records.columns).",
+            exit_code=ExitCode.BLOCKED,
+        ) from None
 
 
 def _active(repository: PromptRepository, task: str) -> tuple[Prompt, str]:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prompt_hub.errors import PromptHubError
-from prompt_hub.pipeline.readers import Record, read_records
+from prompt_hub.pipeline.readers import Record, header_of, read_records
 
 
 def records(path: Path, content: bytes | str) -> list[Record]:
@@ -88,7 +88,34 @@ def test_memory_is_bounded_when_every_line_leaves_a_quote_open(tmp_path: Path) -
     assert len(rest) == 299
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xff\xfea\x00,\x00"])
+def test_a_nul_character_is_no_text(tmp_path: Path) -> None:
+    bad, good = records(tmp_path / "parts.csv", "a,b\n1\0,2\n1,2\n")
+    assert bad.problem == "a NUL character, which no text has"
+    assert good.values == ("1", "2")
+
+
+@pytest.mark.parametrize("name", ["parts.csv", "parts.jsonl"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-32"])
+def test_utf_16_is_named(tmp_path: Path, name: str, encoding: str) -> None:
+    with pytest.raises(PromptHubError, match=r"is UTF-16, or no text at all\. Save it as UTF-8"):
+        records(tmp_path / name, '{"MPN": "Ω"}\n'.encode(encoding))
+
+
+def test_old_line_ends_and_odd_columns(tmp_path: Path) -> None:
+    first, last = records(tmp_path / "parts.csv", "a,a\r1,2\r3,4\r")
+    assert (first.columns, first.values, first.line) == (("a", "a"), ("1", "2"), 2)
+    assert (last.values, last.line) == (("3", "4"), 3)
+
+
+def test_the_header_is_known_before_the_records(tmp_path: Path) -> None:
+    table, lines = tmp_path / "parts.csv", tmp_path / "parts.jsonl"
+    table.write_text('"MPN"," Title"\nbroken"')
+    lines.write_text("[]")
+    assert header_of(table) == ("MPN", "Title")
+    assert header_of(lines) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"a,\xb5\n", b'a,"b\n'])
 def test_a_table_without_a_header_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(PromptHubError, match="no header"):
         records(tmp_path / "parts.csv", content)
@@ -100,7 +127,7 @@ def test_json_lines_with_bad_ones_among_them(tmp_path: Path) -> None:
     )
     good, broken, no_object, not_json, not_text, last = records(tmp_path / "parts.jsonl", content)
     assert (good.columns, good.values, good.line) == (("MPN", "Stock"), ("A-1", 3), 1)
-    assert broken.problem is not None
+    assert broken.problem == "not JSON: Expecting value at character 1"
     assert (broken.number, broken.line) == (2, 3)
     assert no_object.problem == "not a JSON object"
     assert not_json.problem is not None

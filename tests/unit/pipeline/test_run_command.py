@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -139,11 +140,62 @@ def test_an_answer_that_breaks_the_contract_is_an_error_of_its_record(
     assert lines[2]["output"] == {"part_class": "resistor"}
 
 
-def test_columns_that_do_not_fit_fail_every_record_with_the_reason(run: Run, model: Model) -> None:
+def test_a_table_whose_columns_do_not_fit_is_refused_at_once(
+    run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, lines = run("1,2\n", header="Number,Text\n")
-    assert code == ExitCode.BLOCKED
-    assert "no column for the field 'part_number'" in str(lines[0]["error"])
+    assert (code, lines) == (ExitCode.BLOCKED, [])
+    told = capsys.readouterr().err
+    assert "parts.csv: no column for the field 'part_number'" in told
+    assert "map them in 03-metadata/part-class.yaml" in told
+    assert not (tmp_path / "out.jsonl.part").exists()
     assert model.asked == []
+
+
+def test_keys_that_do_not_fit_fail_their_own_record(run: Run, model: Model, tmp_path: Path) -> None:
+    records, output = tmp_path / "parts.jsonl", tmp_path / "out.jsonl"
+    good = '{"MPN": "BAT54", "Description": "Schottky diode"}\n'
+    records.write_text('{"Number": 1}\n' + good)
+    assert main(["run", "part-class", str(records), str(output)]) == ExitCode.BLOCKED
+    bad, answered = (json.loads(line) for line in output.read_text().splitlines())
+    assert "no column for the field 'part_number'" in bad["error"]
+    assert answered["error"] is None
+
+
+@pytest.mark.parametrize("name", ["parts.txt", "empty.csv", "wide.jsonl"])
+def test_what_is_refused_leaves_no_journal(
+    run: Run, model: Model, tmp_path: Path, name: str
+) -> None:
+    records = tmp_path / name
+    records.write_bytes(b"" if name == "empty.csv" else "{}".encode("utf-16"))
+    code = main(["run", "part-class", str(records), str(tmp_path / "out.jsonl")])
+    assert code == (ExitCode.USAGE if name == "parts.txt" else ExitCode.BLOCKED)
+    assert [path.name for path in tmp_path.glob("out*")] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("pipe", "cannot be the output: name a file of its own"),
+        ("nowhere/out.jsonl", "there is no folder"),
+        ("closed.jsonl", "closed.jsonl.part cannot be written"),
+    ],
+)
+def test_a_place_where_no_output_can_be_is_a_sentence(
+    run: Run,
+    model: Model,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    reason: str,
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "closed.jsonl.part").mkdir()
+    records = tmp_path / "parts.csv"
+    records.write_text(HEADER + ROWS[0])
+    assert main(["run", "part-class", str(records), str(tmp_path / name)]) == ExitCode.USAGE
+    assert reason in capsys.readouterr().err
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_field_that_may_be_null_is_read_as_text(
