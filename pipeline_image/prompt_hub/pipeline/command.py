@@ -108,7 +108,11 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
                 say=_say,
                 progress=_Progress(),
             )
-            tally = await runner.run(read_records(arguments.input), arguments.limit)
+            try:
+                tally = await runner.run(read_records(arguments.input), arguments.limit)
+            except asyncio.CancelledError:
+                _say(f"{len(journal.finished)} records are finished: the same command goes on.")
+                raise
             if not tally.unanswered:
                 journal.publish(arguments.limit)
     seconds = round(time.monotonic() - started, 3)

@@ -12,8 +12,8 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -43,11 +43,8 @@ class Journal:
         self._failed: set[int] = set()
 
     def __enter__(self) -> Self:
-        try:
+        with _writing(self.path):
             self._file = self.path.open("a+b")
-        except OSError as error:
-            message = f"{self.path} cannot be written: {error.strerror}."
-            raise PromptHubError(message) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -55,7 +52,8 @@ class Journal:
             raise PromptHubError(
                 f"another run is writing {self.output}.", hint="Wait for it, or name another file."
             ) from None
-        self._recover()
+        with _writing(self.path):
+            self._recover()
         return self
 
     def __exit__(
@@ -64,7 +62,10 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        with suppress(
+            OSError
+        ):  # all lines were flushed; what a full disk refused, it refuses again
+            self._file.close()
 
     @property
     def finished(self) -> frozenset[int]:
@@ -78,13 +79,14 @@ class Journal:
 
     def append(self, line: Line) -> None:
         """Add the line of one record; once this returns, a crash of the process keeps it."""
-        self._note(line, self._file.seek(0, os.SEEK_END))
-        self._file.write(_encoded(line))
-        self._file.flush()
+        with _writing(self.path):
+            self._note(line, self._file.seek(0, os.SEEK_END))
+            self._file.write(_encoded(line))
+            self._file.flush()
 
     def publish(self, upto: int | None = None) -> None:
         """Make the output of all lines, those of records above `upto` left out, and end here."""
-        with written_whole(self.output) as stream:
+        with _writing(self.output), written_whole(self.output) as stream:
             for number in sorted(self._offsets):
                 if upto is None or number <= upto:
                     self._file.seek(self._offsets[number])
@@ -133,6 +135,17 @@ class Journal:
         self._offsets[number] = offset
         if line.get("error"):
             self._failed.add(number)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PromptHubError(
+            f"{path} cannot be written: {error.strerror}.",
+            hint="Mend that and run the same command again: what was finished is kept.",
+        ) from None
 
 
 def _encoded(line: Line) -> bytes:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -110,6 +113,39 @@ def test_only_the_first_records_are_published_if_asked(tmp_path: Path) -> None:
             journal.append(line(number))
         journal.publish(2)
     assert [json.loads(text)["record"] for text in output.read_text().splitlines()] == [1, 2]
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file may grow above `size` bytes, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    with Journal(output, IDENTITY) as journal:
+        journal.append(line(1))
+    full = room_for((tmp_path / "out.jsonl.part").stat().st_size + 10)
+    with (
+        full,
+        Journal(output, IDENTITY) as journal,
+        pytest.raises(PromptHubError, match=r"out\.jsonl\.part cannot be written.*is kept"),
+    ):
+        journal.append(line(2))
+    with Journal(output, IDENTITY) as journal:
+        assert journal.finished == {1}
+        journal.append(line(2))
+        with room_for(20), pytest.raises(PromptHubError, match=r"out\.jsonl cannot be written"):
+            journal.publish()
+    with Journal(output, IDENTITY) as journal:
+        assert journal.finished == {1, 2}
+        journal.publish()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)

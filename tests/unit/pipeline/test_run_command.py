@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -232,8 +233,12 @@ def test_an_outage_leaves_no_output_and_the_next_run_asks_only_for_the_rest(
     ]
 
 
-def test_a_run_killed_in_the_middle_goes_on_where_it_was(
-    run: Run, model: Model, tmp_path: Path
+@pytest.mark.parametrize(
+    ("sent", "code", "told"),
+    [(signal.SIGKILL, -signal.SIGKILL, ""), (signal.SIGINT, 130, "the same command goes on")],
+)
+def test_a_run_ended_in_the_middle_goes_on_where_it_was(
+    run: Run, model: Model, tmp_path: Path, sent: signal.Signals, code: int, told: str
 ) -> None:
     records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
     rows = [f"PART-{number},Schottky diode 30 V 200 mA SOT-23,,\n" for number in range(30)]
@@ -243,15 +248,17 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(
     command = [sys.executable, str(door), "part-class", str(records), str(output)]
     command += ["--concurrency", "2"]
     journal = tmp_path / "out.jsonl.part"
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 30
         while not journal.exists() or journal.read_bytes().count(b"\n") < 8:
             assert time.monotonic() < deadline, "the run does not get going"
             time.sleep(0.01)
-        process.kill()
+        process.send_signal(sent)
+        assert told in process.communicate()[1]
+    assert process.returncode == code
     assert not output.exists()
-    code, lines = run(*rows)
-    assert code == ExitCode.OK
+    ended, lines = run(*rows)
+    assert ended == ExitCode.OK
     assert [line["record"] for line in lines] == list(range(1, 31))
     # Nothing is paid twice but what was in flight when the run was killed.
     assert 30 <= len(model.asked) <= 32
