@@ -62,9 +62,8 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with suppress(
-            OSError
-        ):  # all lines were flushed; what a full disk refused, it refuses again
+        # Every line was flushed; what a full disk refused once, it refuses again here.
+        with suppress(OSError):
             self._file.close()
 
     @property
