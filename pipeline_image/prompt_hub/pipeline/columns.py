@@ -56,10 +56,11 @@ def to_fields(
 ) -> JsonObject:
     """The typed input fields of one record; text becomes what the input schema asks for.
 
-    Empty text in an optional field means that the field is missing.
+    Empty text in an optional field means that the field is missing, in a required one that may be
+    null that it is null.
 
     Raises:
-        RecordError: a value cannot be read as the type that its field has.
+        RecordError: a value cannot be read as any type that its field may have.
     """
     declared = _object(schema.get("properties"))
     required = schema.get("required")
@@ -69,33 +70,48 @@ def to_fields(
         optional = not (isinstance(required, list) and field in required)
         if optional and (value is None or value == ""):
             continue
-        fields[field] = _typed(field, value, _object(declared[field]).get("type"))
+        fields[field] = _typed(field, value, _types(declared[field]))
     return fields
 
 
-def _typed(field: str, value: JsonValue, kind: JsonValue) -> JsonValue:
-    if kind == "string" and isinstance(value, int | float) and not isinstance(value, bool):
+def _types(schema: JsonValue) -> tuple[str, ...]:
+    """The types that a field's schema names; none if it leaves them open."""
+    named = _object(schema).get("type")
+    return tuple(map(str, named if isinstance(named, list) else [named] if named else []))
+
+
+def _typed(field: str, value: JsonValue, types: tuple[str, ...]) -> JsonValue:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and "string" in types and not {"number", "integer"} & {*types}:
         return json.dumps(value)
-    if not isinstance(value, str) or kind == "string":
+    if value == "" and "null" in types:
+        return None
+    kinds = [kind for kind in types if kind != "null"]
+    if not isinstance(value, str) or "string" in types or not kinds:
         return value
-    text = value.strip()
-    try:
-        if kind == "integer":
-            return int(text)
-        if kind == "number":
-            return _number(text)
-        if kind == "boolean":
-            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[
-                text.casefold()
-            ]
-        if kind in {"array", "object"}:
-            parsed = strict_json(text)
-            if isinstance(parsed, list | dict):
-                return parsed
-            raise ValueError(text)
-    except (ValueError, KeyError):
-        raise RecordError(f"{field}: {value!r} cannot be read as {kind}") from None
-    return value
+    for kind in kinds:
+        try:
+            return _read_as(kind, value.strip())
+        except (ValueError, KeyError):
+            continue
+    raise RecordError(f"{field}: {value!r} cannot be read as {' or '.join(kinds)}")
+
+
+def _read_as(kind: str, text: str) -> JsonValue:
+    if kind == "integer":
+        return int(text)
+    if kind == "number":
+        return _number(text)
+    if kind == "boolean":
+        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[
+            text.casefold()
+        ]
+    parsed = strict_json(text)
+    if (kind == "array" and isinstance(parsed, list)) or (
+        kind == "object" and isinstance(parsed, dict)
+    ):
+        return parsed
+    raise ValueError(text)
 
 
 def _number(text: str) -> float | int:

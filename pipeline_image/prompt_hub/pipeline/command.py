@@ -19,11 +19,13 @@ from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.models.aliases import ModelAliases, add_concurrency, positive
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.pipeline.answerers import Answerer, LocalAnswerer, ServiceAnswerer
+from prompt_hub.pipeline.columns import RecordError
 from prompt_hub.pipeline.journal import Journal
-from prompt_hub.pipeline.readers import read_records
+from prompt_hub.pipeline.readers import header_of, read_records
 from prompt_hub.pipeline.runner import FieldReader, Runner, Tally
+from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import Prompt
-from prompt_hub.prompts.repository import PRODUCTION, PromptRepository
+from prompt_hub.prompts.repository import METADATA, PRODUCTION, PromptRepository
 
 PROGRESS_EVERY_SECONDS = 5.0
 SERVICE_CONCURRENCY = 8
@@ -62,7 +64,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     task: str = arguments.task
     repository.require_task(task)
     _check_paths(arguments.input, arguments.output)
-    records = read_records(arguments.input)
+    header = await asyncio.to_thread(header_of, arguments.input)
     metadata = repository.metadata(task)
     timeout = metadata.limits.seconds_per_call
     aliases = ModelAliases({}) if arguments.service else ModelAliases.from_environment()
@@ -78,28 +80,37 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             answerer = LocalAnswerer(prompt, caller, timeout=timeout)
             concurrency = caller.concurrency(prompt)
         contract = (prompt or repository.candidate(task)).input
+        reader = FieldReader(metadata.records.columns, contract)
+        if header is not None:
+            _check_header(reader, header, arguments.input, task)
         told = answerer.provenance
         _say(f"{task} {told.version} ({told.sha256[:12]}), {source}")
         identity: dict[str, JsonValue] = {
             "input": await asyncio.to_thread(_sha256_of_file, arguments.input),
             "task": task,
-            "version": told.version,
-            "sha256": told.sha256,
-            "model": told.model,
+            "mapping": sha256_of({"columns": metadata.records.columns, "contract": contract}),
         }
+        if not arguments.service:  # which version answers there may change at any time
+            identity |= {"version": told.version, "prompt": told.sha256, "model": told.model}
         started = time.monotonic()
         with Journal(arguments.output, identity) as journal:
+            if journal.set_aside:
+                _say(journal.set_aside)
             if journal.finished:
                 _say(f"going on: {len(journal.finished)} records were finished before")
             runner = Runner(
-                reader=FieldReader(metadata.records.columns, contract),
+                reader=reader,
                 answerer=answerer,
                 journal=journal,
                 concurrency=concurrency,
                 say=_say,
                 progress=_Progress(),
             )
-            tally = await runner.run(records, arguments.limit)
+            try:
+                tally = await runner.run(read_records(arguments.input), arguments.limit)
+            except asyncio.CancelledError:
+                _say(f"{len(journal.finished)} records are finished: the same command goes on.")
+                raise
             if not tally.unanswered:
                 journal.publish(arguments.limit)
     seconds = round(time.monotonic() - started, 3)
@@ -118,8 +129,19 @@ def _check_paths(source: Path, output: Path) -> None:
         raise PromptHubError(f"there is no file {source}.")
     if not output.parent.is_dir():
         raise PromptHubError(f"there is no folder {output.parent} to write into.")
-    if output.is_dir() or (output.exists() and output.samefile(source)):
+    if output.exists() and (not output.is_file() or output.samefile(source)):
         raise PromptHubError(f"{output} cannot be the output: name a file of its own.")
+
+
+def _check_header(reader: FieldReader, header: tuple[str, ...], source: Path, task: str) -> None:
+    try:
+        reader.places(header)
+    except RecordError as error:
+        raise PromptHubError(
+            f"{source}: {error}.",
+            hint=f"Rename the columns, or map them in {METADATA}/{task}.yaml (records.columns).",
+            exit_code=ExitCode.BLOCKED,
+        ) from None
 
 
 def _active(repository: PromptRepository, task: str) -> tuple[Prompt, str]:

@@ -39,13 +39,17 @@ class FieldReader:
         self._schema = schema
         self._assigned: dict[tuple[str, ...], dict[str, int]] = {}
 
+    def places(self, header: tuple[str, ...]) -> Mapping[str, int]:
+        """Which column of `header` holds each field; raises `RecordError`."""
+        if header not in self._assigned:
+            self._assigned[header] = assign(header, self._columns, self._schema)
+        return self._assigned[header]
+
     def fields(self, record: Record) -> JsonObject:
         """Fields that fit the input schema; raises `RecordError`."""
         if record.problem is not None:
             raise RecordError(record.problem)
-        if record.columns not in self._assigned:
-            self._assigned[record.columns] = assign(record.columns, self._columns, self._schema)
-        fields = to_fields(record.values, self._assigned[record.columns], self._schema)
+        fields = to_fields(record.values, self.places(record.columns), self._schema)
         problem = schema_problem(fields, self._schema)
         if problem is not None:
             raise RecordError(problem)

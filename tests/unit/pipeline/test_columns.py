@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from prompt_hub.pipeline.columns import RecordError, assign, normalise, to_fields
 from prompt_hub.prompts.models import JsonObject
@@ -79,6 +80,42 @@ def test_text_of_another_type_names_field_and_value(column: str, text: str) -> N
         to_fields([text], {column: 0}, SCHEMA)
     assert column in str(error.value)
     assert text in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("types", "value", "read"),
+    [
+        (["string", "null"], "ACME", "ACME"),
+        (["null", "string"], "12", "12"),
+        (["integer", "string"], "12", "12"),
+        (["string", "null"], "", None),
+        (["string", "null"], None, None),
+        (["string", "null"], 12, "12"),
+        (["number", "string"], 12, 12),
+        (["integer", "null"], " 12 ", 12),
+        (["integer", "null"], "", None),
+        (["integer", "number"], "0.5", 0.5),
+        (["boolean", "integer"], "7", 7),
+        (["array", "object"], '{"a": 1}', {"a": 1}),
+        (["null"], "x", "x"),
+    ],
+)
+def test_a_field_of_several_types_takes_the_first_that_its_value_can_be_read_as(
+    types: list[str], value: JsonValue, read: object
+) -> None:
+    schema: JsonObject = {"required": ["a"], "properties": {"a": {"type": [*types]}}}
+    assert to_fields([value], {"a": 0}, schema) == {"a": read}
+
+
+def test_text_that_none_of_several_types_fits_names_them() -> None:
+    schema: JsonObject = {"properties": {"a": {"type": ["integer", "null", "array"]}}}
+    with pytest.raises(RecordError, match=r"a: '\{\}' cannot be read as integer or array"):
+        to_fields(["{}"], {"a": 0}, schema)
+
+
+def test_a_schema_that_leaves_the_type_open_takes_the_value_as_it_is() -> None:
+    schema: JsonObject = {"properties": {"a": {"enum": ["x"]}, "b": True}}
+    assert to_fields(["x", "y"], {"a": 0, "b": 1}, schema) == {"a": "x", "b": "y"}
 
 
 def test_an_empty_cell_leaves_an_optional_field_out_and_a_required_one_empty() -> None:

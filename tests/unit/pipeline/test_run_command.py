@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -139,11 +141,74 @@ def test_an_answer_that_breaks_the_contract_is_an_error_of_its_record(
     assert lines[2]["output"] == {"part_class": "resistor"}
 
 
-def test_columns_that_do_not_fit_fail_every_record_with_the_reason(run: Run, model: Model) -> None:
+def test_a_table_whose_columns_do_not_fit_is_refused_at_once(
+    run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, lines = run("1,2\n", header="Number,Text\n")
-    assert code == ExitCode.BLOCKED
-    assert "no column for the field 'part_number'" in str(lines[0]["error"])
+    assert (code, lines) == (ExitCode.BLOCKED, [])
+    told = capsys.readouterr().err
+    assert "parts.csv: no column for the field 'part_number'" in told
+    assert "map them in 03-metadata/part-class.yaml" in told
+    assert not (tmp_path / "out.jsonl.part").exists()
     assert model.asked == []
+
+
+def test_keys_that_do_not_fit_fail_their_own_record(run: Run, model: Model, tmp_path: Path) -> None:
+    records, output = tmp_path / "parts.jsonl", tmp_path / "out.jsonl"
+    good = '{"MPN": "BAT54", "Description": "Schottky diode"}\n'
+    records.write_text('{"Number": 1}\n' + good)
+    assert main(["run", "part-class", str(records), str(output)]) == ExitCode.BLOCKED
+    bad, answered = (json.loads(line) for line in output.read_text().splitlines())
+    assert "no column for the field 'part_number'" in bad["error"]
+    assert answered["error"] is None
+
+
+@pytest.mark.parametrize("name", ["parts.txt", "empty.csv", "wide.jsonl"])
+def test_what_is_refused_leaves_no_journal(
+    run: Run, model: Model, tmp_path: Path, name: str
+) -> None:
+    records = tmp_path / name
+    records.write_bytes(b"" if name == "empty.csv" else "{}".encode("utf-16"))
+    code = main(["run", "part-class", str(records), str(tmp_path / "out.jsonl")])
+    assert code == (ExitCode.USAGE if name == "parts.txt" else ExitCode.BLOCKED)
+    assert [path.name for path in tmp_path.glob("out*")] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("pipe", "cannot be the output: name a file of its own"),
+        ("nowhere/out.jsonl", "there is no folder"),
+        ("closed.jsonl", "closed.jsonl.part cannot be written"),
+    ],
+)
+def test_a_place_where_no_output_can_be_is_a_sentence(
+    run: Run,
+    model: Model,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    reason: str,
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "closed.jsonl.part").mkdir()
+    records = tmp_path / "parts.csv"
+    records.write_text(HEADER + ROWS[0])
+    assert main(["run", "part-class", str(records), str(tmp_path / name)]) == ExitCode.USAGE
+    assert reason in capsys.readouterr().err
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_field_that_may_be_null_is_read_as_text(
+    run: Run, model: Model, healthy: RepositoryFolder
+) -> None:
+    kind, nullable = "manufacturer: {type: string}", "manufacturer: {type: [string, 'null']}"
+    healthy.edit("prompts/00-templates/part-class.yaml", kind, nullable)
+    healthy.stamp("part-class")
+    healthy.promote("part-class")
+    code, lines = run(*ROWS)
+    assert code == ExitCode.OK
+    assert cast(JsonObject, lines[0]["input"])["manufacturer"] == "Nexperia"
 
 
 def test_an_outage_leaves_no_output_and_the_next_run_asks_only_for_the_rest(
@@ -168,8 +233,12 @@ def test_an_outage_leaves_no_output_and_the_next_run_asks_only_for_the_rest(
     ]
 
 
-def test_a_run_killed_in_the_middle_goes_on_where_it_was(
-    run: Run, model: Model, tmp_path: Path
+@pytest.mark.parametrize(
+    ("sent", "code", "told"),
+    [(signal.SIGKILL, -signal.SIGKILL, ""), (signal.SIGINT, 130, "the same command goes on")],
+)
+def test_a_run_ended_in_the_middle_goes_on_where_it_was(
+    run: Run, model: Model, tmp_path: Path, sent: signal.Signals, code: int, told: str
 ) -> None:
     records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
     rows = [f"PART-{number},Schottky diode 30 V 200 mA SOT-23,,\n" for number in range(30)]
@@ -179,21 +248,25 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(
     command = [sys.executable, str(door), "part-class", str(records), str(output)]
     command += ["--concurrency", "2"]
     journal = tmp_path / "out.jsonl.part"
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 30
         while not journal.exists() or journal.read_bytes().count(b"\n") < 8:
             assert time.monotonic() < deadline, "the run does not get going"
             time.sleep(0.01)
-        process.kill()
+        process.send_signal(sent)
+        assert told in process.communicate()[1]
+    assert process.returncode == code
     assert not output.exists()
-    code, lines = run(*rows)
-    assert code == ExitCode.OK
+    ended, lines = run(*rows)
+    assert ended == ExitCode.OK
     assert [line["record"] for line in lines] == list(range(1, 31))
     # Nothing is paid twice but what was in flight when the run was killed.
     assert 30 <= len(model.asked) <= 32
 
 
-def test_a_changed_input_is_not_taken_up(run: Run, model: Model) -> None:
+def test_a_changed_input_is_not_taken_up(
+    run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model.answers = 1
     run(*ROWS, options=("--concurrency", "1"))
     model.answers = 10**9
@@ -204,6 +277,22 @@ def test_a_changed_input_is_not_taken_up(run: Run, model: Model) -> None:
         "BAT54",
         "RC0603FR-0710KL",
     ]
+    assert "out.jsonl.part was of another run (other input): its 1" in capsys.readouterr().err
+    assert b"BAT54" in (tmp_path / "out.jsonl.part.1").read_bytes()
+
+
+def test_answers_under_another_mapping_are_not_mixed_in(
+    run: Run, model: Model, healthy: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.answers = 1
+    header = HEADER.replace("Brand", "Vendor")
+    run(*ROWS, options=("--concurrency", "1"), header=header)
+    healthy.edit("prompts/03-metadata/part-class.yaml", "[Brand]", "[Brand, Vendor]")
+    model.answers = 10**9
+    code, lines = run(*ROWS, header=header)
+    assert code == ExitCode.OK
+    assert cast(JsonObject, lines[0]["input"])["manufacturer"] == "Nexperia"
+    assert "another run (other mapping)" in capsys.readouterr().err
 
 
 def test_a_dead_model_is_not_asked_for_every_record(run: Run, model: Model) -> None:
@@ -312,6 +401,28 @@ def test_the_running_service_answers_and_its_version_is_on_every_line(
     assert lines[1]["error"] == "line 3: the answer is not JSON"
     assert {line["version"] for line in lines} == {"9.9.9"}
     assert f"served by {url}" in capsys.readouterr().err
+
+
+def test_answers_of_the_service_are_kept_when_it_serves_another_version(run: Run) -> None:
+    served, left = "9.9.9", 2
+
+    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
+        nonlocal left
+        if path != "/v1/tasks":
+            left -= 1
+            if left < 0:
+                return 503, {"error": {"message": "busy"}}
+        status, body = service(path, sent)
+        return status, json.loads(json.dumps(body).replace("9.9.9", served))
+
+    with serving(respond) as url:
+        options = ("--service", url, "--concurrency", "1")
+        code, _ = run(*ROWS, options=options)
+        assert code == ExitCode.NOT_MEASURED
+        served, left = "9.9.8", 1  # a rollback
+        code, lines = run(*ROWS, options=options)
+    assert code == ExitCode.BLOCKED
+    assert [line["version"] for line in lines] == ["9.9.9", "9.9.9", "9.9.8"]
 
 
 @pytest.mark.parametrize(
