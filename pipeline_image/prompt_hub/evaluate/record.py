@@ -9,6 +9,7 @@ from pydantic import Field
 
 from prompt_hub.evaluate.agreement import Agreement
 from prompt_hub.evaluate.gate import Status
+from prompt_hub.prompts.documents import parse_model
 from prompt_hub.prompts.models import Fraction, Sha256, Strict, Version
 
 
@@ -173,3 +174,12 @@ class EvaluationRecord(Strict):
     def to_json(self) -> str:
         """The record as it is stored."""
         return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+RESTORE = "Evaluate the task again with `prompt-hub evaluate`, or restore the file from git."
+"""What to do about a record, or details of one, that cannot be read."""
+
+
+def parse_record(text: str, file: str) -> EvaluationRecord:
+    """The record in `text`; raises `InvalidDocuments` naming `file` and the first thing wrong."""
+    return parse_model(text, file, EvaluationRecord, hint=RESTORE)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from prompt_hub import names
 from prompt_hub.files import written_whole
+from prompt_hub.prompts.documents import decoded
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -23,7 +24,7 @@ class Results(Protocol):
     """Texts by key. A put replaces the whole text or nothing."""
 
     def get(self, key: str) -> str | None:
-        """The text under `key`, None if there is none."""
+        """The text under `key`, None if there is none; raises `InvalidDocuments` if not UTF-8."""
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
@@ -41,9 +42,10 @@ class FolderResults:
     def get(self, key: str) -> str | None:
         """The text under `key`, None if there is none."""
         try:
-            return (self._folder / key).read_text(encoding="utf-8")
+            raw = (self._folder / key).read_bytes()
         except FileNotFoundError:
             return None
+        return decoded(raw, key)
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
@@ -73,7 +75,7 @@ class BucketResults:
             found = self._client.get_object(Bucket=self._bucket, Key=key)
         except self._client.exceptions.NoSuchKey:
             return None
-        return found["Body"].read().decode("utf-8")
+        return decoded(found["Body"].read(), key)
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""

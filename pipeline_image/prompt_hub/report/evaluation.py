@@ -14,14 +14,16 @@ from statistics import fmean
 from typing import TypeVar
 
 from prompt_hub.errors import PromptHubError
+from prompt_hub.evaluate.details import ArmName, Detail
 from prompt_hub.evaluate.record import Arm, Difference, FieldScore, Slice
+from prompt_hub.evaluate.stored import Evaluation, logged_record
 from prompt_hub.prompts.models import Example, Metadata, Prompt, version_key
 from prompt_hub.prompts.render import render
 from prompt_hub.prompts.repository import PromptRepository, examples_sha256
 from prompt_hub.report import prompt_diff
 from prompt_hub.report.answers import Answers, Change, Outcome, by_example, change
 from prompt_hub.report.charts import quantile
-from prompt_hub.report.sources import ArmName, Call, Evaluation, Evaluations
+from prompt_hub.report.sources import Evaluations
 
 LONGEST_HISTORY = 20
 """Versions that the history shows, the newest ones."""
@@ -64,7 +66,7 @@ class ArmView:
 
     name: ArmName
     arm: Arm
-    calls: tuple[Call, ...]
+    calls: tuple[Detail, ...]
     prompt: Prompt | None
 
     @cached_property
@@ -85,7 +87,7 @@ class ArmView:
     @cached_property
     def tokens(self) -> list[float]:
         """Tokens of every call, sent and received together, sorted."""
-        return sorted(float(sum(call.tokens)) for call in self.calls if call.tokens is not None)
+        return sorted(float(sum(call.tokens)) for call in self.calls if call.answer is not None)
 
     @property
     def usd_per_thousand(self) -> float | None:
@@ -321,7 +323,7 @@ def _arm(
 ) -> ArmView | None:
     if arm is None:
         return None
-    return ArmView(name, arm, evaluation.of(name), known.get((arm.version, arm.sha256)))
+    return ArmView(name, arm, evaluation.details[name], known.get((arm.version, arm.sha256)))
 
 
 def _examples(
@@ -350,7 +352,7 @@ def _history(evaluations: Evaluations, evaluation: Evaluation) -> tuple[Past, ..
     versions = entry.versions if entry else {}
     past = {}
     for version, known in versions.items():
-        logged = _read(partial(evaluations.archived_record, record.task, version))
+        logged = _read(partial(logged_record, evaluations.repository, record.task, version))
         arm = logged.candidate if logged else None
         past[version] = Past(
             version=version,
