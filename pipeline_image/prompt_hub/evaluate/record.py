@@ -69,12 +69,12 @@ class Arm(Strict):
     tokens_out: int
     usd: float | None
     seconds: float
-    repeats: int = 1
-    cached: int = 0
-    seconds_p50: float | None = None
-    seconds_p95: float | None = None
-    fields: dict[str, FieldScore] = Field(default_factory=dict)
-    tags: dict[str, Slice] = Field(default_factory=dict)
+    repeats: int
+    cached: int
+    seconds_p50: float | None
+    seconds_p95: float | None
+    fields: dict[str, FieldScore]
+    tags: dict[str, Slice]
 
 
 class Difference(Strict):
@@ -111,11 +111,11 @@ class Verdict(Strict):
 
     status: Status
     reasons: tuple[str, ...]
-    comparison: Difference | None = None
-    tags: dict[str, Difference] = Field(default_factory=dict)
-    power: Power | None = None
-    looks: int = 1
-    overridden_by: str | None = None
+    comparison: Difference | None
+    tags: dict[str, Difference]
+    power: Power | None
+    looks: int
+    overridden_by: str | None
 
     @property
     def promotes(self) -> bool:
@@ -136,7 +136,7 @@ class Judging(Strict):
     model: str
     votes: int
     agreement: float
-    votes_agree: float | None = None
+    votes_agree: float | None
 
 
 class EvaluationRecord(Strict):
@@ -145,8 +145,7 @@ class EvaluationRecord(Strict):
     `digest` is the hash of everything that could change the verdict; a later execution with the
     same digest copies this record, marks it `remembered` and calls no model. `judge` graded the
     answers; `agreement` is that of a candidate which is a judge itself, with people. `prompt-hub
-    replay` makes the record again from its details; those whose `gate_version` is 0 were written
-    before that was possible.
+    replay` makes the record again from its details.
     """
 
     schema_: Annotated[Literal["prompt-hub/evaluation@1"], Field(alias="schema")]
@@ -158,18 +157,18 @@ class EvaluationRecord(Strict):
     examples_sha256: Sha256
     metadata_sha256: Sha256
     scorers_version: str
-    gate_version: str = "0"
+    gate_version: str
     threshold: Fraction
     baseline: Fraction | None
     candidate: Arm | None
     champion: Arm | None
     champion_sha256: Sha256 | None
-    judge: Judging | None = None
-    agreement: Agreement | None = None
+    judge: Judging | None
+    agreement: Agreement | None
     verdict: Verdict
     started_at: datetime
     finished_at: datetime
-    remembered: bool = False
+    remembered: bool
 
     def to_json(self) -> str:
         """The record as it is stored."""

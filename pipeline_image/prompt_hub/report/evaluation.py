@@ -22,7 +22,6 @@ from prompt_hub.prompts.render import render
 from prompt_hub.prompts.repository import PromptRepository, examples_sha256
 from prompt_hub.report import prompt_diff
 from prompt_hub.report.answers import Answers, Change, Outcome, by_example, change
-from prompt_hub.report.charts import quantile
 from prompt_hub.report.sources import Evaluations
 
 LONGEST_HISTORY = 20
@@ -93,16 +92,6 @@ class ArmView:
     def usd_per_thousand(self) -> float | None:
         """What a thousand calls cost."""
         return 1000 * fmean(self.usd) if self.usd else None
-
-    @property
-    def p50(self) -> float | None:
-        """Median latency of a call, in seconds."""
-        return self.arm.seconds_p50 or quantile(self.seconds, 0.5)
-
-    @property
-    def p95(self) -> float | None:
-        """95th percentile of the latency of a call, in seconds."""
-        return self.arm.seconds_p95 or quantile(self.seconds, 0.95)
 
     def messages(self, example: Example) -> Messages | None:
         """The prompt as this arm sent it; None where it can no longer be rendered."""
@@ -184,7 +173,7 @@ class EvaluationView:
     @cached_property
     def fields(self) -> tuple[FieldRow, ...]:
         """Every output field that was scored, in the candidate's order."""
-        per_arm = [field_scores(arm) if arm else {} for arm in (self.candidate, self.champion)]
+        per_arm = [arm.arm.fields if arm else {} for arm in (self.candidate, self.champion)]
         wrong = Counter(
             name
             for example in self.examples
@@ -199,7 +188,7 @@ class EvaluationView:
     @cached_property
     def tags(self) -> tuple[TagRow, ...]:
         """Every tag of the measured examples, sorted."""
-        per_arm = [self._slices(arm) if arm else {} for arm in (self.candidate, self.champion)]
+        per_arm = [arm.arm.tags if arm else {} for arm in (self.candidate, self.champion)]
         least = self.metadata.gate.tags if self.metadata else {}
         differences = self.evaluation.record.verdict.tags
         return tuple(
@@ -218,18 +207,6 @@ class EvaluationView:
         """Examples with a loss, the worst first; those the champion did better come before."""
         wrong = [example for example in self.examples if example.outcome is Outcome.WRONG]
         return tuple(sorted(wrong, key=_badness))
-
-    def _slices(self, arm: ArmView) -> Mapping[str, Slice]:
-        if arm.arm.tags:
-            return arm.arm.tags
-        scores: dict[str, list[tuple[float, float]]] = {}
-        for example in self.examples:
-            answers = arm.answers.get(example.id)
-            if example.example is None or answers is None or answers.score is None:
-                continue
-            for tag in example.tags:
-                scores.setdefault(tag, []).append((answers.score, example.example.weight))
-        return {tag: Slice(score=_mean(pairs), n=len(pairs)) for tag, pairs in scores.items()}
 
 
 def read_view(evaluations: Evaluations, evaluation: Evaluation) -> EvaluationView:
@@ -276,22 +253,6 @@ def _notes(
                 f"The text of {arm.arm.version} ({arm.arm.sha256[:12]}) is no longer in the"
                 " repository: its prompts are not shown."
             )
-
-
-def field_scores(arm: ArmView) -> Mapping[str, FieldScore]:
-    """Counts of every output field: the record's, or those of its details where it has none."""
-    if arm.arm.fields:
-        return arm.arm.fields
-    counts: dict[str, tuple[float, int, int]] = {}
-    for call in arm.calls:
-        for part in call.parts:
-            for name, (matched, given, wanted) in part.fields.items():
-                before = counts.get(name, (0.0, 0, 0))
-                counts[name] = (before[0] + matched, before[1] + given, before[2] + wanted)
-    return {
-        name: FieldScore(matched=matched, given=given, wanted=wanted)
-        for name, (matched, given, wanted) in counts.items()
-    }
 
 
 def _read(read: Callable[[], _Read]) -> _Read | None:
@@ -376,11 +337,6 @@ def _history(evaluations: Evaluations, evaluation: Evaluation) -> tuple[Past, ..
         )
     newest = sorted(past, key=version_key, reverse=True)[:LONGEST_HISTORY]
     return tuple(past[version] for version in newest)
-
-
-def _mean(pairs: Iterable[tuple[float, float]]) -> float:
-    values = list(pairs)
-    return sum(value * weight for value, weight in values) / sum(weight for _, weight in values)
 
 
 def _badness(example: ExampleView) -> tuple[bool, float]:

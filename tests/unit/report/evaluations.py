@@ -460,6 +460,7 @@ def _record(
         examples_sha256=repository.examples_sha256(TASK),
         metadata_sha256=repository.metadata(TASK).sha256,
         scorers_version="2",
+        gate_version="1",
         threshold=threshold,
         baseline=0.31,
         candidate=candidate,
@@ -472,9 +473,11 @@ def _record(
             model="openai:gpt-4.1-2026-04",
             votes=3,
             agreement=0.81,
+            votes_agree=None,
         )
         if spec.judged
         else None,
+        agreement=None,
         verdict=Verdict(
             status=status,
             reasons=reasons,
@@ -484,9 +487,11 @@ def _record(
             if comparison
             else None,
             looks=1 if n < 200 else 2,
+            overridden_by=None,
         ),
         started_at=AT,
         finished_at=AT + timedelta(seconds=3 + n / 12),
+        remembered=False,
     )
 
 
