@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from prompt_hub.evaluate.sequential import Sample, Stakes, shares
-from prompt_hub.prompts.models import Example, Gate, Limits
+from prompt_hub.prompts.models import Example, Gate, Limits, Strict
 
 if TYPE_CHECKING:
     from prompt_hub.evaluate.power import Power
@@ -70,9 +70,11 @@ class Evidence:
         return min(map(len, self.candidate.values()), default=0)
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Candidate minus champion on the same examples, each bound wrong with the same chance."""
+class Difference(Strict):
+    """Candidate minus champion, paired by example (or by the examples of one tag).
+
+    Each of the bounds is wrong with one minus the gate's confidence; over all tags together.
+    """
 
     n: int
     difference: float
@@ -90,8 +92,8 @@ class Decision:
 
     status: Status
     reasons: tuple[str, ...]
-    comparison: Comparison | None = None
-    tags: Mapping[str, Comparison] = field(default_factory=dict)
+    comparison: Difference | None = None
+    tags: Mapping[str, Difference] = field(default_factory=dict)
     more: Literal["examples", "repeats"] | None = None
     power: Power | None = None
 
@@ -200,10 +202,10 @@ class _Paired:
         return _tested(self.sample, (1 - self.margin) / 2)
 
     @cached_property
-    def found(self) -> Comparison:
+    def found(self) -> Difference:
         """The comparison as it is reported."""
         low, high = self.sample.interval()
-        return Comparison(self.n, self.difference, 2 * low - 1, 2 * high - 1)
+        return Difference(n=self.n, difference=self.difference, low=2 * low - 1, high=2 * high - 1)
 
 
 class _Rules:
@@ -335,7 +337,7 @@ def mean_score(scores: Scores, examples: Sequence[Example]) -> float:
     return math.fsum(_mean(scores, one) * one.weight for one in examples) / total
 
 
-def _in_words(found: Comparison) -> str:
+def _in_words(found: Difference) -> str:
     return (
         f"{found.difference:+.3f} on {found.n} shared examples"
         f" ({found.low:+.3f} to {found.high:+.3f})"

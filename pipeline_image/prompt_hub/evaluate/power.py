@@ -14,7 +14,7 @@ from statistics import NormalDist
 
 from prompt_hub.evaluate.gate import Decision, Evidence, Status, mean_score
 from prompt_hub.evaluate.sequential import Stakes, shares
-from prompt_hub.prompts.models import Example, Gate
+from prompt_hub.prompts.models import Example, Fraction, Gate, Strict
 
 PROBABILITY = 0.8
 MOST_EXAMPLES = 20_000
@@ -27,8 +27,7 @@ _MANY = 400
 """From this variance on a count is as good as normally distributed."""
 
 
-@dataclass(frozen=True)
-class Power:
+class Power(Strict):
     """What `n` examples can show with probability 0.8.
 
     `detectable` is the least true drop that would be blocked; `needed` the number of examples with
@@ -37,7 +36,7 @@ class Power:
     """
 
     n: int
-    margin: float
+    margin: Fraction
     detectable: float | None
     needed: int | None
 
@@ -153,10 +152,10 @@ def stated(decision: Decision, evidence: Evidence, threshold: float, gate: Gate)
     test = GateTest(gate.margin, 1 - gate.confidence, capital, Weighing.of(evidence.examples))
     differing = _differing(evidence, seen)
     power = Power(
-        len(seen),
-        gate.margin,
-        _least_drop(lambda drop: test.sees(len(seen), *_split(differing, -drop))),
-        _least_number(lambda n: test.rules_out(n, *_split(differing, 0.0))),
+        n=len(seen),
+        margin=gate.margin,
+        detectable=_least_drop(lambda drop: test.sees(len(seen), *_split(differing, -drop))),
+        needed=_least_number(lambda n: test.rules_out(n, *_split(differing, 0.0))),
     )
     reasons = [*decision.reasons]
     if decision.status is Status.INCONCLUSIVE and decision.comparison is not None:
@@ -252,10 +251,10 @@ def _against_threshold(evidence: Evidence, threshold: float, gate: Gate) -> tupl
         return 1 - _at_least(math.ceil(equal * threshold - 1e-9), equal, threshold - drop)
 
     power = Power(
-        n,
-        gate.margin,
-        _least_drop(lambda drop: misses(n, drop)),
-        _least_number(lambda number: misses(number, gate.margin)),
+        n=n,
+        margin=gate.margin,
+        detectable=_least_drop(lambda drop: misses(n, drop)),
+        needed=_least_number(lambda number: misses(number, gate.margin)),
     )
     seen = "no score"
     if power.detectable is not None:

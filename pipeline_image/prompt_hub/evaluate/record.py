@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from prompt_hub.evaluate.agreement import Agreement
-from prompt_hub.evaluate.gate import Status
+from prompt_hub.evaluate.gate import Difference, Status
+from prompt_hub.evaluate.power import Power
 from prompt_hub.prompts.documents import parse_model
 from prompt_hub.prompts.models import Fraction, Sha256, Strict, Version
 
@@ -75,32 +76,6 @@ class Arm(Strict):
     seconds_p95: float | None
     fields: dict[str, FieldScore]
     tags: dict[str, Slice]
-
-
-class Difference(Strict):
-    """Candidate minus champion, paired by example (or by the examples of one tag).
-
-    Each of the bounds is wrong with one minus the gate's confidence; over all tags together.
-    """
-
-    n: int
-    difference: float
-    low: float
-    high: float
-
-
-class Power(Strict):
-    """What these examples could have shown, with probability 0.8.
-
-    `detectable` is the least true drop that would be blocked; `needed` the number of examples that
-    rule out a drop of `margin` where there is none. Drops are against the champion, before the
-    first release below the threshold. None: no drop, or more examples than anybody labels.
-    """
-
-    n: int
-    margin: Fraction
-    detectable: float | None
-    needed: int | None
 
 
 class Verdict(Strict):

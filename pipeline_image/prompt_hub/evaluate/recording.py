@@ -13,14 +13,7 @@ from prompt_hub.evaluate.gate import GATE_VERSION, Decision, Status
 from prompt_hub.evaluate.inputs import Inputs
 from prompt_hub.evaluate.looks import Looked
 from prompt_hub.evaluate.power import stated
-from prompt_hub.evaluate.record import (
-    Arm,
-    Difference,
-    EvaluationRecord,
-    Judging,
-    Power,
-    Verdict,
-)
+from prompt_hub.evaluate.record import Arm, EvaluationRecord, Judging, Verdict
 from prompt_hub.evaluate.scorers import SCORERS_VERSION, majority_baseline
 from prompt_hub.evaluate.summary import Occasion, arm_of
 
@@ -107,13 +100,12 @@ def _verdict(inputs: Inputs, looked: Looked) -> Verdict:
         and decision.status in (Status.BLOCK, Status.INCONCLUSIVE)
         else None
     )
-    comparison, power = decision.comparison, decision.power
     return Verdict(
         status=decision.status,
         reasons=decision.reasons,
-        comparison=Difference(**vars(comparison)) if comparison else None,
-        tags={tag: Difference(**vars(found)) for tag, found in decision.tags.items()},
-        power=Power(**vars(power)) if power else None,
+        comparison=decision.comparison,
+        tags=dict(decision.tags),
+        power=decision.power,
         looks=looked.looks,
         overridden_by=overridden,
     )

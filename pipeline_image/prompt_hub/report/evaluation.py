@@ -15,7 +15,8 @@ from typing import TypeVar
 
 from prompt_hub.errors import PromptHubError
 from prompt_hub.evaluate.details import ArmName, Detail
-from prompt_hub.evaluate.record import Arm, Difference, FieldScore, Slice
+from prompt_hub.evaluate.gate import Difference
+from prompt_hub.evaluate.record import Arm, FieldScore, Slice
 from prompt_hub.evaluate.stored import Evaluation, logged_record
 from prompt_hub.prompts.models import Example, Metadata, Prompt, version_key
 from prompt_hub.prompts.render import render

@@ -13,14 +13,13 @@ from statistics import fmean, stdev
 from typing import cast
 
 from prompt_hub import names
-from prompt_hub.evaluate.gate import Status
+from prompt_hub.evaluate.gate import Difference, Status
+from prompt_hub.evaluate.power import Power
 from prompt_hub.evaluate.record import (
     Arm,
-    Difference,
     EvaluationRecord,
     FieldScore,
     Judging,
-    Power,
     Slice,
     Verdict,
 )
