@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -11,10 +11,10 @@ from pydantic import ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 
 from prompt_hub.evaluate.gate import Scores
 from prompt_hub.evaluate.record import RESTORE
-from prompt_hub.evaluate.runner import Measurement, Result
-from prompt_hub.evaluate.scorers import Part
+from prompt_hub.evaluate.scorers import Part, combine
+from prompt_hub.models.call import Answer
 from prompt_hub.prompts.documents import Document, InvalidDocuments, parse_jsonl
-from prompt_hub.prompts.models import Fraction
+from prompt_hub.prompts.models import Fraction, JsonObject
 
 ArmName = Literal["candidate", "champion"]
 ARMS: tuple[ArmName, ...] = ("candidate", "champion")
@@ -44,21 +44,15 @@ class Detail:
     cached: bool = False
 
     @classmethod
-    def of(cls, result: Result) -> Detail:
-        """What is kept of a result."""
-        answer = result.answer
-        if answer is None:
-            return cls(
-                id=result.example.id, score=result.score, repeat=result.repeat, error=result.error
-            )
+    def of(cls, example: str, repeat: int, answer: Answer, parts: Sequence[Part]) -> Detail:
+        """What is kept of an answer to an example, and of what every scorer said about it."""
         return cls(
-            id=result.example.id,
-            score=result.score,
-            repeat=result.repeat,
-            error=result.error,
+            id=example,
+            score=combine(parts),
+            repeat=repeat,
             answer=answer.text,
             problem=answer.problem,
-            parts=result.parts,
+            parts=tuple(parts),
             tokens=(answer.tokens_in, answer.tokens_out),
             usd=answer.usd,
             seconds=round(answer.seconds, 4),
@@ -66,9 +60,9 @@ class Detail:
             cached=answer.cached,
         )
 
-    def to_line(self, arm: str) -> str:
-        """The detail as one line of JSON; what is empty is left out."""
-        line: dict[str, object] = {"arm": arm, "id": self.id, "score": self.score}
+    def to_json(self, arm: str) -> JsonObject:
+        """The detail as it is stored; what is empty is left out."""
+        line: JsonObject = {"arm": arm, "id": self.id, "score": self.score}
         if self.repeat:
             line["repeat"] = self.repeat
         if self.error:
@@ -79,19 +73,18 @@ class Detail:
                 line["problem"] = self.problem
             line |= {
                 "parts": [part.to_line() for part in self.parts],
-                "tokens": self.tokens,
+                "tokens": [*self.tokens],
                 "usd": self.usd,
                 "seconds": self.seconds,
                 "attempts": self.attempts,
             }
             if self.cached:
                 line["cached"] = True
-        return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+        return line
 
-
-def detail_lines(arm: str, measured: Measurement) -> Iterator[str]:
-    """One JSON line for every answer of one arm."""
-    return (Detail.of(result).to_line(arm) for result in measured.per_example)
+    def to_line(self, arm: str) -> str:
+        """The detail as one line of JSON."""
+        return json.dumps(self.to_json(arm), ensure_ascii=False, separators=(",", ":"))
 
 
 def parse_details(text: str, file: str) -> dict[ArmName, tuple[Detail, ...]]:

@@ -197,7 +197,7 @@ class _Measuring:
             words += f"; {damaged} stored responses cannot be read and are asked for again"
         return words
 
-    async def ask(self, arm: ArmName, examples: Sequence[Example], repeat: int) -> list[Detail]:
+    async def ask(self, arm: ArmName, examples: Sequence[Example], repeat: int) -> Sequence[Detail]:
         """Answer and score one arm on examples that were asked `repeat` times before."""
         prompt = self._inputs.arms[arm]
         measured = await measure(
@@ -215,4 +215,4 @@ class _Measuring:
             answered_by=tuple(dict.fromkeys((*before.answered_by, *measured.answered_by))),
             seconds=round(before.seconds + measured.seconds, 3),
         )
-        return [Detail.of(result) for result in measured.per_example]
+        return measured.details

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prompt_hub.evaluate.details import ArmName, Detail, scores_by_example
 from prompt_hub.evaluate.gate import Decision, Evidence, decide
-from prompt_hub.evaluate.summary import percentile, usd_per_call
+from prompt_hub.evaluate.summary import holes, percentile, usd_per_call
 from prompt_hub.prompts.models import Example, Metadata
 
 Ask = Callable[[ArmName, Sequence[Example], int], Awaitable[Sequence[Detail]]]
@@ -108,11 +107,7 @@ def _evidence(
         sampled=sampled,
         usd_per_call=usd_per_call(candidate),
         seconds_p95=percentile(candidate, 0.95),
-        missing=tuple(words for arm, found in details.items() for words in _holes(arm, found)),
+        missing=tuple(
+            words for arm, found in details.items() for words in holes(f"the {arm}", found)
+        ),
     )
-
-
-def _holes(arm: ArmName, details: Sequence[Detail]) -> Iterator[str]:
-    """Why answers of an arm are missing and how many, each reason once."""
-    for reason, count in Counter(one.error for one in details if one.error).items():
-        yield f"{reason.rstrip('.')}: {count} of {len(details)} answers of the {arm} are missing"
