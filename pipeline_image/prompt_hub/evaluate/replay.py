@@ -112,9 +112,10 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
     if task not in repository.tasks():
         raise CannotReplay([Change("task", f"{task} is no live task of this repository")])
     changes: list[Change] = []
+    draft = repository.candidate(task)
 
     def version(what: str, number: str, sha256: str | None) -> Prompt | None:
-        draft, kept = repository.candidate(task), repository.version(task, number)
+        kept = repository.version(task, number)
         for prompt in (draft, kept):
             if prompt and (prompt.version, prompt.sha256) == (number, sha256):
                 return prompt
