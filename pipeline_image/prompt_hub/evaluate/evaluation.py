@@ -11,7 +11,7 @@ from prompt_hub.errors import PromptHubError
 from prompt_hub.evaluate.calibration import judging, may_gate
 from prompt_hub.evaluate.details import ArmName, Detail
 from prompt_hub.evaluate.engine import Asked, Engine
-from prompt_hub.evaluate.gate import Decision, Status
+from prompt_hub.evaluate.gate import Conclusion, Status
 from prompt_hub.evaluate.inputs import Inputs
 from prompt_hub.evaluate.judge import votes_of
 from prompt_hub.evaluate.looks import Looked, look
@@ -91,7 +91,7 @@ class Evaluator:
         if inputs.unchanged(self._caller):
             looked = unchanged()
         elif refusal is not None:
-            looked = Looked(Decision(Status.NOT_MEASURED, (refusal,)))
+            looked = Looked(Conclusion(Status.NOT_MEASURED, (refusal,)))
         else:
             self._say(measuring.estimate())
             looked = await self._look(inputs, measuring)

@@ -83,7 +83,7 @@ class Difference(Strict):
 
 
 @dataclass(frozen=True)
-class Decision:
+class Conclusion:
     """A verdict and the reasons for it, in words.
 
     `more` says what could still change it: unseen examples, or repeats of a sampled model. Only
@@ -106,7 +106,7 @@ class _Ruling:
     words: Callable[[], str] = str
 
 
-def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) -> Decision:
+def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) -> Conclusion:
     """Decide about a candidate, or say what more must be measured.
 
     Before every example was looked at, a rule counts as decided only where the confidence
@@ -121,7 +121,7 @@ def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) 
     """
     missing = _missing(evidence, gate)
     if missing:
-        return Decision(Status.NOT_MEASURED, missing)
+        return Conclusion(Status.NOT_MEASURED, missing)
     rules = _Rules(evidence, gate)
     comparison, slices = rules.comparison(), rules.slices()
     rulings = [
@@ -138,11 +138,11 @@ def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) 
     status = next(one for one in _BY_FORCE if one in statuses)
     if status is Status.INCONCLUSIVE:
         if not evidence.complete:
-            return Decision(status, (), more="examples")
+            return Conclusion(status, (), more="examples")
         if evidence.rounds < rules.possible_rounds:
-            return Decision(status, (), more="repeats")
+            return Conclusion(status, (), more="repeats")
     told = sorted(rulings, key=lambda ruling: _BY_FORCE.index(ruling.status))
-    return Decision(
+    return Conclusion(
         status,
         tuple(words for ruling in told if (words := ruling.words())),
         comparison.found if comparison else None,
