@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LOCAL_FOLDER = Path(".prompt-hub") / "results"
+LOCAL_EXECUTION = "local"
+"""The execution that records outside of the pipeline belong to."""
 SPOOLED_BYTES = 1_000_000
 """What is larger goes through a file on its way into the bucket."""
 
@@ -102,3 +104,9 @@ def results_from_environment(root: Path, environment: Mapping[str, str] | None =
     import boto3
 
     return BucketResults(boto3.client("s3"), bucket)
+
+
+def execution_from_environment(environment: Mapping[str, str] | None = None) -> str:
+    """The execution whose results these are: the pipeline's, or that of this machine."""
+    chosen = os.environ if environment is None else environment
+    return chosen.get(names.ENV_EXECUTION) or LOCAL_EXECUTION

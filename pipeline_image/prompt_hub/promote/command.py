@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.evaluate.command import LOCAL_EXECUTION
 from prompt_hub.evaluate.record import EvaluationRecord
-from prompt_hub.evaluate.results import results_from_environment
+from prompt_hub.evaluate.results import execution_from_environment, results_from_environment
 from prompt_hub.evaluate.stored import evaluation_by
 from prompt_hub.promote import transitions
 from prompt_hub.promote.execution import Promoter
@@ -109,8 +108,7 @@ def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Cha
 
 def _promotion(repository: PromptRepository, task: str, now: datetime) -> Changes:
     results = results_from_environment(repository.root)
-    execution = os.environ.get(names.ENV_EXECUTION, LOCAL_EXECUTION)
-    found = evaluation_by(results, execution, task)
+    found = evaluation_by(results, execution_from_environment(), task)
     if found is None:
         raise PromptHubError(
             f"{task} has no evaluation record here.", hint=f"Run eval_runner.py {task} first."

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.evaluate.command import LOCAL_EXECUTION
-from prompt_hub.evaluate.results import results_from_environment
+from prompt_hub.evaluate.results import execution_from_environment, results_from_environment
 from prompt_hub.evaluate.stored import read_evaluation
 from prompt_hub.files import written_whole
 from prompt_hub.prompts.documents import Document, strict_json, to_model
@@ -80,9 +77,7 @@ def evaluations_from_environment() -> Evaluations:
     """The evaluations of this repository, those of this execution (or machine) among them."""
     repository = PromptRepository.from_environment()
     return Evaluations(
-        repository,
-        results_from_environment(repository.root),
-        os.environ.get(names.ENV_EXECUTION, LOCAL_EXECUTION),
+        repository, results_from_environment(repository.root), execution_from_environment()
     )
 
 
