@@ -153,7 +153,7 @@ def _wait_for(model: MockModel, process: subprocess.Popen[bytes], answers: int, 
 
 def _nothing_lost(repository: BenchRepository, stats: Stats) -> list[Check]:
     details, wanted = repository.details(), repository.examples
-    scored = Counter(str(line["id"]) for line in details if line.get("score") is not None)
+    scored = Counter(detail.id for detail in details if detail.score is not None)
     right = task.right_outcome(wanted)
     found = repository.outcome()
     return [

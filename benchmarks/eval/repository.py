@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -15,11 +16,12 @@ from benchmarks.eval import task
 from benchmarks.eval.measuring import ROOT, CannotMeasure, bare_environment
 from benchmarks.eval.task import Item, Outcome
 from prompt_hub import names
+from prompt_hub.evaluate.details import Detail
 from prompt_hub.evaluate.record import EvaluationRecord
-from prompt_hub.evaluate.results import LOCAL_FOLDER, FolderResults
+from prompt_hub.evaluate.results import LOCAL_EXECUTION, LOCAL_FOLDER, FolderResults
+from prompt_hub.evaluate.stored import Evaluation, evaluation_by
 
 PRODUCT = ROOT / "pipeline_image"
-EXECUTION = "local"
 _ALIAS = "bench-model"
 _VALIDATE = PRODUCT / "validate_prompt.py"
 _NO_HASH = "0" * 64
@@ -70,23 +72,22 @@ class BenchRepository:
 
     def record(self) -> EvaluationRecord | None:
         """The record of the last run, None if it wrote none."""
-        text = self._results.get(names.evaluation_key(EXECUTION, task.TASK))
-        return EvaluationRecord.model_validate_json(text) if text else None
+        found = self._evaluation()
+        return found.record if found else None
 
-    def details(self) -> list[dict[str, object]]:
-        """The detail lines of the last run, one a call."""
-        text = self._results.get(names.evaluation_details_key(EXECUTION, task.TASK))
-        return [json.loads(line) for line in (text or "").splitlines()]
+    def details(self) -> Sequence[Detail]:
+        """The details of the last run, one a call."""
+        found = self._evaluation()
+        return found.details["candidate"] if found else ()
 
     def outcome(self) -> Outcome:
-        """What the last run says of its examples, from its detail lines."""
-        scores = {line["id"]: line.get("score") for line in self.details()}
+        """What the last run says of its examples, from its details."""
+        scores = {detail.id: detail.score for detail in self.details()}
         wanted = [scores.get(item.id) for item in task.items(self.examples)]
         return Outcome(right=wanted.count(1.0), wrong=wanted.count(0.0), missing=wanted.count(None))
 
-    @property
-    def _results(self) -> FolderResults:
-        return FolderResults(self.root / LOCAL_FOLDER)
+    def _evaluation(self) -> Evaluation | None:
+        return evaluation_by(FolderResults(self.root / LOCAL_FOLDER), LOCAL_EXECUTION, task.TASK)
 
     def _product(self, *command: str | Path) -> None:
         done = subprocess.run(

@@ -126,7 +126,7 @@ async def _evaluations(world: World, drop: float, size: int | None, seeds: range
         differences = [candidate() - champion() for candidate, champion in arms.values()]
         outcomes.append(
             Outcome(
-                looked.decision.status,
+                looked.conclusion.status,
                 sum(len(details) for details in looked.details.values()),
                 looked.looks,
                 passes_z(differences, world.gate.margin, 1 - world.gate.confidence),
@@ -195,7 +195,7 @@ async def _stated_power(world: World, evaluations: int) -> Power:
         arms = {example.id: world.draw(random, 0.0, example) for example in examples}
         looked = await evaluate(world, settings, examples, arms)
         assert looked.evidence is not None
-        power = stated(looked.decision, looked.evidence, settings.threshold, settings.gate).power
+        power = stated(looked.conclusion, looked.evidence, settings.threshold, settings.gate).power
         assert power is not None
         found.append(power)
     return sorted(found, key=lambda power: power.needed or math.inf)[len(found) // 2]

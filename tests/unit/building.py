@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from prompt_hub import names
 from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.results import FolderResults
 from prompt_hub.promote import transitions
@@ -192,7 +193,8 @@ class RepositoryFolder:
         )
         record = asyncio.run(evaluator.evaluate(task))
         assert record.verdict.promotes, record.verdict
-        apply(self.root, transitions.promote(self.repository, record, "{}\n", MADE_AT))
+        details = results.get(names.evaluation_details_key("test", task)) or ""
+        apply(self.root, transitions.promote(self.repository, record, details, MADE_AT))
 
     def findings(self, task: str | None = None) -> list[Finding]:
         """What validation says."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from prompt_hub.errors import PromptHubError
 from prompt_hub.evaluate.agreement import Agreement, Pair, agreement
 from prompt_hub.evaluate.judge import grade_bounds, votes_agree, votes_of
 from prompt_hub.evaluate.record import EvaluationRecord, Judging
 from prompt_hub.evaluate.scorers import Part
+from prompt_hub.evaluate.stored import logged_record
 from prompt_hub.prompts.documents import strict_json
 from prompt_hub.prompts.models import Example, Judge, Prompt, VersionState
-from prompt_hub.prompts.repository import EVALS, PromptRepository
+from prompt_hub.prompts.repository import PromptRepository, evaluation_path
 
 
 def calibrated(
@@ -58,7 +60,7 @@ def judging(
     parts: Iterable[Part],
 ) -> Judging | None:
     """What a record says of the judge that gave these parts; None where it may not gate."""
-    record = judge_record(repository, settings)
+    record = logged_record(repository, settings.task, settings.version)
     if record is None or record.agreement is None:
         return None
     return Judging(
@@ -88,11 +90,14 @@ def may_gate(
     version = entry.versions.get(settings.version) if entry else None
     if version is not None and version.state is VersionState.QUARANTINED:
         return f"{name} may not gate: it is quarantined"
-    record = judge_record(repository, settings)
+    try:
+        record = logged_record(repository, settings.task, settings.version)
+    except PromptHubError as error:
+        return f"{name} may not gate: {error.message}"
     found = record.agreement if record else None
     if record is None or record.candidate is None or found is None:
         return (
-            f"{name} may not gate: {EVALS}/{settings.task}/{settings.version}.json holds no"
+            f"{name} may not gate: {evaluation_path(settings.task, settings.version)} holds no"
             " agreement with people"
         )
     pinned = repository.version(settings.task, settings.version)
@@ -109,15 +114,6 @@ def may_gate(
             f" {settings.floor:.2f}"
         )
     return None
-
-
-def judge_record(repository: PromptRepository, settings: Judge) -> EvaluationRecord | None:
-    """The evaluation record of a pinned judge, None where there is none to be read."""
-    path = repository.path(EVALS, f"{settings.task}/{settings.version}.json")
-    try:
-        return EvaluationRecord.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def judging_in_words(record: EvaluationRecord) -> Iterator[str]:

@@ -5,23 +5,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 
-from prompt_hub import names
 from prompt_hub.errors import ExitCode
 from prompt_hub.evaluate.calibration import judging_in_words
 from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import Arm, EvaluationRecord
 from prompt_hub.evaluate.responses import LOCAL_FOLDER, ResponseStore
-from prompt_hub.evaluate.results import results_from_environment
+from prompt_hub.evaluate.results import execution_from_environment, results_from_environment
 from prompt_hub.models.aliases import ModelAliases, add_concurrency
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.git import head_commit
 from prompt_hub.prompts.repository import PromptRepository
-
-LOCAL_EXECUTION = "local"
 
 _EXIT_CODES = {
     Status.PASS: ExitCode.OK,
@@ -83,7 +79,7 @@ async def _evaluate(
             repository,
             caller,
             results_from_environment(repository.root),
-            execution=os.environ.get(names.ENV_EXECUTION, LOCAL_EXECUTION),
+            execution=execution_from_environment(),
             commit=head_commit(repository.root),
             store=store,
             fresh=arguments.fresh,

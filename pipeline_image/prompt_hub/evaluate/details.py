@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
+from pydantic import ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 
-from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.gate import Scores
-from prompt_hub.evaluate.runner import Measurement, Result
-from prompt_hub.evaluate.scorers import Part
-from prompt_hub.prompts.models import Fraction
+from prompt_hub.evaluate.record import RESTORE
+from prompt_hub.evaluate.scorers import Part, combine
+from prompt_hub.models.call import Answer
+from prompt_hub.prompts.documents import Document, InvalidDocuments, parse_jsonl
+from prompt_hub.prompts.models import Fraction, JsonObject
 
 ArmName = Literal["candidate", "champion"]
 ARMS: tuple[ArmName, ...] = ("candidate", "champion")
@@ -31,7 +32,7 @@ class Detail:
 
     id: str
     score: Fraction | None
-    repeat: int = 0
+    repeat: NonNegativeInt = 0
     error: str | None = None
     answer: str | None = None
     problem: str | None = None
@@ -43,21 +44,15 @@ class Detail:
     cached: bool = False
 
     @classmethod
-    def of(cls, result: Result) -> Detail:
-        """What is kept of a result."""
-        answer = result.answer
-        if answer is None:
-            return cls(
-                id=result.example.id, score=result.score, repeat=result.repeat, error=result.error
-            )
+    def of(cls, example: str, repeat: int, answer: Answer, parts: Sequence[Part]) -> Detail:
+        """What is kept of an answer to an example, and of what every scorer said about it."""
         return cls(
-            id=result.example.id,
-            score=result.score,
-            repeat=result.repeat,
-            error=result.error,
+            id=example,
+            score=combine(parts),
+            repeat=repeat,
             answer=answer.text,
             problem=answer.problem,
-            parts=result.parts,
+            parts=tuple(parts),
             tokens=(answer.tokens_in, answer.tokens_out),
             usd=answer.usd,
             seconds=round(answer.seconds, 4),
@@ -65,9 +60,9 @@ class Detail:
             cached=answer.cached,
         )
 
-    def to_line(self, arm: str) -> str:
-        """The detail as one line of JSON; what is empty is left out."""
-        line: dict[str, object] = {"arm": arm, "id": self.id, "score": self.score}
+    def to_json(self, arm: str) -> JsonObject:
+        """The detail as it is stored; what is empty is left out."""
+        line: JsonObject = {"arm": arm, "id": self.id, "score": self.score}
         if self.repeat:
             line["repeat"] = self.repeat
         if self.error:
@@ -78,65 +73,58 @@ class Detail:
                 line["problem"] = self.problem
             line |= {
                 "parts": [part.to_line() for part in self.parts],
-                "tokens": self.tokens,
+                "tokens": [*self.tokens],
                 "usd": self.usd,
                 "seconds": self.seconds,
                 "attempts": self.attempts,
             }
             if self.cached:
                 line["cached"] = True
-        return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+        return line
+
+    def to_line(self, arm: str) -> str:
+        """The detail as one line of JSON."""
+        return json.dumps(self.to_json(arm), ensure_ascii=False, separators=(",", ":"))
 
 
-def detail_lines(arm: str, measured: Measurement) -> Iterator[str]:
-    """One JSON line for every answer of one arm."""
-    return (Detail.of(result).to_line(arm) for result in measured.per_example)
-
-
-def parse_details(text: str) -> dict[ArmName, tuple[Detail, ...]]:
+def parse_details(text: str, file: str) -> dict[ArmName, tuple[Detail, ...]]:
     """Both arms of the details of a record.
 
     Raises:
-        PromptHubError: a line is not what `Detail.to_line` writes; the message names it.
+        InvalidDocuments: a line is not what `Detail.to_line` writes; names `file` and the line.
     """
     reader = TypeAdapter(Detail)
     found: dict[ArmName, list[Detail]] = {arm: [] for arm in ARMS}
-    for number, line in enumerate(text.splitlines(), start=1):
-        try:
-            arm, fields = _as_of_today(json.loads(line))
-            found[arm].append(reader.validate_python(fields))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise _broken(number, f"{where}: {first['msg']}") from None
-        except ValueError as error:
-            raise _broken(number, str(error)) from None
+    try:
+        for _, document in parse_jsonl(text, file):
+            arm, fields = _arm_and_fields(document)
+            try:
+                found[arm].append(reader.validate_python(fields))
+            except ValidationError as error:
+                # Healthy files never pay for it.
+                from prompt_hub.prompts.model_problems import model_problems
+
+                raise InvalidDocuments([*model_problems(document, Detail, error)]) from None
+    except InvalidDocuments as error:
+        raise InvalidDocuments(error.problems[:1], hint=RESTORE) from None
     return {arm: tuple(details) for arm, details in found.items()}
 
 
-def _broken(number: int, why: str) -> PromptHubError:
-    return PromptHubError(
-        f"the details are broken in line {number}: {why}.", exit_code=ExitCode.BLOCKED
-    )
+def _arm_and_fields(document: Document) -> tuple[ArmName, dict[str, object]]:
+    """What names the arm of a line, and the rest of it."""
+    line = document.data if isinstance(document.data, dict) else {}
+    fields = dict(line)
+    name = fields.pop("arm", None)
+    for arm in ARMS:
+        if name == arm:
+            return arm, fields
+    found = "nothing" if name is None else repr(name)
+    raise InvalidDocuments([document.problem(("arm",), found, f"one of: {', '.join(ARMS)}")])
 
 
-def _as_of_today(line: JsonValue) -> tuple[ArmName, JsonValue]:
-    """The arm of a line and the rest of it, as today's form has it.
-
-    In an early form a part was a list: scorer, score, weight, loss.
-    """
-    if not isinstance(line, dict) or line.get("arm") not in ARMS:
-        raise ValueError(f"it names none of the arms {', '.join(ARMS)}")
-    parts = line.get("parts")
-    if isinstance(parts, list):
-        names = ("scorer", "score", "weight", "loss")
-        parts = [
-            dict(zip(names, part, strict=False)) if isinstance(part, list) else part
-            for part in parts
-        ]
-        line = {**line, "parts": parts}
-    arm = ARMS[ARMS.index(line["arm"])]
-    return arm, {name: value for name, value in line.items() if name != "arm"}
+def details_path(record: str) -> str:
+    """Where the details of the record at a path lie: beside it."""
+    return record.removesuffix(".json") + ".jsonl"
 
 
 def scores_by_example(details: Iterable[Detail]) -> Scores:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from prompt_hub import names
+from prompt_hub.errors import PromptHubError
 from prompt_hub.evaluate.calibration import judging, may_gate
 from prompt_hub.evaluate.details import ArmName, Detail
 from prompt_hub.evaluate.engine import Asked, Engine
-from prompt_hub.evaluate.gate import Decision, Status
+from prompt_hub.evaluate.gate import Conclusion, Status
 from prompt_hub.evaluate.inputs import Inputs
 from prompt_hub.evaluate.judge import votes_of
 from prompt_hub.evaluate.looks import Looked, look
@@ -21,6 +22,7 @@ from prompt_hub.evaluate.responses import ResponseStore
 from prompt_hub.evaluate.results import Results
 from prompt_hub.evaluate.runner import measure
 from prompt_hub.evaluate.scoring import Scoring
+from prompt_hub.evaluate.stored import Evaluation, remembered_evaluation
 from prompt_hub.evaluate.summary import Occasion
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.models import Example, JsonObject, Prompt
@@ -61,22 +63,27 @@ class Evaluator:
         inputs = Inputs.of(self._repository, task)
         digest = inputs.digest(self._identity)
         refusal = self._judge_refusal(inputs)
-        forgotten = self._fresh or refusal is not None
-        remembered = None if forgotten else self._results.get(names.verdict_key(digest))
-        if remembered is not None and not inputs.unchanged(self._caller):
-            record = EvaluationRecord.model_validate_json(remembered).model_copy(
+        forgotten = self._fresh or refusal is not None or inputs.unchanged(self._caller)
+        remembered = None if forgotten else self._remembered(digest)
+        if remembered is not None:
+            record = remembered.record.model_copy(
                 update={"execution": self._execution, "commit": self._commit, "remembered": True}
             )
-            self._copy_details(digest, task)
+            key = names.evaluation_details_key(self._execution, task)
+            self._results.put(key, remembered.details_text)
         else:
             record = await self._measure(inputs, digest, refusal)
         self._results.put(names.evaluation_key(self._execution, task), record.to_json())
         return record
 
-    def _copy_details(self, digest: str, task: str) -> None:
-        details = self._results.get(names.verdict_details_key(digest))
-        if details is not None:
-            self._results.put(names.evaluation_details_key(self._execution, task), details)
+    def _remembered(self, digest: str) -> Evaluation | None:
+        """The evaluation that the same inputs had before, None where none can be read."""
+        try:
+            return remembered_evaluation(self._results, digest)
+        except PromptHubError as error:
+            # It is only a memory: measuring again puts a whole one into its place.
+            self._say(f"  the remembered verdict is not used: {error.message}")
+            return None
 
     async def _measure(self, inputs: Inputs, digest: str, refusal: str | None) -> EvaluationRecord:
         started = datetime.now(UTC)
@@ -84,7 +91,7 @@ class Evaluator:
         if inputs.unchanged(self._caller):
             looked = unchanged()
         elif refusal is not None:
-            looked = Looked(Decision(Status.NOT_MEASURED, (refusal,)))
+            looked = Looked(Conclusion(Status.NOT_MEASURED, (refusal,)))
         else:
             self._say(measuring.estimate())
             looked = await self._look(inputs, measuring)
@@ -99,7 +106,8 @@ class Evaluator:
                 started_at=started,
                 finished_at=datetime.now(UTC),
             ),
-            self._judging(inputs, looked),
+            # A judge that may not gate has graded nothing.
+            self._judging(inputs, looked) if refusal is None else None,
         )
         if looked.details:
             self._keep(record, looked)
@@ -189,7 +197,7 @@ class _Measuring:
             words += f"; {damaged} stored responses cannot be read and are asked for again"
         return words
 
-    async def ask(self, arm: ArmName, examples: Sequence[Example], repeat: int) -> list[Detail]:
+    async def ask(self, arm: ArmName, examples: Sequence[Example], repeat: int) -> Sequence[Detail]:
         """Answer and score one arm on examples that were asked `repeat` times before."""
         prompt = self._inputs.arms[arm]
         measured = await measure(
@@ -207,4 +215,4 @@ class _Measuring:
             answered_by=tuple(dict.fromkeys((*before.answered_by, *measured.answered_by))),
             seconds=round(before.seconds + measured.seconds, 3),
         )
-        return [Detail.of(result) for result in measured.per_example]
+        return measured.details

@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from prompt_hub.evaluate.sequential import Sample, Stakes, shares
-from prompt_hub.prompts.models import Example, Gate, Limits
+from prompt_hub.prompts.models import Example, Gate, Limits, Strict
 
 if TYPE_CHECKING:
     from prompt_hub.evaluate.power import Power
@@ -70,9 +70,11 @@ class Evidence:
         return min(map(len, self.candidate.values()), default=0)
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Candidate minus champion on the same examples, each bound wrong with the same chance."""
+class Difference(Strict):
+    """Candidate minus champion, paired by example (or by the examples of one tag).
+
+    Each of the bounds is wrong with one minus the gate's confidence; over all tags together.
+    """
 
     n: int
     difference: float
@@ -81,7 +83,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Decision:
+class Conclusion:
     """A verdict and the reasons for it, in words.
 
     `more` says what could still change it: unseen examples, or repeats of a sampled model. Only
@@ -90,8 +92,8 @@ class Decision:
 
     status: Status
     reasons: tuple[str, ...]
-    comparison: Comparison | None = None
-    tags: Mapping[str, Comparison] = field(default_factory=dict)
+    comparison: Difference | None = None
+    tags: Mapping[str, Difference] = field(default_factory=dict)
     more: Literal["examples", "repeats"] | None = None
     power: Power | None = None
 
@@ -104,7 +106,7 @@ class _Ruling:
     words: Callable[[], str] = str
 
 
-def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) -> Decision:
+def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) -> Conclusion:
     """Decide about a candidate, or say what more must be measured.
 
     Before every example was looked at, a rule counts as decided only where the confidence
@@ -119,7 +121,7 @@ def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) 
     """
     missing = _missing(evidence, gate)
     if missing:
-        return Decision(Status.NOT_MEASURED, missing)
+        return Conclusion(Status.NOT_MEASURED, missing)
     rules = _Rules(evidence, gate)
     comparison, slices = rules.comparison(), rules.slices()
     rulings = [
@@ -136,11 +138,11 @@ def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) 
     status = next(one for one in _BY_FORCE if one in statuses)
     if status is Status.INCONCLUSIVE:
         if not evidence.complete:
-            return Decision(status, (), more="examples")
+            return Conclusion(status, (), more="examples")
         if evidence.rounds < rules.possible_rounds:
-            return Decision(status, (), more="repeats")
+            return Conclusion(status, (), more="repeats")
     told = sorted(rulings, key=lambda ruling: _BY_FORCE.index(ruling.status))
-    return Decision(
+    return Conclusion(
         status,
         tuple(words for ruling in told if (words := ruling.words())),
         comparison.found if comparison else None,
@@ -200,10 +202,10 @@ class _Paired:
         return _tested(self.sample, (1 - self.margin) / 2)
 
     @cached_property
-    def found(self) -> Comparison:
+    def found(self) -> Difference:
         """The comparison as it is reported."""
         low, high = self.sample.interval()
-        return Comparison(self.n, self.difference, 2 * low - 1, 2 * high - 1)
+        return Difference(n=self.n, difference=self.difference, low=2 * low - 1, high=2 * high - 1)
 
 
 class _Rules:
@@ -335,7 +337,7 @@ def mean_score(scores: Scores, examples: Sequence[Example]) -> float:
     return math.fsum(_mean(scores, one) * one.weight for one in examples) / total
 
 
-def _in_words(found: Comparison) -> str:
+def _in_words(found: Difference) -> str:
     return (
         f"{found.difference:+.3f} on {found.n} shared examples"
         f" ({found.low:+.3f} to {found.high:+.3f})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from prompt_hub.errors import ExitCode, PromptHubError
@@ -15,6 +15,11 @@ from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import Example, Metadata, Prompt
 from prompt_hub.prompts.repository import PromptRepository, examples_sha256
+
+
+def scored(examples: Iterable[Example]) -> tuple[Example, ...]:
+    """The examples that scores may come from; shots are never scored."""
+    return tuple(example for example in examples if example.split == "eval")
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ class Inputs:
     @property
     def scored(self) -> tuple[Example, ...]:
         """The examples that scores may come from; shots are never scored."""
-        return tuple(example for example in self.examples if example.split == "eval")
+        return scored(self.examples)
 
     @property
     def sampled(self) -> bool:

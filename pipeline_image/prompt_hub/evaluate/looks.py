@@ -8,28 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prompt_hub.evaluate.details import ArmName, Detail, scores_by_example
-from prompt_hub.evaluate.gate import Decision, Evidence, decide
-from prompt_hub.evaluate.summary import percentile, usd_per_call
+from prompt_hub.evaluate.gate import Conclusion, Evidence, decide
+from prompt_hub.evaluate.summary import holes, percentile, usd_per_call
 from prompt_hub.prompts.models import Example, Metadata
 
-Ask = Callable[[ArmName, Sequence[Example], int], Awaitable[Sequence[Detail]]]
+AskArm = Callable[[ArmName, Sequence[Example], int], Awaitable[Sequence[Detail]]]
 """Answers and scores of an arm on examples that were asked so often before."""
 
 
 @dataclass(frozen=True)
 class Looked:
-    """The decision after the last look, and what it rests on.
+    """The conclusion after the last look, and what it rests on.
 
     `details` are in the order of the examples' file, a round of repeats after the other; `evidence`
     is None where nothing was to be measured.
     """
 
-    decision: Decision
+    conclusion: Conclusion
     looks: int = 0
     details: Mapping[ArmName, tuple[Detail, ...]] = field(default_factory=dict)
     evidence: Evidence | None = None
@@ -49,7 +48,7 @@ async def look(
     examples_sha256: str,
     metadata: Metadata,
     arms: Sequence[ArmName],
-    ask: Ask,
+    ask: AskArm,
     *,
     sampled: bool,
     say: Callable[[str], None] = lambda line: None,
@@ -81,19 +80,19 @@ async def look(
             details[arm] += answers
         seen = min(upto, len(order))
         evidence = _evidence(examples, details, sampled)
-        decision = decide(
+        conclusion = decide(
             evidence, threshold=metadata.threshold, gate=metadata.gate, limits=metadata.limits
         )
-        if decision.more is None:
+        if conclusion.more is None:
             break
         say(f"look {looks}, {seen} of {len(order)} examples: not decided yet")
-        if decision.more == "repeats":
+        if conclusion.more == "repeats":
             seen, repeat = 0, repeat + 1
     in_file_order = {
         arm: tuple(sorted(found, key=lambda one: (one.repeat, place[one.id])))
         for arm, found in details.items()
     }
-    return Looked(decision, looks, in_file_order, evidence)
+    return Looked(conclusion, looks, in_file_order, evidence)
 
 
 def _evidence(
@@ -108,11 +107,7 @@ def _evidence(
         sampled=sampled,
         usd_per_call=usd_per_call(candidate),
         seconds_p95=percentile(candidate, 0.95),
-        missing=tuple(words for arm, found in details.items() for words in _holes(arm, found)),
+        missing=tuple(
+            words for arm, found in details.items() for words in holes(f"the {arm}", found)
+        ),
     )
-
-
-def _holes(arm: ArmName, details: Sequence[Detail]) -> Iterator[str]:
-    """Why answers of an arm are missing and how many, each reason once."""
-    for reason, count in Counter(one.error for one in details if one.error).items():
-        yield f"{reason.rstrip('.')}: {count} of {len(details)} answers of the {arm} are missing"

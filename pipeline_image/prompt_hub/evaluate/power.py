@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
-from prompt_hub.evaluate.gate import Decision, Evidence, Status, mean_score
+from prompt_hub.evaluate.gate import Conclusion, Evidence, Status, mean_score
 from prompt_hub.evaluate.sequential import Stakes, shares
-from prompt_hub.prompts.models import Example, Gate
+from prompt_hub.prompts.models import Example, Fraction, Gate, Strict
 
 PROBABILITY = 0.8
 MOST_EXAMPLES = 20_000
@@ -27,8 +27,7 @@ _MANY = 400
 """From this variance on a count is as good as normally distributed."""
 
 
-@dataclass(frozen=True)
-class Power:
+class Power(Strict):
     """What `n` examples can show with probability 0.8.
 
     `detectable` is the least true drop that would be blocked; `needed` the number of examples with
@@ -37,7 +36,7 @@ class Power:
     """
 
     n: int
-    margin: float
+    margin: Fraction
     detectable: float | None
     needed: int | None
 
@@ -140,29 +139,29 @@ def _at_least(least: int, n: int, probability: float) -> float:
     return sum(share for _, share in _counts(n, probability, least))
 
 
-def stated(decision: Decision, evidence: Evidence, threshold: float, gate: Gate) -> Decision:
-    """A final decision that also says, in words, what its examples could have shown."""
-    if decision.status is Status.NOT_MEASURED:
-        return decision
+def stated(conclusion: Conclusion, evidence: Evidence, threshold: float, gate: Gate) -> Conclusion:
+    """A final conclusion that also says, in words, what its examples could have shown."""
+    if conclusion.status is Status.NOT_MEASURED:
+        return conclusion
     if evidence.champion is None:
         power, words = _against_threshold(evidence, threshold, gate)
-        return replace(decision, power=power, reasons=(*decision.reasons, words))
+        return replace(conclusion, power=power, reasons=(*conclusion.reasons, words))
     seen = [example for example in evidence.examples if example.id in evidence.candidate]
     rounds = gate.repeats if evidence.sampled else 1
     capital = sum(shares(rounds)[: evidence.rounds])
     test = GateTest(gate.margin, 1 - gate.confidence, capital, Weighing.of(evidence.examples))
     differing = _differing(evidence, seen)
     power = Power(
-        len(seen),
-        gate.margin,
-        _least_drop(lambda drop: test.sees(len(seen), *_split(differing, -drop))),
-        _least_number(lambda n: test.rules_out(n, *_split(differing, 0.0))),
+        n=len(seen),
+        margin=gate.margin,
+        detectable=_least_drop(lambda drop: test.sees(len(seen), *_split(differing, -drop))),
+        needed=_least_number(lambda n: test.rules_out(n, *_split(differing, 0.0))),
     )
-    reasons = [*decision.reasons]
-    if decision.status is Status.INCONCLUSIVE and decision.comparison is not None:
-        reasons.append(_what_would_decide(test, power, differing, decision.comparison.difference))
+    reasons = [*conclusion.reasons]
+    if conclusion.status is Status.INCONCLUSIVE and conclusion.comparison is not None:
+        reasons.append(_what_would_decide(test, power, differing, conclusion.comparison.difference))
     reasons.append(_in_words(power))
-    return replace(decision, power=power, reasons=tuple(reasons))
+    return replace(conclusion, power=power, reasons=tuple(reasons))
 
 
 def _differing(evidence: Evidence, seen: Sequence[Example]) -> float:
@@ -252,10 +251,10 @@ def _against_threshold(evidence: Evidence, threshold: float, gate: Gate) -> tupl
         return 1 - _at_least(math.ceil(equal * threshold - 1e-9), equal, threshold - drop)
 
     power = Power(
-        n,
-        gate.margin,
-        _least_drop(lambda drop: misses(n, drop)),
-        _least_number(lambda number: misses(number, gate.margin)),
+        n=n,
+        margin=gate.margin,
+        detectable=_least_drop(lambda drop: misses(n, drop)),
+        needed=_least_number(lambda number: misses(number, gate.margin)),
     )
     seen = "no score"
     if power.detectable is not None:

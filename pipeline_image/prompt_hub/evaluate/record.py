@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from prompt_hub.evaluate.agreement import Agreement
-from prompt_hub.evaluate.gate import Status
+from prompt_hub.evaluate.gate import Difference, Status
+from prompt_hub.evaluate.power import Power
+from prompt_hub.prompts.documents import parse_model
 from prompt_hub.prompts.models import Fraction, Sha256, Strict, Version
 
 
@@ -68,38 +70,12 @@ class Arm(Strict):
     tokens_out: int
     usd: float | None
     seconds: float
-    repeats: int = 1
-    cached: int = 0
-    seconds_p50: float | None = None
-    seconds_p95: float | None = None
-    fields: dict[str, FieldScore] = Field(default_factory=dict)
-    tags: dict[str, Slice] = Field(default_factory=dict)
-
-
-class Difference(Strict):
-    """Candidate minus champion, paired by example (or by the examples of one tag).
-
-    Each of the bounds is wrong with one minus the gate's confidence; over all tags together.
-    """
-
-    n: int
-    difference: float
-    low: float
-    high: float
-
-
-class Power(Strict):
-    """What these examples could have shown, with probability 0.8.
-
-    `detectable` is the least true drop that would be blocked; `needed` the number of examples that
-    rule out a drop of `margin` where there is none. Drops are against the champion, before the
-    first release below the threshold. None: no drop, or more examples than anybody labels.
-    """
-
-    n: int
-    margin: Fraction
-    detectable: float | None
-    needed: int | None
+    repeats: int
+    cached: int
+    seconds_p50: float | None
+    seconds_p95: float | None
+    fields: dict[str, FieldScore]
+    tags: dict[str, Slice]
 
 
 class Verdict(Strict):
@@ -110,11 +86,11 @@ class Verdict(Strict):
 
     status: Status
     reasons: tuple[str, ...]
-    comparison: Difference | None = None
-    tags: dict[str, Difference] = Field(default_factory=dict)
-    power: Power | None = None
-    looks: int = 1
-    overridden_by: str | None = None
+    comparison: Difference | None
+    tags: dict[str, Difference]
+    power: Power | None
+    looks: int
+    overridden_by: str | None
 
     @property
     def promotes(self) -> bool:
@@ -135,7 +111,7 @@ class Judging(Strict):
     model: str
     votes: int
     agreement: float
-    votes_agree: float | None = None
+    votes_agree: float | None
 
 
 class EvaluationRecord(Strict):
@@ -144,8 +120,7 @@ class EvaluationRecord(Strict):
     `digest` is the hash of everything that could change the verdict; a later execution with the
     same digest copies this record, marks it `remembered` and calls no model. `judge` graded the
     answers; `agreement` is that of a candidate which is a judge itself, with people. `prompt-hub
-    replay` makes the record again from its details; those whose `gate_version` is 0 were written
-    before that was possible.
+    replay` makes the record again from its details.
     """
 
     schema_: Annotated[Literal["prompt-hub/evaluation@1"], Field(alias="schema")]
@@ -157,19 +132,28 @@ class EvaluationRecord(Strict):
     examples_sha256: Sha256
     metadata_sha256: Sha256
     scorers_version: str
-    gate_version: str = "0"
+    gate_version: str
     threshold: Fraction
     baseline: Fraction | None
     candidate: Arm | None
     champion: Arm | None
     champion_sha256: Sha256 | None
-    judge: Judging | None = None
-    agreement: Agreement | None = None
+    judge: Judging | None
+    agreement: Agreement | None
     verdict: Verdict
     started_at: datetime
     finished_at: datetime
-    remembered: bool = False
+    remembered: bool
 
     def to_json(self) -> str:
         """The record as it is stored."""
         return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+RESTORE = "Evaluate the task again with `prompt-hub evaluate`, or restore the file from git."
+"""What to do about a record, or details of one, that cannot be read."""
+
+
+def parse_record(text: str, file: str) -> EvaluationRecord:
+    """The record in `text`; raises `InvalidDocuments` naming `file` and the first thing wrong."""
+    return parse_model(text, file, EvaluationRecord, hint=RESTORE)

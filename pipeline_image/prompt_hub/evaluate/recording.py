@@ -9,18 +9,11 @@ from datetime import datetime
 from prompt_hub.evaluate.agreement import Agreement
 from prompt_hub.evaluate.calibration import calibrated
 from prompt_hub.evaluate.details import ArmName
-from prompt_hub.evaluate.gate import GATE_VERSION, Decision, Status
+from prompt_hub.evaluate.gate import GATE_VERSION, Conclusion, Status
 from prompt_hub.evaluate.inputs import Inputs
 from prompt_hub.evaluate.looks import Looked
 from prompt_hub.evaluate.power import stated
-from prompt_hub.evaluate.record import (
-    Arm,
-    Difference,
-    EvaluationRecord,
-    Judging,
-    Power,
-    Verdict,
-)
+from prompt_hub.evaluate.record import Arm, EvaluationRecord, Judging, Verdict
 from prompt_hub.evaluate.scorers import SCORERS_VERSION, majority_baseline
 from prompt_hub.evaluate.summary import Occasion, arm_of
 
@@ -39,8 +32,8 @@ class Provenance:
 
 def unchanged() -> Looked:
     """What is said of a candidate that is the champion already: nothing was measured."""
-    decision = Decision(Status.UNCHANGED, ("the candidate is the released version",))
-    return Looked(decision)
+    conclusion = Conclusion(Status.UNCHANGED, ("the candidate is the released version",))
+    return Looked(conclusion)
 
 
 def lines_of(looked: Looked) -> Iterator[str]:
@@ -97,23 +90,22 @@ def _agreement(inputs: Inputs, looked: Looked) -> Agreement | None:
 
 def _verdict(inputs: Inputs, looked: Looked) -> Verdict:
     metadata, override = inputs.metadata, inputs.metadata.override
-    decision = looked.decision
+    conclusion = looked.conclusion
     if looked.evidence is not None:
-        decision = stated(decision, looked.evidence, metadata.threshold, metadata.gate)
+        conclusion = stated(conclusion, looked.evidence, metadata.threshold, metadata.gate)
     overridden = (
         override.person
         if override is not None
         and override.version == inputs.candidate.version
-        and decision.status in (Status.BLOCK, Status.INCONCLUSIVE)
+        and conclusion.status in (Status.BLOCK, Status.INCONCLUSIVE)
         else None
     )
-    comparison, power = decision.comparison, decision.power
     return Verdict(
-        status=decision.status,
-        reasons=decision.reasons,
-        comparison=Difference(**vars(comparison)) if comparison else None,
-        tags={tag: Difference(**vars(found)) for tag, found in decision.tags.items()},
-        power=Power(**vars(power)) if power else None,
+        status=conclusion.status,
+        reasons=conclusion.reasons,
+        comparison=conclusion.comparison,
+        tags=dict(conclusion.tags),
+        power=conclusion.power,
         looks=looked.looks,
         overridden_by=overridden,
     )

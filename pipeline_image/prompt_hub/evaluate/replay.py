@@ -6,25 +6,22 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.evaluate.details import ArmName, Detail, parse_details
+from prompt_hub.evaluate.details import ArmName, Detail
 from prompt_hub.evaluate.gate import GATE_VERSION, Status
 from prompt_hub.evaluate.inputs import Inputs
 from prompt_hub.evaluate.looks import Looked, look
 from prompt_hub.evaluate.record import Arm, EvaluationRecord
 from prompt_hub.evaluate.recording import Provenance, lines_of, recorded, unchanged
 from prompt_hub.evaluate.scorers import SCORERS_VERSION, apply, combine, compiled
+from prompt_hub.evaluate.stored import Evaluation
 from prompt_hub.evaluate.summary import Occasion
 from prompt_hub.models.call import output_in
 from prompt_hub.prompts.models import Example, Prompt
 from prompt_hub.prompts.repository import PromptRepository
-
-OLDER = "0"
-"""Gate version of records that were written before they could be made again."""
 
 
 class CannotReplay(PromptHubError):
@@ -50,35 +47,21 @@ class Change:
 class Replayed:
     """The record as it comes out today, and its details."""
 
-    before: EvaluationRecord
     record: EvaluationRecord
     details: str
 
 
-def is_record(text: str) -> bool:
-    """Whether a text is an evaluation record, of any age."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return False
-    return isinstance(found, dict) and found.get("schema") == "prompt-hub/evaluation@1"
-
-
-def replay(repository: PromptRepository, text: str, details: str | None) -> Replayed:
+def replay(repository: PromptRepository, stored: Evaluation) -> Replayed:
     """Make a record again and prove that it is the same.
 
     Args:
         repository: prompts, examples and metadata; they must be those of the record.
-        text: the record as it is stored.
-        details: its details, None where none are stored.
+        stored: the record and its details.
 
     Raises:
         CannotReplay: an input has changed, or the record says something else than its details.
     """
-    record = _parsed(text)
-    if record.gate_version == OLDER:
-        how = "it was written before records could be made again; `--write` brings it up to date"
-        raise CannotReplay([Change("format", how)])
+    record = stored.record
     inputs, changes = _inputs(repository, record)
     changes += [
         *_compared("metadata", record.metadata_sha256, inputs.metadata.sha256),
@@ -87,16 +70,17 @@ def replay(repository: PromptRepository, text: str, details: str | None) -> Repl
     ]
     if changes:
         raise CannotReplay(changes)
-    replayed = _made_again(inputs, record, details)
-    differences = [*_differences(json.loads(text), json.loads(replayed.record.to_json()))]
-    if not differences and text != replayed.record.to_json():
+    replayed = _made_again(inputs, stored)
+    again = replayed.record.to_json()
+    differences = [*_differences(json.loads(stored.text), json.loads(again))]
+    if not differences and stored.text != again:
         differences = [Change("record", "its text was formatted by another program")]
     if differences:
         raise CannotReplay(differences)
     return replayed
 
 
-def rewrite(repository: PromptRepository, text: str, details: str | None) -> Replayed:
+def rewrite(repository: PromptRepository, stored: Evaluation) -> Replayed:
     """Make a record again under today's scorers, gate and metadata, from the answers it rests on.
 
     The threshold stays the one that was locked with the version. Prompts and examples must be
@@ -106,26 +90,17 @@ def rewrite(repository: PromptRepository, text: str, details: str | None) -> Rep
         CannotReplay: they are not; or the answers are not those that today's gate would ask for;
             or it would not promote a version that was promoted on this record.
     """
-    record = _parsed(text)
+    record = stored.record
     inputs, changes = _inputs(repository, record)
     if changes:
         raise CannotReplay(changes)
     metadata = inputs.metadata.model_copy(update={"threshold": record.threshold})
-    replayed = _made_again(replace(inputs, metadata=metadata), record, details)
+    replayed = _made_again(replace(inputs, metadata=metadata), stored)
     before, after = record.verdict, replayed.record.verdict
     if before.promotes and not after.promotes:
         how = f"{before.status} then, {after.status} today: {'; '.join(after.reasons)}"
         raise CannotReplay([Change("verdict", how)])
     return replayed
-
-
-def _parsed(text: str) -> EvaluationRecord:
-    try:
-        return EvaluationRecord.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the text"
-        raise CannotReplay([Change("record", f"{where}: {first['msg']}")]) from None
 
 
 def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inputs, list[Change]]:
@@ -137,9 +112,10 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
     if task not in repository.tasks():
         raise CannotReplay([Change("task", f"{task} is no live task of this repository")])
     changes: list[Change] = []
+    draft = repository.candidate(task)
 
     def version(what: str, number: str, sha256: str | None) -> Prompt | None:
-        draft, kept = repository.candidate(task), repository.version(task, number)
+        kept = repository.version(task, number)
         for prompt in (draft, kept):
             if prompt and (prompt.version, prompt.sha256) == (number, sha256):
                 return prompt
@@ -162,7 +138,8 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
     return inputs, changes
 
 
-def _made_again(inputs: Inputs, record: EvaluationRecord, details: str | None) -> Replayed:
+def _made_again(inputs: Inputs, stored: Evaluation) -> Replayed:
+    record = stored.record
     arms: Mapping[ArmName, Arm | None] = {
         "candidate": record.candidate,
         "champion": record.champion,
@@ -174,10 +151,8 @@ def _made_again(inputs: Inputs, record: EvaluationRecord, details: str | None) -
     }
     if record.verdict.status is Status.UNCHANGED:
         looked = unchanged()
-    elif details is None:
-        raise CannotReplay([Change("details", "they are missing")])
     else:
-        looked = _looked_again(inputs, details)
+        looked = _looked_again(inputs, stored.details)
     provenance = Provenance(
         execution=record.execution,
         commit=record.commit,
@@ -187,7 +162,7 @@ def _made_again(inputs: Inputs, record: EvaluationRecord, details: str | None) -
         remembered=record.remembered,
     )
     again = recorded(inputs, looked, occasions, provenance, record.judge)
-    return Replayed(record, again, "".join(f"{line}\n" for line in lines_of(looked)))
+    return Replayed(again, "".join(f"{line}\n" for line in lines_of(looked)))
 
 
 def _digest(inputs: Inputs, record: EvaluationRecord, occasions: Mapping[ArmName, Occasion]) -> str:
@@ -201,15 +176,12 @@ def _digest(inputs: Inputs, record: EvaluationRecord, occasions: Mapping[ArmName
     return inputs.digest(lambda prompt: models[prompt.sha256])
 
 
-def _looked_again(inputs: Inputs, details: str) -> Looked:
-    try:
-        stored = {
-            (arm, detail.id, detail.repeat): detail
-            for arm, found in parse_details(details).items()
-            for detail in found
-        }
-    except PromptHubError as error:
-        raise CannotReplay([Change("details", error.message)]) from None
+def _looked_again(inputs: Inputs, details: Mapping[ArmName, Sequence[Detail]]) -> Looked:
+    stored = {
+        (arm, detail.id, detail.repeat): detail
+        for arm, found in details.items()
+        for detail in found
+    }
     rescore = _rescorer(inputs)
 
     async def ask(arm: ArmName, examples: Sequence[Example], repeat: int) -> list[Detail]:
@@ -276,8 +248,3 @@ def _differences(then: JsonValue, now: JsonValue, where: str = "") -> Iterator[C
             yield from _differences(then.get(name), now.get(name), inside)
     elif then != now:
         yield Change(where, f"{json.dumps(then)} in the record, {json.dumps(now)} made again")
-
-
-def details_path(record: Path) -> Path:
-    """Where the details of a stored record lie."""
-    return record.with_suffix(".jsonl")

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.details import details_path
 from prompt_hub.evaluate.record import EvaluationRecord
-from prompt_hub.evaluate.replay import (
-    CannotReplay,
-    Replayed,
-    details_path,
-    is_record,
-    replay,
-    rewrite,
-)
+from prompt_hub.evaluate.replay import CannotReplay, Change, Replayed, replay, rewrite
 from prompt_hub.evaluate.results import FolderResults
-from prompt_hub.promote.transitions import evaluation_path, remade
-from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.evaluate.stored import read_evaluation
+from prompt_hub.promote.transitions import remade
+from prompt_hub.prompts.documents import InvalidDocuments, parse_json, read_text
+from prompt_hub.prompts.repository import PromptRepository, evaluation_path
 from prompt_hub.prompts.transaction import apply
 
 
@@ -43,10 +40,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     repository = PromptRepository.from_environment()
     results = []
     for path in _records(arguments.record):
-        changes = _replayed(repository, path, arguments.write)
-        results.append({"record": path.as_posix(), "same": not changes, "changes": changes})
+        record, changes = _replayed(repository, path, arguments.write)
+        told = [vars(change) for change in changes]
+        results.append({"record": path.as_posix(), "same": not changes, "changes": told})
         if not arguments.json:
-            _tell(path, changes, arguments.write)
+            _tell(path, record, changes, arguments.write)
     if arguments.json:
         print(json.dumps(results, indent=2, ensure_ascii=False))
     return ExitCode.OK if all(result["same"] for result in results) else ExitCode.BLOCKED
@@ -56,8 +54,7 @@ def _records(paths: list[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files = sorted(path.rglob("*.json"))
-            found += [file for file in files if is_record(file.read_text(encoding="utf-8"))]
+            found += filter(_may_be_record, sorted(path.rglob("*.json")))
         elif path.is_file():
             found.append(path)
         else:
@@ -67,17 +64,30 @@ def _records(paths: list[Path]) -> list[Path]:
     return found
 
 
-def _replayed(repository: PromptRepository, path: Path, write: bool) -> list[dict[str, str]]:
-    text = path.read_text(encoding="utf-8")
-    beside = details_path(path)
-    details = beside.read_text(encoding="utf-8") if beside.exists() else None
+def _may_be_record(path: Path) -> bool:
+    """Whether a file is a record, or cannot be read: a torn record must not be passed over."""
     try:
-        replayed = (rewrite if write else replay)(repository, text, details)
+        found = parse_json(read_text(path, str(path)), str(path)).data
+    except InvalidDocuments:
+        return True
+    return isinstance(found, dict) and found.get("schema") == "prompt-hub/evaluation@1"
+
+
+def _replayed(
+    repository: PromptRepository, path: Path, write: bool
+) -> tuple[EvaluationRecord | None, Sequence[Change]]:
+    """The record in a file, None if it cannot be read, and why it does not come out the same."""
+    try:
+        stored = read_evaluation(path)
+    except PromptHubError as error:
+        return None, [Change("record", error.message)]
+    try:
+        replayed = (rewrite if write else replay)(repository, stored)
     except CannotReplay as error:
-        return [vars(change) for change in error.changes]
+        return stored.record, error.changes
     if write:
         _write(repository, path, replayed)
-    return []
+    return replayed.record, []
 
 
 def _write(repository: PromptRepository, path: Path, replayed: Replayed) -> None:
@@ -87,23 +97,22 @@ def _write(repository: PromptRepository, path: Path, replayed: Replayed) -> None
         apply(repository.root, remade(repository, record, replayed.details))
         return
     folder = FolderResults(path.parent)
-    folder.put(details_path(path).name, replayed.details)
+    folder.put(details_path(path.name), replayed.details)
     folder.put(path.name, record.to_json())
 
 
-def _tell(path: Path, changes: list[dict[str, str]], write: bool) -> None:
-    text = path.read_text(encoding="utf-8")
-    if not changes:
-        record = EvaluationRecord.model_validate_json(text)
+def _tell(
+    path: Path, record: EvaluationRecord | None, changes: Sequence[Change], write: bool
+) -> None:
+    if record is not None and not changes:
         done = "written anew from its answers" if write else "the same, byte for byte"
         print(f"{path}: {record.task} {record.version} {record.verdict.status}, {done}")
         return
     print(f"{path}: {'not written' if write else 'cannot be made again'}")
     for change in changes:
-        print(f"  {change['what']}: {change['how']}")
-    if _INPUTS & {change["what"] for change in changes}:
-        commit = json.loads(text)["commit"]
-        print(f"  it was made at commit {commit}: look there for the inputs of then")
+        print(f"  {change.what}: {change.how}")
+    if record is not None and _INPUTS & {change.what for change in changes}:
+        print(f"  it was made at commit {record.commit}: look there for the inputs of then")
 
 
 _INPUTS = {"examples", "metadata", "candidate", "champion", "scorers", "gate"}

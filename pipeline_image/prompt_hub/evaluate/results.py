@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from prompt_hub import names
 from prompt_hub.files import written_whole
+from prompt_hub.prompts.documents import decoded
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LOCAL_FOLDER = Path(".prompt-hub") / "results"
+LOCAL_EXECUTION = "local"
+"""The execution that records outside of the pipeline belong to."""
 SPOOLED_BYTES = 1_000_000
 """What is larger goes through a file on its way into the bucket."""
 
@@ -23,7 +26,7 @@ class Results(Protocol):
     """Texts by key. A put replaces the whole text or nothing."""
 
     def get(self, key: str) -> str | None:
-        """The text under `key`, None if there is none."""
+        """The text under `key`, None if there is none; raises `InvalidDocuments` if not UTF-8."""
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
@@ -41,9 +44,10 @@ class FolderResults:
     def get(self, key: str) -> str | None:
         """The text under `key`, None if there is none."""
         try:
-            return (self._folder / key).read_text(encoding="utf-8")
+            raw = (self._folder / key).read_bytes()
         except FileNotFoundError:
             return None
+        return decoded(raw, key)
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
@@ -73,7 +77,7 @@ class BucketResults:
             found = self._client.get_object(Bucket=self._bucket, Key=key)
         except self._client.exceptions.NoSuchKey:
             return None
-        return found["Body"].read().decode("utf-8")
+        return decoded(found["Body"].read(), key)
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
@@ -100,3 +104,9 @@ def results_from_environment(root: Path, environment: Mapping[str, str] | None =
     import boto3
 
     return BucketResults(boto3.client("s3"), bucket)
+
+
+def execution_from_environment(environment: Mapping[str, str] | None = None) -> str:
+    """The execution whose results these are: the pipeline's, or that of this machine."""
+    chosen = os.environ if environment is None else environment
+    return chosen.get(names.ENV_EXECUTION) or LOCAL_EXECUTION

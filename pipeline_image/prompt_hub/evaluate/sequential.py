@@ -158,16 +158,6 @@ class Sample:
         return self.lower_bound(), 1 - self.mirrored.lower_bound()
 
 
-def interval(
-    scores: Sequence[float], weights: Sequence[float], alpha: float
-) -> tuple[float, float]:
-    """Confidence sequence of a weighted mean score; nothing is known without scores."""
-    if not scores:
-        return 0.0, 1.0
-    pairs = zip(scores, weights, strict=True)
-    return Sample.of([pairs], Stakes.on(weights, alpha)).interval()
-
-
 def _log_products(observed: Observed, bets: Sequence[float], mean: float) -> Iterator[float]:
     """What capital 1 has become by each of the bets, as a logarithm."""
     gains = [weight * (value / mean - 1) for value, weight, _ in observed]

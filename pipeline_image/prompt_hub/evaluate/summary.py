@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -77,6 +77,12 @@ def arm_of(
         fields=_fields(answers),
         tags=_tags(scores, asked) if whole else {},
     )
+
+
+def holes(whom: str, details: Sequence[Detail]) -> Iterator[str]:
+    """Why answers of somebody are missing and how many, each reason once."""
+    for reason, count in Counter(one.error for one in details if one.error).items():
+        yield f"{reason.rstrip('.')}: {count} of {len(details)} answers of {whom} are missing"
 
 
 def usd_per_call(details: Sequence[Detail]) -> float | None:

@@ -19,7 +19,7 @@ from prompt_hub.prompts.render import RenderError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Provenance:
+class AnsweredBy:
     """What answered: every line of the output says it."""
 
     task: str
@@ -35,13 +35,13 @@ class Reply:
 
     output: JsonObject | None
     error: str | None
-    provenance: Provenance
+    answered_by: AnsweredBy
 
 
 class Answerer(Protocol):
-    """Answers records of one task. `provenance` is what answers as the run begins."""
+    """Answers records of one task. `answered_by` is what answers as the run begins."""
 
-    provenance: Provenance
+    answered_by: AnsweredBy
 
     async def answer(self, fields: JsonObject) -> Reply:
         """Answer one record; raises `ModelUnavailable` when no answer came at all."""
@@ -55,7 +55,7 @@ class LocalAnswerer:
         self._prompt = prompt
         self._caller = caller
         self._timeout = timeout
-        self.provenance = Provenance(
+        self.answered_by = AnsweredBy(
             task=prompt.task,
             version=prompt.version,
             sha256=prompt.sha256,
@@ -68,9 +68,9 @@ class LocalAnswerer:
         try:
             answer = await self._caller.call(self._prompt, fields, timeout=self._timeout)
         except RenderError as error:
-            return Reply(output=None, error=error.message, provenance=self.provenance)
+            return Reply(output=None, error=error.message, answered_by=self.answered_by)
         output = answer.output if answer.valid else None
-        return Reply(output=output, error=answer.problem, provenance=self.provenance)
+        return Reply(output=output, error=answer.problem, answered_by=self.answered_by)
 
 
 class ServiceAnswerer:
@@ -96,17 +96,17 @@ class ServiceAnswerer:
         if mine is None:
             tasks = ", ".join(str(one.get("task")) for one in known) or "none"
             raise PromptHubError(f"the service at {self._url} serves no task {task!r} ({tasks}).")
-        self.provenance = _provenance(task, mine)
+        self.answered_by = _answered_by(task, mine)
 
     async def answer(self, fields: JsonObject) -> Reply:
         """Answer one record; raises `ModelUnavailable` when no answer came at all."""
-        task = self.provenance.task
+        task = self.answered_by.task
         path = f"/v1/tasks/{task}/run"
         status, said = await asyncio.to_thread(self._exchange, path, {"fields": fields})
         if status == 200:
             output = said.get("output")
             if isinstance(output, dict):
-                return Reply(output=output, error=None, provenance=_provenance(task, said))
+                return Reply(output=output, error=None, answered_by=_answered_by(task, said))
             raise ModelUnavailable(f"the service at {self._url} answered without an output.")
         error = said.get("error")
         code, message = (
@@ -115,7 +115,7 @@ class ServiceAnswerer:
         # A bad record, or an answer that breaks the contract: asking again would change nothing.
         if (status < 500 and status != 429) or code in {"invalid_output", "prompt_broken"}:
             return Reply(
-                output=None, error=str(message or f"HTTP {status}"), provenance=self.provenance
+                output=None, error=str(message or f"HTTP {status}"), answered_by=self.answered_by
             )
         reason = f"HTTP {status}{f', {message}' if message else ''}"
         raise ModelUnavailable(f"the service at {self._url} gave no answer: {reason}.")
@@ -139,13 +139,13 @@ class ServiceAnswerer:
             ) from None
 
 
-def _provenance(task: str, said: JsonObject) -> Provenance:
+def _answered_by(task: str, said: JsonObject) -> AnsweredBy:
     release, model = said.get("release"), said.get("model")
     if not isinstance(said.get("version"), str) or not isinstance(said.get("sha256"), str):
         raise PromptHubError(
             "the service does not say which version answers.", exit_code=ExitCode.NOT_MEASURED
         )
-    return Provenance(
+    return AnsweredBy(
         task=task,
         version=str(said["version"]),
         sha256=str(said["sha256"]),

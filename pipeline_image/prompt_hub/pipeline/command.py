@@ -73,7 +73,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
         if arguments.service:
             answerer = ServiceAnswerer(arguments.service, task, timeout=timeout)
             source = f"served by {arguments.service}"
-            prompt = repository.version(task, answerer.provenance.version)
+            prompt = repository.version(task, answerer.answered_by.version)
             concurrency = arguments.concurrency or SERVICE_CONCURRENCY
         else:
             prompt, source = _active(repository, task)
@@ -83,7 +83,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
         reader = FieldReader(metadata.records.columns, contract)
         if header is not None:
             _check_header(reader, header, arguments.input, task)
-        told = answerer.provenance
+        told = answerer.answered_by
         _say(f"{task} {told.version} ({told.sha256[:12]}), {source}")
         identity: dict[str, JsonValue] = {
             "input": await asyncio.to_thread(_sha256_of_file, arguments.input),

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from prompt_hub.models.call import ModelUnavailable, schema_problem
 from prompt_hub.models.parallel import in_parallel
-from prompt_hub.pipeline.answerers import Answerer, Provenance
+from prompt_hub.pipeline.answerers import AnsweredBy, Answerer
 from prompt_hub.pipeline.columns import RecordError, assign, to_fields
 from prompt_hub.pipeline.journal import Journal
 from prompt_hub.pipeline.readers import Record
@@ -103,7 +103,7 @@ class Runner:
             fields = self.reader.fields(record)
         except RecordError as error:
             raw = dict(zip(record.columns, record.values, strict=True))
-            self._write(record, raw, None, str(error), self.answerer.provenance)
+            self._write(record, raw, None, str(error), self.answerer.answered_by)
             return
         try:
             reply = await self.answerer.answer(fields)
@@ -113,7 +113,7 @@ class Runner:
             self.tally.reason = error.message
             return
         self._silent = 0
-        self._write(record, fields, reply.output, reply.error, reply.provenance)
+        self._write(record, fields, reply.output, reply.error, reply.answered_by)
 
     def _write(
         self,
@@ -121,14 +121,14 @@ class Runner:
         fields: JsonObject,
         output: JsonObject | None,
         error: str | None,
-        provenance: Provenance,
+        answered_by: AnsweredBy,
     ) -> None:
         line: dict[str, JsonValue] = {
             "record": record.number,
             "input": fields,
             "output": output,
             "error": error and f"line {record.line}: {error}",
-            **asdict(provenance),
+            **asdict(answered_by),
         }
         self.journal.append(line)
         if error:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.evaluate.command import LOCAL_EXECUTION
 from prompt_hub.evaluate.record import EvaluationRecord
-from prompt_hub.evaluate.results import results_from_environment
+from prompt_hub.evaluate.results import execution_from_environment, results_from_environment
+from prompt_hub.evaluate.stored import evaluation_by
 from prompt_hub.options import add_signature
 from prompt_hub.promote import transitions
 from prompt_hub.promote.execution import Promoter
@@ -106,16 +106,13 @@ def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Cha
 
 def _promotion(repository: PromptRepository, task: str, now: datetime) -> Changes:
     results = results_from_environment(repository.root)
-    execution = os.environ.get(names.ENV_EXECUTION, LOCAL_EXECUTION)
-    text = results.get(names.evaluation_key(execution, task))
-    if text is None:
+    found = evaluation_by(results, execution_from_environment(), task)
+    if found is None:
         raise PromptHubError(
             f"{task} has no evaluation record here.", hint=f"Run prompt-hub evaluate {task} first."
         )
-    record = EvaluationRecord.model_validate_json(text)
-    _still_true(repository, record)
-    details = results.get(names.evaluation_details_key(execution, task)) or ""
-    return transitions.promote(repository, record, details, now)
+    _still_true(repository, found.record)
+    return transitions.promote(repository, found.record, found.details_text, now)
 
 
 def _still_true(repository: PromptRepository, record: EvaluationRecord) -> None:

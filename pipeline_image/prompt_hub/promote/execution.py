@@ -13,9 +13,11 @@ from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.results import Results
+from prompt_hub.evaluate.stored import evaluation_by
 from prompt_hub.promote import transitions
 from prompt_hub.promote.git import Checkout, PushRejected
 from prompt_hub.promote.states import NotAllowed
+from prompt_hub.prompts.documents import parse_model
 from prompt_hub.prompts.models import Strict
 from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.prompts.transaction import apply
@@ -54,16 +56,24 @@ class Promotion(Strict):
     tasks: dict[str, TaskOutcome]
     at: datetime
 
-    @classmethod
-    def of(cls, results: Results, execution: str) -> Promotion:
-        """What `execution` wrote down; raises `PromptHubError` if it promoted nothing yet."""
-        text = results.get(names.promotion_key(execution))
-        if text is None:
-            raise PromptHubError(
-                f"execution {execution} has no promotion record.",
-                hint="Look at its Promote action.",
-            )
-        return cls.model_validate_json(text)
+
+def promotion_by(results: Results, execution: str) -> Promotion:
+    """What an execution promoted.
+
+    Raises:
+        PromptHubError: it left no promotion record, or the record is not what it should be.
+    """
+    key = names.promotion_key(execution)
+    text = results.get(key)
+    if text is None:
+        raise PromptHubError(
+            f"execution {execution} has no promotion record.",
+            hint=_LOOK_THERE,
+        )
+    return parse_model(text, key, Promotion, hint=_LOOK_THERE)
+
+
+_LOOK_THERE = "Look at its Promote action."
 
 
 class Promoter:
@@ -132,14 +142,14 @@ class Promoter:
         return outcomes
 
     def _promote_one(self, repository: PromptRepository, task: str) -> TaskOutcome:
-        text = self._results.get(names.evaluation_key(self._execution, task))
-        if text is None:
+        found = evaluation_by(self._results, self._execution, task)
+        if found is None:
             raise PromptHubError(
                 f"execution {self._execution} has no evaluation record of {task}.",
                 hint="Look at its Evaluate action.",
                 exit_code=ExitCode.NOT_MEASURED,
             )
-        record = EvaluationRecord.model_validate_json(text)
+        record = found.record
 
         def ended(outcome: Outcome, *reasons: str) -> TaskOutcome:
             return TaskOutcome(
@@ -162,10 +172,9 @@ class Promoter:
             return ended("taken out", gone)
         if record.verdict.status is Status.NOT_MEASURED:
             return ended("refused")
-        details = self._results.get(names.evaluation_details_key(self._execution, task)) or ""
         change = transitions.promote if record.verdict.promotes else transitions.refuse
         try:
-            changes = change(repository, record, details, datetime.now(UTC))
+            changes = change(repository, record, found.details_text, datetime.now(UTC))
         except NotAllowed as error:  # one task never holds up another's release
             return ended("not allowed", error.message)
         apply(repository.root, changes)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.details import details_path
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import Arm, EvaluationRecord
 from prompt_hub.promote.states import UNRELEASED, Case, Decision, Event, NotAllowed, State, move
@@ -27,7 +28,13 @@ from prompt_hub.prompts.models import (
     VersionState,
     version_key,
 )
-from prompt_hub.prompts.repository import ARCHIVE, EVALS, PRODUCTION, REGISTRY, PromptRepository
+from prompt_hub.prompts.repository import (
+    ARCHIVE,
+    PRODUCTION,
+    REGISTRY,
+    PromptRepository,
+    evaluation_path,
+)
 from prompt_hub.prompts.transaction import Changes
 
 
@@ -39,11 +46,6 @@ def production_path(task: str) -> str:
 def archive_path(task: str, version: str) -> str:
     """Where a retired version of `task` lies."""
     return f"prompts/{ARCHIVE}/{task}/{version}.yaml"
-
-
-def evaluation_path(task: str, version: str) -> str:
-    """Where the evaluation record of a version lies, relative to `prompts/`."""
-    return f"{EVALS}/{task}/{version}.json"
 
 
 def standing(repository: PromptRepository, task: str, version: str) -> State:
@@ -336,7 +338,7 @@ def _measured(record: EvaluationRecord, candidate: Prompt) -> Arm:
 
 def _evaluation_files(record: EvaluationRecord, details: str) -> dict[str, str | None]:
     path = f"prompts/{evaluation_path(record.task, record.version)}"
-    return {path: record.to_json(), path.removesuffix(".json") + ".jsonl": details}
+    return {path: record.to_json(), details_path(path): details}
 
 
 def _entry(

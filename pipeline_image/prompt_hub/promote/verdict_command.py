@@ -9,7 +9,7 @@ from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.results import results_from_environment
-from prompt_hub.promote.execution import Promotion, TaskOutcome
+from prompt_hub.promote.execution import TaskOutcome, promotion_by
 from prompt_hub.prompts.repository import PromptRepository
 
 
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise PromptHubError("no execution is named.", hint=f"Set {names.ENV_EXECUTION}.")
     repository = PromptRepository.from_environment()
     results = results_from_environment(repository.root)
-    promotion = Promotion.of(results, arguments.execution)
+    promotion = promotion_by(results, arguments.execution)
     red = False
     for task, outcome in promotion.tasks.items():
         fresh = newly_refused(outcome)

@@ -54,9 +54,11 @@ class Problem:
 class InvalidDocuments(PromptHubError):
     """One or more files cannot be used; `problems` says all that is wrong with them."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], *, hint: str = "") -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)), exit_code=ExitCode.BLOCKED)
+        message = "\n".join(map(str, self.problems))
+        # A sentence goes on with the hint; a list of problems has no end.
+        super().__init__(f"{message}." if hint else message, hint=hint, exit_code=ExitCode.BLOCKED)
 
 
 @dataclass(frozen=True)
@@ -487,3 +489,14 @@ def to_model(document: Document, model: type[ModelT]) -> ModelT:
         from prompt_hub.prompts.model_problems import model_problems
 
         raise InvalidDocuments(list(model_problems(document, model, error))) from None
+
+
+def parse_model(text: str, file: str, model: type[ModelT], *, hint: str) -> ModelT:
+    """The model in a JSON file that a command wrote; `hint` says what to do about a broken one.
+
+    Raises `InvalidDocuments` with the first problem alone: nobody mends such a file by hand.
+    """
+    try:
+        return to_model(parse_json(text, file), model)
+    except InvalidDocuments as error:
+        raise InvalidDocuments(error.problems[:1], hint=hint) from None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from prompt_hub.prompts.documents import Document, Problem, closest
 from prompt_hub.prompts.json_places import Location
@@ -18,9 +18,7 @@ _KEY_MARK = "[key]"
 """How pydantic marks that the key of a mapping is wrong, not its value."""
 
 
-def model_problems(
-    document: Document, model: type[BaseModel], error: ValidationError
-) -> Iterator[Problem]:
+def model_problems(document: Document, model: type, error: ValidationError) -> Iterator[Problem]:
     """Every problem in `error`, in words, with its place in the document."""
     for item in error.errors(include_url=False):
         told = tuple(item["loc"])
@@ -38,7 +36,7 @@ def model_problems(
             )
         elif kind == "missing":
             yield document.problem(location, "nothing", "this field", rule="missing-key")
-        elif kind == "extra_forbidden":
+        elif kind in {"extra_forbidden", "unexpected_keyword_argument"}:
             known = _keys_at(model, told[:-1])
             yield document.key_problem(
                 location,
@@ -101,7 +99,7 @@ def _expected(message: str) -> str:
     return _KIND_SHOULD.sub("it to ", expected)
 
 
-def _keys_at(model: type[BaseModel], location: Location) -> list[str]:
+def _keys_at(model: type, location: Location) -> list[str]:
     """The keys that a model knows at a place inside it, as files spell them."""
     schema = json_schema(model)
     node: object = schema
@@ -113,9 +111,9 @@ def _keys_at(model: type[BaseModel], location: Location) -> list[str]:
 
 
 @lru_cache(maxsize=16)
-def json_schema(model: type[BaseModel]) -> dict[str, object]:
+def json_schema(model: type) -> dict[str, object]:
     """The JSON Schema of a file's model."""
-    schema: dict[str, object] = model.model_json_schema(by_alias=True)
+    schema: dict[str, object] = TypeAdapter(model).json_schema(by_alias=True)
     return schema
 
 

@@ -46,6 +46,11 @@ REVIEWS = "reviews"
 """Folder of a task's reviews, beside its evaluation records."""
 
 
+def evaluation_path(task: str, version: str) -> str:
+    """Where the evaluation record of a version lies, relative to `prompts/`."""
+    return f"{EVALS}/{task}/{version}.json"
+
+
 class PromptRepository:
     """Reads the layers below `root`, the folder of `prompts/` and `prompt_registry.yaml`.
 

@@ -12,7 +12,7 @@ from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.results import Results
 from prompt_hub.ledger.items import ReleaseRef, VersionRef, timestamp
-from prompt_hub.promote.execution import Promotion
+from prompt_hub.promote.execution import promotion_by
 from prompt_hub.prompts.git import head_commit
 from prompt_hub.prompts.models import (
     Fraction,
@@ -138,7 +138,7 @@ def describe_promoted(repository: PromptRepository, results: Results, release: s
     Image, Activate and Record each ask on the same tree and get the same answer. Raises
     `PromptHubError` if that execution left no promotion record.
     """
-    promotion = Promotion.of(results, release)
+    promotion = promotion_by(results, release)
     return describe(
         repository,
         release=release,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from prompt_hub.evaluate.gate import Status
+from prompt_hub.evaluate.stored import logged_record
 from prompt_hub.prompts.models import Prompt, RegisteredTask, VersionState, version_key
 from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.report.prompt_diff import Difference, differences
@@ -88,7 +89,7 @@ def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> C
         prompt = kept.get(version)
         if prompt is not None and prompt.sha256 != known.sha256:
             prompt = None
-        record = evaluations.archived_record(name, version)
+        record = logged_record(evaluations.repository, name, version)
         versions.append(
             CatalogueVersion(
                 version=version,

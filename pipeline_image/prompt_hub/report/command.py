@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.evaluate.command import LOCAL_EXECUTION
-from prompt_hub.evaluate.results import results_from_environment
+from prompt_hub.evaluate.results import execution_from_environment, results_from_environment
+from prompt_hub.evaluate.stored import read_evaluation
 from prompt_hub.files import written_whole
 from prompt_hub.prompts.documents import Document, strict_json, to_model
 from prompt_hub.prompts.repository import PromptRepository
@@ -22,7 +20,7 @@ from prompt_hub.report.junit import junit_xml
 from prompt_hub.report.markdown import markdown_summary
 from prompt_hub.report.run_model import RunReport
 from prompt_hub.report.run_page import run_page
-from prompt_hub.report.sources import Evaluations, read_evaluation
+from prompt_hub.report.sources import Evaluations
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -79,9 +77,7 @@ def evaluations_from_environment() -> Evaluations:
     """The evaluations of this repository, those of this execution (or machine) among them."""
     repository = PromptRepository.from_environment()
     return Evaluations(
-        repository,
-        results_from_environment(repository.root),
-        os.environ.get(names.ENV_EXECUTION, LOCAL_EXECUTION),
+        repository, results_from_environment(repository.root), execution_from_environment()
     )
 
 

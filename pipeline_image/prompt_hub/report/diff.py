@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from prompt_hub.errors import PromptHubError
+from prompt_hub.evaluate.details import ArmName
 from prompt_hub.evaluate.record import Arm
+from prompt_hub.evaluate.stored import Evaluation, logged_evaluation
 from prompt_hub.prompts.models import Prompt, version_key
 from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.report.answers import Answers, Change, by_example, change
 from prompt_hub.report.prompt_diff import Difference, differences
-from prompt_hub.report.sources import ArmName, Evaluation, Evaluations
+from prompt_hub.report.sources import Evaluations
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _sources(evaluations: Evaluations, task: str, prompts: Iterable[Prompt]) -> 
     """Evaluations that may have measured these prompts, the newest first."""
     found = [evaluations.recent(task)]
     versions = sorted({prompt.version for prompt in prompts}, key=version_key, reverse=True)
-    found += [evaluations.archived(task, version) for version in versions]
+    found += [logged_evaluation(evaluations.repository, task, version) for version in versions]
     return [one for one in found if one is not None]
 
 
@@ -132,7 +134,7 @@ def _in(source: Evaluation, prompt: Prompt) -> Measured | None:
     )
     for name, arm in arms:
         if arm and (arm.version, arm.sha256) == (prompt.version, prompt.sha256):
-            answers = by_example(source.of(name))
+            answers = by_example(source.details[name])
             return Measured(source.name, arm, record.threshold, record.examples_sha256, answers)
     return None
 

@@ -14,14 +14,16 @@ from statistics import fmean
 from typing import TypeVar
 
 from prompt_hub.errors import PromptHubError
-from prompt_hub.evaluate.record import Arm, Difference, FieldScore, Slice
+from prompt_hub.evaluate.details import ArmName, Detail
+from prompt_hub.evaluate.gate import Difference
+from prompt_hub.evaluate.record import Arm, FieldScore, Slice
+from prompt_hub.evaluate.stored import Evaluation, logged_record
 from prompt_hub.prompts.models import Example, Metadata, Prompt, version_key
 from prompt_hub.prompts.render import render
 from prompt_hub.prompts.repository import PromptRepository, examples_sha256
 from prompt_hub.report import prompt_diff
 from prompt_hub.report.answers import Answers, Change, Outcome, by_example, change
-from prompt_hub.report.charts import quantile
-from prompt_hub.report.sources import ArmName, Call, Evaluation, Evaluations
+from prompt_hub.report.sources import Evaluations
 
 LONGEST_HISTORY = 20
 """Versions that the history shows, the newest ones."""
@@ -64,7 +66,7 @@ class ArmView:
 
     name: ArmName
     arm: Arm
-    calls: tuple[Call, ...]
+    calls: tuple[Detail, ...]
     prompt: Prompt | None
 
     @cached_property
@@ -85,22 +87,12 @@ class ArmView:
     @cached_property
     def tokens(self) -> list[float]:
         """Tokens of every call, sent and received together, sorted."""
-        return sorted(float(sum(call.tokens)) for call in self.calls if call.tokens is not None)
+        return sorted(float(sum(call.tokens)) for call in self.calls if call.answer is not None)
 
     @property
     def usd_per_thousand(self) -> float | None:
         """What a thousand calls cost."""
         return 1000 * fmean(self.usd) if self.usd else None
-
-    @property
-    def p50(self) -> float | None:
-        """Median latency of a call, in seconds."""
-        return self.arm.seconds_p50 or quantile(self.seconds, 0.5)
-
-    @property
-    def p95(self) -> float | None:
-        """95th percentile of the latency of a call, in seconds."""
-        return self.arm.seconds_p95 or quantile(self.seconds, 0.95)
 
     def messages(self, example: Example) -> Messages | None:
         """The prompt as this arm sent it; None where it can no longer be rendered."""
@@ -182,7 +174,7 @@ class EvaluationView:
     @cached_property
     def fields(self) -> tuple[FieldRow, ...]:
         """Every output field that was scored, in the candidate's order."""
-        per_arm = [field_scores(arm) if arm else {} for arm in (self.candidate, self.champion)]
+        per_arm = [arm.arm.fields if arm else {} for arm in (self.candidate, self.champion)]
         wrong = Counter(
             name
             for example in self.examples
@@ -197,7 +189,7 @@ class EvaluationView:
     @cached_property
     def tags(self) -> tuple[TagRow, ...]:
         """Every tag of the measured examples, sorted."""
-        per_arm = [self._slices(arm) if arm else {} for arm in (self.candidate, self.champion)]
+        per_arm = [arm.arm.tags if arm else {} for arm in (self.candidate, self.champion)]
         least = self.metadata.gate.tags if self.metadata else {}
         differences = self.evaluation.record.verdict.tags
         return tuple(
@@ -216,18 +208,6 @@ class EvaluationView:
         """Examples with a loss, the worst first; those the champion did better come before."""
         wrong = [example for example in self.examples if example.outcome is Outcome.WRONG]
         return tuple(sorted(wrong, key=_badness))
-
-    def _slices(self, arm: ArmView) -> Mapping[str, Slice]:
-        if arm.arm.tags:
-            return arm.arm.tags
-        scores: dict[str, list[tuple[float, float]]] = {}
-        for example in self.examples:
-            answers = arm.answers.get(example.id)
-            if example.example is None or answers is None or answers.score is None:
-                continue
-            for tag in example.tags:
-                scores.setdefault(tag, []).append((answers.score, example.example.weight))
-        return {tag: Slice(score=_mean(pairs), n=len(pairs)) for tag, pairs in scores.items()}
 
 
 def read_view(evaluations: Evaluations, evaluation: Evaluation) -> EvaluationView:
@@ -276,22 +256,6 @@ def _notes(
             )
 
 
-def field_scores(arm: ArmView) -> Mapping[str, FieldScore]:
-    """Counts of every output field: the record's, or those of its details where it has none."""
-    if arm.arm.fields:
-        return arm.arm.fields
-    counts: dict[str, tuple[float, int, int]] = {}
-    for call in arm.calls:
-        for part in call.parts:
-            for name, (matched, given, wanted) in part.fields.items():
-                before = counts.get(name, (0.0, 0, 0))
-                counts[name] = (before[0] + matched, before[1] + given, before[2] + wanted)
-    return {
-        name: FieldScore(matched=matched, given=given, wanted=wanted)
-        for name, (matched, given, wanted) in counts.items()
-    }
-
-
 def _read(read: Callable[[], _Read]) -> _Read | None:
     """What a reader finds; None where the repository has it no longer, or no longer whole.
 
@@ -321,7 +285,7 @@ def _arm(
 ) -> ArmView | None:
     if arm is None:
         return None
-    return ArmView(name, arm, evaluation.of(name), known.get((arm.version, arm.sha256)))
+    return ArmView(name, arm, evaluation.details[name], known.get((arm.version, arm.sha256)))
 
 
 def _examples(
@@ -350,7 +314,7 @@ def _history(evaluations: Evaluations, evaluation: Evaluation) -> tuple[Past, ..
     versions = entry.versions if entry else {}
     past = {}
     for version, known in versions.items():
-        logged = _read(partial(evaluations.archived_record, record.task, version))
+        logged = _read(partial(logged_record, evaluations.repository, record.task, version))
         arm = logged.candidate if logged else None
         past[version] = Past(
             version=version,
@@ -374,11 +338,6 @@ def _history(evaluations: Evaluations, evaluation: Evaluation) -> tuple[Past, ..
         )
     newest = sorted(past, key=version_key, reverse=True)[:LONGEST_HISTORY]
     return tuple(past[version] for version in newest)
-
-
-def _mean(pairs: Iterable[tuple[float, float]]) -> float:
-    values = list(pairs)
-    return sum(value * weight for value, weight in values) / sum(weight for _, weight in values)
 
 
 def _badness(example: ExampleView) -> tuple[bool, float]:

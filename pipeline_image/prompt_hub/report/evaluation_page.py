@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from prompt_hub.evaluate.details import Detail
 from prompt_hub.prompts.models import JsonObject
 from prompt_hub.report import charts, pages, words
 from prompt_hub.report.answers import Answers, Change, Outcome, losses
 from prompt_hub.report.evaluation import ArmView, EvaluationView, ExampleView, Messages
-from prompt_hub.report.sources import Call
 
 LARGEST_PAGE = 1_000_000
 """Bytes of a whole page."""
@@ -271,18 +271,17 @@ def _answers(answers: Answers, messages: list[str] | None, cut: _Cut) -> JsonObj
     return line
 
 
-def _call(call: Call, cut: _Cut) -> JsonObject:
+def _call(call: Detail, cut: _Cut) -> JsonObject:
     line: JsonObject = {"score": _rounded(call.score)}
     if call.answer is not None:
         line["answer"] = cut.text(call.answer)
+        line["tokens"] = [*call.tokens]
     if call.error:
         line["error"] = cut.text(call.error)
     if found := losses(call):
         line["losses"] = [cut.text(loss) for loss in found]
     if votes := [_rounded(vote) for part in call.parts for vote in part.votes]:
         line["votes"] = [*votes]
-    if call.tokens is not None:
-        line["tokens"] = [*call.tokens]
     if call.usd is not None:
         line["usd"] = words.money(call.usd)
     if call.seconds is not None:

@@ -87,7 +87,7 @@ def _row(arm: ArmView) -> list[str]:
         f"{low:.3f} to {high:.3f}" if measured else "",
         f"{arm.arm.n:,}" + (f" × {arm.arm.repeats}" if arm.arm.repeats > 1 else ""),
         words.money(arm.arm.usd),
-        words.latency(arm.p95),
+        words.latency(arm.arm.seconds_p95),
     ]
 
 

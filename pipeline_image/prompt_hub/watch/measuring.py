@@ -6,14 +6,17 @@ Measures only; what becomes of a round is the command's business.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.evaluate.details import detail_lines
+from prompt_hub.evaluate.details import Detail
 from prompt_hub.evaluate.engine import Engine
+from prompt_hub.evaluate.inputs import scored
 from prompt_hub.evaluate.judge import judge_of
-from prompt_hub.evaluate.runner import Measurement, measure
+from prompt_hub.evaluate.record import Arm
+from prompt_hub.evaluate.runner import measure
+from prompt_hub.evaluate.summary import Occasion, arm_of, holes
 from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.models import Prompt
@@ -29,12 +32,13 @@ class NotMeasured(PromptHubError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Reading:
     """One version with its score and the threshold locked with it."""
 
     carried: CarriedVersion
     score: float
-    measurement: Measurement
+    arm: Arm
+    details: Sequence[Detail]
 
     @property
     def margin(self) -> float:
@@ -47,12 +51,12 @@ class Round:
     """What one round found; `no_control` says why a control that was wanted is missing."""
 
     task: str
-    active: Measured
-    control: Measured | None
+    active: Reading
+    control: Reading | None
     no_control: str | None
 
     @property
-    def measured(self) -> list[Measured]:
+    def readings(self) -> list[Reading]:
         """The active version, then the control if there is one."""
         return [self.active] + ([self.control] if self.control else [])
 
@@ -64,12 +68,12 @@ class Round:
                 version=one.carried.version,
                 score=one.score,
                 threshold=one.carried.threshold,
-                n=one.measurement.n,
-                interval=one.measurement.interval,
+                n=one.arm.n,
+                interval=one.arm.interval,
                 evaluation=evaluation,
                 at=at,
             )
-            for one in self.measured
+            for one in self.readings
         ]
 
     def details(self, *, stage: str, release: str, at: str) -> str:
@@ -81,15 +85,15 @@ class Round:
                 "sha256": one.carried.sha256,
                 "score": one.score,
                 "threshold": one.carried.threshold,
-                "n": one.measurement.n,
-                "interval": one.measurement.interval,
-                "answered_by": one.measurement.answered_by,
-                "tokens": [one.measurement.tokens_in, one.measurement.tokens_out],
-                "usd": one.measurement.usd,
-                "seconds": round(one.measurement.seconds, 3),
-                "examples": [json.loads(line) for line in detail_lines(role, one.measurement)],
+                "n": one.arm.n,
+                "interval": one.arm.interval,
+                "answered_by": one.arm.answered_by,
+                "tokens": [one.arm.tokens_in, one.arm.tokens_out],
+                "usd": one.arm.usd,
+                "seconds": one.arm.seconds,
+                "examples": [detail.to_json(role) for detail in one.details],
             }
-            for role, one in zip(("active", "control"), self.measured, strict=False)
+            for role, one in zip(("active", "control"), self.readings, strict=False)
         ]
         return json.dumps(
             {
@@ -128,7 +132,7 @@ class ScoreWatch:
     async def round(self, pointer: Pointer) -> Round:
         """Measure what is active; raises `NotMeasured` if that yields no score."""
         active = await self._measure(pointer.active)
-        control: Measured | None = None
+        control: Reading | None = None
         no_control: str | None = None
         if active.margin < 0:
             if pointer.previous is None:
@@ -140,25 +144,27 @@ class ScoreWatch:
                     no_control = error.message
         return Round(task=self._task, active=active, control=control, no_control=no_control)
 
-    async def _measure(self, reference: VersionRef) -> Measured:
+    async def _measure(self, reference: VersionRef) -> Reading:
         prompt, carried = self._find(reference)
         # Without a store: a score of now is not made of answers of yesterday.
         engine = Engine.within(self._metadata, self._caller)
-        measurement = await measure(
-            prompt,
-            self._repository.examples(self._task),
-            self._metadata,
-            engine,
-            judge=self._judge,
+        examples = scored(self._repository.examples(self._task))
+        measured = await measure(prompt, examples, self._metadata, engine, judge=self._judge)
+        occasion = Occasion(
+            model=self._caller.resolve(prompt).identity,
+            answered_by=measured.answered_by,
+            seconds=measured.seconds,
         )
-        if measurement.score is None:
-            reasons = "; ".join(measurement.problems) or "there are no examples"
+        confidence = self._metadata.gate.confidence
+        arm = arm_of(prompt, occasion, measured.details, examples, confidence)
+        if arm.score is None:
+            reasons = "; ".join(holes(prompt.version, measured.details)) or "there are no examples"
             raise NotMeasured(f"{self._task} {reference.version} could not be measured: {reasons}.")
         self._say(
-            f"{self._task} {reference.version}: {measurement.score:.3f} against "
-            f"{carried.threshold:.3f} on {measurement.n} examples in {measurement.seconds:.1f} s"
+            f"{self._task} {reference.version}: {arm.score:.3f} against "
+            f"{carried.threshold:.3f} on {arm.n} examples in {arm.seconds:.1f} s"
         )
-        return Measured(carried=carried, score=measurement.score, measurement=measurement)
+        return Reading(carried=carried, score=arm.score, arm=arm, details=measured.details)
 
     def _find(self, reference: VersionRef) -> tuple[Prompt, CarriedVersion]:
         task = self._release.tasks.get(self._task)

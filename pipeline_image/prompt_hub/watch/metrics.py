@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prompt_hub import names
-from prompt_hub.watch.measuring import Measured, Round
+from prompt_hub.watch.measuring import Reading, Round
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def metric_data(round_: Round, stage: str) -> list[MetricDatumTypeDef]:
     """Score, threshold and margin of each version; by task alone only those of the active one."""
     data = _of(round_.active, _dimensions(stage, round_.task))
-    for one in round_.measured:
+    for one in round_.readings:
         data += _of(one, _dimensions(stage, round_.task, one.carried.version))
     return data
 
@@ -25,11 +25,11 @@ def publish(client: CloudWatchClient, round_: Round, stage: str) -> None:
     client.put_metric_data(Namespace=names.METRIC_NAMESPACE, MetricData=metric_data(round_, stage))
 
 
-def _of(measured: Measured, dimensions: list[DimensionTypeDef]) -> list[MetricDatumTypeDef]:
+def _of(reading: Reading, dimensions: list[DimensionTypeDef]) -> list[MetricDatumTypeDef]:
     values = {
-        names.METRIC_SCORE: measured.score,
-        names.METRIC_THRESHOLD: measured.carried.threshold,
-        names.METRIC_SCORE_MARGIN: measured.margin,
+        names.METRIC_SCORE: reading.score,
+        names.METRIC_THRESHOLD: reading.carried.threshold,
+        names.METRIC_SCORE_MARGIN: reading.margin,
     }
     return [
         {"MetricName": metric, "Dimensions": dimensions, "Value": value, "Unit": "None"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prompt_hub.evaluate.gate import Decision, Evidence, decide
+from prompt_hub.evaluate.gate import Conclusion, Evidence, decide
 from prompt_hub.prompts.models import Example, Gate, Limits
 
 
@@ -50,7 +50,7 @@ def evidence(
 
 def decided(
     given: Evidence, *, threshold: float = 0.0, limits: Limits | None = None, **gate: object
-) -> Decision:
+) -> Conclusion:
     """What the gate decides, with defaults that let only the comparison fail."""
     settings = Gate.model_validate({"margin": 0.1, **gate})
     return decide(given, threshold=threshold, gate=settings, limits=limits or Limits())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from prompt_hub import names
 from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.gate import Status
-from prompt_hub.evaluate.record import EvaluationRecord
+from prompt_hub.evaluate.record import EvaluationRecord, parse_record
 from prompt_hub.evaluate.results import FolderResults
 from prompt_hub.models.aliases import ModelAliases, Price, ResolvedModel
 from prompt_hub.models.call import ModelCaller
@@ -42,6 +43,7 @@ def evaluate(
     provider: FunctionProvider,
     execution: str = "e1",
     task: str = TASK,
+    say: Callable[[str], None] = lambda line: None,
 ) -> EvaluationRecord:
     evaluator = Evaluator(
         folder.repository,
@@ -49,7 +51,7 @@ def evaluate(
         results,
         execution=execution,
         commit=COMMIT,
-        say=lambda line: None,
+        say=say,
     )
     return asyncio.run(evaluator.evaluate(task))
 
@@ -70,7 +72,7 @@ def test_candidate_and_champion_are_measured_on_the_same_examples(
     assert record.baseline == pytest.approx(2 / 6)
     stored = results.get(names.evaluation_key("e1", TASK))
     assert stored is not None
-    assert EvaluationRecord.model_validate_json(stored) == record
+    assert parse_record(stored, "a record") == record
     details = results.get(names.evaluation_details_key("e1", TASK))
     assert details is not None
     assert len(details.splitlines()) == 12
@@ -93,6 +95,28 @@ def test_same_inputs_are_never_paid_for_twice(
     assert second.execution == "e2"
     assert second.verdict == first.verdict
     assert results.get(names.evaluation_details_key("e2", TASK)) is not None
+
+
+@pytest.mark.parametrize("damage", [b"\xff", b'{"schema": "prompt-hub/eval', b"{}", None])
+@pytest.mark.parametrize("key", [names.verdict_key, names.verdict_details_key])
+def test_a_memory_that_cannot_be_read_is_said_and_made_again(
+    healthy: RepositoryFolder,
+    results: FolderResults,
+    tmp_path: Path,
+    key: Callable[[str], str],
+    damage: bytes | None,
+) -> None:
+    digest = evaluate(healthy, results, FunctionProvider(catalogue_answer)).digest
+    memory = tmp_path / "results" / key(digest)
+    memory.write_bytes(damage) if damage is not None else memory.unlink()
+    said: list[str] = []
+    again = FunctionProvider(catalogue_answer)
+    assert not evaluate(healthy, results, again, execution="e2", say=said.append).remembered
+    assert len(again.asked) == 12
+    forgotten = damage is None and key is names.verdict_key
+    assert forgotten or "the remembered verdict is not used: verdicts/" in said[0]
+    assert evaluate(healthy, results, again, execution="e3").remembered
+    assert len(again.asked) == 12
 
 
 def test_a_changed_example_is_judged_anew(

@@ -41,24 +41,24 @@ def test_with_everything_seen_the_threshold_is_a_point_rule(
 
 def test_heavy_examples_count_for_more() -> None:
     heavy = examples(2, weights=[3.0, 1.0])
-    decision = decided(evidence([1.0, 0.0], of=heavy), threshold=0.75)
-    assert decision.status is Status.PASS
-    assert "score 0.750 reaches the threshold 0.750" in decision.reasons
+    conclusion = decided(evidence([1.0, 0.0], of=heavy), threshold=0.75)
+    assert conclusion.status is Status.PASS
+    assert "score 0.750 reaches the threshold 0.750" in conclusion.reasons
 
 
 # --- the comparison ---------------------------------------------------------------------------
 
 
 def test_a_clear_loss_against_the_champion_blocks() -> None:
-    decision = decided(evidence([1.0] * 30 + [0.0] * 30, [1.0] * 60))
-    assert decision.status is Status.BLOCK
-    assert "worse by more than 0.100" in decision.reasons[0]
+    conclusion = decided(evidence([1.0] * 30 + [0.0] * 30, [1.0] * 60))
+    assert conclusion.status is Status.BLOCK
+    assert "worse by more than 0.100" in conclusion.reasons[0]
 
 
 def test_a_possible_loss_is_inconclusive() -> None:
-    decision = decided(evidence([1.0] * 18 + [0.0] * 2, [1.0] * 19 + [0.0]))
-    assert decision.status is Status.INCONCLUSIVE
-    assert "cannot be excluded" in decision.reasons[0]
+    conclusion = decided(evidence([1.0] * 18 + [0.0] * 2, [1.0] * 19 + [0.0]))
+    assert conclusion.status is Status.INCONCLUSIVE
+    assert "cannot be excluded" in conclusion.reasons[0]
 
 
 def test_the_champion_against_itself_passes_only_with_enough_examples() -> None:
@@ -179,9 +179,9 @@ def test_an_early_block_is_not_overturned_by_the_same_scores_seen_to_the_end(
 ) -> None:
     """One look more at nothing new: what is decided on a part holds on that part alone."""
     early = replace(of_pairs(pairs), examples=examples(len(pairs) + unseen))
-    decision = decided(early, threshold=0.5)
-    if decision.more is None:
-        assert decided(of_pairs(pairs), threshold=0.5).status is decision.status
+    conclusion = decided(early, threshold=0.5)
+    if conclusion.more is None:
+        assert decided(of_pairs(pairs), threshold=0.5).status is conclusion.status
 
 
 # --- slices, cost and latency -----------------------------------------------------------------
@@ -190,19 +190,19 @@ def test_an_early_block_is_not_overturned_by_the_same_scores_seen_to_the_end(
 def test_a_slice_may_not_collapse_while_the_mean_rises() -> None:
     tags = [["connector"]] * 20 + [["resistor"]] * 60
     of = examples(80, tags=tags)
-    decision = decided(evidence([0.0] * 20 + [1.0] * 60, [1.0] * 20 + [0.5] * 60, of=of))
-    assert decision.comparison is not None
-    assert decision.comparison.difference > 0
-    assert decision.status is Status.BLOCK
-    assert decision.reasons[0].startswith("tag 'connector' -1.000 on 20 shared examples")
-    assert decision.tags["connector"].high < -0.2 < decision.tags["resistor"].low
+    conclusion = decided(evidence([0.0] * 20 + [1.0] * 60, [1.0] * 20 + [0.5] * 60, of=of))
+    assert conclusion.comparison is not None
+    assert conclusion.comparison.difference > 0
+    assert conclusion.status is Status.BLOCK
+    assert conclusion.reasons[0].startswith("tag 'connector' -1.000 on 20 shared examples")
+    assert conclusion.tags["connector"].high < -0.2 < conclusion.tags["resistor"].low
 
 
 def test_an_undecided_slice_is_reported_and_stops_nobody() -> None:
     of = examples(80, tags=[["rare"]] * 8 + [[]] * 72)
-    decision = decided(evidence([0.0] + [1.0] * 79, [1.0] * 80, of=of), margin=0.2)
-    assert decision.status is Status.PASS
-    assert any("tag 'rare' -0.125 on 8" in reason for reason in decision.reasons)
+    conclusion = decided(evidence([0.0] + [1.0] * 79, [1.0] * 80, of=of), margin=0.2)
+    assert conclusion.status is Status.PASS
+    assert any("tag 'rare' -0.125 on 8" in reason for reason in conclusion.reasons)
 
 
 def test_an_open_slice_keeps_looks_going_until_all_is_seen() -> None:
@@ -215,15 +215,17 @@ def test_a_tag_with_a_least_score_is_held_to_it() -> None:
     of = examples(40, tags=[["connector"]] * 4 + [[]] * 36)
     given_ = evidence([1.0, 1.0, 0.0, 0.0] + [1.0] * 36, of=of)
     assert decided(given_, tags={"connector": 0.5}).status is Status.PASS
-    decision = decided(given_, tags={"connector": 0.6})
-    assert decision.status is Status.BLOCK
-    assert decision.reasons[0] == "score of the tag 'connector' 0.500 is below the threshold 0.600"
+    conclusion = decided(given_, tags={"connector": 0.6})
+    assert conclusion.status is Status.BLOCK
+    assert (
+        conclusion.reasons[0] == "score of the tag 'connector' 0.500 is below the threshold 0.600"
+    )
 
 
 def test_a_tag_that_no_example_carries_cannot_be_measured() -> None:
-    decision = decided(evidence([1.0]), tags={"connector": 0.5})
-    assert decision.status is Status.NOT_MEASURED
-    assert "'connector'" in decision.reasons[0]
+    conclusion = decided(evidence([1.0]), tags={"connector": 0.5})
+    assert conclusion.status is Status.NOT_MEASURED
+    assert "'connector'" in conclusion.reasons[0]
 
 
 def test_cost_and_latency_are_limited() -> None:
@@ -245,9 +247,9 @@ def test_cost_and_latency_are_limited() -> None:
 
 @given(PAIRS)
 def test_an_outage_is_never_a_verdict(pairs: list[tuple[float, float]]) -> None:
-    decision = decided(replace(of_pairs(pairs), missing=("no connection", "no connection")))
-    assert decision.status is Status.NOT_MEASURED
-    assert decision.reasons == ("no connection",)
+    conclusion = decided(replace(of_pairs(pairs), missing=("no connection", "no connection")))
+    assert conclusion.status is Status.NOT_MEASURED
+    assert conclusion.reasons == ("no connection",)
 
 
 @given(PAIRS, st.data())

@@ -162,6 +162,13 @@ def test_a_judge_without_a_record_of_agreement_may_not_gate(judged: RepositoryFo
     assert reason.endswith("04-evals/part-judge/1.0.0.json holds no agreement with people")
 
 
+def test_a_judge_whose_record_cannot_be_read_may_not_gate(judged: RepositoryFolder) -> None:
+    file = f"prompts/04-evals/{TASK}/1.0.0.json"
+    judged.write(file, judged.read(file)[:100])
+    (reason,) = evaluate(judged, provider(sensible)).verdict.reasons
+    assert f"may not gate: {file}:" in reason
+
+
 def test_an_agreement_measured_on_another_model_does_not_count(judged: RepositoryFolder) -> None:
     judged.edit(
         f"prompts/04-evals/{TASK}/1.0.0.json",

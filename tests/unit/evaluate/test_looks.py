@@ -70,7 +70,7 @@ def looked(
 def test_looks_end_as_soon_as_everything_is_decided() -> None:
     asked = Asked(lambda arm, name, repeat: 1.0)
     found = looked(asked, 1000, margin=0.2)
-    assert found.decision.status is Status.PASS
+    assert found.conclusion.status is Status.PASS
     assert asked.sizes() == asked.sizes("champion") == [32]
     assert found.looks == 1
 
@@ -80,14 +80,14 @@ def test_every_look_doubles_what_was_seen_until_the_set_ends() -> None:
     found = looked(asked, 200)
     assert asked.sizes() == [32, 32, 64, 72]
     assert found.looks == 4
-    assert found.decision.status is Status.INCONCLUSIVE
+    assert found.conclusion.status is Status.INCONCLUSIVE
     assert len(found.details["candidate"]) == 200
 
 
 def test_a_hopeless_candidate_is_not_paid_for_to_the_end() -> None:
     asked = Asked(lambda arm, name, repeat: float(arm == "champion"))
     found = looked(asked, 1000)
-    assert found.decision.status is Status.BLOCK
+    assert found.conclusion.status is Status.BLOCK
     assert asked.sizes() == [32]
 
 
@@ -118,7 +118,7 @@ def test_repeats_ask_every_example_again_once_all_are_seen() -> None:
     found = looked(asked, 12, sampled=True, repeats=3)
     assert [repeat for arm, repeat, _ in asked.batches if arm == "candidate"] == [0, 1, 2]
     assert asked.sizes() == [12, 12, 12]
-    assert found.decision.status is Status.INCONCLUSIVE
+    assert found.conclusion.status is Status.INCONCLUSIVE
     assert asked.sizes() == asked.sizes("champion")
 
 
@@ -130,8 +130,8 @@ def test_repeats_can_settle_what_one_answer_left_open() -> None:
 
     once = looked(Asked(score), 60, margin=0.2)
     twice = looked(Asked(score), 60, margin=0.2, sampled=True, repeats=2)
-    assert once.decision.status is Status.INCONCLUSIVE
-    assert twice.decision.status is Status.PASS
+    assert once.conclusion.status is Status.INCONCLUSIVE
+    assert twice.conclusion.status is Status.PASS
     assert twice.looks == 3
 
 
@@ -139,21 +139,21 @@ def test_repeats_can_settle_what_one_answer_left_open() -> None:
 def test_the_first_hole_ends_the_looks(broken: ArmName) -> None:
     asked = Asked(lambda arm, name, repeat: None if arm == broken and name == "e0003" else 0.5)
     found = looked(asked, 32, sampled=True, repeats=3)
-    assert found.decision.status is Status.NOT_MEASURED
-    assert found.decision.reasons == (f"no line: 1 of 32 answers of the {broken} are missing",)
+    assert found.conclusion.status is Status.NOT_MEASURED
+    assert found.conclusion.reasons == (f"no line: 1 of 32 answers of the {broken} are missing",)
     assert found.looks == 1
 
 
 def test_an_empty_set_asks_nobody() -> None:
     asked = Asked(lambda arm, name, repeat: 1.0)
-    assert looked(asked, 0).decision.status is Status.NOT_MEASURED
+    assert looked(asked, 0).conclusion.status is Status.NOT_MEASURED
     assert asked.batches == []
 
 
 def test_without_a_champion_the_threshold_alone_is_looked_at() -> None:
     asked = Asked(lambda arm, name, repeat: 1.0)
     found = looked(asked, 500, arms=("candidate",), threshold=0.8)
-    assert found.decision.status is Status.PASS
+    assert found.conclusion.status is Status.PASS
     assert asked.sizes() == [32]
     close = Asked(lambda arm, name, repeat: float(int(name[1:]) % 10 < 8))
     assert looked(close, 500, arms=("candidate",), threshold=0.8).looks == 5

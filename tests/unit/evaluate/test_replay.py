@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from prompt_hub import cli, names
-from prompt_hub.errors import ExitCode
+from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.replay import CannotReplay, replay
 from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.evaluate.stored import read_evaluation
 from prompt_hub.promote.transitions import promote
+from prompt_hub.prompts.documents import InvalidDocuments
 from prompt_hub.prompts.models import JsonObject
 from prompt_hub.prompts.transaction import apply
 from prompt_hub.validate.rules import check
@@ -51,10 +53,9 @@ class Evaluated:
 
     def replayed(self) -> EvaluationRecord:
         """The record made again; raises `CannotReplay`."""
-        details = self.details.read_text(encoding="utf-8") if self.details.exists() else None
-        text = self.path.read_text(encoding="utf-8")
-        again = replay(self.folder.repository, text, details).record
-        assert again.to_json() == text
+        stored = read_evaluation(self.path)
+        again = replay(self.folder.repository, stored).record
+        assert again.to_json() == stored.text
         return again
 
     def changed(self) -> dict[str, str]:
@@ -123,10 +124,8 @@ def test_a_champion_that_qualified_on_another_model_is_made_again(
 def test_a_promoted_record_is_made_again_from_04_evals(healthy: RepositoryFolder) -> None:
     healthy.promote(TASK)
     path = healthy.path("prompts/04-evals/part-class/1.2.0.json")
-    details = healthy.path(".prompt-hub/results/evaluations/test/part-class.jsonl")
-    text = path.read_text(encoding="utf-8")
-    again = replay(healthy.repository, text, details.read_text(encoding="utf-8"))
-    assert again.record.to_json() == text
+    stored = read_evaluation(path)
+    assert replay(healthy.repository, stored).record.to_json() == stored.text
 
 
 @pytest.mark.parametrize(
@@ -162,7 +161,8 @@ def test_a_missing_answer_is_named(evaluated: Evaluated) -> None:
     how = evaluated.changed()["details"]
     assert how == f"there is no answer of the candidate to {name}"
     evaluated.details.unlink()
-    assert evaluated.changed() == {"details": "they are missing"}
+    with pytest.raises(PromptHubError, match=r"has no details: part-class\.jsonl is not beside it"):
+        evaluated.replayed()
 
 
 def test_an_answer_too_many_is_named(evaluated: Evaluated) -> None:
@@ -178,7 +178,10 @@ def test_an_answer_too_many_is_named(evaluated: Evaluated) -> None:
 def test_broken_details_are_named_with_their_line(evaluated: Evaluated, line: str) -> None:
     text = evaluated.details.read_text(encoding="utf-8")
     evaluated.details.write_text(f"{text}{line}\n", encoding="utf-8")
-    assert f"line {len(text.splitlines()) + 1}" in evaluated.changed()["details"]
+    with pytest.raises(InvalidDocuments) as refused:
+        evaluated.replayed()
+    (problem,) = refused.value.problems
+    assert (problem.file, problem.line) == (str(evaluated.details), len(text.splitlines()) + 1)
 
 
 def test_an_answer_that_was_touched_is_found_by_scoring_it_again(evaluated: Evaluated) -> None:
@@ -241,47 +244,45 @@ def test_nothing_to_replay_is_said(
     assert command(evaluated.folder, monkeypatch, str(empty)) == ExitCode.USAGE
 
 
-def as_before(evaluated: Evaluated) -> None:
-    """Put the record back into the form that records had before the gate's first version."""
-    stored = json.loads(evaluated.path.read_text(encoding="utf-8"))
-    del stored["gate_version"]
-    for arm in ("candidate", "champion"):
-        for name in ("repeats", "cached", "seconds_p50", "seconds_p95", "fields", "tags"):
-            del stored[arm][name]
-    for name in ("tags", "power", "looks"):
-        del stored["verdict"][name]
-    stored["metadata_sha256"] = "0" * 64
-    evaluated.path.write_text(json.dumps(stored), encoding="utf-8")
-    lines = []
-    for text in evaluated.details.read_text(encoding="utf-8").splitlines():
-        line = json.loads(text)
-        line.pop("problem", None)
-        line["parts"] = [
-            [part["scorer"], part["score"], part["weight"], part.get("loss", "")]
-            for part in line["parts"]
-        ]
-        lines.append(json.dumps(line))
-    evaluated.details.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def test_a_record_of_the_earlier_form_is_told_so_and_written_anew(
-    evaluated: Evaluated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("damage", [b"\xff", b'{"schema": "prompt-hub/evaluation@1", "task"'])
+def test_a_damaged_record_is_named_and_the_others_are_replayed(
+    evaluated: Evaluated,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    damage: bytes,
 ) -> None:
-    as_before(evaluated)
+    damaged = evaluated.path.with_name("brand.json")
+    damaged.write_bytes(damage)
+    folder = str(evaluated.path.parent)
+    assert command(evaluated.folder, monkeypatch, folder) == ExitCode.BLOCKED
+    said = capsys.readouterr().out
+    assert f"{damaged}: cannot be made again\n  record: {damaged}:1:" in said
+    assert "part-class 1.2.0 PASS, the same, byte for byte" in said
+
+
+def test_a_line_separator_inside_an_answer_ends_no_line(healthy: RepositoryFolder) -> None:
+    answer = "a\u2028b"
+    evaluated = Evaluated(healthy, lambda messages: answer)
+    assert answer in evaluated.details.read_text(encoding="utf-8")
+    assert evaluated.replayed().verdict.status is Status.BLOCK
+
+
+def test_a_record_is_written_anew_under_another_gate(
+    evaluated: Evaluated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated.folder.edit(METADATA, GATE, "gate: {margin: 0.6, confidence: 0.9}")
     assert command(evaluated.folder, monkeypatch, str(evaluated.path)) == ExitCode.BLOCKED
-    assert "`--write` brings it up to date" in capsys.readouterr().out
     assert command(evaluated.folder, monkeypatch, "--write", str(evaluated.path)) == ExitCode.OK
     assert command(evaluated.folder, monkeypatch, str(evaluated.path)) == ExitCode.OK
     again = evaluated.replayed()
+    assert again.metadata_sha256 != evaluated.record.metadata_sha256
     assert again.started_at == evaluated.record.started_at
-    assert again.digest == evaluated.record.digest
-    assert again.verdict == evaluated.record.verdict
+    assert again.verdict.status is evaluated.record.verdict.status
 
 
 def test_a_record_is_not_written_anew_from_other_inputs(
     evaluated: Evaluated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    as_before(evaluated)
     before = evaluated.path.read_bytes()
     examples = "prompts/01-examples/part-class.jsonl"
     evaluated.folder.edit(examples, "Diodes Incorporated", "Diodes")

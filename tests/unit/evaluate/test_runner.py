@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from prompt_hub.evaluate.details import Detail
 from prompt_hub.evaluate.engine import GIVE_UP_AFTER, Asked, Engine
 from prompt_hub.evaluate.evaluation import Evaluator
-from prompt_hub.evaluate.record import EvaluationRecord
+from prompt_hub.evaluate.record import Arm, EvaluationRecord
 from prompt_hub.evaluate.responses import ResponseStore
 from prompt_hub.evaluate.results import FolderResults
 from prompt_hub.evaluate.runner import Measurement, measure
+from prompt_hub.evaluate.summary import Occasion, arm_of, holes
 from prompt_hub.models.aliases import ModelAliases
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.models.retries import Retries
@@ -47,6 +50,19 @@ def examples(count: int) -> list[Example]:
     ]
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a run brought, and what it sums up to."""
+
+    details: tuple[Detail, ...]
+    arm: Arm
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why answers are missing."""
+        return tuple(holes("this run", self.details))
+
+
 class Session:
     """One run after the other on the same store, as processes would do it."""
 
@@ -64,7 +80,7 @@ class Session:
         fresh: bool = False,
         stored: bool = True,
         budget: Budget | None = None,
-    ) -> Measurement:
+    ) -> Measured:
         async def main() -> Measurement:
             store = ResponseStore(self.folder, fresh=fresh) if stored else None
             async with make_caller() as caller:
@@ -76,7 +92,12 @@ class Session:
                 store.close()
             return measured
 
-        return asyncio.run(main())
+        measured = asyncio.run(main())
+        occasion = Occasion(
+            model="here", answered_by=measured.answered_by, seconds=measured.seconds
+        )
+        arm = arm_of(self.prompt, occasion, measured.details, examples(count), 0.9)
+        return Measured(measured.details, arm)
 
 
 @pytest.fixture
@@ -95,21 +116,16 @@ def test_nothing_is_lost_and_nothing_paid_twice_on_a_provider_that_fails_in_ever
     with faulty_provider(faults=0.03) as provider:
         measured = session.run(on(provider), 300)
     assert set(provider.failed) == {"busy", "broken", "hangs up", "malformed", "cut off"}
-    assert measured.unmeasured == 0
-    assert [result.example.id for result in measured.per_example] == [
-        example.id for example in examples(300)
-    ]
+    assert measured.arm.unmeasured == 0
+    assert [detail.id for detail in measured.details] == [one.id for one in examples(300)]
     assert sum(provider.answered.values()) == len(provider.answered) == 300
-    assert measured.tokens_in == 300 * TOKENS[0]
-    assert measured.usd == pytest.approx(300 * (TOKENS[0] + 2 * TOKENS[1]) / 1e6)
-    tried = sum(result.answer.attempts for result in measured.per_example if result.answer)
-    assert tried == provider.requests
-    for result in measured.per_example:
-        assert result.answer is not None
-        asked = next(
-            q for q in provider.answered if f"{result.example.input['part_number']}\n" in q
-        )
-        assert part_class(asked) in result.answer.text
+    assert measured.arm.tokens_in == 300 * TOKENS[0]
+    assert measured.arm.usd == pytest.approx(300 * (TOKENS[0] + 2 * TOKENS[1]) / 1e6)
+    assert sum(detail.attempts for detail in measured.details) == provider.requests
+    for example, detail in zip(examples(300), measured.details, strict=True):
+        asked = next(q for q in provider.answered if f"{example.input['part_number']}\n" in q)
+        assert detail.answer is not None
+        assert part_class(asked) in detail.answer
 
 
 def test_no_more_calls_are_in_flight_than_allowed(session: Session) -> None:
@@ -123,14 +139,8 @@ def test_a_second_run_asks_nothing_and_finds_the_same_totals(session: Session) -
         first = session.run(on(provider))
         second = session.run(on(provider))
     assert provider.requests == 40
-    assert all(r.answer and not r.answer.cached for r in first.per_example)
-    assert all(r.answer and r.answer.cached for r in second.per_example)
-    for total in ("score", "n", "tokens_in", "tokens_out", "usd", "answered_by"):
-        assert getattr(second, total) == getattr(first, total)
-    assert [r.score for r in second.per_example] == [r.score for r in first.per_example]
-    assert [r.answer.seconds for r in second.per_example if r.answer] == pytest.approx(
-        [r.answer.seconds for r in first.per_example if r.answer], abs=1e-4
-    )
+    assert (first.arm.cached, second.arm.cached) == (0, 40)
+    assert second.arm == first.arm.model_copy(update={"cached": 40, "seconds": second.arm.seconds})
 
 
 def test_a_repeat_is_a_call_of_its_own_and_stored_as_one(session: Session) -> None:
@@ -140,7 +150,7 @@ def test_a_repeat_is_a_call_of_its_own_and_stored_as_one(session: Session) -> No
         assert provider.requests == 80
         again = session.run(on(provider), repeat=1)
         assert provider.requests == 80
-    assert {result.repeat for result in again.per_example} == {1}
+    assert {detail.repeat for detail in again.details} == {1}
 
 
 def test_a_fresh_run_asks_again_and_a_run_without_a_store_leaves_no_trace(
@@ -159,13 +169,13 @@ def test_a_hole_is_not_a_zero_and_the_next_run_pays_for_it_alone(session: Sessio
         return None if "P7\n" in messages[-1]["content"] else {"part_class": "resistor"}
 
     first = session.run(FunctionProvider(moody).caller)  # type: ignore[arg-type]
-    assert first.score is None
-    assert (first.n, first.unmeasured) == (39, 1)
+    assert first.arm.score is None
+    assert (first.arm.n, first.arm.unmeasured) == (39, 1)
     (problem,) = first.problems
-    assert problem.endswith(f"1 of 40 examples of {session.prompt.version} are not measured")
+    assert problem.endswith("1 of 40 answers of this run are missing")
     healed = FunctionProvider(lambda _: {"part_class": "resistor"})
     second = session.run(healed.caller)
-    assert second.score == 1.0
+    assert second.arm.score == 1.0
     assert healed.calls == 1
 
 
@@ -174,8 +184,8 @@ def test_an_outage_ends_a_run_early_and_what_is_stored_still_counts(session: Ses
     session.run(answers.caller, 20)
     away = FunctionProvider(lambda _: None)
     measured = session.run(away.caller, 200)
-    assert measured.n == 20
-    assert measured.unmeasured == 180
+    assert measured.arm.n == 20
+    assert measured.arm.unmeasured == 180
     # Those in flight when it was noticed are asked, too.
     assert GIVE_UP_AFTER <= away.calls <= GIVE_UP_AFTER + 64
 
@@ -186,14 +196,12 @@ def test_a_budget_says_what_is_missing_and_a_larger_one_goes_on_from_there(
     with faulty_provider() as provider:
         short = session.run(on(provider), budget=Budget(calls=30))
         assert provider.requests == 30
-        assert short.score is None
-        assert short.problems == (
-            "the budget of 30 calls is used up:"
-            f" 10 of 40 examples of {session.prompt.version} are not measured",
-        )
+        assert short.arm.score is None
+        (problem,) = short.problems
+        assert problem.startswith("the budget of 30 calls is used up: 10 of 40 answers")
         whole = session.run(on(provider), budget=Budget(calls=30))
         assert provider.requests == 40
-    assert whole.n == 40
+    assert whole.arm.n == 40
 
 
 def test_when_the_time_is_up_nobody_waits_for_a_rate_limit_any_more(session: Session) -> None:
@@ -202,22 +210,20 @@ def test_when_the_time_is_up_nobody_waits_for_a_rate_limit_any_more(session: Ses
         setting["catalogue-pinned"]["requests_per_minute"] = 60  # ten at once, then one a second
         aliases = ModelAliases.parse(json.dumps(setting))
         measured = session.run(lambda: ModelCaller(aliases), budget=Budget(seconds=0.4))
-    assert measured.n == provider.requests == 10
-    assert measured.seconds < 2
-    assert measured.problems == (
-        "the budget of 0.4 seconds is used up:"
-        f" 30 of 40 examples of {session.prompt.version} are not measured",
-    )
+    assert measured.arm.n == provider.requests == 10
+    assert measured.arm.seconds < 2
+    (problem,) = measured.problems
+    assert problem.startswith("the budget of 0.4 seconds is used up: 30 of 40 answers")
 
 
 def test_a_budget_of_money_is_not_overshot_by_calls_in_flight(session: Session) -> None:
     budget = Budget(usd=0.001)
     with faulty_provider(delay=0.005) as provider:
         measured = session.run(on(provider, concurrency=32), 200, budget=budget)
-    assert measured.usd is not None
-    assert 0 < measured.n < 200
+    assert measured.arm.usd is not None
+    assert 0 < measured.arm.n < 200
     # Every call is reserved at the most it may cost, so the last dollars are not used up.
-    assert measured.usd <= budget.usd
+    assert measured.arm.usd <= budget.usd
 
 
 def test_an_estimate_says_what_is_stored_and_what_the_rest_will_cost(

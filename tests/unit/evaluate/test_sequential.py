@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompt_hub.evaluate.sequential import PRECISION, Sample, Stakes, interval, shares
+from prompt_hub.evaluate.sequential import PRECISION, Sample, Stakes, shares
 
 ALPHA = 0.1
 UNIT = st.floats(0, 1, allow_subnormal=False)
@@ -59,19 +59,15 @@ def test_a_mirrored_sample_has_the_mirrored_interval(pairs: list[tuple[float, fl
     assert back == pytest.approx((1 - high, 1 - low), abs=3 * PRECISION)
 
 
-def test_without_scores_nothing_is_known() -> None:
-    assert interval([], [], ALPHA) == (0.0, 1.0)
-
-
 def test_one_score_says_next_to_nothing() -> None:
-    low, high = interval([1.0], [1.0], ALPHA)
+    low, high = sample([(1.0, 1.0)]).interval()
     assert low < 0.15
     assert high == 1.0
 
 
 def test_nothing_lost_is_bounded_by_the_rule_of_the_optimal_test() -> None:
     # The shortest valid bound after n wins is alpha^(1/n); a mixture of bets pays for more cases.
-    low, high = interval([1.0] * 100, [1.0] * 100, ALPHA)
+    low, high = sample([(1.0, 1.0)] * 100).interval()
     assert 0.96 < low < ALPHA ** (1 / 100)
     assert high == 1.0
 

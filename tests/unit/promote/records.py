@@ -32,6 +32,12 @@ def _arm(prompt: Prompt, model: str, score: float | None, n: int) -> Arm:
         tokens_out=2 * n,
         usd=None,
         seconds=0.5,
+        repeats=1,
+        cached=0,
+        seconds_p50=0.5,
+        seconds_p95=0.5,
+        fields={},
+        tags={},
     )
 
 
@@ -62,14 +68,26 @@ def record_of(
         examples_sha256=repository.examples_sha256(task),
         metadata_sha256=metadata.sha256,
         scorers_version="1",
+        gate_version="1",
         threshold=metadata.threshold,
         baseline=0.25,
         candidate=_arm(candidate, model, score, len(examples)),
         champion=_arm(champion, model, 0.9, len(examples)) if champion and not itself else None,
         champion_sha256=champion.sha256 if champion else None,
-        verdict=Verdict(status=status, reasons=(f"decided as {status}",), overridden_by=overridden),
+        judge=None,
+        agreement=None,
+        verdict=Verdict(
+            status=status,
+            reasons=(f"decided as {status}",),
+            comparison=None,
+            tags={},
+            power=None,
+            looks=1,
+            overridden_by=overridden,
+        ),
         started_at=AT,
         finished_at=AT,
+        remembered=False,
     )
     lines = [json.dumps({"arm": "candidate", "id": one.id, "score": score}) for one in examples]
     return record, "\n".join(lines) + "\n"

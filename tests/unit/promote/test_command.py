@@ -68,6 +68,23 @@ def test_a_stale_record_does_not_promote(
     assert released(folder) == "1.1.0"
 
 
+@pytest.mark.parametrize("ending", [".json", ".jsonl"])
+@pytest.mark.parametrize("damage", [b"\xff", b'{"arm": "candidate", "id"', None])
+def test_what_cannot_be_read_whole_does_not_promote(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str], ending: str, damage: bytes | None
+) -> None:
+    asyncio.run(evaluated(folder))
+    file = folder.path(f".prompt-hub/results/evaluations/local/part-class{ending}")
+    file.write_bytes(damage) if damage is not None else file.unlink()
+    code = main(["promote", "promote", "part-class"])
+    assert code == (ExitCode.USAGE if damage is None and ending == ".json" else ExitCode.BLOCKED)
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    if damage is not None:
+        assert f"promote: evaluations/local/part-class{ending}:1:" in said
+    assert released(folder) == "1.1.0"
+
+
 def test_a_blocked_candidate_needs_a_named_override(
     folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:

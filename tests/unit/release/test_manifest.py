@@ -139,6 +139,10 @@ def test_what_an_execution_promoted_says_commit_time_and_changes(
     with pytest.raises(PromptHubError, match="exec-1 has no promotion record"):
         describe_promoted(healthy.repository, results, "exec-1")
 
+    results.put(names.promotion_key("exec-1"), '{"schema": "prompt-hub/promotion@1"')
+    with pytest.raises(PromptHubError, match=r"promotions/exec-1\.json:1:.*its Promote action"):
+        describe_promoted(healthy.repository, results, "exec-1")
+
     def outcome(what: str) -> TaskOutcome:
         return TaskOutcome.model_validate(
             {

@@ -13,14 +13,13 @@ from statistics import fmean, stdev
 from typing import cast
 
 from prompt_hub import names
-from prompt_hub.evaluate.gate import Status
+from prompt_hub.evaluate.gate import Difference, Status
+from prompt_hub.evaluate.power import Power
 from prompt_hub.evaluate.record import (
     Arm,
-    Difference,
     EvaluationRecord,
     FieldScore,
     Judging,
-    Power,
     Slice,
     Verdict,
 )
@@ -460,6 +459,7 @@ def _record(
         examples_sha256=repository.examples_sha256(TASK),
         metadata_sha256=repository.metadata(TASK).sha256,
         scorers_version="2",
+        gate_version="1",
         threshold=threshold,
         baseline=0.31,
         candidate=candidate,
@@ -472,9 +472,11 @@ def _record(
             model="openai:gpt-4.1-2026-04",
             votes=3,
             agreement=0.81,
+            votes_agree=None,
         )
         if spec.judged
         else None,
+        agreement=None,
         verdict=Verdict(
             status=status,
             reasons=reasons,
@@ -484,9 +486,11 @@ def _record(
             if comparison
             else None,
             looks=1 if n < 200 else 2,
+            overridden_by=None,
         ),
         started_at=AT,
         finished_at=AT + timedelta(seconds=3 + n / 12),
+        remembered=False,
     )
 
 

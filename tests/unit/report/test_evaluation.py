@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.details import Detail
 from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.results import LOCAL_FOLDER, FolderResults
 from prompt_hub.evaluate.scorers import Part
+from prompt_hub.evaluate.stored import Evaluation, read_evaluation
 from prompt_hub.report.answers import Answers, Change, Outcome, by_example, change
-from prompt_hub.report.evaluation import field_scores, read_view
-from prompt_hub.report.sources import Call, Evaluations, parse_evaluation, read_evaluation
+from prompt_hub.report.evaluation import read_view
+from prompt_hub.report.sources import Evaluations
 from tests.unit.building import RepositoryFolder
 from tests.unit.report.conftest import Builder, view_of
 from tests.unit.report.evaluations import FIELDS, TASK, Built
 
 
-def call(score: float | None, **more: object) -> Call:
-    return Call.model_validate({"arm": "candidate", "id": "a", "score": score, **more})
+def call(score: float | None, *parts: Part, repeat: int = 0, error: str | None = None) -> Detail:
+    return Detail(id="a", score=score, parts=parts, repeat=repeat, error=error)
 
 
 def test_the_counts_of_a_view_add_up(evaluated: Builder) -> None:
@@ -49,25 +52,6 @@ def test_fields_and_tags_are_the_records_own(evaluated: Builder) -> None:
     least = {row.name: row.least for row in view.tags if row.least is not None}
     assert least == {"connector": 0.7, "inductor": 0.99}
     assert all(row.difference is not None for row in view.tags)
-
-
-def test_a_record_without_counts_is_counted_from_its_details(copied: Built) -> None:
-    view = view_of(copied)
-    bare = copied.record.candidate
-    assert bare is not None
-    record = copied.record.model_copy(
-        update={"candidate": bare.model_copy(update={"fields": {}, "tags": {}})}
-    )
-    copied.record_path.write_text(record.to_json(), encoding="utf-8")
-    counted = view_of(copied)
-    assert counted.candidate is not None
-    assert field_scores(counted.candidate) == bare.fields
-    assert [row.candidate for row in counted.fields] == [row.candidate for row in view.fields]
-    for row, known in zip(counted.tags, view.tags, strict=True):
-        assert row.candidate is not None
-        assert known.candidate is not None
-        assert row.candidate.n == known.candidate.n
-        assert row.candidate.score == pytest.approx(known.candidate.score)
 
 
 def test_the_history_has_every_version_and_marks_this_one(evaluated: Builder) -> None:
@@ -135,8 +119,8 @@ def test_an_example_with_one_failed_repeat_is_not_measured() -> None:
 
 def test_repeats_are_averaged_and_their_losses_said_once() -> None:
     part = Part("text:brand", 0.0, 1.0, "expected 'TDK', got 'Tdk Corp'")
-    lost = call(0.0, parts=[part.to_line()])
-    answers = by_example([lost, call(1.0, repeat=2), lost.model_copy(update={"repeat": 1})])["a"]
+    lost = call(0.0, part)
+    answers = by_example([lost, call(1.0, repeat=2), replace(lost, repeat=1)])["a"]
     assert [one.repeat for one in answers.calls] == [0, 1, 2]
     assert answers.score == pytest.approx(1 / 3)
     assert answers.losses == ("expected 'TDK', got 'Tdk Corp'",)
@@ -145,7 +129,7 @@ def test_repeats_are_averaged_and_their_losses_said_once() -> None:
 
 def test_a_loss_names_its_scorer_where_there_are_several() -> None:
     parts = [Part("exact", 0.0, 1.0, "differs"), Part("judge", 0.5, 1.0, "judged 3 of 5")]
-    answers = Answers((call(0.25, parts=[part.to_line() for part in parts]),))
+    answers = Answers((call(0.25, *parts),))
     assert answers.losses == ("exact: differs", "judge: judged 3 of 5")
 
 
@@ -153,7 +137,7 @@ def test_a_field_that_was_given_though_not_wanted_is_wrong() -> None:
     part = Part(
         "json_fields", 0.5, 1.0, fields={"a": (1.0, 1, 1), "b": (0.0, 1, 0), "c": (0, 0, 0)}
     )
-    assert Answers((call(0.5, parts=[part.to_line()]),)).wrong_fields == ("b",)
+    assert Answers((call(0.5, part),)).wrong_fields == ("b",)
 
 
 # --- finding and reading ---------------------------------------------------------------------
@@ -215,12 +199,12 @@ def test_other_files_beside_records_are_no_versions(copied: Built) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"arm":"candidate","id":"a","score":1,"parts":[["exact",1.0,1.0,""]]}', ":1: parts.0 is"),
-        ('{"arm":"candidate","id":"a"}', ":1: score is not"),
-        ('{"arm":"judge","id":"a","score":1}', ":1: arm is not"),
-        ('{"arm":"candidate","id":"a","score":1.5}', ":1: score is not"),
-        ("{}", ":1: arm is not"),
-        ("{", ":1: the line is not"),
+        ('{"arm":"candidate","id":"a"}', "1: score: found nothing; expected this field"),
+        ('{"arm":"judge","id":"a","score":1}', "8: arm: found 'judge'; expected one of: candidate"),
+        ('{"arm":"candidate","id":"a","score":1.5}', "37: score: found 1.5; expected less than"),
+        ('{"arm":"candidate","id":"a","score":1,"colour":1}', "39: colour: found the key 'colour'"),
+        ("[]", "1: arm: found nothing"),
+        ("{", "2: found Expecting property name"),
     ],
 )
 def test_details_of_another_shape_are_refused_in_one_sentence(
@@ -229,15 +213,9 @@ def test_details_of_another_shape_are_refused_in_one_sentence(
     copied.details_path.write_text(line + "\n", encoding="utf-8")
     with pytest.raises(PromptHubError) as refused:
         copied.evaluations.find(TASK)
-    assert f"evaluations/local/part-fields.jsonl{said}" in str(refused.value)
+    assert f"evaluations/local/part-fields.jsonl:1:{said}" in str(refused.value)
     assert "Evaluate the task again" in str(refused.value)
     assert "\n" not in str(refused.value)
-
-
-def test_what_later_versions_add_to_a_line_is_no_fault(copied: Built) -> None:
-    lines = [json.dumps(line | {"colour": "red"}) for line in copied.details]
-    copied.details_path.write_text("\n".join(lines), encoding="utf-8")
-    assert len(view_of(copied).examples) == 12
 
 
 def test_a_record_without_its_details_is_refused(copied: Built) -> None:
@@ -248,8 +226,8 @@ def test_a_record_without_its_details_is_refused(copied: Built) -> None:
 
 def test_a_record_of_an_unchanged_candidate_needs_no_details(copied: Built) -> None:
     data = json.loads(copied.record.to_json()) | {"candidate": None, "champion": None}
-    data["verdict"] = {"status": "UNCHANGED", "reasons": ["the candidate is the released version"]}
+    data["verdict"] |= {"status": "UNCHANGED", "looks": 0, "comparison": None, "power": None}
     text = EvaluationRecord.model_validate(data).to_json()
-    view = read_view(copied.evaluations, parse_evaluation("record.json", text, None))
+    view = read_view(copied.evaluations, Evaluation.of("record.json", text, None))
     assert view.arms == view.examples == ()
     assert view.history[0].version == "1.2.0"

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -189,7 +190,7 @@ def test_no_text_of_a_record_becomes_markup(evaluated: Builder, poison: str) -> 
     changed = type(view)(
         **{
             **{name: getattr(view, name) for name in view.__dataclass_fields__},
-            "evaluation": type(view.evaluation)(poison, record, view.evaluation.calls),
+            "evaluation": replace(view.evaluation, name=poison, record=record),
             "notes": (poison,),
         }
     )

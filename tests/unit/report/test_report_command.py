@@ -73,8 +73,8 @@ def test_what_is_missing_is_a_sentence(
     assert main(["report", "evaluation", TASK, "--record", missing]) == ExitCode.USAGE
     assert f"there is no record {missing}" in capsys.readouterr().err
     here.record_path.write_text("{", encoding="utf-8")
-    assert main(["report", "evaluation", TASK]) == ExitCode.USAGE
-    assert "is not JSON" in capsys.readouterr().err
+    assert main(["report", "evaluation", TASK]) == ExitCode.BLOCKED
+    assert "expected valid JSON" in capsys.readouterr().err
     target = str(tmp_path / "no" / "folder" / "page.html")
     assert main(["report", "catalogue", "--html", target]) == ExitCode.USAGE
     assert "cannot be written" in capsys.readouterr().err

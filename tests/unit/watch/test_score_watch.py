@@ -75,7 +75,7 @@ def test_a_good_active_version_is_measured_alone(healthy: RepositoryFolder) -> N
     assert found.control is None
     assert found.no_control is None
     # Six examples: the two shots are never scored.
-    assert found.active.measurement.n == 6
+    assert found.active.arm.n == 6
 
 
 def test_a_bad_active_version_brings_its_way_back_as_control(healthy: RepositoryFolder) -> None:
@@ -115,6 +115,14 @@ def test_a_control_that_cannot_be_measured_leaves_the_active_score(
 def test_a_model_that_is_away_is_no_score(healthy: RepositoryFolder) -> None:
     with pytest.raises(NotMeasured, match=r"1\.1\.0 could not be measured: .*no connection"):
         measured(healthy, away)
+
+
+def test_one_answer_that_is_missing_is_no_score(healthy: RepositoryFolder) -> None:
+    def moody(messages: list[dict[str, str]]) -> JsonObject | None:
+        return None if "BAT54" in messages[-1]["content"] else catalogue_answer(messages)
+
+    with pytest.raises(NotMeasured, match=r"1 of 6 answers of 1\.1\.0 are missing\."):
+        measured(healthy, moody)
 
 
 def test_a_version_that_the_image_lacks_is_no_score(healthy: RepositoryFolder) -> None:
