@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.prompts.documents import strict_json
+from prompt_hub.prompts.documents import is_text, strict_json
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = {".jsonl", ".ndjson"}
@@ -64,7 +64,7 @@ def _table(path: Path, separator: str) -> Iterator[Record]:
             if not cells and problem is None:
                 continue
             number += 1
-            if problem is None and not all(map(_is_text, cells)):
+            if problem is None and not all(map(is_text, cells)):
                 cells, problem = [], "not UTF-8 text"
             if problem is None and len(cells) != len(header):
                 problem = f"{len(cells)} cells, where the header has {len(header)}"
@@ -76,7 +76,7 @@ def _header(path: Path, reader: Iterator[list[str]]) -> tuple[str, ...]:
         header = next((row for row in reader if row), None)
     except csv.Error as error:
         raise _no_header(path, str(error)) from None
-    if header is None or not all(map(_is_text, header)):
+    if header is None or not all(map(is_text, header)):
         raise _no_header(path, "the file is empty" if header is None else "it is not UTF-8 text")
     return tuple(name.strip() for name in header)
 
@@ -87,10 +87,6 @@ def _no_header(path: Path, reason: str) -> PromptHubError:
         hint="The first line must name the columns, in UTF-8.",
         exit_code=ExitCode.BLOCKED,
     )
-
-
-def _is_text(cell: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in cell)
 
 
 def _json_lines(path: Path) -> Iterator[Record]:
