@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from prompt_hub.prompts.contracts import at, misfits, schema_problems
 from prompt_hub.prompts.documents import Problem, closest
 from prompt_hub.prompts.models import JsonObject
-from prompt_hub.validate.rule import task_rule
+from prompt_hub.validate.rule import Rule, task_rule
 from prompt_hub.validate.tree import TaskFiles
 
 
@@ -94,3 +94,12 @@ def _tags_exist(files: TaskFiles) -> Iterator[Problem]:
             location = ("gate", "tags", tag)
             meant = closest(tag, tags)
             yield files.metadata.key_problem(location, found, expected, suggestion=meant)
+
+
+TASK_RULES: tuple[Rule[TaskFiles], ...] = (
+    _ids_are_unique,
+    _inputs_fit,
+    _outputs_fit,
+    _something_to_score,
+    _tags_exist,
+)

@@ -13,7 +13,7 @@ from prompt_hub.prompts.contracts import properties, required, resolve, schema_p
 from prompt_hub.prompts.documents import MAX_DEPTH, Problem
 from prompt_hub.prompts.json_places import Location
 from prompt_hub.prompts.models import Comparison, JsonObject, Prompt, Scorer
-from prompt_hub.validate.rule import task_rule
+from prompt_hub.validate.rule import Rule, task_rule
 from prompt_hub.validate.tree import TaskFiles
 
 Complaint = tuple[Location, str, str]
@@ -241,3 +241,9 @@ def _may_be(schema: JsonValue, *types: str) -> bool:
     if named is None:
         return True
     return bool(set(named if isinstance(named, list) else [named]) & set(types))
+
+
+TASK_RULES: tuple[Rule[TaskFiles], ...] = (
+    _scorers_fit,
+    _judge_fits,
+)

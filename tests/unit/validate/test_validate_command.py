@@ -122,7 +122,7 @@ def test_stamping_makes_it_valid_again(
 ) -> None:
     folder.edit(CANDIDATE, "title: {type: string}", "title: {type: string, maxLength: 200}")
     assert main(["validate"]) == ExitCode.BLOCKED
-    assert "validate_prompt.py --stamp part-class" in capsys.readouterr().err
+    assert "prompt-hub validate --stamp part-class" in capsys.readouterr().err
     assert main(["validate", "--stamp", "part-class"]) == ExitCode.OK
     assert capsys.readouterr().out == "prompts/03-metadata/part-class.yaml: stamped\n"
     assert main(["validate"]) == ExitCode.OK
