@@ -5,7 +5,7 @@ VENV := .venv/bin
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down clean status drill test lint types unit synth local browser lifecycle image
+.PHONY: help setup up down clean status drill test lint types unit synth local browser lifecycle docs image
 .PHONY: bench-eval bench-gate bench-catalogue
 
 help:  ## what there is to make
@@ -52,6 +52,11 @@ browser: setup  ## the report pages in a real browser
 
 lifecycle: setup  ## `make up` once, end to end, in a folder of its own
 	@$(VENV)/pytest -q tests/local_aws -m lifecycle
+
+docs: setup  ## the pages and schemas that are made from the code, again
+	@$(VENV)/prompt-hub validate --rules > docs/rules.md
+	@$(VENV)/prompt-hub validate --write-schemas
+	@$(VENV)/python -m prompt_hub.promote.states_page docs/states.md
 
 image: setup  ## build the service's image with a Docker engine
 	@$(VENV)/prompt-hub image --local --release dev

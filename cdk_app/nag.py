@@ -94,8 +94,16 @@ def acknowledge(scope: IConstruct, rule: str, reason: str) -> None:
     Validations.of(scope).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason))
 
 
+def grant(grantee: iam.Role | codebuild.Project, permissions: Iterable[Permission]) -> None:
+    """Give `permissions` to a role or to a project's role, and accept their wildcards there."""
+    permissions = tuple(permissions)
+    for permission in permissions:
+        grantee.grant_principal.add_to_principal_policy(permission.statement)
+    acknowledge_permissions(grantee, permissions)
+
+
 def acknowledge_permissions(scope: IConstruct, permissions: Iterable[Permission]) -> None:
-    """Accept the wildcards of `permissions` for the role in `scope`, each for its own reason."""
+    """Accept the wildcards of what the role in `scope` was granted, each for its own reason."""
     stack = Stack.of(scope)
     for permission in permissions:
         statement = cast(object, stack.resolve(permission.statement.to_statement_json()))

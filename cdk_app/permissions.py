@@ -235,7 +235,7 @@ def push_image(scope: Construct) -> tuple[Permission, ...]:
 # --- Git ---------------------------------------------------------------------------------------
 
 _CONNECTION_PREFIXES = ("codestar-connections", "codeconnections")
-# The service was renamed; which of the two prefixes is asked for depends on the caller.
+"""The service was renamed; which of the two prefixes is asked for depends on the caller."""
 
 
 def use_connection(connection_arn: str) -> tuple[Permission, ...]:

@@ -148,9 +148,7 @@ class PromptService(Construct):
                 names.smoke_key("*", stage),
             ),
         )
-        for permission in granted:
-            role.add_to_policy(permission.statement)
-        nag.acknowledge_permissions(role, granted)
+        nag.grant(role, granted)
         return role
 
     def _build_execution_role(self) -> iam.Role:

@@ -81,7 +81,5 @@ class RollbackFunction(Construct):
             *permissions.announce_rollbacks(self),
             *permissions.trace(),
         )
-        for permission in granted:
-            role.add_to_policy(permission.statement)
-        nag.acknowledge_permissions(role, granted)
+        nag.grant(role, granted)
         return role

@@ -47,9 +47,7 @@ class EvaluationStack(ToolchainStack):
             *permissions.use_connection(connection_arn),
             *permissions.deny_git_writes(connection_arn),
         )
-        for permission in granted:
-            self.project.add_to_role_policy(permission.statement)
-        nag.acknowledge_permissions(self.project, granted)
+        nag.grant(self.project, granted)
 
     def _build_results_bucket(self) -> None:
         PrivateBucket(

@@ -42,9 +42,7 @@ class GithubOidcStack(ToolchainStack):
             *permissions.call_models(self, settings.models),
             *permissions.read_results(self, names.verdict_key("*")),
         )
-        for permission in granted:
-            role.add_to_policy(permission.statement)
-        nag.acknowledge_permissions(role, granted)
+        nag.grant(role, granted)
         CfnOutput(self, "RoleArn", value=role.role_arn)
 
     def _provider_arn(self, settings: Settings) -> str:

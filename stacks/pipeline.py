@@ -297,8 +297,7 @@ class PipelineStack(ToolchainStack):
         role = action.node.find_child("CodePipelineActionRole")
         if not isinstance(role, iam.Role):
             raise TypeError(f"{role.node.path} is not the role of the source action")
-        for statement in permissions.statements(permissions.use_connection(self._connection_arn)):
-            role.add_to_policy(statement)
+        nag.grant(role, permissions.use_connection(self._connection_arn))
 
     def _acknowledge(self, pipeline: pipelines.CodePipeline) -> None:
         nag.acknowledge_pipeline(pipeline)

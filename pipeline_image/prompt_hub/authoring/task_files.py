@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.prompts.hashing import sha256_of
-from prompt_hub.prompts.models import TASK_PATTERN, Example, JsonObject
+from prompt_hub.prompts.models import LONGEST_TASK, TASK_PATTERN, Example, JsonObject
 from prompt_hub.prompts.repository import (
     ARCHIVE,
     EVALS,
@@ -26,7 +26,6 @@ from prompt_hub.validate.rules import check
 from prompt_hub.validate.tree import Finding
 
 FIRST_VERSION = "0.1.0"
-_LONGEST_NAME = 48
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +108,10 @@ def findings_about(
 
 def refuse_a_taken_name(repository: PromptRepository, task: str) -> None:
     """Raises `PromptHubError` for a name that is none, or that any layer has already."""
-    if not re.fullmatch(TASK_PATTERN, task) or len(task) > _LONGEST_NAME:
+    if not re.fullmatch(TASK_PATTERN, task) or len(task) > LONGEST_TASK:
         raise PromptHubError(
             f"{task!r} is no name for a task.",
-            hint=f"Use lower-case words joined by hyphens, at most {_LONGEST_NAME} characters.",
+            hint=f"Use lower-case words joined by hyphens, at most {LONGEST_TASK} characters.",
         )
     places = [
         template_path(task),

@@ -19,6 +19,7 @@ from pydantic import JsonValue
 
 from prompt_hub.evaluate.scorers.part import Part, combine
 from prompt_hub.models.call import Answer
+from prompt_hub.prompts.contracts import properties
 from prompt_hub.prompts.models import (
     AttackKind,
     Example,
@@ -133,8 +134,7 @@ def _in_turn(scorer: InjectionScorer, seed: str) -> Iterator[tuple[AttackKind, s
 
 
 def _limit(prompt: Prompt, field: str) -> float:
-    properties = prompt.input.get("properties")
-    declared = properties.get(field) if isinstance(properties, dict) else None
+    declared = properties(prompt.input).get(field)
     longest = declared.get("maxLength") if isinstance(declared, dict) else None
     return longest if isinstance(longest, int) else float("inf")
 
@@ -151,8 +151,7 @@ def _with_canary(prompt: Prompt, canary: str) -> Prompt:
 
 def wrong_answer(expected: JsonObject, schema: JsonObject) -> JsonObject:
     """An answer that fits the schema, as far as that is simple, and is wrong everywhere."""
-    properties = schema.get("properties")
-    declared = properties if isinstance(properties, dict) else {}
+    declared = properties(schema)
     return {name: _wrong(value, declared.get(name)) for name, value in expected.items()}
 
 

@@ -16,6 +16,7 @@ from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.engine import Ask
 from prompt_hub.evaluate.scorers.part import NO_OUTPUT, NotScored, Part
 from prompt_hub.models.call import Answer
+from prompt_hub.prompts.contracts import properties
 from prompt_hub.prompts.models import Example, JsonObject, Judge, Metadata, Prompt
 from prompt_hub.prompts.repository import ARCHIVE, PRODUCTION, PromptRepository
 
@@ -64,8 +65,7 @@ def scale(judge: Prompt) -> tuple[int, int]:
 
 def grade_bounds(output: JsonObject) -> tuple[int, int] | None:
     """Bounds of the integer `grade` in an output schema, None where it has no such grade."""
-    properties = output.get("properties")
-    grade = properties.get("grade") if isinstance(properties, dict) else None
+    grade = properties(output).get("grade")
     if isinstance(grade, dict) and grade.get("type") == "integer":
         low, high = grade.get("minimum"), grade.get("maximum")
         if isinstance(low, int) and isinstance(high, int) and low < high:

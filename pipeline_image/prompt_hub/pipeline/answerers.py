@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import Protocol
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.models.call import ModelCaller, ModelUnavailable
-from prompt_hub.prompts.documents import strict_json
 from prompt_hub.prompts.models import JsonObject, Prompt
 from prompt_hub.prompts.render import RenderError
+from prompt_hub.serve.client import Client, NotReached, Said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +80,13 @@ class ServiceAnswerer:
             PromptHubError: `url` is no HTTP address, or the service does not have the task.
             ModelUnavailable: the service does not answer.
         """
-        if not url.startswith(("http://", "https://")):
-            raise PromptHubError(f"{url!r} is not the address of a service (http://...).")
-        self._url = url.rstrip("/")
-        self._timeout = timeout
-        status, said = self._exchange("/v1/tasks", None)
-        served = said.get("tasks")
-        known = [one for one in served if isinstance(one, dict)] if isinstance(served, list) else []
-        if status != 200 or not isinstance(served, list):
-            raise ModelUnavailable(f"{self._url}/v1/tasks answered with HTTP {status}.")
+        self._client = Client(url, timeout=timeout)
+        self._url = self._client.url
+        said = self._ask("/v1/tasks")
+        served = said.object().get("tasks")
+        if said.status != 200 or not isinstance(served, list):
+            raise ModelUnavailable(f"{self._url}/v1/tasks answered with HTTP {said.status}.")
+        known = [one for one in served if isinstance(one, dict)]
         mine = next((one for one in known if one.get("task") == task), None)
         if mine is None:
             tasks = ", ".join(str(one.get("task")) for one in known) or "none"
@@ -102,7 +97,8 @@ class ServiceAnswerer:
         """Answer one record; raises `ModelUnavailable` when no answer came at all."""
         task = self.answered_by.task
         path = f"/v1/tasks/{task}/run"
-        status, said = await asyncio.to_thread(self._exchange, path, {"fields": fields})
+        answer = await asyncio.to_thread(self._ask, path, {"fields": fields})
+        status, said = answer.status, answer.object()
         if status == 200:
             output = said.get("output")
             if isinstance(output, dict):
@@ -120,23 +116,12 @@ class ServiceAnswerer:
         reason = f"HTTP {status}{f', {message}' if message else ''}"
         raise ModelUnavailable(f"the service at {self._url} gave no answer: {reason}.")
 
-    def _exchange(self, path: str, body: JsonObject | None) -> tuple[int, JsonObject]:
-        """One request; the status, and the object in the answer (empty if it has none)."""
-        data = None if body is None else json.dumps(body).encode("utf-8")
-        request = urllib.request.Request(  # noqa: S310  (the scheme was checked)
-            self._url + path, data=data, headers={"Content-Type": "application/json"}
-        )
+    def _ask(self, path: str, body: JsonObject | None = None) -> Said:
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310
-                return response.status, _object(response.read())
-        except urllib.error.HTTPError as error:
-            return error.code, _object(error.read())
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise ModelUnavailable(
-                f"the service at {self._url} does not answer: {reason}.",
-                hint="Check that it runs, then run the same command again.",
-            ) from None
+            return self._client.ask(path, body)
+        except NotReached as error:
+            hint = "Check that it runs, then run the same command again."
+            raise ModelUnavailable(f"the service at {error.message}", hint=hint) from None
 
 
 def _answered_by(task: str, said: JsonObject) -> AnsweredBy:
@@ -152,11 +137,3 @@ def _answered_by(task: str, said: JsonObject) -> AnsweredBy:
         release=release if isinstance(release, str) else None,
         model=model if isinstance(model, str) else None,
     )
-
-
-def _object(body: bytes) -> JsonObject:
-    try:
-        value = strict_json(body.decode("utf-8"))
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

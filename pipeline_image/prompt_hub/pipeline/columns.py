@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
+from prompt_hub.prompts.contracts import properties, required
 from prompt_hub.prompts.documents import strict_json
 from prompt_hub.prompts.models import JsonObject
 
@@ -31,10 +32,9 @@ def assign(
     Raises:
         RecordError: a required field has no column, or several columns claim one field.
     """
-    declared = _object(schema.get("properties"))
-    required = schema.get("required")
+    must = required(schema)
     assigned: dict[str, int] = {}
-    for field in declared:
+    for field in properties(schema):
         names = {normalise(name) for name in (field, *columns.get(field, ()))}
         claims = [index for index, column in enumerate(header) if normalise(column) in names]
         if len(claims) > 1:
@@ -42,7 +42,7 @@ def assign(
             raise RecordError(f"the columns {rivals} both claim the field {field!r}")
         if claims:
             assigned[field] = claims[0]
-        elif isinstance(required, list) and field in required:
+        elif field in must:
             wanted = ", ".join(repr(name) for name in (field, *columns.get(field, ())))
             have = ", ".join(map(repr, header)) or "none"
             raise RecordError(
@@ -62,13 +62,11 @@ def to_fields(
     Raises:
         RecordError: a value cannot be read as any type that its field may have.
     """
-    declared = _object(schema.get("properties"))
-    required = schema.get("required")
+    declared, must = properties(schema), required(schema)
     fields: JsonObject = {}
     for field, index in assigned.items():
         value = values[index]
-        optional = not (isinstance(required, list) and field in required)
-        if optional and (value is None or value == ""):
+        if field not in must and (value is None or value == ""):
             continue
         fields[field] = _typed(field, value, _types(declared[field]))
     return fields
@@ -76,7 +74,7 @@ def to_fields(
 
 def _types(schema: JsonValue) -> tuple[str, ...]:
     """The types that a field's schema names; none if it leaves them open."""
-    named = _object(schema).get("type")
+    named = schema.get("type") if isinstance(schema, dict) else None
     return tuple(map(str, named if isinstance(named, list) else [named] if named else []))
 
 
@@ -119,7 +117,3 @@ def _number(text: str) -> float | int:
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise ValueError(text)
     return number
-
-
-def _object(value: JsonValue) -> JsonObject:
-    return value if isinstance(value, dict) else {}

@@ -1,6 +1,6 @@
 """The generated part of `docs/states.md`: the state machine as a diagram and as a table.
 
-`python -m prompt_hub.promote.states_page docs/states.md` brings the page up to date.
+`make docs` brings the page up to date.
 """
 
 from __future__ import annotations

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from pydantic import JsonValue
 
-from prompt_hub.prompts.documents import closest
+from prompt_hub.prompts.documents import MAX_DEPTH, closest
 from prompt_hub.prompts.hashing import canonical
 from prompt_hub.prompts.json_places import Location
 from prompt_hub.prompts.models import JsonObject
@@ -116,9 +117,37 @@ def required(schema: JsonObject) -> frozenset[str]:
     return frozenset(str(name) for name in names) if isinstance(names, list) else frozenset()
 
 
-def is_type(schema: JsonValue, *types: str) -> bool:
-    """Whether a property's schema names one of `types`."""
-    return isinstance(schema, dict) and schema.get("type") in types
+def resolve(schema: JsonValue, root: JsonValue) -> JsonValue:
+    """`schema` with references into `root` followed; None if they lead nowhere or never end."""
+    for _ in range(MAX_DEPTH):
+        reference = schema.get("$ref") if isinstance(schema, dict) else None
+        if not isinstance(reference, str):
+            return schema
+        schema = referred(reference, root)
+    return None
+
+
+def referred(reference: str, root: JsonValue) -> JsonValue:
+    """What stands in `root` where a reference such as `#/$defs/size` points, None for nothing."""
+    mark, *steps = reference.split("/")
+    if mark != "#":
+        return None
+    return at(root, [unquote(step).replace("~1", "/").replace("~0", "~") for step in steps])
+
+
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
+
+
+def at(value: JsonValue, location: Iterable[str | int]) -> JsonValue:
+    """The value at `location` inside `value`, None where there is nothing."""
+    for step in location:
+        if isinstance(value, dict) and isinstance(step, str):
+            value = value.get(step)
+        elif isinstance(value, list) and _INDEX.fullmatch(str(step)) and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value
 
 
 def schema_problems(schema: JsonObject) -> tuple[SchemaProblem, ...]:
@@ -138,7 +167,7 @@ def _find_problems(schema: JsonObject, text: bytes) -> Iterator[SchemaProblem]:
         broken = True
         types = error.location[-1:] == ("type",) and error.keyword == "anyOf"
         expected = f"one of: {', '.join(_TYPES)}" if types else "a valid JSON Schema"
-        given = _at(schema, error.location)
+        given = at(schema, error.location)
         meant = closest(given, _TYPES) if types and isinstance(given, str) else ""
         found = repr(given) if types else error.message
         yield SchemaProblem(error.location, found, expected, suggestion=meant)
@@ -232,15 +261,6 @@ def _pattern_problem(pattern: str) -> str:
     except UnusableSchema:
         return "it looks around or back, which could take for ever"
     return ""
-
-
-def _at(value: JsonValue, location: Location) -> JsonValue:
-    for step in location:
-        if isinstance(value, dict) and isinstance(step, str):
-            value = value.get(step)
-        elif isinstance(value, list) and isinstance(step, int):
-            value = value[step]
-    return value
 
 
 def _shortened(message: str) -> str:

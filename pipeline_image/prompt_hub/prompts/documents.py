@@ -16,7 +16,15 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.prompts.json_places import MAX_DIGITS, Location, Places, Position, Scan, position
+from prompt_hub.prompts.json_places import (
+    MAX_DIGITS,
+    SURROGATE,
+    Location,
+    Places,
+    Position,
+    Scan,
+    position,
+)
 
 MAX_BYTES = 1_000_000
 """No prompt, metadata or registry file of a healthy repository comes near one megabyte."""
@@ -427,6 +435,11 @@ def _shallow_json(text: str) -> object:
             if depth > MAX_DEPTH:
                 raise NestedTooDeep("values nested without end")
     return value
+
+
+def is_text(text: str) -> bool:
+    """Whether a string is whole characters, not bytes that could not be decoded."""
+    return not SURROGATE.search(text)
 
 
 def strict_json(text: str) -> object:

@@ -18,8 +18,9 @@ Position = tuple[int, int]
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SCALAR = re.compile(r"[^ \t\n\r,\]}]+")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _DECODER = json.JSONDecoder()
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character: what is left of an escape, or of bytes that are no UTF-8."""
 MAX_DIGITS = 4300
 """Python reads no longer whole number, and nothing that is counted needs one."""
 
@@ -104,7 +105,7 @@ class Scan:
 
     def _string(self, location: Location, at: int) -> tuple[str, int]:
         value, end = _DECODER.raw_decode(self.text, at)
-        if _SURROGATE.search(value):
+        if SURROGATE.search(value):
             found = "half a character (a lone surrogate)"
             self.oddities.append(Oddity("surrogate", location, at, found))
         return value, end

@@ -20,9 +20,11 @@ from pydantic import (
 from prompt_hub.prompts.hashing import sha256_of
 
 TASK_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+LONGEST_TASK = 48
+"""Characters of a task's name."""
 VERSION_PATTERN = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$"
 
-TaskName = Annotated[str, Field(pattern=TASK_PATTERN, max_length=48)]
+TaskName = Annotated[str, Field(pattern=TASK_PATTERN, max_length=LONGEST_TASK)]
 Version = Annotated[str, Field(pattern=VERSION_PATTERN, max_length=32)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Strict: in a file, `true` and `"1"` are no numbers, whatever Python makes of them.

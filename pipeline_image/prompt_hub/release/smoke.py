@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
-from http.client import HTTPException
 
 from pydantic import BaseModel, JsonValue
 
 from prompt_hub.ledger.items import Pointer
 from prompt_hub.prompts.models import Example
+from prompt_hub.serve.client import Client, NotReached
 
 ASK_SECONDS = 90.0
 """A model on a small machine may take its time."""
@@ -38,35 +36,6 @@ class SmokeTest(BaseModel):
     ok: bool
     problems: list[str]
     checks: list[TaskCheck]
-
-
-class Client:
-    """Speaks JSON with one service."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
-
-    def get(self, path: str) -> tuple[int, JsonValue]:
-        """Status and body; status 0 with the reason where nothing answered."""
-        return self._send(urllib.request.Request(self._url + path))  # noqa: S310
-
-    def post(self, path: str, body: Mapping[str, JsonValue]) -> tuple[int, JsonValue]:
-        """Status and body; status 0 with the reason where nothing answered."""
-        request = urllib.request.Request(  # noqa: S310
-            self._url + path,
-            data=json.dumps(body).encode("utf-8"),
-            headers={"Content-Type": "application/json"},
-        )
-        return self._send(request)
-
-    def _send(self, request: urllib.request.Request) -> tuple[int, JsonValue]:
-        try:
-            with urllib.request.urlopen(request, timeout=ASK_SECONDS) as answer:  # noqa: S310
-                return answer.status, json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            return error.code, _readable(error.read())
-        except (OSError, HTTPException, ValueError) as error:
-            return 0, str(error)
 
 
 def smoke_test(
@@ -100,19 +69,19 @@ def smoke_test(
 
 
 def _disagreements(client: Client, release: str, pointers: Mapping[str, Pointer]) -> list[str]:
-    status, served = client.get("/v1/tasks")
-    if status != 200 or not isinstance(served, dict):
-        return [f"GET /v1/tasks answered {status}: {served}"]
+    try:
+        said = client.ask("/v1/tasks")
+    except NotReached as error:
+        return [error.message]
+    served = said.json()
+    if said.status != 200 or not isinstance(served, dict):
+        return [f"GET /v1/tasks answered {said.status}: {served}"]
     if served.get("release") != release:
         return [f"release {served.get('release')} answers, not {release}"]
     rows = served.get("tasks")
     if not isinstance(rows, list):
         return [f"GET /v1/tasks names no tasks: {served}"]
-    found = {
-        row["task"]: row
-        for row in (rows if isinstance(rows, list) else [])
-        if isinstance(row, dict)
-    }
+    found = {str(row.get("task")): row for row in rows if isinstance(row, dict)}
     problems = []
     for task, pointer in sorted(pointers.items()):
         row = found.get(task, {})
@@ -126,23 +95,22 @@ def _disagreements(client: Client, release: str, pointers: Mapping[str, Pointer]
 
 def _check(client: Client, task: str, pointer: Pointer, example: Example) -> TaskCheck:
     started = time.perf_counter()
-    status, answer = client.post(f"/v1/tasks/{task}/run", {"fields": example.input})
-    body = answer if isinstance(answer, dict) else {}
-    # A rollback in this very second is the ledger's right: the service says which version it was.
-    ok = status == 200 and body.get("valid") is True
-    said = json.dumps(body.get("output") if ok else body.get("error", answer), ensure_ascii=False)
+    body: Mapping[str, JsonValue] = {}
+    try:
+        answer = client.ask(f"/v1/tasks/{task}/run", {"fields": example.input})
+    except NotReached as error:
+        ok, said = False, error.message
+    else:
+        body = answer.object()
+        ok = answer.status == 200 and body.get("valid") is True
+        shown = body.get("output") if ok else body.get("error", answer.json())
+        said = json.dumps(shown, ensure_ascii=False)
+        said = said if ok else f"answered {answer.status}: {said}"
     return TaskCheck(
         task=task,
+        # A rollback in this very second is the ledger's right: the service says who answered.
         version=str(body.get("version", pointer.version)),
         ok=ok,
-        said=said if ok else f"answered {status}: {said}",
+        said=said,
         seconds=round(time.perf_counter() - started, 3),
     )
-
-
-def _readable(body: bytes) -> JsonValue:
-    try:
-        value: JsonValue = json.loads(body)
-    except ValueError:
-        return body[:500].decode("utf-8", "replace")
-    return value

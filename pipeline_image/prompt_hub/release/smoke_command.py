@@ -13,7 +13,7 @@ from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.results import results_from_environment
 from prompt_hub.prompts.repository import PromptRepository
-from prompt_hub.release.smoke import Client, SmokeTest, smoke_test
+from prompt_hub.release.smoke import ASK_SECONDS, SmokeTest, smoke_test
 from prompt_hub.release.stage import (
     add_release,
     add_stage,
@@ -22,6 +22,7 @@ from prompt_hub.release.stage import (
     release_of,
     stage_of,
 )
+from prompt_hub.serve.client import Client
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +69,7 @@ def _inside(repository: PromptRepository, stage: str, release: str) -> SmokeTest
             examples[task] = scored[0]
     ledger = ledger_of(stage)
     return smoke_test(
-        Client(url),
+        Client(url, timeout=ASK_SECONDS),
         release=release,
         stage=stage,
         pointers=ledger.pointers,

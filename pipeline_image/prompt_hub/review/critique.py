@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from prompt_hub.evaluate.scorers import normalise
 from prompt_hub.models.call import Answer, ModelUnavailable
 from prompt_hub.prompts.models import Example, JsonObject, Prompt, Sha256, Strict, TaskName, Version
+from prompt_hub.report.words import count
 
 EXAMPLES_SHOWN = 8
 
@@ -143,7 +144,7 @@ def in_words(review: Review) -> str:
     grounded = review.grounded
     invented = len(review.findings) - len(grounded)
     lines = [
-        f"{review.task} {review.version}: {_count(len(grounded), 'finding')}"
+        f"{review.task} {review.version}: {count(len(grounded), 'finding')}"
         f" by the review prompt {review.reviewer} on {review.model}"
     ]
     for one in grounded:
@@ -154,11 +155,7 @@ def in_words(review: Review) -> str:
             f"    {one.suggestion}",
         ]
     if invented:
-        left_out = _count(invented, "finding")
+        left_out = count(invented, "finding")
         lines.append(f"  {left_out} cited words that the file does not have: left out here")
     lines.append("  advice, not a verdict: the gate looks at examples only")
     return "\n".join(lines)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"

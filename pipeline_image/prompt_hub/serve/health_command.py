@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import urllib.error
-import urllib.request
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.serve.client import Client
 
 TIMEOUT_SECONDS = 4
 
@@ -21,12 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Exit 0 if the service in this container answers; raises `PromptHubError` if not."""
-    url = f"http://127.0.0.1:{arguments.port}/healthz"
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS):
-            return ExitCode.OK
-    except (OSError, urllib.error.URLError) as error:
+    """Exit 0 if the service in this container is well; raises `PromptHubError` if not."""
+    client = Client(f"http://127.0.0.1:{arguments.port}", timeout=TIMEOUT_SECONDS)
+    status = client.ask("/healthz").status
+    if status != 200:
         raise PromptHubError(
-            f"{url} does not answer: {error}.", exit_code=ExitCode.BLOCKED
-        ) from None
+            f"{client.url}/healthz answers with HTTP {status}.", exit_code=ExitCode.BLOCKED
+        )
+    return ExitCode.OK

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from prompt_hub.prompts.contracts import Misfit, misfits
-from prompt_hub.prompts.json_places import Location
+from prompt_hub.prompts.contracts import Misfit, at, misfits
 from prompt_hub.prompts.models import JsonObject
 
 NAMES_OF_TYPES = {
@@ -20,18 +19,18 @@ NAMES_OF_TYPES = {
 ARTICLES = {"integer": "an integer", "object": "an object", "array": "a list", "null": "null"}
 
 
-def field_problems(fields: Mapping[str, object], schema: JsonObject) -> list[dict[str, str]]:
+def field_problems(fields: JsonObject, schema: JsonObject) -> list[dict[str, str]]:
     """One entry `{field, problem}` for everything that is wrong; empty if the fields fit.
 
     Values are never repeated: what callers send stays out of logs and answers.
     """
     problems = dict.fromkeys(
-        entry for misfit in misfits(dict(fields), schema) for entry in _entries(misfit, fields)
+        entry for misfit in misfits(fields, schema) for entry in _entries(misfit, fields)
     )
     return [{"field": field, "problem": problem} for field, problem in sorted(problems)]
 
 
-def _entries(misfit: Misfit, fields: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def _entries(misfit: Misfit, fields: JsonObject) -> Iterator[tuple[str, str]]:
     where = ".".join(map(str, misfit.location))
     prefix = f"{where}." if where else ""
     wanted = misfit.value
@@ -44,7 +43,7 @@ def _entries(misfit: Misfit, fields: Mapping[str, object]) -> Iterator[tuple[str
         case "type":
             types = sorted(_words(wanted), key=lambda one: (one == "null", one))
             expected = " or ".join(ARTICLES.get(one, f"a {one}") for one in types)
-            found = NAMES_OF_TYPES.get(type(_at(fields, misfit.location)), "something else")
+            found = NAMES_OF_TYPES.get(type(at(fields, misfit.location)), "something else")
             yield where, f"must be {expected}, is {found}"
         case "enum":
             yield where, f"must be one of: {', '.join(_words(wanted))}"
@@ -54,14 +53,6 @@ def _entries(misfit: Misfit, fields: Mapping[str, object]) -> Iterator[tuple[str
             yield where, f"must have at most {wanted} characters"
         case rule:
             yield where, f"breaks the rule {rule!r}: {wanted!r}"
-
-
-def _at(fields: Mapping[str, object], location: Location) -> object:
-    value: object = fields
-    for step in location:
-        if isinstance(value, Mapping | list):
-            value = value[step]  # type: ignore[index]
-    return value
 
 
 def _words(wanted: object) -> list[str]:

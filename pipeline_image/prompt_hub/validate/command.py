@@ -10,6 +10,7 @@ from dataclasses import asdict
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.prompts.documents import Problem
 from prompt_hub.prompts.repository import METADATA, PromptRepository, no_task
+from prompt_hub.report.words import count
 from prompt_hub.validate.rules import check
 from prompt_hub.validate.tree import Finding, Tree
 
@@ -95,13 +96,9 @@ def _escaped(text: str, more: str = "") -> str:
 
 def summary(tree: Tree, findings: Sequence[Finding], task: str | None = None) -> str:
     """The last line, in words."""
-    looked_at = f"task {task}" if task else _count(len(tree.tasks), "task")
-    looked_at += f", {_count(len(tree.files), 'file')}"
+    looked_at = f"task {task}" if task else count(len(tree.tasks), "task")
+    looked_at += f", {count(len(tree.files), 'file')}"
     if not findings:
         return f"{looked_at}: all valid"
     files = len({finding.problem.file for finding in findings})
-    return f"{looked_at}: {_count(len(findings), 'problem')} in {_count(files, 'file')}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+    return f"{looked_at}: {count(len(findings), 'problem')} in {count(files, 'file')}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prompt_hub.prompts.contracts import misfits, schema_problems
+from prompt_hub.prompts.contracts import at, misfits, schema_problems
 from prompt_hub.prompts.documents import Problem, closest
 from prompt_hub.prompts.models import JsonObject
-from prompt_hub.validate.rule import task_rule
+from prompt_hub.validate.rule import Rule, task_rule
 from prompt_hub.validate.tree import TaskFiles
 
 
@@ -58,16 +58,10 @@ def _fit(
         for misfit in misfits(value, schema):
             meant = ""
             if misfit.keyword == "enum" and isinstance(misfit.value, list):
-                given = _at(value, misfit.location)
+                given = at(value, misfit.location)
                 meant = closest(str(given), map(str, misfit.value))
             here = (name, *misfit.location)
             yield files.example_problem(line, here, misfit.message, expected, suggestion=meant)
-
-
-def _at(value: object, location: Iterable[str | int]) -> object:
-    for step in location:
-        value = value[step]  # type: ignore[index]
-    return value
 
 
 @task_rule("example-eval")
@@ -100,3 +94,12 @@ def _tags_exist(files: TaskFiles) -> Iterator[Problem]:
             location = ("gate", "tags", tag)
             meant = closest(tag, tags)
             yield files.metadata.key_problem(location, found, expected, suggestion=meant)
+
+
+TASK_RULES: tuple[Rule[TaskFiles], ...] = (
+    _ids_are_unique,
+    _inputs_fit,
+    _outputs_fit,
+    _something_to_score,
+    _tags_exist,
+)

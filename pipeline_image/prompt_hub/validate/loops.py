@@ -9,7 +9,7 @@ from typing import Literal
 from jinja2 import nodes
 from pydantic import JsonValue
 
-from prompt_hub.prompts.contracts import properties
+from prompt_hub.prompts.contracts import properties, resolve
 from prompt_hub.prompts.models import JsonObject
 from prompt_hub.prompts.templates import MAX_STEPS, turn_steps
 
@@ -136,21 +136,14 @@ class _Walk:
                     it for it in choices if not isinstance(it, dict) or it.get("type") != "null"
                 ]
                 schema = rest[0] if len(rest) == 1 else None
-            elif isinstance(schema.get("$ref"), str):
-                schema = self._referred(str(schema["$ref"]))
+            elif "$ref" in schema:
+                schema = resolve(schema, self._root)
             elif isinstance(types := schema.get("type"), list):
                 named = [it for it in types if it != "null"]
                 return {**schema, "type": named[0]} if len(named) == 1 else {**schema, "type": None}
             else:
                 return schema
         return None
-
-    def _referred(self, reference: str) -> JsonValue:
-        value: JsonValue = self._root
-        for step in reference.removeprefix("#").split("/")[1:]:
-            name = step.replace("~1", "/").replace("~0", "~")
-            value = value.get(name) if isinstance(value, dict) else None
-        return value
 
     def _length(self, node: nodes.Node, scope: Scope) -> int | None:
         """The most elements that an expression's value can have; None if nothing bounds them."""

@@ -9,7 +9,7 @@ from prompt_hub.prompts.documents import Problem, closest
 from prompt_hub.prompts.models import JsonObject, Prompt
 from prompt_hub.prompts.render import RenderError, render
 from prompt_hub.validate.loops import path_faults
-from prompt_hub.validate.rule import task_rule, tree_rule
+from prompt_hub.validate.rule import Rule, task_rule, tree_rule
 from prompt_hub.validate.tree import MessageTemplate, Source, TaskFiles, Tree
 
 
@@ -227,3 +227,19 @@ def _drafts_are_unlocked(tree: Tree) -> Iterator[Problem]:
     for draft in tree.drafts:
         if draft.content.lock is not None:
             yield draft.key_problem(("lock",), "a lock", "none: promotion writes it")
+
+
+TASK_RULES: tuple[Rule[TaskFiles], ...] = (
+    _contracts_are_schemas,
+    _keywords_exist,
+    _ends_with_a_question,
+    _parameters_make_sense,
+    _templates_parse,
+    _templates_are_safe,
+    _loops_are_bounded,
+    _variables_are_declared,
+    _properties_are_used,
+    _renders,
+)
+
+TREE_RULES: tuple[Rule[Tree], ...] = (_drafts_are_unlocked,)

@@ -18,7 +18,7 @@ from prompt_hub.prompts.models import (
     version_key,
 )
 from prompt_hub.prompts.repository import ARCHIVE, PRODUCTION
-from prompt_hub.validate.rule import task_rule
+from prompt_hub.validate.rule import Rule, task_rule
 from prompt_hub.validate.tree import Source, TaskFiles
 
 # --- Released versions -------------------------------------------------------------------------
@@ -353,3 +353,22 @@ def _archive_is_registered(files: TaskFiles) -> Iterator[Problem]:
             wanted = f"{sha256}, the hash of {source.document.file}"
             location = ("versions", version, "sha256")
             yield files.registry_problem(location, versions[version].sha256, wanted)
+
+
+TASK_RULES: tuple[Rule[TaskFiles], ...] = (
+    _released_names_its_task,
+    _archive_is_in_place,
+    _content_moves_the_version,
+    _versions_go_up,
+    _registry_agrees_with_production,
+    _task_agrees_with_its_released_version,
+    _locks_agree_with_the_registry,
+    _records_are_in_place,
+    _records_are_records,
+    _evidence_is_sealed,
+    _registry_says_what_was_measured,
+    _last_verdict_is_recorded,
+    _states_agree_with_the_layers,
+    _registered_versions_exist,
+    _archive_is_registered,
+)

@@ -1,4 +1,4 @@
-"""What a rule is, and the tables of all of them: `docs/rules.md` is made from these."""
+"""What a rule is: a check that says what it asks and how to mend what breaks it."""
 
 from __future__ import annotations
 
@@ -24,26 +24,16 @@ class Rule(Generic[SubjectT]):
     check: Check[SubjectT]
 
 
-TASK_RULES: list[Rule[TaskFiles]] = []
-TREE_RULES: list[Rule[Tree]] = []
+def task_rule(identifier: str) -> Callable[[Check[TaskFiles]], Rule[TaskFiles]]:
+    """Make a rule about one task of a check: its docstring is a line, and one on mending."""
+    return lambda check: _rule(identifier, check)
 
 
-def task_rule(identifier: str) -> Callable[[Check[TaskFiles]], Check[TaskFiles]]:
-    """Register a rule about one task; its docstring is a line, and a paragraph on mending."""
-    return _into(TASK_RULES, identifier)
+def tree_rule(identifier: str) -> Callable[[Check[Tree]], Rule[Tree]]:
+    """Make a rule about the whole tree of a check: its docstring is a line, and one on mending."""
+    return lambda check: _rule(identifier, check)
 
 
-def tree_rule(identifier: str) -> Callable[[Check[Tree]], Check[Tree]]:
-    """Register a rule about the whole tree; its docstring is a line, and one on mending."""
-    return _into(TREE_RULES, identifier)
-
-
-def _into(
-    rules: list[Rule[SubjectT]], identifier: str
-) -> Callable[[Check[SubjectT]], Check[SubjectT]]:
-    def register(check: Check[SubjectT]) -> Check[SubjectT]:
-        documentation, _, mend = cleandoc(check.__doc__ or "").partition("\n")
-        rules.append(Rule(identifier, documentation, " ".join(mend.split()), check))
-        return check
-
-    return register
+def _rule(identifier: str, check: Check[SubjectT]) -> Rule[SubjectT]:
+    documentation, _, mend = cleandoc(check.__doc__ or "").partition("\n")
+    return Rule(identifier, documentation, " ".join(mend.split()), check)

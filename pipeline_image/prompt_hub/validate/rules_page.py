@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prompt_hub.validate.reading_rules import READING_RULES
-from prompt_hub.validate.rule import TASK_RULES, TREE_RULES
-from prompt_hub.validate.rules import REGISTERED
+from prompt_hub.validate.rules import TASK_RULES, TREE_RULES
 
 _HEAD = """\
 # Rules of the prompt repository
 
-Written by `prompt-hub validate --rules`; do not edit. `prompt-hub validate` finds everything that
+Written by `make docs`; do not edit. `prompt-hub validate` finds everything that
 breaks a rule, in all files at once, and ends every line with the rule's id.
 """
 
 
 def rules_page() -> str:
     """The page as Markdown."""
-    assert REGISTERED, "the tables are filled by the modules that define rules"
     tree = [(rule.id, rule.documentation, rule.mend) for rule in TREE_RULES]
     task = [(rule.id, rule.documentation, rule.mend) for rule in TASK_RULES]
     reading = [(name, *texts) for name, texts in READING_RULES.items()]

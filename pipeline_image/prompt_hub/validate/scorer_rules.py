@@ -9,11 +9,11 @@ from pydantic import JsonValue
 
 from prompt_hub.errors import PromptHubError
 from prompt_hub.prompts import models
-from prompt_hub.prompts.contracts import properties, required, schema_problems
+from prompt_hub.prompts.contracts import properties, required, resolve, schema_problems
 from prompt_hub.prompts.documents import MAX_DEPTH, Problem
 from prompt_hub.prompts.json_places import Location
 from prompt_hub.prompts.models import Comparison, JsonObject, Prompt, Scorer
-from prompt_hub.validate.rule import task_rule
+from prompt_hub.validate.rule import Rule, task_rule
 from prompt_hub.validate.tree import TaskFiles
 
 Complaint = tuple[Location, str, str]
@@ -231,13 +231,8 @@ def _items(schema: JsonValue, whole: JsonObject) -> JsonValue:
 
 
 def _resolved(schema: JsonValue, whole: JsonObject) -> JsonValue:
-    reference = schema.get("$ref") if isinstance(schema, dict) else None
-    if not isinstance(reference, str):
-        return schema
-    found: JsonValue = whole
-    for step in reference.removeprefix("#").strip("/").split("/"):
-        found = found.get(step) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) and "$ref" not in found else {}
+    found = resolve(schema, whole)
+    return {} if found is None else found
 
 
 def _may_be(schema: JsonValue, *types: str) -> bool:
@@ -246,3 +241,9 @@ def _may_be(schema: JsonValue, *types: str) -> bool:
     if named is None:
         return True
     return bool(set(named if isinstance(named, list) else [named]) & set(types))
+
+
+TASK_RULES: tuple[Rule[TaskFiles], ...] = (
+    _scorers_fit,
+    _judge_fits,
+)

@@ -17,6 +17,7 @@ from prompt_hub.prompts.documents import (
     InvalidDocuments,
     Problem,
     decoded,
+    is_text,
     parse_json,
     parse_jsonl,
     parse_yaml,
@@ -253,7 +254,7 @@ class _Reader:
     def _is_ours(self, path: Path) -> bool:
         """Whether a path is a plain file inside the tree; notes what else it is."""
         name = self._repository.relative(path)
-        if not _is_text(name):
+        if not is_text(name):
             told = name.encode("utf-8", "backslashreplace").decode()
             found, expected = "a file name that is not UTF-8", "a name of plain letters"
             self._note(Problem(told, 1, 1, "", found, expected, "utf-8"))
@@ -454,11 +455,6 @@ class _Reader:
 
 def _is_there(layer: str, path: Path) -> bool:
     return path.is_dir() if layer == ARCHIVE else path.is_file()
-
-
-def _is_text(name: str) -> bool:
-    """Whether a file's name is text, not bytes that the system could not decode."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

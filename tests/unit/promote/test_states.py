@@ -118,9 +118,7 @@ def test_every_guard_is_tried_above() -> None:
 
 def test_the_page_says_what_the_table_says() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert page == states_page.up_to_date(page), (
-        "run: PYTHONPATH=pipeline_image python -m prompt_hub.promote.states_page docs/states.md"
-    )
+    assert page == states_page.up_to_date(page), "run `make docs`"
     for one in MOVES:
         assert f"  {one.source} --> {one.target}: " in page
         assert f"| {one.event} | " in page

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from prompt_hub.prompts.contracts import misfits, schema_problems, worst_misfit
+from prompt_hub.prompts.contracts import misfits, resolve, schema_problems, worst_misfit
 from prompt_hub.prompts.models import JsonObject
 
 
@@ -120,3 +120,35 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
         value = {"a": value}
     assert list(misfits(value, schema)) == []
     assert list(misfits({}, {"allOf": [{"$ref": "#"}]})) == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        ("#/$defs/size", {"type": "integer"}),
+        ("#/$defs/alias", {"type": "integer"}),
+        ("#/$defs/in~1mm", {"type": "number"}),
+        ("#/$defs/in%20%C2%B5m", {"type": "string"}),
+        ("#/anyOf/1", {"type": "null"}),
+        ("#/anyOf/2", None),
+        ("#/$defs/gone", None),
+        ("#/$defs/endless", None),
+        ("#size", None),
+        ("other.json#/$defs/size", None),
+    ],
+)
+def test_references_are_followed_inside_one_schema_to_their_end(
+    reference: str, found: JsonObject | None
+) -> None:
+    root: JsonObject = {
+        "$defs": {
+            "size": {"type": "integer"},
+            "alias": {"$ref": "#/$defs/size"},
+            "in/mm": {"type": "number"},
+            "in µm": {"type": "string"},
+            "endless": {"$ref": "#/$defs/endless"},
+        },
+        "anyOf": [{"$ref": "#/$defs/size"}, {"type": "null"}],
+    }
+    assert resolve({"$ref": reference}, root) == found
+    assert resolve({"$ref": "#"}, root) is root

@@ -14,7 +14,8 @@ import pytest
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
 from prompt_hub.prompts.models import Example
 from prompt_hub.release import smoke
-from prompt_hub.release.smoke import Client, SmokeTest, smoke_test
+from prompt_hub.release.smoke import SmokeTest, smoke_test
+from prompt_hub.serve.client import Client
 
 EXAMPLE = Example(id="1", input={"part_number": "2N7002"}, expected={"part_class": "transistor"})
 
@@ -89,7 +90,7 @@ def outcome_of(url: str) -> SmokeTest:
         release=ReleaseRef(release="exec-1", made_at="2026"),
     )
     return smoke_test(
-        Client(url),
+        Client(url, timeout=5.0),
         release="exec-1",
         stage="dev",
         pointers=lambda: {"part-class": pointer},
@@ -148,4 +149,7 @@ def test_a_task_without_a_valid_answer_fails(service: FakeService) -> None:
 def test_a_service_that_is_not_there_fails() -> None:
     found = outcome_of("http://127.0.0.1:9")
     assert not found.ok
-    assert "GET /v1/tasks answered 0" in found.problems[0]
+    assert found.problems[0] == (
+        "http://127.0.0.1:9/v1/tasks does not answer: [Errno 111] Connection refused."
+    )
+    assert found.problems[1].startswith("part-class: http://127.0.0.1:9/v1/tasks/part-class/run")

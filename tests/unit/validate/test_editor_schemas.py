@@ -42,12 +42,12 @@ def files() -> dict[Path, str]:
 
 def test_the_schemas_in_the_repository_are_those_of_the_models() -> None:
     stored = {path.name: path.read_text("utf-8") for path in (PROMPTS / FOLDER).iterdir()}
-    assert stored == schemas(), "run `prompt-hub validate --write-schemas`"
+    assert stored == schemas(), "run `make docs`"
 
 
 def test_the_page_of_rules_is_that_of_the_rules() -> None:
     page = (ROOT / "docs" / "rules.md").read_text("utf-8")
-    assert page == rules_page(), "run `prompt-hub validate --rules > docs/rules.md`"
+    assert page == rules_page(), "run `make docs`"
 
 
 @pytest.mark.shipped

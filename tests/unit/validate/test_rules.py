@@ -6,11 +6,15 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
+from prompt_hub import validate
 from prompt_hub.validate.reading_rules import READING_RULES
+from prompt_hub.validate.rule import Rule
 from prompt_hub.validate.rules import TASK_RULES, TREE_RULES
 from tests.unit.building import COMMIT, RepositoryFolder
 
@@ -964,6 +968,13 @@ ALL_RULES = {rule.id: rule for rule in (*TASK_RULES, *TREE_RULES)}
 
 def test_every_rule_has_a_break_a_line_of_documentation_and_a_way_to_mend_it() -> None:
     assert len(ALL_RULES) == len(TASK_RULES) + len(TREE_RULES)
+    written = {
+        one.id
+        for module in iter_modules(validate.__path__, "prompt_hub.validate.")
+        for one in vars(import_module(module.name)).values()
+        if isinstance(one, Rule)
+    }
+    assert written == ALL_RULES.keys(), "a rule stands in no tuple of its module"
     assert not ALL_RULES.keys() & READING_RULES.keys()
     texts = {**READING_RULES, **{it.id: (it.documentation, it.mend) for it in ALL_RULES.values()}}
     assert {case.rule for case in CASES} | SCORER_RULES == texts.keys()

@@ -22,7 +22,11 @@ OUTPUT = """\
     pins: {type: array, items: {$ref: "#/$defs/pin"}}
     maker: {type: object, properties: {name: {type: string}}}
     anything: {}
-  $defs: {pin: {type: object, properties: {name: {type: string}, at: {type: integer}}}}
+    layers: {$ref: "#/$defs/number~1of"}
+  $defs:
+    pin: {type: object, properties: {name: {type: string}, at: {type: integer}}}
+    number/of: {$ref: "#/$defs/whole"}
+    whole: {type: integer}
 """
 
 
@@ -111,6 +115,7 @@ def test_an_option_of_another_type_is_refused_where_it_stands(
 FITS = [
     ({"type": "exact", "field": "colour"}, "field: found 'colour'; expected a property of the out"),
     ({"type": "text", "field": "ohms"}, "'ohms', which is no text in the output"),
+    ({"type": "text", "field": "layers"}, "'layers', which is no text in the output"),
     ({"type": "text", "field": "maker.town"}, "field: found 'maker.town'"),
     ({"type": "number", "field": "part_class"}, "'part_class', which is no number"),
     ({"type": "regex", "field": "ohms", "pattern": "x"}, "no text in the output"),

@@ -15,12 +15,18 @@ import yaml
 from pydantic import JsonValue
 
 from prompt_hub.authoring.promptfoo.notes import Place
-from prompt_hub.prompts.documents import InvalidDocuments, Problem, read_text, strict_json
+from prompt_hub.prompts.contracts import referred
+from prompt_hub.prompts.documents import (
+    MAX_DEPTH,
+    InvalidDocuments,
+    Problem,
+    read_text,
+    strict_json,
+)
 from prompt_hub.prompts.json_places import Location
 
 MAX_VALUES = 200_000
 """Values of one file, aliases expanded: more is a bomb, not a configuration."""
-MAX_DEPTH = 50
 REFERENCE = "file://"
 
 
@@ -247,9 +253,7 @@ def _dereferenced(value: JsonValue, root: JsonValue, depth: int = 0) -> JsonValu
         return value
     reference = value.get("$ref")
     if isinstance(reference, str) and reference.startswith("#/") and len(value) == 1:
-        found = root
-        for part in reference.removeprefix("#/").split("/"):
-            found = found.get(part) if isinstance(found, dict) else None
+        found = referred(reference, root)
         return value if found is None else _dereferenced(found, root, depth + 1)
     return {key: _dereferenced(item, root, depth + 1) for key, item in value.items()}
 
