@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.results import Results
 from prompt_hub.promote import transitions
 from prompt_hub.promote.git import Checkout, PushRejected
-from prompt_hub.promote.states import NotAllowed
+from prompt_hub.promote.states import NotAllowed, State
 from prompt_hub.prompts.models import Strict
 from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.prompts.transaction import apply
@@ -25,6 +25,7 @@ PUSH_ATTEMPTS = 6
 
 Outcome = Literal[
     "promoted",
+    "requalified",
     "refused",
     "unchanged",
     "released already",
@@ -35,7 +36,7 @@ Outcome = Literal[
 
 
 class TaskOutcome(Strict):
-    """What became of one task's candidate."""
+    """What became of one task's candidate; `requalified`: the champion, on another model."""
 
     outcome: Outcome
     version: str
@@ -90,7 +91,7 @@ class Promoter:
             released = self._checkout.commit_bot_layers(head, _message(outcomes, self._execution))
             try:
                 if push and released != head:
-                    self._checkout.push(released, self._branch, _tags(outcomes))
+                    self._push(released, _tags(outcomes))
             except PushRejected:
                 self._say("the branch moved meanwhile; starting over from its new head")
                 continue
@@ -110,6 +111,10 @@ class Promoter:
             hint="Release the pipeline's change again.",
             exit_code=ExitCode.UNEXPECTED,
         )
+
+    def _push(self, released: str, tags: Sequence[str]) -> None:
+        for tag in self._checkout.push(released, self._branch, tags):
+            self._say(f"the tag {tag} is there already and stays where it is")
 
     def _promote_each(self) -> dict[str, TaskOutcome]:
         repository = PromptRepository(self._checkout.root)
@@ -152,13 +157,16 @@ class Promoter:
         if record.verdict.status is Status.NOT_MEASURED:
             return ended("refused")
         details = self._results.get(names.evaluation_details_key(self._execution, task)) or ""
+        stands = transitions.standing(repository, task, record.version)
         change = transitions.promote if record.verdict.promotes else transitions.refuse
         try:
             changes = change(repository, record, details, datetime.now(UTC))
         except NotAllowed as error:  # one task never holds up another's release
             return ended("not allowed", error.message)
         apply(repository.root, changes)
-        return ended("promoted" if record.verdict.promotes else "refused")
+        if not record.verdict.promotes:
+            return ended("refused")
+        return ended("requalified" if stands is State.RELEASED else "promoted")
 
 
 def _released_already(repository: PromptRepository, record: EvaluationRecord) -> bool:
@@ -171,15 +179,21 @@ def _released_already(repository: PromptRepository, record: EvaluationRecord) ->
 
 
 def _message(outcomes: Mapping[str, TaskOutcome], execution: str) -> str:
-    promoted = [f"{task} {o.version}" for task, o in outcomes.items() if o.outcome == "promoted"]
-    refused = [f"{task} {o.version}" for task, o in outcomes.items() if o.outcome == "refused"]
-    parts = []
-    if promoted:
-        parts.append(f"Promote {', '.join(promoted)}")
-    if refused:
-        parts.append(f"{'log' if promoted else 'Log'} the refusal of {', '.join(refused)}")
-    return f"{'; '.join(parts) or 'Nothing promoted'}\n\nExecution: {execution}\n"
+    parts = [
+        f"{verb} {', '.join(found)}"
+        for verb, outcome in (
+            ("promote", "promoted"),
+            ("requalify", "requalified"),
+            ("log the refusal of", "refused"),
+        )
+        if (
+            found := [f"{task} {o.version}" for task, o in outcomes.items() if o.outcome == outcome]
+        )
+    ]
+    subject = "; ".join(parts) or "nothing promoted"
+    return f"{subject[0].upper()}{subject[1:]}\n\nExecution: {execution}\n"
 
 
 def _tags(outcomes: Mapping[str, TaskOutcome]) -> tuple[str, ...]:
+    """A tag for each version that became the champion now; one that qualifies again has its own."""
     return tuple(f"{task}/v{o.version}" for task, o in outcomes.items() if o.outcome == "promoted")

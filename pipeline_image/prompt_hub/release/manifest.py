@@ -153,7 +153,7 @@ def describe_promoted(repository: PromptRepository, results: Results, release: s
             sorted(
                 name
                 for name, task in promotion.tasks.items()
-                if task.outcome in {"promoted", "released already"}
+                if task.outcome in {"promoted", "requalified", "released already"}
             )
         ),
     )
