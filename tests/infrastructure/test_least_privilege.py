@@ -80,7 +80,8 @@ READ = {"GetObject", "ListBucket"}
                     "PutImage",
                     "UploadLayerPart",
                 },
-                "s3": READ,
+                "dynamodb": {"GetItem", "Query"},
+                "s3": {*READ, "PutObject"},
             },
         ),
         (

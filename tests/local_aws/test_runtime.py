@@ -104,7 +104,9 @@ class Stage:
             at=datetime.now(UTC),
         )
         self.results.put(names.promotion_key(release), promotion.model_dump_json(by_alias=True))
-        manifest = describe_promoted(self.folder.repository, self.results, release)
+        live = self.ledger.pointers().values()
+        manifest = describe_promoted(self.folder.repository, self.results, release, live)
+        self.results.put(names.manifest_key(release), manifest.to_json())
         (self.folder.root / names.RELEASE_FILE).write_text(manifest.to_json(), encoding="utf-8")
 
     @contextmanager

@@ -21,6 +21,9 @@ VERSION_PREFIX = "VERSION#"
 EVENT_PREFIX = "EVENT#"
 SCORE_PREFIX = "SCORE#"
 
+NO_WAY_BACK = "no_way_back"
+"""In an event's evidence: code and reason why the version it left is not the way back."""
+
 
 def task_partition(task: str) -> str:
     """Partition that holds the versions, the history and the score samples of `task`."""

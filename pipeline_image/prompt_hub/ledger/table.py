@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from prompt_hub import names
 from prompt_hub.ledger import transitions
-from prompt_hub.ledger.errors import LedgerConflict, LedgerError
+from prompt_hub.ledger.errors import LedgerConflict, LedgerError, LedgerMissing
 from prompt_hub.ledger.items import (
     ACTIVE,
     DEPLOYED_KEY,
@@ -102,7 +102,7 @@ class Ledger:
         return Pointer.from_attributes(task, item) if item else None
 
     def pointers(self) -> dict[str, Pointer]:
-        """What is active for each task."""
+        """What is active for each task; raises `LedgerMissing` where there is no table."""
         found = {}
         for item in self._query(ACTIVE):
             task = str(item[names.LEDGER_SORT_KEY])
@@ -371,7 +371,10 @@ class Ledger:
             request["Limit"] = limit
         items: list[dict[str, object]] = []
         while True:
-            answer = self._client.query(**request)
+            try:
+                answer = self._client.query(**request)
+            except self._client.exceptions.ResourceNotFoundException:
+                raise LedgerMissing(f"there is no table {self._table}") from None
             items += map(_unpacked, answer["Items"])
             rest = answer.get("LastEvaluatedKey")
             if not rest or (limit is not None and len(items) >= limit):

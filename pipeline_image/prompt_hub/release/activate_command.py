@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.errors import LedgerConflict, TransitionRefused
-from prompt_hub.ledger.items import Deployed, VersionRef
+from prompt_hub.ledger.items import NO_WAY_BACK, Deployed, VersionRef
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.models.aliases import ModelAliases
-from prompt_hub.release.manifest import Release, describe_promoted
+from prompt_hub.release.manifest import Release, recorded
 from prompt_hub.release.plan import Seed, Skip, StageState, Step, plan
 from prompt_hub.release.stage import (
     add_release,
@@ -88,7 +88,7 @@ def _to_release(ledger: Ledger, cloudwatch: CloudWatchClient, stage: str, releas
 
     repository = PromptRepository.from_environment()
     results = results_from_environment(repository.root)
-    release = describe_promoted(repository, results, release_id)
+    release = recorded(results, release_id)
     ledger.deploy(
         Deployed(
             release=release.reference,
@@ -164,16 +164,18 @@ def _take(ledger: Ledger, release: Release, step: Step) -> bool:
             f"ledger revision {event.revision}"
         )
         return True
+    lost = step.no_way_back
     event = ledger.activate(
         step.task,
         step.to,
         seen=step.seen,
         release=release.reference,
-        cause=cause,
-        keep_way_back=step.keep_way_back,
+        cause=cause if lost is None else replace(cause, evidence={NO_WAY_BACK: asdict(lost)}),
+        keep_way_back=lost is None,
     )
     print(
-        f"{step.task}: {step.left.version} -> {step.to.version}; ledger revision {event.revision}"
+        f"{step.task}: {step.left.version} -> {step.to.version}"
+        f"{f' (no way back: {lost.reason})' if lost else ''}; ledger revision {event.revision}"
     )
     return True
 

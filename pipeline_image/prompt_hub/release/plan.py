@@ -25,18 +25,26 @@ class Seed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoWayBack:
+    """Why the version that is left is not where a rollback may go; `code` as the Lambda's."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Move:
     """A pointer that goes to another version.
 
-    `seen` is the pointer's revision that this was decided on. `keep_way_back` is false where git
-    itself took out the version that is left.
+    `seen` is the pointer's revision that this was decided on. The version that is left becomes the
+    way back, unless `no_way_back` says why not.
     """
 
     task: str
     to: VersionRef
     left: VersionRef
     seen: int
-    keep_way_back: bool
+    no_way_back: NoWayBack | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +101,26 @@ def _step(release: Release, name: str, task: CarriedTask, stage: StageState) -> 
             to=desired.reference,
             previous=None if previous is None or taken_out else previous.reference,
         )
-    left = task.version(pointer.version)
     return Move(
         task=name,
         to=desired.reference,
         left=pointer.active,
         seen=pointer.revision,
-        keep_way_back=left is not None and left.state is VersionState.SUPERSEDED,
+        no_way_back=_no_way_back(task, pointer.active),
     )
+
+
+def _no_way_back(task: CarriedTask, left: VersionRef) -> NoWayBack | None:
+    carried = task.version(left.version)
+    if carried is None or carried.reference != left:
+        return NoWayBack(
+            code="way-back-not-carried", reason=f"the image does not carry {left.version}"
+        )
+    if carried.state is not VersionState.SUPERSEDED:
+        return NoWayBack(
+            code="way-back-taken-out", reason=f"git has {left.version} {carried.state.value}"
+        )
+    return None
 
 
 def _obstacle(

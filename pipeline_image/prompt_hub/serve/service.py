@@ -40,6 +40,10 @@ class NotActive(Refused):
     """The task exists, but no version of it is active in this stage yet."""
 
 
+class NotCarried(Refused):
+    """The ledger has a version of the task active that this image does not carry."""
+
+
 class InvalidFields(Refused):
     """The fields do not fit the prompt's input schema."""
 
@@ -118,9 +122,17 @@ class PromptService:
         return await self._ask(task, served, prompt, fields, trace_id)
 
     def _served(self, task: str) -> Served:
-        served = self.follower.view.served.get(task)
+        view = self.follower.view
+        served = view.served.get(task)
         if served is not None:
             return served
+        wanted = view.refused.get(task)
+        if wanted is not None:
+            raise NotCarried(
+                "not_carried",
+                f"{task} {wanted.version} is active in {self.stage}, and the image of release "
+                f"{self.release} does not carry it",
+            )
         known = self.known_tasks
         if task not in known:
             raise UnknownTask(

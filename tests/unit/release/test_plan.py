@@ -16,7 +16,7 @@ from prompt_hub.ledger.items import (
 from prompt_hub.ledger.items import VersionState as State
 from prompt_hub.prompts.models import RegisteredModel, VersionState
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
-from prompt_hub.release.plan import Move, Seed, Skip, StageState, Step, plan
+from prompt_hub.release.plan import Move, NoWayBack, Seed, Skip, StageState, Step, plan
 
 NINE = datetime(2026, 11, 3, 9, tzinfo=UTC)
 PINNED = RegisteredModel(alias="catalogue-pinned", identity="openai:small")
@@ -100,7 +100,7 @@ def test_a_newly_released_version_is_activated_and_the_one_it_leaves_is_the_way_
         to=NEW.reference,
         left=OLD.reference,
         seen=5,
-        keep_way_back=True,
+        no_way_back=None,
     )
 
 
@@ -197,13 +197,17 @@ def test_a_firing_alarm_does_not_stop_a_way_back_that_git_decided() -> None:
     moved = step(wanted, stage)
     assert isinstance(moved, Move)
     # What git took out must not be where the rollback goes.
-    assert not moved.keep_way_back
+    assert moved.no_way_back == NoWayBack(
+        code="way-back-taken-out", reason="git has 1.1.0 downgraded"
+    )
 
 
 def test_what_the_image_does_not_carry_is_no_way_back() -> None:
     moved = step(release(NEW))
     assert isinstance(moved, Move)
-    assert not moved.keep_way_back
+    assert moved.no_way_back == NoWayBack(
+        code="way-back-not-carried", reason="the image does not carry 1.0.0"
+    )
 
 
 def test_a_rollback_is_not_undone_by_the_next_release_of_another_task() -> None:
