@@ -232,7 +232,6 @@ class PipelineStack(ToolchainStack):
                 environment=self._stage_environment(stage),
                 granted=(
                     *permissions.change_ledger(self, stage),
-                    *permissions.read_alarms(self),
                     *permissions.run_service_task(self, stage),
                     *permissions.read_results(self, names.manifest_key("*")),
                 ),

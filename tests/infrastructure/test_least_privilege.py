@@ -89,7 +89,6 @@ READ = {"GetObject", "ListBucket"}
             {
                 **RUN_TASK,
                 "dynamodb": {"GetItem", "Query", "PutItem", "ConditionCheckItem"},
-                "cloudwatch": {"DescribeAlarms"},
                 "s3": READ,
             },
         ),

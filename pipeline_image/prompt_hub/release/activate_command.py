@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.errors import LedgerConflict, TransitionRefused
 from prompt_hub.ledger.items import NO_WAY_BACK, Deployed, VersionRef
@@ -27,8 +26,6 @@ from prompt_hub.release.stage import (
 )
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudwatch import CloudWatchClient
-
     from prompt_hub.ledger.table import Ledger
 
 BY = "pipeline"
@@ -66,14 +63,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     A task that somebody else changed at the same moment is left for the next run; the others are
     moved, and the exit code says that it is not all done.
     """
-    import boto3
-
     stage = stage_of(arguments)
     ledger = ledger_of(stage)
     if arguments.task or arguments.version or arguments.override:
         done = Done(moved=[_by_hand(ledger, stage, arguments)])
     else:
-        done = _to_release(ledger, boto3.client("cloudwatch"), stage, release_of(arguments))
+        done = _to_release(ledger, release_of(arguments))
     if not arguments.no_watch:
         _watch(stage, done.moved)
     return ExitCode.UNEXPECTED if done.failed else ExitCode.OK
@@ -82,7 +77,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 # --- A release ---------------------------------------------------------------------------------
 
 
-def _to_release(ledger: Ledger, cloudwatch: CloudWatchClient, stage: str, release_id: str) -> Done:
+def _to_release(ledger: Ledger, release_id: str) -> Done:
     from prompt_hub.evaluate.results import results_from_environment
     from prompt_hub.prompts.repository import PromptRepository
 
@@ -98,7 +93,7 @@ def _to_release(ledger: Ledger, cloudwatch: CloudWatchClient, stage: str, releas
         ),
         by=BY,
     )
-    return take(ledger, release, plan(release, _state(ledger, cloudwatch, stage, release)))
+    return take(ledger, release, plan(release, _state(ledger, release)))
 
 
 def take(ledger: Ledger, release: Release, steps: Iterable[Step]) -> Done:
@@ -114,25 +109,12 @@ def take(ledger: Ledger, release: Release, steps: Iterable[Step]) -> Done:
     return done
 
 
-def _state(
-    ledger: Ledger, cloudwatch: CloudWatchClient, stage: str, release: Release
-) -> StageState:
+def _state(ledger: Ledger, release: Release) -> StageState:
     return StageState(
         pointers=ledger.pointers(),
         versions={task: ledger.versions(task) for task in release.tasks},
-        alarming=_alarming(cloudwatch, stage),
         models=_models(release),
     )
-
-
-def _alarming(cloudwatch: CloudWatchClient, stage: str) -> set[str]:
-    prefix = names.score_alarm_prefix(stage)
-    pages = cloudwatch.get_paginator("describe_alarms").paginate(
-        AlarmNamePrefix=prefix, StateValue="ALARM"
-    )
-    return {
-        alarm["AlarmName"].removeprefix(prefix) for page in pages for alarm in page["MetricAlarms"]
-    }
 
 
 def _models(release: Release) -> dict[str, str]:

@@ -78,17 +78,12 @@ class CarriedTask(Strict):
 
 
 class Release(Strict):
-    """The manifest of one release.
-
-    `made_at` orders releases, `commit` holds the tree, `changes` names the tasks whose champion is
-    the candidate of this very execution.
-    """
+    """The manifest of one release; `made_at` orders releases, `commit` holds the tree."""
 
     schema_: Annotated[Literal["prompt-hub/release@1"], Field(alias="schema")]
     release: Annotated[str, Field(min_length=1)]
     commit: str
     made_at: datetime
-    changes: tuple[TaskName, ...]
     tasks: dict[TaskName, CarriedTask]
 
     @property
@@ -114,7 +109,6 @@ def describe(
     release: str,
     commit: str,
     made_at: datetime,
-    changes: tuple[str, ...] = (),
     live: Collection[Pointer] = (),
     kept: int = KEPT,
 ) -> Release:
@@ -130,7 +124,6 @@ def describe(
         release=release,
         commit=commit,
         made_at=made_at,
-        changes=changes,
         tasks={
             name: _carried(repository, name, task, kept, judges, live)
             for name, task in registry.tasks.items()
@@ -156,13 +149,6 @@ def describe_promoted(
         release=release,
         commit=promotion.released_commit,
         made_at=promotion.at,
-        changes=tuple(
-            sorted(
-                name
-                for name, task in promotion.tasks.items()
-                if task.outcome in {"promoted", "requalified", "released already"}
-            )
-        ),
         live=live,
     )
 

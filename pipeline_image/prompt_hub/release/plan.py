@@ -7,11 +7,11 @@ decides anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prompt_hub.ledger.items import Pointer, VersionRecord, VersionRef, timestamp
-from prompt_hub.prompts.models import VersionState, version_key
+from prompt_hub.prompts.models import VersionState
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
 
 
@@ -64,12 +64,11 @@ class StageState:
     """What the stage says before an activation.
 
     `models` is the identity of the model behind each alias here; an alias that is missing is not
-    configured. `alarming` names the tasks whose score alarm fires.
+    configured.
     """
 
     pointers: Mapping[str, Pointer]
     versions: Mapping[str, Mapping[str, VersionRecord]]
-    alarming: Collection[str]
     models: Mapping[str, str]
 
 
@@ -165,7 +164,4 @@ def _obstacle(
             f"{pointer.changed_by} moved it to {pointer.version} since ({pointer.reason}), and git "
             f"has decided nothing new about {desired.version}",
         )
-    goes_back = version_key(desired.version) < version_key(pointer.version)
-    if name in stage.alarming and name not in release.changes and not goes_back:
-        return skip("alarm-fires", "its score alarm fires, and this release does not change it")
     return None

@@ -19,7 +19,6 @@ RELEASE = Release(
     release="exec-2",
     commit="c0ffee",
     made_at=datetime(2026, 11, 3, 10, tzinfo=UTC),
-    changes=(),
     tasks={},
 )
 
