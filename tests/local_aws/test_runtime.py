@@ -316,5 +316,6 @@ def test_commands_outside_a_stage_say_what_is_missing(stage: Stage, tmp_path: Pa
     assert "stage dev runs no service" in stage.run(
         "watch", "--task", "part-class", "--now", code=70
     )
-    assert "has no promotion record" in stage.run("activate", "--release", "exec-9", code=2)
-    assert "AWS did not do it" in stage.run("ledger", "show", "--stage", "prod", code=70)
+    assert "has no manifest" in stage.run("activate", "--release", "exec-9", code=2)
+    said = stage.run("ledger", "show", "--stage", "prod", code=70)
+    assert "there is no table prompt-hub-prod-ledger. Look at --stage" in said
