@@ -43,8 +43,8 @@ class VersionState(StrEnum):
     """Where a version stands in one stage.
 
     `released`: carried by a release, never active here. `downgraded`: a person took it out by hand.
-    `quarantined`: the rollback took it out. Neither of the last two comes back without a named
-    override.
+    `quarantined`: the rollback took it out. Neither of these two comes back without a named
+    override. `retired`: git had nothing released for the task any more; it may come back.
     """
 
     RELEASED = "released"
@@ -52,6 +52,7 @@ class VersionState(StrEnum):
     SUPERSEDED = "superseded"
     DOWNGRADED = "downgraded"
     QUARANTINED = "quarantined"
+    RETIRED = "retired"
 
     @property
     def taken_out(self) -> bool:
@@ -68,6 +69,7 @@ class EventKind(StrEnum):
     DOWNGRADED = "downgraded"
     FROZEN = "frozen"
     UNFROZEN = "unfrozen"
+    RETIRED = "retired"
     PAGED = "paged"
 
 
@@ -101,7 +103,8 @@ class Pointer:
 
     `previous` is where a rollback would go, `None` after one. A frozen task is left alone by
     activation. `shares` is the traffic by version, one version at 1.0 today. `revision` is that of
-    the event which last changed the pointer. `release` is the newest release that moved it.
+    the event which last changed the pointer. `release` is the newest release that moved it. A
+    `retired` pointer has nothing active: `active` is what was, and an older release is still known.
     """
 
     task: str
@@ -113,6 +116,7 @@ class Pointer:
     reason: str
     at: str
     release: ReleaseRef
+    retired: bool = False
 
     @property
     def version(self) -> str:
@@ -147,6 +151,7 @@ class Pointer:
             "reason": self.reason,
             "at": self.at,
             "release": {"release": self.release.release, "made_at": self.release.made_at},
+            "retired": self.retired,
         }
 
     @classmethod
@@ -163,6 +168,7 @@ class Pointer:
             reason=str(item["reason"]),
             at=str(item["at"]),
             release=ReleaseRef(release=str(release["release"]), made_at=str(release["made_at"])),
+            retired=bool(item["retired"]),
         )
 
 

@@ -97,12 +97,23 @@ class Ledger:
         return cast(int, item["revision"]) if item else 0
 
     def pointer(self, task: str) -> Pointer | None:
-        """What is active for `task`, `None` if nothing is yet."""
+        """What is active for `task`, `None` if nothing is."""
+        found = self._pointer(task)
+        return None if found is None or found.retired else found
+
+    def _pointer(self, task: str) -> Pointer | None:
         item = self._get((ACTIVE, task))
         return Pointer.from_attributes(task, item) if item else None
 
     def pointers(self) -> dict[str, Pointer]:
         """What is active for each task; raises `LedgerMissing` where there is no table."""
+        return {task: one for task, one in self._every_pointer().items() if not one.retired}
+
+    def retired(self) -> dict[str, Pointer]:
+        """The pointers of tasks that were taken out of service with no successor."""
+        return {task: one for task, one in self._every_pointer().items() if one.retired}
+
+    def _every_pointer(self) -> dict[str, Pointer]:
         found = {}
         for item in self._query(ACTIVE):
             task = str(item[names.LEDGER_SORT_KEY])
@@ -130,7 +141,7 @@ class Ledger:
         return TaskState(
             task=task,
             revision=revision,
-            pointer=self.pointer(task),
+            pointer=self._pointer(task),
             versions=self.versions(task),
         )
 
@@ -143,7 +154,7 @@ class Ledger:
         """Everything that people still have to be told, oldest first."""
         pending = [
             event
-            for task in self.pointers()
+            for task in self._every_pointer()
             for event in self.events(task)
             if event.notify is Notify.PENDING
         ]
@@ -218,6 +229,12 @@ class Ledger:
             lambda state: transitions.downgrade(state, to, cause=cause, override=override),
         )
 
+    def retire(self, task: str, *, seen: int, release: ReleaseRef, cause: Cause) -> Event:
+        """See `transitions.retire`."""
+        return self._change(
+            task, seen, lambda state: transitions.retire(state, release=release, cause=cause)
+        )
+
     def freeze(self, task: str, *, seen: int, cause: Cause) -> Event:
         """See `transitions.freeze`."""
         return self._change(task, seen, lambda state: transitions.freeze(state, cause=cause))
@@ -289,7 +306,7 @@ class Ledger:
         """Decide, write, and start again where another task's change came between."""
         for attempt in range(ATTEMPTS):
             state = self.state(task)
-            found = state.pointer.revision if state.pointer else None
+            found = state.live.revision if state.live else None
             if found != seen:
                 raise LedgerConflict(
                     f"the pointer of {task} is at revision {found}, not {seen} as read before"

@@ -13,7 +13,7 @@ from prompt_hub.ledger.items import NO_WAY_BACK, Deployed, VersionRef
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.models.aliases import ModelAliases
 from prompt_hub.release.manifest import Release, recorded
-from prompt_hub.release.plan import Seed, Skip, StageState, Step, plan
+from prompt_hub.release.plan import Retire, Seed, Skip, StageState, Step, plan
 from prompt_hub.release.stage import (
     add_release,
     add_signature,
@@ -112,6 +112,7 @@ def take(ledger: Ledger, release: Release, steps: Iterable[Step]) -> Done:
 def _state(ledger: Ledger, release: Release) -> StageState:
     return StageState(
         pointers=ledger.pointers(),
+        retired=ledger.retired(),
         versions={task: ledger.versions(task) for task in release.tasks},
         models=_models(release),
     )
@@ -136,6 +137,13 @@ def _take(ledger: Ledger, release: Release, step: Step) -> bool:
         print(f"{step.task}: left alone, {step.reason}")
         return False
     cause = Cause(by=BY, reason=f"release {release.release}", at=now())
+    if isinstance(step, Retire):
+        event = ledger.retire(step.task, seen=step.seen, release=release.reference, cause=cause)
+        print(
+            f"{step.task}: {step.left.version} is retired, git has no version of it released; "
+            f"ledger revision {event.revision}"
+        )
+        return False
     if isinstance(step, Seed):
         event = ledger.seed(
             step.task, step.to, previous=step.previous, release=release.reference, cause=cause
@@ -175,8 +183,8 @@ def _by_hand(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> str:
     pointer = ledger.pointer(task)
     if pointer is None:
         raise PromptHubError(
-            f"no version of {task} is active in {stage} yet.",
-            hint="Activate a release first.",
+            f"no version of {task} is active in {stage}.",
+            hint="Release one: the first pointer of a task, and of a retired one, comes from git.",
             exit_code=ExitCode.BLOCKED,
         )
     event = ledger.activate(

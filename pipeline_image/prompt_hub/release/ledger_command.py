@@ -64,7 +64,7 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
     pointer = ledger.pointer(task)
     if pointer is None:
         raise PromptHubError(
-            f"no version of {task} is active in {stage} yet.", exit_code=ExitCode.BLOCKED
+            f"no version of {task} is active in {stage}.", exit_code=ExitCode.BLOCKED
         )
     cause = Cause(by=arguments.by, reason=arguments.reason, at=now(), code="by-hand")
     seen = pointer.revision
@@ -85,7 +85,7 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
 def _show(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
     pointers = {
         task: pointer
-        for task, pointer in ledger.pointers().items()
+        for task, pointer in sorted({**ledger.pointers(), **ledger.retired()}.items())
         if arguments.task in {None, task}
     }
     if arguments.json:
@@ -95,7 +95,8 @@ def _show(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
     for task, pointer in pointers.items():
         way_back = pointer.previous.version if pointer.previous else "none"
         frozen = ", FROZEN" if pointer.frozen else ""
-        print(f"\n{task}: {pointer.version} (way back: {way_back}{frozen})")
+        live = f"{pointer.version} (way back: {way_back}{frozen})"
+        print(f"\n{task}: {'nothing, it is retired' if pointer.retired else live}")
         for version, record in ledger.versions(task).items():
             print(f"  {version:<10} {record.state.value:<12} {record.by}: {record.reason}")
         for event in ledger.events(task, HISTORY):

@@ -48,6 +48,15 @@ class Move:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Retire:
+    """A task that git has nothing released for: what is active here goes out of service."""
+
+    task: str
+    left: VersionRef
+    seen: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Skip:
     """A task that is left alone; `code` for programs, `reason` for people."""
 
@@ -56,7 +65,7 @@ class Skip:
     reason: str
 
 
-Step = Seed | Move | Skip
+Step = Seed | Move | Retire | Skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,24 +73,26 @@ class StageState:
     """What the stage says before an activation.
 
     `models` is the identity of the model behind each alias here; an alias that is missing is not
-    configured.
+    configured. `retired` holds the pointers of tasks that were taken out of service.
     """
 
     pointers: Mapping[str, Pointer]
+    retired: Mapping[str, Pointer]
     versions: Mapping[str, Mapping[str, VersionRecord]]
     models: Mapping[str, str]
 
 
 def plan(release: Release, stage: StageState) -> list[Step]:
-    """One step for each task that the release knows."""
-    return [_step(release, name, task, stage) for name, task in sorted(release.tasks.items())]
+    """One step for each task that the release or the stage knows."""
+    return [_step(release, name, stage) for name in sorted({*release.tasks, *stage.pointers})]
 
 
-def _step(release: Release, name: str, task: CarriedTask, stage: StageState) -> Step:
+def _step(release: Release, name: str, stage: StageState) -> Step:
     pointer = stage.pointers.get(name)
-    desired = task.version(task.champion)
-    if desired is None:
-        return Skip(task=name, code="nothing-released", reason="git has no version of it released")
+    task = release.tasks.get(name)
+    desired = task.version(task.champion) if task else None
+    if task is None or desired is None:
+        return _without_release(release, name, pointer)
     if pointer is not None and pointer.active == desired.reference:
         return Skip(task=name, code="active-already", reason=f"{desired.version} is active already")
     reason = _obstacle(release, name, desired, pointer, stage)
@@ -106,6 +117,16 @@ def _step(release: Release, name: str, task: CarriedTask, stage: StageState) -> 
         left=pointer.active,
         seen=pointer.revision,
         no_way_back=_no_way_back(task, pointer.active),
+    )
+
+
+def _without_release(release: Release, name: str, pointer: Pointer | None) -> Step:
+    if pointer is None:
+        return Skip(task=name, code="nothing-released", reason="git has no version of it released")
+    return (
+        _frozen(name, pointer)
+        or _older(release, name, pointer)
+        or Retire(task=name, left=pointer.active, seen=pointer.revision)
     )
 
 
@@ -149,15 +170,11 @@ def _obstacle(
             f"{desired.model.alias} is {here or 'not configured'} in this stage",
         )
     if pointer is None:
-        return None
-    if pointer.frozen:
-        return skip("frozen", f"it is frozen by {pointer.changed_by}: {pointer.reason}")
-    if timestamp(release.made_at) < pointer.release.made_at:
-        return skip(
-            "older-release",
-            f"this release was made at {release.made_at.isoformat()}, before release "
-            f"{pointer.release.release} that moved it last",
-        )
+        parked = stage.retired.get(name)
+        return None if parked is None else _older(release, name, parked)
+    held = _frozen(name, pointer) or _older(release, name, pointer)
+    if held is not None:
+        return held
     if timestamp(desired.decided_at) <= pointer.release.made_at:
         return skip(
             "moved-since",
@@ -165,3 +182,21 @@ def _obstacle(
             f"has decided nothing new about {desired.version}",
         )
     return None
+
+
+def _frozen(name: str, pointer: Pointer) -> Skip | None:
+    if not pointer.frozen:
+        return None
+    reason = f"it is frozen by {pointer.changed_by}: {pointer.reason}"
+    return Skip(task=name, code="frozen", reason=reason)
+
+
+def _older(release: Release, name: str, pointer: Pointer) -> Skip | None:
+    if timestamp(release.made_at) >= pointer.release.made_at:
+        return None
+    return Skip(
+        task=name,
+        code="older-release",
+        reason=f"this release was made at {release.made_at.isoformat()}, before release "
+        f"{pointer.release.release} that moved it last",
+    )

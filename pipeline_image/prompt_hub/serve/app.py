@@ -24,6 +24,7 @@ RETRY_AFTER_SECONDS = 5
 
 STATUS: dict[type[Refused], int] = {
     refusals.UnknownTask: 404,
+    refusals.Retired: 410,
     refusals.InvalidFields: 422,
     refusals.BrokenPrompt: 500,
     refusals.InvalidOutput: 502,

@@ -104,7 +104,7 @@ class PointerFollower:
         self._source = source
         self._release = release
         self._carries = carries
-        self._champions = champions
+        self.champions = champions
         self._report = report
         self._clock = clock
         self._started = clock()
@@ -178,7 +178,7 @@ class PointerFollower:
     def _snapshot(self) -> dict[str, Served]:
         return {
             task: Served(reference=champion, source="snapshot", revision=0)
-            for task, champion in self._champions.items()
+            for task, champion in self.champions.items()
         }
 
     def _show(self, view: View) -> None:

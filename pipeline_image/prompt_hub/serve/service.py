@@ -40,6 +40,10 @@ class NotActive(Refused):
     """The task exists, but no version of it is active in this stage yet."""
 
 
+class Retired(Refused):
+    """The task is known, but git has no version of it released any more."""
+
+
 class NotCarried(Refused):
     """The ledger has a version of the task active that this image does not carry."""
 
@@ -140,6 +144,8 @@ class PromptService:
                 f"there is no task {task!r}; there are: {', '.join(known) or 'none'}",
                 tasks=known,
             )
+        if task not in self.follower.champions:
+            raise Retired("retired", f"{task} is retired: no version of it is released any more")
         raise NotActive("not_active", f"no version of {task} is active in {self.stage} yet")
 
     async def _ask(

@@ -16,7 +16,7 @@ from prompt_hub.ledger.items import (
 from prompt_hub.ledger.items import VersionState as State
 from prompt_hub.prompts.models import RegisteredModel, VersionState
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
-from prompt_hub.release.plan import Move, NoWayBack, Seed, Skip, StageState, Step, plan
+from prompt_hub.release.plan import Move, NoWayBack, Retire, Seed, Skip, StageState, Step, plan
 
 NINE = datetime(2026, 11, 3, 9, tzinfo=UTC)
 PINNED = RegisteredModel(alias="catalogue-pinned", identity="openai:small")
@@ -81,6 +81,7 @@ def record(carried: CarriedVersion, state: State) -> VersionRecord:
 
 STAGE = StageState(
     pointers={"part-class": pointer()},
+    retired={},
     versions={"part-class": {"1.0.0": record(OLD, State.ACTIVE)}},
     models={"catalogue-pinned": "openai:small"},
 )
@@ -134,7 +135,21 @@ def test_a_way_back_that_was_taken_out_here_is_none() -> None:
 @pytest.mark.parametrize(
     ("wanted", "change", "code"),
     [
-        (release(OLD, champion=None), {}, "nothing-released"),
+        (release(OLD, champion=None), {"pointers": {}}, "nothing-released"),
+        (
+            release(OLD, champion=None),
+            {"pointers": {"part-class": replace(pointer(), frozen=True)}},
+            "frozen",
+        ),
+        (release(OLD, champion=None, hours=-5), {}, "older-release"),
+        (
+            release(),
+            {
+                "pointers": {},
+                "retired": {"part-class": replace(pointer(NEW, made_hours=2), retired=True)},
+            },
+            "older-release",
+        ),
         (release(), {"pointers": {"part-class": pointer(NEW, 1)}}, "active-already"),
         (
             release(),
@@ -173,6 +188,31 @@ def test_a_task_is_left_alone_for_a_reason(
     assert isinstance(left_alone, Skip)
     assert left_alone.code == code
     assert left_alone.reason
+
+
+ARCHIVED = version("1.0.0", VersionState.ARCHIVED, hours=1)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [release(ARCHIVED, champion=None), release().model_copy(update={"tasks": {}})],
+    ids=["nothing is released", "git does not know the task"],
+)
+def test_what_git_has_nothing_released_for_is_retired(wanted: Release) -> None:
+    assert step(wanted) == Retire(task="part-class", left=OLD.reference, seen=5)
+
+
+def test_a_retired_task_is_seeded_when_git_releases_it_again() -> None:
+    restored = version("1.0.0", VersionState.RELEASED, hours=2)
+    parked = replace(pointer(made_hours=1), retired=True)
+    stage = replace(
+        STAGE,
+        pointers={},
+        retired={"part-class": parked},
+        versions={"part-class": {"1.0.0": record(OLD, State.RETIRED)}},
+    )
+    seeded = step(release(restored, champion="1.0.0", hours=2), stage)
+    assert seeded == Seed(task="part-class", to=restored.reference, previous=None)
 
 
 def test_a_fix_that_an_earlier_execution_promoted_is_activated_by_the_next_one() -> None:

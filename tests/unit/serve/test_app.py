@@ -101,7 +101,11 @@ def service(built: Path) -> Iterator[Running]:
                 ledger,
                 release=release.release,
                 carries=release.carries(),
-                champions={},
+                champions={
+                    name: champion.reference
+                    for name, task in release.tasks.items()
+                    if (champion := task.version(task.champion)) is not None
+                },
                 report=Heard(),
             ),
             caller=ModelCaller(ModelAliases.parse(json.dumps(aliases)), OpenAIProvider()),
@@ -315,10 +319,9 @@ def test_health_and_readiness(running: Running) -> None:
     assert running.get("/readyz") == (200, {"ready": True})
 
 
-def test_a_service_that_never_was_ready_says_what_its_image_lacks(built: Path) -> None:
+def unstarted(built: Path, ledger: FakeLedger) -> TestClient:
+    """A service of an image in which nothing is released, after one look at the ledger."""
     release = load(built)
-    ledger = FakeLedger(activated="exec-1")
-    ledger.move(VersionRef(version="0.9.0", sha256="gone"), "brand")
     follower = PointerFollower(
         ledger, release=release.release, carries=release.carries(), champions={}, report=Heard()
     )
@@ -331,12 +334,27 @@ def test_a_service_that_never_was_ready_says_what_its_image_lacks(built: Path) -
         follower=follower,
         caller=ModelCaller(ModelAliases({}), OpenAIProvider()),
     )
-    answer = TestClient(create_app(service, poll_seconds=60)).get("/readyz")
+    return TestClient(create_app(service, poll_seconds=60))
+
+
+def test_a_service_that_never_was_ready_says_what_its_image_lacks(built: Path) -> None:
+    ledger = FakeLedger(activated="exec-1")
+    ledger.move(VersionRef(version="0.9.0", sha256="gone"), "brand")
+    answer = unstarted(built, ledger).get("/readyz")
     assert answer.status_code == 503
     assert answer.json() == {
         "ready": False,
         "reason": "the image of release checkout does not carry what is active in dev: brand 0.9.0",
     }
+
+
+def test_a_task_that_git_has_retired_is_gone(built: Path) -> None:
+    client = unstarted(built, FakeLedger())
+    answer = client.post("/v1/tasks/brand/run", json={"fields": {"manufacturer": "KEMET"}})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (410, "retired")
+    assert "brand is retired" in answer.json()["error"]["message"]
+    assert "Retry-After" not in answer.headers
+    assert client.get("/readyz").status_code == 200
 
 
 def test_a_pointer_that_the_image_lacks_shows_up_beside_what_is_served(running: Running) -> None:
