@@ -15,6 +15,7 @@ from constructs import Construct
 from cdk_app import arns
 from cdk_app.settings import ModelSettings
 from prompt_hub import names
+from prompt_hub.ledger.items import SCORES
 
 _GEOGRAPHIES = {"us", "us-gov", "eu", "apac", "jp", "au", "ca", "global"}
 
@@ -111,12 +112,12 @@ def read_ledger(scope: Construct, stage: str) -> tuple[Permission, ...]:
 
 
 def add_samples(scope: Construct, stage: str) -> tuple[Permission, ...]:
-    """Add score samples, without being able to move a pointer."""
+    """Add score samples, and write nothing else: no pointer, no state of a version, no history."""
     return (
         _allow(
             ["dynamodb:PutItem"],
             [arns.ledger(scope, stage)],
-            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["TASK#*"]}},
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{SCORES}*"]}},
         ),
     )
 

@@ -126,7 +126,7 @@ def test_the_service_cannot_move_a_pointer(assembly: Assembly) -> None:
         "s3": {"PutObject"},
     }
     (put,) = (one for one in statements if "dynamodb:PutItem" in listed(one["Action"]))
-    assert put["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["TASK#*"]}}
+    assert put["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["SCORE#*"]}}
     (publish,) = (one for one in statements if "cloudwatch:PutMetricData" in listed(one["Action"]))
     assert publish["Condition"] == {"StringEquals": {"cloudwatch:namespace": "PromptHub"}}
 

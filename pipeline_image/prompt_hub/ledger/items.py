@@ -14,20 +14,26 @@ from typing import cast
 
 Attributes = dict[str, object]
 
+SCORES = "SCORE#"
+"""What the partition of every task's score samples begins with."""
 HEAD_KEY = ("HEAD", "HEAD")
 ACTIVE = "ACTIVE"
 DEPLOYED_KEY = ("RELEASE", "DEPLOYED")
 VERSION_PREFIX = "VERSION#"
 EVENT_PREFIX = "EVENT#"
-SCORE_PREFIX = "SCORE#"
 
 NO_WAY_BACK = "no_way_back"
 """In an event's evidence: code and reason why the version it left is not the way back."""
 
 
 def task_partition(task: str) -> str:
-    """Partition that holds the versions, the history and the score samples of `task`."""
+    """Partition that holds the versions and the history of `task`."""
     return f"TASK#{task}"
+
+
+def score_partition(task: str) -> str:
+    """Partition of the score samples of `task`: the only ones that the service may write into."""
+    return f"{SCORES}{task}"
 
 
 def timestamp(at: datetime) -> str:
@@ -301,7 +307,7 @@ class ScoreSample:
     @property
     def key(self) -> tuple[str, str]:
         """Partition and sort key; the version keeps a control apart from the active one."""
-        return (task_partition(self.task), f"{SCORE_PREFIX}{self.at}#{self.version}")
+        return (score_partition(self.task), f"{self.at}#{self.version}")
 
     def to_attributes(self) -> Attributes:
         """The item without its keys."""

@@ -17,7 +17,6 @@ from prompt_hub.ledger.items import (
     DEPLOYED_KEY,
     EVENT_PREFIX,
     HEAD_KEY,
-    SCORE_PREFIX,
     VERSION_PREFIX,
     Attributes,
     Deployed,
@@ -29,6 +28,7 @@ from prompt_hub.ledger.items import (
     VersionRecord,
     VersionRef,
     VersionState,
+    score_partition,
     task_partition,
 )
 from prompt_hub.ledger.transitions import Cause, Change, TaskState
@@ -162,7 +162,7 @@ class Ledger:
 
     def samples(self, task: str, limit: int) -> tuple[ScoreSample, ...]:
         """The newest `limit` score samples of `task`, newest first, controls included."""
-        items = self._query(task_partition(task), SCORE_PREFIX, newest_first=True, limit=limit)
+        items = self._query(score_partition(task), newest_first=True, limit=limit)
         return tuple(ScoreSample.from_attributes(task, item) for item in items)
 
     def deployed(self) -> Deployed | None:
