@@ -15,7 +15,6 @@ from constructs import Construct
 from cdk_app import arns
 from cdk_app.settings import ModelSettings
 from prompt_hub import names
-from prompt_hub.ledger.items import SCORES
 
 _GEOGRAPHIES = {"us", "us-gov", "eu", "apac", "jp", "au", "ca", "global"}
 
@@ -117,7 +116,9 @@ def add_samples(scope: Construct, stage: str) -> tuple[Permission, ...]:
         _allow(
             ["dynamodb:PutItem"],
             [arns.ledger(scope, stage)],
-            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{SCORES}*"]}},
+            conditions={
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{names.LEDGER_SCORES}*"]}
+            },
         ),
     )
 

@@ -111,6 +111,8 @@ def freshness_alarm(stage: str, task: str) -> str:
 LEDGER_PARTITION_KEY = "pk"
 LEDGER_SORT_KEY = "sk"
 """Both keys are strings; the table needs no index."""
+LEDGER_SCORES = "SCORE#"
+"""What the partition of every task's score samples begins with: IAM tells items apart by it."""
 
 # --- The image ---------------------------------------------------------------------------------
 

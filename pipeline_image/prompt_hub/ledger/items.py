@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import cast
 
+from prompt_hub import names
+
 Attributes = dict[str, object]
 
-SCORES = "SCORE#"
-"""What the partition of every task's score samples begins with."""
 HEAD_KEY = ("HEAD", "HEAD")
 ACTIVE = "ACTIVE"
 DEPLOYED_KEY = ("RELEASE", "DEPLOYED")
@@ -33,7 +33,7 @@ def task_partition(task: str) -> str:
 
 def score_partition(task: str) -> str:
     """Partition of the score samples of `task`: the only ones that the service may write into."""
-    return f"{SCORES}{task}"
+    return f"{names.LEDGER_SCORES}{task}"
 
 
 def timestamp(at: datetime) -> str:
