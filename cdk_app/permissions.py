@@ -111,12 +111,14 @@ def read_ledger(scope: Construct, stage: str) -> tuple[Permission, ...]:
 
 
 def add_samples(scope: Construct, stage: str) -> tuple[Permission, ...]:
-    """Add score samples, without being able to move a pointer."""
+    """Add score samples, and write nothing else: no pointer, no state of a version, no history."""
     return (
         _allow(
             ["dynamodb:PutItem"],
             [arns.ledger(scope, stage)],
-            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["TASK#*"]}},
+            conditions={
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{names.LEDGER_SCORES}*"]}
+            },
         ),
     )
 

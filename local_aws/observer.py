@@ -82,26 +82,33 @@ class Observer:
         )
         return _plain(found["Item"])
 
-    def _items(self, task: str, prefix: str) -> list[Json]:
+    def _items(self, partition: str, prefix: str = "") -> list[Json]:
+        condition, values = "pk = :partition", {":partition": {"S": partition}}
+        if prefix:
+            condition += " AND begins_with(sk, :prefix)"
+            values[":prefix"] = {"S": prefix}
         found = self._stack.tables.query(
             TableName=LEDGER,
-            KeyConditionExpression="pk = :task AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":task": {"S": f"TASK#{task}"}, ":prefix": {"S": prefix}},
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
             ConsistentRead=True,
         )
         return [_plain(item) for item in found["Items"]]
 
     def events(self, task: str) -> list[Json]:
         """What happened to a task's pointer, oldest first."""
-        return self._items(task, "EVENT#")
+        return self._items(f"TASK#{task}", "EVENT#")
 
     def samples(self, task: str) -> list[Json]:
         """Samples of the score watch, oldest first."""
-        return self._items(task, "SCORE#")
+        return self._items(f"SCORE#{task}")
+
+    def _versions(self, task: str) -> list[Json]:
+        return self._items(f"TASK#{task}", "VERSION#")
 
     def history(self, task: str) -> list[object]:
         """All that the ledger says of a task, but its scores."""
-        return [self.pointer(task), self.events(task), self._items(task, "VERSION#")]
+        return [self.pointer(task), self.events(task), self._versions(task)]
 
     def pointers(self) -> list[Json]:
         """Every pointer as the run page shows it."""
@@ -111,9 +118,7 @@ class Observer:
                 "version": pointer["version"],
                 "previous": (cast("Json | None", pointer["previous"]) or {}).get("version"),
                 "reason": pointer["reason"],
-                "states": {
-                    str(item["version"]): item["state"] for item in self._items(task, "VERSION#")
-                },
+                "states": {str(item["version"]): item["state"] for item in self._versions(task)},
             }
             for task in self.task_names()
             for pointer in [self.pointer(task)]

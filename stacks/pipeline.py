@@ -65,7 +65,8 @@ class PipelineStack(ToolchainStack):
         pipeline.add_wave("Evaluate", post=self._evaluations(source, tasks, evaluation))
         promote = self._promote(source)
         pipeline.add_wave("Promote", post=[promote])
-        pipeline.add_wave("Image", post=[self._image(promote)])
+        stages = [release.settings.name for release in releases]
+        pipeline.add_wave("Image", post=[self._image(promote, stages)])
         for release in releases:
             self._add_release(pipeline, release, promote)
         pipeline.add_wave("Verdict", post=[self._verdict(promote)])
@@ -180,7 +181,8 @@ class PipelineStack(ToolchainStack):
             )
         )
 
-    def _image(self, tree: pipelines.IFileSetProducer) -> CommandStep:
+    def _image(self, tree: pipelines.IFileSetProducer, stages: Sequence[str]) -> CommandStep:
+        """Reads every stage's ledger: an image carries what any of them has live."""
         repository = ecr.Repository.from_repository_name(self, "Images", names.IMAGE_REPOSITORY)
         return self._step(
             CommandStep(
@@ -191,10 +193,13 @@ class PipelineStack(ToolchainStack):
                     **self._results,
                     names.ENV_RELEASE: EXECUTION_ID,
                     names.ENV_REPOSITORY_URI: repository.repository_uri,
+                    names.ENV_STAGES: ",".join(stages),
                 },
                 granted=(
                     *permissions.push_image(self),
+                    *(one for stage in stages for one in permissions.read_ledger(self, stage)),
                     *permissions.read_results(self, names.promotion_key("*")),
+                    *permissions.write_results(self, names.manifest_key("*")),
                 ),
                 privileged=True,
             )
@@ -231,9 +236,8 @@ class PipelineStack(ToolchainStack):
                 environment=self._stage_environment(stage),
                 granted=(
                     *permissions.change_ledger(self, stage),
-                    *permissions.read_alarms(self),
                     *permissions.run_service_task(self, stage),
-                    *permissions.read_results(self, names.promotion_key("*")),
+                    *permissions.read_results(self, names.manifest_key("*")),
                 ),
             )
         )
@@ -263,7 +267,7 @@ class PipelineStack(ToolchainStack):
                 granted=(
                     *permissions.read_ledger(self, stage),
                     *permissions.read_results(
-                        self, names.promotion_key("*"), names.smoke_key("*", stage)
+                        self, names.manifest_key("*"), names.smoke_key("*", stage)
                     ),
                     *permissions.write_results(self, names.release_key("*", stage)),
                 ),

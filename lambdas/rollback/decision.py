@@ -13,8 +13,10 @@ from enum import StrEnum
 
 from prompt_hub import names
 from prompt_hub.ledger.items import (
+    NO_WAY_BACK,
     Deployed,
     Event,
+    EventKind,
     Pointer,
     ScoreSample,
     VersionState,
@@ -134,10 +136,11 @@ def _way_back(situation: Situation, pointer: Pointer, newest: ScoreSample) -> De
     evidence = {"active": newest.to_attributes()}
     previous = pointer.previous
     if previous is None:
+        code, why = _no_way_back(situation)
         return Decision(
             action=Action.PAGE,
-            code="no-way-back",
-            reason=f"{breach}. There is no version to go back to: a rollback is never rolled back.",
+            code=code,
+            reason=f"{breach}. There is no version to go back to: {why}.",
             evidence=evidence,
         )
     state = situation.states.get(previous.version)
@@ -187,6 +190,27 @@ def _way_back(situation: Situation, pointer: Pointer, newest: ScoreSample) -> De
         reason=f"{breach}. {previous.version} passes on the same examples: {_words(control)}.",
         evidence=evidence,
     )
+
+
+def _no_way_back(situation: Situation) -> tuple[str, str]:
+    """Code and words for a pointer without a way back: the change that moved it last knows."""
+    moved = next((event for event in situation.events if event.kind in _MOVES), None)
+    if moved is None:
+        return "no-way-back", "the change that moved it last left none"
+    lost = moved.evidence.get(NO_WAY_BACK)
+    if isinstance(lost, Mapping):
+        return str(lost["code"]), str(lost["reason"])
+    match moved.kind:
+        case EventKind.ROLLED_BACK:
+            why = "a rollback is never rolled back"
+        case EventKind.SEEDED:
+            why = f"{moved.reached.version} is the first version here"
+        case _:
+            why = f"{moved.by} went to {moved.reached.version} by hand, and that is never undone"
+    return "no-way-back", why
+
+
+_MOVES = {EventKind.SEEDED, EventKind.ACTIVATED, EventKind.ROLLED_BACK, EventKind.DOWNGRADED}
 
 
 def _told(situation: Situation, code: str) -> bool:

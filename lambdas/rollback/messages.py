@@ -14,6 +14,7 @@ HEADLINES = {
     EventKind.SEEDED: "first version {reached}",
     EventKind.FROZEN: "frozen at {reached}",
     EventKind.UNFROZEN: "unfrozen at {reached}",
+    EventKind.RETIRED: "retired, {reached} was the last version",
     EventKind.PAGED: "needs a person, {reached} stays active",
 }
 
@@ -62,6 +63,8 @@ def _done(event: Event) -> str:
             )
         case EventKind.PAGED:
             return f"nothing: {event.reached.version} stays active."
+        case EventKind.RETIRED:
+            return f"{event.reached.version} is out of service, and nothing takes its place."
         case EventKind.UNFROZEN:
             return "releases move this task again."
         case _:

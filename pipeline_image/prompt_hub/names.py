@@ -24,6 +24,8 @@ DIMENSION_VERSION = "Version"
 ENV_ROOT = "PROMPT_HUB_ROOT"
 """Folder that holds `prompts/` and `prompt_registry.yaml`; the working directory by default."""
 ENV_STAGE = "PROMPT_HUB_STAGE"
+ENV_STAGES = "PROMPT_HUB_STAGES"
+"""Every stage that a release may reach, separated by commas."""
 ENV_LEDGER_TABLE = "PROMPT_HUB_LEDGER_TABLE"
 ENV_RESULTS_BUCKET = "PROMPT_HUB_RESULTS_BUCKET"
 ENV_RELEASE = "PROMPT_HUB_RELEASE"
@@ -109,6 +111,8 @@ def freshness_alarm(stage: str, task: str) -> str:
 LEDGER_PARTITION_KEY = "pk"
 LEDGER_SORT_KEY = "sk"
 """Both keys are strings; the table needs no index."""
+LEDGER_SCORES = "SCORE#"
+"""What the partition of every task's score samples begins with: IAM tells items apart by it."""
 
 # --- The image ---------------------------------------------------------------------------------
 
@@ -141,6 +145,11 @@ def verdict_details_key(digest: str) -> str:
 def promotion_key(execution: str) -> str:
     """Key of what `execution` promoted, blocked or left alone."""
     return f"promotions/{execution}.json"
+
+
+def manifest_key(release: str) -> str:
+    """Key of the manifest of `release`: what its image carries."""
+    return f"manifests/{release}.json"
 
 
 def release_key(release: str, stage: str) -> str:

@@ -115,6 +115,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
             "PROMPT_HUB_RELEASE",
             "PROMPT_HUB_RESULTS_BUCKET",
             "PROMPT_HUB_REPOSITORY_URI",
+            "PROMPT_HUB_STAGES",
         },
         "dev/Activate": stage,
         "dev/SmokeTest": stage,

@@ -80,7 +80,8 @@ READ = {"GetObject", "ListBucket"}
                     "PutImage",
                     "UploadLayerPart",
                 },
-                "s3": READ,
+                "dynamodb": {"GetItem", "Query"},
+                "s3": {*READ, "PutObject"},
             },
         ),
         (
@@ -88,7 +89,6 @@ READ = {"GetObject", "ListBucket"}
             {
                 **RUN_TASK,
                 "dynamodb": {"GetItem", "Query", "PutItem", "ConditionCheckItem"},
-                "cloudwatch": {"DescribeAlarms"},
                 "s3": READ,
             },
         ),
@@ -126,7 +126,7 @@ def test_the_service_cannot_move_a_pointer(assembly: Assembly) -> None:
         "s3": {"PutObject"},
     }
     (put,) = (one for one in statements if "dynamodb:PutItem" in listed(one["Action"]))
-    assert put["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["TASK#*"]}}
+    assert put["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["SCORE#*"]}}
     (publish,) = (one for one in statements if "cloudwatch:PutMetricData" in listed(one["Action"]))
     assert publish["Condition"] == {"StringEquals": {"cloudwatch:namespace": "PromptHub"}}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -61,3 +62,11 @@ def test_people_of_a_stage_are_told_by_mail(two: Assembly) -> None:
     subscription = two.only("prod-rollback", "AWS::SNS::Subscription")
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "people@example.com")
     assert two.resources("dev-rollback", "AWS::SNS::Subscription") == {}
+
+
+def test_the_image_is_made_for_every_stage(two: Assembly) -> None:
+    variables = two.project("Image/Image")["Environment"]["EnvironmentVariables"]
+    assert {"Name": names.ENV_STAGES, "Type": "PLAINTEXT", "Value": "dev,prod"} in variables
+    reading = [one for one in two.role_of("Image/Image") if "dynamodb:Query" in one["Action"]]
+    tables = json.dumps([one["Resource"] for one in reading])
+    assert all(names.ledger_table(stage) in tables for stage in ("dev", "prod"))

@@ -171,6 +171,61 @@ def test_two_of_three_means_two_of_the_active_versions_own_three(
     assert decide(replace(SITUATION, alarm=alarm, samples=samples)).action is action
 
 
+def moved(kind: EventKind, reached: VersionRef, **changes: object) -> Event:
+    return replace(
+        Event(
+            task="part-class",
+            revision=7,
+            kind=kind,
+            left=None if kind is EventKind.SEEDED else OLD,
+            reached=reached,
+            by="pipeline",
+            code="",
+            reason="",
+            at=RELEASE.made_at,
+            notify=Notify.NOT_NEEDED,
+        ),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "code", "words"),
+    [
+        (moved(EventKind.ROLLED_BACK, NEW), "no-way-back", "a rollback is never rolled back"),
+        (moved(EventKind.SEEDED, NEW), "no-way-back", "1.1.0 is the first version here"),
+        (
+            moved(EventKind.ACTIVATED, NEW, by="ann", code="by-hand"),
+            "no-way-back",
+            "ann went to 1.1.0 by hand",
+        ),
+        (moved(EventKind.DOWNGRADED, NEW, by="ann"), "no-way-back", "ann went to 1.1.0 by hand"),
+        (
+            moved(
+                EventKind.ACTIVATED,
+                NEW,
+                evidence={
+                    "no_way_back": {
+                        "code": "way-back-not-carried",
+                        "reason": "the image does not carry 1.0.0",
+                    }
+                },
+            ),
+            "way-back-not-carried",
+            "the image does not carry 1.0.0",
+        ),
+    ],
+)
+def test_why_there_is_no_way_back_is_what_the_last_move_says(
+    last: Event, code: str, words: str
+) -> None:
+    events = (replace(moved(EventKind.PAGED, NEW), revision=8), last, moved(EventKind.SEEDED, OLD))
+    pointer = replace(POINTER, previous=None)
+    decision = decide(replace(SITUATION, pointer=pointer, events=events))
+    assert (decision.action, decision.code) == (Action.PAGE, code)
+    assert f"There is no version to go back to: {words}" in decision.reason
+
+
 def told(code: str, minutes_after: int, reached: VersionRef = NEW) -> Event:
     return Event(
         task="part-class",

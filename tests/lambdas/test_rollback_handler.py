@@ -298,7 +298,7 @@ def test_a_broken_notification_delays_no_rollback_and_is_made_up_for(world: Worl
 
 def test_one_tasks_trouble_does_not_keep_another_from_being_rolled_back(world: World) -> None:
     world.measured("brand", 0.55, 0.9)
-    world.table.items[("TASK#part-class", "SCORE#broken")] = {"sk": {"S": "SCORE#broken"}}
+    world.table.items[("SCORE#part-class", "~broken")] = {"sk": {"S": "~broken"}}
     with pytest.raises(NotDone, match="prompt-hub-dev-score-part-class: KeyError"):
         world.invoke(recorded("sweep"))
     assert world.pointer("brand").version == "1.0.0"

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from prompt_hub import names
-from prompt_hub.ledger.errors import LedgerConflict, TransitionRefused
+from prompt_hub.ledger.errors import LedgerConflict, LedgerMissing, TransitionRefused
 from prompt_hub.ledger.items import (
     Deployed,
     ReleaseRef,
@@ -135,3 +135,8 @@ def test_samples_and_the_deployed_release(ledger: Ledger) -> None:
     ledger.deploy(deployed, by="pipeline")
     assert ledger.deployed() == deployed
     assert ledger.version_states("part-class") == {"1.1.0": VersionState.RELEASED}
+
+
+def test_a_stage_that_was_never_deployed_has_no_table_and_that_is_told_apart(aws: LocalAws) -> None:
+    with pytest.raises(LedgerMissing, match="there is no table ledger-of-no-stage"):
+        Ledger(aws.client("dynamodb"), "ledger-of-no-stage").pointers()

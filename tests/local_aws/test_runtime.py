@@ -104,7 +104,9 @@ class Stage:
             at=datetime.now(UTC),
         )
         self.results.put(names.promotion_key(release), promotion.model_dump_json(by_alias=True))
-        manifest = describe_promoted(self.folder.repository, self.results, release)
+        live = self.ledger.pointers().values()
+        manifest = describe_promoted(self.folder.repository, self.results, release, live)
+        self.results.put(names.manifest_key(release), manifest.to_json())
         (self.folder.root / names.RELEASE_FILE).write_text(manifest.to_json(), encoding="utf-8")
 
     @contextmanager
@@ -303,5 +305,6 @@ def _brought_back_by_a_person(stage: Stage) -> None:
 
 def test_commands_outside_a_stage_say_what_is_missing(stage: Stage, tmp_path: Path) -> None:
     assert "stage dev runs no service" in stage.run("watch", "part-class", "--now", code=70)
-    assert "has no promotion record" in stage.run("activate", "--release", "exec-9", code=2)
-    assert "AWS did not do it" in stage.run("ledger", "show", "--stage", "prod", code=70)
+    assert "has no manifest" in stage.run("activate", "--release", "exec-9", code=2)
+    said = stage.run("ledger", "show", "--stage", "prod", code=70)
+    assert "there is no table prompt-hub-prod-ledger. Look at --stage" in said

@@ -7,6 +7,10 @@ class LedgerError(Exception):
     """The ledger could not be read or changed; the message says what was found."""
 
 
+class LedgerMissing(LedgerError):
+    """There is no such table: the stage was never deployed."""
+
+
 class LedgerConflict(LedgerError):
     """Somebody else changed the ledger first: read it again, decide again."""
 

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import cast
 
+from prompt_hub import names
+
 Attributes = dict[str, object]
 
 HEAD_KEY = ("HEAD", "HEAD")
@@ -19,12 +21,19 @@ ACTIVE = "ACTIVE"
 DEPLOYED_KEY = ("RELEASE", "DEPLOYED")
 VERSION_PREFIX = "VERSION#"
 EVENT_PREFIX = "EVENT#"
-SCORE_PREFIX = "SCORE#"
+
+NO_WAY_BACK = "no_way_back"
+"""In an event's evidence: code and reason why the version it left is not the way back."""
 
 
 def task_partition(task: str) -> str:
-    """Partition that holds the versions, the history and the score samples of `task`."""
+    """Partition that holds the versions and the history of `task`."""
     return f"TASK#{task}"
+
+
+def score_partition(task: str) -> str:
+    """Partition of the score samples of `task`: the only ones that the service may write into."""
+    return f"{names.LEDGER_SCORES}{task}"
 
 
 def timestamp(at: datetime) -> str:
@@ -40,8 +49,8 @@ class VersionState(StrEnum):
     """Where a version stands in one stage.
 
     `released`: carried by a release, never active here. `downgraded`: a person took it out by hand.
-    `quarantined`: the rollback took it out. Neither of the last two comes back without a named
-    override.
+    `quarantined`: the rollback took it out. Neither of these two comes back without a named
+    override. `retired`: git had nothing released for the task any more; it may come back.
     """
 
     RELEASED = "released"
@@ -49,6 +58,7 @@ class VersionState(StrEnum):
     SUPERSEDED = "superseded"
     DOWNGRADED = "downgraded"
     QUARANTINED = "quarantined"
+    RETIRED = "retired"
 
     @property
     def taken_out(self) -> bool:
@@ -65,6 +75,7 @@ class EventKind(StrEnum):
     DOWNGRADED = "downgraded"
     FROZEN = "frozen"
     UNFROZEN = "unfrozen"
+    RETIRED = "retired"
     PAGED = "paged"
 
 
@@ -98,7 +109,8 @@ class Pointer:
 
     `previous` is where a rollback would go, `None` after one. A frozen task is left alone by
     activation. `shares` is the traffic by version, one version at 1.0 today. `revision` is that of
-    the event which last changed the pointer. `release` is the newest release that moved it.
+    the event which last changed the pointer. `release` is the newest release that moved it. A
+    `retired` pointer has nothing active: `active` is what was, and an older release is still known.
     """
 
     task: str
@@ -110,6 +122,7 @@ class Pointer:
     reason: str
     at: str
     release: ReleaseRef
+    retired: bool = False
 
     @property
     def version(self) -> str:
@@ -144,6 +157,7 @@ class Pointer:
             "reason": self.reason,
             "at": self.at,
             "release": {"release": self.release.release, "made_at": self.release.made_at},
+            "retired": self.retired,
         }
 
     @classmethod
@@ -160,6 +174,7 @@ class Pointer:
             reason=str(item["reason"]),
             at=str(item["at"]),
             release=ReleaseRef(release=str(release["release"]), made_at=str(release["made_at"])),
+            retired=bool(item["retired"]),
         )
 
 
@@ -292,7 +307,7 @@ class ScoreSample:
     @property
     def key(self) -> tuple[str, str]:
         """Partition and sort key; the version keeps a control apart from the active one."""
-        return (task_partition(self.task), f"{SCORE_PREFIX}{self.at}#{self.version}")
+        return (score_partition(self.task), f"{self.at}#{self.version}")
 
     def to_attributes(self) -> Attributes:
         """The item without its keys."""

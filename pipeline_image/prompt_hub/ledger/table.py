@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, cast
 
 from prompt_hub import names
 from prompt_hub.ledger import transitions
-from prompt_hub.ledger.errors import LedgerConflict, LedgerError
+from prompt_hub.ledger.errors import LedgerConflict, LedgerError, LedgerMissing
 from prompt_hub.ledger.items import (
     ACTIVE,
     DEPLOYED_KEY,
     EVENT_PREFIX,
     HEAD_KEY,
-    SCORE_PREFIX,
     VERSION_PREFIX,
     Attributes,
     Deployed,
@@ -29,6 +28,7 @@ from prompt_hub.ledger.items import (
     VersionRecord,
     VersionRef,
     VersionState,
+    score_partition,
     task_partition,
 )
 from prompt_hub.ledger.transitions import Cause, Change, TaskState
@@ -97,12 +97,23 @@ class Ledger:
         return cast(int, item["revision"]) if item else 0
 
     def pointer(self, task: str) -> Pointer | None:
-        """What is active for `task`, `None` if nothing is yet."""
+        """What is active for `task`, `None` if nothing is."""
+        found = self._pointer(task)
+        return None if found is None or found.retired else found
+
+    def _pointer(self, task: str) -> Pointer | None:
         item = self._get((ACTIVE, task))
         return Pointer.from_attributes(task, item) if item else None
 
     def pointers(self) -> dict[str, Pointer]:
-        """What is active for each task."""
+        """What is active for each task; raises `LedgerMissing` where there is no table."""
+        return {task: one for task, one in self._every_pointer().items() if not one.retired}
+
+    def retired(self) -> dict[str, Pointer]:
+        """The pointers of tasks that were taken out of service with no successor."""
+        return {task: one for task, one in self._every_pointer().items() if one.retired}
+
+    def _every_pointer(self) -> dict[str, Pointer]:
         found = {}
         for item in self._query(ACTIVE):
             task = str(item[names.LEDGER_SORT_KEY])
@@ -130,7 +141,7 @@ class Ledger:
         return TaskState(
             task=task,
             revision=revision,
-            pointer=self.pointer(task),
+            pointer=self._pointer(task),
             versions=self.versions(task),
         )
 
@@ -143,7 +154,7 @@ class Ledger:
         """Everything that people still have to be told, oldest first."""
         pending = [
             event
-            for task in self.pointers()
+            for task in self._every_pointer()
             for event in self.events(task)
             if event.notify is Notify.PENDING
         ]
@@ -151,7 +162,7 @@ class Ledger:
 
     def samples(self, task: str, limit: int) -> tuple[ScoreSample, ...]:
         """The newest `limit` score samples of `task`, newest first, controls included."""
-        items = self._query(task_partition(task), SCORE_PREFIX, newest_first=True, limit=limit)
+        items = self._query(score_partition(task), newest_first=True, limit=limit)
         return tuple(ScoreSample.from_attributes(task, item) for item in items)
 
     def deployed(self) -> Deployed | None:
@@ -216,6 +227,12 @@ class Ledger:
             task,
             seen,
             lambda state: transitions.downgrade(state, to, cause=cause, override=override),
+        )
+
+    def retire(self, task: str, *, seen: int, release: ReleaseRef, cause: Cause) -> Event:
+        """See `transitions.retire`."""
+        return self._change(
+            task, seen, lambda state: transitions.retire(state, release=release, cause=cause)
         )
 
     def freeze(self, task: str, *, seen: int, cause: Cause) -> Event:
@@ -289,7 +306,7 @@ class Ledger:
         """Decide, write, and start again where another task's change came between."""
         for attempt in range(ATTEMPTS):
             state = self.state(task)
-            found = state.pointer.revision if state.pointer else None
+            found = state.live.revision if state.live else None
             if found != seen:
                 raise LedgerConflict(
                     f"the pointer of {task} is at revision {found}, not {seen} as read before"
@@ -371,7 +388,10 @@ class Ledger:
             request["Limit"] = limit
         items: list[dict[str, object]] = []
         while True:
-            answer = self._client.query(**request)
+            try:
+                answer = self._client.query(**request)
+            except self._client.exceptions.ResourceNotFoundException:
+                raise LedgerMissing(f"there is no table {self._table}") from None
             items += map(_unpacked, answer["Items"])
             rest = answer.get("LastEvaluatedKey")
             if not rest or (limit is not None and len(items) >= limit):

@@ -24,12 +24,20 @@ from prompt_hub.ledger.items import (
 
 @dataclass(frozen=True, kw_only=True)
 class TaskState:
-    """What the ledger says about one task, and the revision of the whole ledger."""
+    """What the ledger says about one task, and the revision of the whole ledger.
+
+    `pointer` may be one that is retired; `live` is the one that has something active.
+    """
 
     task: str
     revision: int
     pointer: Pointer | None
     versions: Mapping[str, VersionRecord] = field(default_factory=dict)
+
+    @property
+    def live(self) -> Pointer | None:
+        """The pointer, `None` where nothing is active."""
+        return None if self.pointer is None or self.pointer.retired else self.pointer
 
     def state_of(self, version: str) -> VersionState | None:
         """State of `version`, `None` if the ledger has never heard of it."""
@@ -69,13 +77,13 @@ def seed(
     release: ReleaseRef,
     cause: Cause,
 ) -> Change:
-    """Give a task that has no pointer its first one.
+    """Give a task that has nothing active its first pointer, or its first after it was retired.
 
     `previous` is the version that a rollback would go to; it becomes `superseded`. Raises
-    `TransitionRefused` when the task has a pointer already, or one of the two was taken out.
+    `TransitionRefused` when something is active already, or one of the two was taken out.
     """
-    if state.pointer is not None:
-        raise TransitionRefused(f"{state.task} has version {state.pointer.version} active already")
+    if state.live is not None:
+        raise TransitionRefused(f"{state.task} has version {state.live.version} active already")
     records = []
     for reference, standing in ((to, VersionState.ACTIVE), (previous, VersionState.SUPERSEDED)):
         if reference is not None:
@@ -162,6 +170,30 @@ def downgrade(state: TaskState, to: VersionRef, *, cause: Cause, override: bool 
     return _take_out(state, to, VersionState.DOWNGRADED, EventKind.DOWNGRADED, cause)
 
 
+def retire(state: TaskState, *, release: ReleaseRef, cause: Cause) -> Change:
+    """Take what is active out of service with no successor; a later release may seed the task anew.
+
+    The pointer stays as a retired one, so that an older release is known as such.
+    """
+    pointer = _active(state)
+    if pointer.frozen:
+        raise TransitionRefused(f"{state.task} is frozen by {pointer.changed_by}")
+    parked = replace(
+        _pointer(state, pointer.active, previous=None, release=release, cause=cause, frozen=False),
+        retired=True,
+    )
+    return _change(
+        state,
+        EventKind.RETIRED,
+        cause,
+        reached=pointer.active,
+        pointer=parked,
+        versions=(_record(state.task, pointer.active, VersionState.RETIRED, cause),),
+        # Git decided it: whoever did that knows.
+        notify=Notify.NOT_NEEDED,
+    )
+
+
 def freeze(state: TaskState, *, cause: Cause) -> Change:
     """Keep activation away from the task until somebody unfreezes it."""
     return _set_frozen(state, True, EventKind.FROZEN, cause)
@@ -207,9 +239,9 @@ def _set_frozen(state: TaskState, frozen: bool, kind: EventKind, cause: Cause) -
 
 
 def _active(state: TaskState) -> Pointer:
-    if state.pointer is None:
-        raise TransitionRefused(f"no version of {state.task} is active yet")
-    return state.pointer
+    if state.live is None:
+        raise TransitionRefused(f"no version of {state.task} is active")
+    return state.live
 
 
 def _moving(state: TaskState, to: VersionRef) -> Pointer:
@@ -286,7 +318,7 @@ def _change(
         task=state.task,
         revision=state.revision + 1,
         kind=kind,
-        left=state.pointer.active if state.pointer else None,
+        left=state.live.active if state.live else None,
         reached=reached,
         by=cause.by,
         code=cause.code,

@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     archive = actions.add_parser("archive", help="retire the released version, with no successor")
     archive.add_argument("task")
 
-    quarantine = actions.add_parser("quarantine", help="keep a version out of every later image")
+    quarantine = actions.add_parser("quarantine", help="keep a version out of later images")
     quarantine.add_argument("task")
     quarantine.add_argument("--version", required=True)
     quarantine.add_argument(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -16,7 +16,7 @@ from prompt_hub.evaluate.results import Results
 from prompt_hub.evaluate.stored import evaluation_by
 from prompt_hub.promote import transitions
 from prompt_hub.promote.git import Checkout, PushRejected
-from prompt_hub.promote.states import NotAllowed
+from prompt_hub.promote.states import NotAllowed, State
 from prompt_hub.prompts.documents import parse_model
 from prompt_hub.prompts.models import Strict
 from prompt_hub.prompts.repository import PromptRepository
@@ -27,6 +27,7 @@ PUSH_ATTEMPTS = 6
 
 Outcome = Literal[
     "promoted",
+    "requalified",
     "refused",
     "unchanged",
     "released already",
@@ -37,7 +38,7 @@ Outcome = Literal[
 
 
 class TaskOutcome(Strict):
-    """What became of one task's candidate."""
+    """What became of one task's candidate; `requalified`: the champion, on another model."""
 
     outcome: Outcome
     version: str
@@ -111,7 +112,7 @@ class Promoter:
             released = self._checkout.commit_bot_layers(head, _message(outcomes, self._execution))
             try:
                 if push and released != head:
-                    self._checkout.push(released, self._branch, _tags(outcomes))
+                    self._push(released, _tags(outcomes))
             except PushRejected:
                 self._say("the branch moved meanwhile; starting over from its new head")
                 continue
@@ -131,6 +132,10 @@ class Promoter:
             hint="Release the pipeline's change again.",
             exit_code=ExitCode.UNEXPECTED,
         )
+
+    def _push(self, released: str, tags: Sequence[str]) -> None:
+        for tag in self._checkout.push(released, self._branch, tags):
+            self._say(f"the tag {tag} is there already and stays where it is")
 
     def _promote_each(self) -> dict[str, TaskOutcome]:
         repository = PromptRepository(self._checkout.root)
@@ -172,13 +177,16 @@ class Promoter:
             return ended("taken out", gone)
         if record.verdict.status is Status.NOT_MEASURED:
             return ended("refused")
+        stands = transitions.standing(repository, task, record.version)
         change = transitions.promote if record.verdict.promotes else transitions.refuse
         try:
             changes = change(repository, record, found.details_text, datetime.now(UTC))
         except NotAllowed as error:  # one task never holds up another's release
             return ended("not allowed", error.message)
         apply(repository.root, changes)
-        return ended("promoted" if record.verdict.promotes else "refused")
+        if not record.verdict.promotes:
+            return ended("refused")
+        return ended("requalified" if stands is State.RELEASED else "promoted")
 
 
 def _released_already(repository: PromptRepository, record: EvaluationRecord) -> bool:
@@ -191,15 +199,21 @@ def _released_already(repository: PromptRepository, record: EvaluationRecord) ->
 
 
 def _message(outcomes: Mapping[str, TaskOutcome], execution: str) -> str:
-    promoted = [f"{task} {o.version}" for task, o in outcomes.items() if o.outcome == "promoted"]
-    refused = [f"{task} {o.version}" for task, o in outcomes.items() if o.outcome == "refused"]
-    parts = []
-    if promoted:
-        parts.append(f"Promote {', '.join(promoted)}")
-    if refused:
-        parts.append(f"{'log' if promoted else 'Log'} the refusal of {', '.join(refused)}")
-    return f"{'; '.join(parts) or 'Nothing promoted'}\n\nExecution: {execution}\n"
+    parts = [
+        f"{verb} {', '.join(found)}"
+        for verb, outcome in (
+            ("promote", "promoted"),
+            ("requalify", "requalified"),
+            ("log the refusal of", "refused"),
+        )
+        if (
+            found := [f"{task} {o.version}" for task, o in outcomes.items() if o.outcome == outcome]
+        )
+    ]
+    subject = "; ".join(parts) or "nothing promoted"
+    return f"{subject[0].upper()}{subject[1:]}\n\nExecution: {execution}\n"
 
 
 def _tags(outcomes: Mapping[str, TaskOutcome]) -> tuple[str, ...]:
+    """A tag for each version that became the champion now; one that qualifies again has its own."""
     return tuple(f"{task}/v{o.version}" for task, o in outcomes.items() if o.outcome == "promoted")

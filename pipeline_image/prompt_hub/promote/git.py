@@ -19,6 +19,8 @@ _IDENTITY = {
     "GIT_COMMITTER_NAME": "prompt-hub",
     "GIT_COMMITTER_EMAIL": "prompt-hub@users.noreply.github.com",
 }
+_RACES = ("fetch first", "non-fast-forward", "cannot lock ref", "already exists")
+"""What git says of a push that came too late, by branch or by tag."""
 
 
 class PushRejected(Exception):
@@ -77,19 +79,23 @@ class Checkout:
             return parent
         return self._git("commit-tree", tree, "-p", parent, "-m", message, environment=_IDENTITY)
 
-    def push(self, commit: str, branch: str, tags: Sequence[str]) -> None:
-        """Move the remote's `branch` and make `tags`, together; raises `PushRejected` on a race.
+    def push(self, commit: str, branch: str, tags: Sequence[str]) -> tuple[str, ...]:
+        """Move the remote's `branch` and make `tags`, together.
+
+        Returns the tags that the remote has already: they stay where they are, for a tag that
+        somebody made by hand must not hold up every promotion.
 
         Raises:
-            PromptHubError: the remote refused for another reason than a moved branch.
+            PushRejected: the branch moved, or a tag appeared, since it was looked at.
+            PromptHubError: the remote refused for another reason.
         """
-        refs = [f"{commit}:refs/heads/{branch}", *(f"{commit}:refs/tags/{tag}" for tag in tags)]
+        there = self._tags_of_the_remote() if tags else frozenset()
+        new = [tag for tag in tags if tag not in there]
+        refs = [f"{commit}:refs/heads/{branch}", *(f"{commit}:refs/tags/{tag}" for tag in new)]
         done = self._run("push", "--quiet", "--atomic", "origin", *refs)
         if done.returncode == 0:
-            return
-        if "fetch first" in done.stderr or "non-fast-forward" in done.stderr:
-            raise PushRejected
-        if "cannot lock ref" in done.stderr:
+            return tuple(tag for tag in tags if tag in there)
+        if any(words in done.stderr for words in _RACES):
             raise PushRejected
         raise PromptHubError(
             f"the bot commit could not be pushed: {_last_line(done.stderr)}.",
@@ -97,6 +103,10 @@ class Checkout:
             " protection lets it push.",
             exit_code=ExitCode.UNEXPECTED,
         )
+
+    def _tags_of_the_remote(self) -> frozenset[str]:
+        lines = self._git("ls-remote", "--tags", "--refs", "origin").splitlines()
+        return frozenset(line.partition("refs/tags/")[2] for line in lines)
 
     def _git(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         done = self._run(*arguments, environment=environment)
@@ -122,5 +132,6 @@ class Checkout:
 
 
 def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
+    """The last thing that git says was wrong; its hints are for somebody at a keyboard."""
+    lines = [line for line in text.strip().splitlines() if not line.startswith("hint:")]
     return lines[-1].rstrip(".") if lines else "no reason given"

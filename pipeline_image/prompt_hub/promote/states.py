@@ -59,7 +59,7 @@ MEANING = {
     Event.SUPERSEDE: "a newer version takes its place",
     Event.DOWNGRADE: "a person takes the champion out for an older version",
     Event.ARCHIVE: "a person retires the champion with no successor",
-    Event.QUARANTINE: "it did harm: out of production and out of every later image",
+    Event.QUARANTINE: "it did harm: out of production, and out of images once no stage serves it",
     Event.RESTORE: "a person releases it again, in the champion's place or where there is none",
 }
 

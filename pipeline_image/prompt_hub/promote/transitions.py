@@ -203,7 +203,7 @@ def quarantine(
     *,
     successor: str | None = None,
 ) -> Changes:
-    """A version that did harm is kept out of every later image.
+    """A version that did harm is kept out of later images.
 
     Where it is the champion, the archived version `successor` is released in its place.
 

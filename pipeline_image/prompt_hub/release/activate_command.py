@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.errors import LedgerConflict, TransitionRefused
-from prompt_hub.ledger.items import Deployed
+from prompt_hub.ledger.items import NO_WAY_BACK, Deployed
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.models.aliases import ModelAliases
-from prompt_hub.release.manifest import Release, describe_promoted
-from prompt_hub.release.plan import Seed, Skip, StageState, Step, plan
+from prompt_hub.release.manifest import Release, recorded
+from prompt_hub.release.plan import Retire, Seed, Skip, StageState, Step, plan
 from prompt_hub.release.stage import (
     add_release,
     add_stage,
@@ -26,8 +25,6 @@ from prompt_hub.release.stage import (
 )
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudwatch import CloudWatchClient
-
     from prompt_hub.ledger.table import Ledger
 
 BY = "pipeline"
@@ -55,11 +52,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     A task that somebody else changed at the same moment is left for the next run; the others are
     moved, and the exit code says that it is not all done.
     """
-    import boto3
-
     stage = stage_of(arguments)
     ledger = ledger_of(stage)
-    done = _to_release(ledger, boto3.client("cloudwatch"), stage, release_of(arguments))
+    done = _to_release(ledger, release_of(arguments))
     if not arguments.no_watch:
         measure_now(stage, done.moved)
     return ExitCode.UNEXPECTED if done.failed else ExitCode.OK
@@ -68,13 +63,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 # --- A release ---------------------------------------------------------------------------------
 
 
-def _to_release(ledger: Ledger, cloudwatch: CloudWatchClient, stage: str, release_id: str) -> Done:
+def _to_release(ledger: Ledger, release_id: str) -> Done:
     from prompt_hub.evaluate.results import results_from_environment
     from prompt_hub.prompts.repository import PromptRepository
 
     repository = PromptRepository.from_environment()
     results = results_from_environment(repository.root)
-    release = describe_promoted(repository, results, release_id)
+    release = recorded(results, release_id)
     ledger.deploy(
         Deployed(
             release=release.reference,
@@ -84,7 +79,7 @@ def _to_release(ledger: Ledger, cloudwatch: CloudWatchClient, stage: str, releas
         ),
         by=BY,
     )
-    return take(ledger, release, plan(release, _state(ledger, cloudwatch, stage, release)))
+    return take(ledger, release, plan(release, _state(ledger, release)))
 
 
 def take(ledger: Ledger, release: Release, steps: Iterable[Step]) -> Done:
@@ -100,25 +95,13 @@ def take(ledger: Ledger, release: Release, steps: Iterable[Step]) -> Done:
     return done
 
 
-def _state(
-    ledger: Ledger, cloudwatch: CloudWatchClient, stage: str, release: Release
-) -> StageState:
+def _state(ledger: Ledger, release: Release) -> StageState:
     return StageState(
         pointers=ledger.pointers(),
+        retired=ledger.retired(),
         versions={task: ledger.versions(task) for task in release.tasks},
-        alarming=_alarming(cloudwatch, stage),
         models=_models(release),
     )
-
-
-def _alarming(cloudwatch: CloudWatchClient, stage: str) -> set[str]:
-    prefix = names.score_alarm_prefix(stage)
-    pages = cloudwatch.get_paginator("describe_alarms").paginate(
-        AlarmNamePrefix=prefix, StateValue="ALARM"
-    )
-    return {
-        alarm["AlarmName"].removeprefix(prefix) for page in pages for alarm in page["MetricAlarms"]
-    }
 
 
 def _models(release: Release) -> dict[str, str]:
@@ -140,6 +123,13 @@ def _take(ledger: Ledger, release: Release, step: Step) -> bool:
         print(f"{step.task}: left alone, {step.reason}")
         return False
     cause = Cause(by=BY, reason=f"release {release.release}", at=now())
+    if isinstance(step, Retire):
+        event = ledger.retire(step.task, seen=step.seen, release=release.reference, cause=cause)
+        print(
+            f"{step.task}: {step.left.version} is retired, git has no version of it released; "
+            f"ledger revision {event.revision}"
+        )
+        return False
     if isinstance(step, Seed):
         event = ledger.seed(
             step.task, step.to, previous=step.previous, release=release.reference, cause=cause
@@ -150,16 +140,18 @@ def _take(ledger: Ledger, release: Release, step: Step) -> bool:
             f"ledger revision {event.revision}"
         )
         return True
+    lost = step.no_way_back
     event = ledger.activate(
         step.task,
         step.to,
         seen=step.seen,
         release=release.reference,
-        cause=cause,
-        keep_way_back=step.keep_way_back,
+        cause=cause if lost is None else replace(cause, evidence={NO_WAY_BACK: asdict(lost)}),
+        keep_way_back=lost is None,
     )
     print(
-        f"{step.task}: {step.left.version} -> {step.to.version}; ledger revision {event.revision}"
+        f"{step.task}: {step.left.version} -> {step.to.version}"
+        f"{f' (no way back: {lost.reason})' if lost else ''}; ledger revision {event.revision}"
     )
     return True
 

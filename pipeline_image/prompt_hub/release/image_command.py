@@ -5,19 +5,23 @@ from __future__ import annotations
 import argparse
 import base64
 import os
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.ledger.errors import LedgerMissing
 from prompt_hub.prompts.git import head_commit
 from prompt_hub.prompts.repository import PromptRepository
-from prompt_hub.release.manifest import Release, describe, describe_promoted
-from prompt_hub.release.stage import add_release, explained, named, release_of
+from prompt_hub.release.manifest import Release, describe, describe_promoted, not_carried
+from prompt_hub.release.stage import add_release, explained, ledger_of, named, release_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
+
+    from prompt_hub.ledger.items import Pointer
 
 DOCKERFILE = "pipeline_image/Dockerfile"
 
@@ -31,6 +35,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"where the image is pushed; {names.ENV_REPOSITORY_URI} by default",
     )
     parser.add_argument(
+        "--stages",
+        default=os.environ.get(names.ENV_STAGES),
+        metavar="STAGE,STAGE",
+        help="stages that the release may reach: the image carries what their ledgers have live; "
+        f"{names.ENV_STAGES} by default",
+    )
+    parser.add_argument(
         "--base-image", help="another base than the Dockerfile's, with the same Python in it"
     )
     parser.add_argument(
@@ -42,11 +53,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 @explained()
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Build and push; an image that is there already is left alone, so a retry succeeds."""
+    """Build and push; an image that is there already is left alone, so a retry succeeds.
+
+    The manifest lies in the results bucket before the image can be used.
+    """
     repository = PromptRepository.from_environment()
     if arguments.local:
         return _local(repository, arguments.release or "local", arguments.base_image)
     uri = named(arguments.repository_uri, "--repository-uri", names.ENV_REPOSITORY_URI)
+    stages = named(arguments.stages, "--stages", names.ENV_STAGES).split(",")
     release_id = release_of(arguments)
     import boto3
 
@@ -59,12 +74,36 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         print(f"{tag} is there already; a release's image never changes")
         return ExitCode.OK
     results = results_from_environment(repository.root)
-    release = describe_promoted(repository, results, release_id)
+    live = _live(stages)
+    every = [pointer for pointers in live.values() for pointer in pointers]
+    release = describe_promoted(repository, results, release_id, every)
+    _warn(release, live)
     _login(ecr, uri)
     _build(repository.root, release, tag, arguments.base_image)
+    results.put(names.manifest_key(release_id), release.to_json())
     docker.push(tag)
     print(f"pushed {tag}")
     return ExitCode.OK
+
+
+def _live(stages: Iterable[str]) -> dict[str, list[Pointer]]:
+    """The pointers of each stage; a stage that was never deployed has none."""
+    live = {}
+    for stage in stages:
+        try:
+            live[stage] = list(ledger_of(stage).pointers().values())
+        except LedgerMissing:
+            print(f"stage {stage} has no ledger yet: nothing is live there")
+    return live
+
+
+def _warn(release: Release, live: Mapping[str, Iterable[Pointer]]) -> None:
+    for stage, pointers in live.items():
+        for lacking in (one for pointer in pointers for one in not_carried(release, pointer)):
+            print(
+                f"WARNING: stage {stage} has {lacking}, and this image cannot carry it: it is "
+                "quarantined, or neither in 02-production nor in 99-archive with that content"
+            )
 
 
 def _local(repository: PromptRepository, release_id: str, base: str | None) -> ExitCode:

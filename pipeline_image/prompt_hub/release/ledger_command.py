@@ -60,8 +60,8 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
     pointer = ledger.pointer(task)
     if pointer is None:
         raise PromptHubError(
-            f"no version of {task} is active in {stage} yet.",
-            hint="Activate a release first.",
+            f"no version of {task} is active in {stage}.",
+            hint="Release one: the first pointer of a task, and of a retired one, comes from git.",
             exit_code=ExitCode.BLOCKED,
         )
     cause = Cause(by=arguments.person, reason=arguments.reason, at=now(), code="by-hand")
@@ -104,7 +104,7 @@ def _carried(ledger: Ledger, stage: str, task: str, version: str) -> VersionRef:
 def _show(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
     pointers = {
         task: pointer
-        for task, pointer in ledger.pointers().items()
+        for task, pointer in sorted({**ledger.pointers(), **ledger.retired()}.items())
         if arguments.task in {None, task}
     }
     if arguments.json:
@@ -114,7 +114,8 @@ def _show(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
     for task, pointer in pointers.items():
         way_back = pointer.previous.version if pointer.previous else "none"
         frozen = ", FROZEN" if pointer.frozen else ""
-        print(f"\n{task}: {pointer.version} (way back: {way_back}{frozen})")
+        live = f"{pointer.version} (way back: {way_back}{frozen})"
+        print(f"\n{task}: {'nothing, it is retired' if pointer.retired else live}")
         for version, record in ledger.versions(task).items():
             print(f"  {version:<10} {record.state.value:<12} {record.by}: {record.reason}")
         for event in ledger.events(task, HISTORY):

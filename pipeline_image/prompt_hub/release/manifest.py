@@ -1,7 +1,8 @@
-"""What a release carries: the champions, and the newest archived versions as ways back."""
+"""What a release carries: the champions, ways back, and what a stage may still have live."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +12,7 @@ from pydantic import Field
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.results import Results
-from prompt_hub.ledger.items import ReleaseRef, VersionRef, timestamp
+from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef, timestamp
 from prompt_hub.promote.execution import promotion_by
 from prompt_hub.prompts.git import head_commit
 from prompt_hub.prompts.models import (
@@ -29,7 +30,7 @@ from prompt_hub.prompts.models import (
 from prompt_hub.prompts.repository import PromptRepository
 
 KEPT = 5
-"""How many archived versions of each task an image carries."""
+"""How many archived versions of each task an image carries, whatever the stages have live."""
 
 
 class CarriedVersion(Strict):
@@ -77,17 +78,12 @@ class CarriedTask(Strict):
 
 
 class Release(Strict):
-    """The manifest of one release.
-
-    `made_at` orders releases, `commit` holds the tree, `changes` names the tasks whose champion is
-    the candidate of this very execution.
-    """
+    """The manifest of one release; `made_at` orders releases, `commit` holds the tree."""
 
     schema_: Annotated[Literal["prompt-hub/release@1"], Field(alias="schema")]
     release: Annotated[str, Field(min_length=1)]
     commit: str
     made_at: datetime
-    changes: tuple[TaskName, ...]
     tasks: dict[TaskName, CarriedTask]
 
     @property
@@ -113,10 +109,14 @@ def describe(
     release: str,
     commit: str,
     made_at: datetime,
-    changes: tuple[str, ...] = (),
+    live: Collection[Pointer] = (),
     kept: int = KEPT,
 ) -> Release:
-    """The manifest of the tree in `repository`; raises `PromptHubError` where layers disagree."""
+    """The manifest of the tree in `repository`; raises `PromptHubError` where layers disagree.
+
+    `live` is every pointer of every stage: what is active is carried, be it quarantined in git, for
+    taking it out of service is activation's business; ways back unless they are quarantined.
+    """
     registry = repository.registry()
     judges = _judges(repository)
     return Release(
@@ -124,19 +124,19 @@ def describe(
         release=release,
         commit=commit,
         made_at=made_at,
-        changes=changes,
         tasks={
-            name: _carried(repository, name, task, kept, judges)
+            name: _carried(repository, name, task, kept, judges, live)
             for name, task in registry.tasks.items()
         },
     )
 
 
-def describe_promoted(repository: PromptRepository, results: Results, release: str) -> Release:
-    """The manifest of the release that the execution `release` promoted.
+def describe_promoted(
+    repository: PromptRepository, results: Results, release: str, live: Collection[Pointer]
+) -> Release:
+    """The manifest of the release that the execution `release` promoted; `live` as in `describe`.
 
-    Image, Activate and Record each ask on the same tree and get the same answer. Raises
-    `PromptHubError` if that execution left no promotion record.
+    Raises `PromptHubError` if that execution left no promotion record.
     """
     promotion = promotion_by(results, release)
     return describe(
@@ -144,14 +144,32 @@ def describe_promoted(repository: PromptRepository, results: Results, release: s
         release=release,
         commit=promotion.released_commit,
         made_at=promotion.at,
-        changes=tuple(
-            sorted(
-                name
-                for name, task in promotion.tasks.items()
-                if task.outcome in {"promoted", "released already"}
-            )
-        ),
+        live=live,
     )
+
+
+def recorded(results: Results, release: str) -> Release:
+    """The manifest of a release as its Image action wrote it down: what the image really carries.
+
+    Raises `PromptHubError` if there is none.
+    """
+    text = results.get(names.manifest_key(release))
+    if text is None:
+        raise PromptHubError(
+            f"release {release} has no manifest.", hint="Look at its Image action."
+        )
+    return Release.model_validate_json(text)
+
+
+def not_carried(release: Release, pointer: Pointer) -> list[str]:
+    """What a stage has live and the image lacks, in words; git has it no longer, or forbids it."""
+    carries = release.carries().get(pointer.task, {})
+    wanted = [(pointer.active, "active"), (pointer.previous, "as its way back")]
+    return [
+        f"{pointer.task} {one.version} {role}"
+        for one, role in wanted
+        if one is not None and carries.get(one.version) != one.sha256
+    ]
 
 
 def load(root: Path) -> Release:
@@ -213,6 +231,7 @@ def _carried(
     task: RegisteredTask,
     kept: int,
     judges: frozenset[VersionKey],
+    live: Collection[Pointer],
 ) -> CarriedTask:
     champion = repository.production(name)
     if (champion.version if champion else None) != task.released:
@@ -222,20 +241,24 @@ def _carried(
             hint="Run prompt-hub validate.",
             exit_code=ExitCode.BLOCKED,
         )
-    archived = [
-        old
-        for old in repository.archived(name)
-        if _entry(name, task, old).state is not VersionState.QUARANTINED
-    ]
-    return CarriedTask(
-        champion=task.released,
-        versions=tuple(
-            _entry(name, task, prompt)
-            for prompt in ([champion] if champion else [])
-            + archived[:kept]
-            + [old for old in archived[kept:] if (name, old.version) in judges]
-        ),
-    )
+    active = {one.active for one in live if one.task == name}
+    ways_back = {one.previous for one in live if one.task == name}
+    carried = [] if champion is None else [_entry(name, task, champion)]
+    for prompt in repository.archived(name):
+        old = _entry(name, task, prompt)
+        if old.state is VersionState.QUARANTINED:
+            wanted = old.reference in active
+        else:
+            kept -= 1
+            wanted = (
+                kept >= 0
+                or (name, old.version) in judges
+                or old.reference in active
+                or old.reference in ways_back
+            )
+        if wanted:
+            carried.append(old)
+    return CarriedTask(champion=task.released, versions=tuple(carried))
 
 
 def _entry(name: str, task: RegisteredTask, prompt: Prompt) -> CarriedVersion:

@@ -7,11 +7,11 @@ decides anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prompt_hub.ledger.items import Pointer, VersionRecord, VersionRef, timestamp
-from prompt_hub.prompts.models import VersionState, version_key
+from prompt_hub.prompts.models import VersionState
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
 
 
@@ -25,18 +25,35 @@ class Seed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoWayBack:
+    """Why the version that is left is not where a rollback may go; `code` as the Lambda's."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Move:
     """A pointer that goes to another version.
 
-    `seen` is the pointer's revision that this was decided on. `keep_way_back` is false where git
-    itself took out the version that is left.
+    `seen` is the pointer's revision that this was decided on. The version that is left becomes the
+    way back, unless `no_way_back` says why not.
     """
 
     task: str
     to: VersionRef
     left: VersionRef
     seen: int
-    keep_way_back: bool
+    no_way_back: NoWayBack | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retire:
+    """A task that git has nothing released for: what is active here goes out of service."""
+
+    task: str
+    left: VersionRef
+    seen: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +65,7 @@ class Skip:
     reason: str
 
 
-Step = Seed | Move | Skip
+Step = Seed | Move | Retire | Skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,25 +73,26 @@ class StageState:
     """What the stage says before an activation.
 
     `models` is the identity of the model behind each alias here; an alias that is missing is not
-    configured. `alarming` names the tasks whose score alarm fires.
+    configured. `retired` holds the pointers of tasks that were taken out of service.
     """
 
     pointers: Mapping[str, Pointer]
+    retired: Mapping[str, Pointer]
     versions: Mapping[str, Mapping[str, VersionRecord]]
-    alarming: Collection[str]
     models: Mapping[str, str]
 
 
 def plan(release: Release, stage: StageState) -> list[Step]:
-    """One step for each task that the release knows."""
-    return [_step(release, name, task, stage) for name, task in sorted(release.tasks.items())]
+    """One step for each task that the release or the stage knows."""
+    return [_step(release, name, stage) for name in sorted({*release.tasks, *stage.pointers})]
 
 
-def _step(release: Release, name: str, task: CarriedTask, stage: StageState) -> Step:
+def _step(release: Release, name: str, stage: StageState) -> Step:
     pointer = stage.pointers.get(name)
-    desired = task.version(task.champion)
-    if desired is None:
-        return Skip(task=name, code="nothing-released", reason="git has no version of it released")
+    task = release.tasks.get(name)
+    desired = task.version(task.champion) if task else None
+    if task is None or desired is None:
+        return _without_release(release, name, pointer)
     if pointer is not None and pointer.active == desired.reference:
         return Skip(task=name, code="active-already", reason=f"{desired.version} is active already")
     reason = _obstacle(release, name, desired, pointer, stage)
@@ -93,14 +111,36 @@ def _step(release: Release, name: str, task: CarriedTask, stage: StageState) -> 
             to=desired.reference,
             previous=None if previous is None or taken_out else previous.reference,
         )
-    left = task.version(pointer.version)
     return Move(
         task=name,
         to=desired.reference,
         left=pointer.active,
         seen=pointer.revision,
-        keep_way_back=left is not None and left.state is VersionState.SUPERSEDED,
+        no_way_back=_no_way_back(task, pointer.active),
     )
+
+
+def _without_release(release: Release, name: str, pointer: Pointer | None) -> Step:
+    if pointer is None:
+        return Skip(task=name, code="nothing-released", reason="git has no version of it released")
+    return (
+        _frozen(name, pointer)
+        or _older(release, name, pointer)
+        or Retire(task=name, left=pointer.active, seen=pointer.revision)
+    )
+
+
+def _no_way_back(task: CarriedTask, left: VersionRef) -> NoWayBack | None:
+    carried = task.version(left.version)
+    if carried is None or carried.reference != left:
+        return NoWayBack(
+            code="way-back-not-carried", reason=f"the image does not carry {left.version}"
+        )
+    if carried.state is not VersionState.SUPERSEDED:
+        return NoWayBack(
+            code="way-back-taken-out", reason=f"git has {left.version} {carried.state.value}"
+        )
+    return None
 
 
 def _obstacle(
@@ -130,22 +170,33 @@ def _obstacle(
             f"{desired.model.alias} is {here or 'not configured'} in this stage",
         )
     if pointer is None:
-        return None
-    if pointer.frozen:
-        return skip("frozen", f"it is frozen by {pointer.changed_by}: {pointer.reason}")
-    if timestamp(release.made_at) < pointer.release.made_at:
-        return skip(
-            "older-release",
-            f"this release was made at {release.made_at.isoformat()}, before release "
-            f"{pointer.release.release} that moved it last",
-        )
+        parked = stage.retired.get(name)
+        return None if parked is None else _older(release, name, parked)
+    held = _frozen(name, pointer) or _older(release, name, pointer)
+    if held is not None:
+        return held
     if timestamp(desired.decided_at) <= pointer.release.made_at:
         return skip(
             "moved-since",
             f"{pointer.changed_by} moved it to {pointer.version} since ({pointer.reason}), and git "
             f"has decided nothing new about {desired.version}",
         )
-    goes_back = version_key(desired.version) < version_key(pointer.version)
-    if name in stage.alarming and name not in release.changes and not goes_back:
-        return skip("alarm-fires", "its score alarm fires, and this release does not change it")
     return None
+
+
+def _frozen(name: str, pointer: Pointer) -> Skip | None:
+    if not pointer.frozen:
+        return None
+    reason = f"it is frozen by {pointer.changed_by}: {pointer.reason}"
+    return Skip(task=name, code="frozen", reason=reason)
+
+
+def _older(release: Release, name: str, pointer: Pointer) -> Skip | None:
+    if timestamp(release.made_at) >= pointer.release.made_at:
+        return None
+    return Skip(
+        task=name,
+        code="older-release",
+        reason=f"this release was made at {release.made_at.isoformat()}, before release "
+        f"{pointer.release.release} that moved it last",
+    )

@@ -7,7 +7,7 @@ import json
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode
-from prompt_hub.release.manifest import describe_promoted
+from prompt_hub.release.manifest import recorded
 from prompt_hub.release.stage import (
     add_release,
     add_stage,
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     stage, release_id = stage_of(arguments), release_of(arguments)
     repository = PromptRepository.from_environment()
     results = results_from_environment(repository.root)
-    release = describe_promoted(repository, results, release_id)
+    release = recorded(results, release_id)
     smoke = results.get(names.smoke_key(release_id, stage))
     ledger = ledger_of(stage)
     record = {

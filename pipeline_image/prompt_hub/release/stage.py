@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.ledger.errors import LedgerConflict, LedgerError, TransitionRefused
+from prompt_hub.ledger.errors import LedgerConflict, LedgerError, LedgerMissing, TransitionRefused
 from prompt_hub.ledger.items import timestamp
 
 if TYPE_CHECKING:
@@ -86,6 +86,12 @@ def explained() -> Iterator[None]:
         raise PromptHubError(
             f"the ledger changed meanwhile: {error}.",
             hint="Look at it and run the command again.",
+            exit_code=ExitCode.UNEXPECTED,
+        ) from None
+    except LedgerMissing as error:
+        raise PromptHubError(
+            f"{error}.",
+            hint="Look at --stage and AWS_DEFAULT_REGION; a new stage is deployed first.",
             exit_code=ExitCode.UNEXPECTED,
         ) from None
     except LedgerError as error:

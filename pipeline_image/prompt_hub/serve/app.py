@@ -24,11 +24,13 @@ RETRY_AFTER_SECONDS = 5
 
 STATUS: dict[type[Refused], int] = {
     refusals.UnknownTask: 404,
+    refusals.Retired: 410,
     refusals.InvalidFields: 422,
     refusals.BrokenPrompt: 500,
     refusals.InvalidOutput: 502,
     refusals.NoAnswer: 503,
     refusals.NotActive: 503,
+    refusals.NotCarried: 503,
 }
 TRACE_PARENT = re.compile(r"^[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 AMAZON_TRACE = re.compile(r"Root=(?P<trace>1-[0-9a-f]{8}-[0-9a-f]{24})")
@@ -104,10 +106,17 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
 
     @app.get("/readyz")
     async def readyz() -> JSONResponse:
-        """Whether it can answer: it has seen the ledger, or given up waiting for it."""
-        if service.follower.view.ready:
+        """Whether it can answer: it serves what the ledger says, or has given up waiting for it."""
+        view = service.follower.view
+        if view.ready:
             return JSONResponse({"ready": True})
+        lacking = [f"{task} {one.version}" for task, one in sorted(view.unserved.items())]
         reason = "the ledger has not answered yet"
+        if lacking:
+            reason = (
+                f"the image of release {service.release} does not carry what is active in "
+                f"{service.stage}: {', '.join(lacking)}"
+            )
         return JSONResponse({"ready": False, "reason": reason}, status_code=503)
 
     @app.exception_handler(HTTPException)

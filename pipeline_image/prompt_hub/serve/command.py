@@ -74,6 +74,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         },
         follower=PointerFollower(
             ledger,
+            release=release.release,
             carries=release.carries(),
             champions=champions,
             report=LogsAndMetrics(boto3.client("cloudwatch"), stage),

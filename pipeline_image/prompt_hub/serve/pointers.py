@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
-from prompt_hub.ledger.items import Pointer, VersionRef
+from prompt_hub.ledger.items import Deployed, Pointer, VersionRef
 
 Source = Literal["ledger", "snapshot"]
 
@@ -30,6 +30,9 @@ class PointerSource(Protocol):
 
     def pointers(self) -> dict[str, Pointer]:
         """What is active for each task."""
+
+    def deployed(self) -> Deployed | None:
+        """The release that was activated here last."""
 
 
 class Reporter(Protocol):
@@ -62,13 +65,22 @@ class Served:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Everything that a request needs, replaced as a whole: no request sees half a change."""
+    """Everything that a request needs, replaced as a whole: no request sees half a change.
+
+    `refused` holds what the ledger points to and the image lacks; such a task is answered by the
+    last good version, or not at all where there is none.
+    """
 
     ready: bool = False
     revision: int = 0
     served: Mapping[str, Served] = field(default_factory=dict)
     refused: Mapping[str, VersionRef] = field(default_factory=dict)
     ledger_answers: bool = False
+
+    @property
+    def unserved(self) -> dict[str, VersionRef]:
+        """What is refused and has no last good version: calls of these tasks have no answer."""
+        return {task: one for task, one in self.refused.items() if task not in self.served}
 
 
 class PointerFollower:
@@ -78,6 +90,7 @@ class PointerFollower:
         self,
         source: PointerSource,
         *,
+        release: str,
         carries: Mapping[str, Mapping[str, str]],
         champions: Mapping[str, VersionRef],
         report: Reporter,
@@ -85,12 +98,13 @@ class PointerFollower:
     ) -> None:
         """Follow `source` with what the image has.
 
-        `carries` is the hash by version by task, `champions` what to serve where there is no
-        ledger to ask.
+        `release` is the image's own, `carries` the hash by version by task, `champions` what to
+        serve where there is no ledger to ask.
         """
         self._source = source
+        self._release = release
         self._carries = carries
-        self._champions = champions
+        self.champions = champions
         self._report = report
         self._clock = clock
         self._started = clock()
@@ -104,13 +118,18 @@ class PointerFollower:
             moved = revision != self.view.revision or not self.view.ledger_answers
             # The revision was read first: a change in between is seen with the next look.
             pointers = self._source.pointers() if moved else None
+            # Asked while it is unready only: the release may have been activated meanwhile.
+            deployed = None if self.view.ready else self._source.deployed()
         except Exception as error:
             self._without_ledger(f"{type(error).__name__}: {error}")
             return
         if not self.view.ledger_answers:
             self._report.ledger_found(revision)
+        known_here = deployed is not None and deployed.release.release == self._release
         if pointers is not None:
-            self._follow(revision, pointers)
+            self._follow(revision, pointers, known_here=known_here)
+        elif known_here and not self.view.ready:
+            self._show(replace(self.view, ready=True))
         for task, wanted in self.view.refused.items():
             self._report_refusal(task, wanted)
 
@@ -121,7 +140,13 @@ class PointerFollower:
             if stop.wait(every_seconds):
                 return
 
-    def _follow(self, revision: int, pointers: Mapping[str, Pointer]) -> None:
+    def _follow(self, revision: int, pointers: Mapping[str, Pointer], *, known_here: bool) -> None:
+        """Take over what the ledger says.
+
+        A container of a new release that cannot serve all of it stays unready, so that the ones it
+        was to replace go on. Where its release is the one activated last (`known_here`) it is their
+        replacement, and one refused task must not keep the others from being answered.
+        """
         served: dict[str, Served] = {}
         refused: dict[str, VersionRef] = {}
         for task, pointer in pointers.items():
@@ -131,33 +156,19 @@ class PointerFollower:
                 )
                 continue
             refused[task] = pointer.active
-            kept = self.view.served.get(task) or self._snapshot().get(task)
-            if kept is not None:
+            kept = self.view.served.get(task)
+            # What the image's own snapshot says was never let in by the ledger.
+            if kept is not None and kept.source == "ledger":
                 served[task] = kept
-        self._show(
-            View(
-                ready=True,
-                revision=revision,
-                served=served,
-                refused=refused,
-                ledger_answers=True,
-            )
-        )
+        view = View(revision=revision, served=served, refused=refused, ledger_answers=True)
+        self._show(replace(view, ready=self.view.ready or known_here or not view.unserved))
 
     def _without_ledger(self, reason: str) -> None:
         if self.view.ledger_answers:
             self._report.ledger_lost(reason)
-            self._show(
-                View(
-                    ready=True,
-                    revision=self.view.revision,
-                    served=self.view.served,
-                    refused=self.view.refused,
-                    ledger_answers=False,
-                )
-            )
+            self._show(replace(self.view, ledger_answers=False))
         waited = self._clock() - self._started
-        if not self.view.ready and waited >= SNAPSHOT_AFTER_SECONDS:
+        if not (self.view.ready or self.view.refused) and waited >= SNAPSHOT_AFTER_SECONDS:
             self._show(View(ready=True, served=self._snapshot()))
         if any(one.source == "snapshot" for one in self.view.served.values()) and self._due(
             "snapshot"
@@ -167,7 +178,7 @@ class PointerFollower:
     def _snapshot(self) -> dict[str, Served]:
         return {
             task: Served(reference=champion, source="snapshot", revision=0)
-            for task, champion in self._champions.items()
+            for task, champion in self.champions.items()
         }
 
     def _show(self, view: View) -> None:

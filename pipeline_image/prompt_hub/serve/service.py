@@ -40,6 +40,14 @@ class NotActive(Refused):
     """The task exists, but no version of it is active in this stage yet."""
 
 
+class Retired(Refused):
+    """The task is known, but git has no version of it released any more."""
+
+
+class NotCarried(Refused):
+    """The ledger has a version of the task active that this image does not carry."""
+
+
 class InvalidFields(Refused):
     """The fields do not fit the prompt's input schema."""
 
@@ -118,9 +126,17 @@ class PromptService:
         return await self._ask(task, served, prompt, fields, trace_id)
 
     def _served(self, task: str) -> Served:
-        served = self.follower.view.served.get(task)
+        view = self.follower.view
+        served = view.served.get(task)
         if served is not None:
             return served
+        wanted = view.refused.get(task)
+        if wanted is not None:
+            raise NotCarried(
+                "not_carried",
+                f"{task} {wanted.version} is active in {self.stage}, and the image of release "
+                f"{self.release} does not carry it",
+            )
         known = self.known_tasks
         if task not in known:
             raise UnknownTask(
@@ -128,6 +144,8 @@ class PromptService:
                 f"there is no task {task!r}; there are: {', '.join(known) or 'none'}",
                 tasks=known,
             )
+        if task not in self.follower.champions:
+            raise Retired("retired", f"{task} is retired: no version of it is released any more")
         raise NotActive("not_active", f"no version of {task} is active in {self.stage} yet")
 
     async def _ask(

@@ -46,6 +46,9 @@ async def _inside(stage: str, task: str) -> ExitCode:
     release = load(repository.root)
     ledger = ledger_of(stage)
     pointer = ledger.pointer(task)
+    if pointer is None and task in ledger.retired():
+        print(f"{task}: retired in {stage}, there is nothing to measure")
+        return ExitCode.OK
     if pointer is None:
         raise NotMeasured(f"no version of {task} is active in {stage}.")
     async with ModelCaller(ModelAliases.from_environment()) as caller:

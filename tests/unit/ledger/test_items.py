@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prompt_hub import names
 from prompt_hub.ledger.errors import LedgerConflict
 from prompt_hub.ledger.items import (
     Deployed,
@@ -143,4 +144,22 @@ def test_a_deployed_release_makes_its_versions_known_and_leaves_known_ones_alone
     assert ledger.version_states("brand") == {
         "1.0.0": VersionState.ACTIVE,
         "1.1.0": VersionState.RELEASED,
+    }
+
+
+def test_scores_lie_in_partitions_of_their_own_which_is_all_that_the_service_may_write() -> None:
+    table = FakeDynamoDB()
+    ledger = ledger_on(table)
+    release = ReleaseRef(release="r1", made_at="2026")
+    first = VersionRef(version="1.0.0", sha256="a")
+    carries = {"brand": {"1.0.0": "a", "1.1.0": "b"}}
+    ledger.deploy(Deployed(release=release, commit="c", carries=carries, at="2026"), by="pipeline")
+    cause = Cause(by="pipeline", reason="first", at="2026")
+    ledger.seed("brand", first, previous=None, release=release, cause=cause)
+    before = set(table.items)
+    assert not [key for key in before if key[0].startswith(names.LEDGER_SCORES)]
+
+    ledger.add_samples([sample("1.0.0", 0.5, 1), sample("1.1.0", 0.9, 1)])
+    assert {partition for partition, _ in set(table.items) - before} == {
+        f"{names.LEDGER_SCORES}brand"
     }

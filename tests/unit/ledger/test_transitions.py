@@ -127,6 +127,19 @@ class LedgerHistory(RuleBasedStateMachine):
         if done and override:
             self.overridden.add((task, to))
 
+    @rule(task=st.sampled_from(TASKS))
+    def retire(self, task: str) -> None:
+        before = self.ledger.pointer(task)
+        done = self.attempt(
+            task,
+            lambda seen, why: self.ledger.retire(task, seen=seen, release=RELEASE, cause=why),
+        )
+        if done:
+            assert before is not None
+            assert not before.frozen
+            assert self.ledger.pointer(task) is None
+            assert self.ledger.version_states(task)[before.version] is VersionState.RETIRED
+
     @rule(task=st.sampled_from(TASKS), freeze=st.booleans())
     def freeze_or_unfreeze(self, task: str, freeze: bool) -> None:
         act = self.ledger.freeze if freeze else self.ledger.unfreeze
@@ -161,7 +174,7 @@ class LedgerHistory(RuleBasedStateMachine):
             reached = None
             for event in reversed(self.ledger.events(task)):
                 assert event.left == reached
-                reached = event.reached
+                reached = None if event.kind is EventKind.RETIRED else event.reached
             pointer = self.ledger.pointer(task)
             assert reached == (pointer.active if pointer else None)
 
@@ -248,6 +261,34 @@ def test_a_quarantined_version_comes_back_only_by_override_and_then_stays(ledger
     after = ledger.pointer("part-class")
     assert after is not None
     assert (after.version, after.previous) == ("1.1.0", None)
+
+
+def test_a_retired_task_is_seeded_anew_and_what_was_told_of_it_before_is_not_lost(
+    ledger: Ledger,
+) -> None:
+    pointer = seeded(ledger)
+    page = ledger.page("part-class", seen=pointer.revision, cause=cause(1))
+    event = ledger.retire("part-class", seen=pointer.revision, release=RELEASE, cause=cause(2))
+    assert (event.left, event.reached) == (pointer.active, pointer.active)
+    assert ledger.pointers() == {}
+    assert list(ledger.retired()) == ["part-class"]
+    assert ledger.pending_events() == (page,)
+    with pytest.raises(LedgerConflict):
+        ledger.retire("part-class", seen=event.revision, release=RELEASE, cause=cause(3))
+
+    again = ledger.seed(
+        "part-class", reference("1.1.0"), previous=None, release=RELEASE, cause=cause(4)
+    )
+    assert again.left is None
+    assert ledger.retired() == {}
+    assert ledger.version_states("part-class")["1.1.0"] is VersionState.ACTIVE
+
+
+def test_a_frozen_task_is_not_retired(ledger: Ledger) -> None:
+    pointer = seeded(ledger)
+    frozen = ledger.freeze("part-class", seen=pointer.revision, cause=cause(1))
+    with pytest.raises(TransitionRefused, match="frozen by ann"):
+        ledger.retire("part-class", seen=frozen.revision, release=RELEASE, cause=cause(2))
 
 
 def test_another_tasks_change_in_between_only_means_another_try(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from prompt_hub import names
 from prompt_hub.errors import PromptHubError
 from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.models.aliases import ModelAliases, ResolvedModel
+from prompt_hub.models.call import ModelCaller
 from prompt_hub.promote.execution import Promoter, Promotion
 from prompt_hub.promote.git import BOT_PATHS, Checkout
 from prompt_hub.promote.states import Decision
@@ -26,7 +30,7 @@ from tests.unit.building import (
     RepositoryFolder,
     catalogue_answer,
 )
-from tests.unit.providers import Answerer, FunctionProvider
+from tests.unit.providers import ALIASES, Answerer, FunctionProvider
 
 
 def git(where: Path, *arguments: str) -> str:
@@ -59,7 +63,13 @@ class World:
         git(self.author.root, "push", "--quiet", "origin", "HEAD:main")
         return git(self.author.root, "rev-parse", "HEAD")
 
-    def evaluated(self, execution: str, commit: str, answer: Answerer = catalogue_answer) -> Path:
+    def evaluated(
+        self,
+        execution: str,
+        commit: str,
+        answer: Answerer = catalogue_answer,
+        aliases: ModelAliases = ALIASES,
+    ) -> Path:
         """A clone at `commit` with a record of every task, as the Promote action finds it."""
         clone = self.folder / execution
         git(self.folder, "clone", "--quiet", str(self.remote), str(clone))
@@ -67,7 +77,7 @@ class World:
         repository = PromptRepository(clone)
         evaluator = Evaluator(
             repository,
-            FunctionProvider(answer).caller(),
+            ModelCaller(aliases, FunctionProvider(answer)),
             self.results,
             execution=execution,
             commit=commit,
@@ -77,13 +87,13 @@ class World:
             asyncio.run(evaluator.evaluate(task))
         return clone
 
-    def promote(self, execution: str) -> Promotion:
+    def promote(self, execution: str, say: Callable[[str], None] = lambda line: None) -> Promotion:
         promoter = Promoter(
             Checkout(self.folder / execution),
             self.results,
             execution=execution,
             branch="main",
-            say=lambda line: None,
+            say=say,
         )
         return promoter.run(push=True)
 
@@ -244,3 +254,79 @@ def test_a_version_taken_out_by_hand_does_not_come_back(world: World) -> None:
     assert promotion.tasks["part-class"].outcome == "taken out"
     registry = PromptRepository(world.folder / "e2").registry()
     assert registry.tasks["part-class"].released == "1.1.0"
+
+
+OTHER_MODEL = ModelAliases(
+    {
+        alias: ResolvedModel(alias=alias, provider="openai", model="small-model-2026-09")
+        for alias in ("catalogue-pinned", "catalogue-latest")
+    }
+)
+
+
+def test_a_champion_that_qualifies_on_another_model_makes_no_tag_and_stops_nobody(
+    world: World,
+) -> None:
+    world.evaluated("e1", world.push("candidate"))
+    tagged = world.promote("e1").released_commit
+    git(world.author.root, "pull", "--quiet", "origin", "main")
+    bump_brand(world.author)
+    world.author.stamp("brand")
+    clone = world.evaluated("e2", world.push("brand, on another model"), aliases=OTHER_MODEL)
+    promotion = world.promote("e2")
+    assert {task: one.outcome for task, one in promotion.tasks.items()} == {
+        "brand": "promoted",
+        "part-class": "requalified",
+    }
+    assert not any(map(newly_refused, promotion.tasks.values()))
+    assert world.head() == promotion.released_commit
+    assert git(world.remote, "rev-parse", "refs/tags/part-class/v1.2.0") == tagged
+    assert git(world.remote, "rev-parse", "refs/tags/brand/v1.1.0") == world.head()
+    subject = git(world.remote, "log", "-1", "--format=%s", world.head())
+    assert subject == "Promote brand 1.1.0; requalify part-class 1.2.0"
+    model = PromptRepository(clone).registry().tasks["part-class"].model
+    assert model is not None
+    assert model.identity == "openai:small-model-2026-09"
+
+
+def test_a_tag_that_somebody_made_by_hand_stays_and_stops_no_promotion(world: World) -> None:
+    commit = world.push("candidate")
+    git(world.author.root, "push", "--quiet", "origin", "HEAD:refs/tags/part-class/v1.2.0")
+    world.evaluated("e1", commit)
+    said: list[str] = []
+    promotion = world.promote("e1", said.append)
+    assert promotion.tasks["part-class"].outcome == "promoted"
+    assert world.head() == promotion.released_commit != commit
+    assert git(world.remote, "rev-parse", "refs/tags/part-class/v1.2.0") == commit
+    assert "the tag part-class/v1.2.0 is there already and stays where it is" in said
+
+
+def test_a_tag_that_appears_between_looking_and_pushing_is_a_lost_race(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = world.push("candidate")
+    world.evaluated("e1", commit)
+    real = Checkout._tags_of_the_remote
+    looks: list[frozenset[str]] = []
+
+    def racing(self: Checkout) -> frozenset[str]:
+        looks.append(real(self))
+        if len(looks) == 1:
+            git(world.author.root, "push", "--quiet", "origin", "HEAD:refs/tags/part-class/v1.2.0")
+        return looks[-1]
+
+    monkeypatch.setattr(Checkout, "_tags_of_the_remote", racing)
+    world.promote("e1")
+    assert looks == [frozenset(), frozenset({"part-class/v1.2.0"})]
+    assert git(world.remote, "rev-parse", f"{world.head()}^") == commit
+
+
+def test_a_push_that_the_remote_refuses_says_why(world: World) -> None:
+    world.evaluated("e1", world.push("candidate"))
+    hook = world.remote / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    with pytest.raises(PromptHubError, match="could not be pushed") as raised:
+        world.promote("e1")
+    assert "hint:" not in raised.value.message
+    assert world.results.get(names.promotion_key("e1")) is None

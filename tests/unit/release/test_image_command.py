@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -15,10 +17,14 @@ import pytest
 from prompt_hub import names
 from prompt_hub.errors import PromptHubError
 from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.ledger.items import ReleaseRef, VersionRef
+from prompt_hub.ledger.table import Ledger
+from prompt_hub.ledger.transitions import Cause
 from prompt_hub.promote.execution import Promotion
 from prompt_hub.release import image_command
-from prompt_hub.release.manifest import load
+from prompt_hub.release.manifest import load, recorded
 from tests.unit.building import RepositoryFolder
+from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
 
 URI = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/prompt-hub"
 DOCKER = """#!/bin/sh
@@ -48,11 +54,37 @@ class FakeRegistry:
         return {"authorizationData": [{"authorizationToken": token}]}
 
 
+@dataclass
+class FakeAWS:
+    """The clients that the command asks for; a ledger's table is there once a test makes it."""
+
+    registry: FakeRegistry = field(default_factory=FakeRegistry)
+    tables: dict[str, FakeDynamoDB] = field(default_factory=dict)
+
+    def client(self, service: str, config: object = None) -> object:
+        return self.registry if service == "ecr" else self
+
+    @property
+    def exceptions(self) -> SimpleNamespace:
+        return SimpleNamespace(ResourceNotFoundException=KeyError)
+
+    def query(self, **request: Any) -> dict[str, Any]:
+        return self.tables[request["TableName"]].query(**request)
+
+    def ledger(self, stage: str) -> Ledger:
+        return ledger_on(self.tables.setdefault(names.ledger_table(stage), FakeDynamoDB()))
+
+
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> FakeRegistry:
-    registry = FakeRegistry()
-    monkeypatch.setattr(boto3, "client", lambda service: registry)
-    return registry
+def aws(monkeypatch: pytest.MonkeyPatch) -> FakeAWS:
+    aws = FakeAWS()
+    monkeypatch.setattr(boto3, "client", aws.client)
+    return aws
+
+
+@pytest.fixture
+def registry(aws: FakeAWS) -> FakeRegistry:
+    return aws.registry
 
 
 @pytest.fixture
@@ -89,6 +121,7 @@ def image(**given: object) -> argparse.Namespace:
     defaults: dict[str, object] = {
         "release": "exec-1",
         "repository_uri": URI,
+        "stages": "dev,prod",
         "base_image": None,
         "local": False,
     }
@@ -112,6 +145,70 @@ def test_it_builds_and_pushes_the_release_under_its_own_id(
     release = load(tree)
     assert (release.release, release.commit) == ("exec-1", "released")
     assert [one.version for one in release.tasks["part-class"].versions] == ["1.1.0", "1.0.0"]
+
+
+def results_of(tree: Path) -> FolderResults:
+    return FolderResults(tree / ".prompt-hub" / "results")
+
+
+def test_it_carries_what_any_stage_has_live_and_writes_down_what_it_carries(
+    healthy: RepositoryFolder,
+    tree: Path,
+    aws: FakeAWS,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The stage `prod` stands at 1.1.0 while git has released six versions since."""
+    with_docker(tmp_path, monkeypatch)
+    archived = {one.version: one for one in healthy.repository.archived("part-class")}
+    champion = healthy.repository.production("part-class")
+    assert champion is not None
+    for minor in range(2, 8):
+        healthy.promote("part-class")
+        role = f"You sort electronic parts, {minor}.\n"
+        healthy.write("prompts/00-templates/catalogue-role.txt", role)
+        healthy.bump("part-class", f"1.{minor}.0", f"1.{minor + 1}.0")
+    aws.ledger("prod").seed(
+        "part-class",
+        VersionRef(version="1.1.0", sha256=champion.sha256),
+        previous=VersionRef(version="1.0.0", sha256=archived["1.0.0"].sha256),
+        release=ReleaseRef(release="exec-0", made_at="2026"),
+        cause=Cause(by="pipeline", reason="first", at="2026"),
+    )
+    aws.ledger("prod").seed(
+        "brand",
+        VersionRef(version="0.1.0", sha256="of a rewritten history"),
+        previous=None,
+        release=ReleaseRef(release="exec-0", made_at="2026"),
+        cause=Cause(by="pipeline", reason="first", at="2026"),
+    )
+
+    assert image_command.run(image()) == 0
+
+    release = load(tree)
+    kept = [one.version for one in release.tasks["part-class"].versions]
+    assert kept == ["1.7.0", *(f"1.{minor}.0" for minor in (6, 5, 4, 3, 2)), "1.1.0", "1.0.0"]
+    assert recorded(results_of(tree), "exec-1") == release
+    said = capsys.readouterr().out
+    assert "stage dev has no ledger yet" in said
+    assert "WARNING: stage prod has brand 0.1.0 active, and this image cannot carry it" in said
+
+
+def test_an_image_that_was_not_built_leaves_no_manifest(
+    tree: Path, aws: FakeAWS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_docker(tmp_path, monkeypatch, "build")
+    with pytest.raises(PromptHubError, match="was not built"):
+        image_command.run(image())
+    with pytest.raises(PromptHubError, match="exec-1 has no manifest"):
+        recorded(results_of(tree), "exec-1")
+
+
+@pytest.mark.usefixtures("aws", "tree")
+def test_which_stages_there_are_must_be_said() -> None:
+    with pytest.raises(PromptHubError, match="--stages is missing"):
+        image_command.run(image(stages=None))
 
 
 def test_an_image_that_is_there_already_is_success_without_docker(

@@ -11,6 +11,7 @@ from prompt_hub import names
 from prompt_hub.errors import PromptHubError
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
 from prompt_hub.promote.execution import Promotion, TaskOutcome
 from prompt_hub.release.manifest import (
     Release,
@@ -18,6 +19,7 @@ from prompt_hub.release.manifest import (
     describe,
     describe_promoted,
     load,
+    not_carried,
 )
 from prompt_hub.release.prune import prune
 from tests.unit.building import RepositoryFolder
@@ -25,9 +27,14 @@ from tests.unit.building import RepositoryFolder
 MADE_AT = datetime(2026, 11, 3, 10, tzinfo=UTC)
 
 
-def released(folder: RepositoryFolder, kept: int = 5) -> Release:
+def released(folder: RepositoryFolder, kept: int = 5, live: tuple[Pointer, ...] = ()) -> Release:
     return describe(
-        folder.repository, release="exec-1", commit="c0ffee", made_at=MADE_AT, kept=kept
+        folder.repository,
+        release="exec-1",
+        commit="c0ffee",
+        made_at=MADE_AT,
+        live=live,
+        kept=kept,
     )
 
 
@@ -97,6 +104,51 @@ def test_a_quarantined_version_is_not_carried(healthy: RepositoryFolder) -> None
     assert release.tasks["part-class"].way_back is None
 
 
+def live(active: VersionRef, previous: VersionRef | None = None) -> Pointer:
+    return Pointer(
+        task="part-class",
+        active=active,
+        previous=previous,
+        frozen=True,
+        revision=1,
+        changed_by="ann",
+        reason="supplier audit",
+        at="2026",
+        release=ReleaseRef(release="exec-0", made_at="2026"),
+    )
+
+
+def test_what_a_stage_has_live_is_carried_however_old(healthy: RepositoryFolder) -> None:
+    first = released(healthy).tasks["part-class"]
+    old, new = first.version("1.0.0"), first.version("1.1.0")
+    assert old is not None
+    assert new is not None
+    healthy.promote("part-class")
+    held = live(new.reference, old.reference)
+    release = released(healthy, kept=0, live=(held,))
+    assert versions(release, "part-class") == ["1.2.0", "1.1.0", "1.0.0"]
+    assert not_carried(release, held) == []
+    other = live(VersionRef(version="1.1.0", sha256="of another history"))
+    assert versions(released(healthy, kept=0, live=(other,)), "part-class") == ["1.2.0"]
+    assert not_carried(release, other) == ["part-class 1.1.0 active"]
+
+
+def test_a_quarantined_version_is_carried_only_while_a_stage_has_it_active(
+    healthy: RepositoryFolder,
+) -> None:
+    old = released(healthy).tasks["part-class"].version("1.0.0")
+    new = released(healthy).tasks["part-class"].version("1.1.0")
+    assert old is not None
+    assert new is not None
+    healthy.edit("prompt_registry.yaml", "state: superseded", "state: quarantined")
+    active = live(old.reference)
+    assert versions(released(healthy, live=(active,)), "part-class") == ["1.1.0", "1.0.0"]
+    way_back = live(new.reference, old.reference)
+    release = released(healthy, live=(way_back,))
+    assert versions(release, "part-class") == ["1.1.0"]
+    assert not_carried(release, way_back) == ["part-class 1.0.0 as its way back"]
+
+
 def test_a_prompt_that_is_not_what_the_manifest_promises_stops_the_start(
     healthy: RepositoryFolder,
 ) -> None:
@@ -132,16 +184,16 @@ def test_pruning_leaves_what_the_manifest_names(healthy: RepositoryFolder) -> No
     }
 
 
-def test_what_an_execution_promoted_says_commit_time_and_changes(
+def test_what_an_execution_promoted_says_commit_and_time(
     healthy: RepositoryFolder, tmp_path: Path
 ) -> None:
     results = FolderResults(tmp_path / "results")
     with pytest.raises(PromptHubError, match="exec-1 has no promotion record"):
-        describe_promoted(healthy.repository, results, "exec-1")
+        describe_promoted(healthy.repository, results, "exec-1", ())
 
     results.put(names.promotion_key("exec-1"), '{"schema": "prompt-hub/promotion@1"')
     with pytest.raises(PromptHubError, match=r"promotions/exec-1\.json:1:.*its Promote action"):
-        describe_promoted(healthy.repository, results, "exec-1")
+        describe_promoted(healthy.repository, results, "exec-1", ())
 
     def outcome(what: str) -> TaskOutcome:
         return TaskOutcome.model_validate(
@@ -164,6 +216,5 @@ def test_what_an_execution_promoted_says_commit_time_and_changes(
     )
     results.put(names.promotion_key("exec-1"), promotion.model_dump_json(by_alias=True))
 
-    release = describe_promoted(healthy.repository, results, "exec-1")
+    release = describe_promoted(healthy.repository, results, "exec-1", ())
     assert (release.commit, release.made_at) == ("released", MADE_AT)
-    assert release.changes == ("part-class",)

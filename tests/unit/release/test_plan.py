@@ -16,7 +16,7 @@ from prompt_hub.ledger.items import (
 from prompt_hub.ledger.items import VersionState as State
 from prompt_hub.prompts.models import RegisteredModel, VersionState
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
-from prompt_hub.release.plan import Move, Seed, Skip, StageState, Step, plan
+from prompt_hub.release.plan import Move, NoWayBack, Retire, Seed, Skip, StageState, Step, plan
 
 NINE = datetime(2026, 11, 3, 9, tzinfo=UTC)
 PINNED = RegisteredModel(alias="catalogue-pinned", identity="openai:small")
@@ -42,14 +42,12 @@ def release(
     *versions: CarriedVersion,
     champion: str | None = "1.1.0",
     hours: float = 1,
-    changes: bool = True,
 ) -> Release:
     return Release(
         schema_="prompt-hub/release@1",
         release="exec-2",
         commit="c0ffee",
         made_at=NINE + timedelta(hours=hours, minutes=1),
-        changes=("part-class",) if changes else (),
         tasks={"part-class": CarriedTask(champion=champion, versions=versions or (NEW, OLD))},
     )
 
@@ -83,8 +81,8 @@ def record(carried: CarriedVersion, state: State) -> VersionRecord:
 
 STAGE = StageState(
     pointers={"part-class": pointer()},
+    retired={},
     versions={"part-class": {"1.0.0": record(OLD, State.ACTIVE)}},
-    alarming=(),
     models={"catalogue-pinned": "openai:small"},
 )
 
@@ -100,7 +98,7 @@ def test_a_newly_released_version_is_activated_and_the_one_it_leaves_is_the_way_
         to=NEW.reference,
         left=OLD.reference,
         seen=5,
-        keep_way_back=True,
+        no_way_back=None,
     )
 
 
@@ -137,7 +135,21 @@ def test_a_way_back_that_was_taken_out_here_is_none() -> None:
 @pytest.mark.parametrize(
     ("wanted", "change", "code"),
     [
-        (release(OLD, champion=None), {}, "nothing-released"),
+        (release(OLD, champion=None), {"pointers": {}}, "nothing-released"),
+        (
+            release(OLD, champion=None),
+            {"pointers": {"part-class": replace(pointer(), frozen=True)}},
+            "frozen",
+        ),
+        (release(OLD, champion=None, hours=-5), {}, "older-release"),
+        (
+            release(),
+            {
+                "pointers": {},
+                "retired": {"part-class": replace(pointer(NEW, made_hours=2), retired=True)},
+            },
+            "older-release",
+        ),
         (release(), {"pointers": {"part-class": pointer(NEW, 1)}}, "active-already"),
         (
             release(),
@@ -167,7 +179,6 @@ def test_a_way_back_that_was_taken_out_here_is_none() -> None:
         ),
         (release(hours=-5), {}, "older-release"),
         (release(), {"pointers": {"part-class": pointer(OLD, made_hours=1)}}, "moved-since"),
-        (release(changes=False), {"alarming": {"part-class"}}, "alarm-fires"),
     ],
 )
 def test_a_task_is_left_alone_for_a_reason(
@@ -179,31 +190,59 @@ def test_a_task_is_left_alone_for_a_reason(
     assert left_alone.reason
 
 
-def test_a_firing_alarm_does_not_stop_the_release_that_changes_the_task() -> None:
-    assert isinstance(step(release(changes=True), replace(STAGE, alarming={"part-class"})), Move)
+ARCHIVED = version("1.0.0", VersionState.ARCHIVED, hours=1)
 
 
-def test_another_tasks_alarm_stops_nothing() -> None:
-    assert isinstance(step(release(changes=False), replace(STAGE, alarming={"brand"})), Move)
+@pytest.mark.parametrize(
+    "wanted",
+    [release(ARCHIVED, champion=None), release().model_copy(update={"tasks": {}})],
+    ids=["nothing is released", "git does not know the task"],
+)
+def test_what_git_has_nothing_released_for_is_retired(wanted: Release) -> None:
+    assert step(wanted) == Retire(task="part-class", left=OLD.reference, seen=5)
 
 
-def test_a_firing_alarm_does_not_stop_a_way_back_that_git_decided() -> None:
+def test_a_retired_task_is_seeded_when_git_releases_it_again() -> None:
+    restored = version("1.0.0", VersionState.RELEASED, hours=2)
+    parked = replace(pointer(made_hours=1), retired=True)
+    stage = replace(
+        STAGE,
+        pointers={},
+        retired={"part-class": parked},
+        versions={"part-class": {"1.0.0": record(OLD, State.RETIRED)}},
+    )
+    seeded = step(release(restored, champion="1.0.0", hours=2), stage)
+    assert seeded == Seed(task="part-class", to=restored.reference, previous=None)
+
+
+def test_a_fix_that_an_earlier_execution_promoted_is_activated_by_the_next_one() -> None:
+    """Its own execution never reached this stage, where the version before it scores badly."""
+    fix = version("1.2.0", VersionState.RELEASED, hours=7)
+    bad = version("1.1.0", VersionState.SUPERSEDED, hours=1)
+    stage = replace(STAGE, pointers={"part-class": pointer(NEW, made_hours=1)})
+    moved = step(release(fix, bad, champion="1.2.0", hours=9), stage)
+    assert isinstance(moved, Move)
+    assert moved.to == fix.reference
+
+
+def test_what_git_took_out_is_left_for_an_older_version_and_is_no_way_back() -> None:
     back = version("1.0.0", VersionState.RELEASED, hours=2)
     taken_out = version("1.1.0", VersionState.DOWNGRADED, hours=2)
-    wanted = release(back, taken_out, champion="1.0.0", hours=2, changes=False)
-    stage = replace(
-        STAGE, pointers={"part-class": pointer(NEW, made_hours=1)}, alarming={"part-class"}
-    )
+    wanted = release(back, taken_out, champion="1.0.0", hours=2)
+    stage = replace(STAGE, pointers={"part-class": pointer(NEW, made_hours=1)})
     moved = step(wanted, stage)
     assert isinstance(moved, Move)
-    # What git took out must not be where the rollback goes.
-    assert not moved.keep_way_back
+    assert moved.no_way_back == NoWayBack(
+        code="way-back-taken-out", reason="git has 1.1.0 downgraded"
+    )
 
 
 def test_what_the_image_does_not_carry_is_no_way_back() -> None:
     moved = step(release(NEW))
     assert isinstance(moved, Move)
-    assert not moved.keep_way_back
+    assert moved.no_way_back == NoWayBack(
+        code="way-back-not-carried", reason="the image does not carry 1.0.0"
+    )
 
 
 def test_a_rollback_is_not_undone_by_the_next_release_of_another_task() -> None:
@@ -218,7 +257,7 @@ def test_a_rollback_is_not_undone_by_the_next_release_of_another_task() -> None:
             }
         },
     )
-    left_alone = step(release(hours=6, changes=False), rolled_back)
+    left_alone = step(release(hours=6), rolled_back)
     assert isinstance(left_alone, Skip)
     assert left_alone.code == "quarantined"
     assert "2026-11-03T10:30:00Z by rollback (it scored 0.4)" in left_alone.reason

@@ -67,7 +67,22 @@ def test_without_a_region_the_setting_is_asked_for(
     assert "AWS was not asked: You must specify a region. Set AWS_DEFAULT_REGION" in told
 
 
-def test_an_execution_that_promoted_nothing_is_one_answer_to_every_command(
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["verdict", "--execution", "exec-9"],
+            "execution exec-9 has no promotion record. Look at its Promote action.",
+        ),
+        (
+            ["record", "--stage", "dev", "--release", "exec-9"],
+            "release exec-9 has no manifest. Look at its Image action.",
+        ),
+    ],
+)
+def test_what_an_earlier_action_did_not_leave_names_that_action(
+    words: list[str],
+    told: str,
     healthy: RepositoryFolder,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -75,12 +90,5 @@ def test_an_execution_that_promoted_nothing_is_one_answer_to_every_command(
     monkeypatch.setenv(names.ENV_ROOT, str(healthy.root))
     for variable in (names.ENV_RESULTS_BUCKET, names.ENV_LEDGER_TABLE):
         monkeypatch.delenv(variable, raising=False)
-    for words in (
-        ["verdict", "--execution", "exec-9"],
-        ["record", "--stage", "dev", "--release", "exec-9"],
-    ):
-        assert main(words) == ExitCode.USAGE
-        assert (
-            f"prompt-hub {words[0]}: execution exec-9 has no promotion record."
-            " Look at its Promote action.\n"
-        ) == capsys.readouterr().err
+    assert main(words) == ExitCode.USAGE
+    assert capsys.readouterr().err == f"prompt-hub {words[0]}: {told}\n"

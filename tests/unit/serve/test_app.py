@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from fastapi.testclient import TestClient
 
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
 from prompt_hub.models.aliases import ModelAliases
@@ -97,7 +98,15 @@ def service(built: Path) -> Iterator[Running]:
             prompts=carried_prompts(PromptRepository(built), release),
             seconds_per_call={"part-class": 0.7},
             follower=PointerFollower(
-                ledger, carries=release.carries(), champions={}, report=Heard()
+                ledger,
+                release=release.release,
+                carries=release.carries(),
+                champions={
+                    name: champion.reference
+                    for name, task in release.tasks.items()
+                    if (champion := task.version(task.champion)) is not None
+                },
+                report=Heard(),
             ),
             caller=ModelCaller(ModelAliases.parse(json.dumps(aliases)), OpenAIProvider()),
         )
@@ -217,6 +226,25 @@ def test_a_task_with_nothing_active_says_so(running: Running) -> None:
     assert headers["Retry-After"]
 
 
+def test_what_the_ledger_has_active_and_the_image_lacks_is_said(running: Running) -> None:
+    running.ledger.move(VersionRef(version="0.9.0", sha256="gone"), "brand")
+    try:
+        deadline = time.monotonic() + 5
+        while not running.get("/v1/tasks")[1]["refused"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        status, answer, headers = running.run("brand", {"manufacturer": "Yageo Corporation"})
+        assert (status, answer["error"]["code"]) == (503, "not_carried")
+        assert "brand 0.9.0 is active in dev" in answer["error"]["message"]
+        assert "release checkout" in answer["error"]["message"]
+        assert headers["Retry-After"]
+        # It was ready before, and the other task is answered.
+        assert running.get("/readyz")[0] == 200
+        assert running.run("part-class", FIELDS)[0] == 200
+    finally:
+        del running.ledger.active["brand"]
+
+
 def test_an_unknown_path_is_answered_in_the_same_form(running: Running) -> None:
     status, answer = running.get("/v2/tasks")
     assert (status, answer["error"]["code"]) == (404, "no_such_path")
@@ -289,6 +317,44 @@ def test_the_log_has_one_line_a_call_and_no_fields(
 def test_health_and_readiness(running: Running) -> None:
     assert running.get("/healthz") == (200, {"ok": True})
     assert running.get("/readyz") == (200, {"ready": True})
+
+
+def unstarted(built: Path, ledger: FakeLedger) -> TestClient:
+    """A service of an image in which nothing is released, after one look at the ledger."""
+    release = load(built)
+    follower = PointerFollower(
+        ledger, release=release.release, carries=release.carries(), champions={}, report=Heard()
+    )
+    follower.poll()
+    service = PromptService(
+        stage="dev",
+        release=release.release,
+        prompts=carried_prompts(PromptRepository(built), release),
+        seconds_per_call={},
+        follower=follower,
+        caller=ModelCaller(ModelAliases({}), OpenAIProvider()),
+    )
+    return TestClient(create_app(service, poll_seconds=60))
+
+
+def test_a_service_that_never_was_ready_says_what_its_image_lacks(built: Path) -> None:
+    ledger = FakeLedger(activated="exec-1")
+    ledger.move(VersionRef(version="0.9.0", sha256="gone"), "brand")
+    answer = unstarted(built, ledger).get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "ready": False,
+        "reason": "the image of release checkout does not carry what is active in dev: brand 0.9.0",
+    }
+
+
+def test_a_task_that_git_has_retired_is_gone(built: Path) -> None:
+    client = unstarted(built, FakeLedger())
+    answer = client.post("/v1/tasks/brand/run", json={"fields": {"manufacturer": "KEMET"}})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (410, "retired")
+    assert "brand is retired" in answer.json()["error"]["message"]
+    assert "Retry-After" not in answer.headers
+    assert client.get("/readyz").status_code == 200
 
 
 def test_a_pointer_that_the_image_lacks_shows_up_beside_what_is_served(running: Running) -> None:

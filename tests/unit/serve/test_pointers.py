@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
+from prompt_hub.ledger.items import Deployed, Pointer, ReleaseRef, VersionRef
 from prompt_hub.serve.pointers import (
     REPORT_EVERY_SECONDS,
     SNAPSHOT_AFTER_SECONDS,
@@ -36,11 +36,15 @@ def pointer(active: VersionRef, revision: int, task: str = "part-class") -> Poin
 
 @dataclass
 class FakeLedger:
-    """A ledger that can be out of reach; counts how often pointers were read."""
+    """A ledger that can be out of reach; counts how often pointers were read.
+
+    `activated` is the release that was activated last.
+    """
 
     at: int = 0
     active: dict[str, Pointer] = field(default_factory=dict)
     away: bool = False
+    activated: str | None = None
     pointer_reads: int = 0
 
     def revision(self) -> int:
@@ -51,6 +55,12 @@ class FakeLedger:
     def pointers(self) -> dict[str, Pointer]:
         self.pointer_reads += 1
         return dict(self.active)
+
+    def deployed(self) -> Deployed | None:
+        if self.activated is None:
+            return None
+        reference = ReleaseRef(release=self.activated, made_at="2026")
+        return Deployed(release=reference, commit="c0ffee", carries={}, at="2026")
 
     def move(self, active: VersionRef, task: str = "part-class") -> None:
         self.at += 1
@@ -90,6 +100,7 @@ class World:
     def __post_init__(self) -> None:
         self.follower = PointerFollower(
             self.ledger,
+            release="exec-2",
             carries=CARRIES,
             champions=CHAMPIONS,
             report=self.heard,
@@ -172,11 +183,67 @@ def test_what_the_image_lacks_is_refused_and_the_last_good_kept(
     assert world.served() == {"part-class": ("1.1.0", "ledger")}
 
 
-def test_with_nothing_good_yet_a_refused_task_is_served_from_the_image(world: World) -> None:
-    world.ledger.move(VersionRef(version="2.0.0", sha256="x"))
+GONE = VersionRef(version="0.9.0", sha256="gone")
+
+
+def test_a_new_release_that_lacks_what_is_active_stays_unready_and_serves_nothing_else_instead(
+    world: World,
+) -> None:
+    world.ledger.activated = "exec-1"
+    world.ledger.move(GONE)
     world.ledger.move(BRAND, "brand")
     world.poll()
-    assert world.served() == {"part-class": ("1.1.0", "snapshot"), "brand": ("1.0.0", "ledger")}
+    assert world.served() == {"brand": ("1.0.0", "ledger")}
+    assert world.follower.view.unserved == {"part-class": GONE}
+    assert not world.follower.view.ready
+    assert world.heard.said[-1] == "refused part-class 0.9.0, kept none"
+
+    # The ledger has answered: going away later does not make the image's own word better.
+    world.ledger.away = True
+    world.poll(SNAPSHOT_AFTER_SECONDS)
+    assert world.served() == {"brand": ("1.0.0", "ledger")}
+    assert not world.follower.view.ready
+
+    world.ledger.away = False
+    world.ledger.move(OLD)
+    world.poll()
+    assert world.follower.view.ready
+    assert world.served() == {"part-class": ("1.0.0", "ledger"), "brand": ("1.0.0", "ledger")}
+
+
+@pytest.mark.parametrize("seen_first", [False, True], ids=["at the start", "while it waits"])
+def test_one_refused_task_does_not_keep_a_replacement_of_the_live_release_from_the_others(
+    world: World, seen_first: bool
+) -> None:
+    world.ledger.move(GONE)
+    world.ledger.move(BRAND, "brand")
+    if seen_first:
+        world.poll()
+        assert not world.follower.view.ready
+    world.ledger.activated = "exec-2"
+    world.poll()
+    assert world.follower.view.ready
+    assert world.served() == {"brand": ("1.0.0", "ledger")}
+
+
+def test_once_ready_it_stays_ready(world: World) -> None:
+    world.ledger.move(BRAND, "brand")
+    world.poll()
+    world.ledger.move(GONE)
+    world.poll()
+    assert world.follower.view.ready
+    assert world.follower.view.unserved == {"part-class": GONE}
+
+
+def test_what_was_served_from_the_image_is_no_last_good_version(world: World) -> None:
+    world.ledger.away = True
+    world.poll(SNAPSHOT_AFTER_SECONDS)
+    assert world.served()["part-class"] == ("1.1.0", "snapshot")
+    world.ledger.away = False
+    world.ledger.move(GONE)
+    world.poll()
+    assert world.served() == {}
+    assert world.follower.view.ready
 
 
 def test_without_a_ledger_it_is_unready_for_a_minute_then_serves_the_image(world: World) -> None:
