@@ -196,7 +196,7 @@ def _read_stage(raw: object, where: str, region: str) -> StageSettings:
         name=fields.text("name", rf"(?=.{{2,16}}$){_WORD}", "dev, with 2 to 16 characters"),
         availability_zones=zones,
         vpc_cidr=fields.text("vpc_cidr", r"[\d./]+", "10.20.0.0/16", default="10.20.0.0/16"),
-        # Without one the tasks reach no model: see stacks/service.py for the choice.
+        # Without one the tasks reach no model: see cdk_app/network.py for the choice.
         nat_gateways=fields.integer("nat_gateways", 1, len(zones), default=1),
         desired_count=fields.integer("desired_count", 1, 50, default=1),
         poll_seconds=fields.integer("poll_seconds", 1, 60, default=5),

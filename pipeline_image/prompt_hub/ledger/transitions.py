@@ -31,11 +31,6 @@ class TaskState:
     pointer: Pointer | None
     versions: Mapping[str, VersionRecord] = field(default_factory=dict)
 
-    def state_of(self, version: str) -> VersionState | None:
-        """State of `version`, `None` if the ledger has never heard of it."""
-        record = self.versions.get(version)
-        return record.state if record else None
-
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
