@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.results import FolderResults
-from prompt_hub.promote import transitions
+from prompt_hub.promote import moves
 from prompt_hub.prompts.models import JsonObject
 from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.prompts.transaction import apply
@@ -192,7 +192,7 @@ class RepositoryFolder:
         )
         record = asyncio.run(evaluator.evaluate(task))
         assert record.verdict.promotes, record.verdict
-        apply(self.root, transitions.promote(self.repository, record, "{}\n", MADE_AT))
+        apply(self.root, moves.promote(self.repository, record, "{}\n", MADE_AT))
 
     def findings(self, task: str | None = None) -> list[Finding]:
         """What validation says."""

@@ -17,7 +17,7 @@ from prompt_hub.evaluate.replay import (
     rewrite,
 )
 from prompt_hub.evaluate.results import FolderResults
-from prompt_hub.promote.transitions import evaluation_path, remade
+from prompt_hub.promote.moves import evaluation_path, remade
 from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.prompts.transaction import apply
 

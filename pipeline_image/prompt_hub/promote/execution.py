@@ -13,8 +13,9 @@ from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.results import Results
-from prompt_hub.promote import transitions
+from prompt_hub.promote import moves
 from prompt_hub.promote.git import Checkout, PushRejected
+from prompt_hub.promote.standing import Standing
 from prompt_hub.promote.states import NotAllowed
 from prompt_hub.prompts.models import Strict
 from prompt_hub.prompts.repository import PromptRepository
@@ -142,17 +143,18 @@ class Promoter:
         champion = repository.production(task)
         if record.verdict.status is Status.UNCHANGED:
             return ended("unchanged")
-        if _released_already(repository, record):
+        standing = Standing(repository.registry(), task)
+        if _released_already(standing, record):
             return ended("released already", "an earlier execution has promoted it")
         if record.champion_sha256 != (champion.sha256 if champion else None):
             return ended("champion changed", "it was compared with a version since superseded")
-        gone = transitions.gone_before(repository, task, record.version)
+        gone = standing.gone_before(record.version)
         if gone is not None:
             return ended("taken out", gone)
         if record.verdict.status is Status.NOT_MEASURED:
             return ended("refused")
         details = self._results.get(names.evaluation_details_key(self._execution, task)) or ""
-        change = transitions.promote if record.verdict.promotes else transitions.refuse
+        change = moves.promote if record.verdict.promotes else moves.refuse
         try:
             changes = change(repository, record, details, datetime.now(UTC))
         except NotAllowed as error:  # one task never holds up another's release
@@ -161,9 +163,8 @@ class Promoter:
         return ended("promoted" if record.verdict.promotes else "refused")
 
 
-def _released_already(repository: PromptRepository, record: EvaluationRecord) -> bool:
-    entry = repository.registry().tasks.get(record.task)
-    arm = record.candidate
+def _released_already(standing: Standing, record: EvaluationRecord) -> bool:
+    entry, arm = standing.known, record.candidate
     if entry is None or entry.model is None or arm is None:
         return False
     released = (entry.released, entry.sha256, entry.model.identity)
