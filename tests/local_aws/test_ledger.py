@@ -127,7 +127,7 @@ def test_samples_and_the_deployed_release(ledger: Ledger) -> None:
     assert set(ledger.samples("part-class", 10)) == set(samples)
     assert len(ledger.samples("part-class", 1)) == 1
     with pytest.raises(LedgerConflict):
-        ledger.add_sample(samples[0])
+        ledger.add_samples(samples[:1])
 
     deployed = Deployed(
         release=RELEASE, commit="c0ffee", carries={"part-class": {"1.1.0": "new"}}, at=AT

@@ -11,7 +11,7 @@ from pathlib import Path
 from prompt_hub import names
 from prompt_hub.evaluate.evaluation import Evaluator
 from prompt_hub.evaluate.results import FolderResults
-from prompt_hub.promote import transitions
+from prompt_hub.promote import moves
 from prompt_hub.prompts.models import JsonObject
 from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.prompts.transaction import apply
@@ -194,7 +194,7 @@ class RepositoryFolder:
         record = asyncio.run(evaluator.evaluate(task))
         assert record.verdict.promotes, record.verdict
         details = results.get(names.evaluation_details_key("test", task)) or ""
-        apply(self.root, transitions.promote(self.repository, record, details, MADE_AT))
+        apply(self.root, moves.promote(self.repository, record, details, MADE_AT))
 
     def findings(self, task: str | None = None) -> list[Finding]:
         """What validation says."""

@@ -139,6 +139,7 @@ def starter(
     answer = json.dumps(examples[0].expected, ensure_ascii=False)
     return NewTask(
         task=task,
+        owner=owner,
         comment=COMMENT,
         prompt={
             "description": description,
@@ -159,7 +160,6 @@ def starter(
             ],
         },
         metadata={
-            "owner": owner,
             "threshold": 0.8,
             "scorers": [{"type": "json_fields", "fields": {field.name: 1.0 for field in outputs}}],
             **({"records": {"columns": columns}} if columns else {}),

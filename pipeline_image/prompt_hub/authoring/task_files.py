@@ -36,6 +36,7 @@ class NewTask:
     """
 
     task: str
+    owner: str
     comment: str
     prompt: JsonObject
     metadata: JsonObject
@@ -49,13 +50,11 @@ class NewTask:
             "version": FIRST_VERSION,
             **self.prompt,
         }
-        description = self.prompt["description"]
-        owner, *rest = ((key, value) for key, value in self.metadata.items())
         metadata = {
             "schema": "prompt-hub/metadata@1",
             "task": self.task,
-            **dict([owner]),
-            "description": description,
+            "owner": self.owner,
+            "description": self.prompt["description"],
             "version": FIRST_VERSION,
             "candidate": f"{TEMPLATES}/{self.task}.yaml",
             "up_to_date": {
@@ -63,7 +62,7 @@ class NewTask:
                 "input": sha256_of(self.prompt["input"]),
                 "output": sha256_of(self.prompt["output"]),
             },
-            **dict(rest),
+            **self.metadata,
         }
         comment = "".join(f"# {line}\n" for line in self.comment.splitlines())
         return {

@@ -13,7 +13,7 @@ from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.replay import CannotReplay, Change, Replayed, replay, rewrite
 from prompt_hub.evaluate.results import FolderResults
 from prompt_hub.evaluate.stored import read_evaluation
-from prompt_hub.promote.transitions import remade
+from prompt_hub.promote.moves import remade
 from prompt_hub.prompts.documents import InvalidDocuments, parse_json, read_text
 from prompt_hub.prompts.repository import PromptRepository, evaluation_path
 from prompt_hub.prompts.transaction import apply

@@ -263,10 +263,6 @@ class Ledger:
         """Add the samples of one round, all or none; `LedgerConflict` if one is there already."""
         self._write(*(_Step(key=one.key, attributes=one.to_attributes()) for one in samples))
 
-    def add_sample(self, sample: ScoreSample) -> None:
-        """Add one sample; `LedgerConflict` if it is there already."""
-        self.add_samples([sample])
-
     def deploy(self, deployed: Deployed, *, by: str) -> None:
         """Note which release the stage's image belongs to, and the versions new to this stage.
 

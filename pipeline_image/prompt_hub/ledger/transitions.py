@@ -39,11 +39,6 @@ class TaskState:
         """The pointer, `None` where nothing is active."""
         return None if self.pointer is None or self.pointer.retired else self.pointer
 
-    def state_of(self, version: str) -> VersionState | None:
-        """State of `version`, `None` if the ledger has never heard of it."""
-        record = self.versions.get(version)
-        return record.state if record else None
-
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:

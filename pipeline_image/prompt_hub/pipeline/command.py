@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -50,14 +50,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     the last run ended.
     """
     return asyncio.run(_run(arguments, PromptRepository.from_environment()))
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the prompt comes from, in words, and the prompt where this process calls it itself."""
-
-    words: str
-    prompt: Prompt | None
 
 
 async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> ExitCode:

@@ -14,9 +14,10 @@ from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.results import execution_from_environment, results_from_environment
 from prompt_hub.evaluate.stored import evaluation_by
 from prompt_hub.options import add_signature
-from prompt_hub.promote import transitions
+from prompt_hub.promote import moves
 from prompt_hub.promote.execution import Promoter
 from prompt_hub.promote.git import Checkout
+from prompt_hub.promote.standing import Standing
 from prompt_hub.promote.states import OPEN, SAME, Case, Decision, Event, move
 from prompt_hub.prompts.documents import read_text
 from prompt_hub.prompts.edit import edited
@@ -96,12 +97,12 @@ def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Cha
     if arguments.action == "override":
         return _override(repository, task, decision)
     if arguments.action == "archive":
-        return transitions.archive(repository, task, decision, now)
+        return moves.archive(repository, task, decision, now)
     if arguments.action == "quarantine":
         version, successor = arguments.version, arguments.to
-        return transitions.quarantine(repository, task, version, decision, now, successor=successor)
+        return moves.quarantine(repository, task, version, decision, now, successor=successor)
     decision = replace(decision, insists=arguments.override)
-    return transitions.downgrade(repository, task, arguments.to, decision, now)
+    return moves.downgrade(repository, task, arguments.to, decision, now)
 
 
 def _promotion(repository: PromptRepository, task: str, now: datetime) -> Changes:
@@ -112,7 +113,7 @@ def _promotion(repository: PromptRepository, task: str, now: datetime) -> Change
             f"{task} has no evaluation record here.", hint=f"Run prompt-hub evaluate {task} first."
         )
     _still_true(repository, found.record)
-    return transitions.promote(repository, found.record, found.details_text, now)
+    return moves.promote(repository, found.record, found.details_text, now)
 
 
 def _still_true(repository: PromptRepository, record: EvaluationRecord) -> None:
@@ -136,7 +137,7 @@ def _override(repository: PromptRepository, task: str, decision: Decision) -> Ch
     """The decision as an entry of the metadata: it goes through the pipeline like any change."""
     version, champion = repository.metadata(task).version, repository.production(task)
     case = Case(version=version, released=champion.version if champion else None, decision=decision)
-    state = transitions.standing(repository, task, version)
+    state = Standing(repository.registry(), task).state(version)
     move(task, state, Event.OVERRIDE, case, later=(OPEN, SAME))
     override = Override(person=decision.person, reason=decision.reason, version=version)
     path = repository.path(METADATA, f"{task}.yaml")

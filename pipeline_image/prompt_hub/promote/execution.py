@@ -14,8 +14,9 @@ from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.results import Results
 from prompt_hub.evaluate.stored import evaluation_by
-from prompt_hub.promote import transitions
+from prompt_hub.promote import moves
 from prompt_hub.promote.git import Checkout, PushRejected
+from prompt_hub.promote.standing import Standing
 from prompt_hub.promote.states import NotAllowed, State
 from prompt_hub.prompts.documents import parse_model
 from prompt_hub.prompts.models import Strict
@@ -168,17 +169,17 @@ class Promoter:
         champion = repository.production(task)
         if record.verdict.status is Status.UNCHANGED:
             return ended("unchanged")
-        if _released_already(repository, record):
+        standing = Standing(repository.registry(), task)
+        if _released_already(standing, record):
             return ended("released already", "an earlier execution has promoted it")
         if record.champion_sha256 != (champion.sha256 if champion else None):
             return ended("champion changed", "it was compared with a version since superseded")
-        gone = transitions.gone_before(repository, task, record.version)
+        gone = standing.gone_before(record.version)
         if gone is not None:
             return ended("taken out", gone)
         if record.verdict.status is Status.NOT_MEASURED:
             return ended("refused")
-        stands = transitions.standing(repository, task, record.version)
-        change = transitions.promote if record.verdict.promotes else transitions.refuse
+        change = moves.promote if record.verdict.promotes else moves.refuse
         try:
             changes = change(repository, record, found.details_text, datetime.now(UTC))
         except NotAllowed as error:  # one task never holds up another's release
@@ -186,12 +187,13 @@ class Promoter:
         apply(repository.root, changes)
         if not record.verdict.promotes:
             return ended("refused")
-        return ended("requalified" if stands is State.RELEASED else "promoted")
+        return ended(
+            "requalified" if standing.state(record.version) is State.RELEASED else "promoted"
+        )
 
 
-def _released_already(repository: PromptRepository, record: EvaluationRecord) -> bool:
-    entry = repository.registry().tasks.get(record.task)
-    arm = record.candidate
+def _released_already(standing: Standing, record: EvaluationRecord) -> bool:
+    entry, arm = standing.known, record.candidate
     if entry is None or entry.model is None or arm is None:
         return False
     released = (entry.released, entry.sha256, entry.model.identity)

@@ -1,6 +1,6 @@
 """The state machine of a prompt version: every move that is allowed, and nothing else is.
 
-One table, read by the transitions that carry a move out, by the tests that walk it at random and
+One table, read by `moves.py` that carries a move out, by the tests that walk it at random and
 by the page in `docs/states.md` that is generated from it.
 """
 

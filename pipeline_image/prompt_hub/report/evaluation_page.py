@@ -73,14 +73,14 @@ def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -
         meaning=words.MEANINGS[verdict.status],
         spreads=spreads(view),
         notes=(*view.notes, *left_out),
-        choices=_choices(view, examples),
+        choices=_choices(examples),
         scale=_difference_scale(view),
         data=base64.b64encode(zlib.compress(data.encode("utf-8"), 9)).decode("ascii"),
         Change=Change,
     )
 
 
-def _choices(view: EvaluationView, shown: Sequence[ExampleView]) -> list[tuple[str, str, int]]:
+def _choices(shown: Sequence[ExampleView]) -> list[tuple[str, str, int]]:
     """What the list can be narrowed to, and how many examples that leaves; none without any."""
     outcomes = Counter(example.outcome for example in shown)
     compared = Counter(example.change for example in shown)

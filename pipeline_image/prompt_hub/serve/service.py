@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from prompt_hub.errors import PromptHubError
+from prompt_hub.models.aliases import ResolvedModel
 from prompt_hub.models.call import Answer, ModelCaller
 from prompt_hub.prompts.models import JsonObject, Prompt
 from prompt_hub.prompts.render import RenderError
@@ -70,6 +71,16 @@ class Instance:
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+
+
+@dataclass(kw_only=True)
+class _Asked:
+    """What came of asking a model once: an answer that keeps its contract, or a refusal."""
+
+    outcome: Outcome = "ok"
+    model: ResolvedModel | None = None
+    answer: Answer | None = None
+    refusal: Refused | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,31 +163,8 @@ class PromptService:
         self, task: str, served: Served, prompt: Prompt, fields: JsonObject, trace_id: str
     ) -> Answered:
         started = time.perf_counter()
-        seconds = self._seconds_per_call.get(task, SECONDS_PER_CALL)
-        model = None
-        answer: Answer | None = None
-        refusal: Refused | None = None
-        outcome: Outcome = "ok"
-        try:
-            model = self._caller.resolve(prompt)
-            async with asyncio.timeout(seconds):
-                answer = await self._caller.call(prompt, fields, timeout=seconds)
-        except RenderError:
-            # The renderer's own words may quote the caller's fields.
-            outcome = "prompt_broken"
-            refusal = BrokenPrompt(outcome, f"{task} {prompt.version} cannot be rendered")
-        except TimeoutError:
-            outcome = "model_unavailable"
-            refusal = NoAnswer(outcome, f"the model gave no answer within {seconds:g} s")
-        except PromptHubError as error:
-            outcome = "model_unavailable"
-            refusal = NoAnswer(outcome, error.message)
-        else:
-            if not answer.valid or answer.output is None:
-                outcome = "invalid_output"
-                refusal = InvalidOutput(
-                    outcome, f"the model's answer breaks the output contract: {answer.problem}"
-                )
+        asked = await self._put(prompt, fields)
+        refusal = asked.refusal
         log_call(
             Call(
                 stage=self.stage,
@@ -186,18 +174,47 @@ class PromptService:
                 release=self.release,
                 instance=self.instance.id,
                 trace_id=trace_id,
-                model=model,
+                model=asked.model,
             ),
-            outcome,
+            asked.outcome,
             seconds=time.perf_counter() - started,
-            answer=answer,
-            problem=None if outcome == "invalid_output" else refusal.message if refusal else None,
+            answer=asked.answer,
+            # What is wrong with an output may quote it.
+            problem=refusal.message if refusal and asked.outcome != "invalid_output" else None,
         )
         if refusal is not None:
             raise refusal
+        model, answer = asked.model, asked.answer
+        assert model is not None
         assert answer is not None
         assert answer.output is not None
-        assert model is not None
         return Answered(
             task=task, served=served, model=model.identity, answer=answer, output=answer.output
         )
+
+    async def _put(self, prompt: Prompt, fields: JsonObject) -> _Asked:
+        """Ask the model once, and say what came of it; never raises for what may go wrong there."""
+        seconds = self._seconds_per_call.get(prompt.task, SECONDS_PER_CALL)
+        asked = _Asked()
+        try:
+            asked.model = self._caller.resolve(prompt)
+            async with asyncio.timeout(seconds):
+                asked.answer = await self._caller.call(prompt, fields, timeout=seconds)
+        except RenderError:
+            # The renderer's own words may quote the caller's fields.
+            asked.outcome = "prompt_broken"
+            said = f"{prompt.task} {prompt.version} cannot be rendered"
+            asked.refusal = BrokenPrompt(asked.outcome, said)
+        except TimeoutError:
+            asked.outcome = "model_unavailable"
+            said = f"the model gave no answer within {seconds:g} s"
+            asked.refusal = NoAnswer(asked.outcome, said)
+        except PromptHubError as error:
+            asked.outcome = "model_unavailable"
+            asked.refusal = NoAnswer(asked.outcome, error.message)
+        else:
+            if not asked.answer.valid or asked.answer.output is None:
+                asked.outcome = "invalid_output"
+                said = f"the model's answer breaks the output contract: {asked.answer.problem}"
+                asked.refusal = InvalidOutput(asked.outcome, said)
+        return asked

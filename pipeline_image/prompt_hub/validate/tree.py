@@ -88,21 +88,13 @@ class MessageTemplate:
     whole: Whole
     reading: Reading
 
-    def problem(
-        self,
-        offset: int,
-        found: str,
-        expected: str,
-        *,
-        rule: str = "",
-        suggestion: str = "",
-    ) -> Problem:
+    def problem(self, offset: int, found: str, expected: str, *, suggestion: str = "") -> Problem:
         """A problem with the character at `offset`, told where that was written."""
         place = self.whole.place(offset)
         if place.file:
             where = (place.file, place.line, place.column, "")
-            return Problem(*where, found, expected, rule, suggestion)
-        return self._here(place.offset, found, expected, rule, suggestion)
+            return Problem(*where, found, expected, suggestion=suggestion)
+        return self._here(place.offset, found, expected, "", suggestion)
 
     def block_problem(self, error: BlockError) -> Problem:
         """What keeps a block out of this message."""

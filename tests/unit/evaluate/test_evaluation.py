@@ -18,7 +18,7 @@ from prompt_hub.evaluate.record import EvaluationRecord, parse_record
 from prompt_hub.evaluate.results import FolderResults
 from prompt_hub.models.aliases import ModelAliases, Price, ResolvedModel
 from prompt_hub.models.call import ModelCaller
-from prompt_hub.promote import transitions
+from prompt_hub.promote import moves
 from prompt_hub.prompts.models import JsonObject
 from prompt_hub.prompts.transaction import apply
 from tests.unit.building import (
@@ -206,7 +206,7 @@ def test_a_champion_measured_on_another_model_must_qualify_on_this_one(
     assert record.verdict.status is Status.PASS
     assert record.champion is None
     assert provider.calls == 4
-    changes = transitions.promote(healthy.repository, record, "", datetime.now(UTC))
+    changes = moves.promote(healthy.repository, record, "", datetime.now(UTC))
     apply(healthy.root, changes)
     task = healthy.repository.registry().tasks["brand"]
     assert task.model is not None

@@ -18,7 +18,7 @@ from prompt_hub.evaluate.record import EvaluationRecord
 from prompt_hub.evaluate.replay import CannotReplay, replay
 from prompt_hub.evaluate.results import FolderResults
 from prompt_hub.evaluate.stored import read_evaluation
-from prompt_hub.promote.transitions import promote
+from prompt_hub.promote.moves import promote
 from prompt_hub.prompts.documents import InvalidDocuments
 from prompt_hub.prompts.models import JsonObject
 from prompt_hub.prompts.transaction import apply

@@ -103,7 +103,7 @@ def sample(version: str, score: float, minute: int) -> ScoreSample:
 def test_samples_come_newest_first_and_a_round_is_written_whole_or_not_at_all(
     ledger: Ledger,
 ) -> None:
-    ledger.add_sample(sample("1.1.0", 0.9, 0))
+    ledger.add_samples([sample("1.1.0", 0.9, 0)])
     ledger.add_samples([sample("1.1.0", 0.5, 1), sample("1.0.0", 0.85, 1)])
 
     newest = ledger.samples("brand", limit=2)

@@ -19,8 +19,8 @@ from prompt_hub.models.aliases import ModelAliases, ResolvedModel
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.promote.execution import Promoter, Promotion
 from prompt_hub.promote.git import BOT_PATHS, Checkout
+from prompt_hub.promote.moves import downgrade
 from prompt_hub.promote.states import Decision
-from prompt_hub.promote.transitions import downgrade
 from prompt_hub.promote.verdict_command import newly_refused
 from prompt_hub.prompts.models import JsonObject, VersionState
 from prompt_hub.prompts.repository import PromptRepository

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from prompt_hub.errors import PromptHubError
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import EvaluationRecord
-from prompt_hub.promote import transitions
+from prompt_hub.promote import moves
 from prompt_hub.promote.states import MOVES, Decision, State
 from prompt_hub.promote.writing import registry_text
 from prompt_hub.prompts.documents import parse_yaml, to_model
@@ -107,7 +107,7 @@ class VersionHistory(RuleBasedStateMachine):
     def promote(self, crash: int | None) -> None:
         record, details = self.record
         before, moved = self._attempt(
-            lambda: transitions.promote(self.folder.repository, record, details, self._now()), crash
+            lambda: moves.promote(self.folder.repository, record, details, self._now()), crash
         )
         if moved:
             assert record.verdict.status is Status.PASS or record.verdict.overridden_by
@@ -129,7 +129,7 @@ class VersionHistory(RuleBasedStateMachine):
         if record.verdict.promotes or record.verdict.status is Status.NOT_MEASURED:
             return
         before, moved = self._attempt(
-            lambda: transitions.refuse(self.folder.repository, record, details, self._now()), crash
+            lambda: moves.refuse(self.folder.repository, record, details, self._now()), crash
         )
         assert self._snapshot().released == before.released
         if moved and record.verdict.status is Status.BLOCK and before.released != record.version:
@@ -151,7 +151,7 @@ class VersionHistory(RuleBasedStateMachine):
         to = self._known(pick)
         decision = Decision(decision.person, decision.reason, insists)
         before, moved = self._attempt(
-            lambda: transitions.downgrade(self.folder.repository, TASK, to, decision, self._now()),
+            lambda: moves.downgrade(self.folder.repository, TASK, to, decision, self._now()),
             crash,
         )
         if moved:
@@ -164,7 +164,7 @@ class VersionHistory(RuleBasedStateMachine):
     @rule(decision=DECISIONS, crash=CRASHES)
     def archive(self, decision: Decision, crash: int | None) -> None:
         before, moved = self._attempt(
-            lambda: transitions.archive(self.folder.repository, TASK, decision, self._now()), crash
+            lambda: moves.archive(self.folder.repository, TASK, decision, self._now()), crash
         )
         if moved:
             self._by_ada(decision)
@@ -176,7 +176,7 @@ class VersionHistory(RuleBasedStateMachine):
     def quarantine(self, pick: int, to: int | None, decision: Decision, crash: int | None) -> None:
         version, successor = self._known(pick), None if to is None else self._known(to)
         before, moved = self._attempt(
-            lambda: transitions.quarantine(
+            lambda: moves.quarantine(
                 self.folder.repository, TASK, version, decision, self._now(), successor=successor
             ),
             crash,

@@ -81,6 +81,7 @@ def imported(
     contract, inputs = _inputs(scoring.labelled, chosen, notes)
     fresh = NewTask(
         task=task,
+        owner=owner,
         comment=f"Imported from {config.name} (promptfoo). docs/authoring.md",
         prompt={
             "description": description or (str(said.data) if said else f"Imported: {task}"),
@@ -90,7 +91,6 @@ def imported(
             "messages": _messages(chosen, scoring, notes),
         },
         metadata={
-            "owner": owner,
             "threshold": THRESHOLD,
             "scorers": list(scoring.scorers),
             **({"limits": scoring.limits} if scoring.limits else {}),

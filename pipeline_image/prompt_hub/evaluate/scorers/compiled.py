@@ -56,6 +56,22 @@ class PatternScorer:
     pattern: str
     matches: Callable[[str], bool]
 
+    @classmethod
+    def of(cls, scorer: models.RegexScorer) -> PatternScorer:
+        """Compile a pattern; raises `PromptHubError` where it is none."""
+        from prompt_hub.evaluate.scorers.patterns import matcher
+
+        try:
+            matches = matcher(scorer.pattern)
+        except ValueError as error:
+            raise PromptHubError(
+                f"the pattern {scorer.pattern!r} of a regex scorer does not compile: {error}.",
+                hint="Write it in RE2's syntax; run `prompt-hub validate` for where it stands.",
+                exit_code=ExitCode.BLOCKED,
+            ) from None
+        name = f"{scorer.type}:{scorer.field}"
+        return cls(name, scorer.weight, scorer.field, scorer.pattern, matches)
+
     def part(self, output: JsonObject | None, example: Example) -> Part:
         """Score one answer."""
         if output is None:
@@ -123,18 +139,7 @@ def _compiled(scorer: Scorer, schema: JsonObject, root: Path | None) -> PureScor
             fields = {Field.of(name, rule, rule.list): rule.weight for name, rule in rules.items()}
             return FieldsScorer(scorer.type, weight, fields)
         case models.RegexScorer():
-            from prompt_hub.evaluate.scorers.patterns import matcher
-
-            try:
-                matches = matcher(scorer.pattern)
-            except ValueError as error:
-                raise PromptHubError(
-                    f"the pattern {scorer.pattern!r} of a regex scorer does not compile: {error}.",
-                    hint="Write it in RE2's syntax; run prompt-hub validate for where it stands.",
-                    exit_code=ExitCode.BLOCKED,
-                ) from None
-            name = f"{scorer.type}:{scorer.field}"
-            return PatternScorer(name, weight, scorer.field, scorer.pattern, matches)
+            return PatternScorer.of(scorer)
         case models.SchemaScorer():
             return SchemaScorer(weight, schema if scorer.schema_ is None else scorer.schema_)
         case models.PythonScorer():

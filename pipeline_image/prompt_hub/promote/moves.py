@@ -1,40 +1,30 @@
 """What each move of the state machine changes: pure, before anything is written.
 
-Every function reads the repository, asks `states` whether the move is allowed and returns all
-files of it together, so that layers and registry can never disagree.
+Every function reads the registry once, asks it and `states` whether the move is allowed and returns
+all files of it together, so that layers and registry can never disagree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.details import details_path
 from prompt_hub.evaluate.gate import Status
 from prompt_hub.evaluate.record import Arm, EvaluationRecord
-from prompt_hub.promote.states import UNRELEASED, Case, Decision, Event, NotAllowed, State, move
-from prompt_hub.promote.writing import prompt_text, registry_text
+from prompt_hub.promote.standing import Standing
+from prompt_hub.promote.states import Case, Decision, Event, NotAllowed, State, move
+from prompt_hub.promote.writing import prompt_text
 from prompt_hub.prompts.hashing import evidence_sha256
 from prompt_hub.prompts.models import (
     Lock,
-    Metadata,
     Prompt,
     RegisteredModel,
-    RegisteredTask,
     RegisteredVerdict,
     RegisteredVersion,
-    Registry,
     VersionState,
-    version_key,
 )
-from prompt_hub.prompts.repository import (
-    ARCHIVE,
-    PRODUCTION,
-    REGISTRY,
-    PromptRepository,
-    evaluation_path,
-)
+from prompt_hub.prompts.repository import ARCHIVE, PRODUCTION, PromptRepository, evaluation_path
 from prompt_hub.prompts.transaction import Changes
 
 
@@ -46,30 +36,6 @@ def production_path(task: str) -> str:
 def archive_path(task: str, version: str) -> str:
     """Where a retired version of `task` lies."""
     return f"prompts/{ARCHIVE}/{task}/{version}.yaml"
-
-
-def standing(repository: PromptRepository, task: str, version: str) -> State:
-    """Where a version stands: what the registry says, or `candidate` if it does not know it."""
-    entry = _registered_version(repository, task, version)
-    return State(entry.state) if entry else State.CANDIDATE
-
-
-def gone_before(repository: PromptRepository, task: str, version: str) -> str | None:
-    """Why a candidate of this number comes too late, None where its number is still its own.
-
-    It was released once, and superseded or taken out since.
-    """
-    entry = _registered_version(repository, task, version)
-    if entry is None or State(entry.state) in (*UNRELEASED, State.RELEASED):
-        return None
-    return f"{version} was {entry.state} ({entry.reason or 'no reason given'}); raise the version"
-
-
-def _registered_version(
-    repository: PromptRepository, task: str, version: str
-) -> RegisteredVersion | None:
-    known = repository.registry().tasks.get(task)
-    return known.versions.get(version) if known else None
 
 
 def promote(
@@ -93,7 +59,8 @@ def promote(
     if override is not None and override.version == record.version:
         decision = Decision(override.person, override.reason)
     case = _case(record, candidate, champion, decision)
-    state = standing(repository, task, record.version)
+    standing = Standing(repository.registry(), task)
+    state = standing.state(record.version)
     event = Event.REQUALIFY if state is State.RELEASED else Event.PROMOTE
     if record.verdict.overridden_by is not None:
         event = Event.OVERRIDE
@@ -112,11 +79,10 @@ def promote(
         changes[production_path(task)] = prompt_text(released)
         if champion is not None:
             changes[archive_path(task, champion.version)] = prompt_text(champion, depth=2)
-            versions |= _moved(repository, task, champion.version, Event.SUPERSEDE)
-    changes[REGISTRY] = _registry_text(
-        repository.registry(), metadata, record.version, versions, _verdict(record, at)
+            versions |= standing.moved(champion.version, Event.SUPERSEDE)
+    return changes | standing.after(
+        metadata, versions, released=record.version, verdict=_verdict(record, at)
     )
-    return changes
 
 
 def refuse(
@@ -133,17 +99,15 @@ def refuse(
     task = record.task
     candidate, champion = repository.candidate(task), repository.production(task)
     arm = _measured(record, candidate)
-    registry = repository.registry()
-    known = registry.tasks.get(task)
+    standing = Standing(repository.registry(), task)
+    last = standing.verdict
     if (
-        known is not None
-        and known.verdict is not None
-        and known.verdict.version == record.version
-        and known.verdict.status == record.verdict.status
+        last is not None
+        and (last.version, last.status) == (record.version, record.verdict.status)
         and record.remembered
     ):
         return {}
-    state = standing(repository, task, record.version)
+    state = standing.state(record.version)
     event = Event.BLOCK if record.verdict.status is Status.BLOCK else Event.LEAVE_OPEN
     if state is State.RELEASED:
         event = Event.FALL_SHORT
@@ -153,15 +117,9 @@ def refuse(
     if reached is State.BLOCKED:
         by = Decision("", "; ".join(record.verdict.reasons))
         versions[record.version] = _entry(record, arm, reached, at, details, by)
-    text = _registry_text(
-        registry,
-        repository.metadata(task),
-        known.released if known else None,
-        versions,
-        _verdict(record, at),
-    )
     files = {} if state is State.RELEASED else _evaluation_files(record, details)
-    return {**files, REGISTRY: text}
+    metadata, verdict = repository.metadata(task), _verdict(record, at)
+    return files | standing.after(metadata, versions, released=standing.released, verdict=verdict)
 
 
 def downgrade(
@@ -186,11 +144,12 @@ def archive(repository: PromptRepository, task: str, decision: Decision, at: dat
     champion = repository.production(task)
     if champion is None:
         raise PromptHubError(f"{task} has no released version.", hint="Promote one first.")
-    versions = _moved(repository, task, champion.version, Event.ARCHIVE, decision, at)
+    standing = Standing(repository.registry(), task)
+    versions = standing.moved(champion.version, Event.ARCHIVE, decision, at)
     return {
         production_path(task): None,
         archive_path(task, champion.version): prompt_text(champion, depth=2),
-        REGISTRY: _registry_text(repository.registry(), repository.metadata(task), None, versions),
+        **standing.after(repository.metadata(task), versions, released=None),
     }
 
 
@@ -224,10 +183,9 @@ def quarantine(
             f"{task} {version} is not the released version, so nothing takes its place.",
             hint="Leave --to out.",
         )
-    versions = _moved(repository, task, version, Event.QUARANTINE, decision, at)
-    released = champion.version if champion else None
-    metadata = repository.metadata(task)
-    return {REGISTRY: _registry_text(repository.registry(), metadata, released, versions)}
+    standing = Standing(repository.registry(), task)
+    versions = standing.moved(version, Event.QUARANTINE, decision, at)
+    return standing.after(repository.metadata(task), versions, released=standing.released)
 
 
 def remade(repository: PromptRepository, record: EvaluationRecord, details: str) -> Changes:
@@ -235,11 +193,10 @@ def remade(repository: PromptRepository, record: EvaluationRecord, details: str)
 
     No version moves; the registry takes over the score that the record says now.
     """
-    registry, task = repository.registry(), record.task
+    standing = Standing(repository.registry(), record.task)
     changes = _evaluation_files(record, details)
-    known = registry.tasks.get(task)
-    entry = known.versions.get(record.version) if known else None
-    if known is None or entry is None or record.candidate is None:
+    entry = standing.version(record.version)
+    if entry is None or record.candidate is None:
         return changes
     sealed = entry.model_copy(
         update={
@@ -247,13 +204,11 @@ def remade(repository: PromptRepository, record: EvaluationRecord, details: str)
             "score": record.candidate.score,
         }
     )
-    verdict = known.verdict
+    verdict = standing.verdict
     if verdict is not None and verdict.version == record.version:
         verdict = _verdict(record, verdict.at)
-    versions = {record.version: sealed}
-    metadata = repository.metadata(task)
-    text = _registry_text(registry, metadata, known.released, versions, verdict)
-    return {**changes, REGISTRY: text}
+    metadata, versions = repository.metadata(record.task), {record.version: sealed}
+    return changes | standing.after(metadata, versions, released=standing.released, verdict=verdict)
 
 
 def _go_back(
@@ -265,25 +220,24 @@ def _go_back(
     at: datetime,
 ) -> Changes:
     champion = repository.production(task)
-    target = next((old for old in repository.archived(task) if old.version == version), None)
+    archived = {old.version: old for old in repository.archived(task)}
+    target = archived.get(version)
     if target is None:
-        known = ", ".join(old.version for old in repository.archived(task)) or "none"
+        known = ", ".join(archived) or "none"
         raise PromptHubError(
             f"{task} {version} is not in the archive (archived: {known}).",
             hint="Name one of the archived versions.",
         )
-    versions = _moved(repository, task, version, Event.RESTORE, decision, at)
+    standing = Standing(repository.registry(), task)
+    versions = standing.moved(version, Event.RESTORE, decision, at)
     changes: dict[str, str | None] = {
         production_path(task): prompt_text(target),
         archive_path(task, version): None,
     }
     if champion is not None:
-        versions |= _moved(repository, task, champion.version, leaving, decision, at)
+        versions |= standing.moved(champion.version, leaving, decision, at)
         changes[archive_path(task, champion.version)] = prompt_text(champion, depth=2)
-    changes[REGISTRY] = _registry_text(
-        repository.registry(), repository.metadata(task), version, versions
-    )
-    return changes
+    return changes | standing.after(repository.metadata(task), versions, released=version)
 
 
 def _case(
@@ -300,25 +254,6 @@ def _case(
         reasons=record.verdict.reasons,
         decision=decision,
     )
-
-
-def _moved(
-    repository: PromptRepository,
-    task: str,
-    version: str,
-    event: Event,
-    decision: Decision | None = None,
-    at: datetime | None = None,
-) -> dict[str, RegisteredVersion]:
-    """The entry of a version after `event`; a decision by hand is written down with its time."""
-    state = standing(repository, task, version)
-    reached = move(task, state, event, Case(version=version, decision=decision))
-    entry = _registered_version(repository, task, version)
-    assert entry is not None, "the table has no such move for a candidate"
-    update: dict[str, object] = {"state": VersionState(reached)}
-    if decision is not None:
-        update |= {"person": decision.person.strip(), "reason": decision.reason.strip(), "at": at}
-    return {version: entry.model_copy(update=update)}
 
 
 def _measured(record: EvaluationRecord, candidate: Prompt) -> Arm:
@@ -372,28 +307,3 @@ def _verdict(record: EvaluationRecord, at: datetime) -> RegisteredVerdict:
         baseline=record.baseline,
         at=at,
     )
-
-
-def _registry_text(
-    registry: Registry,
-    metadata: Metadata,
-    released: str | None,
-    versions: Mapping[str, RegisteredVersion],
-    verdict: RegisteredVerdict | None = None,
-) -> str:
-    """The registry with these versions of one task changed, and `released` its released one."""
-    known = registry.tasks.get(metadata.task)
-    every = {**(known.versions if known else {}), **versions}
-    current = every[released] if released is not None else None
-    task = RegisteredTask(
-        owner=metadata.owner,
-        description=metadata.description,
-        released=released,
-        sha256=current.sha256 if current else None,
-        threshold=current.threshold if current else None,
-        model=current.model if current else None,
-        verdict=verdict or (known.verdict if known else None),
-        versions=dict(sorted(every.items(), key=lambda item: version_key(item[0]))),
-    )
-    tasks = dict(sorted({**registry.tasks, metadata.task: task}.items()))
-    return registry_text(registry.model_copy(update={"tasks": tasks}))
