@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv/bin
 # Node 20 works; its end of life is said in the README, not at every synth.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+# Tiers of tests share two cores with a language model: one after the other, whatever -j says.
+.NOTPARALLEL:
+# What would keep this checkout's own packages from being found or installed.
+unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down clean status drill test lint types unit synth local browser lifecycle docs image

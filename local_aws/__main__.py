@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import sys
 from pathlib import Path
 
-from local_aws.lifecycle import Lifecycle
 from local_aws.processes import LocalRunError
 from local_aws.stack import LocalStack
+from local_aws.surroundings import isolate
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,16 +26,15 @@ def main(argv: list[str] | None = None) -> int:
         help="folder that keeps everything the local run makes (default .local)",
     )
     arguments = parser.parse_args(argv)
+    isolate()
     stack = LocalStack(ROOT, arguments.state.resolve())
     try:
         if arguments.command == "down":
             stack.stop()
         elif arguments.command == "status":
             stack.describe()
-        elif arguments.command == "drill":
-            Lifecycle(stack).drill()
         else:
-            Lifecycle(stack).up()
+            _tell(stack, drill=arguments.command == "drill")
     except LocalRunError as error:
         print(f"\nlocal run failed: {error}", file=sys.stderr)
         return 1
@@ -42,6 +42,25 @@ def main(argv: list[str] | None = None) -> int:
         print("\ninterrupted; `make up` goes on, `make down` stops what runs.", file=sys.stderr)
         return 130
     return 0
+
+
+def _tell(stack: LocalStack, *, drill: bool) -> None:
+    """Run the lifecycle, or the drill after it; raises `LocalRunError` if another one runs."""
+    # Here, because `down` must work with half of the packages there.
+    from local_aws.lifecycle import Lifecycle
+
+    stack.state.mkdir(parents=True, exist_ok=True)
+    with (stack.state / "driver.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalRunError(
+                f"another `make up` or `make drill` runs on {stack.state}; wait for it, or end it."
+            ) from None
+        if drill:
+            Lifecycle(stack).drill()
+        else:
+            Lifecycle(stack).up()
 
 
 if __name__ == "__main__":

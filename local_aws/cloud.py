@@ -27,6 +27,7 @@ from pathlib import Path
 from types import ModuleType
 
 from local_aws.settings import CloudSettings
+from local_aws.surroundings import isolate
 
 EMULATOR_VERSION = "1.5.33"
 """The version whose private tables the extensions reach into; the contract test holds it."""
@@ -82,11 +83,10 @@ def _claimed(state: Path) -> Iterator[None]:
 def configure_environment(settings: CloudSettings) -> None:
     """Set what the emulator reads from the environment; must run before it is imported.
 
-    The caller's own AWS variables are removed first, so that no client in this process can reach
-    a real account.
+    The caller's own settings are removed first, so that no client in this process can reach a real
+    account.
     """
-    for name in [name for name in os.environ if name.startswith(("AWS_", "MINISTACK_"))]:
-        del os.environ[name]
+    isolate()
     scratch = settings.state / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)  # unpacked Lambdas of the run before
     scratch.mkdir(parents=True)
@@ -108,7 +108,6 @@ def configure_environment(settings: CloudSettings) -> None:
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_REGION": settings.region,
             "AWS_DEFAULT_REGION": settings.region,
-            "AWS_EC2_METADATA_DISABLED": "true",
         }
     )
     os.environ.setdefault("LOG_LEVEL", "WARNING")

@@ -1,12 +1,10 @@
 """`docker`, as the build actions find it on their path.
 
-With a Docker engine this hands over to the real client; only the address of the ECR registry is
-replaced by that of the local AWS. Without one it does what our image action needs, and says that
-it is no engine: `push` registers the image in the local ECR without any layer.
-
-Either way `build` keeps a copy of the context under `state/images/<repository>/<tag>/tree`, from
-which the task definition's command can run as a process, with the venv of the build that made it.
-Nothing else of `docker` is imitated.
+It does what our image action needs, and says that it is no engine: `build` keeps a copy of the
+context under `state/images/<repository>/<tag>/tree`, from which the task definition's command can
+run as a process, with the venv of the build that made it; `push` registers the image in the local
+ECR without any layer. Nothing else of `docker` is imitated, and a real engine is left alone even
+where there is one: what a local run shows must not depend on it.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
@@ -27,11 +24,10 @@ from local_aws.build_environments import NOT_SOURCE
 from local_aws.source import glob_matches
 
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
-REGISTRY = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com")
 
 
 class Refused(Exception):
-    """Something that needs a real Docker engine, or is wrong; says what."""
+    """Something that needs a Docker engine, or is wrong; says what."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,49 +39,13 @@ def main(arguments: Sequence[str]) -> int:
     }
     command = arguments[0] if arguments else ""
     try:
-        if engine := _real_client():
-            code = _hand_over(engine, list(arguments))
-            if command == "build" and not code:
-                _keep(arguments[1:])
-            return code
         if command not in commands:
-            raise Refused(f"`docker {' '.join(arguments)}` needs a Docker engine, and none answers")
+            raise Refused(f"`docker {' '.join(arguments)}` needs a Docker engine")
         commands[command](arguments[1:])
     except Refused as error:
         print(f"docker (local AWS): {error}", file=sys.stderr)
         return 125
     return 0
-
-
-# --- With an engine ----------------------------------------------------------------------------
-
-
-def _real_client() -> str | None:
-    """The real `docker`, if there is one and an engine answers it."""
-    mine = Path(os.environ["LOCAL_AWS_IMAGES"]).parent / "bin"
-    path = ":".join(one for one in os.environ["PATH"].split(":") if Path(one) != mine)
-    client = shutil.which("docker", path=path)
-    if client is None:
-        return None
-    answers = subprocess.run(
-        [client, "version", "--format", "{{.Server.Version}}"], capture_output=True, check=False
-    )
-    return client if answers.returncode == 0 else None
-
-
-def _hand_over(client: str, arguments: list[str]) -> int:
-    here = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
-    if arguments and arguments[0] == "login":
-        arguments = [REGISTRY.sub(here, one) for one in arguments]
-    elif arguments and arguments[0] == "push":
-        local = REGISTRY.sub(here, arguments[-1])
-        if local != arguments[-1]:
-            subprocess.run([client, "tag", arguments[-1], local], check=True)
-            arguments[-1] = local
-    return subprocess.run([client, *arguments], check=False).returncode
-
-
-# --- Without one -------------------------------------------------------------------------------
 
 
 def _login(words: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ nothing. With `--browser` it sees to a browser instead, which only the tests of 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -32,6 +33,14 @@ def main() -> int:
         print(f"setup: {missing}", file=sys.stderr)
         return 2
     python = VENV / "bin" / "python"
+    with (ROOT / "Makefile").open("rb") as checkout:
+        # Two at once would tear down what the other has just made.
+        fcntl.flock(checkout, fcntl.LOCK_EX)
+        _install(python)
+    return 0
+
+
+def _install(python: Path) -> None:
     _once(
         "python packages",
         VENV / ".stamp",
@@ -61,15 +70,18 @@ def main() -> int:
         "CDK command line",
         ROOT / "node_modules" / ".stamp",
         ["package.json", "package-lock.json"],
-        [["npm", "ci", "--no-fund", "--no-audit", "--loglevel=error"]],
+        [["npm", "ci", "--include=dev", "--no-fund", "--no-audit", "--loglevel=error"]],
     )
-    return 0
 
 
 def _missing() -> str | None:
     """One sentence about the first thing this machine lacks, None if it lacks nothing."""
     if sys.version_info < MINIMUM_PYTHON:
-        return f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; install it."
+        this = sys.version.split()[0]
+        return (
+            f"Python 3.11 or newer is needed, this is {this}; install it, or name one that is"
+            " there (make PYTHON=python3.12 up)."
+        )
     try:
         import ensurepip  # noqa: F401
     except ImportError:
@@ -111,7 +123,8 @@ def _once(what: str, stamp: Path, inputs: Sequence[str], commands: Sequence[Sequ
     digest = hashlib.sha256()
     for name in inputs:
         digest.update((ROOT / name).read_bytes())
-    digest.update(sys.version.encode())
+    # Scripts name their interpreter by its whole path: a checkout that was moved has none.
+    digest.update(f"{sys.version} {ROOT}".encode())
     wanted = digest.hexdigest()
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return

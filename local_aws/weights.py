@@ -73,7 +73,13 @@ def fetch(weights: Weights) -> Path:
     Raises `LocalModelError`, naming what each source answered, when none does.
     """
     target = cached(weights)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LocalModelError(
+            f"The folder of the weights {target.parent} cannot be made ({error.strerror}); name"
+            " another cache in XDG_CACHE_HOME."
+        ) from None
     if target.exists() and _digest(target) == weights.sha256:
         return target
     refusals = []

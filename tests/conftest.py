@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from hypothesis import settings
 
+from local_aws.surroundings import isolate
+
+# Before anything is collected: no test may reach an account, a repository or a proxy of whoever
+# runs it.
+isolate()
+
 # A deadline measures the machine: tests here share two cores with a language model.
 settings.register_profile("prompt-hub", deadline=None)
 settings.load_profile("prompt-hub")
