@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from prompt_hub.evaluate.agreement import Agreement
@@ -100,6 +100,10 @@ def _verdict(inputs: Inputs, looked: Looked) -> Verdict:
     decision = looked.decision
     if looked.evidence is not None:
         decision = stated(decision, looked.evidence, metadata.threshold, metadata.gate)
+    if inputs.incomparable and decision.status is Status.PASS:
+        # Good enough, but nobody knows whether it is worse than what it replaces.
+        reasons = (inputs.incomparable, *decision.reasons)
+        decision = replace(decision, status=Status.INCONCLUSIVE, reasons=reasons)
     overridden = (
         override.person
         if override is not None

@@ -344,7 +344,7 @@ CASES = [
         "render",
         edit(CANDIDATE, "{{ title }}", "{{ title | round }}"),
         EXAMPLES,
-        "the user message cannot be rendered",
+        "the user message of part-class 1.2.0 cannot be rendered",
         at=(1, 35),
     ),
     Case(
