@@ -84,6 +84,10 @@ def rollback_function(stage: str) -> str:
     return f"{PROJECT}-{stage}-rollback"
 
 
+ROLLBACK_SECONDS = 60
+"""How long the rollback Lambda may run; what it waits for adds up to less."""
+
+
 def notification_topic(stage: str) -> str:
     """Name of the SNS topic that tells people what happened in `stage`."""
     return f"{PROJECT}-{stage}-notifications"
