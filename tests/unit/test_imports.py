@@ -24,7 +24,8 @@ ADAPTERS = {
     "prompt_hub.release.image_command": {"boto3"},
     "prompt_hub.release.smoke_command": {"boto3"},
     "prompt_hub.serve.app": {"fastapi", "starlette"},
-    "prompt_hub.serve.command": {"boto3", "uvicorn"},
+    "prompt_hub.serve.command": {"uvicorn"},
+    "prompt_hub.serve.reporting": {"boto3", "botocore"},
     "prompt_hub.watch.command": {"boto3"},
 }
 """The modules at the edge, and the heavy packages that each of them may import."""

@@ -37,7 +37,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Serve until SIGTERM or Ctrl-C, then let calls in flight end."""
     if arguments.poll_seconds <= 0:
         raise PromptHubError("--poll-seconds must be more than 0.")
-    import boto3
     import uvicorn
 
     from prompt_hub.ledger.errors import LedgerError
@@ -76,7 +75,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             ledger,
             carries=release.carries(),
             champions=champions,
-            report=LogsAndMetrics(boto3.client("cloudwatch"), stage),
+            report=LogsAndMetrics.connect(stage),
         ),
         # Imported with the start, not with the first request, which would wait for it.
         caller=ModelCaller(ModelAliases.from_environment(), OpenAIProvider()),
