@@ -19,7 +19,7 @@ ADAPTERS = {
     "prompt_hub.evaluate.results": {"boto3"},
     "prompt_hub.evaluate.scorers.patterns": {"re2"},
     "prompt_hub.evaluate.scorers.similarity": {"rapidfuzz"},
-    "prompt_hub.models.openai_adapter": {"openai", "httpx2", "boto3"},
+    "prompt_hub.models.openai_adapter": {"openai", "httpx2", "boto3", "botocore"},
     "prompt_hub.release.activate_command": {"boto3"},
     "prompt_hub.release.image_command": {"boto3"},
     "prompt_hub.release.smoke_command": {"boto3"},
