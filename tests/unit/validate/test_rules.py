@@ -157,6 +157,12 @@ CASES = [
     ),
     Case(
         "value",
+        edit(METADATA, "threshold: 0.7\n", "threshold: 0.7\nlimits: {seconds_per_call: 61}\n"),
+        METADATA,
+        "limits.seconds_per_call: found 61; expected less than or equal to 60",
+    ),
+    Case(
+        "value",
         edit(REGISTRY, "  brand:\n    owner: catalogue-team", "  brand:\n    owner: 7"),
         REGISTRY,
         "tasks.brand.owner: found 7",
