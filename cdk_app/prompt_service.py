@@ -57,6 +57,7 @@ class PromptService(Construct):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
             internet_facing=False,
             drop_invalid_header_fields=True,
+            idle_timeout=Duration.seconds(names.BALANCER_IDLE_SECONDS),
             # It holds nothing, and protected it would keep a first deployment that failed from
             # being taken back: the stack would stay stuck until a person unlocks it.
             deletion_protection=False,
@@ -101,7 +102,8 @@ class PromptService(Construct):
                 retries=3,
                 start_period=Duration.seconds(60),
             ),
-            stop_timeout=Duration.seconds(30),
+            # Longer than the service takes to answer what it has begun.
+            stop_timeout=Duration.seconds(names.DRAIN_SECONDS + 10),
             logging=ecs.LogDrivers.aws_logs(
                 stream_prefix="service",
                 log_group=logs.LogGroup(
@@ -204,7 +206,7 @@ class PromptService(Construct):
                 healthy_threshold_count=2,
                 unhealthy_threshold_count=3,
             ),
-            deregistration_delay=Duration.seconds(15),
+            deregistration_delay=Duration.seconds(names.DRAIN_SECONDS),
         )
 
 

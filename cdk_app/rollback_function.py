@@ -46,7 +46,7 @@ class RollbackFunction(Construct):
             handler="handler.handler",
             code=rollback_code(root),
             memory_size=256,
-            timeout=Duration.seconds(60),
+            timeout=Duration.seconds(names.ROLLBACK_SECONDS),
             tracing=lambda_.Tracing.ACTIVE,
             log_group=log_group,
             role=self._build_role(stage, log_group, topic),

@@ -80,6 +80,12 @@ class ServiceHealth(Construct):
             "A service started without a ledger and answers with what its image says.",
             names.METRIC_SNAPSHOT_SERVED,
         )
+        self._build_own(
+            "LedgerUnreachable",
+            "ledger-unreachable",
+            "A service cannot follow the ledger: no activation or rollback reaches it.",
+            names.METRIC_LEDGER_UNREACHABLE,
+        )
 
     def _build_own(self, construct_id: str, name: str, description: str, metric: str) -> None:
         """An alarm on what the service says of itself."""

@@ -15,12 +15,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol, cast
 
 import boto3
+from botocore.config import Config
 
 from decision import Action, Alarm, Decision, Situation, decide, refusal
 from messages import body, subject
 from prompt_hub import names
 from prompt_hub.ledger.errors import LedgerConflict
-from prompt_hub.ledger.items import Event, EventKind, timestamp
+from prompt_hub.ledger.items import Event, EventKind, Notify, timestamp
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
 
@@ -35,6 +36,8 @@ SAMPLES = 50
 """How many samples are looked at: enough for M of N, each with its control."""
 DECISIONS = 3
 """How often an alarm is decided on again when its task changed meanwhile."""
+PATIENCE = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
+"""A service that hangs must leave time for the others: boto3 would wait longer than Lambda does."""
 
 Outcome = dict[str, object]
 
@@ -67,9 +70,9 @@ class Desk:
             stage=os.environ[names.ENV_STAGE],
             topic=os.environ[names.ENV_TOPIC_ARN],
             ledger=Ledger.from_environment(),
-            alarms=boto3.client("cloudwatch"),
-            people=boto3.client("sns"),
-            bus=boto3.client("events"),
+            alarms=boto3.client("cloudwatch", config=PATIENCE),
+            people=boto3.client("sns", config=PATIENCE),
+            bus=boto3.client("events", config=PATIENCE),
         )
 
 
@@ -90,9 +93,24 @@ def handler(event: Mapping[str, object], context: Context) -> dict[str, object]:
 def treat(event: Mapping[str, object], account: str, desk: Desk) -> dict[str, object]:
     """`handler` without the Lambda around it."""
     failures: list[str] = []
+    # Nothing stands before a rollback: people are told when it is done.
+    outcomes = _treat_alarms(event, account, desk, failures)
     told = _tell(desk, failures)
+    if failures:
+        raise NotDone("; ".join(failures))
+    return {"outcomes": outcomes, "told": told}
+
+
+def _treat_alarms(
+    event: Mapping[str, object], account: str, desk: Desk, failures: list[str]
+) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    for found in _alarms(event, account, desk):
+    try:
+        alarms = list(_alarms(event, account, desk))
+    except Exception as error:
+        failures.append(f"reading alarms: {type(error).__name__}: {error}")
+        return outcomes
+    for found in alarms:
         if isinstance(found, Decision):
             outcomes.append(_log(found, alarm=None, revision=None))
             continue
@@ -101,10 +119,7 @@ def treat(event: Mapping[str, object], account: str, desk: Desk) -> dict[str, ob
         except Exception as error:
             # One alarm's trouble must not keep the others from being rolled back.
             failures.append(f"{found.name}: {type(error).__name__}: {error}")
-    told += _tell(desk, failures)
-    if failures:
-        raise NotDone("; ".join(failures))
-    return {"outcomes": outcomes, "told": told}
+    return outcomes
 
 
 def _alarms(event: Mapping[str, object], account: str, desk: Desk) -> Iterator[Alarm | Decision]:
@@ -205,27 +220,43 @@ def _decide_and_write(alarm: Alarm, desk: Desk) -> tuple[Decision, Event | None]
 
 def _tell(desk: Desk, failures: list[str]) -> list[int]:
     """Tell people of every pending event; returns the revisions they were told of."""
-    told = []
+    told: list[int] = []
     try:
-        for event in desk.ledger.pending_events():
+        pending = desk.ledger.pending_events()
+    except Exception as error:
+        failures.append(f"reading what is pending: {type(error).__name__}: {error}")
+        return told
+    for event in pending:
+        try:
             _announce(event, desk)
             told.append(event.revision)
-    except Exception as error:
-        # A rollback must not wait for a notification: it goes on, and this is tried again.
-        failures.append(f"telling people: {type(error).__name__}: {error}")
+        except Exception as error:
+            # One event that cannot be told of must not silence the others; it stays pending.
+            failures.append(
+                f"telling of revision {event.revision}: {type(error).__name__}: {error}"
+            )
     return told
 
 
 def _announce(event: Event, desk: Desk) -> None:
-    """Once in each place at least; a crash in between repeats it, it never loses it."""
-    if event.kind is EventKind.ROLLED_BACK:
-        _emit(event, desk)
-    desk.people.publish(
-        TopicArn=desk.topic, Subject=subject(event, desk.stage), Message=body(event, desk.stage)
-    )
+    """Once in each place at least, people first; a crash in between repeats it, never loses it.
+
+    That people know is noted before the bus is asked: one that refuses for good must not make the
+    same message come back with every sweep.
+    """
     try:
-        desk.ledger.mark_sent(event)
+        if event.notify is Notify.PENDING:
+            desk.people.publish(
+                TopicArn=desk.topic,
+                Subject=subject(event, desk.stage),
+                Message=body(event, desk.stage),
+            )
+            event = desk.ledger.mark(event, Notify.TOLD)
+        if event.kind is EventKind.ROLLED_BACK:
+            _emit(event, desk)
+        desk.ledger.mark(event, Notify.SENT)
     except LedgerConflict:
+        # Another invocation is telling of it, too, and goes on with it.
         print(json.dumps({"revision": event.revision, "code": "told-twice"}))
 
 

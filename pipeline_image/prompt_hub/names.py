@@ -15,6 +15,7 @@ METRIC_THRESHOLD = "Threshold"
 METRIC_SCORE_MARGIN = "ScoreMargin"
 METRIC_SNAPSHOT_SERVED = "SnapshotServed"
 METRIC_POINTER_REFUSED = "PointerRefused"
+METRIC_LEDGER_UNREACHABLE = "LedgerUnreachable"
 DIMENSION_STAGE = "Stage"
 DIMENSION_TASK = "Task"
 DIMENSION_VERSION = "Version"
@@ -80,10 +81,26 @@ CONTAINER = "service"
 """Name of the container in the task definition; the score watch overrides its command."""
 CONTAINER_PORT = 8080
 
+# Seconds, each longer than the one above it: the model gives up before the balancer does, and the
+# balancer leaves a connection before the service closes it (the other way round, calls that come
+# just then end as 502).
+LONGEST_CALL_SECONDS = 60
+"""What metadata may allow for one call."""
+DRAIN_SECONDS = 65
+"""What a container that is to stop leaves calls in flight; ECS must kill later than that."""
+BALANCER_IDLE_SECONDS = 75
+"""How long the balancer keeps a connection on which nothing is said."""
+KEEP_ALIVE_SECONDS = 90
+"""How long the service does."""
+
 
 def rollback_function(stage: str) -> str:
     """Name of the rollback Lambda of `stage`."""
     return f"{PROJECT}-{stage}-rollback"
+
+
+ROLLBACK_SECONDS = 60
+"""How long the rollback Lambda may run; what it waits for adds up to less."""
 
 
 def notification_topic(stage: str) -> str:

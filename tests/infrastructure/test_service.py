@@ -97,6 +97,7 @@ def test_people_are_told_of_everything_that_keeps_the_service_from_answering_as_
         "prompt-hub-dev-down": "HealthyHostCount",
         "prompt-hub-dev-pointer-refused": "PointerRefused",
         "prompt-hub-dev-snapshot-served": "SnapshotServed",
+        "prompt-hub-dev-ledger-unreachable": "LedgerUnreachable",
     }
     assert all(len(alarm["AlarmActions"]) == 1 for alarm in alarms.values())
 
@@ -130,6 +131,17 @@ def let_in(assembly: Assembly) -> list[tuple[str, int]]:
         for group in groups
         for rule in group.get("SecurityGroupIngress", [])
     ]
+
+
+def test_whoever_waits_longer_closes_later(assembly: Assembly, container: Json) -> None:
+    balancer = assembly.only("dev-service", "AWS::ElasticLoadBalancingV2::LoadBalancer")
+    group = assembly.only("dev-service", "AWS::ElasticLoadBalancingV2::TargetGroup")
+    of_balancer = {one["Key"]: one["Value"] for one in balancer["LoadBalancerAttributes"]}
+    of_group = {one["Key"]: one["Value"] for one in group["TargetGroupAttributes"]}
+    idle = int(of_balancer["idle_timeout.timeout_seconds"])
+    draining = int(of_group["deregistration_delay.timeout_seconds"])
+    assert names.LONGEST_CALL_SECONDS < draining < container["StopTimeout"]
+    assert names.LONGEST_CALL_SECONDS < idle < names.KEEP_ALIVE_SECONDS
 
 
 def test_a_failed_first_deployment_can_be_taken_back(assembly: Assembly) -> None:

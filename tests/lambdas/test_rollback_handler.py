@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from handler import Desk, NotDone, treat
+from prompt_hub import names
 from prompt_hub.ledger.items import (
     Notify,
     Pointer,
@@ -74,26 +75,37 @@ class FakeAlarms:
         }
 
 
+class KilledByLambda(BaseException):
+    """The time of the invocation is over."""
+
+
 @dataclass
 class FakeTopic:
-    """Keeps what was published; out of order while `broken`."""
+    """Keeps what was published; out of order while `broken`, deaf to subjects with `refuses`."""
 
     published: list[dict[str, str]] = field(default_factory=list)
     broken: bool = False
+    hangs: bool = False
+    refuses: str = ""
 
     def publish(self, **message: str) -> None:
-        if self.broken:
+        if self.hangs:
+            raise KilledByLambda
+        if self.broken or (self.refuses and self.refuses in message["Subject"]):
             raise ConnectionError("SNS is out of order")
         self.published.append(message)
 
 
 @dataclass
 class FakeBus:
-    """Keeps what was put on it."""
+    """Keeps what was put on it, unless it `refuses`."""
 
     entries: list[dict[str, str]] = field(default_factory=list)
+    refuses: bool = False
 
     def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+        if self.refuses:
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorMessage": "AccessDenied"}]}
         self.entries += Entries
         return {"FailedEntryCount": 0, "Entries": [{}]}
 
@@ -294,6 +306,94 @@ def test_a_broken_notification_delays_no_rollback_and_is_made_up_for(world: Worl
         "[prompt-hub dev] part-class: rolled back 1.1.0 -> 1.0.0"
     ]
     assert world.ledger.pending_events() == ()
+
+
+def test_a_topic_that_hangs_kills_the_invocation_after_the_rollback_not_before(
+    world: World,
+) -> None:
+    world.measured("brand", 0.5, 0.4)
+    world.topic.broken = True
+    with pytest.raises(NotDone):
+        world.invoke(recorded("sweep"))
+
+    world.measured("part-class", 0.55, 0.9)
+    world.topic.hangs = True
+    with pytest.raises(KilledByLambda):
+        world.invoke(recorded("alarm"))
+    assert world.pointer().version == "1.0.0"
+
+
+def test_a_bus_that_refuses_keeps_nobody_from_hearing_and_nobody_hears_twice(
+    world: World,
+) -> None:
+    world.measured("part-class", 0.55, 0.9)
+    world.measured("brand", 0.5, 0.4)
+    world.bus.refuses = True
+    for _ in range(3):
+        with pytest.raises(NotDone, match="EventBridge refused the event: AccessDenied"):
+            world.invoke(recorded("sweep"))
+    assert [message["Subject"] for message in world.topic.published] == [
+        "[prompt-hub dev] part-class: rolled back 1.1.0 -> 1.0.0",
+        "[prompt-hub dev] brand: frozen at 1.1.0",
+    ]
+
+    world.bus.refuses = False
+    world.invoke(recorded("sweep"))
+    assert len(world.bus.entries) == 1
+    assert len(world.topic.published) == 2
+    assert world.ledger.pending_events() == ()
+
+
+def test_one_event_that_cannot_be_told_of_silences_no_other(world: World) -> None:
+    world.measured("part-class", 0.55, 0.9)
+    world.measured("brand", 0.5, 0.4)
+    world.topic.refuses = "part-class"
+    with pytest.raises(NotDone, match="telling of revision 3: ConnectionError"):
+        world.invoke(recorded("sweep"))
+    assert [message["Subject"] for message in world.topic.published] == [
+        "[prompt-hub dev] brand: frozen at 1.1.0"
+    ]
+
+
+def test_people_are_told_even_if_alarms_cannot_be_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.measured("part-class", 0.55, 0.9)
+    world.topic.broken = True
+    with pytest.raises(NotDone):
+        world.invoke(recorded("alarm"))
+    world.topic.broken = False
+
+    def away(**wanted: Any) -> dict[str, Any]:
+        raise ConnectionError("CloudWatch is out of order")
+
+    monkeypatch.setattr(world.alarms, "describe_alarms", away)
+    with pytest.raises(NotDone, match="reading alarms: ConnectionError"):
+        world.invoke(recorded("sweep"))
+    assert len(world.topic.published) == 1
+
+
+def test_no_service_that_hangs_takes_the_time_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (
+        (names.ENV_STAGE, "dev"),
+        (names.ENV_TOPIC_ARN, "arn:topic"),
+        (names.ENV_LEDGER_TABLE, "ledger"),
+        ("AWS_DEFAULT_REGION", "eu-central-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    desk = Desk.from_environment()
+    clients = (desk.alarms, desk.people, desk.bus, desk.ledger._client)
+
+    def longest(client: Any) -> float:
+        config = client.meta.config
+        attempts = config.retries["total_max_attempts"]
+        # Between two attempts boto3 waits a second or less, then two.
+        pauses = sum(range(attempts))
+        return float(attempts * (config.connect_timeout + config.read_timeout) + pauses)
+
+    assert sum(map(longest, clients)) < names.ROLLBACK_SECONDS
 
 
 def test_one_tasks_trouble_does_not_keep_another_from_being_rolled_back(world: World) -> None:

@@ -12,6 +12,7 @@ from prompt_hub import names
 from prompt_hub.ledger.errors import LedgerConflict, LedgerMissing, TransitionRefused
 from prompt_hub.ledger.items import (
     Deployed,
+    Notify,
     ReleaseRef,
     ScoreSample,
     VersionRef,
@@ -67,10 +68,12 @@ def test_a_rollback_is_one_transaction_and_reads_back_whole(ledger: Ledger) -> N
     }
     assert ledger.events("part-class")[0] == event
     assert ledger.pending_events() == (event,)
-    ledger.mark_sent(event)
+    told = ledger.mark(event, Notify.TOLD)
+    assert ledger.pending_events() == (told,)
+    ledger.mark(told, Notify.SENT)
     assert ledger.pending_events() == ()
     with pytest.raises(LedgerConflict):
-        ledger.mark_sent(event)
+        ledger.mark(told, Notify.SENT)
     with pytest.raises(TransitionRefused):
         ledger.roll_back("part-class", seen=2, cause=CAUSE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -170,6 +171,15 @@ class RepositoryFolder:
         text = self.read(name)
         assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {name}"
         self.write(name, text.replace(old, new))
+
+    def rename_field(self, old: str, new: str) -> None:
+        """Give an input field of `part-class` another name: in prompt, metadata and examples."""
+        for layer in ("00-templates/part-class.yaml", "03-metadata/part-class.yaml"):
+            text = self.read(f"prompts/{layer}")
+            text = re.sub(rf"{old}(?=[:\]]| }}}})", new, text)
+            self.write(f"prompts/{layer}", text)
+        examples = "prompts/01-examples/part-class.jsonl"
+        self.write(examples, self.read(examples).replace(f'"{old}":', f'"{new}":'))
 
     def stamp(self, task: str) -> None:
         """What an author does after a change."""

@@ -19,12 +19,13 @@ ADAPTERS = {
     "prompt_hub.evaluate.results": {"boto3"},
     "prompt_hub.evaluate.scorers.patterns": {"re2"},
     "prompt_hub.evaluate.scorers.similarity": {"rapidfuzz"},
-    "prompt_hub.models.openai_adapter": {"openai", "httpx2", "boto3"},
+    "prompt_hub.models.openai_adapter": {"openai", "httpx2", "boto3", "botocore"},
     "prompt_hub.release.activate_command": {"boto3"},
     "prompt_hub.release.image_command": {"boto3"},
     "prompt_hub.release.smoke_command": {"boto3"},
     "prompt_hub.serve.app": {"fastapi", "starlette"},
-    "prompt_hub.serve.command": {"boto3", "uvicorn"},
+    "prompt_hub.serve.command": {"uvicorn"},
+    "prompt_hub.serve.reporting": {"boto3", "botocore"},
     "prompt_hub.watch.command": {"boto3"},
 }
 """The modules at the edge, and the heavy packages that each of them may import."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.details import ARMS, ArmName
@@ -14,6 +15,7 @@ from prompt_hub.evaluate.scorers.own import fingerprints, own_entries
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import Example, Metadata, Prompt
+from prompt_hub.prompts.render import RenderError, render
 from prompt_hub.prompts.repository import PromptRepository, examples_sha256
 
 
@@ -103,10 +105,31 @@ class Inputs:
             return False
         return self.registered_model == caller.resolve(self.candidate).identity
 
+    @cached_property
+    def incomparable(self) -> str | None:
+        """In words, why the rival cannot be asked these examples; None where nothing prevents it.
+
+        A candidate that renames an input field changes the examples with it, and the champion's
+        template does not know the new name.
+        """
+        if self.rival is None:
+            return None
+        # Shots are inlined in it and fit it; leaving them out keeps this linear.
+        rival = self.rival.model_copy(update={"few_shot": None})
+        try:
+            for example in self.scored:
+                render(rival, example.input)
+        except RenderError as error:
+            return (
+                f"{self.candidate.version} cannot be compared with the champion on these examples:"
+                f" {error.message.rstrip('.')}; a named override promotes it all the same"
+            )
+        return None
+
     @property
     def arms(self) -> Mapping[ArmName, Prompt]:
-        """What is measured: the candidate, and its rival beside it where there is one."""
-        both = zip(ARMS, (self.candidate, self.rival), strict=True)
+        """What is measured: the candidate, and its rival beside it where they can be compared."""
+        both = zip(ARMS, (self.candidate, None if self.incomparable else self.rival), strict=True)
         return {arm: prompt for arm, prompt in both if prompt is not None}
 
     @property

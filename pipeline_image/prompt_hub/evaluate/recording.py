@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from prompt_hub.evaluate.agreement import Agreement
@@ -93,6 +93,10 @@ def _verdict(inputs: Inputs, looked: Looked) -> Verdict:
     conclusion = looked.conclusion
     if looked.evidence is not None:
         conclusion = stated(conclusion, looked.evidence, metadata.threshold, metadata.gate)
+    if inputs.incomparable and conclusion.status is Status.PASS:
+        # Good enough, but nobody knows whether it is worse than what it replaces.
+        reasons = (inputs.incomparable, *conclusion.reasons)
+        conclusion = replace(conclusion, status=Status.INCONCLUSIVE, reasons=reasons)
     overridden = (
         override.person
         if override is not None

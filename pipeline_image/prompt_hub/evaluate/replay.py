@@ -129,7 +129,12 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
     if record.champion is not None:
         champion = version("champion", record.champion.version, record.champion.sha256)
     elif record.champion_sha256 is not None:
-        champion = candidate
+        # It was not measured: it is the candidate itself, or could not be asked the examples.
+        kept = (candidate, repository.production(task), *repository.archived(task))
+        champion = next((it for it in kept if it and it.sha256 == record.champion_sha256), None)
+        if champion is None:
+            how = f"none with the hash {_short(record.champion_sha256)} is in a layer"
+            changes.append(Change("champion", how))
     if candidate is None:
         changes += _compared("examples", record.examples_sha256, repository.examples_sha256(task))
         raise CannotReplay(changes)
@@ -170,8 +175,8 @@ def _digest(inputs: Inputs, record: EvaluationRecord, occasions: Mapping[ArmName
     models = {inputs.arms[arm].sha256: one.model for arm, one in occasions.items()}
     if inputs.judge is not None and record.judge is not None:
         models[inputs.judge.sha256] = record.judge.model
-    needed = [*inputs.arms.values(), *([inputs.judge] if inputs.judge else [])]
-    if any(prompt.sha256 not in models for prompt in needed):
+    needed = (inputs.candidate, inputs.rival, inputs.judge)
+    if any(prompt is not None and prompt.sha256 not in models for prompt in needed):
         return record.digest
     return inputs.digest(lambda prompt: models[prompt.sha256])
 

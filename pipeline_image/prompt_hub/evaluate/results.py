@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from prompt_hub import names
 from prompt_hub.files import written_whole
@@ -19,7 +19,7 @@ LOCAL_FOLDER = Path(".prompt-hub") / "results"
 LOCAL_EXECUTION = "local"
 """The execution that records outside of the pipeline belong to."""
 SPOOLED_BYTES = 1_000_000
-"""What is larger goes through a file on its way into the bucket."""
+"""Lines that are longer in all go through a file on their way into the bucket."""
 
 
 class Results(Protocol):
@@ -81,18 +81,19 @@ class BucketResults:
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
-        self._write(key, [text])
+        # Straight from memory: the service's container has no folder to write into.
+        self._put(key, text.encode("utf-8"))
 
     def put_lines(self, key: str, lines: Iterable[str]) -> None:
         """Store `lines` under `key`, each ended by a line feed."""
-        self._write(key, (f"{line}\n" for line in lines))
-
-    def _write(self, key: str, parts: Iterable[str]) -> None:
-        kind = "application/x-ndjson" if key.endswith(".jsonl") else "application/json"
         with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as body:
-            body.writelines(part.encode("utf-8") for part in parts)
+            body.writelines(f"{line}\n".encode() for line in lines)
             body.seek(0)
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=kind)
+            self._put(key, body)
+
+    def _put(self, key: str, body: bytes | IO[bytes]) -> None:
+        kind = "application/x-ndjson" if key.endswith(".jsonl") else "application/json"
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=kind)
 
 
 def results_from_environment(root: Path, environment: Mapping[str, str] | None = None) -> Results:

@@ -80,10 +80,15 @@ class EventKind(StrEnum):
 
 
 class Notify(StrEnum):
-    """Whether people still have to be told of an event."""
+    """How far the news of an event has come.
+
+    `pending`: nobody was told. `told`: people know; what writes a rollback back into git may not.
+    `sent`: nothing is left to do.
+    """
 
     NOT_NEEDED = "not-needed"
     PENDING = "pending"
+    TOLD = "told"
     SENT = "sent"
 
 

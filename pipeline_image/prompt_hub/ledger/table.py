@@ -156,7 +156,7 @@ class Ledger:
             event
             for task in self._every_pointer()
             for event in self.events(task)
-            if event.notify is Notify.PENDING
+            if event.notify in {Notify.PENDING, Notify.TOLD}
         ]
         return tuple(sorted(pending, key=lambda event: event.revision))
 
@@ -247,17 +247,18 @@ class Ledger:
         """See `transitions.page`."""
         return self._change(task, seen, lambda state: transitions.page(state, cause=cause))
 
-    def mark_sent(self, event: Event) -> None:
-        """Note that people were told of `event`; `LedgerConflict` if somebody noted it first."""
-        sent = replace(event, notify=Notify.SENT)
+    def mark(self, event: Event, notify: Notify) -> Event:
+        """Note how far the news of `event` has come; `LedgerConflict` if somebody did first."""
+        marked = replace(event, notify=notify)
         self._write(
             _Step(
                 key=event.key,
-                attributes=sent.to_attributes(),
+                attributes=marked.to_attributes(),
                 attribute="notify",
-                believed=Notify.PENDING.value,
+                believed=event.notify.value,
             )
         )
+        return marked
 
     def add_samples(self, samples: Sequence[ScoreSample]) -> None:
         """Add the samples of one round, all or none; `LedgerConflict` if one is there already."""

@@ -6,9 +6,11 @@ of its typed building and reading of bodies, which costs more than all the rest 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from sys import intern
 
@@ -17,7 +19,7 @@ import openai
 
 from prompt_hub.errors import PromptHubError
 from prompt_hub.models.aliases import ResolvedModel
-from prompt_hub.models.call import Completion
+from prompt_hub.models.call import Completion, ModelUnavailable
 from prompt_hub.models.retries import GaveUp, TryAgain, asked_to_wait
 from prompt_hub.prompts.models import JsonObject
 
@@ -26,6 +28,54 @@ AGAIN = frozenset({408, 409, 425, 429})
 BUSY = frozenset({429, 503, 529})
 MOST_CONNECTIONS = 1024
 """The limiter says how many calls are in flight; the pool must never be what holds them up."""
+DENIED = frozenset({401, 403})
+"""What a provider says to a key that was rotated or taken away."""
+SAME_KEY_SECONDS = 60.0
+"""So long a key counts as the present one: a storm of refusals reads no secret over and over."""
+
+
+class StoredKey:
+    """A provider's key in Secrets Manager: read at the first call, and anew after a refusal.
+
+    However many calls wait for it, it is read once, and off the event loop.
+    """
+
+    def __init__(
+        self,
+        secret: str,
+        read: Callable[[str], str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._secret = secret
+        self._read = read or _read_secret
+        self._clock = clock
+        self._key: str | None = None
+        self._read_at = clock()
+        self._reading: asyncio.Task[str] | None = None
+
+    async def __call__(self) -> str:
+        """The key; raises `PromptHubError` if there is none, or it cannot be read."""
+        if self._key is not None:
+            return self._key
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read_now())
+            # With nobody left to wait for it, its failure is nobody's.
+            self._reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # A call that loses its patience must not end the reading for the others.
+        return await asyncio.shield(self._reading)
+
+    def refused(self) -> None:
+        """Take note that the provider refused the key; the next call reads it anew."""
+        if self._clock() - self._read_at >= SAME_KEY_SECONDS:
+            self._key = None
+
+    async def _read_now(self) -> str:
+        try:
+            self._key = await asyncio.to_thread(self._read, self._secret)
+            self._read_at = self._clock()
+            return self._key
+        finally:
+            self._reading = None
 
 
 class OpenAIProvider:
@@ -33,6 +83,7 @@ class OpenAIProvider:
 
     def __init__(self) -> None:
         self._clients: dict[ResolvedModel, openai.AsyncOpenAI] = {}
+        self._keys: dict[ResolvedModel, StoredKey] = {}
 
     async def complete(
         self,
@@ -56,6 +107,8 @@ class OpenAIProvider:
                 content=json.dumps(body, ensure_ascii=False).encode("utf-8"),
             )
         except openai.APIStatusError as error:
+            if error.status_code in DENIED and model in self._keys:
+                self._keys[model].refused()
             raise _refused(error.response) from None
         except openai.APIConnectionError:
             # Every kind of it, "timeout" included: the SDK calls a lost connection one, and the
@@ -71,12 +124,41 @@ class OpenAIProvider:
         for client in self._clients.values():
             await client.close()
         self._clients.clear()
+        self._keys.clear()
 
     def _client(self, model: ResolvedModel) -> openai.AsyncOpenAI:
         client = self._clients.get(model)
         if client is None:
-            client = self._clients[model] = _connect(model)
+            client = self._clients[model] = self._connect(model)
         return client
+
+    def _connect(self, model: ResolvedModel) -> openai.AsyncOpenAI:
+        limits = httpx2.Limits(
+            max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS
+        )
+        # Takes half of the CPU time of the default transport.
+        transport = openai.DefaultAioHttpClient(limits=limits, timeout=None)
+        if model.provider == "bedrock":
+            from openai.providers import bedrock
+
+            return openai.AsyncOpenAI(
+                provider=bedrock(region=model.region, endpoint="runtime"),
+                max_retries=0,
+                timeout=None,
+                http_client=transport,
+            )
+        return openai.AsyncOpenAI(
+            api_key=self._key(model),
+            base_url=model.base_url,
+            max_retries=0,
+            timeout=None,
+            http_client=transport,
+        )
+
+    def _key(self, model: ResolvedModel) -> str | StoredKey:
+        if model.secret is None:
+            return _named_key(model)
+        return self._keys.setdefault(model, StoredKey(model.secret))
 
 
 def _read(response: httpx2.Response) -> Completion:
@@ -118,42 +200,36 @@ def _refused(response: httpx2.Response) -> TryAgain | GaveUp:
     return TryAgain(reason, busy=status in BUSY, after=after)
 
 
-def _connect(model: ResolvedModel) -> openai.AsyncOpenAI:
-    limits = httpx2.Limits(
-        max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS
-    )
-    # Takes half of the CPU time of the default transport.
-    transport = openai.DefaultAioHttpClient(limits=limits, timeout=None)
-    if model.provider == "bedrock":
-        from openai.providers import bedrock
+def _read_secret(secret: str) -> str:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
 
-        return openai.AsyncOpenAI(
-            provider=bedrock(region=model.region, endpoint="runtime"),
-            max_retries=0,
-            timeout=None,
-            http_client=transport,
+    # A call waits for it, and with it a person.
+    config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
+    try:
+        # A session of its own: the common one may not be used by two threads at once.
+        client = boto3.Session().client("secretsmanager", config=config)
+        stored = client.get_secret_value(SecretId=secret)
+    except (BotoCoreError, ClientError) as error:
+        # Not its own words, which name the account and the role: callers of the service read this.
+        reason = type(error).__name__
+        if isinstance(error, ClientError):
+            reason = error.response["Error"]["Code"]
+        raise ModelUnavailable(
+            f"the provider's key cannot be read from the secret {secret!r}: {reason}.",
+            hint="Check that the secret exists and that this role may read it.",
+        ) from None
+    key = str(stored.get("SecretString", ""))
+    if not key or key.upper().startswith("REPLACE"):
+        raise PromptHubError(
+            f"the secret {secret!r} still holds a placeholder.",
+            hint="Put the provider's key into it with `aws secretsmanager put-secret-value`.",
         )
-    return openai.AsyncOpenAI(
-        api_key=_key(model),
-        base_url=model.base_url,
-        max_retries=0,
-        timeout=None,
-        http_client=transport,
-    )
+    return key
 
 
-def _key(model: ResolvedModel) -> str:
-    if model.secret is not None:
-        import boto3
-
-        stored = boto3.client("secretsmanager").get_secret_value(SecretId=model.secret)
-        key = str(stored.get("SecretString", ""))
-        if not key or key.upper().startswith("REPLACE"):
-            raise PromptHubError(
-                f"the secret {model.secret!r} still holds a placeholder.",
-                hint="Put the provider's key into it with `aws secretsmanager put-secret-value`.",
-            )
-        return key
+def _named_key(model: ResolvedModel) -> str:
     if model.api_key_env is not None:
         key = os.environ.get(model.api_key_env, "")
         if not key:

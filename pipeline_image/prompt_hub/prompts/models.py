@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from prompt_hub import names
 from prompt_hub.prompts.hashing import sha256_of
 
 TASK_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
@@ -341,7 +342,7 @@ class Limits(Strict):
     """Limits of a version: mean cost of a call, time one call may take, 95th percentile of it."""
 
     usd_per_call: Annotated[Number, Field(gt=0)] = 0.05
-    seconds_per_call: Annotated[Number, Field(gt=0)] = 60.0
+    seconds_per_call: Annotated[Number, Field(gt=0, le=names.LONGEST_CALL_SECONDS)] = 60.0
     seconds_p95: Annotated[Number, Field(gt=0)] | None = None
 
 

@@ -24,22 +24,23 @@ def render(prompt: Prompt, fields: Mapping[str, object]) -> list[dict[str, str]]
         RenderError: a variable is missing, or the template does something that is not allowed.
     """
     *before, question = prompt.messages
-    messages = [_one(message, fields) for message in before]
+    messages = [_one(prompt, message, fields) for message in before]
     shots = prompt.few_shot.examples or () if prompt.few_shot else ()
     for shot in shots:
-        messages.append(_one(question, shot.input))
+        messages.append(_one(prompt, question, shot.input))
         answer = json.dumps(shot.expected, ensure_ascii=False)
         messages.append({"role": "assistant", "content": answer})
-    messages.append(_one(question, fields))
+    messages.append(_one(prompt, question, fields))
     return messages
 
 
-def _one(message: Message, fields: Mapping[str, object]) -> dict[str, str]:
+def _one(prompt: Prompt, message: Message, fields: Mapping[str, object]) -> dict[str, str]:
     try:
         return {"role": message.role, "content": rendered(message.content, fields)}
     # A template is a program of its author's: whatever it raises is about the template.
     except Exception as error:
         raise RenderError(
-            f"the {message.role} message cannot be rendered: {error}.",
+            f"the {message.role} message of {prompt.task} {prompt.version} cannot be rendered:"
+            f" {error}.",
             hint="Declare the field in the prompt's input, or mend the template.",
         ) from None

@@ -6,14 +6,17 @@ import argparse
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
 POLL_SECONDS = 5.0
 """Seconds between two looks at the ledger."""
-DRAIN_SECONDS = 20
-"""Calls in flight may end before the process does; ECS kills after 30 s."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +40,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Serve until SIGTERM or Ctrl-C, then let calls in flight end."""
     if arguments.poll_seconds <= 0:
         raise PromptHubError("--poll-seconds must be more than 0.")
-    import boto3
     import uvicorn
 
     from prompt_hub.ledger.errors import LedgerError
@@ -77,7 +79,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             release=release.release,
             carries=release.carries(),
             champions=champions,
-            report=LogsAndMetrics(boto3.client("cloudwatch"), stage),
+            report=LogsAndMetrics.connect(stage),
         ),
         # Imported with the start, not with the first request, which would wait for it.
         caller=ModelCaller(ModelAliases.from_environment(), OpenAIProvider()),
@@ -85,15 +87,21 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))
     app = create_app(service, poll_seconds=arguments.poll_seconds)
-    uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=arguments.host,
-            port=arguments.port,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
-    ).run()
+    uvicorn.Server(behind_balancer(app, arguments.host, arguments.port)).run()
     return ExitCode.OK
+
+
+def behind_balancer(app: FastAPI, host: str, port: int) -> uvicorn.Config:
+    """How the service listens: its times are those that the balancer needs (`names`)."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=names.KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=names.DRAIN_SECONDS,
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -34,10 +35,15 @@ class Call:
 
 
 def log_line(event: str, **values: object) -> None:
-    """Write one JSON line to standard output, where the container's log is read from."""
+    """Write one JSON line to standard output, where the container's log is read from.
+
+    A line that cannot be written is lost: calls are answered and pointers followed without a log.
+    """
     line = {"event": event, "time": datetime.now(UTC).isoformat(), **values}
-    sys.stdout.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
-    sys.stdout.flush()
+    # OSError: the disk is full, the pipe closed. ValueError: standard output itself is closed.
+    with suppress(OSError, ValueError):
+        sys.stdout.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+        sys.stdout.flush()
 
 
 def log_call(

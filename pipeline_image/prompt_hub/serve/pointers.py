@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -49,6 +50,9 @@ class Reporter(Protocol):
 
     def ledger_lost(self, reason: str) -> None:
         """The ledger stopped answering; the last good pointers are kept."""
+
+    def ledger_unreachable(self, reason: str) -> None:
+        """The ledger cannot be followed: no change in it reaches this process."""
 
     def ledger_found(self, revision: int) -> None:
         """The ledger answers, for the first time or again."""
@@ -136,7 +140,13 @@ class PointerFollower:
     def run(self, every_seconds: float, stop: threading.Event) -> None:
         """Poll until `stop` is set."""
         while True:
-            self.poll()
+            try:
+                self.poll()
+            except Exception as error:
+                # The next round looks again, whatever this one stumbled over: without this thread
+                # no rollback would ever reach a process that calls itself ready.
+                with suppress(Exception):
+                    self._report_unreachable(f"{type(error).__name__}: {error}")
             if stop.wait(every_seconds):
                 return
 
@@ -174,6 +184,7 @@ class PointerFollower:
             "snapshot"
         ):
             self._report.snapshot_served(reason)
+        self._report_unreachable(reason)
 
     def _snapshot(self) -> dict[str, Served]:
         return {
@@ -192,6 +203,10 @@ class PointerFollower:
                     now.reference.version,
                     now.revision,
                 )
+
+    def _report_unreachable(self, reason: str) -> None:
+        if self._due("unreachable"):
+            self._report.ledger_unreachable(reason)
 
     def _report_refusal(self, task: str, wanted: VersionRef) -> None:
         if self._due(f"refused {task} {wanted.version} {wanted.sha256}"):

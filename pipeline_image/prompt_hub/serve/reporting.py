@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
 
 from prompt_hub import names
 from prompt_hub.ledger.items import VersionRef
@@ -13,12 +15,35 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import DimensionTypeDef
 
 
-class LogsAndMetrics:
-    """Writes log lines and publishes counts; a metric that cannot be published is only logged."""
+QUIET_SECONDS = 30.0
+"""After a metric that could not be published none is tried for so long: pointers go first."""
 
-    def __init__(self, client: CloudWatchClient, stage: str) -> None:
+
+class LogsAndMetrics:
+    """Writes log lines and publishes counts; a metric that cannot be published is only logged.
+
+    It speaks from the thread that follows the ledger, which must not wait for CloudWatch.
+    """
+
+    def __init__(
+        self,
+        client: CloudWatchClient,
+        stage: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._stage = stage
+        self._clock = clock
+        self._quiet_until = clock()
+
+    @classmethod
+    def connect(cls, stage: str) -> Self:
+        """Report to CloudWatch, with little patience."""
+        import boto3
+        from botocore.config import Config
+
+        config = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 1})
+        return cls(boto3.client("cloudwatch", config=config), stage)
 
     def snapshot_served(self, reason: str) -> None:
         """Count a minute in which the image's own pointers are served."""
@@ -30,7 +55,7 @@ class LogsAndMetrics:
         log_line(
             "pointer_refused", task=task, wanted=wanted.version, sha256=wanted.sha256, kept=kept
         )
-        self._count(names.METRIC_POINTER_REFUSED, task)
+        self._count(names.METRIC_POINTER_REFUSED)
 
     def moved(self, task: str, left: str | None, reached: str, revision: int) -> None:
         """Log that another version answers from now on."""
@@ -40,21 +65,27 @@ class LogsAndMetrics:
         """Log that the ledger stopped answering."""
         log_line("ledger_lost", reason=reason)
 
+    def ledger_unreachable(self, reason: str) -> None:
+        """Count a minute in which the ledger cannot be followed."""
+        log_line("ledger_unreachable", reason=reason)
+        self._count(names.METRIC_LEDGER_UNREACHABLE)
+
     def ledger_found(self, revision: int) -> None:
         """Log that the ledger answers."""
         log_line("ledger_found", revision=revision)
 
-    def _count(self, metric: str, task: str | None = None) -> None:
-        dimensions: list[DimensionTypeDef] = [{"Name": names.DIMENSION_STAGE, "Value": self._stage}]
-        if task is not None:
-            dimensions.append({"Name": names.DIMENSION_TASK, "Value": task})
+    def _count(self, metric: str) -> None:
+        if self._clock() < self._quiet_until:
+            return
+        stage: DimensionTypeDef = {"Name": names.DIMENSION_STAGE, "Value": self._stage}
         try:
             self._client.put_metric_data(
                 Namespace=names.METRIC_NAMESPACE,
                 MetricData=[
-                    {"MetricName": metric, "Dimensions": dimensions, "Value": 1, "Unit": "Count"}
+                    {"MetricName": metric, "Dimensions": [stage], "Value": 1, "Unit": "Count"}
                 ],
             )
         except Exception as error:
             # Serving goes on without its metrics.
+            self._quiet_until = self._clock() + QUIET_SECONDS
             log_line("metric_not_published", metric=metric, reason=type(error).__name__)

@@ -140,7 +140,9 @@ class ScoreWatch:
             else:
                 try:
                     control = await self._measure(pointer.previous)
-                except NotMeasured as error:
+                # Retired alias, renamed field, missing key: what stops the control is a reason of
+                # the control's, and must not cost the active version's score.
+                except PromptHubError as error:
                     no_control = error.message
         return Round(task=self._task, active=active, control=control, no_control=no_control)
 

@@ -20,6 +20,7 @@ from prompt_hub.models.aliases import ModelAliases, Price, ResolvedModel
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.promote import moves
 from prompt_hub.prompts.models import JsonObject
+from prompt_hub.prompts.render import RenderError
 from prompt_hub.prompts.transaction import apply
 from tests.unit.building import (
     COMMIT,
@@ -30,6 +31,7 @@ from tests.unit.providers import ALIASES, FunctionProvider
 
 TASK = "part-class"
 METADATA = "prompts/03-metadata/part-class.yaml"
+TEMPLATE = "prompts/00-templates/part-class.yaml"
 
 
 @pytest.fixture
@@ -76,6 +78,43 @@ def test_candidate_and_champion_are_measured_on_the_same_examples(
     details = results.get(names.evaluation_details_key("e1", TASK))
     assert details is not None
     assert len(details.splitlines()) == 12
+
+
+def test_a_candidate_that_renames_a_field_is_measured_and_needs_a_named_person(
+    healthy: RepositoryFolder, results: FolderResults
+) -> None:
+    healthy.rename_field("title", "name")
+    healthy.stamp(TASK)
+    assert healthy.findings(TASK) == []
+
+    record = evaluate(healthy, results, FunctionProvider(catalogue_answer))
+    assert record.verdict.status is Status.INCONCLUSIVE
+    assert record.verdict.reasons[0] == (
+        "1.2.0 cannot be compared with the champion on these examples: the user message of"
+        " part-class 1.1.0 cannot be rendered: 'title' is undefined; a named override promotes it"
+        " all the same"
+    )
+    assert (record.candidate and record.candidate.score, record.champion) == (1.0, None)
+
+    person = "override: {person: ann, reason: callers send the new name, version: 1.2.0}\n"
+    healthy.write(METADATA, healthy.read(METADATA) + person)
+    assert evaluate(healthy, results, FunctionProvider(catalogue_answer)).verdict.promotes
+
+
+def test_a_candidate_that_renames_a_field_and_is_bad_is_blocked(
+    healthy: RepositoryFolder, results: FolderResults
+) -> None:
+    healthy.rename_field("title", "name")
+    record = evaluate(healthy, results, FunctionProvider(always_resistor))
+    assert record.verdict.status is Status.BLOCK
+
+
+def test_a_candidate_that_cannot_be_rendered_is_named(
+    healthy: RepositoryFolder, results: FolderResults
+) -> None:
+    healthy.edit(TEMPLATE, "{{ title }}", "{{ name }}")
+    with pytest.raises(RenderError, match=r"part-class 1\.2\.0 cannot be rendered: 'name'"):
+        evaluate(healthy, results, FunctionProvider(catalogue_answer))
 
 
 def test_a_bad_candidate_is_blocked(healthy: RepositoryFolder, results: FolderResults) -> None:

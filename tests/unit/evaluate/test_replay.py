@@ -121,6 +121,15 @@ def test_a_champion_that_qualified_on_another_model_is_made_again(
     assert evaluated.replayed().verdict.status is Status.PASS
 
 
+def test_a_record_without_a_champion_that_could_be_asked_is_made_again(
+    healthy: RepositoryFolder,
+) -> None:
+    healthy.rename_field("title", "name")
+    evaluated = Evaluated(healthy, catalogue_answer)
+    assert evaluated.record.champion is None
+    assert evaluated.replayed().verdict.status is Status.INCONCLUSIVE
+
+
 def test_a_promoted_record_is_made_again_from_04_evals(healthy: RepositoryFolder) -> None:
     healthy.promote(TASK)
     path = healthy.path("prompts/04-evals/part-class/1.2.0.json")

@@ -152,7 +152,7 @@ class LedgerHistory(RuleBasedStateMachine):
     @rule()
     def tell_people(self) -> None:
         for event in self.ledger.pending_events():
-            self.ledger.mark_sent(event)
+            self.ledger.mark(event, Notify.SENT)
         assert self.ledger.pending_events() == ()
 
     @invariant()

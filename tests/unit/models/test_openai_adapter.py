@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
 
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.models import openai_adapter
 from prompt_hub.models.aliases import ModelAliases
 from prompt_hub.models.call import Answer, ModelCaller, ModelUnavailable
+from prompt_hub.models.openai_adapter import OpenAIProvider
 from prompt_hub.models.retries import Retries
 from prompt_hub.prompts.models import Prompt
 from tests.unit.building import RepositoryFolder
@@ -68,17 +72,36 @@ class Provider(BaseHTTPRequestHandler):
         return
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
-    Provider.asked.clear()
-    Provider.headed.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+class Secrets(Provider):
+    """Plays Secrets Manager, which may be slow."""
+
+    seconds: ClassVar[float] = 0.0
+    replies: ClassVar[list[Reply]] = []
+    asked: ClassVar[list[dict[str, object]]] = []
+    headed: ClassVar[list[dict[str, str]]] = []
+
+    def do_POST(self) -> None:
+        time.sleep(self.seconds)
+        super().do_POST()
+
+
+@contextmanager
+def serving(handler: type[Provider]) -> Iterator[str]:
+    handler.asked.clear()
+    handler.headed.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+    yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with serving(Provider) as address:
+        yield f"{address}/v1"
 
 
 @pytest.fixture
@@ -235,6 +258,102 @@ def test_a_bedrock_call_is_signed_by_the_role(
         assert signed.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
         assert "/eu-west-1/bedrock/aws4_request" in signed
         assert headers["x-amz-security-token"] == "token"
+
+
+@pytest.fixture
+def keyed(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelAliases]:
+    """The model behind a key in Secrets Manager, which is asked over real HTTP."""
+    setting = {"provider": "openai", "model": "m", "base_url": url, "secret": "provider-key"}
+    Provider.replies[:] = [said('{"part_class": "diode"}')]
+    with serving(Secrets) as secrets:
+        for name, value in {
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER": secrets,
+            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_DEFAULT_REGION": "eu-west-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield ModelAliases.parse(json.dumps({"catalogue-pinned": setting}))
+
+
+def secret(key: str) -> Reply:
+    return 200, JSON, json.dumps({"SecretString": key}).encode()
+
+
+def test_a_slow_secret_is_read_once_and_holds_nothing_up(
+    keyed: ModelAliases, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Secrets, "seconds", 1.0)
+    Secrets.replies[:] = [secret("key-1")]
+    longest = 0.0
+
+    async def beat() -> None:
+        nonlocal longest
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - before)
+
+    async def together() -> list[Answer]:
+        async with ModelCaller(keyed, OpenAIProvider(), retries=AT_ONCE) as caller:
+            heart = asyncio.create_task(beat())
+            await asyncio.sleep(0)
+            # The first one loses its patience; the others must not wait for another reading.
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await caller.call(prompt, FIELDS)
+            answers = await asyncio.gather(*(caller.call(prompt, FIELDS) for _ in range(5)))
+            heart.cancel()
+            return answers
+
+    assert all(answer.valid for answer in asyncio.run(together()))
+    assert len(Secrets.asked) == 1
+    assert longest < 0.8
+    assert {headers["authorization"] for headers in Provider.headed} == {"Bearer key-1"}
+
+
+def test_a_secret_that_may_not_be_read_is_an_outage_with_a_next_step(
+    keyed: ModelAliases, prompt: Prompt
+) -> None:
+    denied = {"__type": "AccessDeniedException", "Message": "arn:aws:sts::111122223333:role/x may"}
+    Secrets.replies[:] = [(400, JSON, json.dumps(denied).encode())]
+
+    async def once() -> None:
+        async with ModelCaller(keyed, retries=AT_ONCE) as caller:
+            await caller.call(prompt, FIELDS)
+
+    with pytest.raises(ModelUnavailable) as caught:
+        asyncio.run(once())
+    assert caught.value.message == (
+        "the provider's key cannot be read from the secret 'provider-key': AccessDeniedException."
+    )
+    assert "this role may read it" in caught.value.hint
+    assert Provider.asked == []
+
+
+@pytest.mark.parametrize(("same_for", "readings"), [(60.0, 1), (0.0, 2)])
+def test_a_rotated_key_is_read_again_but_not_over_and_over(
+    keyed: ModelAliases,
+    prompt: Prompt,
+    monkeypatch: pytest.MonkeyPatch,
+    same_for: float,
+    readings: int,
+) -> None:
+    monkeypatch.setattr(openai_adapter, "SAME_KEY_SECONDS", same_for)
+    Secrets.replies[:] = [secret("key-1"), secret("key-2")]
+    good = Provider.replies[0]
+    Provider.replies[:] = [good, (401, {}, b"{}"), good]
+
+    async def three() -> None:
+        async with ModelCaller(keyed, retries=AT_ONCE) as caller:
+            await caller.call(prompt, FIELDS)
+            with pytest.raises(ModelUnavailable, match="HTTP 401"):
+                await caller.call(prompt, FIELDS)
+            await caller.call(prompt, FIELDS)
+
+    asyncio.run(three())
+    assert len(Secrets.asked) == readings
+    assert Provider.headed[-1]["authorization"] == f"Bearer key-{readings}"
 
 
 def test_nobody_listening_is_an_outage(prompt: Prompt) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -84,6 +86,9 @@ class Heard:
 
     def ledger_lost(self, reason: str) -> None:
         self.said.append("lost")
+
+    def ledger_unreachable(self, reason: str) -> None:
+        self.said.append("unreachable")
 
     def ledger_found(self, revision: int) -> None:
         self.said.append(f"found {revision}")
@@ -266,6 +271,48 @@ def test_without_a_ledger_it_is_unready_for_a_minute_then_serves_the_image(world
     world.ledger.move(OLD)
     world.poll()
     assert world.served() == {"part-class": ("1.0.0", "ledger")}
+
+
+def test_a_ledger_that_stays_away_is_reported_every_minute(world: World) -> None:
+    world.ledger.move(OLD)
+    world.poll()
+    world.ledger.away = True
+    for _ in range(7):
+        world.poll(REPORT_EVERY_SECONDS / 3)
+    assert world.heard.said.count("unreachable") == 3
+
+    world.ledger.away = False
+    world.poll(REPORT_EVERY_SECONDS)
+    assert world.heard.said.count("unreachable") == 3
+
+
+def test_a_report_that_fails_does_not_end_the_following(world: World) -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=world.follower.run, args=(0.01, stop), daemon=True)
+
+    def served(version: str) -> bool:
+        deadline = time.monotonic() + 5
+        while world.served().get("part-class") != (version, "ledger"):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def full(task: str, left: str | None, reached: str, revision: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    world.heard.moved = full  # type: ignore[method-assign]
+    world.ledger.move(NEW)
+    thread.start()
+    try:
+        assert served("1.1.0")
+        world.ledger.move(OLD)
+        assert served("1.0.0")
+        assert thread.is_alive()
+    finally:
+        stop.set()
+        thread.join()
+    assert "unreachable" in world.heard.said
 
 
 def test_a_ledger_that_goes_away_leaves_the_last_good_pointers(world: World) -> None:

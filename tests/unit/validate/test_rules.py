@@ -161,6 +161,12 @@ CASES = [
     ),
     Case(
         "value",
+        edit(METADATA, "threshold: 0.7\n", "threshold: 0.7\nlimits: {seconds_per_call: 61}\n"),
+        METADATA,
+        "limits.seconds_per_call: found 61; expected less than or equal to 60",
+    ),
+    Case(
+        "value",
         edit(REGISTRY, "  brand:\n    owner: catalogue-team", "  brand:\n    owner: 7"),
         REGISTRY,
         "tasks.brand.owner: found 7",
@@ -348,7 +354,7 @@ CASES = [
         "render",
         edit(CANDIDATE, "{{ title }}", "{{ title | round }}"),
         EXAMPLES,
-        "the user message cannot be rendered",
+        "the user message of part-class 1.2.0 cannot be rendered",
         at=(1, 35),
     ),
     Case(

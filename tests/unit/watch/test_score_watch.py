@@ -9,12 +9,16 @@ from collections.abc import Callable
 import pytest
 
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
+from prompt_hub.models.aliases import ModelAliases
+from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.models import JsonObject
 from prompt_hub.release.manifest import load
 from prompt_hub.watch.measuring import NotMeasured, Round, ScoreWatch
 from prompt_hub.watch.metrics import metric_data
 from tests.unit.building import RepositoryFolder, catalogue_answer
-from tests.unit.providers import FunctionProvider
+from tests.unit.providers import ALIASES, FunctionProvider
+
+TEMPLATE = "prompts/00-templates/part-class.yaml"
 
 Answer = Callable[[list[dict[str, str]]], JsonObject | str | None]
 
@@ -40,13 +44,19 @@ def away(messages: list[dict[str, str]]) -> None:
 
 
 def measured(
-    folder: RepositoryFolder, answer: Answer, *, way_back: bool = True, sha256: str | None = None
+    folder: RepositoryFolder,
+    answer: Answer,
+    *,
+    versions: tuple[str, str] = ("1.1.0", "1.0.0"),
+    way_back: bool = True,
+    sha256: str | None = None,
+    aliases: ModelAliases = ALIASES,
 ) -> Round:
     release = load(folder.root)
-    newer, older = (release.tasks["part-class"].version(one) for one in ("1.1.0", "1.0.0"))
+    newer, older = (release.tasks["part-class"].version(one) for one in versions)
     assert newer is not None
     assert older is not None
-    active = VersionRef(version="1.1.0", sha256=sha256 or newer.sha256)
+    active = VersionRef(version=newer.version, sha256=sha256 or newer.sha256)
     pointer = Pointer(
         task="part-class",
         active=active,
@@ -61,7 +71,7 @@ def measured(
     watch = ScoreWatch(
         folder.repository,
         release,
-        FunctionProvider(answer).caller(),
+        ModelCaller(aliases, FunctionProvider(answer)),
         "part-class",
         say=lambda _: None,
     )
@@ -110,6 +120,43 @@ def test_a_control_that_cannot_be_measured_leaves_the_active_score(
     assert found.control is None
     assert found.no_control is not None
     assert "1.0.0 could not be measured" in found.no_control
+
+
+def test_a_way_back_whose_alias_the_stage_no_longer_has_leaves_the_active_score(
+    healthy: RepositoryFolder,
+) -> None:
+    healthy.edit(TEMPLATE, "alias: catalogue-pinned", "alias: catalogue-latest")
+    healthy.promote("part-class")
+    retired = ModelAliases({"catalogue-latest": ALIASES.resolve("catalogue-latest")})
+
+    found = measured(healthy, both_are_wrong, versions=("1.2.0", "1.1.0"), aliases=retired)
+    assert (found.active.score, found.control) == (0.0, None)
+    assert found.no_control is not None
+    assert "'catalogue-pinned' is not configured here" in found.no_control
+
+
+def test_a_way_back_that_cannot_be_rendered_on_a_later_example_leaves_the_active_score(
+    healthy: RepositoryFolder,
+) -> None:
+    healthy.edit(TEMPLATE, "required: [part_number, title]", "required: [part_number]")
+    healthy.edit(
+        TEMPLATE, "Title: {{ title }}", "{% if title is defined %}Title: {{ title }}{% endif %}"
+    )
+    healthy.promote("part-class")
+    examples = "prompts/01-examples/part-class.jsonl"
+    later = {
+        "id": "BAV99",
+        "input": {"part_number": "BAV99"},
+        "expected": {"part_class": "diode"},
+        "split": "eval",
+    }
+    healthy.write(examples, healthy.read(examples) + json.dumps(later) + "\n")
+
+    found = measured(healthy, both_are_wrong, versions=("1.2.0", "1.1.0"))
+    assert (found.active.score, found.active.arm.n) == (0.0, 7)
+    assert found.control is None
+    assert found.no_control is not None
+    assert "'title' is undefined" in found.no_control
 
 
 def test_a_model_that_is_away_is_no_score(healthy: RepositoryFolder) -> None:
