@@ -28,6 +28,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ministack.core.responses import error_response_json, json_response, request_scope
+from ministack.services import codebuild
+
 from local_aws import clients, source
 from local_aws.build_environments import (
     Environment,
@@ -487,8 +490,6 @@ _settings: CloudSettings
 def install(settings: CloudSettings) -> None:
     """Replace what the emulator does on StartBuild and StopBuild, and put `docker` on the path."""
     global _settings
-    from ministack.services import codebuild
-
     _settings = settings
     codebuild._start_build = _start_build
     codebuild._stop_build = _stop_build
@@ -509,9 +510,6 @@ def stop() -> None:
 
 def project(name: str) -> Mapping[str, Any] | None:
     """The project of that name as it is now, in the shape of the API."""
-    from ministack.core.responses import request_scope
-    from ministack.services import codebuild
-
     with request_scope(_settings.account, _settings.region):
         found: Mapping[str, Any] | None = codebuild._projects.get(name)
         return copy.deepcopy(found)
@@ -519,9 +517,6 @@ def project(name: str) -> Mapping[str, Any] | None:
 
 def prepare(order: BuildOrder) -> Build:
     """Add a build to the service; the caller runs it, on a thread of its own, with `run`."""
-    from ministack.core.responses import request_scope
-    from ministack.services import codebuild
-
     with request_scope(_settings.account, _settings.region):
         id_ = codebuild._build_id(order.project["name"])
         record = codebuild._make_build_record(order.project, id_, order.source_version or None)
@@ -542,8 +537,6 @@ def run(build: Build) -> BuildResult:
 
 
 def _start_build(data: Mapping[str, Any]) -> object:
-    from ministack.core.responses import error_response_json, json_response
-
     told = project(data.get("projectName", ""))
     if told is None:
         message = f"Project cannot be found: {data.get('projectName')}"
@@ -571,9 +564,6 @@ def _start_build(data: Mapping[str, Any]) -> object:
 
 
 def _stop_build(data: Mapping[str, Any]) -> object:
-    from ministack.core.responses import error_response_json, json_response
-    from ministack.services import codebuild
-
     id_ = data.get("id", "")
     if id_ not in codebuild._builds:
         message = f"Build cannot be found: {id_}"
@@ -584,8 +574,6 @@ def _stop_build(data: Mapping[str, Any]) -> object:
 
 
 def _told_of(id_: str) -> dict[str, Any]:
-    from ministack.services import codebuild
-
     return {"build": copy.deepcopy(codebuild._builds[id_])}
 
 

@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ministack import app
+from ministack.core import router
+
 from local_aws import cloudformation, source
 from local_aws.pipeline_actions import ActionRun
 from local_aws.pipeline_engine import (
@@ -367,9 +370,6 @@ def _camel(told: Mapping[str, object]) -> Answer:
 def install(settings: CloudSettings) -> None:
     """Add the service and the resource type `AWS::CodePipeline::Pipeline` to the emulator."""
     global _pipelines
-    from ministack import app
-    from ministack.core import router
-
     _pipelines = Pipelines(settings)
     app._loaded_modules["codepipeline"] = sys.modules[__name__]
     app._state_map["codepipeline"] = "codepipeline"

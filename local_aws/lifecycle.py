@@ -13,10 +13,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+from local_aws.local_model import FLOATING
 from local_aws.observer import LEDGER, STAGE, Json, Observer
 from local_aws.processes import LocalRunError
-from local_aws.stack import FLOATING, WEAK_MODEL, LocalStack
+from local_aws.stack import LocalStack
 from local_aws.story import Story, now, say
+from local_aws.weights import SMALL
 
 if TYPE_CHECKING:
     from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
@@ -228,16 +230,16 @@ class Lifecycle:
                     "local_aws.local_model",
                     "alias",
                     FLOATING,
-                    WEAK_MODEL,
+                    SMALL.name,
                     "--state",
                     str(self.stack.state / "model"),
                 ],
                 quiet=True,
             )
-            self.story.happened(f"provider: {FLOATING} is now {WEAK_MODEL}")
+            self.story.happened(f"provider: {FLOATING} is now {SMALL.name}")
             say(
                 said,
-                f"{FLOATING} is now {WEAK_MODEL}; {TASK} {before['version']} names it,"
+                f"{FLOATING} is now {SMALL.name}; {TASK} {before['version']} names it,"
                 f" {cast(Json, before['previous'])['version']} is pinned",
             )
         with self.story.step("Score watch, alarm, rollback Lambda, ledger, service") as said:

@@ -33,7 +33,9 @@ from local_aws.weights import DEFAULT, SMALL, LocalModelError, cached, fetch
 
 CONTEXT_TOKENS = 4096
 SAVED_PREFIXES = 16
-DEFAULT_ALIASES = {"catalogue-latest": DEFAULT.name}
+FLOATING = "catalogue-latest"
+"""The alias behind which a provider may put another model."""
+DEFAULT_ALIASES = {FLOATING: DEFAULT.name}
 
 Json = dict[str, object]
 

@@ -8,22 +8,27 @@ import threading
 
 HOST = "127.0.0.1"
 
+SERVERS = range(19000, 20000)
 LISTENERS = range(20000, 22000)
 TASKS = range(22000, 30000)
-"""Ports of load balancers and of tasks: below those from which operating systems take the ports of
-outgoing connections, so that a listener's port, which stays the same over restarts, is not lost to
-a connection that happens to be open; and apart, so that no task takes one before it listens."""
+"""Ports of our own servers, of load balancers and of tasks: below those from which operating
+systems take the ports of outgoing connections, so that a port that stays the same over restarts is
+not lost to a connection that happens to be open; and apart, so that no task takes one before it
+listens."""
 
 _lock = threading.Lock()
 _given: set[int] = set()
 
 
-def reserve(ports: range) -> int:
+def reserve(ports: range, wanted: int | None = None) -> int:
     """A port of `ports` on which nothing listens, given to nobody else until it is released.
 
-    Raises `OSError` when none is free.
+    It is `wanted` where nothing listens there. Raises `OSError` when none is free.
     """
     with _lock:
+        if wanted is not None and _free(wanted):
+            _given.add(wanted)
+            return wanted
         for port in random.sample(ports, len(ports)):
             if port not in _given and _free(port):
                 _given.add(port)

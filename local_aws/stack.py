@@ -11,18 +11,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local_aws.processes import Background, LocalRunError, free_port
+from local_aws.local_model import FLOATING
+from local_aws.ports import SERVERS, reserve
+from local_aws.processes import Background, LocalRunError
+from local_aws.weights import DEFAULT
 
 if TYPE_CHECKING:
+    from boto3 import Session
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_codepipeline import CodePipelineClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
 ACCOUNT = "000000000000"
-MODEL = "qwen2.5-coder-0.5b-instruct-q4_k_m"
-WEAK_MODEL = "smollm2-135m-instruct"
-FLOATING = "catalogue-latest"
 PINNED = "catalogue-pinned"
 
 
@@ -63,7 +64,7 @@ class LocalStack:
         for name, process in (("cloud", self._cloud_pid), ("model", self._model_pid)):
             wanted = saved.get(name)
             # A port that our own process listens on is not free, and is the right one.
-            chosen[name] = wanted if wanted and process() else free_port(wanted)
+            chosen[name] = wanted if wanted and process() else reserve(SERVERS, wanted)
         self.state.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(chosen), encoding="utf-8")
         return chosen
@@ -165,7 +166,7 @@ class LocalStack:
                 # It answers one call at a time: one more that waits keeps it busy.
                 "concurrency": 2,
             }
-            for alias, model in ((PINNED, MODEL), (FLOATING, FLOATING))
+            for alias, model in ((PINNED, DEFAULT.name), (FLOATING, FLOATING))
         }
         self.state.mkdir(parents=True, exist_ok=True)
         (self.state / "models.json").write_text(json.dumps(models, indent=2), encoding="utf-8")
@@ -282,42 +283,31 @@ class LocalStack:
         return "".join(lines).strip()
 
     @cached_property
-    def _session(self) -> _Session:
-        return _Session(self)
-
-    @property
-    def pipelines(self) -> CodePipelineClient:
-        """CodePipeline of the local AWS."""
-        return self._session.pipelines
-
-    @property
-    def alarms(self) -> CloudWatchClient:
-        """CloudWatch of the local AWS."""
-        return self._session.alarms
-
-    @property
-    def tables(self) -> DynamoDBClient:
-        """DynamoDB of the local AWS."""
-        return self._session.tables
-
-    @property
-    def objects(self) -> S3Client:
-        """S3 of the local AWS."""
-        return self._session.objects
-
-
-class _Session:
-    """boto3 clients of the local AWS, made once."""
-
-    def __init__(self, stack: LocalStack) -> None:
+    def _session(self) -> Session:
         import boto3
 
-        session = boto3.Session(
+        return boto3.Session(
             aws_access_key_id=ACCOUNT,
             aws_secret_access_key="local",  # noqa: S106
-            region_name=stack.region,
+            region_name=self.region,
         )
-        self.pipelines = session.client("codepipeline", endpoint_url=stack.endpoint)
-        self.alarms = session.client("cloudwatch", endpoint_url=stack.endpoint)
-        self.tables = session.client("dynamodb", endpoint_url=stack.endpoint)
-        self.objects = session.client("s3", endpoint_url=stack.endpoint)
+
+    @cached_property
+    def pipelines(self) -> CodePipelineClient:
+        """CodePipeline of the local AWS."""
+        return self._session.client("codepipeline", endpoint_url=self.endpoint)
+
+    @cached_property
+    def alarms(self) -> CloudWatchClient:
+        """CloudWatch of the local AWS."""
+        return self._session.client("cloudwatch", endpoint_url=self.endpoint)
+
+    @cached_property
+    def tables(self) -> DynamoDBClient:
+        """DynamoDB of the local AWS."""
+        return self._session.client("dynamodb", endpoint_url=self.endpoint)
+
+    @cached_property
+    def objects(self) -> S3Client:
+        """S3 of the local AWS."""
+        return self._session.client("s3", endpoint_url=self.endpoint)
