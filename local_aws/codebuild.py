@@ -40,6 +40,7 @@ from local_aws.build_environments import (
     merged,
 )
 from local_aws.buildspec import Buildspec, BuildspecError, pack
+from local_aws.processes import end_holders
 from local_aws.settings import CloudSettings
 
 AT_ONCE = 2
@@ -417,17 +418,6 @@ def _held(file: Path) -> Iterator[Any]:
         yield held
 
 
-def _end_left_behind(builds: Path) -> None:
-    """End the processes of builds whose local AWS was killed, and remove their folders."""
-    for file in builds.glob("*/state/*.pid"):
-        with file.open(encoding="utf-8") as held:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                _signal_group(int(held.read()), signal.SIGKILL)
-    shutil.rmtree(builds, ignore_errors=True)
-
-
 def _signal_group(group: int, number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
@@ -493,7 +483,9 @@ def install(settings: CloudSettings) -> None:
     _settings = settings
     codebuild._start_build = _start_build
     codebuild._stop_build = _stop_build
-    _end_left_behind(settings.state / "builds")
+    builds = settings.state / "builds"
+    end_holders(builds.glob("*/state/*.pid"))
+    shutil.rmtree(builds, ignore_errors=True)
     shutil.rmtree(settings.state / "artifacts", ignore_errors=True)
     _write_shim(settings.state)
 

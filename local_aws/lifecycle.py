@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from local_aws.local_model import FLOATING
-from local_aws.observer import LEDGER, STAGE, Json, Observer
+from local_aws.observer import LEDGER, PIPELINE, STAGE, Json, Observer
 from local_aws.processes import LocalRunError
 from local_aws.stack import LocalStack
 from local_aws.story import Story, now, say
@@ -39,6 +39,8 @@ class Lifecycle:
         self.observer = Observer(stack)
         self.story = Story("Prompt Hub: the whole lifecycle on this machine")
         self._demo = stack.root / "local_aws" / "demo"
+        self._told = stack.state / "told.json"
+        self._deployed = stack.state / "deployed.json"
 
     # --- commands ------------------------------------------------------------------------------
 
@@ -49,13 +51,12 @@ class Lifecycle:
         is paid for twice and that a quarantined version stays out.
         """
         self._start()
-        first = not (self.stack.state / "told.json").exists()
+        first = not self._told.exists() and not self._rolled_back_meanwhile()
         if first:
             self._deploy()
             self._first_push()
             self._serve()
             self._regress()
-            (self.stack.state / "told.json").write_text(json.dumps({"at": now()}), encoding="utf-8")
         else:
             self._further_push()
             self._serve()
@@ -63,13 +64,17 @@ class Lifecycle:
 
     def drill(self) -> None:
         """Two pushes in quick succession, each promoting another task; both must be active."""
-        if not (self.stack.state / "told.json").exists():
+        if not self._told.exists():
             raise LocalRunError("the drill builds on a finished run; run `make up` first.")
         self._start()
         with self.story.step("Two pushes in quick succession, each promoting another task") as said:
             before = self.observer.executions()
             for number, name in enumerate(("second-push", "third-push"), start=1):
                 commit = self._author_push(name, f"Author's {name.replace('-', ' ')}")
+                if commit is None:
+                    raise LocalRunError(
+                        f"{name} was pushed by an earlier drill; `make clean` and `make up` first."
+                    )
                 say(said, f"pushed {name} as {commit[:8]}")
                 # The second push finds the first one's execution under way.
                 self._await_started(before, number)
@@ -98,11 +103,10 @@ class Lifecycle:
             )
 
     def _deploy(self) -> None:
-        marker = self.stack.state / "deployed.json"
         with self.story.step(
             "cdk bootstrap, cdk deploy of the pipeline: the unmodified app"
         ) as said:
-            if marker.exists():
+            if self._deployed.exists():
                 say(said, "deployed by an earlier run")
                 return
             self.stack.make_remote()
@@ -126,7 +130,7 @@ class Lifecycle:
                 quiet=True,
             )
             say(said, f"cdk deploy {PIPELINE_STACK}: {time.monotonic() - began:.1f} s")
-            marker.write_text(json.dumps({"at": now()}), encoding="utf-8")
+            self._deployed.write_text(json.dumps({"at": now()}), encoding="utf-8")
 
     def _first_push(self) -> None:
         with self.story.step("An author commits two prompt changes and pushes") as said:
@@ -134,20 +138,47 @@ class Lifecycle:
             commit = self._author_push("first-push", "Better part classes, a shorter brand prompt")
             for task, version in self._demo_versions(("first-push",)).items():
                 say(said, f"{task}: candidate {version}")
-            say(said, f"pushed {commit[:8]} to {self.stack.branch}: the pipeline starts by itself")
+            if commit is None:
+                before = self._go_on(before)
+                say(said, "pushed already, by a run that did not end")
+            else:
+                branch = self.stack.branch
+                say(said, f"pushed {commit[:8]} to {branch}: the pipeline starts by itself")
         with self.story.step("CodePipeline, as CDK synthesised it") as said:
             execution = self._await_execution(before, said)
             failed = self._failed(execution)
-            if [action["actionName"] for action in failed] != ["Verdict"]:
+            if failed and not _only_verdict(failed):
                 raise LocalRunError(self._why(failed))
-            say(
-                said,
-                "the execution ends red, as designed: a candidate was blocked, and nobody"
-                " may overlook that. Everything else is released.",
-            )
-        self.story.expected_red()
+            if not failed and commit is not None:
+                raise LocalRunError(
+                    "the execution ended green, but one candidate should have been blocked."
+                )
+            if failed:
+                say(
+                    said,
+                    "the execution ends red, as designed: a candidate was blocked, and nobody"
+                    " may overlook that. Everything else is released.",
+                )
+                self.story.expected_red()
         with self.story.step("The verdicts, by real scores") as said:
             self._tell_verdicts(execution, said)
+
+    def _go_on(self, known: set[str]) -> set[str]:
+        """Take up the newest execution of an earlier run, or start one anew where it broke.
+
+        Returns the executions that are not to be waited for.
+        """
+        newest = next(iter(self.observer.running(set())), None)
+        if newest is not None:
+            status = self.observer.status(newest)
+            if status in {"InProgress", "Succeeded"} or _only_verdict(self.observer.failed(newest)):
+                return known - {newest}
+        self.stack.pipelines.start_pipeline_execution(name=PIPELINE)
+        return known
+
+    def _rolled_back_meanwhile(self) -> bool:
+        """Whether a run that did not end came as far as the rollback, or its score watch did."""
+        return self._deployed.exists() and self.observer.rolled_back(TASK)
 
     def _further_push(self) -> None:
         with self.story.step(
@@ -161,6 +192,7 @@ class Lifecycle:
             text = metadata.read_text(encoding="utf-8")
             metadata.write_text(f"{text.rstrip()}\n# looked at {now()}\n", encoding="utf-8")
             commit = self.stack.push("Look at the metadata again")
+            assert commit is not None, "the metadata names the time"
             say(said, f"pushed {commit[:8]}")
             execution = self._await_execution(before, said)
             failed = self._failed(execution)
@@ -324,6 +356,7 @@ class Lifecycle:
             if offset > -1:
                 say(said, f"{offset:+6.1f} s  {moment['what']}")
         say(said, f"{answered - bad_at:.1f} s from the first bad sample to the first good answer")
+        self._told.write_text(json.dumps({"at": now()}), encoding="utf-8")
         self.story.rollback = {
             "task": TASK,
             "from": before["version"],
@@ -355,7 +388,7 @@ class Lifecycle:
 
     # --- the author ----------------------------------------------------------------------------
 
-    def _author_push(self, name: str, message: str) -> str:
+    def _author_push(self, name: str, message: str) -> str | None:
         clone = self.stack.author_clone()
         shutil.copytree(self._demo / name, clone, dirs_exist_ok=True)
         return self.stack.push(message)
@@ -440,11 +473,9 @@ class Lifecycle:
                 ],
             }
         )
-        return [action for action in actions if action["status"] == "Failed"]
+        return self.observer.failed(execution)
 
     def _why(self, failed: Sequence[ActionExecutionDetailTypeDef]) -> str:
-        if not failed:
-            return "the execution ended green, but one candidate should have been blocked."
         first = failed[-1]
         result = first.get("output", {}).get("executionResult", {})
         return (
@@ -547,6 +578,11 @@ class Lifecycle:
                 return
             time.sleep(1)
         raise LocalRunError("the score watch has not measured the new version.")
+
+
+def _only_verdict(failed: Sequence[ActionExecutionDetailTypeDef]) -> bool:
+    """Whether nothing failed but the action that is there to go red for a blocked candidate."""
+    return [action["actionName"] for action in failed] == ["Verdict"]
 
 
 def _score(arm: Mapping[str, object] | None) -> str:

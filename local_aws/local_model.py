@@ -92,7 +92,7 @@ class Model:
         parameters.n_parallel = 1
         parameters.n_ctx = CONTEXT_TOKENS
         for threads in (parameters.cpuparams, parameters.cpuparams_batch):
-            threads.n_threads = os.cpu_count() or 1
+            threads.n_threads = _cores()
             # Waiting threads sleep: spinning ones on busy cores make a call many times slower.
             threads.poll = 0
         parameters.use_jinja = True
@@ -278,6 +278,19 @@ def serve(port: int, state: Path, named: Mapping[str, Path]) -> NoReturn:
 
 
 # --- Command line ------------------------------------------------------------------------------
+
+
+def _cores() -> int:
+    """Cores that this process may use: a container may have fewer than its machine."""
+    try:
+        allowed = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        allowed = os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
+        return max(1, min(allowed, int(quota) // int(period)))
+    except (OSError, ValueError):  # no such group, or "max"
+        return allowed
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -54,6 +54,10 @@ class Observer:
         )
         return listed["actionExecutionDetails"]
 
+    def failed(self, execution: str) -> list[ActionExecutionDetailTypeDef]:
+        """The actions of an execution that failed, newest first."""
+        return [action for action in self.actions(execution) if action["status"] == "Failed"]
+
     def status(self, execution: str) -> str:
         """How an execution ended, or `InProgress`."""
         found = self._stack.pipelines.get_pipeline_execution(
@@ -98,6 +102,13 @@ class Observer:
     def events(self, task: str) -> list[Json]:
         """What happened to a task's pointer, oldest first."""
         return self._items(f"TASK#{task}", "EVENT#")
+
+    def rolled_back(self, task: str) -> bool:
+        """Whether the pointer of a task was ever rolled back; no, where there is no ledger yet."""
+        try:
+            return any(event["kind"] == "rolled-back" for event in self.events(task))
+        except self._stack.tables.exceptions.ResourceNotFoundException:
+            return False
 
     def samples(self, task: str) -> list[Json]:
         """Samples of the score watch, oldest first."""

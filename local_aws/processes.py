@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -9,7 +10,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +105,21 @@ class Background:
         return lines[-1][:300].rstrip(".") if lines else "it said nothing"
 
 
+def end_holders(files: Iterable[Path]) -> None:
+    """Kill the process groups that hold these lock files, each of which names its holder's group.
+
+    What a killed local AWS had started lives on with its lock: the lock tells it from a stranger
+    that was given the same number.
+    """
+    for file in files:
+        with file.open(encoding="utf-8") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                with suppress(ProcessLookupError, PermissionError, ValueError):
+                    os.killpg(int(held.read()), signal.SIGKILL)
+
+
 def _born(pid: int) -> str | None:
     """When the process began, as the operating system tells; None if there is no such process."""
     if Path("/proc/self/stat").exists():
@@ -114,7 +131,11 @@ def _born(pid: int) -> str | None:
             return None
         return fields[19] if fields[0] != "Z" else None
     done = subprocess.run(
-        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
+        env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     status, _, born = done.stdout.strip().partition(" ")
     return born.strip() if done.returncode == 0 and not status.startswith("Z") else None

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from local_aws.local_model import FLOATING
 from local_aws.ports import SERVERS, reserve
-from local_aws.processes import Background, LocalRunError
+from local_aws.processes import Background, LocalRunError, end_holders
+from local_aws.settings import LOCKS
+from local_aws.surroundings import isolated
 from local_aws.weights import DEFAULT
 
 if TYPE_CHECKING:
@@ -82,8 +84,8 @@ class LocalStack:
     @cached_property
     def environment(self) -> dict[str, str]:
         """This process's environment, pointed at the local AWS and at nothing else of AWS."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        return {**clean, **self.overrides, "PATH": f"{self._bin}{os.pathsep}{clean['PATH']}"}
+        path = f"{self._bin}{os.pathsep}{os.environ['PATH']}"
+        return {**isolated(os.environ), **self.overrides, "PATH": path}
 
     @property
     def overrides(self) -> dict[str, str]:
@@ -94,7 +96,6 @@ class LocalStack:
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
-            "AWS_EC2_METADATA_DISABLED": "true",
             "PROMPT_HUB_MODELS": str(self.state / "models.json"),
             # Node 20 works; its end of life is said in the README, not at every synth.
             "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
@@ -142,8 +143,7 @@ class LocalStack:
         )
 
     def _plain_environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        return {**kept, "PYTHONUNBUFFERED": "1"}
+        return {**isolated(os.environ), "PYTHONUNBUFFERED": "1"}
 
     def _cloud_pid(self) -> int | None:
         return self._cloud(0).running()
@@ -187,6 +187,9 @@ class LocalStack:
         for process in (self._cloud(0), self._model(0)):
             if process.stop():
                 print(f"stopped the {process.name}")
+        # Of a local AWS that was killed and could not end them itself.
+        cloud = self.state / "cloud"
+        end_holders(file for pattern in LOCKS for file in cloud.glob(pattern))
 
     def describe(self) -> None:
         """Print what runs, and where."""
@@ -205,6 +208,8 @@ class LocalStack:
             self.git(
                 "init", "--quiet", "--bare", f"--initial-branch={self.branch}", str(self.remote)
             )
+            # The checkout may be a shallow one, as CI systems make them.
+            self.git("-C", str(self.remote), "config", "receive.shallowUpdate", "true")
 
     def author_clone(self) -> Path:
         """The scratch clone of a prompt author: the checkout's HEAD, then what the remote has."""
@@ -216,16 +221,21 @@ class LocalStack:
             self.git("-C", where, "config", "user.name", "Prompt Author")
             self.git("-C", where, "config", "user.email", "author@example.com")
         if self.git("-C", where, "ls-remote", "--heads", "origin", self.branch):
-            self.git("-C", where, "pull", "--quiet", "--rebase", "origin", self.branch)
+            pull = ("pull", "--quiet", "--rebase", "--autostash", "origin", self.branch)
+            self.git("-C", where, *pull)
         return self.author
 
-    def push(self, message: str) -> str:
-        """Commit all that the author changed, push it; returns the commit."""
+    def push(self, message: str) -> str | None:
+        """Commit what the author changed and push it; the commit, None if all was there already."""
         where = str(self.author)
         self.git("-C", where, "add", "--all")
-        self.git("-C", where, "commit", "--quiet", "--message", message)
+        if self.git("-C", where, "status", "--porcelain"):
+            self.git("-C", where, "commit", "--quiet", "--message", message)
+        commit = self.git("-C", where, "rev-parse", "HEAD")
+        if self.git("-C", where, "ls-remote", "--heads", "origin", self.branch).startswith(commit):
+            return None
         self.git("-C", where, "push", "--quiet", "origin", f"HEAD:{self.branch}")
-        return self.git("-C", where, "rev-parse", "HEAD")
+        return commit
 
     def git(self, *arguments: str) -> str:
         """Run git; raises `LocalRunError` with its last line."""

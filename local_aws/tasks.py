@@ -31,6 +31,7 @@ from ministack.core.responses import request_scope
 from ministack.services import ecs
 
 from local_aws import ports
+from local_aws.processes import end_holders
 from local_aws.settings import CloudSettings
 
 logger = logging.getLogger("local_aws.tasks")
@@ -342,13 +343,9 @@ class Tasks:
 
     def forget_the_killed(self, records: Iterable[Record]) -> None:
         """After a restart: end processes that outlived a killed emulator, and say so of tasks."""
-        for lock in self._locks.glob("*"):
-            with lock.open() as held:
-                try:
-                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:  # its process still holds it
-                    with contextlib.suppress(ProcessLookupError, ValueError):
-                        os.killpg(int(held.read()), signal.SIGKILL)
+        locks = list(self._locks.glob("*"))
+        end_holders(locks)
+        for lock in locks:
             lock.unlink()
         for record in records:
             if record["desiredStatus"] != "STOPPED" or record["lastStatus"] != "STOPPED":
