@@ -70,6 +70,13 @@ class LocalAnswerer:
         return Reply(output=output, error=answer.problem, answered_by=self.answered_by)
 
 
+FAULTS = frozenset({"invalid_fields", "body_too_large", "invalid_output", "prompt_broken"})
+"""Codes of a bad record, or of an answer that breaks the contract: asking again changes nothing.
+
+Every other refusal, and whatever a proxy or a balancer in between says, is about the way there.
+"""
+
+
 class ServiceAnswerer:
     """Asks the running service; which version answers is the service's decision."""
 
@@ -108,11 +115,8 @@ class ServiceAnswerer:
         code, message = (
             (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", "")
         )
-        # A bad record, or an answer that breaks the contract: asking again would change nothing.
-        if (status < 500 and status != 429) or code in {"invalid_output", "prompt_broken"}:
-            return Reply(
-                output=None, error=str(message or f"HTTP {status}"), answered_by=self.answered_by
-            )
+        if code in FAULTS:
+            return Reply(output=None, error=str(message), answered_by=self.answered_by)
         reason = f"HTTP {status}{f', {message}' if message else ''}"
         raise ModelUnavailable(f"the service at {self._url} gave no answer: {reason}.")
 

@@ -10,6 +10,8 @@ import pytest
 from prompt_hub import names
 from prompt_hub.cli import main
 from prompt_hub.errors import ExitCode
+from prompt_hub.prompts.models import JsonObject
+from tests.unit.pipeline.servers import serving
 from tests.unit.serve.test_app import Running, running, service
 
 __all__ = ["running", "service"]
@@ -63,3 +65,26 @@ def test_a_model_that_gives_no_answer_leaves_the_output_unwritten(
     running.provider.delay_seconds = 1.0
     code, lines = run(records, running.url)
     assert (code, lines) == (ExitCode.NOT_MEASURED, [])
+
+
+TASKS: JsonObject = {
+    "tasks": [{"task": "part-class", "version": "1.1.0", "sha256": "ab", "release": "r"}]
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, b"<html>no such page</html>"),
+        (403, b'{"message": "Forbidden"}'),
+        (410, {"error": {"code": "retired", "message": "part-class is retired"}}),
+        (429, {"error": {"code": "slow_down", "message": "too many"}}),
+        (500, {"error": {"code": "unexpected", "message": "see the log"}}),
+    ],
+)
+def test_a_refusal_that_is_not_about_the_record_costs_no_record(
+    records: Path, status: int, body: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(lambda path, _: (200, TASKS) if path == "/v1/tasks" else (status, body)) as url:
+        assert run(records, url) == (ExitCode.NOT_MEASURED, [])
+    assert f"HTTP {status}" in capsys.readouterr().out
