@@ -12,6 +12,7 @@ import os
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.results import results_from_environment
+from prompt_hub.prompts.documents import parse_model
 from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.release.smoke import ASK_SECONDS, SmokeTest, smoke_test
 from prompt_hub.release.stage import (
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
                 hint="Look at the log of its task.",
                 exit_code=ExitCode.UNEXPECTED,
             )
-        test = SmokeTest.model_validate_json(text)
+        test = parse_model(text, key, SmokeTest, hint="Look at the log of its task.")
     _say(test)
     return ExitCode.OK if test.ok else ExitCode.BLOCKED
 
