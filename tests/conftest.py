@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from hypothesis import settings
 
 from local_aws.surroundings import isolate
@@ -9,6 +11,8 @@ from local_aws.surroundings import isolate
 # Before anything is collected: no test may reach an account, a repository or a proxy of whoever
 # runs it.
 isolate()
+# Shells start what runs in the background deaf to Ctrl-C, and so would be all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A deadline measures the machine: tests here share two cores with a language model.
 settings.register_profile("prompt-hub", deadline=None)
