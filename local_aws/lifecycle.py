@@ -60,6 +60,7 @@ class Lifecycle:
         else:
             self._further_push()
             self._serve()
+            self._remember()
         self._finish("run" if first else "push")
 
     def drill(self) -> None:
@@ -176,6 +177,10 @@ class Lifecycle:
         self.stack.pipelines.start_pipeline_execution(name=PIPELINE)
         return known
 
+    def _remember(self) -> None:
+        """Note that the story is told: what comes after it may build on that."""
+        self._told.write_text(json.dumps({"at": now()}), encoding="utf-8")
+
     def _rolled_back_meanwhile(self) -> bool:
         """Whether a run that did not end came as far as the rollback, or its score watch did."""
         return self._deployed.exists() and self.observer.rolled_back(TASK)
@@ -250,6 +255,8 @@ class Lifecycle:
         untouched = {task: self.observer.history(task) for task in others}
         instance = self.observer.tasks_page()["instance"]
         before = self.observer.pointer(TASK)
+        if before["previous"] is None:
+            raise LocalRunError(f"{TASK} was rolled back meanwhile; run `make up` again.")
         with self.story.step(f"The provider puts a weaker model behind {FLOATING!r}") as said:
             self._await_watch_idle()
             good = self.observer.samples(TASK)
@@ -356,7 +363,7 @@ class Lifecycle:
             if offset > -1:
                 say(said, f"{offset:+6.1f} s  {moment['what']}")
         say(said, f"{answered - bad_at:.1f} s from the first bad sample to the first good answer")
-        self._told.write_text(json.dumps({"at": now()}), encoding="utf-8")
+        self._remember()
         self.story.rollback = {
             "task": TASK,
             "from": before["version"],

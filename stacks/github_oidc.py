@@ -40,7 +40,7 @@ class GithubOidcStack(ToolchainStack):
         )
         granted = (
             *permissions.call_models(self, settings.models),
-            *permissions.read_results(self, names.verdict_key("*")),
+            *permissions.read_results(self, names.verdict_key("*"), names.verdict_details_key("*")),
         )
         nag.grant(role, granted)
         CfnOutput(self, "RoleArn", value=role.role_arn)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -219,45 +219,58 @@ def _decide_and_write(alarm: Alarm, desk: Desk) -> tuple[Decision, Event | None]
 
 
 def _tell(desk: Desk, failures: list[str]) -> list[int]:
-    """Tell people of every pending event; returns the revisions they were told of."""
-    told: list[int] = []
+    """Tell people of every pending event, then the bus; returns the revisions both know of.
+
+    Every person is told before the bus is asked for the first time: it may hang, and the time that
+    an invocation has is not enough for all to wait behind it.
+    """
     try:
         pending = desk.ledger.pending_events()
     except Exception as error:
         failures.append(f"reading what is pending: {type(error).__name__}: {error}")
-        return told
-    for event in pending:
+        return []
+    known = _each(pending, lambda event: _publish(event, desk), failures)
+    finished = _each(known, lambda event: _finish(event, desk), failures)
+    return [event.revision for event in finished]
+
+
+def _each(
+    events: Iterable[Event], step: Callable[[Event], Event], failures: list[str]
+) -> list[Event]:
+    """The events as `step` leaves them; one that fails stays pending and silences no other."""
+    done = []
+    for event in events:
         try:
-            _announce(event, desk)
-            told.append(event.revision)
+            done.append(step(event))
+        except LedgerConflict:
+            # Another invocation is telling of it, too, and goes on with it.
+            print(json.dumps({"revision": event.revision, "code": "told-twice"}))
         except Exception as error:
-            # One event that cannot be told of must not silence the others; it stays pending.
             failures.append(
                 f"telling of revision {event.revision}: {type(error).__name__}: {error}"
             )
-    return told
+    return done
 
 
-def _announce(event: Event, desk: Desk) -> None:
-    """Once in each place at least, people first; a crash in between repeats it, never loses it.
+def _publish(event: Event, desk: Desk) -> Event:
+    """Tell people once at least: a crash before that is noted repeats it, never loses it.
 
-    That people know is noted before the bus is asked: one that refuses for good must not make the
-    same message come back with every sweep.
+    It is noted before the bus is asked: one that refuses for good must not make the same message
+    come back with every sweep.
     """
-    try:
-        if event.notify is Notify.PENDING:
-            desk.people.publish(
-                TopicArn=desk.topic,
-                Subject=subject(event, desk.stage),
-                Message=body(event, desk.stage),
-            )
-            event = desk.ledger.mark(event, Notify.TOLD)
-        if event.kind is EventKind.ROLLED_BACK:
-            _emit(event, desk)
-        desk.ledger.mark(event, Notify.SENT)
-    except LedgerConflict:
-        # Another invocation is telling of it, too, and goes on with it.
-        print(json.dumps({"revision": event.revision, "code": "told-twice"}))
+    if event.notify is not Notify.PENDING:
+        return event
+    desk.people.publish(
+        TopicArn=desk.topic, Subject=subject(event, desk.stage), Message=body(event, desk.stage)
+    )
+    return desk.ledger.mark(event, Notify.TOLD)
+
+
+def _finish(event: Event, desk: Desk) -> Event:
+    """Tell the bus of a rollback; with that the event is done."""
+    if event.kind is EventKind.ROLLED_BACK:
+        _emit(event, desk)
+    return desk.ledger.mark(event, Notify.SENT)
 
 
 def _emit(event: Event, desk: Desk) -> None:

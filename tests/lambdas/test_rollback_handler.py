@@ -102,8 +102,11 @@ class FakeBus:
 
     entries: list[dict[str, str]] = field(default_factory=list)
     refuses: bool = False
+    hangs: bool = False
 
     def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+        if self.hangs:
+            raise KilledByLambda
         if self.refuses:
             return {"FailedEntryCount": 1, "Entries": [{"ErrorMessage": "AccessDenied"}]}
         self.entries += Entries
@@ -342,6 +345,18 @@ def test_a_bus_that_refuses_keeps_nobody_from_hearing_and_nobody_hears_twice(
     assert len(world.bus.entries) == 1
     assert len(world.topic.published) == 2
     assert world.ledger.pending_events() == ()
+
+
+def test_a_bus_that_hangs_is_asked_when_everybody_has_been_told(world: World) -> None:
+    world.measured("part-class", 0.55, 0.9)
+    world.measured("brand", 0.55, 0.9)
+    world.bus.hangs = True
+    with pytest.raises(KilledByLambda):
+        world.invoke(recorded("sweep"))
+    assert [message["Subject"] for message in world.topic.published] == [
+        "[prompt-hub dev] part-class: rolled back 1.1.0 -> 1.0.0",
+        "[prompt-hub dev] brand: rolled back 1.1.0 -> 1.0.0",
+    ]
 
 
 def test_one_event_that_cannot_be_told_of_silences_no_other(world: World) -> None:

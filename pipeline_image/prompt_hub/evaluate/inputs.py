@@ -15,7 +15,7 @@ from prompt_hub.evaluate.scorers.own import fingerprints, own_entries
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.hashing import sha256_of
 from prompt_hub.prompts.models import Example, Metadata, Prompt
-from prompt_hub.prompts.render import RenderError, render
+from prompt_hub.prompts.render import unfit
 from prompt_hub.prompts.repository import PromptRepository, examples_sha256
 
 
@@ -109,21 +109,17 @@ class Inputs:
     def incomparable(self) -> str | None:
         """In words, why the rival cannot be asked these examples; None where nothing prevents it.
 
-        A candidate that renames an input field changes the examples with it, and the champion's
-        template does not know the new name.
+        A candidate that renames or adds an input field changes the examples with it, and the
+        champion's input does not take them: its callers break, and so does the way back.
         """
         if self.rival is None:
             return None
-        # Shots are inlined in it and fit it; leaving them out keeps this linear.
-        rival = self.rival.model_copy(update={"few_shot": None})
-        try:
-            for example in self.scored:
-                render(rival, example.input)
-        except RenderError as error:
-            return (
-                f"{self.candidate.version} cannot be compared with the champion on these examples:"
-                f" {error.message.rstrip('.')}; a named override promotes it all the same"
-            )
+        for example in self.scored:
+            if problem := unfit(self.rival, example.input):
+                return (
+                    f"{self.candidate.version} cannot be compared with the champion on these"
+                    f" examples: {problem}; a named override promotes it all the same"
+                )
         return None
 
     @property

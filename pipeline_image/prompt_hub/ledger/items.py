@@ -179,7 +179,7 @@ class Pointer:
             reason=str(item["reason"]),
             at=str(item["at"]),
             release=ReleaseRef(release=str(release["release"]), made_at=str(release["made_at"])),
-            retired=bool(item["retired"]),
+            retired=bool(item.get("retired", False)),
         )
 
 

@@ -86,10 +86,16 @@ class ResolvedModel(BaseModel):
     ) -> dict[str, float | int | str]:
         """A prompt's sampling parameters as this model is asked with them."""
         asked: dict[str, float | int | str] = {str(name): it for name, it in parameters.items()}
-        if self.reasoning is not None:
-            asked["reasoning_effort"] = self.reasoning.effort
-            if (most := self.longest_answer(parameters.get("max_tokens"))) is not None:
-                asked["max_tokens"] = most
+        if self.reasoning is None:
+            return asked
+        most = "max_tokens"
+        if self.provider == "openai" and self.base_url is None:
+            # OpenAI's own models that reason refuse these, and call the limit by another name.
+            most = "max_completion_tokens"
+            asked = {name: asked[name] for name in asked.keys() & {"seed"}}
+        asked["reasoning_effort"] = self.reasoning.effort
+        if (limit := self.longest_answer(parameters.get("max_tokens"))) is not None:
+            asked[most] = limit
         return asked
 
     def cost(self, tokens_in: int, tokens_out: int) -> float | None:

@@ -15,7 +15,7 @@ from prompt_hub.imports import without_collecting
 from prompt_hub.models.aliases import ModelAliases, ResolvedModel
 from prompt_hub.models.limiter import Limiter
 from prompt_hub.models.retries import GaveUp, Retries, Traffic
-from prompt_hub.prompts.contracts import worst_misfit
+from prompt_hub.prompts.contracts import schema_problem
 from prompt_hub.prompts.documents import strict_json
 from prompt_hub.prompts.models import JsonObject, Prompt
 from prompt_hub.prompts.render import render
@@ -285,12 +285,3 @@ def output_in(text: str, schema: JsonObject) -> tuple[JsonObject | None, str | N
     if not isinstance(value, dict):
         return None, "the answer is not a JSON object"
     return value, schema_problem(value, schema)
-
-
-def schema_problem(value: JsonValue, schema: JsonObject) -> str | None:
-    """In words, the first way in which `value` breaks `schema`; None when it fits."""
-    misfit = worst_misfit(value, schema)
-    if misfit is None:
-        return None
-    where = ".".join(map(str, misfit.location))
-    return f"{where}: {misfit.message}" if where else misfit.message

@@ -84,13 +84,17 @@ class Journal:
             self._file.flush()
 
     def publish(self, upto: int | None = None) -> None:
-        """Make the output of all lines, those of records above `upto` left out, and end here."""
+        """Make the output of all lines, those of records above `upto` left out.
+
+        The journal ends with that, unless it holds answers that the output does not.
+        """
         with _writing(self.output), written_whole(self.output) as stream:
             for number in sorted(self._offsets):
                 if upto is None or number <= upto:
                     self._file.seek(self._offsets[number])
                     stream.write(self._file.readline())
-        self.path.unlink()
+        if upto is None or all(number <= upto for number in self._offsets):
+            self.path.unlink()
 
     def _recover(self) -> None:
         """Read what is there and cut off a torn end; begin anew if it is of another run."""

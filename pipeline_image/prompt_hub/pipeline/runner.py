@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, field
 
 from pydantic import JsonValue
 
-from prompt_hub.models.call import ModelUnavailable, schema_problem
+from prompt_hub.models.call import ModelUnavailable
 from prompt_hub.models.parallel import in_parallel
 from prompt_hub.pipeline.answerers import AnsweredBy, Answerer
 from prompt_hub.pipeline.columns import RecordError, assign, to_fields
 from prompt_hub.pipeline.journal import Journal
 from prompt_hub.pipeline.readers import Record
+from prompt_hub.prompts.contracts import schema_problem
 from prompt_hub.prompts.models import JsonObject
 
 GIVE_UP_AFTER = 3

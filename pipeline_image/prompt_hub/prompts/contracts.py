@@ -69,6 +69,15 @@ _KNOWN: dict[int, tuple[JsonObject, Draft202012Validator]] = {}
 _MOST_KNOWN = 256
 
 
+def schema_problem(value: JsonValue, schema: JsonObject) -> str | None:
+    """In words, the first way in which `value` breaks `schema`; None when it fits."""
+    misfit = worst_misfit(value, schema)
+    if misfit is None:
+        return None
+    where = ".".join(map(str, misfit.location))
+    return f"{where}: {misfit.message}" if where else misfit.message
+
+
 def _validator_of(schema: JsonObject) -> Draft202012Validator:
     # Thousands of values are held against one schema; even hashing it each time would show.
     known = _KNOWN.get(id(schema))

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 
 from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.prompts.models import Message, Prompt
+from prompt_hub.prompts.contracts import schema_problem
+from prompt_hub.prompts.models import JsonObject, Message, Prompt
 from prompt_hub.prompts.templates import rendered
 
 
@@ -32,6 +33,22 @@ def render(prompt: Prompt, fields: Mapping[str, object]) -> list[dict[str, str]]
         messages.append({"role": "assistant", "content": answer})
     messages.append(_one(prompt, question, fields))
     return messages
+
+
+def unfit(prompt: Prompt, fields: JsonObject) -> str | None:
+    """Why a prompt cannot be asked about a record, in words; None where it can.
+
+    Its input's contract comes first, because the service holds callers to it; then its template.
+    """
+    problem = schema_problem(fields, prompt.input)
+    if problem is not None:
+        return f"the input of {prompt.task} {prompt.version} does not take them ({problem})"
+    try:
+        # Shots are inlined in a prompt and fit it; leaving them out keeps this linear.
+        render(prompt.model_copy(update={"few_shot": None}), fields)
+    except RenderError as error:
+        return error.message.rstrip(".")
+    return None
 
 
 def _one(prompt: Prompt, message: Message, fields: Mapping[str, object]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from prompt_hub.errors import ExitCode, PromptHubError
 from prompt_hub.evaluate.results import Results
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef, timestamp
 from prompt_hub.promote.execution import promotion_by
+from prompt_hub.prompts.documents import parse_model
 from prompt_hub.prompts.git import head_commit
 from prompt_hub.prompts.models import (
     Fraction,
@@ -158,7 +159,7 @@ def recorded(results: Results, release: str) -> Release:
         raise PromptHubError(
             f"release {release} has no manifest.", hint="Look at its Image action."
         )
-    return Release.model_validate_json(text)
+    return parse_model(text, names.manifest_key(release), Release, hint="Look at its Image action.")
 
 
 def not_carried(release: Release, pointer: Pointer) -> list[str]:

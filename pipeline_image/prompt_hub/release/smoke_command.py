@@ -11,8 +11,12 @@ import os
 
 from prompt_hub import names
 from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.evaluate.inputs import scored
 from prompt_hub.evaluate.results import results_from_environment
+from prompt_hub.ledger.items import Pointer
 from prompt_hub.prompts.documents import parse_model
+from prompt_hub.prompts.models import Example
+from prompt_hub.prompts.render import unfit
 from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.release.smoke import ASK_SECONDS, SmokeTest, smoke_test
 from prompt_hub.release.stage import (
@@ -63,18 +67,21 @@ def _inside(repository: PromptRepository, stage: str, release: str) -> SmokeTest
     url = os.environ.get(names.ENV_SERVICE_URL)
     if not url:
         raise PromptHubError(f"{names.ENV_SERVICE_URL} is not set.", hint="Run it in the stage.")
-    examples = {}
-    for task in repository.tasks():
-        scored = [one for one in repository.examples(task) if one.split == "eval"]
-        if scored:
-            examples[task] = scored[0]
+
+    def example_for(pointer: Pointer) -> Example | None:
+        prompt = repository.version(pointer.task, pointer.version)
+        if prompt is None:
+            return None
+        found = scored(repository.examples(pointer.task))
+        return next((one for one in found if unfit(prompt, one.input) is None), None)
+
     ledger = ledger_of(stage)
     return smoke_test(
         Client(url, timeout=ASK_SECONDS),
         release=release,
         stage=stage,
         pointers=ledger.pointers,
-        examples=examples,
+        example_for=example_for,
     )
 
 

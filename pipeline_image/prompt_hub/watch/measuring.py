@@ -20,6 +20,7 @@ from prompt_hub.evaluate.summary import Occasion, arm_of, holes
 from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
 from prompt_hub.models.call import ModelCaller
 from prompt_hub.prompts.models import Prompt
+from prompt_hub.prompts.render import unfit
 from prompt_hub.prompts.repository import PromptRepository
 from prompt_hub.release.manifest import CarriedVersion, Release
 
@@ -151,6 +152,12 @@ class ScoreWatch:
         # Without a store: a score of now is not made of answers of yesterday.
         engine = Engine.within(self._metadata, self._caller)
         examples = scored(self._repository.examples(self._task))
+        for example in examples:
+            if problem := unfit(prompt, example.input):
+                raise NotMeasured(
+                    f"{self._task} {reference.version} cannot be asked today's examples:"
+                    f" {example.id}: {problem}."
+                )
         measured = await measure(prompt, examples, self._metadata, engine, judge=self._judge)
         occasion = Occasion(
             model=self._caller.resolve(prompt).identity,

@@ -90,8 +90,8 @@ def test_a_candidate_that_renames_a_field_is_measured_and_needs_a_named_person(
     record = evaluate(healthy, results, FunctionProvider(catalogue_answer))
     assert record.verdict.status is Status.INCONCLUSIVE
     assert record.verdict.reasons[0] == (
-        "1.2.0 cannot be compared with the champion on these examples: the user message of"
-        " part-class 1.1.0 cannot be rendered: 'title' is undefined; a named override promotes it"
+        "1.2.0 cannot be compared with the champion on these examples: the input of part-class"
+        ' 1.1.0 does not take them ("title" is a required property); a named override promotes it'
         " all the same"
     )
     assert (record.candidate and record.candidate.score, record.champion) == (1.0, None)
@@ -99,6 +99,18 @@ def test_a_candidate_that_renames_a_field_is_measured_and_needs_a_named_person(
     person = "override: {person: ann, reason: callers send the new name, version: 1.2.0}\n"
     healthy.write(METADATA, healthy.read(METADATA) + person)
     assert evaluate(healthy, results, FunctionProvider(catalogue_answer)).verdict.promotes
+
+
+def test_a_candidate_that_adds_a_field_breaks_the_champions_callers_and_needs_a_named_person(
+    healthy: RepositoryFolder, results: FolderResults
+) -> None:
+    text = "title: {type: string}"
+    healthy.edit(TEMPLATE, text, f"{text}\n    series: {{type: string}}")
+    examples = "prompts/01-examples/part-class.jsonl"
+    healthy.write(examples, healthy.read(examples).replace('"title":', '"series": "E96", "title":'))
+    record = evaluate(healthy, results, FunctionProvider(catalogue_answer))
+    assert record.verdict.status is Status.INCONCLUSIVE
+    assert "does not take them" in record.verdict.reasons[0]
 
 
 def test_a_candidate_that_renames_a_field_and_is_bad_is_blocked(

@@ -24,7 +24,7 @@ from prompt_hub.evaluate.scorers import (
     normalise,
 )
 from prompt_hub.evaluate.scorers.comparing import identity
-from prompt_hub.models.call import schema_problem
+from prompt_hub.prompts.contracts import schema_problem
 from prompt_hub.prompts.models import Example, JsonObject, Scorer
 from prompt_hub.prompts.repository import PromptRepository
 

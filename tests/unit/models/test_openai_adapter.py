@@ -174,6 +174,13 @@ def test_what_is_no_thinking_stays_in_the_answer(url: str, prompt: Prompt, text:
     assert call(url, prompt, said(text), reasoning=LOW).text == text
 
 
+def test_openais_own_reasoning_models_get_what_they_take() -> None:
+    setting = {"gpt": {"provider": "openai", "model": "gpt-5-mini", "reasoning": LOW}}
+    model = ModelAliases.parse(json.dumps(setting)).resolve("gpt")
+    asked = model.asked_with({"temperature": 0, "max_tokens": 32, "seed": 7})
+    assert asked == {"seed": 7, "reasoning_effort": "low", "max_completion_tokens": 1056}
+
+
 def test_a_model_that_does_not_reason_is_not_asked_to(url: str, prompt: Prompt) -> None:
     text = '<reasoning></reasoning>{"part_class": "diode"}'
     assert call(url, prompt, said(text)).text == text

@@ -37,6 +37,19 @@ def test_lines_come_out_in_the_order_of_the_records(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
 
 
+def test_answers_beyond_a_limit_are_kept_for_the_whole_run(tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    with Journal(output, IDENTITY) as journal:
+        for number in (1, 2, 3):
+            journal.append(line(number))
+        journal.publish(2)
+    assert [json.loads(text) for text in output.read_text().splitlines()] == [line(1), line(2)]
+    with Journal(output, IDENTITY) as journal:
+        assert journal.finished == {1, 2, 3}
+        journal.publish(3)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
 def test_what_was_finished_is_there_again(tmp_path: Path) -> None:
     with Journal(tmp_path / "out.jsonl", IDENTITY) as journal:
         journal.append(line(2))

@@ -77,7 +77,7 @@ def service() -> Iterator[FakeService]:
     server.server_close()
 
 
-def outcome_of(url: str) -> SmokeTest:
+def outcome_of(url: str, example: Example | None = EXAMPLE) -> SmokeTest:
     pointer = Pointer(
         task="part-class",
         active=VersionRef(version="1.1.0", sha256="x"),
@@ -94,7 +94,7 @@ def outcome_of(url: str) -> SmokeTest:
         release="exec-1",
         stage="dev",
         pointers=lambda: {"part-class": pointer},
-        examples={"part-class": EXAMPLE},
+        example_for=lambda _: example,
         sleep=lambda _: None,
     )
 
@@ -112,6 +112,13 @@ def test_a_stage_that_serves_the_release_passes(service: FakeService) -> None:
         ("part-class", "1.1.0", True)
     ]
     assert service.asked == [("/v1/tasks/part-class/run", {"fields": {"part_number": "2N7002"}})]
+
+
+def test_a_version_that_no_example_fits_any_more_holds_up_nothing(service: FakeService) -> None:
+    found = outcome_of(service.url, example=None)
+    assert found.ok
+    assert [one.said for one in found.checks] == ["not tried, no example fits the input of 1.1.0"]
+    assert service.asked == []
 
 
 def test_it_waits_until_the_service_has_followed_the_ledger(service: FakeService) -> None:

@@ -156,7 +156,15 @@ def test_a_way_back_that_cannot_be_rendered_on_a_later_example_leaves_the_active
     assert (found.active.score, found.active.arm.n) == (0.0, 7)
     assert found.control is None
     assert found.no_control is not None
-    assert "'title' is undefined" in found.no_control
+    assert "1.1.0 cannot be asked today's examples: BAV99: the input of" in found.no_control
+
+
+def test_an_active_version_that_todays_examples_do_not_fit_is_not_measured(
+    healthy: RepositoryFolder,
+) -> None:
+    healthy.rename_field("title", "name")
+    with pytest.raises(NotMeasured, match=r"1\.1\.0 cannot be asked today's examples"):
+        measured(healthy, both_are_wrong)
 
 
 def test_a_model_that_is_away_is_no_score(healthy: RepositoryFolder) -> None:

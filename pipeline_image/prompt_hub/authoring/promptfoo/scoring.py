@@ -17,8 +17,7 @@ from pydantic import JsonValue
 from prompt_hub.authoring.promptfoo import vocabulary
 from prompt_hub.authoring.promptfoo.notes import Notes
 from prompt_hub.authoring.promptfoo.tests import Assertion, TestCase
-from prompt_hub.models.call import schema_problem
-from prompt_hub.prompts.contracts import schema_problems
+from prompt_hub.prompts.contracts import schema_problem, schema_problems
 from prompt_hub.prompts.models import JsonObject
 
 ANSWER = "answer"

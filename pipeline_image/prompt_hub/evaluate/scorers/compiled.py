@@ -13,8 +13,8 @@ from prompt_hub.evaluate.scorers.comparing import difference, identity, shown
 from prompt_hub.evaluate.scorers.fields import Field, FieldsScorer, at
 from prompt_hub.evaluate.scorers.own import OwnScorer
 from prompt_hub.evaluate.scorers.part import NO_OUTPUT, Part
-from prompt_hub.models.call import schema_problem
 from prompt_hub.prompts import models
+from prompt_hub.prompts.contracts import schema_problem
 from prompt_hub.prompts.models import Comparison, Example, JsonObject, Scorer
 
 
