@@ -41,7 +41,7 @@ from local_aws.build_environments import (
 )
 from local_aws.buildspec import Buildspec, BuildspecError, pack
 from local_aws.processes import end_holders
-from local_aws.settings import CloudSettings
+from local_aws.settings import BUILD_LOCKS, CloudSettings
 
 AT_ONCE = 2
 """How many builds run at the same time; others are queued."""
@@ -483,9 +483,8 @@ def install(settings: CloudSettings) -> None:
     _settings = settings
     codebuild._start_build = _start_build
     codebuild._stop_build = _stop_build
-    builds = settings.state / "builds"
-    end_holders(builds.glob("*/state/*.pid"))
-    shutil.rmtree(builds, ignore_errors=True)
+    end_holders(settings.state.glob(BUILD_LOCKS))
+    shutil.rmtree(settings.state / "builds", ignore_errors=True)
     shutil.rmtree(settings.state / "artifacts", ignore_errors=True)
     _write_shim(settings.state)
 

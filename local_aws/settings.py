@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LOCKS = ("tasks/*", "builds/*/state/*.pid")
+TASK_LOCKS, BUILD_LOCKS = "tasks/*", "builds/*/state/*.pid"
 """Files below the state folder that the processes of containers and builds hold while they live."""
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from local_aws.local_model import FLOATING
 from local_aws.ports import SERVERS, reserve
 from local_aws.processes import Background, LocalRunError, end_holders
-from local_aws.settings import LOCKS
+from local_aws.settings import BUILD_LOCKS, TASK_LOCKS
 from local_aws.surroundings import isolated
 from local_aws.weights import DEFAULT
 
@@ -189,7 +189,7 @@ class LocalStack:
                 print(f"stopped the {process.name}")
         # Of a local AWS that was killed and could not end them itself.
         cloud = self.state / "cloud"
-        end_holders(file for pattern in LOCKS for file in cloud.glob(pattern))
+        end_holders([*cloud.glob(TASK_LOCKS), *cloud.glob(BUILD_LOCKS)])
 
     def describe(self) -> None:
         """Print what runs, and where."""

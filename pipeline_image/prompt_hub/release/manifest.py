@@ -154,12 +154,11 @@ def recorded(results: Results, release: str) -> Release:
 
     Raises `PromptHubError` if there is none.
     """
-    text = results.get(names.manifest_key(release))
+    key, hint = names.manifest_key(release), "Look at its Image action."
+    text = results.get(key)
     if text is None:
-        raise PromptHubError(
-            f"release {release} has no manifest.", hint="Look at its Image action."
-        )
-    return parse_model(text, names.manifest_key(release), Release, hint="Look at its Image action.")
+        raise PromptHubError(f"release {release} has no manifest.", hint=hint)
+    return parse_model(text, key, Release, hint=hint)
 
 
 def not_carried(release: Release, pointer: Pointer) -> list[str]:
