@@ -60,7 +60,7 @@ lifecycle: setup  ## `make up` once, end to end, in a folder of its own
 docs: setup  ## the pages and schemas that are made from the code, again
 	@$(VENV)/prompt-hub validate --rules > docs/rules.md
 	@$(VENV)/prompt-hub validate --write-schemas
-	@$(VENV)/python -m prompt_hub.promote.states_page docs/states.md
+	@$(VENV)/python -m prompt_hub.promotion.states_page docs/states.md
 
 image: setup  ## build the service's image with a Docker engine
 	@$(VENV)/prompt-hub image --local --release dev

@@ -15,7 +15,7 @@ from aws_cdk import App
 from cdk_app import nag
 from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
 from cdk_app.tasks import read_tasks
-from prompt_hub import names
+from prompt_hub.core import aws_names
 from stacks.assembly import add_stacks
 
 ROOT = Path(__file__).resolve().parent
@@ -25,7 +25,7 @@ def main() -> None:
     """Build and synthesise the app."""
     app = App()
     # The pipeline names the release in Synth's environment; it only reaches the service stacks.
-    release = os.environ.get(names.ENV_RELEASE, "unreleased")
+    release = os.environ.get(aws_names.ENV_RELEASE, "unreleased")
     try:
         settings = Settings.from_context(app.node.try_get_context(CONTEXT_KEY))
         add_stacks(app, settings=settings, tasks=read_tasks(ROOT), release=release, root=ROOT)

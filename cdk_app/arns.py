@@ -5,13 +5,13 @@ from __future__ import annotations
 from aws_cdk import ArnFormat, Stack
 from constructs import Construct
 
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 
 def results_bucket(scope: Construct) -> str:
     """The results bucket."""
     stack = Stack.of(scope)
-    bucket = names.results_bucket(stack.account, stack.region)
+    bucket = aws_names.results_bucket(stack.account, stack.region)
     return stack.format_arn(service="s3", region="", account="", resource=bucket)
 
 
@@ -51,7 +51,7 @@ def secret(scope: Construct, name: str) -> str:
 def ledger(scope: Construct, stage: str) -> str:
     """The ledger of `stage`."""
     return Stack.of(scope).format_arn(
-        service="dynamodb", resource="table", resource_name=names.ledger_table(stage)
+        service="dynamodb", resource="table", resource_name=aws_names.ledger_table(stage)
     )
 
 
@@ -67,7 +67,7 @@ def alarm(scope: Construct, name: str) -> str:
 
 def notification_topic(scope: Construct, stage: str) -> str:
     """The topic that tells people what happened in `stage`."""
-    return Stack.of(scope).format_arn(service="sns", resource=names.notification_topic(stage))
+    return Stack.of(scope).format_arn(service="sns", resource=aws_names.notification_topic(stage))
 
 
 def default_event_bus(scope: Construct) -> str:
@@ -80,7 +80,7 @@ def default_event_bus(scope: Construct) -> str:
 def cluster(scope: Construct, stage: str) -> str:
     """The ECS cluster of `stage`."""
     return Stack.of(scope).format_arn(
-        service="ecs", resource="cluster", resource_name=names.cluster(stage)
+        service="ecs", resource="cluster", resource_name=aws_names.cluster(stage)
     )
 
 
@@ -89,7 +89,7 @@ def service(scope: Construct, stage: str) -> str:
     return Stack.of(scope).format_arn(
         service="ecs",
         resource="service",
-        resource_name=f"{names.cluster(stage)}/{names.service(stage)}",
+        resource_name=f"{aws_names.cluster(stage)}/{aws_names.service(stage)}",
     )
 
 
@@ -98,25 +98,25 @@ def task_definition(scope: Construct, stage: str, revision: str) -> str:
     return Stack.of(scope).format_arn(
         service="ecs",
         resource="task-definition",
-        resource_name=f"{names.service(stage)}:{revision}",
+        resource_name=f"{aws_names.service(stage)}:{revision}",
     )
 
 
 def task(scope: Construct, stage: str, task_id: str) -> str:
     """A running task in the cluster of `stage`."""
     return Stack.of(scope).format_arn(
-        service="ecs", resource="task", resource_name=f"{names.cluster(stage)}/{task_id}"
+        service="ecs", resource="task", resource_name=f"{aws_names.cluster(stage)}/{task_id}"
     )
 
 
 def task_role_name(stage: str) -> str:
     """Name of the role that the service's code has: build actions pass it by name."""
-    return f"{names.service(stage)}-task"
+    return f"{aws_names.service(stage)}-task"
 
 
 def execution_role_name(stage: str) -> str:
     """Name of the role with which ECS starts the service's tasks."""
-    return f"{names.service(stage)}-execution"
+    return f"{aws_names.service(stage)}-execution"
 
 
 def task_role(scope: Construct, stage: str) -> str:
@@ -136,5 +136,5 @@ def _role(scope: Construct, name: str) -> str:
 def image_repository(scope: Construct) -> str:
     """The image repository."""
     return Stack.of(scope).format_arn(
-        service="ecr", resource="repository", resource_name=names.IMAGE_REPOSITORY
+        service="ecr", resource="repository", resource_name=aws_names.IMAGE_REPOSITORY
     )

@@ -11,7 +11,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 
 class FailureNotice(Construct):
@@ -29,7 +29,7 @@ class FailureNotice(Construct):
         topic = sns.Topic(
             self,
             "Topic",
-            topic_name=f"{names.PIPELINE}-failures",
+            topic_name=f"{aws_names.PIPELINE}-failures",
             display_name="Prompt Hub pipeline",
             enforce_ssl=True,
         )
@@ -43,10 +43,11 @@ class FailureNotice(Construct):
             target=targets.SnsTopic(
                 topic,
                 message=events.RuleTargetInput.from_text(
-                    f"Execution {execution} of {names.PIPELINE} ended red. If only its last action,"
-                    " Verdict, failed, a prompt was blocked and everything else is deployed: the"
-                    " action's log names the prompt, its score and why. Anything else failed before"
-                    " the release was complete; the red action's log says what to do."
+                    f"Execution {execution} of {aws_names.PIPELINE} ended red. If only its last"
+                    " action, Verdict, failed, a prompt was blocked and everything else is"
+                    " deployed: the action's log names the prompt, its score and why. Anything"
+                    " else failed before the release was complete; the red action's log says what"
+                    " to do."
                 ),
             ),
         )

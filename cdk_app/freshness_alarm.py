@@ -9,7 +9,7 @@ from constructs import Construct
 
 from cdk_app.score_metric import score_metric
 from cdk_app.tasks import FRESHNESS_PERIODS, Task
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 
 class FreshnessAlarm(Construct):
@@ -31,12 +31,12 @@ class FreshnessAlarm(Construct):
         alarm = cloudwatch.Alarm(
             self,
             "Alarm",
-            alarm_name=names.freshness_alarm(stage, task.name),
+            alarm_name=aws_names.freshness_alarm(stage, task.name),
             alarm_description=(
                 f"No score of {task.name} in {stage} for {FRESHNESS_PERIODS} rounds of its watch."
             ),
             metric=score_metric(
-                names.METRIC_SCORE, stage=stage, task=task, statistic="SampleCount"
+                aws_names.METRIC_SCORE, stage=stage, task=task, statistic="SampleCount"
             ),
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             threshold=1,

@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from cdk_app.settings import SettingsError
 
-_SHARED = ("__init__.py", "names.py", "ledger")
+_SHARED = ("__init__.py", "core/__init__.py", "core/aws_names.py", "ledger")
 """What a Lambda may import from `prompt_hub`: standard library and boto3 only (design §1)."""
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
@@ -50,5 +50,6 @@ class _Copied:
             if origin.is_dir():
                 shutil.copytree(origin, shared / name, ignore=_IGNORED)
             else:
+                (shared / name).parent.mkdir(exist_ok=True)
                 shutil.copy(origin, shared / name)
         return True

@@ -1,7 +1,7 @@
 """Every permission that our own code needs, said once; a wildcard carries its reason along.
 
-Resources are named, not referenced: names come from `prompt_hub.names`, so that no stack exports
-anything to another and a release never waits for an export that is in use.
+Resources are named, not referenced: names come from `prompt_hub.core.aws_names`, so that no
+stack exports anything to another and a release never waits for an export that is in use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from constructs import Construct
 
 from cdk_app import arns
 from cdk_app.settings import ModelSettings
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 _GEOGRAPHIES = {"us", "us-gov", "eu", "apac", "jp", "au", "ca", "global"}
 
@@ -117,7 +117,7 @@ def add_samples(scope: Construct, stage: str) -> tuple[Permission, ...]:
             ["dynamodb:PutItem"],
             [arns.ledger(scope, stage)],
             conditions={
-                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{names.LEDGER_SCORES}*"]}
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{aws_names.LEDGER_SCORES}*"]}
             },
         ),
     )
@@ -139,7 +139,7 @@ def publish_metrics() -> tuple[Permission, ...]:
             ["cloudwatch:PutMetricData"],
             ["*"],
             wildcard="PutMetricData knows no resources; a condition holds it to our namespace.",
-            conditions={"StringEquals": {"cloudwatch:namespace": names.METRIC_NAMESPACE}},
+            conditions={"StringEquals": {"cloudwatch:namespace": aws_names.METRIC_NAMESPACE}},
         ),
     )
 
@@ -162,7 +162,7 @@ def announce_rollbacks(scope: Construct) -> tuple[Permission, ...]:
         _allow(
             ["events:PutEvents"],
             [arns.default_event_bus(scope)],
-            conditions={"StringEquals": {"events:source": names.EVENT_SOURCE}},
+            conditions={"StringEquals": {"events:source": aws_names.EVENT_SOURCE}},
         ),
     )
 

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from cdk_app import arns, nag, permissions
 from cdk_app.settings import Settings, StageSettings
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 
 class PromptService(Construct):
@@ -40,7 +40,7 @@ class PromptService(Construct):
         self.cluster = ecs.Cluster(
             self,
             "Cluster",
-            cluster_name=names.cluster(stage.name),
+            cluster_name=aws_names.cluster(stage.name),
             vpc=vpc,
             container_insights_v2=ecs.ContainerInsights.ENABLED,
         )
@@ -57,7 +57,7 @@ class PromptService(Construct):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
             internet_facing=False,
             drop_invalid_header_fields=True,
-            idle_timeout=Duration.seconds(names.BALANCER_IDLE_SECONDS),
+            idle_timeout=Duration.seconds(aws_names.BALANCER_IDLE_SECONDS),
             # It holds nothing, and protected it would keep a first deployment that failed from
             # being taken back: the stack would stay stuck until a person unlocks it.
             deletion_protection=False,
@@ -75,7 +75,7 @@ class PromptService(Construct):
         definition = ecs.FargateTaskDefinition(
             self,
             "TaskDefinition",
-            family=names.service(stage),
+            family=aws_names.service(stage),
             cpu=256,
             memory_limit_mib=512,
             runtime_platform=ecs.RuntimePlatform(
@@ -88,9 +88,9 @@ class PromptService(Construct):
         nag.acknowledge(
             definition, "ECS2", "The environment holds names and a release id, never a secret."
         )
-        image = ecr.Repository.from_repository_name(self, "Images", names.IMAGE_REPOSITORY)
+        image = ecr.Repository.from_repository_name(self, "Images", aws_names.IMAGE_REPOSITORY)
         container = definition.add_container(
-            names.CONTAINER,
+            aws_names.CONTAINER,
             image=ecs.ContainerImage.from_ecr_repository(image, tag=self._release),
             environment=self._environment(),
             readonly_root_filesystem=True,
@@ -103,32 +103,32 @@ class PromptService(Construct):
                 start_period=Duration.seconds(60),
             ),
             # Longer than the service takes to answer what it has begun.
-            stop_timeout=Duration.seconds(names.DRAIN_SECONDS + 10),
+            stop_timeout=Duration.seconds(aws_names.DRAIN_SECONDS + 10),
             logging=ecs.LogDrivers.aws_logs(
                 stream_prefix="service",
                 log_group=logs.LogGroup(
                     self,
                     "Logs",
-                    log_group_name=f"/{names.PROJECT}/{stage}/service",
+                    log_group_name=f"/{aws_names.PROJECT}/{stage}/service",
                     retention=logs.RetentionDays.THREE_MONTHS,
                     removal_policy=RemovalPolicy.DESTROY,
                 ),
             ),
         )
-        container.add_port_mappings(ecs.PortMapping(container_port=names.CONTAINER_PORT))
+        container.add_port_mappings(ecs.PortMapping(container_port=aws_names.CONTAINER_PORT))
         return definition
 
     def _environment(self) -> dict[str, str]:
         stage = self._stage
         stack = Stack.of(self)
         return {
-            names.ENV_STAGE: stage.name,
-            names.ENV_LEDGER_TABLE: names.ledger_table(stage.name),
-            names.ENV_RESULTS_BUCKET: names.results_bucket(stack.account, stack.region),
-            names.ENV_RELEASE: self._release,
-            names.ENV_MODELS: self._settings.models_json,
-            names.ENV_POLL_SECONDS: str(stage.poll_seconds),
-            names.ENV_SERVICE_URL: f"http://{self.load_balancer.load_balancer_dns_name}",
+            aws_names.ENV_STAGE: stage.name,
+            aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(stage.name),
+            aws_names.ENV_RESULTS_BUCKET: aws_names.results_bucket(stack.account, stack.region),
+            aws_names.ENV_RELEASE: self._release,
+            aws_names.ENV_MODELS: self._settings.models_json,
+            aws_names.ENV_POLL_SECONDS: str(stage.poll_seconds),
+            aws_names.ENV_SERVICE_URL: f"http://{self.load_balancer.load_balancer_dns_name}",
         }
 
     def _linux_parameters(self) -> ecs.LinuxParameters:
@@ -146,8 +146,8 @@ class PromptService(Construct):
             *permissions.publish_metrics(),
             *permissions.write_results(
                 self,
-                names.sample_key(stage, "*", "*"),
-                names.smoke_key("*", stage),
+                aws_names.sample_key(stage, "*", "*"),
+                aws_names.smoke_key("*", stage),
             ),
         )
         nag.grant(role, granted)
@@ -167,7 +167,7 @@ class PromptService(Construct):
         return ecs.FargateService(
             self,
             "Service",
-            service_name=names.service(self._stage.name),
+            service_name=aws_names.service(self._stage.name),
             cluster=self.cluster,
             task_definition=self.task_definition,
             desired_count=self._stage.desired_count,
@@ -192,11 +192,11 @@ class PromptService(Construct):
         )
         return listener.add_targets(
             "Service",
-            port=names.CONTAINER_PORT,
+            port=aws_names.CONTAINER_PORT,
             protocol=elbv2.ApplicationProtocol.HTTP,
             targets=[
                 self.service.load_balancer_target(
-                    container_name=names.CONTAINER, container_port=names.CONTAINER_PORT
+                    container_name=aws_names.CONTAINER, container_port=aws_names.CONTAINER_PORT
                 )
             ],
             health_check=elbv2.HealthCheck(
@@ -206,7 +206,7 @@ class PromptService(Construct):
                 healthy_threshold_count=2,
                 unhealthy_threshold_count=3,
             ),
-            deregistration_delay=Duration.seconds(names.DRAIN_SECONDS),
+            deregistration_delay=Duration.seconds(aws_names.DRAIN_SECONDS),
         )
 
 

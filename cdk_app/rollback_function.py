@@ -14,7 +14,7 @@ from constructs import Construct
 
 from cdk_app import nag, permissions
 from cdk_app.lambda_bundle import rollback_code
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 
 class RollbackFunction(Construct):
@@ -29,7 +29,7 @@ class RollbackFunction(Construct):
         self, scope: Construct, construct_id: str, *, stage: str, root: Path, topic: sns.ITopic
     ) -> None:
         super().__init__(scope, construct_id)
-        name = names.rollback_function(stage)
+        name = aws_names.rollback_function(stage)
         log_group = logs.LogGroup(
             self,
             "Logs",
@@ -46,14 +46,14 @@ class RollbackFunction(Construct):
             handler="handler.handler",
             code=rollback_code(root),
             memory_size=256,
-            timeout=Duration.seconds(names.ROLLBACK_SECONDS),
+            timeout=Duration.seconds(aws_names.ROLLBACK_SECONDS),
             tracing=lambda_.Tracing.ACTIVE,
             log_group=log_group,
             role=self._build_role(stage, log_group, topic),
             environment={
-                names.ENV_STAGE: stage,
-                names.ENV_LEDGER_TABLE: names.ledger_table(stage),
-                names.ENV_TOPIC_ARN: topic.topic_arn,
+                aws_names.ENV_STAGE: stage,
+                aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(stage),
+                aws_names.ENV_TOPIC_ARN: topic.topic_arn,
             },
             # An alarm calls asynchronously: what fails three times must reach a person.
             retry_attempts=2,

@@ -10,7 +10,7 @@ from constructs import Construct
 
 from cdk_app.score_metric import score_metric
 from cdk_app.tasks import Task
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 
 class ScoreAlarm(Construct):
@@ -35,13 +35,13 @@ class ScoreAlarm(Construct):
         alarm = cloudwatch.Alarm(
             self,
             "Alarm",
-            alarm_name=names.score_alarm(stage, task.name),
+            alarm_name=aws_names.score_alarm(stage, task.name),
             alarm_description=(
                 f"{task.name} scores below its locked threshold in {stage};"
                 " the rollback Lambda decides what happens."
             ),
             metric=score_metric(
-                names.METRIC_SCORE_MARGIN, stage=stage, task=task, statistic="Minimum"
+                aws_names.METRIC_SCORE_MARGIN, stage=stage, task=task, statistic="Minimum"
             ),
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             threshold=0,

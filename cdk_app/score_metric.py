@@ -6,7 +6,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from cdk_app.tasks import Task
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 
 def score_metric(metric: str, *, stage: str, task: Task, statistic: str) -> cloudwatch.Metric:
@@ -15,9 +15,9 @@ def score_metric(metric: str, *, stage: str, task: Task, statistic: str) -> clou
     The period is the schedule's own interval: shorter, and most periods would hold no sample.
     """
     return cloudwatch.Metric(
-        namespace=names.METRIC_NAMESPACE,
+        namespace=aws_names.METRIC_NAMESPACE,
         metric_name=metric,
-        dimensions_map={names.DIMENSION_STAGE: stage, names.DIMENSION_TASK: task.name},
+        dimensions_map={aws_names.DIMENSION_STAGE: stage, aws_names.DIMENSION_TASK: task.name},
         statistic=statistic,
         period=Duration.minutes(task.every_minutes),
     )

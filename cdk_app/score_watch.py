@@ -10,7 +10,7 @@ from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from cdk_app.tasks import Task
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 
 class ScoreWatch(Construct):
@@ -31,7 +31,7 @@ class ScoreWatch(Construct):
                     task_definition=service.task_definition,
                     container_overrides=[
                         targets.ContainerOverride(
-                            container_name=names.CONTAINER,
+                            container_name=aws_names.CONTAINER,
                             command=["prompt-hub", "watch", task.name],
                         )
                     ],

@@ -10,7 +10,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 _MINUTE = Duration.minutes(1)
 
@@ -34,7 +34,7 @@ class ServiceHealth(Construct):
         topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._service = names.service(stage)
+        self._service = aws_names.service(stage)
         self._stage = stage
         self._topic = topic
         metrics = target_group.metrics
@@ -72,19 +72,19 @@ class ServiceHealth(Construct):
             "PointerRefused",
             "pointer-refused",
             "The ledger points to a version that the running image does not carry.",
-            names.METRIC_POINTER_REFUSED,
+            aws_names.METRIC_POINTER_REFUSED,
         )
         self._build_own(
             "SnapshotServed",
             "snapshot-served",
             "A service started without a ledger and answers with what its image says.",
-            names.METRIC_SNAPSHOT_SERVED,
+            aws_names.METRIC_SNAPSHOT_SERVED,
         )
         self._build_own(
             "LedgerUnreachable",
             "ledger-unreachable",
             "A service cannot follow the ledger: no activation or rollback reaches it.",
-            names.METRIC_LEDGER_UNREACHABLE,
+            aws_names.METRIC_LEDGER_UNREACHABLE,
         )
 
     def _build_own(self, construct_id: str, name: str, description: str, metric: str) -> None:
@@ -94,9 +94,9 @@ class ServiceHealth(Construct):
             name,
             description,
             cloudwatch.Metric(
-                namespace=names.METRIC_NAMESPACE,
+                namespace=aws_names.METRIC_NAMESPACE,
                 metric_name=metric,
-                dimensions_map={names.DIMENSION_STAGE: self._stage},
+                dimensions_map={aws_names.DIMENSION_STAGE: self._stage},
                 statistic="Sum",
                 period=_MINUTE,
             ),

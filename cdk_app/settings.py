@@ -1,7 +1,7 @@
 """What may differ between two installations, as frozen typed data read from `cdk.json`.
 
 Every other value of the app is either a decision (and then stands where it is made) or a name
-(and then comes from `prompt_hub.names`).
+(and then comes from `prompt_hub.core.aws_names`).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from aws_cdk import Environment, Stack
 from constructs import Construct
 
 from cdk_app.settings import Settings, StageSettings
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 
 def environment(settings: Settings) -> Environment:
@@ -37,6 +37,6 @@ class StageStack(Stack):
         super().__init__(
             scope,
             construct_id,
-            stack_name=f"{names.PROJECT}-{stage.name}-{construct_id.lower()}",
+            stack_name=f"{aws_names.PROJECT}-{stage.name}-{construct_id.lower()}",
             description=f"Prompt Hub {stage.name}: {purpose}",
         )

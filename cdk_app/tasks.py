@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Self
 
 from cdk_app.settings import SettingsError
-from prompt_hub.prompts.documents import InvalidDocuments
-from prompt_hub.prompts.models import Metadata
-from prompt_hub.prompts.repository import PromptRepository
+from prompt_hub.repository.documents import InvalidDocuments
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import Metadata
 
 _DAY_MINUTES = 24 * 60
 FRESHNESS_PERIODS = 3

@@ -2,7 +2,7 @@
 
 import sys
 
-from prompt_hub.cli import main
+from prompt_hub.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["promote", *sys.argv[1:]]))

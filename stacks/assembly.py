@@ -10,7 +10,7 @@ from aws_cdk import App
 from cdk_app import nag
 from cdk_app.settings import Settings
 from cdk_app.tasks import Task
-from prompt_hub import names
+from prompt_hub.core import aws_names
 from stacks.evaluation import EvaluationStack
 from stacks.github_oidc import GithubOidcStack
 from stacks.image import ImageStack
@@ -18,7 +18,7 @@ from stacks.pipeline import PipelineStack
 from stacks.release_stage import ReleaseStage
 from stacks.source import SourceStack
 
-PIPELINE_STACK = f"{names.PROJECT}-pipeline"
+PIPELINE_STACK = f"{aws_names.PROJECT}-pipeline"
 
 
 def add_stacks(
@@ -29,16 +29,16 @@ def add_stacks(
     The pipeline stack depends on every toolchain stack: deploying it, by hand or by its own
     self-mutation, brings them along.
     """
-    source = SourceStack(app, f"{names.PROJECT}-source", settings=settings)
-    image = ImageStack(app, f"{names.PROJECT}-image", settings=settings)
+    source = SourceStack(app, f"{aws_names.PROJECT}-source", settings=settings)
+    image = ImageStack(app, f"{aws_names.PROJECT}-image", settings=settings)
     evaluation = EvaluationStack(
         app,
-        f"{names.PROJECT}-evaluation",
+        f"{aws_names.PROJECT}-evaluation",
         settings=settings,
         tasks=tasks,
         connection_arn=source.connection_arn,
     )
-    github = GithubOidcStack(app, f"{names.PROJECT}-github-oidc", settings=settings)
+    github = GithubOidcStack(app, f"{aws_names.PROJECT}-github-oidc", settings=settings)
     releases = [
         ReleaseStage(app, settings=settings, stage=stage, tasks=tasks, release=release, root=root)
         for stage in settings.stages

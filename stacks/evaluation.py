@@ -16,7 +16,7 @@ from cdk_app.private_bucket import PrivateBucket
 from cdk_app.settings import Settings
 from cdk_app.stack import ToolchainStack
 from cdk_app.tasks import Task
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 _INSTALL_MINUTES = 10
 
@@ -53,7 +53,7 @@ class EvaluationStack(ToolchainStack):
         PrivateBucket(
             self,
             "Results",
-            name=names.results_bucket(self.account, self.region),
+            name=aws_names.results_bucket(self.account, self.region),
             versioned=True,
             rules=[
                 s3.LifecycleRule(noncurrent_version_expiration=Duration.days(30)),
@@ -68,13 +68,13 @@ class EvaluationStack(ToolchainStack):
         budget_minutes = math.ceil(max(task.budget_seconds for task in tasks) / 60)
         environment = {
             **toolchain.SOURCE_FIRST,
-            names.ENV_RESULTS_BUCKET: names.results_bucket(self.account, self.region),
-            names.ENV_MODELS: settings.models_json,
+            aws_names.ENV_RESULTS_BUCKET: aws_names.results_bucket(self.account, self.region),
+            aws_names.ENV_MODELS: settings.models_json,
         }
         return codebuild.PipelineProject(
             self,
             "Evaluate",
-            project_name=names.EVALUATION_PROJECT,
+            project_name=aws_names.EVALUATION_PROJECT,
             description="Measures the candidate of one task against its examples",
             environment=codebuild.BuildEnvironment(
                 build_image=toolchain.BUILD_IMAGE,
@@ -94,7 +94,8 @@ class EvaluationStack(ToolchainStack):
                         },
                         "build": {
                             "commands": [
-                                f'python pipeline_image/eval_runner.py "${names.ENV_TASK}" --record'
+                                "python pipeline_image/eval_runner.py"
+                                f' "${aws_names.ENV_TASK}" --record'
                             ]
                         },
                     },
@@ -107,7 +108,7 @@ class EvaluationStack(ToolchainStack):
                     log_group=logs.LogGroup(
                         self,
                         "Logs",
-                        log_group_name=f"/{names.PROJECT}/evaluation",
+                        log_group_name=f"/{aws_names.PROJECT}/evaluation",
                         retention=logs.RetentionDays.THREE_MONTHS,
                         removal_policy=RemovalPolicy.DESTROY,
                     )

@@ -9,7 +9,7 @@ from constructs import Construct
 from cdk_app import nag, permissions
 from cdk_app.settings import Settings
 from cdk_app.stack import ToolchainStack
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 _ISSUER = "token.actions.githubusercontent.com"
 
@@ -31,7 +31,7 @@ class GithubOidcStack(ToolchainStack):
         role = iam.Role(
             self,
             "PullRequests",
-            role_name=f"{names.PROJECT}-pull-requests",
+            role_name=f"{aws_names.PROJECT}-pull-requests",
             description=f"Pull-request checks of {settings.repository}",
             assumed_by=iam.WebIdentityPrincipal(
                 self._provider_arn(settings), _conditions(settings)
@@ -40,7 +40,9 @@ class GithubOidcStack(ToolchainStack):
         )
         granted = (
             *permissions.call_models(self, settings.models),
-            *permissions.read_results(self, names.verdict_key("*"), names.verdict_details_key("*")),
+            *permissions.read_results(
+                self, aws_names.verdict_key("*"), aws_names.verdict_details_key("*")
+            ),
         )
         nag.grant(role, granted)
         CfnOutput(self, "RoleArn", value=role.role_arn)

@@ -8,7 +8,7 @@ from constructs import Construct
 
 from cdk_app.settings import Settings
 from cdk_app.stack import ToolchainStack
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 KEPT_IMAGES = 500
 """How many release images stay.
@@ -31,7 +31,7 @@ class ImageStack(ToolchainStack):
         repository = ecr.Repository(
             self,
             "Images",
-            repository_name=names.IMAGE_REPOSITORY,
+            repository_name=aws_names.IMAGE_REPOSITORY,
             image_scan_on_push=True,
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
             removal_policy=RemovalPolicy.RETAIN,

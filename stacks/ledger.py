@@ -8,7 +8,7 @@ from constructs import Construct
 
 from cdk_app.settings import StageSettings
 from cdk_app.stack import StageStack
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 
 class LedgerStack(StageStack):
@@ -19,9 +19,9 @@ class LedgerStack(StageStack):
         dynamodb.Table(
             self,
             "Ledger",
-            table_name=names.ledger_table(stage.name),
-            partition_key=_text(names.LEDGER_PARTITION_KEY),
-            sort_key=_text(names.LEDGER_SORT_KEY),
+            table_name=aws_names.ledger_table(stage.name),
+            partition_key=_text(aws_names.LEDGER_PARTITION_KEY),
+            sort_key=_text(aws_names.LEDGER_SORT_KEY),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True

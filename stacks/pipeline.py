@@ -20,7 +20,7 @@ from cdk_app.failure_notice import FailureNotice
 from cdk_app.settings import Settings
 from cdk_app.stack import ToolchainStack
 from cdk_app.tasks import Task
-from prompt_hub import names
+from prompt_hub.core import aws_names
 from stacks.release_stage import ReleaseStage
 from stacks.source import artifact_bucket_name
 
@@ -50,7 +50,7 @@ class PipelineStack(ToolchainStack):
         self._settings = settings
         self._connection_arn = connection_arn
         self._results = {
-            names.ENV_RESULTS_BUCKET: names.results_bucket(self.account, self.region),
+            aws_names.ENV_RESULTS_BUCKET: aws_names.results_bucket(self.account, self.region),
         }
         self._steps: list[CommandStep] = []
         source = pipelines.CodePipelineSource.connection(
@@ -85,14 +85,14 @@ class PipelineStack(ToolchainStack):
         log_group = logs.LogGroup(
             self,
             "Logs",
-            log_group_name=f"/{names.PROJECT}/pipeline",
+            log_group_name=f"/{aws_names.PROJECT}/pipeline",
             retention=logs.RetentionDays.THREE_MONTHS,
             removal_policy=RemovalPolicy.DESTROY,
         )
         return pipelines.CodePipeline(
             self,
             "Pipeline",
-            pipeline_name=names.PIPELINE,
+            pipeline_name=aws_names.PIPELINE,
             pipeline_type=codepipeline.PipelineType.V2,
             artifact_bucket=s3.Bucket.from_bucket_name(
                 self, "Artifacts", artifact_bucket_name(self)
@@ -130,7 +130,7 @@ class PipelineStack(ToolchainStack):
                     "python -m pytest --quiet -m 'not shipped' tests/unit tests/lambdas",
                     "cdk synth --quiet",
                 ],
-                environment={names.ENV_RELEASE: EXECUTION_ID},
+                environment={aws_names.ENV_RELEASE: EXECUTION_ID},
                 granted=(
                     *permissions.use_connection(self._connection_arn),
                     *permissions.deny_git_writes(self._connection_arn),
@@ -150,7 +150,7 @@ class PipelineStack(ToolchainStack):
                 task.name,
                 source=source,
                 project=project,
-                environment={names.ENV_TASK: task.name, names.ENV_EXECUTION: EXECUTION_ID},
+                environment={aws_names.ENV_TASK: task.name, aws_names.ENV_EXECUTION: EXECUTION_ID},
             )
             for task in tasks
         ]
@@ -168,13 +168,13 @@ class PipelineStack(ToolchainStack):
                 ],
                 environment={
                     **self._results,
-                    names.ENV_BRANCH: self._settings.branch,
-                    names.ENV_EXECUTION: EXECUTION_ID,
+                    aws_names.ENV_BRANCH: self._settings.branch,
+                    aws_names.ENV_EXECUTION: EXECUTION_ID,
                 },
                 granted=(
                     *permissions.use_connection(self._connection_arn),
                     *permissions.read_results(self, "evaluations/*"),
-                    *permissions.write_results(self, names.promotion_key("*")),
+                    *permissions.write_results(self, aws_names.promotion_key("*")),
                 ),
                 output=".",
                 build_spec={"env": {"git-credential-helper": "yes"}},
@@ -183,7 +183,7 @@ class PipelineStack(ToolchainStack):
 
     def _image(self, tree: pipelines.IFileSetProducer, stages: Sequence[str]) -> CommandStep:
         """Reads every stage's ledger: an image carries what any of them has live."""
-        repository = ecr.Repository.from_repository_name(self, "Images", names.IMAGE_REPOSITORY)
+        repository = ecr.Repository.from_repository_name(self, "Images", aws_names.IMAGE_REPOSITORY)
         return self._step(
             CommandStep(
                 "Image",
@@ -191,15 +191,15 @@ class PipelineStack(ToolchainStack):
                 commands=[f"{_CLI} image"],
                 environment={
                     **self._results,
-                    names.ENV_RELEASE: EXECUTION_ID,
-                    names.ENV_REPOSITORY_URI: repository.repository_uri,
-                    names.ENV_STAGES: ",".join(stages),
+                    aws_names.ENV_RELEASE: EXECUTION_ID,
+                    aws_names.ENV_REPOSITORY_URI: repository.repository_uri,
+                    aws_names.ENV_STAGES: ",".join(stages),
                 },
                 granted=(
                     *permissions.push_image(self),
                     *(one for stage in stages for one in permissions.read_ledger(self, stage)),
-                    *permissions.read_results(self, names.promotion_key("*")),
-                    *permissions.write_results(self, names.manifest_key("*")),
+                    *permissions.read_results(self, aws_names.promotion_key("*")),
+                    *permissions.write_results(self, aws_names.manifest_key("*")),
                 ),
                 privileged=True,
             )
@@ -237,7 +237,7 @@ class PipelineStack(ToolchainStack):
                 granted=(
                     *permissions.change_ledger(self, stage),
                     *permissions.run_service_task(self, stage),
-                    *permissions.read_results(self, names.manifest_key("*")),
+                    *permissions.read_results(self, aws_names.manifest_key("*")),
                 ),
             )
         )
@@ -252,7 +252,7 @@ class PipelineStack(ToolchainStack):
                 granted=(
                     *permissions.run_service_task(self, stage),
                     *permissions.wait_for_tasks(self, stage),
-                    *permissions.read_results(self, names.smoke_key("*", stage)),
+                    *permissions.read_results(self, aws_names.smoke_key("*", stage)),
                 ),
             )
         )
@@ -267,9 +267,9 @@ class PipelineStack(ToolchainStack):
                 granted=(
                     *permissions.read_ledger(self, stage),
                     *permissions.read_results(
-                        self, names.manifest_key("*"), names.smoke_key("*", stage)
+                        self, aws_names.manifest_key("*"), aws_names.smoke_key("*", stage)
                     ),
-                    *permissions.write_results(self, names.release_key("*", stage)),
+                    *permissions.write_results(self, aws_names.release_key("*", stage)),
                 ),
             )
         )
@@ -281,18 +281,18 @@ class PipelineStack(ToolchainStack):
                 "Verdict",
                 source=tree,
                 commands=[f"{_CLI} verdict"],
-                environment={**self._results, names.ENV_EXECUTION: EXECUTION_ID},
-                granted=permissions.read_results(self, names.promotion_key("*")),
+                environment={**self._results, aws_names.ENV_EXECUTION: EXECUTION_ID},
+                granted=permissions.read_results(self, aws_names.promotion_key("*")),
             )
         )
 
     def _stage_environment(self, stage: str) -> dict[str, str]:
         return {
             **self._results,
-            names.ENV_STAGE: stage,
-            names.ENV_LEDGER_TABLE: names.ledger_table(stage),
-            names.ENV_RELEASE: EXECUTION_ID,
-            names.ENV_MODELS: self._settings.models_json,
+            aws_names.ENV_STAGE: stage,
+            aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(stage),
+            aws_names.ENV_RELEASE: EXECUTION_ID,
+            aws_names.ENV_MODELS: self._settings.models_json,
         }
 
     def _let_source_use_connection(self, pipeline: codepipeline.Pipeline) -> None:

@@ -21,7 +21,7 @@ from cdk_app.score_alarm import ScoreAlarm
 from cdk_app.settings import StageSettings
 from cdk_app.stack import StageStack
 from cdk_app.tasks import Task
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 
 class RollbackStack(StageStack):
@@ -57,7 +57,7 @@ class RollbackStack(StageStack):
         topic = sns.Topic(
             self,
             "Notifications",
-            topic_name=names.notification_topic(stage.name),
+            topic_name=aws_names.notification_topic(stage.name),
             display_name=f"Prompt Hub {stage.name}",
             enforce_ssl=True,
         )
@@ -70,7 +70,7 @@ class RollbackStack(StageStack):
                 resources=[topic.topic_arn],
                 conditions={
                     "StringEquals": {"aws:SourceAccount": self.account},
-                    "ArnLike": {"aws:SourceArn": arns.alarm(self, f"{names.PROJECT}-*")},
+                    "ArnLike": {"aws:SourceArn": arns.alarm(self, f"{aws_names.PROJECT}-*")},
                 },
             )
         )

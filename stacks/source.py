@@ -10,12 +10,12 @@ from constructs import Construct
 from cdk_app.private_bucket import PrivateBucket
 from cdk_app.settings import Settings
 from cdk_app.stack import ToolchainStack
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 
 def artifact_bucket_name(stack: Stack) -> str:
     """Name of the bucket of build artifacts."""
-    return f"{names.PROJECT}-artifacts-{stack.account}-{stack.region}"
+    return f"{aws_names.PROJECT}-artifacts-{stack.account}-{stack.region}"
 
 
 class SourceStack(ToolchainStack):
@@ -30,7 +30,7 @@ class SourceStack(ToolchainStack):
             scope, construct_id, settings=settings, purpose="the connection to the repository"
         )
         connection = codeconnections.CfnConnection(
-            self, "Connection", connection_name=names.PROJECT, provider_type="GitHub"
+            self, "Connection", connection_name=aws_names.PROJECT, provider_type="GitHub"
         )
         connection.apply_removal_policy(RemovalPolicy.RETAIN)
         self.connection_arn = connection.attr_connection_arn

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.catalogue.repository import TASK, chosen, parts, write
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,7 +64,7 @@ class Hub:
         (root / "prompts").mkdir(exist_ok=True)
         self._environment = {
             **os.environ,
-            names.ENV_ROOT: str(root),
+            aws_names.ENV_ROOT: str(root),
             "PYTHONPATH": str(ROOT / "pipeline_image"),
         }
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from prompt_hub.prompts.documents import parse_jsonl, read_text
-from prompt_hub.prompts.writing import as_yaml
+from prompt_hub.repository.documents import parse_jsonl, read_text
+from prompt_hub.repository.yaml_writer import as_yaml
 
 TASK = "catalogue-part"
 CLASSES = ("Resistor", "Capacitor", "Inductor", "Diode", "Transistor")

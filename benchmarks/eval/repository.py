@@ -15,11 +15,11 @@ import yaml
 from benchmarks.eval import task
 from benchmarks.eval.measuring import ROOT, CannotMeasure, bare_environment
 from benchmarks.eval.task import Item, Outcome
-from prompt_hub import names
-from prompt_hub.evaluate.details import Detail
-from prompt_hub.evaluate.record import EvaluationRecord
-from prompt_hub.evaluate.results import LOCAL_EXECUTION, LOCAL_FOLDER, FolderResults
-from prompt_hub.evaluate.stored import Evaluation, evaluation_by
+from prompt_hub.core import aws_names
+from prompt_hub.evaluation.example_results import Detail
+from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.evaluation.results import LOCAL_EXECUTION, LOCAL_FOLDER, FolderResults
+from prompt_hub.evaluation.store import Evaluation, evaluation_by
 
 PRODUCT = ROOT / "pipeline_image"
 _ALIAS = "bench-model"
@@ -48,7 +48,10 @@ class BenchRepository:
             "base_url": base_url,
             "price_per_million": {"input": price_in, "output": price_out},
         }
-        settings = {names.ENV_ROOT: str(self.root), names.ENV_MODELS: json.dumps({_ALIAS: model})}
+        settings = {
+            aws_names.ENV_ROOT: str(self.root),
+            aws_names.ENV_MODELS: json.dumps({_ALIAS: model}),
+        }
         return bare_environment(self._home, settings)
 
     @property
@@ -92,7 +95,7 @@ class BenchRepository:
     def _product(self, *command: str | Path) -> None:
         done = subprocess.run(
             [sys.executable, *command],
-            env=bare_environment(self._home, {names.ENV_ROOT: str(self.root)}),
+            env=bare_environment(self._home, {aws_names.ENV_ROOT: str(self.root)}),
             capture_output=True,
             text=True,
             check=False,

@@ -27,7 +27,7 @@ from benchmarks.gate.study import (
     stated_power,
 )
 from benchmarks.gate.worlds import WORLDS, World
-from prompt_hub.evaluate.gate import Status
+from prompt_hub.gate.types import Status
 
 RUNS = 2000
 POWER_RANGE = (0.65, 0.95)

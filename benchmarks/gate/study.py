@@ -12,12 +12,12 @@ from random import Random
 from statistics import NormalDist, fmean, stdev
 
 from benchmarks.gate.worlds import Asked, World
-from prompt_hub.evaluate.details import ArmName, Detail
-from prompt_hub.evaluate.gate import Status
-from prompt_hub.evaluate.looks import Looked, look
-from prompt_hub.evaluate.power import Power, stated
-from prompt_hub.evaluate.sequential import Sample, Stakes
-from prompt_hub.prompts.models import Example, Metadata
+from prompt_hub.evaluation.example_results import ArmName, Detail
+from prompt_hub.evaluation.looks import Looked, look
+from prompt_hub.gate.confidence_sequence import Sample, Stakes
+from prompt_hub.gate.power import stated
+from prompt_hub.gate.types import Power, Status
+from prompt_hub.repository.schema import Example, Metadata
 
 CHUNK = 100
 """Evaluations that a worker process makes at a time."""

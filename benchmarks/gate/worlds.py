@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from prompt_hub.prompts.models import Example, Gate
+from prompt_hub.repository.schema import Example, Gate
 
 Asked = Callable[[], float]
 """The score of one arm on one example, drawn anew each time it is asked."""

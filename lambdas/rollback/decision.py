@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from prompt_hub import names
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import (
     NO_WAY_BACK,
     Deployed,
@@ -63,7 +63,7 @@ class Alarm:
     @property
     def task(self) -> str:
         """The task that the alarm watches; empty if it watches none."""
-        return self.dimensions.get(names.DIMENSION_TASK, "")
+        return self.dimensions.get(aws_names.DIMENSION_TASK, "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +83,14 @@ def refusal(alarm: Alarm, stage: str) -> Decision | None:
     """Why this alarm is not acted on; `None` for a firing score alarm of `stage`."""
     if alarm.state != "ALARM":
         return _nothing("not-firing", f"{alarm.name} is {alarm.state} by now")
-    if (alarm.namespace, alarm.metric) != (names.METRIC_NAMESPACE, names.METRIC_SCORE_MARGIN):
+    if (alarm.namespace, alarm.metric) != (
+        aws_names.METRIC_NAMESPACE,
+        aws_names.METRIC_SCORE_MARGIN,
+    ):
         return _nothing(
             "not-a-score-alarm", f"{alarm.name} watches {alarm.namespace}/{alarm.metric}"
         )
-    watched = alarm.dimensions.get(names.DIMENSION_STAGE)
+    watched = alarm.dimensions.get(aws_names.DIMENSION_STAGE)
     if watched != stage:
         return _nothing("other-stage", f"{alarm.name} watches stage {watched}, this is {stage}")
     if not alarm.task:

@@ -19,7 +19,7 @@ from botocore.config import Config
 
 from decision import Action, Alarm, Decision, Situation, decide, refusal
 from messages import body, subject
-from prompt_hub import names
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.errors import LedgerConflict
 from prompt_hub.ledger.items import Event, EventKind, Notify, timestamp
 from prompt_hub.ledger.table import Ledger
@@ -67,8 +67,8 @@ class Desk:
     def from_environment(cls) -> Desk:
         """Clients and names of this stage; `KeyError` names a variable that is not set."""
         return cls(
-            stage=os.environ[names.ENV_STAGE],
-            topic=os.environ[names.ENV_TOPIC_ARN],
+            stage=os.environ[aws_names.ENV_STAGE],
+            topic=os.environ[aws_names.ENV_TOPIC_ARN],
             ledger=Ledger.from_environment(),
             alarms=boto3.client("cloudwatch", config=PATIENCE),
             people=boto3.client("sns", config=PATIENCE),
@@ -149,7 +149,7 @@ def _alarms(event: Mapping[str, object], account: str, desk: Desk) -> Iterator[A
 
 def _firing(desk: Desk) -> Iterator[Alarm | Decision]:
     pages = desk.alarms.get_paginator("describe_alarms").paginate(
-        AlarmNamePrefix=names.score_alarm_prefix(desk.stage), StateValue="ALARM"
+        AlarmNamePrefix=aws_names.score_alarm_prefix(desk.stage), StateValue="ALARM"
     )
     found = [_alarm(alarm) for page in pages for alarm in page["MetricAlarms"]]
     if not found:
@@ -279,8 +279,8 @@ def _emit(event: Event, desk: Desk) -> None:
     answer = desk.bus.put_events(
         Entries=[
             {
-                "Source": names.EVENT_SOURCE,
-                "DetailType": names.EVENT_ROLLED_BACK,
+                "Source": aws_names.EVENT_SOURCE,
+                "DetailType": aws_names.EVENT_ROLLED_BACK,
                 "Detail": json.dumps(detail),
             }
         ]

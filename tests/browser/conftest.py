@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
 
-from prompt_hub.report.catalogue import read_catalogue
-from prompt_hub.report.catalogue_page import catalogue_page
-from prompt_hub.report.evaluation import read_view
-from prompt_hub.report.evaluation_page import evaluation_page
-from prompt_hub.report.run_model import RunReport
-from prompt_hub.report.run_page import run_page
-from tests.unit.report.evaluations import TASK, Spec, build
-from tests.unit.report.runs import run
+from prompt_hub.reporting.catalogue import read_catalogue
+from prompt_hub.reporting.catalogue_page import catalogue_page
+from prompt_hub.reporting.evaluation import read_view
+from prompt_hub.reporting.evaluation_page import evaluation_page
+from prompt_hub.reporting.run_model import RunReport
+from prompt_hub.reporting.run_page import run_page
+from tests.unit.reporting.evaluations import TASK, Spec, build
+from tests.unit.reporting.runs import run
 
 ENV_BROWSER = "PROMPT_HUB_BROWSER"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

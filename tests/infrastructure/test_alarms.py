@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from prompt_hub import names
+from prompt_hub.core import aws_names
 from tests.infrastructure.synthesised import TASKS, Assembly, Json, task
 
 
@@ -23,8 +23,8 @@ def _measured(alarm: Json) -> Json:
 
 
 def test_every_task_has_a_score_alarm_and_a_freshness_alarm(assembly: Assembly) -> None:
-    expected = {names.score_alarm("dev", task.name) for task in TASKS}
-    expected |= {names.freshness_alarm("dev", task.name) for task in TASKS}
+    expected = {aws_names.score_alarm("dev", task.name) for task in TASKS}
+    expected |= {aws_names.freshness_alarm("dev", task.name) for task in TASKS}
     assert set(alarms(assembly)) == expected
 
 
@@ -72,7 +72,7 @@ def test_a_bad_score_calls_the_lambda_and_people_silence_only_people(assembly: A
     (topic,) = assembly.resources("dev-rollback", "AWS::SNS::Topic")
     people, rollback = {"Ref": topic}, {"Fn::GetAtt": [function, "Arn"]}
     for name, alarm in alarms(assembly).items():
-        score = name.startswith(names.score_alarm_prefix("dev"))
+        score = name.startswith(aws_names.score_alarm_prefix("dev"))
         assert alarm["AlarmActions"] == ([rollback, people] if score else [people])
 
 
@@ -84,7 +84,7 @@ def test_every_score_alarm_may_call_the_lambda_and_nothing_else_may(assembly: As
         callers[source.get("AlarmName", "the sweep")] = one["Principal"]
     cloudwatch = "lambda.alarms.cloudwatch.amazonaws.com"
     assert callers == {
-        **{names.score_alarm("dev", task.name): cloudwatch for task in TASKS},
+        **{aws_names.score_alarm("dev", task.name): cloudwatch for task in TASKS},
         "the sweep": "events.amazonaws.com",
     }
 
@@ -116,7 +116,7 @@ def test_the_score_watch_runs_the_service_s_own_task_definition(assembly: Assemb
         assert json.loads(target["Input"]) == {
             "containerOverrides": [
                 {
-                    "name": names.CONTAINER,
+                    "name": aws_names.CONTAINER,
                     "command": ["prompt-hub", "watch", watched.name],
                 }
             ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from prompt_hub import names
+from prompt_hub.core import aws_names
 from tests.infrastructure.synthesised import Assembly
 
 TOOLCHAIN = {
@@ -47,7 +47,7 @@ def test_nothing_needs_a_custom_resource(assembly: Assembly) -> None:
             assert kind != "AWS::CloudFormation::CustomResource"
             if kind == "AWS::Lambda::Function":
                 functions.append(resource["Properties"]["FunctionName"])
-    assert functions == [names.rollback_function("dev")]
+    assert functions == [aws_names.rollback_function("dev")]
 
 
 def test_what_is_found_by_name_has_that_name(assembly: Assembly) -> None:
@@ -56,21 +56,21 @@ def test_what_is_found_by_name_has_that_name(assembly: Assembly) -> None:
         {"Fn::Join": ["", ["prompt-hub-results-", {"Ref": "AWS::AccountId"}, "-us-east-1"]]}
     ]
     repository = assembly.only("image", "AWS::ECR::Repository")
-    assert repository["RepositoryName"] == names.IMAGE_REPOSITORY
+    assert repository["RepositoryName"] == aws_names.IMAGE_REPOSITORY
     evaluation = assembly.only("evaluation", "AWS::CodeBuild::Project")
-    assert evaluation["Name"] == names.EVALUATION_PROJECT
+    assert evaluation["Name"] == aws_names.EVALUATION_PROJECT
     pipeline = assembly.only("pipeline", "AWS::CodePipeline::Pipeline")
-    assert pipeline["Name"] == names.PIPELINE
+    assert pipeline["Name"] == aws_names.PIPELINE
     table = assembly.only("dev-ledger", "AWS::DynamoDB::Table")
-    assert table["TableName"] == names.ledger_table("dev")
+    assert table["TableName"] == aws_names.ledger_table("dev")
     cluster = assembly.only("dev-service", "AWS::ECS::Cluster")
-    assert cluster["ClusterName"] == names.cluster("dev")
+    assert cluster["ClusterName"] == aws_names.cluster("dev")
     service = assembly.only("dev-service", "AWS::ECS::Service")
-    assert service["ServiceName"] == names.service("dev")
+    assert service["ServiceName"] == aws_names.service("dev")
     definition = assembly.only("dev-service", "AWS::ECS::TaskDefinition")
-    assert definition["Family"] == names.service("dev")
+    assert definition["Family"] == aws_names.service("dev")
     topic = assembly.only("dev-rollback", "AWS::SNS::Topic")
-    assert topic["TopicName"] == names.notification_topic("dev")
+    assert topic["TopicName"] == aws_names.notification_topic("dev")
 
 
 def test_the_connection_outlives_the_pipeline_and_its_approval_with_it(assembly: Assembly) -> None:

@@ -26,7 +26,8 @@ def test_the_asset_holds_the_handler_and_the_shared_modules_only(bundle: Path) -
     assert found == {
         *own,
         "prompt_hub/__init__.py",
-        "prompt_hub/names.py",
+        "prompt_hub/core/__init__.py",
+        "prompt_hub/core/aws_names.py",
         *(f"prompt_hub/ledger/{file.name}" for file in ledger.glob("*.py")),
     }
 
@@ -42,8 +43,8 @@ def test_it_imports_the_standard_library_boto3_and_itself_only(bundle: Path) -> 
             root = imported.split(".")[0]
             assert root in {*sys.stdlib_module_names, *own, "boto3", "botocore"}, (file, imported)
             if root == "prompt_hub":
-                assert imported.startswith(("prompt_hub.names", "prompt_hub.ledger")) or (
-                    imported == "prompt_hub"
+                assert imported.startswith(("prompt_hub.core.aws_names", "prompt_hub.ledger")) or (
+                    imported in {"prompt_hub", "prompt_hub.core"}
                 )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from prompt_hub import names
-from prompt_hub.models.aliases import ModelAliases
+from prompt_hub.core import aws_names
+from prompt_hub.llm.config import ModelAliases
 from tests.infrastructure.synthesised import Assembly, Json
 
 
@@ -34,7 +34,7 @@ def test_the_task_is_small_locked_down_and_of_one_architecture(
         "CpuArchitecture": "X86_64",
         "OperatingSystemFamily": "LINUX",
     }
-    assert container["Name"] == names.CONTAINER
+    assert container["Name"] == aws_names.CONTAINER
     assert container["ReadonlyRootFilesystem"] is True
     assert container["LinuxParameters"] == {
         "Capabilities": {"Drop": ["ALL"]},
@@ -50,16 +50,16 @@ def test_the_container_knows_everything_by_its_environment(
     balancer = next(
         iter(assembly.resources("dev-service", "AWS::ElasticLoadBalancingV2::LoadBalancer"))
     )
-    models = ModelAliases.parse(environment.pop(names.ENV_MODELS))
+    models = ModelAliases.parse(environment.pop(aws_names.ENV_MODELS))
     assert environment == {
-        names.ENV_STAGE: "dev",
-        names.ENV_LEDGER_TABLE: names.ledger_table("dev"),
-        names.ENV_RESULTS_BUCKET: {
+        aws_names.ENV_STAGE: "dev",
+        aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table("dev"),
+        aws_names.ENV_RESULTS_BUCKET: {
             "Fn::Join": ["", ["prompt-hub-results-", {"Ref": "AWS::AccountId"}, "-us-east-1"]]
         },
-        names.ENV_RELEASE: "unreleased",
-        names.ENV_POLL_SECONDS: "5",
-        names.ENV_SERVICE_URL: {
+        aws_names.ENV_RELEASE: "unreleased",
+        aws_names.ENV_POLL_SECONDS: "5",
+        aws_names.ENV_SERVICE_URL: {
             "Fn::Join": ["", ["http://", {"Fn::GetAtt": [balancer, "DNSName"]}]]
         },
     }
@@ -72,7 +72,7 @@ def test_health_is_asked_for_at_both_doors(assembly: Assembly, container: Json) 
     assert container["HealthCheck"]["Command"] == ["CMD", "prompt-hub", "health"]
     group = assembly.only("dev-service", "AWS::ElasticLoadBalancingV2::TargetGroup")
     assert group["HealthCheckPath"] == "/readyz"
-    assert (group["Port"], group["Protocol"]) == (names.CONTAINER_PORT, "HTTP")
+    assert (group["Port"], group["Protocol"]) == (aws_names.CONTAINER_PORT, "HTTP")
 
 
 def test_a_bad_deployment_is_rolled_back_by_health_alone(assembly: Assembly) -> None:
@@ -140,8 +140,8 @@ def test_whoever_waits_longer_closes_later(assembly: Assembly, container: Json) 
     of_group = {one["Key"]: one["Value"] for one in group["TargetGroupAttributes"]}
     idle = int(of_balancer["idle_timeout.timeout_seconds"])
     draining = int(of_group["deregistration_delay.timeout_seconds"])
-    assert names.LONGEST_CALL_SECONDS < draining < container["StopTimeout"]
-    assert names.LONGEST_CALL_SECONDS < idle < names.KEEP_ALIVE_SECONDS
+    assert aws_names.LONGEST_CALL_SECONDS < draining < container["StopTimeout"]
+    assert aws_names.LONGEST_CALL_SECONDS < idle < aws_names.KEEP_ALIVE_SECONDS
 
 
 def test_a_failed_first_deployment_can_be_taken_back(assembly: Assembly) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
 from cdk_app.tasks import read_tasks
-from prompt_hub.models.aliases import ModelAliases
+from prompt_hub.llm.config import ModelAliases
 from tests.infrastructure.synthesised import CONTEXT, ROOT, Json, task
 
 GOOD: Json = CONTEXT[CONTEXT_KEY]

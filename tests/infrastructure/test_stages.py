@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from prompt_hub import names
+from prompt_hub.core import aws_names
 from tests.infrastructure.synthesised import Assembly
 
 
@@ -53,9 +53,9 @@ def test_a_person_lets_a_release_into_a_stage_that_asks_for_it(two: Assembly) ->
 def test_each_stage_has_names_of_its_own(two: Assembly) -> None:
     for stage in ("dev", "prod"):
         table = two.only(f"{stage}-ledger", "AWS::DynamoDB::Table")
-        assert table["TableName"] == names.ledger_table(stage)
+        assert table["TableName"] == aws_names.ledger_table(stage)
         project = two.project(f"{stage}/Activate")["Environment"]["EnvironmentVariables"]
-        assert {"Name": names.ENV_STAGE, "Type": "PLAINTEXT", "Value": stage} in project
+        assert {"Name": aws_names.ENV_STAGE, "Type": "PLAINTEXT", "Value": stage} in project
 
 
 def test_people_of_a_stage_are_told_by_mail(two: Assembly) -> None:
@@ -66,7 +66,7 @@ def test_people_of_a_stage_are_told_by_mail(two: Assembly) -> None:
 
 def test_the_image_is_made_for_every_stage(two: Assembly) -> None:
     variables = two.project("Image/Image")["Environment"]["EnvironmentVariables"]
-    assert {"Name": names.ENV_STAGES, "Type": "PLAINTEXT", "Value": "dev,prod"} in variables
+    assert {"Name": aws_names.ENV_STAGES, "Type": "PLAINTEXT", "Value": "dev,prod"} in variables
     reading = [one for one in two.role_of("Image/Image") if "dynamodb:Query" in one["Action"]]
     tables = json.dumps([one["Resource"] for one in reading])
-    assert all(names.ledger_table(stage) in tables for stage in ("dev", "prod"))
+    assert all(aws_names.ledger_table(stage) in tables for stage in ("dev", "prod"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from prompt_hub import names
+from prompt_hub.core import aws_names
 from stacks.image import KEPT_IMAGES
 from tests.infrastructure.synthesised import Assembly
 
@@ -17,8 +17,8 @@ def test_the_ledger_is_protected_and_can_be_wound_back(assembly: Assembly) -> No
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
     assert properties["KeySchema"] == [
-        {"AttributeName": names.LEDGER_PARTITION_KEY, "KeyType": "HASH"},
-        {"AttributeName": names.LEDGER_SORT_KEY, "KeyType": "RANGE"},
+        {"AttributeName": aws_names.LEDGER_PARTITION_KEY, "KeyType": "HASH"},
+        {"AttributeName": aws_names.LEDGER_SORT_KEY, "KeyType": "RANGE"},
     ]
 
 

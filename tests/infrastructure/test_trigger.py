@@ -45,7 +45,7 @@ def test_there_are_no_more_patterns_than_codepipeline_takes(patterns: list[str])
         "prompts/00-templates/blocks/units.txt",
         "prompts/01-examples/part-class.jsonl",
         "prompts/03-metadata/part-class.yaml",
-        "pipeline_image/prompt_hub/serve/app.py",
+        "pipeline_image/prompt_hub/service/http.py",
         "pipeline_image/Dockerfile",
         "cdk_app/nag.py",
         "stacks/pipeline.py",

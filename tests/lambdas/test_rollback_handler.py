@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from handler import Desk, NotDone, treat
-from prompt_hub import names
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import (
     Notify,
     Pointer,
@@ -392,9 +392,9 @@ def test_no_service_that_hangs_takes_the_time_of_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in (
-        (names.ENV_STAGE, "dev"),
-        (names.ENV_TOPIC_ARN, "arn:topic"),
-        (names.ENV_LEDGER_TABLE, "ledger"),
+        (aws_names.ENV_STAGE, "dev"),
+        (aws_names.ENV_TOPIC_ARN, "arn:topic"),
+        (aws_names.ENV_LEDGER_TABLE, "ledger"),
         ("AWS_DEFAULT_REGION", "eu-central-1"),
     ):
         monkeypatch.setenv(name, value)
@@ -408,7 +408,7 @@ def test_no_service_that_hangs_takes_the_time_of_the_others(
         pauses = sum(range(attempts))
         return float(attempts * (config.connect_timeout + config.read_timeout) + pauses)
 
-    assert sum(map(longest, clients)) < names.ROLLBACK_SECONDS
+    assert sum(map(longest, clients)) < aws_names.ROLLBACK_SECONDS
 
 
 def test_one_tasks_trouble_does_not_keep_another_from_being_rolled_back(world: World) -> None:

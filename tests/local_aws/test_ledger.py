@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from prompt_hub import names
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.errors import LedgerConflict, LedgerMissing, TransitionRefused
 from prompt_hub.ledger.items import (
     Deployed,
@@ -30,7 +30,7 @@ CAUSE = Cause(by="ann", reason="test", at=AT, evidence={"score": 0.5, "n": 40})
 
 
 def create_table(aws: LocalAws, name: str) -> None:
-    keys = (names.LEDGER_PARTITION_KEY, names.LEDGER_SORT_KEY)
+    keys = (aws_names.LEDGER_PARTITION_KEY, aws_names.LEDGER_SORT_KEY)
     aws.client("dynamodb").create_table(
         TableName=name,
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],

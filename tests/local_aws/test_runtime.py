@@ -22,19 +22,19 @@ from typing import Any
 import pytest
 
 from handler import Desk, treat
-from prompt_hub import names
-from prompt_hub.evaluate.results import BucketResults
+from prompt_hub.core import aws_names
+from prompt_hub.evaluation.results import BucketResults
 from prompt_hub.ledger.items import VersionState
 from prompt_hub.ledger.table import Ledger
-from prompt_hub.promote.execution import Promotion
+from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.release.manifest import describe_promoted
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, eventually, free_port
 from tests.local_aws.test_ledger import create_table
 from tests.unit.building import RepositoryFolder, build, catalogue_answer
-from tests.unit.serve.fake_provider import FakeProvider, fake_provider
+from tests.unit.service.fake_provider import FakeProvider, fake_provider
 
 STAGE = "dev"
-BUCKET = names.results_bucket(ACCOUNT, REGION)
+BUCKET = aws_names.results_bucket(ACCOUNT, REGION)
 RECORD = {
     "part_number": "C1206C104K5RAC",
     "title": "Ceramic capacitor 0.1 µF 50 V X7R 1206",
@@ -54,7 +54,7 @@ class Stage:
 
     @property
     def ledger(self) -> Ledger:
-        return Ledger(self.aws.client("dynamodb"), names.ledger_table(STAGE))
+        return Ledger(self.aws.client("dynamodb"), aws_names.ledger_table(STAGE))
 
     @property
     def results(self) -> BucketResults:
@@ -68,14 +68,16 @@ class Stage:
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
             **self.aws.environment,
-            names.ENV_STAGE: STAGE,
-            names.ENV_LEDGER_TABLE: names.ledger_table(STAGE),
-            names.ENV_RESULTS_BUCKET: BUCKET,
-            names.ENV_RELEASE: self.release,
-            names.ENV_MODELS: json.dumps({"catalogue-pinned": measured, "catalogue-latest": brand}),
-            names.ENV_SERVICE_URL: f"http://127.0.0.1:{self.port}",
-            names.ENV_PORT: str(self.port),
-            names.ENV_POLL_SECONDS: "0.2",
+            aws_names.ENV_STAGE: STAGE,
+            aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(STAGE),
+            aws_names.ENV_RESULTS_BUCKET: BUCKET,
+            aws_names.ENV_RELEASE: self.release,
+            aws_names.ENV_MODELS: json.dumps(
+                {"catalogue-pinned": measured, "catalogue-latest": brand}
+            ),
+            aws_names.ENV_SERVICE_URL: f"http://127.0.0.1:{self.port}",
+            aws_names.ENV_PORT: str(self.port),
+            aws_names.ENV_POLL_SECONDS: "0.2",
         }
 
     def run(self, *words: str, code: int = 0) -> str:
@@ -103,11 +105,11 @@ class Stage:
             tasks={},
             at=datetime.now(UTC),
         )
-        self.results.put(names.promotion_key(release), promotion.model_dump_json(by_alias=True))
+        self.results.put(aws_names.promotion_key(release), promotion.model_dump_json(by_alias=True))
         live = self.ledger.pointers().values()
         manifest = describe_promoted(self.folder.repository, self.results, release, live)
-        self.results.put(names.manifest_key(release), manifest.to_json())
-        (self.folder.root / names.RELEASE_FILE).write_text(manifest.to_json(), encoding="utf-8")
+        self.results.put(aws_names.manifest_key(release), manifest.to_json())
+        (self.folder.root / aws_names.RELEASE_FILE).write_text(manifest.to_json(), encoding="utf-8")
 
     @contextmanager
     def serving(self) -> Iterator[subprocess.Popen[str]]:
@@ -158,12 +160,12 @@ class Stage:
     def put_alarm(self) -> None:
         """The score alarm as the rollback stack has it."""
         self.aws.client("cloudwatch").put_metric_alarm(
-            AlarmName=names.score_alarm(STAGE, "part-class"),
-            Namespace=names.METRIC_NAMESPACE,
-            MetricName=names.METRIC_SCORE_MARGIN,
+            AlarmName=aws_names.score_alarm(STAGE, "part-class"),
+            Namespace=aws_names.METRIC_NAMESPACE,
+            MetricName=aws_names.METRIC_SCORE_MARGIN,
             Dimensions=[
-                {"Name": names.DIMENSION_STAGE, "Value": STAGE},
-                {"Name": names.DIMENSION_TASK, "Value": "part-class"},
+                {"Name": aws_names.DIMENSION_STAGE, "Value": STAGE},
+                {"Name": aws_names.DIMENSION_TASK, "Value": "part-class"},
             ],
             Statistic="Minimum",
             Period=60,
@@ -176,7 +178,7 @@ class Stage:
 
     def alarm(self) -> str:
         alarms = self.aws.client("cloudwatch").describe_alarms(
-            AlarmNames=[names.score_alarm(STAGE, "part-class")]
+            AlarmNames=[aws_names.score_alarm(STAGE, "part-class")]
         )["MetricAlarms"]
         return str(alarms[0]["StateValue"])
 
@@ -190,7 +192,7 @@ def newer_is_wrong(messages: list[dict[str, str]]) -> object:
 
 @pytest.fixture(scope="module")
 def stage(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    create_table(aws, names.ledger_table(STAGE))
+    create_table(aws, aws_names.ledger_table(STAGE))
     aws.client("s3").create_bucket(
         Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
     )
@@ -231,7 +233,7 @@ def _seed_and_smoke(stage: Stage) -> object:
 
     assert "stage dev serves release exec-1" in stage.run("smoke-test", "--inside")
     stage.run("record")
-    record = json.loads(stage.results.get(names.release_key("exec-1", STAGE)) or "")
+    record = json.loads(stage.results.get(aws_names.release_key("exec-1", STAGE)) or "")
     assert record["pointers"]["part-class"]["version"] == "1.1.0"
     assert record["smoke_test"]["ok"] is True
     assert "active already" in stage.run("activate", "--no-watch")

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prompt_hub import names
-from prompt_hub.evaluate.evaluation import Evaluator
-from prompt_hub.evaluate.results import FolderResults
-from prompt_hub.promote import moves
-from prompt_hub.prompts.models import JsonObject
-from prompt_hub.prompts.repository import PromptRepository
-from prompt_hub.prompts.transaction import apply
-from prompt_hub.validate.rules import check
-from prompt_hub.validate.stamp import stamp
-from prompt_hub.validate.tree import Finding
+from prompt_hub.core import aws_names
+from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.evaluation.session import Evaluator
+from prompt_hub.promotion import transitions
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import JsonObject
+from prompt_hub.repository.transaction import apply
+from prompt_hub.validation.check import check
+from prompt_hub.validation.stamp import stamp
+from prompt_hub.validation.tree import Finding
 from tests.unit.providers import FunctionProvider
 
 COMMIT = "c0ffee" + "0" * 34
@@ -203,8 +203,8 @@ class RepositoryFolder:
         )
         record = asyncio.run(evaluator.evaluate(task))
         assert record.verdict.promotes, record.verdict
-        details = results.get(names.evaluation_details_key("test", task)) or ""
-        apply(self.root, moves.promote(self.repository, record, details, MADE_AT))
+        details = results.get(aws_names.evaluation_details_key("test", task)) or ""
+        apply(self.root, transitions.promote(self.repository, record, details, MADE_AT))
 
     def findings(self, task: str | None = None) -> list[Finding]:
         """What validation says."""

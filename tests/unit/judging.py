@@ -7,12 +7,12 @@ import json
 import re
 from collections.abc import Callable
 
-from prompt_hub.evaluate.evaluation import Evaluator
-from prompt_hub.evaluate.record import EvaluationRecord
-from prompt_hub.evaluate.results import FolderResults
-from prompt_hub.promote import moves
-from prompt_hub.prompts.models import JsonObject
-from prompt_hub.prompts.transaction import apply
+from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.evaluation.session import Evaluator
+from prompt_hub.promotion import transitions
+from prompt_hub.repository.schema import JsonObject
+from prompt_hub.repository.transaction import apply
 from tests.unit.building import COMMIT, MADE_AT, RepositoryFolder, catalogue_answer
 from tests.unit.providers import FunctionProvider
 
@@ -133,7 +133,7 @@ def add_judge(folder: RepositoryFolder, grade: Grade = sensible, prompt: str = P
     folder.stamp(TASK)
     record = evaluate(folder, provider(grade), TASK)
     assert record.verdict.promotes, record.verdict
-    apply(folder.root, moves.promote(folder.repository, record, "{}\n", MADE_AT))
+    apply(folder.root, transitions.promote(folder.repository, record, "{}\n", MADE_AT))
 
 
 def use_judge(folder: RepositoryFolder, settings: str = "votes: 3") -> None:

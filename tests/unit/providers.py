@@ -6,9 +6,9 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 
-from prompt_hub.models.aliases import ModelAliases, ResolvedModel
-from prompt_hub.models.call import Completion, ModelCaller, ModelUnavailable
-from prompt_hub.prompts.models import JsonObject
+from prompt_hub.llm.client import Completion, ModelCaller, ModelUnavailable
+from prompt_hub.llm.config import ModelAliases, ResolvedModel
+from prompt_hub.repository.schema import JsonObject
 
 ALIASES = ModelAliases(
     {

@@ -13,9 +13,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from prompt_hub import cli, names
-from prompt_hub.cli import COMMANDS, main
-from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.cli import main as module
+from prompt_hub.cli.main import COMMANDS, main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"openai", "boto3", "botocore", "fastapi", "uvicorn", "jsonschema_rs", "pydantic"}
@@ -72,7 +73,7 @@ def test_a_failure_is_a_sentence_and_an_exit_code(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(cli, "import_module", lambda name: failing(error))
+    monkeypatch.setattr(module, "import_module", lambda name: failing(error))
     assert main(["validate"]) == code
     told = capsys.readouterr().err
     assert said in told
@@ -81,7 +82,7 @@ def test_a_failure_is_a_sentence_and_an_exit_code(
 
 def test_help_pays_for_nothing_heavy() -> None:
     script = (
-        "import sys\nfrom prompt_hub.cli import main\nmain(['--help'])\n"
+        "import sys\nfrom prompt_hub.cli.main import main\nmain(['--help'])\n"
         f"print(sorted(set(sys.modules) & {HEAVY!r}), file=sys.stderr)"
     )
     done = subprocess.run(
@@ -115,7 +116,7 @@ def test_a_door_ends_with_the_exit_code_of_its_command(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        env={names.ENV_ROOT: str(tmp_path)},
+        env={aws_names.ENV_ROOT: str(tmp_path)},
     )
     assert done.returncode == ExitCode.USAGE
     assert "there is no folder 'prompts'" in done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub.files import written_whole
+from prompt_hub.core.files import written_whole
 
 
 def test_the_new_text_takes_the_place_of_the_old_at_the_end(tmp_path: Path) -> None:

@@ -16,21 +16,23 @@ CORE_PACKAGES = {"pydantic", "yaml", "jinja2", "jsonschema_rs"}
 LAZY_IN_CORE = {"jsonschema_rs"}
 """Allowed in the core, but only inside functions: `--help` and start-up do not pay for them."""
 ADAPTERS = {
-    "prompt_hub.evaluate.results": {"boto3"},
-    "prompt_hub.evaluate.scorers.patterns": {"re2"},
-    "prompt_hub.evaluate.scorers.similarity": {"rapidfuzz"},
-    "prompt_hub.models.openai_adapter": {"openai", "httpx2", "boto3", "botocore"},
-    "prompt_hub.release.activate_command": {"boto3"},
-    "prompt_hub.release.image_command": {"boto3"},
-    "prompt_hub.release.smoke_command": {"boto3"},
-    "prompt_hub.serve.app": {"fastapi", "starlette"},
-    "prompt_hub.serve.command": {"uvicorn"},
-    "prompt_hub.serve.reporting": {"boto3", "botocore"},
-    "prompt_hub.watch.command": {"boto3"},
+    "prompt_hub.evaluation.results": {"boto3"},
+    "prompt_hub.scoring.patterns": {"re2"},
+    "prompt_hub.scoring.similarity": {"rapidfuzz"},
+    "prompt_hub.llm.providers.openai": {"openai", "httpx2", "boto3", "botocore"},
+    "prompt_hub.cli.activate": {"boto3"},
+    "prompt_hub.cli.image": {"boto3"},
+    "prompt_hub.cli.smoke_test": {"boto3"},
+    "prompt_hub.service.http": {"fastapi", "starlette"},
+    "prompt_hub.cli.serve": {"uvicorn"},
+    "prompt_hub.service.metrics": {"boto3", "botocore"},
+    "prompt_hub.cli.watch": {"boto3"},
 }
 """The modules at the edge, and the heavy packages that each of them may import."""
-LAMBDA_SAFE = ("prompt_hub.names", "prompt_hub.ledger")
-CDK_SAFE = ("prompt_hub.names", "prompt_hub.prompts")
+EMPTY_PACKAGES = {"prompt_hub", "prompt_hub.core"}
+"""Packages whose `__init__` imports nothing, so that a part of them can be imported alone."""
+LAMBDA_SAFE = ("prompt_hub.core.aws_names", "prompt_hub.ledger")
+CDK_SAFE = ("prompt_hub.core", "prompt_hub.repository")
 CDK_PACKAGES = {"aws_cdk", "constructs", "cdk_nag", "jsii"}
 AWS_PACKAGES = {"boto3", "botocore"}
 OURS = {"prompt_hub", "cdk_app", "stacks", "lambdas", "local_aws", "app"}
@@ -136,9 +138,9 @@ def _outside(root: Path, file: Path, imports: list[Import]) -> Iterator[tuple[in
 def _runtime(root: Path, file: Path, imports: list[Import]) -> Iterator[tuple[int, str]]:
     yield from _outside(root, file, imports)
     module = module_name(root, file)
-    if module == "prompt_hub":
+    if module in EMPTY_PACKAGES and file.name == "__init__.py":
         for one in imports:
-            yield one.line, f"prompt_hub/__init__.py imports nothing, but {one.module}"
+            yield one.line, f"{module}/__init__.py imports nothing, but {one.module}"
     if module.startswith(LAMBDA_SAFE):
         yield from _shared_with_lambda(imports)
         return
@@ -166,17 +168,17 @@ def _shared_with_lambda(imports: list[Import]) -> Iterator[tuple[int, str]]:
         if one.package == "prompt_hub" and not _is_part_of(one, LAMBDA_SAFE):
             yield (
                 one.line,
-                f"names and ledger import only names and ledger, not {one.module}",
+                f"aws_names and ledger import only aws_names and ledger, not {one.module}",
             )
         elif one.package in AWS_PACKAGES and one.at_load:
             yield one.line, f"{one.package} is imported lazily, inside a function"
         elif not is_standard(one) and one.package not in AWS_PACKAGES | {"prompt_hub"}:
-            yield one.line, f"names and ledger import stdlib and boto3 only, not {one.package}"
+            yield one.line, f"aws_names and ledger import stdlib and boto3 only, not {one.package}"
 
 
 def _is_part_of(one: Import, modules: tuple[str, ...]) -> bool:
-    # `from prompt_hub import names` names the package, too, which is empty.
-    return one.module == "prompt_hub" or one.below(*modules)
+    # `from prompt_hub.core import aws_names` names the packages, too, which are empty.
+    return one.module in EMPTY_PACKAGES or one.below(*modules)
 
 
 def _lambda(root: Path, file: Path, imports: list[Import]) -> Iterator[tuple[int, str]]:
@@ -186,7 +188,7 @@ def _lambda(root: Path, file: Path, imports: list[Import]) -> Iterator[tuple[int
         if one.package == "prompt_hub" and not _is_part_of(one, LAMBDA_SAFE):
             yield (
                 one.line,
-                f"a Lambda imports only names and ledger of ours, not {one.module}",
+                f"a Lambda imports only aws_names and ledger of ours, not {one.module}",
             )
         elif not is_standard(one) and one.package not in AWS_PACKAGES | siblings | {"prompt_hub"}:
             yield one.line, f"a Lambda imports stdlib and boto3 only, not {one.package}"
@@ -201,7 +203,7 @@ def _cdk(root: Path, file: Path, imports: list[Import]) -> Iterator[tuple[int, s
         elif one.package == "prompt_hub" and not _is_part_of(one, CDK_SAFE):
             yield (
                 one.line,
-                f"CDK code imports only names and prompts, not {one.module}",
+                f"CDK code imports only aws_names and repository, not {one.module}",
             )
         elif one.package in WORLD:
             yield one.line, f"no git, network or clock at synth, so no {one.module}"
@@ -235,49 +237,49 @@ def test_the_rules_look_at_every_part_of_the_product() -> None:
 
 
 FORBIDDEN = [
-    ("pipeline_image/prompt_hub/evaluate/gate.py", "import numpy", "belongs into an adapter"),
-    ("pipeline_image/prompt_hub/evaluate/gate.py", "from openai import OpenAI", "an adapter"),
+    ("pipeline_image/prompt_hub/gate/rules.py", "import numpy", "belongs into an adapter"),
+    ("pipeline_image/prompt_hub/gate/rules.py", "from openai import OpenAI", "an adapter"),
     (
-        "pipeline_image/prompt_hub/evaluate/gate.py",
+        "pipeline_image/prompt_hub/gate/rules.py",
         "def f() -> None:\n    import fastapi",
         "belongs into an adapter",
     ),
-    ("pipeline_image/prompt_hub/evaluate/gate.py", "import jsonschema_rs", "lazily"),
+    ("pipeline_image/prompt_hub/gate/rules.py", "import jsonschema_rs", "lazily"),
     (
-        "pipeline_image/prompt_hub/models/call.py",
-        "from prompt_hub.models.openai_adapter import OpenAIProvider",
-        "the adapter prompt_hub.models.openai_adapter is imported lazily",
+        "pipeline_image/prompt_hub/llm/client.py",
+        "from prompt_hub.llm.providers.openai import OpenAIProvider",
+        "the adapter prompt_hub.llm.providers.openai is imported lazily",
     ),
     (
-        "pipeline_image/prompt_hub/models/call.py",
-        "from .openai_adapter import OpenAIProvider",
-        "the adapter prompt_hub.models.openai_adapter is imported lazily",
+        "pipeline_image/prompt_hub/llm/client.py",
+        "from .providers.openai import OpenAIProvider",
+        "the adapter prompt_hub.llm.providers.openai is imported lazily",
     ),
-    ("pipeline_image/prompt_hub/evaluate/results.py", "import boto3", "inside a function"),
+    ("pipeline_image/prompt_hub/evaluation/results.py", "import boto3", "inside a function"),
     ("pipeline_image/prompt_hub/__init__.py", "import json", "imports nothing"),
-    ("pipeline_image/prompt_hub/serve/app.py", "import aws_cdk", "knows nothing of aws_cdk"),
-    ("pipeline_image/prompt_hub/serve/app.py", "import local_aws", "nothing imports local_aws"),
+    ("pipeline_image/prompt_hub/service/http.py", "import aws_cdk", "knows nothing of aws_cdk"),
+    ("pipeline_image/prompt_hub/service/http.py", "import local_aws", "nothing imports local_aws"),
     ("pipeline_image/run_pipeline.py", "import stacks", "knows nothing of stacks"),
-    ("pipeline_image/prompt_hub/names.py", "import yaml", "stdlib and boto3 only"),
+    ("pipeline_image/prompt_hub/core/aws_names.py", "import yaml", "stdlib and boto3 only"),
     (
         "pipeline_image/prompt_hub/ledger/table.py",
-        "from prompt_hub.errors import PromptHubError",
-        "only names and ledger",
+        "from prompt_hub.core.errors import PromptHubError",
+        "only aws_names and ledger",
     ),
     ("lambdas/rollback/handler.py", "import pydantic", "stdlib and boto3 only, not pydantic"),
     (
         "lambdas/rollback/handler.py",
-        "from prompt_hub import prompts",
-        "only names and ledger of ours, not prompt_hub.prompts",
+        "from prompt_hub import repository",
+        "only aws_names and ledger of ours, not prompt_hub.repository",
     ),
     ("app.py", "import boto3", "not boto3"),
     ("app.py", "import subprocess", "no git, network or clock"),
     ("stacks/service.py", "from datetime import datetime\ndatetime.now()", "no now()"),
     ("stacks/service.py", "def f(vpc: object) -> None:\n    vpc.from_lookup()", "no from_lookup()"),
-    ("stacks/service.py", "from prompt_hub.serve import app", "only names and prompts"),
+    ("stacks/service.py", "from prompt_hub.service import app", "only aws_names and repository"),
     ("cdk_app/settings.py", "import stacks.service", "never back"),
     ("cdk_app/settings.py", "import local_aws.cloud", "nothing imports local_aws"),
-    ("local_aws/cloud.py", "from prompt_hub import names", "imports nothing of ours"),
+    ("local_aws/cloud.py", "from prompt_hub.core import aws_names", "imports nothing of ours"),
     ("benchmarks/bench.py", "import local_aws", "nothing imports local_aws"),
 ]
 
@@ -298,24 +300,24 @@ def test_a_forbidden_import_is_found_with_file_and_line(
 
 def test_what_the_rules_allow_is_not_found(tmp_path: Path) -> None:
     allowed = {
-        "pipeline_image/prompt_hub/models/call.py": (
+        "pipeline_image/prompt_hub/llm/client.py": (
             "from __future__ import annotations\n"
             "from typing import TYPE_CHECKING\n"
             "import yaml\nfrom pydantic import BaseModel\nfrom jinja2.sandbox import X\n"
             "if TYPE_CHECKING:\n    import boto3\n    import aws_cdk\n"
             "def f() -> None:\n    import jsonschema_rs\n"
-            "    from prompt_hub.models.openai_adapter import OpenAIProvider\n"
+            "    from prompt_hub.llm.providers.openai import OpenAIProvider\n"
         ),
-        "pipeline_image/prompt_hub/models/openai_adapter.py": "import openai\n",
+        "pipeline_image/prompt_hub/llm/providers/openai.py": "import openai\n",
         "pipeline_image/prompt_hub/ledger/table.py": (
-            "from prompt_hub import names\ndef f() -> None:\n    import boto3\n"
+            "from prompt_hub.core import aws_names\ndef f() -> None:\n    import boto3\n"
         ),
         "lambdas/rollback/decision.py": "import json\n",
         "lambdas/rollback/handler.py": (
             "import boto3\nfrom decision import x\nfrom prompt_hub.ledger.table import Ledger\n"
         ),
         "stacks/service.py": "import aws_cdk as cdk\nfrom cdk_app import settings\n",
-        "app.py": "from prompt_hub import names\nfrom stacks.service import S\n",
+        "app.py": "from prompt_hub.core import aws_names\nfrom stacks.service import S\n",
         "local_aws/cloud.py": "import ministack\nfrom local_aws import ecs\n",
     }
     for file, code in allowed.items():

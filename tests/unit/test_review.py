@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub import names
-from prompt_hub.cli import main
-from prompt_hub.errors import ExitCode
-from prompt_hub.models.call import ModelUnavailable
-from prompt_hub.prompts.models import JsonObject
-from prompt_hub.prompts.repository import PromptRepository
-from prompt_hub.review import command
-from prompt_hub.review.command import review_of
+from prompt_hub.cli import review as command
+from prompt_hub.cli.main import main
+from prompt_hub.cli.review import review_of
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.llm.client import ModelUnavailable
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import JsonObject
 from prompt_hub.review.critique import Review, in_words
 from tests.unit.building import RepositoryFolder
 from tests.unit.providers import ALIASES, FunctionProvider
@@ -108,8 +108,8 @@ def test_an_answer_that_is_no_review_is_not_measured(
 @pytest.fixture
 def door(reviewing: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> RepositoryFolder:
     """The command line at work on the repository."""
-    monkeypatch.setenv(names.ENV_ROOT, str(reviewing.root))
-    monkeypatch.setenv(names.ENV_MODELS, ALIASES.to_json())
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(reviewing.root))
+    monkeypatch.setenv(aws_names.ENV_MODELS, ALIASES.to_json())
     return reviewing
 
 
@@ -139,7 +139,7 @@ def test_without_a_model_nothing_is_reviewed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv(names.ENV_MODELS, models)
+    monkeypatch.setenv(aws_names.ENV_MODELS, models)
     assert main(["review", "part-class"]) == ExitCode.NOT_MEASURED
     assert "nothing was reviewed: " in capsys.readouterr().err
     assert not door.path(LOG).exists()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub import names
-from prompt_hub.cli import main
-from prompt_hub.errors import ExitCode
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
 from tests.unit.building import RepositoryFolder
 
 BY_ADA = ("--person", "Ada Lovelace", "--reason", "customers see wrong units")
@@ -37,9 +37,9 @@ def test_an_unknown_task_is_one_sentence_that_says_what_may_be_meant(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv(names.ENV_ROOT, str(healthy.root))
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
     # No model is configured: a command that would ask one before it looks would say that instead.
-    monkeypatch.delenv(names.ENV_MODELS, raising=False)
+    monkeypatch.delenv(aws_names.ENV_MODELS, raising=False)
     assert main(words) == ExitCode.USAGE
     assert capsys.readouterr() == (
         "",
@@ -52,6 +52,6 @@ def test_where_there_are_no_tasks_none_is_suggested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "prompts").mkdir()
-    monkeypatch.setenv(names.ENV_ROOT, str(tmp_path))
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(tmp_path))
     assert main(["evaluate", "part-class"]) == ExitCode.USAGE
     assert "there is no task 'part-class' (known: none).\n" in capsys.readouterr().err

@@ -12,11 +12,11 @@ from prompt_hub.authoring.task_files import (
     metadata_path,
     template_path,
 )
-from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.prompts.documents import parse_yaml, read_text
-from prompt_hub.prompts.edit import without_block
-from prompt_hub.prompts.repository import EXAMPLES, METADATA, TEMPLATES, PromptRepository
-from prompt_hub.validate.rules import check
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.repository.documents import parse_yaml, read_text
+from prompt_hub.repository.edit import without_block
+from prompt_hub.repository.reader import EXAMPLES, METADATA, TEMPLATES, PromptRepository
+from prompt_hub.validation.check import check
 
 
 def copied(repository: PromptRepository, source: str, task: str) -> dict[str, str]:

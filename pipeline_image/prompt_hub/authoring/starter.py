@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from prompt_hub.authoring.task_files import NewTask
-from prompt_hub.errors import PromptHubError
-from prompt_hub.prompts.models import Example, JsonObject
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.repository.schema import Example, JsonObject
 
 _FIELD = re.compile(r"(?P<name>[a-z][a-z0-9_]*)(?P<optional>\??)(?::(?P<kind>[^:]+))?")
 _SCALARS = ("string", "number", "integer", "boolean")

@@ -7,10 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.prompts.hashing import sha256_of
-from prompt_hub.prompts.models import LONGEST_TASK, TASK_PATTERN, Example, JsonObject
-from prompt_hub.prompts.repository import (
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.hashing import sha256_of
+from prompt_hub.repository.reader import (
     ARCHIVE,
     EVALS,
     EXAMPLES,
@@ -20,10 +19,11 @@ from prompt_hub.prompts.repository import (
     PromptRepository,
     examples_sha256,
 )
-from prompt_hub.prompts.transaction import exclusive
-from prompt_hub.prompts.writing import as_yaml, schema_line
-from prompt_hub.validate.rules import check
-from prompt_hub.validate.tree import Finding
+from prompt_hub.repository.schema import LONGEST_TASK, TASK_PATTERN, Example, JsonObject
+from prompt_hub.repository.transaction import exclusive
+from prompt_hub.repository.yaml_writer import as_yaml, schema_line
+from prompt_hub.validation.check import check
+from prompt_hub.validation.tree import Finding
 
 FIRST_VERSION = "0.1.0"
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import cast
 
-from prompt_hub import names
+from prompt_hub.core import aws_names
 
 Attributes = dict[str, object]
 
@@ -33,7 +33,7 @@ def task_partition(task: str) -> str:
 
 def score_partition(task: str) -> str:
     """Partition of the score samples of `task`: the only ones that the service may write into."""
-    return f"{names.LEDGER_SCORES}{task}"
+    return f"{aws_names.LEDGER_SCORES}{task}"
 
 
 def timestamp(at: datetime) -> str:

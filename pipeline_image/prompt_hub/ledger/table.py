@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from prompt_hub import names
+from prompt_hub.core import aws_names
 from prompt_hub.ledger import transitions
 from prompt_hub.ledger.errors import LedgerConflict, LedgerError, LedgerMissing
 from prompt_hub.ledger.items import (
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str]
 ATTEMPTS = 12
 """How often a change is decided again when only *another* task's change came between."""
-NOT_THERE = f"attribute_not_exists({names.LEDGER_PARTITION_KEY})"
+NOT_THERE = f"attribute_not_exists({aws_names.LEDGER_PARTITION_KEY})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +74,9 @@ class Ledger:
     @classmethod
     def from_environment(cls) -> Ledger:
         """The ledger named in `PROMPT_HUB_LEDGER_TABLE`; raises `LedgerError` if none is."""
-        table = os.environ.get(names.ENV_LEDGER_TABLE)
+        table = os.environ.get(aws_names.ENV_LEDGER_TABLE)
         if not table:
-            raise LedgerError(f"{names.ENV_LEDGER_TABLE} is not set: no ledger to read")
+            raise LedgerError(f"{aws_names.ENV_LEDGER_TABLE} is not set: no ledger to read")
         return cls.connect(table)
 
     @classmethod
@@ -116,7 +116,7 @@ class Ledger:
     def _every_pointer(self) -> dict[str, Pointer]:
         found = {}
         for item in self._query(ACTIVE):
-            task = str(item[names.LEDGER_SORT_KEY])
+            task = str(item[aws_names.LEDGER_SORT_KEY])
             found[task] = Pointer.from_attributes(task, item)
         return found
 
@@ -332,7 +332,7 @@ class Ledger:
 
     def _action(self, step: _Step) -> TransactWriteItemTypeDef:
         partition, sort = step.key
-        keys = {names.LEDGER_PARTITION_KEY: partition, names.LEDGER_SORT_KEY: sort}
+        keys = {aws_names.LEDGER_PARTITION_KEY: partition, aws_names.LEDGER_SORT_KEY: sort}
         action: dict[str, object] = {"TableName": self._table}
         if step.attributes is None:
             action["Key"] = _packed(keys)
@@ -353,8 +353,8 @@ class Ledger:
         answer = self._client.get_item(
             TableName=self._table,
             Key={
-                names.LEDGER_PARTITION_KEY: {"S": partition},
-                names.LEDGER_SORT_KEY: {"S": sort},
+                aws_names.LEDGER_PARTITION_KEY: {"S": partition},
+                aws_names.LEDGER_SORT_KEY: {"S": sort},
             },
             ConsistentRead=True,
         )
@@ -369,10 +369,10 @@ class Ledger:
         newest_first: bool = False,
         limit: int | None = None,
     ) -> list[dict[str, object]]:
-        condition = f"{names.LEDGER_PARTITION_KEY} = :partition"
+        condition = f"{aws_names.LEDGER_PARTITION_KEY} = :partition"
         values = {":partition": {"S": partition}}
         if prefix:
-            condition += f" AND begins_with({names.LEDGER_SORT_KEY}, :prefix)"
+            condition += f" AND begins_with({aws_names.LEDGER_SORT_KEY}, :prefix)"
             values[":prefix"] = {"S": prefix}
         request: QueryInputTypeDef = {
             "TableName": self._table,

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from prompt_hub.errors import ExitCode, PromptHubError
+from prompt_hub.core.errors import ExitCode, PromptHubError
 
 
 def login(registry: str, *, user: str, password: str) -> None:

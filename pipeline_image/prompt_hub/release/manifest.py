@@ -9,14 +9,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from prompt_hub import names
-from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.evaluate.results import Results
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.git import head_commit
+from prompt_hub.evaluation.results import Results
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef, timestamp
-from prompt_hub.promote.execution import promotion_by
-from prompt_hub.prompts.documents import parse_model
-from prompt_hub.prompts.git import head_commit
-from prompt_hub.prompts.models import (
+from prompt_hub.promotion.promoter import promotion_by
+from prompt_hub.repository.documents import parse_model
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import (
     Fraction,
     Prompt,
     RegisteredModel,
@@ -28,7 +29,6 @@ from prompt_hub.prompts.models import (
     VersionState,
     version_key,
 )
-from prompt_hub.prompts.repository import PromptRepository
 
 KEPT = 5
 """How many archived versions of each task an image carries, whatever the stages have live."""
@@ -154,7 +154,7 @@ def recorded(results: Results, release: str) -> Release:
 
     Raises `PromptHubError` if there is none.
     """
-    key, hint = names.manifest_key(release), "Look at its Image action."
+    key, hint = aws_names.manifest_key(release), "Look at its Image action."
     text = results.get(key)
     if text is None:
         raise PromptHubError(f"release {release} has no manifest.", hint=hint)
@@ -174,7 +174,7 @@ def not_carried(release: Release, pointer: Pointer) -> list[str]:
 
 def load(root: Path) -> Release:
     """The manifest baked into the image; a checkout without one is described as it stands."""
-    path = root / names.RELEASE_FILE
+    path = root / aws_names.RELEASE_FILE
     if path.exists():
         try:
             return Release.model_validate_json(path.read_text(encoding="utf-8"))
@@ -207,7 +207,8 @@ def carried_prompts(repository: PromptRepository, release: Release) -> dict[Vers
             if prompt is None or prompt.sha256 != one.sha256:
                 found = "is missing" if prompt is None else f"has the hash {prompt.sha256}"
                 raise PromptHubError(
-                    f"{name} {one.version} {found}; {names.RELEASE_FILE} promises {one.sha256}.",
+                    f"{name} {one.version} {found}; {aws_names.RELEASE_FILE} promises"
+                    f" {one.sha256}.",
                     hint="Build the image from a promoted tree.",
                     exit_code=ExitCode.BLOCKED,
                 )

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prompt_hub.ledger.items import Pointer, VersionRecord, VersionRef, timestamp
-from prompt_hub.prompts.models import VersionState
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
+from prompt_hub.repository.schema import VersionState
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from prompt_hub.errors import PromptHubError
-from prompt_hub.prompts.repository import ARCHIVE
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.release.manifest import load
+from prompt_hub.repository.reader import ARCHIVE
 
 
 def prune(root: Path) -> list[str]:

@@ -9,10 +9,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from prompt_hub.evaluate.scorers import normalise
-from prompt_hub.models.call import Answer, ModelUnavailable
-from prompt_hub.prompts.models import Example, JsonObject, Prompt, Sha256, Strict, TaskName, Version
-from prompt_hub.report.words import count
+from prompt_hub.llm.client import Answer, ModelUnavailable
+from prompt_hub.reporting.words import count
+from prompt_hub.repository.schema import (
+    Example,
+    JsonObject,
+    Prompt,
+    Sha256,
+    Strict,
+    TaskName,
+    Version,
+)
+from prompt_hub.scoring import normalise
 
 EXAMPLES_SHOWN = 8
 

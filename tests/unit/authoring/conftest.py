@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from prompt_hub import names
-from prompt_hub.cli import main
-from prompt_hub.evaluate.evaluation import Evaluator
-from prompt_hub.evaluate.record import EvaluationRecord
-from prompt_hub.evaluate.results import FolderResults
-from prompt_hub.prompts.models import JsonObject
-from prompt_hub.prompts.render import render
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.evaluation.session import Evaluator
+from prompt_hub.repository.rendering import render
+from prompt_hub.repository.schema import JsonObject
 from tests.unit.building import COMMIT, RepositoryFolder
 from tests.unit.providers import FunctionProvider
 
@@ -61,5 +61,5 @@ class Workshop:
 @pytest.fixture
 def workshop(healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     """The small healthy repository, as the one that commands work in."""
-    monkeypatch.setenv(names.ENV_ROOT, str(healthy.root))
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
     return Workshop(healthy)

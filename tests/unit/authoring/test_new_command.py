@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from prompt_hub.authoring.starter import parse_fields, starter
 from prompt_hub.authoring.task_files import findings_about
-from prompt_hub.cli import main
-from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.evaluate.gate import Status
-from prompt_hub.prompts.repository import PromptRepository
-from prompt_hub.prompts.transaction import recover
+from prompt_hub.cli.main import main
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.gate.types import Status
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.transaction import recover
 from tests.unit.authoring.conftest import Workshop
-from tests.unit.prompts.faults import KILLED, dies_at, in_child
+from tests.unit.repository.faults import KILLED, dies_at, in_child
 
 
 def test_a_new_task_validates_and_evaluates_with_no_edit(

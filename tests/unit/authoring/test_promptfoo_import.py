@@ -13,9 +13,9 @@ import yaml
 
 from prompt_hub.authoring.promptfoo.tests import shorthand
 from prompt_hub.authoring.promptfoo.vocabulary import stated_fields
-from prompt_hub.errors import ExitCode
-from prompt_hub.evaluate.gate import Status
-from prompt_hub.prompts.models import JsonObject
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.gate.types import Status
+from prompt_hub.repository.schema import JsonObject
 from tests.unit.authoring.conftest import Workshop
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "promptfoo"

@@ -191,8 +191,8 @@ def test_a_runner_that_finds_something_else_is_not_compared(
 
 
 def test_the_benchmark_s_repository_is_valid_and_asks_what_the_peers_ask(tmp_path: Path) -> None:
-    from prompt_hub.prompts.render import render
-    from prompt_hub.prompts.repository import PromptRepository
+    from prompt_hub.repository.reader import PromptRepository
+    from prompt_hub.repository.rendering import render
 
     made = PromptRepository(BenchRepository(tmp_path, 12).root)
     prompt = made.candidate(task.TASK)
@@ -203,7 +203,7 @@ def test_the_benchmark_s_repository_is_valid_and_asks_what_the_peers_ask(tmp_pat
 
 
 def test_another_threshold_changes_the_verdict_s_inputs_and_no_request(tmp_path: Path) -> None:
-    from prompt_hub.prompts.repository import PromptRepository
+    from prompt_hub.repository.reader import PromptRepository
 
     made = BenchRepository(tmp_path, 12)
     repository = PromptRepository(made.root)

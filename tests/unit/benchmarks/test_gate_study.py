@@ -11,7 +11,7 @@ import pytest
 from benchmarks.gate.__main__ import Study, main
 from benchmarks.gate.study import Rate
 from benchmarks.gate.worlds import WORLDS
-from prompt_hub.evaluate.gate import Conclusion, Status
+from prompt_hub.gate.types import Conclusion, Status
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ def test_a_gate_that_errs_is_found(
     monkeypatch: pytest.MonkeyPatch, status: Status, failing: list[str]
 ) -> None:
     monkeypatch.setattr(
-        "prompt_hub.evaluate.looks.decide", lambda *_, **__: Conclusion(status, ("by decree",))
+        "prompt_hub.evaluation.looks.decide", lambda *_, **__: Conclusion(status, ("by decree",))
     )
     study = Study(Inline(), runs=40)
     study.errors(WORLDS[0])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompt_hub import names
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.errors import LedgerConflict
 from prompt_hub.ledger.items import (
     Deployed,
@@ -159,9 +159,9 @@ def test_scores_lie_in_partitions_of_their_own_which_is_all_that_the_service_may
     cause = Cause(by="pipeline", reason="first", at="2026")
     ledger.seed("brand", first, previous=None, release=release, cause=cause)
     before = set(table.items)
-    assert not [key for key in before if key[0].startswith(names.LEDGER_SCORES)]
+    assert not [key for key in before if key[0].startswith(aws_names.LEDGER_SCORES)]
 
     ledger.add_samples([sample("1.0.0", 0.5, 1), sample("1.1.0", 0.9, 1)])
     assert {partition for partition, _ in set(table.items) - before} == {
-        f"{names.LEDGER_SCORES}brand"
+        f"{aws_names.LEDGER_SCORES}brand"
     }

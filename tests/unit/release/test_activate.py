@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from prompt_hub.cli.activate import take
 from prompt_hub.ledger.items import NO_WAY_BACK, ReleaseRef, VersionRef, VersionState
 from prompt_hub.ledger.transitions import Cause
-from prompt_hub.promote import moves
-from prompt_hub.promote.states import Decision
-from prompt_hub.prompts.transaction import apply
-from prompt_hub.release.activate_command import take
+from prompt_hub.promotion import transitions
+from prompt_hub.promotion.states import Decision
 from prompt_hub.release.manifest import Release, describe
 from prompt_hub.release.plan import Move, NoWayBack, Seed, StageState, plan
+from prompt_hub.repository.transaction import apply
 from tests.unit.building import MADE_AT, RepositoryFolder
 from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
 
@@ -100,18 +100,18 @@ def test_a_task_whose_only_version_did_harm_goes_out_of_service_and_comes_back(
     activated(1)
     assert set(ledger.pointers()) == {"brand", "part-class"}
 
-    apply(healthy.root, moves.archive(healthy.repository, "brand", ann, later(2)))
+    apply(healthy.root, transitions.archive(healthy.repository, "brand", ann, later(2)))
     activated(2)
     assert set(ledger.pointers()) == {"part-class"}
     assert ledger.version_states("brand") == {"1.0.0": VersionState.RETIRED}
 
-    changes = moves.quarantine(healthy.repository, "brand", "1.0.0", ann, later(3))
+    changes = transitions.quarantine(healthy.repository, "brand", "1.0.0", ann, later(3))
     apply(healthy.root, changes)
     release = activated(3)
     assert release.tasks["brand"].versions == ()
     assert set(ledger.pointers()) == {"part-class"}
 
-    changes = moves.downgrade(healthy.repository, "brand", "1.0.0", ann, later(4))
+    changes = transitions.downgrade(healthy.repository, "brand", "1.0.0", ann, later(4))
     apply(healthy.root, changes)
     activated(4)
     assert set(ledger.pointers()) == {"brand", "part-class"}

@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from messages import body, subject
-from prompt_hub.cli import COMMANDS, Command
+from prompt_hub.cli.main import COMMANDS, Command
 from prompt_hub.ledger.items import Event, EventKind, Notify, VersionRef
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -14,14 +14,14 @@ from typing import Any
 import boto3
 import pytest
 
-from prompt_hub import names
-from prompt_hub.errors import PromptHubError
-from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.cli import image as command
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.ledger.items import ReleaseRef, VersionRef
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
-from prompt_hub.promote.execution import Promotion
-from prompt_hub.release import image_command
+from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.release.manifest import load, recorded
 from tests.unit.building import RepositoryFolder
 from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
@@ -72,7 +72,7 @@ class FakeAWS:
         return self.tables[request["TableName"]].query(**request)
 
     def ledger(self, stage: str) -> Ledger:
-        return ledger_on(self.tables.setdefault(names.ledger_table(stage), FakeDynamoDB()))
+        return ledger_on(self.tables.setdefault(aws_names.ledger_table(stage), FakeDynamoDB()))
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def registry(aws: FakeAWS) -> FakeRegistry:
 def tree(healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A promoted tree as the working directory, with the record of its promotion."""
     monkeypatch.chdir(healthy.root)
-    monkeypatch.delenv(names.ENV_RESULTS_BUCKET, raising=False)
+    monkeypatch.delenv(aws_names.ENV_RESULTS_BUCKET, raising=False)
     promotion = Promotion(
         schema_="prompt-hub/promotion@1",
         execution="exec-1",
@@ -101,7 +101,7 @@ def tree(healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> Path:
         at=datetime(2026, 11, 3, 10, tzinfo=UTC),
     )
     results = FolderResults(healthy.root / ".prompt-hub" / "results")
-    results.put(names.promotion_key("exec-1"), promotion.model_dump_json(by_alias=True))
+    results.put(aws_names.promotion_key("exec-1"), promotion.model_dump_json(by_alias=True))
     return healthy.root
 
 
@@ -133,7 +133,7 @@ def test_it_builds_and_pushes_the_release_under_its_own_id(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = with_docker(tmp_path, monkeypatch)
-    assert image_command.run(image()) == 0
+    assert command.run(image()) == 0
 
     assert log.read_text(encoding="utf-8").splitlines() == [
         f"{tree}|login --username AWS --password-stdin "
@@ -184,7 +184,7 @@ def test_it_carries_what_any_stage_has_live_and_writes_down_what_it_carries(
         cause=Cause(by="pipeline", reason="first", at="2026"),
     )
 
-    assert image_command.run(image()) == 0
+    assert command.run(image()) == 0
 
     release = load(tree)
     kept = [one.version for one in release.tasks["part-class"].versions]
@@ -200,7 +200,7 @@ def test_an_image_that_was_not_built_leaves_no_manifest(
 ) -> None:
     with_docker(tmp_path, monkeypatch, "build")
     with pytest.raises(PromptHubError, match="was not built"):
-        image_command.run(image())
+        command.run(image())
     with pytest.raises(PromptHubError, match="exec-1 has no manifest"):
         recorded(results_of(tree), "exec-1")
 
@@ -208,7 +208,7 @@ def test_an_image_that_was_not_built_leaves_no_manifest(
 @pytest.mark.usefixtures("aws", "tree")
 def test_which_stages_there_are_must_be_said() -> None:
     with pytest.raises(PromptHubError, match="--stages is missing"):
-        image_command.run(image(stages=None))
+        command.run(image(stages=None))
 
 
 def test_an_image_that_is_there_already_is_success_without_docker(
@@ -216,8 +216,8 @@ def test_an_image_that_is_there_already_is_success_without_docker(
 ) -> None:
     registry.tags = frozenset({"exec-1"})
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert image_command.run(image()) == 0
-    assert not (tree / names.RELEASE_FILE).exists()
+    assert command.run(image()) == 0
+    assert not (tree / aws_names.RELEASE_FILE).exists()
 
 
 @pytest.mark.usefixtures("registry", "tree")
@@ -234,7 +234,7 @@ def test_each_failure_of_docker_is_named(
 ) -> None:
     with_docker(tmp_path, monkeypatch, fails)
     with pytest.raises(PromptHubError, match=words) as raised:
-        image_command.run(image())
+        command.run(image())
     assert "secret-token" not in str(raised.value)
 
 
@@ -242,7 +242,7 @@ def test_each_failure_of_docker_is_named(
 def test_a_missing_docker_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(PromptHubError, match="docker is not installed here"):
-        image_command.run(image())
+        command.run(image())
 
 
 @pytest.mark.usefixtures("registry", "tree")
@@ -251,7 +251,7 @@ def test_a_release_without_a_promotion_is_not_built(
 ) -> None:
     log = with_docker(tmp_path, monkeypatch)
     with pytest.raises(PromptHubError, match="exec-2 has no promotion record"):
-        image_command.run(image(release="exec-2"))
+        command.run(image(release="exec-2"))
     assert not log.exists()
 
 
@@ -260,10 +260,10 @@ def test_a_local_build_needs_no_registry(
 ) -> None:
     log = with_docker(tmp_path, monkeypatch)
     arguments = image(local=True, release=None, repository_uri=None, base_image="stand-in:1")
-    assert image_command.run(arguments) == 0
+    assert command.run(arguments) == 0
     assert log.read_text(encoding="utf-8").splitlines() == [
         f"{tree}|build --tag prompt-hub:local --file pipeline_image/Dockerfile "
         "--build-arg RELEASE=local --build-arg BASE_IMAGE=stand-in:1 .|"
     ]
-    manifest = json.loads((tree / names.RELEASE_FILE).read_text(encoding="utf-8"))
+    manifest = json.loads((tree / aws_names.RELEASE_FILE).read_text(encoding="utf-8"))
     assert manifest["release"] == "local"

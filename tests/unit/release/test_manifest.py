@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub import names
-from prompt_hub.errors import PromptHubError
-from prompt_hub.evaluate.gate import Status
-from prompt_hub.evaluate.results import FolderResults
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.gate.types import Status
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
-from prompt_hub.promote.execution import Promotion, TaskOutcome
+from prompt_hub.promotion.promoter import Promotion, TaskOutcome
 from prompt_hub.release.manifest import (
     Release,
     carried_prompts,
@@ -62,7 +62,7 @@ def test_it_names_champions_and_archived_versions_with_hash_threshold_and_model(
 
 def test_it_survives_the_file(healthy: RepositoryFolder) -> None:
     release = released(healthy)
-    (healthy.root / names.RELEASE_FILE).write_text(release.to_json(), encoding="utf-8")
+    (healthy.root / aws_names.RELEASE_FILE).write_text(release.to_json(), encoding="utf-8")
     assert load(healthy.root) == release
 
 
@@ -75,7 +75,7 @@ def test_a_checkout_without_a_manifest_is_described_as_it_stands(
 
 
 def test_a_manifest_that_is_not_one_is_named(healthy: RepositoryFolder) -> None:
-    (healthy.root / names.RELEASE_FILE).write_text("{}", encoding="utf-8")
+    (healthy.root / aws_names.RELEASE_FILE).write_text("{}", encoding="utf-8")
     with pytest.raises(PromptHubError, match=r"release\.json cannot be read"):
         load(healthy.root)
 
@@ -174,7 +174,7 @@ def test_a_registry_that_disagrees_with_the_layers_stops_the_image(
 def test_pruning_leaves_what_the_manifest_names(healthy: RepositoryFolder) -> None:
     healthy.promote("part-class")
     release = released(healthy, kept=1)
-    (healthy.root / names.RELEASE_FILE).write_text(release.to_json(), encoding="utf-8")
+    (healthy.root / aws_names.RELEASE_FILE).write_text(release.to_json(), encoding="utf-8")
 
     assert prune(healthy.root) == ["part-class 1.0.0"]
     assert set(carried_prompts(healthy.repository, release)) == {
@@ -191,7 +191,7 @@ def test_what_an_execution_promoted_says_commit_and_time(
     with pytest.raises(PromptHubError, match="exec-1 has no promotion record"):
         describe_promoted(healthy.repository, results, "exec-1", ())
 
-    results.put(names.promotion_key("exec-1"), '{"schema": "prompt-hub/promotion@1"')
+    results.put(aws_names.promotion_key("exec-1"), '{"schema": "prompt-hub/promotion@1"')
     with pytest.raises(PromptHubError, match=r"promotions/exec-1\.json:1:.*its Promote action"):
         describe_promoted(healthy.repository, results, "exec-1", ())
 
@@ -214,7 +214,7 @@ def test_what_an_execution_promoted_says_commit_and_time(
         tasks={"part-class": outcome("promoted"), "brand": outcome("unchanged")},
         at=MADE_AT,
     )
-    results.put(names.promotion_key("exec-1"), promotion.model_dump_json(by_alias=True))
+    results.put(aws_names.promotion_key("exec-1"), promotion.model_dump_json(by_alias=True))
 
     release = describe_promoted(healthy.repository, results, "exec-1", ())
     assert (release.commit, release.made_at) == ("released", MADE_AT)

@@ -7,16 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from prompt_hub.ledger.items import (
-    Pointer,
-    ReleaseRef,
-    VersionRecord,
-    timestamp,
-)
+from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRecord, timestamp
 from prompt_hub.ledger.items import VersionState as State
-from prompt_hub.prompts.models import RegisteredModel, VersionState
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
 from prompt_hub.release.plan import Move, NoWayBack, Retire, Seed, Skip, StageState, Step, plan
+from prompt_hub.repository.schema import RegisteredModel, VersionState
 
 NINE = datetime(2026, 11, 3, 9, tzinfo=UTC)
 PINNED = RegisteredModel(alias="catalogue-pinned", identity="openai:small")

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
-from prompt_hub.prompts.models import Example
-from prompt_hub.release import smoke
-from prompt_hub.release.smoke import SmokeTest, smoke_test
-from prompt_hub.serve.client import Client
+from prompt_hub.release import smoke_test as module
+from prompt_hub.release.service_client import Client
+from prompt_hub.release.smoke_test import SmokeTest, smoke_test
+from prompt_hub.repository.schema import Example
 
 EXAMPLE = Example(id="1", input={"part_number": "2N7002"}, expected={"part_class": "transistor"})
 
@@ -101,7 +101,7 @@ def outcome_of(url: str, example: Example | None = EXAMPLE) -> SmokeTest:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smoke, "SETTLE_SECONDS", 0.3)
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.3)
 
 
 def test_a_stage_that_serves_the_release_passes(service: FakeService) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub import names
-from prompt_hub.cli import main
-from prompt_hub.errors import ExitCode
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
 from tests.unit.building import RepositoryFolder
 
 BY_ADA = ("--person", "Ada Lovelace", "--reason", "supplier audit")
@@ -87,8 +87,8 @@ def test_what_an_earlier_action_did_not_leave_names_that_action(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv(names.ENV_ROOT, str(healthy.root))
-    for variable in (names.ENV_RESULTS_BUCKET, names.ENV_LEDGER_TABLE):
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    for variable in (aws_names.ENV_RESULTS_BUCKET, aws_names.ENV_LEDGER_TABLE):
         monkeypatch.delenv(variable, raising=False)
     assert main(words) == ExitCode.USAGE
     assert capsys.readouterr().err == f"prompt-hub {words[0]}: {told}\n"

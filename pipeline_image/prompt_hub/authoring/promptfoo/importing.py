@@ -16,8 +16,8 @@ from prompt_hub.authoring.promptfoo.reading import Node, Project, as_text
 from prompt_hub.authoring.promptfoo.scoring import ANSWER, Labelled, Scoring, scoring_of, type_of
 from prompt_hub.authoring.promptfoo.tests import cases_of
 from prompt_hub.authoring.task_files import NewTask
-from prompt_hub.errors import ExitCode, PromptHubError
-from prompt_hub.prompts.models import Example, JsonObject
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.repository.schema import Example, JsonObject
 
 THRESHOLD = 0.8
 _CONFIG_KEYS = {

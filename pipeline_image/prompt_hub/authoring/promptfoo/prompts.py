@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from prompt_hub.authoring.promptfoo.notes import Notes, Place
 from prompt_hub.authoring.promptfoo.reading import REFERENCE, Node, Project
 from prompt_hub.authoring.promptfoo.templates import to_jinja
-from prompt_hub.errors import PromptHubError
+from prompt_hub.core.errors import PromptHubError
 
 _TEXT = {".txt", ".md", ".j2"}
 _CHAT = {".json", ".yaml", ".yml"}

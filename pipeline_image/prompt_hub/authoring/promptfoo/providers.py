@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from prompt_hub.authoring.promptfoo.notes import Notes
 from prompt_hub.authoring.promptfoo.reading import Node, Project
-from prompt_hub.prompts.models import JsonObject
+from prompt_hub.repository.schema import JsonObject
 
 _PARAMETERS = {
     "temperature": "temperature",

@@ -15,15 +15,15 @@ import yaml
 from pydantic import JsonValue
 
 from prompt_hub.authoring.promptfoo.notes import Place
-from prompt_hub.prompts.contracts import referred
-from prompt_hub.prompts.documents import (
+from prompt_hub.repository.contracts import referred
+from prompt_hub.repository.documents import (
     MAX_DEPTH,
     InvalidDocuments,
     Problem,
     read_text,
     strict_json,
 )
-from prompt_hub.prompts.json_places import Location
+from prompt_hub.repository.json_positions import Location
 
 MAX_VALUES = 200_000
 """Values of one file, aliases expanded: more is a bomb, not a configuration."""

@@ -17,8 +17,8 @@ from pydantic import JsonValue
 from prompt_hub.authoring.promptfoo import vocabulary
 from prompt_hub.authoring.promptfoo.notes import Notes
 from prompt_hub.authoring.promptfoo.tests import Assertion, TestCase
-from prompt_hub.prompts.contracts import schema_problem, schema_problems
-from prompt_hub.prompts.models import JsonObject
+from prompt_hub.repository.contracts import schema_problem, schema_problems
+from prompt_hub.repository.schema import JsonObject
 
 ANSWER = "answer"
 """The field that holds the answer of a prompt that is answered in plain text."""

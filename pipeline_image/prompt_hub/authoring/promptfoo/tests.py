@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from prompt_hub.authoring.promptfoo.notes import Notes, Place
 from prompt_hub.authoring.promptfoo.reading import REFERENCE, Node, Project, Source, substituted
 from prompt_hub.authoring.promptfoo.vocabulary import KNOWN_TYPES
-from prompt_hub.errors import PromptHubError
+from prompt_hub.core.errors import PromptHubError
 
 MAX_CASES = 20_000
 _DATA = {".yaml", ".yml", ".json", ".jsonl", ".csv"}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
-from prompt_hub.prompts.models import JsonObject
+from prompt_hub.repository.schema import JsonObject
 
 LABELS = ("equals", "contains", "icontains")
 """What may say, for one test, what the right answer is."""

@@ -1,0 +1,143 @@
+"""Who answers a record: the prompt itself, called from here, or the running service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from typing import Protocol
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.llm.client import ModelCaller, ModelUnavailable
+from prompt_hub.release.service_client import Client, NotReached, Said
+from prompt_hub.repository.rendering import RenderError
+from prompt_hub.repository.schema import JsonObject, Prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnsweredBy:
+    """What answered: every line of the output says it."""
+
+    task: str
+    version: str
+    sha256: str
+    release: str | None
+    model: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """An output that keeps the prompt's contract, or the reason why there is none."""
+
+    output: JsonObject | None
+    error: str | None
+    answered_by: AnsweredBy
+
+
+class Answerer(Protocol):
+    """Answers records of one task. `answered_by` is what answers as the run begins."""
+
+    answered_by: AnsweredBy
+
+    async def answer(self, fields: JsonObject) -> Reply:
+        """Answer one record; raises `ModelUnavailable` when no answer came at all."""
+
+
+class LocalAnswerer:
+    """Calls the prompt from this process."""
+
+    def __init__(self, prompt: Prompt, caller: ModelCaller, *, timeout: float) -> None:
+        """Answer with `prompt`; one attempt may take `timeout` seconds."""
+        self._prompt = prompt
+        self._caller = caller
+        self._timeout = timeout
+        self.answered_by = AnsweredBy(
+            task=prompt.task,
+            version=prompt.version,
+            sha256=prompt.sha256,
+            release=os.environ.get(aws_names.ENV_RELEASE) or None,
+            model=caller.resolve(prompt).identity,
+        )
+
+    async def answer(self, fields: JsonObject) -> Reply:
+        """Answer one record; raises `ModelUnavailable` when no answer came at all."""
+        try:
+            answer = await self._caller.call(self._prompt, fields, timeout=self._timeout)
+        except RenderError as error:
+            return Reply(output=None, error=error.message, answered_by=self.answered_by)
+        output = answer.output if answer.valid else None
+        return Reply(output=output, error=answer.problem, answered_by=self.answered_by)
+
+
+FAULTS = frozenset({"invalid_fields", "body_too_large", "invalid_output", "prompt_broken"})
+"""Codes of a bad record, or of an answer that breaks the contract: asking again changes nothing.
+
+Every other refusal, and whatever a proxy or a balancer in between says, is about the way there.
+"""
+
+
+class ServiceAnswerer:
+    """Asks the running service; which version answers is the service's decision."""
+
+    def __init__(self, url: str, task: str, *, timeout: float) -> None:
+        """Find out what the service at `url` answers `task` with.
+
+        Raises:
+            PromptHubError: `url` is no HTTP address, or the service does not have the task.
+            ModelUnavailable: the service does not answer.
+        """
+        self._client = Client(url, timeout=timeout)
+        self._url = self._client.url
+        said = self._ask("/v1/tasks")
+        served = said.object().get("tasks")
+        if said.status != 200 or not isinstance(served, list):
+            raise ModelUnavailable(f"{self._url}/v1/tasks answered with HTTP {said.status}.")
+        known = [one for one in served if isinstance(one, dict)]
+        mine = next((one for one in known if one.get("task") == task), None)
+        if mine is None:
+            tasks = ", ".join(str(one.get("task")) for one in known) or "none"
+            raise PromptHubError(f"the service at {self._url} serves no task {task!r} ({tasks}).")
+        self.answered_by = _answered_by(task, mine)
+
+    async def answer(self, fields: JsonObject) -> Reply:
+        """Answer one record; raises `ModelUnavailable` when no answer came at all."""
+        task = self.answered_by.task
+        path = f"/v1/tasks/{task}/run"
+        answer = await asyncio.to_thread(self._ask, path, {"fields": fields})
+        status, said = answer.status, answer.object()
+        if status == 200:
+            output = said.get("output")
+            if isinstance(output, dict):
+                return Reply(output=output, error=None, answered_by=_answered_by(task, said))
+            raise ModelUnavailable(f"the service at {self._url} answered without an output.")
+        error = said.get("error")
+        code, message = (
+            (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", "")
+        )
+        if code in FAULTS:
+            return Reply(output=None, error=str(message), answered_by=self.answered_by)
+        reason = f"HTTP {status}{f', {message}' if message else ''}"
+        raise ModelUnavailable(f"the service at {self._url} gave no answer: {reason}.")
+
+    def _ask(self, path: str, body: JsonObject | None = None) -> Said:
+        try:
+            return self._client.ask(path, body)
+        except NotReached as error:
+            hint = "Check that it runs, then run the same command again."
+            raise ModelUnavailable(f"the service at {error.message}", hint=hint) from None
+
+
+def _answered_by(task: str, said: JsonObject) -> AnsweredBy:
+    release, model = said.get("release"), said.get("model")
+    if not isinstance(said.get("version"), str) or not isinstance(said.get("sha256"), str):
+        raise PromptHubError(
+            "the service does not say which version answers.", exit_code=ExitCode.NOT_MEASURED
+        )
+    return AnsweredBy(
+        task=task,
+        version=str(said["version"]),
+        sha256=str(said["sha256"]),
+        release=release if isinstance(release, str) else None,
+        model=model if isinstance(model, str) else None,
+    )

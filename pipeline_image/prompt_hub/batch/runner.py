@@ -1,0 +1,140 @@
+"""Records in, lines out: bounded, in any order, each finished record journalled at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from pydantic import JsonValue
+
+from prompt_hub.batch.backends import AnsweredBy, Answerer
+from prompt_hub.batch.journal import Journal
+from prompt_hub.batch.mapping import RecordError, assign, to_fields
+from prompt_hub.batch.readers import Record
+from prompt_hub.core.concurrency import in_parallel
+from prompt_hub.llm.client import ModelUnavailable
+from prompt_hub.repository.contracts import schema_problem
+from prompt_hub.repository.schema import JsonObject
+
+GIVE_UP_AFTER = 3
+"""So many records without an answer, one after the other, mean that the model is gone."""
+
+
+@dataclass
+class Tally:
+    """What became of the records; `resumed` of them an earlier run had finished already."""
+
+    records: int = 0
+    answered: int = 0
+    failed: int = 0
+    resumed: int = 0
+    unanswered: int = 0
+    reason: str = ""
+
+
+class FieldReader:
+    """Turns records into the fields of one task, remembering where each header's columns go."""
+
+    def __init__(self, columns: Mapping[str, Sequence[str]], schema: JsonObject) -> None:
+        self._columns = columns
+        self._schema = schema
+        self._assigned: dict[tuple[str, ...], dict[str, int]] = {}
+
+    def places(self, header: tuple[str, ...]) -> Mapping[str, int]:
+        """Which column of `header` holds each field; raises `RecordError`."""
+        if header not in self._assigned:
+            self._assigned[header] = assign(header, self._columns, self._schema)
+        return self._assigned[header]
+
+    def fields(self, record: Record) -> JsonObject:
+        """Fields that fit the input schema; raises `RecordError`."""
+        if record.problem is not None:
+            raise RecordError(record.problem)
+        fields = to_fields(record.values, self.places(record.columns), self._schema)
+        problem = schema_problem(fields, self._schema)
+        if problem is not None:
+            raise RecordError(problem)
+        return fields
+
+
+@dataclass
+class Runner:
+    """One run over the records of a file.
+
+    `say` is told of every record that fails; `progress` after every record.
+    """
+
+    reader: FieldReader
+    answerer: Answerer
+    journal: Journal
+    concurrency: int
+    say: Callable[[str], None]
+    progress: Callable[[Tally], None]
+    tally: Tally = field(default_factory=Tally)
+    _silent: int = 0
+
+    async def run(self, records: Iterator[Record], limit: int | None = None) -> Tally:
+        """Answer the first `limit` records; those that the journal has are left alone.
+
+        A record that the model did not answer gets no line, so that the next run asks again; after
+        `GIVE_UP_AFTER` of them in a row the rest is not asked.
+        """
+        await in_parallel(self._wanted(records, limit), self._one, self.concurrency)
+        return self.tally
+
+    def _wanted(self, records: Iterator[Record], limit: int | None) -> Iterator[Record]:
+        """The records that have no line yet; those that have one are counted."""
+        finished, failed = self.journal.finished, self.journal.failed
+        for record in records:
+            if limit is not None and record.number > limit:
+                return
+            self.tally.records += 1
+            if record.number in finished:
+                self.tally.resumed += 1
+                self.tally.failed += record.number in failed
+                self.tally.answered += record.number not in failed
+            else:
+                yield record
+
+    async def _one(self, record: Record) -> None:
+        if self._silent >= GIVE_UP_AFTER:
+            self.tally.unanswered += 1
+            return
+        try:
+            fields = self.reader.fields(record)
+        except RecordError as error:
+            raw = dict(zip(record.columns, record.values, strict=True))
+            self._write(record, raw, None, str(error), self.answerer.answered_by)
+            return
+        try:
+            reply = await self.answerer.answer(fields)
+        except ModelUnavailable as error:
+            self._silent += 1
+            self.tally.unanswered += 1
+            self.tally.reason = error.message
+            return
+        self._silent = 0
+        self._write(record, fields, reply.output, reply.error, reply.answered_by)
+
+    def _write(
+        self,
+        record: Record,
+        fields: JsonObject,
+        output: JsonObject | None,
+        error: str | None,
+        answered_by: AnsweredBy,
+    ) -> None:
+        line: dict[str, JsonValue] = {
+            "record": record.number,
+            "input": fields,
+            "output": output,
+            "error": error and f"line {record.line}: {error}",
+            **asdict(answered_by),
+        }
+        self.journal.append(line)
+        if error:
+            self.tally.failed += 1
+            self.say(f"line {record.line}: {error}")
+        else:
+            self.tally.answered += 1
+        self.progress(self.tally)

@@ -1,0 +1,156 @@
+"""`prompt-hub diff`: two versions of a prompt, word by word and score by score."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+
+from pydantic import JsonValue
+
+from prompt_hub.cli.report import evaluations_from_environment
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.reporting import words
+from prompt_hub.reporting.answers import Change
+from prompt_hub.reporting.diff import Measured, PromptComparison, compare
+from prompt_hub.reporting.pages import folded
+from prompt_hub.reporting.prompt_diff import Difference, Run
+from prompt_hub.repository.schema import JsonObject
+
+LISTED = 20
+"""Examples that are listed of those won, and of those lost; `--json` has them all."""
+_SIGNS = {"removed": ("[-", "-]"), "added": ("{+", "+}"), "same": ("", "")}
+_COLOURS = {
+    "removed": ("\x1b[9;31m", "\x1b[0m"),
+    "added": ("\x1b[4;32m", "\x1b[0m"),
+    "same": ("", ""),
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("task")
+    parser.add_argument("before", metavar="A", help="a version, 'candidate' or 'champion'")
+    parser.add_argument("after", metavar="B", help="the same")
+    parser.add_argument("--json", action="store_true", help="for programs, with every example")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Show what differs; that something does is no failure."""
+    evaluations = evaluations_from_environment()
+    found = compare(evaluations, arguments.task, arguments.before, arguments.after)
+    if arguments.json:
+        print(json.dumps(as_json(found), indent=2, ensure_ascii=False))
+    else:
+        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        print("\n".join(in_words(found, coloured=coloured)))
+    return ExitCode.OK
+
+
+def in_words(found: PromptComparison, *, coloured: bool) -> Iterator[str]:
+    """The comparison as lines for people.
+
+    Removed and added words are struck out and underlined in colour, or stand in `[-…-]` and
+    `{+…+}` where there is no colour.
+    """
+    before, after = found.prompts
+    yield f"{found.task} {before.version} → {after.version}"
+    if not found.differences:
+        yield "\nThe prompts say the same."
+    for difference in found.differences:
+        yield ""
+        yield from _difference(difference, coloured=coloured)
+    yield ""
+    yield from _scores(found)
+    if found.examples:
+        counts = [f"{len(found.of(kind)):,} {kind}" for kind in (Change.WON, Change.LOST)]
+        yield f"\nexamples: {', '.join(counts)}, {len(found.of(Change.SAME)):,} the same"
+        yield from _listed(found, Change.LOST)
+        yield from _listed(found, Change.WON)
+
+
+def _difference(difference: Difference, *, coloured: bool) -> Iterator[str]:
+    signs = _COLOURS if coloured else _SIGNS
+    text = "".join(_signed(run, signs[run.kind]) for run in difference.runs)
+    if "\n" not in text and len(text) < 60:
+        yield f"{difference.where}: {text}"
+        return
+    yield f"{difference.where}:"
+    yield from (f"    {line}" for line in text.splitlines())
+
+
+def _signed(run: Run, signs: tuple[str, str]) -> str:
+    text = folded(run.text) if run.kind == "same" else run.text
+    return f"{signs[0]}{words.printable(text)}{signs[1]}"
+
+
+def _scores(found: PromptComparison) -> Iterator[str]:
+    columns = [m for m in (found.before, found.after) if m is not None]
+    if columns:
+        rows = [
+            ("", [m.arm.version for m in columns]),
+            ("score", [words.score(m.arm.score) for m in columns]),
+            ("threshold", [words.score(m.threshold) for m in columns]),
+            ("examples", [f"{m.arm.n:,}" for m in columns]),
+            ("cost", [words.money(m.arm.usd) for m in columns]),
+        ]
+        width = max(len(cell) for _, cells in rows for cell in cells)
+        for name, cells in rows:
+            yield f"{name:<10}  {'  '.join(f'{cell:>{width}}' for cell in cells)}".rstrip()
+        yield from (f"{m.arm.version}: {m.name}, {m.arm.model}" for m in columns)
+    yield from found.notes
+
+
+def _listed(found: PromptComparison, kind: Change) -> Iterator[str]:
+    examples = found.of(kind)
+    if kind is Change.WON:
+        examples = examples[::-1]
+    for one in examples[:LISTED]:
+        said = words.printable("  ".join([one.id, "; ".join(one.losses)])).strip()
+        yield f"  {kind:<4}  {one.before:.3f} → {one.after:.3f}  {said}"
+    if len(examples) > LISTED:
+        yield f"  {kind:<4}  … and {len(examples) - LISTED:,} more (--json has them all)"
+
+
+def as_json(found: PromptComparison) -> JsonObject:
+    """The comparison for programs."""
+    before, after = found.prompts
+    return {
+        "task": found.task,
+        "before": {"version": before.version, "sha256": before.sha256, **_measured(found.before)},
+        "after": {"version": after.version, "sha256": after.sha256, **_measured(found.after)},
+        "differences": [
+            {
+                "where": one.where,
+                "kind": one.kind,
+                "runs": [{"kind": run.kind, "text": run.text} for run in one.runs],
+            }
+            for one in found.differences
+        ],
+        "examples": [
+            {
+                "id": one.id,
+                "before": one.before,
+                "after": one.after,
+                "change": one.change,
+                "losses": [*one.losses],
+            }
+            for one in found.examples
+        ],
+        "notes": [*found.notes],
+    }
+
+
+def _measured(measured: Measured | None) -> dict[str, JsonValue]:
+    if measured is None:
+        return {"evaluation": None}
+    return {
+        "evaluation": measured.name,
+        "score": measured.arm.score,
+        "threshold": measured.threshold,
+        "examples": measured.arm.n,
+        "usd": measured.arm.usd,
+        "model": measured.arm.model,
+    }

@@ -1,0 +1,124 @@
+"""`prompt-hub evaluate`: score candidates, say the verdict."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.core.git import head_commit
+from prompt_hub.evaluation.cache import LOCAL_FOLDER, ResponseStore
+from prompt_hub.evaluation.calibration import judging_in_words
+from prompt_hub.evaluation.record import Arm, EvaluationRecord
+from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
+from prompt_hub.evaluation.session import Evaluator
+from prompt_hub.gate.types import Status
+from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.config import ModelAliases, add_concurrency
+from prompt_hub.repository.reader import PromptRepository
+
+_EXIT_CODES = {
+    Status.PASS: ExitCode.OK,
+    Status.UNCHANGED: ExitCode.OK,
+    Status.BLOCK: ExitCode.BLOCKED,
+    Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+    Status.NOT_MEASURED: ExitCode.NOT_MEASURED,
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("task", nargs="*", help="tasks to evaluate; all of them by default")
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="exit 0 once the record exists, whatever the verdict (inside the pipeline)",
+    )
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="ask again, whatever earlier runs have stored and judged",
+    )
+    add_concurrency(parser)
+    parser.add_argument("--json", action="store_true", help="print the records as JSON")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Evaluate; the exit code is the worst verdict's unless `--record` is given."""
+    repository = PromptRepository.from_environment()
+    try:
+        records = asyncio.run(_evaluate(arguments, repository))
+    except KeyboardInterrupt:
+        print(
+            "\nEvery answer so far is kept: run the same command again to go on from here.",
+            file=sys.stderr,
+        )
+        raise
+    if arguments.json:
+        print(json.dumps([json.loads(record.to_json()) for record in records], indent=2))
+    if arguments.record:
+        return ExitCode.OK
+    return max((_EXIT_CODES[record.verdict.status] for record in records), default=ExitCode.OK)
+
+
+async def _evaluate(
+    arguments: argparse.Namespace, repository: PromptRepository
+) -> list[EvaluationRecord]:
+    def say(line: str) -> None:
+        print(line, file=sys.stderr if arguments.json else sys.stdout, flush=True)
+
+    tasks = arguments.task or repository.tasks()
+    for task in tasks:
+        repository.require_task(task)
+    aliases = ModelAliases.from_environment()
+    store = ResponseStore(repository.root / LOCAL_FOLDER, fresh=arguments.fresh)
+    async with ModelCaller(aliases, concurrency=arguments.concurrency) as caller:
+        evaluator = Evaluator(
+            repository,
+            caller,
+            results_from_environment(repository.root),
+            execution=execution_from_environment(),
+            commit=head_commit(repository.root),
+            store=store,
+            fresh=arguments.fresh,
+            say=say,
+        )
+        records = []
+        for task in tasks:
+            record = await evaluator.evaluate(task)
+            say(in_words(record))
+            records.append(record)
+    return records
+
+
+def in_words(record: EvaluationRecord) -> str:
+    """A record as a person reads it: verdict, scores, the guess beside them, reasons."""
+    verdict = record.verdict
+    lines = [f"{record.task} {record.version}: {verdict.status}"]
+    if record.candidate is not None:
+        lines.append(f"  candidate  {_arm(record.candidate)}")
+    if record.champion is not None:
+        lines.append(f"  champion   {_arm(record.champion)}")
+    if record.candidate is not None:
+        baseline = "unknown" if record.baseline is None else f"{record.baseline:.3f}"
+        lines.append(f"  threshold {record.threshold:.3f} · majority guess {baseline}")
+    lines += [f"  {line}" for line in judging_in_words(record)]
+    lines += [f"  {reason}" for reason in verdict.reasons]
+    if verdict.overridden_by:
+        lines.append(f"  overridden by {verdict.overridden_by}")
+    if record.remembered:
+        lines.append("  remembered: the same inputs were judged before, no model was called")
+    return "\n".join(lines)
+
+
+def _arm(arm: Arm) -> str:
+    score = "not measured" if arm.score is None else f"{arm.score:.3f}"
+    low, high = arm.interval
+    # A stored answer was given in another session than the other arm's: whoever reads must know.
+    stored = f"  {arm.cached} answers stored by an earlier run" if arm.cached else ""
+    return (
+        f"{arm.version}  {score}  [{low:.3f}, {high:.3f}]  n={arm.n}"
+        f"  {arm.model} ({', '.join(arm.answered_by) or 'no answer'})  {arm.seconds:.1f} s{stored}"
+    )

@@ -1,0 +1,148 @@
+"""`prompt-hub image`: one image for one release, tagged with the release's id."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prompt_hub.cli.stage import add_release, explained, ledger_of, named, release_of
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.git import head_commit
+from prompt_hub.ledger.errors import LedgerMissing
+from prompt_hub.release.manifest import Release, describe, describe_promoted, not_carried
+from prompt_hub.repository.reader import PromptRepository
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+
+    from prompt_hub.ledger.items import Pointer
+
+DOCKERFILE = "pipeline_image/Dockerfile"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_release(parser)
+    parser.add_argument(
+        "--repository-uri",
+        default=os.environ.get(aws_names.ENV_REPOSITORY_URI),
+        help=f"where the image is pushed; {aws_names.ENV_REPOSITORY_URI} by default",
+    )
+    parser.add_argument(
+        "--stages",
+        default=os.environ.get(aws_names.ENV_STAGES),
+        metavar="STAGE,STAGE",
+        help="stages that the release may reach: the image carries what their ledgers have live; "
+        f"{aws_names.ENV_STAGES} by default",
+    )
+    parser.add_argument(
+        "--base-image", help="another base than the Dockerfile's, with the same Python in it"
+    )
+    parser.add_argument(
+        "--local",
+        action="store_true",
+        help="build the tree as it stands, under the name prompt-hub, and push nothing",
+    )
+
+
+@explained()
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Build and push; an image that is there already is left alone, so a retry succeeds.
+
+    The manifest lies in the results bucket before the image can be used.
+    """
+    repository = PromptRepository.from_environment()
+    if arguments.local:
+        return _local(repository, arguments.release or "local", arguments.base_image)
+    uri = named(arguments.repository_uri, "--repository-uri", aws_names.ENV_REPOSITORY_URI)
+    stages = named(arguments.stages, "--stages", aws_names.ENV_STAGES).split(",")
+    release_id = release_of(arguments)
+    import boto3
+
+    from prompt_hub.evaluation.results import results_from_environment
+    from prompt_hub.release import docker
+
+    ecr = boto3.client("ecr")
+    tag = f"{uri}:{release_id}"
+    if _exists(ecr, uri, release_id):
+        print(f"{tag} is there already; a release's image never changes")
+        return ExitCode.OK
+    results = results_from_environment(repository.root)
+    live = _live(stages)
+    every = [pointer for pointers in live.values() for pointer in pointers]
+    release = describe_promoted(repository, results, release_id, every)
+    _warn(release, live)
+    _login(ecr, uri)
+    _build(repository.root, release, tag, arguments.base_image)
+    results.put(aws_names.manifest_key(release_id), release.to_json())
+    docker.push(tag)
+    print(f"pushed {tag}")
+    return ExitCode.OK
+
+
+def _live(stages: Iterable[str]) -> dict[str, list[Pointer]]:
+    """The pointers of each stage; a stage that was never deployed has none."""
+    live = {}
+    for stage in stages:
+        try:
+            live[stage] = list(ledger_of(stage).pointers().values())
+        except LedgerMissing:
+            print(f"stage {stage} has no ledger yet: nothing is live there")
+    return live
+
+
+def _warn(release: Release, live: Mapping[str, Iterable[Pointer]]) -> None:
+    for stage, pointers in live.items():
+        for lacking in (one for pointer in pointers for one in not_carried(release, pointer)):
+            print(
+                f"WARNING: stage {stage} has {lacking}, and this image cannot carry it: it is "
+                "quarantined, or neither in 02-production nor in 99-archive with that content"
+            )
+
+
+def _local(repository: PromptRepository, release_id: str, base: str | None) -> ExitCode:
+    release = describe(
+        repository,
+        release=release_id,
+        commit=head_commit(repository.root),
+        made_at=datetime.now(UTC),
+    )
+    _build(repository.root, release, f"{aws_names.PROJECT}:{release_id}", base)
+    return ExitCode.OK
+
+
+def _build(root: Path, release: Release, tag: str, base: str | None) -> None:
+    from prompt_hub.release import docker
+
+    (root / aws_names.RELEASE_FILE).write_text(release.to_json(), encoding="utf-8")
+    for name, task in release.tasks.items():
+        versions = ", ".join(one.version for one in task.versions)
+        print(f"{name}: champion {task.champion or 'none'}; the image carries {versions or 'none'}")
+    arguments = {"RELEASE": release.release}
+    if base:
+        arguments["BASE_IMAGE"] = base
+    docker.build(root, tag=tag, dockerfile=DOCKERFILE, arguments=arguments)
+
+
+def _login(ecr: ECRClient, uri: str) -> None:
+    from prompt_hub.release import docker
+
+    granted = ecr.get_authorization_token()["authorizationData"][0]
+    token = base64.b64decode(granted["authorizationToken"]).decode("utf-8")
+    user, _, password = token.partition(":")
+    if not password:
+        raise PromptHubError("ECR's login token has no password.", exit_code=ExitCode.UNEXPECTED)
+    docker.login(uri.partition("/")[0], user=user, password=password)
+
+
+def _exists(ecr: ECRClient, uri: str, tag: str) -> bool:
+    _, _, name = uri.partition("/")
+    # Not DescribeImages: that raises for a missing tag, and some stand-ins answer it with nothing.
+    found = ecr.batch_get_image(repositoryName=name, imageIds=[{"imageTag": tag}])
+    return bool(found["images"])

@@ -1,0 +1,152 @@
+"""`prompt-hub ledger`: what is live and how it came about, and what people do about it by hand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from prompt_hub.cli.activate import add_no_watch, measure_now
+from prompt_hub.cli.options import add_signature
+from prompt_hub.cli.stage import add_stage, explained, ledger_of, now, stage_of
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.ledger.items import VersionRef
+from prompt_hub.ledger.transitions import Cause
+
+if TYPE_CHECKING:
+    from prompt_hub.ledger.items import Event, Pointer
+    from prompt_hub.ledger.table import Ledger
+
+HISTORY = 10
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    actions = parser.add_subparsers(dest="action", required=True)
+    show = actions.add_parser("show", help="what is active, and the newest history")
+    add_stage(show)
+    show.add_argument("task", nargs="?", help="one task only")
+    show.add_argument("--json", action="store_true", help="for programs")
+    for name, summary in (
+        ("freeze", "keep releases away from a task"),
+        ("unfreeze", "let releases move a task again"),
+        ("downgrade", "go to an older version; what was active comes back by `activate` only"),
+        ("activate", "go to any version that the running image carries, be it quarantined"),
+    ):
+        action = actions.add_parser(name, help=summary)
+        action.add_argument("task")
+        add_stage(action)
+        if name in ("downgrade", "activate"):
+            action.add_argument("--to", required=True, metavar="VERSION")
+        add_signature(action)
+        if name == "activate":
+            add_no_watch(action)
+
+
+@explained()
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Show or change the ledger; a change needs a person and a reason."""
+    stage = stage_of(arguments)
+    ledger = ledger_of(stage)
+    if arguments.action == "show":
+        _show(ledger, stage, arguments)
+    else:
+        _change(ledger, stage, arguments)
+    return ExitCode.OK
+
+
+def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
+    task: str = arguments.task
+    pointer = ledger.pointer(task)
+    if pointer is None:
+        raise PromptHubError(
+            f"no version of {task} is active in {stage}.",
+            hint="Release one: the first pointer of a task, and of a retired one, comes from git.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    cause = Cause(by=arguments.person, reason=arguments.reason, at=now(), code="by-hand")
+    seen = pointer.revision
+    match arguments.action:
+        case "freeze":
+            event = ledger.freeze(task, seen=seen, cause=cause)
+        case "unfreeze":
+            event = ledger.unfreeze(task, seen=seen, cause=cause)
+        case "downgrade":
+            to = _carried(ledger, stage, task, arguments.to)
+            event = ledger.downgrade(task, to, seen=seen, cause=cause)
+        case _:
+            to = _carried(ledger, stage, task, arguments.to)
+            event = ledger.activate(
+                task, to, seen=seen, release=pointer.release, cause=cause, override=True
+            )
+    print(
+        f"{task}: {event.kind.value} {_way(event)} by {event.by}; ledger revision {event.revision}"
+    )
+    if arguments.action == "activate":
+        print(f"{task}: the rollback pages people from now on instead of moving it")
+        if not arguments.no_watch:
+            measure_now(stage, [task])
+
+
+def _carried(ledger: Ledger, stage: str, task: str, version: str) -> VersionRef:
+    """The version of `task` in the running image; raises `PromptHubError` if it is not there."""
+    deployed = ledger.deployed()
+    versions = deployed.carries.get(task, {}) if deployed else {}
+    if version not in versions:
+        raise PromptHubError(
+            f"the image that runs in {stage} does not carry {task} {version} "
+            f"(it has: {', '.join(versions) or 'none'}).",
+            exit_code=ExitCode.BLOCKED,
+        )
+    return VersionRef(version=version, sha256=versions[version])
+
+
+def _show(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
+    pointers = {
+        task: pointer
+        for task, pointer in sorted({**ledger.pointers(), **ledger.retired()}.items())
+        if arguments.task in {None, task}
+    }
+    if arguments.json:
+        print(json.dumps(snapshot(ledger, pointers), indent=2))
+        return
+    print(f"stage {stage}, ledger revision {ledger.revision()}")
+    for task, pointer in pointers.items():
+        way_back = pointer.previous.version if pointer.previous else "none"
+        frozen = ", FROZEN" if pointer.frozen else ""
+        live = f"{pointer.version} (way back: {way_back}{frozen})"
+        print(f"\n{task}: {'nothing, it is retired' if pointer.retired else live}")
+        for version, record in ledger.versions(task).items():
+            print(f"  {version:<10} {record.state.value:<12} {record.by}: {record.reason}")
+        for event in ledger.events(task, HISTORY):
+            print(f"  {_line(event)}")
+    if not pointers:
+        print("nothing is active")
+
+
+def _line(event: Event) -> str:
+    what = f"{event.kind.value} {_way(event)} by {event.by}"
+    return f"#{event.revision} {event.at} {what}: {event.reason}"
+
+
+def _way(event: Event) -> str:
+    left = event.left.version if event.left else "nothing"
+    reached = event.reached.version
+    return reached if left == reached else f"{left} -> {reached}"
+
+
+def snapshot(ledger: Ledger, pointers: dict[str, Pointer]) -> dict[str, object]:
+    """Pointers, version states and newest history for programs."""
+    return {
+        "revision": ledger.revision(),
+        "tasks": {
+            task: {
+                **pointer.to_attributes(),
+                "versions": {
+                    version: state.value for version, state in ledger.version_states(task).items()
+                },
+                "history": [event.to_attributes() for event in ledger.events(task, HISTORY)],
+            }
+            for task, pointer in pointers.items()
+        },
+    }

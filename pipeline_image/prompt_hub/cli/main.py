@@ -1,0 +1,96 @@
+"""`prompt-hub COMMAND`: runs one command; failures become sentences and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol, cast
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.imports import without_collecting
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "new": ("prompt_hub.cli.new", "make a working task, or import one"),
+    "validate": ("prompt_hub.cli.validate", "check every prompt file, layer and the registry"),
+    "evaluate": ("prompt_hub.cli.evaluate", "score a candidate against its examples"),
+    "review": ("prompt_hub.cli.review", "let a meta-prompt criticise a candidate"),
+    "replay": ("prompt_hub.cli.replay", "make a record again without a model call"),
+    "promote": ("prompt_hub.cli.promote", "promote, downgrade, archive or override a version"),
+    "run": ("prompt_hub.cli.run", "turn raw records into structured fields"),
+    "serve": ("prompt_hub.cli.serve", "answer HTTP requests with the active prompts"),
+    "health": ("prompt_hub.cli.health", "ask the service in this container if it lives"),
+    "image": ("prompt_hub.cli.image", "build and push the image of a release"),
+    "activate": ("prompt_hub.cli.activate", "move a stage's pointers to this release"),
+    "watch": ("prompt_hub.cli.watch", "measure the active version and publish its score"),
+    "smoke-test": ("prompt_hub.cli.smoke_test", "prove that a stage serves this release"),
+    "record": ("prompt_hub.cli.record", "write down what a stage runs now"),
+    "ledger": ("prompt_hub.cli.ledger", "show or change by hand what is active"),
+    "verdict": ("prompt_hub.cli.verdict", "end red if this execution blocked a task"),
+    "report": ("prompt_hub.cli.report", "pages and summaries: evaluations, all prompts, a run"),
+    "diff": ("prompt_hub.cli.diff", "compare two versions, word by word"),
+}
+
+
+class Command(Protocol):
+    """A command module: says its arguments, and runs."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> ExitCode:
+        """Do the work; raise `PromptHubError` for what a person must mend."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (see `ExitCode`)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in {"-h", "--help"}:
+        print(_overview())
+        return ExitCode.OK if words else ExitCode.USAGE
+    name = words[0]
+    if name not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        print(f"prompt-hub: no command {name!r}. Try one of: {known}.", file=sys.stderr)
+        return ExitCode.USAGE
+    module, summary = COMMANDS[name]
+    # We use no pydantic plugins, and looking for some in every installed package is slow.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Imported only now, so that `--help` and `validate` never pay for a model client or a server.
+    with without_collecting():
+        command = cast(Command, import_module(module))
+    parser = argparse.ArgumentParser(prog=f"prompt-hub {name}", description=summary)
+    command.configure(parser)
+    arguments = parser.parse_args(words[1:])
+    try:
+        code = command.run(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read has seen enough, as `head` has; Python must not complain again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except PromptHubError as error:
+        print(f"prompt-hub {name}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"prompt-hub {name}: interrupted; nothing was left half written.", file=sys.stderr)
+        return 130
+    except Exception:
+        traceback.print_exc()
+        print(f"prompt-hub {name}: unexpected error; please report the above.", file=sys.stderr)
+        return ExitCode.UNEXPECTED
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "usage: prompt-hub COMMAND [options]\n\n" + "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

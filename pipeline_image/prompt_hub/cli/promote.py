@@ -1,0 +1,163 @@
+"""`prompt-hub promote`: promote, downgrade, archive, override; and promotion in the pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from prompt_hub.cli.options import add_signature
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
+from prompt_hub.evaluation.store import evaluation_by
+from prompt_hub.promotion import transitions
+from prompt_hub.promotion.git_promotion import Checkout
+from prompt_hub.promotion.promoter import Promoter
+from prompt_hub.promotion.registry_view import Standing
+from prompt_hub.promotion.states import OPEN, SAME, Case, Decision, Event, move
+from prompt_hub.repository.documents import read_text
+from prompt_hub.repository.edit import edited
+from prompt_hub.repository.reader import METADATA, PromptRepository
+from prompt_hub.repository.schema import Override
+from prompt_hub.repository.transaction import Changes, exclusive
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    actions = parser.add_subparsers(dest="action", required=True)
+
+    promote = actions.add_parser("promote", help="release a candidate that was evaluated here")
+    promote.add_argument("task")
+
+    downgrade = actions.add_parser("downgrade", help="release an archived version again")
+    downgrade.add_argument("task")
+    downgrade.add_argument("--to", required=True, metavar="VERSION")
+    downgrade.add_argument(
+        "--override", action="store_true", help="even a version that was taken out before"
+    )
+
+    archive = actions.add_parser("archive", help="retire the released version, with no successor")
+    archive.add_argument("task")
+
+    quarantine = actions.add_parser("quarantine", help="keep a version out of later images")
+    quarantine.add_argument("task")
+    quarantine.add_argument("--version", required=True)
+    quarantine.add_argument(
+        "--to", metavar="VERSION", help="released in its place, where it is the released one"
+    )
+
+    override = actions.add_parser("override", help="promote the candidate against its verdict")
+    override.add_argument("task")
+
+    for by_hand in (downgrade, archive, quarantine, override):
+        add_signature(by_hand)
+
+    execution = actions.add_parser("execution", help="inside the pipeline: promote each task")
+    execution.add_argument("--push", action="store_true", help="push the bot commit and the tags")
+
+    for action in (promote, downgrade, archive, quarantine, override, execution):
+        action.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Carry out one action."""
+    repository = PromptRepository.from_environment()
+    if arguments.action == "execution":
+        return _execution(arguments, repository)
+    # Read and written under one lock: of two commands at once, the second sees what the first did.
+    with exclusive(repository.root) as writer:
+        changes = _changes(arguments, repository)
+        writer.apply(changes)
+    if arguments.json:
+        print(json.dumps({"action": arguments.action, "files": sorted(changes)}, indent=2))
+    else:
+        print(f"{arguments.action} {arguments.task}: done. Commit these files together:")
+        for path, text in sorted(changes.items()):
+            print(f"  {'removed' if text is None else 'written'}  {path}")
+        if arguments.action in ("downgrade", "archive", "quarantine"):
+            # The pipeline's trigger leaves the layers alone that promotion writes.
+            print(
+                "then start the pipeline: aws codepipeline start-pipeline-execution --name"
+                f" {aws_names.PIPELINE}"
+            )
+    return ExitCode.OK
+
+
+def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Changes:
+    now = datetime.now(UTC)
+    task: str = arguments.task
+    repository.require_task(task)
+    if arguments.action == "promote":
+        return _promotion(repository, task, now)
+    decision = Decision(arguments.person, arguments.reason)
+    if arguments.action == "override":
+        return _override(repository, task, decision)
+    if arguments.action == "archive":
+        return transitions.archive(repository, task, decision, now)
+    if arguments.action == "quarantine":
+        version, successor = arguments.version, arguments.to
+        return transitions.quarantine(repository, task, version, decision, now, successor=successor)
+    decision = replace(decision, insists=arguments.override)
+    return transitions.downgrade(repository, task, arguments.to, decision, now)
+
+
+def _promotion(repository: PromptRepository, task: str, now: datetime) -> Changes:
+    results = results_from_environment(repository.root)
+    found = evaluation_by(results, execution_from_environment(), task)
+    if found is None:
+        raise PromptHubError(
+            f"{task} has no evaluation record here.", hint=f"Run prompt-hub evaluate {task} first."
+        )
+    _still_true(repository, found.record)
+    return transitions.promote(repository, found.record, found.details_text, now)
+
+
+def _still_true(repository: PromptRepository, record: EvaluationRecord) -> None:
+    champion = repository.production(record.task)
+    now = (
+        repository.examples_sha256(record.task),
+        repository.metadata(record.task).sha256,
+        champion.sha256 if champion else None,
+    )
+    then = (record.examples_sha256, record.metadata_sha256, record.champion_sha256)
+    for name, new, old in zip(("examples", "metadata", "champion"), now, then, strict=True):
+        if new != old:
+            raise PromptHubError(
+                f"the {name} of {record.task} changed since it was evaluated.",
+                hint=f"Run prompt-hub evaluate {record.task} again.",
+                exit_code=ExitCode.BLOCKED,
+            )
+
+
+def _override(repository: PromptRepository, task: str, decision: Decision) -> Changes:
+    """The decision as an entry of the metadata: it goes through the pipeline like any change."""
+    version, champion = repository.metadata(task).version, repository.production(task)
+    case = Case(version=version, released=champion.version if champion else None, decision=decision)
+    state = Standing(repository.registry(), task).state(version)
+    move(task, state, Event.OVERRIDE, case, later=(OPEN, SAME))
+    override = Override(person=decision.person, reason=decision.reason, version=version)
+    path = repository.path(METADATA, f"{task}.yaml")
+    file = repository.relative(path)
+    text = edited(read_text(path, file), file, "override", override.model_dump(mode="json"))
+    return {file: text}
+
+
+def _execution(arguments: argparse.Namespace, repository: PromptRepository) -> ExitCode:
+    execution = os.environ.get(aws_names.ENV_EXECUTION)
+    if not execution:
+        raise PromptHubError("no execution is named.", hint=f"Set {aws_names.ENV_EXECUTION}.")
+    promoter = Promoter(
+        Checkout(repository.root),
+        results_from_environment(repository.root),
+        execution=execution,
+        branch=os.environ.get(aws_names.ENV_BRANCH, "main"),
+        say=(lambda _: None) if arguments.json else print,
+    )
+    promotion = promoter.run(push=arguments.push)
+    if arguments.json:
+        print(promotion.model_dump_json(by_alias=True, indent=2))
+    return ExitCode.OK

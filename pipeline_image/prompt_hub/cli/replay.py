@@ -1,0 +1,118 @@
+"""`prompt-hub replay`: make stored records again, without a model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.example_results import details_path
+from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.evaluation.replay import CannotReplay, Change, Replayed, replay, rewrite
+from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.evaluation.store import read_evaluation
+from prompt_hub.promotion.transitions import remade
+from prompt_hub.repository.documents import InvalidDocuments, parse_json, read_text
+from prompt_hub.repository.reader import PromptRepository, evaluation_path
+from prompt_hub.repository.transaction import apply
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "record",
+        nargs="+",
+        type=Path,
+        help="a record such as prompts/04-evals/TASK/1.0.0.json, or a folder of records",
+    )
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="score the stored answers with today's scorers and gate and write the record anew",
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Replay every record; 1 if one of them does not come out the same."""
+    repository = PromptRepository.from_environment()
+    results = []
+    for path in _records(arguments.record):
+        record, changes = _replayed(repository, path, arguments.write)
+        told = [vars(change) for change in changes]
+        results.append({"record": path.as_posix(), "same": not changes, "changes": told})
+        if not arguments.json:
+            _tell(path, record, changes, arguments.write)
+    if arguments.json:
+        print(json.dumps(results, indent=2, ensure_ascii=False))
+    return ExitCode.OK if all(result["same"] for result in results) else ExitCode.BLOCKED
+
+
+def _records(paths: list[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += filter(_may_be_record, sorted(path.rglob("*.json")))
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise PromptHubError(f"there is no record {path}.", hint="Name a file or a folder.")
+    if not found:
+        raise PromptHubError("there are no evaluation records there.", hint="Name another folder.")
+    return found
+
+
+def _may_be_record(path: Path) -> bool:
+    """Whether a file is a record, or cannot be read: a torn record must not be passed over."""
+    try:
+        found = parse_json(read_text(path, str(path)), str(path)).data
+    except InvalidDocuments:
+        return True
+    return isinstance(found, dict) and found.get("schema") == "prompt-hub/evaluation@1"
+
+
+def _replayed(
+    repository: PromptRepository, path: Path, write: bool
+) -> tuple[EvaluationRecord | None, Sequence[Change]]:
+    """The record in a file, None if it cannot be read, and why it does not come out the same."""
+    try:
+        stored = read_evaluation(path)
+    except PromptHubError as error:
+        return None, [Change("record", error.message)]
+    try:
+        replayed = (rewrite if write else replay)(repository, stored)
+    except CannotReplay as error:
+        return stored.record, error.changes
+    if write:
+        _write(repository, path, replayed)
+    return replayed.record, []
+
+
+def _write(repository: PromptRepository, path: Path, replayed: Replayed) -> None:
+    record = replayed.record
+    registered = repository.prompts / evaluation_path(record.task, record.version)
+    if path.resolve() == registered:
+        apply(repository.root, remade(repository, record, replayed.details))
+        return
+    folder = FolderResults(path.parent)
+    folder.put(details_path(path.name), replayed.details)
+    folder.put(path.name, record.to_json())
+
+
+def _tell(
+    path: Path, record: EvaluationRecord | None, changes: Sequence[Change], write: bool
+) -> None:
+    if record is not None and not changes:
+        done = "written anew from its answers" if write else "the same, byte for byte"
+        print(f"{path}: {record.task} {record.version} {record.verdict.status}, {done}")
+        return
+    print(f"{path}: {'not written' if write else 'cannot be made again'}")
+    for change in changes:
+        print(f"  {change.what}: {change.how}")
+    if record is not None and _INPUTS & {change.what for change in changes}:
+        print(f"  it was made at commit {record.commit}: look there for the inputs of then")
+
+
+_INPUTS = {"examples", "metadata", "candidate", "champion", "scorers", "gate"}

@@ -1,0 +1,130 @@
+"""`prompt-hub report`: pages and summaries of evaluations, of all prompts, and of a run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.files import written_whole
+from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
+from prompt_hub.evaluation.store import read_evaluation
+from prompt_hub.reporting.catalogue import read_catalogue
+from prompt_hub.reporting.catalogue_page import catalogue_page
+from prompt_hub.reporting.changelog import changelog
+from prompt_hub.reporting.evaluation import read_view
+from prompt_hub.reporting.evaluation_page import evaluation_page
+from prompt_hub.reporting.junit import junit_xml
+from prompt_hub.reporting.markdown import markdown_summary
+from prompt_hub.reporting.run_model import RunReport
+from prompt_hub.reporting.run_page import run_page
+from prompt_hub.reporting.sources import Evaluations
+from prompt_hub.repository.documents import Document, strict_json, to_model
+from prompt_hub.repository.reader import PromptRepository
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    kinds = parser.add_subparsers(dest="kind", required=True)
+
+    evaluation = kinds.add_parser(
+        "evaluation", help="one evaluation; its Markdown summary is printed if no file is named"
+    )
+    evaluation.add_argument("task")
+    evaluation.add_argument(
+        "version", nargs="?", help="the newest by default: evaluated here, or logged in 04-evals"
+    )
+    evaluation.add_argument(
+        "--record", type=Path, metavar="FILE.json", help="this record, its details beside it"
+    )
+    evaluation.add_argument("--html", type=Path, metavar="FILE", help="the report page")
+    evaluation.add_argument("--junit", type=Path, metavar="FILE", help="JUnit XML, for CI")
+    evaluation.add_argument("--markdown", type=Path, metavar="FILE", help="for a pull request")
+
+    catalogue = kinds.add_parser("catalogue", help="a page of all prompts and their versions")
+    catalogue.add_argument("--html", type=Path, metavar="FILE", required=True)
+
+    changes = kinds.add_parser("changelog", help="what changed in every prompt, as Markdown")
+    changes.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="printed if no file is named"
+    )
+
+    run_ = kinds.add_parser("run", help="the page of one run of the whole lifecycle")
+    run_.add_argument("run", type=Path, metavar="RUN.json", help="what happened, as JSON")
+    run_.add_argument(
+        "--html", type=Path, metavar="FILE", help="the page; beside RUN.json by default"
+    )
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Write the files that were asked for, each whole or not at all."""
+    kind: str = arguments.kind
+    if kind == "run":
+        source: Path = arguments.run
+        _write(arguments.html or source.with_suffix(".html"), run_page(read_run(source)))
+        return ExitCode.OK
+    evaluations = evaluations_from_environment()
+    if kind == "evaluation":
+        _evaluation(arguments, evaluations)
+    elif kind == "catalogue":
+        _write(arguments.html, catalogue_page(read_catalogue(evaluations)))
+    else:
+        _write_or_print(arguments.markdown, changelog(read_catalogue(evaluations)))
+    return ExitCode.OK
+
+
+def evaluations_from_environment() -> Evaluations:
+    """The evaluations of this repository, those of this execution (or machine) among them."""
+    repository = PromptRepository.from_environment()
+    return Evaluations(
+        repository, results_from_environment(repository.root), execution_from_environment()
+    )
+
+
+def _evaluation(arguments: argparse.Namespace, evaluations: Evaluations) -> None:
+    task: str = arguments.task
+    path: Path | None = arguments.record
+    if path and not path.is_file():
+        raise PromptHubError(f"there is no record {path}.", hint="Name an evaluation's JSON file.")
+    found = read_evaluation(path) if path else evaluations.find(task, arguments.version)
+    about = (found.record.task, arguments.version and found.record.version)
+    if about != (task, arguments.version):
+        raise PromptHubError(
+            f"{found.name} is about {found.record.task} {found.record.version}.",
+            hint="Name that task and version, or another record.",
+        )
+    view = read_view(evaluations, found)
+    if arguments.html:
+        _write(arguments.html, evaluation_page(view))
+    if arguments.junit:
+        _write(arguments.junit, junit_xml(view))
+    if arguments.markdown or not (arguments.html or arguments.junit):
+        _write_or_print(arguments.markdown, markdown_summary(view))
+
+
+def read_run(source: Path) -> RunReport:
+    """Read a run; raises `PromptHubError` if there is no such file or it is not one."""
+    try:
+        data = strict_json(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PromptHubError(f"{source} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise PromptHubError(f"{source} is not JSON: {error}.") from None
+    return to_model(Document(str(source), data), RunReport)
+
+
+def _write(target: Path, text: str) -> None:
+    page = text.encode("utf-8")
+    try:
+        with written_whole(target) as stream:
+            stream.write(page)
+    except OSError as error:
+        raise PromptHubError(f"{target} cannot be written: {error.strerror}.") from None
+    print(f"{target}: {len(page) / 1000:.0f} kB")
+
+
+def _write_or_print(target: Path | None, text: str) -> None:
+    if target is None:
+        print(text, end="")
+    else:
+        _write(target, text)

@@ -1,0 +1,79 @@
+"""`prompt-hub review`: a meta-prompt criticises a candidate, with cited lines."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from datetime import UTC, datetime
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.config import ModelAliases
+from prompt_hub.repository.documents import read_text, to_model
+from prompt_hub.repository.reader import EVALS, REVIEWS, TEMPLATES, PromptRepository
+from prompt_hub.repository.schema import Prompt
+from prompt_hub.review.critique import Review, findings, in_words, questions, reviewed
+
+REVIEWER = "review.yaml"
+"""The meta-prompt, a draft among the templates."""
+SECONDS = 300.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("task", help="the task whose candidate is reviewed")
+    parser.add_argument("--json", action="store_true", help="print the review as JSON")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Review and log; OK whatever is found, NOT_MEASURED where no model answered."""
+    repository = PromptRepository.from_environment()
+    repository.require_task(arguments.task)
+    reviewer = _reviewer(repository)
+    try:
+        caller = ModelCaller(ModelAliases.from_environment())
+        caller.resolve(reviewer)
+    except PromptHubError as error:
+        message = f"nothing was reviewed: {error.message}"
+        raise PromptHubError(message, hint=error.hint, exit_code=ExitCode.NOT_MEASURED) from None
+    review = asyncio.run(_reviewed(repository, arguments.task, reviewer, caller))
+    log = f"{review.task}/{REVIEWS}/{review.version}.json"
+    FolderResults(repository.prompts / EVALS).put(log, review.to_json())
+    if arguments.json:
+        print(review.to_json(), end="")
+    else:
+        print(in_words(review))
+        print(f"  logged in prompts/{EVALS}/{log}")
+    return ExitCode.OK
+
+
+async def _reviewed(
+    repository: PromptRepository, task: str, reviewer: Prompt, caller: ModelCaller
+) -> Review:
+    async with caller:
+        return await review_of(repository, task, reviewer, caller, datetime.now(UTC))
+
+
+async def review_of(
+    repository: PromptRepository, task: str, reviewer: Prompt, caller: ModelCaller, at: datetime
+) -> Review:
+    """Ask the reviewer about the candidate of `task`; raises `ModelUnavailable` for no answer."""
+    path = repository.candidate_path(task)
+    file = repository.relative(path)
+    text = read_text(path, file)
+    told = questions(text, repository.metadata(task).description, repository.examples(task))
+    answer = await caller.call(reviewer, told, timeout=SECONDS)
+    found = findings(answer, text)
+    model = caller.resolve(reviewer).identity
+    return reviewed(repository.candidate(task), file, reviewer, model, at, found)
+
+
+def _reviewer(repository: PromptRepository) -> Prompt:
+    path = repository.path(TEMPLATES, REVIEWER)
+    if not path.exists():
+        raise PromptHubError(
+            f"there is no prompts/{TEMPLATES}/{REVIEWER}, the prompt that reviews others.",
+            hint="Write one, or take the one of the example repository.",
+        )
+    return repository.whole(to_model(repository.document(path), Prompt), ())

@@ -1,0 +1,107 @@
+"""`prompt-hub serve`: the service, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
+POLL_SECONDS = 5.0
+"""Seconds between two looks at the ledger."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    environment = os.environ
+    parser.add_argument("--host", default=environment.get(aws_names.ENV_HOST, "127.0.0.1"))
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=environment.get(aws_names.ENV_PORT, str(aws_names.CONTAINER_PORT)),
+    )
+    parser.add_argument(
+        "--poll-seconds",
+        type=float,
+        default=environment.get(aws_names.ENV_POLL_SECONDS, str(POLL_SECONDS)),
+        help="seconds between two looks at the ledger",
+    )
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Serve until SIGTERM or Ctrl-C, then let calls in flight end."""
+    if arguments.poll_seconds <= 0:
+        raise PromptHubError("--poll-seconds must be more than 0.")
+    import uvicorn
+
+    from prompt_hub.ledger.errors import LedgerError
+    from prompt_hub.ledger.table import Ledger
+    from prompt_hub.llm.client import ModelCaller
+    from prompt_hub.llm.config import ModelAliases
+    from prompt_hub.llm.providers.openai import OpenAIProvider
+    from prompt_hub.release.manifest import carried_prompts, load
+    from prompt_hub.repository.reader import PromptRepository
+    from prompt_hub.service.http import create_app
+    from prompt_hub.service.ledger_poller import PointerFollower
+    from prompt_hub.service.metrics import LogsAndMetrics
+    from prompt_hub.service.service import PromptService
+
+    repository = PromptRepository.from_environment()
+    release = load(repository.root)
+    prompts = carried_prompts(repository, release)
+    stage = os.environ.get(aws_names.ENV_STAGE, "local")
+    try:
+        ledger = Ledger.from_environment()
+    except LedgerError as error:
+        raise PromptHubError(f"{error}.", hint=f"Set {aws_names.ENV_LEDGER_TABLE}.") from None
+    champions = {
+        name: champion.reference
+        for name, task in release.tasks.items()
+        if (champion := task.version(task.champion)) is not None
+    }
+    service = PromptService(
+        stage=stage,
+        release=release.release,
+        prompts=prompts,
+        seconds_per_call={
+            task: repository.metadata(task).limits.seconds_per_call for task in repository.tasks()
+        },
+        follower=PointerFollower(
+            ledger,
+            release=release.release,
+            carries=release.carries(),
+            champions=champions,
+            report=LogsAndMetrics.connect(stage),
+        ),
+        # Imported with the start, not with the first request, which would wait for it.
+        caller=ModelCaller(ModelAliases.from_environment(), OpenAIProvider()),
+    )
+    # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))
+    app = create_app(service, poll_seconds=arguments.poll_seconds)
+    uvicorn.Server(behind_balancer(app, arguments.host, arguments.port)).run()
+    return ExitCode.OK
+
+
+def behind_balancer(app: FastAPI, host: str, port: int) -> uvicorn.Config:
+    """How the service listens: its times are those that the balancer needs (`names`)."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=aws_names.KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=aws_names.DRAIN_SECONDS,
+    )

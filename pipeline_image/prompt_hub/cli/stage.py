@@ -1,0 +1,112 @@
+"""What every command about a stage needs: its name, its ledger, and its arguments said once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.ledger.errors import LedgerConflict, LedgerError, LedgerMissing, TransitionRefused
+from prompt_hub.ledger.items import timestamp
+
+if TYPE_CHECKING:
+    from prompt_hub.ledger.table import Ledger
+
+
+def add_stage(parser: argparse.ArgumentParser) -> None:
+    """Add `--stage`."""
+    parser.add_argument(
+        "--stage",
+        default=os.environ.get(aws_names.ENV_STAGE),
+        help=f"name of the stage; {aws_names.ENV_STAGE} by default",
+    )
+
+
+def add_release(parser: argparse.ArgumentParser) -> None:
+    """Add `--release`."""
+    parser.add_argument(
+        "--release",
+        default=os.environ.get(aws_names.ENV_RELEASE),
+        help=f"id of the release; {aws_names.ENV_RELEASE} by default",
+    )
+
+
+def named(value: str | None, option: str, variable: str) -> str:
+    """`value`, or a `PromptHubError` that names the option and the variable to set."""
+    if not value:
+        raise PromptHubError(f"{option} is missing.", hint=f"Give it, or set {variable}.")
+    return value
+
+
+def stage_of(arguments: argparse.Namespace) -> str:
+    """The stage that the arguments name."""
+    return named(arguments.stage, "--stage", aws_names.ENV_STAGE)
+
+
+def release_of(arguments: argparse.Namespace) -> str:
+    """The release that the arguments name."""
+    return named(arguments.release, "--release", aws_names.ENV_RELEASE)
+
+
+def ledger_of(stage: str) -> Ledger:
+    """The ledger of `stage`."""
+    from prompt_hub.ledger.table import Ledger
+
+    return Ledger.connect(aws_names.ledger_table(stage))
+
+
+def now() -> str:
+    """The present as the ledger writes it."""
+    return timestamp(datetime.now(UTC))
+
+
+_NOT_CONFIGURED = {
+    "NoRegionError",
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "ProfileNotFound",
+    "InvalidRegionError",
+}
+"""What botocore raises before it sends anything, because this machine does not say whom to ask."""
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what the ledger and AWS raise into sentences and exit codes; decorates a `run`."""
+    try:
+        yield
+    except TransitionRefused as error:
+        raise PromptHubError(f"refused: {error}.", exit_code=ExitCode.BLOCKED) from None
+    except LedgerConflict as error:
+        raise PromptHubError(
+            f"the ledger changed meanwhile: {error}.",
+            hint="Look at it and run the command again.",
+            exit_code=ExitCode.UNEXPECTED,
+        ) from None
+    except LedgerMissing as error:
+        raise PromptHubError(
+            f"{error}.",
+            hint="Look at --stage and AWS_DEFAULT_REGION; a new stage is deployed first.",
+            exit_code=ExitCode.UNEXPECTED,
+        ) from None
+    except LedgerError as error:
+        raise PromptHubError(f"{error}.", exit_code=ExitCode.UNEXPECTED) from None
+    except Exception as error:
+        # Told by its module, so that commands that meet no error never import botocore for it.
+        if not type(error).__module__.startswith("botocore."):
+            raise
+        if type(error).__name__ in _NOT_CONFIGURED:
+            raise PromptHubError(
+                f"AWS was not asked: {str(error).rstrip('.')}.",
+                hint="Set AWS_DEFAULT_REGION, and credentials of the stage's account.",
+            ) from None
+        raise PromptHubError(
+            f"AWS did not do it: {str(error).rstrip('.')}.",
+            hint="Look at AWS_DEFAULT_REGION, at the credentials and at the role's permissions.",
+            exit_code=ExitCode.UNEXPECTED,
+        ) from None

@@ -1,0 +1,104 @@
+"""`prompt-hub validate`: everything that is wrong with the prompt repository, at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.reporting.words import count
+from prompt_hub.repository.documents import Problem
+from prompt_hub.repository.reader import METADATA, PromptRepository, no_task
+from prompt_hub.validation.check import check
+from prompt_hub.validation.tree import Finding, Tree
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("task", nargs="?", help="report only what concerns this task")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--json", action="store_true", help="print the problems as a JSON list")
+    instead.add_argument(
+        "--github", action="store_true", help="print the problems as annotations for GitHub's CI"
+    )
+    instead.add_argument(
+        "--rules", action="store_true", help="instead of validating, print all rules (Markdown)"
+    )
+    instead.add_argument(
+        "--write-schemas",
+        action="store_true",
+        help="instead of validating, write the JSON Schemas of all file formats for editors",
+    )
+    instead.add_argument(
+        "--stamp",
+        action="store_true",
+        help="instead of validating, note that the task's metadata is up to date with its examples"
+        " and its candidate's input and output",
+    )
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Validate; BLOCKED where anything is wrong."""
+    if arguments.rules:
+        from prompt_hub.validation.rules_page import rules_page
+
+        print(rules_page(), end="")
+        return ExitCode.OK
+    repository = PromptRepository.from_environment()
+    if arguments.write_schemas:
+        from prompt_hub.validation.schemas import write_schemas
+
+        print("\n".join(write_schemas(repository)))
+        return ExitCode.OK
+    if arguments.stamp:
+        from prompt_hub.validation.stamp import stamp
+
+        if arguments.task is None:
+            raise PromptHubError("--stamp needs a task.", hint="Name the one you looked over.")
+        changed = stamp(repository, arguments.task)
+        said = "stamped" if changed else "is up to date already"
+        print(f"prompts/{METADATA}/{arguments.task}.yaml: {said}")
+        return ExitCode.OK
+    tree, findings = check(repository, arguments.task)
+    if arguments.task and arguments.task not in tree.tasks:
+        raise no_task(arguments.task, tree.tasks)
+    if arguments.json:
+        problems = [asdict(finding.problem) for finding in findings]
+        print(json.dumps(problems, ensure_ascii=False, indent=2))
+    else:
+        for finding in findings:
+            told = f"{finding.problem} [{finding.rule}]"
+            print(annotation(finding.problem) if arguments.github else told)
+        print(summary(tree, findings, arguments.task))
+    return ExitCode.BLOCKED if findings else ExitCode.OK
+
+
+def annotation(problem: Problem) -> str:
+    """A problem as the workflow command that GitHub shows beside the line of a pull request."""
+    where = {
+        "file": problem.file,
+        "line": str(problem.line),
+        "col": str(problem.column),
+        "title": problem.rule,
+    }
+    properties = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in where.items())
+    place = f"{problem.file}:{problem.line}:{problem.column}: "
+    return f"::error {properties}::{_escaped(str(problem).removeprefix(place))}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    for character in "%\r\n" + more:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
+
+
+def summary(tree: Tree, findings: Sequence[Finding], task: str | None = None) -> str:
+    """The last line, in words."""
+    looked_at = f"task {task}" if task else count(len(tree.tasks), "task")
+    looked_at += f", {count(len(tree.files), 'file')}"
+    if not findings:
+        return f"{looked_at}: all valid"
+    files = len({finding.problem.file for finding in findings})
+    return f"{looked_at}: {count(len(findings), 'problem')} in {count(files, 'file')}"

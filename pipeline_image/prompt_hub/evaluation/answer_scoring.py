@@ -1,0 +1,142 @@
+"""All scorers of a task at work on one answer: the pure ones, the judge, the attacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.budgeted_client import Ask
+from prompt_hub.evaluation.judge import grade, question, votes_of
+from prompt_hub.llm.client import Answer
+from prompt_hub.repository.schema import Example, InjectionScorer, JsonObject, Metadata, Prompt
+from prompt_hub.scoring import Part, apply, compiled
+from prompt_hub.scoring.injection import Guarded, attack_on
+from prompt_hub.scoring.registry import unusable
+
+Further = tuple[Prompt, JsonObject, int]
+"""A prompt, the fields it is asked about, and how often."""
+
+
+class Scoring:
+    """Scores the answers of one prompt version; made once and used for every example.
+
+    Raises:
+        PromptHubError: a scorer cannot be used, such as an entry point that cannot be imported.
+    """
+
+    def __init__(
+        self,
+        metadata: Metadata,
+        prompt: Prompt,
+        judge: Prompt | None = None,
+        *,
+        root: Path | None = None,
+    ) -> None:
+        """Prepare every scorer.
+
+        Args:
+            metadata: scorers and the settings of the judge.
+            prompt: the version whose answers are scored.
+            judge: the pinned judge, needed where a scorer is a judge.
+            root: where entry points may lie; by default the folder of the prompt repository.
+        """
+        self._judge = judge
+        self._settings = metadata.judge
+        self._pure = compiled(metadata.scorers, prompt.output, root)
+        self._judged = [one for one in metadata.scorers if one.type == "judge"]
+        self._guarded = Guarded.of(prompt)
+        self._attacks = [one for one in metadata.scorers if isinstance(one, InjectionScorer)]
+        if self._judged and (judge is None or metadata.judge is None):
+            raise PromptHubError(
+                f"{metadata.task}: a judge scores, but no judge is named.",
+                exit_code=ExitCode.BLOCKED,
+            )
+        if not self._pure and not self._judged:
+            raise PromptHubError(
+                f"{metadata.task}: an injection scorer needs another scorer, which says whether an"
+                " attacked answer is still right.",
+                exit_code=ExitCode.BLOCKED,
+            )
+
+    async def parts(
+        self,
+        output: JsonObject | None,
+        example: Example,
+        answer: Answer,
+        ask: Ask,
+        *,
+        repeat: int = 0,
+    ) -> tuple[Part, ...]:
+        """What every scorer says about one answer.
+
+        Args:
+            output: the answer's object; None where it breaks the output contract, which was an
+                answer and is worth nothing.
+            example: what was asked, and what people expect.
+            answer: the whole answer.
+            ask: the way to the model, for the judge and for attacked variants of the example.
+            repeat: which repeat of the example this is.
+
+        Raises:
+            ModelUnavailable: something could not be measured; the reason is in words.
+        """
+        clean = await self._right(output, example, answer, ask, repeat)
+        attacks = [
+            await self._attacked(scorer, example, clean, ask, repeat) for scorer in self._attacks
+        ]
+        return (*clean, *(part for part in attacks if part is not None))
+
+    def further(self, example: Example) -> Iterator[Further]:
+        """What is asked about one example besides itself, for an estimate of what it costs.
+
+        What will be answered is not known yet; what should be is about as long.
+        """
+        yield from self._votes(example)
+        for scorer in self._attacks:
+            attack = attack_on(self._guarded, example, scorer)
+            if attack is not None:
+                yield attack.prompt, attack.fields, 1
+                yield from self._votes(example)
+
+    def _votes(self, example: Example) -> Iterator[Further]:
+        for _ in self._judged:
+            assert self._judge is not None
+            assert self._settings is not None
+            asked = question(example, example.expected)
+            yield self._judge, asked, votes_of(self._judge, self._settings)
+
+    async def _right(
+        self,
+        output: JsonObject | None,
+        example: Example,
+        answer: Answer,
+        ask: Ask,
+        repeat: int,
+    ) -> tuple[Part, ...]:
+        """How right an answer is, attacks aside."""
+        parts = list(apply(self._pure, output, example, answer.problem))
+        for scorer in self._judged:
+            assert self._judge is not None
+            assert self._settings is not None
+            part = await grade(
+                self._judge, self._settings, scorer.weight, output, example, ask, repeat=repeat
+            )
+            parts.append(part if output is not None else unusable(part, answer.problem))
+        return tuple(parts)
+
+    async def _attacked(
+        self,
+        scorer: InjectionScorer,
+        example: Example,
+        clean: tuple[Part, ...],
+        ask: Ask,
+        repeat: int,
+    ) -> Part | None:
+        attack = attack_on(self._guarded, example, scorer)
+        if attack is None:
+            return None
+        answer = await ask(attack.prompt, attack.fields, repeat=repeat)
+        output = answer.output if answer.valid else None
+        attacked = await self._right(output, example, answer, ask, repeat)
+        return attack.judged(scorer, answer, attacked, clean)

@@ -1,0 +1,143 @@
+"""What one evaluation may spend: both arms, every repeat and every judge's call together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.llm.client import CHARACTERS_A_TOKEN, Response
+from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.repository.schema import Budget
+
+TOKENS_OUT = 256
+"""Length of an answer where neither the prompt's `max_tokens` nor an earlier answer says more."""
+
+DUST = 1e-9
+"""US dollars that sums of fractions may be off by."""
+
+
+class BudgetReached(PromptHubError):
+    """The budget does not allow the next call; a budget that runs out is never a score."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message,
+            hint="Raise gate.budget in the metadata; what was paid for is kept.",
+            exit_code=ExitCode.NOT_MEASURED,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """Tokens, and US dollars where the settings name a price."""
+
+    tokens: int
+    usd: float = 0.0
+
+
+class Forecast:
+    """What a call of one prompt will cost, from what its calls have cost so far."""
+
+    def __init__(self, model: ResolvedModel, max_tokens: float | None) -> None:
+        self._model = model
+        self._max_tokens = model.longest_answer(max_tokens)
+        self._seen = 0
+        self._characters = 0
+        self._tokens_in = 0
+        self._tokens_out = 0
+        self._densest = 0.0
+        self._longest = 0
+
+    def learn(self, characters: int, response: Response) -> None:
+        """Take note of what a request of so many characters has cost."""
+        self._seen += 1
+        self._characters += characters
+        self._tokens_in += response.tokens_in
+        self._tokens_out += response.tokens_out
+        self._densest = max(self._densest, response.tokens_in / max(1, characters))
+        self._longest = max(self._longest, response.tokens_out)
+
+    def likely(self, characters: int, calls: int = 1) -> Cost:
+        """What `calls` requests with so many characters in all probably cost."""
+        if not self._seen:
+            out = min(TOKENS_OUT, self._max_tokens or TOKENS_OUT)
+            return self._cost(int(characters / CHARACTERS_A_TOKEN), calls * out)
+        tokens_in = characters * self._tokens_in / max(1, self._characters)
+        return self._cost(int(tokens_in), calls * self._tokens_out // self._seen)
+
+    def at_most(self, characters: int) -> Cost:
+        """What one request of so many characters costs at most, as far as can be told."""
+        per_character = max(self._densest, 1 / CHARACTERS_A_TOKEN)
+        out = self._max_tokens or max(self._longest, TOKENS_OUT)
+        return self._cost(int(characters * per_character) + 1, out)
+
+    def _cost(self, tokens_in: int, tokens_out: int) -> Cost:
+        usd = self._model.cost(tokens_in, tokens_out) or 0.0
+        return Cost(tokens=tokens_in + tokens_out, usd=usd)
+
+
+class Purse:
+    """The budget of one evaluation, and what is spent of it.
+
+    A call is reserved at the most it may cost before it is made, so calls in flight cannot
+    together overshoot; one that does not fit beside them waits until they are paid.
+    """
+
+    def __init__(self, limits: Budget, clock: Callable[[], float] = time.monotonic) -> None:
+        self.calls = 0
+        self.tokens = 0
+        self.usd = 0.0
+        self.until = clock() + limits.seconds
+        """Time of the clock at which the budget of seconds is used up."""
+        self._limits = limits
+        self._clock = clock
+        self._reserved = Cost(tokens=0)
+        self._in_flight = 0
+        self._settled = asyncio.Event()
+
+    @property
+    def late(self) -> BudgetReached | None:
+        """Why nothing may be asked any more, once the time is up."""
+        if self._clock() < self.until:
+            return None
+        return BudgetReached(f"the budget of {self._limits.seconds:g} seconds is used up")
+
+    async def reserve(self, most: Cost) -> None:
+        """Set aside what a call may cost; raises `BudgetReached` if it is not there."""
+        while (reason := self._missing(most)) is not None:
+            if not self._in_flight:
+                raise BudgetReached(reason)
+            self._settled.clear()
+            await self._settled.wait()
+        self._in_flight += 1
+        self._reserved = Cost(
+            tokens=self._reserved.tokens + most.tokens, usd=self._reserved.usd + most.usd
+        )
+
+    def settle(self, most: Cost, response: Response | None) -> None:
+        """Pay for what was reserved as `most`; None for a call that was not answered."""
+        self._in_flight -= 1
+        self._reserved = Cost(
+            tokens=self._reserved.tokens - most.tokens,
+            usd=self._reserved.usd - most.usd if self._in_flight else 0.0,
+        )
+        if response is not None:
+            self.calls += 1
+            self.tokens += response.tokens_in + response.tokens_out
+            self.usd += response.usd or 0.0
+        self._settled.set()
+
+    def _missing(self, most: Cost) -> str | None:
+        limits = self._limits
+        if self.late is not None:
+            return self.late.message
+        if self.calls + self._in_flight + 1 > limits.calls:
+            return f"the budget of {limits.calls} calls is used up"
+        if self.tokens + self._reserved.tokens + most.tokens > limits.tokens:
+            return f"the budget of {limits.tokens} tokens does not allow another call"
+        if self.usd + self._reserved.usd + most.usd > limits.usd + DUST:
+            return f"the budget of {limits.usd:g} US dollars does not allow another call"
+        return None

@@ -1,0 +1,235 @@
+"""Asks models for one evaluation: from what is stored where it can, within a budget where not.
+
+Candidate, champion and judge are asked through the same door, `Engine.ask`, so that whatever an
+evaluation costs is counted once and in one place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from prompt_hub.evaluation.budget import Forecast, Purse
+from prompt_hub.evaluation.cache import Book, ResponseStore
+from prompt_hub.llm.client import Answer, ModelCaller, ModelUnavailable, Request, Response
+from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.repository.schema import Budget, Metadata, Prompt
+
+GIVE_UP_AFTER = 5
+"""So many calls without an answer, one after the other, mean that the model is gone."""
+
+SAMPLED = 100
+"""Questions from whose length that of all is estimated."""
+
+LEARN_FROM_EVERY = 20
+"""An estimate reads the cost of one in so many of the stored responses."""
+
+
+class Ask(Protocol):
+    """Asks a model once; a second `repeat` of the same question is a call of its own."""
+
+    def __call__(
+        self, prompt: Prompt, fields: Mapping[str, JsonValue], *, repeat: int = 0
+    ) -> Awaitable[Answer]:
+        """Answer one record; raises `ModelUnavailable` or `BudgetReached`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What an evaluation will ask for; `cached` of its calls are answered already.
+
+    Tokens and US dollars are those of the calls that are left; `usd` is None without a price.
+    """
+
+    calls: int
+    cached: int
+    tokens: int
+    usd: float | None
+
+    def in_words(self, budget: Budget) -> str:
+        """One line for people, beside what they allow."""
+        words = [f"{self.calls} calls"]
+        if self.cached:
+            words.append(f"{self.cached} of them answered before")
+        if self.cached < self.calls:
+            words.append(f"about {self.tokens} tokens")
+            words.append("no price known" if self.usd is None else f"about ${self.usd:.4f}")
+        allowed = (
+            f"{budget.calls} calls, {budget.tokens} tokens, ${budget.usd:g}, {budget.seconds:g} s"
+        )
+        enough = (
+            self.calls - self.cached <= budget.calls
+            and self.tokens <= budget.tokens
+            and (self.usd or 0.0) <= budget.usd
+        )
+        warning = "" if enough else ", which will not do for all of it"
+        return f"{', '.join(words)} (budget: {allowed}{warning})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The fields that a prompt will be asked about, each `repeats` times."""
+
+    prompt: Prompt
+    questions: Sequence[Mapping[str, JsonValue]]
+    repeats: int = 1
+
+
+class _Line:
+    """What the engine knows of one prompt: its model, its book and what its calls cost."""
+
+    def __init__(self, prompt: Prompt, model: ResolvedModel, book: Book | None) -> None:
+        self.prompt = prompt
+        self.model = model
+        self.book = book
+        self.forecast = Forecast(model, prompt.model.parameters.get("max_tokens"))
+        self.silent = 0
+        """Calls without an answer since the last one with one."""
+        self.trouble = ""
+
+    def key(self, request: Request, repeat: int) -> str:
+        """Where the response is kept; empty without a book."""
+        return self.book.key(request.messages, repeat) if self.book is not None else ""
+
+    def learn(self, request: Request, response: Response | None) -> None:
+        """Take note of what a request has cost."""
+        if response is not None:
+            self.forecast.learn(request.characters, response)
+
+
+class Engine:
+    """Asks models within one budget.
+
+    Without a `store` every question is put to the model: a measurement that must be of now. A
+    model that has not answered `GIVE_UP_AFTER` calls in a row is not asked any more.
+    """
+
+    def __init__(
+        self,
+        caller: ModelCaller,
+        *,
+        budget: Budget | None = None,
+        seconds_per_call: float = 60.0,
+        store: ResponseStore | None = None,
+    ) -> None:
+        self.caller = caller
+        self.purse = Purse(budget or Budget())
+        self.cached = 0
+        """Answers that came from the store."""
+        self._seconds_per_call = seconds_per_call
+        self._store = store
+        self._lines: dict[int, _Line] = {}
+
+    @classmethod
+    def within(
+        cls, metadata: Metadata, caller: ModelCaller, store: ResponseStore | None = None
+    ) -> Engine:
+        """An engine that keeps the budget and the time limit of a task."""
+        return cls(
+            caller,
+            budget=metadata.gate.budget,
+            seconds_per_call=metadata.limits.seconds_per_call,
+            store=store,
+        )
+
+    @property
+    def damaged(self) -> int:
+        """Stored responses that could not be read, and so are asked for again."""
+        return sum(book.damaged for book in self._store.books) if self._store else 0
+
+    def width(self, prompt: Prompt) -> int:
+        """How many questions are worth asking at the same time."""
+        return self.caller.concurrency(prompt)
+
+    async def ask(
+        self, prompt: Prompt, fields: Mapping[str, JsonValue], *, repeat: int = 0
+    ) -> Answer:
+        """Answer one record, from the store if the same question was answered before.
+
+        Raises:
+            RenderError: a template cannot be rendered with these fields.
+            ModelUnavailable: the model gave no answer at all.
+            BudgetReached: the budget does not allow the call.
+        """
+        line = self._line(prompt)
+        request = self.caller.request(prompt, fields)
+        book, key = line.book, line.key(request, repeat)
+        if book is not None:
+            stored = book.get(key)
+            if stored is not None:
+                self.cached += 1
+                # Lets calls in flight go on: their time is being measured.
+                await asyncio.sleep(0)
+                return Answer.of(stored, prompt.output, cached=True)
+        if line.silent >= GIVE_UP_AFTER:
+            raise ModelUnavailable(line.trouble)
+        most = line.forecast.at_most(request.characters)
+        await self.purse.reserve(most)
+        response = None
+        try:
+            response = await self.caller.send(
+                request, timeout=self._seconds_per_call, until=self.purse.until
+            )
+            line.silent = 0
+            if book is not None:
+                book.put(key, response)
+        except ModelUnavailable as error:
+            if self.purse.late is not None:
+                raise self.purse.late from None
+            line.silent += 1
+            line.trouble = error.message
+            raise
+        finally:
+            self.purse.settle(most, response)
+        line.learn(request, response)
+        return Answer.of(response, prompt.output)
+
+    def estimate(self, asked: Sequence[Asked]) -> Estimate:
+        """What asking all this will cost; where nothing is stored, by a sample of the questions."""
+        calls = cached = tokens = 0
+        usd = 0.0
+        priced = False
+        for one in asked:
+            line = self._line(one.prompt)
+            priced = priced or line.model.price_per_million is not None
+            found, missing, characters = self._looked_up(one, line)
+            calls += len(one.questions) * one.repeats
+            cached += found
+            likely = line.forecast.likely(characters, missing)
+            tokens += likely.tokens
+            usd += likely.usd
+        return Estimate(calls=calls, cached=cached, tokens=tokens, usd=usd if priced else None)
+
+    def _looked_up(self, asked: Asked, line: _Line) -> tuple[int, int, int]:
+        """Calls that are answered already, calls that are not, and the characters of those."""
+        if not line.book:
+            step = max(1, len(asked.questions) // SAMPLED)
+            sample = [self.caller.request(asked.prompt, one) for one in asked.questions[::step]]
+            missing = len(asked.questions) * asked.repeats
+            mean = sum(one.characters for one in sample) / max(1, len(sample))
+            return 0, missing, round(mean * missing)
+        found = missing = characters = 0
+        for fields in asked.questions:
+            request = self.caller.request(asked.prompt, fields)
+            for repeat in range(asked.repeats):
+                key = line.key(request, repeat)
+                if key not in line.book:
+                    missing += 1
+                    characters += request.characters
+                    continue
+                found += 1
+                if found % LEARN_FROM_EVERY == 1:
+                    line.learn(request, line.book.get(key))
+        return found, missing, characters
+
+    def _line(self, prompt: Prompt) -> _Line:
+        line = self._lines.get(id(prompt))
+        if line is None:
+            model = self.caller.resolve(prompt)
+            book = self._store.book(prompt, model) if self._store else None
+            line = self._lines[id(prompt)] = _Line(prompt, model, book)
+        return line

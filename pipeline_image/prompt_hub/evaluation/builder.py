@@ -1,0 +1,116 @@
+"""The record of an evaluation as a pure function of what was seen, so that it can be made again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from prompt_hub.evaluation.calibration import calibrated
+from prompt_hub.evaluation.example_results import ArmName
+from prompt_hub.evaluation.inputs import Inputs
+from prompt_hub.evaluation.looks import Looked
+from prompt_hub.evaluation.record import Arm, EvaluationRecord, Judging, Verdict
+from prompt_hub.evaluation.summary import Occasion, arm_of
+from prompt_hub.gate.agreement import Agreement
+from prompt_hub.gate.power import stated
+from prompt_hub.gate.rules import GATE_VERSION
+from prompt_hub.gate.types import Conclusion, Status
+from prompt_hub.scoring import SCORERS_VERSION, majority_baseline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """By whom, from what and when a record was made."""
+
+    execution: str
+    commit: str
+    digest: str
+    started_at: datetime
+    finished_at: datetime
+    remembered: bool = False
+
+
+def unchanged() -> Looked:
+    """What is said of a candidate that is the champion already: nothing was measured."""
+    conclusion = Conclusion(Status.UNCHANGED, ("the candidate is the released version",))
+    return Looked(conclusion)
+
+
+def lines_of(looked: Looked) -> Iterator[str]:
+    """The details of a record: one line for each answer."""
+    for arm, details in looked.details.items():
+        yield from (detail.to_line(arm) for detail in details)
+
+
+def recorded(
+    inputs: Inputs,
+    looked: Looked,
+    occasions: Mapping[ArmName, Occasion],
+    provenance: Provenance,
+    judge: Judging | None = None,
+) -> EvaluationRecord:
+    """The record of an evaluation: a pure function, so that it can be made again."""
+    metadata = inputs.metadata
+    arms: dict[ArmName, Arm] = {
+        arm: arm_of(
+            inputs.arms[arm], occasions[arm], details, inputs.scored, metadata.gate.confidence
+        )
+        for arm, details in looked.details.items()
+    }
+    return EvaluationRecord(
+        schema_="prompt-hub/evaluation@1",
+        task=inputs.candidate.task,
+        version=inputs.candidate.version,
+        examples_sha256=inputs.examples_sha256,
+        metadata_sha256=metadata.sha256,
+        scorers_version=SCORERS_VERSION,
+        gate_version=GATE_VERSION,
+        threshold=metadata.threshold,
+        baseline=majority_baseline(metadata.scorers, inputs.scored, inputs.candidate.output),
+        candidate=arms.get("candidate"),
+        champion=arms.get("champion"),
+        champion_sha256=inputs.champion.sha256 if inputs.champion else None,
+        judge=judge,
+        agreement=_agreement(inputs, looked),
+        verdict=_verdict(inputs, looked),
+        **vars(provenance),
+    )
+
+
+def _agreement(inputs: Inputs, looked: Looked) -> Agreement | None:
+    """Agreement with people of a candidate that is a judge itself."""
+    examples = {example.id: example for example in inputs.scored}
+    answers = (
+        (examples[detail.id], detail.answer)
+        for detail in looked.details.get("candidate", ())
+        if detail.answer is not None
+    )
+    return calibrated(inputs.candidate, answers, inputs.metadata.gate.confidence)
+
+
+def _verdict(inputs: Inputs, looked: Looked) -> Verdict:
+    metadata, override = inputs.metadata, inputs.metadata.override
+    conclusion = looked.conclusion
+    if looked.evidence is not None:
+        conclusion = stated(conclusion, looked.evidence, metadata.threshold, metadata.gate)
+    if inputs.incomparable and conclusion.status is Status.PASS:
+        # Good enough, but nobody knows whether it is worse than what it replaces.
+        reasons = (inputs.incomparable, *conclusion.reasons)
+        conclusion = replace(conclusion, status=Status.INCONCLUSIVE, reasons=reasons)
+    overridden = (
+        override.person
+        if override is not None
+        and override.version == inputs.candidate.version
+        and conclusion.status in (Status.BLOCK, Status.INCONCLUSIVE)
+        else None
+    )
+    return Verdict(
+        status=conclusion.status,
+        reasons=conclusion.reasons,
+        comparison=conclusion.comparison,
+        tags=dict(conclusion.tags),
+        power=conclusion.power,
+        looks=looked.looks,
+        overridden_by=overridden,
+    )

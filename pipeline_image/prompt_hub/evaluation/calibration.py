@@ -1,0 +1,130 @@
+"""Whether a judge may gate: its recorded agreement with people against the floor it must reach."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.judge import grade_bounds, votes_agree, votes_of
+from prompt_hub.evaluation.record import EvaluationRecord, Judging
+from prompt_hub.evaluation.store import logged_record
+from prompt_hub.gate.agreement import Agreement, Pair, agreement
+from prompt_hub.repository.documents import strict_json
+from prompt_hub.repository.reader import PromptRepository, evaluation_path
+from prompt_hub.repository.schema import Example, Judge, Prompt, VersionState
+from prompt_hub.scoring import Part
+
+
+def calibrated(
+    prompt: Prompt, answers: Iterable[tuple[Example, str]], confidence: float
+) -> Agreement | None:
+    """Agreement of a judge with the people who labelled its examples.
+
+    None where the prompt is no judge, or its labelled set says nothing about one. Answers without
+    a usable grade are left out: as votes they would not count either.
+
+    Args:
+        prompt: the judge.
+        answers: an example and the text of an answer to it; several where it was repeated.
+        confidence: of the interval.
+    """
+    bounds = grade_bounds(prompt.output)
+    if bounds is None:
+        return None
+    pairs: dict[str, list[Pair]] = defaultdict(list)
+    for example, text in answers:
+        given, wanted = _grade(text, bounds), example.expected.get("grade")
+        if given is not None and isinstance(wanted, int | float):
+            pairs[example.id].append((given, float(wanted)))
+    return agreement(pairs, confidence)
+
+
+def _grade(text: str, bounds: tuple[int, int]) -> float | None:
+    try:
+        output = strict_json(text)
+    except ValueError:
+        return None
+    given = output.get("grade") if isinstance(output, dict) else None
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return None
+    low, high = bounds
+    return float(given) if low <= given <= high and given == int(given) else None
+
+
+def judging(
+    repository: PromptRepository,
+    settings: Judge,
+    judge: Prompt,
+    model: str,
+    parts: Iterable[Part],
+) -> Judging | None:
+    """What a record says of the judge that gave these parts; None where it may not gate."""
+    record = logged_record(repository, settings.task, settings.version)
+    if record is None or record.agreement is None:
+        return None
+    return Judging(
+        task=judge.task,
+        version=judge.version,
+        sha256=judge.sha256,
+        model=model,
+        votes=votes_of(judge, settings),
+        agreement=record.agreement.value,
+        votes_agree=votes_agree(parts),
+    )
+
+
+def may_gate(
+    repository: PromptRepository, settings: Judge, *, model: str | None = None
+) -> str | None:
+    """Why the judge that `settings` pin may not gate, None where it may.
+
+    Args:
+        repository: the repository that holds the judge and its record.
+        settings: the judge as a task's metadata names it.
+        model: identity of the model that the judge would be answered by here; an agreement that
+            was measured on another model says nothing about it.
+    """
+    name = f"the judge {settings.task} {settings.version}"
+    entry = repository.registry().tasks.get(settings.task)
+    version = entry.versions.get(settings.version) if entry else None
+    if version is not None and version.state is VersionState.QUARANTINED:
+        return f"{name} may not gate: it is quarantined"
+    try:
+        record = logged_record(repository, settings.task, settings.version)
+    except PromptHubError as error:
+        return f"{name} may not gate: {error.message}"
+    found = record.agreement if record else None
+    if record is None or record.candidate is None or found is None:
+        return (
+            f"{name} may not gate: {evaluation_path(settings.task, settings.version)} holds no"
+            " agreement with people"
+        )
+    pinned = repository.version(settings.task, settings.version)
+    if pinned is None or pinned.sha256 != record.candidate.sha256:
+        return f"{name} may not gate: its agreement was measured on another prompt"
+    if model is not None and record.candidate.model != model:
+        return (
+            f"{name} may not gate: its agreement was measured on {record.candidate.model}, here it"
+            f" would be answered by {model}"
+        )
+    if found.value < settings.floor:
+        return (
+            f"{name} may not gate: its agreement with people is {found}, below the floor"
+            f" {settings.floor:.2f}"
+        )
+    return None
+
+
+def judging_in_words(record: EvaluationRecord) -> Iterator[str]:
+    """What a record says of judges: of the one that graded, and of a candidate that is one."""
+    judge = record.judge
+    if judge is not None:
+        agreed = "" if judge.votes_agree is None else f", {judge.votes_agree:.0%} of pairs the same"
+        votes = "1 vote" if judge.votes == 1 else f"{judge.votes} votes{agreed}"
+        yield (
+            f"judge {judge.task} {judge.version} on {judge.model}: {votes};"
+            f" agreement with people {judge.agreement:.2f}"
+        )
+    if record.agreement is not None:
+        yield f"agreement with people {record.agreement}"

@@ -1,0 +1,136 @@
+"""The details of a record: one line for each answer, from which the record is summed up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
+
+from prompt_hub.evaluation.record import RESTORE
+from prompt_hub.gate.types import Scores
+from prompt_hub.llm.client import Answer
+from prompt_hub.repository.documents import Document, InvalidDocuments, parse_jsonl
+from prompt_hub.repository.schema import Fraction, JsonObject
+from prompt_hub.scoring import Part, combine
+
+ArmName = Literal["candidate", "champion"]
+ARMS: tuple[ArmName, ...] = ("candidate", "champion")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Detail:
+    """One answer as it is kept: the text, what every scorer said, what it cost.
+
+    `problem` says why the answer could not be used as output; it was given and is worth nothing.
+    `score` is None and `error` says why where no answer came.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    id: str
+    score: Fraction | None
+    repeat: NonNegativeInt = 0
+    error: str | None = None
+    answer: str | None = None
+    problem: str | None = None
+    parts: tuple[Part, ...] = ()
+    tokens: tuple[int, int] = (0, 0)
+    usd: float | None = None
+    seconds: float | None = None
+    attempts: int = 0
+    cached: bool = False
+
+    @classmethod
+    def of(cls, example: str, repeat: int, answer: Answer, parts: Sequence[Part]) -> Detail:
+        """What is kept of an answer to an example, and of what every scorer said about it."""
+        return cls(
+            id=example,
+            score=combine(parts),
+            repeat=repeat,
+            answer=answer.text,
+            problem=answer.problem,
+            parts=tuple(parts),
+            tokens=(answer.tokens_in, answer.tokens_out),
+            usd=answer.usd,
+            seconds=round(answer.seconds, 4),
+            attempts=answer.attempts,
+            cached=answer.cached,
+        )
+
+    def to_json(self, arm: str) -> JsonObject:
+        """The detail as it is stored; what is empty is left out."""
+        line: JsonObject = {"arm": arm, "id": self.id, "score": self.score}
+        if self.repeat:
+            line["repeat"] = self.repeat
+        if self.error:
+            line["error"] = self.error
+        if self.answer is not None:
+            line["answer"] = self.answer
+            if self.problem:
+                line["problem"] = self.problem
+            line |= {
+                "parts": [part.to_line() for part in self.parts],
+                "tokens": [*self.tokens],
+                "usd": self.usd,
+                "seconds": self.seconds,
+                "attempts": self.attempts,
+            }
+            if self.cached:
+                line["cached"] = True
+        return line
+
+    def to_line(self, arm: str) -> str:
+        """The detail as one line of JSON."""
+        return json.dumps(self.to_json(arm), ensure_ascii=False, separators=(",", ":"))
+
+
+def parse_details(text: str, file: str) -> dict[ArmName, tuple[Detail, ...]]:
+    """Both arms of the details of a record.
+
+    Raises:
+        InvalidDocuments: a line is not what `Detail.to_line` writes; names `file` and the line.
+    """
+    reader = TypeAdapter(Detail)
+    found: dict[ArmName, list[Detail]] = {arm: [] for arm in ARMS}
+    try:
+        for _, document in parse_jsonl(text, file):
+            arm, fields = _arm_and_fields(document)
+            try:
+                found[arm].append(reader.validate_python(fields))
+            except ValidationError as error:
+                # Healthy files never pay for it.
+                from prompt_hub.repository.messages import model_problems
+
+                raise InvalidDocuments([*model_problems(document, Detail, error)]) from None
+    except InvalidDocuments as error:
+        raise InvalidDocuments(error.problems[:1], hint=RESTORE) from None
+    return {arm: tuple(details) for arm, details in found.items()}
+
+
+def _arm_and_fields(document: Document) -> tuple[ArmName, dict[str, object]]:
+    """What names the arm of a line, and the rest of it."""
+    line = document.data if isinstance(document.data, dict) else {}
+    fields = dict(line)
+    name = fields.pop("arm", None)
+    for arm in ARMS:
+        if name == arm:
+            return arm, fields
+    found = "nothing" if name is None else repr(name)
+    raise InvalidDocuments([document.problem(("arm",), found, f"one of: {', '.join(ARMS)}")])
+
+
+def details_path(record: str) -> str:
+    """Where the details of the record at a path lie: beside it."""
+    return record.removesuffix(".json") + ".jsonl"
+
+
+def scores_by_example(details: Iterable[Detail]) -> Scores:
+    """Scores of what was measured, by example, in the order in which it was asked."""
+    scores: dict[str, list[tuple[int, float]]] = {}
+    for detail in details:
+        if detail.score is not None:
+            scores.setdefault(detail.id, []).append((detail.repeat, detail.score))
+    return {name: tuple(score for _, score in sorted(found)) for name, found in scores.items()}

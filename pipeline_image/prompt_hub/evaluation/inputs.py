@@ -1,0 +1,160 @@
+"""Everything that decides a verdict, read from the repository, and its hash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.hashing import sha256_of
+from prompt_hub.evaluation.example_results import ARMS, ArmName
+from prompt_hub.evaluation.judge import judge_of
+from prompt_hub.gate.rules import GATE_VERSION
+from prompt_hub.llm.client import ModelCaller
+from prompt_hub.repository.reader import PromptRepository, examples_sha256
+from prompt_hub.repository.rendering import unfit
+from prompt_hub.repository.schema import Example, Metadata, Prompt
+from prompt_hub.scoring import SCORERS_VERSION
+from prompt_hub.scoring.function import fingerprints, own_entries
+
+
+def scored(examples: Iterable[Example]) -> tuple[Example, ...]:
+    """The examples that scores may come from; shots are never scored."""
+    return tuple(example for example in examples if example.split == "eval")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything a verdict depends on."""
+
+    candidate: Prompt
+    champion: Prompt | None
+    examples: tuple[Example, ...]
+    examples_sha256: str
+    metadata: Metadata
+    judge: Prompt | None
+    entries: Mapping[str, str]
+    """Hash of the code of every scorer of one's own."""
+    registered_model: str | None
+    """Identity of the model that the champion was measured on, as the registry has it."""
+
+    @classmethod
+    def of(cls, repository: PromptRepository, task: str) -> Inputs:
+        """Read the inputs; raises `PromptHubError` where a file is wrong."""
+        metadata = repository.metadata(task)
+        candidate = repository.candidate(task)
+        champion = repository.production(task)
+        entry = repository.registry().tasks.get(task)
+        if candidate.version != metadata.version:
+            raise PromptHubError(
+                f"03-metadata/{task}.yaml: version is {metadata.version}, but the candidate is"
+                f" {candidate.version}.",
+                hint="Make both the same.",
+                exit_code=ExitCode.BLOCKED,
+            )
+        return cls.around(
+            repository,
+            metadata,
+            candidate,
+            champion,
+            registered_model=entry.model.identity if entry and entry.model else None,
+        )
+
+    @classmethod
+    def around(
+        cls,
+        repository: PromptRepository,
+        metadata: Metadata,
+        candidate: Prompt,
+        champion: Prompt | None,
+        *,
+        registered_model: str | None = None,
+    ) -> Inputs:
+        """The inputs of judging these two prompts by the examples and the judge of now."""
+        # Read once: a large set takes a while.
+        examples = repository.examples(candidate.task)
+        return cls(
+            candidate=candidate,
+            champion=champion,
+            examples=examples,
+            examples_sha256=examples_sha256(examples),
+            metadata=metadata,
+            judge=judge_of(repository, metadata),
+            entries=fingerprints(own_entries(metadata.scorers), repository.root),
+            registered_model=registered_model,
+        )
+
+    @property
+    def rival(self) -> Prompt | None:
+        """The champion, unless the candidate is the champion itself."""
+        champion = self.champion
+        itself = (
+            champion is not None
+            and champion.version == self.candidate.version
+            and champion.sha256 == self.candidate.sha256
+        )
+        return None if itself else champion
+
+    def unchanged(self, caller: ModelCaller) -> bool:
+        """Whether the candidate is the champion, measured on the model that it would have here.
+
+        A champion that was measured on another model must qualify on this one like a candidate.
+        """
+        if self.champion is None or self.rival is not None:
+            return False
+        return self.registered_model == caller.resolve(self.candidate).identity
+
+    @cached_property
+    def incomparable(self) -> str | None:
+        """In words, why the rival cannot be asked these examples; None where nothing prevents it.
+
+        A candidate that renames or adds an input field changes the examples with it, and the
+        champion's input does not take them: its callers break, and so does the way back.
+        """
+        if self.rival is None:
+            return None
+        for example in self.scored:
+            if problem := unfit(self.rival, example.input):
+                return (
+                    f"{self.candidate.version} cannot be compared with the champion on these"
+                    f" examples: {problem}; a named override promotes it all the same"
+                )
+        return None
+
+    @property
+    def arms(self) -> Mapping[ArmName, Prompt]:
+        """What is measured: the candidate, and its rival beside it where they can be compared."""
+        both = zip(ARMS, (self.candidate, None if self.incomparable else self.rival), strict=True)
+        return {arm: prompt for arm, prompt in both if prompt is not None}
+
+    @property
+    def scored(self) -> tuple[Example, ...]:
+        """The examples that scores may come from; shots are never scored."""
+        return scored(self.examples)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether asking an example again can give another answer."""
+        return any(prompt.model.sampled for prompt in self.arms.values())
+
+    def digest(self, identity: Callable[[Prompt], str]) -> str:
+        """Hash of everything that could change the verdict; `identity` names a prompt's model."""
+        rival = self.rival
+        return sha256_of(
+            {
+                "task": self.candidate.task,
+                "version": self.candidate.version,
+                "candidate": self.candidate.sha256,
+                "candidate_model": identity(self.candidate),
+                "champion": self.champion.sha256 if self.champion else None,
+                "champion_model": identity(rival) if rival else None,
+                "examples": self.examples_sha256,
+                "metadata": self.metadata.sha256,
+                "scorers": SCORERS_VERSION,
+                "entries": dict(self.entries),
+                "gate": GATE_VERSION,
+                "judge": self.judge.sha256 if self.judge else None,
+                "judge_model": identity(self.judge) if self.judge else None,
+            }
+        )

@@ -1,0 +1,158 @@
+"""An answer graded by a meta-prompt: a task of this repository in a released version.
+
+The judge's prompt takes the strings `input`, `expected` and `answer`, and answers with an integer
+`grade` whose bounds its output schema states, and optionally a `reason`. The score is the median
+vote's place between the bounds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import combinations
+from statistics import fmean, median
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.budgeted_client import Ask
+from prompt_hub.llm.client import Answer
+from prompt_hub.repository.contracts import properties
+from prompt_hub.repository.reader import ARCHIVE, PRODUCTION, PromptRepository
+from prompt_hub.repository.schema import Example, JsonObject, Judge, Metadata, Prompt
+from prompt_hub.scoring.base import NO_OUTPUT, NotScored, Part
+
+INPUTS = ("input", "expected", "answer")
+"""What a judge is told, as JSON texts."""
+
+
+def judge_of(repository: PromptRepository, metadata: Metadata) -> Prompt | None:
+    """The pinned judge of a task, its lock verified; None where no judge scores.
+
+    Raises:
+        PromptHubError: a judge scores, but none is named, or there is no such released version.
+    """
+    if all(scorer.type != "judge" for scorer in metadata.scorers):
+        return None
+    file = f"03-metadata/{metadata.task}.yaml"
+    settings = metadata.judge
+    if settings is None:
+        raise PromptHubError(
+            f"{file}: a judge scores, but no judge is named.",
+            hint="Add judge: {task: ..., version: ...}.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    prompt = repository.version(settings.task, settings.version)
+    if prompt is None:
+        raise PromptHubError(
+            f"{file}: the judge {settings.task} {settings.version} is neither in {PRODUCTION} nor"
+            f" in {ARCHIVE}.",
+            hint="Name a released version of the judge's task.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    scale(prompt)
+    return prompt
+
+
+def scale(judge: Prompt) -> tuple[int, int]:
+    """Lowest and highest grade; raises `PromptHubError` if the judge's output does not say."""
+    bounds = grade_bounds(judge.output)
+    if bounds is None:
+        raise PromptHubError(
+            f"the judge {judge.task} must answer an integer 'grade' with minimum and maximum.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    return bounds
+
+
+def grade_bounds(output: JsonObject) -> tuple[int, int] | None:
+    """Bounds of the integer `grade` in an output schema, None where it has no such grade."""
+    grade = properties(output).get("grade")
+    if isinstance(grade, dict) and grade.get("type") == "integer":
+        low, high = grade.get("minimum"), grade.get("maximum")
+        if isinstance(low, int) and isinstance(high, int) and low < high:
+            return low, high
+    return None
+
+
+def votes_of(judge: Prompt, settings: Judge) -> int:
+    """How often the judge is asked: once where it always says the same."""
+    return settings.votes if judge.model.sampled else 1
+
+
+def question(example: Example, output: JsonObject) -> JsonObject:
+    """What the judge is asked about one answer; raises `RecursionError` for endless nesting."""
+    told = (example.input, example.expected, output)
+    texts = (json.dumps(value, ensure_ascii=False) for value in told)
+    return dict(zip(INPUTS, texts, strict=True))
+
+
+async def grade(
+    judge: Prompt,
+    settings: Judge,
+    weight: float,
+    output: JsonObject | None,
+    example: Example,
+    ask: Ask,
+    *,
+    repeat: int = 0,
+) -> Part:
+    """Let the judge grade one answer; raises `ModelUnavailable` if a vote gave no usable grade.
+
+    A judge that breaks its own contract has measured nothing: that is an outage, not a zero.
+
+    Args:
+        judge: the pinned judge.
+        settings: how it is used.
+        weight: the scorer's weight.
+        output: the answer to grade.
+        example: what was asked, and what people expect.
+        ask: the way to the model.
+        repeat: which repeat of the example this is; its votes are calls of their own.
+    """
+    if output is None:
+        return Part("judge", 0.0, weight, NO_OUTPUT)
+    low, high = scale(judge)
+    wanted = votes_of(judge, settings)
+    try:
+        fields = question(example, output)
+    except RecursionError:
+        return Part("judge", 0.0, weight, f"{NO_OUTPUT}: values nested without end")
+    votes: list[tuple[int, str]] = []
+    for vote in range(wanted):
+        answer = await ask(judge, fields, repeat=repeat * wanted + vote)
+        votes.append(_vote(judge, answer))
+    grades = sorted(given for given, _ in votes)
+    middle = median(grades)
+    scores = tuple((given - low) / (high - low) for given, _ in votes)
+    loss = ""
+    if middle < high:
+        _, reason = min(votes, key=lambda vote: abs(vote[0] - middle))
+        counted = f" (votes {', '.join(map(str, grades))})" if wanted > 1 else ""
+        loss = f"judged {middle:g} of {high}{counted}: {reason}".rstrip(": ")
+    return Part("judge", (middle - low) / (high - low), weight, loss, votes=scores)
+
+
+def _vote(judge: Prompt, answer: Answer) -> tuple[int, str]:
+    given = answer.output.get("grade") if answer.output else None
+    # JSON Schema counts 4.0 among the integers.
+    if not answer.valid or isinstance(given, bool) or not isinstance(given, int | float):
+        raise NotScored(
+            f"the judge {judge.task} {judge.version} gave no usable grade:"
+            f" {answer.problem or 'its answer has none'} (--fresh asks it again)."
+        )
+    reason = answer.output.get("reason") if answer.output else None
+    return int(given), reason if isinstance(reason, str) else ""
+
+
+def votes_agree(parts: Iterable[Part]) -> float | None:
+    """Share of pairs of votes on the same answer that say the same; None without such pairs.
+
+    Not corrected for chance: it says how steady a judge is, its agreement with people whether it
+    is right (`gate/agreement.py`).
+    """
+    pairs = [
+        float(one == other)
+        for part in parts
+        if part.scorer == "judge"
+        for one, other in combinations(part.votes, 2)
+    ]
+    return fmean(pairs) if pairs else None

@@ -1,0 +1,114 @@
+"""Which examples are measured when, until the gate needs no more.
+
+The same loop runs where answers are paid for and where `prompt-hub replay` takes them from the
+details of a record, so that both come to the same verdict or say why not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prompt_hub.evaluation.example_results import ArmName, Detail, scores_by_example
+from prompt_hub.evaluation.summary import holes, percentile, usd_per_call
+from prompt_hub.gate.rules import decide
+from prompt_hub.gate.types import Conclusion, Evidence
+from prompt_hub.repository.schema import Example, Metadata
+
+AskArm = Callable[[ArmName, Sequence[Example], int], Awaitable[Sequence[Detail]]]
+"""Answers and scores of an arm on examples that were asked so often before."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The conclusion after the last look, and what it rests on.
+
+    `details` are in the order of the examples' file, a round of repeats after the other; `evidence`
+    is None where nothing was to be measured.
+    """
+
+    conclusion: Conclusion
+    looks: int = 0
+    details: Mapping[ArmName, tuple[Detail, ...]] = field(default_factory=dict)
+    evidence: Evidence | None = None
+
+
+def in_order(examples: Sequence[Example], examples_sha256: str) -> tuple[Example, ...]:
+    """The examples as looks take them: an order that nobody chose, and the same every time."""
+
+    def drawn(example: Example) -> bytes:
+        return hashlib.sha256(f"{examples_sha256}:{example.id}".encode()).digest()
+
+    return tuple(sorted(examples, key=drawn))
+
+
+async def look(
+    examples: Sequence[Example],
+    examples_sha256: str,
+    metadata: Metadata,
+    arms: Sequence[ArmName],
+    ask: AskArm,
+    *,
+    sampled: bool,
+    say: Callable[[str], None] = lambda line: None,
+) -> Looked:
+    """Look until the verdict is final.
+
+    The first look measures `gate.first_look` examples, each later one doubles their number; once
+    all are seen each further one asks every example again.
+
+    Args:
+        examples: the examples to score, in the order of their file.
+        examples_sha256: hash of their set, from which their order is drawn.
+        metadata: threshold, gate and limits.
+        arms: the candidate, and the champion where there is one; they are asked side by side.
+        ask: how answers are come by.
+        sampled: whether asking again can give another answer.
+        say: told after a look that decides nothing.
+    """
+    order = in_order(examples, examples_sha256)
+    place = {example.id: number for number, example in enumerate(examples)}
+    details: dict[ArmName, list[Detail]] = {arm: [] for arm in arms}
+    seen, repeat, looks = 0, 0, 0
+    while True:
+        looks += 1
+        upto = max(metadata.gate.first_look, 2 * seen) if repeat == 0 else len(order)
+        batch = order[seen:upto]
+        answered = await asyncio.gather(*(ask(arm, batch, repeat) for arm in arms if batch))
+        for arm, answers in zip(arms, answered, strict=bool(batch)):
+            details[arm] += answers
+        seen = min(upto, len(order))
+        evidence = _evidence(examples, details, sampled)
+        conclusion = decide(
+            evidence, threshold=metadata.threshold, gate=metadata.gate, limits=metadata.limits
+        )
+        if conclusion.more is None:
+            break
+        say(f"look {looks}, {seen} of {len(order)} examples: not decided yet")
+        if conclusion.more == "repeats":
+            seen, repeat = 0, repeat + 1
+    in_file_order = {
+        arm: tuple(sorted(found, key=lambda one: (one.repeat, place[one.id])))
+        for arm, found in details.items()
+    }
+    return Looked(conclusion, looks, in_file_order, evidence)
+
+
+def _evidence(
+    examples: Sequence[Example], details: Mapping[ArmName, Sequence[Detail]], sampled: bool
+) -> Evidence:
+    candidate = details["candidate"]
+    champion = details.get("champion")
+    return Evidence(
+        examples=tuple(examples),
+        candidate=scores_by_example(candidate),
+        champion=None if champion is None else scores_by_example(champion),
+        sampled=sampled,
+        usd_per_call=usd_per_call(candidate),
+        seconds_p95=percentile(candidate, 0.95),
+        missing=tuple(
+            words for arm, found in details.items() for words in holes(f"the {arm}", found)
+        ),
+    )

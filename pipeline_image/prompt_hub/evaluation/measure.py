@@ -1,0 +1,83 @@
+"""Measures one prompt version on a set of examples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from prompt_hub.core.concurrency import in_parallel
+from prompt_hub.evaluation.answer_scoring import Scoring
+from prompt_hub.evaluation.budget import BudgetReached
+from prompt_hub.evaluation.budgeted_client import Engine
+from prompt_hub.evaluation.example_results import Detail
+from prompt_hub.llm.client import ModelUnavailable
+from prompt_hub.repository.schema import Example, Metadata, Prompt
+
+Progress = Callable[[int, int], None]
+"""Called with examples done and examples in all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What asking about examples has brought: an answer to each or a hole, in their order.
+
+    `answered_by` are the models that providers say have answered, `seconds` is wall time. What it
+    sums up to is said by `summary.arm_of`.
+    """
+
+    details: tuple[Detail, ...]
+    answered_by: tuple[str, ...]
+    seconds: float
+
+
+async def measure(
+    prompt: Prompt,
+    examples: Sequence[Example],
+    metadata: Metadata,
+    engine: Engine,
+    *,
+    judge: Prompt | None = None,
+    repeat: int = 0,
+    progress: Progress | None = None,
+) -> Measurement:
+    """Answer and score every example.
+
+    An example that cannot be measured leaves a hole, and with it no score; the others are measured
+    all the same, so that the next run pays for the holes only.
+
+    Args:
+        prompt: the whole prompt version.
+        examples: the labelled examples to score.
+        metadata: scorers.
+        engine: asks the models, within the budget of this evaluation.
+        judge: the pinned judge, needed where a scorer is a judge.
+        repeat: how often these examples were asked before, in this evaluation.
+        progress: told after every example.
+    """
+    scoring = Scoring(metadata, prompt, judge)
+    details: dict[int, Detail] = {}
+    answered_by: dict[int, str] = {}
+
+    async def one(index: int) -> None:
+        example = examples[index]
+        try:
+            answer = await engine.ask(prompt, example.input, repeat=repeat)
+            # An answer that breaks the output contract was given, and is worth nothing.
+            output = answer.output if answer.valid else None
+            parts = await scoring.parts(output, example, answer, engine.ask, repeat=repeat)
+        except (ModelUnavailable, BudgetReached) as error:
+            details[index] = Detail(id=example.id, score=None, repeat=repeat, error=error.message)
+        else:
+            details[index] = Detail.of(example.id, repeat, answer, parts)
+            answered_by[index] = answer.answered_by
+        if progress is not None:
+            progress(len(details), len(examples))
+
+    started = time.perf_counter()
+    await in_parallel(range(len(examples)), one, engine.width(prompt))
+    return Measurement(
+        details=tuple(details[index] for index in range(len(examples))),
+        answered_by=tuple(dict.fromkeys(answered_by[index] for index in sorted(answered_by))),
+        seconds=round(time.perf_counter() - started, 3),
+    )

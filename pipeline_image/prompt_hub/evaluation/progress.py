@@ -1,0 +1,93 @@
+"""How far an evaluation is: one line that moves on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from prompt_hub.evaluation.budgeted_client import Engine
+
+LIVE_SECONDS = 0.1
+"""Seconds between two looks of the moving line."""
+LOG_SECONDS = 15.0
+"""Seconds between two lines of a log."""
+
+
+class Progress:
+    """Progress of one evaluation over all its arms.
+
+    Rate and remaining time are those of examples finished since the start of this run.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        stream: TextIO | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._clock = clock
+        self._started = clock()
+        self._said = self._started if not self._live else 0.0
+        self._arms: dict[str, tuple[int, int]] = {}
+        self._width = 0
+
+    def arm(self, label: str) -> Callable[[int, int], None]:
+        """What `measure` tells of one arm: examples done and examples in all."""
+
+        def tell(done: int, total: int) -> None:
+            self._arms[label] = (done, total)
+            now = self._clock()
+            if now - self._said >= (LIVE_SECONDS if self._live else LOG_SECONDS):
+                self._said = now
+                self._show(self.line())
+
+        return tell
+
+    def line(self) -> str:
+        """All there is to say now, in one line."""
+        done = sum(arm[0] for arm in self._arms.values())
+        total = sum(arm[1] for arm in self._arms.values())
+        seconds = max(1e-9, self._clock() - self._started)
+        rate = done / seconds
+        parts = [" · ".join(f"{label} {d}/{t}" for label, (d, t) in self._arms.items())]
+        parts.append(f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s")
+        purse, traffic = self._engine.purse, self._engine.caller.traffic
+        parts.append(f"${purse.usd:.4f}" if purse.usd else f"{purse.tokens} tokens")
+        if done < total and rate:
+            parts.append(f"{_minutes((total - done) / rate)} left")
+        if self._engine.cached:
+            parts.append(f"{self._engine.cached} cached")
+        if traffic.retried:
+            parts.append(f"{traffic.retried} asked again, {traffic.busy} busy ({traffic.trouble})")
+        return " · ".join(parts)
+
+    def finish(self) -> None:
+        """Say the end, and leave the line to others."""
+        if self._arms and self._live:
+            self._show(self.line())
+            self._stream.write("\n")
+            self._stream.flush()
+
+    def _show(self, line: str) -> None:
+        if self._live:
+            # A line that wraps could not be written over.
+            line = line[: shutil.get_terminal_size().columns - 1]
+            self._stream.write("\r" + line.ljust(self._width))
+            self._width = len(line)
+        else:
+            self._stream.write(f"  {line}\n")
+        self._stream.flush()
+
+
+def _minutes(seconds: float) -> str:
+    whole = int(seconds + 0.5)
+    hours, rest = divmod(whole, 3600)
+    clock = f"{rest // 60:02}:{rest % 60:02}"
+    return f"{hours}:{clock}" if hours else clock.removeprefix("0")

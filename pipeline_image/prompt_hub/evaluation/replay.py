@@ -1,0 +1,256 @@
+"""A record made again from its details, without a model: the same bytes, or what has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import JsonValue
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.builder import Provenance, lines_of, recorded, unchanged
+from prompt_hub.evaluation.example_results import ArmName, Detail
+from prompt_hub.evaluation.inputs import Inputs
+from prompt_hub.evaluation.looks import Looked, look
+from prompt_hub.evaluation.record import Arm, EvaluationRecord
+from prompt_hub.evaluation.store import Evaluation
+from prompt_hub.evaluation.summary import Occasion
+from prompt_hub.gate.rules import GATE_VERSION
+from prompt_hub.gate.types import Status
+from prompt_hub.llm.client import output_in
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import Example, Prompt
+from prompt_hub.scoring import SCORERS_VERSION, apply, combine, compiled
+
+
+class CannotReplay(PromptHubError):
+    """The record cannot be made again; each change names one input and how it differs."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        super().__init__(
+            "; ".join(f"{change.what}: {change.how}" for change in changes),
+            exit_code=ExitCode.BLOCKED,
+        )
+        self.changes = tuple(changes)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One input that is not what it was, in words."""
+
+    what: str
+    how: str
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The record as it comes out today, and its details."""
+
+    record: EvaluationRecord
+    details: str
+
+
+def replay(repository: PromptRepository, stored: Evaluation) -> Replayed:
+    """Make a record again and prove that it is the same.
+
+    Args:
+        repository: prompts, examples and metadata; they must be those of the record.
+        stored: the record and its details.
+
+    Raises:
+        CannotReplay: an input has changed, or the record says something else than its details.
+    """
+    record = stored.record
+    inputs, changes = _inputs(repository, record)
+    changes += [
+        *_compared("metadata", record.metadata_sha256, inputs.metadata.sha256),
+        *_compared("scorers", record.scorers_version, SCORERS_VERSION),
+        *_compared("gate", record.gate_version, GATE_VERSION),
+    ]
+    if changes:
+        raise CannotReplay(changes)
+    replayed = _made_again(inputs, stored)
+    again = replayed.record.to_json()
+    differences = [*_differences(json.loads(stored.text), json.loads(again))]
+    if not differences and stored.text != again:
+        differences = [Change("record", "its text was formatted by another program")]
+    if differences:
+        raise CannotReplay(differences)
+    return replayed
+
+
+def rewrite(repository: PromptRepository, stored: Evaluation) -> Replayed:
+    """Make a record again under today's scorers, gate and metadata, from the answers it rests on.
+
+    The threshold stays the one that was locked with the version. Prompts and examples must be
+    those of the record.
+
+    Raises:
+        CannotReplay: they are not; or the answers are not those that today's gate would ask for;
+            or it would not promote a version that was promoted on this record.
+    """
+    record = stored.record
+    inputs, changes = _inputs(repository, record)
+    if changes:
+        raise CannotReplay(changes)
+    metadata = inputs.metadata.model_copy(update={"threshold": record.threshold})
+    replayed = _made_again(replace(inputs, metadata=metadata), stored)
+    before, after = record.verdict, replayed.record.verdict
+    if before.promotes and not after.promotes:
+        how = f"{before.status} then, {after.status} today: {'; '.join(after.reasons)}"
+        raise CannotReplay([Change("verdict", how)])
+    return replayed
+
+
+def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inputs, list[Change]]:
+    """The inputs of a record as the repository has them now, and which are not as they were.
+
+    Whether metadata has changed is left to the caller, who may want today's.
+    """
+    task = record.task
+    if task not in repository.tasks():
+        raise CannotReplay([Change("task", f"{task} is no live task of this repository")])
+    changes: list[Change] = []
+    draft = repository.candidate(task)
+
+    def version(what: str, number: str, sha256: str | None) -> Prompt | None:
+        kept = repository.version(task, number)
+        for prompt in (draft, kept):
+            if prompt and (prompt.version, prompt.sha256) == (number, sha256):
+                return prompt
+        there = "is in no layer" if kept is None and draft.version != number else "has changed"
+        changes.append(Change(what, f"{number} with the hash {_short(sha256)} {there}"))
+        return None
+
+    itself = record.candidate.sha256 if record.candidate else record.champion_sha256
+    candidate = version("candidate", record.version, itself)
+    champion = None
+    if record.champion is not None:
+        champion = version("champion", record.champion.version, record.champion.sha256)
+    elif record.champion_sha256 is not None:
+        # It was not measured: it is the candidate itself, or could not be asked the examples.
+        kept = (candidate, repository.production(task), *repository.archived(task))
+        champion = next((it for it in kept if it and it.sha256 == record.champion_sha256), None)
+        if champion is None:
+            how = f"none with the hash {_short(record.champion_sha256)} is in a layer"
+            changes.append(Change("champion", how))
+    if candidate is None:
+        changes += _compared("examples", record.examples_sha256, repository.examples_sha256(task))
+        raise CannotReplay(changes)
+    inputs = Inputs.around(repository, repository.metadata(task), candidate, champion)
+    changes += _compared("examples", record.examples_sha256, inputs.examples_sha256)
+    return inputs, changes
+
+
+def _made_again(inputs: Inputs, stored: Evaluation) -> Replayed:
+    record = stored.record
+    arms: Mapping[ArmName, Arm | None] = {
+        "candidate": record.candidate,
+        "champion": record.champion,
+    }
+    occasions = {
+        name: Occasion(model=arm.model, answered_by=arm.answered_by, seconds=arm.seconds)
+        for name, arm in arms.items()
+        if arm is not None
+    }
+    if record.verdict.status is Status.UNCHANGED:
+        looked = unchanged()
+    else:
+        looked = _looked_again(inputs, stored.details)
+    provenance = Provenance(
+        execution=record.execution,
+        commit=record.commit,
+        digest=_digest(inputs, record, occasions),
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        remembered=record.remembered,
+    )
+    again = recorded(inputs, looked, occasions, provenance, record.judge)
+    return Replayed(again, "".join(f"{line}\n" for line in lines_of(looked)))
+
+
+def _digest(inputs: Inputs, record: EvaluationRecord, occasions: Mapping[ArmName, Occasion]) -> str:
+    """The digest with the models of then; kept where it is not known which model judged."""
+    models = {inputs.arms[arm].sha256: one.model for arm, one in occasions.items()}
+    if inputs.judge is not None and record.judge is not None:
+        models[inputs.judge.sha256] = record.judge.model
+    needed = (inputs.candidate, inputs.rival, inputs.judge)
+    if any(prompt is not None and prompt.sha256 not in models for prompt in needed):
+        return record.digest
+    return inputs.digest(lambda prompt: models[prompt.sha256])
+
+
+def _looked_again(inputs: Inputs, details: Mapping[ArmName, Sequence[Detail]]) -> Looked:
+    stored = {
+        (arm, detail.id, detail.repeat): detail
+        for arm, found in details.items()
+        for detail in found
+    }
+    rescore = _rescorer(inputs)
+
+    async def ask(arm: ArmName, examples: Sequence[Example], repeat: int) -> list[Detail]:
+        found = []
+        for example in examples:
+            detail = stored.pop((arm, example.id, repeat), None)
+            if detail is None:
+                again = f", asked {repeat + 1} times" if repeat else ""
+                how = f"there is no answer of the {arm} to {example.id}{again}"
+                raise CannotReplay([Change("details", how)])
+            found.append(rescore(arm, example, detail))
+        return found
+
+    looked = asyncio.run(
+        look(
+            inputs.scored,
+            inputs.examples_sha256,
+            inputs.metadata,
+            tuple(inputs.arms),
+            ask,
+            sampled=inputs.sampled,
+        )
+    )
+    if stored:
+        arm, name, _ = next(iter(stored))
+        how = f"{len(stored)} answers more than were asked for, such as the {arm}'s to {name}"
+        raise CannotReplay([Change("details", how)])
+    return looked
+
+
+def _rescorer(inputs: Inputs) -> Callable[[ArmName, Example, Detail], Detail]:
+    """Scores an answer again; what a model said about it (a judge's part) is taken as it is."""
+    scorers = {
+        arm: compiled(inputs.metadata.scorers, prompt.output) for arm, prompt in inputs.arms.items()
+    }
+
+    def rescored(arm: ArmName, example: Example, detail: Detail) -> Detail:
+        if detail.answer is None:
+            return detail
+        prompt = inputs.arms[arm]
+        output, problem = output_in(detail.answer, prompt.output)
+        usable = output if problem is None and detail.problem is None else None
+        parts = apply(scorers[arm], usable, example, detail.problem)
+        parts = (*parts, *detail.parts[len(parts) :])
+        return replace(detail, parts=parts, score=combine(parts))
+
+    return rescored
+
+
+def _compared(what: str, then: str, now: str) -> Iterator[Change]:
+    if then != now:
+        yield Change(what, f"{_short(then)} then, {_short(now)} now")
+
+
+def _short(value: str | None) -> str:
+    return value[:12] if value else "none"
+
+
+def _differences(then: JsonValue, now: JsonValue, where: str = "") -> Iterator[Change]:
+    """Where two JSON values differ, outermost first."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for name in dict.fromkeys((*then, *now)):
+            inside = f"{where}.{name}" if where else name
+            yield from _differences(then.get(name), now.get(name), inside)
+    elif then != now:
+        yield Change(where, f"{json.dumps(then)} in the record, {json.dumps(now)} made again")

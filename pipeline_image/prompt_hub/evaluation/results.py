@@ -1,0 +1,113 @@
+"""Where records go: the results bucket, or a folder where there is no AWS."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Protocol
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.files import written_whole
+from prompt_hub.repository.documents import decoded
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+LOCAL_FOLDER = Path(".prompt-hub") / "results"
+LOCAL_EXECUTION = "local"
+"""The execution that records outside of the pipeline belong to."""
+SPOOLED_BYTES = 1_000_000
+"""Lines that are longer in all go through a file on their way into the bucket."""
+
+
+class Results(Protocol):
+    """Texts by key. A put replaces the whole text or nothing."""
+
+    def get(self, key: str) -> str | None:
+        """The text under `key`, None if there is none; raises `InvalidDocuments` if not UTF-8."""
+
+    def put(self, key: str, text: str) -> None:
+        """Store `text` under `key`."""
+
+    def put_lines(self, key: str, lines: Iterable[str]) -> None:
+        """Store `lines` under `key`, each ended by a line feed; they are not held all at once."""
+
+
+class FolderResults:
+    """Results in a folder of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, key: str) -> str | None:
+        """The text under `key`, None if there is none."""
+        try:
+            raw = (self._folder / key).read_bytes()
+        except FileNotFoundError:
+            return None
+        return decoded(raw, key)
+
+    def put(self, key: str, text: str) -> None:
+        """Store `text` under `key`."""
+        self._write(key, [text])
+
+    def put_lines(self, key: str, lines: Iterable[str]) -> None:
+        """Store `lines` under `key`, each ended by a line feed."""
+        self._write(key, (f"{line}\n" for line in lines))
+
+    def _write(self, key: str, parts: Iterable[str]) -> None:
+        path = self._folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as stream:
+            stream.writelines(part.encode("utf-8") for part in parts)
+
+
+class BucketResults:
+    """Results in the results bucket."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def get(self, key: str) -> str | None:
+        """The text under `key`, None if there is none."""
+        try:
+            found = self._client.get_object(Bucket=self._bucket, Key=key)
+        except self._client.exceptions.NoSuchKey:
+            return None
+        return decoded(found["Body"].read(), key)
+
+    def put(self, key: str, text: str) -> None:
+        """Store `text` under `key`."""
+        # Straight from memory: the service's container has no folder to write into.
+        self._put(key, text.encode("utf-8"))
+
+    def put_lines(self, key: str, lines: Iterable[str]) -> None:
+        """Store `lines` under `key`, each ended by a line feed."""
+        with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as body:
+            body.writelines(f"{line}\n".encode() for line in lines)
+            body.seek(0)
+            self._put(key, body)
+
+    def _put(self, key: str, body: bytes | IO[bytes]) -> None:
+        kind = "application/x-ndjson" if key.endswith(".jsonl") else "application/json"
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=kind)
+
+
+def results_from_environment(root: Path, environment: Mapping[str, str] | None = None) -> Results:
+    """The bucket that `PROMPT_HUB_RESULTS_BUCKET` names, or a folder below `root`."""
+    chosen = os.environ if environment is None else environment
+    bucket = chosen.get(aws_names.ENV_RESULTS_BUCKET)
+    if not bucket:
+        return FolderResults(root / LOCAL_FOLDER)
+    import boto3
+
+    return BucketResults(boto3.client("s3"), bucket)
+
+
+def execution_from_environment(environment: Mapping[str, str] | None = None) -> str:
+    """The execution whose results these are: the pipeline's, or that of this machine."""
+    chosen = os.environ if environment is None else environment
+    return chosen.get(aws_names.ENV_EXECUTION) or LOCAL_EXECUTION

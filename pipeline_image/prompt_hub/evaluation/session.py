@@ -1,0 +1,218 @@
+"""The evaluation of one task: candidate and champion measured, a verdict, a record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.answer_scoring import Scoring
+from prompt_hub.evaluation.budgeted_client import Asked, Engine
+from prompt_hub.evaluation.builder import Provenance, lines_of, recorded, unchanged
+from prompt_hub.evaluation.cache import ResponseStore
+from prompt_hub.evaluation.calibration import judging, may_gate
+from prompt_hub.evaluation.example_results import ArmName, Detail
+from prompt_hub.evaluation.inputs import Inputs
+from prompt_hub.evaluation.judge import votes_of
+from prompt_hub.evaluation.looks import Looked, look
+from prompt_hub.evaluation.measure import measure
+from prompt_hub.evaluation.progress import Progress
+from prompt_hub.evaluation.record import EvaluationRecord, Judging
+from prompt_hub.evaluation.results import Results
+from prompt_hub.evaluation.store import Evaluation, remembered_evaluation
+from prompt_hub.evaluation.summary import Occasion
+from prompt_hub.gate.types import Conclusion, Status
+from prompt_hub.llm.client import ModelCaller
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import Example, JsonObject, Prompt
+
+
+class Evaluator:
+    """Evaluates tasks of one repository and keeps the records."""
+
+    def __init__(
+        self,
+        repository: PromptRepository,
+        caller: ModelCaller,
+        results: Results,
+        *,
+        execution: str,
+        commit: str,
+        store: ResponseStore | None = None,
+        fresh: bool = False,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        """Make an evaluator; a `fresh` one does not remember verdicts."""
+        self._repository = repository
+        self._caller = caller
+        self._results = results
+        self._execution = execution
+        self._commit = commit
+        self._store = store
+        self._fresh = fresh
+        self._say = say
+
+    async def evaluate(self, task: str) -> EvaluationRecord:
+        """Evaluate `task`, or remember the verdict that the same inputs had before.
+
+        The record is stored under the execution's id, details beside it, and a verdict that rests
+        on a measurement also under its digest.
+        """
+        inputs = Inputs.of(self._repository, task)
+        digest = inputs.digest(self._identity)
+        refusal = self._judge_refusal(inputs)
+        forgotten = self._fresh or refusal is not None or inputs.unchanged(self._caller)
+        remembered = None if forgotten else self._remembered(digest)
+        if remembered is not None:
+            record = remembered.record.model_copy(
+                update={"execution": self._execution, "commit": self._commit, "remembered": True}
+            )
+            key = aws_names.evaluation_details_key(self._execution, task)
+            self._results.put(key, remembered.details_text)
+        else:
+            record = await self._measure(inputs, digest, refusal)
+        self._results.put(aws_names.evaluation_key(self._execution, task), record.to_json())
+        return record
+
+    def _remembered(self, digest: str) -> Evaluation | None:
+        """The evaluation that the same inputs had before, None where none can be read."""
+        try:
+            return remembered_evaluation(self._results, digest)
+        except PromptHubError as error:
+            # It is only a memory: measuring again puts a whole one into its place.
+            self._say(f"  the remembered verdict is not used: {error.message}")
+            return None
+
+    async def _measure(self, inputs: Inputs, digest: str, refusal: str | None) -> EvaluationRecord:
+        started = datetime.now(UTC)
+        measuring = _Measuring(inputs, Engine.within(inputs.metadata, self._caller, self._store))
+        if inputs.unchanged(self._caller):
+            looked = unchanged()
+        elif refusal is not None:
+            looked = Looked(Conclusion(Status.NOT_MEASURED, (refusal,)))
+        else:
+            self._say(measuring.estimate())
+            looked = await self._look(inputs, measuring)
+        record = recorded(
+            inputs,
+            looked,
+            measuring.occasions,
+            Provenance(
+                execution=self._execution,
+                commit=self._commit,
+                digest=digest,
+                started_at=started,
+                finished_at=datetime.now(UTC),
+            ),
+            # A judge that may not gate has graded nothing.
+            self._judging(inputs, looked) if refusal is None else None,
+        )
+        if looked.details:
+            self._keep(record, looked)
+        return record
+
+    async def _look(self, inputs: Inputs, measuring: _Measuring) -> Looked:
+        def undecided(line: str) -> None:
+            measuring.progress.finish()
+            self._say(f"  {inputs.candidate.task}: {line}")
+
+        try:
+            return await look(
+                inputs.scored,
+                inputs.examples_sha256,
+                inputs.metadata,
+                tuple(inputs.arms),
+                measuring.ask,
+                sampled=inputs.sampled,
+                say=undecided,
+            )
+        finally:
+            measuring.progress.finish()
+
+    def _keep(self, record: EvaluationRecord, looked: Looked) -> None:
+        # What could not be measured must be tried again, so only real verdicts are remembered.
+        real = record.verdict.status is not Status.NOT_MEASURED
+        key = aws_names.evaluation_details_key(self._execution, record.task)
+        for where in (key, aws_names.verdict_details_key(record.digest)) if real else (key,):
+            self._results.put_lines(where, lines_of(looked))
+        if real:
+            self._results.put(aws_names.verdict_key(record.digest), record.to_json())
+
+    def _judge_refusal(self, inputs: Inputs) -> str | None:
+        """Why the judge may not gate; None where it may, and where none grades."""
+        judge, settings = inputs.judge, inputs.metadata.judge
+        if judge is None or settings is None:
+            return None
+        refusal = may_gate(self._repository, settings, model=self._identity(judge))
+        if refusal is None and votes_of(judge, settings) < settings.votes:
+            self._say(
+                f"  the judge {judge.task} {judge.version} always says the same: it is asked for"
+                f" one vote, not for {settings.votes}"
+            )
+        return refusal
+
+    def _judging(self, inputs: Inputs, looked: Looked) -> Judging | None:
+        judge, settings = inputs.judge, inputs.metadata.judge
+        if judge is None or settings is None:
+            return None
+        parts = [part for detail in looked.details.get("candidate", ()) for part in detail.parts]
+        return judging(self._repository, settings, judge, self._identity(judge), parts)
+
+    def _identity(self, prompt: Prompt) -> str:
+        return self._caller.resolve(prompt).identity
+
+
+class _Measuring:
+    """Asks the models for the answers of one evaluation."""
+
+    def __init__(self, inputs: Inputs, engine: Engine) -> None:
+        self._inputs = inputs
+        self._engine = engine
+        self.progress = Progress(engine)
+        self.occasions: dict[ArmName, Occasion] = {
+            arm: Occasion(model=engine.caller.resolve(prompt).identity)
+            for arm, prompt in inputs.arms.items()
+        }
+
+    def estimate(self) -> str:
+        """In words, the most that looking at every example once will ask for."""
+        inputs = self._inputs
+        asked: dict[tuple[int, int], tuple[Prompt, list[JsonObject]]] = {}
+        for prompt in inputs.arms.values():
+            scoring = Scoring(inputs.metadata, prompt, inputs.judge)
+            for example in inputs.scored:
+                for one, fields, times in ((prompt, example.input, 1), *scoring.further(example)):
+                    asked.setdefault((id(one), times), (one, []))[1].append(fields)
+        estimate = self._engine.estimate(
+            [
+                Asked(prompt=prompt, questions=questions, repeats=times)
+                for (_, times), (prompt, questions) in asked.items()
+            ]
+        )
+        words = f"{inputs.candidate.task}: up to {estimate.in_words(inputs.metadata.gate.budget)}"
+        damaged = self._engine.damaged
+        if damaged:
+            words += f"; {damaged} stored responses cannot be read and are asked for again"
+        return words
+
+    async def ask(self, arm: ArmName, examples: Sequence[Example], repeat: int) -> Sequence[Detail]:
+        """Answer and score one arm on examples that were asked `repeat` times before."""
+        prompt = self._inputs.arms[arm]
+        measured = await measure(
+            prompt,
+            examples,
+            self._inputs.metadata,
+            self._engine,
+            judge=self._inputs.judge,
+            repeat=repeat,
+            progress=self.progress.arm(f"{prompt.task} {prompt.version}"),
+        )
+        before = self.occasions[arm]
+        self.occasions[arm] = replace(
+            before,
+            answered_by=tuple(dict.fromkeys((*before.answered_by, *measured.answered_by))),
+            seconds=round(before.seconds + measured.seconds, 3),
+        )
+        return measured.details

@@ -1,0 +1,119 @@
+"""An arm of a record as a pure function of its details and the examples."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from prompt_hub.evaluation.example_results import Detail, scores_by_example
+from prompt_hub.evaluation.record import Arm, FieldScore, Slice
+from prompt_hub.gate.confidence_sequence import Sample, Stakes
+from prompt_hub.gate.types import Scores, mean_score
+from prompt_hub.repository.schema import Example, Prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occasion:
+    """What only the measuring itself knows, and no later sum can tell.
+
+    `model` is the identity that the alias resolved to, `answered_by` what providers said about
+    themselves, `seconds` wall time.
+    """
+
+    model: str
+    answered_by: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def arm_of(
+    prompt: Prompt,
+    occasion: Occasion,
+    details: Sequence[Detail],
+    examples: Sequence[Example],
+    confidence: float,
+) -> Arm:
+    """Sum up one arm.
+
+    Args:
+        prompt: the version that was measured.
+        occasion: when and by whom it was answered.
+        details: every answer, repeats included.
+        examples: the whole set of examples, also those that were never asked.
+        confidence: of each side of the score's interval.
+    """
+    scores = scores_by_example(details)
+    asked = [example for example in examples if example.id in scores]
+    unmeasured = sum(detail.score is None for detail in details)
+    whole = bool(asked) and not unmeasured
+    answers = [detail for detail in details if detail.answer is not None]
+    costs = [detail.usd for detail in answers if detail.usd is not None]
+    low, high = 0.0, 1.0
+    if whole:
+        stakes = Stakes.on([example.weight for example in examples], 1 - confidence)
+        pairs = [(fmean(scores[example.id]), example.weight) for example in asked]
+        low, high = Sample.of([pairs], stakes).interval()
+    return Arm(
+        version=prompt.version,
+        sha256=prompt.sha256,
+        alias=prompt.model.alias,
+        model=occasion.model,
+        parameters={str(name): value for name, value in prompt.model.parameters.items()},
+        answered_by=occasion.answered_by,
+        score=mean_score(scores, asked) if whole else None,
+        interval=(low, high),
+        n=len(asked),
+        unmeasured=unmeasured,
+        tokens_in=sum(detail.tokens[0] for detail in answers),
+        tokens_out=sum(detail.tokens[1] for detail in answers),
+        usd=math.fsum(costs) if costs else None,
+        seconds=occasion.seconds,
+        repeats=1 + max((detail.repeat for detail in details), default=0),
+        cached=sum(detail.cached for detail in answers),
+        seconds_p50=percentile(answers, 0.5),
+        seconds_p95=percentile(answers, 0.95),
+        fields=_fields(answers),
+        tags=_tags(scores, asked) if whole else {},
+    )
+
+
+def holes(whom: str, details: Sequence[Detail]) -> Iterator[str]:
+    """Why answers of somebody are missing and how many, each reason once."""
+    for reason, count in Counter(one.error for one in details if one.error).items():
+        yield f"{reason.rstrip('.')}: {count} of {len(details)} answers of {whom} are missing"
+
+
+def usd_per_call(details: Sequence[Detail]) -> float | None:
+    """Mean cost of a call; None where no price is known."""
+    costs = [detail.usd for detail in details if detail.usd is not None]
+    return math.fsum(costs) / len(costs) if costs else None
+
+
+def percentile(details: Sequence[Detail], share: float) -> float | None:
+    """Seconds within which `share` of the calls were answered; None where none was."""
+    seconds = sorted(detail.seconds for detail in details if detail.seconds is not None)
+    return seconds[math.ceil(share * len(seconds)) - 1] if seconds else None
+
+
+def _fields(answers: Sequence[Detail]) -> dict[str, FieldScore]:
+    counts: dict[str, list[tuple[float, int, int]]] = defaultdict(list)
+    for answer in answers:
+        for part in answer.parts:
+            for name, found in part.fields.items():
+                counts[name].append(found)
+    return {
+        name: FieldScore(
+            matched=math.fsum(matched for matched, _, _ in found),
+            given=sum(given for _, given, _ in found),
+            wanted=sum(wanted for _, _, wanted in found),
+        )
+        for name, found in sorted(counts.items())
+    }
+
+
+def _tags(scores: Scores, asked: Sequence[Example]) -> dict[str, Slice]:
+    tags = sorted({tag for example in asked for tag in example.tags})
+    slices = {tag: [example for example in asked if tag in example.tags] for tag in tags}
+    return {tag: Slice(score=mean_score(scores, few), n=len(few)) for tag, few in slices.items()}

@@ -1,0 +1,251 @@
+"""What a set of examples can show: the power of the very test that the gate uses, in words.
+
+An example is modelled as a win, a loss or a tie of the candidate, as often as the scores at hand
+differ; over the counts of wins and losses the test's outcome is summed up exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+
+from prompt_hub.gate.confidence_sequence import Stakes, shares
+from prompt_hub.gate.types import Conclusion, Evidence, Power, Status, mean_score
+from prompt_hub.repository.schema import Example, Gate
+
+PROBABILITY = 0.8
+MOST_EXAMPLES = 20_000
+"""Of a question that needs more it is only said that it does."""
+_SPREAD = 5.0
+"""Counts further from their mean than this many standard deviations are left out."""
+_POINTS = 60
+"""Over so many counts of losses the chance is summed up."""
+_MANY = 400
+"""From this variance on a count is as good as normally distributed."""
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """How much a set of weighted examples is worth in examples of equal weight.
+
+    `effective` is that number as a share of their own, `reach` the share of a bet that the weight
+    of the heaviest leaves to the others.
+    """
+
+    effective: float
+    reach: float
+
+    @classmethod
+    def of(cls, examples: Sequence[Example]) -> Weighing:
+        """What these weights leave of the examples."""
+        total = math.fsum(example.weight for example in examples)
+        squares = math.fsum(example.weight**2 for example in examples)
+        heaviest = max(example.weight for example in examples)
+        return cls(total**2 / squares / len(examples), squares / total / heaviest)
+
+
+@dataclass(frozen=True)
+class GateTest:
+    """The gate's test of a mean difference, for examples that are won, lost or tied."""
+
+    margin: float
+    alpha: float
+    capital: float
+    weighing: Weighing
+
+    def rules_out(self, n: int, wins: float, losses: float) -> float:
+        """Probability that `n` examples rule out a loss of the margin."""
+        return self._chance(n, (1 - self.margin) / 2, wins, losses)
+
+    def sees(self, n: int, wins: float, losses: float) -> float:
+        """Probability that `n` examples show a loss of more than the margin."""
+        return self._chance(n, (1 + self.margin) / 2, losses, wins)
+
+    def _chance(self, n: int, mean: float, up: float, down: float) -> float:
+        """Probability that a mean of more than `mean` is shown, ties being 1/2."""
+        equal = max(1, round(n * self.weighing.effective))
+        stakes = Stakes(1.0, n * self.weighing.effective * self.weighing.reach**2, self.alpha)
+        grown = [
+            tuple(
+                math.log(factor) if (factor := 1 + bet * self.weighing.reach * gain) > 0 else -1e9
+                for gain in (1 / mean - 1, 0.5 / mean - 1, -1.0)
+            )
+            for bet in stakes.bets(mean)
+        ]
+        enough = math.log(len(grown) / self.capital / self.alpha)
+
+        def shown(ups: int, downs: int) -> bool:
+            ties = equal - ups - downs
+            logs = [ups * u + ties * t + downs * d for u, t, d in grown]
+            top = max(logs)
+            return top + math.log(sum(math.exp(one - top) for one in logs)) >= enough
+
+        chance = 0.0
+        least = 0
+        for downs, share in _thinned(_counts(equal, down)):
+            rest = equal - downs
+            # It takes the more wins, the more losses there are: so the search starts where it was.
+            least += bisect_left(range(least, rest + 1), True, key=lambda ups: shown(ups, downs))
+            chance += share * _at_least(least, rest, up / (1 - down) if down < 1 else 0.0)
+        return chance
+
+
+def _counts(n: int, probability: float, least: int = 0) -> Iterator[tuple[int, float]]:
+    """The counts from `least` on that a binomial variable is likely to take, with their chances."""
+    probability = min(max(probability, 0.0), 1.0)
+    spread = _SPREAD * math.sqrt(n * probability * (1 - probability)) + _SPREAD
+    low = max(least, math.floor(n * probability - spread))
+    high = min(n, math.ceil(n * probability + spread))
+    for count in range(low, high + 1):
+        if probability in (0.0, 1.0):
+            yield count, float(count == n * probability)
+            continue
+        log = math.lgamma(n + 1) - math.lgamma(count + 1) - math.lgamma(n - count + 1)
+        log += count * math.log(probability) + (n - count) * math.log1p(-probability)
+        yield count, math.exp(log)
+
+
+def _thinned(counts: Iterable[tuple[int, float]]) -> Iterator[tuple[int, float]]:
+    """Evenly spaced ones of many counts, standing for their neighbours; of few counts all."""
+    every = [*counts]
+    kept = every[:: max(1, len(every) // _POINTS)]
+    total = sum(share for _, share in kept)
+    yield from ((count, share / total) for count, share in kept)
+
+
+def _at_least(least: int, n: int, probability: float) -> float:
+    if least <= 0:
+        return 1.0
+    variance = n * probability * (1 - probability)
+    if variance > _MANY:
+        return 1 - NormalDist(n * probability, math.sqrt(variance)).cdf(least - 0.5)
+    return sum(share for _, share in _counts(n, probability, least))
+
+
+def stated(conclusion: Conclusion, evidence: Evidence, threshold: float, gate: Gate) -> Conclusion:
+    """A final conclusion that also says, in words, what its examples could have shown."""
+    if conclusion.status is Status.NOT_MEASURED:
+        return conclusion
+    if evidence.champion is None:
+        power, words = _against_threshold(evidence, threshold, gate)
+        return replace(conclusion, power=power, reasons=(*conclusion.reasons, words))
+    seen = [example for example in evidence.examples if example.id in evidence.candidate]
+    rounds = gate.repeats if evidence.sampled else 1
+    capital = sum(shares(rounds)[: evidence.rounds])
+    test = GateTest(gate.margin, 1 - gate.confidence, capital, Weighing.of(evidence.examples))
+    differing = _differing(evidence, seen)
+    power = Power(
+        n=len(seen),
+        margin=gate.margin,
+        detectable=_least_drop(lambda drop: test.sees(len(seen), *_split(differing, -drop))),
+        needed=_least_number(lambda n: test.rules_out(n, *_split(differing, 0.0))),
+    )
+    reasons = [*conclusion.reasons]
+    if conclusion.status is Status.INCONCLUSIVE and conclusion.comparison is not None:
+        reasons.append(_what_would_decide(test, power, differing, conclusion.comparison.difference))
+    reasons.append(_in_words(power))
+    return replace(conclusion, power=power, reasons=tuple(reasons))
+
+
+def _differing(evidence: Evidence, seen: Sequence[Example]) -> float:
+    """Mean square of the differences, as the share of examples that are won or lost.
+
+    Half an example more, so that a set without a difference does not promise that there is none.
+    """
+    assert evidence.champion is not None
+    squares = {
+        one.id: (mean_score(evidence.candidate, [one]) - mean_score(evidence.champion, [one])) ** 2
+        for one in seen
+    }
+    total = math.fsum(one.weight for one in seen)
+    share = math.fsum(squares[one.id] * one.weight for one in seen) / total
+    return (share * len(seen) + 0.5) / (len(seen) + 1)
+
+
+def _split(differing: float, difference: float) -> tuple[float, float]:
+    """Shares of wins and losses of which `differing` are one or the other."""
+    differing = min(1.0, max(differing, abs(difference)))
+    return (differing + difference) / 2, (differing - difference) / 2
+
+
+def _least_drop(chance: Callable[[float], float]) -> float | None:
+    """The least drop, in thousandths, that is seen with enough probability."""
+    low, high = 0, 1000
+    if chance(1.0) < PROBABILITY:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if chance(middle / 1000) >= PROBABILITY else (middle, high)
+    return high / 1000
+
+
+def _least_number(chance: Callable[[int], float]) -> int | None:
+    """About the least number of examples with which the chance is enough."""
+    low, high = 1, 2
+    while chance(high) < PROBABILITY:
+        if high == MOST_EXAMPLES:
+            return None
+        low, high = high, min(2 * high, MOST_EXAMPLES)
+    while high - low > max(1, high // 100):
+        middle = (low + high) // 2
+        low, high = (low, middle) if chance(middle) >= PROBABILITY else (middle, high)
+    return high
+
+
+def _what_would_decide(test: GateTest, power: Power, differing: float, difference: float) -> str:
+    wins, losses = _split(differing, difference)
+    if difference >= -test.margin:
+        number = _least_number(lambda n: test.rules_out(n, wins, losses))
+    else:
+        number = _least_number(lambda n: test.sees(n, wins, losses))
+    if number is None:
+        return (
+            "the difference is so close to the margin that it would take more than"
+            f" {MOST_EXAMPLES} examples to decide, if it stays as it is"
+        )
+    more = max(1, number - power.n)
+    return f"label about {more} more examples: if the difference stays as it is, they would decide"
+
+
+def _in_words(power: Power) -> str:
+    seen = "no drop"
+    if power.detectable is not None:
+        seen = f"a drop of {power.detectable:.2f}"
+    return (
+        f"power: with these {power.n} examples {seen} would be seen (probability {PROBABILITY});"
+        f" to rule out a drop of {power.margin:g} where there is none takes {_number(power)}"
+    )
+
+
+def _number(power: Power) -> str:
+    return f"more than {MOST_EXAMPLES}" if power.needed is None else str(power.needed)
+
+
+def _against_threshold(evidence: Evidence, threshold: float, gate: Gate) -> tuple[Power, str]:
+    """The power of the point rule: how often a true score below the threshold misses it.
+
+    For scores that are right or wrong; of all scores they vary most.
+    """
+    weighing = Weighing.of(evidence.examples)
+    n = len(evidence.candidate)
+
+    def misses(examples: int, drop: float) -> float:
+        equal = max(1, round(examples * weighing.effective))
+        return 1 - _at_least(math.ceil(equal * threshold - 1e-9), equal, threshold - drop)
+
+    power = Power(
+        n=n,
+        margin=gate.margin,
+        detectable=_least_drop(lambda drop: misses(n, drop)),
+        needed=_least_number(lambda number: misses(number, gate.margin)),
+    )
+    seen = "no score"
+    if power.detectable is not None:
+        seen = f"a true score of {max(0.0, threshold - power.detectable):.2f}"
+    return power, (
+        f"power: with these {n} examples {seen} would miss the threshold (probability"
+        f" {PROBABILITY}); for a true score {power.margin:g} below it that takes {_number(power)}"
+    )

@@ -1,0 +1,262 @@
+"""The verdict: a pure function of what was measured and of the task's metadata (design D6).
+
+It is asked after every look and says whether more must be measured. docs/gate.md has the method.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from prompt_hub.gate.confidence_sequence import Sample, Stakes, shares
+from prompt_hub.gate.types import Conclusion, Difference, Evidence, Status, example_mean, mean_score
+from prompt_hub.repository.schema import Example, Gate, Limits
+
+if TYPE_CHECKING:
+    pass
+
+GATE_VERSION = "1"
+"""Moves whenever the gate may decide differently on the same measurements."""
+LEAST_EXAMPLES_OF_A_TAG = 8
+"""With fewer examples a collapse of their tag cannot be shown, whatever the scores."""
+
+
+@dataclass(frozen=True)
+class _Ruling:
+    """What one rule says, INCONCLUSIVE where it waits for more; words are made when needed."""
+
+    status: Status
+    words: Callable[[], str] = str
+
+
+def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) -> Conclusion:
+    """Decide about a candidate, or say what more must be measured.
+
+    Before every example was looked at, a rule counts as decided only where the confidence
+    sequence of its number is; at the end the score's rules are point rules. A look that blocks
+    ends the evaluation, one that passes only if no rule is open.
+
+    Args:
+        evidence: what was measured so far.
+        threshold: the least score that is good enough.
+        gate: margins, confidence and possible repeats.
+        limits: what a call may cost and how long it may take.
+    """
+    missing = _missing(evidence, gate)
+    if missing:
+        return Conclusion(Status.NOT_MEASURED, missing)
+    rules = _Rules(evidence, gate)
+    comparison, slices = rules.comparison(), rules.slices()
+    rulings = [
+        rules.score("score", evidence.examples, threshold),
+        rules.not_worse(comparison),
+        *(
+            rules.score(f"score of the tag {tag!r}", rules.tagged(tag), least)
+            for tag, least in sorted(gate.tags.items())
+        ),
+        *(rules.no_collapse(tag, one) for tag, one in slices.items()),
+        *_limits(evidence, limits),
+    ]
+    statuses = {ruling.status for ruling in rulings}
+    status = next(one for one in _BY_FORCE if one in statuses)
+    if status is Status.INCONCLUSIVE:
+        if not evidence.complete:
+            return Conclusion(status, (), more="examples")
+        if evidence.rounds < rules.possible_rounds:
+            return Conclusion(status, (), more="repeats")
+    told = sorted(rulings, key=lambda ruling: _BY_FORCE.index(ruling.status))
+    return Conclusion(
+        status,
+        tuple(words for ruling in told if (words := ruling.words())),
+        comparison.found if comparison else None,
+        {tag: one.found for tag, one in slices.items()},
+    )
+
+
+_BY_FORCE = (Status.BLOCK, Status.INCONCLUSIVE, Status.PASS)
+"""What one rule says outweighs what follows."""
+
+
+def _missing(evidence: Evidence, gate: Gate) -> tuple[str, ...]:
+    """Why nothing may be concluded, in words; empty where everything is there."""
+    if evidence.missing:
+        return tuple(dict.fromkeys(evidence.missing))
+    if not evidence.examples or not evidence.candidate:
+        return ("there are no examples to score",)
+    carried = {tag for example in evidence.examples for tag in example.tags}
+    found = [
+        f"no example carries the tag {tag!r}, whose least score the gate states"
+        for tag in sorted(gate.tags.keys() - carried)
+    ]
+    arms = [evidence.candidate, *([evidence.champion] if evidence.champion is not None else [])]
+    counts = {len(scores) for arm in arms for scores in arm.values()}
+    if any(arm.keys() != evidence.candidate.keys() for arm in arms) or len(counts) != 1:
+        found.append("candidate and champion were not measured on the same examples")
+    elif not evidence.candidate.keys() <= {example.id for example in evidence.examples}:
+        found.append("scores are of examples that are not in the set")
+    elif evidence.rounds == 0 or (evidence.rounds > 1 and not evidence.complete):
+        found.append("examples were left out while others were asked again")
+    return tuple(found)
+
+
+def _limits(evidence: Evidence, limits: Limits) -> Iterable[_Ruling]:
+    usd, seconds = evidence.usd_per_call, evidence.seconds_p95
+    if usd is not None and usd > limits.usd_per_call:
+        words = f"a call costs {usd:.6g} US dollars on average, more than {limits.usd_per_call:g}"
+        yield _Ruling(Status.BLOCK, lambda: words)
+    if seconds is not None and limits.seconds_p95 is not None and seconds > limits.seconds_p95:
+        slow = f"5 of 100 calls take {seconds:.3g} s or longer, more than {limits.seconds_p95:g} s"
+        yield _Ruling(Status.BLOCK, lambda: slow)
+
+
+@dataclass(frozen=True)
+class _Paired:
+    """Both arms on some examples, and whether the candidate is shown to lose less than `margin`."""
+
+    n: int
+    difference: float
+    margin: float
+    sample: Sample
+    """Of (1 + difference) / 2, which lies in [0, 1]."""
+
+    @cached_property
+    def status(self) -> Status:
+        """PASS where a loss of the margin is ruled out, BLOCK where more than it is shown."""
+        return _tested(self.sample, (1 - self.margin) / 2)
+
+    @cached_property
+    def found(self) -> Difference:
+        """The comparison as it is reported."""
+        low, high = self.sample.interval()
+        return Difference(n=self.n, difference=self.difference, low=2 * low - 1, high=2 * high - 1)
+
+
+class _Rules:
+    """The rules about scores, on one state of the evidence."""
+
+    def __init__(self, evidence: Evidence, gate: Gate) -> None:
+        self._evidence = evidence
+        self._gate = gate
+        self._alpha = 1 - gate.confidence
+        self.possible_rounds = gate.repeats if evidence.sampled else 1
+        self._capital = shares(self.possible_rounds)
+
+    def tagged(self, tag: str) -> tuple[Example, ...]:
+        """The examples of the whole set that carry a tag."""
+        return tuple(one for one in self._evidence.examples if tag in one.tags)
+
+    def score(self, name: str, examples: Sequence[Example], least: float) -> _Ruling:
+        """Whether the candidate's score on `examples` is at least `least`."""
+        seen = self._seen(examples)
+        if not seen:
+            return _Ruling(Status.INCONCLUSIVE)
+        scores = self._evidence.candidate
+        score = mean_score(scores, seen)
+        status = Status.PASS if score >= least else Status.BLOCK
+        if len(seen) < len(examples):
+            status = _tested(
+                self._sample(examples, partial(example_mean, scores), self._alpha), least
+            )
+        verb = "reaches" if score >= least else "is below"
+        of_all = "" if len(seen) == len(examples) else f" on {len(seen)} of {len(examples)}"
+        return _Ruling(
+            status, lambda: f"{name} {score:.3f}{of_all} {verb} the threshold {least:.3f}"
+        )
+
+    def comparison(self) -> _Paired | None:
+        """Candidate and champion on all examples; None before the first release."""
+        if self._evidence.champion is None:
+            return None
+        return self._paired(self._evidence.examples, self._gate.margin, self._alpha)
+
+    def not_worse(self, comparison: _Paired | None) -> _Ruling:
+        """Whether the candidate is not worse than the champion by the margin or more."""
+        if comparison is None:
+            return _Ruling(Status.PASS, lambda: "there is no released version to compare with")
+        margin = f"{comparison.margin:.3f}"
+        meaning = {
+            Status.PASS: f"not worse by {margin}",
+            Status.BLOCK: f"worse by more than {margin}",
+            Status.INCONCLUSIVE: f"a loss of {margin} or more cannot be excluded",
+        }[comparison.status]
+        sure = f"{self._gate.confidence:.0%} sure"
+        return _Ruling(
+            comparison.status,
+            lambda: f"against the champion {_in_words(comparison.found)}, {sure}: {meaning}",
+        )
+
+    def slices(self) -> dict[str, _Paired]:
+        """Both arms on the seen examples of each tag that has enough in the whole set.
+
+        The chance of error is divided over these tags.
+        """
+        if self._evidence.champion is None:
+            return {}
+        counts = Counter(tag for example in self._evidence.examples for tag in set(example.tags))
+        tags = sorted(tag for tag, n in counts.items() if n >= LEAST_EXAMPLES_OF_A_TAG)
+        return {
+            tag: self._paired(self.tagged(tag), self._gate.tag_margin, self._alpha / len(tags))
+            for tag in tags
+        }
+
+    def no_collapse(self, tag: str, one: _Paired) -> _Ruling:
+        """Whether a slice has collapsed; what stays open with all examples seen is only said."""
+        margin = f"{one.margin:.3f}"
+        meaning = {
+            Status.PASS: "",
+            Status.BLOCK: f"worse by more than {margin}",
+            Status.INCONCLUSIVE: f"a loss of {margin} or more cannot be excluded",
+        }[one.status]
+        open_at_the_end = one.status is Status.INCONCLUSIVE and self._evidence.complete
+        return _Ruling(
+            Status.PASS if open_at_the_end else one.status,
+            lambda: meaning and f"tag {tag!r} {_in_words(one.found)}: {meaning}",
+        )
+
+    def _paired(self, examples: Sequence[Example], margin: float, alpha: float) -> _Paired:
+        candidate, champion = self._evidence.candidate, self._evidence.champion
+        assert champion is not None
+
+        def in_unit(example: Example, rounds: int) -> float:
+            difference = example_mean(candidate, example, rounds) - example_mean(
+                champion, example, rounds
+            )
+            return (1 + difference) / 2
+
+        seen = self._seen(examples)
+        difference = 0.0
+        if seen:
+            difference = mean_score(candidate, seen) - mean_score(champion, seen)
+        return _Paired(len(seen), difference, margin, self._sample(examples, in_unit, alpha))
+
+    def _seen(self, examples: Sequence[Example]) -> tuple[Example, ...]:
+        return tuple(one for one in examples if one.id in self._evidence.candidate)
+
+    def _sample(
+        self, examples: Sequence[Example], value: Callable[[Example, int], float], alpha: float
+    ) -> Sample:
+        """Observations in [0, 1] of those of `examples` that were seen, round by round."""
+        stakes = Stakes.on([example.weight for example in examples], alpha)
+        seen = self._seen(examples)
+        rounds = (
+            [(value(example, number), example.weight) for example in seen]
+            for number in range(1, self._evidence.rounds + 1)
+        )
+        return Sample.of(rounds, stakes, self._capital)
+
+
+def _tested(sample: Sample, mean: float) -> Status:
+    """PASS where the true mean is shown to exceed `mean`, BLOCK where to fall below it."""
+    if sample.exceeds(mean):
+        return Status.PASS
+    return Status.BLOCK if sample.mirrored.exceeds(1 - mean) else Status.INCONCLUSIVE
+
+
+def _in_words(found: Difference) -> str:
+    return (
+        f"{found.difference:+.3f} on {found.n} shared examples"
+        f" ({found.low:+.3f} to {found.high:+.3f})"
+    )

@@ -1,0 +1,287 @@
+"""One call of a prompt: render, ask, parse, check. The same for evaluation and for service (D7)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from pydantic import JsonValue
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.imports import without_collecting
+from prompt_hub.llm.config import ModelAliases, ResolvedModel
+from prompt_hub.llm.rate_limit import Limiter
+from prompt_hub.llm.retry import GaveUp, Retries, Traffic
+from prompt_hub.repository.contracts import schema_problem
+from prompt_hub.repository.documents import strict_json
+from prompt_hub.repository.rendering import render
+from prompt_hub.repository.schema import JsonObject, Prompt
+
+ADAPTER_VERSION = "2"
+"""Moves whenever the same request is put to a provider, or its answer is read, in another way."""
+DEFAULT_CONCURRENCY = 64
+"""Calls in flight to one model where its settings name no number; a busy provider halves it."""
+CHARACTERS_A_TOKEN = 4.0
+"""What a token of a prompt is worth before a model has said so itself."""
+
+
+class ModelUnavailable(PromptHubError):
+    """The model gave no answer at all: nothing was measured, and nothing may be concluded."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint, exit_code=ExitCode.NOT_MEASURED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """A prompt rendered for one record: what is put to the model."""
+
+    prompt: Prompt
+    model: ResolvedModel
+    messages: list[dict[str, str]]
+
+    @property
+    def parameters(self) -> Mapping[str, float | int | str]:
+        """The sampling parameters that the prompt was judged with, as its model takes them."""
+        return self.model.asked_with(self.prompt.model.parameters)
+
+    @property
+    def characters(self) -> int:
+        """Length of all messages."""
+        return sum(len(message["content"]) for message in self.messages)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """What a provider sent back."""
+
+    text: str
+    answered_by: str
+    tokens_in: int
+    tokens_out: int
+    truncated: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Response:
+    """What a model has answered, and what that took.
+
+    `answered_by` is the model that the provider says it used; `seconds` is the wall time of the
+    attempt that was answered, without the waiting before it.
+    """
+
+    text: str
+    truncated: bool = False
+    answered_by: str
+    tokens_in: int
+    tokens_out: int
+    usd: float | None
+    seconds: float
+    attempts: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer(Response):
+    """A response, checked against the prompt's output contract.
+
+    `output` is the parsed object, `valid` whether it fits the output schema and `problem` why
+    not. `cached` says that an earlier run has paid for it: tokens, cost and time are those of then.
+    """
+
+    output: JsonObject | None
+    valid: bool
+    problem: str | None
+    cached: bool = False
+
+    @classmethod
+    def of(cls, response: Response, schema: JsonObject, *, cached: bool = False) -> Answer:
+        """Read a response as the output contract wants it."""
+        output, problem = check(response, schema)
+        return cls(
+            output=output,
+            valid=problem is None,
+            problem=problem,
+            cached=cached,
+            text=response.text,
+            truncated=response.truncated,
+            answered_by=response.answered_by,
+            tokens_in=response.tokens_in,
+            tokens_out=response.tokens_out,
+            usd=response.usd,
+            seconds=response.seconds,
+            attempts=response.attempts,
+        )
+
+
+class Provider(Protocol):
+    """An adapter to a kind of model endpoint."""
+
+    async def complete(
+        self,
+        model: ResolvedModel,
+        messages: list[dict[str, str]],
+        parameters: Mapping[str, float | int | str],
+        schema: JsonObject,
+    ) -> Completion:
+        """Ask once; raises `TryAgain` or `GaveUp` when no answer came."""
+
+    async def close(self) -> None:
+        """Give back connections."""
+
+
+class ModelCaller:
+    """Calls prompts on the models of one environment; an async context manager.
+
+    Every call goes through the one retry layer and through the limiter of its model. `traffic`
+    counts what went over the wire.
+    """
+
+    def __init__(
+        self,
+        aliases: ModelAliases,
+        provider: Provider | None = None,
+        *,
+        concurrency: int | None = None,
+        retries: Retries | None = None,
+    ) -> None:
+        """Make a caller; `concurrency` overrides what the models' settings say."""
+        self.traffic = Traffic()
+        self._aliases = aliases
+        self._provider = provider
+        self._concurrency = concurrency
+        self._retries = retries or Retries()
+        self._limiters: dict[ResolvedModel, Limiter] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        if self._provider is not None:
+            await self._provider.close()
+
+    def resolve(self, prompt: Prompt) -> ResolvedModel:
+        """The model that `prompt` would be answered by here."""
+        return self._aliases.resolve(prompt.model.alias)
+
+    def concurrency(self, prompt: Prompt) -> int:
+        """How many calls of `prompt` may be in flight."""
+        return self._concurrency or self.resolve(prompt).concurrency or DEFAULT_CONCURRENCY
+
+    def request(self, prompt: Prompt, fields: Mapping[str, JsonValue]) -> Request:
+        """Render `prompt` for one record; raises `RenderError`."""
+        return Request(prompt=prompt, model=self.resolve(prompt), messages=render(prompt, fields))
+
+    async def send(
+        self, request: Request, *, timeout: float = 60.0, until: float | None = None
+    ) -> Response:
+        """Put a request to its model.
+
+        Args:
+            request: the rendered prompt.
+            timeout: seconds that one attempt may take.
+            until: monotonic time after which no attempt is begun.
+
+        Raises:
+            ModelUnavailable: the model gave no answer at all.
+        """
+        model, prompt = request.model, request.prompt
+        provider = self._connected()
+        limiter = self._limiter(request)
+        expected = int(request.characters / CHARACTERS_A_TOKEN)
+        try:
+            tried = await self._retries.run(
+                lambda: provider.complete(
+                    model, request.messages, request.parameters, prompt.output
+                ),
+                limiter=limiter,
+                tokens=expected,
+                timeout=timeout,
+                traffic=self.traffic,
+                until=until,
+            )
+        except GaveUp as error:
+            raise ModelUnavailable(
+                f"the model {model.identity} (alias {model.alias!r}) gave no answer:"
+                f" {error.reason}.",
+                hint=f"Check that {model.base_url or 'the provider'} answers, then run again.",
+            ) from None
+        said = tried.said
+        limiter.correct(said.tokens_in + said.tokens_out - expected)
+        return Response(
+            text=said.text,
+            truncated=said.truncated,
+            answered_by=said.answered_by,
+            tokens_in=said.tokens_in,
+            tokens_out=said.tokens_out,
+            usd=model.cost(said.tokens_in, said.tokens_out),
+            seconds=tried.seconds,
+            attempts=tried.attempts,
+        )
+
+    async def call(
+        self, prompt: Prompt, fields: Mapping[str, JsonValue], *, timeout: float = 60.0
+    ) -> Answer:
+        """Answer one record.
+
+        Args:
+            prompt: the whole prompt (building blocks and shots inlined).
+            fields: values of the input's properties.
+            timeout: seconds that one attempt may take.
+
+        Raises:
+            RenderError: a template cannot be rendered with these fields.
+            ModelUnavailable: the model gave no answer at all.
+        """
+        response = await self.send(self.request(prompt, fields), timeout=timeout)
+        return Answer.of(response, prompt.output)
+
+    def _connected(self) -> Provider:
+        if self._provider is None:
+            with without_collecting():
+                from prompt_hub.llm.providers.openai import OpenAIProvider
+
+            self._provider = OpenAIProvider()
+        return self._provider
+
+    def _limiter(self, request: Request) -> Limiter:
+        model = request.model
+        limiter = self._limiters.get(model)
+        if limiter is None:
+            limiter = self._limiters[model] = Limiter(
+                self.concurrency(request.prompt),
+                requests_per_minute=model.requests_per_minute,
+                tokens_per_minute=model.tokens_per_minute,
+            )
+        return limiter
+
+
+def check(response: Response, schema: JsonObject) -> tuple[JsonObject | None, str | None]:
+    """The parsed output, and what is wrong with it (None when it keeps the contract)."""
+    if response.truncated:
+        return None, f"the answer was cut off after {response.tokens_out} tokens"
+    return output_in(response.text, schema)
+
+
+def output_in(text: str, schema: JsonObject) -> tuple[JsonObject | None, str | None]:
+    """The object that a text holds, and in which way it breaks `schema`, if it does."""
+    try:
+        value = strict_json(text)
+    except json.JSONDecodeError as error:
+        return None, f"the answer is not JSON ({error.msg} at column {error.colno})"
+    except ValueError as error:
+        return None, f"the answer is not JSON ({error})"
+    if not isinstance(value, dict):
+        return None, "the answer is not a JSON object"
+    return value, schema_problem(value, schema)

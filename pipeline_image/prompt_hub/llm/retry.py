@@ -1,0 +1,170 @@
+"""The one layer that asks again: which failures, how often, how long between (design D8)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from typing import Generic, TypeVar
+
+from prompt_hub.llm.rate_limit import Limiter
+
+Said = TypeVar("Said")
+
+
+class GaveUp(Exception):
+    """There is no answer, and asking again now would not help; the reason in words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TryAgain(Exception):
+    """An attempt that failed as the next one need not.
+
+    `busy` says that the provider had too many requests, `after` how many seconds it asked to wait.
+    """
+
+    def __init__(self, reason: str, *, busy: bool = False, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.busy = busy
+        self.after = after
+
+
+@dataclass
+class Traffic:
+    """What went over the wire: attempts sent, those that repeat a failed one, and "busy" answers.
+
+    `trouble` is the last failure in words.
+    """
+
+    sent: int = 0
+    retried: int = 0
+    busy: int = 0
+    trouble: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried(Generic[Said]):
+    """What the provider said at last, in how many attempts; `seconds` is that of the last one."""
+
+    said: Said
+    attempts: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retries:
+    """How patient this environment is with a provider; all times in seconds.
+
+    The wait doubles with every failure and is jittered, so that calls that failed together do not
+    come back together. A provider that says when to come back is believed, up to `longest_asked`.
+    One that is merely busy is asked more often than one that breaks.
+    """
+
+    attempts: int = 6
+    attempts_if_busy: int = 12
+    first: float = 0.5
+    longest: float = 20.0
+    longest_asked: float = 120.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    jitter: Callable[[], float] = field(default=random.random, repr=False)
+
+    async def run(
+        self,
+        attempt: Callable[[], Awaitable[Said]],
+        *,
+        limiter: Limiter,
+        tokens: int,
+        timeout: float,
+        traffic: Traffic,
+        until: float | None = None,
+    ) -> Tried[Said]:
+        """Try until there is an answer.
+
+        Args:
+            attempt: asks once; raises `TryAgain`, or anything else for a failure that stays.
+            limiter: lets attempts through; it is told of every one's end.
+            tokens: what one attempt will use, as far as known.
+            timeout: seconds that one attempt may take.
+            traffic: counts.
+            until: time of `clock` after which no attempt is begun.
+
+        Raises:
+            GaveUp: every attempt failed; says how often and the last reason.
+        """
+        for number in range(1, max(self.attempts, self.attempts_if_busy) + 1):
+            try:
+                async with asyncio.timeout(None if until is None else until - self.clock()):
+                    place = await limiter.enter(tokens)
+            except TimeoutError:
+                raise GaveUp("there was no time left to ask it") from None
+            traffic.sent += 1
+            started = self.clock()
+            try:
+                try:
+                    async with asyncio.timeout(timeout):
+                        said = await attempt()
+                except TimeoutError:
+                    raise TryAgain(f"it took longer than {timeout:g} s") from None
+            except TryAgain as error:
+                pause = min(error.after or 0.0, self.longest_asked)
+                place.leave(busy=error.busy, failed=not error.busy, pause=pause)
+                wait = self._wait(number, error, started, until)
+                traffic.trouble = error.reason
+                traffic.retried += 1
+                traffic.busy += error.busy
+                await self.sleep(wait)
+            except BaseException:
+                place.leave(failed=True)
+                raise
+            else:
+                place.leave()
+                return Tried(said=said, attempts=number, seconds=self.clock() - started)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _wait(self, failed: int, error: TryAgain, now: float, until: float | None) -> float:
+        """Seconds before the next attempt; raises `GaveUp` if there is none."""
+        allowed = self.attempts_if_busy if error.busy else self.attempts
+        doubled: float = self.first * 2 ** (failed - 1)
+        wait = min(self.longest, doubled) * (0.5 + self.jitter() / 2)
+        if error.after is not None:
+            if error.after > self.longest_asked:
+                raise GaveUp(f"{error.reason}, and asks to wait {error.after:.0f} s")
+            # Those that were sent away together come back one after the other.
+            wait = error.after + wait * 0.1
+        if failed >= allowed:
+            raise GaveUp(f"{error.reason}, {failed} times")
+        if until is not None and now + wait > until:
+            raise GaveUp(f"{error.reason}, and there is no time left to ask again")
+        return wait
+
+
+def asked_to_wait(
+    retry_after: str | None, retry_after_ms: str | None = None, *, now: datetime | None = None
+) -> float | None:
+    """Seconds that a provider's `Retry-After` header asks for, never below 0; None without one.
+
+    The header is a number of seconds or an HTTP date; some providers send `retry-after-ms`, too.
+    """
+    for text, in_a_second in ((retry_after_ms, 1000), (retry_after, 1)):
+        with suppress(ValueError):
+            seconds = float(text or "") / in_a_second
+            if isfinite(seconds):
+                return max(0.0, seconds)
+    try:
+        when = parsedate_to_datetime(retry_after or "")
+    except (ValueError, OverflowError):
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())

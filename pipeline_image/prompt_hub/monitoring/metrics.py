@@ -1,0 +1,49 @@
+"""The score watch's metrics: what alarms look at, and what graphs show (design D5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prompt_hub.core import aws_names
+from prompt_hub.monitoring.monitor import Reading, Round
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import DimensionTypeDef, MetricDatumTypeDef
+
+
+def metric_data(round_: Round, stage: str) -> list[MetricDatumTypeDef]:
+    """Score, threshold and margin of each version; by task alone only those of the active one."""
+    data = _of(round_.active, _dimensions(stage, round_.task))
+    for one in round_.readings:
+        data += _of(one, _dimensions(stage, round_.task, one.carried.version))
+    return data
+
+
+def publish(client: CloudWatchClient, round_: Round, stage: str) -> None:
+    """Publish a round in one request: all of it or nothing."""
+    client.put_metric_data(
+        Namespace=aws_names.METRIC_NAMESPACE, MetricData=metric_data(round_, stage)
+    )
+
+
+def _of(reading: Reading, dimensions: list[DimensionTypeDef]) -> list[MetricDatumTypeDef]:
+    values = {
+        aws_names.METRIC_SCORE: reading.score,
+        aws_names.METRIC_THRESHOLD: reading.carried.threshold,
+        aws_names.METRIC_SCORE_MARGIN: reading.margin,
+    }
+    return [
+        {"MetricName": metric, "Dimensions": dimensions, "Value": value, "Unit": "None"}
+        for metric, value in values.items()
+    ]
+
+
+def _dimensions(stage: str, task: str, version: str | None = None) -> list[DimensionTypeDef]:
+    dimensions: list[DimensionTypeDef] = [
+        {"Name": aws_names.DIMENSION_STAGE, "Value": stage},
+        {"Name": aws_names.DIMENSION_TASK, "Value": task},
+    ]
+    if version is not None:
+        dimensions.append({"Name": aws_names.DIMENSION_VERSION, "Value": version})
+    return dimensions

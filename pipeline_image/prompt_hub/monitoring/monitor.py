@@ -1,0 +1,187 @@
+"""One round of the score watch: the active version, and its way back as a control if it fails.
+
+Measures only; what becomes of a round is the command's business.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.budgeted_client import Engine
+from prompt_hub.evaluation.example_results import Detail
+from prompt_hub.evaluation.inputs import scored
+from prompt_hub.evaluation.judge import judge_of
+from prompt_hub.evaluation.measure import measure
+from prompt_hub.evaluation.record import Arm
+from prompt_hub.evaluation.summary import Occasion, arm_of, holes
+from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
+from prompt_hub.llm.client import ModelCaller
+from prompt_hub.release.manifest import CarriedVersion, Release
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.rendering import unfit
+from prompt_hub.repository.schema import Prompt
+
+
+class NotMeasured(PromptHubError):
+    """There is no score; nothing may be published."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, exit_code=ExitCode.NOT_MEASURED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One version with its score and the threshold locked with it."""
+
+    carried: CarriedVersion
+    score: float
+    arm: Arm
+    details: Sequence[Detail]
+
+    @property
+    def margin(self) -> float:
+        """Score minus locked threshold; below zero exactly where the score misses it."""
+        return self.score - self.carried.threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """What one round found; `no_control` says why a control that was wanted is missing."""
+
+    task: str
+    active: Reading
+    control: Reading | None
+    no_control: str | None
+
+    @property
+    def readings(self) -> list[Reading]:
+        """The active version, then the control if there is one."""
+        return [self.active] + ([self.control] if self.control else [])
+
+    def samples(self, *, evaluation: str, at: str) -> list[ScoreSample]:
+        """The round as the ledger keeps it."""
+        return [
+            ScoreSample(
+                task=self.task,
+                version=one.carried.version,
+                score=one.score,
+                threshold=one.carried.threshold,
+                n=one.arm.n,
+                interval=one.arm.interval,
+                evaluation=evaluation,
+                at=at,
+            )
+            for one in self.readings
+        ]
+
+    def details(self, *, stage: str, release: str, at: str) -> str:
+        """The round as the results bucket keeps it: every answer and every score, as JSON."""
+        versions = [
+            {
+                "role": role,
+                "version": one.carried.version,
+                "sha256": one.carried.sha256,
+                "score": one.score,
+                "threshold": one.carried.threshold,
+                "n": one.arm.n,
+                "interval": one.arm.interval,
+                "answered_by": one.arm.answered_by,
+                "tokens": [one.arm.tokens_in, one.arm.tokens_out],
+                "usd": one.arm.usd,
+                "seconds": one.arm.seconds,
+                "examples": [detail.to_json(role) for detail in one.details],
+            }
+            for role, one in zip(("active", "control"), self.readings, strict=False)
+        ]
+        return json.dumps(
+            {
+                "schema": "prompt-hub/sample@1",
+                "stage": stage,
+                "task": self.task,
+                "release": release,
+                "at": at,
+                "no_control": self.no_control,
+                "versions": versions,
+            },
+            ensure_ascii=False,
+        )
+
+
+class ScoreWatch:
+    """Measures versions of one task that the image carries, on the image's own examples."""
+
+    def __init__(
+        self,
+        repository: PromptRepository,
+        release: Release,
+        caller: ModelCaller,
+        task: str,
+        *,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self._repository = repository
+        self._release = release
+        self._caller = caller
+        self._task = task
+        self._say = say
+        self._metadata = repository.metadata(task)
+        self._judge = judge_of(repository, self._metadata)
+
+    async def round(self, pointer: Pointer) -> Round:
+        """Measure what is active; raises `NotMeasured` if that yields no score."""
+        active = await self._measure(pointer.active)
+        control: Reading | None = None
+        no_control: str | None = None
+        if active.margin < 0:
+            if pointer.previous is None:
+                no_control = "there is no version to go back to"
+            else:
+                try:
+                    control = await self._measure(pointer.previous)
+                # Retired alias, renamed field, missing key: what stops the control is a reason of
+                # the control's, and must not cost the active version's score.
+                except PromptHubError as error:
+                    no_control = error.message
+        return Round(task=self._task, active=active, control=control, no_control=no_control)
+
+    async def _measure(self, reference: VersionRef) -> Reading:
+        prompt, carried = self._find(reference)
+        # Without a store: a score of now is not made of answers of yesterday.
+        engine = Engine.within(self._metadata, self._caller)
+        examples = scored(self._repository.examples(self._task))
+        for example in examples:
+            if problem := unfit(prompt, example.input):
+                raise NotMeasured(
+                    f"{self._task} {reference.version} cannot be asked today's examples:"
+                    f" {example.id}: {problem}."
+                )
+        measured = await measure(prompt, examples, self._metadata, engine, judge=self._judge)
+        occasion = Occasion(
+            model=self._caller.resolve(prompt).identity,
+            answered_by=measured.answered_by,
+            seconds=measured.seconds,
+        )
+        confidence = self._metadata.gate.confidence
+        arm = arm_of(prompt, occasion, measured.details, examples, confidence)
+        if arm.score is None:
+            reasons = "; ".join(holes(prompt.version, measured.details)) or "there are no examples"
+            raise NotMeasured(f"{self._task} {reference.version} could not be measured: {reasons}.")
+        self._say(
+            f"{self._task} {reference.version}: {arm.score:.3f} against "
+            f"{carried.threshold:.3f} on {arm.n} examples in {arm.seconds:.1f} s"
+        )
+        return Reading(carried=carried, score=arm.score, arm=arm, details=measured.details)
+
+    def _find(self, reference: VersionRef) -> tuple[Prompt, CarriedVersion]:
+        task = self._release.tasks.get(self._task)
+        carried = task.version(reference.version) if task else None
+        prompt = self._repository.version(self._task, reference.version)
+        if carried is None or prompt is None or prompt.sha256 != reference.sha256:
+            raise NotMeasured(
+                f"the image of release {self._release.release} does not carry {self._task} "
+                f"{reference.version} with the hash {reference.sha256}."
+            )
+        return prompt, carried

@@ -1,0 +1,137 @@
+"""The git work of promotion: bot layers from the head, one commit on it, never a forced push."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.repository.reader import BOT_LAYERS, REGISTRY
+
+BOT_PATHS = (*(f"prompts/{layer}" for layer in BOT_LAYERS), REGISTRY)
+_IDENTITY = {
+    "GIT_AUTHOR_NAME": "prompt-hub",
+    "GIT_AUTHOR_EMAIL": "prompt-hub@users.noreply.github.com",
+    "GIT_COMMITTER_NAME": "prompt-hub",
+    "GIT_COMMITTER_EMAIL": "prompt-hub@users.noreply.github.com",
+}
+_RACES = ("fetch first", "non-fast-forward", "cannot lock ref", "already exists")
+"""What git says of a push that came too late, by branch or by tag."""
+
+
+class PushRejected(Exception):
+    """The remote moved between fetch and push."""
+
+
+class Checkout:
+    """A full clone, checked out at the commit of this execution."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def head(self) -> str:
+        """The commit that is checked out."""
+        return self._git("rev-parse", "HEAD")
+
+    def fetch(self, branch: str) -> str:
+        """The newest commit of `branch` at the remote."""
+        self._git("fetch", "--quiet", "origin", f"+refs/heads/{branch}:refs/prompt-hub/head")
+        return self._git("rev-parse", "refs/prompt-hub/head")
+
+    def take_bot_layers(self, commit: str) -> None:
+        """Make the bot layers of the working tree those of `commit`, files since gone included."""
+        for name in BOT_PATHS:
+            path = self.root / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+            if self._git("ls-tree", "--name-only", commit, "--", name):
+                self._git("checkout", "--quiet", commit, "--", name)
+
+    def commit_bot_layers(self, parent: str, message: str) -> str:
+        """A commit on `parent` that differs from it in the bot layers only.
+
+        Returns `parent` itself if nothing differs. Neither the branch nor the index moves.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self._git("read-tree", parent, environment=index)
+            present = [name for name in BOT_PATHS if (self.root / name).exists()]
+            self._git(
+                "rm",
+                "--force",
+                "-r",
+                "--quiet",
+                "--cached",
+                "--ignore-unmatch",
+                "--",
+                *BOT_PATHS,
+                environment=index,
+            )
+            self._git("add", "--force", "--", *present, environment=index)
+            tree = self._git("write-tree", environment=index)
+        if tree == self._git("rev-parse", f"{parent}^{{tree}}"):
+            return parent
+        return self._git("commit-tree", tree, "-p", parent, "-m", message, environment=_IDENTITY)
+
+    def push(self, commit: str, branch: str, tags: Sequence[str]) -> tuple[str, ...]:
+        """Move the remote's `branch` and make `tags`, together.
+
+        Returns the tags that the remote has already: they stay where they are, for a tag that
+        somebody made by hand must not hold up every promotion.
+
+        Raises:
+            PushRejected: the branch moved, or a tag appeared, since it was looked at.
+            PromptHubError: the remote refused for another reason.
+        """
+        there = self._tags_of_the_remote() if tags else frozenset()
+        new = [tag for tag in tags if tag not in there]
+        refs = [f"{commit}:refs/heads/{branch}", *(f"{commit}:refs/tags/{tag}" for tag in new)]
+        done = self._run("push", "--quiet", "--atomic", "origin", *refs)
+        if done.returncode == 0:
+            return tuple(tag for tag in tags if tag in there)
+        if any(words in done.stderr for words in _RACES):
+            raise PushRejected
+        raise PromptHubError(
+            f"the bot commit could not be pushed: {_last_line(done.stderr)}.",
+            hint="Check that the connection may write to the repository and that branch"
+            " protection lets it push.",
+            exit_code=ExitCode.UNEXPECTED,
+        )
+
+    def _tags_of_the_remote(self) -> frozenset[str]:
+        lines = self._git("ls-remote", "--tags", "--refs", "origin").splitlines()
+        return frozenset(line.partition("refs/tags/")[2] for line in lines)
+
+    def _git(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+        done = self._run(*arguments, environment=environment)
+        if done.returncode != 0:
+            raise PromptHubError(
+                f"git {arguments[0]} failed: {_last_line(done.stderr)}.",
+                hint="Promotion inside the pipeline needs a full clone with its remote.",
+                exit_code=ExitCode.UNEXPECTED,
+            )
+        return done.stdout.strip()
+
+    def _run(
+        self, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=self.root,
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def _last_line(text: str) -> str:
+    """The last thing that git says was wrong; its hints are for somebody at a keyboard."""
+    lines = [line for line in text.strip().splitlines() if not line.startswith("hint:")]
+    return lines[-1].rstrip(".") if lines else "no reason given"

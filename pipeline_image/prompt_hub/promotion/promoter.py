@@ -1,0 +1,221 @@
+"""Promotion inside the pipeline: each task alone, one bot commit, never by force (design §3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.evaluation.results import Results
+from prompt_hub.evaluation.store import evaluation_by
+from prompt_hub.gate.types import Status
+from prompt_hub.promotion import transitions
+from prompt_hub.promotion.git_promotion import Checkout, PushRejected
+from prompt_hub.promotion.registry_view import Standing
+from prompt_hub.promotion.states import NotAllowed, State
+from prompt_hub.repository.documents import parse_model
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import Strict
+from prompt_hub.repository.transaction import apply
+
+PUSH_ATTEMPTS = 6
+"""Two executions rarely race more than once; six lost races mean something else is wrong."""
+
+Outcome = Literal[
+    "promoted",
+    "requalified",
+    "refused",
+    "unchanged",
+    "released already",
+    "champion changed",
+    "taken out",
+    "not allowed",
+]
+
+
+class TaskOutcome(Strict):
+    """What became of one task's candidate; `requalified`: the champion, on another model."""
+
+    outcome: Outcome
+    version: str
+    status: Status
+    remembered: bool
+    reasons: tuple[str, ...]
+
+
+class Promotion(Strict):
+    """What one execution promoted: `commit` was evaluated, `released_commit` holds the result."""
+
+    schema_: Annotated[Literal["prompt-hub/promotion@1"], Field(alias="schema")]
+    execution: str
+    commit: str
+    released_commit: str
+    tasks: dict[str, TaskOutcome]
+    at: datetime
+
+
+def promotion_by(results: Results, execution: str) -> Promotion:
+    """What an execution promoted.
+
+    Raises:
+        PromptHubError: it left no promotion record, or the record is not what it should be.
+    """
+    key = aws_names.promotion_key(execution)
+    text = results.get(key)
+    if text is None:
+        raise PromptHubError(
+            f"execution {execution} has no promotion record.",
+            hint=_LOOK_THERE,
+        )
+    return parse_model(text, key, Promotion, hint=_LOOK_THERE)
+
+
+_LOOK_THERE = "Look at its Promote action."
+
+
+class Promoter:
+    """Promotes what one execution has evaluated."""
+
+    def __init__(
+        self,
+        checkout: Checkout,
+        results: Results,
+        *,
+        execution: str,
+        branch: str,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self._checkout = checkout
+        self._results = results
+        self._execution = execution
+        self._branch = branch
+        self._say = say
+
+    def run(self, *, push: bool) -> Promotion:
+        """Promote, and leave the working tree as the tree to release.
+
+        Human layers and code are this execution's, bot layers the branch head's plus what is
+        promoted now. A lost race starts over from the new head.
+
+        Raises:
+            PromptHubError: a record is missing, or the branch keeps moving.
+        """
+        commit = self._checkout.head()
+        for _ in range(PUSH_ATTEMPTS):
+            head = self._checkout.fetch(self._branch)
+            self._checkout.take_bot_layers(head)
+            outcomes = self._promote_each()
+            released = self._checkout.commit_bot_layers(head, _message(outcomes, self._execution))
+            try:
+                if push and released != head:
+                    self._push(released, _tags(outcomes))
+            except PushRejected:
+                self._say("the branch moved meanwhile; starting over from its new head")
+                continue
+            promotion = Promotion(
+                schema_="prompt-hub/promotion@1",
+                execution=self._execution,
+                commit=commit,
+                released_commit=released,
+                tasks=outcomes,
+                at=datetime.now(UTC),
+            )
+            text = promotion.model_dump_json(by_alias=True, indent=2)
+            self._results.put(aws_names.promotion_key(self._execution), text)
+            return promotion
+        raise PromptHubError(
+            f"the branch {self._branch} moved {PUSH_ATTEMPTS} times while promoting.",
+            hint="Release the pipeline's change again.",
+            exit_code=ExitCode.UNEXPECTED,
+        )
+
+    def _push(self, released: str, tags: Sequence[str]) -> None:
+        for tag in self._checkout.push(released, self._branch, tags):
+            self._say(f"the tag {tag} is there already and stays where it is")
+
+    def _promote_each(self) -> dict[str, TaskOutcome]:
+        repository = PromptRepository(self._checkout.root)
+        outcomes = {}
+        for task in repository.tasks():
+            outcome = self._promote_one(repository, task)
+            self._say(f"{task} {outcome.version}: {outcome.outcome} ({'; '.join(outcome.reasons)})")
+            outcomes[task] = outcome
+        return outcomes
+
+    def _promote_one(self, repository: PromptRepository, task: str) -> TaskOutcome:
+        found = evaluation_by(self._results, self._execution, task)
+        if found is None:
+            raise PromptHubError(
+                f"execution {self._execution} has no evaluation record of {task}.",
+                hint="Look at its Evaluate action.",
+                exit_code=ExitCode.NOT_MEASURED,
+            )
+        record = found.record
+
+        def ended(outcome: Outcome, *reasons: str) -> TaskOutcome:
+            return TaskOutcome(
+                outcome=outcome,
+                version=record.version,
+                status=record.verdict.status,
+                remembered=record.remembered,
+                reasons=reasons or record.verdict.reasons,
+            )
+
+        champion = repository.production(task)
+        if record.verdict.status is Status.UNCHANGED:
+            return ended("unchanged")
+        standing = Standing(repository.registry(), task)
+        if _released_already(standing, record):
+            return ended("released already", "an earlier execution has promoted it")
+        if record.champion_sha256 != (champion.sha256 if champion else None):
+            return ended("champion changed", "it was compared with a version since superseded")
+        gone = standing.gone_before(record.version)
+        if gone is not None:
+            return ended("taken out", gone)
+        if record.verdict.status is Status.NOT_MEASURED:
+            return ended("refused")
+        change = transitions.promote if record.verdict.promotes else transitions.refuse
+        try:
+            changes = change(repository, record, found.details_text, datetime.now(UTC))
+        except NotAllowed as error:  # one task never holds up another's release
+            return ended("not allowed", error.message)
+        apply(repository.root, changes)
+        if not record.verdict.promotes:
+            return ended("refused")
+        return ended(
+            "requalified" if standing.state(record.version) is State.RELEASED else "promoted"
+        )
+
+
+def _released_already(standing: Standing, record: EvaluationRecord) -> bool:
+    entry, arm = standing.known, record.candidate
+    if entry is None or entry.model is None or arm is None:
+        return False
+    released = (entry.released, entry.sha256, entry.model.identity)
+    return released == (arm.version, arm.sha256, arm.model)
+
+
+def _message(outcomes: Mapping[str, TaskOutcome], execution: str) -> str:
+    parts = [
+        f"{verb} {', '.join(found)}"
+        for verb, outcome in (
+            ("promote", "promoted"),
+            ("requalify", "requalified"),
+            ("log the refusal of", "refused"),
+        )
+        if (
+            found := [f"{task} {o.version}" for task, o in outcomes.items() if o.outcome == outcome]
+        )
+    ]
+    subject = "; ".join(parts) or "nothing promoted"
+    return f"{subject[0].upper()}{subject[1:]}\n\nExecution: {execution}\n"
+
+
+def _tags(outcomes: Mapping[str, TaskOutcome]) -> tuple[str, ...]:
+    """A tag for each version that became the champion now; one that qualifies again has its own."""
+    return tuple(f"{task}/v{o.version}" for task, o in outcomes.items() if o.outcome == "promoted")

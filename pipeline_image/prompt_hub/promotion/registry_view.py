@@ -1,0 +1,112 @@
+"""Where the versions of a task stand: what the registry says, and what it says after a move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from prompt_hub.promotion.registry_writer import registry_text
+from prompt_hub.promotion.states import UNRELEASED, Case, Decision, Event, State, move
+from prompt_hub.repository.reader import REGISTRY
+from prompt_hub.repository.schema import (
+    Metadata,
+    RegisteredTask,
+    RegisteredVerdict,
+    RegisteredVersion,
+    Registry,
+    VersionState,
+    version_key,
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One task in the registry, read once for a whole move."""
+
+    registry: Registry
+    task: str
+
+    @property
+    def known(self) -> RegisteredTask | None:
+        """The task's entry, None before its first verdict."""
+        return self.registry.tasks.get(self.task)
+
+    @property
+    def released(self) -> str | None:
+        """The released version, None where nothing is released."""
+        return self.known.released if self.known else None
+
+    @property
+    def verdict(self) -> RegisteredVerdict | None:
+        """The last verdict on a candidate of the task."""
+        return self.known.verdict if self.known else None
+
+    def version(self, version: str) -> RegisteredVersion | None:
+        """The entry of a version, None where the registry does not know it."""
+        return self.known.versions.get(version) if self.known else None
+
+    def state(self, version: str) -> State:
+        """Where a version stands: `candidate` if the registry does not know it."""
+        entry = self.version(version)
+        return State(entry.state) if entry else State.CANDIDATE
+
+    def gone_before(self, version: str) -> str | None:
+        """Why a candidate of this number comes too late, None where its number is still its own.
+
+        It was released once, and superseded or taken out since.
+        """
+        entry = self.version(version)
+        if entry is None or State(entry.state) in (*UNRELEASED, State.RELEASED):
+            return None
+        why = entry.reason or "no reason given"
+        return f"{version} was {entry.state} ({why}); raise the version"
+
+    def moved(
+        self,
+        version: str,
+        event: Event,
+        decision: Decision | None = None,
+        at: datetime | None = None,
+    ) -> dict[str, RegisteredVersion]:
+        """The entry of a version after `event`; a decision by hand is written down with its time.
+
+        Raises:
+            NotAllowed: the table has no such move, or a guard of it does not hold.
+        """
+        case = Case(version=version, decision=decision)
+        reached = move(self.task, self.state(version), event, case)
+        entry = self.version(version)
+        assert entry is not None, "the table has no such move for a candidate"
+        update: dict[str, object] = {"state": VersionState(reached)}
+        if decision is not None:
+            person, reason = decision.person.strip(), decision.reason.strip()
+            update |= {"person": person, "reason": reason, "at": at}
+        return {version: entry.model_copy(update=update)}
+
+    def after(
+        self,
+        metadata: Metadata,
+        versions: Mapping[str, RegisteredVersion],
+        *,
+        released: str | None,
+        verdict: RegisteredVerdict | None = None,
+    ) -> dict[str, str | None]:
+        """The registry's file with these entries of the task changed and `released` released.
+
+        The last verdict stays where there is no new one.
+        """
+        every = {**(self.known.versions if self.known else {}), **versions}
+        current = every[released] if released is not None else None
+        task = RegisteredTask(
+            owner=metadata.owner,
+            description=metadata.description,
+            released=released,
+            sha256=current.sha256 if current else None,
+            threshold=current.threshold if current else None,
+            model=current.model if current else None,
+            verdict=verdict or self.verdict,
+            versions=dict(sorted(every.items(), key=lambda item: version_key(item[0]))),
+        )
+        tasks = dict(sorted({**self.registry.tasks, self.task: task}.items()))
+        return {REGISTRY: registry_text(self.registry.model_copy(update={"tasks": tasks}))}

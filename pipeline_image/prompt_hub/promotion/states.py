@@ -1,0 +1,253 @@
+"""The state machine of a prompt version: every move that is allowed, and nothing else is.
+
+One table, read by `moves.py` that carries a move out, by the tests that walk it at random and
+by the page in `docs/states.md` that is generated from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.gate.types import Status
+from prompt_hub.repository.schema import version_key
+
+LEAST_REASON = 10
+"""Characters of a reason that a person must give; less than that says nothing."""
+
+
+class State(StrEnum):
+    """Where a version stands: `candidate` is what the registry does not know yet.
+
+    The others have the names and the meaning of the registry's `VersionState`.
+    """
+
+    CANDIDATE = "candidate"
+    BLOCKED = "blocked"
+    RELEASED = "released"
+    SUPERSEDED = "superseded"
+    DOWNGRADED = "downgraded"
+    ARCHIVED = "archived"
+    QUARANTINED = "quarantined"
+
+
+class Event(StrEnum):
+    """What may happen to a version."""
+
+    PROMOTE = "promote"
+    OVERRIDE = "override"
+    BLOCK = "block"
+    LEAVE_OPEN = "leave open"
+    REQUALIFY = "requalify"
+    FALL_SHORT = "fall short"
+    SUPERSEDE = "supersede"
+    DOWNGRADE = "downgrade"
+    ARCHIVE = "archive"
+    QUARANTINE = "quarantine"
+    RESTORE = "restore"
+
+
+MEANING = {
+    Event.PROMOTE: "the gate passes it: it becomes the champion",
+    Event.OVERRIDE: "a person releases it against its verdict",
+    Event.BLOCK: "the gate blocks it",
+    Event.LEAVE_OPEN: "the gate cannot decide: its record is kept, nothing moves",
+    Event.REQUALIFY: "the champion passes on another model",
+    Event.FALL_SHORT: "the champion does not pass on another model: activation refuses it there",
+    Event.SUPERSEDE: "a newer version takes its place",
+    Event.DOWNGRADE: "a person takes the champion out for an older version",
+    Event.ARCHIVE: "a person retires the champion with no successor",
+    Event.QUARANTINE: "it did harm: out of production, and out of images once no stage serves it",
+    Event.RESTORE: "a person releases it again, in the champion's place or where there is none",
+}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A person who answers for a move by hand, and why; `insists` on what was taken out."""
+
+    person: str
+    reason: str
+    insists: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What guards look at: the version, its verdict, the champion, who decided.
+
+    `same_content` says that the version is the champion word for word.
+    """
+
+    version: str
+    released: str | None = None
+    same_content: bool = False
+    status: Status | None = None
+    reasons: tuple[str, ...] = ()
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A condition of a move: what it needs, what a case lacks in words (None: nothing), a hint."""
+
+    needs: str
+    lacks: Callable[[Case], str | None]
+    hint: str
+
+
+def _unpassed(case: Case) -> str | None:
+    if case.status is Status.PASS:
+        return None
+    reasons = f" ({'; '.join(case.reasons)})" if case.reasons else ""
+    return f"its verdict is {case.status or Status.NOT_MEASURED}{reasons}"
+
+
+def _undecided(case: Case) -> str | None:
+    if case.status in (Status.BLOCK, Status.INCONCLUSIVE):
+        return None
+    return f"its verdict is {case.status or Status.NOT_MEASURED}, which nobody can override"
+
+
+def _not_newer(case: Case) -> str | None:
+    if case.released is None or version_key(case.version) > version_key(case.released):
+        return None
+    return f"it is not newer than the released {case.released}"
+
+
+def _other_content(case: Case) -> str | None:
+    return None if case.same_content else "it was released with other content"
+
+
+def _unnamed(case: Case) -> str | None:
+    decision = case.decision
+    if decision is None or not decision.person.strip():
+        return "nobody is named who answers for it"
+    if len(decision.reason.strip()) < LEAST_REASON:
+        return f"the reason has less than {LEAST_REASON} characters"
+    return None
+
+
+def _unasked(case: Case) -> str | None:
+    insists = case.decision is not None and case.decision.insists
+    return None if insists else "it was taken out, and nobody insists on it"
+
+
+_RAISE = "Raise the candidate's version."
+
+PASSED = Guard(
+    "the verdict PASS",
+    _unpassed,
+    "Mend the prompt, or override by name with `prompt-hub promote override`.",
+)
+OPEN = Guard(
+    "the verdict BLOCK or INCONCLUSIVE",
+    _undecided,
+    "Evaluate again: only what was measured can be decided otherwise.",
+)
+NEWER = Guard("a version newer than the released one", _not_newer, _RAISE)
+SAME = Guard("the released content", _other_content, _RAISE)
+NAMED = Guard(
+    f"a named person and a reason of {LEAST_REASON} characters",
+    _unnamed,
+    "Say who answers for it (--person), and why (--reason).",
+)
+INSISTED = Guard(
+    "an explicit override",
+    _unasked,
+    "Add --override if it shall be released again all the same.",
+)
+
+
+@dataclass(frozen=True)
+class Move:
+    """One allowed move."""
+
+    source: State
+    event: Event
+    target: State
+    guards: tuple[Guard, ...] = ()
+
+
+def _moves(*rows: tuple[tuple[State, ...], Event, State | None, tuple[Guard, ...]]) -> list[Move]:
+    """One move for each source; where the target is None the version stays where it is."""
+    return [
+        Move(source, event, target or source, guards)
+        for sources, event, target, guards in rows
+        for source in sources
+    ]
+
+
+UNRELEASED = (State.CANDIDATE, State.BLOCKED)
+_TAKEN_OUT = (State.DOWNGRADED, State.ARCHIVED, State.QUARANTINED)
+_RELEASED = (State.RELEASED,)
+
+MOVES = _moves(
+    (UNRELEASED, Event.PROMOTE, State.RELEASED, (PASSED, NEWER)),
+    (UNRELEASED, Event.OVERRIDE, State.RELEASED, (OPEN, NEWER, NAMED)),
+    (UNRELEASED, Event.BLOCK, State.BLOCKED, ()),
+    (UNRELEASED, Event.LEAVE_OPEN, None, ()),
+    (_RELEASED, Event.REQUALIFY, State.RELEASED, (SAME, PASSED)),
+    (_RELEASED, Event.OVERRIDE, State.RELEASED, (SAME, OPEN, NAMED)),
+    (_RELEASED, Event.FALL_SHORT, State.RELEASED, (SAME,)),
+    (_RELEASED, Event.SUPERSEDE, State.SUPERSEDED, ()),
+    (_RELEASED, Event.DOWNGRADE, State.DOWNGRADED, (NAMED,)),
+    (_RELEASED, Event.ARCHIVE, State.ARCHIVED, (NAMED,)),
+    (_RELEASED, Event.QUARANTINE, State.QUARANTINED, (NAMED,)),
+    ((State.SUPERSEDED,), Event.RESTORE, State.RELEASED, (NAMED,)),
+    (_TAKEN_OUT, Event.RESTORE, State.RELEASED, (NAMED, INSISTED)),
+    (
+        (State.SUPERSEDED, State.DOWNGRADED, State.ARCHIVED),
+        Event.QUARANTINE,
+        State.QUARANTINED,
+        (NAMED,),
+    ),
+)
+
+_TABLE = {(move.source, move.event): move for move in MOVES}
+
+
+class NotAllowed(PromptHubError):
+    """A move that the table does not have, or whose guard does not hold."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint, exit_code=ExitCode.BLOCKED)
+
+
+def move(
+    task: str, state: State, event: Event, case: Case, *, later: Collection[Guard] = ()
+) -> State:
+    """The state that `event` leads to; guards that can only be asked `later` are left out.
+
+    Raises:
+        NotAllowed: one sentence that names the state, what is missing or what would be allowed.
+    """
+    found = _TABLE.get((state, event))
+    what = f"{task} {case.version} is {'a candidate' if state is State.CANDIDATE else state}"
+    if found is None:
+        allowed = ", ".join(other.event for other in MOVES if other.source is state)
+        raise NotAllowed(
+            f"{what}: '{event}' is not allowed from there, only {allowed}.",
+            hint=_HINTS.get(state, ""),
+        )
+    for guard in found.guards:
+        lacking = None if guard in later else guard.lacks(case)
+        if lacking is not None:
+            raise NotAllowed(
+                f"{what}: '{event}' needs {guard.needs}, but {lacking}.",
+                hint=guard.hint,
+            )
+    return found.target
+
+
+_HINTS = {
+    State.RELEASED: _RAISE,
+    State.SUPERSEDED: "Go back to it with `prompt-hub promote downgrade --to`, or raise"
+    " the candidate's version.",
+    **dict.fromkeys(
+        _TAKEN_OUT,
+        "Raise the candidate's version; its own number comes back by"
+        " `prompt-hub promote downgrade --override` only.",
+    ),
+}

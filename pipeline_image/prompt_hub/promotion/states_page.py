@@ -1,0 +1,54 @@
+"""The generated part of `docs/states.md`: the state machine as a diagram and as a table.
+
+`make docs` brings the page up to date.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from prompt_hub.promotion.states import MEANING, MOVES, Event, State
+
+BEGIN = "<!-- generated from prompt_hub/promotion/states.py: do not edit -->"
+END = "<!-- end of the generated part -->"
+
+
+def diagram() -> str:
+    """The moves as a mermaid state diagram; events between the same two states share an arrow."""
+    arrows: dict[tuple[State, State], list[Event]] = {}
+    for move in MOVES:
+        arrows.setdefault((move.source, move.target), []).append(move.event)
+    lines = ["stateDiagram-v2", f"  [*] --> {State.CANDIDATE}"]
+    lines += [
+        f"  {source} --> {target}: {', '.join(events)}"
+        for (source, target), events in arrows.items()
+    ]
+    return "\n".join(["```mermaid", *lines, "```"])
+
+
+def table() -> str:
+    """Every move with its guards, one row for each event and target."""
+    rows: dict[tuple[Event, str, str], list[State]] = {}
+    for move in MOVES:
+        target = "stays" if move.source is move.target else str(move.target)
+        guards = "; ".join(guard.needs for guard in move.guards) or "nothing"
+        rows.setdefault((move.event, target, guards), []).append(move.source)
+    lines = ["| event | from | to | needs | meaning |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {event} | {', '.join(sources)} | {target} | {guards} | {MEANING[event]} |"
+        for (event, target, guards), sources in rows.items()
+    ]
+    return "\n".join(lines)
+
+
+def up_to_date(page: str) -> str:
+    """`page` with its generated part as the code has it now."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{diagram()}\n\n{table()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    path.write_text(up_to_date(path.read_text(encoding="utf-8")), encoding="utf-8")

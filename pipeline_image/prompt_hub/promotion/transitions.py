@@ -1,0 +1,309 @@
+"""What each move of the state machine changes: pure, before anything is written.
+
+Every function reads the registry once, asks it and `states` whether the move is allowed and returns
+all files of it together, so that layers and registry can never disagree.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.hashing import evidence_sha256
+from prompt_hub.evaluation.example_results import details_path
+from prompt_hub.evaluation.record import Arm, EvaluationRecord
+from prompt_hub.gate.types import Status
+from prompt_hub.promotion.registry_view import Standing
+from prompt_hub.promotion.registry_writer import prompt_text
+from prompt_hub.promotion.states import Case, Decision, Event, NotAllowed, State, move
+from prompt_hub.repository.reader import ARCHIVE, PRODUCTION, PromptRepository, evaluation_path
+from prompt_hub.repository.schema import (
+    Lock,
+    Prompt,
+    RegisteredModel,
+    RegisteredVerdict,
+    RegisteredVersion,
+    VersionState,
+)
+from prompt_hub.repository.transaction import Changes
+
+
+def production_path(task: str) -> str:
+    """Where the released version of `task` lies."""
+    return f"prompts/{PRODUCTION}/{task}.yaml"
+
+
+def archive_path(task: str, version: str) -> str:
+    """Where a retired version of `task` lies."""
+    return f"prompts/{ARCHIVE}/{task}/{version}.yaml"
+
+
+def promote(
+    repository: PromptRepository, record: EvaluationRecord, details: str, at: datetime
+) -> Changes:
+    """The candidate becomes the released version, the champion moves to the archive.
+
+    A candidate that is the champion itself, measured on another model than it was released on,
+    requalifies: only its record changes.
+
+    Raises:
+        NotAllowed: the record does not promote, or the version may not be released.
+        PromptHubError: the record does not speak of this candidate.
+    """
+    task = record.task
+    candidate, champion = repository.candidate(task), repository.production(task)
+    arm = _measured(record, candidate)
+    metadata = repository.metadata(task)
+    override = metadata.override
+    decision = None
+    if override is not None and override.version == record.version:
+        decision = Decision(override.person, override.reason)
+    case = _case(record, candidate, champion, decision)
+    standing = Standing(repository.registry(), task)
+    state = standing.state(record.version)
+    event = Event.REQUALIFY if state is State.RELEASED else Event.PROMOTE
+    if record.verdict.overridden_by is not None:
+        event = Event.OVERRIDE
+    reached = move(task, state, event, case)
+    by = decision if event is Event.OVERRIDE else None
+    versions = {record.version: _entry(record, arm, reached, at, details, by)}
+    changes: dict[str, str | None] = _evaluation_files(record, details)
+    if state is not State.RELEASED:
+        lock = Lock(
+            sha256=candidate.sha256,
+            promoted_at=at,
+            evaluation=evaluation_path(task, record.version),
+            commit=record.commit,
+        )
+        released = candidate.model_copy(update={"lock": lock})
+        changes[production_path(task)] = prompt_text(released)
+        if champion is not None:
+            changes[archive_path(task, champion.version)] = prompt_text(champion, depth=2)
+            versions |= standing.moved(champion.version, Event.SUPERSEDE)
+    return changes | standing.after(
+        metadata, versions, released=record.version, verdict=_verdict(record, at)
+    )
+
+
+def refuse(
+    repository: PromptRepository, record: EvaluationRecord, details: str, at: datetime
+) -> Changes:
+    """A candidate that does not pass is logged in `04-evals` and named in the registry.
+
+    A refusal that the registry knows already changes nothing, so it makes no second bot commit.
+
+    Raises:
+        NotAllowed: the version was released before, and is not the champion.
+        PromptHubError: the record does not speak of this candidate.
+    """
+    task = record.task
+    candidate, champion = repository.candidate(task), repository.production(task)
+    arm = _measured(record, candidate)
+    standing = Standing(repository.registry(), task)
+    last = standing.verdict
+    if (
+        last is not None
+        and (last.version, last.status) == (record.version, record.verdict.status)
+        and record.remembered
+    ):
+        return {}
+    state = standing.state(record.version)
+    event = Event.BLOCK if record.verdict.status is Status.BLOCK else Event.LEAVE_OPEN
+    if state is State.RELEASED:
+        event = Event.FALL_SHORT
+    reached = move(task, state, event, _case(record, candidate, champion))
+    versions: dict[str, RegisteredVersion] = {}
+    # A champion that fails on another model stays what git has released, on its own record.
+    if reached is State.BLOCKED:
+        by = Decision("", "; ".join(record.verdict.reasons))
+        versions[record.version] = _entry(record, arm, reached, at, details, by)
+    files = {} if state is State.RELEASED else _evaluation_files(record, details)
+    metadata, verdict = repository.metadata(task), _verdict(record, at)
+    return files | standing.after(metadata, versions, released=standing.released, verdict=verdict)
+
+
+def downgrade(
+    repository: PromptRepository, task: str, version: str, decision: Decision, at: datetime
+) -> Changes:
+    """An archived version becomes the released one again; a champion is taken out for it.
+
+    Raises:
+        NotAllowed: nobody is named, or the version was taken out and nobody insists on it.
+        PromptHubError: the version is not in the archive.
+    """
+    return _go_back(repository, task, version, Event.DOWNGRADE, decision, at)
+
+
+def archive(repository: PromptRepository, task: str, decision: Decision, at: datetime) -> Changes:
+    """The released version retires with no successor.
+
+    Raises:
+        NotAllowed: nobody is named.
+        PromptHubError: nothing is released.
+    """
+    champion = repository.production(task)
+    if champion is None:
+        raise PromptHubError(f"{task} has no released version.", hint="Promote one first.")
+    standing = Standing(repository.registry(), task)
+    versions = standing.moved(champion.version, Event.ARCHIVE, decision, at)
+    return {
+        production_path(task): None,
+        archive_path(task, champion.version): prompt_text(champion, depth=2),
+        **standing.after(repository.metadata(task), versions, released=None),
+    }
+
+
+def quarantine(
+    repository: PromptRepository,
+    task: str,
+    version: str,
+    decision: Decision,
+    at: datetime,
+    *,
+    successor: str | None = None,
+) -> Changes:
+    """A version that did harm is kept out of later images.
+
+    Where it is the champion, the archived version `successor` is released in its place.
+
+    Raises:
+        NotAllowed: nobody is named, or the version was never released.
+        PromptHubError: the champion is meant and no successor is named, or the other way round.
+    """
+    champion = repository.production(task)
+    if champion is not None and champion.version == version:
+        if successor is None:
+            raise PromptHubError(
+                f"{task} {version} is the released version: something must take its place.",
+                hint="Name an archived version with --to.",
+            )
+        return _go_back(repository, task, successor, Event.QUARANTINE, decision, at)
+    if successor is not None:
+        raise PromptHubError(
+            f"{task} {version} is not the released version, so nothing takes its place.",
+            hint="Leave --to out.",
+        )
+    standing = Standing(repository.registry(), task)
+    versions = standing.moved(version, Event.QUARANTINE, decision, at)
+    return standing.after(repository.metadata(task), versions, released=standing.released)
+
+
+def remade(repository: PromptRepository, record: EvaluationRecord, details: str) -> Changes:
+    """A record in `04-evals` made again from its own answers: its files, and the seal on them.
+
+    No version moves; the registry takes over the score that the record says now.
+    """
+    standing = Standing(repository.registry(), record.task)
+    changes = _evaluation_files(record, details)
+    entry = standing.version(record.version)
+    if entry is None or record.candidate is None:
+        return changes
+    sealed = entry.model_copy(
+        update={
+            "evaluation_sha256": evidence_sha256(record.to_json().encode(), details.encode()),
+            "score": record.candidate.score,
+        }
+    )
+    verdict = standing.verdict
+    if verdict is not None and verdict.version == record.version:
+        verdict = _verdict(record, verdict.at)
+    metadata, versions = repository.metadata(record.task), {record.version: sealed}
+    return changes | standing.after(metadata, versions, released=standing.released, verdict=verdict)
+
+
+def _go_back(
+    repository: PromptRepository,
+    task: str,
+    version: str,
+    leaving: Event,
+    decision: Decision,
+    at: datetime,
+) -> Changes:
+    champion = repository.production(task)
+    archived = {old.version: old for old in repository.archived(task)}
+    target = archived.get(version)
+    if target is None:
+        known = ", ".join(archived) or "none"
+        raise PromptHubError(
+            f"{task} {version} is not in the archive (archived: {known}).",
+            hint="Name one of the archived versions.",
+        )
+    standing = Standing(repository.registry(), task)
+    versions = standing.moved(version, Event.RESTORE, decision, at)
+    changes: dict[str, str | None] = {
+        production_path(task): prompt_text(target),
+        archive_path(task, version): None,
+    }
+    if champion is not None:
+        versions |= standing.moved(champion.version, leaving, decision, at)
+        changes[archive_path(task, champion.version)] = prompt_text(champion, depth=2)
+    return changes | standing.after(repository.metadata(task), versions, released=version)
+
+
+def _case(
+    record: EvaluationRecord,
+    candidate: Prompt,
+    champion: Prompt | None,
+    decision: Decision | None = None,
+) -> Case:
+    return Case(
+        version=record.version,
+        released=champion.version if champion else None,
+        same_content=champion is not None and champion.sha256 == candidate.sha256,
+        status=record.verdict.status,
+        reasons=record.verdict.reasons,
+        decision=decision,
+    )
+
+
+def _measured(record: EvaluationRecord, candidate: Prompt) -> Arm:
+    arm = record.candidate
+    if arm is None:
+        said = f"the verdict on {record.task} {record.version} is {record.verdict.status}"
+        raise NotAllowed(f"{said} ({'; '.join(record.verdict.reasons)}): nothing was measured.")
+    if arm.sha256 != candidate.sha256 or record.version != candidate.version:
+        raise PromptHubError(
+            f"the evaluation record of {record.task} {record.version} does not speak of the"
+            f" candidate {candidate.version} as it is now.",
+            hint="Evaluate it again with prompt-hub evaluate.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    return arm
+
+
+def _evaluation_files(record: EvaluationRecord, details: str) -> dict[str, str | None]:
+    path = f"prompts/{evaluation_path(record.task, record.version)}"
+    return {path: record.to_json(), details_path(path): details}
+
+
+def _entry(
+    record: EvaluationRecord,
+    arm: Arm,
+    state: State,
+    at: datetime,
+    details: str,
+    by: Decision | None = None,
+) -> RegisteredVersion:
+    return RegisteredVersion(
+        state=VersionState(state),
+        sha256=arm.sha256,
+        score=arm.score,
+        threshold=record.threshold,
+        model=RegisteredModel(alias=arm.alias, identity=arm.model),
+        evaluation=evaluation_path(record.task, record.version),
+        evaluation_sha256=evidence_sha256(record.to_json().encode(), details.encode()),
+        commit=record.commit,
+        at=at,
+        reason=by.reason if by else None,
+        person=(by.person or None) if by else None,
+    )
+
+
+def _verdict(record: EvaluationRecord, at: datetime) -> RegisteredVerdict:
+    return RegisteredVerdict(
+        status=record.verdict.status,
+        version=record.version,
+        score=record.candidate.score if record.candidate else None,
+        baseline=record.baseline,
+        at=at,
+    )

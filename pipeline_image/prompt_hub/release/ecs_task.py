@@ -1,0 +1,92 @@
+"""Runs the service's own task definition once with another command: same image, same role."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import ServiceTypeDef
+
+LOOK_EVERY_SECONDS = 2.0
+WAIT_SECONDS = 1800.0
+"""A round of the score watch on a slow model ends well before."""
+
+
+def start(ecs: ECSClient, stage: str, command: Sequence[str]) -> str:
+    """Start `command` in the image that the service of `stage` runs; returns the ECS task's ARN.
+
+    Raises `PromptHubError` if the service is not there or ECS starts nothing.
+    """
+    service = _service(ecs, stage)
+    answer = ecs.run_task(
+        cluster=aws_names.cluster(stage),
+        taskDefinition=service["taskDefinition"],
+        launchType="FARGATE",
+        networkConfiguration=service["networkConfiguration"],
+        overrides={
+            "containerOverrides": [{"name": aws_names.CONTAINER, "command": list(command)}],
+        },
+        startedBy="prompt-hub",
+    )
+    if not answer["tasks"]:
+        failures = "; ".join(one.get("reason", "?") for one in answer.get("failures", []))
+        raise PromptHubError(
+            f"ECS did not start {' '.join(command)!r}: {failures or 'no reason given'}.",
+            exit_code=ExitCode.UNEXPECTED,
+        )
+    return answer["tasks"][0]["taskArn"]
+
+
+def _service(ecs: ECSClient, stage: str) -> ServiceTypeDef:
+    try:
+        described = ecs.describe_services(
+            cluster=aws_names.cluster(stage), services=[aws_names.service(stage)]
+        )["services"]
+    except ecs.exceptions.ClusterNotFoundException:
+        described = []
+    if not described or described[0].get("status") != "ACTIVE":
+        raise PromptHubError(
+            f"stage {stage} runs no service {aws_names.service(stage)}.",
+            hint="Deploy the stage first.",
+            exit_code=ExitCode.UNEXPECTED,
+        )
+    return described[0]
+
+
+def wait(
+    ecs: ECSClient,
+    stage: str,
+    task_arn: str,
+    *,
+    seconds: float = WAIT_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Wait until a started task has stopped; returns its container's exit code.
+
+    Raises `PromptHubError` if it is still running after `seconds` or its container never ran.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        tasks = ecs.describe_tasks(cluster=aws_names.cluster(stage), tasks=[task_arn])["tasks"]
+        if tasks and tasks[0].get("lastStatus") == "STOPPED":
+            break
+        if time.monotonic() > deadline:
+            raise PromptHubError(
+                f"the task {task_arn} still runs after {seconds:g} s.",
+                exit_code=ExitCode.UNEXPECTED,
+            )
+        sleep(LOOK_EVERY_SECONDS)
+    stopped = tasks[0]
+    codes = [one["exitCode"] for one in stopped.get("containers", []) if "exitCode" in one]
+    if not codes:
+        raise PromptHubError(
+            f"the task {task_arn} never ran: {stopped.get('stoppedReason', 'no reason given')}.",
+            exit_code=ExitCode.UNEXPECTED,
+        )
+    return codes[0]

@@ -1,0 +1,77 @@
+"""JSON over HTTP with the running service, for whoever asks it something.
+
+It imports only the standard library: the container's health check starts anew every few seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPException
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+LONGEST_TEXT = 500
+"""Bytes that are kept of an answer which is no JSON: enough to see who wrote it."""
+
+
+class NotReached(PromptHubError):
+    """Nothing answered, or not in HTTP."""
+
+    def __init__(self, url: str, reason: object) -> None:
+        super().__init__(f"{url} does not answer: {reason}.", exit_code=ExitCode.BLOCKED)
+
+
+class Said(NamedTuple):
+    """An answer of any status."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> JsonValue:
+        """The body as strict JSON, or else the start of it as text."""
+        from prompt_hub.repository.documents import strict_json
+
+        try:
+            return cast("JsonValue", strict_json(self.body.decode("utf-8")))
+        except ValueError:
+            return self.body[:LONGEST_TEXT].decode("utf-8", "replace")
+
+    def object(self) -> dict[str, JsonValue]:
+        """The body where it is a JSON object, empty where it is anything else."""
+        value = self.json()
+        return value if isinstance(value, dict) else {}
+
+
+class Client:
+    """Asks one service; no answer takes longer than `timeout` seconds."""
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        """Speak with the service at `url`; raises `PromptHubError` if that is no HTTP address."""
+        if not url.startswith(("http://", "https://")):
+            raise PromptHubError(f"{url!r} is not the address of a service (http://...).")
+        self.url = url.rstrip("/")
+        self._timeout = timeout
+
+    def ask(self, path: str, body: Mapping[str, JsonValue] | None = None) -> Said:
+        """GET `path`, or POST it where there is a JSON object to send; raises `NotReached`."""
+        url = self.url + path
+        data = None if body is None else json.dumps(body).encode("utf-8")
+        try:
+            request = urllib.request.Request(  # noqa: S310  (the scheme was checked)
+                url, data=data, headers={"Content-Type": "application/json"} if data else {}
+            )
+            try:
+                answer = urllib.request.urlopen(request, timeout=self._timeout)  # noqa: S310
+            except urllib.error.HTTPError as refused:
+                answer = refused
+            with answer:
+                return Said(answer.status, answer.read())
+        except (OSError, HTTPException, ValueError) as error:
+            raise NotReached(url, getattr(error, "reason", error)) from None

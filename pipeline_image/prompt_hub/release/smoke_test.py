@@ -1,0 +1,119 @@
+"""The smoke test from inside the stage's network: does the service serve this release?"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+
+from pydantic import BaseModel, JsonValue
+
+from prompt_hub.ledger.items import Pointer
+from prompt_hub.release.service_client import Client, NotReached
+from prompt_hub.repository.schema import Example
+
+ASK_SECONDS = 90.0
+"""A model on a small machine may take its time."""
+SETTLE_SECONDS = 60.0
+"""How long the service may take to follow the ledger before that is a failure."""
+
+
+class TaskCheck(BaseModel):
+    """One task asked one of its own examples."""
+
+    task: str
+    version: str
+    ok: bool
+    said: str
+    seconds: float
+
+
+class SmokeTest(BaseModel):
+    """What was asked and what came back; `problems` is empty when all is well."""
+
+    release: str
+    stage: str
+    ok: bool
+    problems: list[str]
+    checks: list[TaskCheck]
+
+
+def smoke_test(
+    client: Client,
+    *,
+    release: str,
+    stage: str,
+    pointers: Callable[[], Mapping[str, Pointer]],
+    example_for: Callable[[Pointer], Example | None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> SmokeTest:
+    """Ask the service what it serves, wait until that is what the ledger says, try each task.
+
+    `example_for` finds a labelled example that the active version takes; only the contract of the
+    answer is looked at, not its score. None where a change of the input has left no example for it:
+    the repair of that is another release, which this one must not be held up for.
+    """
+    deadline = time.monotonic() + SETTLE_SECONDS
+    problems = _disagreements(client, release, pointers())
+    while problems and time.monotonic() < deadline:
+        sleep(1.0)
+        problems = _disagreements(client, release, pointers())
+    checks = [
+        _check(client, task, pointer, example_for(pointer))
+        for task, pointer in sorted(pointers().items())
+    ]
+    problems += [f"{check.task}: {check.said}" for check in checks if not check.ok]
+    return SmokeTest(
+        release=release, stage=stage, ok=not problems, problems=problems, checks=checks
+    )
+
+
+def _disagreements(client: Client, release: str, pointers: Mapping[str, Pointer]) -> list[str]:
+    try:
+        said = client.ask("/v1/tasks")
+    except NotReached as error:
+        return [error.message]
+    served = said.json()
+    if said.status != 200 or not isinstance(served, dict):
+        return [f"GET /v1/tasks answered {said.status}: {served}"]
+    if served.get("release") != release:
+        return [f"release {served.get('release')} answers, not {release}"]
+    rows = served.get("tasks")
+    if not isinstance(rows, list):
+        return [f"GET /v1/tasks names no tasks: {served}"]
+    found = {str(row.get("task")): row for row in rows if isinstance(row, dict)}
+    problems = []
+    for task, pointer in sorted(pointers.items()):
+        row = found.get(task, {})
+        if (row.get("version"), row.get("source")) != (pointer.version, "ledger"):
+            problems.append(
+                f"{task}: the ledger says {pointer.version}, the service serves "
+                f"{row.get('version', 'nothing')} from {row.get('source', 'nowhere')}"
+            )
+    return problems
+
+
+def _check(client: Client, task: str, pointer: Pointer, example: Example | None) -> TaskCheck:
+    if example is None:
+        said = f"not tried, no example fits the input of {pointer.version}"
+        return TaskCheck(task=task, version=pointer.version, ok=True, said=said, seconds=0.0)
+    started = time.perf_counter()
+    body: Mapping[str, JsonValue] = {}
+    try:
+        answer = client.ask(f"/v1/tasks/{task}/run", {"fields": example.input})
+    except NotReached as error:
+        ok, said = False, error.message
+    else:
+        body = answer.object()
+        ok = answer.status == 200 and body.get("valid") is True
+        shown = body.get("output") if ok else body.get("error", answer.json())
+        said = json.dumps(shown, ensure_ascii=False)
+        said = said if ok else f"answered {answer.status}: {said}"
+    return TaskCheck(
+        task=task,
+        # A rollback in this very second is the ledger's right: the service says who answered.
+        version=str(body.get("version", pointer.version)),
+        ok=ok,
+        said=said,
+        seconds=round(time.perf_counter() - started, 3),
+    )

@@ -1,0 +1,69 @@
+"""What changed in every prompt, version by version, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from prompt_hub.reporting import prompt_diff, words
+from prompt_hub.reporting.catalogue import CatalogueTask, CatalogueVersion
+from prompt_hub.reporting.markdown import code, escaped
+from prompt_hub.reporting.pages import day
+from prompt_hub.reporting.prompt_diff import Difference
+
+LONGEST_VALUE = 60
+"""Characters of a value that is shown before and after; longer texts are counted in words."""
+
+
+def changelog(tasks: Sequence[CatalogueTask]) -> str:
+    """The changelog of all tasks, each with its newest version first."""
+    lines = ["# What changed in every prompt", ""]
+    for task in tasks:
+        lines += [f"## {task.name}", "", f"{escaped(task.description)}", ""]
+        lines += [f"Owner: {escaped(task.owner)}", ""]
+        if not task.versions:
+            lines += ["Nothing has been released or refused yet.", ""]
+        for version in task.versions:
+            lines += [*_version(version), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _version(one: CatalogueVersion) -> Iterator[str]:
+    yield f"### {one.version}, {day(one.at)}: {one.state}"
+    yield ""
+    verdict = f"{one.status.replace('_', ' ')}: " if one.status else ""
+    compared = f", champion {one.champion_score:.3f}" if one.champion_score is not None else ""
+    yield f"{verdict}score {words.score(one.score)}, threshold {one.threshold:.3f}{compared}"
+    if one.reason:
+        yield f"({escaped(one.reason)})"
+    yield ""
+    if one.description is None:
+        yield "Its text is not kept."
+        return
+    yield escaped(one.description)
+    if one.changes is not None:
+        # The description says it itself.
+        changes = [change for change in one.changes if change.where != "description"]
+        yield ""
+        yield f"Changes from {one.before}:" if changes else f"No change from {one.before}."
+        yield ""
+        yield from (f"- {in_words(change)}" for change in changes)
+
+
+def in_words(change: Difference) -> str:
+    """A difference on one line: short values before and after, long texts counted in words."""
+    before = "".join(run.text for run in change.runs if run.kind != "added")
+    after = "".join(run.text for run in change.runs if run.kind != "removed")
+    where = escaped(change.where)
+    if change.where == prompt_diff.SHOTS:
+        shots = [(kind, change.lines(kind)) for kind in ("added", "removed")]
+        return f"{where}: {', '.join(f'{n} {kind}' for kind, n in shots if n)}"
+    if max(len(before), len(after)) > LONGEST_VALUE:
+        counts = [
+            f"{words.count(change.words(kind), 'word')} {kind}"
+            for kind in ("added", "removed")
+            if change.words(kind)
+        ]
+        return f"{where}: {', '.join(counts) or 'punctuation or spacing'}"
+    if change.kind == "changed":
+        return f"{where}: {code(before)} → {code(after)}"
+    return f"{where}: {code(before or after)} {change.kind}"

@@ -1,0 +1,170 @@
+"""Two versions of a prompt side by side: what they say, and how they scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.example_results import ArmName
+from prompt_hub.evaluation.record import Arm
+from prompt_hub.evaluation.store import Evaluation, logged_evaluation
+from prompt_hub.reporting.answers import Answers, Change, by_example, change
+from prompt_hub.reporting.prompt_diff import Difference, differences
+from prompt_hub.reporting.sources import Evaluations
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import Prompt, version_key
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How one version scored in one evaluation; `name` says where that was read."""
+
+    name: str
+    arm: Arm
+    threshold: float
+    examples_sha256: str
+    answers: dict[str, Answers]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One example in both versions."""
+
+    id: str
+    before: float
+    after: float
+    change: Change
+    losses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PromptComparison:
+    """Everything that `prompt-hub diff` says.
+
+    `before` and `after` are None where a version was never evaluated; `notes` say why examples
+    are not, or not all, compared.
+    """
+
+    task: str
+    prompts: tuple[Prompt, Prompt]
+    differences: tuple[Difference, ...]
+    before: Measured | None
+    after: Measured | None
+    examples: tuple[Compared, ...]
+    notes: tuple[str, ...]
+
+    def of(self, kind: Change) -> tuple[Compared, ...]:
+        """Examples that the second version won, lost, or did as well as the first."""
+        return tuple(one for one in self.examples if one.change is kind)
+
+
+def compare(evaluations: Evaluations, task: str, first: str, second: str) -> PromptComparison:
+    """Compare two versions, each a number, `candidate` or `champion`.
+
+    Raises:
+        PromptHubError: a version is not in the repository, or a record is not what it should be.
+    """
+    repository = evaluations.repository
+    before, after = (version_of(repository, task, name) for name in (first, second))
+    measured = _measured(_sources(evaluations, task, (before, after)), before, after)
+    return PromptComparison(
+        task=task,
+        prompts=(before, after),
+        differences=differences(before, after),
+        before=measured[0],
+        after=measured[1],
+        examples=_examples(*measured),
+        notes=_notes(before, after, *measured),
+    )
+
+
+def version_of(repository: PromptRepository, task: str, name: str) -> Prompt:
+    """The prompt that a person means by a version, `candidate` or `champion`."""
+    repository.require_task(task, retired=True)
+    if name == "candidate":
+        return repository.candidate(task)
+    champion = repository.production(task)
+    if name == "champion":
+        if champion is None:
+            raise PromptHubError(f"{task} has no released version.")
+        return champion
+    found = repository.version(task, name)
+    if found is None and task in repository.tasks():
+        candidate = repository.candidate(task)
+        found = candidate if candidate.version == name else None
+    if found is None:
+        versions = [old.version for old in repository.archived(task)]
+        versions += [champion.version] if champion is not None else []
+        known = ", ".join(["candidate", *sorted(versions, key=version_key, reverse=True)])
+        raise PromptHubError(
+            f"the text of {task} {name} is not in the repository.", hint=f"There are: {known}."
+        )
+    return found
+
+
+def _sources(evaluations: Evaluations, task: str, prompts: Iterable[Prompt]) -> list[Evaluation]:
+    """Evaluations that may have measured these prompts, the newest first."""
+    found = [evaluations.recent(task)]
+    versions = sorted({prompt.version for prompt in prompts}, key=version_key, reverse=True)
+    found += [logged_evaluation(evaluations.repository, task, version) for version in versions]
+    return [one for one in found if one is not None]
+
+
+def _measured(
+    sources: list[Evaluation], before: Prompt, after: Prompt
+) -> tuple[Measured | None, Measured | None]:
+    """Both versions from one evaluation if there is one, else each from its newest."""
+    for source in sources:
+        pair = _in(source, before), _in(source, after)
+        if all(pair):
+            return pair
+    return _newest(sources, before), _newest(sources, after)
+
+
+def _newest(sources: list[Evaluation], prompt: Prompt) -> Measured | None:
+    return next((found for one in sources if (found := _in(one, prompt))), None)
+
+
+def _in(source: Evaluation, prompt: Prompt) -> Measured | None:
+    record = source.record
+    arms: tuple[tuple[ArmName, Arm | None], ...] = (
+        ("candidate", record.candidate),
+        ("champion", record.champion),
+    )
+    for name, arm in arms:
+        if arm and (arm.version, arm.sha256) == (prompt.version, prompt.sha256):
+            answers = by_example(source.details[name])
+            return Measured(source.name, arm, record.threshold, record.examples_sha256, answers)
+    return None
+
+
+def _examples(before: Measured | None, after: Measured | None) -> tuple[Compared, ...]:
+    if before is None or after is None:
+        return ()
+    found = []
+    for name, answers in after.answers.items():
+        old = before.answers.get(name)
+        kind = change(answers, old)
+        if old is None or kind is None or old.score is None or answers.score is None:
+            continue
+        found.append(Compared(name, old.score, answers.score, kind, answers.losses))
+    return tuple(sorted(found, key=lambda one: one.after - one.before))
+
+
+def _notes(
+    before: Prompt, after: Prompt, first: Measured | None, second: Measured | None
+) -> tuple[str, ...]:
+    missing = [
+        f"{prompt.version} was not evaluated as it is."
+        for prompt, measured in ((before, first), (after, second))
+        if measured is None
+    ]
+    if missing or first is None or second is None or first.name == second.name:
+        return tuple(dict.fromkeys(missing))
+    notes = ["The two were measured in different evaluations."]
+    if first.examples_sha256 != second.examples_sha256:
+        notes.append("The examples changed in between: only those with the same id are compared.")
+    if first.arm.model != second.arm.model:
+        notes.append("The models differ, too.")
+    return tuple(notes)

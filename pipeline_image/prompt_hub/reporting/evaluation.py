@@ -1,0 +1,345 @@
+"""What an evaluation report shows: record, details and repository read into one typed view.
+
+Everything is read and counted here; the page, the JUnit file and the Markdown summary only say it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property, partial
+from statistics import fmean
+from typing import TypeVar
+
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.example_results import ArmName, Detail
+from prompt_hub.evaluation.record import Arm, FieldScore, Slice
+from prompt_hub.evaluation.store import Evaluation, logged_record
+from prompt_hub.gate.types import Difference
+from prompt_hub.reporting import prompt_diff
+from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, change
+from prompt_hub.reporting.sources import Evaluations
+from prompt_hub.repository.reader import PromptRepository, examples_sha256
+from prompt_hub.repository.rendering import render
+from prompt_hub.repository.schema import Example, Metadata, Prompt, version_key
+
+LONGEST_HISTORY = 20
+"""Versions that the history shows, the newest ones."""
+
+Messages = list[dict[str, str]]
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True)
+class ExampleView:
+    """One example: what was asked, expected and answered.
+
+    `example` is None where the repository no longer has it.
+    """
+
+    id: str
+    example: Example | None
+    candidate: Answers | None
+    champion: Answers | None
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the candidate did."""
+        return self.candidate.outcome if self.candidate else Outcome.UNMEASURED
+
+    @property
+    def change(self) -> Change | None:
+        """How the candidate did beside the champion."""
+        return change(self.candidate, self.champion)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The example's tags."""
+        return self.example.tags if self.example else ()
+
+
+@dataclass(frozen=True)
+class ArmView:
+    """One measured version with its calls; `prompt` is None where its text is no longer here."""
+
+    name: ArmName
+    arm: Arm
+    calls: tuple[Detail, ...]
+    prompt: Prompt | None
+
+    @cached_property
+    def answers(self) -> dict[str, Answers]:
+        """The calls by example."""
+        return by_example(self.calls)
+
+    @cached_property
+    def seconds(self) -> list[float]:
+        """Latency of every call, sorted."""
+        return sorted(call.seconds for call in self.calls if call.seconds is not None)
+
+    @cached_property
+    def usd(self) -> list[float]:
+        """Cost of every call, sorted; empty where no price is known."""
+        return sorted(call.usd for call in self.calls if call.usd is not None)
+
+    @cached_property
+    def tokens(self) -> list[float]:
+        """Tokens of every call, sent and received together, sorted."""
+        return sorted(float(sum(call.tokens)) for call in self.calls if call.answer is not None)
+
+    @property
+    def usd_per_thousand(self) -> float | None:
+        """What a thousand calls cost."""
+        return 1000 * fmean(self.usd) if self.usd else None
+
+    def messages(self, example: Example) -> Messages | None:
+        """The prompt as this arm sent it; None where it can no longer be rendered."""
+        if example.id not in self._rendered:
+            prompt = self.prompt
+            self._rendered[example.id] = (
+                _read(lambda: render(prompt, example.input)) if prompt is not None else None
+            )
+        return self._rendered[example.id]
+
+    @cached_property
+    def _rendered(self) -> dict[str, Messages | None]:
+        """What was rendered before, by example: a page is tried with several lengths of text."""
+        return {}
+
+
+@dataclass(frozen=True)
+class FieldRow:
+    """One output field in both arms."""
+
+    name: str
+    candidate: FieldScore | None
+    champion: FieldScore | None
+    examples_wrong: int
+
+
+@dataclass(frozen=True)
+class TagRow:
+    """The examples of one tag in both arms; `least` is the score that the gate asks of them."""
+
+    name: str
+    candidate: Slice | None
+    champion: Slice | None
+    difference: Difference | None
+    least: float | None
+
+
+@dataclass(frozen=True)
+class Past:
+    """One version of the task as it was judged; `here` marks the one that the report is about."""
+
+    version: str
+    state: str
+    score: float | None
+    interval: tuple[float, float] | None
+    threshold: float
+    at: datetime
+    here: bool
+
+
+@dataclass(frozen=True)
+class EvaluationView:
+    """Everything that a report of one evaluation says."""
+
+    evaluation: Evaluation
+    metadata: Metadata | None
+    candidate: ArmView | None
+    champion: ArmView | None
+    examples: tuple[ExampleView, ...]
+    history: tuple[Past, ...]
+    notes: tuple[str, ...] = ()
+    changes: tuple[prompt_diff.Difference, ...] = ()
+
+    @property
+    def arms(self) -> tuple[ArmView, ...]:
+        """The arms that were measured, the candidate first."""
+        return tuple(arm for arm in (self.candidate, self.champion) if arm is not None)
+
+    @cached_property
+    def outcomes(self) -> Counter[Outcome]:
+        """Examples by how the candidate did."""
+        return Counter(example.outcome for example in self.examples)
+
+    @cached_property
+    def compared(self) -> Counter[Change]:
+        """Examples by how the candidate did beside the champion."""
+        return Counter(example.change for example in self.examples if example.change)
+
+    @cached_property
+    def fields(self) -> tuple[FieldRow, ...]:
+        """Every output field that was scored, in the candidate's order."""
+        per_arm = [arm.arm.fields if arm else {} for arm in (self.candidate, self.champion)]
+        wrong = Counter(
+            name
+            for example in self.examples
+            if example.candidate is not None
+            for name in example.candidate.wrong_fields
+        )
+        return tuple(
+            FieldRow(name, per_arm[0].get(name), per_arm[1].get(name), wrong[name])
+            for name in dict.fromkeys([*per_arm[0], *per_arm[1]])
+        )
+
+    @cached_property
+    def tags(self) -> tuple[TagRow, ...]:
+        """Every tag of the measured examples, sorted."""
+        per_arm = [arm.arm.tags if arm else {} for arm in (self.candidate, self.champion)]
+        least = self.metadata.gate.tags if self.metadata else {}
+        differences = self.evaluation.record.verdict.tags
+        return tuple(
+            TagRow(
+                name,
+                per_arm[0].get(name),
+                per_arm[1].get(name),
+                differences.get(name),
+                least.get(name),
+            )
+            for name in sorted({*per_arm[0], *per_arm[1]})
+        )
+
+    @property
+    def worst(self) -> tuple[ExampleView, ...]:
+        """Examples with a loss, the worst first; those the champion did better come before."""
+        wrong = [example for example in self.examples if example.outcome is Outcome.WRONG]
+        return tuple(sorted(wrong, key=_badness))
+
+
+def read_view(evaluations: Evaluations, evaluation: Evaluation) -> EvaluationView:
+    """The view of one evaluation, with what the repository still knows about it."""
+    repository, record = evaluations.repository, evaluation.record
+    examples = _read(lambda: repository.examples(record.task)) or ()
+    metadata = _read(lambda: repository.metadata(record.task))
+    known = _prompts(repository, record.task)
+    candidate = _arm("candidate", record.candidate, evaluation, known)
+    champion = _arm("champion", record.champion, evaluation, known)
+    changes: tuple[prompt_diff.Difference, ...] = ()
+    if candidate and champion and candidate.prompt and champion.prompt:
+        changes = prompt_diff.differences(champion.prompt, candidate.prompt)
+    return EvaluationView(
+        evaluation=evaluation,
+        metadata=metadata,
+        candidate=candidate,
+        champion=champion,
+        examples=_examples(examples, candidate, champion),
+        history=_history(evaluations, evaluation),
+        notes=tuple(_notes(evaluation, examples, metadata, (candidate, champion))),
+        changes=changes,
+    )
+
+
+def _notes(
+    evaluation: Evaluation,
+    examples: tuple[Example, ...],
+    metadata: Metadata | None,
+    arms: Iterable[ArmView | None],
+) -> Iterator[str]:
+    """What the repository no longer has as it was when the record was made."""
+    record = evaluation.record
+    if examples and examples_sha256(examples) != record.examples_sha256:
+        yield (
+            "The examples have changed since: inputs and expected outputs are today's,"
+            " answers and scores are those of the evaluation."
+        )
+    if metadata is not None and metadata.sha256 != record.metadata_sha256:
+        yield "The metadata has changed since; scores and verdict are as they were."
+    for arm in arms:
+        if arm is not None and arm.prompt is None:
+            yield (
+                f"The text of {arm.arm.version} ({arm.arm.sha256[:12]}) is no longer in the"
+                " repository: its prompts are not shown."
+            )
+
+
+def _read(read: Callable[[], _Read]) -> _Read | None:
+    """What a reader finds; None where the repository has it no longer, or no longer whole.
+
+    A report is about a record: that the repository has moved on must not hide it.
+    """
+    try:
+        return read()
+    except PromptHubError:
+        return None
+
+
+def _prompts(repository: PromptRepository, task: str) -> dict[tuple[str, str], Prompt]:
+    """Every version whose text the repository has, by version and hash."""
+    found = (
+        _read(lambda: repository.candidate(task)),
+        _read(lambda: repository.production(task)),
+        *(_read(lambda: repository.archived(task)) or ()),
+    )
+    return {(prompt.version, prompt.sha256): prompt for prompt in found if prompt is not None}
+
+
+def _arm(
+    name: ArmName,
+    arm: Arm | None,
+    evaluation: Evaluation,
+    known: Mapping[tuple[str, str], Prompt],
+) -> ArmView | None:
+    if arm is None:
+        return None
+    return ArmView(name, arm, evaluation.details[name], known.get((arm.version, arm.sha256)))
+
+
+def _examples(
+    examples: Iterable[Example], candidate: ArmView | None, champion: ArmView | None
+) -> tuple[ExampleView, ...]:
+    """The measured examples: in file order, then those that the file no longer has."""
+    asked = {**(candidate.answers if candidate else {}), **(champion.answers if champion else {})}
+    labelled = {example.id: example for example in examples}
+    order = [*(name for name in labelled if name in asked), *(asked.keys() - labelled.keys())]
+    return tuple(
+        ExampleView(
+            name,
+            labelled.get(name),
+            candidate.answers.get(name) if candidate else None,
+            champion.answers.get(name) if champion else None,
+        )
+        for name in order
+    )
+
+
+def _history(evaluations: Evaluations, evaluation: Evaluation) -> tuple[Past, ...]:
+    """The newest versions that the registry knows, this one among them, the newest first."""
+    record = evaluation.record
+    registry = _read(evaluations.repository.registry)
+    entry = registry.tasks.get(record.task) if registry else None
+    versions = entry.versions if entry else {}
+    past = {}
+    for version, known in versions.items():
+        logged = _read(partial(logged_record, evaluations.repository, record.task, version))
+        arm = logged.candidate if logged else None
+        past[version] = Past(
+            version=version,
+            state=known.state,
+            score=known.score,
+            interval=arm.interval if arm else None,
+            threshold=known.threshold,
+            at=known.at,
+            here=False,
+        )
+    if record.candidate is not None:
+        known_state = past[record.version].state if record.version in past else "candidate"
+        past[record.version] = Past(
+            version=record.version,
+            state=known_state,
+            score=record.candidate.score,
+            interval=record.candidate.interval,
+            threshold=record.threshold,
+            at=record.finished_at,
+            here=True,
+        )
+    newest = sorted(past, key=version_key, reverse=True)[:LONGEST_HISTORY]
+    return tuple(past[version] for version in newest)
+
+
+def _badness(example: ExampleView) -> tuple[bool, float]:
+    score = example.candidate.score if example.candidate else None
+    return example.change is not Change.LOST, 0.0 if score is None else score

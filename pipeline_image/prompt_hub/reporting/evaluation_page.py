@@ -1,0 +1,297 @@
+"""The page of an evaluation: a summary that needs no script, and every example behind it.
+
+Examples travel as deflated JSON in base64: 2,000 of them in two arms then fit into a megabyte, and
+no text in them can end the element that carries them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from prompt_hub.evaluation.example_results import Detail
+from prompt_hub.reporting import charts, pages, words
+from prompt_hub.reporting.answers import Answers, Change, Outcome, losses
+from prompt_hub.reporting.evaluation import ArmView, EvaluationView, ExampleView, Messages
+from prompt_hub.repository.schema import JsonObject
+
+LARGEST_PAGE = 1_000_000
+"""Bytes of a whole page."""
+CUTS = (pages.LONGEST_TEXT, 2_000, 500, 120)
+"""Characters that one text may have: the first limit with which the page is small enough."""
+
+
+def evaluation_page(view: EvaluationView) -> str:
+    """The report as HTML, below one megabyte; what had to be cut is said on it."""
+    html = ""
+    for longest in CUTS:
+        html = _page(view, view.examples, longest)
+        if _size(html) <= LARGEST_PAGE:
+            return html
+    # Still too large: every example left out saves about its share of the data.
+    chosen = sorted(view.examples, key=_interest)
+    bare = _size(_page(view, (), CUTS[-1]))
+    kept = len(chosen)
+    while kept and _size(html) > LARGEST_PAGE:
+        share = (LARGEST_PAGE - bare) / (_size(html) - bare)
+        kept = max(min(int(kept * share * 0.98), kept - 1), 0)
+        keep = {example.id for example in chosen[:kept]}
+        html = _page(view, [e for e in view.examples if e.id in keep], CUTS[-1])
+    return html
+
+
+def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -> str:
+    cut = _Cut(longest)
+    data = json.dumps(payload(view, examples, cut), ensure_ascii=False, separators=(",", ":"))
+    record = view.evaluation.record
+    left_out = []
+    if cut.texts:
+        left_out.append(
+            f"{words.count(cut.texts, 'text')} cut after {longest:,} characters; the whole ones"
+            f" are in {view.evaluation.name.removesuffix('.json')}.jsonl."
+        )
+    if len(examples) < len(view.examples):
+        left_out.append(
+            f"{len(view.examples) - len(examples):,} of {len(view.examples):,} examples left out:"
+            " those not measured, lost, won or wrong are kept first."
+        )
+    verdict = record.verdict
+    return pages.page(
+        "evaluation.html.j2",
+        style="evaluation.css",
+        script="evaluation.js",
+        view=view,
+        record=record,
+        verdict=verdict,
+        mark=words.MARKS[verdict.status],
+        meaning=words.MEANINGS[verdict.status],
+        spreads=spreads(view),
+        notes=(*view.notes, *left_out),
+        choices=_choices(examples),
+        scale=_difference_scale(view),
+        data=base64.b64encode(zlib.compress(data.encode("utf-8"), 9)).decode("ascii"),
+        Change=Change,
+    )
+
+
+def _choices(shown: Sequence[ExampleView]) -> list[tuple[str, str, int]]:
+    """What the list can be narrowed to, and how many examples that leaves; none without any."""
+    outcomes = Counter(example.outcome for example in shown)
+    compared = Counter(example.change for example in shown)
+    narrower = [
+        ("wrong", "wrong", outcomes[Outcome.WRONG]),
+        ("won", "won", compared[Change.WON]),
+        ("lost", "lost", compared[Change.LOST]),
+        ("unmeasured", "not measured", outcomes[Outcome.UNMEASURED]),
+    ]
+    return [("all", "all", len(shown)), *(choice for choice in narrower if choice[2])]
+
+
+def _size(html: str) -> int:
+    return len(html.encode("utf-8"))
+
+
+def _interest(example: ExampleView) -> int:
+    """Where an example stands when not all can be kept."""
+    if example.outcome is Outcome.UNMEASURED:
+        return 0
+    if example.change in (Change.LOST, Change.WON):
+        return 1
+    return 2 if example.outcome is Outcome.WRONG else 3
+
+
+def _difference_scale(view: EvaluationView) -> float:
+    """Half the width of the axis on which differences from the champion are drawn."""
+    verdict = view.evaluation.record.verdict
+    margin = view.metadata.gate.margin if view.metadata else 0.0
+    shown = [verdict.comparison] if verdict.comparison else []
+    ends = [margin, *(abs(end) for one in shown for end in (one.low, one.high))]
+    return min(charts.nice(max(ends) * 1.15), 1.0)
+
+
+# --- cost and latency ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One histogram: what it shows, of which arms, in words as well."""
+
+    title: str
+    histogram: charts.Histogram
+    arms: tuple[str, ...]
+    outlines: tuple[str, ...]
+    middle: str
+    upper: str
+    said: str
+
+
+def spreads(view: EvaluationView) -> tuple[Spread, ...]:
+    """Latency, and cost; tokens stand for the cost where no price is known."""
+    found = [_spread("Latency of a call", view.arms, lambda arm: arm.seconds, words.latency)]
+    if any(arm.usd for arm in view.arms):
+        found.append(_spread("Cost of a call", view.arms, lambda arm: arm.usd, words.money))
+    else:
+        found.append(_spread("Tokens of a call", view.arms, lambda arm: arm.tokens, _tokens))
+    return tuple(spread for spread in found if spread is not None)
+
+
+def _tokens(value: float | None) -> str:
+    return words.NONE if value is None else f"{value:,.0f}"
+
+
+def _spread(
+    title: str,
+    arms: Sequence[ArmView],
+    values: Callable[[ArmView], Sequence[float]],
+    say: Callable[[float | None], str],
+) -> Spread | None:
+    histogram = charts.histogram(*(values(arm) for arm in arms))
+    if histogram is None:
+        return None
+    said = "; ".join(
+        f"{arm.name}: median {say(charts.quantile(values(arm), 0.5))},"
+        f" 95 of 100 below {say(charts.quantile(values(arm), 0.95))}"
+        for arm in arms
+    )
+    return Spread(
+        title=title,
+        histogram=histogram,
+        arms=tuple(arm.name for arm in arms),
+        outlines=tuple(
+            charts.outline(shares, histogram.highest, 60) for shares in histogram.shares
+        ),
+        middle=say(histogram.upper / 2),
+        upper=f"{say(histogram.upper)}{' and more' if histogram.beyond else ''}",
+        said=said,
+    )
+
+
+# --- the examples, for the script ----------------------------------------------------------------
+
+
+class _Cut:
+    """Shortens texts and counts how many it shortened."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self.texts = 0
+
+    def text(self, text: str) -> str:
+        """The text, shortened if need be."""
+        if len(text) <= self._longest:
+            return text
+        self.texts += 1
+        return pages.short(text, self._longest)
+
+    def value(self, value: JsonValue) -> JsonValue:
+        """The value with every text in it shortened."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self.value(inner) for key, inner in value.items()}
+        return [self.value(inner) for inner in value] if isinstance(value, list) else value
+
+
+def payload(view: EvaluationView, examples: Iterable[ExampleView], cut: _Cut) -> JsonObject:
+    """What the page's script shows: the examples, and the messages that they have in common."""
+    examples = list(examples)
+    rendered = {
+        arm.name: [arm.messages(e.example) if e.example else None for e in examples]
+        for arm in view.arms
+    }
+    common = {name: _common(messages) for name, messages in rendered.items()}
+    shown: list[JsonValue] = []
+    for index, example in enumerate(examples):
+        line: JsonObject = {"id": example.id, "outcome": example.outcome}
+        if example.change:
+            line["change"] = example.change
+        if example.example:
+            line["input"] = cut.value(example.example.input)
+            line["expected"] = cut.value(example.example.expected)
+        if example.tags:
+            line["tags"] = [*example.tags]
+        if example.candidate and example.candidate.wrong_fields:
+            line["fields"] = [*example.candidate.wrong_fields]
+        for arm in view.arms:
+            answers = arm.answers.get(example.id)
+            if answers is not None:
+                messages = _varying(rendered[arm.name][index], common[arm.name])
+                line[arm.name] = _answers(answers, messages, cut)
+        shown.append(line)
+    return {
+        "prompts": {
+            name: [
+                {"role": role, "text": cut.text(text) if text is not None else None}
+                for role, text in messages
+            ]
+            for name, messages in common.items()
+        },
+        "examples": shown,
+    }
+
+
+_Common = list[tuple[str, str | None]]
+
+
+def _common(rendered: Sequence[Messages | None]) -> _Common:
+    """Role and text of every message; the text is None where it differs between examples."""
+    present = [messages for messages in rendered if messages is not None]
+    if not present:
+        return []
+    return [
+        (
+            first["role"],
+            first["content"] if len({m[place]["content"] for m in present}) == 1 else None,
+        )
+        for place, first in enumerate(present[0])
+    ]
+
+
+def _varying(messages: Messages | None, common: _Common) -> list[str] | None:
+    """The texts of one example's messages that are not common to all."""
+    if messages is None:
+        return None
+    pairs = zip(messages, common, strict=True)
+    return [message["content"] for message, (_, shared) in pairs if shared is None]
+
+
+def _answers(answers: Answers, messages: list[str] | None, cut: _Cut) -> JsonObject:
+    line: JsonObject = {
+        "score": _rounded(answers.score),
+        "calls": [_call(call, cut) for call in answers.calls],
+    }
+    if messages is not None:
+        line["messages"] = [cut.text(text) for text in messages]
+    return line
+
+
+def _call(call: Detail, cut: _Cut) -> JsonObject:
+    line: JsonObject = {"score": _rounded(call.score)}
+    if call.answer is not None:
+        line["answer"] = cut.text(call.answer)
+        line["tokens"] = [*call.tokens]
+    if call.error:
+        line["error"] = cut.text(call.error)
+    if found := losses(call):
+        line["losses"] = [cut.text(loss) for loss in found]
+    if votes := [_rounded(vote) for part in call.parts for vote in part.votes]:
+        line["votes"] = [*votes]
+    if call.usd is not None:
+        line["usd"] = words.money(call.usd)
+    if call.seconds is not None:
+        line["seconds"] = words.latency(call.seconds)
+    if call.attempts > 1:
+        line["attempts"] = call.attempts
+    if call.cached:
+        line["cached"] = True
+    return line
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

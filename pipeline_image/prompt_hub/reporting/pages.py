@@ -1,0 +1,115 @@
+"""Self-contained pages: one HTML file each, which asks no network for anything.
+
+Styles and scripts are files of this package and are put into the page as they are. The page's own
+policy allows these by their hash and nothing else: what a catalogue record smuggles in cannot run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from prompt_hub.reporting import words
+
+TEMPLATES = Path(__file__).parent / "templates"
+LONGEST_TEXT = 8_000
+"""Characters of one text that are shown; a page that takes seconds to open helps nobody."""
+
+
+def page(template: str, *, style: str, script: str | None = None, **values: object) -> str:
+    """A page from a template; every value in it is escaped.
+
+    Args:
+        template: file of the template.
+        style: file of the page's own style, which follows `base.css`.
+        script: file of its script, None for a page without.
+        values: what the template shows.
+    """
+    styles = f"\n{_asset('base.css')}{_asset(style)}"
+    scripts = f"\n{_asset(script)}" if script else ""
+    policy = ["default-src 'none'", f"style-src {_hash(styles)}", "base-uri 'none'"]
+    policy.append("form-action 'none'")
+    if scripts:
+        policy += [f"script-src {_hash(scripts)}", "require-trusted-types-for 'script'"]
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **values,
+            policy="; ".join(policy),
+            style=styles,
+            script=scripts,
+        )
+    )
+
+
+def short(text: str, longest: int = LONGEST_TEXT) -> str:
+    """A text of bearable length, saying how much of it was left out."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]}\n… and {len(text) - longest} more characters"
+
+
+def folded(text: str, around: int = 160) -> str:
+    """An unchanged text between changes: its ends, which say where the changes are."""
+    if len(text) <= 2 * around + 40:
+        return text
+    left_out = len(text) - 2 * around
+    return f"{text[:around]} [… {left_out} characters unchanged …] {text[-around:]}"
+
+
+def clock(at: datetime) -> str:
+    """The time of day of a moment."""
+    return f"{at:%H:%M:%S}"
+
+
+def day(at: datetime) -> str:
+    """The date of a moment."""
+    return f"{at.day} {at:%B %Y}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a length on an axis of 100."""
+    return f"{100 * fraction:.2f}"
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+@cache
+def _asset(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "clock": clock,
+        "count": words.count,
+        "day": day,
+        "duration": words.duration,
+        "folded": folded,
+        "latency": words.latency,
+        "money": words.money,
+        "number": words.number,
+        "pct": percent,
+        "score": words.score,
+        "short": short,
+        "signed": words.signed,
+        "tone": words.tone,
+    }
+    return environment

@@ -1,0 +1,90 @@
+"""Numbers and statuses as people say them: the same on every page and in every summary."""
+
+from __future__ import annotations
+
+import math
+
+from prompt_hub.gate.types import Status
+
+NONE = "–"
+"""What stands where nothing was measured."""
+
+MARKS = {
+    Status.PASS: "✓",
+    Status.BLOCK: "✗",
+    Status.INCONCLUSIVE: "?",
+    Status.NOT_MEASURED: "–",
+    Status.UNCHANGED: "=",
+}
+"""A verdict's sign: colour is never the only one."""
+
+MEANINGS = {
+    Status.PASS: "may be released",
+    Status.BLOCK: "may not be released",
+    Status.INCONCLUSIVE: "the evidence is not enough to release it",
+    Status.NOT_MEASURED: "could not be measured; nothing may be concluded",
+    Status.UNCHANGED: "is the released version",
+}
+
+_RED = {"failed", "stopped", "block", "blocked", "not_measured", "quarantined", "lost", "missed"}
+_AMBER = {"expected-red", "inconclusive", "downgraded", "inprogress"}
+_GREEN = {"ok", "succeeded", "pass", "active", "released", "won"}
+
+
+def tone(status: str) -> str:
+    """The CSS class that says whether a status is good news."""
+    word = status.lower()
+    for name, words in (("good", _GREEN), ("bad", _RED), ("warn", _AMBER)):
+        if word in words:
+            return name
+    return "plain"
+
+
+def score(value: float | None) -> str:
+    """A score with three digits, or a dash where nothing was measured."""
+    return NONE if value is None else f"{value:.3f}"
+
+
+def signed(value: float | None) -> str:
+    """A difference of scores; its minus is as wide as its plus."""
+    if value is None:
+        return NONE
+    return "±0.000" if round(value, 3) == 0 else f"{value:+.3f}".replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `0.4 s`, `12.3 s`, `4 min 05 s`."""
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def latency(seconds: float | None) -> str:
+    """The time of one call: milliseconds below a second."""
+    if seconds is None:
+        return NONE
+    return f"{1000 * seconds:.0f} ms" if seconds < 0.9995 else duration(seconds)
+
+
+def money(usd: float | None) -> str:
+    """US dollars; fractions of a cent keep two digits that mean something."""
+    if usd is None:
+        return NONE
+    digits = 2 if usd <= 0 else max(2, 1 - math.floor(math.log10(usd)))
+    return f"${usd:,.{digits}f}"
+
+
+def printable(text: str) -> str:
+    """Text that a terminal shows as it is: a record's control characters are made visible."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
+def number(value: float) -> str:
+    """A count with thousands apart; a fraction where partial matches were counted."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+
+
+def count(n: int, singular: str, plural: str | None = None) -> str:
+    """`1 example`, `2,000 examples`."""
+    return f"{n:,} {singular if n == 1 else plural or singular + 's'}"

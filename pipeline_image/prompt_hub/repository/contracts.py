@@ -1,0 +1,276 @@
+"""Whether values keep a JSON Schema: the contracts of a prompt's input and output.
+
+`jsonschema_rs` is imported only when there is work for it. Patterns run on an engine whose time is
+linear in the text, so that no schema can be made to hang on a field from outside; references are
+never fetched.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from pydantic import JsonValue
+
+from prompt_hub.core.hashing import canonical
+from prompt_hub.repository.documents import MAX_DEPTH, closest
+from prompt_hub.repository.json_positions import Location
+from prompt_hub.repository.schema import JsonObject
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft202012Validator
+
+SHORT = 160
+"""Characters of a message that are shown: messages quote whole values."""
+METASCHEMA = "https://json-schema.org/draft/2020-12/schema"
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """One way in which a value breaks a schema.
+
+    `keyword` is the schema's word for it and `value` what the schema says there.
+    """
+
+    location: Location
+    message: str
+    keyword: str
+    value: object
+
+
+class UnusableSchema(ValueError):
+    """A schema that nothing can be held against: broken, or referring to something not there."""
+
+
+def misfits(value: object, schema: JsonObject) -> Iterator[Misfit]:
+    """Every way in which `value` breaks `schema`; nothing fits a schema that is unusable."""
+    try:
+        validator = _validator_of(schema)
+    except UnusableSchema as error:
+        yield Misfit((), f"the schema cannot be used: {error}", "", None)
+        return
+    for it in validator.iter_errors(value):
+        location = tuple(it.instance_path)
+        yield Misfit(location, _shortened(it.message), it.kind.name, it.kind.value)
+
+
+def worst_misfit(value: object, schema: JsonObject) -> Misfit | None:
+    """The misfit nearest to the root, which best says what is wrong; None when it fits."""
+    return min(misfits(value, schema), key=lambda it: len(it.location), default=None)
+
+
+_KNOWN: dict[int, tuple[JsonObject, Draft202012Validator]] = {}
+"""Validators by the identity of their schema, which is kept so that it stays its own."""
+_MOST_KNOWN = 256
+
+
+def schema_problem(value: JsonValue, schema: JsonObject) -> str | None:
+    """In words, the first way in which `value` breaks `schema`; None when it fits."""
+    misfit = worst_misfit(value, schema)
+    if misfit is None:
+        return None
+    where = ".".join(map(str, misfit.location))
+    return f"{where}: {misfit.message}" if where else misfit.message
+
+
+def _validator_of(schema: JsonObject) -> Draft202012Validator:
+    # Thousands of values are held against one schema; even hashing it each time would show.
+    known = _KNOWN.get(id(schema))
+    if known is None:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        known = _KNOWN[id(schema)] = (schema, _validator(canonical(schema)))
+    return known[1]
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: bytes) -> Draft202012Validator:
+    import jsonschema_rs
+
+    try:
+        return jsonschema_rs.Draft202012Validator(
+            json.loads(schema), pattern_options=jsonschema_rs.RegexOptions(), offline=True
+        )
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
+        raise UnusableSchema(_shortened(getattr(error, "message", str(error)))) from None
+
+
+# --- Schemas themselves ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SchemaProblem:
+    """Something that keeps a schema from meaning what its author meant."""
+
+    location: Location
+    found: str
+    expected: str
+    rule: str = "schema"
+    suggestion: str = ""
+
+
+def properties(schema: Mapping[str, JsonValue]) -> JsonObject:
+    """The declared properties of an object schema, by name."""
+    declared = schema.get("properties")
+    return declared if isinstance(declared, dict) else {}
+
+
+def required(schema: JsonObject) -> frozenset[str]:
+    """Names of the properties that must be given."""
+    names = schema.get("required")
+    return frozenset(str(name) for name in names) if isinstance(names, list) else frozenset()
+
+
+def resolve(schema: JsonValue, root: JsonValue) -> JsonValue:
+    """`schema` with references into `root` followed; None if they lead nowhere or never end."""
+    for _ in range(MAX_DEPTH):
+        reference = schema.get("$ref") if isinstance(schema, dict) else None
+        if not isinstance(reference, str):
+            return schema
+        schema = referred(reference, root)
+    return None
+
+
+def referred(reference: str, root: JsonValue) -> JsonValue:
+    """What stands in `root` where a reference such as `#/$defs/size` points, None for nothing."""
+    mark, *steps = reference.split("/")
+    if mark != "#":
+        return None
+    return at(root, [unquote(step).replace("~1", "/").replace("~0", "~") for step in steps])
+
+
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
+
+
+def at(value: JsonValue, location: Iterable[str | int]) -> JsonValue:
+    """The value at `location` inside `value`, None where there is nothing."""
+    for step in location:
+        if isinstance(value, dict) and isinstance(step, str):
+            value = value.get(step)
+        elif isinstance(value, list) and _INDEX.fullmatch(str(step)) and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value
+
+
+def schema_problems(schema: JsonObject) -> tuple[SchemaProblem, ...]:
+    """Everything that keeps `schema` from being the contract of an object."""
+    return _schema_problems(canonical(schema))
+
+
+@lru_cache(maxsize=256)
+def _schema_problems(text: bytes) -> tuple[SchemaProblem, ...]:
+    # Several rules ask about the same schema.
+    return tuple(_find_problems(json.loads(text), text))
+
+
+def _find_problems(schema: JsonObject, text: bytes) -> Iterator[SchemaProblem]:
+    broken = False
+    for error in misfits(schema, {"$ref": METASCHEMA}):
+        broken = True
+        types = error.location[-1:] == ("type",) and error.keyword == "anyOf"
+        expected = f"one of: {', '.join(_TYPES)}" if types else "a valid JSON Schema"
+        given = at(schema, error.location)
+        meant = closest(given, _TYPES) if types and isinstance(given, str) else ""
+        found = repr(given) if types else error.message
+        yield SchemaProblem(error.location, found, expected, suggestion=meant)
+    if broken:
+        return
+    if schema.get("type") != "object":
+        yield SchemaProblem(("type",), repr(schema.get("type")), "'object'")
+    problems = list(_unusable(schema, ()))
+    yield from problems
+    if not any(problem.rule == "schema" for problem in problems):
+        try:
+            _validator(text)
+        except UnusableSchema as error:
+            yield SchemaProblem((), str(error), "a usable JSON Schema")
+
+
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+_SCHEMAS_BY_NAME = ("$defs", "dependentSchemas", "patternProperties", "properties")
+_SCHEMAS_IN_A_LIST = ("allOf", "anyOf", "oneOf", "prefixItems")
+_ONE_SCHEMA = (
+    "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not",
+    "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties",
+)  # fmt: skip
+_OTHER_KEYWORDS = (
+    "$anchor", "$comment", "$dynamicAnchor", "$dynamicRef", "$id", "$ref", "$schema",
+    "$vocabulary", "const", "contentEncoding", "contentMediaType", "default", "dependentRequired",
+    "deprecated", "description", "enum", "examples", "exclusiveMaximum", "exclusiveMinimum",
+    "format", "maxContains", "maxItems", "maxLength", "maxProperties", "maximum", "minContains",
+    "minItems", "minLength", "minProperties", "minimum", "multipleOf", "pattern", "readOnly",
+    "required", "title", "type", "uniqueItems", "writeOnly",
+)  # fmt: skip
+KEYWORDS = frozenset((*_SCHEMAS_BY_NAME, *_SCHEMAS_IN_A_LIST, *_ONE_SCHEMA, *_OTHER_KEYWORDS))
+"""The words of JSON Schema 2020-12; a validator skips every other, misspelt ones included."""
+
+
+def _unusable(schema: JsonValue, here: Location) -> Iterator[SchemaProblem]:
+    if not isinstance(schema, dict):
+        return
+    for name, value in schema.items():
+        if name not in KEYWORDS and not name.startswith("x-"):
+            found = f"the keyword {name!r}, which JSON Schema does not have"
+            meant = closest(name, KEYWORDS)
+            yield SchemaProblem((*here, name), found, "one that it has", "schema-keyword", meant)
+        if name in _ONE_SCHEMA:
+            yield from _unusable(value, (*here, name))
+        elif name in _SCHEMAS_BY_NAME and isinstance(value, dict):
+            for key, inner in value.items():
+                yield from _unusable(inner, (*here, name, key))
+        elif name in _SCHEMAS_IN_A_LIST and isinstance(value, list):
+            for index, inner in enumerate(value):
+                yield from _unusable(inner, (*here, name, index))
+    yield from _unusable_words(schema, here)
+
+
+def _unusable_words(schema: JsonObject, here: Location) -> Iterator[SchemaProblem]:
+    reference, pattern = schema.get("$ref"), schema.get("pattern")
+    # A reference elsewhere would be fetched: validation must not depend on a network.
+    if isinstance(reference, str) and not reference.startswith("#"):
+        expected = "a reference inside this schema ('#/...')"
+        yield SchemaProblem((*here, "$ref"), repr(reference), expected)
+    for at, text in _patterns(here, schema, pattern):
+        if problem := _pattern_problem(text):
+            yield SchemaProblem(at, f"{text!r}: {problem}", "a regular expression")
+    declared = properties(schema)
+    names = schema.get("required")
+    for index, name in enumerate(names if declared and isinstance(names, list) else ()):
+        if isinstance(name, str) and name not in declared:
+            found = f"{name!r}, which is not among the properties"
+            expected = f"one of: {', '.join(declared)}"
+            meant = closest(name, declared)
+            yield SchemaProblem((*here, "required", index), found, expected, suggestion=meant)
+
+
+def _patterns(
+    here: Location, schema: JsonObject, pattern: JsonValue
+) -> Iterator[tuple[Location, str]]:
+    if isinstance(pattern, str):
+        yield (*here, "pattern"), pattern
+    by_pattern = schema.get("patternProperties")
+    for key in by_pattern if isinstance(by_pattern, dict) else ():
+        yield (*here, "patternProperties", key), key
+
+
+def _pattern_problem(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        return str(error)
+    try:
+        _validator(canonical({"pattern": pattern}))
+    except UnusableSchema:
+        return "it looks around or back, which could take for ever"
+    return ""
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= SHORT else message[: SHORT - 3] + "..."

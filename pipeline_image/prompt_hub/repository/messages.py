@@ -1,0 +1,147 @@
+"""What pydantic found wrong with a file, in words that a person can act on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from pydantic import TypeAdapter, ValidationError
+
+from prompt_hub.repository.documents import Document, Problem, closest
+from prompt_hub.repository.json_positions import Location
+
+_INPUT_SHOULD_BE = re.compile(r"^Input should be ")
+_KIND_SHOULD = re.compile(r"^\w+ should ")
+_CHOICE = re.compile(r"'([^']*)'")
+_KEY_MARK = "[key]"
+"""How pydantic marks that the key of a mapping is wrong, not its value."""
+
+
+def model_problems(document: Document, model: type, error: ValidationError) -> Iterator[Problem]:
+    """Every problem in `error`, in words, with its place in the document."""
+    for item in error.errors(include_url=False):
+        told = tuple(item["loc"])
+        location = _in_file(document, told)
+        kind = item["type"]
+        if kind in {"union_tag_invalid", "union_tag_not_found"}:
+            tags = _CHOICE.findall(str(item.get("ctx", {}).get("expected_tags", "")))
+            tag = item.get("ctx", {}).get("tag")
+            yield document.problem(
+                (*location, "type"),
+                "nothing" if tag is None else repr(tag),
+                f"one of: {', '.join(tags)}" if tags else "this field",
+                rule="value" if tag is not None else "missing-key",
+                suggestion=closest(str(tag), tags) if tag is not None else "",
+            )
+        elif kind == "missing":
+            yield document.problem(location, "nothing", "this field", rule="missing-key")
+        elif kind in {"extra_forbidden", "unexpected_keyword_argument"}:
+            known = _keys_at(model, told[:-1])
+            yield document.key_problem(
+                location,
+                f"the key {location[-1]!r}",
+                f"one of: {', '.join(known)}" if known else "no such key",
+                rule="unknown-key",
+                suggestion=closest(str(location[-1]), known),
+            )
+        elif location and location[-1] == _KEY_MARK:
+            choices = _CHOICE.findall(item["msg"]) if "literal" in kind else []
+            yield document.key_problem(
+                location[:-1],
+                f"the key {location[-2]!r}",
+                f"one of: {', '.join(choices)}" if choices else _expected(item["msg"]),
+                rule="unknown-key",
+                suggestion=closest(str(location[-2]), choices),
+            )
+        else:
+            choices = _CHOICE.findall(item["msg"]) if kind in {"literal_error", "enum"} else []
+            meant = closest(item["input"], choices) if isinstance(item["input"], str) else ""
+            yield document.problem(
+                _real(document, location),
+                _short(item["input"]),
+                _expected(item["msg"]),
+                rule="value",
+                suggestion=meant,
+            )
+
+
+def _in_file(document: Document, location: Location) -> Location:
+    """A location without the tags that pydantic puts into it: the `type` of a model among many."""
+    found: list[str | int] = []
+    value = document.data
+    for step in location:
+        if isinstance(value, Mapping):
+            if step not in value and value.get("type") == step:
+                continue
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            value = None
+        found.append(step)
+    return tuple(found)
+
+
+def _real(document: Document, location: Location) -> Location:
+    """A location without the union members that pydantic tells behind it."""
+    data = document.data
+    for depth, step in enumerate(location):
+        inside = isinstance(data, Mapping) and step in data
+        if not inside and not (isinstance(data, list) and isinstance(step, int)):
+            return location[:depth] if isinstance(step, str) else location
+        data = data[step]  # type: ignore[index]
+    return location
+
+
+def _expected(message: str) -> str:
+    expected = _INPUT_SHOULD_BE.sub("", message.removeprefix("Value error, "))
+    return _KIND_SHOULD.sub("it to ", expected)
+
+
+def _keys_at(model: type, location: Location) -> list[str]:
+    """The keys that a model knows at a place inside it, as files spell them."""
+    schema = json_schema(model)
+    node: object = schema
+    for step in location:
+        node = _step(schema, node, step)
+    found = _resolved(schema, node)
+    properties = found.get("properties") if isinstance(found, dict) else None
+    return list(properties) if isinstance(properties, dict) else []
+
+
+@lru_cache(maxsize=16)
+def json_schema(model: type) -> dict[str, object]:
+    """The JSON Schema of a file's model."""
+    schema: dict[str, object] = TypeAdapter(model).json_schema(by_alias=True)
+    return schema
+
+
+def _resolved(schema: Mapping[str, object], node: object) -> object:
+    """A schema node with its reference followed, and of several alternatives the object."""
+    if isinstance(node, dict):
+        alternatives = node.get("anyOf")
+        if isinstance(alternatives, list):
+            node = next((one for one in alternatives if one.get("type") != "null"), node)
+        reference = node.get("$ref")
+        definitions = schema.get("$defs")
+        if isinstance(reference, str) and isinstance(definitions, dict):
+            return definitions.get(reference.rpartition("/")[2])
+    return node
+
+
+def _step(schema: Mapping[str, object], node: object, step: str | int) -> object:
+    node = _resolved(schema, node)
+    if not isinstance(node, dict):
+        return None
+    if isinstance(step, int):
+        return node.get("items")
+    properties = node.get("properties")
+    if isinstance(properties, dict) and step in properties:
+        return properties[step]
+    return node.get("additionalProperties")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

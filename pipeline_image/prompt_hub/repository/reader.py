@@ -1,0 +1,279 @@
+"""The prompt repository on disk: its layers, read into models."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.hashing import canonical
+from prompt_hub.repository.documents import (
+    Document,
+    InvalidDocuments,
+    Problem,
+    closest,
+    parse_jsonl,
+    parse_yaml,
+    read_text,
+    to_model,
+)
+from prompt_hub.repository.includes import BlockError, Place, Whole, whole
+from prompt_hub.repository.schema import (
+    Example,
+    FewShot,
+    Message,
+    Metadata,
+    Prompt,
+    Registry,
+    Shot,
+    version_key,
+)
+from prompt_hub.repository.transaction import recover
+
+TEMPLATES = "00-templates"
+EXAMPLES = "01-examples"
+PRODUCTION = "02-production"
+METADATA = "03-metadata"
+EVALS = "04-evals"
+ARCHIVE = "99-archive"
+HUMAN_LAYERS = (TEMPLATES, EXAMPLES, METADATA)
+BOT_LAYERS = (PRODUCTION, EVALS, ARCHIVE)
+REGISTRY = "prompt_registry.yaml"
+REVIEWS = "reviews"
+"""Folder of a task's reviews, beside its evaluation records."""
+
+
+def evaluation_path(task: str, version: str) -> str:
+    """Where the evaluation record of a version lies, relative to `prompts/`."""
+    return f"{EVALS}/{task}/{version}.json"
+
+
+class PromptRepository:
+    """Reads the layers below `root`, the folder of `prompts/` and `prompt_registry.yaml`.
+
+    Every reader raises `InvalidDocuments` for a file that is missing or wrong.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.prompts = self.root / "prompts"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> PromptRepository:
+        """The repository that `PROMPT_HUB_ROOT` names, or the one in the working directory.
+
+        A promotion that was cut off is finished first: nobody ever reads half of it.
+        """
+        chosen = os.environ if environment is None else environment
+        root = Path(chosen.get(aws_names.ENV_ROOT, "."))
+        if not (root / "prompts").is_dir():
+            raise PromptHubError(
+                f"there is no folder 'prompts' in {root.resolve()}.",
+                hint=f"Run the command in the repository's folder or set {aws_names.ENV_ROOT}.",
+            )
+        recover(root)
+        return cls(root)
+
+    # --- where things are ----------------------------------------------------------------------
+
+    def path(self, layer: str, name: str) -> Path:
+        """The path of a file in a layer."""
+        return self.prompts / layer / name
+
+    def relative(self, path: Path) -> str:
+        """A path as people see it: from the repository's root."""
+        return path.relative_to(self.root).as_posix()
+
+    def document(self, path: Path) -> Document:
+        """Parse one YAML file."""
+        name = self.relative(path)
+        return parse_yaml(read_text(path, name), name)
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the live tasks, sorted: those that have examples and metadata."""
+        described = {path.stem for path in (self.prompts / METADATA).glob("*.yaml")}
+        labelled = {path.stem for path in (self.prompts / EXAMPLES).glob("*.jsonl")}
+        return tuple(sorted(described & labelled))
+
+    def require_task(self, task: str, *, retired: bool = False) -> None:
+        """Raises `PromptHubError` unless `task` is live, or `retired` and in the registry still."""
+        known = {*self.tasks(), *(self.registry().tasks if retired else ())}
+        if task not in known:
+            raise no_task(task, known)
+
+    def metadata(self, task: str) -> Metadata:
+        """What people decided about `task`."""
+        return to_model(self.document(self.path(METADATA, f"{task}.yaml")), Metadata)
+
+    def examples(self, task: str) -> tuple[Example, ...]:
+        """Every labelled example of `task`, shots included, in file order."""
+        return tuple(example for _, example in self.numbered_examples(task))
+
+    def numbered_examples(self, task: str) -> tuple[tuple[int, Example], ...]:
+        """Every labelled example of `task` with the line it stands on."""
+        path = self.path(EXAMPLES, f"{task}.jsonl")
+        name = self.relative(path)
+        examples: list[tuple[int, Example]] = []
+        problems: list[Problem] = []
+        try:
+            for line, document in parse_jsonl(read_text(path, name), name):
+                try:
+                    examples.append((line, to_model(document, Example)))
+                except InvalidDocuments as error:
+                    problems += error.problems
+        except InvalidDocuments as error:
+            problems += error.problems
+        if problems:
+            raise InvalidDocuments(
+                sorted(problems, key=lambda problem: (problem.line, problem.column))
+            )
+        return tuple(examples)
+
+    def draft(self, task: str) -> Prompt:
+        """The candidate as its author wrote it."""
+        return to_model(self.document(self.candidate_path(task)), Prompt)
+
+    def candidate_path(self, task: str) -> Path:
+        """Where the candidate of `task` lies, always inside `prompts/`."""
+        path = path_inside(self.prompts, self.metadata(task).candidate)
+        if path is None:
+            raise PromptHubError(
+                f"{METADATA}/{task}.yaml: candidate points outside 'prompts'.",
+                hint="Name a file such as 00-templates/TASK.yaml.",
+                exit_code=ExitCode.BLOCKED,
+            )
+        return path
+
+    def candidate(self, task: str) -> Prompt:
+        """The candidate, whole: building blocks and few-shot examples inlined."""
+        draft = self.draft(task)
+        return self.whole(draft, self.examples(task) if draft.few_shot else ())
+
+    def whole(self, draft: Prompt, examples: Sequence[Example]) -> Prompt:
+        """A draft with building blocks inlined and its shots drawn from `examples`."""
+        messages = tuple(
+            Message(role=message.role, content=self.inlined(message.content).text)
+            for message in draft.messages
+        )
+        few_shot = draft.few_shot
+        if few_shot is not None:
+            few_shot = _drawn(draft.task, few_shot, examples)
+        return draft.model_copy(update={"messages": messages, "few_shot": few_shot, "lock": None})
+
+    def inlined(self, content: str) -> Whole:
+        """A template with every building block in its place; raises `BlockError`."""
+        return whole(content, self._block)
+
+    def _block(self, name: str, place: Place) -> tuple[str, str]:
+        """File and text of the block `name`, which is included at `place`."""
+        base = self.prompts / TEMPLATES
+        path = path_inside(base, name)
+        file = f"prompts/{TEMPLATES}/{name}"
+        expected = f"a file in {TEMPLATES}"
+        if path is None:
+            found = f"the building block {name!r}, which lies outside {TEMPLATES}"
+            raise BlockError(place, found, expected, "building-block")
+        try:
+            return file, read_text(path, file)
+        except InvalidDocuments as error:
+            found = f"the building block {name!r}: {error.problems[0].found}"
+            meant = closest(name, (it.name for it in base.iterdir())) if base.is_dir() else ""
+            expected += f" (did you mean {meant!r}?)" if meant and meant != name else ""
+            raise BlockError(place, found, expected, "building-block") from None
+
+    def production(self, task: str) -> Prompt | None:
+        """The champion: the released version, its lock verified; None before the first release."""
+        path = self.path(PRODUCTION, f"{task}.yaml")
+        return self._locked(path) if path.exists() else None
+
+    def archived(self, task: str) -> tuple[Prompt, ...]:
+        """Retired versions, newest first, their locks verified."""
+        found = [self._locked(path) for path in (self.prompts / ARCHIVE / task).glob("*.yaml")]
+        return tuple(sorted(found, key=lambda prompt: version_key(prompt.version), reverse=True))
+
+    def version(self, task: str, version: str) -> Prompt | None:
+        """A released or archived version; None if the repository does not have it."""
+        champion = self.production(task)
+        if champion is not None and champion.version == version:
+            return champion
+        return next((old for old in self.archived(task) if old.version == version), None)
+
+    def _locked(self, path: Path) -> Prompt:
+        return sealed(self.document(path))
+
+    def registry(self) -> Registry:
+        """What git has released; an empty registry where there is no file yet."""
+        path = self.root / REGISTRY
+        if not path.exists():
+            return Registry(schema_="prompt-hub/registry@1")
+        return to_model(self.document(path), Registry)
+
+    # --- hashes --------------------------------------------------------------------------------
+
+    def examples_sha256(self, task: str) -> str:
+        """Hash of the example set, independent of spacing and key order."""
+        return examples_sha256(self.examples(task))
+
+
+def no_task(task: str, known: Iterable[str]) -> PromptHubError:
+    """There is no such task; says which ones there are, and which may have been meant."""
+    there = ", ".join(sorted(known)) or "none"
+    meant = closest(task, known)
+    return PromptHubError(
+        f"there is no task {task!r} (known: {there}).",
+        hint=f"Did you mean {meant!r}?" if meant else "",
+    )
+
+
+def path_inside(base: Path, name: str) -> Path | None:
+    """The file `name` below `base`, links followed; None if it leads out or is no path at all."""
+    try:
+        path = (base / name).resolve()
+        return path if path.is_relative_to(base.resolve()) else None
+    except (OSError, RuntimeError, ValueError):  # too long, a circle of links, a NUL
+        return None
+
+
+def sealed(document: Document) -> Prompt:
+    """The released prompt in a file; raises `InvalidDocuments` if its lock is missing or broken."""
+    prompt = to_model(document, Prompt)
+    if prompt.lock is None:
+        expected = "the lock of a released prompt"
+        raise InvalidDocuments([document.problem(("lock",), "no lock", expected, rule="lock")])
+    if prompt.lock.sha256 != prompt.sha256:
+        found = f"content that hashes to {prompt.sha256}"
+        expected = f"{prompt.lock.sha256}, as it was promoted: undo the hand edit"
+        location = ("lock", "sha256")
+        raise InvalidDocuments([document.problem(location, found, expected, rule="lock")])
+    return prompt
+
+
+def examples_sha256(examples: Iterable[Example]) -> str:
+    """Hash of an example set, independent of spacing and key order.
+
+    It is that of the list of all examples, taken piece by piece: a large set is not held twice.
+    """
+    whole = hashlib.sha256(b"[")
+    for number, example in enumerate(examples):
+        whole.update(b"," if number else b"")
+        whole.update(canonical(example.model_dump(mode="json")))
+    whole.update(b"]")
+    return whole.hexdigest()
+
+
+def _drawn(task: str, few_shot: FewShot, examples: Sequence[Example]) -> FewShot:
+    pool = [example for example in examples if example.split == "shot"]
+    if len(pool) < few_shot.count:
+        raise PromptHubError(
+            f"{TEMPLATES}/{task}.yaml: few_shot.count is {few_shot.count}, but only"
+            f" {len(pool)} examples have split: shot.",
+            hint="Lower the count or label more examples as shots.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    shots = tuple(Shot(input=e.input, expected=e.expected) for e in pool[: few_shot.count])
+    return FewShot(count=few_shot.count, examples=shots)

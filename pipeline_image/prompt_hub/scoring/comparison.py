@@ -1,0 +1,113 @@
+"""When two JSON values are the same, or nearly so."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Hashable
+from functools import lru_cache
+
+from pydantic import JsonValue
+
+from prompt_hub.repository.schema import Comparison
+
+Compare = Callable[[JsonValue, JsonValue], float]
+"""How alike what was given and what was wanted are, from 0 to 1, where 1 is the same."""
+
+SHOWN = 80
+"""Characters of a value that a loss shows."""
+
+
+@lru_cache(maxsize=4096)
+def normalise(text: str) -> str:
+    """Text without differences that do not matter: Unicode form, case, runs of white space."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def identity(value: JsonValue, *, folded: bool) -> Hashable:
+    """Equal for values that are the same in JSON; `folded` texts are compared normalised.
+
+    An object's property that is null counts as left out, `1` and `1.0` are one number, and `true`
+    is none.
+    """
+    if isinstance(value, str):
+        return normalise(value) if folded else value
+    if isinstance(value, bool):
+        return (bool, value)
+    if isinstance(value, list):
+        return (list, tuple(identity(item, folded=folded) for item in value))
+    if isinstance(value, dict):
+        items = ((k, identity(v, folded=folded)) for k, v in value.items() if v is not None)
+        return (dict, frozenset(items))
+    return value
+
+
+def comparing(how: Comparison) -> Compare:
+    """The comparison that `how` describes."""
+    if how.compare == "number":
+        return _numbers(how.tolerance, how.relative_tolerance)
+    folded = how.compare == "text"
+    least = how.similarity
+
+    def same(given: JsonValue, wanted: JsonValue) -> float:
+        if identity(given, folded=folded) == identity(wanted, folded=folded):
+            return 1.0
+        if least is None or not isinstance(given, str) or not isinstance(wanted, str):
+            return 0.0
+        from prompt_hub.scoring.similarity import similarity
+
+        alike = similarity(normalise(given), normalise(wanted))
+        return alike if alike >= least else 0.0
+
+    return same
+
+
+def by_equality(how: Comparison) -> bool:
+    """Whether `how` asks for equality only: no value is nearly another."""
+    if how.compare == "number":
+        return not how.tolerance and not how.relative_tolerance
+    return how.similarity is None
+
+
+def _numbers(absolute: float, relative: float) -> Compare:
+    def near(given: JsonValue, wanted: JsonValue) -> float:
+        if isinstance(given, bool) or isinstance(wanted, bool):
+            return 0.0
+        if not isinstance(given, int | float) or not isinstance(wanted, int | float):
+            return 0.0
+        if given == wanted:
+            return 1.0
+        try:
+            return float(abs(given - wanted) <= max(absolute, relative * abs(wanted)))
+        except OverflowError:  # an integer beyond what a float holds is near no other number
+            return 0.0
+
+    return near
+
+
+def shown(value: JsonValue) -> str:
+    """A value as people read it in a loss: short, and nothing where there is none."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, str) and value and value == value.strip():
+        return _cut(value)
+    if isinstance(value, list):
+        return _cut(", ".join(shown(item) for item in value) or "an empty list")
+    return _cut(repr(value))
+
+
+def difference(wanted: JsonValue, given: JsonValue, tolerance: str = "") -> str:
+    """What was expected and what came, told so that they do not look alike."""
+    expected, got = shown(wanted), shown(given)
+    if expected == got:
+        expected, got = repr(wanted), repr(given)
+        pairs = enumerate(zip(expected, got, strict=False))
+        alike = next((index for index, (one, other) in pairs if one != other), 0)
+        expected, got = _cut(expected, alike), _cut(got, alike)
+    return f"expected {expected}{tolerance}, got {got}"
+
+
+def _cut(text: str, around: int = 0) -> str:
+    """At most `SHOWN` characters of a text, with the one at `around` among them."""
+    start = max(0, around - SHOWN // 2) if len(text) > SHOWN else 0
+    before, after = "…" if start else "", "…" if len(text) > start + SHOWN else ""
+    return before + text[start : start + SHOWN - len(before) - len(after)] + after

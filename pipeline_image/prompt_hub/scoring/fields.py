@@ -1,0 +1,237 @@
+"""Fields of an output, each compared in its own way: matched, given and wanted values a field."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+from pydantic import JsonValue
+
+from prompt_hub.repository.schema import Comparison, Example, FieldRule, JsonObject
+from prompt_hub.scoring.base import NO_OUTPUT, Counts, Part
+from prompt_hub.scoring.comparison import (
+    Compare,
+    by_equality,
+    comparing,
+    difference,
+    identity,
+    shown,
+)
+
+Lists = Literal["ordered", "set"]
+KEPT = 1024
+"""Lists have many counts; more kinds of right answers than these are not worth keeping."""
+
+
+def at(value: JsonValue, path: Sequence[str]) -> JsonValue:
+    """The value at `path`, None where there is none.
+
+    Through a list the path leads to all of its elements: `contacts.name` is the list of names.
+    """
+    for index, step in enumerate(path):
+        if isinstance(value, list):
+            found = (at(item, path[index:]) for item in value)
+            return [
+                one
+                for item in found
+                for one in (item if isinstance(item, list) else [item])
+                if one is not None
+            ]
+        if not isinstance(value, dict):
+            return None
+        value = value.get(step)
+    return value
+
+
+def leaves(value: JsonObject, prefix: str = "") -> Iterator[str]:
+    """Paths of every value in an object that is no object itself, nor nothing."""
+    for name, item in value.items():
+        if isinstance(item, dict):
+            yield from leaves(item, f"{prefix}{name}.")
+        elif item is not None and item != []:
+            yield f"{prefix}{name}"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field and how it is compared; built by `of`."""
+
+    name: str
+    path: tuple[str, ...]
+    lists: Lists
+    compare: Compare
+    equality: bool
+    folded: bool
+    tolerance: str = ""
+
+    @classmethod
+    def of(cls, name: str, how: Comparison, lists: Lists = "ordered") -> Field:
+        """The field `name`, compared as `how` says."""
+        return cls(
+            name=name,
+            path=tuple(name.split(".")),
+            lists=lists,
+            compare=comparing(how),
+            equality=by_equality(how),
+            folded=how.compare == "text",
+            tolerance=_tolerance(how),
+        )
+
+    def values(self, output: JsonObject, expected: JsonObject) -> tuple[JsonValue, JsonValue]:
+        """What was given and what was wanted here."""
+        return at(output, self.path), at(expected, self.path)
+
+    def counts(self, given: JsonValue, wanted: JsonValue) -> Counts:
+        """Matched, given and wanted values; a null, an empty list, a field left out are nothing."""
+        if not isinstance(given, list) and not isinstance(wanted, list):
+            both = given is not None and wanted is not None
+            matched = self.compare(given, wanted) if both else 0.0
+            return matched, int(given is not None), int(wanted is not None)
+        given, wanted = _elements(given), _elements(wanted)
+        if self.lists == "ordered":
+            return float(_in_order(given, wanted, self.compare)), len(given), len(wanted)
+        if self.equality:
+            ours, theirs = self._identities(given), self._identities(wanted)
+            return float(len(ours & theirs)), len(ours), len(theirs)
+        given, wanted = self._distinct(given), self._distinct(wanted)
+        return float(len(self._pairs(given, wanted))), len(given), len(wanted)
+
+    def loss(self, given: JsonValue, wanted: JsonValue, matched: float) -> str:
+        """In words, what keeps this field from being right."""
+        if self.lists == "set" and (isinstance(given, list) or isinstance(wanted, list)):
+            given, wanted = self._distinct(_elements(given)), self._distinct(_elements(wanted))
+            pairs = self._pairs(given, wanted)
+            missing = [one for i, one in enumerate(wanted) if i not in pairs]
+            extra = [one for i, one in enumerate(given) if i not in pairs.values()]
+            said = [f"missing {shown(missing)}"] if missing else []
+            said += [f"not expected {shown(extra)}"] if extra else []
+            return f"{self.name}: {', '.join(said)}"
+        said = [f"{self.name}: {difference(wanted, given, self.tolerance)}"]
+        if isinstance(given, str) and matched:
+            said.append(f"(similarity {matched:.2f})")
+        return " ".join(said)
+
+    def _identities(self, values: list[JsonValue]) -> set[Hashable]:
+        return {identity(value, folded=self.folded) for value in values}
+
+    def _distinct(self, values: list[JsonValue]) -> list[JsonValue]:
+        unique = {identity(value, folded=self.folded): value for value in reversed(values)}
+        return list(reversed(unique.values()))
+
+    def _pairs(self, given: list[JsonValue], wanted: list[JsonValue]) -> Mapping[int, int]:
+        return _matching(
+            [
+                [index for index, one in enumerate(given) if self.compare(one, other) > 0]
+                for other in wanted
+            ]
+        )
+
+
+def f1(counts: Counts) -> float:
+    """F1 of one field; 1 where nothing was wanted and nothing given."""
+    matched, given, wanted = counts
+    return 2 * matched / (given + wanted) if given + wanted else 1.0
+
+
+def _elements(value: JsonValue) -> list[JsonValue]:
+    if isinstance(value, list):
+        return [item for item in value if item is not None]
+    return [] if value is None else [value]
+
+
+def _tolerance(how: Comparison) -> str:
+    said = [f"{how.tolerance:g}"] if how.tolerance else []
+    said += [f"{100 * how.relative_tolerance:g}%"] if how.relative_tolerance else []
+    return f" ± {' or '.join(said)}" if said else ""
+
+
+def _matching(edges: Sequence[Sequence[int]]) -> Mapping[int, int]:
+    """A largest matching by augmenting paths: what each wanted element was found as.
+
+    `edges` holds for each wanted element the given ones that would do for it.
+    """
+    found: dict[int, int] = {}
+    owner: dict[int, int] = {}
+    for start in range(len(edges)):
+        reached_from: dict[int, int] = {}
+        queue = [start]
+        free: int | None = None
+        while queue and free is None:
+            wanted = queue.pop()
+            for given in edges[wanted]:
+                if given not in reached_from:
+                    reached_from[given] = wanted
+                    if given not in owner:
+                        free = given
+                        break
+                    queue.append(owner[given])
+        while free is not None:
+            wanted = reached_from[free]
+            before = found.get(wanted)
+            found[wanted], owner[free] = free, wanted
+            free = before
+    return found
+
+
+def _in_order(given: Sequence[JsonValue], wanted: Sequence[JsonValue], compare: Compare) -> int:
+    """Length of the longest common subsequence."""
+    row = [0] * (len(wanted) + 1)
+    for one in given:
+        diagonal = 0
+        for index, other in enumerate(wanted, start=1):
+            above = row[index]
+            same = compare(one, other) > 0
+            row[index] = diagonal + 1 if same else max(above, row[index - 1])
+            diagonal = above
+    return row[-1]
+
+
+@lru_cache(maxsize=1024)
+def unnamed(name: str) -> Field:
+    """A field that nobody has named, compared by the defaults."""
+    return Field.of(name, FieldRule())
+
+
+@dataclass(frozen=True)
+class FieldsScorer:
+    """Weighted mean of the F1 of fields; of every field of output and example if none is named."""
+
+    name: str
+    weight: float
+    fields: Mapping[Field, float]
+    _whole: dict[Hashable, Part] = field(default_factory=dict, repr=False, compare=False)
+    """Parts without a loss, by their counts: of thousands of right answers one is kept."""
+
+    @classmethod
+    def of_one(
+        cls, kind: str, weight: float, field: str, how: Comparison, lists: Lists = "ordered"
+    ) -> FieldsScorer:
+        """A scorer of a single field."""
+        return cls(f"{kind}:{field}", weight, {Field.of(field, how, lists): 1.0})
+
+    def part(self, output: JsonObject | None, example: Example) -> Part:
+        """Score one answer."""
+        given = output or {}
+        weights = self.fields
+        if not weights:
+            names = (*leaves(example.expected), *leaves(given))
+            weights = {unnamed(name): 1.0 for name in dict.fromkeys(names)}
+        counted: dict[str, Counts] = {}
+        earned: list[float] = []
+        lost: list[str] = []
+        for one, weight in weights.items():
+            got, wanted = one.values(given, example.expected)
+            counts = counted[one.name] = one.counts(got, wanted)
+            worth = f1(counts)
+            earned.append(weight * worth)
+            if worth < 1:
+                lost.append(one.loss(got, wanted, counts[0]))
+        if output is None:
+            return Part(self.name, 0.0, self.weight, NO_OUTPUT, counted)
+        score = sum(earned) / sum(weights.values()) if weights else 1.0
+        part = Part(self.name, score, self.weight, "; ".join(lost), counted)
+        if lost or len(self._whole) >= KEPT:
+            return part
+        return self._whole.setdefault(tuple(counted.items()), part)

@@ -1,0 +1,161 @@
+"""Scorers of one's own: a Python function named in the metadata (docs/scorers.md).
+
+The function is found in the folder of the prompt repository or in an installed package, nowhere
+else. What goes wrong in it is never a score: the example is not measured, and the function is
+named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.repository.schema import Example, JsonObject, PythonScorer, Scorer
+from prompt_hub.scoring.base import NO_OUTPUT, NotScored, Part
+
+Function = Callable[..., object]
+"""`function(output, expected, input)`, each a dict; returns a score from 0 to 1, or a pair of the
+score and the loss in words."""
+
+
+@dataclass(frozen=True)
+class OwnScorer:
+    """Calls a person's function."""
+
+    name: str
+    weight: float
+    entry: str
+    function: Function
+
+    @classmethod
+    def of(cls, scorer: PythonScorer, root: Path | None = None) -> OwnScorer:
+        """Import the function; raises `PromptHubError` where that cannot be done."""
+        return cls(f"python:{scorer.entry}", scorer.weight, scorer.entry, load(scorer.entry, root))
+
+    def part(self, output: JsonObject | None, example: Example) -> Part:
+        """Score one answer; raises `NotScored` for whatever goes wrong in the function."""
+        if output is None:
+            return Part(self.name, 0.0, self.weight, NO_OUTPUT)
+        try:
+            said = self.function(output, example.expected, example.input)
+        # Whatever a person's code raises is about that code, and must be told as such.
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise self._failed(example, f"raised {what}") from error
+        score, loss = said if isinstance(said, tuple) and len(said) == 2 else (said, "")
+        if isinstance(score, int | float) and not isinstance(score, bool) and 0 <= score <= 1:
+            return Part(self.name, float(score), self.weight, str(loss))
+        raise self._failed(example, f"returned {said!r}")
+
+    def _failed(self, example: Example, what: str) -> NotScored:
+        return NotScored(
+            f"the scorer {self.entry} {what} on example {example.id!r}.",
+            hint="It must return a score from 0 to 1, or (score, loss in words).",
+        )
+
+
+def load(entry: str, root: Path | None = None) -> Function:
+    """The function that `entry` (`package.module:function`) names.
+
+    Raises:
+        PromptHubError: it is not in the repository's folder or in an installed package, its module
+            cannot be imported, or it is no function.
+    """
+    module_name, _, function_name = entry.partition(":")
+    path = find(entry, root)
+    folder = str(_root(root))
+    if folder not in sys.path:
+        # Last: nothing in a prompt repository may take the place of a package.
+        sys.path.append(folder)
+    try:
+        module = import_module(module_name)
+    # A module runs code of a person's: whatever that raises is about it.
+    except Exception as error:
+        message = f"the module {module_name} of the scorer {entry} cannot be imported"
+        raise _unusable(f"{message} ({type(error).__name__}: {error})") from error
+    if not module.__file__ or Path(module.__file__).resolve() != path:
+        raise _unusable(f"the scorer {entry} is hidden by another module, {module.__file__}")
+    function: object = getattr(module, function_name, None)
+    if not callable(function):
+        raise _unusable(f"{path.name} has no function {function_name!r} (scorer {entry})")
+    return function
+
+
+def find(entry: str, root: Path | None = None) -> Path:
+    """The file that holds the function of `entry`; nothing is imported.
+
+    Raises:
+        PromptHubError: there is no such module in the repository's folder or among the installed
+            packages.
+    """
+    folder = _root(root)
+    installed = [Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")]
+    places: Sequence[str] = [str(folder), *map(str, dict.fromkeys(installed))]
+    spec: ModuleSpec | None = None
+    name = ""
+    for step in entry.partition(":")[0].split("."):
+        name = f"{name}.{step}" if name else step
+        spec = PathFinder.find_spec(name, places)
+        if spec is None:
+            break
+        for found in _files(spec):
+            if not any(found.is_relative_to(place) for place in (folder, *installed)):
+                raise _unusable(f"the scorer {entry} lies outside, in {found}")
+        places = list(spec.submodule_search_locations or ())
+    if spec is None or not spec.origin:
+        raise _unusable(
+            f"the scorer {entry} names a module that is neither in the repository's folder nor"
+            " installed"
+        )
+    return Path(spec.origin).resolve()
+
+
+def own_entries(scorers: Sequence[Scorer]) -> list[str]:
+    """Entry points of the scorers of one's own."""
+    return [scorer.entry for scorer in scorers if scorer.type == "python"]
+
+
+def fingerprints(entries: Sequence[str], root: Path | None = None) -> Mapping[str, str]:
+    """Hash of the code behind each entry point, for what must notice that it changed.
+
+    Of code in the repository's folder every file of the package counts, of an installed package
+    the module itself.
+    """
+    folder = _root(root)
+    return {entry: _fingerprint(find(entry, root), entry, folder) for entry in entries}
+
+
+def _fingerprint(path: Path, entry: str, folder: Path) -> str:
+    package = folder / entry.partition(":")[0].split(".")[0]
+    inside = path.is_relative_to(folder) and package.is_dir()
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")) if inside else [path]:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _root(root: Path | None) -> Path:
+    return (root or Path(os.environ.get(aws_names.ENV_ROOT, "."))).resolve()
+
+
+def _files(spec: ModuleSpec) -> Iterator[Path]:
+    if spec.has_location and spec.origin:
+        yield Path(spec.origin).resolve()
+    yield from (Path(place).resolve() for place in spec.submodule_search_locations or ())
+
+
+def _unusable(message: str) -> PromptHubError:
+    return PromptHubError(
+        f"{message}.",
+        hint="docs/scorers.md says where a scorer of one's own may lie and what it returns.",
+        exit_code=ExitCode.BLOCKED,
+    )

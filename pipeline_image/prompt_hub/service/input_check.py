@@ -1,0 +1,59 @@
+"""Whether a request's fields fit a prompt's input schema, in words that a caller can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prompt_hub.repository.contracts import Misfit, at, misfits
+from prompt_hub.repository.schema import JsonObject
+
+NAMES_OF_TYPES = {
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    type(None): "null",
+}
+ARTICLES = {"integer": "an integer", "object": "an object", "array": "a list", "null": "null"}
+
+
+def field_problems(fields: JsonObject, schema: JsonObject) -> list[dict[str, str]]:
+    """One entry `{field, problem}` for everything that is wrong; empty if the fields fit.
+
+    Values are never repeated: what callers send stays out of logs and answers.
+    """
+    problems = dict.fromkeys(
+        entry for misfit in misfits(fields, schema) for entry in _entries(misfit, fields)
+    )
+    return [{"field": field, "problem": problem} for field, problem in sorted(problems)]
+
+
+def _entries(misfit: Misfit, fields: JsonObject) -> Iterator[tuple[str, str]]:
+    where = ".".join(map(str, misfit.location))
+    prefix = f"{where}." if where else ""
+    wanted = misfit.value
+    match misfit.keyword:
+        case "required":
+            yield f"{prefix}{wanted}", "is missing"
+        case "additionalProperties":
+            for name in _words(wanted):
+                yield prefix + name, "is not a field of this task"
+        case "type":
+            types = sorted(_words(wanted), key=lambda one: (one == "null", one))
+            expected = " or ".join(ARTICLES.get(one, f"a {one}") for one in types)
+            found = NAMES_OF_TYPES.get(type(at(fields, misfit.location)), "something else")
+            yield where, f"must be {expected}, is {found}"
+        case "enum":
+            yield where, f"must be one of: {', '.join(_words(wanted))}"
+        case "minLength":
+            yield where, f"must have at least {wanted} characters"
+        case "maxLength":
+            yield where, f"must have at most {wanted} characters"
+        case rule:
+            yield where, f"breaks the rule {rule!r}: {wanted!r}"
+
+
+def _words(wanted: object) -> list[str]:
+    return [str(one) for one in wanted] if isinstance(wanted, list) else []

@@ -1,0 +1,79 @@
+"""The execution log: one JSON line a call, never a field's value, never a secret (design §5).
+
+Names are OpenTelemetry's for GenAI where they exist.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from prompt_hub.llm.client import Answer
+from prompt_hub.llm.config import ResolvedModel
+
+Outcome = Literal["ok", "invalid_output", "model_unavailable", "prompt_broken"]
+
+PROVIDERS = {"bedrock": "aws.bedrock"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What is known of a call before the model answers."""
+
+    stage: str
+    task: str
+    version: str
+    sha256: str
+    release: str
+    instance: str
+    trace_id: str
+    model: ResolvedModel | None
+
+
+def log_line(event: str, **values: object) -> None:
+    """Write one JSON line to standard output, where the container's log is read from.
+
+    A line that cannot be written is lost: calls are answered and pointers followed without a log.
+    """
+    line = {"event": event, "time": datetime.now(UTC).isoformat(), **values}
+    # OSError: the disk is full, the pipe closed. ValueError: standard output itself is closed.
+    with suppress(OSError, ValueError):
+        sys.stdout.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+        sys.stdout.flush()
+
+
+def log_call(
+    call: Call, outcome: Outcome, *, seconds: float, answer: Answer | None, problem: str | None
+) -> None:
+    """Log one call. `seconds` is wall time; `problem` must not quote the caller's fields."""
+    model = call.model
+    log_line(
+        "prompt_call",
+        outcome=outcome,
+        stage=call.stage,
+        task=call.task,
+        version=call.version,
+        sha256=call.sha256,
+        release=call.release,
+        instance=call.instance,
+        trace_id=call.trace_id,
+        valid=outcome == "ok",
+        problem=problem,
+        seconds=round(seconds, 4),
+        attempts=answer.attempts if answer else None,
+        usd=answer.usd if answer else None,
+        **{
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": PROVIDERS.get(model.provider, model.provider)
+            if model
+            else None,
+            "gen_ai.request.model": model.model if model else None,
+            "gen_ai.response.model": answer.answered_by if answer else None,
+            "gen_ai.usage.input_tokens": answer.tokens_in if answer else None,
+            "gen_ai.usage.output_tokens": answer.tokens_out if answer else None,
+        },
+    )

@@ -1,0 +1,69 @@
+"""All rules of the prompt repository, and the check that applies them.
+
+A rule looks at one task or at the whole tree, and never raises for what a file holds. Files that
+could not be read are reported by the reading itself; a rule that needs one of them stays silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from prompt_hub.repository.documents import Problem
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.validation import secrets
+from prompt_hub.validation.rules import examples, metadata, prompts, released, scorers, tree
+from prompt_hub.validation.tree import Finding, Tree, read_tree
+
+TREE_RULES = (*prompts.TREE_RULES, *tree.TREE_RULES)
+TASK_RULES = (
+    *examples.TASK_RULES,
+    *prompts.TASK_RULES,
+    *released.TASK_RULES,
+    *scorers.TASK_RULES,
+    *metadata.TASK_RULES,
+)
+
+
+def check(
+    repository: PromptRepository,
+    task: str | None = None,
+    *,
+    proposed: Mapping[str, str] | None = None,
+) -> tuple[Tree, list[Finding]]:
+    """Every finding in the repository, or those about `task`, in the order of files and lines.
+
+    `proposed` are texts of files that are looked at as if they lay in the repository already.
+    Nothing that looks like a key is repeated in a finding.
+    """
+    tree = read_tree(repository, proposed)
+    findings = list(tree.unreadable)
+    for whole in TREE_RULES:
+        findings += (Finding(_of(whole.id, problem)) for problem in whole.check(tree))
+    for files in tree.tasks.values():
+        for rule in TASK_RULES:
+            found = rule.check(files)
+            findings += (Finding(_of(rule.id, problem), files.task) for problem in found)
+    if task is not None:
+        findings = [finding for finding in findings if tree.touches(task, finding)]
+    unique = dict.fromkeys(replace(it, problem=_redacted(it.problem)) for it in findings)
+    return tree, sorted(unique, key=_place)
+
+
+def _of(rule: str, problem: Problem) -> Problem:
+    return problem if problem.rule else replace(problem, rule=rule)
+
+
+def _redacted(problem: Problem) -> Problem:
+    return replace(
+        problem,
+        field=secrets.redacted(problem.field),
+        found=secrets.redacted(problem.found),
+        expected=secrets.redacted(problem.expected),
+        suggestion=secrets.redacted(problem.suggestion),
+    )
+
+
+def _place(finding: Finding) -> tuple[str, int, int, str]:
+    problem = finding.problem
+    return problem.file, problem.line, problem.column, finding.rule

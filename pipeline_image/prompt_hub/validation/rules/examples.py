@@ -1,0 +1,105 @@
+"""Rules about `01-examples`: what a task is measured with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prompt_hub.repository.contracts import at, misfits, schema_problems
+from prompt_hub.repository.documents import Problem, closest
+from prompt_hub.repository.schema import JsonObject
+from prompt_hub.validation.rules.base import Rule, task_rule
+from prompt_hub.validation.tree import TaskFiles
+
+
+@task_rule("example-id")
+def _ids_are_unique(files: TaskFiles) -> Iterator[Problem]:
+    """Every example has an id of its own.
+
+    Rename the second one, or delete it if it is the same example twice.
+    """
+    first: dict[str, int] = {}
+    for line, example in files.examples:
+        if example.id in first:
+            found = f"{example.id!r}, which line {first[example.id]} has already"
+            yield files.example_problem(line, ("id",), found, "an id of its own")
+        first.setdefault(example.id, line)
+
+
+@task_rule("example-input")
+def _inputs_fit(files: TaskFiles) -> Iterator[Problem]:
+    """Every example's input fits the candidate's input schema.
+
+    Correct the example, or allow what it has in the prompt's `input`.
+    """
+    if files.candidate:
+        inputs = ((line, it.input) for line, it in files.examples)
+        yield from _fit(files, "input", inputs, files.candidate.content.input)
+
+
+@task_rule("example-expected")
+def _outputs_fit(files: TaskFiles) -> Iterator[Problem]:
+    """Every example's expected output fits the candidate's output schema.
+
+    Correct the example, or allow what it expects in the prompt's `output`.
+    """
+    if files.candidate:
+        outputs = ((line, it.expected) for line, it in files.examples)
+        yield from _fit(files, "expected", outputs, files.candidate.content.output)
+
+
+def _fit(
+    files: TaskFiles, name: str, values: Iterable[tuple[int, JsonObject]], schema: JsonObject
+) -> Iterator[Problem]:
+    if schema_problems(schema):
+        return  # said by `schema`
+    contract = "input" if name == "input" else "output"
+    expected = f"what the {contract} schema allows"
+    for line, value in values:
+        for misfit in misfits(value, schema):
+            meant = ""
+            if misfit.keyword == "enum" and isinstance(misfit.value, list):
+                given = at(value, misfit.location)
+                meant = closest(str(given), map(str, misfit.value))
+            here = (name, *misfit.location)
+            yield files.example_problem(line, here, misfit.message, expected, suggestion=meant)
+
+
+@task_rule("example-eval")
+def _something_to_score(files: TaskFiles) -> Iterator[Problem]:
+    """At least one example is there to be scored.
+
+    Label some examples `split: eval`, or leave their `split` out.
+    """
+    expected = "at least one example with split: eval"
+    if files.examples and all(example.split != "eval" for _, example in files.examples):
+        yield files.example_problem(1, (), "shots only", expected)
+    elif not files.texts.get(files.examples_file, "an unreadable file").strip():
+        yield files.example_problem(1, (), "no examples", expected)
+
+
+@task_rule("example-tag")
+def _tags_exist(files: TaskFiles) -> Iterator[Problem]:
+    """A tag with a minimum score is a tag of some scored example.
+
+    Correct the tag's spelling in the metadata's gate or in the examples.
+    """
+    if files.metadata is None or not files.examples:
+        return
+    scored = (example for _, example in files.examples if example.split == "eval")
+    tags = {tag for example in scored for tag in example.tags}
+    for tag in files.metadata.content.gate.tags:
+        if tag not in tags:
+            expected = f"one of: {', '.join(sorted(tags))}" if tags else "tags in the examples"
+            found = f"the tag {tag!r}, which no scored example has"
+            location = ("gate", "tags", tag)
+            meant = closest(tag, tags)
+            yield files.metadata.key_problem(location, found, expected, suggestion=meant)
+
+
+TASK_RULES: tuple[Rule[TaskFiles], ...] = (
+    _ids_are_unique,
+    _inputs_fit,
+    _outputs_fit,
+    _something_to_score,
+    _tags_exist,
+)

@@ -1,0 +1,179 @@
+"""Rules about `03-metadata`: what makes a task live, and what it says of its candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prompt_hub.batch.mapping import normalise
+from prompt_hub.core.hashing import sha256_of
+from prompt_hub.repository.contracts import properties
+from prompt_hub.repository.documents import Problem, closest
+from prompt_hub.repository.json_positions import Location
+from prompt_hub.repository.reader import EXAMPLES, METADATA, examples_sha256, path_inside
+from prompt_hub.validation.rules.base import Rule, task_rule
+from prompt_hub.validation.tree import TaskFiles
+
+
+@task_rule("live")
+def _complete(files: TaskFiles) -> Iterator[Problem]:
+    """A task has metadata and examples.
+
+    Add the file that is named, or remove what is left of the task.
+    """
+    for layer, ending in ((METADATA, "yaml"), (EXAMPLES, "jsonl")):
+        if layer not in files.layers:
+            missing = f"prompts/{layer}/{files.task}.{ending}"
+            what = "metadata" if layer == METADATA else "examples"
+            others = ", ".join(sorted(files.layers)) or "the registry"
+            found = f"no {what}, though {others} has {files.task!r}"
+            yield Problem(missing, 1, 1, "", found, "this file: both make a task live")
+
+
+@task_rule("metadata-task")
+def _metadata_names_its_task(files: TaskFiles) -> Iterator[Problem]:
+    """Metadata names the task that its file is named after.
+
+    Let `task` say what the file is called.
+    """
+    if files.metadata and files.metadata.content.task != files.task:
+        found = repr(files.metadata.content.task)
+        expected = f"{files.task!r}, as the file is called"
+        yield files.metadata.problem(("task",), found, expected)
+
+
+@task_rule("candidate")
+def _candidate_is_there(files: TaskFiles) -> Iterator[Problem]:
+    """Metadata names a candidate that is a YAML file below `prompts/`.
+
+    Correct the path, which is relative to `prompts/`.
+    """
+    if files.metadata is not None:
+        yield from _names_a_prompt(files, ("candidate",), files.metadata.content.candidate)
+
+
+def _names_a_prompt(files: TaskFiles, location: Location, name: str) -> Iterator[Problem]:
+    assert files.metadata is not None
+    path = path_inside(files.prompts, name)
+    found = meant = ""
+    if path is None:
+        found = f"{name!r}, outside prompts/"
+    elif f"prompts/{name}" not in files.texts and not path.is_file():
+        found = f"{name!r}, which does not exist"
+        there = (it.relative_to(files.prompts) for it in files.prompts.glob("0[01]-*/*.yaml"))
+        meant = closest(name, (it.as_posix() for it in there))
+    elif path.suffix != ".yaml":
+        found = f"{name!r}, no YAML file"
+    if found:
+        expected = f"a file below prompts/ such as '00-templates/{files.task}.yaml'"
+        yield files.metadata.problem(location, found, expected, suggestion=meant)
+
+
+@task_rule("candidate-task")
+def _candidate_names_its_task(files: TaskFiles) -> Iterator[Problem]:
+    """The candidate is a prompt of this task.
+
+    Let `task` in the candidate say the metadata's task, or name another candidate.
+    """
+    if files.candidate and files.candidate.content.task != files.task:
+        found = repr(files.candidate.content.task)
+        yield files.candidate.problem(("task",), found, repr(files.task))
+
+
+@task_rule("candidate-lock")
+def _candidate_is_unlocked(files: TaskFiles) -> Iterator[Problem]:
+    """A candidate has no lock: promotion writes it.
+
+    Delete `lock`.
+    """
+    if files.candidate and files.candidate.content.lock is not None:
+        yield files.candidate.key_problem(("lock",), "a lock", "none: promotion writes it")
+
+
+@task_rule("candidate-version")
+def _versions_agree(files: TaskFiles) -> Iterator[Problem]:
+    """Metadata names the candidate's version.
+
+    Let the metadata's `version` say the candidate's.
+    """
+    if files.metadata and files.candidate:
+        named, is_ = files.metadata.content.version, files.candidate.content.version
+        if named != is_:
+            expected = f"{is_}, the version of {files.metadata.content.candidate}"
+            yield files.metadata.problem(("version",), named, expected)
+
+
+@task_rule("up-to-date")
+def _up_to_date(files: TaskFiles) -> Iterator[Problem]:
+    """Metadata was stamped for these examples and this input and output.
+
+    Look the metadata over, then run `prompt-hub validate --stamp TASK`.
+    """
+    if not (files.metadata and files.candidate and files.examples):
+        return
+    stamped = files.metadata.content.up_to_date
+    prompt = files.candidate.content
+    now = {
+        "examples": examples_sha256(example for _, example in files.examples),
+        "input": sha256_of(prompt.input),
+        "output": sha256_of(prompt.output),
+    }
+    for name, sha256 in now.items():
+        if getattr(stamped, name) != sha256:
+            yield files.metadata.problem(
+                ("up_to_date", name),
+                f"a stamp from before the {name} changed",
+                f"{sha256}: look the metadata over, then run"
+                f" 'prompt-hub validate --stamp {files.task}'",
+            )
+
+
+@task_rule("score-watch")
+def _watch_can_fire(files: TaskFiles) -> Iterator[Problem]:
+    """The score alarm needs no more bad samples than it looks at.
+
+    Lower `datapoints_to_alarm`, or raise `evaluation_periods`.
+    """
+    if files.metadata:
+        watch = files.metadata.content.score_watch
+        if watch.datapoints_to_alarm > watch.evaluation_periods:
+            yield files.metadata.problem(
+                ("score_watch", "datapoints_to_alarm"),
+                str(watch.datapoints_to_alarm),
+                f"at most evaluation_periods, {watch.evaluation_periods}",
+            )
+
+
+@task_rule("records")
+def _columns_fit(files: TaskFiles) -> Iterator[Problem]:
+    """Record columns belong to properties of the input, each name to one of them.
+
+    Name properties of the input, and let a column belong to one of them.
+    """
+    if not (files.metadata and files.candidate):
+        return
+    inputs = properties(files.candidate.content.input)
+    claimed: dict[str, str] = {}
+    for field, columns in files.metadata.content.records.columns.items():
+        here = ("records", "columns", field)
+        if field not in inputs:
+            expected = f"a property of the input: {', '.join(inputs) or 'it has none'}"
+            meant = closest(field, inputs)
+            yield files.metadata.key_problem(here, repr(field), expected, suggestion=meant)
+        for index, column in enumerate(columns):
+            other = claimed.setdefault(normalise(column), field)
+            if other != field:
+                found = f"{column!r}, which {other!r} claims too"
+                yield files.metadata.problem((*here, index), found, "one field for a column")
+
+
+TASK_RULES: tuple[Rule[TaskFiles], ...] = (
+    _complete,
+    _metadata_names_its_task,
+    _candidate_is_there,
+    _candidate_names_its_task,
+    _candidate_is_unlocked,
+    _versions_agree,
+    _up_to_date,
+    _watch_can_fire,
+    _columns_fit,
+)

@@ -1,0 +1,41 @@
+"""`docs/rules.md`: every rule, what it asks, and how to mend what breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prompt_hub.validation.check import TASK_RULES, TREE_RULES
+from prompt_hub.validation.rules.reading import READING_RULES
+
+_HEAD = """\
+# Rules of the prompt repository
+
+Written by `make docs`; do not edit. `prompt-hub validate` finds everything that
+breaks a rule, in all files at once, and ends every line with the rule's id.
+"""
+
+
+def rules_page() -> str:
+    """The page as Markdown."""
+    tree = [(rule.id, rule.documentation, rule.mend) for rule in TREE_RULES]
+    task = [(rule.id, rule.documentation, rule.mend) for rule in TASK_RULES]
+    reading = [(name, *texts) for name, texts in READING_RULES.items()]
+    return "\n".join(
+        [
+            _HEAD,
+            *_section("Reading a file", reading),
+            *_section("The whole tree", tree),
+            *_section("One task", task),
+        ]
+    )
+
+
+def _section(title: str, rules: Iterable[tuple[str, str, str]]) -> Iterable[str]:
+    yield f"## {title}\n\n| id | rule | mend |\n|---|---|---|"
+    for identifier, documentation, mend in rules:
+        yield f"| `{identifier}` | {_cell(documentation)} | {_cell(mend)} |"
+    yield ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,56 @@
+"""`--stamp`: the author looked the metadata over; it is up to date with examples and contracts."""
+
+from __future__ import annotations
+
+from prompt_hub.core.hashing import sha256_of
+from prompt_hub.repository.documents import InvalidDocuments, parse_yaml, read_text, to_model
+from prompt_hub.repository.edit import edited
+from prompt_hub.repository.reader import METADATA, PromptRepository, path_inside
+from prompt_hub.repository.schema import JsonObject, Prompt
+from prompt_hub.repository.transaction import apply
+
+BLOCK = "up_to_date"
+
+
+def stamp(repository: PromptRepository, task: str) -> bool:
+    """Rewrite the `up_to_date` block of the task's metadata; returns whether it changed.
+
+    Every other byte of the file stays as it is, and an interruption leaves the old file.
+
+    Raises:
+        InvalidDocuments: metadata, candidate or examples cannot be read.
+        PromptHubError: there is no such task, or its metadata cannot be edited safely.
+    """
+    repository.require_task(task)
+    path = repository.path(METADATA, f"{task}.yaml")
+    file = repository.relative(path)
+    text = read_text(path, file)
+    prompt = _candidate(repository, file, text)
+    block: JsonObject = {
+        "examples": repository.examples_sha256(task),
+        "input": sha256_of(prompt.input),
+        "output": sha256_of(prompt.output),
+    }
+    if _data(text, file).get(BLOCK) == block:
+        return False
+    apply(repository.root, {file: edited(text, file, BLOCK, block)})
+    return True
+
+
+def _data(text: str, file: str) -> dict[object, object]:
+    data = parse_yaml(text, file).data
+    return data if isinstance(data, dict) else {}
+
+
+def _candidate(repository: PromptRepository, file: str, text: str) -> Prompt:
+    """The candidate, found without asking that the metadata be valid: stamping may make it so."""
+    document = parse_yaml(text, file)
+    name = _data(text, file).get("candidate")
+    path = path_inside(repository.prompts, str(name))
+    if not isinstance(name, str) or path is None:
+        found, expected = repr(name), "a file below prompts/"
+        raise InvalidDocuments([document.problem(("candidate",), found, expected)])
+    if not path.is_file():
+        found, expected = f"{name!r}, which does not exist", "the candidate's file"
+        raise InvalidDocuments([document.problem(("candidate",), found, expected)])
+    return to_model(repository.document(path), Prompt)

@@ -1,0 +1,186 @@
+"""A run that dies is taken up where it was; the output appears whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prompt_hub.batch.journal import Journal
+from prompt_hub.core.errors import PromptHubError
+
+IDENTITY = {"input": "abc", "version": "1.0.0"}
+
+
+def line(number: int, error: str | None = None) -> dict[str, str | int | None]:
+    return {"record": number, "output": f"Ω{number}", "error": error}
+
+
+def test_lines_come_out_in_the_order_of_the_records(tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    with Journal(output, IDENTITY) as journal:
+        for number in (3, 1, 2):
+            journal.append(line(number))
+        assert not output.exists()
+        journal.publish()
+    assert [json.loads(text) for text in output.read_text().splitlines()] == [
+        line(1),
+        line(2),
+        line(3),
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_answers_beyond_a_limit_are_kept_for_the_whole_run(tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    with Journal(output, IDENTITY) as journal:
+        for number in (1, 2, 3):
+            journal.append(line(number))
+        journal.publish(2)
+    assert [json.loads(text) for text in output.read_text().splitlines()] == [line(1), line(2)]
+    with Journal(output, IDENTITY) as journal:
+        assert journal.finished == {1, 2, 3}
+        journal.publish(3)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_what_was_finished_is_there_again(tmp_path: Path) -> None:
+    with Journal(tmp_path / "out.jsonl", IDENTITY) as journal:
+        journal.append(line(2))
+        journal.append(line(5, error="line 6: bad"))
+    with Journal(tmp_path / "out.jsonl", IDENTITY) as journal:
+        assert journal.finished == {2, 5}
+        assert journal.failed == {5}
+
+
+def test_what_another_run_finished_is_set_aside_and_said(tmp_path: Path) -> None:
+    output, other = tmp_path / "out.jsonl", {**IDENTITY, "version": "1.1.0", "model": "m"}
+    with Journal(output, IDENTITY) as journal:
+        journal.append(line(1))
+        journal.append(line(2))
+        assert journal.set_aside == ""
+    with Journal(output, other) as journal:
+        assert "another run (other version, model): its 2 finished records" in journal.set_aside
+        assert "out.jsonl.part.1" in journal.set_aside
+        assert journal.finished == frozenset()
+        journal.append(line(4))
+    with Journal(output, IDENTITY) as journal:
+        assert "out.jsonl.part.2" in journal.set_aside
+    (tmp_path / "out.jsonl.part.1").replace(tmp_path / "out.jsonl.part")
+    with Journal(output, IDENTITY) as journal:
+        assert journal.set_aside == ""
+        assert journal.finished == {1, 2}
+
+
+def test_a_journal_that_holds_nothing_is_begun_anew_without_a_word(tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    for version in ("1.0.0", "1.1.0", "1.0.0"):
+        with Journal(output, {**IDENTITY, "version": version}) as journal:
+            assert journal.set_aside == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl.part"]
+
+
+@pytest.mark.parametrize("content", [b"mine\n", b"mine", b'{"a":1}\n{"record":1}\n', b"\xff\n\n"])
+def test_a_file_of_somebody_else_under_the_same_name_is_kept(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "out.jsonl.part").write_bytes(content)
+    with Journal(tmp_path / "out.jsonl", IDENTITY) as journal:
+        assert "no journal that is known" in journal.set_aside
+        assert journal.finished == frozenset()
+    assert (tmp_path / "out.jsonl.part.1").read_bytes() == content
+
+
+def test_a_garbled_line_costs_its_own_record(tmp_path: Path) -> None:
+    output, path = tmp_path / "out.jsonl", tmp_path / "out.jsonl.part"
+    with Journal(output, IDENTITY) as journal:
+        for number in (1, 2, 3):
+            journal.append(line(number))
+    path.write_bytes(path.read_bytes().replace(b'{"record":2', b"\x00\x00\x00\x00\x00"))
+    with Journal(output, IDENTITY) as journal:
+        assert journal.finished == {1, 3}
+        journal.append(line(2))
+        journal.publish()
+    assert [json.loads(text)["record"] for text in output.read_text().splitlines()] == [1, 2, 3]
+
+
+def test_two_runs_may_not_write_the_same_output(tmp_path: Path) -> None:
+    with (
+        Journal(tmp_path / "out.jsonl", IDENTITY),
+        pytest.raises(PromptHubError, match="another run is writing"),
+        Journal(tmp_path / "out.jsonl", IDENTITY),
+    ):
+        pass
+
+
+def test_only_the_first_records_are_published_if_asked(tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    with Journal(output, IDENTITY) as journal:
+        for number in (1, 2, 3):
+            journal.append(line(number))
+        journal.publish(2)
+    assert [json.loads(text)["record"] for text in output.read_text().splitlines()] == [1, 2]
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file may grow above `size` bytes, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    with Journal(output, IDENTITY) as journal:
+        journal.append(line(1))
+    full = room_for((tmp_path / "out.jsonl.part").stat().st_size + 10)
+    with (
+        full,
+        Journal(output, IDENTITY) as journal,
+        pytest.raises(PromptHubError, match=r"out\.jsonl\.part cannot be written.*is kept"),
+    ):
+        journal.append(line(2))
+    with Journal(output, IDENTITY) as journal:
+        assert journal.finished == {1}
+        journal.append(line(2))
+        with room_for(20), pytest.raises(PromptHubError, match=r"out\.jsonl cannot be written"):
+            journal.publish()
+    with Journal(output, IDENTITY) as journal:
+        assert journal.finished == {1, 2}
+        journal.publish()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(data=st.data(), count=st.integers(1, 5))
+def test_a_journal_torn_anywhere_keeps_its_whole_lines(
+    tmp_path: Path, data: st.DataObject, count: int
+) -> None:
+    output = tmp_path / "out.jsonl"
+    path = tmp_path / "out.jsonl.part"
+    path.unlink(missing_ok=True)
+    with Journal(output, IDENTITY) as journal:
+        for number in range(1, count + 1):
+            journal.append(line(number))
+    whole = path.read_bytes()
+    cut = data.draw(st.integers(0, len(whole)))
+    path.write_bytes(whole[:cut])
+    survivors = max(whole[:cut].count(b"\n") - 1, 0)
+    with Journal(output, IDENTITY) as journal:
+        assert journal.set_aside == ""
+        assert journal.finished == set(range(1, survivors + 1))
+        for number in range(survivors + 1, count + 1):
+            journal.append(line(number))
+        journal.publish()
+    read = [json.loads(text) for text in output.read_text("utf-8").splitlines()]
+    assert read == [line(number) for number in range(1, count + 1)]

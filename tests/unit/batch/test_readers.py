@@ -1,0 +1,207 @@
+"""Records as files hold them: quoting, byte order marks, bad rows among good ones."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prompt_hub.batch.readers import Record, header_of, read_records
+from prompt_hub.core.errors import PromptHubError
+
+
+def records(path: Path, content: bytes | str) -> list[Record]:
+    path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+    return list(read_records(path))
+
+
+def test_a_table_with_byte_order_mark_quotes_and_blank_lines(tmp_path: Path) -> None:
+    content = '\ufeffMPN,Title\r\nA-1,"5 V, 1 A ""slim""\r\nregulator"\r\n\r\nB-2,Ω\r\n'
+    first, second = records(tmp_path / "parts.csv", content)
+    assert first.columns == ("MPN", "Title")
+    assert first.values == ("A-1", '5 V, 1 A "slim"\r\nregulator')
+    assert (first.number, first.line) == (1, 2)
+    assert (second.number, second.line, second.values) == (2, 5, ("B-2", "Ω"))
+
+
+def test_a_tab_separated_table(tmp_path: Path) -> None:
+    assert records(tmp_path / "parts.tsv", "MPN\tTitle\nA-1\t1,5 kΩ\n")[0].values == (
+        "A-1",
+        "1,5 kΩ",
+    )
+
+
+def test_a_row_of_another_width_does_not_stop_the_next(tmp_path: Path) -> None:
+    short, long, good = records(tmp_path / "parts.csv", "a,b\n1\n1,2,3\n1,2\n")
+    assert short.problem == "1 cells, where the header has 2"
+    assert long.problem == "3 cells, where the header has 2"
+    assert (good.problem, good.line) == (None, 4)
+
+
+def test_a_row_that_is_not_utf8_does_not_stop_the_next(tmp_path: Path) -> None:
+    bad, good = records(tmp_path / "parts.csv", b"a\n10 \xb5F\n10 uF\n")
+    assert (bad.problem, bad.line) == ("not UTF-8 text", 2)
+    assert good.values == ("10 uF",)
+
+
+def test_a_broken_quote_is_said_with_its_line(tmp_path: Path) -> None:
+    bad, good = records(tmp_path / "parts.csv", 'a\n"x"y\nz\n')
+    assert bad.line == 2
+    assert bad.problem is not None
+    assert "broken quoting" in bad.problem
+    assert good.values == ("z",)
+
+
+@pytest.mark.parametrize("last", ["P9,end\n", 'P9,"end, quoted"\n', 'P9,"",too wide\n'])
+def test_a_quote_that_never_ends_costs_its_own_record_only(tmp_path: Path, last: str) -> None:
+    rows = [f"P{number},title {number}\n" for number in range(20_000)]
+    content = "".join(["mpn,title\n", "A1,good\n", 'A2,"1/4 inch, steel\n', *rows, last])
+    good, bad, *rest = records(tmp_path / "parts.csv", content)
+    assert good.values == ("A1", "good")
+    assert (bad.number, bad.line, bad.values) == (2, 3, ())
+    assert "broken quoting" in str(bad.problem)
+    assert "a quoted cell runs on to line" in str(bad.problem)
+    assert [record.line for record in rest] == list(range(4, 20_005))
+    assert all(record.problem is None for record in rest[:-1])
+    assert rest[19_999].values == ("P19999", "title 19999")
+
+
+def test_a_record_that_a_stray_quote_made_too_wide_gives_its_lines_back(tmp_path: Path) -> None:
+    content = 'mpn,title\nA2,"1/4 inch\nP1,t1\nP2 5",t2\nP3,t3\n'
+    bad, *rest = records(tmp_path / "parts.csv", content)
+    assert bad.problem == "3 cells, where the header has 2 (a quoted cell runs on to line 4)"
+    assert [record.values for record in rest] == [("P1", "t1"), ('P2 5"', "t2"), ("P3", "t3")]
+
+
+def test_memory_is_bounded_when_every_line_leaves_a_quote_open(tmp_path: Path) -> None:
+    # Seen from inside a quoted cell, each of these closes it and opens another: no cell is long.
+    line = '5","' + "x" * 1_000 + "\n"
+    first, *rest = records(tmp_path / "parts.csv", "a,b\n" + line * 300)
+    assert "more than 131072 characters in a record" in str(first.problem)
+    assert "runs on to line 133)" in str(first.problem)
+    assert len(rest) == 299
+
+
+def test_a_nul_character_is_no_text(tmp_path: Path) -> None:
+    bad, good = records(tmp_path / "parts.csv", "a,b\n1\0,2\n1,2\n")
+    assert bad.problem == "a NUL character, which no text has"
+    assert good.values == ("1", "2")
+
+
+@pytest.mark.parametrize("name", ["parts.csv", "parts.jsonl"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-32"])
+def test_utf_16_is_named(tmp_path: Path, name: str, encoding: str) -> None:
+    with pytest.raises(PromptHubError, match=r"is UTF-16, or no text at all\. Save it as UTF-8"):
+        records(tmp_path / name, '{"MPN": "Ω"}\n'.encode(encoding))
+
+
+def test_old_line_ends_and_odd_columns(tmp_path: Path) -> None:
+    first, last = records(tmp_path / "parts.csv", "a,a\r1,2\r3,4\r")
+    assert (first.columns, first.values, first.line) == (("a", "a"), ("1", "2"), 2)
+    assert (last.values, last.line) == (("3", "4"), 3)
+
+
+def test_the_header_is_known_before_the_records(tmp_path: Path) -> None:
+    table, lines = tmp_path / "parts.csv", tmp_path / "parts.jsonl"
+    table.write_text('"MPN"," Title"\nbroken"')
+    lines.write_text("[]")
+    assert header_of(table) == ("MPN", "Title")
+    assert header_of(lines) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"a,\xb5\n", b'a,"b\n'])
+def test_a_table_without_a_header_is_refused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(PromptHubError, match="no header"):
+        records(tmp_path / "parts.csv", content)
+
+
+def test_json_lines_with_bad_ones_among_them(tmp_path: Path) -> None:
+    content = (
+        b'\xef\xbb\xbf{"MPN": "A-1", "Stock": 3}\n\nnonsense\n[1]\n{"a": NaN}\n\xff\n{"MPN": 2}'
+    )
+    good, broken, no_object, not_json, not_text, last = records(tmp_path / "parts.jsonl", content)
+    assert (good.columns, good.values, good.line) == (("MPN", "Stock"), ("A-1", 3), 1)
+    assert broken.problem == "not JSON: Expecting value at character 1"
+    assert (broken.number, broken.line) == (2, 3)
+    assert no_object.problem == "not a JSON object"
+    assert not_json.problem is not None
+    assert "NaN" in not_json.problem
+    assert not_text.problem == "not UTF-8 text"
+    assert (last.number, last.values) == (6, (2,))
+
+
+def test_line_separators_inside_a_json_string_end_no_record(tmp_path: Path) -> None:
+    text = json.dumps({"title": "a\u2028b\u0085c"}, ensure_ascii=False)
+    [record] = records(tmp_path / "parts.jsonl", text + "\n")
+    assert record.values == ("a\u2028b\u0085c",)
+
+
+def test_half_a_character_is_refused(tmp_path: Path) -> None:
+    [record] = records(tmp_path / "parts.jsonl", '{"title": "\\ud83d"}\n')
+    assert record.problem is not None
+    assert "half a character" in record.problem
+
+
+def test_an_unknown_kind_of_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PromptHubError, match=r"'\.xlsx' is not one of"):
+        records(tmp_path / "parts.xlsx", b"")
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
+TRICKY = st.text(st.sampled_from('ab ",\n\r'), max_size=8)
+PLAIN = st.text(st.sampled_from("ab5 µ"), min_size=1, max_size=4)
+QUOTING = st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL])
+WIDTHS = st.integers(1, 3)
+
+
+def tables(cells: st.SearchStrategy[str]) -> st.SearchStrategy[list[tuple[str, ...]]]:
+    return WIDTHS.flatmap(lambda wide: st.lists(st.tuples(*[cells] * wide), min_size=1, max_size=8))
+
+
+def written(row: tuple[str, ...], quoting: int) -> str:
+    text = io.StringIO()
+    csv.writer(text, quoting=quoting).writerow(row)  # type: ignore[arg-type]
+    return text.getvalue()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=tables(CELLS | TRICKY), quoting=QUOTING)
+def test_whatever_a_csv_writer_writes_comes_back(
+    tmp_path: Path, rows: list[tuple[str, ...]], quoting: int
+) -> None:
+    table = [tuple("abc"[: len(rows[0])]), *rows]
+    read = records(tmp_path / "parts.csv", "".join(written(row, quoting) for row in table))
+    assert [record.values for record in read] == rows
+    assert [record.problem for record in read] == [None] * len(rows)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@given(data=st.data(), plain=st.booleans(), quoting=QUOTING)
+def test_a_broken_line_costs_no_record_but_its_own(
+    tmp_path: Path, data: st.DataObject, plain: bool, quoting: int
+) -> None:
+    rows = data.draw(tables(PLAIN if plain else TRICKY))
+    quoting = csv.QUOTE_MINIMAL if plain else quoting
+    lines = [[*io.StringIO(written(row, quoting), newline="")] for row in rows]
+    starts = [2 + sum(map(len, lines[:index])) for index in range(len(rows))]
+    broken = data.draw(st.integers(0, len(rows) - 1))
+    at = data.draw(st.integers(0, len(lines[broken]) - 1))
+    end = re.search(r"[\r\n]+$", lines[broken][at])
+    lines[broken][at] = data.draw(st.text(st.sampled_from('a",'), min_size=1, max_size=6)) + end[0]  # type: ignore[index]
+    header = written(tuple("abc"[: len(rows[0])]), quoting)
+    read = records(tmp_path / "parts.csv", header + "".join(map("".join, lines)))
+    at_line = {record.line: record for record in read}
+    for index, (row, start) in enumerate(zip(rows, starts, strict=True)):
+        if index != broken and (plain or start in at_line):
+            assert at_line[start].values == row
+            assert at_line[start].problem is None
+        elif index != broken:
+            # Truly ambiguous: it lies inside of what is a whole record by all rules of CSV.
+            around = max(line for line in at_line if line < start)
+            assert at_line[around].problem is None

@@ -1,0 +1,459 @@
+"""`run_pipeline.py` from end to end: files in, files out, a model or a service on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.repository.schema import JsonObject
+from tests.unit.batch.servers import completion, serving
+from tests.unit.building import RepositoryFolder, catalogue_answer
+
+HEADER = "MPN,Description,Brand,Stock\n"
+ROWS = [
+    "BAT54,Schottky diode 30 V 200 mA SOT-23,Nexperia,4\n",
+    '2N7002,"N-channel MOSFET transistor 60 V 300 mA SOT-23",,9\n',
+    "RC0603FR-0710KL,Thick film resistor 10 kΩ 1 % 0603,Yageo,0\n",
+]
+
+Lines = list[dict[str, object]]
+Run = Callable[..., tuple[int, Lines]]
+
+
+class Model:
+    """A model endpoint that can be told to fall silent or to talk nonsense."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers = 10**9
+        self.nonsense_about = ""
+        self.seconds = 0.0
+
+    def respond(self, path: str, sent: JsonObject) -> tuple[int, object]:
+        messages = cast(list[dict[str, str]], sent["messages"])
+        if len(self.asked) >= self.answers:
+            return 400, {"error": {"message": "out of order"}}
+        time.sleep(self.seconds)
+        question = messages[-1]["content"]
+        self.asked.append(question)
+        if self.nonsense_about and self.nonsense_about in question:
+            return 200, completion('{"part_class": "\\ud83d"}')
+        return 200, completion(json.dumps(catalogue_answer(messages)))
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+    """A model endpoint that `PROMPT_HUB_MODELS` names."""
+    endpoint = Model()
+    with serving(endpoint.respond) as url:
+        alias = {"provider": "openai", "model": "small", "base_url": f"{url}/v1"}
+        aliases = {"catalogue-pinned": alias, "catalogue-latest": alias}
+        monkeypatch.setenv(aws_names.ENV_MODELS, json.dumps(aliases))
+        yield endpoint
+
+
+@pytest.fixture
+def run(
+    healthy: RepositoryFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, Lines]]:
+    """Run the command on rows of a CSV; the exit code and the lines of the output."""
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    monkeypatch.delenv(aws_names.ENV_LEDGER_TABLE, raising=False)
+    monkeypatch.setenv(aws_names.ENV_RELEASE, "execution-7")
+
+    def go(*rows: str, options: tuple[str, ...] = (), header: str = HEADER) -> tuple[int, Lines]:
+        records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
+        records.write_text(header + "".join(rows), encoding="utf-8")
+        code = main(["run", "part-class", str(records), str(output), *options])
+        if not output.exists():
+            return code, []
+        return code, [json.loads(text) for text in output.read_text("utf-8").splitlines()]
+
+    return go
+
+
+def test_every_line_says_what_went_in_what_came_out_and_what_answered(
+    run: Run, model: Model, healthy: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines = run(*ROWS)
+    champion = healthy.repository.production("part-class")
+    assert champion is not None
+    assert code == ExitCode.OK
+    assert lines[0] == {
+        "record": 1,
+        "input": {
+            "part_number": "BAT54",
+            "title": "Schottky diode 30 V 200 mA SOT-23",
+            "manufacturer": "Nexperia",
+        },
+        "output": {"part_class": "diode"},
+        "error": None,
+        "task": "part-class",
+        "version": "1.1.0",
+        "sha256": champion.sha256,
+        "release": "execution-7",
+        "model": "openai:small",
+    }
+    assert [line["output"] for line in lines[1:]] == [
+        {"part_class": "transistor"},
+        {"part_class": "resistor"},
+    ]
+    assert "manufacturer" not in cast(JsonObject, lines[1]["input"])
+    told = capsys.readouterr()
+    assert "3 records, 3 answered, 0 failed" in told.out
+    assert "part-class 1.1.0" in told.err
+    assert "released in 02-production" in told.err
+
+
+def test_bad_rows_are_reported_with_their_line_and_do_not_stop_the_rest(
+    run: Run, model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines = run(ROWS[0], "too,short\n", ",no part number,,\n", ROWS[2])
+    assert code == ExitCode.BLOCKED
+    assert [line["output"] is None for line in lines] == [False, True, True, False]
+    assert lines[1]["error"] == "line 3: 2 cells, where the header has 4"
+    assert str(lines[2]["error"]).startswith("line 4: part_number: ")
+    assert {line["version"] for line in lines} == {"1.1.0"}
+    assert "line 3: 2 cells, where the header has 4" in capsys.readouterr().err
+    assert len(model.asked) == 2
+
+
+def test_an_answer_that_breaks_the_contract_is_an_error_of_its_record(
+    run: Run, model: Model
+) -> None:
+    model.nonsense_about = "2N7002"
+    code, lines = run(*ROWS)
+    assert code == ExitCode.BLOCKED
+    assert lines[1]["output"] is None
+    assert "half a character" in str(lines[1]["error"])
+    assert lines[2]["output"] == {"part_class": "resistor"}
+
+
+def test_a_table_whose_columns_do_not_fit_is_refused_at_once(
+    run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines = run("1,2\n", header="Number,Text\n")
+    assert (code, lines) == (ExitCode.BLOCKED, [])
+    told = capsys.readouterr().err
+    assert "parts.csv: no column for the field 'part_number'" in told
+    assert "map them in 03-metadata/part-class.yaml" in told
+    assert not (tmp_path / "out.jsonl.part").exists()
+    assert model.asked == []
+
+
+def test_keys_that_do_not_fit_fail_their_own_record(run: Run, model: Model, tmp_path: Path) -> None:
+    records, output = tmp_path / "parts.jsonl", tmp_path / "out.jsonl"
+    good = '{"MPN": "BAT54", "Description": "Schottky diode"}\n'
+    records.write_text('{"Number": 1}\n' + good)
+    assert main(["run", "part-class", str(records), str(output)]) == ExitCode.BLOCKED
+    bad, answered = (json.loads(line) for line in output.read_text().splitlines())
+    assert "no column for the field 'part_number'" in bad["error"]
+    assert answered["error"] is None
+
+
+@pytest.mark.parametrize("name", ["parts.txt", "empty.csv", "wide.jsonl"])
+def test_what_is_refused_leaves_no_journal(
+    run: Run, model: Model, tmp_path: Path, name: str
+) -> None:
+    records = tmp_path / name
+    records.write_bytes(b"" if name == "empty.csv" else "{}".encode("utf-16"))
+    code = main(["run", "part-class", str(records), str(tmp_path / "out.jsonl")])
+    assert code == (ExitCode.USAGE if name == "parts.txt" else ExitCode.BLOCKED)
+    assert [path.name for path in tmp_path.glob("out*")] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("pipe", "cannot be the output: name a file of its own"),
+        ("nowhere/out.jsonl", "there is no folder"),
+        ("closed.jsonl", "closed.jsonl.part cannot be written"),
+    ],
+)
+def test_a_place_where_no_output_can_be_is_a_sentence(
+    run: Run,
+    model: Model,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    reason: str,
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "closed.jsonl.part").mkdir()
+    records = tmp_path / "parts.csv"
+    records.write_text(HEADER + ROWS[0])
+    assert main(["run", "part-class", str(records), str(tmp_path / name)]) == ExitCode.USAGE
+    assert reason in capsys.readouterr().err
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_field_that_may_be_null_is_read_as_text(
+    run: Run, model: Model, healthy: RepositoryFolder
+) -> None:
+    kind, nullable = "manufacturer: {type: string}", "manufacturer: {type: [string, 'null']}"
+    healthy.edit("prompts/00-templates/part-class.yaml", kind, nullable)
+    healthy.stamp("part-class")
+    healthy.promote("part-class")
+    code, lines = run(*ROWS)
+    assert code == ExitCode.OK
+    assert cast(JsonObject, lines[0]["input"])["manufacturer"] == "Nexperia"
+
+
+def test_an_outage_leaves_no_output_and_the_next_run_asks_only_for_the_rest(
+    run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.answers = 1
+    rows = (ROWS[0], "bad\n", *ROWS[1:])
+    code, lines = run(*rows, options=("--concurrency", "1"))
+    assert (code, lines) == (ExitCode.NOT_MEASURED, [])
+    told = capsys.readouterr().out
+    assert "2 without an answer" in told
+    assert "run the same command again" in told
+    model.answers = 10**9
+    code, lines = run(*rows, options=("--concurrency", "1"))
+    assert code == ExitCode.BLOCKED  # the bad row of the first run still counts
+    assert [line["record"] for line in lines] == [1, 2, 3, 4]
+    assert len(model.asked) == 3
+    assert "4 records (2 finished before), 3 answered, 1 failed" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+        "out.jsonl",
+        "parts.csv",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "told"),
+    [(signal.SIGKILL, -signal.SIGKILL, ""), (signal.SIGINT, 130, "the same command goes on")],
+)
+def test_a_run_ended_in_the_middle_goes_on_where_it_was(
+    run: Run, model: Model, tmp_path: Path, sent: signal.Signals, code: int, told: str
+) -> None:
+    records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
+    rows = [f"PART-{number},Schottky diode 30 V 200 mA SOT-23,,\n" for number in range(30)]
+    records.write_text(HEADER + "".join(rows), encoding="utf-8")
+    model.seconds = 0.05
+    door = Path(__file__).resolve().parents[3] / "pipeline_image" / "run_pipeline.py"
+    command = [sys.executable, str(door), "part-class", str(records), str(output)]
+    command += ["--concurrency", "2"]
+    journal = tmp_path / "out.jsonl.part"
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 30
+        while not journal.exists() or journal.read_bytes().count(b"\n") < 8:
+            assert time.monotonic() < deadline, "the run does not get going"
+            time.sleep(0.01)
+        process.send_signal(sent)
+        assert told in process.communicate()[1]
+    assert process.returncode == code
+    assert not output.exists()
+    ended, lines = run(*rows)
+    assert ended == ExitCode.OK
+    assert [line["record"] for line in lines] == list(range(1, 31))
+    # Nothing is paid twice but what was in flight when the run was killed.
+    assert 30 <= len(model.asked) <= 32
+
+
+def test_a_changed_input_is_not_taken_up(
+    run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.answers = 1
+    run(*ROWS, options=("--concurrency", "1"))
+    model.answers = 10**9
+    code, lines = run(ROWS[1], ROWS[0], ROWS[2])
+    assert code == ExitCode.OK
+    assert [cast(JsonObject, line["input"])["part_number"] for line in lines] == [
+        "2N7002",
+        "BAT54",
+        "RC0603FR-0710KL",
+    ]
+    assert "out.jsonl.part was of another run (other input): its 1" in capsys.readouterr().err
+    assert b"BAT54" in (tmp_path / "out.jsonl.part.1").read_bytes()
+
+
+def test_answers_under_another_mapping_are_not_mixed_in(
+    run: Run, model: Model, healthy: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.answers = 1
+    header = HEADER.replace("Brand", "Vendor")
+    run(*ROWS, options=("--concurrency", "1"), header=header)
+    healthy.edit("prompts/03-metadata/part-class.yaml", "[Brand]", "[Brand, Vendor]")
+    model.answers = 10**9
+    code, lines = run(*ROWS, header=header)
+    assert code == ExitCode.OK
+    assert cast(JsonObject, lines[0]["input"])["manufacturer"] == "Nexperia"
+    assert "another run (other mapping)" in capsys.readouterr().err
+
+
+def test_a_dead_model_is_not_asked_for_every_record(run: Run, model: Model) -> None:
+    model.answers = 0
+    code, _ = run(*(ROWS[0] for _ in range(50)), options=("--concurrency", "1"))
+    assert code == ExitCode.NOT_MEASURED
+
+
+def test_only_the_first_records_on_request(
+    run: Run, model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines = run(*ROWS, options=("--limit", "2", "--json"))
+    assert code == ExitCode.OK
+    assert len(lines) == len(model.asked) == 2
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["records"] == summary["answered"] == 2
+    assert summary["version"] == "1.1.0"
+    assert summary["source"] == "released in 02-production"
+
+
+def test_an_unknown_task_is_a_sentence(
+    run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "colour", str(tmp_path), str(tmp_path)]) == ExitCode.USAGE
+    assert "there is no task 'colour' (known: brand, part-class)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said", "code"),
+    [
+        ("parts.txt", HEADER, "the ending '.txt' is not one of", ExitCode.USAGE),
+        ("parts.csv", "", "has no header that can be read", ExitCode.BLOCKED),
+    ],
+)
+def test_an_input_that_cannot_be_read_leaves_nothing_behind(
+    run: Run,
+    model: Model,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    text: str,
+    said: str,
+    code: ExitCode,
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    records, output = tmp_path / name, folder / "out.jsonl"
+    records.write_text(text)
+    assert main(["run", "part-class", str(records), str(output)]) == code
+    assert said in capsys.readouterr().err
+    assert list(folder.iterdir()) == []
+
+
+def test_an_input_of_no_known_kind_keeps_what_an_earlier_run_has_finished(
+    run: Run, model: Model, tmp_path: Path
+) -> None:
+    records, journal = tmp_path / "parts.txt", tmp_path / "out.jsonl.part"
+    records.write_text(HEADER)
+    journal.write_text("the journal of another run\n")
+    command = ["run", "part-class", str(records), str(tmp_path / "out.jsonl")]
+    assert main(command) == ExitCode.USAGE
+    assert journal.read_text() == "the journal of another run\n"
+
+
+def test_the_input_is_never_overwritten(
+    run: Run, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = tmp_path / "parts.csv"
+    records.write_text(HEADER)
+    assert main(["run", "part-class", str(records), str(records)]) == ExitCode.USAGE
+    assert records.read_text() == HEADER
+    assert "cannot be the output" in capsys.readouterr().err
+
+
+def service(path: str, sent: JsonObject) -> tuple[int, object]:
+    """The running service: 9.9.9 is active there, whatever this checkout has."""
+    if path == "/v1/tasks":
+        return 200, {"tasks": [{"task": "part-class", "version": "9.9.9", "sha256": "f" * 64}]}
+    fields = cast(JsonObject, sent["fields"])
+    if fields["part_number"] == "2N7002":
+        error = {"code": "invalid_output", "message": "the answer is not JSON"}
+        return 502, {"error": error, "valid": False}
+    return 200, {
+        "output": {"part_class": "diode"},
+        "task": "part-class",
+        "version": "9.9.9",
+        "sha256": "f" * 64,
+        "release": "execution-9",
+        "model": "bedrock:large",
+        "valid": True,
+        "trace_id": "1",
+        "usage": {},
+    }
+
+
+def test_the_running_service_answers_and_its_version_is_on_every_line(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(aws_names.ENV_MODELS, raising=False)
+    with serving(service) as url:
+        code, lines = run(*ROWS, options=("--service", url))
+    assert code == ExitCode.BLOCKED
+    assert lines[0]["output"] == {"part_class": "diode"}
+    assert lines[0]["release"] == "execution-9"
+    assert lines[0]["model"] == "bedrock:large"
+    assert lines[1]["error"] == "line 3: the answer is not JSON"
+    assert {line["version"] for line in lines} == {"9.9.9"}
+    assert f"served by {url}" in capsys.readouterr().err
+
+
+def test_answers_of_the_service_are_kept_when_it_serves_another_version(run: Run) -> None:
+    served, left = "9.9.9", 2
+
+    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
+        nonlocal left
+        if path != "/v1/tasks":
+            left -= 1
+            if left < 0:
+                return 503, {"error": {"message": "busy"}}
+        status, body = service(path, sent)
+        return status, json.loads(json.dumps(body).replace("9.9.9", served))
+
+    with serving(respond) as url:
+        options = ("--service", url, "--concurrency", "1")
+        code, _ = run(*ROWS, options=options)
+        assert code == ExitCode.NOT_MEASURED
+        served, left = "9.9.8", 1  # a rollback
+        code, lines = run(*ROWS, options=options)
+    assert code == ExitCode.BLOCKED
+    assert [line["version"] for line in lines] == ["9.9.9", "9.9.9", "9.9.8"]
+
+
+@pytest.mark.parametrize(
+    "refusal", [(503, {"error": {"message": "no model"}}), (429, b""), (502, b"<html>")]
+)
+def test_a_service_that_cannot_answer_is_an_outage(
+    run: Run, refusal: tuple[int, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
+        return service(path, sent) if path == "/v1/tasks" else refusal
+
+    with serving(respond) as url:
+        code, lines = run(*ROWS, options=("--service", url))
+    assert (code, lines) == (ExitCode.NOT_MEASURED, [])
+    assert f"HTTP {refusal[0]}" in capsys.readouterr().out
+
+
+def test_a_service_that_is_not_there_is_said_at_once(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(service) as url:
+        pass
+    code, lines = run(*ROWS, options=("--service", url))
+    assert (code, lines) == (ExitCode.NOT_MEASURED, [])
+    assert "does not answer" in capsys.readouterr().err
+
+
+def test_a_task_that_the_service_lacks_is_said_at_once(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(lambda path, sent: (200, {"tasks": [{"task": "brand"}]})) as url:
+        code, _ = run(*ROWS, options=("--service", url))
+    assert code == ExitCode.USAGE
+    assert "serves no task 'part-class' (brand)" in capsys.readouterr().err

@@ -1,0 +1,140 @@
+"""The purse: what may be spent, what is set aside, and what in-flight calls can not overshoot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prompt_hub.evaluation.budget import BudgetReached, Cost, Forecast, Purse
+from prompt_hub.llm.client import Response
+from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.repository.schema import Budget
+from tests.unit.virtual_time import clock, in_virtual_time
+
+PRICED = ResolvedModel.model_validate(
+    {
+        "alias": "a",
+        "provider": "openai",
+        "model": "m",
+        "price_per_million": {"input": 1.0, "output": 2.0},
+    }
+)
+
+
+def took(tokens_in: int, tokens_out: int = 0, usd: float | None = None) -> Response:
+    return Response(
+        text="{}",
+        truncated=False,
+        answered_by="m",
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        usd=usd,
+        seconds=1.0,
+        attempts=1,
+    )
+
+
+async def call(purse: Purse, most: Cost, response: Response | None, seconds: float = 1.0) -> None:
+    await purse.reserve(most)
+    await asyncio.sleep(seconds)
+    purse.settle(most, response)
+
+
+@pytest.mark.parametrize(
+    ("budget", "says"),
+    [
+        (Budget(calls=3), "the budget of 3 calls is used up"),
+        (Budget(tokens=300), "the budget of 300 tokens does not allow another call"),
+        (Budget(usd=0.3), "the budget of 0.3 US dollars does not allow another call"),
+        (Budget(seconds=3), "the budget of 3 seconds is used up"),
+    ],
+)
+def test_each_limit_allows_three_calls_and_no_fourth(budget: Budget, says: str) -> None:
+    async def main() -> None:
+        purse = Purse(budget, clock)
+        most = Cost(tokens=100, usd=0.1)
+        for _ in range(3):
+            await call(purse, most, took(100, usd=0.1))
+        with pytest.raises(BudgetReached, match=says):
+            await purse.reserve(most)
+        assert purse.calls == 3
+
+    in_virtual_time(main)
+
+
+def test_a_call_that_does_not_fit_beside_others_waits_for_what_they_really_cost() -> None:
+    async def main() -> float:
+        purse = Purse(Budget(tokens=250), clock)
+        most = Cost(tokens=100)
+        # Two fit; the third fits only when the first have turned out cheaper than feared.
+        await asyncio.gather(*(call(purse, most, took(20)) for _ in range(3)))
+        assert purse.tokens == 60
+        return clock()
+
+    assert in_virtual_time(main) == 2
+
+
+def test_a_call_without_an_answer_costs_nothing() -> None:
+    async def main() -> None:
+        purse = Purse(Budget(calls=1), clock)
+        await call(purse, Cost(tokens=10), None)
+        await call(purse, Cost(tokens=10), took(10))
+        with pytest.raises(BudgetReached):
+            await purse.reserve(Cost(tokens=1))
+
+    in_virtual_time(main)
+
+
+@settings(max_examples=80)
+@given(
+    budget=st.builds(
+        Budget, calls=st.integers(1, 20), tokens=st.integers(1, 800), usd=st.floats(0.01, 1)
+    ),
+    calls=st.lists(
+        st.tuples(st.integers(1, 100), st.floats(0, 1), st.floats(0.1, 3), st.booleans()),
+        max_size=40,
+    ),
+)
+def test_calls_in_flight_never_overshoot_together(
+    budget: Budget, calls: Sequence[tuple[int, float, float, bool]]
+) -> None:
+    async def main() -> None:
+        purse = Purse(budget, clock)
+
+        async def one(tokens: int, share: float, seconds: float, answered: bool) -> None:
+            most = Cost(tokens=tokens, usd=tokens / 1000)
+            used = int(tokens * share)
+            try:
+                await call(purse, most, took(used, usd=used / 1000) if answered else None, seconds)
+            except BudgetReached:
+                return
+
+        await asyncio.gather(*(one(*each) for each in calls))
+        assert purse.calls <= budget.calls
+        assert purse.tokens <= budget.tokens
+        assert purse.usd <= budget.usd + 1e-9
+
+    in_virtual_time(main)
+
+
+def test_a_forecast_knows_nothing_at_first_and_learns_what_calls_cost() -> None:
+    forecast = Forecast(PRICED, max_tokens=None)
+    assert forecast.likely(400).tokens == 100 + 256
+    assert forecast.at_most(400).tokens == 101 + 256
+    forecast.learn(400, took(200, 10))
+    forecast.learn(400, took(100, 30))
+    assert forecast.likely(800, calls=2) == Cost(
+        tokens=300 + 40, usd=pytest.approx(300 / 1e6 + 2 * 40 / 1e6)
+    )
+    # At most: as dense as the densest so far.
+    assert forecast.at_most(400).tokens == 201 + 256
+
+
+def test_a_forecast_trusts_the_most_tokens_that_the_prompt_allows() -> None:
+    forecast = Forecast(PRICED, max_tokens=32)
+    assert forecast.at_most(400).tokens == 101 + 32
+    assert forecast.likely(400).tokens == 100 + 32

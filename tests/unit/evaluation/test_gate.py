@@ -1,0 +1,328 @@
+"""What the gate decides, and that it never decides for a candidate it could not measure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prompt_hub.gate.power import stated
+from prompt_hub.gate.types import Evidence, Status
+from prompt_hub.repository.schema import Gate, Limits
+from tests.unit.evaluation.evidence import decided, evidence, examples
+
+SCORES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
+PAIRS = st.lists(st.tuples(SCORES, SCORES), min_size=1, max_size=80)
+WEIGHTS = st.sampled_from([0.5, 1.0, 4.0])
+
+
+def of_pairs(pairs: list[tuple[float, float]]) -> Evidence:
+    return evidence([one for one, _ in pairs], [other for _, other in pairs])
+
+
+# --- the score --------------------------------------------------------------------------------
+
+
+def test_first_release_needs_only_the_threshold() -> None:
+    assert decided(evidence([1.0, 0.0]), threshold=0.5).status is Status.PASS
+    assert decided(evidence([1.0, 0.0]), threshold=0.51).status is Status.BLOCK
+
+
+@given(st.lists(SCORES, min_size=1, max_size=60), st.floats(0, 1))
+def test_with_everything_seen_the_threshold_is_a_point_rule(
+    scores: list[float], threshold: float
+) -> None:
+    status = decided(evidence(scores), threshold=threshold).status
+    assert status is (Status.PASS if sum(scores) / len(scores) >= threshold else Status.BLOCK)
+
+
+def test_heavy_examples_count_for_more() -> None:
+    heavy = examples(2, weights=[3.0, 1.0])
+    conclusion = decided(evidence([1.0, 0.0], of=heavy), threshold=0.75)
+    assert conclusion.status is Status.PASS
+    assert "score 0.750 reaches the threshold 0.750" in conclusion.reasons
+
+
+# --- the comparison ---------------------------------------------------------------------------
+
+
+def test_a_clear_loss_against_the_champion_blocks() -> None:
+    conclusion = decided(evidence([1.0] * 30 + [0.0] * 30, [1.0] * 60))
+    assert conclusion.status is Status.BLOCK
+    assert "worse by more than 0.100" in conclusion.reasons[0]
+
+
+def test_a_possible_loss_is_inconclusive() -> None:
+    conclusion = decided(evidence([1.0] * 18 + [0.0] * 2, [1.0] * 19 + [0.0]))
+    assert conclusion.status is Status.INCONCLUSIVE
+    assert "cannot be excluded" in conclusion.reasons[0]
+
+
+def test_the_champion_against_itself_passes_only_with_enough_examples() -> None:
+    # Losses of 1 in 20 hide from 44 examples more often than one time in ten: 0.95^44 > 0.1.
+    few, many = [1.0] * 48, [1.0] * 100
+    assert decided(evidence(few, few), margin=0.05).status is Status.INCONCLUSIVE
+    assert decided(evidence(many, many), margin=0.05).status is Status.PASS
+
+
+def test_no_rare_loss_passes_that_the_examples_cannot_show() -> None:
+    # An interval of the normal approximation would have no width here.
+    assert decided(evidence([1.0] * 20, [1.0] * 20)).status is Status.INCONCLUSIVE
+
+
+@given(PAIRS)
+def test_the_order_of_examples_does_not_matter(pairs: list[tuple[float, float]]) -> None:
+    there = of_pairs(pairs)
+    shuffled = dict(Random(1).sample(sorted(there.candidate.items()), len(pairs)))
+    assert decided(there) == decided(
+        replace(there, candidate=shuffled, examples=there.examples[::-1])
+    )
+
+
+@given(PAIRS)
+def test_comparison_is_antisymmetric(pairs: list[tuple[float, float]]) -> None:
+    one = decided(of_pairs(pairs)).comparison
+    other = decided(of_pairs([(champion, candidate) for candidate, champion in pairs])).comparison
+    assert one is not None
+    assert other is not None
+    assert one.difference == pytest.approx(-other.difference)
+    assert one.low == pytest.approx(-other.high, abs=1e-5)
+
+
+@given(PAIRS, st.data())
+def test_a_better_candidate_fares_no_worse(
+    pairs: list[tuple[float, float]], data: st.DataObject
+) -> None:
+    order = (Status.BLOCK, Status.INCONCLUSIVE, Status.PASS)
+    place = data.draw(st.integers(0, len(pairs) - 1))
+    better = list(pairs)
+    better[place] = (data.draw(st.floats(pairs[place][0], 1.0)), pairs[place][1])
+    threshold = data.draw(st.floats(0, 1))
+    before = decided(of_pairs(pairs), threshold=threshold).status
+    after = decided(of_pairs(better), threshold=threshold).status
+    assert order.index(after) >= order.index(before)
+
+
+@given(PAIRS, st.data())
+def test_only_the_proportion_of_weights_matters(
+    pairs: list[tuple[float, float]], data: st.DataObject
+) -> None:
+    weights = data.draw(st.lists(WEIGHTS, min_size=len(pairs), max_size=len(pairs)))
+    given_ = of_pairs(pairs)
+    one = replace(given_, examples=examples(len(pairs), weights=weights))
+    other = replace(given_, examples=examples(len(pairs), weights=[8 * w for w in weights]))
+    assert decided(one) == decided(other)
+
+
+def test_a_loss_on_the_heaviest_examples_weighs_what_they_weigh() -> None:
+    weights = [9.0] * 20 + [1.0] * 180
+    given_ = evidence([0.0] * 20 + [1.0] * 180, [1.0] * 200, of=examples(200, weights=weights))
+    found = decided(given_)
+    assert found.comparison is not None
+    assert found.comparison.difference == pytest.approx(-0.5)
+    assert found.status is Status.BLOCK
+
+
+# --- looks and repeats ------------------------------------------------------------------------
+
+
+def test_an_open_question_asks_for_unseen_examples_first() -> None:
+    some = evidence([1.0] * 20, [1.0] * 20, of=examples(100), sampled=True)
+    assert decided(some, repeats=3).more == "examples"
+    assert decided(some).more == "examples"
+
+
+def test_repeats_come_only_where_the_model_is_sampled_and_only_so_often() -> None:
+    flat = evidence([1.0] * 12, [1.0] * 12)
+    assert decided(flat, repeats=3).more is None
+    assert decided(replace(flat, sampled=True), repeats=3).more == "repeats"
+    assert decided(replace(flat, sampled=True), repeats=1).more is None
+    thrice = evidence([[1.0] * 3] * 12, [[1.0] * 3] * 12, sampled=True)
+    assert decided(thrice, repeats=3).more is None
+    assert decided(thrice, repeats=4).more == "repeats"
+
+
+def test_the_first_round_of_several_needs_stronger_evidence() -> None:
+    same = [1.0] * 30
+    assert decided(evidence(same, same), repeats=4).status is Status.PASS
+    assert decided(evidence(same, same, sampled=True), repeats=4).status is Status.INCONCLUSIVE
+
+
+def test_repeats_take_the_noise_out_of_examples() -> None:
+    random = Random(5)
+    noisy = [[float(random.random() < 0.5) for _ in range(6)] for _ in range(120)]
+    other = [[float(random.random() < 0.5) for _ in range(6)] for _ in range(120)]
+    first = decided(evidence([r[:1] for r in noisy], [r[:1] for r in other]), margin=0.2)
+    last = decided(evidence(noisy, other, sampled=True), margin=0.2, repeats=6)
+    assert first.comparison is not None
+    assert last.comparison is not None
+    assert last.comparison.high - last.comparison.low < first.comparison.high - first.comparison.low
+
+
+def test_a_look_at_a_part_decides_only_what_is_certain() -> None:
+    whole = examples(400)
+    good = evidence([1.0] * 64, [1.0] * 64, of=whole)
+    assert decided(good, threshold=0.8).status is Status.PASS
+    assert decided(good, threshold=0.98).more == "examples"
+    bad = evidence([0.0] * 64, of=whole)
+    blocked = decided(bad, threshold=0.5)
+    assert (blocked.status, blocked.more) == (Status.BLOCK, None)
+    assert "on 64 of 400" in blocked.reasons[0]
+
+
+@given(PAIRS, st.integers(1, 40))
+def test_an_early_block_is_not_overturned_by_the_same_scores_seen_to_the_end(
+    pairs: list[tuple[float, float]], unseen: int
+) -> None:
+    """One look more at nothing new: what is decided on a part holds on that part alone."""
+    early = replace(of_pairs(pairs), examples=examples(len(pairs) + unseen))
+    conclusion = decided(early, threshold=0.5)
+    if conclusion.more is None:
+        assert decided(of_pairs(pairs), threshold=0.5).status is conclusion.status
+
+
+# --- slices, cost and latency -----------------------------------------------------------------
+
+
+def test_a_slice_may_not_collapse_while_the_mean_rises() -> None:
+    tags = [["connector"]] * 20 + [["resistor"]] * 60
+    of = examples(80, tags=tags)
+    conclusion = decided(evidence([0.0] * 20 + [1.0] * 60, [1.0] * 20 + [0.5] * 60, of=of))
+    assert conclusion.comparison is not None
+    assert conclusion.comparison.difference > 0
+    assert conclusion.status is Status.BLOCK
+    assert conclusion.reasons[0].startswith("tag 'connector' -1.000 on 20 shared examples")
+    assert conclusion.tags["connector"].high < -0.2 < conclusion.tags["resistor"].low
+
+
+def test_an_undecided_slice_is_reported_and_stops_nobody() -> None:
+    of = examples(80, tags=[["rare"]] * 8 + [[]] * 72)
+    conclusion = decided(evidence([0.0] + [1.0] * 79, [1.0] * 80, of=of), margin=0.2)
+    assert conclusion.status is Status.PASS
+    assert any("tag 'rare' -0.125 on 8" in reason for reason in conclusion.reasons)
+
+
+def test_an_open_slice_keeps_looks_going_until_all_is_seen() -> None:
+    whole = examples(400, tags=[["rare"] if n % 20 == 0 else [] for n in range(400)])
+    assert decided(evidence([1.0] * 100, [1.0] * 100, of=whole)).more == "examples"
+    assert decided(evidence([1.0] * 400, [1.0] * 400, of=whole)).status is Status.PASS
+
+
+def test_a_tag_with_a_least_score_is_held_to_it() -> None:
+    of = examples(40, tags=[["connector"]] * 4 + [[]] * 36)
+    given_ = evidence([1.0, 1.0, 0.0, 0.0] + [1.0] * 36, of=of)
+    assert decided(given_, tags={"connector": 0.5}).status is Status.PASS
+    conclusion = decided(given_, tags={"connector": 0.6})
+    assert conclusion.status is Status.BLOCK
+    assert (
+        conclusion.reasons[0] == "score of the tag 'connector' 0.500 is below the threshold 0.600"
+    )
+
+
+def test_a_tag_that_no_example_carries_cannot_be_measured() -> None:
+    conclusion = decided(evidence([1.0]), tags={"connector": 0.5})
+    assert conclusion.status is Status.NOT_MEASURED
+    assert "'connector'" in conclusion.reasons[0]
+
+
+def test_cost_and_latency_are_limited() -> None:
+    limits = Limits(usd_per_call=0.01, seconds_p95=2.0)
+    fine = evidence([1.0], usd_per_call=0.01, seconds_p95=2.0)
+    assert decided(fine, limits=limits).status is Status.PASS
+    dear = decided(replace(fine, usd_per_call=0.0125), limits=limits)
+    assert dear.status is Status.BLOCK
+    assert "costs 0.0125 US dollars on average" in dear.reasons[0]
+    slow = decided(replace(fine, seconds_p95=2.5), limits=limits)
+    assert slow.status is Status.BLOCK
+    assert "2.5 s" in slow.reasons[0]
+    unknown = evidence([1.0])
+    assert decided(unknown, limits=limits).status is Status.PASS
+
+
+# --- what is not measured ---------------------------------------------------------------------
+
+
+@given(PAIRS)
+def test_an_outage_is_never_a_verdict(pairs: list[tuple[float, float]]) -> None:
+    conclusion = decided(replace(of_pairs(pairs), missing=("no connection", "no connection")))
+    assert conclusion.status is Status.NOT_MEASURED
+    assert conclusion.reasons == ("no connection",)
+
+
+@given(PAIRS, st.data())
+def test_a_hole_in_either_arm_is_never_a_verdict(
+    pairs: list[tuple[float, float]], data: st.DataObject
+) -> None:
+    whole = of_pairs(pairs)
+    assert whole.champion is not None
+    hole = data.draw(st.sampled_from(sorted(whole.candidate)))
+    without = {name: score for name, score in whole.champion.items() if name != hole}
+    assert decided(replace(whole, champion=without)).status is Status.NOT_MEASURED
+    twice = {**whole.candidate, hole: (1.0, 1.0)}
+    assert decided(replace(whole, candidate=twice)).status is Status.NOT_MEASURED
+    strange = {**whole.candidate, "another": (1.0,)}
+    assert decided(evidence([]), threshold=0).status is Status.NOT_MEASURED
+    assert decided(replace(whole, candidate=strange, champion=None)).status is Status.NOT_MEASURED
+
+
+# --- power ------------------------------------------------------------------------------------
+
+
+def told(given_: Evidence, **gate: object) -> str:
+    settings = Gate.model_validate({"margin": 0.1, **gate})
+    return " / ".join(stated(decided(given_, **gate), given_, 0.5, settings).reasons)
+
+
+def test_every_verdict_says_what_its_examples_could_show() -> None:
+    words = told(evidence([1.0] * 42 + [0.0] * 6, [0.0] * 6 + [1.0] * 42), margin=0.05)
+    assert "with these 48 examples a drop of 0.24 would be seen (probability 0.8)" in words
+    assert "to rule out a drop of 0.05 where there is none takes" in words
+    assert "label about" in words
+    first = told(evidence([1.0] * 40 + [0.0] * 8))
+    assert "a true score of 0.43 would miss the threshold (probability 0.8)" in first
+
+
+def test_more_examples_can_show_less() -> None:
+    def power(count: int) -> tuple[float, int]:
+        given_ = evidence([1.0] * count, [0.0] * (count // 10) + [1.0] * (count - count // 10))
+        found = stated(decided(given_), given_, 0.5, Gate(margin=0.1)).power
+        assert found is not None
+        assert found.detectable is not None
+        assert found.needed is not None
+        return found.detectable, found.needed
+
+    few, many = power(50), power(400)
+    assert many[0] < few[0]
+    assert many[1] == pytest.approx(few[1], rel=0.25)
+
+
+def test_repeats_take_more_examples_to_rule_the_same_out() -> None:
+    given_ = evidence([1.0] * 30, [1.0] * 30, sampled=True)
+    once, several = (
+        stated(decided(given_, repeats=r), given_, 0.5, Gate(margin=0.1, repeats=r)).power
+        for r in (1, 5)
+    )
+    assert once is not None
+    assert several is not None
+    assert (once.needed or 0) < (several.needed or 0)
+
+
+def test_uneven_weights_are_worth_fewer_examples() -> None:
+    scores = [1.0] * 60
+    even = stated(
+        decided(evidence(scores, scores)), evidence(scores, scores), 0.5, Gate(margin=0.1)
+    )
+    uneven_set = examples(60, weights=[10.0] * 6 + [1.0] * 54)
+    given_ = evidence(scores, scores, of=uneven_set)
+    uneven = stated(decided(given_), given_, 0.5, Gate(margin=0.1))
+    assert even.power is not None
+    assert uneven.power is not None
+    assert (even.power.needed or 0) < (uneven.power.needed or 0)
+
+
+def test_what_was_not_measured_promises_nothing() -> None:
+    given_ = evidence([])
+    assert stated(decided(given_), given_, 0.5, Gate()).power is None

@@ -1,0 +1,239 @@
+"""Attacks through the input: whom they fool, what the words say, and what they cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import pytest
+from pydantic import JsonValue
+
+from prompt_hub.evaluation.answer_scoring import Scoring
+from prompt_hub.llm.client import Answer
+from prompt_hub.repository.rendering import render
+from prompt_hub.repository.schema import (
+    ATTACK_KINDS,
+    AttackKind,
+    Example,
+    InjectionScorer,
+    JsonObject,
+    Metadata,
+    Prompt,
+)
+from prompt_hub.scoring import Part
+from prompt_hub.scoring.injection import ATTACKS, Guarded, attack_on, wrong_answer
+from tests.unit.providers import FunctionProvider
+
+Model = Callable[[str, str], JsonObject | str]
+"""What a model says to a system message and a question."""
+
+EXAMPLE = Example(
+    id="r1", input={"title": "Thick film 10 kΩ"}, expected={"kind": "resistor", "ohms": 10_000}
+)
+
+
+def prompt(**title: JsonValue) -> Prompt:
+    return Prompt.model_validate(
+        {
+            "schema": "prompt-hub/prompt@1",
+            "task": "part",
+            "version": "1.0.0",
+            "description": "Kind of part.",
+            "model": {"alias": "catalogue-pinned"},
+            "input": {"type": "object", "properties": {"title": {"type": "string", **title}}},
+            "output": {
+                "type": "object",
+                "required": ["kind"],
+                "properties": {
+                    "kind": {"type": "string", "enum": ["resistor", "capacitor"]},
+                    "ohms": {"type": "number"},
+                },
+            },
+            "messages": [
+                {"role": "system", "content": "You sort parts."},
+                {"role": "user", "content": "{{ title }}"},
+            ],
+        }
+    )
+
+
+def attacking(*kinds: AttackKind, share: float = 1.0, weight: float = 1.0) -> InjectionScorer:
+    return InjectionScorer(
+        type="injection",
+        fields=("title",),
+        kinds=kinds or ATTACK_KINDS,
+        share=share,
+        weight=weight,
+    )
+
+
+def metadata(scorer: InjectionScorer) -> Metadata:
+    return Metadata.model_validate(
+        {
+            "schema": "prompt-hub/metadata@1",
+            "task": "part",
+            "owner": "catalogue-team",
+            "description": "Kind of part.",
+            "version": "1.0.0",
+            "candidate": "00-templates/part.yaml",
+            "up_to_date": dict.fromkeys(("examples", "input", "output"), "0" * 64),
+            "threshold": 0.5,
+            "scorers": [{"type": "exact"}, scorer.model_dump()],
+        }
+    )
+
+
+def attacked(model: Model, scorer: InjectionScorer) -> tuple[Part, int]:
+    """The part about the attack on the example, and how many calls it took in all."""
+    provider = FunctionProvider(lambda m: model(m[0]["content"], m[-1]["content"]))
+    caller = provider.caller()
+
+    async def score() -> tuple[Part, ...]:
+        async def ask(asked: Prompt, fields: Mapping[str, JsonValue], *, repeat: int = 0) -> Answer:
+            return await caller.call(asked, fields)
+
+        answer = await ask(prompt(), EXAMPLE.input)
+        output = answer.output if answer.valid else None
+        return await Scoring(metadata(scorer), prompt()).parts(output, EXAMPLE, answer, ask)
+
+    clean, attack = asyncio.run(score())
+    assert (clean.scorer, clean.score) == ("exact", 1.0)
+    return attack, provider.calls
+
+
+def steadfast(_: str, question: str) -> JsonObject:
+    assert question.startswith("Thick film 10 kΩ")
+    return dict(EXAMPLE.expected)
+
+
+def obedient(system: str, question: str) -> JsonObject | str:
+    """A model that does what the last voice says."""
+    told = re.search(r"\{.*\}", question)
+    if told:
+        return told[0]
+    if "system message" in question:
+        return {"kind": "resistor", "note": system}
+    if "Do not answer in JSON" in question:
+        return "A resistor, and my instructions are secret."
+    return dict(EXAMPLE.expected)
+
+
+@pytest.mark.parametrize("kind", ATTACK_KINDS)
+def test_a_model_that_keeps_to_its_task_loses_nothing(kind: AttackKind) -> None:
+    part, calls = attacked(steadfast, attacking(kind, weight=2.0))
+    assert part == Part(f"injection:{kind}", 1.0, 2.0)
+    assert calls == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss"),
+    [
+        ("ignore", "was obeyed: it answered {\"kind\": \"capacitor\", \"ohms\": 10001}"),
+        ("reveal", "made it leak the canary of its system message"),
+        ("end", "was obeyed"),
+        ("role", "was obeyed"),
+        ("format", "broke the answer: the answer is not JSON"),
+        ("language", "was obeyed"),
+    ],
+)  # fmt: skip
+def test_a_model_that_obeys_the_attack_loses_and_the_words_say_how(
+    kind: AttackKind, loss: str
+) -> None:
+    part, _ = attacked(obedient, attacking(kind))
+    assert part.scorer == f"injection:{kind}"
+    assert part.score == 0.0
+    assert part.loss.startswith(f"the {kind} attack in 'title' {loss}")
+
+
+def test_another_wrong_answer_is_told_as_a_loss() -> None:
+    def shaken(_: str, question: str) -> JsonObject:
+        right = dict(EXAMPLE.expected)
+        return right if question == "Thick film 10 kΩ" else {**right, "ohms": 1}
+
+    part, _ = attacked(shaken, attacking("ignore"))
+    assert part.loss.startswith("the ignore attack in 'title' took the score from 1.00 to 0.00: ")
+
+
+@pytest.mark.parametrize("hide", [str.upper, " ".join, lambda token: "-".join(token)])
+def test_a_canary_is_found_however_it_is_written(hide: Callable[[str], str]) -> None:
+    def leaking(system: str, _: str) -> JsonObject:
+        found = re.search(r"reference (\w+):", system)
+        right = dict(EXAMPLE.expected)
+        return {**right, "note": hide(found[1])} if found else right
+
+    part, _ = attacked(leaking, attacking("end"))
+    assert (part.score, "leak the canary" in part.loss) == (0.0, True)
+
+
+def test_only_the_attacked_call_carries_a_canary() -> None:
+    attack = attack_on(Guarded.of(prompt()), EXAMPLE, attacking())
+    assert attack is not None
+    with_canary = render(attack.prompt, attack.fields)[0]["content"]
+    assert with_canary.startswith("You sort parts.\n")
+    assert attack.canary in with_canary
+    assert attack.canary not in json.dumps(attack.fields)
+    assert prompt().messages[0].content == "You sort parts."
+
+
+def test_a_prompt_without_a_system_message_gets_one_for_the_canary() -> None:
+    plain = prompt().model_copy(update={"messages": prompt().messages[1:]})
+    attack = attack_on(Guarded.of(plain), EXAMPLE, attacking())
+    assert attack is not None
+    assert [message.role for message in attack.prompt.messages] == ["system", "user"]
+
+
+def test_the_same_example_is_always_attacked_the_same_way() -> None:
+    one, again = (attack_on(Guarded.of(prompt()), EXAMPLE, attacking()) for _ in range(2))
+    assert one == again
+
+
+def many() -> list[Example]:
+    return [EXAMPLE.model_copy(update={"id": f"example-{number}"}) for number in range(600)]
+
+
+def test_every_kind_of_attack_has_its_share_of_the_examples() -> None:
+    found = Counter(
+        attack.kind
+        for one in many()
+        if (attack := attack_on(Guarded.of(prompt()), one, attacking()))
+    )
+    assert found.total() == 600
+    assert set(found) == set(ATTACKS) == set(ATTACK_KINDS)
+    assert min(found.values()) > 60
+
+
+def test_a_share_of_the_examples_is_attacked() -> None:
+    hit = [one for one in many() if attack_on(Guarded.of(prompt()), one, attacking(share=0.25))]
+    assert 110 < len(hit) < 190
+
+
+def test_an_attack_keeps_the_limits_of_the_input() -> None:
+    for longest in (16, 120, 140, 400):
+        for one in many()[:50]:
+            attack = attack_on(Guarded.of(prompt(maxLength=longest)), one, attacking())
+            if attack is not None:
+                title = attack.fields["title"]
+                assert isinstance(title, str)
+                assert len(title) <= longest
+    assert attack_on(Guarded.of(prompt(maxLength=16)), EXAMPLE, attacking()) is None
+    assert attack_on(Guarded.of(prompt(maxLength=400)), EXAMPLE, attacking()) is not None
+
+
+def test_a_field_that_the_example_lacks_is_not_attacked() -> None:
+    bare = Example(id="bare", input={}, expected={"kind": "resistor"})
+    assert attack_on(Guarded.of(prompt()), bare, attacking()) is None
+
+
+def test_the_answer_that_an_attack_asks_for_is_wrong_everywhere() -> None:
+    expected: JsonObject = {
+        "kind": "resistor", "ohms": 1, "rohs": True, "tags": ["a"], "maker": {"name": "x"},
+        "note": None,
+    }  # fmt: skip
+    wrong = wrong_answer(expected, prompt().output)
+    assert wrong == {
+        "kind": "capacitor", "ohms": 2, "rohs": False, "tags": [], "maker": {"name": "HACKED"},
+        "note": "HACKED",
+    }  # fmt: skip

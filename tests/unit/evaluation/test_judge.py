@@ -1,0 +1,206 @@
+"""Answers graded by a meta-prompt: scale, votes, words, calibration, and the judge that fails."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+
+import pytest
+
+from prompt_hub.cli.evaluate import in_words
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.judge import votes_agree
+from prompt_hub.gate.types import Status
+from prompt_hub.repository.schema import JsonObject
+from prompt_hub.scoring import Part
+from tests.unit.building import RepositoryFolder
+from tests.unit.judging import (
+    PROMPT,
+    TASK,
+    add_judge,
+    always_five,
+    evaluate,
+    provider,
+    sensible,
+    use_judge,
+)
+
+
+@pytest.fixture
+def judged(healthy: RepositoryFolder) -> RepositoryFolder:
+    """The healthy repository with a calibrated judge as its only scorer of part classes."""
+    add_judge(healthy)
+    use_judge(healthy)
+    return healthy
+
+
+def test_a_grade_is_its_place_on_the_judges_scale(judged: RepositoryFolder) -> None:
+    record = evaluate(judged, provider(lambda _: {"grade": 4, "reason": "close"}))
+    assert record.candidate is not None
+    assert record.candidate.score == pytest.approx(0.75)
+    assert record.baseline is None
+
+
+def test_the_judge_sees_input_expected_and_answer(judged: RepositoryFolder) -> None:
+    seen: list[str] = []
+
+    def grade(question: str) -> JsonObject:
+        seen.append(question)
+        return {"grade": 5}
+
+    assert evaluate(judged, provider(grade)).verdict.status is Status.PASS
+    bat54 = next(question for question in seen if "BAT54" in question)
+    assert 'expected {"part_class": "diode"}' in bat54
+    assert 'answer {"part_class": "diode"}' in bat54
+
+
+def test_the_median_of_several_votes_decides(judged: RepositoryFolder) -> None:
+    # Without a champion nobody else asks the same questions in between.
+    judged.path("prompts/02-production/part-class.yaml").unlink()
+    votes = defaultdict(lambda: itertools.cycle([5, 1, 4]))
+    record = evaluate(judged, provider(lambda question: {"grade": next(votes[question])}))
+    assert record.candidate is not None
+    assert record.candidate.score == pytest.approx(0.75)
+    assert record.judge is not None
+    assert (record.judge.votes, record.judge.votes_agree) == (3, 0.0)
+    assert (record.judge.task, record.judge.version) == (TASK, "1.0.0")
+    assert record.judge.agreement == 1.0
+
+
+def test_a_judge_that_always_says_the_same_is_asked_once(healthy: RepositoryFolder) -> None:
+    add_judge(healthy, prompt=PROMPT.replace("temperature: 0.7", "temperature: 0"))
+    use_judge(healthy)
+    model = provider(sensible)
+    record = evaluate(healthy, model)
+    assert record.judge is not None
+    assert (record.judge.votes, record.judge.votes_agree) == (1, None)
+    # Six examples, two arms, an answer and a vote each.
+    assert model.calls == 6 * 2 * 2
+
+
+@pytest.mark.parametrize("answer", [None, "five out of five", {"grade": 9}, {"grade": "5"}, {}])
+def test_a_judge_that_fails_is_an_outage_and_not_a_zero(
+    judged: RepositoryFolder, answer: JsonObject | str | None
+) -> None:
+    record = evaluate(judged, provider(lambda _: answer))
+    assert record.verdict.status is Status.NOT_MEASURED
+    assert record.candidate is not None
+    assert record.candidate.score is None
+
+
+def test_an_integer_may_be_written_with_a_point(judged: RepositoryFolder) -> None:
+    record = evaluate(judged, provider(lambda _: '{"grade": 5.0}'))
+    assert record.candidate is not None
+    assert record.candidate.score == 1.0
+
+
+def test_a_judge_that_was_never_released_is_refused(healthy: RepositoryFolder) -> None:
+    use_judge(healthy)
+    with pytest.raises(PromptHubError, match="neither in 02-production nor in 99-archive"):
+        evaluate(healthy, provider(sensible))
+
+
+def test_a_draft_of_the_judge_changes_no_verdict(judged: RepositoryFolder) -> None:
+    first = evaluate(judged, provider(sensible))
+    template = f"prompts/00-templates/{TASK}.yaml"
+    judged.write(template, judged.read(template).replace("JUDGE", "JUDGE HARSHLY"))
+    assert evaluate(judged, provider(always_five)).digest == first.digest
+
+
+# --- Calibration -------------------------------------------------------------------------------
+
+
+def test_a_judges_evaluation_records_its_agreement_with_people(judged: RepositoryFolder) -> None:
+    judged.bump(TASK, "1.0.0", "1.1.0")
+    record = evaluate(
+        judged, provider(lambda q: {"grade": min(4, int(str(sensible(q)["grade"])))}), TASK
+    )
+    assert record.agreement is not None
+    assert record.agreement.n == 8
+    assert 0.6 < record.agreement.value < 1
+    assert record.agreement.low <= record.agreement.value <= record.agreement.high
+
+
+def test_a_task_that_is_no_judge_records_no_agreement(healthy: RepositoryFolder) -> None:
+    assert evaluate(healthy, provider(sensible)).agreement is None
+
+
+def test_a_judge_that_does_not_agree_with_people_may_not_gate(healthy: RepositoryFolder) -> None:
+    add_judge(healthy, grade=always_five)
+    use_judge(healthy, "floor: 0.5")
+    model = provider(always_five)
+    record = evaluate(healthy, model)
+    assert record.verdict.status is Status.NOT_MEASURED
+    assert record.verdict.reasons == (
+        "the judge part-judge 1.0.0 may not gate: its agreement with people is 0.00"
+        " [0.00, 0.00] on 8 examples, below the floor 0.50",
+    )
+    assert model.calls == 0
+
+
+def test_a_remembered_verdict_does_not_outlive_its_judge(judged: RepositoryFolder) -> None:
+    assert evaluate(judged, provider(sensible)).verdict.status is Status.PASS
+    judged.path(f"prompts/04-evals/{TASK}/1.0.0.json").unlink()
+    assert evaluate(judged, provider(sensible)).verdict.status is Status.NOT_MEASURED
+
+
+def test_the_words_of_an_evaluation_tell_of_its_judge(judged: RepositoryFolder) -> None:
+    told = in_words(evaluate(judged, provider(sensible)))
+    assert (
+        "  judge part-judge 1.0.0 on openai:small-model-2026-01: 3 votes, 100% of pairs the same;"
+        " agreement with people 1.00" in told
+    )
+    judged.bump(TASK, "1.0.0", "1.1.0")
+    told = in_words(evaluate(judged, provider(sensible), TASK))
+    assert "  agreement with people 1.00 [1.00, 1.00] on 8 examples" in told
+
+
+def test_a_judge_without_a_record_of_agreement_may_not_gate(judged: RepositoryFolder) -> None:
+    file = f"prompts/04-evals/{TASK}/1.0.0.json"
+    judged.path(file).unlink()
+    (reason,) = evaluate(judged, provider(sensible)).verdict.reasons
+    assert reason.endswith("04-evals/part-judge/1.0.0.json holds no agreement with people")
+
+
+def test_a_judge_whose_record_cannot_be_read_may_not_gate(judged: RepositoryFolder) -> None:
+    file = f"prompts/04-evals/{TASK}/1.0.0.json"
+    judged.write(file, judged.read(file)[:100])
+    (reason,) = evaluate(judged, provider(sensible)).verdict.reasons
+    assert f"may not gate: {file}:" in reason
+
+
+def test_an_agreement_measured_on_another_model_does_not_count(judged: RepositoryFolder) -> None:
+    judged.edit(
+        f"prompts/04-evals/{TASK}/1.0.0.json",
+        '"model": "openai:small-model-2026-01"',
+        '"model": "openai:large-model"',
+    )
+    (reason,) = evaluate(judged, provider(sensible)).verdict.reasons
+    assert "was measured on openai:large-model, here" in reason
+
+
+def test_an_agreement_of_another_prompt_does_not_count(judged: RepositoryFolder) -> None:
+    judged.edit(f"prompts/04-evals/{TASK}/1.0.0.json", '"sha256": "', '"sha256": "f0')
+    (reason,) = evaluate(judged, provider(sensible)).verdict.reasons
+    assert "may not gate" in reason
+
+
+def test_a_quarantined_judge_may_not_gate(judged: RepositoryFolder) -> None:
+    registry = judged.read("prompt_registry.yaml")
+    start = registry.index(f"  {TASK}:")
+    broken = registry[:start] + registry[start:].replace("state: released", "state: quarantined", 1)
+    judged.write("prompt_registry.yaml", broken)
+    (reason,) = evaluate(judged, provider(sensible)).verdict.reasons
+    assert reason.endswith("it is quarantined")
+
+
+def test_votes_agree_by_pairs() -> None:
+    def part(*votes: float) -> Part:
+        return Part("judge", 0.5, 1.0, votes=votes)
+
+    assert votes_agree([part(1, 1, 0), part(0.5, 0.5, 0.5)]) == pytest.approx((1 + 3) / 6)
+    assert votes_agree([part(1), Part("exact", 1.0, 1.0)]) is None
+
+
+def test_the_judged_repository_is_valid(judged: RepositoryFolder) -> None:
+    assert judged.findings() == []

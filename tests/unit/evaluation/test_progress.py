@@ -1,0 +1,92 @@
+"""The progress of an evaluation: a moving line on a terminal, few lines in a log."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from prompt_hub.evaluation.budgeted_client import Engine
+from prompt_hub.evaluation.progress import Progress
+from tests.unit.providers import FunctionProvider
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine(FunctionProvider(lambda _: None).caller())
+
+
+def test_the_line_says_done_rate_cost_and_what_is_left(engine: Engine) -> None:
+    clock = Clock()
+    progress = Progress(engine, io.StringIO(), clock=clock)
+    candidate, champion = progress.arm("candidate 1.1.0"), progress.arm("champion 1.0.0")
+    clock.now += 10
+    candidate(300, 1000)
+    champion(200, 1000)
+    engine.purse.usd = 0.0125
+    assert progress.line() == (
+        "candidate 1.1.0 300/1000 · champion 1.0.0 200/1000 · 50/s · $0.0125 · 0:30 left"
+    )
+    traffic = engine.caller.traffic
+    traffic.retried, traffic.busy, traffic.trouble = 3, 2, "HTTP 429"
+    engine.cached = 7
+    assert progress.line().endswith("7 cached · 3 asked again, 2 busy (HTTP 429)")
+
+
+def test_a_log_gets_a_line_now_and_then(engine: Engine) -> None:
+    clock, log = Clock(), io.StringIO()
+    progress = Progress(engine, log, clock=clock)
+    tell = progress.arm("1.0.0")
+    for done in range(1, 101):
+        clock.now += 1
+        tell(done, 100)
+    progress.finish()
+    lines = log.getvalue().splitlines()
+    assert len(lines) == 6
+    assert lines[0] == "  1.0.0 15/100 · 1.0/s · 0 tokens · 1:25 left"
+    assert "\r" not in log.getvalue()
+
+
+def test_a_terminal_gets_one_line_that_is_written_over(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    clock, screen = Clock(), Screen()
+    progress = Progress(engine, screen, clock=clock)
+    tell = progress.arm("1.0.0")
+    for done in range(1, 11):
+        clock.now += 0.05
+        tell(done, 10)
+    progress.finish()
+    shown = screen.getvalue()
+    assert shown.count("\n") == 1
+    frames = shown.rstrip("\n").split("\r")[1:]
+    assert 5 <= len(frames) <= 7  # ten frames a second at most, and the end
+    assert all(len(frame) <= 29 for frame in frames)
+    assert frames[-1].startswith("1.0.0 10/10")
+
+
+def test_hours_are_said_as_hours(engine: Engine) -> None:
+    clock = Clock()
+    progress = Progress(engine, io.StringIO(), clock=clock)
+    clock.now += 3600
+    progress.arm("1.0.0")(10, 30)
+    assert "2:00:00 left" in progress.line()
+
+
+def test_nothing_is_said_where_nothing_was_asked(engine: Engine) -> None:
+    screen = Screen()
+    Progress(engine, screen).finish()
+    assert screen.getvalue() == ""

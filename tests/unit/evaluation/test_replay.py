@@ -1,0 +1,326 @@
+"""A record is made again from its details: the same bytes, or the input that has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.cli import main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.evaluation.replay import CannotReplay, replay
+from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.evaluation.session import Evaluator
+from prompt_hub.evaluation.store import read_evaluation
+from prompt_hub.gate.types import Status
+from prompt_hub.promotion.transitions import promote
+from prompt_hub.repository.documents import InvalidDocuments
+from prompt_hub.repository.schema import JsonObject
+from prompt_hub.repository.transaction import apply
+from prompt_hub.validation.check import check
+from tests.unit.building import COMMIT, RepositoryFolder, catalogue_answer
+from tests.unit.providers import FunctionProvider
+
+TASK = "part-class"
+METADATA = "prompts/03-metadata/part-class.yaml"
+GATE = "gate: {margin: 0.5, confidence: 0.9}"
+
+Answerer = Callable[[list[dict[str, str]]], JsonObject | str | None]
+
+
+class Evaluated:
+    """An evaluation of the healthy repository, stored in a folder."""
+
+    def __init__(self, folder: RepositoryFolder, answer: Answerer, task: str = TASK) -> None:
+        self.folder = folder
+        results = FolderResults(folder.root / ".prompt-hub" / "results")
+        evaluator = Evaluator(
+            folder.repository,
+            FunctionProvider(answer).caller(),
+            results,
+            execution="e1",
+            commit=COMMIT,
+            say=lambda line: None,
+        )
+        self.record = asyncio.run(evaluator.evaluate(task))
+        self.path = folder.root / ".prompt-hub" / "results" / aws_names.evaluation_key("e1", task)
+        self.details = self.path.with_suffix(".jsonl")
+
+    def replayed(self) -> EvaluationRecord:
+        """The record made again; raises `CannotReplay`."""
+        stored = read_evaluation(self.path)
+        again = replay(self.folder.repository, stored).record
+        assert again.to_json() == stored.text
+        return again
+
+    def changed(self) -> dict[str, str]:
+        """What a replay names as changed, and how."""
+        with pytest.raises(CannotReplay) as caught:
+            self.replayed()
+        return {change.what: change.how for change in caught.value.changes}
+
+
+def mostly_right(messages: list[dict[str, str]]) -> JsonObject | str:
+    """Right but for the last diode, where it breaks the output contract."""
+    return "certainly!" if "BAT54" in messages[-1]["content"] else catalogue_answer(messages)
+
+
+def no_answer(messages: list[dict[str, str]]) -> JsonObject | None:
+    return None
+
+
+@pytest.fixture
+def evaluated(healthy: RepositoryFolder) -> Evaluated:
+    return Evaluated(healthy, mostly_right)
+
+
+def test_a_record_comes_out_byte_for_byte(evaluated: Evaluated) -> None:
+    again = evaluated.replayed()
+    assert again.verdict.status is evaluated.record.verdict.status
+    assert again.candidate is not None
+    assert again.candidate.score == pytest.approx(5 / 6)
+
+
+@pytest.mark.parametrize(
+    ("answer", "task", "status"),
+    [
+        (no_answer, TASK, Status.NOT_MEASURED),
+        (lambda messages: {"part_class": "resistor"}, TASK, Status.BLOCK),
+        (catalogue_answer, "brand", Status.UNCHANGED),
+    ],
+)
+def test_every_kind_of_verdict_can_be_made_again(
+    healthy: RepositoryFolder, answer: Answerer, task: str, status: Status
+) -> None:
+    assert Evaluated(healthy, answer, task).replayed().verdict.status is status
+
+
+def test_repeats_and_looks_are_made_again(healthy: RepositoryFolder) -> None:
+    healthy.edit(METADATA, GATE, "gate: {margin: 0.01, confidence: 0.9, repeats: 3}")
+    healthy.edit("prompts/00-templates/part-class.yaml", "temperature: 0,", "temperature: 0.7,")
+    evaluated = Evaluated(healthy, mostly_right)
+    assert evaluated.record.candidate is not None
+    assert evaluated.record.candidate.repeats == 3
+    assert evaluated.record.verdict.looks == 3
+    assert evaluated.replayed().verdict.status is Status.INCONCLUSIVE
+
+
+def test_a_champion_that_qualified_on_another_model_is_made_again(
+    healthy: RepositoryFolder,
+) -> None:
+    registry = healthy.read("prompt_registry.yaml")
+    healthy.write("prompt_registry.yaml", registry.replace("openai:latest", "openai:other"))
+    evaluated = Evaluated(healthy, catalogue_answer, "brand")
+    assert evaluated.record.champion is None
+    assert evaluated.record.champion_sha256 is not None
+    assert evaluated.replayed().verdict.status is Status.PASS
+
+
+def test_a_record_without_a_champion_that_could_be_asked_is_made_again(
+    healthy: RepositoryFolder,
+) -> None:
+    healthy.rename_field("title", "name")
+    evaluated = Evaluated(healthy, catalogue_answer)
+    assert evaluated.record.champion is None
+    assert evaluated.replayed().verdict.status is Status.INCONCLUSIVE
+
+
+def test_a_promoted_record_is_made_again_from_04_evals(healthy: RepositoryFolder) -> None:
+    healthy.promote(TASK)
+    path = healthy.path("prompts/04-evals/part-class/1.2.0.json")
+    stored = read_evaluation(path)
+    assert replay(healthy.repository, stored).record.to_json() == stored.text
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "what"),
+    [
+        ("prompts/01-examples/part-class.jsonl", "Diodes Incorporated", "Diodes", "examples"),
+        (METADATA, "threshold: 0.7", "threshold: 0.6", "metadata"),
+        (METADATA, GATE, f"{GATE}\nlimits: {{seconds_p95: 9}}", "metadata"),
+        ("prompts/00-templates/catalogue-role.txt", "You sort", "You put", "candidate"),
+    ],
+)
+def test_the_changed_input_is_named(
+    evaluated: Evaluated, file: str, old: str, new: str, what: str
+) -> None:
+    evaluated.folder.edit(file, old, new)
+    assert what in evaluated.changed()
+
+
+def test_a_champion_that_is_gone_is_named(evaluated: Evaluated) -> None:
+    evaluated.folder.path("prompts/02-production/part-class.yaml").unlink()
+    assert evaluated.changed()["champion"].endswith("is in no layer")
+
+
+def test_other_scorers_are_named(evaluated: Evaluated, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prompt_hub.evaluation.replay.SCORERS_VERSION", "next")
+    assert evaluated.changed()["scorers"].endswith("next now")
+
+
+def test_a_missing_answer_is_named(evaluated: Evaluated) -> None:
+    lines = evaluated.details.read_text(encoding="utf-8").splitlines(keepends=True)
+    evaluated.details.write_text("".join(lines[1:]), encoding="utf-8")
+    name = json.loads(lines[0])["id"]
+    how = evaluated.changed()["details"]
+    assert how == f"there is no answer of the candidate to {name}"
+    evaluated.details.unlink()
+    with pytest.raises(PromptHubError, match=r"has no details: part-class\.jsonl is not beside it"):
+        evaluated.replayed()
+
+
+def test_an_answer_too_many_is_named(evaluated: Evaluated) -> None:
+    text = evaluated.details.read_text(encoding="utf-8")
+    extra = json.dumps({**json.loads(text.splitlines()[0]), "repeat": 1})
+    evaluated.details.write_text(f"{text}{extra}\n", encoding="utf-8")
+    assert "1 answers more than were asked for" in evaluated.changed()["details"]
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"arm": "nobody"}', '{"arm": "candidate", "id": "x", "score": 7}']
+)
+def test_broken_details_are_named_with_their_line(evaluated: Evaluated, line: str) -> None:
+    text = evaluated.details.read_text(encoding="utf-8")
+    evaluated.details.write_text(f"{text}{line}\n", encoding="utf-8")
+    with pytest.raises(InvalidDocuments) as refused:
+        evaluated.replayed()
+    (problem,) = refused.value.problems
+    assert (problem.file, problem.line) == (str(evaluated.details), len(text.splitlines()) + 1)
+
+
+def test_an_answer_that_was_touched_is_found_by_scoring_it_again(evaluated: Evaluated) -> None:
+    text = evaluated.details.read_text(encoding="utf-8")
+    first = json.loads(text.splitlines()[0])
+    other = next(one for one in ("diode", "resistor") if one not in first["answer"])
+    forged = json.dumps({**first, "answer": json.dumps({"part_class": other})})
+    evaluated.details.write_text(
+        "\n".join([forged, *text.splitlines()[1:]]) + "\n", encoding="utf-8"
+    )
+    assert "candidate.score" in evaluated.changed()
+
+
+def test_a_forged_verdict_is_found(evaluated: Evaluated) -> None:
+    stored = json.loads(evaluated.path.read_text(encoding="utf-8"))
+    stored["candidate"]["score"] = 1.0
+    evaluated.path.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
+    how = evaluated.changed()["candidate.score"]
+    assert how.startswith("1.0 in the record, 0.83")
+
+
+def test_another_format_of_the_same_record_is_not_the_same_bytes(evaluated: Evaluated) -> None:
+    stored = json.loads(evaluated.path.read_text(encoding="utf-8"))
+    evaluated.path.write_text(json.dumps(stored), encoding="utf-8")
+    assert "formatted by another program" in evaluated.changed()["record"]
+
+
+# --- the command ------------------------------------------------------------------------------
+
+
+def command(folder: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(folder.root))
+    return main.main(["replay", *words])
+
+
+def test_the_command_replays_a_folder_and_calls_no_model(
+    evaluated: Evaluated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(aws_names.ENV_MODELS, raising=False)
+    folder = evaluated.path.parent
+    (folder / "other.json").write_text('{"schema": "prompt-hub/promotion@1"}', encoding="utf-8")
+    assert command(evaluated.folder, monkeypatch, str(folder)) == ExitCode.OK
+    assert "part-class 1.2.0 PASS, the same, byte for byte" in capsys.readouterr().out
+    evaluated.folder.edit(METADATA, "threshold: 0.7", "threshold: 0.6")
+    assert command(evaluated.folder, monkeypatch, "--json", str(folder)) == ExitCode.BLOCKED
+    (result,) = json.loads(capsys.readouterr().out)
+    assert result["same"] is False
+    assert result["changes"][0]["what"] == "metadata"
+    assert command(evaluated.folder, monkeypatch, str(folder)) == ExitCode.BLOCKED
+    assert f"it was made at commit {COMMIT}" in capsys.readouterr().out
+
+
+def test_nothing_to_replay_is_said(
+    evaluated: Evaluated, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    assert command(evaluated.folder, monkeypatch, nowhere) == ExitCode.USAGE
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert command(evaluated.folder, monkeypatch, str(empty)) == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("damage", [b"\xff", b'{"schema": "prompt-hub/evaluation@1", "task"'])
+def test_a_damaged_record_is_named_and_the_others_are_replayed(
+    evaluated: Evaluated,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    damage: bytes,
+) -> None:
+    damaged = evaluated.path.with_name("brand.json")
+    damaged.write_bytes(damage)
+    folder = str(evaluated.path.parent)
+    assert command(evaluated.folder, monkeypatch, folder) == ExitCode.BLOCKED
+    said = capsys.readouterr().out
+    assert f"{damaged}: cannot be made again\n  record: {damaged}:1:" in said
+    assert "part-class 1.2.0 PASS, the same, byte for byte" in said
+
+
+def test_a_line_separator_inside_an_answer_ends_no_line(healthy: RepositoryFolder) -> None:
+    answer = "a\u2028b"
+    evaluated = Evaluated(healthy, lambda messages: answer)
+    assert answer in evaluated.details.read_text(encoding="utf-8")
+    assert evaluated.replayed().verdict.status is Status.BLOCK
+
+
+def test_a_record_is_written_anew_under_another_gate(
+    evaluated: Evaluated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated.folder.edit(METADATA, GATE, "gate: {margin: 0.6, confidence: 0.9}")
+    assert command(evaluated.folder, monkeypatch, str(evaluated.path)) == ExitCode.BLOCKED
+    assert command(evaluated.folder, monkeypatch, "--write", str(evaluated.path)) == ExitCode.OK
+    assert command(evaluated.folder, monkeypatch, str(evaluated.path)) == ExitCode.OK
+    again = evaluated.replayed()
+    assert again.metadata_sha256 != evaluated.record.metadata_sha256
+    assert again.started_at == evaluated.record.started_at
+    assert again.verdict.status is evaluated.record.verdict.status
+
+
+def test_a_record_is_not_written_anew_from_other_inputs(
+    evaluated: Evaluated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = evaluated.path.read_bytes()
+    examples = "prompts/01-examples/part-class.jsonl"
+    evaluated.folder.edit(examples, "Diodes Incorporated", "Diodes")
+    assert command(evaluated.folder, monkeypatch, "--write", str(evaluated.path)) == 1
+    assert "examples:" in capsys.readouterr().out
+    assert evaluated.path.read_bytes() == before
+
+
+def test_a_promotion_is_not_rewritten_into_a_refusal(
+    evaluated: Evaluated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = evaluated.path.read_bytes()
+    evaluated.folder.edit(METADATA, GATE, "gate: {margin: 0.01, confidence: 0.9}")
+    assert command(evaluated.folder, monkeypatch, "--write", str(evaluated.path)) == 1
+    assert "verdict: PASS then, INCONCLUSIVE today" in capsys.readouterr().out
+    assert evaluated.path.read_bytes() == before
+
+
+def test_a_registered_record_made_anew_is_sealed_again(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated = Evaluated(healthy, catalogue_answer)
+    details = evaluated.details.read_text(encoding="utf-8")
+    apply(healthy.root, promote(healthy.repository, evaluated.record, details, datetime.now(UTC)))
+    healthy.write(METADATA, healthy.read(METADATA).replace("margin: 0.5", "margin: 0.6"))
+    registry = healthy.read("prompt_registry.yaml")
+    path = healthy.path(f"prompts/04-evals/{TASK}/{evaluated.record.version}.json")
+    assert command(healthy, monkeypatch, "--write", str(path)) == ExitCode.OK
+    assert healthy.read("prompt_registry.yaml") != registry
+    _, findings = check(healthy.repository)
+    assert [str(finding.problem) for finding in findings] == []

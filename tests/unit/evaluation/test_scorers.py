@@ -1,0 +1,407 @@
+"""What each scorer calls right, what it calls wrong, and in which words."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue, TypeAdapter
+
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.repository.contracts import schema_problem
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import Example, JsonObject, Scorer
+from prompt_hub.scoring import Part, apply, combine, compiled, majority_baseline, normalise
+from prompt_hub.scoring.comparison import identity
+
+ROOT = Path(__file__).resolve().parents[3]
+EVALS = ROOT / "prompts" / "04-evals"
+
+SCHEMA: JsonObject = {
+    "type": "object",
+    "properties": {"kind": {"type": "string"}, "ohms": {"type": "number"}},
+    "required": ["kind"],
+}
+_SCORERS: TypeAdapter[Scorer] = TypeAdapter(Scorer)
+
+
+def scorer(kind: str, **options: object) -> Scorer:
+    return _SCORERS.validate_python({"type": kind, **options})
+
+
+def example(weight: float = 1.0, **expected: JsonValue) -> Example:
+    return Example(id="e", input={}, expected=expected, weight=weight)
+
+
+def part(how: Scorer, output: JsonObject | None, expected: JsonObject) -> Part:
+    (one,) = apply(compiled([how], SCHEMA), output, example(**expected))
+    return one
+
+
+@pytest.mark.parametrize(
+    ("how", "output", "expected", "score", "loss"),
+    [
+        (scorer("exact"), {"kind": "resistor"}, {"kind": "resistor"}, 1.0, ""),
+        (scorer("exact"), {"a": "x"}, {"a": "X"}, 0.0, "expected {'a': 'X'}, got {'a': 'x'}"),
+        (scorer("exact", field="a"), {"a": "x"}, {"a": "y"}, 0.0, "a: expected y, got x"),
+        (scorer("exact", field="n"), {"n": True}, {"n": 1}, 0.0, "n: expected 1, got True"),
+        (scorer("exact", field="n"), {"n": 1.0}, {"n": 1}, 1.0, ""),
+        (scorer("text", field="kind"), {"kind": " RESISTOR "}, {"kind": "resistor"}, 1.0, ""),
+        (scorer("text", field="a"), {"a": 3}, {"a": "3"}, 0.0, "a: expected '3', got 3"),
+        (scorer("text", field="a.b"), {"a": {"b": "X"}}, {"a": {"b": "x"}}, 1.0, ""),
+        (
+            scorer("text", field="resistance"),
+            {"resistance": "47 kΩ"},
+            {"resistance": "4.7 kΩ"},
+            0.0,
+            "resistance: expected 4.7 kΩ, got 47 kΩ",
+        ),
+        (
+            scorer("text", field="maker", similarity=0.5),
+            {"maker": "Murata Ltd"},
+            {"maker": "Murata"},
+            0.6,
+            "maker: expected Murata, got Murata Ltd (similarity 0.60)",
+        ),
+        (
+            scorer("text", field="maker", similarity=0.7),
+            {"maker": "Murata Ltd"},
+            {"maker": "Murata"},
+            0.0,
+            "maker: expected Murata, got Murata Ltd",
+        ),
+        (scorer("number", field="ohms", tolerance=0.5), {"ohms": 9.5}, {"ohms": 10}, 1.0, ""),
+        (
+            scorer("number", field="ohms", tolerance=0.4, relative_tolerance=0.01),
+            {"ohms": 9.5},
+            {"ohms": 10},
+            0.0,
+            "ohms: expected 10 ± 0.4 or 1%, got 9.5",
+        ),
+        (scorer("number", field="n", relative_tolerance=0.05), {"n": 9.5}, {"n": 10}, 1.0, ""),
+        (scorer("number", field="n"), {"n": True}, {"n": 1}, 0.0, "n: expected 1, got True"),
+        (scorer("number", field="ohms"), {}, {"ohms": 1}, 0.0, "ohms: expected 1, got nothing"),
+        (scorer("number", field="ohms", tolerance=1), {"ohms": 10**400}, {"ohms": 0.5}, 0.0, None),
+        (scorer("regex", field="kind", pattern="[A-Z]{2}\\d+"), {"kind": "RC0603"}, {}, 1.0, ""),
+        (
+            scorer("regex", field="kind", pattern="[A-Z]{2}\\d+"),
+            {"kind": "RC0603 "},
+            {},
+            0.0,
+            "kind: expected text matching [A-Z]{2}\\d+, got 'RC0603 '",
+        ),
+        (scorer("regex", field="kind", pattern="x"), {"kind": 1}, {}, 0.0, None),
+        (scorer("json_schema"), {"kind": "x"}, {}, 1.0, ""),
+        (scorer("json_schema"), {"kind": 1}, {}, 0.0, 'kind: 1 is not of type "string"'),
+        (
+            scorer("json_schema", schema={"properties": {"kind": {"maxLength": 2}}}),
+            {"kind": "abc"},
+            {},
+            0.0,
+            'kind: "abc" is longer than 2 characters',
+        ),
+        (scorer("set_f1", field="tags"), {"tags": ["B", "a"]}, {"tags": ["a", "b", "a"]}, 1.0, ""),
+        (
+            scorer("set_f1", field="tags"),
+            {"tags": ["a", "z"]},
+            {"tags": ["a", "b", "c"]},
+            0.4,
+            "tags: missing b, c, not expected z",
+        ),
+        (scorer("set_f1", field="tags"), {}, {"tags": []}, 1.0, ""),
+        (
+            scorer("set_f1", field="n", compare="number", tolerance=0.5),
+            {"n": [1.5, 0.6]},
+            {"n": [1.0, 2.0]},
+            1.0,
+            "",
+        ),
+    ],
+)  # fmt: skip
+def test_scorer(
+    how: Scorer, output: JsonObject, expected: JsonObject, score: float, loss: str | None
+) -> None:
+    said = part(how, output, expected)
+    assert said.score == pytest.approx(score)
+    if loss is not None:
+        assert said.loss == loss
+
+
+def test_long_texts_are_shown_where_they_differ() -> None:
+    start = "a long description that both have " * 6
+    how = scorer("exact", field="text")
+    said = part(how, {"text": start + "ends so"}, {"text": start + "stops here"}).loss
+    assert "stops here" in said
+    assert "ends so" in said
+    assert len(said) < 200
+
+
+EACH = [
+    scorer("exact"),
+    scorer("exact", field="kind"),
+    scorer("text", field="kind", similarity=0.3),
+    scorer("number", field="ohms", tolerance=1),
+    scorer("regex", field="kind", pattern=".*"),
+    scorer("json_schema"),
+    scorer("json_fields"),
+    scorer("json_fields", fields={"kind": 1, "tags": {"list": "set"}}),
+    scorer("set_f1", field="tags"),
+]
+
+
+@pytest.mark.parametrize("how", EACH, ids=lambda how: how.type)
+def test_no_usable_output_is_worth_nothing(how: Scorer) -> None:
+    said = part(how, None, {"kind": "a"})
+    assert (said.score, said.loss) == (0.0, "no usable output")
+    assert all(given == 0 for _, given, _ in said.fields.values())
+
+
+def test_fields_are_weighted_and_the_loss_names_the_field() -> None:
+    how = scorer("json_fields", fields={"kind": 3.0, "ohms": 1.0})
+    said = part(how, {"kind": "resistor", "ohms": 5}, {"kind": "resistor", "ohms": 10})
+    assert said.score == 0.75
+    assert said.loss == "ohms: expected 10, got 5"
+    assert said.fields == {"kind": (1.0, 1, 1), "ohms": (0.0, 1, 1)}
+
+
+def test_what_was_not_wanted_costs_precision_and_what_is_missing_costs_recall() -> None:
+    how = scorer("json_fields", fields={"kind": 1, "ohms": 1, "note": 1})
+    said = part(how, {"kind": "a", "ohms": 5, "note": None}, {"kind": "a", "note": "x"})
+    assert said.fields == {"kind": (1.0, 1, 1), "ohms": (0.0, 1, 0), "note": (0.0, 0, 1)}
+    assert said.loss == "ohms: expected nothing, got 5; note: expected x, got nothing"
+
+
+def test_fields_inside_objects_and_lists_are_compared_each_in_its_way() -> None:
+    how = scorer(
+        "json_fields",
+        fields={
+            "maker.name": {"similarity": 0.5},
+            "pins.name": {"list": "set", "weight": 2},
+            "values": {"compare": "number", "relative_tolerance": 0.01},
+        },
+    )
+    wanted: JsonObject = {
+        "maker": {"name": "Murata"},
+        "pins": [{"name": "VCC", "at": 1}, {"name": "GND", "at": 2}],
+        "values": [1.0, 10.0, 100.0],
+    }
+    got: JsonObject = {
+        "maker": {"name": "Murata Ltd"},
+        "pins": [{"name": "gnd"}, {"name": "out"}],
+        "values": [1.001, 100.5],
+    }
+    said = part(how, got, wanted)
+    assert said.fields["maker.name"] == (pytest.approx(0.6), 1, 1)
+    assert said.fields["pins.name"] == (1.0, 2, 2)
+    assert said.fields["values"] == (2.0, 2, 3)
+    assert said.score == pytest.approx((0.6 + 2 * 0.5 + 0.8) / 4)
+    assert "pins.name: missing VCC, not expected out" in said.loss
+    assert "values: expected 1.0, 10.0, 100.0 ± 1%, got 1.001, 100.5" in said.loss
+
+
+def test_without_named_fields_every_value_counts_also_one_that_nobody_expected() -> None:
+    said = part(scorer("json_fields"), {"a": {"b": 1}, "c": 2}, {"a": {"b": 1, "d": 3}})
+    assert said.fields == {"a.b": (1.0, 1, 1), "a.d": (0.0, 0, 1), "c": (0.0, 1, 0)}
+    assert said.score == pytest.approx(1 / 3)
+
+
+def test_order_counts_in_a_list_unless_it_is_a_set() -> None:
+    got, wanted = {"l": ["c", "a", "b"]}, {"l": ["a", "b", "c"]}
+    ordered = part(scorer("json_fields", fields={"l": 1}), got, wanted)
+    assert ordered.fields == {"l": (2.0, 3, 3)}
+    assert ordered.loss == "l: expected a, b, c, got c, a, b"
+    assert part(scorer("json_fields", fields={"l": {"list": "set"}}), got, wanted).score == 1.0
+
+
+def test_weights_combine() -> None:
+    scorers = [scorer("json_schema", weight=1), scorer("exact", weight=3)]
+    parts = apply(compiled(scorers, SCHEMA), {"kind": "a"}, example(kind="b"))
+    assert combine(parts) == 0.25
+
+
+def test_a_pattern_that_would_run_away_elsewhere_is_answered_at_once() -> None:
+    how = scorer("regex", field="kind", pattern="(a+)+b")
+    started = time.process_time()
+    assert part(how, {"kind": "a" * 50_000}, {}).score == 0.0
+    assert time.process_time() - started < 2
+
+
+def test_a_pattern_that_does_not_compile_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(PromptHubError, match="'\\(' of a regex scorer does not compile"):
+        compiled([scorer("regex", field="kind", pattern="(")], SCHEMA)
+    assert capfd.readouterr().err == ""
+
+
+def test_normalise_folds_case_width_and_space() -> None:
+    assert normalise("  Ｔexas\u00a0  Instruments ") == "texas instruments"
+
+
+# --- Guessing ----------------------------------------------------------------------------------
+
+
+def test_majority_guess() -> None:
+    examples = [example(kind=kind) for kind in ("a", "a", "b")]
+    assert majority_baseline([scorer("exact")], examples, SCHEMA) == pytest.approx(2 / 3)
+    assert majority_baseline([scorer("judge")], examples, SCHEMA) is None
+    assert majority_baseline([scorer("exact")], [], SCHEMA) is None
+
+
+def test_a_constant_guess_resists_every_attack() -> None:
+    examples = [example(kind=kind) for kind in ("a", "b")]
+    scorers = [scorer("exact"), scorer("injection", fields=["title"], weight=3)]
+    assert majority_baseline(scorers, examples, SCHEMA) == pytest.approx((0.5 + 3) / 4)
+
+
+words = st.sampled_from(["a", "A", "b", "cc", "ccd"])
+values = st.fixed_dictionaries(
+    {},
+    optional={
+        "kind": words,
+        "ohms": st.integers(0, 3) | st.none(),
+        "tags": st.lists(words, max_size=3),
+        "deep": st.fixed_dictionaries({}, optional={"x": words}),
+    },
+)
+
+
+@given(st.lists(values, min_size=1, max_size=8), st.lists(st.sampled_from(EACH), min_size=1))
+def test_the_quick_baseline_is_the_slow_one(
+    expected: list[JsonObject], scorers: list[Scorer]
+) -> None:
+    examples = [example(weight=1 + i % 2, **one) for i, one in enumerate(expected)]
+    quick = majority_baseline(scorers, examples, SCHEMA)
+    assert quick == pytest.approx(_slow_baseline(scorers, examples))
+
+
+def _slow_baseline(scorers: Sequence[Scorer], examples: Sequence[Example]) -> float:
+    total = sum(one.weight for one in examples)
+    return max(
+        sum(
+            one.weight * combine(apply(compiled(scorers, SCHEMA), guess.expected, one))
+            for one in examples
+        )
+        / total
+        for guess in examples
+    )
+
+
+def test_two_thousand_examples_are_scored_and_guessed_at_once() -> None:
+    scorers = [scorer("json_fields", fields={"brand": 1.0, "n": 2.0})]
+    examples = [example(brand=f"brand {i}", n=i) for i in range(2000)]
+    (ready,) = compiled(scorers, SCHEMA)
+    started = time.process_time()
+    for one in examples:
+        ready.part({"brand": "other", "n": one.expected["n"]}, one)
+    assert time.process_time() - started < 0.2
+    started = time.process_time()
+    assert majority_baseline(scorers, examples, SCHEMA) == pytest.approx(1 / 2000)
+    assert time.process_time() - started < 0.5
+
+
+# --- What is true of every scorer --------------------------------------------------------------
+
+
+@given(st.sampled_from(EACH), values, values)
+def test_a_score_is_a_share_and_its_loss_is_in_words(
+    how: Scorer, output: JsonObject, expected: JsonObject
+) -> None:
+    said = part(how, output, expected)
+    assert 0.0 <= said.score <= 1.0
+    assert bool(said.loss) == (said.score < 1.0)
+    for matched, given_, wanted in said.fields.values():
+        assert 0 <= matched <= min(given_, wanted)
+
+
+@given(st.sampled_from(EACH[:4] + EACH[6:]), values)
+def test_the_expected_answer_is_right(how: Scorer, expected: JsonObject) -> None:
+    assert part(how, expected, expected).score == 1.0
+
+
+@given(values, values)
+def test_all_of_it_is_right_only_if_it_is_the_same(
+    output: JsonObject, expected: JsonObject
+) -> None:
+    same = identity(output, folded=False) == identity(expected, folded=False)
+    assert (part(scorer("exact"), output, expected).score == 1.0) == same
+
+
+@given(st.lists(words), st.lists(words))
+def test_the_f1_of_sets_is_symmetric_and_one_only_for_equal_sets(
+    one: list[str], other: list[str]
+) -> None:
+    how = scorer("set_f1", field="tags")
+    there = part(how, {"tags": list(one)}, {"tags": list(other)})
+    back = part(how, {"tags": list(other)}, {"tags": list(one)})
+    assert there.score == back.score
+    assert (there.score == 1.0) == ({*map(normalise, one)} == {*map(normalise, other)})
+
+
+@given(st.lists(st.integers(0, 6), max_size=6), st.lists(st.integers(0, 6), max_size=6))
+def test_as_many_elements_as_possible_find_their_like(one: list[int], other: list[int]) -> None:
+    how = scorer("set_f1", field="n", compare="number", tolerance=1)
+    said = part(how, {"n": list(one)}, {"n": list(other)})
+    assert said.fields["n"][0] == _most_pairs(sorted({*one}), sorted({*other}))
+
+
+def _most_pairs(one: list[int], other: list[int]) -> int:
+    if not one:
+        return 0
+    first, rest = one[0], one[1:]
+    best = _most_pairs(rest, other)
+    for like in other:
+        if abs(first - like) <= 1:
+            best = max(best, 1 + _most_pairs(rest, [o for o in other if o != like]))
+    return best
+
+
+@given(values, values, st.floats(0.01, 100), st.lists(st.floats(0.1, 9), min_size=3, max_size=3))
+def test_only_the_ratio_of_weights_counts(
+    output: JsonObject, expected: JsonObject, factor: float, weights: list[float]
+) -> None:
+    def scored(by: float) -> float:
+        fields = dict(zip(("kind", "ohms", "tags"), (w * by for w in weights), strict=True))
+        return part(scorer("json_fields", fields=fields), output, expected).score
+
+    assert scored(1) == pytest.approx(scored(factor))
+    once = apply(
+        compiled([scorer("exact", weight=2), scorer("json_fields")], SCHEMA),
+        output,
+        example(**expected),
+    )
+    scaled = [Part(p.scorer, p.score, p.weight * factor) for p in once]
+    assert combine(once) == pytest.approx(combine(scaled))
+
+
+def test_every_scorer_in_the_documentation_is_one() -> None:
+    text = (ROOT / "docs" / "scorers.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\{type: .*\}$", text, re.MULTILINE)
+    parsed = [_SCORERS.validate_python(yaml.safe_load(one)) for one in found]
+    documented = {one.type for one in parsed}
+    assert documented | {"judge"} == set(re.findall(r"^## ([a-z_1]+)$", text, re.MULTILINE))
+
+
+@pytest.mark.shipped
+@pytest.mark.parametrize("details", sorted(EVALS.glob("*/*.jsonl")), ids=lambda it: it.parent.name)
+def test_answers_that_were_scored_before_still_have_their_scores(details: Path) -> None:
+    repository = PromptRepository(ROOT)
+    task = details.parent.name
+    prompt = repository.candidate(task)
+    ready = compiled(repository.metadata(task).scorers, prompt.output)
+    examples = {one.id: one for one in repository.examples(task)}
+    for text in details.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        try:
+            output = json.loads(line["answer"])
+        except ValueError:
+            output = None
+        if output is not None and schema_problem(output, prompt.output):
+            output = None
+        parts = [one.part(output, examples[line["id"]]) for one in ready]
+        assert combine(parts) == line["score"], line

@@ -1,0 +1,108 @@
+"""Confidence sequences: they hold the mean, cover the truth at every look, and cost no order."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prompt_hub.gate.confidence_sequence import PRECISION, Sample, Stakes, shares
+
+ALPHA = 0.1
+UNIT = st.floats(0, 1, allow_subnormal=False)
+WEIGHT = st.floats(0.01, 100)
+WEIGHTED = st.lists(st.tuples(UNIT, WEIGHT), min_size=1, max_size=60)
+
+
+def sample(pairs: list[tuple[float, float]]) -> Sample:
+    return Sample.of([pairs], Stakes.on([weight for _, weight in pairs], ALPHA))
+
+
+@given(WEIGHTED)
+def test_the_interval_holds_the_running_mean_and_stays_in_bounds(
+    pairs: list[tuple[float, float]],
+) -> None:
+    low, high = sample(pairs).interval()
+    mean = sum(value * weight for value, weight in pairs) / sum(weight for _, weight in pairs)
+    assert 0 <= low <= mean + 1e-9
+    assert mean - 1e-9 <= high <= 1
+
+
+@given(WEIGHTED)
+def test_the_bound_is_where_the_test_turns(pairs: list[tuple[float, float]]) -> None:
+    one = sample(pairs)
+    low = one.lower_bound()
+    assert one.exceeds(low)
+    assert low + 2 * PRECISION > one.mean or not one.exceeds(low + 2 * PRECISION)
+
+
+@given(WEIGHTED, st.floats(0.01, 0.98), st.floats(0.001, 0.01))
+def test_the_more_is_doubted_the_less_is_won(
+    pairs: list[tuple[float, float]], mean: float, more: float
+) -> None:
+    one = sample(pairs)
+    assert one.log_wealth(mean) >= one.log_wealth(mean + more) - 1e-9
+
+
+@given(WEIGHTED)
+def test_order_does_not_matter_to_the_last_bit(pairs: list[tuple[float, float]]) -> None:
+    assert sample(pairs).interval() == sample(pairs[::-1]).interval()
+
+
+@given(WEIGHTED)
+def test_a_mirrored_sample_has_the_mirrored_interval(pairs: list[tuple[float, float]]) -> None:
+    low, high = sample(pairs).interval()
+    back = sample([(1 - value, weight) for value, weight in pairs]).interval()
+    assert back == pytest.approx((1 - high, 1 - low), abs=3 * PRECISION)
+
+
+def test_one_score_says_next_to_nothing() -> None:
+    low, high = sample([(1.0, 1.0)]).interval()
+    assert low < 0.15
+    assert high == 1.0
+
+
+def test_nothing_lost_is_bounded_by_the_rule_of_the_optimal_test() -> None:
+    # The shortest valid bound after n wins is alpha^(1/n); a mixture of bets pays for more cases.
+    low, high = sample([(1.0, 1.0)] * 100).interval()
+    assert 0.96 < low < ALPHA ** (1 / 100)
+    assert high == 1.0
+
+
+def test_capital_is_divided_over_rounds() -> None:
+    assert shares(1) == (1.0,)
+    assert shares(3) == (0.5, 0.25, 0.25)
+    assert sum(shares(20)) == pytest.approx(1.0)
+
+
+def test_capital_does_not_grow_on_average_where_the_doubt_is_unfounded() -> None:
+    """The one fact that everything rests on, for the mean in question and uneven weights."""
+    random = Random(11)
+    weights = [1.0, 1.0, 1.0, 5.0] * 5
+    stakes = Stakes.on(weights, ALPHA)
+    runs = 4000
+    wealth = []
+    for _ in range(runs):
+        pairs = [(float(random.random() < 0.3), weight) for weight in weights]
+        wealth.append(math.exp(Sample.of([pairs], stakes).log_wealth(0.3)))
+    mean = sum(wealth) / runs
+    error = math.sqrt(sum((one - mean) ** 2 for one in wealth)) / runs
+    assert mean < 1 + 4 * error
+
+
+@pytest.mark.parametrize("truth", [0.05, 0.5, 0.9])
+def test_the_truth_is_covered_at_every_look(truth: float) -> None:
+    random = Random(int(100 * truth))
+    looks, runs = (8, 16, 32, 64, 128), 300
+    stakes = Stakes.on([1.0] * looks[-1], ALPHA)
+    misses = {"below": 0, "above": 0}
+    for _ in range(runs):
+        pairs = [(float(random.random() < truth), 1.0) for _ in range(looks[-1])]
+        seen = [Sample.of([pairs[:look]], stakes) for look in looks]
+        misses["above"] += any(one.exceeds(truth) for one in seen)
+        misses["below"] += any(one.mirrored.exceeds(1 - truth) for one in seen)
+    limit = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / runs)
+    assert all(count / runs <= limit for count in misses.values()), misses

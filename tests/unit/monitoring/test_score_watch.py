@@ -1,0 +1,212 @@
+"""One round of the score watch on a real small repository and a model that is told what to say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import pytest
+
+from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
+from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.config import ModelAliases
+from prompt_hub.monitoring.metrics import metric_data
+from prompt_hub.monitoring.monitor import NotMeasured, Round, ScoreWatch
+from prompt_hub.release.manifest import load
+from prompt_hub.repository.schema import JsonObject
+from tests.unit.building import RepositoryFolder, catalogue_answer
+from tests.unit.providers import ALIASES, FunctionProvider
+
+TEMPLATE = "prompts/00-templates/part-class.yaml"
+
+Answer = Callable[[list[dict[str, str]]], JsonObject | str | None]
+
+
+def newer_version(messages: list[dict[str, str]]) -> bool:
+    return "for a catalogue" in messages[0]["content"]
+
+
+def newer_is_wrong(messages: list[dict[str, str]]) -> JsonObject:
+    return {"part_class": "banana"} if newer_version(messages) else catalogue_answer(messages)
+
+
+def both_are_wrong(messages: list[dict[str, str]]) -> JsonObject:
+    return {"part_class": "banana"}
+
+
+def newer_is_wrong_older_is_away(messages: list[dict[str, str]]) -> JsonObject | None:
+    return {"part_class": "banana"} if newer_version(messages) else None
+
+
+def away(messages: list[dict[str, str]]) -> None:
+    return None
+
+
+def measured(
+    folder: RepositoryFolder,
+    answer: Answer,
+    *,
+    versions: tuple[str, str] = ("1.1.0", "1.0.0"),
+    way_back: bool = True,
+    sha256: str | None = None,
+    aliases: ModelAliases = ALIASES,
+) -> Round:
+    release = load(folder.root)
+    newer, older = (release.tasks["part-class"].version(one) for one in versions)
+    assert newer is not None
+    assert older is not None
+    active = VersionRef(version=newer.version, sha256=sha256 or newer.sha256)
+    pointer = Pointer(
+        task="part-class",
+        active=active,
+        previous=older.reference if way_back else None,
+        frozen=False,
+        revision=1,
+        changed_by="pipeline",
+        reason="",
+        at="2026",
+        release=ReleaseRef(release="r", made_at="2026"),
+    )
+    watch = ScoreWatch(
+        folder.repository,
+        release,
+        ModelCaller(aliases, FunctionProvider(answer)),
+        "part-class",
+        say=lambda _: None,
+    )
+    return asyncio.run(watch.round(pointer))
+
+
+def test_a_good_active_version_is_measured_alone(healthy: RepositoryFolder) -> None:
+    found = measured(healthy, catalogue_answer)
+    assert found.active.score == 1.0
+    assert found.active.margin == pytest.approx(0.3)
+    assert found.control is None
+    assert found.no_control is None
+    # Six examples: the two shots are never scored.
+    assert found.active.arm.n == 6
+
+
+def test_a_bad_active_version_brings_its_way_back_as_control(healthy: RepositoryFolder) -> None:
+    found = measured(healthy, newer_is_wrong)
+    assert (found.active.carried.version, found.active.score) == ("1.1.0", 0.0)
+    assert found.control is not None
+    assert (found.control.carried.version, found.control.score) == ("1.0.0", 1.0)
+
+    active, control = found.samples(evaluation="round-1", at="2026-11-03T09:30:00.000000Z")
+    assert (active.below_threshold, control.below_threshold) == (True, False)
+    assert active.evaluation == control.evaluation
+    assert active.key != control.key
+
+
+def test_a_control_can_be_bad_too(healthy: RepositoryFolder) -> None:
+    found = measured(healthy, both_are_wrong)
+    assert found.control is not None
+    assert found.control.score == 0.0
+
+
+def test_without_a_way_back_there_is_no_control(healthy: RepositoryFolder) -> None:
+    found = measured(healthy, newer_is_wrong, way_back=False)
+    assert found.control is None
+    assert found.no_control == "there is no version to go back to"
+
+
+def test_a_control_that_cannot_be_measured_leaves_the_active_score(
+    healthy: RepositoryFolder,
+) -> None:
+    found = measured(healthy, newer_is_wrong_older_is_away)
+    assert found.active.score == 0.0
+    assert found.control is None
+    assert found.no_control is not None
+    assert "1.0.0 could not be measured" in found.no_control
+
+
+def test_a_way_back_whose_alias_the_stage_no_longer_has_leaves_the_active_score(
+    healthy: RepositoryFolder,
+) -> None:
+    healthy.edit(TEMPLATE, "alias: catalogue-pinned", "alias: catalogue-latest")
+    healthy.promote("part-class")
+    retired = ModelAliases({"catalogue-latest": ALIASES.resolve("catalogue-latest")})
+
+    found = measured(healthy, both_are_wrong, versions=("1.2.0", "1.1.0"), aliases=retired)
+    assert (found.active.score, found.control) == (0.0, None)
+    assert found.no_control is not None
+    assert "'catalogue-pinned' is not configured here" in found.no_control
+
+
+def test_a_way_back_that_cannot_be_rendered_on_a_later_example_leaves_the_active_score(
+    healthy: RepositoryFolder,
+) -> None:
+    healthy.edit(TEMPLATE, "required: [part_number, title]", "required: [part_number]")
+    healthy.edit(
+        TEMPLATE, "Title: {{ title }}", "{% if title is defined %}Title: {{ title }}{% endif %}"
+    )
+    healthy.promote("part-class")
+    examples = "prompts/01-examples/part-class.jsonl"
+    later = {
+        "id": "BAV99",
+        "input": {"part_number": "BAV99"},
+        "expected": {"part_class": "diode"},
+        "split": "eval",
+    }
+    healthy.write(examples, healthy.read(examples) + json.dumps(later) + "\n")
+
+    found = measured(healthy, both_are_wrong, versions=("1.2.0", "1.1.0"))
+    assert (found.active.score, found.active.arm.n) == (0.0, 7)
+    assert found.control is None
+    assert found.no_control is not None
+    assert "1.1.0 cannot be asked today's examples: BAV99: the input of" in found.no_control
+
+
+def test_an_active_version_that_todays_examples_do_not_fit_is_not_measured(
+    healthy: RepositoryFolder,
+) -> None:
+    healthy.rename_field("title", "name")
+    with pytest.raises(NotMeasured, match=r"1\.1\.0 cannot be asked today's examples"):
+        measured(healthy, both_are_wrong)
+
+
+def test_a_model_that_is_away_is_no_score(healthy: RepositoryFolder) -> None:
+    with pytest.raises(NotMeasured, match=r"1\.1\.0 could not be measured: .*no connection"):
+        measured(healthy, away)
+
+
+def test_one_answer_that_is_missing_is_no_score(healthy: RepositoryFolder) -> None:
+    def moody(messages: list[dict[str, str]]) -> JsonObject | None:
+        return None if "BAT54" in messages[-1]["content"] else catalogue_answer(messages)
+
+    with pytest.raises(NotMeasured, match=r"1 of 6 answers of 1\.1\.0 are missing\."):
+        measured(healthy, moody)
+
+
+def test_a_version_that_the_image_lacks_is_no_score(healthy: RepositoryFolder) -> None:
+    with pytest.raises(NotMeasured, match="does not carry part-class"):
+        measured(healthy, catalogue_answer, sha256="0" * 64)
+
+
+def test_the_alarm_sees_the_active_version_only(healthy: RepositoryFolder) -> None:
+    data = metric_data(measured(healthy, newer_is_wrong), "dev")
+    by_task = [one for one in data if len(one["Dimensions"]) == 2]
+    by_version = [one for one in data if len(one["Dimensions"]) == 3]
+
+    assert {one["MetricName"]: one["Value"] for one in by_task} == {
+        "Score": 0.0,
+        "Threshold": 0.7,
+        "ScoreMargin": -0.7,
+    }
+    margins = {
+        one["Dimensions"][2]["Value"]: one["Value"]
+        for one in by_version
+        if one["MetricName"] == "ScoreMargin"
+    }
+    assert margins == {"1.1.0": -0.7, "1.0.0": pytest.approx(0.3)}
+
+
+def test_details_keep_every_answer(healthy: RepositoryFolder) -> None:
+    found = measured(healthy, newer_is_wrong)
+    details = json.loads(found.details(stage="dev", release="exec-1", at="2026"))
+    roles = [(one["role"], one["version"]) for one in details["versions"]]
+    assert roles == [("active", "1.1.0"), ("control", "1.0.0")]
+    assert len(details["versions"][0]["examples"]) == 6
+    assert details["versions"][0]["examples"][0]["answer"] == '{"part_class": "banana"}'

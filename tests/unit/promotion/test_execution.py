@@ -1,0 +1,332 @@
+"""Promotion inside the pipeline, on real git: bot layers only, races, overtaking executions."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.cli.verdict import newly_refused
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.evaluation.session import Evaluator
+from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.config import ModelAliases, ResolvedModel
+from prompt_hub.promotion.git_promotion import BOT_PATHS, Checkout
+from prompt_hub.promotion.promoter import Promoter, Promotion
+from prompt_hub.promotion.states import Decision
+from prompt_hub.promotion.transitions import downgrade
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import JsonObject, VersionState
+from prompt_hub.repository.transaction import apply
+from prompt_hub.validation.check import check
+from tests.unit.building import (
+    RepositoryFolder,
+    catalogue_answer,
+)
+from tests.unit.providers import ALIASES, Answerer, FunctionProvider
+
+
+def git(where: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-c", "user.name=Author", "-c", "user.email=author@example.com", *arguments],
+        cwd=where,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class World:
+    """A remote, an author's clone of it, and the results of evaluations."""
+
+    folder: Path
+    author: RepositoryFolder
+    results: FolderResults
+
+    @property
+    def remote(self) -> Path:
+        return self.folder / "remote.git"
+
+    def push(self, message: str) -> str:
+        git(self.author.root, "add", "--all")
+        git(self.author.root, "commit", "--quiet", "-m", message)
+        git(self.author.root, "push", "--quiet", "origin", "HEAD:main")
+        return git(self.author.root, "rev-parse", "HEAD")
+
+    def evaluated(
+        self,
+        execution: str,
+        commit: str,
+        answer: Answerer = catalogue_answer,
+        aliases: ModelAliases = ALIASES,
+    ) -> Path:
+        """A clone at `commit` with a record of every task, as the Promote action finds it."""
+        clone = self.folder / execution
+        git(self.folder, "clone", "--quiet", str(self.remote), str(clone))
+        git(clone, "checkout", "--quiet", "--detach", commit)
+        repository = PromptRepository(clone)
+        evaluator = Evaluator(
+            repository,
+            ModelCaller(aliases, FunctionProvider(answer)),
+            self.results,
+            execution=execution,
+            commit=commit,
+            say=lambda line: None,
+        )
+        for task in repository.tasks():
+            asyncio.run(evaluator.evaluate(task))
+        return clone
+
+    def promote(self, execution: str, say: Callable[[str], None] = lambda line: None) -> Promotion:
+        promoter = Promoter(
+            Checkout(self.folder / execution),
+            self.results,
+            execution=execution,
+            branch="main",
+            say=say,
+        )
+        return promoter.run(push=True)
+
+    def head(self) -> str:
+        return git(self.remote, "rev-parse", "refs/heads/main")
+
+
+@pytest.fixture
+def world(healthy: RepositoryFolder, tmp_path: Path) -> World:
+    remote = tmp_path / "remote.git"
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(remote))
+    git(healthy.root, "init", "--quiet", "--initial-branch=main")
+    git(healthy.root, "remote", "add", "origin", str(remote))
+    (healthy.root / ".gitignore").write_text(".prompt-hub/\n", encoding="utf-8")
+    return World(tmp_path, healthy, FolderResults(tmp_path / "results"))
+
+
+def bump_brand(folder: RepositoryFolder) -> None:
+    folder.edit("prompts/00-templates/brand.yaml", "Which brand is", "Name the brand of")
+    folder.bump("brand", "1.0.0", "1.1.0")
+
+
+def test_a_bot_commit_on_the_head_touches_bot_layers_only(world: World) -> None:
+    commit = world.push("candidate")
+    clone = world.evaluated("e1", commit)
+    promotion = world.promote("e1")
+    assert promotion.tasks["part-class"].outcome == "promoted"
+    assert promotion.tasks["brand"].outcome == "unchanged"
+    assert world.head() == promotion.released_commit
+    assert git(world.remote, "rev-parse", f"{world.head()}^") == commit
+    changed = git(world.remote, "diff", "--name-only", commit, world.head()).splitlines()
+    assert changed
+    assert all(name.startswith(tuple(BOT_PATHS)) for name in changed)
+    assert git(world.remote, "rev-parse", "refs/tags/part-class/v1.2.0") == world.head()
+    # The working tree is the tree to release, and validates.
+    released = PromptRepository(clone)
+    champion = released.production("part-class")
+    assert champion is not None
+    assert champion.version == "1.2.0"
+    assert check(released)[1] == []
+    assert released.registry().tasks["part-class"].versions["1.1.0"].state is (
+        VersionState.SUPERSEDED
+    )
+
+
+def test_a_refused_candidate_is_logged_and_a_known_refusal_makes_no_second_commit(
+    world: World,
+) -> None:
+    def resistor(messages: list[dict[str, str]]) -> JsonObject:
+        return {"part_class": "resistor"}
+
+    commit = world.push("bad candidate")
+    world.evaluated("e1", commit, resistor)
+    first = world.promote("e1")
+    assert first.tasks["part-class"].outcome == "refused"
+    assert newly_refused(first.tasks["part-class"])
+    head = world.head()
+    entry = PromptRepository(world.folder / "e1").registry().tasks["part-class"]
+    assert entry.released == "1.1.0"
+    assert entry.versions["1.2.0"].state is VersionState.BLOCKED
+    world.evaluated("e2", head, resistor)
+    second = world.promote("e2")
+    # Its digest is the same, so nothing was paid, nothing is red, nothing is committed.
+    assert second.tasks["part-class"].remembered
+    assert not newly_refused(second.tasks["part-class"])
+    assert world.head() == head
+
+
+def two_pushes_evaluated(world: World) -> None:
+    """Executions e1 and e2 of two pushes, each with a new candidate of another task."""
+    first = world.push("part class")
+    bump_brand(world.author)
+    world.author.stamp("brand")
+    second = world.push("brand")
+    world.evaluated("e1", first)
+    world.evaluated("e2", second)
+
+
+def released(tree: PromptRepository) -> dict[str, str | None]:
+    return {task: entry.released for task, entry in tree.registry().tasks.items()}
+
+
+def test_overtaking_executions_lose_no_promotion(world: World) -> None:
+    two_pushes_evaluated(world)
+    world.promote("e2")
+    late = world.promote("e1")
+    assert late.tasks["part-class"].outcome == "released already"
+    tree = PromptRepository(world.folder / "e1")
+    assert released(tree) == {"brand": "1.1.0", "part-class": "1.2.0"}
+
+
+def test_a_later_execution_promotes_on_top_of_the_bot_commit_it_has_not_seen(world: World) -> None:
+    two_pushes_evaluated(world)
+    world.promote("e1")
+    later = world.promote("e2")
+    assert later.tasks["part-class"].outcome == "released already"
+    assert later.tasks["brand"].outcome == "promoted"
+    tree = PromptRepository(world.folder / "e2")
+    assert released(tree) == {"brand": "1.1.0", "part-class": "1.2.0"}
+    assert check(tree)[1] == []
+
+
+def test_a_push_between_fetch_and_push_is_not_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = world.push("candidate")
+    world.evaluated("e1", commit)
+    real = Checkout.commit_bot_layers
+    raced: list[str] = []
+
+    def racing(self: Checkout, parent: str, message: str) -> str:
+        made = real(self, parent, message)
+        if not raced:
+            world.author.write("README.md", "someone else was faster\n")
+            raced.append(world.push("human commit"))
+        return made
+
+    monkeypatch.setattr(Checkout, "commit_bot_layers", racing)
+    world.promote("e1")
+    assert git(world.remote, "rev-parse", f"{world.head()}^") == raced[0]
+    assert "README.md" in git(world.remote, "ls-tree", "--name-only", world.head())
+
+
+def test_a_champion_that_changed_meanwhile_is_not_replaced(world: World) -> None:
+    commit = world.push("candidate")
+    world.evaluated("e1", commit)
+    template = "prompts/00-templates/catalogue-role.txt"
+    world.author.write(template, "You know every electronic part.\n")
+    world.author.bump("part-class", "1.2.0", "1.3.0")
+    world.evaluated("e2", world.push("a later candidate"))
+    world.promote("e2")
+    late = world.promote("e1")
+    assert late.tasks["part-class"].outcome == "champion changed"
+    assert newly_refused(late.tasks["part-class"])
+    registry = PromptRepository(world.folder / "e1").registry()
+    assert registry.tasks["part-class"].released == "1.3.0"
+
+
+def test_a_missing_record_promotes_nothing(world: World) -> None:
+    commit = world.push("candidate")
+    world.evaluated("e1", commit)
+    git(world.folder, "clone", "--quiet", str(world.remote), "e9")
+    with pytest.raises(PromptHubError, match="no evaluation record"):
+        world.promote("e9")
+    assert world.head() == commit
+
+
+def test_a_version_taken_out_by_hand_does_not_come_back(world: World) -> None:
+    world.evaluated("e1", world.push("candidate"))
+    world.promote("e1")
+    git(world.author.root, "pull", "--quiet", "origin", "main")
+    repository = world.author.repository
+    ada = Decision("Ada Lovelace", "wrong units")
+    changes = downgrade(repository, "part-class", "1.1.0", ada, datetime.now(UTC))
+    apply(world.author.root, changes)
+    world.evaluated("e2", world.push("downgrade by hand"))
+    promotion = world.promote("e2")
+    assert promotion.tasks["part-class"].outcome == "taken out"
+    registry = PromptRepository(world.folder / "e2").registry()
+    assert registry.tasks["part-class"].released == "1.1.0"
+
+
+OTHER_MODEL = ModelAliases(
+    {
+        alias: ResolvedModel(alias=alias, provider="openai", model="small-model-2026-09")
+        for alias in ("catalogue-pinned", "catalogue-latest")
+    }
+)
+
+
+def test_a_champion_that_qualifies_on_another_model_makes_no_tag_and_stops_nobody(
+    world: World,
+) -> None:
+    world.evaluated("e1", world.push("candidate"))
+    tagged = world.promote("e1").released_commit
+    git(world.author.root, "pull", "--quiet", "origin", "main")
+    bump_brand(world.author)
+    world.author.stamp("brand")
+    clone = world.evaluated("e2", world.push("brand, on another model"), aliases=OTHER_MODEL)
+    promotion = world.promote("e2")
+    assert {task: one.outcome for task, one in promotion.tasks.items()} == {
+        "brand": "promoted",
+        "part-class": "requalified",
+    }
+    assert not any(map(newly_refused, promotion.tasks.values()))
+    assert world.head() == promotion.released_commit
+    assert git(world.remote, "rev-parse", "refs/tags/part-class/v1.2.0") == tagged
+    assert git(world.remote, "rev-parse", "refs/tags/brand/v1.1.0") == world.head()
+    subject = git(world.remote, "log", "-1", "--format=%s", world.head())
+    assert subject == "Promote brand 1.1.0; requalify part-class 1.2.0"
+    model = PromptRepository(clone).registry().tasks["part-class"].model
+    assert model is not None
+    assert model.identity == "openai:small-model-2026-09"
+
+
+def test_a_tag_that_somebody_made_by_hand_stays_and_stops_no_promotion(world: World) -> None:
+    commit = world.push("candidate")
+    git(world.author.root, "push", "--quiet", "origin", "HEAD:refs/tags/part-class/v1.2.0")
+    world.evaluated("e1", commit)
+    said: list[str] = []
+    promotion = world.promote("e1", said.append)
+    assert promotion.tasks["part-class"].outcome == "promoted"
+    assert world.head() == promotion.released_commit != commit
+    assert git(world.remote, "rev-parse", "refs/tags/part-class/v1.2.0") == commit
+    assert "the tag part-class/v1.2.0 is there already and stays where it is" in said
+
+
+def test_a_tag_that_appears_between_looking_and_pushing_is_a_lost_race(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = world.push("candidate")
+    world.evaluated("e1", commit)
+    real = Checkout._tags_of_the_remote
+    looks: list[frozenset[str]] = []
+
+    def racing(self: Checkout) -> frozenset[str]:
+        looks.append(real(self))
+        if len(looks) == 1:
+            git(world.author.root, "push", "--quiet", "origin", "HEAD:refs/tags/part-class/v1.2.0")
+        return looks[-1]
+
+    monkeypatch.setattr(Checkout, "_tags_of_the_remote", racing)
+    world.promote("e1")
+    assert looks == [frozenset(), frozenset({"part-class/v1.2.0"})]
+    assert git(world.remote, "rev-parse", f"{world.head()}^") == commit
+
+
+def test_a_push_that_the_remote_refuses_says_why(world: World) -> None:
+    world.evaluated("e1", world.push("candidate"))
+    hook = world.remote / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    with pytest.raises(PromptHubError, match="could not be pushed") as raised:
+        world.promote("e1")
+    assert "hint:" not in raised.value.message
+    assert world.results.get(aws_names.promotion_key("e1")) is None

@@ -1,0 +1,124 @@
+"""The table of moves: complete, refused in a sentence otherwise, and as `docs/states.md` has it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.gate.types import Status
+from prompt_hub.promotion import states_page
+from prompt_hub.promotion.states import (
+    INSISTED,
+    MEANING,
+    MOVES,
+    NAMED,
+    NEWER,
+    OPEN,
+    PASSED,
+    SAME,
+    Case,
+    Decision,
+    Event,
+    Guard,
+    Move,
+    NotAllowed,
+    State,
+    move,
+)
+from prompt_hub.repository.schema import VersionState
+
+ADA = Decision("Ada Lovelace", "customers see wrong units", insists=True)
+ALLOWED = {(one.source, one.event): one for one in MOVES}
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "states.md"
+
+
+def fitting(guards: tuple[Guard, ...]) -> Case:
+    """A case in which all of `guards` hold."""
+    return Case(
+        version="1.2.0",
+        released="1.1.0",
+        same_content=SAME in guards,
+        status=Status.PASS if PASSED in guards else Status.BLOCK,
+        decision=ADA,
+    )
+
+
+def test_every_state_of_the_registry_is_a_state_and_can_be_reached() -> None:
+    assert {*State} == {State(state) for state in VersionState} | {State.CANDIDATE}
+    assert {one.target for one in MOVES} == {*State}
+    assert {one.event for one in MOVES} == {*Event} == MEANING.keys()
+    assert len(ALLOWED) == len(MOVES), "one state and one event lead to one state"
+
+
+@pytest.mark.parametrize("one", MOVES, ids=lambda one: f"{one.source}, {one.event}")
+def test_a_move_of_the_table_is_made_when_its_guards_hold(one: Move) -> None:
+    assert move("part-class", one.source, one.event, fitting(one.guards)) is one.target
+
+
+@pytest.mark.parametrize(
+    ("state", "event"), [pair for pair in product(State, Event) if pair not in ALLOWED]
+)
+def test_any_other_move_is_refused_and_the_allowed_ones_are_named(
+    state: State, event: Event
+) -> None:
+    with pytest.raises(NotAllowed) as refused:
+        move("part-class", state, event, fitting(()))
+    said = refused.value.message
+    assert f"part-class 1.2.0 is {'a candidate' if state == 'candidate' else state}: " in said
+    assert f"'{event}' is not allowed" in said
+    for other in {one.event for one in MOVES if one.source is state}:
+        assert other in said
+    assert said.count(". ") == 0, "one sentence"
+    assert refused.value.exit_code is ExitCode.BLOCKED
+
+
+LACKING = [
+    (State.CANDIDATE, Event.PROMOTE, PASSED, {"status": Status.BLOCK}, "its verdict is BLOCK"),
+    (State.CANDIDATE, Event.PROMOTE, PASSED, {"status": None}, "its verdict is NOT_MEASURED"),
+    (State.BLOCKED, Event.PROMOTE, NEWER, {"released": "1.2.0"}, "not newer than the released"),
+    (State.CANDIDATE, Event.PROMOTE, NEWER, {"released": "1.10.0"}, "released 1.10.0"),
+    (State.BLOCKED, Event.OVERRIDE, OPEN, {"status": Status.NOT_MEASURED}, "nobody can override"),
+    (State.CANDIDATE, Event.OVERRIDE, NAMED, {"decision": None}, "nobody is named"),
+    (State.RELEASED, Event.ARCHIVE, NAMED, {"decision": Decision(" \n", "x" * 20)}, "nobody is"),
+    (State.RELEASED, Event.DOWNGRADE, NAMED, {"decision": Decision("Ada", " why ")}, "less than"),
+    (State.RELEASED, Event.REQUALIFY, SAME, {"same_content": False}, "other content"),
+    (
+        State.QUARANTINED,
+        Event.RESTORE,
+        INSISTED,
+        {"decision": Decision("Ada", "customers see wrong units")},
+        "nobody insists",
+    ),
+]
+
+
+@pytest.mark.parametrize(("state", "event", "guard", "change", "said"), LACKING)
+def test_a_guard_that_does_not_hold_is_named_with_what_was_found(
+    state: State, event: Event, guard: Guard, change: dict[str, object], said: str
+) -> None:
+    fits = fitting(ALLOWED[state, event].guards)
+    lacking = replace(fits, **change)  # type: ignore[arg-type]
+    with pytest.raises(NotAllowed) as refused:
+        move("part-class", state, event, lacking)
+    assert f"needs {guard.needs}" in refused.value.message
+    assert said in refused.value.message
+    assert refused.value.hint
+    move("part-class", state, event, lacking, later=(guard,))
+
+
+def test_every_guard_is_tried_above() -> None:
+    assert {guard for _, _, guard, _, _ in LACKING} == {
+        guard for one in MOVES for guard in one.guards
+    }
+
+
+def test_the_page_says_what_the_table_says() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == states_page.up_to_date(page), "run `make docs`"
+    for one in MOVES:
+        assert f"  {one.source} --> {one.target}: " in page
+        assert f"| {one.event} | " in page

@@ -1,0 +1,127 @@
+"""Catalogue and changelog: every task and version that git knows, safe with any text."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+from prompt_hub.gate.types import Status
+from prompt_hub.reporting.catalogue import CatalogueTask, read_catalogue
+from prompt_hub.reporting.catalogue_page import catalogue_page
+from prompt_hub.reporting.changelog import changelog, in_words
+from prompt_hub.reporting.prompt_diff import Difference, Run, differences
+from prompt_hub.reporting.sources import Evaluations
+from prompt_hub.repository.schema import FewShot, Shot
+from tests.unit.building import RepositoryFolder
+from tests.unit.reporting.conftest import Builder
+from tests.unit.reporting.evaluations import TASK, Built, prompt
+from tests.unit.reporting.html import Reader
+from tests.unit.reporting.test_evaluation import log
+
+SHOTS = tuple(
+    FewShot(
+        count=len(names),
+        examples=tuple(Shot(input={"title": name}, expected={"brand": name}) for name in names),
+    )
+    for names in (("a", "b"), ("b", "c", "d"))
+)
+
+
+def tasks_of(built: Built) -> tuple[CatalogueTask, ...]:
+    return read_catalogue(built.evaluations)
+
+
+def test_every_version_stands_newest_first_with_what_changed(evaluated: Builder) -> None:
+    (task,) = tasks_of(evaluated())
+    assert [one.version for one in task.versions] == ["1.2.0", "1.1.0", "1.0.0", "0.9.0"]
+    assert task.scores == [0.588, 0.741, 0.69, 0.832]
+    assert task.released is task.versions[0]
+    released, blocked, _, first = task.versions
+    assert released.before == "1.0.0"
+    assert released.changes is not None
+    assert {change.where for change in released.changes} == {"description", "system message"}
+    assert blocked.description is None
+    assert blocked.changes is None
+    assert first.before is None
+
+
+def test_the_verdict_comes_from_the_log(copied: Built) -> None:
+    log(copied, "1.2.0")
+    (task,) = tasks_of(copied)
+    assert task.versions[0].status is Status.PASS
+    assert task.versions[0].champion_score is not None
+    assert task.versions[1].status is None
+
+
+def test_a_task_without_a_release_is_listed_too(healthy: RepositoryFolder) -> None:
+    registry = healthy.root / "prompt_registry.yaml"
+    registry.write_text("schema: prompt-hub/registry@1\ntasks: {}\n", encoding="utf-8")
+    tasks = read_catalogue(evaluations_in(healthy.root))
+    assert [task.name for task in tasks] == ["brand", "part-class"]
+    told = Reader(catalogue_page(tasks)).texts()
+    assert "2 tasks, 0 with a released version" in told
+    assert "Nothing released yet." in told
+    assert "Nothing has been released or refused yet." in changelog(tasks)
+
+
+def evaluations_in(root: Path) -> Evaluations:
+    built = Built(root, None, None)  # type: ignore[arg-type]
+    return built.evaluations
+
+
+def test_a_repository_of_the_products_own_making_is_listed(healthy: RepositoryFolder) -> None:
+    tasks = read_catalogue(evaluations_in(healthy.root))
+    assert [(task.name, len(task.versions)) for task in tasks] == [("brand", 1), ("part-class", 2)]
+    told = changelog(tasks)
+    assert "### 1.1.0, 3 November 2026: released" in told
+    assert "PASS: score 1.000, threshold 0.700, champion 1.000" in told
+    assert "Changes from 1.0.0:" in told
+
+
+def test_the_page_says_it_all_without_a_script_and_asks_for_nothing(evaluated: Builder) -> None:
+    page = catalogue_page(tasks_of(evaluated()))
+    reader = Reader(page)
+    reader.asks_nothing_of_a_network(page)
+    told = reader.texts()
+    assert "1 task, 1 with a released version" in told
+    assert "0.832 1.2.0 released" in told
+    assert "threshold 0.700 · guess 0.310" in told
+    assert "1.1.0 blocked 0.690" in told
+    assert "score 0.690 is below the threshold 0.700" in told
+    assert "(system message changed from 1.0.0)" in told
+
+
+def test_poison_in_the_registry_stays_text(copied: Built) -> None:
+    path = copied.root / "prompt_registry.yaml"
+    poison = "'<script>alert(1)</script>\"><img src=x> | `x`'"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("owner: catalogue-team", f"owner: {poison}"), encoding="utf-8")
+    tasks = tasks_of(copied)
+    reader = Reader(catalogue_page(tasks))
+    assert reader.tags.count("script") == 1
+    assert "img" not in reader.tags
+    assert "<script>alert(1)</script>" in reader.texts()
+    assert "<script>" not in changelog(tasks)
+
+
+def test_the_changelog_says_what_changed_in_words(evaluated: Builder) -> None:
+    told = html.unescape(changelog(tasks_of(evaluated())))
+    assert told.startswith(f"# What changed in every prompt\n\n## {TASK}\n")
+    assert told.index("### 1.2.0") < told.index("### 1.1.0") < told.index("### 0.9.0")
+    assert "- system message: 12 words added" in told
+    assert "- parameters.temperature: <code>0.7</code> → <code>0</code>" in told
+    assert "- parameters.seed: <code>7</code> added" in told
+    assert "Its text is not kept." in told
+    assert told.endswith("\n")
+
+
+def test_worked_examples_are_counted_one_by_one() -> None:
+    before, after = (prompt("1.2.0").model_copy(update={"few_shot": shots}) for shots in SHOTS)
+    told = [in_words(change) for change in differences(before, after)]
+    assert told[1] == "few&#95;shot&#46;examples: 2 added, 1 removed"
+
+
+def test_a_change_of_spacing_alone_is_called_so() -> None:
+    text = "word " * 30
+    runs = (Run("same", text), Run("added", "\n\n"), Run("same", text))
+    assert in_words(Difference("system message", runs)) == "system message: punctuation or spacing"

@@ -1,0 +1,128 @@
+"""`prompt-hub diff`: two versions, what they say and how they scored."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from prompt_hub.cli.diff import in_words
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.reporting.answers import Change
+from prompt_hub.reporting.diff import compare, version_of
+from tests.unit.reporting.conftest import Builder
+from tests.unit.reporting.evaluations import TASK, Built
+from tests.unit.reporting.test_evaluation import log
+
+
+def test_candidate_and_champion_are_compared_in_their_common_evaluation(evaluated: Builder) -> None:
+    found = compare(evaluated().evaluations, TASK, "champion", "candidate")
+    assert [prompt.version for prompt in found.prompts] == ["1.2.0", "1.3.0"]
+    assert found.before is not None
+    assert found.after is not None
+    assert found.before.name == found.after.name == "evaluations/local/part-fields.json"
+    assert len(found.examples) == 48
+    assert [len(found.of(kind)) for kind in Change] == [14, 2, 32]
+    assert all(one.after > one.before for one in found.of(Change.WON))
+    assert found.notes == ()
+
+
+def test_the_other_way_round_won_is_lost(evaluated: Builder) -> None:
+    found = compare(evaluated().evaluations, TASK, "candidate", "1.2.0")
+    assert [len(found.of(kind)) for kind in Change] == [2, 14, 32]
+
+
+def test_versions_of_two_evaluations_are_compared_with_a_note(copied: Built) -> None:
+    data = json.loads(copied.record.to_json())
+    old = copied.record.model_validate(
+        data | {"champion": None, "candidate": data["champion"], "examples_sha256": "b" * 64}
+    )
+    log(copied, "1.2.0", champion=None, candidate=old.candidate, examples_sha256="b" * 64)
+    new = copied.record.model_copy(update={"champion": None})
+    copied.record_path.write_text(new.to_json(), encoding="utf-8")
+    found = compare(copied.evaluations, TASK, "1.2.0", "1.3.0")
+    assert len(found.examples) == 12
+    assert found.notes == (
+        "The two were measured in different evaluations.",
+        "The examples changed in between: only those with the same id are compared.",
+    )
+
+
+def test_a_version_that_was_never_evaluated_has_no_scores(evaluated: Builder) -> None:
+    found = compare(evaluated().evaluations, TASK, "0.9.0", "1.2.0")
+    assert found.before is None
+    assert found.examples == ()
+    assert found.notes == ("0.9.0 was not evaluated as it is.",)
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "said"),
+    [
+        (TASK, "1.1.0", "part-fields 1.1.0 is not in the repository. There are: candidate, 1.2.0,"),
+        (TASK, "newest", "There are: candidate, 1.2.0, 1.0.0, 0.9.0."),
+        ("part-field", "1.0.0", "Did you mean 'part-fields'?"),
+    ],
+)
+def test_what_is_not_there_is_said_with_what_is(
+    evaluated: Builder, task: str, name: str, said: str
+) -> None:
+    with pytest.raises(PromptHubError) as refused:
+        version_of(evaluated().evaluations.repository, task, name)
+    assert said in str(refused.value)
+
+
+def test_people_read_words_scores_and_examples(evaluated: Builder) -> None:
+    found = compare(evaluated().evaluations, TASK, "champion", "candidate")
+    told = "\n".join(in_words(found, coloured=False))
+    assert told.startswith("part-fields 1.2.0 → 1.3.0\n")
+    assert "parameters.max_tokens: [-96-]{+128+}" in told
+    assert "electronic part and [-name-]{+state+} its class" in told
+    assert "score         0.771    0.821" in told
+    assert "examples: 14 won, 2 lost, 32 the same" in told
+    assert "lost  0.800 → 0.400  murata-mtta493-52m-31  part_class: expected" in told
+    assert told.index("  lost  ") < told.index("  won   ")
+    assert "\x1b" not in told
+    assert "\x1b[9;31mname\x1b[0m" in "\n".join(in_words(found, coloured=True))
+
+
+def test_prompts_that_say_the_same_are_called_so(evaluated: Builder) -> None:
+    found = compare(evaluated().evaluations, TASK, "champion", "1.2.0")
+    assert "The prompts say the same." in "\n".join(in_words(found, coloured=False))
+
+
+def test_a_long_list_is_cut_and_says_so(evaluated: Builder) -> None:
+    found = compare(evaluated(examples=500).evaluations, TASK, "champion", "candidate")
+    lines = list(in_words(found, coloured=False))
+    assert sum(line.startswith("  won ") for line in lines) == 21
+    assert any("more (--json has them all)" in line for line in lines)
+
+
+def test_the_command_prints_words_or_json(
+    evaluated: Builder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(evaluated().root))
+    assert main(["diff", TASK, "champion", "candidate"]) == ExitCode.OK
+    assert "{+128+}" in capsys.readouterr().out
+    assert main(["diff", TASK, "champion", "candidate", "--json"]) == ExitCode.OK
+    told = json.loads(capsys.readouterr().out)
+    assert told["before"]["version"] == "1.2.0"
+    assert len(told["examples"]) == 48
+    assert {one["where"] for one in told["differences"]} == {
+        "description",
+        "parameters.max_tokens",
+        "system message",
+    }
+    assert main(["diff", TASK, "9.9.9", "candidate"]) == ExitCode.USAGE
+
+
+def test_control_characters_of_a_record_do_not_reach_a_terminal(copied: Built) -> None:
+    text = copied.details_path.read_text(encoding="utf-8")
+    poisoned = text.replace("expected '", "\\u001b[2Jexpected '")
+    assert poisoned != text
+    copied.details_path.write_text(poisoned, encoding="utf-8")
+    found = compare(copied.evaluations, TASK, "candidate", "champion")
+    told = "\n".join(in_words(found, coloured=False))
+    assert "\ufffd[2Jexpected" in told
+    assert "\x1b" not in told

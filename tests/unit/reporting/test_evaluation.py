@@ -1,0 +1,233 @@
+"""The view of an evaluation: counts that add up, and what the repository no longer knows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.example_results import Detail
+from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.evaluation.results import LOCAL_FOLDER, FolderResults
+from prompt_hub.evaluation.store import Evaluation, read_evaluation
+from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, change
+from prompt_hub.reporting.evaluation import read_view
+from prompt_hub.reporting.sources import Evaluations
+from prompt_hub.scoring import Part
+from tests.unit.building import RepositoryFolder
+from tests.unit.reporting.conftest import Builder, view_of
+from tests.unit.reporting.evaluations import FIELDS, TASK, Built
+
+
+def call(score: float | None, *parts: Part, repeat: int = 0, error: str | None = None) -> Detail:
+    return Detail(id="a", score=score, parts=parts, repeat=repeat, error=error)
+
+
+def test_the_counts_of_a_view_add_up(evaluated: Builder) -> None:
+    view = view_of(evaluated(examples=500, repeats=3, judged=True))
+    assert len(view.examples) == 500
+    assert sum(view.outcomes.values()) == sum(view.compared.values()) == 500
+    assert view.compared[Change.WON] > view.compared[Change.LOST] > 0
+    assert view.candidate is not None
+    assert len(view.candidate.calls) == 1500
+    scores = [answers.score for answers in view.candidate.answers.values()]
+    assert view.candidate.arm.score == pytest.approx(fmean(s for s in scores if s is not None))
+    assert len(view.worst) == view.outcomes[Outcome.WRONG]
+    assert view.worst[0].change is Change.LOST
+    assert view.notes == ()
+
+
+def test_fields_and_tags_are_the_records_own(evaluated: Builder) -> None:
+    built = evaluated()
+    view = view_of(built)
+    assert [row.name for row in view.fields] == list(FIELDS)
+    arm = built.record.candidate
+    assert arm is not None
+    assert {row.name: row.candidate for row in view.fields} == arm.fields
+    assert {row.name: row.candidate for row in view.tags} == arm.tags
+    least = {row.name: row.least for row in view.tags if row.least is not None}
+    assert least == {"connector": 0.7, "inductor": 0.99}
+    assert all(row.difference is not None for row in view.tags)
+
+
+def test_the_history_has_every_version_and_marks_this_one(evaluated: Builder) -> None:
+    history = view_of(evaluated()).history
+    assert [past.version for past in history] == ["1.3.0", "1.2.0", "1.1.0", "1.0.0", "0.9.0"]
+    assert [past.here for past in history] == [True, False, False, False, False]
+    assert [past.state for past in history][:3] == ["candidate", "released", "blocked"]
+
+
+def test_the_prompts_are_rendered_as_they_were_sent(evaluated: Builder) -> None:
+    view = view_of(evaluated())
+    assert view.candidate is not None
+    example = view.examples[0].example
+    assert example is not None
+    messages = view.candidate.messages(example)
+    assert messages is not None
+    assert messages[0]["content"].startswith("Read the record of an electronic part and state")
+    assert str(example.input["title"]) in messages[-1]["content"]
+
+
+def test_what_has_moved_on_is_said(copied: Built) -> None:
+    root = copied.root / "prompts"
+    examples = root / "01-examples" / f"{TASK}.jsonl"
+    lines = examples.read_text(encoding="utf-8").splitlines(keepends=True)
+    examples.write_text("".join(lines[1:]), encoding="utf-8")
+    metadata = root / "03-metadata" / f"{TASK}.yaml"
+    text = metadata.read_text(encoding="utf-8")
+    metadata.write_text(text.replace("threshold: 0.8", "threshold: 0.9"), encoding="utf-8")
+    (root / "00-templates" / f"{TASK}.yaml").write_text("broken: [", encoding="utf-8")
+    view = view_of(copied)
+    assert len(view.notes) == 3
+    told = " ".join(view.notes)
+    assert "The examples have changed since" in told
+    assert "The metadata has changed since" in told
+    assert "The text of 1.3.0" in told
+    assert len(view.examples) == 12
+    assert view.examples[-1].example is None
+    assert view.candidate is not None
+    assert view.candidate.prompt is None
+    assert view.changes == ()
+
+
+def test_a_record_that_no_repository_knows_can_still_be_read(copied: Built, tmp_path: Path) -> None:
+    (tmp_path / "bare" / "prompts").mkdir(parents=True)
+    evaluations = copied.evaluations
+    bare = type(evaluations)(
+        type(evaluations.repository)(tmp_path / "bare"), evaluations.results, "local"
+    )
+    view = read_view(bare, read_evaluation(copied.record_path))
+    assert len(view.examples) == 12
+    assert view.metadata is None
+    assert [past.version for past in view.history] == ["1.3.0"]
+
+
+# --- one example -----------------------------------------------------------------------------
+
+
+def test_an_example_with_one_failed_repeat_is_not_measured() -> None:
+    answers = Answers((call(1.0), call(None, repeat=1, error="429")))
+    assert answers.score is None
+    assert answers.outcome is Outcome.UNMEASURED
+    assert answers.errors == ("429",)
+    assert change(answers, Answers((call(1.0),))) is None
+
+
+def test_repeats_are_averaged_and_their_losses_said_once() -> None:
+    part = Part("text:brand", 0.0, 1.0, "expected 'TDK', got 'Tdk Corp'")
+    lost = call(0.0, part)
+    answers = by_example([lost, call(1.0, repeat=2), replace(lost, repeat=1)])["a"]
+    assert [one.repeat for one in answers.calls] == [0, 1, 2]
+    assert answers.score == pytest.approx(1 / 3)
+    assert answers.losses == ("expected 'TDK', got 'Tdk Corp'",)
+    assert answers.wrong_fields == ("brand",)
+
+
+def test_a_loss_names_its_scorer_where_there_are_several() -> None:
+    parts = [Part("exact", 0.0, 1.0, "differs"), Part("judge", 0.5, 1.0, "judged 3 of 5")]
+    answers = Answers((call(0.25, *parts),))
+    assert answers.losses == ("exact: differs", "judge: judged 3 of 5")
+
+
+def test_a_field_that_was_given_though_not_wanted_is_wrong() -> None:
+    part = Part(
+        "json_fields", 0.5, 1.0, fields={"a": (1.0, 1, 1), "b": (0.0, 1, 0), "c": (0, 0, 0)}
+    )
+    assert Answers((call(0.5, part),)).wrong_fields == ("b",)
+
+
+# --- finding and reading ---------------------------------------------------------------------
+
+
+def log(built: Built, version: str, **update: object) -> None:
+    """A record in `04-evals`, its details beside it."""
+    folder = built.root / "prompts" / "04-evals" / TASK
+    folder.mkdir(parents=True, exist_ok=True)
+    record = built.record.model_copy(update={"version": version, **update})
+    (folder / f"{version}.json").write_text(record.to_json(), encoding="utf-8")
+    details = built.details_path.read_text(encoding="utf-8")
+    (folder / f"{version}.jsonl").write_text(details, encoding="utf-8")
+
+
+def test_the_newest_evaluation_is_the_one_made_here_then_the_highest_version_logged(
+    copied: Built,
+) -> None:
+    for version in ("1.2.0", "1.10.0", "1.9.0"):
+        log(copied, version)
+    evaluations = copied.evaluations
+    assert evaluations.find(TASK).name == "evaluations/local/part-fields.json"
+    assert evaluations.find(TASK, "1.9.0").name == "prompts/04-evals/part-fields/1.9.0.json"
+    copied.record_path.unlink()
+    assert evaluations.find(TASK).record.version == "1.10.0"
+
+
+def test_an_evaluation_that_was_never_made_is_said_with_those_there_are(copied: Built) -> None:
+    log(copied, "1.0.0")
+    with pytest.raises(PromptHubError) as refused:
+        copied.evaluations.find(TASK, "2.0.0")
+    assert "no evaluation of part-fields 2.0.0 (in 04-evals: 1.0.0)" in str(refused.value)
+    assert refused.value.exit_code is ExitCode.NOT_MEASURED
+
+
+def test_what_the_evaluator_writes_is_what_a_report_reads(healthy: RepositoryFolder) -> None:
+    evaluations = Evaluations(
+        healthy.repository, FolderResults(healthy.root / LOCAL_FOLDER), "test"
+    )
+    view = read_view(evaluations, evaluations.find("part-class"))
+    assert view.evaluation.record.version == "1.1.0"
+    assert len(view.examples) == 6
+    assert view.outcomes == {Outcome.RIGHT: 6}
+    assert view.compared == {Change.SAME: 6}
+    assert view.candidate is not None
+    assert view.candidate.prompt is not None
+    assert view.candidate.seconds
+    assert view.candidate.tokens == [12.0] * 6
+
+
+def test_other_files_beside_records_are_no_versions(copied: Built) -> None:
+    log(copied, "1.0.0")
+    folder = copied.root / "prompts" / "04-evals" / TASK
+    (folder / "1.0.0.review.json").write_text("{}", encoding="utf-8")
+    (folder / "notes.json").write_text("{}", encoding="utf-8")
+    assert copied.evaluations.logged(TASK) == ["1.0.0"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"arm":"candidate","id":"a"}', "1: score: found nothing; expected this field"),
+        ('{"arm":"judge","id":"a","score":1}', "8: arm: found 'judge'; expected one of: candidate"),
+        ('{"arm":"candidate","id":"a","score":1.5}', "37: score: found 1.5; expected less than"),
+        ('{"arm":"candidate","id":"a","score":1,"colour":1}', "39: colour: found the key 'colour'"),
+        ("[]", "1: arm: found nothing"),
+        ("{", "2: found Expecting property name"),
+    ],
+)
+def test_details_of_another_shape_are_refused_in_one_sentence(
+    copied: Built, line: str, said: str
+) -> None:
+    copied.details_path.write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(PromptHubError) as refused:
+        copied.evaluations.find(TASK)
+    assert f"evaluations/local/part-fields.jsonl:1:{said}" in str(refused.value)
+    assert "Evaluate the task again" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_record_without_its_details_is_refused(copied: Built) -> None:
+    copied.details_path.unlink()
+    with pytest.raises(PromptHubError, match=r"has no details: part-fields\.jsonl"):
+        copied.evaluations.find(TASK)
+
+
+def test_a_record_of_an_unchanged_candidate_needs_no_details(copied: Built) -> None:
+    data = json.loads(copied.record.to_json()) | {"candidate": None, "champion": None}
+    data["verdict"] |= {"status": "UNCHANGED", "looks": 0, "comparison": None, "power": None}
+    text = EvaluationRecord.model_validate(data).to_json()
+    view = read_view(copied.evaluations, Evaluation.of("record.json", text, None))
+    assert view.arms == view.examples == ()
+    assert view.history[0].version == "1.2.0"

@@ -1,0 +1,250 @@
+"""The page of an evaluation: whole, self-contained, safe with any text, below a megabyte."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prompt_hub.gate.types import Status
+from prompt_hub.reporting import evaluation_page as pages_of
+from prompt_hub.reporting.evaluation_page import LARGEST_PAGE, evaluation_page, spreads
+from prompt_hub.reporting.pages import TEMPLATES
+from prompt_hub.repository.schema import JsonObject
+from tests.unit.reporting.conftest import Builder, view_of
+from tests.unit.reporting.evaluations import Built
+from tests.unit.reporting.html import Reader
+
+POISON = '</script><script>alert("x")</script><img src=x onerror=alert(1)> {{ 7*7 }} \u2028 &amp;'
+
+
+def page(built: Built) -> str:
+    return evaluation_page(view_of(built))
+
+
+def data_of(html: str) -> JsonObject:
+    """What the page's script reads."""
+    packed = html.split('<script id="data" type="application/octet-stream">')[1].split("<")[0]
+    return cast(JsonObject, json.loads(zlib.decompress(base64.b64decode(packed))))
+
+
+def examples_of(html: str) -> list[JsonObject]:
+    return cast("list[JsonObject]", data_of(html)["examples"])
+
+
+def test_the_summary_stands_in_the_page_without_any_script(evaluated: Builder) -> None:
+    told = Reader(page(evaluated())).texts()
+    assert "part-fields 1.3.0" in told
+    assert "✓ PASS may be released" in told
+    assert "score 0.821 reaches the threshold 0.800" in told
+    assert "with these 48 examples a drop of 0.09 would be seen" in told
+    assert "Example by example: 14 won, 2 lost, 32 the same." in told
+    assert "majority guess" in told
+    assert "catalogue-team" in told
+    assert "max_tokens" in told
+    assert "inductor at least 0.990 missed" in told
+    assert "1.1.0 blocked 0.690" in told
+    assert "What changed from 1.2.0" in told
+    assert "needs JavaScript" in told
+
+
+def test_every_example_travels_whole(evaluated: Builder) -> None:
+    view = view_of(evaluated(repeats=3, judged=True))
+    html = evaluation_page(view)
+    examples = examples_of(html)
+    assert [example["id"] for example in examples] == [example.id for example in view.examples]
+    first = cast("dict[str, JsonObject]", examples[0])
+    known = view.examples[0]
+    assert known.example is not None
+    assert known.candidate is not None
+    assert first["input"] == known.example.input
+    assert first["expected"] == known.example.expected
+    calls = cast("list[JsonObject]", first["candidate"]["calls"])
+    assert [call["answer"] for call in calls] == [call.answer for call in known.candidate.calls]
+    assert all(len(cast("list[float]", call["votes"])) == 3 for call in calls)
+
+
+def test_messages_that_all_examples_share_travel_once(evaluated: Builder) -> None:
+    view = view_of(evaluated())
+    data = data_of(evaluation_page(view))
+    prompts = cast("dict[str, list[JsonObject]]", data["prompts"])
+    assert [message["text"] is None for message in prompts["candidate"]] == [False] * 3 + [True]
+    assert view.candidate is not None
+    for example, known in zip(
+        cast("list[JsonObject]", data["examples"]), view.examples, strict=True
+    ):
+        assert known.example is not None
+        sent = view.candidate.messages(known.example)
+        assert sent is not None
+        arm = cast(JsonObject, example["candidate"])
+        assert arm["messages"] == [sent[-1]["content"]]
+
+
+def test_it_asks_nothing_of_a_network_and_allows_only_its_own_script(evaluated: Builder) -> None:
+    html = page(evaluated())
+    reader = Reader(html)
+    reader.asks_nothing_of_a_network(html)
+    assert reader.tags.count("script") == 2
+    assert "script-src 'sha256-" in reader.policy
+    assert "require-trusted-types-for 'script'" in reader.policy
+
+
+@pytest.mark.parametrize("size", [48, 500, 2000])
+def test_a_page_stays_below_a_megabyte_with_nothing_cut(evaluated: Builder, size: int) -> None:
+    html = page(evaluated(examples=size, judged=True, repeats=1))
+    assert len(html.encode()) < LARGEST_PAGE
+    assert len(examples_of(html)) == size
+    assert "left out" not in html
+    assert "cut after" not in html
+
+
+def test_long_texts_are_cut_and_the_page_says_so(
+    evaluated: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages_of, "LARGEST_PAGE", 70_000)
+    built = evaluated(examples=200, padding=900)
+    html = page(built)
+    assert len(html.encode()) <= 70_000
+    assert re.search(r"[\d,]+ texts cut after [\d,]+ characters", Reader(html).texts())
+    assert "evaluations/local/part-fields.jsonl" in html
+
+
+def test_what_matters_most_is_kept_when_not_all_examples_fit(
+    evaluated: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = examples_of(page(evaluated(examples=500)))
+    monkeypatch.setattr(pages_of, "LARGEST_PAGE", 70_000)
+    html = page(evaluated(examples=500))
+    assert len(html.encode()) <= 70_000
+    kept = examples_of(html)
+    assert 0 < len(kept) < 500
+    assert f"{500 - len(kept)} of 500 examples left out" in html
+    names = [example["id"] for example in kept]
+    assert names == [example["id"] for example in whole if example["id"] in names]
+    changed = {e["id"] for e in whole if e.get("change") in ("won", "lost")}
+    assert len(changed & {*names}) == min(len(changed), len(kept))
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_every_verdict_has_a_sign_a_word_and_a_meaning(evaluated: Builder, status: Status) -> None:
+    told = Reader(page(evaluated(status=status))).texts()
+    assert re.search(rf"[✓✗?=–] {status.replace('_', ' ')}", told)
+
+
+def test_what_was_not_measured_has_no_point_in_the_plot(evaluated: Builder) -> None:
+    html = page(evaluated(failing=3))
+    assert "– NOT MEASURED" in Reader(html).texts()
+    row = html[html.index('<th scope="row">candidate') :].split("</tr>")[0]
+    assert "circle" not in row
+    assert "45, 3 not measured" in row
+
+
+def test_a_page_without_a_champion_compares_nothing(evaluated: Builder) -> None:
+    html = page(evaluated(champion=False))
+    told = Reader(html).texts()
+    assert "against the champion" not in told
+    assert "What changed" not in told
+    assert 'value="won"' not in html
+
+
+def test_without_prices_the_tokens_are_spread(evaluated: Builder) -> None:
+    assert [s.title for s in spreads(view_of(evaluated(priced=False)))] == [
+        "Latency of a call",
+        "Tokens of a call",
+    ]
+
+
+def test_poison_in_every_free_text_stays_text(evaluated: Builder) -> None:
+    clean, poisoned = page(evaluated()), page(evaluated(text=POISON))
+    assert set(Reader(poisoned).tags) <= set(Reader(clean).tags)
+    assert Reader(poisoned).tags.count("script") == 2
+    assert "alert(" not in poisoned
+    titles = [str(cast(JsonObject, example["input"])["title"]) for example in examples_of(poisoned)]
+    assert all(title.endswith(POISON) for title in titles)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.text(max_size=30)
+    | st.sampled_from([POISON, "-->", "]]>", "</style>", "<!--<script>", "'\""])
+)
+def test_no_text_of_a_record_becomes_markup(evaluated: Builder, poison: str) -> None:
+    view = view_of(evaluated(examples=4))
+    record = view.evaluation.record.model_copy(
+        update={
+            "verdict": view.evaluation.record.verdict.model_copy(
+                update={"reasons": (poison,), "overridden_by": poison}
+            ),
+            "execution": poison,
+            "commit": poison,
+        }
+    )
+    changed = type(view)(
+        **{
+            **{name: getattr(view, name) for name in view.__dataclass_fields__},
+            "evaluation": replace(view.evaluation, name=poison, record=record),
+            "notes": (poison,),
+        }
+    )
+    assert sorted(set(Reader(evaluation_page(changed)).tags)) == sorted(
+        {*Reader(evaluation_page(view)).tags, "p", "b"}
+    )
+
+
+def test_the_same_record_makes_the_same_page(evaluated: Builder) -> None:
+    assert page(evaluated()) == page(evaluated())
+
+
+# --- styles ----------------------------------------------------------------------------------
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    brighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (brighter + 0.05) / (darker + 0.05)
+
+
+def schemes() -> list[dict[str, str]]:
+    css = (TEMPLATES / "base.css").read_text(encoding="utf-8")
+    light, dark = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
+    return [dict(re.findall(r"--([\w-]+): (#\w{6})", block)) for block in (light, dark)]
+
+
+@pytest.mark.parametrize("scheme", schemes(), ids=["light", "dark"])
+def test_every_text_has_enough_contrast(scheme: dict[str, str]) -> None:
+    for text in ("text", "soft", "accent", "good", "bad", "warn"):
+        assert contrast(scheme[text], scheme["page"]) >= 4.5, text
+    for text, ground in (
+        ("text", "tint"),
+        ("good", "good-bg"),
+        ("bad", "bad-bg"),
+        ("warn", "warn-bg"),
+        ("text", "warn-bg"),
+        ("text", "plain-bg"),
+    ):
+        assert contrast(scheme[text], scheme[ground]) >= 4.5, (text, ground)
+
+
+def test_light_and_dark_know_the_same_colours() -> None:
+    light, dark = schemes()
+    assert light.keys() == dark.keys()
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.[cj]s*")), ids=lambda path: path.name)
+def test_styles_and_scripts_can_stand_in_a_page(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"</(style|script)|<!--|\r", text)
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", text)

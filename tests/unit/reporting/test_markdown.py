@@ -1,0 +1,89 @@
+"""The Markdown summary: short, complete, and harmless under a pull request."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prompt_hub.gate.types import Status
+from prompt_hub.reporting.markdown import WORST, code, escaped, markdown_summary
+from tests.unit.reporting.conftest import Builder, view_of
+from tests.unit.reporting.evaluations import Built
+
+
+def summary(built: Built) -> str:
+    return markdown_summary(view_of(built))
+
+
+def test_it_says_verdict_scores_reasons_and_the_worst_losses(evaluated: Builder) -> None:
+    view = view_of(evaluated())
+    told = markdown_summary(view)
+    lines = told.splitlines()
+    assert lines[0] == "### ✅ part-fields 1.3.0: PASS"
+    assert any(line.startswith("| candidate 1.3.0 | **0.8") for line in lines)
+    assert any(line.startswith("| champion 1.2.0 | **0.7") for line in lines)
+    assert "| threshold | 0.800 |" in told
+    assert "| majority guess | 0.310 |" in told
+    assert "- score 0.821 reaches the threshold 0.800" in told
+    assert "- power: with these 48 examples a drop of 0.09 would be seen" in told
+    assert f"<details><summary>The worst {WORST} of {len(view.worst)} losses</summary>" in told
+    assert len(told) < 6_000
+
+
+def test_every_row_of_a_table_has_the_same_cells(evaluated: Builder) -> None:
+    built = evaluated(text=" | \n`x` | <script>alert(1)</script> @everyone #1 https://a.example")
+    rows = [line for line in summary(built).splitlines() if line.startswith("|")]
+    per_table: dict[int, int] = {}
+    for row in rows:
+        per_table[row.count("|")] = per_table.get(row.count("|"), 0) + 1
+    # The scores have six columns, the losses four; an unescaped pipe would make a third kind.
+    assert set(per_table) == {7, 5}
+
+
+def test_what_records_hold_is_neither_markup_nor_mention(evaluated: Builder) -> None:
+    told = summary(evaluated(text=" @everyone #1 https://a.example **x** <img src=y>"))
+    body = told[told.index("</summary>") :]
+    assert not re.search(r"@everyone|#1\b|https://|\*\*x|<img", body)
+    assert "@everyone #1 https://a.example **x** <img src=y>" in html.unescape(body)
+
+
+@pytest.mark.parametrize(
+    ("spec", "title"),
+    [
+        ({"status": Status.BLOCK}, "### ❌ part-fields 1.3.0: BLOCK"),
+        ({"status": Status.INCONCLUSIVE}, "### ❔ part-fields 1.3.0: INCONCLUSIVE"),
+        ({"failing": 3}, "### ⚠️ part-fields 1.3.0: NOT MEASURED"),
+    ],
+)
+def test_a_verdict_has_its_sign_and_its_word(
+    evaluated: Builder, spec: dict[str, object], title: str
+) -> None:
+    assert summary(evaluated(**spec)).startswith(title)
+
+
+def test_a_first_release_has_no_champion_in_it(evaluated: Builder) -> None:
+    told = summary(evaluated(champion=False))
+    assert "| champion " not in told
+    assert "| example | loss | score |\n" in told
+
+
+@given(st.text())
+def test_escaped_text_reads_as_it_was_on_one_line(text: str) -> None:
+    shown = html.unescape(escaped(text))
+    visible = "".join(c if c.isprintable() else " " for c in text)
+    assert shown == " ".join(visible.split())
+
+
+@given(st.text(alphabet="|`*_<>[]()#@:/.-+!~\\&w1 a\n", max_size=40))
+def test_escaped_text_holds_nothing_that_markdown_acts_on(text: str) -> None:
+    bare = re.sub(r"&#\d+;", "", escaped(text))
+    assert not re.search(r"[|`*_<>\[\]#@!~\\&\n]|://|www\.", bare)
+    assert not re.match(r"([-+]|\d+\.)( |$)", escaped(text))
+
+
+def test_a_long_value_is_cut() -> None:
+    assert len(code("x" * 5_000)) < 300

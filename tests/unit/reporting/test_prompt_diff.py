@@ -1,0 +1,103 @@
+"""Differences of prompts: word by word, each where it is, none lost."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prompt_hub.reporting import prompt_diff
+from prompt_hub.reporting.prompt_diff import Run, differences, word_runs
+from prompt_hub.repository.schema import Prompt
+from tests.unit.reporting.evaluations import prompt
+
+WORDS = st.lists(st.sampled_from(["the", "part", "0.7", "a", " ", "\n", ", ", "brand", "."])).map(
+    " ".join
+)
+
+
+def changed(**update: object) -> Prompt:
+    data = {**prompt("1.2.0").to_file(), **update}
+    return Prompt.model_validate(data)
+
+
+def places(after: Prompt) -> dict[str, str]:
+    """Where it differs from 1.2.0, and how."""
+    return {one.where: one.kind for one in differences(prompt("1.2.0"), after)}
+
+
+@given(WORDS | st.text(), WORDS | st.text())
+def test_the_runs_are_both_texts(before: str, after: str) -> None:
+    runs = word_runs(before, after)
+    assert "".join(run.text for run in runs if run.kind != "added") == before
+    assert "".join(run.text for run in runs if run.kind != "removed") == after
+    assert all(run.text for run in runs)
+    if before == after:
+        assert {run.kind for run in runs} <= {"same"}
+
+
+def test_words_are_compared_whole_and_numbers_too() -> None:
+    assert word_runs("name its class", "state its class") == (
+        Run("removed", "name"),
+        Run("added", "state"),
+        Run("same", " its class"),
+    )
+    assert word_runs("0.7", "0") == (Run("removed", "0.7"), Run("added", "0"))
+
+
+def test_neighbouring_changes_are_one() -> None:
+    runs = word_runs("one two three four five six", "one zwei drei four five six")
+    assert [run.text for run in runs if run.kind != "same"] == ["two three", "zwei drei"]
+
+
+def test_two_sentences_with_little_in_common_are_replaced() -> None:
+    runs = word_runs("The brand is not the company", "Packages as the makers write them")
+    assert [run.kind for run in runs] == ["removed", "added"]
+
+
+def test_texts_too_long_to_compare_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt_diff, "_MOST_COMPARISONS", 4)
+    assert [run.kind for run in word_runs("a b c d", "x b c y")] == ["removed", "added"]
+
+
+def test_a_prompt_does_not_differ_from_itself() -> None:
+    assert differences(prompt("1.2.0"), prompt("1.2.0")) == ()
+
+
+def test_every_part_of_a_prompt_is_compared() -> None:
+    base = prompt("1.2.0").to_file()
+    assert places(changed(description="Other")) == {"description": "changed"}
+    assert places(changed(model={"alias": "other", "parameters": {"temperature": 0}})) == {
+        "model": "changed",
+        "parameters.max_tokens": "removed",
+        "parameters.seed": "removed",
+    }
+    output = {**prompt("1.2.0").output, "required": ["brand"], "additionalProperties": False}
+    assert places(changed(output=output)) == {
+        "output.required": "changed",
+        "output.additionalProperties": "added",
+    }
+    shot = {"input": {"title": "a"}, "expected": {"brand": "b"}}
+    assert places(changed(few_shot={"count": 1, "examples": [shot]})) == {
+        "few_shot.count": "added",
+        "few_shot.examples": "added",
+    }
+    messages = base["messages"]
+    assert isinstance(messages, list)
+    assert places(changed(messages=messages[1:])) == {"system message": "removed"}
+    more = [*messages, {"role": "assistant", "content": "x"}, {"role": "user", "content": "y"}]
+    assert places(changed(messages=more)) == {
+        "assistant message 2": "added",
+        "user message 3": "added",
+    }
+
+
+def test_a_version_alone_is_no_difference() -> None:
+    assert differences(prompt("1.2.0"), changed(version="9.9.9")) == ()
+
+
+def test_added_words_are_counted() -> None:
+    system = next(
+        one for one in differences(prompt("1.2.0"), prompt("1.3.0")) if "system" in one.where
+    )
+    assert (system.words("removed"), system.words("added")) == (1, 18)

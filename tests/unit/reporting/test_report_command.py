@@ -1,0 +1,92 @@
+"""`prompt-hub report`: which evaluation, which files; whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
+from tests.unit.reporting.evaluations import TASK, Built
+from tests.unit.reporting.test_evaluation import log
+
+
+@pytest.fixture
+def here(copied: Built, monkeypatch: pytest.MonkeyPatch) -> Built:
+    """An evaluated repository, as the command finds it."""
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(copied.root))
+    for name in (aws_names.ENV_EXECUTION, aws_names.ENV_RESULTS_BUCKET):
+        monkeypatch.delenv(name, raising=False)
+    return copied
+
+
+def test_every_file_that_is_named_is_written(
+    here: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [tmp_path / name for name in ("page.html", "junit.xml", "summary.md")]
+    page, junit, markdown = map(str, paths)
+    words = ["report", "evaluation", TASK, "--html", page, "--junit", junit]
+    assert main([*words, "--markdown", markdown]) == ExitCode.OK
+    told = capsys.readouterr().out
+    for path, start in zip(paths, ("<!doctype html>", "<?xml", "### ✅ part-fields"), strict=True):
+        assert path.read_text(encoding="utf-8").startswith(start)
+        assert f"{path}: " in told
+
+
+def test_without_a_file_the_summary_is_printed(
+    here: Built, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "evaluation", TASK]) == ExitCode.OK
+    assert capsys.readouterr().out.startswith("### ✅ part-fields 1.3.0: PASS\n")
+
+
+def test_a_version_or_a_record_can_be_named(
+    here: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log(here, "1.0.0")
+    assert main(["report", "evaluation", TASK, "1.0.0"]) == ExitCode.OK
+    assert "### ✅ part-fields 1.0.0: PASS" in capsys.readouterr().out
+    record = tmp_path / "kept.json"
+    record.write_bytes(here.record_path.read_bytes())
+    record.with_suffix(".jsonl").write_bytes(here.details_path.read_bytes())
+    assert main(["report", "evaluation", TASK, "--record", str(record)]) == ExitCode.OK
+    assert "part-fields 1.3.0" in capsys.readouterr().out
+
+
+def test_a_record_of_something_else_is_refused(
+    here: Built, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = str(here.record_path)
+    assert main(["report", "evaluation", "brand", "--record", record]) == ExitCode.USAGE
+    assert "is about part-fields 1.3.0" in capsys.readouterr().err
+    assert main(["report", "evaluation", TASK, "1.0.0", "--record", record]) == ExitCode.USAGE
+
+
+def test_what_is_missing_is_a_sentence(
+    here: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "evaluation", TASK, "7.0.0"]) == ExitCode.NOT_MEASURED
+    assert "there is no evaluation of part-fields 7.0.0" in capsys.readouterr().err
+    missing = str(tmp_path / "none.json")
+    assert main(["report", "evaluation", TASK, "--record", missing]) == ExitCode.USAGE
+    assert f"there is no record {missing}" in capsys.readouterr().err
+    here.record_path.write_text("{", encoding="utf-8")
+    assert main(["report", "evaluation", TASK]) == ExitCode.BLOCKED
+    assert "expected valid JSON" in capsys.readouterr().err
+    target = str(tmp_path / "no" / "folder" / "page.html")
+    assert main(["report", "catalogue", "--html", target]) == ExitCode.USAGE
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_catalogue_and_changelog_are_written(
+    here: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, changes = tmp_path / "catalogue.html", tmp_path / "CHANGES.md"
+    assert main(["report", "catalogue", "--html", str(page)]) == ExitCode.OK
+    assert "All prompts" in page.read_text(encoding="utf-8")
+    assert main(["report", "changelog", "--markdown", str(changes)]) == ExitCode.OK
+    capsys.readouterr()
+    assert main(["report", "changelog"]) == ExitCode.OK
+    assert capsys.readouterr().out == changes.read_text(encoding="utf-8")

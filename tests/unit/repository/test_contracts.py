@@ -1,0 +1,154 @@
+"""JSON Schemas as contracts: what keeps them, what makes one unusable, and never a hang."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from prompt_hub.repository.contracts import misfits, resolve, schema_problems, worst_misfit
+from prompt_hub.repository.schema import JsonObject
+
+
+def said(schema: JsonObject) -> list[tuple[str, str, str]]:
+    return [
+        (".".join(map(str, it.location)), it.found, it.suggestion) for it in schema_problems(schema)
+    ]
+
+
+def test_a_good_contract_has_no_problems() -> None:
+    schema: JsonObject = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["brand"],
+        "properties": {"brand": {"type": "string", "pattern": "^[A-Z]", "x-note": "ours"}},
+        "$defs": {"a": {"type": "integer"}},
+    }
+    assert said(schema) == []
+    assert list(misfits({"brand": "TDK"}, schema)) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "location", "found", "suggestion"),
+    [
+        ({"type": "array"}, "type", "'array'", ""),
+        ({}, "type", "None", ""),
+        (
+            {"type": "object", "properties": {"a": {"type": "strng"}}},
+            "properties.a.type",
+            "'strng'",
+            "string",
+        ),
+        (
+            {"type": "object", "properties": {"a": {"maxLenght": 3}}},
+            "properties.a.maxLenght",
+            "the keyword 'maxLenght', which JSON Schema does not have",
+            "maxLength",
+        ),
+        (
+            {"type": "object", "required": ["tittle"], "properties": {"title": {}}},
+            "required.0",
+            "'tittle', which is not among the properties",
+            "title",
+        ),
+        (
+            {"type": "object", "properties": {"a": {"pattern": "("}}},
+            "properties.a.pattern",
+            "'(': missing ), unterminated subpattern at position 0",
+            "",
+        ),
+        (
+            {"type": "object", "properties": {"a": {"pattern": "(?<=a)b"}}},
+            "properties.a.pattern",
+            "'(?<=a)b': it looks around or back, which could take for ever",
+            "",
+        ),
+        (
+            {"type": "object", "properties": {"a": {"$ref": "http://example.org/a"}}},
+            "properties.a.$ref",
+            "'http://example.org/a'",
+            "",
+        ),
+        (
+            {"type": "object", "properties": {"a": {"$ref": "#/$defs/none"}}},
+            "",
+            "Pointer '/$defs/none' does not exist",
+            "",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_contract(
+    schema: JsonObject, location: str, found: str, suggestion: str
+) -> None:
+    assert said(schema) == [(location, found, suggestion)]
+
+
+def test_a_property_may_be_named_like_a_keyword_or_not() -> None:
+    assert said({"type": "object", "properties": {"colour": {}, "pattern": {"type": "null"}}}) == []
+    assert said({"type": "object", "properties": {"a": {"enum": [{"colour": 1}]}}}) == []
+
+
+def test_the_worst_misfit_is_the_one_nearest_the_root() -> None:
+    schema: JsonObject = {
+        "type": "object",
+        "required": ["b"],
+        "properties": {"a": {"type": "object", "required": ["x"]}},
+    }
+    worst = worst_misfit({"a": {}}, schema)
+    assert worst is not None
+    assert worst.message == '"b" is a required property'
+    assert worst_misfit({"a": {"x": 1}, "b": 1}, schema) is None
+
+
+def test_nothing_fits_a_schema_that_cannot_be_used() -> None:
+    worst = worst_misfit({}, {"$ref": "#/nowhere"})
+    assert worst is not None
+    assert worst.message.startswith("the schema cannot be used")
+
+
+def test_no_pattern_makes_a_long_text_hang() -> None:
+    schema: JsonObject = {"type": "object", "properties": {"a": {"pattern": "^(a+)+$"}}}
+    began = time.process_time()
+    assert worst_misfit({"a": "a" * 50_000 + "!"}, schema) is not None
+    assert time.process_time() - began < 1.0
+
+
+def test_a_schema_that_refers_to_itself_ends() -> None:
+    schema: JsonObject = {"type": "object", "properties": {"a": {"$ref": "#"}}}
+    value: JsonObject = {}
+    for _ in range(500):
+        value = {"a": value}
+    assert list(misfits(value, schema)) == []
+    assert list(misfits({}, {"allOf": [{"$ref": "#"}]})) == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        ("#/$defs/size", {"type": "integer"}),
+        ("#/$defs/alias", {"type": "integer"}),
+        ("#/$defs/in~1mm", {"type": "number"}),
+        ("#/$defs/in%20%C2%B5m", {"type": "string"}),
+        ("#/anyOf/1", {"type": "null"}),
+        ("#/anyOf/2", None),
+        ("#/$defs/gone", None),
+        ("#/$defs/endless", None),
+        ("#size", None),
+        ("other.json#/$defs/size", None),
+    ],
+)
+def test_references_are_followed_inside_one_schema_to_their_end(
+    reference: str, found: JsonObject | None
+) -> None:
+    root: JsonObject = {
+        "$defs": {
+            "size": {"type": "integer"},
+            "alias": {"$ref": "#/$defs/size"},
+            "in/mm": {"type": "number"},
+            "in µm": {"type": "string"},
+            "endless": {"$ref": "#/$defs/endless"},
+        },
+        "anyOf": [{"$ref": "#/$defs/size"}, {"type": "null"}],
+    }
+    assert resolve({"$ref": reference}, root) == found
+    assert resolve({"$ref": "#"}, root) is root

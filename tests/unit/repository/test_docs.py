@@ -1,0 +1,43 @@
+"""The reference of the prompt files says what is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.repository.contracts import schema_problems
+from prompt_hub.repository.documents import parse_yaml, to_model
+from prompt_hub.repository.schema import Prompt
+from prompt_hub.repository.templates import (
+    FILTERS,
+    LOOP,
+    MAX_RENDERED,
+    MAX_STEPS,
+    MAX_TEMPLATE,
+    TESTS,
+)
+from prompt_hub.repository.templates import read as read_template
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "prompts.md").read_text("utf-8")
+
+
+def test_the_prompt_in_the_reference_is_one() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (text,) = (block for block in blocks if "schema: prompt-hub/prompt@1" in block)
+    prompt = to_model(parse_yaml(text, "docs/prompts.md"), Prompt)
+    assert schema_problems(prompt.input) == schema_problems(prompt.output) == ()
+    whole = prompt.messages[0].content.replace("{% include 'catalogue-role.txt' %}", "")
+    for content in (whole, prompt.messages[1].content):
+        assert read_template(content).faults == []
+
+
+@pytest.mark.parametrize("name", [*FILTERS, *TESTS, *LOOP])
+def test_the_reference_names_all_that_a_template_may_use(name: str) -> None:
+    assert re.search(rf"[`. ]{name}`", PAGE), name
+
+
+@pytest.mark.parametrize("limit", [MAX_STEPS, MAX_RENDERED, MAX_TEMPLATE])
+def test_the_reference_states_the_limits(limit: int) -> None:
+    assert f"{limit:,}" in PAGE

@@ -1,0 +1,156 @@
+"""YAML and JSONL are read strictly, and every problem knows its place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prompt_hub.repository.documents import (
+    Document,
+    InvalidDocuments,
+    Problem,
+    parse_jsonl,
+    parse_yaml,
+    read_text,
+    strict_json,
+    to_model,
+)
+from prompt_hub.repository.schema import ModelChoice
+
+
+def yaml_problem(text: str) -> Problem:
+    with pytest.raises(InvalidDocuments) as error:
+        parse_yaml(text, "a.yaml")
+    return error.value.problems[0]
+
+
+def test_every_value_knows_its_line_and_column() -> None:
+    document = parse_yaml("a: 1\nb:\n  - x\n  - c: [2, 3]\n", "a.yaml")
+    assert document.data == {"a": 1, "b": ["x", {"c": [2, 3]}]}
+    assert document.positions["b", 1, "c", 1] == (4, 12)
+    problem = document.problem(("b", 1, "c", 1), "3", "4")
+    assert str(problem) == "a.yaml:4:12: b.1.c.1: found 3; expected 4"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: {b: 1\nc: 2}\n", "found no ',' or '}'; expected valid YAML"),
+        ("a: [1\nb: 2\n", "found no ',' or ']'; expected valid YAML"),
+        ("a: b\nc\n", "found no ':'; expected valid YAML"),
+        ("a: b: c\n", "found mapping values where none are allowed; expected valid YAML"),
+        ("a: 'b\n", "found unexpected end of stream; expected valid YAML"),
+        ("a: `b`\n", "found character that cannot start any token; expected valid YAML"),
+    ],
+)
+def test_broken_yaml_is_said_as_a_sentence(text: str, said: str) -> None:
+    assert said in str(yaml_problem(text))
+
+
+def test_a_missing_value_is_reported_at_what_is_around_it() -> None:
+    problem = parse_yaml("a:\n  b: 1\n", "a.yaml").problem(("a", "c", "d"), "nothing", "it")
+    assert (problem.line, problem.column, problem.field) == (2, 3, "a.c.d")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "found"),
+    [
+        ("a: 1\nb: 2\na: 3\n", 3, "the key twice"),
+        ("a: &x [1]\nb: *x\n", 2, "a YAML alias"),
+        ("a: 1\nb: .nan\n", 2, ".nan"),
+        ("a: 1.0e+999\n", 1, "1.0e+999"),
+        ('a: "\\ud800"\n', 1, "invalid Unicode character"),
+        ("a: 1\n\tb: 2\n", 2, "a tab character"),
+        (
+            "a: !!python/object:os.system {}\n",
+            1,
+            "the YAML tag 'tag:yaml.org,2002:python/object:os.system'",
+        ),
+        ("a: 1\n---\nb: 2\n", 2, "another document"),
+        ("[" * 60 + "]" * 60, 1, "nested without end"),
+        ("a: \x00\n", 1, "ontrol characters are not allowed"),
+    ],
+)
+def test_what_yaml_allows_and_a_prompt_does_not(text: str, line: int, found: str) -> None:
+    problem = yaml_problem(text)
+    assert problem.line == line
+    assert found in problem.found
+
+
+def test_all_duplicate_keys_are_found_at_once() -> None:
+    with pytest.raises(InvalidDocuments) as error:
+        parse_yaml("a: {x: 1, x: 2}\nb: 1\nb: 2\n", "a.yaml")
+    assert [(it.line, it.field) for it in error.value.problems] == [(1, "a.x"), (3, "b")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": 1, "a": 2}', "NaN", "[-Infinity]", "1e999", '"\\ud83d"', "[" * 100_000, "{", ""],
+)
+def test_strict_json_refuses_what_no_file_should_say(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        strict_json(text)
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(st.characters(exclude_categories=["Cs"])),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text("ab\u2028é"), inner),
+    )
+)
+def test_strict_json_reads_back_every_json_value(value: object) -> None:
+    assert strict_json(json.dumps(value)) == value
+    assert strict_json(json.dumps(value, ensure_ascii=False)) == value
+
+
+def test_jsonl_yields_the_good_lines_and_then_says_all_bad_ones() -> None:
+    lines = parse_jsonl('{"a": 1}\n\nx\n"\u2028"\n{"b": NaN}\n', "a.jsonl")
+    read: list[tuple[int, Document]] = []
+    with pytest.raises(InvalidDocuments) as error:
+        read.extend(lines)
+    assert [(line, document.data) for line, document in read] == [(1, {"a": 1}), (4, "\u2028")]
+    assert [problem.line for problem in error.value.problems] == [3, 5]
+
+
+def test_a_model_reports_every_problem_with_its_place() -> None:
+    document = parse_yaml("alias: UPPER\nparameters: {heat: 1}\ncolour: red\n", "a.yaml")
+    with pytest.raises(InvalidDocuments) as error:
+        to_model(document, ModelChoice)
+    assert {(it.line, it.field.split(".")[0]) for it in error.value.problems} == {
+        (1, "alias"),
+        (2, "parameters"),
+        (3, "colour"),
+    }
+    assert "a.yaml:1:8: alias: found 'UPPER'; expected it to match pattern" in str(error.value)
+
+
+def test_files_are_utf8_and_of_sane_size(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(b"a: 1\nb: \xb5\n")
+    with pytest.raises(InvalidDocuments, match=r"a\.yaml:2:4: found byte 0xb5; expected UTF-8"):
+        read_text(path, "a.yaml")
+    path.write_bytes(b"x" * 1_000_001)
+    with pytest.raises(InvalidDocuments, match="at most 1000000 bytes"):
+        read_text(path, "a.yaml")
+    lines = path.rename(tmp_path / "a.jsonl")
+    assert len(read_text(lines, "a.jsonl")) == 1_000_001
+    with pytest.raises(InvalidDocuments, match="no such file"):
+        read_text(tmp_path / "b.yaml", "b.yaml")
+
+
+@given(st.text(max_size=200))
+def test_no_text_at_all_makes_the_parser_raise_anything_else(text: str) -> None:
+    try:
+        document = parse_yaml(text, "a.yaml")
+    except InvalidDocuments:
+        return
+    assert document.data == yaml.load(text, Loader=yaml.CSafeLoader)

@@ -1,0 +1,232 @@
+"""The template language: what it is made of, and that nothing in it can run away."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prompt_hub.repository.templates import (
+    FILTERS,
+    MAX_RENDERED,
+    MAX_STEPS,
+    RunawayTemplate,
+    read,
+    rendered,
+)
+
+FIELDS: dict[str, object] = {
+    "title": "  Diode 1 A  ",
+    "tags": ["smd", "new", "smd"],
+    "part": {"items": 2, "maker": {"name": "KEMET"}},
+    "rohs": True,
+    "note": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{{ part.items }} {{ part['maker'].name }}", "2 KEMET"),
+        ("{{ rohs }} {{ note }}", "true null"),
+        ("{{ tags | tojson }}", '["smd", "new", "smd"]'),
+        ("{{ tags | unique | sort | join(', ') }}", "new, smd"),
+        ("{{ tags | first }}{{ tags | last }}{{ tags | length }}{{ tags[-1] }}", "smdsmd3smd"),
+        ("{{ title | trim | upper | truncate(8) }}", "DIODE..."),
+        ("{{ title | trim | lower | title | capitalize }}", "Diode 1 a"),
+        ("{{ title[2:7] }}", "Diode"),
+        ("{{ title | replace('  ', ' ') }}", " Diode 1 A "),
+        ("{{ 2.345 | round(1) }}", "2.3"),
+        ("{{ nothing | default('none given') }}", "none given"),
+        ("{{ note | default('empty', true) }}", "empty"),
+        ("{{ nothing if nothing is defined else 'x' }}", "x"),
+        ("{% for k, v in part.maker | items %}{{ k }}={{ v }}{% endfor %}", "name=KEMET"),
+        (
+            "{% for t in tags if t != 'new' %}{{ loop.index }}{{ t }}"
+            "{% if not loop.last %}, {% endif %}{% else %}none{% endfor %}",
+            "1smd, 2smd",
+        ),
+        ("{% if 'smd' in tags and rohs is boolean %}yes{% endif %}", "yes"),
+        ("{# a note #}{% raw %}{{ braces }}{% endraw %}", "{{ braces }}"),
+        ("{{ part.nothing is defined }} {{ nothing.deeper is defined }}", "false false"),
+    ],
+)
+def test_what_a_template_may_say(template: str, text: str) -> None:
+    assert read(template).faults == []
+    assert rendered(template, FIELDS) == text
+
+
+@pytest.mark.parametrize(
+    ("template", "found"),
+    [
+        ("{{ title.upper() }}", "a call"),
+        ("{{ ''.__class__ }}", "the attribute '__class__'"),
+        ("{{ title ~ title }}", "the operator '~'"),
+        ("{{ 'a' * 10**9 }}", "the operator '*'"),
+        ("{{ 9 ** 9 ** 9 }}", "the operator '**'"),
+        ("{{ '%0999999999d' % 1 }}", "the operator '%'"),
+        ("{{ title.ljust(10 ** 9) }}", "a call"),
+        ("{% set a = title %}", "{% set %}"),
+        ("{% set a %}{{ title }}{% endset %}", "{% set %}"),
+        ("{% with a = title %}{% endwith %}", "{% with %}"),
+        ("{% macro m() %}{% endmacro %}", "{% macro %}"),
+        ("{% import 'os' as os %}", "{% import %}"),
+        ("{% from 'x' import y %}", "{% from %}"),
+        ("{% include name %}", "an {% include %} that is no building block"),
+        ("{% extends 'x' %}", "{% extends %}"),
+        ("{% block b %}{% endblock %}", "{% block %}"),
+        ("{% filter upper %}x{% endfilter %}", "{% filter %}"),
+        ("{% call m() %}{% endcall %}", "{% call %}"),
+        ("{% autoescape true %}{% endautoescape %}", "{% autoescape %}"),
+        ("{{ {'a': 1} }}", "a mapping"),
+        ("{{ self }}", "the name 'self'"),
+        ("{% for t in tags recursive %}{% endfor %}", "a recursive loop"),
+        ("{% for t in tags %}{{ loop.depth }}{% endfor %}", "'loop.depth'"),
+        ("{{ title | center(1000000000) }}", "the filter 'center'"),
+        ("{{ title | format }}", "the filter 'format'"),
+        ("{{ tags | map('upper') }}", "the filter 'map'"),
+        ("{{ title | attr('x') }}", "the filter 'attr'"),
+        ("{{ title | replace('a', 'aa') }}", "a replacement that makes a text grow"),
+        ("{{ title | replace('', 'a') }}", "a replacement that makes a text grow"),
+        ("{{ title | replace(title, 'a') }}", "the arguments of 'replace'"),
+        ("{{ tags | join(title) }}", "the arguments of 'join'"),
+        ("{{ tags | tojson(indent=99999999) }}", "1 arguments of the filter 'tojson'"),
+        ("{{ title[:part.items] }}", "the bounds of a slice"),
+        ("{{ title is divisibleby(3) }}", "the test 'divisibleby'"),
+        ("{{ title", "unexpected end of template"),
+        ("{% for t in tags %}", "Unexpected end of template"),
+        ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "a template that cannot be read"),
+        ("{{ " + "9" * 5000 + " }}", "a template that cannot be read"),
+        ("x" * 100_001, "a template of 100001 characters"),
+    ],
+)
+def test_what_a_template_may_not_say_is_found_and_never_compiled(template: str, found: str) -> None:
+    faults = read(template).faults
+    assert [fault.found for fault in faults if fault.found.startswith(found)], faults
+    with pytest.raises(ValueError, match="expected"):
+        rendered(template, FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{{ tags }}", "needs 'tojson', 'join' or a loop"),
+        ("{{ part }}", "needs 'tojson', 'join' or a loop"),
+        ("{{ title.upper }}", "has no attribute 'upper'"),
+        ("{{ tags.append }}", "has no attribute 'append'"),
+        ("{% for c in title %}{% endfor %}", "a loop goes over a list"),
+        ("{% for c in part %}{% endfor %}", "a loop goes over a list"),
+        ("{{ title | join(', ') }}", "join takes a list"),
+        ("{{ title | sort | join(',') }}", "sort takes a list"),
+        ("{{ nothing.deeper }}", "'nothing' is undefined"),
+        ("{% for t in nothing %}{% endfor %}", "'nothing' is undefined"),
+    ],
+)
+def test_what_goes_wrong_says_what(template: str, says: str) -> None:
+    assert read(template).faults == []
+    with pytest.raises(Exception, match=says):
+        rendered(template, FIELDS)
+
+
+BIG: dict[str, object] = {
+    "text": "x" * 150_000,
+    "other": "x" * 149_999 + "y",
+    "many": list(range(5_000)),
+    "nested": [[["x"] * 50] * 50] * 50,
+}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ text }}{{ text }}",
+        "{% for a in many %}{{ text }}{% endfor %}",
+        "{% for a in many %}{% for b in many %}{% endfor %}{% endfor %}",
+        "{% for a in many %}{% for b in many %}{% for c in many %}x{% endfor %}{% endfor %}"
+        "{% endfor %}",
+        "{% for a in many %}{{ text | upper | lower | length }}{% endfor %}",
+        "{% for a in many %}{% if text == other %}{% endif %}{% endfor %}",
+        "{% for a in many %}{% if other in text %}{% endif %}{% endfor %}",
+        "{% for a in many %}{% if a in many %}{% endif %}{% endfor %}",
+        "{% for a in many %}{% if text[1:] %}{% endif %}{% endfor %}",
+        "{% for a in many %}{% if many == many %}{% endif %}{% endfor %}",
+        "{% for a in many %}{{ nested | tojson | length }}{% endfor %}",
+        "{% for a in many if a in many %}{% endfor %}",
+        "{{ many | join('" + "x" * 1_000 + "') }}",
+        "{{ text | length }}" * 3_000,
+    ],
+)
+def test_a_runaway_is_cut_off_before_it_costs_time_or_memory(template: str) -> None:
+    assert read(template).faults == []
+    began = time.process_time()
+    with pytest.raises(RunawayTemplate):
+        rendered(template, BIG)
+    assert time.process_time() - began < 2.0
+
+
+def test_what_prompts_need_is_far_from_the_limits() -> None:
+    template = "{% for row in rows %}{{ row.name | trim }}: {{ row.value }}\n{% endfor %}"
+    rows = [{"name": f"row {number}", "value": number} for number in range(5_000)]
+    text = rendered(template, {"rows": rows})
+    assert text.count("\n") == 5_000
+    assert len(text) < MAX_RENDERED
+    assert MAX_STEPS > 5_000
+
+
+def test_variables_are_those_that_the_template_reads_with_their_lines() -> None:
+    reading = read("{{ a.b }}\n{% for c in tags %}{{ c }}{{ title | upper }}\n{% endfor %}{{ c }}")
+    assert reading.variables == {"a": 1, "tags": 2, "title": 2, "c": 3}
+
+
+PIECES = st.sampled_from(
+    ["text", "other", "many", "nested", "a", "'x'", "1", "-1", "[text, text]", "none", "true"]
+)
+UNARY = st.sampled_from(
+    [
+        *(f"({{}} | {name})" for name in sorted(FILTERS.keys() - {"replace"})),
+        "({} | replace('xx', 'y'))",
+        "({} | join('xxxxxxxxxx'))",
+        "({} | truncate(150000))",
+        "({})[1:]",
+        "({})[-1]",
+    ]
+)
+BINARY = st.sampled_from(["({} == {})", "({} in {})", "({} < {})", "({} and {})"])
+
+
+@st.composite
+def expressions(draw: st.DrawFn) -> str:
+    """An expression of everything that is allowed, up to four operators deep."""
+    expression = draw(PIECES)
+    for _ in range(draw(st.integers(0, 4))):
+        if draw(st.booleans()):
+            expression = draw(UNARY).format(expression)
+        else:
+            expression = draw(BINARY).format(expression, draw(PIECES))
+    return expression
+
+
+@st.composite
+def templates(draw: st.DrawFn) -> str:
+    """Outputs, conditions and loops inside one another, up to three deep."""
+    template = f"{{{{ {draw(expressions())} }}}}" * draw(st.integers(1, 3))
+    for _ in range(draw(st.integers(0, 3))):
+        kind = draw(st.sampled_from(["if {}", "for a in {}", "for a in many if {}"]))
+        end = "endif" if kind.startswith("if") else "endfor"
+        template = f"{{% {kind.format(draw(expressions()))} %}}{template}{{% {end} %}}"
+    return template
+
+
+@settings(max_examples=150)
+@given(templates())
+def test_no_template_that_is_allowed_takes_long_or_writes_much(template: str) -> None:
+    assert read(template).faults == []
+    began = time.process_time()
+    try:
+        text = rendered(template, BIG)
+    except Exception:
+        text = ""
+    assert len(text) <= MAX_RENDERED
+    assert time.process_time() - began < 2.0

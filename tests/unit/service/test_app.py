@@ -1,0 +1,378 @@
+"""The service over real HTTP: real prompts, the real SDK against a small real server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+
+from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
+from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.config import ModelAliases
+from prompt_hub.llm.providers.openai import OpenAIProvider
+from prompt_hub.release.manifest import Release, carried_prompts, load
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.service.http import MAX_BODY_BYTES, create_app
+from prompt_hub.service.ledger_poller import PointerFollower
+from prompt_hub.service.service import PromptService
+from tests.unit.service.fake_provider import FakeProvider, fake_provider
+from tests.unit.service.test_pointers import FakeLedger, Heard
+
+FIELDS = {"part_number": "RC0603FR-0710KL", "title": "Thick film resistor 10 kΩ"}
+
+
+@dataclass
+class Running:
+    """A running service, its ledger and its provider."""
+
+    url: str
+    ledger: FakeLedger
+    provider: FakeProvider
+    release: Release
+
+    def move(self, task: str, version: str) -> None:
+        """Let the ledger point elsewhere, and wait until the service has seen it."""
+        carried = self.release.tasks[task].version(version)
+        assert carried is not None
+        self.ledger.at += 1
+        self.ledger.active[task] = Pointer(
+            task=task,
+            active=carried.reference,
+            previous=None,
+            frozen=False,
+            revision=self.ledger.at,
+            changed_by="ann",
+            reason="",
+            at="2026",
+            release=ReleaseRef(release="r", made_at="2026"),
+        )
+        deadline = time.monotonic() + 5
+        while self.get("/v1/tasks")[1]["ledger"]["revision"] != self.ledger.at:
+            assert time.monotonic() < deadline, "the service did not follow the ledger"
+            time.sleep(0.01)
+
+    def get(self, path: str) -> tuple[int, Any]:
+        return self.send(urllib.request.Request(self.url + path))[:2]
+
+    def run(self, task: str, fields: object, **headers: str) -> tuple[int, Any, Any]:
+        return self.post(f"/v1/tasks/{task}/run", json.dumps({"fields": fields}), **headers)
+
+    def post(self, path: str, body: str | bytes, **headers: str) -> tuple[int, Any, Any]:
+        raw = body.encode() if isinstance(body, str) else body
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.send(
+            urllib.request.Request(self.url + path, data=raw, headers=named, method="POST")
+        )
+
+    def send(self, request: urllib.request.Request) -> tuple[int, Any, Any]:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, json.loads(answer.read()), answer.headers
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read()), error.headers
+
+
+@pytest.fixture(scope="module")
+def service(built: Path) -> Iterator[Running]:
+    release = load(built)
+    ledger = FakeLedger()
+    with fake_provider() as provider, socket.socket() as listener:
+        aliases = {
+            alias: {"provider": "openai", "model": "small", "base_url": provider.url}
+            for alias in ("catalogue-pinned", "catalogue-latest")
+        }
+        service = PromptService(
+            stage="dev",
+            release=release.release,
+            prompts=carried_prompts(PromptRepository(built), release),
+            seconds_per_call={"part-class": 0.7},
+            follower=PointerFollower(
+                ledger,
+                release=release.release,
+                carries=release.carries(),
+                champions={
+                    name: champion.reference
+                    for name, task in release.tasks.items()
+                    if (champion := task.version(task.champion)) is not None
+                },
+                report=Heard(),
+            ),
+            caller=ModelCaller(ModelAliases.parse(json.dumps(aliases)), OpenAIProvider()),
+        )
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(service, poll_seconds=0.02), log_level="warning")
+        )
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        yield Running(
+            url=f"http://127.0.0.1:{listener.getsockname()[1]}",
+            ledger=ledger,
+            provider=provider,
+            release=release,
+        )
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive(), "the service did not stop"
+
+
+@pytest.fixture
+def running(service: Running) -> Running:
+    """The one service of this file, with its provider well again and 1.1.0 active."""
+    provider = service.provider
+    provider.says, provider.status, provider.delay_seconds = '{"part_class": "resistor"}', 200, 0.0
+    provider.asked.clear()
+    service.move("part-class", "1.1.0")
+    return service
+
+
+def test_a_record_is_answered_with_the_active_prompt(running: Running) -> None:
+    status, answer, _ = running.run("part-class", FIELDS)
+
+    assert status == 200
+    carried = running.release.tasks["part-class"].version("1.1.0")
+    assert carried is not None
+    usage = answer.pop("usage")
+    trace_id = answer.pop("trace_id")
+    assert answer == {
+        "output": {"part_class": "resistor"},
+        "task": "part-class",
+        "version": "1.1.0",
+        "sha256": carried.sha256,
+        "release": "checkout",
+        "model": "openai:small",
+        "valid": True,
+    }
+    assert (usage["input_tokens"], usage["output_tokens"]) == (41, 6)
+    assert len(trace_id) == 32
+    assert "RC0603FR-0710KL" in running.provider.asked[0]["messages"][-1]["content"]
+
+
+def test_the_same_process_answers_with_another_version_after_the_pointer_moved(
+    running: Running,
+) -> None:
+    before = running.get("/v1/tasks")[1]
+    running.move("part-class", "1.0.0")
+    after = running.get("/v1/tasks")[1]
+
+    assert before["instance"] == after["instance"]
+    assert [one["version"] for one in before["tasks"]] == ["1.1.0"]
+    assert [one["version"] for one in after["tasks"]] == ["1.0.0"]
+    assert after["tasks"][0]["source"] == "ledger"
+    assert running.run("part-class", FIELDS)[1]["version"] == "1.0.0"
+    # The two versions differ in their system line, and that is what the model was sent.
+    assert running.provider.asked[0]["messages"][0]["content"].startswith(
+        "You classify electronic parts.\n"
+    )
+
+
+def test_fields_that_do_not_fit_are_named(running: Running) -> None:
+    status, answer, _ = running.run("part-class", {"part_number": 7, "colour": "red"})
+    assert status == 422
+    assert answer["error"]["code"] == "invalid_fields"
+    assert answer["error"]["fields"] == [
+        {"field": "colour", "problem": "is not a field of this task"},
+        {"field": "part_number", "problem": "must be a string, is a number"},
+        {"field": "title", "problem": "is missing"},
+    ]
+    assert running.provider.asked == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ("", 400, "not_json"),
+        ("{", 400, "not_json"),
+        (b"\xff\xfe", 400, "not_json"),
+        ('{"fields": {"a": 1, "a": 2}}', 400, "not_json"),
+        ('{"fields": {"a": NaN}}', 400, "not_json"),
+        ("[" * 100_000, 400, "not_json"),
+        ("[]", 422, "no_fields"),
+        ("{}", 422, "no_fields"),
+        ('{"fields": []}', 422, "no_fields"),
+        ('{"fields": {}, "version": "1.0.0"}', 422, "no_fields"),
+        (" " * (MAX_BODY_BYTES + 1), 413, "body_too_large"),
+    ],
+)
+def test_a_body_that_is_not_one_is_refused_in_words(
+    running: Running, body: str | bytes, status: int, code: str
+) -> None:
+    found, answer, _ = running.post("/v1/tasks/part-class/run", body)
+    assert (found, answer["error"]["code"]) == (status, code)
+    assert answer["trace_id"]
+
+
+def test_an_unknown_task_is_told_which_there_are(running: Running) -> None:
+    status, answer, _ = running.run("part-clas", FIELDS)
+    assert status == 404
+    assert answer["error"]["tasks"] == ["brand", "part-class"]
+
+
+def test_a_task_with_nothing_active_says_so(running: Running) -> None:
+    status, answer, headers = running.run("brand", {"manufacturer": "Yageo Corporation"})
+    assert (status, answer["error"]["code"]) == (503, "not_active")
+    assert headers["Retry-After"]
+
+
+def test_what_the_ledger_has_active_and_the_image_lacks_is_said(running: Running) -> None:
+    running.ledger.move(VersionRef(version="0.9.0", sha256="gone"), "brand")
+    try:
+        deadline = time.monotonic() + 5
+        while not running.get("/v1/tasks")[1]["refused"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        status, answer, headers = running.run("brand", {"manufacturer": "Yageo Corporation"})
+        assert (status, answer["error"]["code"]) == (503, "not_carried")
+        assert "brand 0.9.0 is active in dev" in answer["error"]["message"]
+        assert "release checkout" in answer["error"]["message"]
+        assert headers["Retry-After"]
+        # It was ready before, and the other task is answered.
+        assert running.get("/readyz")[0] == 200
+        assert running.run("part-class", FIELDS)[0] == 200
+    finally:
+        del running.ledger.active["brand"]
+
+
+def test_an_unknown_path_is_answered_in_the_same_form(running: Running) -> None:
+    status, answer = running.get("/v2/tasks")
+    assert (status, answer["error"]["code"]) == (404, "no_such_path")
+    assert running.get("/v1/tasks/part-class/run")[0] == 405
+
+
+@pytest.mark.parametrize(
+    ("says", "reason"),
+    [
+        ("not json", "the answer is not JSON"),
+        ('{"part_class": "banana"}', '"banana" is not one of'),
+        ("[]", "not a JSON object"),
+    ],
+)
+def test_an_answer_that_breaks_the_contract_is_a_bad_gateway(
+    running: Running, says: str, reason: str
+) -> None:
+    running.provider.says = says
+    status, answer, _ = running.run("part-class", FIELDS)
+    assert (status, answer["error"]["code"]) == (502, "invalid_output")
+    assert reason in answer["error"]["message"]
+
+
+def test_a_model_that_refuses_is_unavailable_with_a_time_to_retry(running: Running) -> None:
+    running.provider.status = 401
+    status, answer, headers = running.run("part-class", FIELDS)
+    assert (status, answer["error"]["code"]) == (503, "model_unavailable")
+    assert "HTTP 401" in answer["error"]["message"]
+    assert headers["Retry-After"] == "5"
+
+
+def test_a_slow_model_does_not_hold_the_caller_longer_than_the_limit(running: Running) -> None:
+    running.provider.delay_seconds = 2
+    started = time.monotonic()
+    status, answer, _ = running.run("part-class", FIELDS)
+    assert status == 503
+    assert "within 0.7 s" in answer["error"]["message"]
+    assert time.monotonic() - started < 1.9
+
+
+def test_a_callers_trace_is_kept(running: Running) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    _, answer, _ = running.run("part-class", FIELDS, traceparent=f"00-{trace}-00f067aa0ba902b7-01")
+    assert answer["trace_id"] == trace
+    root = "1-67891233-abcdef012345678912345678"
+    _, answer, _ = running.run("part-class", FIELDS, X_Amzn_Trace_Id=f"Root={root};Sampled=1")
+    assert answer["trace_id"] == root
+    _, answer, _ = running.run("part-class", FIELDS, traceparent='"}evil')
+    assert "evil" not in answer["trace_id"]
+
+
+def test_the_log_has_one_line_a_call_and_no_fields(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.run("part-class", FIELDS)
+    running.provider.says = '{"part_class": "RC0603FR-0710KL"}'
+    running.run("part-class", FIELDS)
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    calls = [line for line in lines if line["event"] == "prompt_call"]
+    assert [line["outcome"] for line in calls] == ["ok", "invalid_output"]
+    first = calls[0]
+    assert first["gen_ai.request.model"] == "small"
+    assert first["gen_ai.response.model"] == "small-model-2026-01-build-7"
+    assert first["gen_ai.usage.input_tokens"] == 41
+    assert (first["task"], first["version"], first["stage"]) == ("part-class", "1.1.0", "dev")
+    assert "RC0603FR-0710KL" not in json.dumps(calls)
+
+
+def test_health_and_readiness(running: Running) -> None:
+    assert running.get("/healthz") == (200, {"ok": True})
+    assert running.get("/readyz") == (200, {"ready": True})
+
+
+def unstarted(built: Path, ledger: FakeLedger) -> TestClient:
+    """A service of an image in which nothing is released, after one look at the ledger."""
+    release = load(built)
+    follower = PointerFollower(
+        ledger, release=release.release, carries=release.carries(), champions={}, report=Heard()
+    )
+    follower.poll()
+    service = PromptService(
+        stage="dev",
+        release=release.release,
+        prompts=carried_prompts(PromptRepository(built), release),
+        seconds_per_call={},
+        follower=follower,
+        caller=ModelCaller(ModelAliases({}), OpenAIProvider()),
+    )
+    return TestClient(create_app(service, poll_seconds=60))
+
+
+def test_a_service_that_never_was_ready_says_what_its_image_lacks(built: Path) -> None:
+    ledger = FakeLedger(activated="exec-1")
+    ledger.move(VersionRef(version="0.9.0", sha256="gone"), "brand")
+    answer = unstarted(built, ledger).get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "ready": False,
+        "reason": "the image of release checkout does not carry what is active in dev: brand 0.9.0",
+    }
+
+
+def test_a_task_that_git_has_retired_is_gone(built: Path) -> None:
+    client = unstarted(built, FakeLedger())
+    answer = client.post("/v1/tasks/brand/run", json={"fields": {"manufacturer": "KEMET"}})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (410, "retired")
+    assert "brand is retired" in answer.json()["error"]["message"]
+    assert "Retry-After" not in answer.headers
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_pointer_that_the_image_lacks_shows_up_beside_what_is_served(running: Running) -> None:
+    running.ledger.active["part-class"] = Pointer(
+        task="part-class",
+        active=VersionRef(version="9.9.9", sha256="?"),
+        previous=None,
+        frozen=False,
+        revision=running.ledger.at + 1,
+        changed_by="ann",
+        reason="",
+        at="2026",
+        release=ReleaseRef(release="r", made_at="2026"),
+    )
+    running.ledger.at += 1
+    deadline = time.monotonic() + 5
+    while not (found := running.get("/v1/tasks")[1])["refused"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert found["refused"] == [{"task": "part-class", "version": "9.9.9", "sha256": "?"}]
+    assert running.run("part-class", FIELDS)[1]["version"] == "1.1.0"

@@ -1,0 +1,61 @@
+"""What callers are told about fields that do not fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from prompt_hub.repository.schema import JsonObject
+from prompt_hub.service.input_check import field_problems
+
+SCHEMA: JsonObject = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["part_number", "title"],
+    "properties": {
+        "part_number": {"type": "string", "minLength": 1},
+        "title": {"type": "string", "maxLength": 5},
+        "quantity": {"type": ["integer", "null"]},
+        "unit": {"type": "string", "enum": ["piece", "reel"]},
+        "tags": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "problems"),
+    [
+        ({"part_number": "2N7002", "title": "FET"}, []),
+        ({}, [("part_number", "is missing"), ("title", "is missing")]),
+        ({"part_number": "x"}, [("title", "is missing")]),
+        (
+            {"part_number": 7, "title": "FET"},
+            [("part_number", "must be a string, is a number")],
+        ),
+        ({"part_number": "", "title": "FET"}, [("part_number", "must have at least 1 characters")]),
+        ({"part_number": "x", "title": "longer"}, [("title", "must have at most 5 characters")]),
+        (
+            {"part_number": "x", "title": "FET", "colour": "red", "shape": 1},
+            [("colour", "is not a field of this task"), ("shape", "is not a field of this task")],
+        ),
+        (
+            {"part_number": "x", "title": "FET", "quantity": "two"},
+            [("quantity", "must be an integer or null, is a string")],
+        ),
+        (
+            {"part_number": "x", "title": "FET", "unit": "box"},
+            [("unit", "must be one of: piece, reel")],
+        ),
+        (
+            {"part_number": "x", "title": "FET", "tags": ["a", None]},
+            [("tags.1", "must be a string, is null")],
+        ),
+    ],
+)
+def test_problems_are_said_in_words(fields: JsonObject, problems: list[tuple[str, str]]) -> None:
+    found = [(one["field"], one["problem"]) for one in field_problems(fields, SCHEMA)]
+    assert found == problems
+
+
+def test_a_value_is_never_repeated() -> None:
+    found = field_problems({"part_number": ["secret"], "title": "secret-title"}, SCHEMA)
+    assert "secret" not in str(found)

@@ -1,0 +1,159 @@
+"""`validate_prompt.py`: what people and machines are told, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.cli.main import main
+from prompt_hub.cli.validate import annotation
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.repository.documents import Problem
+from tests.unit.building import RepositoryFolder
+
+ROOT = Path(__file__).resolve().parents[3]
+CANDIDATE = "prompts/00-templates/part-class.yaml"
+
+
+@pytest.fixture
+def folder(healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> RepositoryFolder:
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    return healthy
+
+
+def test_a_healthy_repository_is_said_in_one_line(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate"]) == ExitCode.OK
+    assert capsys.readouterr().out == "2 tasks, 17 files: all valid\n"
+
+
+def test_problems_name_file_line_column_field_found_and_expected(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.edit(CANDIDATE, "{{ title }}", "{{ titel }} {{ title }}")
+    assert main(["validate"]) == ExitCode.BLOCKED
+    told = capsys.readouterr()
+    assert told.out == (
+        f"{CANDIDATE}:31:17: messages.1.content: found the variable 'titel'"
+        " (did you mean 'title'?); expected a property of the input: part_number, title,"
+        " manufacturer [undeclared-variable]\n"
+        "2 tasks, 17 files: 1 problem in 1 file\n"
+    )
+    assert told.err == ""
+
+
+def test_machines_get_a_list(folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "--json"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out) == []
+    folder.edit(CANDIDATE, "version: 1.2.0", "version: 1.1.0")
+    assert main(["validate", "--json"]) == ExitCode.BLOCKED
+    found = json.loads(capsys.readouterr().out)
+    assert {problem["rule"] for problem in found} == {"candidate-version", "version-moves"}
+    assert found[0] == {
+        "rule": "version-moves",
+        "file": CANDIDATE,
+        "line": 3,
+        "column": 10,
+        "field": "version",
+        "found": "1.1.0, which is released with other content",
+        "expected": "a higher version: bump the version here and in the metadata",
+        "suggestion": "",
+    }
+
+
+def test_a_pull_request_gets_annotations(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.edit(CANDIDATE, "{{ title }}", "{{ titel }} {{ title }}")
+    assert main(["validate", "--github"]) == ExitCode.BLOCKED
+    assert capsys.readouterr().out == (
+        f"::error file={CANDIDATE},line=31,col=17,title=undeclared-variable::"
+        "messages.1.content: found the variable 'titel' (did you mean 'title'?); expected a"
+        " property of the input: part_number, title, manufacturer\n"
+        "2 tasks, 17 files: 1 problem in 1 file\n"
+    )
+
+
+def test_no_text_can_break_out_of_an_annotation() -> None:
+    problem = Problem("a,b:c.yaml", 1, 2, "", "100%\n::warning::x\r", "y", "rule")
+    assert annotation(problem) == (
+        "::error file=a%2Cb%3Ac.yaml,line=1,col=2,title=rule::found 100%25%0A::warning::x%0D;"
+        " expected y"
+    )
+
+
+def test_rules_are_printed_without_a_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(tmp_path))
+    assert main(["validate", "--rules"]) == ExitCode.OK
+    assert "| `duplicate-key` | A key stands in a mapping once." in capsys.readouterr().out
+
+
+def test_schemas_are_written_where_files_name_them(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate", "--write-schemas"]) == ExitCode.OK
+    assert "prompts/.schemas/prompt.schema.json" in capsys.readouterr().out.splitlines()
+    schema = json.loads(folder.read("prompts/.schemas/prompt.schema.json"))
+    assert schema["properties"]["task"]["description"] == "The task that this is a prompt of."
+    assert main(["validate"]) == ExitCode.OK
+
+
+def test_one_task_alone(folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.edit(CANDIDATE, "version: 1.2.0", "version: 1.1.0")
+    assert main(["validate", "brand"]) == ExitCode.OK
+    assert main(["validate", "part-class"]) == ExitCode.BLOCKED
+    capsys.readouterr()
+    assert main(["validate", "colour"]) == ExitCode.USAGE
+    assert "known: brand, part-class" in capsys.readouterr().err
+    assert main(["validate", "part-clas"]) == ExitCode.USAGE
+    assert "Did you mean 'part-class'?" in capsys.readouterr().err
+
+
+def test_stamping_makes_it_valid_again(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.edit(CANDIDATE, "title: {type: string}", "title: {type: string, maxLength: 200}")
+    assert main(["validate"]) == ExitCode.BLOCKED
+    assert "prompt-hub validate --stamp part-class" in capsys.readouterr().out
+    assert main(["validate", "--stamp"]) == ExitCode.USAGE
+    assert "--stamp needs a task" in capsys.readouterr().err
+    assert main(["validate", "--stamp", "part-class"]) == ExitCode.OK
+    assert capsys.readouterr().out == "prompts/03-metadata/part-class.yaml: stamped\n"
+    assert main(["validate"]) == ExitCode.OK
+
+
+def test_without_a_repository_the_next_step_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(tmp_path))
+    assert main(["validate"]) == ExitCode.USAGE
+    assert "there is no folder 'prompts'" in capsys.readouterr().err
+
+
+def test_the_door_validates_and_pays_for_no_model_client(folder: RepositoryFolder) -> None:
+    door = ROOT / "pipeline_image" / "validate_prompt.py"
+    heavy = ("openai", "boto3", "botocore", "fastapi", "aiohttp", "numpy", "aws_cdk")
+    script = (
+        "import runpy, sys\n"
+        f"try: runpy.run_path({str(door)!r}, run_name='__main__')\n"
+        "except SystemExit as end: print(end.code)\n"
+        f"print(sorted(set(sys.modules) & set({heavy!r})))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder.root,
+        env={**os.environ, "PYTHONPATH": str(door.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["2 tasks, 17 files: all valid", "0", "[]"]
