@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from cdk_app.settings import SettingsError
-from prompt_hub.repository.documents import InvalidDocuments
+from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Metadata
 
@@ -71,7 +71,7 @@ def read_tasks(root: Path) -> tuple[Task, ...]:
     repository = PromptRepository(root)
     try:
         tasks = tuple(Task.from_metadata(repository.metadata(name)) for name in repository.tasks())
-    except InvalidDocuments as error:
+    except InvalidDocumentsError as error:
         raise SettingsError(str(error)) from error
     if not tasks:
         raise SettingsError("prompts/ has no live task: add examples and metadata for one.")

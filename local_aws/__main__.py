@@ -8,9 +8,9 @@ import os
 import sys
 from pathlib import Path
 
+from local_aws.isolation import isolate
 from local_aws.processes import LocalRunError
 from local_aws.stack import LocalStack
-from local_aws.surroundings import isolate
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -26,8 +26,8 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from local_aws.isolation import isolate
 from local_aws.settings import CloudSettings
-from local_aws.surroundings import isolate
 
 EMULATOR_VERSION = "1.5.33"
 """The version whose private tables the extensions reach into; the contract test holds it."""

@@ -85,7 +85,7 @@ class BuildResult:
     artifacts: Mapping[str, Path] = field(default_factory=dict)
 
 
-class BuildFailed(Exception):
+class BuildFailedError(Exception):
     """Why a build cannot go on: CodeBuild's code of the failure, and a sentence."""
 
     def __init__(self, code: str, message: str, *, status: str = "FAILED") -> None:
@@ -131,7 +131,7 @@ class Build:
             with self._slot():
                 self._deadline = time.monotonic() + 60 * float(self._record["timeoutInMinutes"])
                 result = self._steps()
-        except BuildFailed as failure:
+        except BuildFailedError as failure:
             self._phase_ends(failure.status, f"{failure.code}: {failure.message}")
             result = BuildResult(status=failure.status, message=failure.message)
         except Exception as error:
@@ -180,9 +180,9 @@ class Build:
         self._phase_starts("BUILD")
         try:
             self._run_phase(spec, "build")
-        except BuildFailed:
+        except BuildFailedError:
             self._variables["CODEBUILD_BUILD_SUCCEEDING"] = "0"
-            with suppress(BuildFailed):
+            with suppress(BuildFailedError):
                 self._run_phase(spec, "post_build")
             raise
         self._phase_starts("POST_BUILD")
@@ -205,10 +205,10 @@ class Build:
 
     def _check(self) -> None:
         if self._cancelled.is_set() or self._order.stopped():
-            raise BuildFailed("STOPPED", "the build was stopped", status="STOPPED")
+            raise BuildFailedError("STOPPED", "the build was stopped", status="STOPPED")
         if time.monotonic() > self._deadline:
             message = f"Build took longer than {self._record['timeoutInMinutes']} minutes"
-            raise BuildFailed("BUILD_TIMED_OUT", message, status="TIMED_OUT")
+            raise BuildFailedError("BUILD_TIMED_OUT", message, status="TIMED_OUT")
 
     # Phases as BatchGetBuilds tells them.
 
@@ -247,7 +247,7 @@ class Build:
                 raise BuildspecError(f"the source has no {file.name}")
             return Buildspec.parse(file.read_text(encoding="utf-8"))
         except BuildspecError as error:
-            raise BuildFailed("YAML_FILE_ERROR", str(error)) from error
+            raise BuildFailedError("YAML_FILE_ERROR", str(error)) from error
 
     def _initial_variables(self, spec: Buildspec, version: str) -> dict[str, str]:
         record = self._record
@@ -287,7 +287,7 @@ class Build:
         )
 
     def _install(self, spec: Buildspec) -> None:
-        failures: list[BuildFailed] = []
+        failures: list[BuildFailedError] = []
 
         def install(environment: Environment) -> bool:
             own = {"CODEBUILD_SRC_DIR": str(environment.source)}
@@ -295,7 +295,7 @@ class Build:
             self._variables = merged(before, environment.variables, own)
             try:
                 self._run_phase(spec, "install")
-            except BuildFailed as failure:
+            except BuildFailedError as failure:
                 failures.append(failure)
             # What install commands export is not kept: a later build skips them.
             self._variables, self._working = before, self._source
@@ -349,7 +349,7 @@ class Build:
         self._carry_over(state)
         if process.returncode:
             first = command.strip().splitlines()[0]
-            raise BuildFailed(
+            raise BuildFailedError(
                 "COMMAND_EXECUTION_ERROR",
                 f"Error while executing command: {first}. Reason: exit status {process.returncode}",
             )
@@ -386,12 +386,12 @@ class Build:
             wanted = spec.secondary.get(name) or only
             if wanted is None:
                 message = f"the buildspec names no files for the artifact {name}"
-                raise BuildFailed("CLIENT_ERROR", message)
+                raise BuildFailedError("CLIENT_ERROR", message)
             packed[name] = folder / f"{self.id.split(':')[1]}-{name}.zip"
             count = pack(wanted, self._source, packed[name])
             if not count:
                 message = f"no file matches {', '.join(wanted.files)} in {wanted.base} for {name}"
-                raise BuildFailed("CLIENT_ERROR", message)
+                raise BuildFailedError("CLIENT_ERROR", message)
             self.say(f"Artifact {name}: {count} file(s)")
         return packed
 

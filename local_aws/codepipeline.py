@@ -24,7 +24,7 @@ from local_aws.pipeline_engine import (
     Execution,
     Pipeline,
     Pipelines,
-    Refused,
+    RefusedError,
     validate,
 )
 from local_aws.settings import CloudSettings
@@ -90,7 +90,7 @@ def _stop_pipeline_execution(data: Data) -> Answer:
     _, execution = _find_execution(data)
     if execution.status != "InProgress":
         message = f"the execution is {execution.status}"
-        raise Refused("PipelineExecutionNotStoppableException", message)
+        raise RefusedError("PipelineExecutionNotStoppableException", message)
     execution.status = "Stopping"
     execution.stop_reason = data.get("reason", "")
     execution.abandoned = bool(data.get("abandon"))
@@ -109,7 +109,7 @@ def _put_approval_result(data: Data) -> Answer:
         if run and run.status == "InProgress" and run.token == data["token"]:
             run.approval = data["result"]
             return {"approvedAt": time.time()}
-    raise Refused("InvalidApprovalTokenException", "no approval waits for this token")
+    raise RefusedError("InvalidApprovalTokenException", "no approval waits for this token")
 
 
 def _get_pipeline_execution(data: Data) -> Answer:
@@ -269,7 +269,9 @@ def _find_execution(data: Data) -> tuple[Pipeline, Execution]:
     for execution in pipeline.executions:
         if execution.id == id_:
             return pipeline, execution
-    raise Refused("PipelineExecutionNotFoundException", f"{pipeline.name} has no execution {id_}")
+    raise RefusedError(
+        "PipelineExecutionNotFoundException", f"{pipeline.name} has no execution {id_}"
+    )
 
 
 _OPERATIONS: Mapping[str, Callable[[Data], Answer]] = {
@@ -301,7 +303,7 @@ async def handle_request(
                 answer = copy.deepcopy(_OPERATIONS[operation](json.loads(body or b"{}")))
                 _pipelines.changed.notify_all()
             status = 200
-        except Refused as refused:
+        except RefusedError as refused:
             answer = {"__type": refused.code, "message": str(refused)}
         except KeyError as missing:
             answer = {"__type": "ValidationException", "message": f"the request lacks {missing}"}

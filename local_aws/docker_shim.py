@@ -26,7 +26,7 @@ from local_aws.source import glob_matches
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Something that needs a Docker engine, or is wrong; says what."""
 
 
@@ -40,9 +40,9 @@ def main(arguments: Sequence[str]) -> int:
     command = arguments[0] if arguments else ""
     try:
         if command not in commands:
-            raise Refused(f"`docker {' '.join(arguments)}` needs a Docker engine")
+            raise RefusedError(f"`docker {' '.join(arguments)}` needs a Docker engine")
         commands[command](arguments[1:])
-    except Refused as error:
+    except RefusedError as error:
         print(f"docker (local AWS): {error}", file=sys.stderr)
         return 125
     return 0
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _login(words: Sequence[str]) -> None:
     if "--password-stdin" not in words:
-        raise Refused("a password belongs on standard input: --password-stdin")
+        raise RefusedError("a password belongs on standard input: --password-stdin")
     sys.stdin.read()
     _say("no login is needed, the registry is the local AWS")
 
@@ -64,10 +64,10 @@ def _push(words: Sequence[str]) -> None:
     import boto3
 
     if len(words) != 1:
-        raise Refused("push takes one image: docker push URI:TAG")
+        raise RefusedError("push takes one image: docker push URI:TAG")
     folder = _image_folder(words[0])
     if not (folder / "image.json").exists():
-        raise Refused(f"{words[0]} has not been built here")
+        raise RefusedError(f"{words[0]} has not been built here")
     image = json.loads((folder / "image.json").read_text(encoding="utf-8"))
     config = {"digest": image["digest"], "size": 0, "mediaType": MANIFEST_TYPE}
     manifest = {
@@ -103,7 +103,7 @@ def _keep(words: Sequence[str]) -> None:
     context = Path(words[-1])
     dockerfile = told.file or context / "Dockerfile"
     if not dockerfile.is_file():
-        raise Refused(f"there is no {dockerfile}")
+        raise RefusedError(f"there is no {dockerfile}")
     folder = _image_folder(told.tag)
     fresh = folder.with_name(folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -156,7 +156,7 @@ def _image_folder(name: str) -> Path:
     if slash and ("." in host or ":" in host):
         repository = rest
     if not re.fullmatch(r"[a-z0-9][a-z0-9._/-]*", repository) or not re.fullmatch(r"[\w.-]+", tag):
-        raise Refused(f"{name!r} is not REGISTRY/REPOSITORY:TAG")
+        raise RefusedError(f"{name!r} is not REGISTRY/REPOSITORY:TAG")
     return _images() / repository / tag
 
 

@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from local_aws.local_model import FLOATING
-from local_aws.observer import LEDGER, PIPELINE, STAGE, Json, Observer
 from local_aws.processes import LocalRunError
+from local_aws.run_report import Story, now, say
 from local_aws.stack import LocalStack
-from local_aws.story import Story, now, say
+from local_aws.stack_reader import LEDGER, PIPELINE, STAGE, Json, Observer
 from local_aws.weights import SMALL
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ log = logging.getLogger("local_aws.codepipeline")
 Variables = Mapping[str, str]
 
 
-class ActionFailed(Exception):
+class ActionFailedError(Exception):
     """Why an action failed: CodePipeline's code, one sentence, and what a log says about it."""
 
     def __init__(self, code: str, summary: str, details: str = "") -> None:
@@ -49,7 +49,7 @@ class ActionFailed(Exception):
         self.details = details or summary
 
 
-class ActionStopped(Exception):
+class ActionStoppedError(Exception):
     """The execution was stopped while the action ran."""
 
 
@@ -110,7 +110,9 @@ class Context:
         """A configuration value that the action cannot do without."""
         value = self.configuration.get(name)
         if not value:
-            raise ActionFailed("ConfigurationError", f"the action's configuration lacks {name}")
+            raise ActionFailedError(
+                "ConfigurationError", f"the action's configuration lacks {name}"
+            )
         return value
 
     def store(self, name: str, file: Path, clone: dict[str, str] | None = None) -> None:
@@ -154,18 +156,22 @@ class Context:
                 with zipfile.ZipFile(archive) as file:
                     return file.read(path).decode("utf-8")
             except KeyError:
-                raise ActionFailed("ConfigurationError", f"{name} has no file {path}") from None
+                raise ActionFailedError(
+                    "ConfigurationError", f"{name} has no file {path}"
+                ) from None
 
     def wait(self, done: Callable[[], bool]) -> None:
         """Wait until `done`; raises `ActionStopped` if the execution is stopped before."""
         while not done():
             if self.stopped():
-                raise ActionStopped
+                raise ActionStoppedError
             time.sleep(POLL_SECONDS)
 
     def _artifact(self, name: str) -> Artifact:
         if name not in self.artifacts:
-            raise ActionFailed("ConfigurationError", f"no earlier action made the artifact {name}")
+            raise ActionFailedError(
+                "ConfigurationError", f"no earlier action made the artifact {name}"
+            )
         return self.artifacts[name]
 
 
@@ -178,13 +184,13 @@ def connection_source(context: Context) -> Variables:
     branch = context.revision.get("branch") or context.setting("BranchName")
     repository = context.settings.repositories.get(name)
     if repository is None or not repository.exists():
-        raise ActionFailed("ConfigurationError", f"the local AWS has no repository {name}")
+        raise ActionFailedError("ConfigurationError", f"the local AWS has no repository {name}")
     try:
         commit = source.describe(
             repository, context.revision.get("commit") or f"refs/heads/{branch}"
         )
     except source.SourceError as error:
-        raise ActionFailed(
+        raise ActionFailedError(
             "ConfigurationError", f"{name} has no branch {branch}", str(error)
         ) from None
     full_clone = context.configuration.get("OutputArtifactFormat") == "CODEBUILD_CLONE_REF"
@@ -221,9 +227,9 @@ def build(context: Context) -> Variables:
     name = context.setting("ProjectName")
     project = codebuild.project(name)
     if project is None:
-        raise ActionFailed("ConfigurationError", f"there is no CodeBuild project {name}")
+        raise ActionFailedError("ConfigurationError", f"there is no CodeBuild project {name}")
     if context.configuration.get("BatchEnabled", "false").lower() == "true":
-        raise ActionFailed("ConfigurationError", "the local AWS does not run batch builds")
+        raise ActionFailedError("ConfigurationError", "the local AWS does not run batch builds")
     primary = context.configuration.get("PrimarySource") or context.inputs[0]
     one = codebuild.prepare(
         codebuild.BuildOrder(
@@ -239,9 +245,9 @@ def build(context: Context) -> Variables:
     context.run.external_id = one.id
     result = codebuild.run(one)
     if result.status == "STOPPED":
-        raise ActionStopped
+        raise ActionStoppedError
     if result.status != "SUCCEEDED":
-        raise ActionFailed(
+        raise ActionFailedError(
             "JobFailed",
             f"Build terminated with state: {result.status}. {result.message}",
             one.tail(),
@@ -265,7 +271,9 @@ def cloudformation(context: Context) -> Variables:
     }
     mode = context.setting("ActionMode")
     if mode not in modes:
-        raise ActionFailed("ConfigurationError", f"the local AWS does not know ActionMode {mode}")
+        raise ActionFailedError(
+            "ConfigurationError", f"the local AWS does not know ActionMode {mode}"
+        )
     client = clients.cloudformation()
     modes[mode](context, client)
     if mode in {"CHANGE_SET_EXECUTE", "CREATE_UPDATE"}:
@@ -282,7 +290,7 @@ def _replace_change_set(context: Context, client: CloudFormationClient) -> None:
     found = _stack(client, stack)
     if found and found["StackStatus"] == "ROLLBACK_COMPLETE":
         summary = f"Stack {stack} could not be created before; delete it, then retry this action"
-        raise ActionFailed("JobFailed", summary)
+        raise ActionFailedError("JobFailed", summary)
     new = found is None or found["StackStatus"] == "REVIEW_IN_PROGRESS"
     template = context.read(context.setting("TemplatePath"))
     key = f"{context.pipeline[:20]}/templates/{uuid.uuid4().hex}"
@@ -316,7 +324,7 @@ def _replace_change_set(context: Context, client: CloudFormationClient) -> None:
     changes, reason = f"{len(made['Changes'])} change(s)", made.get("StatusReason", "")
     if made["Status"] == "FAILED":
         if _NO_CHANGES not in reason:
-            raise ActionFailed("JobFailed", f"Change set {name} of {stack} failed: {reason}")
+            raise ActionFailedError("JobFailed", f"Change set {name} of {stack} failed: {reason}")
         changes = "no changes"
     context.run.external_id = made["ChangeSetId"]
     context.run.summary = f"Change set {name} of {stack}: {changes}"
@@ -347,7 +355,7 @@ def _delete_stack(context: Context, client: CloudFormationClient) -> None:
     client.delete_stack(StackName=name)
     status = _rest(context, client, name)
     if status:
-        raise ActionFailed("JobFailed", f"Stack {name} could not be deleted: {status}")
+        raise ActionFailedError("JobFailed", f"Stack {name} could not be deleted: {status}")
 
 
 def _rest(context: Context, client: CloudFormationClient, name: str) -> str:
@@ -380,7 +388,7 @@ def _settle(context: Context, client: CloudFormationClient, name: str) -> None:
     ]
     first = reasons[0] if reasons else "no reason was given"
     summary = f"Stack {name} ended as {status}: {first}"
-    raise ActionFailed("JobFailed", summary, "\n".join(reasons))
+    raise ActionFailedError("JobFailed", summary, "\n".join(reasons))
 
 
 def _stack(client: CloudFormationClient, name: str) -> StackTypeDef | None:
@@ -402,7 +410,7 @@ def approval(context: Context) -> Variables:
     assert context.run.approval is not None
     context.run.summary = context.run.approval["summary"]
     if context.run.approval["status"] == "Rejected":
-        raise ActionFailed("Rejected", f"Rejected: {context.run.summary}")
+        raise ActionFailedError("Rejected", f"Rejected: {context.run.summary}")
     return {}
 
 

@@ -25,9 +25,9 @@ from botocore.exceptions import ClientError
 from local_aws import source
 from local_aws.pipeline_actions import (
     ACTIONS,
-    ActionFailed,
+    ActionFailedError,
     ActionRun,
-    ActionStopped,
+    ActionStoppedError,
     Artifact,
     Context,
     kind,
@@ -43,7 +43,7 @@ log = logging.getLogger("local_aws.codepipeline")
 Declaration = Mapping[str, Any]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that cannot be served: the API's error code, and a sentence."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -51,7 +51,7 @@ class Refused(Exception):
         self.code = code
 
 
-class Over(Exception):
+class ExecutionEndedError(Exception):
     """An execution does not go on; with which status, and why."""
 
     def __init__(self, status: str, summary: str) -> None:
@@ -118,7 +118,7 @@ class Execution:
                 return self.variables[namespace][name]
             except KeyError:
                 summary = f"{match.group()} was not set by an earlier action"
-                raise ActionFailed("InvalidVariableReference", summary) from None
+                raise ActionFailedError("InvalidVariableReference", summary) from None
 
         return re.sub(r"#\{([\w@-]+)\.([\w@.-]+)\}", value, text)
 
@@ -148,7 +148,7 @@ class Pipelines:
     def find(self, name: str) -> Pipeline:
         """The pipeline of that name; raises `Refused`."""
         if name not in self.by_name:
-            raise Refused("PipelineNotFoundException", f"there is no pipeline {name}")
+            raise RefusedError("PipelineNotFoundException", f"there is no pipeline {name}")
         return self.by_name[name]
 
     def create(self, declaration: Declaration) -> Pipeline:
@@ -156,7 +156,7 @@ class Pipelines:
         validate(declaration)
         name = declaration["name"]
         if name in self.by_name:
-            raise Refused("PipelineNameInUseException", f"there is a pipeline {name} already")
+            raise RefusedError("PipelineNameInUseException", f"there is a pipeline {name} already")
         pipeline = self.by_name[name] = Pipeline(self, declaration)
         pipeline.start("CreatePipeline", "the pipeline was created")
         return pipeline
@@ -287,13 +287,15 @@ class Pipeline:
         """Run the failed actions of `stage` again, or all of them, and go on from there."""
         names = [one["name"] for one in self.declaration["stages"]]
         if stage not in names:
-            raise Refused("StageNotFoundException", f"no stage {stage}")
+            raise RefusedError("StageNotFoundException", f"no stage {stage}")
         with self._changed:
             if self.last_in(stage) is not execution or execution.version != self.version:
                 message = "a newer execution or definition is there"
-                raise Refused("NotLatestPipelineExecutionException", message)
+                raise RefusedError("NotLatestPipelineExecutionException", message)
             if execution.status != "Failed":
-                raise Refused("StageNotRetryableException", f"the execution is {execution.status}")
+                raise RefusedError(
+                    "StageNotRetryableException", f"the execution is {execution.status}"
+                )
             execution.status, execution.summary, execution.abandoned = "InProgress", "", False
             if everything:
                 execution.actions = [run for run in execution.actions if run.stage != stage]
@@ -304,7 +306,7 @@ class Pipeline:
         threading.Thread(target=self._run, args=arguments, name=execution.id, daemon=True).start()
 
     def _run(self, execution: Execution, first_stage: int) -> None:
-        over = Over("Succeeded", "")
+        over = ExecutionEndedError("Succeeded", "")
         try:
             for stage in copy.deepcopy(self.declaration["stages"][first_stage:]):
                 self._enter(stage["name"], execution)
@@ -312,11 +314,11 @@ class Pipeline:
                     self._run_stage(stage, execution)
                 finally:
                     self._leave(stage["name"])
-        except Over as end:
+        except ExecutionEndedError as end:
             over = end
         except Exception as error:
             log.exception("%s: execution %s", self.name, execution.id)
-            over = Over("Failed", f"the local AWS met an error of its own: {error}")
+            over = ExecutionEndedError("Failed", f"the local AWS met an error of its own: {error}")
         with self._changed:
             execution.end(over.status, over.summary)
             self._changed.notify_all()
@@ -325,11 +327,13 @@ class Pipeline:
     def _check(self, execution: Execution) -> None:
         """Raises `Over` if the execution must not go on."""
         if self._all.closing:
-            raise Over("Failed", self._all.closing)
+            raise ExecutionEndedError("Failed", self._all.closing)
         if execution.status == "Stopping":
-            raise Over("Stopped", execution.stop_reason)
+            raise ExecutionEndedError("Stopped", execution.stop_reason)
         if execution.version != self.version:
-            raise Over("Cancelled", "The pipeline's definition was updated before it could end.")
+            raise ExecutionEndedError(
+                "Cancelled", "The pipeline's definition was updated before it could end."
+            )
 
     def _enter(self, stage: str, execution: Execution) -> None:
         with self._changed:
@@ -340,12 +344,12 @@ class Pipeline:
             while True:
                 newest = self.waiting.get(stage, execution)
                 if newest is not execution:
-                    raise Over(
+                    raise ExecutionEndedError(
                         "Superseded", f"Execution {newest.id} is newer and waits for {stage}."
                     )
                 try:
                     self._check(execution)
-                except Over:
+                except ExecutionEndedError:
                     self.waiting.pop(stage, None)
                     raise
                 if stage not in self.inside:
@@ -373,7 +377,7 @@ class Pipeline:
             self._check(execution)
             if failed := [run for run in runs if run.status == "Failed"]:
                 reasons = [f"{run.stage}/{run.action}: {run.summary}" for run in failed]
-                raise Over("Failed", "; ".join(reasons))
+                raise ExecutionEndedError("Failed", "; ".join(reasons))
 
     def _run_action(
         self, stage: Mapping[str, Any], action: Mapping[str, Any], execution: Execution
@@ -398,9 +402,9 @@ class Pipeline:
                 stopped=lambda: bool(self._all.closing) or execution.abandoned,
             )
             variables = ACTIONS[kind(action)](context)
-        except ActionStopped:
+        except ActionStoppedError:
             status, run.summary = "Abandoned", self._all.closing or execution.stop_reason
-        except ActionFailed as failure:
+        except ActionFailedError as failure:
             status, run.summary = "Failed", failure.summary
             error = {"code": failure.code, "message": failure.details}
         except Exception as unexpected:
@@ -427,13 +431,13 @@ def validate(declaration: Declaration) -> None:
     """Raises `Refused` for what this engine would not run as AWS does."""
     if declaration.get("executionMode", "SUPERSEDED") != "SUPERSEDED":
         message = "only the execution mode SUPERSEDED is known here"
-        raise Refused("InvalidStructureException", message)
+        raise RefusedError("InvalidStructureException", message)
     if "artifactStore" not in declaration:
-        raise Refused("InvalidStructureException", "only one artifact store is known here")
+        raise RefusedError("InvalidStructureException", "only one artifact store is known here")
     for stage in declaration["stages"]:
         if unknown := ", ".join(sorted(set(stage) - {"name", "actions", "blockers"})):
             message = f"stage {stage['name']}: the local AWS does not act on {unknown}"
-            raise Refused("InvalidStageDeclarationException", message)
+            raise RefusedError("InvalidStageDeclarationException", message)
         for action in stage["actions"]:
             problem, inputs = "", len(action.get("inputArtifacts", ()))
             if kind(action) not in ACTIONS:
@@ -442,4 +446,4 @@ def validate(declaration: Declaration) -> None:
                 problem = f"more than {MAX_INPUTS_OF_A_BUILD} input artifacts"
             if problem:
                 message = f"action {action['name']}: {problem}"
-                raise Refused("InvalidActionDeclarationException", message)
+                raise RefusedError("InvalidActionDeclarationException", message)

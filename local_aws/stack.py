@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local_aws.isolation import isolated
 from local_aws.local_model import FLOATING
 from local_aws.ports import SERVERS, reserve
 from local_aws.processes import Background, LocalRunError, end_holders
 from local_aws.settings import BUILD_LOCKS, TASK_LOCKS
-from local_aws.surroundings import isolated
 from local_aws.weights import DEFAULT
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import signal
 
 from hypothesis import settings
 
-from local_aws.surroundings import isolate
+from local_aws.isolation import isolate
 
 # Before anything is collected: no test may reach an account, a repository or a proxy of whoever
 # runs it.

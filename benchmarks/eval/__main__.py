@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.eval.faults import FaultPlan, fault_section
-from benchmarks.eval.measuring import CannotMeasure
+from benchmarks.eval.measuring import MeasurementError
 from benchmarks.eval.printing import CHECK_HEADER, Check, machine, table
 from benchmarks.eval.sections import SECTIONS, Plan
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"\n## {name}\n", flush=True)
             try:
                 checks += sections[name](plan)
-            except CannotMeasure as error:
+            except MeasurementError as error:
                 unmeasured = True
                 print(f"benchmarks.eval {name}: NOT MEASURED: {error}", file=sys.stderr)
     if checks:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.eval import task
-from benchmarks.eval.measuring import ROOT, CannotMeasure, MockModel, Stats, last_words, run
+from benchmarks.eval.measuring import ROOT, MeasurementError, MockModel, Stats, last_words, run
 from benchmarks.eval.printing import CHECK_HEADER, Check, number, table
 from benchmarks.eval.repository import BenchRepository, evaluate_command
 
@@ -72,7 +72,7 @@ def fault_run(plan: FaultPlan, folder: Path) -> FaultReport:
     """Evaluate, kill, evaluate to the end, and count.
 
     Raises:
-        CannotMeasure: the process was not there to be killed, or crashed afterwards.
+        MeasurementError: the process was not there to be killed, or crashed afterwards.
     """
     folder.mkdir(parents=True, exist_ok=True)
     repository = BenchRepository(folder, plan.examples)
@@ -140,13 +140,13 @@ def _wait_for(model: MockModel, process: subprocess.Popen[bytes], answers: int, 
     # Never in a lull: a kill with nothing in flight proves little.
     while (stats := model.stats()).answered < answers or not stats.in_flight:
         if process.poll() is not None:
-            raise CannotMeasure(
+            raise MeasurementError(
                 f"the evaluation ended by itself, exit code {process.returncode}, after"
                 f" {stats.answered} answers: there was nothing to kill at {answers}."
                 f"\n{last_words(log)}"
             )
         if time.monotonic() > deadline:
-            raise CannotMeasure(f"the evaluation hung at {stats.answered} of {answers} answers.")
+            raise MeasurementError(f"the evaluation hung at {stats.answered} of {answers} answers.")
         time.sleep(0.005)
     return stats
 
@@ -226,7 +226,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="prompt-hub-faults-") as folder:
         try:
             checks = fault_section(plan, Path(folder))
-        except CannotMeasure as error:
+        except MeasurementError as error:
             print(f"benchmarks.eval.faults: {error}", file=sys.stderr)
             return 2
     print(table(CHECK_HEADER, [check.row for check in checks]))

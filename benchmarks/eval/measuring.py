@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 900.0
 
 
-class CannotMeasure(Exception):
+class MeasurementError(Exception):
     """Why there is no number: one sentence, and what to do."""
 
 
@@ -90,7 +90,7 @@ class MockModel:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise CannotMeasure("the mock model did not start; its message stands above.")
+            raise MeasurementError("the mock model did not start; its message stands above.")
         self.port = int(line)
         self._control = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
 
@@ -147,7 +147,7 @@ def run(
     """Run `command` to its end and say what it cost; its output goes to a file in `folder`.
 
     Raises:
-        CannotMeasure: it ended with an exit code that is not in `accept`, or did not end.
+        MeasurementError: it ended with an exit code that is not in `accept`, or did not end.
     """
     report, log = folder / "cost.json", folder / "output.log"
     launcher = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launcher.py"))]
@@ -168,12 +168,12 @@ def run(
             process.wait()
             if isinstance(error, subprocess.TimeoutExpired):
                 words = f"{_words(command)} did not end within {TIMEOUT_SECONDS:.0f} s."
-                raise CannotMeasure(words) from None
+                raise MeasurementError(words) from None
             raise
     cost = Cost.model_validate_json(report.read_bytes())
     if cost.exit_code not in accept:
         words = f"{_words(command)} ended with exit code {cost.exit_code}:"
-        raise CannotMeasure(f"{words}\n{last_words(log)}")
+        raise MeasurementError(f"{words}\n{last_words(log)}")
     return cost
 
 

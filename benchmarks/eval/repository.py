@@ -13,12 +13,12 @@ from pathlib import Path
 import yaml
 
 from benchmarks.eval import task
-from benchmarks.eval.measuring import ROOT, CannotMeasure, bare_environment
+from benchmarks.eval.measuring import ROOT, MeasurementError, bare_environment
 from benchmarks.eval.task import Item, Outcome
 from prompt_hub.core import aws_names
-from prompt_hub.evaluation.example_results import Detail
+from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.record import EvaluationRecord
-from prompt_hub.evaluation.results import LOCAL_EXECUTION, LOCAL_FOLDER, FolderResults
+from prompt_hub.evaluation.results import LOCAL_EXECUTION, RESULTS_DIR, FolderResults
 from prompt_hub.evaluation.store import Evaluation, evaluation_by
 
 PRODUCT = ROOT / "pipeline_image"
@@ -57,7 +57,7 @@ class BenchRepository:
     @property
     def kept(self) -> Path:
         """Where the product keeps all that a run writes."""
-        return self.root / LOCAL_FOLDER.parts[0]
+        return self.root / RESULTS_DIR.parts[0]
 
     def forget(self) -> None:
         """As if nothing had ever been evaluated."""
@@ -78,7 +78,7 @@ class BenchRepository:
         found = self._evaluation()
         return found.record if found else None
 
-    def details(self) -> Sequence[Detail]:
+    def details(self) -> Sequence[ExampleResult]:
         """The details of the last run, one a call."""
         found = self._evaluation()
         return found.details["candidate"] if found else ()
@@ -90,7 +90,7 @@ class BenchRepository:
         return Outcome(right=wanted.count(1.0), wrong=wanted.count(0.0), missing=wanted.count(None))
 
     def _evaluation(self) -> Evaluation | None:
-        return evaluation_by(FolderResults(self.root / LOCAL_FOLDER), LOCAL_EXECUTION, task.TASK)
+        return evaluation_by(FolderResults(self.root / RESULTS_DIR), LOCAL_EXECUTION, task.TASK)
 
     def _product(self, *command: str | Path) -> None:
         done = subprocess.run(
@@ -102,7 +102,7 @@ class BenchRepository:
         )
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip()
-            raise CannotMeasure(f"the benchmark's repository is not valid:\n{said}")
+            raise MeasurementError(f"the benchmark's repository is not valid:\n{said}")
 
     def _write(self) -> None:
         prompts = self.root / "prompts"

@@ -10,8 +10,8 @@ from statistics import median
 
 from benchmarks.eval.measuring import (
     ROOT,
-    CannotMeasure,
     Cost,
+    MeasurementError,
     MockModel,
     Stats,
     bare_environment,
@@ -69,14 +69,14 @@ class Sample:
 
 
 def sample(runner: Runner, model: MockModel, plan: Plan, examples: int) -> Sample:
-    """One cold run; raises `CannotMeasure` if it did not find what every runner must find."""
+    """One cold run; raises `MeasurementError` if it did not find what every runner must find."""
     command, environment = runner.prepare(model.base_url)
     model.reset()
     cost = run(command, folder=plan.folder, environment=environment)
     stats, outcome = model.stats(), runner.outcome()
     if outcome != right_outcome(examples) or stats.unique_answered != examples:
         words = f"{runner.name} says {outcome} after {stats.unique_answered} distinct answers"
-        raise CannotMeasure(f"{words}, it must be {right_outcome(examples)} after {examples}.")
+        raise MeasurementError(f"{words}, it must be {right_outcome(examples)} after {examples}.")
     return Sample(cost, stats, size_of(runner.kept) if runner.kept else None)
 
 
@@ -88,7 +88,11 @@ def speed(plan: Plan) -> list[Check]:
     node = promptfoo.install()
     ours = _ours(plan, plan.examples)
     bare = _module(plan, "bare openai create()", "bare_openai", lambda url: url)
-    peers = [bare, _promptfoo(plan, node), _module(plan, "raw sockets (floor)", "floor", _port)]
+    peers = [
+        bare,
+        _promptfoo(plan, node),
+        _module(plan, "raw sockets (floor)", "socket_baseline", _port),
+    ]
     print(f"mock model: at most {_ceiling(plan):,.0f} answers a second without latency")
     samples: dict[str, list[Sample]] = {runner.name: [] for runner in (ours, *peers)}
     with MockModel() as model:
@@ -202,7 +206,12 @@ def _port(base_url: str) -> str:
 def _ceiling(plan: Plan) -> float:
     """Answers a second that the mock model gives when it does not wait."""
     with MockModel(latency=0.0) as model:
-        words = ["-m", "benchmarks.eval.peers.floor", str(model.port), str(CEILING_REQUESTS)]
+        words = [
+            "-m",
+            "benchmarks.eval.peers.socket_baseline",
+            str(model.port),
+            str(CEILING_REQUESTS),
+        ]
         command = [sys.executable, *words, str(IN_FLIGHT)]
         run(command, folder=plan.folder, environment=bare_environment(plan.folder / "home"))
         return CEILING_REQUESTS / float(str(last_line_as_json(plan.folder)["seconds"]))
@@ -232,7 +241,7 @@ def cached(plan: Plan) -> list[Check]:
                 asked += model.stats().requests
                 if repository.outcome() != right_outcome(plan.examples):
                     words = f"the rerun ({what}) says {repository.outcome()}"
-                    raise CannotMeasure(f"{words}, not {right_outcome(plan.examples)}.")
+                    raise MeasurementError(f"{words}, not {right_outcome(plan.examples)}.")
     rows = [
         [
             f"rerun of {plan.examples:,}, {what}",

@@ -17,6 +17,7 @@ from pathlib import Path
 if __name__ == "__main__":  # from a checkout, whatever is installed
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "pipeline_image"))
 
+from benchmarks.gate.scenarios import WORLDS, World
 from benchmarks.gate.study import (
     Outcomes,
     Rate,
@@ -26,7 +27,6 @@ from benchmarks.gate.study import (
     simulate,
     stated_power,
 )
-from benchmarks.gate.worlds import WORLDS, World
 from prompt_hub.gate.types import Status
 
 RUNS = 2000

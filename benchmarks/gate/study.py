@@ -11,11 +11,11 @@ from functools import partial
 from random import Random
 from statistics import NormalDist, fmean, stdev
 
-from benchmarks.gate.worlds import Asked, World
-from prompt_hub.evaluation.example_results import ArmName, Detail
-from prompt_hub.evaluation.looks import Looked, look
-from prompt_hub.gate.confidence_sequence import Sample, Stakes
-from prompt_hub.gate.power import stated
+from benchmarks.gate.scenarios import Asked, World
+from prompt_hub.evaluation.example_results import ArmName, ExampleResult
+from prompt_hub.evaluation.looks import SequentialResult, measure_until_decided
+from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations
+from prompt_hub.gate.power import with_power
 from prompt_hub.gate.types import Power, Status
 from prompt_hub.repository.schema import Example, Metadata
 
@@ -100,14 +100,16 @@ async def evaluate(
     settings: Metadata,
     examples: Sequence[Example],
     arms: Mapping[str, tuple[Asked, Asked]],
-) -> Looked:
+) -> SequentialResult:
     """One evaluation of what candidate and champion answer to each example."""
 
-    async def ask(arm: ArmName, asked: Sequence[Example], repeat: int) -> list[Detail]:
+    async def ask(arm: ArmName, asked: Sequence[Example], repeat: int) -> list[ExampleResult]:
         which = 0 if arm == "candidate" else 1
-        return [Detail(id=one.id, score=arms[one.id][which](), repeat=repeat) for one in asked]
+        return [
+            ExampleResult(id=one.id, score=arms[one.id][which](), repeat=repeat) for one in asked
+        ]
 
-    return await look(
+    return await measure_until_decided(
         examples, "simulated", settings, ("candidate", "champion"), ask, sampled=world.sampled
     )
 
@@ -153,8 +155,8 @@ def passes_z(differences: Sequence[float], margin: float, alpha: float) -> bool:
 def passes_at_once(differences: Sequence[float], margin: float, alpha: float) -> bool:
     """What the gate's test says of examples of equal weight that are all looked at at once."""
     pairs = [((1 + one) / 2, 1.0) for one in differences]
-    stakes = Stakes.on([1.0] * len(pairs), alpha)
-    return Sample.of([pairs], stakes).exceeds((1 - margin) / 2)
+    stakes = BettingPlan.on([1.0] * len(pairs), alpha)
+    return WeightedObservations.of([pairs], stakes).exceeds((1 - margin) / 2)
 
 
 def fixed_size(
@@ -195,7 +197,9 @@ async def _stated_power(world: World, evaluations: int) -> Power:
         arms = {example.id: world.draw(random, 0.0, example) for example in examples}
         looked = await evaluate(world, settings, examples, arms)
         assert looked.evidence is not None
-        power = stated(looked.conclusion, looked.evidence, settings.threshold, settings.gate).power
+        power = with_power(
+            looked.conclusion, looked.evidence, settings.threshold, settings.gate
+        ).power
         assert power is not None
         found.append(power)
     return sorted(found, key=lambda power: power.needed or math.inf)[len(found) // 2]

@@ -67,7 +67,7 @@ class Alarm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Situation:
+class AlarmContext:
     """Everything that decides: the alarm, and what the ledger says about its task."""
 
     alarm: Alarm
@@ -98,7 +98,7 @@ def refusal(alarm: Alarm, stage: str) -> Decision | None:
     return None
 
 
-def decide(situation: Situation) -> Decision:
+def decide(situation: AlarmContext) -> Decision:
     """The decision on a firing score alarm (design D4)."""
     decision = _judge(situation)
     if decision.action in {Action.PAGE, Action.FREEZE} and _told(situation, decision.code):
@@ -108,7 +108,7 @@ def decide(situation: Situation) -> Decision:
     return decision
 
 
-def _judge(situation: Situation) -> Decision:
+def _judge(situation: AlarmContext) -> Decision:
     task, pointer = situation.alarm.task, situation.pointer
     if pointer is None:
         return _nothing("nothing-active", f"no version of {task} is active in the ledger")
@@ -134,7 +134,7 @@ def _judge(situation: Situation) -> Decision:
     return _way_back(situation, pointer, newest)
 
 
-def _way_back(situation: Situation, pointer: Pointer, newest: ScoreSample) -> Decision:
+def _way_back(situation: AlarmContext, pointer: Pointer, newest: ScoreSample) -> Decision:
     breach = f"{pointer.version} is below its threshold: {_words(newest)}"
     evidence = {"active": newest.to_attributes()}
     previous = pointer.previous
@@ -195,7 +195,7 @@ def _way_back(situation: Situation, pointer: Pointer, newest: ScoreSample) -> De
     )
 
 
-def _no_way_back(situation: Situation) -> tuple[str, str]:
+def _no_way_back(situation: AlarmContext) -> tuple[str, str]:
     """Code and words for a pointer without a way back: the change that moved it last knows."""
     moved = next((event for event in situation.events if event.kind in _MOVES), None)
     if moved is None:
@@ -216,7 +216,7 @@ def _no_way_back(situation: Situation) -> tuple[str, str]:
 _MOVES = {EventKind.SEEDED, EventKind.ACTIVATED, EventKind.ROLLED_BACK, EventKind.DOWNGRADED}
 
 
-def _told(situation: Situation, code: str) -> bool:
+def _told(situation: AlarmContext, code: str) -> bool:
     """Whether people heard of this reason for this version since the alarm went off."""
     if situation.pointer is None:
         return False

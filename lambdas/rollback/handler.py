@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 import boto3
 from botocore.config import Config
 
-from decision import Action, Alarm, Decision, Situation, decide, refusal
+from decision import Action, Alarm, AlarmContext, Decision, decide, refusal
 from messages import body, subject
 from prompt_hub.core import aws_names
-from prompt_hub.ledger.errors import LedgerConflict
+from prompt_hub.ledger.errors import LedgerConflictError
 from prompt_hub.ledger.items import Event, EventKind, Notify, timestamp
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
@@ -36,7 +36,7 @@ SAMPLES = 50
 """How many samples are looked at: enough for M of N, each with its control."""
 DECISIONS = 3
 """How often an alarm is decided on again when its task changed meanwhile."""
-PATIENCE = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
+BOTO_CONFIG = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
 """A service that hangs must leave time for the others: boto3 would wait longer than Lambda does."""
 
 Outcome = dict[str, object]
@@ -48,37 +48,37 @@ class Context(Protocol):
     invoked_function_arn: str
 
 
-class NotDone(Exception):
+class IncompleteInvocationError(Exception):
     """Part of an invocation failed; Lambda tries it again."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
+class Clients:
     """What the Lambda works with."""
 
     stage: str
     topic: str
     ledger: Ledger
     alarms: CloudWatchClient
-    people: SNSClient
-    bus: EventBridgeClient
+    sns: SNSClient
+    events: EventBridgeClient
 
     @classmethod
-    def from_environment(cls) -> Desk:
+    def from_environment(cls) -> Clients:
         """Clients and names of this stage; `KeyError` names a variable that is not set."""
         return cls(
             stage=os.environ[aws_names.ENV_STAGE],
             topic=os.environ[aws_names.ENV_TOPIC_ARN],
             ledger=Ledger.from_environment(),
-            alarms=boto3.client("cloudwatch", config=PATIENCE),
-            people=boto3.client("sns", config=PATIENCE),
-            bus=boto3.client("events", config=PATIENCE),
+            alarms=boto3.client("cloudwatch", config=BOTO_CONFIG),
+            sns=boto3.client("sns", config=BOTO_CONFIG),
+            events=boto3.client("events", config=BOTO_CONFIG),
         )
 
 
 @cache
-def _desk() -> Desk:
-    return Desk.from_environment()
+def _desk() -> Clients:
+    return Clients.from_environment()
 
 
 def handler(event: Mapping[str, object], context: Context) -> dict[str, object]:
@@ -87,22 +87,22 @@ def handler(event: Mapping[str, object], context: Context) -> dict[str, object]:
     Raises `NotDone` after everything else was tried if an alarm could not be treated or people
     could not be told; Lambda's retry and the next sweep then finish it.
     """
-    return treat(event, context.invoked_function_arn.split(":")[4], _desk())
+    return process(event, context.invoked_function_arn.split(":")[4], _desk())
 
 
-def treat(event: Mapping[str, object], account: str, desk: Desk) -> dict[str, object]:
+def process(event: Mapping[str, object], account: str, desk: Clients) -> dict[str, object]:
     """`handler` without the Lambda around it."""
     failures: list[str] = []
     # Nothing stands before a rollback: people are told when it is done.
     outcomes = _treat_alarms(event, account, desk, failures)
-    told = _tell(desk, failures)
+    told = _notify(desk, failures)
     if failures:
-        raise NotDone("; ".join(failures))
+        raise IncompleteInvocationError("; ".join(failures))
     return {"outcomes": outcomes, "told": told}
 
 
 def _treat_alarms(
-    event: Mapping[str, object], account: str, desk: Desk, failures: list[str]
+    event: Mapping[str, object], account: str, desk: Clients, failures: list[str]
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
     try:
@@ -122,7 +122,7 @@ def _treat_alarms(
     return outcomes
 
 
-def _alarms(event: Mapping[str, object], account: str, desk: Desk) -> Iterator[Alarm | Decision]:
+def _alarms(event: Mapping[str, object], account: str, desk: Clients) -> Iterator[Alarm | Decision]:
     """The alarms that an event speaks of, as CloudWatch knows them now, or why there is none."""
     source = event.get("source")
     if source == "aws.events":
@@ -147,7 +147,7 @@ def _alarms(event: Mapping[str, object], account: str, desk: Desk) -> Iterator[A
     yield _alarm(answer["MetricAlarms"][0])
 
 
-def _firing(desk: Desk) -> Iterator[Alarm | Decision]:
+def _firing(desk: Clients) -> Iterator[Alarm | Decision]:
     pages = desk.alarms.get_paginator("describe_alarms").paginate(
         AlarmNamePrefix=aws_names.score_alarm_prefix(desk.stage), StateValue="ALARM"
     )
@@ -172,14 +172,14 @@ def _alarm(alarm: MetricAlarmTypeDef) -> Alarm:
     )
 
 
-def _treat_alarm(alarm: Alarm, desk: Desk) -> Outcome:
+def _treat_alarm(alarm: Alarm, desk: Clients) -> Outcome:
     refused = refusal(alarm, desk.stage)
     if refused is not None:
         return _log(refused, alarm=alarm, revision=None)
     for attempt in range(1, DECISIONS + 1):
         try:
             decision, event = _decide_and_write(alarm, desk)
-        except LedgerConflict:
+        except LedgerConflictError:
             if attempt == DECISIONS:
                 raise
         else:
@@ -187,12 +187,12 @@ def _treat_alarm(alarm: Alarm, desk: Desk) -> Outcome:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _decide_and_write(alarm: Alarm, desk: Desk) -> tuple[Decision, Event | None]:
+def _decide_and_write(alarm: Alarm, desk: Clients) -> tuple[Decision, Event | None]:
     ledger, task = desk.ledger, alarm.task
     # The pointer is read first: what is written holds only if it is still the same.
     pointer = ledger.pointer(task)
     decision = decide(
-        Situation(
+        AlarmContext(
             alarm=alarm,
             pointer=pointer,
             states=ledger.version_states(task),
@@ -218,7 +218,7 @@ def _decide_and_write(alarm: Alarm, desk: Desk) -> tuple[Decision, Event | None]
     return decision, write(task, seen=pointer.revision, cause=cause)
 
 
-def _tell(desk: Desk, failures: list[str]) -> list[int]:
+def _notify(desk: Clients, failures: list[str]) -> list[int]:
     """Tell people of every pending event, then the bus; returns the revisions both know of.
 
     Every person is told before the bus is asked for the first time: it may hang, and the time that
@@ -242,7 +242,7 @@ def _each(
     for event in events:
         try:
             done.append(step(event))
-        except LedgerConflict:
+        except LedgerConflictError:
             # Another invocation is telling of it, too, and goes on with it.
             print(json.dumps({"revision": event.revision, "code": "told-twice"}))
         except Exception as error:
@@ -252,7 +252,7 @@ def _each(
     return done
 
 
-def _publish(event: Event, desk: Desk) -> Event:
+def _publish(event: Event, desk: Clients) -> Event:
     """Tell people once at least: a crash before that is noted repeats it, never loses it.
 
     It is noted before the bus is asked: one that refuses for good must not make the same message
@@ -260,23 +260,23 @@ def _publish(event: Event, desk: Desk) -> Event:
     """
     if event.notify is not Notify.PENDING:
         return event
-    desk.people.publish(
+    desk.sns.publish(
         TopicArn=desk.topic, Subject=subject(event, desk.stage), Message=body(event, desk.stage)
     )
     return desk.ledger.mark(event, Notify.TOLD)
 
 
-def _finish(event: Event, desk: Desk) -> Event:
+def _finish(event: Event, desk: Clients) -> Event:
     """Tell the bus of a rollback; with that the event is done."""
     if event.kind is EventKind.ROLLED_BACK:
         _emit(event, desk)
     return desk.ledger.mark(event, Notify.SENT)
 
 
-def _emit(event: Event, desk: Desk) -> None:
+def _emit(event: Event, desk: Clients) -> None:
     """The event from which the rollback is written back into git."""
     detail = {"stage": desk.stage, "task": event.task, **event.to_attributes()}
-    answer = desk.bus.put_events(
+    answer = desk.events.put_events(
         Entries=[
             {
                 "Source": aws_names.EVENT_SOURCE,
@@ -286,7 +286,9 @@ def _emit(event: Event, desk: Desk) -> None:
         ]
     )
     if answer["FailedEntryCount"]:
-        raise NotDone(f"EventBridge refused the event: {answer['Entries'][0].get('ErrorMessage')}")
+        raise IncompleteInvocationError(
+            f"EventBridge refused the event: {answer['Entries'][0].get('ErrorMessage')}"
+        )
 
 
 def _ignored(code: str, reason: str) -> Decision:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from decision import Action, Alarm, Situation, decide, refusal
+from decision import Action, Alarm, AlarmContext, decide, refusal
 from prompt_hub.ledger.items import (
     Deployed,
     Event,
@@ -63,7 +63,7 @@ def sample(version: str, score: float, minutes_before: int = 1) -> ScoreSample:
     )
 
 
-SITUATION = Situation(
+SITUATION = AlarmContext(
     alarm=ALARM,
     pointer=POINTER,
     states={"1.0.0": VersionState.SUPERSEDED, "1.1.0": VersionState.ACTIVE},

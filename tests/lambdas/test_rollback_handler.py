@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from handler import Desk, NotDone, treat
+from handler import Clients, IncompleteInvocationError, process
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import (
     Notify,
@@ -141,14 +141,14 @@ class World:
             )
 
     @property
-    def desk(self) -> Desk:
-        return Desk(
+    def desk(self) -> Clients:
+        return Clients(
             stage="dev",
             topic="arn:topic",
             ledger=self.ledger,
             alarms=cast(Any, self.alarms),
-            people=cast(Any, self.topic),
-            bus=cast(Any, self.bus),
+            sns=cast(Any, self.topic),
+            events=cast(Any, self.bus),
         )
 
     def measured(self, task: str, active: float, control: float | None, round_: str = "1") -> None:
@@ -175,7 +175,7 @@ class World:
         return found
 
     def invoke(self, event: dict[str, Any]) -> list[tuple[object, object]]:
-        outcomes = cast(list[dict[str, object]], treat(event, ACCOUNT, self.desk)["outcomes"])
+        outcomes = cast(list[dict[str, object]], process(event, ACCOUNT, self.desk)["outcomes"])
         return [(outcome["task"], outcome["code"]) for outcome in outcomes]
 
 
@@ -297,7 +297,7 @@ def test_events_that_are_not_ours_do_nothing_and_say_why(
 def test_a_broken_notification_delays_no_rollback_and_is_made_up_for(world: World) -> None:
     world.measured("part-class", 0.55, 0.9)
     world.topic.broken = True
-    with pytest.raises(NotDone, match="SNS is out of order"):
+    with pytest.raises(IncompleteInvocationError, match="SNS is out of order"):
         world.invoke(recorded("alarm"))
     assert world.pointer().version == "1.0.0"
     assert world.ledger.events("part-class")[0].notify is Notify.PENDING
@@ -316,7 +316,7 @@ def test_a_topic_that_hangs_kills_the_invocation_after_the_rollback_not_before(
 ) -> None:
     world.measured("brand", 0.5, 0.4)
     world.topic.broken = True
-    with pytest.raises(NotDone):
+    with pytest.raises(IncompleteInvocationError):
         world.invoke(recorded("sweep"))
 
     world.measured("part-class", 0.55, 0.9)
@@ -333,7 +333,9 @@ def test_a_bus_that_refuses_keeps_nobody_from_hearing_and_nobody_hears_twice(
     world.measured("brand", 0.5, 0.4)
     world.bus.refuses = True
     for _ in range(3):
-        with pytest.raises(NotDone, match="EventBridge refused the event: AccessDenied"):
+        with pytest.raises(
+            IncompleteInvocationError, match="EventBridge refused the event: AccessDenied"
+        ):
             world.invoke(recorded("sweep"))
     assert [message["Subject"] for message in world.topic.published] == [
         "[prompt-hub dev] part-class: rolled back 1.1.0 -> 1.0.0",
@@ -363,7 +365,7 @@ def test_one_event_that_cannot_be_told_of_silences_no_other(world: World) -> Non
     world.measured("part-class", 0.55, 0.9)
     world.measured("brand", 0.5, 0.4)
     world.topic.refuses = "part-class"
-    with pytest.raises(NotDone, match="telling of revision 3: ConnectionError"):
+    with pytest.raises(IncompleteInvocationError, match="telling of revision 3: ConnectionError"):
         world.invoke(recorded("sweep"))
     assert [message["Subject"] for message in world.topic.published] == [
         "[prompt-hub dev] brand: frozen at 1.1.0"
@@ -375,7 +377,7 @@ def test_people_are_told_even_if_alarms_cannot_be_read(
 ) -> None:
     world.measured("part-class", 0.55, 0.9)
     world.topic.broken = True
-    with pytest.raises(NotDone):
+    with pytest.raises(IncompleteInvocationError):
         world.invoke(recorded("alarm"))
     world.topic.broken = False
 
@@ -383,7 +385,7 @@ def test_people_are_told_even_if_alarms_cannot_be_read(
         raise ConnectionError("CloudWatch is out of order")
 
     monkeypatch.setattr(world.alarms, "describe_alarms", away)
-    with pytest.raises(NotDone, match="reading alarms: ConnectionError"):
+    with pytest.raises(IncompleteInvocationError, match="reading alarms: ConnectionError"):
         world.invoke(recorded("sweep"))
     assert len(world.topic.published) == 1
 
@@ -398,8 +400,8 @@ def test_no_service_that_hangs_takes_the_time_of_the_others(
         ("AWS_DEFAULT_REGION", "eu-central-1"),
     ):
         monkeypatch.setenv(name, value)
-    desk = Desk.from_environment()
-    clients = (desk.alarms, desk.people, desk.bus, desk.ledger._client)
+    desk = Clients.from_environment()
+    clients = (desk.alarms, desk.sns, desk.events, desk.ledger._client)
 
     def longest(client: Any) -> float:
         config = client.meta.config
@@ -414,7 +416,9 @@ def test_no_service_that_hangs_takes_the_time_of_the_others(
 def test_one_tasks_trouble_does_not_keep_another_from_being_rolled_back(world: World) -> None:
     world.measured("brand", 0.55, 0.9)
     world.table.items[("SCORE#part-class", "~broken")] = {"sk": {"S": "~broken"}}
-    with pytest.raises(NotDone, match="prompt-hub-dev-score-part-class: KeyError"):
+    with pytest.raises(
+        IncompleteInvocationError, match="prompt-hub-dev-score-part-class: KeyError"
+    ):
         world.invoke(recorded("sweep"))
     assert world.pointer("brand").version == "1.0.0"
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from prompt_hub.core import aws_names
-from prompt_hub.ledger.errors import LedgerConflict, LedgerMissing, TransitionRefused
+from prompt_hub.ledger.errors import LedgerConflictError, LedgerMissingError, TransitionRefusedError
 from prompt_hub.ledger.items import (
     Deployed,
     Notify,
@@ -72,9 +72,9 @@ def test_a_rollback_is_one_transaction_and_reads_back_whole(ledger: Ledger) -> N
     assert ledger.pending_events() == (told,)
     ledger.mark(told, Notify.SENT)
     assert ledger.pending_events() == ()
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflictError):
         ledger.mark(told, Notify.SENT)
-    with pytest.raises(TransitionRefused):
+    with pytest.raises(TransitionRefusedError):
         ledger.roll_back("part-class", seen=2, cause=CAUSE)
 
 
@@ -92,7 +92,7 @@ def test_of_many_rollbacks_at_once_exactly_one_wins(ledger: Ledger) -> None:
     def attempt(_: int) -> bool:
         try:
             ledger.roll_back("part-class", seen=seen, cause=CAUSE)
-        except LedgerConflict:
+        except LedgerConflictError:
             return False
         return True
 
@@ -129,7 +129,7 @@ def test_samples_and_the_deployed_release(ledger: Ledger) -> None:
     ledger.add_samples(samples)
     assert set(ledger.samples("part-class", 10)) == set(samples)
     assert len(ledger.samples("part-class", 1)) == 1
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflictError):
         ledger.add_samples(samples[:1])
 
     deployed = Deployed(
@@ -141,5 +141,5 @@ def test_samples_and_the_deployed_release(ledger: Ledger) -> None:
 
 
 def test_a_stage_that_was_never_deployed_has_no_table_and_that_is_told_apart(aws: LocalAws) -> None:
-    with pytest.raises(LedgerMissing, match="there is no table ledger-of-no-stage"):
+    with pytest.raises(LedgerMissingError, match="there is no table ledger-of-no-stage"):
         Ledger(aws.client("dynamodb"), "ledger-of-no-stage").pointers()

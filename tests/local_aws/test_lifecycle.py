@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 
-from local_aws import lifecycle, observer, stack
+from local_aws import lifecycle, stack, stack_reader
 from prompt_hub.core import aws_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,8 +86,8 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_the_driver_and_the_product_use_the_same_names() -> None:
-    assert observer.PIPELINE == aws_names.PIPELINE
-    assert aws_names.ledger_table(observer.STAGE) == observer.LEDGER
+    assert stack_reader.PIPELINE == aws_names.PIPELINE
+    assert aws_names.ledger_table(stack_reader.STAGE) == stack_reader.LEDGER
     assert stack.ACCOUNT == "000000000000"
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from handler import Desk, treat
+from handler import Clients, process
 from prompt_hub.core import aws_names
 from prompt_hub.evaluation.results import BucketResults
 from prompt_hub.ledger.items import VersionState
@@ -259,16 +259,16 @@ def _rolled_back_by_the_alarm(stage: Stage, instance: object) -> None:
     eventually(lambda: stage.alarm() == "ALARM", what="the score alarm")
 
     topic = stage.aws.client("sns").create_topic(Name="people")["TopicArn"]
-    desk = Desk(
+    desk = Clients(
         stage=STAGE,
         topic=topic,
         ledger=stage.ledger,
         alarms=stage.aws.client("cloudwatch"),
-        people=stage.aws.client("sns"),
-        bus=stage.aws.client("events"),
+        sns=stage.aws.client("sns"),
+        events=stage.aws.client("events"),
     )
     brand = stage.ledger.pointer("brand")
-    outcome = treat({"source": "aws.events"}, ACCOUNT, desk)
+    outcome = process({"source": "aws.events"}, ACCOUNT, desk)
     assert [one["code"] for one in outcome["outcomes"]] == ["below-threshold"]  # type: ignore[attr-defined]
     assert outcome["told"] == [3]
     eventually(lambda: stage.served()["part-class"] == "1.0.0", seconds=5)

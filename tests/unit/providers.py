@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 
-from prompt_hub.llm.client import Completion, ModelCaller, ModelUnavailable
+from prompt_hub.llm.client import Completion, ModelClient, ModelUnavailableError
 from prompt_hub.llm.config import ModelAliases, ResolvedModel
 from prompt_hub.repository.schema import JsonObject
 
@@ -47,7 +47,9 @@ class FunctionProvider:
         await asyncio.sleep(0)
         answer = self._answer(messages)
         if answer is None:
-            raise ModelUnavailable(f"the model {model.identity} gave no answer: no connection.")
+            raise ModelUnavailableError(
+                f"the model {model.identity} gave no answer: no connection."
+            )
         return Completion(
             text=answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False),
             answered_by=model.model,
@@ -59,6 +61,6 @@ class FunctionProvider:
     async def close(self) -> None:
         """There is nothing to close."""
 
-    def caller(self) -> ModelCaller:
+    def caller(self) -> ModelClient:
         """The real caller on this provider."""
-        return ModelCaller(ALIASES, self)
+        return ModelClient(ALIASES, self)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub.core.files import written_whole
+from prompt_hub.core.files import atomic_write
 
 
 def test_the_new_text_takes_the_place_of_the_old_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     path.write_bytes(b"old")
-    with written_whole(path) as stream:
+    with atomic_write(path) as stream:
         stream.write(b"new")
         stream.flush()
         assert path.read_bytes() == b"old"
@@ -35,6 +35,6 @@ def test_an_interruption_leaves_the_old_file_and_nothing_beside_it(
 
 
 def _write_half(path: Path, interruption: BaseException) -> None:
-    with written_whole(path) as stream:
+    with atomic_write(path) as stream:
         stream.write(b"half")
         raise interruption

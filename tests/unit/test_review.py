@@ -14,7 +14,7 @@ from prompt_hub.cli.main import main
 from prompt_hub.cli.review import review_of
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
-from prompt_hub.llm.client import ModelUnavailable
+from prompt_hub.llm.client import ModelUnavailableError
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.review.critique import Review, in_words
@@ -101,7 +101,7 @@ def test_words_name_the_place_and_leave_the_invented_out(reviewing: RepositoryFo
 def test_an_answer_that_is_no_review_is_not_measured(
     reviewing: RepositoryFolder, answer: JsonObject | str
 ) -> None:
-    with pytest.raises(ModelUnavailable, match="the review cannot be used"):
+    with pytest.raises(ModelUnavailableError, match="the review cannot be used"):
         review(reviewing, FunctionProvider(lambda _: answer))
 
 
@@ -116,7 +116,7 @@ def door(reviewing: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> Reposi
 def test_a_review_is_logged_and_gates_nothing(
     door: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "ModelCaller", lambda _: saying(REAL, INVENTED).caller())
+    monkeypatch.setattr(command, "ModelClient", lambda _: saying(REAL, INVENTED).caller())
     assert main(["review", "part-class"]) == ExitCode.OK
     assert f"logged in {LOG}" in capsys.readouterr().out
     logged = Review.model_validate_json(door.read(LOG))
@@ -148,7 +148,7 @@ def test_without_a_model_nothing_is_reviewed(
 def test_a_model_that_is_silent_is_not_measured(
     door: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "ModelCaller", lambda _: FunctionProvider(lambda _: None).caller())
+    monkeypatch.setattr(command, "ModelClient", lambda _: FunctionProvider(lambda _: None).caller())
     assert main(["review", "part-class"]) == ExitCode.NOT_MEASURED
     assert not door.path(LOG).exists()
 

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.eval import task
-from benchmarks.eval.measuring import CannotMeasure, bare_environment
+from benchmarks.eval.measuring import MeasurementError, bare_environment
 from benchmarks.eval.task import Outcome
 
 HERE = Path(__file__).resolve().parents[1]
@@ -38,7 +38,7 @@ def install() -> Path:
     """Install what the lock names, once; returns the Node that it runs on.
 
     Raises:
-        CannotMeasure: npm is missing, the installation failed, or Node is too old.
+        MeasurementError: npm is missing, the installation failed, or Node is too old.
     """
     digest = hashlib.sha256()
     for name in ("package.json", "package-lock.json"):
@@ -54,7 +54,7 @@ def install() -> Path:
 def _npm_ci() -> None:
     npm = shutil.which("npm")
     if npm is None:
-        raise CannotMeasure(
+        raise MeasurementError(
             "npm is not on the PATH, so promptfoo cannot be measured: install Node.js 22 or newer."
         )
     try:
@@ -69,10 +69,10 @@ def _npm_ci() -> None:
         )
     except subprocess.TimeoutExpired:
         words = f"npm did not install promptfoo within {_INSTALL_SECONDS:.0f} s: run it again."
-        raise CannotMeasure(words) from None
+        raise MeasurementError(words) from None
     if done.returncode != 0:
         tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:])
-        raise CannotMeasure(f"npm could not install promptfoo, see its last words:\n{tail}")
+        raise MeasurementError(f"npm could not install promptfoo, see its last words:\n{tail}")
 
 
 def _node() -> Path:
@@ -80,12 +80,12 @@ def _node() -> Path:
     pinned = sorted(NODE_MODULES.glob("node-*/bin/node"))
     found = str(pinned[0]) if pinned else shutil.which("node")
     if found is None:
-        raise CannotMeasure("there is no Node for promptfoo: install Node.js 22.22 or newer.")
+        raise MeasurementError("there is no Node for promptfoo: install Node.js 22.22 or newer.")
     said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
     version = tuple(map(int, re.findall(r"\d+", said)[:2]))
     if version < OLDEST_NODE:
         words = f"promptfoo needs Node 22.22 or newer, this is {said.strip() or 'not running'}."
-        raise CannotMeasure(words)
+        raise MeasurementError(words)
     return Path(found)
 
 

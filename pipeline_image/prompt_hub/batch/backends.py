@@ -9,14 +9,14 @@ from typing import Protocol
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.llm.client import ModelCaller, ModelUnavailable
-from prompt_hub.release.service_client import Client, NotReached, Said
+from prompt_hub.llm.client import ModelClient, ModelUnavailableError
+from prompt_hub.release.service_client import Client, Response, UnreachableServiceError
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnsweredBy:
+class VersionInfo:
     """What answered: every line of the output says it."""
 
     task: str
@@ -27,32 +27,32 @@ class AnsweredBy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
+class BatchAnswer:
     """An output that keeps the prompt's contract, or the reason why there is none."""
 
     output: JsonObject | None
     error: str | None
-    answered_by: AnsweredBy
+    answered_by: VersionInfo
 
 
-class Answerer(Protocol):
+class Backend(Protocol):
     """Answers records of one task. `answered_by` is what answers as the run begins."""
 
-    answered_by: AnsweredBy
+    answered_by: VersionInfo
 
-    async def answer(self, fields: JsonObject) -> Reply:
+    async def answer(self, fields: JsonObject) -> BatchAnswer:
         """Answer one record; raises `ModelUnavailable` when no answer came at all."""
 
 
 class LocalAnswerer:
     """Calls the prompt from this process."""
 
-    def __init__(self, prompt: Prompt, caller: ModelCaller, *, timeout: float) -> None:
+    def __init__(self, prompt: Prompt, caller: ModelClient, *, timeout: float) -> None:
         """Answer with `prompt`; one attempt may take `timeout` seconds."""
         self._prompt = prompt
         self._caller = caller
         self._timeout = timeout
-        self.answered_by = AnsweredBy(
+        self.answered_by = VersionInfo(
             task=prompt.task,
             version=prompt.version,
             sha256=prompt.sha256,
@@ -60,17 +60,17 @@ class LocalAnswerer:
             model=caller.resolve(prompt).identity,
         )
 
-    async def answer(self, fields: JsonObject) -> Reply:
+    async def answer(self, fields: JsonObject) -> BatchAnswer:
         """Answer one record; raises `ModelUnavailable` when no answer came at all."""
         try:
             answer = await self._caller.call(self._prompt, fields, timeout=self._timeout)
         except RenderError as error:
-            return Reply(output=None, error=error.message, answered_by=self.answered_by)
+            return BatchAnswer(output=None, error=error.message, answered_by=self.answered_by)
         output = answer.output if answer.valid else None
-        return Reply(output=output, error=answer.problem, answered_by=self.answered_by)
+        return BatchAnswer(output=output, error=answer.problem, answered_by=self.answered_by)
 
 
-FAULTS = frozenset({"invalid_fields", "body_too_large", "invalid_output", "prompt_broken"})
+RECORD_ERRORS = frozenset({"invalid_fields", "body_too_large", "invalid_output", "prompt_broken"})
 """Codes of a bad record, or of an answer that breaks the contract: asking again changes nothing.
 
 Every other refusal, and whatever a proxy or a balancer in between says, is about the way there.
@@ -92,7 +92,7 @@ class ServiceAnswerer:
         said = self._ask("/v1/tasks")
         served = said.object().get("tasks")
         if said.status != 200 or not isinstance(served, list):
-            raise ModelUnavailable(f"{self._url}/v1/tasks answered with HTTP {said.status}.")
+            raise ModelUnavailableError(f"{self._url}/v1/tasks answered with HTTP {said.status}.")
         known = [one for one in served if isinstance(one, dict)]
         mine = next((one for one in known if one.get("task") == task), None)
         if mine is None:
@@ -100,7 +100,7 @@ class ServiceAnswerer:
             raise PromptHubError(f"the service at {self._url} serves no task {task!r} ({tasks}).")
         self.answered_by = _answered_by(task, mine)
 
-    async def answer(self, fields: JsonObject) -> Reply:
+    async def answer(self, fields: JsonObject) -> BatchAnswer:
         """Answer one record; raises `ModelUnavailable` when no answer came at all."""
         task = self.answered_by.task
         path = f"/v1/tasks/{task}/run"
@@ -109,32 +109,32 @@ class ServiceAnswerer:
         if status == 200:
             output = said.get("output")
             if isinstance(output, dict):
-                return Reply(output=output, error=None, answered_by=_answered_by(task, said))
-            raise ModelUnavailable(f"the service at {self._url} answered without an output.")
+                return BatchAnswer(output=output, error=None, answered_by=_answered_by(task, said))
+            raise ModelUnavailableError(f"the service at {self._url} answered without an output.")
         error = said.get("error")
         code, message = (
             (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", "")
         )
-        if code in FAULTS:
-            return Reply(output=None, error=str(message), answered_by=self.answered_by)
+        if code in RECORD_ERRORS:
+            return BatchAnswer(output=None, error=str(message), answered_by=self.answered_by)
         reason = f"HTTP {status}{f', {message}' if message else ''}"
-        raise ModelUnavailable(f"the service at {self._url} gave no answer: {reason}.")
+        raise ModelUnavailableError(f"the service at {self._url} gave no answer: {reason}.")
 
-    def _ask(self, path: str, body: JsonObject | None = None) -> Said:
+    def _ask(self, path: str, body: JsonObject | None = None) -> Response:
         try:
             return self._client.ask(path, body)
-        except NotReached as error:
+        except UnreachableServiceError as error:
             hint = "Check that it runs, then run the same command again."
-            raise ModelUnavailable(f"the service at {error.message}", hint=hint) from None
+            raise ModelUnavailableError(f"the service at {error.message}", hint=hint) from None
 
 
-def _answered_by(task: str, said: JsonObject) -> AnsweredBy:
+def _answered_by(task: str, said: JsonObject) -> VersionInfo:
     release, model = said.get("release"), said.get("model")
     if not isinstance(said.get("version"), str) or not isinstance(said.get("sha256"), str):
         raise PromptHubError(
             "the service does not say which version answers.", exit_code=ExitCode.NOT_MEASURED
         )
-    return AnsweredBy(
+    return VersionInfo(
         task=task,
         version=str(said["version"]),
         sha256=str(said["sha256"]),

@@ -22,7 +22,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.core.files import written_whole
+from prompt_hub.core.files import atomic_write
 from prompt_hub.repository.documents import strict_json
 
 Line = Mapping[str, JsonValue]
@@ -88,7 +88,7 @@ class Journal:
 
         The journal ends with that, unless it holds answers that the output does not.
         """
-        with _writing(self.output), written_whole(self.output) as stream:
+        with _writing(self.output), atomic_write(self.output) as stream:
             for number in sorted(self._offsets):
                 if upto is None or number <= upto:
                     self._file.seek(self._offsets[number])
@@ -123,7 +123,7 @@ class Journal:
         names = (self.path.with_name(f"{self.path.name}.{number}") for number in count(1))
         aside = next(name for name in names if not name.exists())
         self._file.seek(0)
-        with written_whole(aside) as stream:
+        with atomic_write(aside) as stream:
             shutil.copyfileobj(self._file, stream)
         self.set_aside = (
             f"{self.path} was of another run ({_difference(first, self._identity)}): its {lines}"

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field
 
 from pydantic import JsonValue
 
-from prompt_hub.batch.backends import AnsweredBy, Answerer
+from prompt_hub.batch.backends import Backend, VersionInfo
 from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.mapping import RecordError, assign, to_fields
 from prompt_hub.batch.readers import Record
-from prompt_hub.core.concurrency import in_parallel
-from prompt_hub.llm.client import ModelUnavailable
+from prompt_hub.core.concurrency import map_concurrently
+from prompt_hub.llm.client import ModelUnavailableError
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.schema import JsonObject
 
@@ -21,7 +21,7 @@ GIVE_UP_AFTER = 3
 
 
 @dataclass
-class Tally:
+class BatchStats:
     """What became of the records; `resumed` of them an earlier run had finished already."""
 
     records: int = 0
@@ -32,7 +32,7 @@ class Tally:
     reason: str = ""
 
 
-class FieldReader:
+class RecordMapper:
     """Turns records into the fields of one task, remembering where each header's columns go."""
 
     def __init__(self, columns: Mapping[str, Sequence[str]], schema: JsonObject) -> None:
@@ -64,22 +64,22 @@ class Runner:
     `say` is told of every record that fails; `progress` after every record.
     """
 
-    reader: FieldReader
-    answerer: Answerer
+    reader: RecordMapper
+    answerer: Backend
     journal: Journal
     concurrency: int
     say: Callable[[str], None]
-    progress: Callable[[Tally], None]
-    tally: Tally = field(default_factory=Tally)
+    progress: Callable[[BatchStats], None]
+    tally: BatchStats = field(default_factory=BatchStats)
     _silent: int = 0
 
-    async def run(self, records: Iterator[Record], limit: int | None = None) -> Tally:
+    async def run(self, records: Iterator[Record], limit: int | None = None) -> BatchStats:
         """Answer the first `limit` records; those that the journal has are left alone.
 
         A record that the model did not answer gets no line, so that the next run asks again; after
         `GIVE_UP_AFTER` of them in a row the rest is not asked.
         """
-        await in_parallel(self._wanted(records, limit), self._one, self.concurrency)
+        await map_concurrently(self._wanted(records, limit), self._one, self.concurrency)
         return self.tally
 
     def _wanted(self, records: Iterator[Record], limit: int | None) -> Iterator[Record]:
@@ -108,7 +108,7 @@ class Runner:
             return
         try:
             reply = await self.answerer.answer(fields)
-        except ModelUnavailable as error:
+        except ModelUnavailableError as error:
             self._silent += 1
             self.tally.unanswered += 1
             self.tally.reason = error.message
@@ -122,7 +122,7 @@ class Runner:
         fields: JsonObject,
         output: JsonObject | None,
         error: str | None,
-        answered_by: AnsweredBy,
+        answered_by: VersionInfo,
     ) -> None:
         line: dict[str, JsonValue] = {
             "record": record.number,

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 from prompt_hub.cli.stage import (
     add_release,
     add_stage,
-    explained,
     ledger_of,
     now,
     release_of,
     stage_of,
+    translate_aws_errors,
 )
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.ledger.errors import LedgerConflict, TransitionRefused
+from prompt_hub.ledger.errors import LedgerConflictError, TransitionRefusedError
 from prompt_hub.ledger.items import NO_WAY_BACK, Deployed
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.release.manifest import Release, recorded
+from prompt_hub.release.manifest import Release, load_manifest
 from prompt_hub.release.plan import Retire, Seed, Skip, StageState, Step, plan
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ BY = "pipeline"
 
 
 @dataclass
-class Done:
+class ActivationResult:
     """Tasks whose pointer moved, and tasks that could not be moved although they should."""
 
     moved: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_no_watch(parser)
 
 
-@explained()
+@translate_aws_errors()
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Activate; exits 0 also when there was nothing to move, and says why for each task.
 
@@ -63,13 +63,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 # --- A release ---------------------------------------------------------------------------------
 
 
-def _to_release(ledger: Ledger, release_id: str) -> Done:
+def _to_release(ledger: Ledger, release_id: str) -> ActivationResult:
     from prompt_hub.evaluation.results import results_from_environment
     from prompt_hub.repository.reader import PromptRepository
 
     repository = PromptRepository.from_environment()
     results = results_from_environment(repository.root)
-    release = recorded(results, release_id)
+    release = load_manifest(results, release_id)
     ledger.deploy(
         Deployed(
             release=release.reference,
@@ -79,17 +79,17 @@ def _to_release(ledger: Ledger, release_id: str) -> Done:
         ),
         by=BY,
     )
-    return take(ledger, release, plan(release, _state(ledger, release)))
+    return execute(ledger, release, plan(release, _state(ledger, release)))
 
 
-def take(ledger: Ledger, release: Release, steps: Iterable[Step]) -> Done:
+def execute(ledger: Ledger, release: Release, steps: Iterable[Step]) -> ActivationResult:
     """Do every step, each on its own: one task's trouble holds up no other."""
-    done = Done()
+    done = ActivationResult()
     for step in steps:
         try:
             if _take(ledger, release, step):
                 done.moved.append(step.task)
-        except (LedgerConflict, TransitionRefused) as error:
+        except (LedgerConflictError, TransitionRefusedError) as error:
             print(f"{step.task}: not moved, {error}; run it again")
             done.failed.append(step.task)
     return done
@@ -172,9 +172,9 @@ def measure_now(stage: str, tasks: list[str]) -> None:
         return
     import boto3
 
-    from prompt_hub.release.ecs_task import start
+    from prompt_hub.release.ecs_task import run
 
     ecs = boto3.client("ecs")
     for task in tasks:
-        start(ecs, stage, ["prompt-hub", "watch", task])
+        run(ecs, stage, ["prompt-hub", "watch", task])
         print(f"{task}: the score watch measures it now")

@@ -9,13 +9,13 @@ import sys
 
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.core.git import head_commit
-from prompt_hub.evaluation.cache import LOCAL_FOLDER, ResponseStore
+from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
 from prompt_hub.evaluation.calibration import judging_in_words
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
 from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.gate.types import Status
-from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, add_concurrency
 from prompt_hub.repository.reader import PromptRepository
 
@@ -73,8 +73,8 @@ async def _evaluate(
     for task in tasks:
         repository.require_task(task)
     aliases = ModelAliases.from_environment()
-    store = ResponseStore(repository.root / LOCAL_FOLDER, fresh=arguments.fresh)
-    async with ModelCaller(aliases, concurrency=arguments.concurrency) as caller:
+    store = ResponseStore(repository.root / CACHE_DIR, fresh=arguments.fresh)
+    async with ModelClient(aliases, concurrency=arguments.concurrency) as caller:
         evaluator = Evaluator(
             repository,
             caller,

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompt_hub.cli.stage import add_release, explained, ledger_of, named, release_of
+from prompt_hub.cli.stage import add_release, ledger_of, named, release_of, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
-from prompt_hub.ledger.errors import LedgerMissing
-from prompt_hub.release.manifest import Release, describe, describe_promoted, not_carried
+from prompt_hub.ledger.errors import LedgerMissingError
+from prompt_hub.release.manifest import Release, build_manifest, describe_promoted, not_carried
 from prompt_hub.repository.reader import PromptRepository
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@explained()
+@translate_aws_errors()
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Build and push; an image that is there already is left alone, so a retry succeeds.
 
@@ -92,7 +92,7 @@ def _live(stages: Iterable[str]) -> dict[str, list[Pointer]]:
     for stage in stages:
         try:
             live[stage] = list(ledger_of(stage).pointers().values())
-        except LedgerMissing:
+        except LedgerMissingError:
             print(f"stage {stage} has no ledger yet: nothing is live there")
     return live
 
@@ -107,7 +107,7 @@ def _warn(release: Release, live: Mapping[str, Iterable[Pointer]]) -> None:
 
 
 def _local(repository: PromptRepository, release_id: str, base: str | None) -> ExitCode:
-    release = describe(
+    release = build_manifest(
         repository,
         release=release_id,
         commit=head_commit(repository.root),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prompt_hub.cli.activate import add_no_watch, measure_now
 from prompt_hub.cli.options import add_signature
-from prompt_hub.cli.stage import add_stage, explained, ledger_of, now, stage_of
+from prompt_hub.cli.stage import add_stage, ledger_of, now, stage_of, translate_aws_errors
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.ledger.transitions import Cause
@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             add_no_watch(action)
 
 
-@explained()
+@translate_aws_errors()
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Show or change the ledger; a change needs a person and a reason."""
     stage = stage_of(arguments)

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.imports import without_collecting
+from prompt_hub.core.imports import gc_paused
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "new": ("prompt_hub.cli.new", "make a working task, or import one"),
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # We use no pydantic plugins, and looking for some in every installed package is slow.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Imported only now, so that `--help` and `validate` never pay for a model client or a server.
-    with without_collecting():
+    with gc_paused():
         command = cast(Command, import_module(module))
     parser = argparse.ArgumentParser(prog=f"prompt-hub {name}", description=summary)
     command.configure(parser)

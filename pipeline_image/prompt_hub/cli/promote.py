@@ -17,8 +17,8 @@ from prompt_hub.evaluation.store import evaluation_by
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.git_promotion import Checkout
 from prompt_hub.promotion.promoter import Promoter
-from prompt_hub.promotion.registry_view import Standing
-from prompt_hub.promotion.states import OPEN, SAME, Case, Decision, Event, move
+from prompt_hub.promotion.registry_view import TaskRegistryView
+from prompt_hub.promotion.states import OPEN, SAME, Decision, Event, TransitionContext, move
 from prompt_hub.repository.documents import read_text
 from prompt_hub.repository.edit import edited
 from prompt_hub.repository.reader import METADATA, PromptRepository
@@ -101,7 +101,7 @@ def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Cha
     if arguments.action == "quarantine":
         version, successor = arguments.version, arguments.to
         return transitions.quarantine(repository, task, version, decision, now, successor=successor)
-    decision = replace(decision, insists=arguments.override)
+    decision = replace(decision, override=arguments.override)
     return transitions.downgrade(repository, task, arguments.to, decision, now)
 
 
@@ -136,8 +136,10 @@ def _still_true(repository: PromptRepository, record: EvaluationRecord) -> None:
 def _override(repository: PromptRepository, task: str, decision: Decision) -> Changes:
     """The decision as an entry of the metadata: it goes through the pipeline like any change."""
     version, champion = repository.metadata(task).version, repository.production(task)
-    case = Case(version=version, released=champion.version if champion else None, decision=decision)
-    state = Standing(repository.registry(), task).state(version)
+    case = TransitionContext(
+        version=version, released=champion.version if champion else None, decision=decision
+    )
+    state = TaskRegistryView(repository.registry(), task).state(version)
     move(task, state, Event.OVERRIDE, case, later=(OPEN, SAME))
     override = Override(person=decision.person, reason=decision.reason, version=version)
     path = repository.path(METADATA, f"{task}.yaml")

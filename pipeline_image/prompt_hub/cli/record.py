@@ -8,15 +8,15 @@ import json
 from prompt_hub.cli.stage import (
     add_release,
     add_stage,
-    explained,
     ledger_of,
     now,
     release_of,
     stage_of,
+    translate_aws_errors,
 )
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
-from prompt_hub.release.manifest import recorded
+from prompt_hub.release.manifest import load_manifest
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_release(parser)
 
 
-@explained()
+@translate_aws_errors()
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Write manifest, pointers and smoke test under the release's key in the results bucket."""
     from prompt_hub.evaluation.results import results_from_environment
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     stage, release_id = stage_of(arguments), release_of(arguments)
     repository = PromptRepository.from_environment()
     results = results_from_environment(repository.root)
-    release = recorded(results, release_id)
+    release = load_manifest(results, release_id)
     smoke = results.get(aws_names.smoke_key(release_id, stage))
     ledger = ledger_of(stage)
     record = {

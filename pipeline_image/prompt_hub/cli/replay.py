@@ -10,11 +10,11 @@ from pathlib import Path
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.example_results import details_path
 from prompt_hub.evaluation.record import EvaluationRecord
-from prompt_hub.evaluation.replay import CannotReplay, Change, Replayed, replay, rewrite
+from prompt_hub.evaluation.replay import Change, Replayed, ReplayError, replay, rewrite
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.store import read_evaluation
-from prompt_hub.promotion.transitions import remade
-from prompt_hub.repository.documents import InvalidDocuments, parse_json, read_text
+from prompt_hub.promotion.transitions import replace_record
+from prompt_hub.repository.documents import InvalidDocumentsError, parse_json, read_text
 from prompt_hub.repository.reader import PromptRepository, evaluation_path
 from prompt_hub.repository.transaction import apply
 
@@ -68,7 +68,7 @@ def _may_be_record(path: Path) -> bool:
     """Whether a file is a record, or cannot be read: a torn record must not be passed over."""
     try:
         found = parse_json(read_text(path, str(path)), str(path)).data
-    except InvalidDocuments:
+    except InvalidDocumentsError:
         return True
     return isinstance(found, dict) and found.get("schema") == "prompt-hub/evaluation@1"
 
@@ -83,7 +83,7 @@ def _replayed(
         return None, [Change("record", error.message)]
     try:
         replayed = (rewrite if write else replay)(repository, stored)
-    except CannotReplay as error:
+    except ReplayError as error:
         return stored.record, error.changes
     if write:
         _write(repository, path, replayed)
@@ -94,7 +94,7 @@ def _write(repository: PromptRepository, path: Path, replayed: Replayed) -> None
     record = replayed.record
     registered = repository.prompts / evaluation_path(record.task, record.version)
     if path.resolve() == registered:
-        apply(repository.root, remade(repository, record, replayed.details))
+        apply(repository.root, replace_record(repository, record, replayed.details))
         return
     folder = FolderResults(path.parent)
     folder.put(details_path(path.name), replayed.details)

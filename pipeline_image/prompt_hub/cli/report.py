@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.files import written_whole
+from prompt_hub.core.files import atomic_write
 from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
 from prompt_hub.evaluation.store import read_evaluation
 from prompt_hub.reporting.catalogue import read_catalogue
@@ -116,7 +116,7 @@ def read_run(source: Path) -> RunReport:
 def _write(target: Path, text: str) -> None:
     page = text.encode("utf-8")
     try:
-        with written_whole(target) as stream:
+        with atomic_write(target) as stream:
             stream.write(page)
     except OSError as error:
         raise PromptHubError(f"{target} cannot be written: {error.strerror}.") from None

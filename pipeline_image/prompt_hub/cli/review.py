@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.results import FolderResults
-from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.documents import read_text, to_model
 from prompt_hub.repository.reader import EVALS, REVIEWS, TEMPLATES, PromptRepository
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     repository.require_task(arguments.task)
     reviewer = _reviewer(repository)
     try:
-        caller = ModelCaller(ModelAliases.from_environment())
+        caller = ModelClient(ModelAliases.from_environment())
         caller.resolve(reviewer)
     except PromptHubError as error:
         message = f"nothing was reviewed: {error.message}"
@@ -49,14 +49,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 async def _reviewed(
-    repository: PromptRepository, task: str, reviewer: Prompt, caller: ModelCaller
+    repository: PromptRepository, task: str, reviewer: Prompt, caller: ModelClient
 ) -> Review:
     async with caller:
         return await review_of(repository, task, reviewer, caller, datetime.now(UTC))
 
 
 async def review_of(
-    repository: PromptRepository, task: str, reviewer: Prompt, caller: ModelCaller, at: datetime
+    repository: PromptRepository, task: str, reviewer: Prompt, caller: ModelClient, at: datetime
 ) -> Review:
     """Ask the reviewer about the candidate of `task`; raises `ModelUnavailable` for no answer."""
     path = repository.candidate_path(task)

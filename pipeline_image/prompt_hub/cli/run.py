@@ -14,15 +14,15 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from prompt_hub.batch.backends import Answerer, LocalAnswerer, ServiceAnswerer
+from prompt_hub.batch.backends import Backend, LocalAnswerer, ServiceAnswerer
 from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.mapping import RecordError
 from prompt_hub.batch.readers import header_of, read_records
-from prompt_hub.batch.runner import FieldReader, Runner, Tally
+from prompt_hub.batch.runner import BatchStats, RecordMapper, Runner
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
-from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, add_concurrency, positive
 from prompt_hub.repository.reader import METADATA, PRODUCTION, PromptRepository
 from prompt_hub.repository.schema import Prompt
@@ -60,8 +60,8 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     metadata = repository.metadata(task)
     timeout = metadata.limits.seconds_per_call
     aliases = ModelAliases({}) if arguments.service else ModelAliases.from_environment()
-    async with ModelCaller(aliases, concurrency=arguments.concurrency) as caller:
-        answerer: Answerer
+    async with ModelClient(aliases, concurrency=arguments.concurrency) as caller:
+        answerer: Backend
         if arguments.service:
             answerer = ServiceAnswerer(arguments.service, task, timeout=timeout)
             source = f"served by {arguments.service}"
@@ -72,7 +72,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             answerer = LocalAnswerer(prompt, caller, timeout=timeout)
             concurrency = caller.concurrency(prompt)
         contract = (prompt or repository.candidate(task)).input
-        reader = FieldReader(metadata.records.columns, contract)
+        reader = RecordMapper(metadata.records.columns, contract)
         if header is not None:
             _check_header(reader, header, arguments.input, task)
         told = answerer.answered_by
@@ -125,7 +125,7 @@ def _check_paths(source: Path, output: Path) -> None:
         raise PromptHubError(f"{output} cannot be the output: name a file of its own.")
 
 
-def _check_header(reader: FieldReader, header: tuple[str, ...], source: Path, task: str) -> None:
+def _check_header(reader: RecordMapper, header: tuple[str, ...], source: Path, task: str) -> None:
     try:
         reader.places(header)
     except RecordError as error:
@@ -182,13 +182,13 @@ class _Progress:
     def __init__(self) -> None:
         self._said = time.monotonic()
 
-    def __call__(self, tally: Tally) -> None:
+    def __call__(self, tally: BatchStats) -> None:
         if time.monotonic() - self._said >= PROGRESS_EVERY_SECONDS:
             self._said = time.monotonic()
             _say(f"  {tally.answered + tally.failed} records finished")
 
 
-def _in_words(tally: Tally, output: Path) -> str:
+def _in_words(tally: BatchStats, output: Path) -> str:
     parts = [f"{tally.records} records", f"{tally.answered} answered", f"{tally.failed} failed"]
     if tally.resumed:
         parts[0] += f" ({tally.resumed} finished before)"

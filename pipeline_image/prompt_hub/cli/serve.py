@@ -44,13 +44,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     from prompt_hub.ledger.errors import LedgerError
     from prompt_hub.ledger.table import Ledger
-    from prompt_hub.llm.client import ModelCaller
+    from prompt_hub.llm.client import ModelClient
     from prompt_hub.llm.config import ModelAliases
     from prompt_hub.llm.providers.openai import OpenAIProvider
     from prompt_hub.release.manifest import carried_prompts, load
     from prompt_hub.repository.reader import PromptRepository
     from prompt_hub.service.http import create_app
-    from prompt_hub.service.ledger_poller import PointerFollower
+    from prompt_hub.service.ledger_poller import LedgerPoller
     from prompt_hub.service.metrics import LogsAndMetrics
     from prompt_hub.service.service import PromptService
 
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         seconds_per_call={
             task: repository.metadata(task).limits.seconds_per_call for task in repository.tasks()
         },
-        follower=PointerFollower(
+        follower=LedgerPoller(
             ledger,
             release=release.release,
             carries=release.carries(),
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             report=LogsAndMetrics.connect(stage),
         ),
         # Imported with the start, not with the first request, which would wait for it.
-        caller=ModelCaller(ModelAliases.from_environment(), OpenAIProvider()),
+        caller=ModelClient(ModelAliases.from_environment(), OpenAIProvider()),
     )
     # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))

@@ -9,7 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 
-from prompt_hub.cli.stage import add_release, add_stage, explained, ledger_of, release_of, stage_of
+from prompt_hub.cli.stage import (
+    add_release,
+    add_stage,
+    ledger_of,
+    release_of,
+    stage_of,
+    translate_aws_errors,
+)
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.inputs import scored
@@ -19,7 +26,7 @@ from prompt_hub.release.service_client import Client
 from prompt_hub.release.smoke_test import ASK_SECONDS, SmokeTest, smoke_test
 from prompt_hub.repository.documents import parse_model
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.rendering import unfit
+from prompt_hub.repository.rendering import rejection_reason
 from prompt_hub.repository.schema import Example
 
 
@@ -32,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@explained()
+@translate_aws_errors()
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Exit 0 if the stage serves the release, 1 with each problem if not."""
     stage, release = stage_of(arguments), release_of(arguments)
@@ -68,7 +75,7 @@ def _inside(repository: PromptRepository, stage: str, release: str) -> SmokeTest
         if prompt is None:
             return None
         found = scored(repository.examples(pointer.task))
-        return next((one for one in found if unfit(prompt, one.input) is None), None)
+        return next((one for one in found if rejection_reason(prompt, one.input) is None), None)
 
     ledger = ledger_of(stage)
     return smoke_test(
@@ -83,10 +90,10 @@ def _inside(repository: PromptRepository, stage: str, release: str) -> SmokeTest
 def _outside(stage: str) -> None:
     import boto3
 
-    from prompt_hub.release.ecs_task import start, wait
+    from prompt_hub.release.ecs_task import run, wait
 
     ecs = boto3.client("ecs")
-    task = start(ecs, stage, ["prompt-hub", "smoke-test", "--inside"])
+    task = run(ecs, stage, ["prompt-hub", "smoke-test", "--inside"])
     print(f"the smoke test runs in {stage} as {task.rpartition('/')[2]}", flush=True)
     code = wait(ecs, stage, task)
     if code not in {ExitCode.OK, ExitCode.BLOCKED}:

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.ledger.errors import LedgerConflict, LedgerError, LedgerMissing, TransitionRefused
+from prompt_hub.ledger.errors import (
+    LedgerConflictError,
+    LedgerError,
+    LedgerMissingError,
+    TransitionRefusedError,
+)
 from prompt_hub.ledger.items import timestamp
 
 if TYPE_CHECKING:
@@ -76,19 +81,19 @@ _NOT_CONFIGURED = {
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def translate_aws_errors() -> Iterator[None]:
     """Turn what the ledger and AWS raise into sentences and exit codes; decorates a `run`."""
     try:
         yield
-    except TransitionRefused as error:
+    except TransitionRefusedError as error:
         raise PromptHubError(f"refused: {error}.", exit_code=ExitCode.BLOCKED) from None
-    except LedgerConflict as error:
+    except LedgerConflictError as error:
         raise PromptHubError(
             f"the ledger changed meanwhile: {error}.",
             hint="Look at it and run the command again.",
             exit_code=ExitCode.UNEXPECTED,
         ) from None
-    except LedgerMissing as error:
+    except LedgerMissingError as error:
         raise PromptHubError(
             f"{error}.",
             hint="Look at --stage and AWS_DEFAULT_REGION; a new stage is deployed first.",

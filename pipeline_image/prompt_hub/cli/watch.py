@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from prompt_hub.cli.stage import add_stage, explained, ledger_of, now, stage_of
+from prompt_hub.cli.stage import add_stage, ledger_of, now, stage_of, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@explained()
+@translate_aws_errors()
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Measure and publish; exit 3, with nothing published, when there is no score."""
     stage = stage_of(arguments)
@@ -35,10 +35,10 @@ async def _inside(stage: str, task: str) -> ExitCode:
     import boto3
 
     from prompt_hub.evaluation.results import results_from_environment
-    from prompt_hub.llm.client import ModelCaller
+    from prompt_hub.llm.client import ModelClient
     from prompt_hub.llm.config import ModelAliases
     from prompt_hub.monitoring.metrics import publish
-    from prompt_hub.monitoring.monitor import NotMeasured, ScoreWatch
+    from prompt_hub.monitoring.monitor import NotMeasuredError, ScoreMonitor
     from prompt_hub.release.manifest import load
     from prompt_hub.repository.reader import PromptRepository
 
@@ -50,9 +50,9 @@ async def _inside(stage: str, task: str) -> ExitCode:
         print(f"{task}: retired in {stage}, there is nothing to measure")
         return ExitCode.OK
     if pointer is None:
-        raise NotMeasured(f"no version of {task} is active in {stage}.")
-    async with ModelCaller(ModelAliases.from_environment()) as caller:
-        found = await ScoreWatch(repository, release, caller, task).round(pointer)
+        raise NotMeasuredError(f"no version of {task} is active in {stage}.")
+    async with ModelClient(ModelAliases.from_environment()) as caller:
+        found = await ScoreMonitor(repository, release, caller, task).round(pointer)
     at = now()
     key = aws_names.sample_key(stage, task, at)
     # The evidence lies there before the alarm can ask for it.
@@ -74,10 +74,10 @@ async def _inside(stage: str, task: str) -> ExitCode:
 def _outside(stage: str, task: str, *, wait_for_it: bool) -> ExitCode:
     import boto3
 
-    from prompt_hub.release.ecs_task import start, wait
+    from prompt_hub.release.ecs_task import run, wait
 
     ecs = boto3.client("ecs")
-    arn = start(ecs, stage, ["prompt-hub", "watch", task])
+    arn = run(ecs, stage, ["prompt-hub", "watch", task])
     print(f"{task}: the score watch runs in {stage} as {arn.rpartition('/')[2]}", flush=True)
     if not wait_for_it:
         return ExitCode.OK

@@ -9,7 +9,7 @@ from typing import TypeVar
 Piece = TypeVar("Piece")
 
 
-async def in_parallel(
+async def map_concurrently(
     pieces: Iterable[Piece], work: Callable[[Piece], Awaitable[None]], width: int
 ) -> None:
     """Do `work` on every piece, `width` at a time; the pieces are drawn as they are needed.

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """What is written into the stream becomes the file at `path` when the block ends without error.
 
     Until then, and through a power cut, the old file is there. Several files that must change

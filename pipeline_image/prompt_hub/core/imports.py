@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_collecting() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Import large packages in this: what they make stays, so looking for garbage is in vain.
 
     That takes a tenth off the time to a command's first word or request, and later collections

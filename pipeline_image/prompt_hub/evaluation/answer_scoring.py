@@ -10,8 +10,8 @@ from prompt_hub.evaluation.budgeted_client import Ask
 from prompt_hub.evaluation.judge import grade, question, votes_of
 from prompt_hub.llm.client import Answer
 from prompt_hub.repository.schema import Example, InjectionScorer, JsonObject, Metadata, Prompt
-from prompt_hub.scoring import Part, apply, compiled
-from prompt_hub.scoring.injection import Guarded, attack_on
+from prompt_hub.scoring import ScorerResult, build_scorers, score_answer
+from prompt_hub.scoring.injection import CanaryPrompt, attack_on
 from prompt_hub.scoring.registry import unusable
 
 Further = tuple[Prompt, JsonObject, int]
@@ -43,9 +43,9 @@ class Scoring:
         """
         self._judge = judge
         self._settings = metadata.judge
-        self._pure = compiled(metadata.scorers, prompt.output, root)
+        self._pure = build_scorers(metadata.scorers, prompt.output, root)
         self._judged = [one for one in metadata.scorers if one.type == "judge"]
-        self._guarded = Guarded.of(prompt)
+        self._guarded = CanaryPrompt.of(prompt)
         self._attacks = [one for one in metadata.scorers if isinstance(one, InjectionScorer)]
         if self._judged and (judge is None or metadata.judge is None):
             raise PromptHubError(
@@ -67,7 +67,7 @@ class Scoring:
         ask: Ask,
         *,
         repeat: int = 0,
-    ) -> tuple[Part, ...]:
+    ) -> tuple[ScorerResult, ...]:
         """What every scorer says about one answer.
 
         Args:
@@ -113,9 +113,9 @@ class Scoring:
         answer: Answer,
         ask: Ask,
         repeat: int,
-    ) -> tuple[Part, ...]:
+    ) -> tuple[ScorerResult, ...]:
         """How right an answer is, attacks aside."""
-        parts = list(apply(self._pure, output, example, answer.problem))
+        parts = list(score_answer(self._pure, output, example, answer.problem))
         for scorer in self._judged:
             assert self._judge is not None
             assert self._settings is not None
@@ -129,14 +129,14 @@ class Scoring:
         self,
         scorer: InjectionScorer,
         example: Example,
-        clean: tuple[Part, ...],
+        clean: tuple[ScorerResult, ...],
         ask: Ask,
         repeat: int,
-    ) -> Part | None:
+    ) -> ScorerResult | None:
         attack = attack_on(self._guarded, example, scorer)
         if attack is None:
             return None
         answer = await ask(attack.prompt, attack.fields, repeat=repeat)
         output = answer.output if answer.valid else None
         attacked = await self._right(output, example, answer, ask, repeat)
-        return attack.judged(scorer, answer, attacked, clean)
+        return attack.to_result(scorer, answer, attacked, clean)

@@ -15,11 +15,11 @@ from prompt_hub.repository.schema import Budget
 TOKENS_OUT = 256
 """Length of an answer where neither the prompt's `max_tokens` nor an earlier answer says more."""
 
-DUST = 1e-9
+EPSILON_USD = 1e-9
 """US dollars that sums of fractions may be off by."""
 
 
-class BudgetReached(PromptHubError):
+class BudgetReachedError(PromptHubError):
     """The budget does not allow the next call; a budget that runs out is never a score."""
 
     def __init__(self, message: str) -> None:
@@ -43,7 +43,7 @@ class Forecast:
 
     def __init__(self, model: ResolvedModel, max_tokens: float | None) -> None:
         self._model = model
-        self._max_tokens = model.longest_answer(max_tokens)
+        self._max_tokens = model.max_output_tokens(max_tokens)
         self._seen = 0
         self._characters = 0
         self._tokens_in = 0
@@ -79,7 +79,7 @@ class Forecast:
         return Cost(tokens=tokens_in + tokens_out, usd=usd)
 
 
-class Purse:
+class BudgetTracker:
     """The budget of one evaluation, and what is spent of it.
 
     A call is reserved at the most it may cost before it is made, so calls in flight cannot
@@ -99,17 +99,17 @@ class Purse:
         self._settled = asyncio.Event()
 
     @property
-    def late(self) -> BudgetReached | None:
+    def time_exceeded(self) -> BudgetReachedError | None:
         """Why nothing may be asked any more, once the time is up."""
         if self._clock() < self.until:
             return None
-        return BudgetReached(f"the budget of {self._limits.seconds:g} seconds is used up")
+        return BudgetReachedError(f"the budget of {self._limits.seconds:g} seconds is used up")
 
     async def reserve(self, most: Cost) -> None:
         """Set aside what a call may cost; raises `BudgetReached` if it is not there."""
         while (reason := self._missing(most)) is not None:
             if not self._in_flight:
-                raise BudgetReached(reason)
+                raise BudgetReachedError(reason)
             self._settled.clear()
             await self._settled.wait()
         self._in_flight += 1
@@ -117,7 +117,7 @@ class Purse:
             tokens=self._reserved.tokens + most.tokens, usd=self._reserved.usd + most.usd
         )
 
-    def settle(self, most: Cost, response: Response | None) -> None:
+    def commit(self, most: Cost, response: Response | None) -> None:
         """Pay for what was reserved as `most`; None for a call that was not answered."""
         self._in_flight -= 1
         self._reserved = Cost(
@@ -132,12 +132,12 @@ class Purse:
 
     def _missing(self, most: Cost) -> str | None:
         limits = self._limits
-        if self.late is not None:
-            return self.late.message
+        if self.time_exceeded is not None:
+            return self.time_exceeded.message
         if self.calls + self._in_flight + 1 > limits.calls:
             return f"the budget of {limits.calls} calls is used up"
         if self.tokens + self._reserved.tokens + most.tokens > limits.tokens:
             return f"the budget of {limits.tokens} tokens does not allow another call"
-        if self.usd + self._reserved.usd + most.usd > limits.usd + DUST:
+        if self.usd + self._reserved.usd + most.usd > limits.usd + EPSILON_USD:
             return f"the budget of {limits.usd:g} US dollars does not allow another call"
         return None

@@ -13,9 +13,9 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
-from prompt_hub.evaluation.budget import Forecast, Purse
-from prompt_hub.evaluation.cache import Book, ResponseStore
-from prompt_hub.llm.client import Answer, ModelCaller, ModelUnavailable, Request, Response
+from prompt_hub.evaluation.budget import BudgetTracker, Forecast
+from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore
+from prompt_hub.llm.client import Answer, ModelClient, ModelUnavailableError, Request, Response
 from prompt_hub.llm.config import ResolvedModel
 from prompt_hub.repository.schema import Budget, Metadata, Prompt
 
@@ -71,7 +71,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Workload:
     """The fields that a prompt will be asked about, each `repeats` times."""
 
     prompt: Prompt
@@ -79,10 +79,12 @@ class Asked:
     repeats: int = 1
 
 
-class _Line:
+class _PromptSession:
     """What the engine knows of one prompt: its model, its book and what its calls cost."""
 
-    def __init__(self, prompt: Prompt, model: ResolvedModel, book: Book | None) -> None:
+    def __init__(
+        self, prompt: Prompt, model: ResolvedModel, book: ResponseCacheFile | None
+    ) -> None:
         self.prompt = prompt
         self.model = model
         self.book = book
@@ -101,7 +103,7 @@ class _Line:
             self.forecast.learn(request.characters, response)
 
 
-class Engine:
+class BudgetedClient:
     """Asks models within one budget.
 
     Without a `store` every question is put to the model: a measurement that must be of now. A
@@ -110,24 +112,24 @@ class Engine:
 
     def __init__(
         self,
-        caller: ModelCaller,
+        caller: ModelClient,
         *,
         budget: Budget | None = None,
         seconds_per_call: float = 60.0,
         store: ResponseStore | None = None,
     ) -> None:
         self.caller = caller
-        self.purse = Purse(budget or Budget())
+        self.purse = BudgetTracker(budget or Budget())
         self.cached = 0
         """Answers that came from the store."""
         self._seconds_per_call = seconds_per_call
         self._store = store
-        self._lines: dict[int, _Line] = {}
+        self._lines: dict[int, _PromptSession] = {}
 
     @classmethod
     def within(
-        cls, metadata: Metadata, caller: ModelCaller, store: ResponseStore | None = None
-    ) -> Engine:
+        cls, metadata: Metadata, caller: ModelClient, store: ResponseStore | None = None
+    ) -> BudgetedClient:
         """An engine that keeps the budget and the time limit of a task."""
         return cls(
             caller,
@@ -137,11 +139,11 @@ class Engine:
         )
 
     @property
-    def damaged(self) -> int:
+    def corrupt_entries(self) -> int:
         """Stored responses that could not be read, and so are asked for again."""
         return sum(book.damaged for book in self._store.books) if self._store else 0
 
-    def width(self, prompt: Prompt) -> int:
+    def max_concurrency(self, prompt: Prompt) -> int:
         """How many questions are worth asking at the same time."""
         return self.caller.concurrency(prompt)
 
@@ -166,7 +168,7 @@ class Engine:
                 await asyncio.sleep(0)
                 return Answer.of(stored, prompt.output, cached=True)
         if line.silent >= GIVE_UP_AFTER:
-            raise ModelUnavailable(line.trouble)
+            raise ModelUnavailableError(line.trouble)
         most = line.forecast.at_most(request.characters)
         await self.purse.reserve(most)
         response = None
@@ -177,18 +179,18 @@ class Engine:
             line.silent = 0
             if book is not None:
                 book.put(key, response)
-        except ModelUnavailable as error:
-            if self.purse.late is not None:
-                raise self.purse.late from None
+        except ModelUnavailableError as error:
+            if self.purse.time_exceeded is not None:
+                raise self.purse.time_exceeded from None
             line.silent += 1
             line.trouble = error.message
             raise
         finally:
-            self.purse.settle(most, response)
+            self.purse.commit(most, response)
         line.learn(request, response)
         return Answer.of(response, prompt.output)
 
-    def estimate(self, asked: Sequence[Asked]) -> Estimate:
+    def estimate(self, asked: Sequence[Workload]) -> Estimate:
         """What asking all this will cost; where nothing is stored, by a sample of the questions."""
         calls = cached = tokens = 0
         usd = 0.0
@@ -204,7 +206,7 @@ class Engine:
             usd += likely.usd
         return Estimate(calls=calls, cached=cached, tokens=tokens, usd=usd if priced else None)
 
-    def _looked_up(self, asked: Asked, line: _Line) -> tuple[int, int, int]:
+    def _looked_up(self, asked: Workload, line: _PromptSession) -> tuple[int, int, int]:
         """Calls that are answered already, calls that are not, and the characters of those."""
         if not line.book:
             step = max(1, len(asked.questions) // SAMPLED)
@@ -226,10 +228,10 @@ class Engine:
                     line.learn(request, line.book.get(key))
         return found, missing, characters
 
-    def _line(self, prompt: Prompt) -> _Line:
+    def _line(self, prompt: Prompt) -> _PromptSession:
         line = self._lines.get(id(prompt))
         if line is None:
             model = self.caller.resolve(prompt)
             book = self._store.book(prompt, model) if self._store else None
-            line = self._lines[id(prompt)] = _Line(prompt, model, book)
+            line = self._lines[id(prompt)] = _PromptSession(prompt, model, book)
         return line

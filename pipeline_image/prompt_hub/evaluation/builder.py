@@ -9,11 +9,11 @@ from datetime import datetime
 from prompt_hub.evaluation.calibration import calibrated
 from prompt_hub.evaluation.example_results import ArmName
 from prompt_hub.evaluation.inputs import Inputs
-from prompt_hub.evaluation.looks import Looked
+from prompt_hub.evaluation.looks import SequentialResult
 from prompt_hub.evaluation.record import Arm, EvaluationRecord, Judging, Verdict
-from prompt_hub.evaluation.summary import Occasion, arm_of
+from prompt_hub.evaluation.summary import MeasurementInfo, arm_of
 from prompt_hub.gate.agreement import Agreement
-from prompt_hub.gate.power import stated
+from prompt_hub.gate.power import with_power
 from prompt_hub.gate.rules import GATE_VERSION
 from prompt_hub.gate.types import Conclusion, Status
 from prompt_hub.scoring import SCORERS_VERSION, majority_baseline
@@ -31,22 +31,22 @@ class Provenance:
     remembered: bool = False
 
 
-def unchanged() -> Looked:
+def unchanged() -> SequentialResult:
     """What is said of a candidate that is the champion already: nothing was measured."""
     conclusion = Conclusion(Status.UNCHANGED, ("the candidate is the released version",))
-    return Looked(conclusion)
+    return SequentialResult(conclusion)
 
 
-def lines_of(looked: Looked) -> Iterator[str]:
+def lines_of(looked: SequentialResult) -> Iterator[str]:
     """The details of a record: one line for each answer."""
     for arm, details in looked.details.items():
         yield from (detail.to_line(arm) for detail in details)
 
 
-def recorded(
+def build_record(
     inputs: Inputs,
-    looked: Looked,
-    occasions: Mapping[ArmName, Occasion],
+    looked: SequentialResult,
+    occasions: Mapping[ArmName, MeasurementInfo],
     provenance: Provenance,
     judge: Judging | None = None,
 ) -> EvaluationRecord:
@@ -78,7 +78,7 @@ def recorded(
     )
 
 
-def _agreement(inputs: Inputs, looked: Looked) -> Agreement | None:
+def _agreement(inputs: Inputs, looked: SequentialResult) -> Agreement | None:
     """Agreement with people of a candidate that is a judge itself."""
     examples = {example.id: example for example in inputs.scored}
     answers = (
@@ -89,14 +89,14 @@ def _agreement(inputs: Inputs, looked: Looked) -> Agreement | None:
     return calibrated(inputs.candidate, answers, inputs.metadata.gate.confidence)
 
 
-def _verdict(inputs: Inputs, looked: Looked) -> Verdict:
+def _verdict(inputs: Inputs, looked: SequentialResult) -> Verdict:
     metadata, override = inputs.metadata, inputs.metadata.override
     conclusion = looked.conclusion
     if looked.evidence is not None:
-        conclusion = stated(conclusion, looked.evidence, metadata.threshold, metadata.gate)
-    if inputs.incomparable and conclusion.status is Status.PASS:
+        conclusion = with_power(conclusion, looked.evidence, metadata.threshold, metadata.gate)
+    if inputs.comparison_blocker and conclusion.status is Status.PASS:
         # Good enough, but nobody knows whether it is worse than what it replaces.
-        reasons = (inputs.incomparable, *conclusion.reasons)
+        reasons = (inputs.comparison_blocker, *conclusion.reasons)
         conclusion = replace(conclusion, status=Status.INCONCLUSIVE, reasons=reasons)
     overridden = (
         override.person

@@ -28,10 +28,10 @@ from prompt_hub.llm.client import ADAPTER_VERSION, Response
 from prompt_hub.llm.config import ResolvedModel
 from prompt_hub.repository.schema import JsonObject, Prompt
 
-LOCAL_FOLDER = Path(".prompt-hub") / "responses"
+CACHE_DIR = Path(".prompt-hub") / "responses"
 
 
-class Book:
+class ResponseCacheFile:
     """The responses in one file."""
 
     def __init__(self, path: Path, circumstances: JsonObject, *, fresh: bool = False) -> None:
@@ -138,19 +138,19 @@ class ResponseStore:
     def __init__(self, folder: Path, *, fresh: bool = False) -> None:
         self._folder = folder
         self._fresh = fresh
-        self._books: dict[Path, Book] = {}
+        self._books: dict[Path, ResponseCacheFile] = {}
 
     @property
-    def books(self) -> tuple[Book, ...]:
+    def books(self) -> tuple[ResponseCacheFile, ...]:
         """The books that were opened."""
         return tuple(self._books.values())
 
-    def book(self, prompt: Prompt, model: ResolvedModel) -> Book:
+    def book(self, prompt: Prompt, model: ResolvedModel) -> ResponseCacheFile:
         """The book of what `prompt` was answered by `model`."""
-        told = circumstances(prompt, model)
+        told = cache_context(prompt, model)
         path = self._folder / prompt.task / f"{prompt.sha256[:16]}-{sha256_of(told)[:16]}.jsonl"
         if path not in self._books:
-            self._books[path] = Book(path, told, fresh=self._fresh)
+            self._books[path] = ResponseCacheFile(path, told, fresh=self._fresh)
         return self._books[path]
 
     def close(self) -> None:
@@ -160,9 +160,9 @@ class ResponseStore:
         self._books.clear()
 
 
-def circumstances(prompt: Prompt, model: ResolvedModel) -> JsonObject:
+def cache_context(prompt: Prompt, model: ResolvedModel) -> JsonObject:
     """What besides the messages can change an answer: who is asked, how, and in which form."""
-    parameters: JsonObject = {**model.asked_with(prompt.model.parameters)}
+    parameters: JsonObject = {**model.request_parameters(prompt.model.parameters)}
     return {
         "task": prompt.task,
         "provider": model.provider,

@@ -13,7 +13,7 @@ from prompt_hub.gate.agreement import Agreement, Pair, agreement
 from prompt_hub.repository.documents import strict_json
 from prompt_hub.repository.reader import PromptRepository, evaluation_path
 from prompt_hub.repository.schema import Example, Judge, Prompt, VersionState
-from prompt_hub.scoring import Part
+from prompt_hub.scoring import ScorerResult
 
 
 def calibrated(
@@ -57,7 +57,7 @@ def judging(
     settings: Judge,
     judge: Prompt,
     model: str,
-    parts: Iterable[Part],
+    parts: Iterable[ScorerResult],
 ) -> Judging | None:
     """What a record says of the judge that gave these parts; None where it may not gate."""
     record = logged_record(repository, settings.task, settings.version)

@@ -12,16 +12,16 @@ from pydantic import ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 from prompt_hub.evaluation.record import RESTORE
 from prompt_hub.gate.types import Scores
 from prompt_hub.llm.client import Answer
-from prompt_hub.repository.documents import Document, InvalidDocuments, parse_jsonl
+from prompt_hub.repository.documents import Document, InvalidDocumentsError, parse_jsonl
 from prompt_hub.repository.schema import Fraction, JsonObject
-from prompt_hub.scoring import Part, combine
+from prompt_hub.scoring import ScorerResult, weighted_mean
 
 ArmName = Literal["candidate", "champion"]
 ARMS: tuple[ArmName, ...] = ("candidate", "champion")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Detail:
+class ExampleResult:
     """One answer as it is kept: the text, what every scorer said, what it cost.
 
     `problem` says why the answer could not be used as output; it was given and is worth nothing.
@@ -36,7 +36,7 @@ class Detail:
     error: str | None = None
     answer: str | None = None
     problem: str | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ScorerResult, ...] = ()
     tokens: tuple[int, int] = (0, 0)
     usd: float | None = None
     seconds: float | None = None
@@ -44,11 +44,13 @@ class Detail:
     cached: bool = False
 
     @classmethod
-    def of(cls, example: str, repeat: int, answer: Answer, parts: Sequence[Part]) -> Detail:
+    def of(
+        cls, example: str, repeat: int, answer: Answer, parts: Sequence[ScorerResult]
+    ) -> ExampleResult:
         """What is kept of an answer to an example, and of what every scorer said about it."""
         return cls(
             id=example,
-            score=combine(parts),
+            score=weighted_mean(parts),
             repeat=repeat,
             answer=answer.text,
             problem=answer.problem,
@@ -87,14 +89,14 @@ class Detail:
         return json.dumps(self.to_json(arm), ensure_ascii=False, separators=(",", ":"))
 
 
-def parse_details(text: str, file: str) -> dict[ArmName, tuple[Detail, ...]]:
+def parse_details(text: str, file: str) -> dict[ArmName, tuple[ExampleResult, ...]]:
     """Both arms of the details of a record.
 
     Raises:
         InvalidDocuments: a line is not what `Detail.to_line` writes; names `file` and the line.
     """
-    reader = TypeAdapter(Detail)
-    found: dict[ArmName, list[Detail]] = {arm: [] for arm in ARMS}
+    reader = TypeAdapter(ExampleResult)
+    found: dict[ArmName, list[ExampleResult]] = {arm: [] for arm in ARMS}
     try:
         for _, document in parse_jsonl(text, file):
             arm, fields = _arm_and_fields(document)
@@ -104,9 +106,11 @@ def parse_details(text: str, file: str) -> dict[ArmName, tuple[Detail, ...]]:
                 # Healthy files never pay for it.
                 from prompt_hub.repository.messages import model_problems
 
-                raise InvalidDocuments([*model_problems(document, Detail, error)]) from None
-    except InvalidDocuments as error:
-        raise InvalidDocuments(error.problems[:1], hint=RESTORE) from None
+                raise InvalidDocumentsError(
+                    [*model_problems(document, ExampleResult, error)]
+                ) from None
+    except InvalidDocumentsError as error:
+        raise InvalidDocumentsError(error.problems[:1], hint=RESTORE) from None
     return {arm: tuple(details) for arm, details in found.items()}
 
 
@@ -119,7 +123,7 @@ def _arm_and_fields(document: Document) -> tuple[ArmName, dict[str, object]]:
         if name == arm:
             return arm, fields
     found = "nothing" if name is None else repr(name)
-    raise InvalidDocuments([document.problem(("arm",), found, f"one of: {', '.join(ARMS)}")])
+    raise InvalidDocumentsError([document.problem(("arm",), found, f"one of: {', '.join(ARMS)}")])
 
 
 def details_path(record: str) -> str:
@@ -127,7 +131,7 @@ def details_path(record: str) -> str:
     return record.removesuffix(".json") + ".jsonl"
 
 
-def scores_by_example(details: Iterable[Detail]) -> Scores:
+def scores_by_example(details: Iterable[ExampleResult]) -> Scores:
     """Scores of what was measured, by example, in the order in which it was asked."""
     scores: dict[str, list[tuple[int, float]]] = {}
     for detail in details:

@@ -11,9 +11,9 @@ from prompt_hub.core.hashing import sha256_of
 from prompt_hub.evaluation.example_results import ARMS, ArmName
 from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.gate.rules import GATE_VERSION
-from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.repository.reader import PromptRepository, examples_sha256
-from prompt_hub.repository.rendering import unfit
+from prompt_hub.repository.rendering import rejection_reason
 from prompt_hub.repository.schema import Example, Metadata, Prompt
 from prompt_hub.scoring import SCORERS_VERSION
 from prompt_hub.scoring.function import fingerprints, own_entries
@@ -53,7 +53,7 @@ class Inputs:
                 hint="Make both the same.",
                 exit_code=ExitCode.BLOCKED,
             )
-        return cls.around(
+        return cls.for_prompts(
             repository,
             metadata,
             candidate,
@@ -62,7 +62,7 @@ class Inputs:
         )
 
     @classmethod
-    def around(
+    def for_prompts(
         cls,
         repository: PromptRepository,
         metadata: Metadata,
@@ -86,7 +86,7 @@ class Inputs:
         )
 
     @property
-    def rival(self) -> Prompt | None:
+    def comparison_target(self) -> Prompt | None:
         """The champion, unless the candidate is the champion itself."""
         champion = self.champion
         itself = (
@@ -96,26 +96,26 @@ class Inputs:
         )
         return None if itself else champion
 
-    def unchanged(self, caller: ModelCaller) -> bool:
+    def unchanged(self, caller: ModelClient) -> bool:
         """Whether the candidate is the champion, measured on the model that it would have here.
 
         A champion that was measured on another model must qualify on this one like a candidate.
         """
-        if self.champion is None or self.rival is not None:
+        if self.champion is None or self.comparison_target is not None:
             return False
         return self.registered_model == caller.resolve(self.candidate).identity
 
     @cached_property
-    def incomparable(self) -> str | None:
+    def comparison_blocker(self) -> str | None:
         """In words, why the rival cannot be asked these examples; None where nothing prevents it.
 
         A candidate that renames or adds an input field changes the examples with it, and the
         champion's input does not take them: its callers break, and so does the way back.
         """
-        if self.rival is None:
+        if self.comparison_target is None:
             return None
         for example in self.scored:
-            if problem := unfit(self.rival, example.input):
+            if problem := rejection_reason(self.comparison_target, example.input):
                 return (
                     f"{self.candidate.version} cannot be compared with the champion on these"
                     f" examples: {problem}; a named override promotes it all the same"
@@ -125,7 +125,11 @@ class Inputs:
     @property
     def arms(self) -> Mapping[ArmName, Prompt]:
         """What is measured: the candidate, and its rival beside it where they can be compared."""
-        both = zip(ARMS, (self.candidate, None if self.incomparable else self.rival), strict=True)
+        both = zip(
+            ARMS,
+            (self.candidate, None if self.comparison_blocker else self.comparison_target),
+            strict=True,
+        )
         return {arm: prompt for arm, prompt in both if prompt is not None}
 
     @property
@@ -140,7 +144,7 @@ class Inputs:
 
     def digest(self, identity: Callable[[Prompt], str]) -> str:
         """Hash of everything that could change the verdict; `identity` names a prompt's model."""
-        rival = self.rival
+        rival = self.comparison_target
         return sha256_of(
             {
                 "task": self.candidate.task,

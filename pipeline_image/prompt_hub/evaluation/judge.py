@@ -18,7 +18,7 @@ from prompt_hub.llm.client import Answer
 from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION, PromptRepository
 from prompt_hub.repository.schema import Example, JsonObject, Judge, Metadata, Prompt
-from prompt_hub.scoring.base import NO_OUTPUT, NotScored, Part
+from prompt_hub.scoring.base import NO_OUTPUT, NotScoredError, ScorerResult
 
 INPUTS = ("input", "expected", "answer")
 """What a judge is told, as JSON texts."""
@@ -94,7 +94,7 @@ async def grade(
     ask: Ask,
     *,
     repeat: int = 0,
-) -> Part:
+) -> ScorerResult:
     """Let the judge grade one answer; raises `ModelUnavailable` if a vote gave no usable grade.
 
     A judge that breaks its own contract has measured nothing: that is an outage, not a zero.
@@ -109,13 +109,13 @@ async def grade(
         repeat: which repeat of the example this is; its votes are calls of their own.
     """
     if output is None:
-        return Part("judge", 0.0, weight, NO_OUTPUT)
+        return ScorerResult("judge", 0.0, weight, NO_OUTPUT)
     low, high = scale(judge)
     wanted = votes_of(judge, settings)
     try:
         fields = question(example, output)
     except RecursionError:
-        return Part("judge", 0.0, weight, f"{NO_OUTPUT}: values nested without end")
+        return ScorerResult("judge", 0.0, weight, f"{NO_OUTPUT}: values nested without end")
     votes: list[tuple[int, str]] = []
     for vote in range(wanted):
         answer = await ask(judge, fields, repeat=repeat * wanted + vote)
@@ -128,14 +128,14 @@ async def grade(
         _, reason = min(votes, key=lambda vote: abs(vote[0] - middle))
         counted = f" (votes {', '.join(map(str, grades))})" if wanted > 1 else ""
         loss = f"judged {middle:g} of {high}{counted}: {reason}".rstrip(": ")
-    return Part("judge", (middle - low) / (high - low), weight, loss, votes=scores)
+    return ScorerResult("judge", (middle - low) / (high - low), weight, loss, votes=scores)
 
 
 def _vote(judge: Prompt, answer: Answer) -> tuple[int, str]:
     given = answer.output.get("grade") if answer.output else None
     # JSON Schema counts 4.0 among the integers.
     if not answer.valid or isinstance(given, bool) or not isinstance(given, int | float):
-        raise NotScored(
+        raise NotScoredError(
             f"the judge {judge.task} {judge.version} gave no usable grade:"
             f" {answer.problem or 'its answer has none'} (--fresh asks it again)."
         )
@@ -143,7 +143,7 @@ def _vote(judge: Prompt, answer: Answer) -> tuple[int, str]:
     return int(given), reason if isinstance(reason, str) else ""
 
 
-def votes_agree(parts: Iterable[Part]) -> float | None:
+def votes_agree(parts: Iterable[ScorerResult]) -> float | None:
     """Share of pairs of votes on the same answer that say the same; None without such pairs.
 
     Not corrected for chance: it says how steady a judge is, its agreement with people whether it

@@ -11,18 +11,18 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prompt_hub.evaluation.example_results import ArmName, Detail, scores_by_example
-from prompt_hub.evaluation.summary import holes, percentile, usd_per_call
+from prompt_hub.evaluation.example_results import ArmName, ExampleResult, scores_by_example
+from prompt_hub.evaluation.summary import missing_answers, percentile, usd_per_call
 from prompt_hub.gate.rules import decide
 from prompt_hub.gate.types import Conclusion, Evidence
 from prompt_hub.repository.schema import Example, Metadata
 
-AskArm = Callable[[ArmName, Sequence[Example], int], Awaitable[Sequence[Detail]]]
+AskArm = Callable[[ArmName, Sequence[Example], int], Awaitable[Sequence[ExampleResult]]]
 """Answers and scores of an arm on examples that were asked so often before."""
 
 
 @dataclass(frozen=True)
-class Looked:
+class SequentialResult:
     """The conclusion after the last look, and what it rests on.
 
     `details` are in the order of the examples' file, a round of repeats after the other; `evidence`
@@ -31,11 +31,11 @@ class Looked:
 
     conclusion: Conclusion
     looks: int = 0
-    details: Mapping[ArmName, tuple[Detail, ...]] = field(default_factory=dict)
+    details: Mapping[ArmName, tuple[ExampleResult, ...]] = field(default_factory=dict)
     evidence: Evidence | None = None
 
 
-def in_order(examples: Sequence[Example], examples_sha256: str) -> tuple[Example, ...]:
+def shuffled(examples: Sequence[Example], examples_sha256: str) -> tuple[Example, ...]:
     """The examples as looks take them: an order that nobody chose, and the same every time."""
 
     def drawn(example: Example) -> bytes:
@@ -44,7 +44,7 @@ def in_order(examples: Sequence[Example], examples_sha256: str) -> tuple[Example
     return tuple(sorted(examples, key=drawn))
 
 
-async def look(
+async def measure_until_decided(
     examples: Sequence[Example],
     examples_sha256: str,
     metadata: Metadata,
@@ -53,7 +53,7 @@ async def look(
     *,
     sampled: bool,
     say: Callable[[str], None] = lambda line: None,
-) -> Looked:
+) -> SequentialResult:
     """Look until the verdict is final.
 
     The first look measures `gate.first_look` examples, each later one doubles their number; once
@@ -68,9 +68,9 @@ async def look(
         sampled: whether asking again can give another answer.
         say: told after a look that decides nothing.
     """
-    order = in_order(examples, examples_sha256)
+    order = shuffled(examples, examples_sha256)
     place = {example.id: number for number, example in enumerate(examples)}
-    details: dict[ArmName, list[Detail]] = {arm: [] for arm in arms}
+    details: dict[ArmName, list[ExampleResult]] = {arm: [] for arm in arms}
     seen, repeat, looks = 0, 0, 0
     while True:
         looks += 1
@@ -93,11 +93,11 @@ async def look(
         arm: tuple(sorted(found, key=lambda one: (one.repeat, place[one.id])))
         for arm, found in details.items()
     }
-    return Looked(conclusion, looks, in_file_order, evidence)
+    return SequentialResult(conclusion, looks, in_file_order, evidence)
 
 
 def _evidence(
-    examples: Sequence[Example], details: Mapping[ArmName, Sequence[Detail]], sampled: bool
+    examples: Sequence[Example], details: Mapping[ArmName, Sequence[ExampleResult]], sampled: bool
 ) -> Evidence:
     candidate = details["candidate"]
     champion = details.get("champion")
@@ -109,6 +109,8 @@ def _evidence(
         usd_per_call=usd_per_call(candidate),
         seconds_p95=percentile(candidate, 0.95),
         missing=tuple(
-            words for arm, found in details.items() for words in holes(f"the {arm}", found)
+            words
+            for arm, found in details.items()
+            for words in missing_answers(f"the {arm}", found)
         ),
     )

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from prompt_hub.core.concurrency import in_parallel
+from prompt_hub.core.concurrency import map_concurrently
 from prompt_hub.evaluation.answer_scoring import Scoring
-from prompt_hub.evaluation.budget import BudgetReached
-from prompt_hub.evaluation.budgeted_client import Engine
-from prompt_hub.evaluation.example_results import Detail
-from prompt_hub.llm.client import ModelUnavailable
+from prompt_hub.evaluation.budget import BudgetReachedError
+from prompt_hub.evaluation.budgeted_client import BudgetedClient
+from prompt_hub.evaluation.example_results import ExampleResult
+from prompt_hub.llm.client import ModelUnavailableError
 from prompt_hub.repository.schema import Example, Metadata, Prompt
 
 Progress = Callable[[int, int], None]
@@ -26,7 +26,7 @@ class Measurement:
     sums up to is said by `summary.arm_of`.
     """
 
-    details: tuple[Detail, ...]
+    details: tuple[ExampleResult, ...]
     answered_by: tuple[str, ...]
     seconds: float
 
@@ -35,7 +35,7 @@ async def measure(
     prompt: Prompt,
     examples: Sequence[Example],
     metadata: Metadata,
-    engine: Engine,
+    engine: BudgetedClient,
     *,
     judge: Prompt | None = None,
     repeat: int = 0,
@@ -56,7 +56,7 @@ async def measure(
         progress: told after every example.
     """
     scoring = Scoring(metadata, prompt, judge)
-    details: dict[int, Detail] = {}
+    details: dict[int, ExampleResult] = {}
     answered_by: dict[int, str] = {}
 
     async def one(index: int) -> None:
@@ -66,16 +66,18 @@ async def measure(
             # An answer that breaks the output contract was given, and is worth nothing.
             output = answer.output if answer.valid else None
             parts = await scoring.parts(output, example, answer, engine.ask, repeat=repeat)
-        except (ModelUnavailable, BudgetReached) as error:
-            details[index] = Detail(id=example.id, score=None, repeat=repeat, error=error.message)
+        except (ModelUnavailableError, BudgetReachedError) as error:
+            details[index] = ExampleResult(
+                id=example.id, score=None, repeat=repeat, error=error.message
+            )
         else:
-            details[index] = Detail.of(example.id, repeat, answer, parts)
+            details[index] = ExampleResult.of(example.id, repeat, answer, parts)
             answered_by[index] = answer.answered_by
         if progress is not None:
             progress(len(details), len(examples))
 
     started = time.perf_counter()
-    await in_parallel(range(len(examples)), one, engine.width(prompt))
+    await map_concurrently(range(len(examples)), one, engine.max_concurrency(prompt))
     return Measurement(
         details=tuple(details[index] for index in range(len(examples))),
         answered_by=tuple(dict.fromkeys(answered_by[index] for index in sorted(answered_by))),

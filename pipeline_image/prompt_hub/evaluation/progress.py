@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from prompt_hub.evaluation.budgeted_client import Engine
+from prompt_hub.evaluation.budgeted_client import BudgetedClient
 
 LIVE_SECONDS = 0.1
 """Seconds between two looks of the moving line."""
@@ -24,7 +24,7 @@ class Progress:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: BudgetedClient,
         stream: TextIO | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,

@@ -10,22 +10,22 @@ from dataclasses import dataclass, replace
 from pydantic import JsonValue
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.evaluation.builder import Provenance, lines_of, recorded, unchanged
-from prompt_hub.evaluation.example_results import ArmName, Detail
+from prompt_hub.evaluation.builder import Provenance, build_record, lines_of, unchanged
+from prompt_hub.evaluation.example_results import ArmName, ExampleResult
 from prompt_hub.evaluation.inputs import Inputs
-from prompt_hub.evaluation.looks import Looked, look
+from prompt_hub.evaluation.looks import SequentialResult, measure_until_decided
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
 from prompt_hub.evaluation.store import Evaluation
-from prompt_hub.evaluation.summary import Occasion
+from prompt_hub.evaluation.summary import MeasurementInfo
 from prompt_hub.gate.rules import GATE_VERSION
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.client import output_in
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Example, Prompt
-from prompt_hub.scoring import SCORERS_VERSION, apply, combine, compiled
+from prompt_hub.scoring import SCORERS_VERSION, build_scorers, score_answer, weighted_mean
 
 
-class CannotReplay(PromptHubError):
+class ReplayError(PromptHubError):
     """The record cannot be made again; each change names one input and how it differs."""
 
     def __init__(self, changes: Sequence[Change]) -> None:
@@ -70,14 +70,14 @@ def replay(repository: PromptRepository, stored: Evaluation) -> Replayed:
         *_compared("gate", record.gate_version, GATE_VERSION),
     ]
     if changes:
-        raise CannotReplay(changes)
+        raise ReplayError(changes)
     replayed = _made_again(inputs, stored)
     again = replayed.record.to_json()
     differences = [*_differences(json.loads(stored.text), json.loads(again))]
     if not differences and stored.text != again:
         differences = [Change("record", "its text was formatted by another program")]
     if differences:
-        raise CannotReplay(differences)
+        raise ReplayError(differences)
     return replayed
 
 
@@ -94,13 +94,13 @@ def rewrite(repository: PromptRepository, stored: Evaluation) -> Replayed:
     record = stored.record
     inputs, changes = _inputs(repository, record)
     if changes:
-        raise CannotReplay(changes)
+        raise ReplayError(changes)
     metadata = inputs.metadata.model_copy(update={"threshold": record.threshold})
     replayed = _made_again(replace(inputs, metadata=metadata), stored)
     before, after = record.verdict, replayed.record.verdict
     if before.promotes and not after.promotes:
         how = f"{before.status} then, {after.status} today: {'; '.join(after.reasons)}"
-        raise CannotReplay([Change("verdict", how)])
+        raise ReplayError([Change("verdict", how)])
     return replayed
 
 
@@ -111,7 +111,7 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
     """
     task = record.task
     if task not in repository.tasks():
-        raise CannotReplay([Change("task", f"{task} is no live task of this repository")])
+        raise ReplayError([Change("task", f"{task} is no live task of this repository")])
     changes: list[Change] = []
     draft = repository.candidate(task)
 
@@ -138,8 +138,8 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
             changes.append(Change("champion", how))
     if candidate is None:
         changes += _compared("examples", record.examples_sha256, repository.examples_sha256(task))
-        raise CannotReplay(changes)
-    inputs = Inputs.around(repository, repository.metadata(task), candidate, champion)
+        raise ReplayError(changes)
+    inputs = Inputs.for_prompts(repository, repository.metadata(task), candidate, champion)
     changes += _compared("examples", record.examples_sha256, inputs.examples_sha256)
     return inputs, changes
 
@@ -151,7 +151,7 @@ def _made_again(inputs: Inputs, stored: Evaluation) -> Replayed:
         "champion": record.champion,
     }
     occasions = {
-        name: Occasion(model=arm.model, answered_by=arm.answered_by, seconds=arm.seconds)
+        name: MeasurementInfo(model=arm.model, answered_by=arm.answered_by, seconds=arm.seconds)
         for name, arm in arms.items()
         if arm is not None
     }
@@ -167,22 +167,26 @@ def _made_again(inputs: Inputs, stored: Evaluation) -> Replayed:
         finished_at=record.finished_at,
         remembered=record.remembered,
     )
-    again = recorded(inputs, looked, occasions, provenance, record.judge)
+    again = build_record(inputs, looked, occasions, provenance, record.judge)
     return Replayed(again, "".join(f"{line}\n" for line in lines_of(looked)))
 
 
-def _digest(inputs: Inputs, record: EvaluationRecord, occasions: Mapping[ArmName, Occasion]) -> str:
+def _digest(
+    inputs: Inputs, record: EvaluationRecord, occasions: Mapping[ArmName, MeasurementInfo]
+) -> str:
     """The digest with the models of then; kept where it is not known which model judged."""
     models = {inputs.arms[arm].sha256: one.model for arm, one in occasions.items()}
     if inputs.judge is not None and record.judge is not None:
         models[inputs.judge.sha256] = record.judge.model
-    needed = (inputs.candidate, inputs.rival, inputs.judge)
+    needed = (inputs.candidate, inputs.comparison_target, inputs.judge)
     if any(prompt is not None and prompt.sha256 not in models for prompt in needed):
         return record.digest
     return inputs.digest(lambda prompt: models[prompt.sha256])
 
 
-def _looked_again(inputs: Inputs, details: Mapping[ArmName, Sequence[Detail]]) -> Looked:
+def _looked_again(
+    inputs: Inputs, details: Mapping[ArmName, Sequence[ExampleResult]]
+) -> SequentialResult:
     stored = {
         (arm, detail.id, detail.repeat): detail
         for arm, found in details.items()
@@ -190,19 +194,19 @@ def _looked_again(inputs: Inputs, details: Mapping[ArmName, Sequence[Detail]]) -
     }
     rescore = _rescorer(inputs)
 
-    async def ask(arm: ArmName, examples: Sequence[Example], repeat: int) -> list[Detail]:
+    async def ask(arm: ArmName, examples: Sequence[Example], repeat: int) -> list[ExampleResult]:
         found = []
         for example in examples:
             detail = stored.pop((arm, example.id, repeat), None)
             if detail is None:
                 again = f", asked {repeat + 1} times" if repeat else ""
                 how = f"there is no answer of the {arm} to {example.id}{again}"
-                raise CannotReplay([Change("details", how)])
+                raise ReplayError([Change("details", how)])
             found.append(rescore(arm, example, detail))
         return found
 
     looked = asyncio.run(
-        look(
+        measure_until_decided(
             inputs.scored,
             inputs.examples_sha256,
             inputs.metadata,
@@ -214,25 +218,26 @@ def _looked_again(inputs: Inputs, details: Mapping[ArmName, Sequence[Detail]]) -
     if stored:
         arm, name, _ = next(iter(stored))
         how = f"{len(stored)} answers more than were asked for, such as the {arm}'s to {name}"
-        raise CannotReplay([Change("details", how)])
+        raise ReplayError([Change("details", how)])
     return looked
 
 
-def _rescorer(inputs: Inputs) -> Callable[[ArmName, Example, Detail], Detail]:
+def _rescorer(inputs: Inputs) -> Callable[[ArmName, Example, ExampleResult], ExampleResult]:
     """Scores an answer again; what a model said about it (a judge's part) is taken as it is."""
     scorers = {
-        arm: compiled(inputs.metadata.scorers, prompt.output) for arm, prompt in inputs.arms.items()
+        arm: build_scorers(inputs.metadata.scorers, prompt.output)
+        for arm, prompt in inputs.arms.items()
     }
 
-    def rescored(arm: ArmName, example: Example, detail: Detail) -> Detail:
+    def rescored(arm: ArmName, example: Example, detail: ExampleResult) -> ExampleResult:
         if detail.answer is None:
             return detail
         prompt = inputs.arms[arm]
         output, problem = output_in(detail.answer, prompt.output)
         usable = output if problem is None and detail.problem is None else None
-        parts = apply(scorers[arm], usable, example, detail.problem)
+        parts = score_answer(scorers[arm], usable, example, detail.problem)
         parts = (*parts, *detail.parts[len(parts) :])
-        return replace(detail, parts=parts, score=combine(parts))
+        return replace(detail, parts=parts, score=weighted_mean(parts))
 
     return rescored
 

@@ -9,13 +9,13 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Protocol
 
 from prompt_hub.core import aws_names
-from prompt_hub.core.files import written_whole
+from prompt_hub.core.files import atomic_write
 from prompt_hub.repository.documents import decoded
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-LOCAL_FOLDER = Path(".prompt-hub") / "results"
+RESULTS_DIR = Path(".prompt-hub") / "results"
 LOCAL_EXECUTION = "local"
 """The execution that records outside of the pipeline belong to."""
 SPOOLED_BYTES = 1_000_000
@@ -60,7 +60,7 @@ class FolderResults:
     def _write(self, key: str, parts: Iterable[str]) -> None:
         path = self._folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as stream:
+        with atomic_write(path) as stream:
             stream.writelines(part.encode("utf-8") for part in parts)
 
 
@@ -101,7 +101,7 @@ def results_from_environment(root: Path, environment: Mapping[str, str] | None =
     chosen = os.environ if environment is None else environment
     bucket = chosen.get(aws_names.ENV_RESULTS_BUCKET)
     if not bucket:
-        return FolderResults(root / LOCAL_FOLDER)
+        return FolderResults(root / RESULTS_DIR)
     import boto3
 
     return BucketResults(boto3.client("s3"), bucket)

@@ -9,22 +9,22 @@ from datetime import UTC, datetime
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.answer_scoring import Scoring
-from prompt_hub.evaluation.budgeted_client import Asked, Engine
-from prompt_hub.evaluation.builder import Provenance, lines_of, recorded, unchanged
+from prompt_hub.evaluation.budgeted_client import BudgetedClient, Workload
+from prompt_hub.evaluation.builder import Provenance, build_record, lines_of, unchanged
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.calibration import judging, may_gate
-from prompt_hub.evaluation.example_results import ArmName, Detail
+from prompt_hub.evaluation.example_results import ArmName, ExampleResult
 from prompt_hub.evaluation.inputs import Inputs
 from prompt_hub.evaluation.judge import votes_of
-from prompt_hub.evaluation.looks import Looked, look
+from prompt_hub.evaluation.looks import SequentialResult, measure_until_decided
 from prompt_hub.evaluation.measure import measure
 from prompt_hub.evaluation.progress import Progress
 from prompt_hub.evaluation.record import EvaluationRecord, Judging
 from prompt_hub.evaluation.results import Results
 from prompt_hub.evaluation.store import Evaluation, remembered_evaluation
-from prompt_hub.evaluation.summary import Occasion
+from prompt_hub.evaluation.summary import MeasurementInfo
 from prompt_hub.gate.types import Conclusion, Status
-from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Example, JsonObject, Prompt
 
@@ -35,7 +35,7 @@ class Evaluator:
     def __init__(
         self,
         repository: PromptRepository,
-        caller: ModelCaller,
+        caller: ModelClient,
         results: Results,
         *,
         execution: str,
@@ -87,15 +87,17 @@ class Evaluator:
 
     async def _measure(self, inputs: Inputs, digest: str, refusal: str | None) -> EvaluationRecord:
         started = datetime.now(UTC)
-        measuring = _Measuring(inputs, Engine.within(inputs.metadata, self._caller, self._store))
+        measuring = _Measuring(
+            inputs, BudgetedClient.within(inputs.metadata, self._caller, self._store)
+        )
         if inputs.unchanged(self._caller):
             looked = unchanged()
         elif refusal is not None:
-            looked = Looked(Conclusion(Status.NOT_MEASURED, (refusal,)))
+            looked = SequentialResult(Conclusion(Status.NOT_MEASURED, (refusal,)))
         else:
             self._say(measuring.estimate())
             looked = await self._look(inputs, measuring)
-        record = recorded(
+        record = build_record(
             inputs,
             looked,
             measuring.occasions,
@@ -113,13 +115,13 @@ class Evaluator:
             self._keep(record, looked)
         return record
 
-    async def _look(self, inputs: Inputs, measuring: _Measuring) -> Looked:
+    async def _look(self, inputs: Inputs, measuring: _Measuring) -> SequentialResult:
         def undecided(line: str) -> None:
             measuring.progress.finish()
             self._say(f"  {inputs.candidate.task}: {line}")
 
         try:
-            return await look(
+            return await measure_until_decided(
                 inputs.scored,
                 inputs.examples_sha256,
                 inputs.metadata,
@@ -131,7 +133,7 @@ class Evaluator:
         finally:
             measuring.progress.finish()
 
-    def _keep(self, record: EvaluationRecord, looked: Looked) -> None:
+    def _keep(self, record: EvaluationRecord, looked: SequentialResult) -> None:
         # What could not be measured must be tried again, so only real verdicts are remembered.
         real = record.verdict.status is not Status.NOT_MEASURED
         key = aws_names.evaluation_details_key(self._execution, record.task)
@@ -153,7 +155,7 @@ class Evaluator:
             )
         return refusal
 
-    def _judging(self, inputs: Inputs, looked: Looked) -> Judging | None:
+    def _judging(self, inputs: Inputs, looked: SequentialResult) -> Judging | None:
         judge, settings = inputs.judge, inputs.metadata.judge
         if judge is None or settings is None:
             return None
@@ -167,12 +169,12 @@ class Evaluator:
 class _Measuring:
     """Asks the models for the answers of one evaluation."""
 
-    def __init__(self, inputs: Inputs, engine: Engine) -> None:
+    def __init__(self, inputs: Inputs, engine: BudgetedClient) -> None:
         self._inputs = inputs
         self._engine = engine
         self.progress = Progress(engine)
-        self.occasions: dict[ArmName, Occasion] = {
-            arm: Occasion(model=engine.caller.resolve(prompt).identity)
+        self.occasions: dict[ArmName, MeasurementInfo] = {
+            arm: MeasurementInfo(model=engine.caller.resolve(prompt).identity)
             for arm, prompt in inputs.arms.items()
         }
 
@@ -187,17 +189,19 @@ class _Measuring:
                     asked.setdefault((id(one), times), (one, []))[1].append(fields)
         estimate = self._engine.estimate(
             [
-                Asked(prompt=prompt, questions=questions, repeats=times)
+                Workload(prompt=prompt, questions=questions, repeats=times)
                 for (_, times), (prompt, questions) in asked.items()
             ]
         )
         words = f"{inputs.candidate.task}: up to {estimate.in_words(inputs.metadata.gate.budget)}"
-        damaged = self._engine.damaged
+        damaged = self._engine.corrupt_entries
         if damaged:
             words += f"; {damaged} stored responses cannot be read and are asked for again"
         return words
 
-    async def ask(self, arm: ArmName, examples: Sequence[Example], repeat: int) -> Sequence[Detail]:
+    async def ask(
+        self, arm: ArmName, examples: Sequence[Example], repeat: int
+    ) -> Sequence[ExampleResult]:
         """Answer and score one arm on examples that were asked `repeat` times before."""
         prompt = self._inputs.arms[arm]
         measured = await measure(

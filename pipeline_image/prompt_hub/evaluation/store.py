@@ -8,7 +8,12 @@ from pathlib import Path
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.evaluation.example_results import ArmName, Detail, details_path, parse_details
+from prompt_hub.evaluation.example_results import (
+    ArmName,
+    ExampleResult,
+    details_path,
+    parse_details,
+)
 from prompt_hub.evaluation.record import EvaluationRecord, parse_record
 from prompt_hub.evaluation.results import Results
 from prompt_hub.repository.documents import read_text
@@ -26,7 +31,7 @@ class Evaluation:
     text: str
     record: EvaluationRecord
     details_text: str
-    details: Mapping[ArmName, tuple[Detail, ...]]
+    details: Mapping[ArmName, tuple[ExampleResult, ...]]
 
     @classmethod
     def of(cls, name: str, text: str, details_text: str | None) -> Evaluation:

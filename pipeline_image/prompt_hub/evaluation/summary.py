@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from prompt_hub.evaluation.example_results import Detail, scores_by_example
+from prompt_hub.evaluation.example_results import ExampleResult, scores_by_example
 from prompt_hub.evaluation.record import Arm, FieldScore, Slice
-from prompt_hub.gate.confidence_sequence import Sample, Stakes
+from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations
 from prompt_hub.gate.types import Scores, mean_score
 from prompt_hub.repository.schema import Example, Prompt
 
 
 @dataclass(frozen=True, kw_only=True)
-class Occasion:
+class MeasurementInfo:
     """What only the measuring itself knows, and no later sum can tell.
 
     `model` is the identity that the alias resolved to, `answered_by` what providers said about
@@ -30,8 +30,8 @@ class Occasion:
 
 def arm_of(
     prompt: Prompt,
-    occasion: Occasion,
-    details: Sequence[Detail],
+    occasion: MeasurementInfo,
+    details: Sequence[ExampleResult],
     examples: Sequence[Example],
     confidence: float,
 ) -> Arm:
@@ -52,9 +52,9 @@ def arm_of(
     costs = [detail.usd for detail in answers if detail.usd is not None]
     low, high = 0.0, 1.0
     if whole:
-        stakes = Stakes.on([example.weight for example in examples], 1 - confidence)
+        stakes = BettingPlan.on([example.weight for example in examples], 1 - confidence)
         pairs = [(fmean(scores[example.id]), example.weight) for example in asked]
-        low, high = Sample.of([pairs], stakes).interval()
+        low, high = WeightedObservations.of([pairs], stakes).interval()
     return Arm(
         version=prompt.version,
         sha256=prompt.sha256,
@@ -79,25 +79,25 @@ def arm_of(
     )
 
 
-def holes(whom: str, details: Sequence[Detail]) -> Iterator[str]:
+def missing_answers(whom: str, details: Sequence[ExampleResult]) -> Iterator[str]:
     """Why answers of somebody are missing and how many, each reason once."""
     for reason, count in Counter(one.error for one in details if one.error).items():
         yield f"{reason.rstrip('.')}: {count} of {len(details)} answers of {whom} are missing"
 
 
-def usd_per_call(details: Sequence[Detail]) -> float | None:
+def usd_per_call(details: Sequence[ExampleResult]) -> float | None:
     """Mean cost of a call; None where no price is known."""
     costs = [detail.usd for detail in details if detail.usd is not None]
     return math.fsum(costs) / len(costs) if costs else None
 
 
-def percentile(details: Sequence[Detail], share: float) -> float | None:
+def percentile(details: Sequence[ExampleResult], share: float) -> float | None:
     """Seconds within which `share` of the calls were answered; None where none was."""
     seconds = sorted(detail.seconds for detail in details if detail.seconds is not None)
     return seconds[math.ceil(share * len(seconds)) - 1] if seconds else None
 
 
-def _fields(answers: Sequence[Detail]) -> dict[str, FieldScore]:
+def _fields(answers: Sequence[ExampleResult]) -> dict[str, FieldScore]:
     counts: dict[str, list[tuple[float, int, int]]] = defaultdict(list)
     for answer in answers:
         for part in answer.parts:

@@ -28,7 +28,7 @@ Observed = tuple[tuple[float, float, int], ...]
 
 
 @dataclass(frozen=True)
-class Stakes:
+class BettingPlan:
     """How one bets on a set of examples; fixed by their weights before anything is measured.
 
     `heaviest` is the greatest weight, `size` the sum of squared weights where it counts as 1.
@@ -39,12 +39,12 @@ class Stakes:
     alpha: float
 
     @classmethod
-    def on(cls, weights: Sequence[float], alpha: float) -> Stakes:
+    def on(cls, weights: Sequence[float], alpha: float) -> BettingPlan:
         """Stakes for the whole set of examples, those included that may never be looked at."""
         heaviest = max(weights)
         return cls(heaviest, math.fsum((one / heaviest) ** 2 for one in weights), alpha)
 
-    def bets(self, mean: float) -> tuple[float, ...]:
+    def bet_fractions(self, mean: float) -> tuple[float, ...]:
         """The shares of capital put on every observation by one who doubts `mean`.
 
         The capital is divided equally over them. They rise in equal ratios from about the one that
@@ -57,7 +57,7 @@ class Stakes:
         return (*(least * ratio**step for step in range(NUMBER_OF_BETS - 1)), 1.0)
 
 
-def shares(rounds: int) -> tuple[float, ...]:
+def round_allocation(rounds: int) -> tuple[float, ...]:
     """How the capital is divided over the rounds in which every example may be asked.
 
     A further round measures the same examples, so it may not win with capital that the rounds
@@ -67,10 +67,10 @@ def shares(rounds: int) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True)
-class Sample:
+class WeightedObservations:
     """Observations in [0, 1], one an example, as they stood after each round of asking."""
 
-    stakes: Stakes
+    stakes: BettingPlan
     rounds: tuple[Observed, ...]
     capital: tuple[float, ...]
 
@@ -78,9 +78,9 @@ class Sample:
     def of(
         cls,
         rounds: Iterable[Iterable[tuple[float, float]]],
-        stakes: Stakes,
+        stakes: BettingPlan,
         capital: tuple[float, ...] = (1.0,),
-    ) -> Sample:
+    ) -> WeightedObservations:
         """A sample from (value, weight) of every example, round by round."""
         counted = []
         for pairs in rounds:
@@ -98,13 +98,13 @@ class Sample:
         return math.fsum(value * weight * count for value, weight, count in last) / total
 
     @property
-    def mirrored(self) -> Sample:
+    def mirrored(self) -> WeightedObservations:
         """The sample of what is lost: 1 minus every value."""
         turned = (
             tuple(sorted((1 - value, weight, count) for value, weight, count in observed))
             for observed in self.rounds
         )
-        return Sample(self.stakes, tuple(turned), self.capital)
+        return WeightedObservations(self.stakes, tuple(turned), self.capital)
 
     def log_wealth(self, mean: float) -> float:
         """Logarithm of the capital of a gambler who doubts that the true mean is at most `mean`.
@@ -114,7 +114,7 @@ class Sample:
         if mean <= 0:
             return math.inf
         mean = min(mean, 1.0)
-        bets = self.stakes.bets(mean)
+        bets = self.stakes.bet_fractions(mean)
         grown = [
             math.log(part / len(bets)) + grown
             for part, observed in zip(self.capital, self.rounds, strict=False)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
-from prompt_hub.gate.confidence_sequence import Stakes, shares
+from prompt_hub.gate.confidence_sequence import BettingPlan, round_allocation
 from prompt_hub.gate.types import Conclusion, Evidence, Power, Status, mean_score
 from prompt_hub.repository.schema import Example, Gate
 
@@ -28,7 +28,7 @@ _MANY = 400
 
 
 @dataclass(frozen=True)
-class Weighing:
+class DesignEffect:
     """How much a set of weighted examples is worth in examples of equal weight.
 
     `effective` is that number as a share of their own, `reach` the share of a bet that the weight
@@ -39,7 +39,7 @@ class Weighing:
     reach: float
 
     @classmethod
-    def of(cls, examples: Sequence[Example]) -> Weighing:
+    def of(cls, examples: Sequence[Example]) -> DesignEffect:
         """What these weights leave of the examples."""
         total = math.fsum(example.weight for example in examples)
         squares = math.fsum(example.weight**2 for example in examples)
@@ -54,26 +54,26 @@ class GateTest:
     margin: float
     alpha: float
     capital: float
-    weighing: Weighing
+    weighing: DesignEffect
 
-    def rules_out(self, n: int, wins: float, losses: float) -> float:
+    def power_to_pass(self, n: int, wins: float, losses: float) -> float:
         """Probability that `n` examples rule out a loss of the margin."""
         return self._chance(n, (1 - self.margin) / 2, wins, losses)
 
-    def sees(self, n: int, wins: float, losses: float) -> float:
+    def power_to_block(self, n: int, wins: float, losses: float) -> float:
         """Probability that `n` examples show a loss of more than the margin."""
         return self._chance(n, (1 + self.margin) / 2, losses, wins)
 
     def _chance(self, n: int, mean: float, up: float, down: float) -> float:
         """Probability that a mean of more than `mean` is shown, ties being 1/2."""
         equal = max(1, round(n * self.weighing.effective))
-        stakes = Stakes(1.0, n * self.weighing.effective * self.weighing.reach**2, self.alpha)
+        stakes = BettingPlan(1.0, n * self.weighing.effective * self.weighing.reach**2, self.alpha)
         grown = [
             tuple(
                 math.log(factor) if (factor := 1 + bet * self.weighing.reach * gain) > 0 else -1e9
                 for gain in (1 / mean - 1, 0.5 / mean - 1, -1.0)
             )
-            for bet in stakes.bets(mean)
+            for bet in stakes.bet_fractions(mean)
         ]
         enough = math.log(len(grown) / self.capital / self.alpha)
 
@@ -125,7 +125,9 @@ def _at_least(least: int, n: int, probability: float) -> float:
     return sum(share for _, share in _counts(n, probability, least))
 
 
-def stated(conclusion: Conclusion, evidence: Evidence, threshold: float, gate: Gate) -> Conclusion:
+def with_power(
+    conclusion: Conclusion, evidence: Evidence, threshold: float, gate: Gate
+) -> Conclusion:
     """A final conclusion that also says, in words, what its examples could have shown."""
     if conclusion.status is Status.NOT_MEASURED:
         return conclusion
@@ -134,14 +136,16 @@ def stated(conclusion: Conclusion, evidence: Evidence, threshold: float, gate: G
         return replace(conclusion, power=power, reasons=(*conclusion.reasons, words))
     seen = [example for example in evidence.examples if example.id in evidence.candidate]
     rounds = gate.repeats if evidence.sampled else 1
-    capital = sum(shares(rounds)[: evidence.rounds])
-    test = GateTest(gate.margin, 1 - gate.confidence, capital, Weighing.of(evidence.examples))
+    capital = sum(round_allocation(rounds)[: evidence.rounds])
+    test = GateTest(gate.margin, 1 - gate.confidence, capital, DesignEffect.of(evidence.examples))
     differing = _differing(evidence, seen)
     power = Power(
         n=len(seen),
         margin=gate.margin,
-        detectable=_least_drop(lambda drop: test.sees(len(seen), *_split(differing, -drop))),
-        needed=_least_number(lambda n: test.rules_out(n, *_split(differing, 0.0))),
+        detectable=_least_drop(
+            lambda drop: test.power_to_block(len(seen), *_split(differing, -drop))
+        ),
+        needed=_least_number(lambda n: test.power_to_pass(n, *_split(differing, 0.0))),
     )
     reasons = [*conclusion.reasons]
     if conclusion.status is Status.INCONCLUSIVE and conclusion.comparison is not None:
@@ -198,9 +202,9 @@ def _least_number(chance: Callable[[int], float]) -> int | None:
 def _what_would_decide(test: GateTest, power: Power, differing: float, difference: float) -> str:
     wins, losses = _split(differing, difference)
     if difference >= -test.margin:
-        number = _least_number(lambda n: test.rules_out(n, wins, losses))
+        number = _least_number(lambda n: test.power_to_pass(n, wins, losses))
     else:
-        number = _least_number(lambda n: test.sees(n, wins, losses))
+        number = _least_number(lambda n: test.power_to_block(n, wins, losses))
     if number is None:
         return (
             "the difference is so close to the margin that it would take more than"
@@ -229,7 +233,7 @@ def _against_threshold(evidence: Evidence, threshold: float, gate: Gate) -> tupl
 
     For scores that are right or wrong; of all scores they vary most.
     """
-    weighing = Weighing.of(evidence.examples)
+    weighing = DesignEffect.of(evidence.examples)
     n = len(evidence.candidate)
 
     def misses(examples: int, drop: float) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from prompt_hub.gate.confidence_sequence import Sample, Stakes, shares
+from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations, round_allocation
 from prompt_hub.gate.types import Conclusion, Difference, Evidence, Status, example_mean, mean_score
 from prompt_hub.repository.schema import Example, Gate, Limits
 
@@ -119,7 +119,7 @@ class _Paired:
     n: int
     difference: float
     margin: float
-    sample: Sample
+    sample: WeightedObservations
     """Of (1 + difference) / 2, which lies in [0, 1]."""
 
     @cached_property
@@ -142,7 +142,7 @@ class _Rules:
         self._gate = gate
         self._alpha = 1 - gate.confidence
         self.possible_rounds = gate.repeats if evidence.sampled else 1
-        self._capital = shares(self.possible_rounds)
+        self._capital = round_allocation(self.possible_rounds)
 
     def tagged(self, tag: str) -> tuple[Example, ...]:
         """The examples of the whole set that carry a tag."""
@@ -237,18 +237,18 @@ class _Rules:
 
     def _sample(
         self, examples: Sequence[Example], value: Callable[[Example, int], float], alpha: float
-    ) -> Sample:
+    ) -> WeightedObservations:
         """Observations in [0, 1] of those of `examples` that were seen, round by round."""
-        stakes = Stakes.on([example.weight for example in examples], alpha)
+        stakes = BettingPlan.on([example.weight for example in examples], alpha)
         seen = self._seen(examples)
         rounds = (
             [(value(example, number), example.weight) for example in seen]
             for number in range(1, self._evidence.rounds + 1)
         )
-        return Sample.of(rounds, stakes, self._capital)
+        return WeightedObservations.of(rounds, stakes, self._capital)
 
 
-def _tested(sample: Sample, mean: float) -> Status:
+def _tested(sample: WeightedObservations, mean: float) -> Status:
     """PASS where the true mean is shown to exceed `mean`, BLOCK where to fall below it."""
     if sample.exceeds(mean):
         return Status.PASS

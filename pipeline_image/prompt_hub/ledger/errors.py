@@ -7,13 +7,13 @@ class LedgerError(Exception):
     """The ledger could not be read or changed; the message says what was found."""
 
 
-class LedgerMissing(LedgerError):
+class LedgerMissingError(LedgerError):
     """There is no such table: the stage was never deployed."""
 
 
-class LedgerConflict(LedgerError):
+class LedgerConflictError(LedgerError):
     """Somebody else changed the ledger first: read it again, decide again."""
 
 
-class TransitionRefused(LedgerError):
+class TransitionRefusedError(LedgerError):
     """The change is not allowed in the state that the task is in."""

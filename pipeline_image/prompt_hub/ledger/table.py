@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from prompt_hub.core import aws_names
 from prompt_hub.ledger import transitions
-from prompt_hub.ledger.errors import LedgerConflict, LedgerError, LedgerMissing
+from prompt_hub.ledger.errors import LedgerConflictError, LedgerError, LedgerMissingError
 from prompt_hub.ledger.items import (
     ACTIVE,
     DEPLOYED_KEY,
@@ -305,18 +305,18 @@ class Ledger:
             state = self.state(task)
             found = state.live.revision if state.live else None
             if found != seen:
-                raise LedgerConflict(
+                raise LedgerConflictError(
                     f"the pointer of {task} is at revision {found}, not {seen} as read before"
                 )
             change = decide(state)
             try:
                 self._write(*_steps(change))
-            except LedgerConflict:
+            except LedgerConflictError:
                 # Many alarms at once all move the one head: spread the next tries.
                 time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311
             else:
                 return change.event
-        raise LedgerConflict(f"{task} could not be changed: others kept changing the ledger")
+        raise LedgerConflictError(f"{task} could not be changed: others kept changing the ledger")
 
     def _write(self, *steps: _Step) -> None:
         try:
@@ -327,7 +327,7 @@ class Ledger:
             )
             codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
             if codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
-                raise LedgerConflict("somebody else changed the ledger first") from error
+                raise LedgerConflictError("somebody else changed the ledger first") from error
             raise LedgerError(f"the ledger refused a transaction: {', '.join(codes)}") from error
 
     def _action(self, step: _Step) -> TransactWriteItemTypeDef:
@@ -388,7 +388,7 @@ class Ledger:
             try:
                 answer = self._client.query(**request)
             except self._client.exceptions.ResourceNotFoundException:
-                raise LedgerMissing(f"there is no table {self._table}") from None
+                raise LedgerMissingError(f"there is no table {self._table}") from None
             items += map(_unpacked, answer["Items"])
             rest = answer.get("LastEvaluatedKey")
             if not rest or (limit is not None and len(items) >= limit):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from prompt_hub.ledger.errors import TransitionRefused
+from prompt_hub.ledger.errors import TransitionRefusedError
 from prompt_hub.ledger.items import (
     Event,
     EventKind,
@@ -78,7 +78,9 @@ def seed(
     `TransitionRefused` when something is active already, or one of the two was taken out.
     """
     if state.live is not None:
-        raise TransitionRefused(f"{state.task} has version {state.live.version} active already")
+        raise TransitionRefusedError(
+            f"{state.task} has version {state.live.version} active already"
+        )
     records = []
     for reference, standing in ((to, VersionState.ACTIVE), (previous, VersionState.SUPERSEDED)):
         if reference is not None:
@@ -116,7 +118,7 @@ def activate(
     if not override:
         _refuse_taken_out(state, to.version)
         if pointer.frozen:
-            raise TransitionRefused(f"{state.task} is frozen by {pointer.changed_by}")
+            raise TransitionRefusedError(f"{state.task} is frozen by {pointer.changed_by}")
     moved = _pointer(
         state,
         to,
@@ -149,7 +151,7 @@ def roll_back(state: TaskState, *, cause: Cause) -> Change:
     """
     to = _active(state).previous
     if to is None:
-        raise TransitionRefused(f"{state.task} has no version to go back to")
+        raise TransitionRefusedError(f"{state.task} has no version to go back to")
     _refuse_taken_out(state, to.version)
     return _take_out(state, to, VersionState.QUARANTINED, EventKind.ROLLED_BACK, cause)
 
@@ -172,7 +174,7 @@ def retire(state: TaskState, *, release: ReleaseRef, cause: Cause) -> Change:
     """
     pointer = _active(state)
     if pointer.frozen:
-        raise TransitionRefused(f"{state.task} is frozen by {pointer.changed_by}")
+        raise TransitionRefusedError(f"{state.task} is frozen by {pointer.changed_by}")
     parked = replace(
         _pointer(state, pointer.active, previous=None, release=release, cause=cause, frozen=False),
         retired=True,
@@ -221,7 +223,7 @@ def _take_out(
 def _set_frozen(state: TaskState, frozen: bool, kind: EventKind, cause: Cause) -> Change:
     pointer = _active(state)
     if pointer.frozen is frozen:
-        raise TransitionRefused(f"{state.task} is {'' if frozen else 'not '}frozen already")
+        raise TransitionRefusedError(f"{state.task} is {'' if frozen else 'not '}frozen already")
     changed = replace(
         pointer,
         frozen=frozen,
@@ -235,14 +237,14 @@ def _set_frozen(state: TaskState, frozen: bool, kind: EventKind, cause: Cause) -
 
 def _active(state: TaskState) -> Pointer:
     if state.live is None:
-        raise TransitionRefused(f"no version of {state.task} is active")
+        raise TransitionRefusedError(f"no version of {state.task} is active")
     return state.live
 
 
 def _moving(state: TaskState, to: VersionRef) -> Pointer:
     pointer = _active(state)
     if pointer.active == to:
-        raise TransitionRefused(f"{state.task} has version {to.version} active already")
+        raise TransitionRefusedError(f"{state.task} has version {to.version} active already")
     _refuse_other_content(state, to)
     return pointer
 
@@ -250,7 +252,7 @@ def _moving(state: TaskState, to: VersionRef) -> Pointer:
 def _refuse_other_content(state: TaskState, to: VersionRef) -> None:
     record = state.versions.get(to.version)
     if record is not None and record.sha256 != to.sha256:
-        raise TransitionRefused(
+        raise TransitionRefusedError(
             f"version {to.version} of {state.task} is known here by the hash {record.sha256}, "
             f"not {to.sha256}: a released version never changes its content"
         )
@@ -259,7 +261,7 @@ def _refuse_other_content(state: TaskState, to: VersionRef) -> None:
 def _refuse_taken_out(state: TaskState, version: str) -> None:
     record = state.versions.get(version)
     if record is not None and record.state.taken_out:
-        raise TransitionRefused(
+        raise TransitionRefusedError(
             f"version {version} of {state.task} is {record.state.value} "
             f"since {record.at} by {record.by}: {record.reason}"
         )

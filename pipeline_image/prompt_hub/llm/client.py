@@ -11,10 +11,10 @@ from typing import Protocol, Self
 from pydantic import JsonValue
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.imports import without_collecting
+from prompt_hub.core.imports import gc_paused
 from prompt_hub.llm.config import ModelAliases, ResolvedModel
 from prompt_hub.llm.rate_limit import Limiter
-from prompt_hub.llm.retry import GaveUp, Retries, Traffic
+from prompt_hub.llm.retry import CallStats, PermanentError, Retries
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.documents import strict_json
 from prompt_hub.repository.rendering import render
@@ -28,7 +28,7 @@ CHARACTERS_A_TOKEN = 4.0
 """What a token of a prompt is worth before a model has said so itself."""
 
 
-class ModelUnavailable(PromptHubError):
+class ModelUnavailableError(PromptHubError):
     """The model gave no answer at all: nothing was measured, and nothing may be concluded."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -46,7 +46,7 @@ class Request:
     @property
     def parameters(self) -> Mapping[str, float | int | str]:
         """The sampling parameters that the prompt was judged with, as its model takes them."""
-        return self.model.asked_with(self.prompt.model.parameters)
+        return self.model.request_parameters(self.prompt.model.parameters)
 
     @property
     def characters(self) -> int:
@@ -132,7 +132,7 @@ class Provider(Protocol):
         """Give back connections."""
 
 
-class ModelCaller:
+class ModelClient:
     """Calls prompts on the models of one environment; an async context manager.
 
     Every call goes through the one retry layer and through the limiter of its model. `traffic`
@@ -148,7 +148,7 @@ class ModelCaller:
         retries: Retries | None = None,
     ) -> None:
         """Make a caller; `concurrency` overrides what the models' settings say."""
-        self.traffic = Traffic()
+        self.traffic = CallStats()
         self._aliases = aliases
         self._provider = provider
         self._concurrency = concurrency
@@ -211,13 +211,13 @@ class ModelCaller:
                 traffic=self.traffic,
                 until=until,
             )
-        except GaveUp as error:
-            raise ModelUnavailable(
+        except PermanentError as error:
+            raise ModelUnavailableError(
                 f"the model {model.identity} (alias {model.alias!r}) gave no answer:"
                 f" {error.reason}.",
                 hint=f"Check that {model.base_url or 'the provider'} answers, then run again.",
             ) from None
-        said = tried.said
+        said = tried.result
         limiter.correct(said.tokens_in + said.tokens_out - expected)
         return Response(
             text=said.text,
@@ -249,7 +249,7 @@ class ModelCaller:
 
     def _connected(self) -> Provider:
         if self._provider is None:
-            with without_collecting():
+            with gc_paused():
                 from prompt_hub.llm.providers.openai import OpenAIProvider
 
             self._provider = OpenAIProvider()

@@ -75,13 +75,13 @@ class ResolvedModel(BaseModel):
             return name
         return f"{name}+reasoning-{self.reasoning.effort}-{self.reasoning.tokens}"
 
-    def longest_answer(self, max_tokens: float | None) -> int | None:
+    def max_output_tokens(self, max_tokens: float | None) -> int | None:
         """Most tokens that an answer may have, thinking included; None where nothing limits it."""
         if max_tokens is None:
             return None
         return int(max_tokens) + (self.reasoning.tokens if self.reasoning else 0)
 
-    def asked_with(
+    def request_parameters(
         self, parameters: Mapping[Parameter, float | int]
     ) -> dict[str, float | int | str]:
         """A prompt's sampling parameters as this model is asked with them."""
@@ -94,7 +94,7 @@ class ResolvedModel(BaseModel):
             most = "max_completion_tokens"
             asked = {name: asked[name] for name in asked.keys() & {"seed"}}
         asked["reasoning_effort"] = self.reasoning.effort
-        if (limit := self.longest_answer(parameters.get("max_tokens"))) is not None:
+        if (limit := self.max_output_tokens(parameters.get("max_tokens"))) is not None:
             asked[most] = limit
         return asked
 

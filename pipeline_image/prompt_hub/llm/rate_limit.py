@@ -38,7 +38,7 @@ class Rate:
         self._left -= amount
 
 
-class Place:
+class Slot:
     """One call's place among those in flight; to be left exactly once."""
 
     __slots__ = ("_born", "_limiter")
@@ -47,9 +47,9 @@ class Place:
         self._limiter = limiter
         self._born = born
 
-    def leave(self, *, busy: bool = False, failed: bool = False, pause: float = 0.0) -> None:
+    def release(self, *, busy: bool = False, failed: bool = False, pause: float = 0.0) -> None:
         """Give the place back, saying how it ended; `pause` is the wait that was asked for."""
-        self._limiter.left(self._born, busy=busy, failed=failed, pause=pause)
+        self._limiter.released(self._born, busy=busy, failed=failed, pause=pause)
 
 
 class Limiter:
@@ -85,7 +85,7 @@ class Limiter:
         self._turn = asyncio.Lock()
         self._room = asyncio.Event()
 
-    async def enter(self, tokens: int = 0) -> Place:
+    async def acquire(self, tokens: int = 0) -> Slot:
         """Wait for a place; `tokens` is what the call is expected to use."""
         if self._turn.locked() or not self._has_room() or self._wait(tokens) > 0:
             async with self._turn:
@@ -100,14 +100,14 @@ class Limiter:
                 self._let_in(tokens)
         else:
             self._let_in(tokens)
-        return Place(self, self._halvings)
+        return Slot(self, self._halvings)
 
     def correct(self, tokens: int) -> None:
         """Take as many tokens more than a call had announced; negative if it used fewer."""
         if self._tokens is not None:
             self._tokens.take(tokens)
 
-    def left(self, born: int, *, busy: bool, failed: bool, pause: float) -> None:
+    def released(self, born: int, *, busy: bool, failed: bool, pause: float) -> None:
         """A call has ended (see `Place.leave`)."""
         self.in_flight -= 1
         self._busy_in_a_row = self._busy_in_a_row + 1 if busy else 0

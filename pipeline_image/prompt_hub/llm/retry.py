@@ -15,10 +15,10 @@ from typing import Generic, TypeVar
 
 from prompt_hub.llm.rate_limit import Limiter
 
-Said = TypeVar("Said")
+ResultT = TypeVar("ResultT")
 
 
-class GaveUp(Exception):
+class PermanentError(Exception):
     """There is no answer, and asking again now would not help; the reason in words."""
 
     def __init__(self, reason: str) -> None:
@@ -26,7 +26,7 @@ class GaveUp(Exception):
         self.reason = reason
 
 
-class TryAgain(Exception):
+class TransientError(Exception):
     """An attempt that failed as the next one need not.
 
     `busy` says that the provider had too many requests, `after` how many seconds it asked to wait.
@@ -40,7 +40,7 @@ class TryAgain(Exception):
 
 
 @dataclass
-class Traffic:
+class CallStats:
     """What went over the wire: attempts sent, those that repeat a failed one, and "busy" answers.
 
     `trouble` is the last failure in words.
@@ -53,10 +53,10 @@ class Traffic:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tried(Generic[Said]):
+class Attempt(Generic[ResultT]):
     """What the provider said at last, in how many attempts; `seconds` is that of the last one."""
 
-    said: Said
+    result: ResultT
     attempts: int
     seconds: float
 
@@ -81,14 +81,14 @@ class Retries:
 
     async def run(
         self,
-        attempt: Callable[[], Awaitable[Said]],
+        attempt: Callable[[], Awaitable[ResultT]],
         *,
         limiter: Limiter,
         tokens: int,
         timeout: float,
-        traffic: Traffic,
+        traffic: CallStats,
         until: float | None = None,
-    ) -> Tried[Said]:
+    ) -> Attempt[ResultT]:
         """Try until there is an answer.
 
         Args:
@@ -105,9 +105,9 @@ class Retries:
         for number in range(1, max(self.attempts, self.attempts_if_busy) + 1):
             try:
                 async with asyncio.timeout(None if until is None else until - self.clock()):
-                    place = await limiter.enter(tokens)
+                    place = await limiter.acquire(tokens)
             except TimeoutError:
-                raise GaveUp("there was no time left to ask it") from None
+                raise PermanentError("there was no time left to ask it") from None
             traffic.sent += 1
             started = self.clock()
             try:
@@ -115,41 +115,41 @@ class Retries:
                     async with asyncio.timeout(timeout):
                         said = await attempt()
                 except TimeoutError:
-                    raise TryAgain(f"it took longer than {timeout:g} s") from None
-            except TryAgain as error:
+                    raise TransientError(f"it took longer than {timeout:g} s") from None
+            except TransientError as error:
                 pause = min(error.after or 0.0, self.longest_asked)
-                place.leave(busy=error.busy, failed=not error.busy, pause=pause)
+                place.release(busy=error.busy, failed=not error.busy, pause=pause)
                 wait = self._wait(number, error, started, until)
                 traffic.trouble = error.reason
                 traffic.retried += 1
                 traffic.busy += error.busy
                 await self.sleep(wait)
             except BaseException:
-                place.leave(failed=True)
+                place.release(failed=True)
                 raise
             else:
-                place.leave()
-                return Tried(said=said, attempts=number, seconds=self.clock() - started)
+                place.release()
+                return Attempt(result=said, attempts=number, seconds=self.clock() - started)
         raise AssertionError("the last attempt returns or raises")
 
-    def _wait(self, failed: int, error: TryAgain, now: float, until: float | None) -> float:
+    def _wait(self, failed: int, error: TransientError, now: float, until: float | None) -> float:
         """Seconds before the next attempt; raises `GaveUp` if there is none."""
         allowed = self.attempts_if_busy if error.busy else self.attempts
         doubled: float = self.first * 2 ** (failed - 1)
         wait = min(self.longest, doubled) * (0.5 + self.jitter() / 2)
         if error.after is not None:
             if error.after > self.longest_asked:
-                raise GaveUp(f"{error.reason}, and asks to wait {error.after:.0f} s")
+                raise PermanentError(f"{error.reason}, and asks to wait {error.after:.0f} s")
             # Those that were sent away together come back one after the other.
             wait = error.after + wait * 0.1
         if failed >= allowed:
-            raise GaveUp(f"{error.reason}, {failed} times")
+            raise PermanentError(f"{error.reason}, {failed} times")
         if until is not None and now + wait > until:
-            raise GaveUp(f"{error.reason}, and there is no time left to ask again")
+            raise PermanentError(f"{error.reason}, and there is no time left to ask again")
         return wait
 
 
-def asked_to_wait(
+def parse_retry_after(
     retry_after: str | None, retry_after_ms: str | None = None, *, now: datetime | None = None
 ) -> float | None:
     """Seconds that a provider's `Retry-After` header asks for, never below 0; None without one.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prompt_hub.core import aws_names
-from prompt_hub.monitoring.monitor import Reading, Round
+from prompt_hub.monitoring.monitor import Measurement, MonitorRun
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_cloudwatch.type_defs import DimensionTypeDef, MetricDatumTypeDef
 
 
-def metric_data(round_: Round, stage: str) -> list[MetricDatumTypeDef]:
+def metric_data(round_: MonitorRun, stage: str) -> list[MetricDatumTypeDef]:
     """Score, threshold and margin of each version; by task alone only those of the active one."""
     data = _of(round_.active, _dimensions(stage, round_.task))
     for one in round_.readings:
@@ -20,14 +20,14 @@ def metric_data(round_: Round, stage: str) -> list[MetricDatumTypeDef]:
     return data
 
 
-def publish(client: CloudWatchClient, round_: Round, stage: str) -> None:
+def publish(client: CloudWatchClient, round_: MonitorRun, stage: str) -> None:
     """Publish a round in one request: all of it or nothing."""
     client.put_metric_data(
         Namespace=aws_names.METRIC_NAMESPACE, MetricData=metric_data(round_, stage)
     )
 
 
-def _of(reading: Reading, dimensions: list[DimensionTypeDef]) -> list[MetricDatumTypeDef]:
+def _of(reading: Measurement, dimensions: list[DimensionTypeDef]) -> list[MetricDatumTypeDef]:
     values = {
         aws_names.METRIC_SCORE: reading.score,
         aws_names.METRIC_THRESHOLD: reading.carried.threshold,

@@ -10,22 +10,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.evaluation.budgeted_client import Engine
-from prompt_hub.evaluation.example_results import Detail
+from prompt_hub.evaluation.budgeted_client import BudgetedClient
+from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.inputs import scored
 from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.evaluation.measure import measure
 from prompt_hub.evaluation.record import Arm
-from prompt_hub.evaluation.summary import Occasion, arm_of, holes
+from prompt_hub.evaluation.summary import MeasurementInfo, arm_of, missing_answers
 from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
-from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.release.manifest import CarriedVersion, Release
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.rendering import unfit
+from prompt_hub.repository.rendering import rejection_reason
 from prompt_hub.repository.schema import Prompt
 
 
-class NotMeasured(PromptHubError):
+class NotMeasuredError(PromptHubError):
     """There is no score; nothing may be published."""
 
     def __init__(self, message: str) -> None:
@@ -33,13 +33,13 @@ class NotMeasured(PromptHubError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class Measurement:
     """One version with its score and the threshold locked with it."""
 
     carried: CarriedVersion
     score: float
     arm: Arm
-    details: Sequence[Detail]
+    details: Sequence[ExampleResult]
 
     @property
     def margin(self) -> float:
@@ -48,16 +48,16 @@ class Reading:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Round:
+class MonitorRun:
     """What one round found; `no_control` says why a control that was wanted is missing."""
 
     task: str
-    active: Reading
-    control: Reading | None
+    active: Measurement
+    control: Measurement | None
     no_control: str | None
 
     @property
-    def readings(self) -> list[Reading]:
+    def readings(self) -> list[Measurement]:
         """The active version, then the control if there is one."""
         return [self.active] + ([self.control] if self.control else [])
 
@@ -110,14 +110,14 @@ class Round:
         )
 
 
-class ScoreWatch:
+class ScoreMonitor:
     """Measures versions of one task that the image carries, on the image's own examples."""
 
     def __init__(
         self,
         repository: PromptRepository,
         release: Release,
-        caller: ModelCaller,
+        caller: ModelClient,
         task: str,
         *,
         say: Callable[[str], None] = print,
@@ -130,10 +130,10 @@ class ScoreWatch:
         self._metadata = repository.metadata(task)
         self._judge = judge_of(repository, self._metadata)
 
-    async def round(self, pointer: Pointer) -> Round:
+    async def round(self, pointer: Pointer) -> MonitorRun:
         """Measure what is active; raises `NotMeasured` if that yields no score."""
         active = await self._measure(pointer.active)
-        control: Reading | None = None
+        control: Measurement | None = None
         no_control: str | None = None
         if active.margin < 0:
             if pointer.previous is None:
@@ -145,21 +145,21 @@ class ScoreWatch:
                 # the control's, and must not cost the active version's score.
                 except PromptHubError as error:
                     no_control = error.message
-        return Round(task=self._task, active=active, control=control, no_control=no_control)
+        return MonitorRun(task=self._task, active=active, control=control, no_control=no_control)
 
-    async def _measure(self, reference: VersionRef) -> Reading:
+    async def _measure(self, reference: VersionRef) -> Measurement:
         prompt, carried = self._find(reference)
         # Without a store: a score of now is not made of answers of yesterday.
-        engine = Engine.within(self._metadata, self._caller)
+        engine = BudgetedClient.within(self._metadata, self._caller)
         examples = scored(self._repository.examples(self._task))
         for example in examples:
-            if problem := unfit(prompt, example.input):
-                raise NotMeasured(
+            if problem := rejection_reason(prompt, example.input):
+                raise NotMeasuredError(
                     f"{self._task} {reference.version} cannot be asked today's examples:"
                     f" {example.id}: {problem}."
                 )
         measured = await measure(prompt, examples, self._metadata, engine, judge=self._judge)
-        occasion = Occasion(
+        occasion = MeasurementInfo(
             model=self._caller.resolve(prompt).identity,
             answered_by=measured.answered_by,
             seconds=measured.seconds,
@@ -167,20 +167,25 @@ class ScoreWatch:
         confidence = self._metadata.gate.confidence
         arm = arm_of(prompt, occasion, measured.details, examples, confidence)
         if arm.score is None:
-            reasons = "; ".join(holes(prompt.version, measured.details)) or "there are no examples"
-            raise NotMeasured(f"{self._task} {reference.version} could not be measured: {reasons}.")
+            reasons = (
+                "; ".join(missing_answers(prompt.version, measured.details))
+                or "there are no examples"
+            )
+            raise NotMeasuredError(
+                f"{self._task} {reference.version} could not be measured: {reasons}."
+            )
         self._say(
             f"{self._task} {reference.version}: {arm.score:.3f} against "
             f"{carried.threshold:.3f} on {arm.n} examples in {arm.seconds:.1f} s"
         )
-        return Reading(carried=carried, score=arm.score, arm=arm, details=measured.details)
+        return Measurement(carried=carried, score=arm.score, arm=arm, details=measured.details)
 
     def _find(self, reference: VersionRef) -> tuple[Prompt, CarriedVersion]:
         task = self._release.tasks.get(self._task)
         carried = task.version(reference.version) if task else None
         prompt = self._repository.version(self._task, reference.version)
         if carried is None or prompt is None or prompt.sha256 != reference.sha256:
-            raise NotMeasured(
+            raise NotMeasuredError(
                 f"the image of release {self._release.release} does not carry {self._task} "
                 f"{reference.version} with the hash {reference.sha256}."
             )

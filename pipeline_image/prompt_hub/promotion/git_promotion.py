@@ -23,7 +23,7 @@ _RACES = ("fetch first", "non-fast-forward", "cannot lock ref", "already exists"
 """What git says of a push that came too late, by branch or by tag."""
 
 
-class PushRejected(Exception):
+class PushRejectedError(Exception):
     """The remote moved between fetch and push."""
 
 
@@ -42,7 +42,7 @@ class Checkout:
         self._git("fetch", "--quiet", "origin", f"+refs/heads/{branch}:refs/prompt-hub/head")
         return self._git("rev-parse", "refs/prompt-hub/head")
 
-    def take_bot_layers(self, commit: str) -> None:
+    def checkout_generated_layers(self, commit: str) -> None:
         """Make the bot layers of the working tree those of `commit`, files since gone included."""
         for name in BOT_PATHS:
             path = self.root / name
@@ -96,7 +96,7 @@ class Checkout:
         if done.returncode == 0:
             return tuple(tag for tag in tags if tag in there)
         if any(words in done.stderr for words in _RACES):
-            raise PushRejected
+            raise PushRejectedError
         raise PromptHubError(
             f"the bot commit could not be pushed: {_last_line(done.stderr)}.",
             hint="Check that the connection may write to the repository and that branch"

@@ -15,9 +15,9 @@ from prompt_hub.evaluation.results import Results
 from prompt_hub.evaluation.store import evaluation_by
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion import transitions
-from prompt_hub.promotion.git_promotion import Checkout, PushRejected
-from prompt_hub.promotion.registry_view import Standing
-from prompt_hub.promotion.states import NotAllowed, State
+from prompt_hub.promotion.git_promotion import Checkout, PushRejectedError
+from prompt_hub.promotion.registry_view import TaskRegistryView
+from prompt_hub.promotion.states import NotAllowedError, State
 from prompt_hub.repository.documents import parse_model
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Strict
@@ -108,13 +108,13 @@ class Promoter:
         commit = self._checkout.head()
         for _ in range(PUSH_ATTEMPTS):
             head = self._checkout.fetch(self._branch)
-            self._checkout.take_bot_layers(head)
+            self._checkout.checkout_generated_layers(head)
             outcomes = self._promote_each()
             released = self._checkout.commit_bot_layers(head, _message(outcomes, self._execution))
             try:
                 if push and released != head:
                     self._push(released, _tags(outcomes))
-            except PushRejected:
+            except PushRejectedError:
                 self._say("the branch moved meanwhile; starting over from its new head")
                 continue
             promotion = Promotion(
@@ -169,12 +169,12 @@ class Promoter:
         champion = repository.production(task)
         if record.verdict.status is Status.UNCHANGED:
             return ended("unchanged")
-        standing = Standing(repository.registry(), task)
+        standing = TaskRegistryView(repository.registry(), task)
         if _released_already(standing, record):
             return ended("released already", "an earlier execution has promoted it")
         if record.champion_sha256 != (champion.sha256 if champion else None):
             return ended("champion changed", "it was compared with a version since superseded")
-        gone = standing.gone_before(record.version)
+        gone = standing.reuse_blocker(record.version)
         if gone is not None:
             return ended("taken out", gone)
         if record.verdict.status is Status.NOT_MEASURED:
@@ -182,7 +182,7 @@ class Promoter:
         change = transitions.promote if record.verdict.promotes else transitions.refuse
         try:
             changes = change(repository, record, found.details_text, datetime.now(UTC))
-        except NotAllowed as error:  # one task never holds up another's release
+        except NotAllowedError as error:  # one task never holds up another's release
             return ended("not allowed", error.message)
         apply(repository.root, changes)
         if not record.verdict.promotes:
@@ -192,8 +192,8 @@ class Promoter:
         )
 
 
-def _released_already(standing: Standing, record: EvaluationRecord) -> bool:
-    entry, arm = standing.known, record.candidate
+def _released_already(standing: TaskRegistryView, record: EvaluationRecord) -> bool:
+    entry, arm = standing.entry, record.candidate
     if entry is None or entry.model is None or arm is None:
         return False
     released = (entry.released, entry.sha256, entry.model.identity)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from prompt_hub.promotion.registry_writer import registry_text
-from prompt_hub.promotion.states import UNRELEASED, Case, Decision, Event, State, move
+from prompt_hub.promotion.states import UNRELEASED, Decision, Event, State, TransitionContext, move
 from prompt_hub.repository.reader import REGISTRY
 from prompt_hub.repository.schema import (
     Metadata,
@@ -21,37 +21,37 @@ from prompt_hub.repository.schema import (
 
 
 @dataclass(frozen=True)
-class Standing:
+class TaskRegistryView:
     """One task in the registry, read once for a whole move."""
 
     registry: Registry
     task: str
 
     @property
-    def known(self) -> RegisteredTask | None:
+    def entry(self) -> RegisteredTask | None:
         """The task's entry, None before its first verdict."""
         return self.registry.tasks.get(self.task)
 
     @property
     def released(self) -> str | None:
         """The released version, None where nothing is released."""
-        return self.known.released if self.known else None
+        return self.entry.released if self.entry else None
 
     @property
     def verdict(self) -> RegisteredVerdict | None:
         """The last verdict on a candidate of the task."""
-        return self.known.verdict if self.known else None
+        return self.entry.verdict if self.entry else None
 
     def version(self, version: str) -> RegisteredVersion | None:
         """The entry of a version, None where the registry does not know it."""
-        return self.known.versions.get(version) if self.known else None
+        return self.entry.versions.get(version) if self.entry else None
 
     def state(self, version: str) -> State:
         """Where a version stands: `candidate` if the registry does not know it."""
         entry = self.version(version)
         return State(entry.state) if entry else State.CANDIDATE
 
-    def gone_before(self, version: str) -> str | None:
+    def reuse_blocker(self, version: str) -> str | None:
         """Why a candidate of this number comes too late, None where its number is still its own.
 
         It was released once, and superseded or taken out since.
@@ -62,7 +62,7 @@ class Standing:
         why = entry.reason or "no reason given"
         return f"{version} was {entry.state} ({why}); raise the version"
 
-    def moved(
+    def transition(
         self,
         version: str,
         event: Event,
@@ -74,7 +74,7 @@ class Standing:
         Raises:
             NotAllowed: the table has no such move, or a guard of it does not hold.
         """
-        case = Case(version=version, decision=decision)
+        case = TransitionContext(version=version, decision=decision)
         reached = move(self.task, self.state(version), event, case)
         entry = self.version(version)
         assert entry is not None, "the table has no such move for a candidate"
@@ -84,7 +84,7 @@ class Standing:
             update |= {"person": person, "reason": reason, "at": at}
         return {version: entry.model_copy(update=update)}
 
-    def after(
+    def updated_registry(
         self,
         metadata: Metadata,
         versions: Mapping[str, RegisteredVersion],
@@ -96,7 +96,7 @@ class Standing:
 
         The last verdict stays where there is no new one.
         """
-        every = {**(self.known.versions if self.known else {}), **versions}
+        every = {**(self.entry.versions if self.entry else {}), **versions}
         current = every[released] if released is not None else None
         task = RegisteredTask(
             owner=metadata.owner,

@@ -70,11 +70,11 @@ class Decision:
 
     person: str
     reason: str
-    insists: bool = False
+    override: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class TransitionContext:
     """What guards look at: the version, its verdict, the champion, who decided.
 
     `same_content` says that the version is the champion word for word.
@@ -93,34 +93,34 @@ class Guard:
     """A condition of a move: what it needs, what a case lacks in words (None: nothing), a hint."""
 
     needs: str
-    lacks: Callable[[Case], str | None]
+    lacks: Callable[[TransitionContext], str | None]
     hint: str
 
 
-def _unpassed(case: Case) -> str | None:
+def _unpassed(case: TransitionContext) -> str | None:
     if case.status is Status.PASS:
         return None
     reasons = f" ({'; '.join(case.reasons)})" if case.reasons else ""
     return f"its verdict is {case.status or Status.NOT_MEASURED}{reasons}"
 
 
-def _undecided(case: Case) -> str | None:
+def _undecided(case: TransitionContext) -> str | None:
     if case.status in (Status.BLOCK, Status.INCONCLUSIVE):
         return None
     return f"its verdict is {case.status or Status.NOT_MEASURED}, which nobody can override"
 
 
-def _not_newer(case: Case) -> str | None:
+def _not_newer(case: TransitionContext) -> str | None:
     if case.released is None or version_key(case.version) > version_key(case.released):
         return None
     return f"it is not newer than the released {case.released}"
 
 
-def _other_content(case: Case) -> str | None:
+def _other_content(case: TransitionContext) -> str | None:
     return None if case.same_content else "it was released with other content"
 
 
-def _unnamed(case: Case) -> str | None:
+def _unnamed(case: TransitionContext) -> str | None:
     decision = case.decision
     if decision is None or not decision.person.strip():
         return "nobody is named who answers for it"
@@ -129,8 +129,8 @@ def _unnamed(case: Case) -> str | None:
     return None
 
 
-def _unasked(case: Case) -> str | None:
-    insists = case.decision is not None and case.decision.insists
+def _unasked(case: TransitionContext) -> str | None:
+    insists = case.decision is not None and case.decision.override
     return None if insists else "it was taken out, and nobody insists on it"
 
 
@@ -208,7 +208,7 @@ MOVES = _moves(
 _TABLE = {(move.source, move.event): move for move in MOVES}
 
 
-class NotAllowed(PromptHubError):
+class NotAllowedError(PromptHubError):
     """A move that the table does not have, or whose guard does not hold."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -216,7 +216,7 @@ class NotAllowed(PromptHubError):
 
 
 def move(
-    task: str, state: State, event: Event, case: Case, *, later: Collection[Guard] = ()
+    task: str, state: State, event: Event, case: TransitionContext, *, later: Collection[Guard] = ()
 ) -> State:
     """The state that `event` leads to; guards that can only be asked `later` are left out.
 
@@ -227,14 +227,14 @@ def move(
     what = f"{task} {case.version} is {'a candidate' if state is State.CANDIDATE else state}"
     if found is None:
         allowed = ", ".join(other.event for other in MOVES if other.source is state)
-        raise NotAllowed(
+        raise NotAllowedError(
             f"{what}: '{event}' is not allowed from there, only {allowed}.",
             hint=_HINTS.get(state, ""),
         )
     for guard in found.guards:
         lacking = None if guard in later else guard.lacks(case)
         if lacking is not None:
-            raise NotAllowed(
+            raise NotAllowedError(
                 f"{what}: '{event}' needs {guard.needs}, but {lacking}.",
                 hint=guard.hint,
             )

@@ -13,9 +13,16 @@ from prompt_hub.core.hashing import evidence_sha256
 from prompt_hub.evaluation.example_results import details_path
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
 from prompt_hub.gate.types import Status
-from prompt_hub.promotion.registry_view import Standing
+from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.registry_writer import prompt_text
-from prompt_hub.promotion.states import Case, Decision, Event, NotAllowed, State, move
+from prompt_hub.promotion.states import (
+    Decision,
+    Event,
+    NotAllowedError,
+    State,
+    TransitionContext,
+    move,
+)
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION, PromptRepository, evaluation_path
 from prompt_hub.repository.schema import (
     Lock,
@@ -59,7 +66,7 @@ def promote(
     if override is not None and override.version == record.version:
         decision = Decision(override.person, override.reason)
     case = _case(record, candidate, champion, decision)
-    standing = Standing(repository.registry(), task)
+    standing = TaskRegistryView(repository.registry(), task)
     state = standing.state(record.version)
     event = Event.REQUALIFY if state is State.RELEASED else Event.PROMOTE
     if record.verdict.overridden_by is not None:
@@ -79,8 +86,8 @@ def promote(
         changes[production_path(task)] = prompt_text(released)
         if champion is not None:
             changes[archive_path(task, champion.version)] = prompt_text(champion, depth=2)
-            versions |= standing.moved(champion.version, Event.SUPERSEDE)
-    return changes | standing.after(
+            versions |= standing.transition(champion.version, Event.SUPERSEDE)
+    return changes | standing.updated_registry(
         metadata, versions, released=record.version, verdict=_verdict(record, at)
     )
 
@@ -99,7 +106,7 @@ def refuse(
     task = record.task
     candidate, champion = repository.candidate(task), repository.production(task)
     arm = _measured(record, candidate)
-    standing = Standing(repository.registry(), task)
+    standing = TaskRegistryView(repository.registry(), task)
     last = standing.verdict
     if (
         last is not None
@@ -119,7 +126,9 @@ def refuse(
         versions[record.version] = _entry(record, arm, reached, at, details, by)
     files = {} if state is State.RELEASED else _evaluation_files(record, details)
     metadata, verdict = repository.metadata(task), _verdict(record, at)
-    return files | standing.after(metadata, versions, released=standing.released, verdict=verdict)
+    return files | standing.updated_registry(
+        metadata, versions, released=standing.released, verdict=verdict
+    )
 
 
 def downgrade(
@@ -144,12 +153,12 @@ def archive(repository: PromptRepository, task: str, decision: Decision, at: dat
     champion = repository.production(task)
     if champion is None:
         raise PromptHubError(f"{task} has no released version.", hint="Promote one first.")
-    standing = Standing(repository.registry(), task)
-    versions = standing.moved(champion.version, Event.ARCHIVE, decision, at)
+    standing = TaskRegistryView(repository.registry(), task)
+    versions = standing.transition(champion.version, Event.ARCHIVE, decision, at)
     return {
         production_path(task): None,
         archive_path(task, champion.version): prompt_text(champion, depth=2),
-        **standing.after(repository.metadata(task), versions, released=None),
+        **standing.updated_registry(repository.metadata(task), versions, released=None),
     }
 
 
@@ -183,17 +192,19 @@ def quarantine(
             f"{task} {version} is not the released version, so nothing takes its place.",
             hint="Leave --to out.",
         )
-    standing = Standing(repository.registry(), task)
-    versions = standing.moved(version, Event.QUARANTINE, decision, at)
-    return standing.after(repository.metadata(task), versions, released=standing.released)
+    standing = TaskRegistryView(repository.registry(), task)
+    versions = standing.transition(version, Event.QUARANTINE, decision, at)
+    return standing.updated_registry(
+        repository.metadata(task), versions, released=standing.released
+    )
 
 
-def remade(repository: PromptRepository, record: EvaluationRecord, details: str) -> Changes:
+def replace_record(repository: PromptRepository, record: EvaluationRecord, details: str) -> Changes:
     """A record in `04-evals` made again from its own answers: its files, and the seal on them.
 
     No version moves; the registry takes over the score that the record says now.
     """
-    standing = Standing(repository.registry(), record.task)
+    standing = TaskRegistryView(repository.registry(), record.task)
     changes = _evaluation_files(record, details)
     entry = standing.version(record.version)
     if entry is None or record.candidate is None:
@@ -208,7 +219,9 @@ def remade(repository: PromptRepository, record: EvaluationRecord, details: str)
     if verdict is not None and verdict.version == record.version:
         verdict = _verdict(record, verdict.at)
     metadata, versions = repository.metadata(record.task), {record.version: sealed}
-    return changes | standing.after(metadata, versions, released=standing.released, verdict=verdict)
+    return changes | standing.updated_registry(
+        metadata, versions, released=standing.released, verdict=verdict
+    )
 
 
 def _go_back(
@@ -228,16 +241,18 @@ def _go_back(
             f"{task} {version} is not in the archive (archived: {known}).",
             hint="Name one of the archived versions.",
         )
-    standing = Standing(repository.registry(), task)
-    versions = standing.moved(version, Event.RESTORE, decision, at)
+    standing = TaskRegistryView(repository.registry(), task)
+    versions = standing.transition(version, Event.RESTORE, decision, at)
     changes: dict[str, str | None] = {
         production_path(task): prompt_text(target),
         archive_path(task, version): None,
     }
     if champion is not None:
-        versions |= standing.moved(champion.version, leaving, decision, at)
+        versions |= standing.transition(champion.version, leaving, decision, at)
         changes[archive_path(task, champion.version)] = prompt_text(champion, depth=2)
-    return changes | standing.after(repository.metadata(task), versions, released=version)
+    return changes | standing.updated_registry(
+        repository.metadata(task), versions, released=version
+    )
 
 
 def _case(
@@ -245,8 +260,8 @@ def _case(
     candidate: Prompt,
     champion: Prompt | None,
     decision: Decision | None = None,
-) -> Case:
-    return Case(
+) -> TransitionContext:
+    return TransitionContext(
         version=record.version,
         released=champion.version if champion else None,
         same_content=champion is not None and champion.sha256 == candidate.sha256,
@@ -260,7 +275,9 @@ def _measured(record: EvaluationRecord, candidate: Prompt) -> Arm:
     arm = record.candidate
     if arm is None:
         said = f"the verdict on {record.task} {record.version} is {record.verdict.status}"
-        raise NotAllowed(f"{said} ({'; '.join(record.verdict.reasons)}): nothing was measured.")
+        raise NotAllowedError(
+            f"{said} ({'; '.join(record.verdict.reasons)}): nothing was measured."
+        )
     if arm.sha256 != candidate.sha256 or record.version != candidate.version:
         raise PromptHubError(
             f"the evaluation record of {record.task} {record.version} does not speak of the"

@@ -18,7 +18,7 @@ WAIT_SECONDS = 1800.0
 """A round of the score watch on a slow model ends well before."""
 
 
-def start(ecs: ECSClient, stage: str, command: Sequence[str]) -> str:
+def run(ecs: ECSClient, stage: str, command: Sequence[str]) -> str:
     """Start `command` in the image that the service of `stage` runs; returns the ECS task's ARN.
 
     Raises `PromptHubError` if the service is not there or ECS starts nothing.

@@ -30,7 +30,7 @@ from prompt_hub.repository.schema import (
     version_key,
 )
 
-KEPT = 5
+ARCHIVED_VERSIONS_KEPT = 5
 """How many archived versions of each task an image carries, whatever the stages have live."""
 
 
@@ -104,14 +104,14 @@ class Release(Strict):
         return self.model_dump_json(by_alias=True, indent=2) + "\n"
 
 
-def describe(
+def build_manifest(
     repository: PromptRepository,
     *,
     release: str,
     commit: str,
     made_at: datetime,
     live: Collection[Pointer] = (),
-    kept: int = KEPT,
+    kept: int = ARCHIVED_VERSIONS_KEPT,
 ) -> Release:
     """The manifest of the tree in `repository`; raises `PromptHubError` where layers disagree.
 
@@ -140,7 +140,7 @@ def describe_promoted(
     Raises `PromptHubError` if that execution left no promotion record.
     """
     promotion = promotion_by(results, release)
-    return describe(
+    return build_manifest(
         repository,
         release=release,
         commit=promotion.released_commit,
@@ -149,7 +149,7 @@ def describe_promoted(
     )
 
 
-def recorded(results: Results, release: str) -> Release:
+def load_manifest(results: Results, release: str) -> Release:
     """The manifest of a release as its Image action wrote it down: what the image really carries.
 
     Raises `PromptHubError` if there is none.
@@ -183,7 +183,7 @@ def load(root: Path) -> Release:
                 f"{path} cannot be read: {error}.",
                 hint="Delete it in a checkout, rebuild the image where it is part of one.",
             ) from None
-    return describe(
+    return build_manifest(
         PromptRepository(root),
         release="checkout",
         commit=head_commit(root),

@@ -21,14 +21,14 @@ LONGEST_TEXT = 500
 """Bytes that are kept of an answer which is no JSON: enough to see who wrote it."""
 
 
-class NotReached(PromptHubError):
+class UnreachableServiceError(PromptHubError):
     """Nothing answered, or not in HTTP."""
 
     def __init__(self, url: str, reason: object) -> None:
         super().__init__(f"{url} does not answer: {reason}.", exit_code=ExitCode.BLOCKED)
 
 
-class Said(NamedTuple):
+class Response(NamedTuple):
     """An answer of any status."""
 
     status: int
@@ -59,7 +59,7 @@ class Client:
         self.url = url.rstrip("/")
         self._timeout = timeout
 
-    def ask(self, path: str, body: Mapping[str, JsonValue] | None = None) -> Said:
+    def ask(self, path: str, body: Mapping[str, JsonValue] | None = None) -> Response:
         """GET `path`, or POST it where there is a JSON object to send; raises `NotReached`."""
         url = self.url + path
         data = None if body is None else json.dumps(body).encode("utf-8")
@@ -72,6 +72,6 @@ class Client:
             except urllib.error.HTTPError as refused:
                 answer = refused
             with answer:
-                return Said(answer.status, answer.read())
+                return Response(answer.status, answer.read())
         except (OSError, HTTPException, ValueError) as error:
-            raise NotReached(url, getattr(error, "reason", error)) from None
+            raise UnreachableServiceError(url, getattr(error, "reason", error)) from None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pydantic import BaseModel, JsonValue
 
 from prompt_hub.ledger.items import Pointer
-from prompt_hub.release.service_client import Client, NotReached
+from prompt_hub.release.service_client import Client, UnreachableServiceError
 from prompt_hub.repository.schema import Example
 
 ASK_SECONDS = 90.0
@@ -71,7 +71,7 @@ def smoke_test(
 def _disagreements(client: Client, release: str, pointers: Mapping[str, Pointer]) -> list[str]:
     try:
         said = client.ask("/v1/tasks")
-    except NotReached as error:
+    except UnreachableServiceError as error:
         return [error.message]
     served = said.json()
     if said.status != 200 or not isinstance(served, dict):
@@ -101,7 +101,7 @@ def _check(client: Client, task: str, pointer: Pointer, example: Example | None)
     body: Mapping[str, JsonValue] = {}
     try:
         answer = client.ask(f"/v1/tasks/{task}/run", {"fields": example.input})
-    except NotReached as error:
+    except UnreachableServiceError as error:
         ok, said = False, error.message
     else:
         body = answer.object()

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from statistics import fmean
 
-from prompt_hub.evaluation.example_results import Detail
+from prompt_hub.evaluation.example_results import ExampleResult
 
 _ALMOST = 1e-9
 """Scores are means of floats: what differs by less is the same."""
@@ -34,7 +34,7 @@ class Change(StrEnum):
 class Answers:
     """The calls of one arm for one example, in the order of their repeats."""
 
-    calls: tuple[Detail, ...]
+    calls: tuple[ExampleResult, ...]
 
     @cached_property
     def score(self) -> float | None:
@@ -66,7 +66,7 @@ class Answers:
         return tuple(dict.fromkeys(name for call in self.calls for name in _wrong_fields(call)))
 
 
-def losses(call: Detail) -> tuple[str, ...]:
+def losses(call: ExampleResult) -> tuple[str, ...]:
     """The losses of one call in words."""
     several = len(call.parts) > 1
     return tuple(
@@ -74,7 +74,7 @@ def losses(call: Detail) -> tuple[str, ...]:
     )
 
 
-def _wrong_fields(call: Detail) -> Iterator[str]:
+def _wrong_fields(call: ExampleResult) -> Iterator[str]:
     for part in call.parts:
         for name, (matched, given, wanted) in part.fields.items():
             if matched < max(given, wanted):
@@ -84,9 +84,9 @@ def _wrong_fields(call: Detail) -> Iterator[str]:
             yield single
 
 
-def by_example(calls: Iterable[Detail]) -> dict[str, Answers]:
+def by_example(calls: Iterable[ExampleResult]) -> dict[str, Answers]:
     """The calls of one arm by example, in the order in which examples were first asked."""
-    grouped: dict[str, list[Detail]] = {}
+    grouped: dict[str, list[ExampleResult]] = {}
     for call in calls:
         grouped.setdefault(call.id, []).append(call)
     return {

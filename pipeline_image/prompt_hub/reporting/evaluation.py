@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import TypeVar
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.evaluation.example_results import ArmName, Detail
+from prompt_hub.evaluation.example_results import ArmName, ExampleResult
 from prompt_hub.evaluation.record import Arm, FieldScore, Slice
 from prompt_hub.evaluation.store import Evaluation, logged_record
 from prompt_hub.gate.types import Difference
@@ -66,7 +66,7 @@ class ArmView:
 
     name: ArmName
     arm: Arm
-    calls: tuple[Detail, ...]
+    calls: tuple[ExampleResult, ...]
     prompt: Prompt | None
 
     @cached_property

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from prompt_hub.evaluation.example_results import Detail
+from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.reporting import charts, pages, words
 from prompt_hub.reporting.answers import Answers, Change, Outcome, losses
 from prompt_hub.reporting.evaluation import ArmView, EvaluationView, ExampleView, Messages
@@ -271,7 +271,7 @@ def _answers(answers: Answers, messages: list[str] | None, cut: _Cut) -> JsonObj
     return line
 
 
-def _call(call: Detail, cut: _Cut) -> JsonObject:
+def _call(call: ExampleResult, cut: _Cut) -> JsonObject:
     line: JsonObject = {"score": _rounded(call.score)}
     if call.answer is not None:
         line["answer"] = cut.text(call.answer)

@@ -31,7 +31,7 @@ METASCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 
 @dataclass(frozen=True)
-class Misfit:
+class SchemaViolation:
     """One way in which a value breaks a schema.
 
     `keyword` is the schema's word for it and `value` what the schema says there.
@@ -43,23 +43,23 @@ class Misfit:
     value: object
 
 
-class UnusableSchema(ValueError):
+class UnusableSchemaError(ValueError):
     """A schema that nothing can be held against: broken, or referring to something not there."""
 
 
-def misfits(value: object, schema: JsonObject) -> Iterator[Misfit]:
+def misfits(value: object, schema: JsonObject) -> Iterator[SchemaViolation]:
     """Every way in which `value` breaks `schema`; nothing fits a schema that is unusable."""
     try:
         validator = _validator_of(schema)
-    except UnusableSchema as error:
-        yield Misfit((), f"the schema cannot be used: {error}", "", None)
+    except UnusableSchemaError as error:
+        yield SchemaViolation((), f"the schema cannot be used: {error}", "", None)
         return
     for it in validator.iter_errors(value):
         location = tuple(it.instance_path)
-        yield Misfit(location, _shortened(it.message), it.kind.name, it.kind.value)
+        yield SchemaViolation(location, _shortened(it.message), it.kind.name, it.kind.value)
 
 
-def worst_misfit(value: object, schema: JsonObject) -> Misfit | None:
+def worst_misfit(value: object, schema: JsonObject) -> SchemaViolation | None:
     """The misfit nearest to the root, which best says what is wrong; None when it fits."""
     return min(misfits(value, schema), key=lambda it: len(it.location), default=None)
 
@@ -97,7 +97,7 @@ def _validator(schema: bytes) -> Draft202012Validator:
             json.loads(schema), pattern_options=jsonschema_rs.RegexOptions(), offline=True
         )
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
-        raise UnusableSchema(_shortened(getattr(error, "message", str(error)))) from None
+        raise UnusableSchemaError(_shortened(getattr(error, "message", str(error)))) from None
 
 
 # --- Schemas themselves ------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def _find_problems(schema: JsonObject, text: bytes) -> Iterator[SchemaProblem]:
     if not any(problem.rule == "schema" for problem in problems):
         try:
             _validator(text)
-        except UnusableSchema as error:
+        except UnusableSchemaError as error:
             yield SchemaProblem((), str(error), "a usable JSON Schema")
 
 
@@ -267,7 +267,7 @@ def _pattern_problem(pattern: str) -> str:
         return str(error)
     try:
         _validator(canonical({"pattern": pattern}))
-    except UnusableSchema:
+    except UnusableSchemaError:
         return "it looks around or back, which could take for ever"
     return ""
 

@@ -19,10 +19,10 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.json_positions import (
     MAX_DIGITS,
     SURROGATE,
+    JsonScanner,
     Location,
-    Places,
     Position,
-    Scan,
+    PositionMap,
     position,
 )
 
@@ -59,7 +59,7 @@ class Problem:
         return f"{where}:{what} found {self.found}{meant}; expected {self.expected}"
 
 
-class InvalidDocuments(PromptHubError):
+class InvalidDocumentsError(PromptHubError):
     """One or more files cannot be used; `problems` says all that is wrong with them."""
 
     def __init__(self, problems: Sequence[Problem], *, hint: str = "") -> None:
@@ -148,8 +148,8 @@ def read_bytes(path: Path, file: str) -> bytes:
         return stream.read(limit + 1)
 
 
-def _unreadable(file: str, rule: str, found: str, expected: str) -> InvalidDocuments:
-    return InvalidDocuments([Problem(file, 1, 1, "", found, expected, rule)])
+def _unreadable(file: str, rule: str, found: str, expected: str) -> InvalidDocumentsError:
+    return InvalidDocumentsError([Problem(file, 1, 1, "", found, expected, rule)])
 
 
 def decoded(raw: bytes, file: str) -> str:
@@ -164,7 +164,7 @@ def decoded(raw: bytes, file: str) -> str:
             found += " (the file is UTF-16)"
         line = before.count(b"\n") + 1
         problem = Problem(file, line, column, "", found, "UTF-8 text", "utf-8")
-        raise InvalidDocuments([problem]) from None
+        raise InvalidDocumentsError([problem]) from None
 
 
 def closest(word: str, choices: Iterable[str]) -> str:
@@ -196,19 +196,19 @@ def parse_yaml(text: str, file: str) -> Document:
             if node is not None:
                 walk.visit(node, ())
             if walk.problems:
-                raise InvalidDocuments(walk.problems)
+                raise InvalidDocumentsError(walk.problems)
             data = loader.construct_document(node) if node is not None else None
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        raise InvalidDocuments([_syntax_problem(text, file, error)]) from None
+        raise InvalidDocumentsError([_syntax_problem(text, file, error)]) from None
     except yaml.YAMLError as error:
         found = str(error).splitlines()[0]
         problem = Problem(file, 1, 1, "", found, "valid YAML", "yaml-syntax")
-        raise InvalidDocuments([problem]) from None
+        raise InvalidDocumentsError([problem]) from None
     except ValueError as error:
         problem = Problem(file, 1, 1, "", str(error), "valid YAML", "yaml-syntax")
-        raise InvalidDocuments([problem]) from None
+        raise InvalidDocumentsError([problem]) from None
     return Document(file, data, walk.positions, walk.keys, walk.blocks)
 
 
@@ -265,7 +265,7 @@ def _refuse_bombs(text: str, file: str) -> None:
                 note(event, "values nested without end", expected, "too-deep")
                 break
     if problems:
-        raise InvalidDocuments(problems)
+        raise InvalidDocumentsError(problems)
 
 
 class _Mark(Protocol):
@@ -363,8 +363,8 @@ def parse_json(text: str, file: str) -> Document:
     try:
         data = _shallow_json(text)
     except ValueError as error:
-        raise InvalidDocuments(list(_json_problems(text, file, 1, error))) from None
-    return Document(file, data, Places(text), Places(text, of_keys=True))
+        raise InvalidDocumentsError(list(_json_problems(text, file, 1, error))) from None
+    return Document(file, data, PositionMap(text), PositionMap(text, of_keys=True))
 
 
 def parse_jsonl(text: str, file: str) -> Iterator[tuple[int, Document]]:
@@ -379,9 +379,14 @@ def parse_jsonl(text: str, file: str) -> Iterator[tuple[int, Document]]:
         except ValueError as error:
             problems += _json_problems(line, file, number, error)
             continue
-        yield number, Document(file, data, Places(line, number), Places(line, number, of_keys=True))
+        yield (
+            number,
+            Document(
+                file, data, PositionMap(line, number), PositionMap(line, number, of_keys=True)
+            ),
+        )
     if problems:
-        raise InvalidDocuments(problems)
+        raise InvalidDocumentsError(problems)
 
 
 def _json_problems(text: str, file: str, first_line: int, error: ValueError) -> Iterator[Problem]:
@@ -390,7 +395,7 @@ def _json_problems(text: str, file: str, first_line: int, error: ValueError) -> 
         line = error.lineno + first_line - 1
         yield Problem(file, line, error.colno, "", error.msg, whole, "json-syntax")
         return
-    if isinstance(error, NestedTooDeep):
+    if isinstance(error, NestingError):
         expected = f"at most {MAX_DEPTH} levels"
         yield Problem(file, first_line, 1, "", str(error), expected, "too-deep")
         return
@@ -401,11 +406,9 @@ def _json_problems(text: str, file: str, first_line: int, error: ValueError) -> 
         yield from _json_problems(text, file, first_line, syntax)
         return
     except RecursionError:
-        yield from _json_problems(
-            text, file, first_line, NestedTooDeep("values nested without end")
-        )
+        yield from _json_problems(text, file, first_line, NestingError("values nested without end"))
         return
-    for oddity in Scan(text).oddities:
+    for oddity in JsonScanner(text).oddities:
         line, column = position(text, oddity.offset, first_line)
         what = ".".join(map(str, oddity.location))
         expected = _INSTEAD[oddity.rule]
@@ -419,7 +422,7 @@ _INSTEAD = {
 }
 
 
-class NestedTooDeep(ValueError):
+class NestingError(ValueError):
     """JSON values nested without end."""
 
 
@@ -433,7 +436,7 @@ def _shallow_json(text: str) -> object:
         for mark in _STRING.sub("", text):
             depth += (mark in "{[") - (mark in "}]")
             if depth > MAX_DEPTH:
-                raise NestedTooDeep("values nested without end")
+                raise NestingError("values nested without end")
     return value
 
 
@@ -459,7 +462,7 @@ def strict_json(text: str) -> object:
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
-        raise NestedTooDeep("values nested without end") from None
+        raise NestingError("values nested without end") from None
     except UnicodeEncodeError:
         raise ValueError("half a character (a lone surrogate)") from None
     return value
@@ -501,7 +504,7 @@ def to_model(document: Document, model: type[ModelT]) -> ModelT:
         # Healthy files never pay for it.
         from prompt_hub.repository.messages import model_problems
 
-        raise InvalidDocuments(list(model_problems(document, model, error))) from None
+        raise InvalidDocumentsError(list(model_problems(document, model, error))) from None
 
 
 def parse_model(text: str, file: str, model: type[ModelT], *, hint: str) -> ModelT:
@@ -511,5 +514,5 @@ def parse_model(text: str, file: str, model: type[ModelT], *, hint: str) -> Mode
     """
     try:
         return to_model(parse_json(text, file), model)
-    except InvalidDocuments as error:
-        raise InvalidDocuments(error.problems[:1], hint=hint) from None
+    except InvalidDocumentsError as error:
+        raise InvalidDocumentsError(error.problems[:1], hint=hint) from None

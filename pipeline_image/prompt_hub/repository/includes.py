@@ -21,7 +21,7 @@ MAX_DEPTH = 5
 
 
 @dataclass(frozen=True)
-class Place:
+class SourceLocation:
     """A character of a template: in the building block `file`, or in the message if that is empty.
 
     `offset` counts from the start of the block's or the message's own text, `line` and `column`
@@ -37,7 +37,7 @@ class Place:
 class BlockError(PromptHubError):
     """A building block cannot be put in its place; `place` is the include that names it."""
 
-    def __init__(self, place: Place, found: str, expected: str, rule: str) -> None:
+    def __init__(self, place: SourceLocation, found: str, expected: str, rule: str) -> None:
         where = f"{place.file}:{place.line}:{place.column}: " if place.file else ""
         message = f"{where}found {found}; expected {expected}."
         super().__init__(message, exit_code=ExitCode.BLOCKED)
@@ -55,19 +55,19 @@ class _Piece:
 
 
 @dataclass(frozen=True)
-class Whole:
+class ExpandedTemplate:
     """A template with its building blocks in place, and where every character comes from."""
 
     text: str
     pieces: tuple[_Piece, ...]
 
-    def place(self, offset: int) -> Place:
+    def place(self, offset: int) -> SourceLocation:
         """Where the character at `offset` of the whole text was written."""
         index = bisect_right([piece.start for piece in self.pieces], offset) - 1
         piece = self.pieces[max(index, 0)]
         at = piece.offset + offset - piece.start
         line, column = position(piece.source, at)
-        return Place(piece.file, line, column, at)
+        return SourceLocation(piece.file, line, column, at)
 
     def line_start(self, line: int) -> int:
         """Offset of the first character, white space aside, of a line of the whole text."""
@@ -83,7 +83,9 @@ class Whole:
         return match.start() if match else start
 
 
-def whole(content: str, read: Callable[[str, Place], tuple[str, str]]) -> Whole:
+def expand_includes(
+    content: str, read: Callable[[str, SourceLocation], tuple[str, str]]
+) -> ExpandedTemplate:
     """`content` with every block that it includes in its place.
 
     `read` returns a block's file and text, given its name and the include.
@@ -106,7 +108,7 @@ def whole(content: str, read: Callable[[str, Place], tuple[str, str]]) -> Whole:
         at = 0
         for match in _INCLUDE.finditer(source):
             add(source[at : match.start()], _Piece(size, file, source, at))
-            place = Place(file, *position(source, match.start()), match.start())
+            place = SourceLocation(file, *position(source, match.start()), match.start())
             name = match["name"]
             if name in chain:
                 circle = " → ".join((*chain[chain.index(name) :], name))
@@ -125,7 +127,7 @@ def whole(content: str, read: Callable[[str, Place], tuple[str, str]]) -> Whole:
         add(source[at:], _Piece(size, file, source, at))
 
     walk("", content, ())
-    return Whole("".join(texts), tuple(pieces))
+    return ExpandedTemplate("".join(texts), tuple(pieces))
 
 
 def includes(content: str) -> Iterator[str]:

@@ -26,7 +26,7 @@ MAX_DIGITS = 4300
 
 
 @dataclass(frozen=True)
-class Oddity:
+class JsonAnomaly:
     """Something that JSON's grammar allows and no file of ours should say."""
 
     rule: str
@@ -45,13 +45,13 @@ class _Open:
 
 
 @dataclass
-class Scan:
+class JsonScanner:
     """One walk over a text that `json` can parse: offsets of all values and keys, and oddities."""
 
     text: str
     values: dict[Location, int] = field(default_factory=dict)
     keys: dict[Location, int] = field(default_factory=dict)
-    oddities: list[Oddity] = field(default_factory=list)
+    oddities: list[JsonAnomaly] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         stack: list[_Open] = []
@@ -87,7 +87,7 @@ class Scan:
         scalar = _SCALAR.match(self.text, at)
         assert scalar is not None
         if found := _not_finite(scalar[0]):
-            self.oddities.append(Oddity("not-finite", location, at, found))
+            self.oddities.append(JsonAnomaly("not-finite", location, at, found))
         return self._skip(scalar.end()), None
 
     def _item(self, inside: _Open, at: int) -> tuple[Location, int]:
@@ -98,7 +98,9 @@ class Scan:
         name, end = self._string(inside.location, at)
         location = (*inside.location, name)
         if name in inside.names:
-            self.oddities.append(Oddity("duplicate-key", location, at, f"the key {name!r} twice"))
+            self.oddities.append(
+                JsonAnomaly("duplicate-key", location, at, f"the key {name!r} twice")
+            )
         inside.names.add(name)
         self.keys[location] = at
         return location, self._skip(self._skip(end) + 1)
@@ -107,7 +109,7 @@ class Scan:
         value, end = _DECODER.raw_decode(self.text, at)
         if SURROGATE.search(value):
             found = "half a character (a lone surrogate)"
-            self.oddities.append(Oddity("surrogate", location, at, found))
+            self.oddities.append(JsonAnomaly("surrogate", location, at, found))
         return value, end
 
 
@@ -122,7 +124,7 @@ def _not_finite(scalar: str) -> str:
         return ""
 
 
-class Places(Mapping[Location, Position]):
+class PositionMap(Mapping[Location, Position]):
     """Line and column of every value of a JSON text, found when first asked for."""
 
     def __init__(self, text: str, first_line: int = 1, *, of_keys: bool = False) -> None:
@@ -130,7 +132,7 @@ class Places(Mapping[Location, Position]):
 
     @cached_property
     def _offsets(self) -> dict[Location, int]:
-        scan = Scan(self._text)
+        scan = JsonScanner(self._text)
         return scan.keys if self._of_keys else scan.values
 
     def __getitem__(self, location: Location) -> Position:

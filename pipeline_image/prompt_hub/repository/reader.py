@@ -12,7 +12,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import canonical
 from prompt_hub.repository.documents import (
     Document,
-    InvalidDocuments,
+    InvalidDocumentsError,
     Problem,
     closest,
     parse_jsonl,
@@ -20,7 +20,12 @@ from prompt_hub.repository.documents import (
     read_text,
     to_model,
 )
-from prompt_hub.repository.includes import BlockError, Place, Whole, whole
+from prompt_hub.repository.includes import (
+    BlockError,
+    ExpandedTemplate,
+    SourceLocation,
+    expand_includes,
+)
 from prompt_hub.repository.schema import (
     Example,
     FewShot,
@@ -124,12 +129,12 @@ class PromptRepository:
             for line, document in parse_jsonl(read_text(path, name), name):
                 try:
                     examples.append((line, to_model(document, Example)))
-                except InvalidDocuments as error:
+                except InvalidDocumentsError as error:
                     problems += error.problems
-        except InvalidDocuments as error:
+        except InvalidDocumentsError as error:
             problems += error.problems
         if problems:
-            raise InvalidDocuments(
+            raise InvalidDocumentsError(
                 sorted(problems, key=lambda problem: (problem.line, problem.column))
             )
         return tuple(examples)
@@ -165,11 +170,11 @@ class PromptRepository:
             few_shot = _drawn(draft.task, few_shot, examples)
         return draft.model_copy(update={"messages": messages, "few_shot": few_shot, "lock": None})
 
-    def inlined(self, content: str) -> Whole:
+    def inlined(self, content: str) -> ExpandedTemplate:
         """A template with every building block in its place; raises `BlockError`."""
-        return whole(content, self._block)
+        return expand_includes(content, self._block)
 
-    def _block(self, name: str, place: Place) -> tuple[str, str]:
+    def _block(self, name: str, place: SourceLocation) -> tuple[str, str]:
         """File and text of the block `name`, which is included at `place`."""
         base = self.prompts / TEMPLATES
         path = path_inside(base, name)
@@ -180,7 +185,7 @@ class PromptRepository:
             raise BlockError(place, found, expected, "building-block")
         try:
             return file, read_text(path, file)
-        except InvalidDocuments as error:
+        except InvalidDocumentsError as error:
             found = f"the building block {name!r}: {error.problems[0].found}"
             meant = closest(name, (it.name for it in base.iterdir())) if base.is_dir() else ""
             expected += f" (did you mean {meant!r}?)" if meant and meant != name else ""
@@ -244,12 +249,12 @@ def sealed(document: Document) -> Prompt:
     prompt = to_model(document, Prompt)
     if prompt.lock is None:
         expected = "the lock of a released prompt"
-        raise InvalidDocuments([document.problem(("lock",), "no lock", expected, rule="lock")])
+        raise InvalidDocumentsError([document.problem(("lock",), "no lock", expected, rule="lock")])
     if prompt.lock.sha256 != prompt.sha256:
         found = f"content that hashes to {prompt.sha256}"
         expected = f"{prompt.lock.sha256}, as it was promoted: undo the hand edit"
         location = ("lock", "sha256")
-        raise InvalidDocuments([document.problem(location, found, expected, rule="lock")])
+        raise InvalidDocumentsError([document.problem(location, found, expected, rule="lock")])
     return prompt
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.schema import JsonObject, Message, Prompt
-from prompt_hub.repository.templates import rendered
+from prompt_hub.repository.templates import render_text
 
 
 class RenderError(PromptHubError):
@@ -35,7 +35,7 @@ def render(prompt: Prompt, fields: Mapping[str, object]) -> list[dict[str, str]]
     return messages
 
 
-def unfit(prompt: Prompt, fields: JsonObject) -> str | None:
+def rejection_reason(prompt: Prompt, fields: JsonObject) -> str | None:
     """Why a prompt cannot be asked about a record, in words; None where it can.
 
     Its input's contract comes first, because the service holds callers to it; then its template.
@@ -53,7 +53,7 @@ def unfit(prompt: Prompt, fields: JsonObject) -> str | None:
 
 def _one(prompt: Prompt, message: Message, fields: Mapping[str, object]) -> dict[str, str]:
     try:
-        return {"role": message.role, "content": rendered(message.content, fields)}
+        return {"role": message.role, "content": render_text(message.content, fields)}
     # A template is a program of its author's: whatever it raises is about the template.
     except Exception as error:
         raise RenderError(

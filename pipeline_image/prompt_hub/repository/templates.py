@@ -66,7 +66,7 @@ _WORDS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Fault:
+class TemplateIssue:
     """Something in a template that is not allowed, or does not parse; `line` is from 1."""
 
     line: int
@@ -76,7 +76,7 @@ class Fault:
 
 
 @dataclass
-class Reading:
+class TemplateAnalysis:
     """What a template is made of.
 
     `variables` are the fields that it reads, each with the line of its first use.
@@ -84,35 +84,43 @@ class Reading:
 
     tree: nodes.Template | None = None
     variables: dict[str, int] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[TemplateIssue] = field(default_factory=list)
 
 
 @lru_cache(maxsize=512)
-def read(content: str) -> Reading:
+def read(content: str) -> TemplateAnalysis:
     """Parse a template and hold it against the lists; never raises."""
     if len(content) > MAX_TEMPLATE:
         found = f"a template of {len(content)} characters"
-        return Reading(faults=[Fault(1, found, f"at most {MAX_TEMPLATE}", "template-syntax")])
+        return TemplateAnalysis(
+            faults=[TemplateIssue(1, found, f"at most {MAX_TEMPLATE}", "template-syntax")]
+        )
     try:
         tree = _ENVIRONMENT.parse(content)
     except TemplateError as error:
         line = getattr(error, "lineno", None) or 1
-        return Reading(faults=[Fault(line, f"{error}", "a Jinja2 template", "template-syntax")])
+        return TemplateAnalysis(
+            faults=[TemplateIssue(line, f"{error}", "a Jinja2 template", "template-syntax")]
+        )
     except (RecursionError, ValueError) as error:
         found = f"a template that cannot be read ({error})"
-        return Reading(faults=[Fault(1, found, "a Jinja2 template", "template-syntax")])
-    reading = Reading(tree)
+        return TemplateAnalysis(
+            faults=[TemplateIssue(1, found, "a Jinja2 template", "template-syntax")]
+        )
+    reading = TemplateAnalysis(tree)
     try:
         _Check(reading).visit(tree, frozenset())
     except RecursionError:
-        reading.faults.append(Fault(1, "expressions nested without end", "a simpler template"))
+        reading.faults.append(
+            TemplateIssue(1, "expressions nested without end", "a simpler template")
+        )
     return reading
 
 
 class _Check:
     """Walks a template, noting the fields that it reads and all that is not allowed."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: TemplateAnalysis) -> None:
         self._reading = reading
 
     def visit(self, node: nodes.Node, bound: frozenset[str]) -> None:
@@ -142,7 +150,7 @@ class _Check:
             self.visit(child, bound)
 
     def _fault(self, node: nodes.Node, found: str, expected: str) -> None:
-        self._reading.faults.append(Fault(node.lineno, found, expected))
+        self._reading.faults.append(TemplateIssue(node.lineno, found, expected))
 
     def _attribute(self, node: nodes.Getattr, bound: frozenset[str]) -> None:
         if node.attr.startswith("_"):
@@ -223,7 +231,7 @@ def _size_of(node: nodes.Node) -> int:
 # --- Running -----------------------------------------------------------------------------------
 
 
-class RunawayTemplate(Exception):
+class RunawayTemplateError(Exception):
     """A template took more steps or wrote more text than any prompt needs."""
 
 
@@ -236,7 +244,7 @@ class _Steps:
     def take(self, steps: int) -> None:
         self.left -= steps
         if self.left < 0:
-            raise RunawayTemplate(f"it takes more than {MAX_STEPS} steps")
+            raise RunawayTemplateError(f"it takes more than {MAX_STEPS} steps")
 
 
 _STEPS = "steps left"
@@ -261,7 +269,7 @@ def _join(value: object, separator: str = "") -> str:
     parts = [part if isinstance(part, str) else _plain(part) for part in value]
     size = sum(map(len, parts)) + len(separator) * max(0, len(parts) - 1)
     if size > MAX_RENDERED:
-        raise RunawayTemplate(f"it joins a text of {size} characters; at most {MAX_RENDERED}")
+        raise RunawayTemplateError(f"it joins a text of {size} characters; at most {MAX_RENDERED}")
     return separator.join(parts)
 
 
@@ -438,7 +446,7 @@ _ENVIRONMENT = _environment()
 
 
 @lru_cache(maxsize=512)
-def _compiled(content: str) -> Template | Fault:
+def _compiled(content: str) -> Template | TemplateIssue:
     reading = read(content)
     if reading.faults or reading.tree is None:
         return reading.faults[0]
@@ -460,7 +468,7 @@ def _inside(node: nodes.Expr, filter_name: str, *arguments: nodes.Expr) -> nodes
     return nodes.Filter(node, filter_name, list(arguments), [], None, None, lineno=node.lineno)
 
 
-def rendered(content: str, fields: Mapping[str, object]) -> str:
+def render_text(content: str, fields: Mapping[str, object]) -> str:
     """The text that a template makes of fields.
 
     Raises:
@@ -468,7 +476,7 @@ def rendered(content: str, fields: Mapping[str, object]) -> str:
         Exception: whatever else goes wrong in it: a template is a program of its author's.
     """
     template = _compiled(content)
-    if isinstance(template, Fault):
+    if isinstance(template, TemplateIssue):
         raise ValueError(f"line {template.line}: {template.found}; expected {template.expected}")
     return "".join(_bounded(template.generate({**fields, _STEPS: _Steps()})))
 
@@ -478,5 +486,5 @@ def _bounded(pieces: Iterator[str]) -> Iterator[str]:
     for piece in pieces:
         size += len(piece)
         if size > MAX_RENDERED:
-            raise RunawayTemplate(f"it writes more than {MAX_RENDERED} characters")
+            raise RunawayTemplateError(f"it writes more than {MAX_RENDERED} characters")
         yield piece

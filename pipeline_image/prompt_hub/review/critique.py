@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from prompt_hub.llm.client import Answer, ModelUnavailable
+from prompt_hub.llm.client import Answer, ModelUnavailableError
 from prompt_hub.reporting.words import count
 from prompt_hub.repository.schema import (
     Example,
@@ -27,7 +27,7 @@ EXAMPLES_SHOWN = 8
 Severity = Literal["high", "medium", "low"]
 
 
-class Said(Strict):
+class Criticism(Strict):
     """One finding as the model words it."""
 
     line: Annotated[int, Field(ge=1)]
@@ -104,15 +104,15 @@ def findings(answer: Answer, text: str) -> tuple[Finding, ...]:
     """
     said = answer.output.get("findings") if answer.valid and answer.output else None
     try:
-        parsed = TypeAdapter(tuple[Said, ...]).validate_python(said)
+        parsed = TypeAdapter(tuple[Criticism, ...]).validate_python(said)
     except ValidationError:
         problem = answer.problem or "it holds no findings of the agreed form"
-        raise ModelUnavailable(f"the review cannot be used: {problem}.") from None
+        raise ModelUnavailableError(f"the review cannot be used: {problem}.") from None
     lines = [normalise(line) for line in text.splitlines()]
     return tuple(_looked_up(one, lines) for one in parsed)
 
 
-def _looked_up(said: Said, lines: Sequence[str]) -> Finding:
+def _looked_up(said: Criticism, lines: Sequence[str]) -> Finding:
     quoted = normalise(said.quote)
     places = [number for number, line in enumerate(lines, start=1) if quoted and quoted in line]
     line: int | None = None

@@ -8,21 +8,21 @@ may give another number for the same answer: it is part of every verdict.
 
 from __future__ import annotations
 
-from prompt_hub.scoring.base import NotScored, Part, combine
+from prompt_hub.scoring.base import NotScoredError, ScorerResult, weighted_mean
 from prompt_hub.scoring.baseline import majority_baseline
 from prompt_hub.scoring.comparison import normalise
-from prompt_hub.scoring.registry import PureScorer, apply, compiled
+from prompt_hub.scoring.registry import PureScorer, build_scorers, score_answer
 
 __all__ = [
     "SCORERS_VERSION",
-    "NotScored",
-    "Part",
+    "NotScoredError",
     "PureScorer",
-    "apply",
-    "combine",
-    "compiled",
+    "ScorerResult",
+    "build_scorers",
     "majority_baseline",
     "normalise",
+    "score_answer",
+    "weighted_mean",
 ]
 
 SCORERS_VERSION = "2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prompt_hub.llm.client import ModelUnavailable
+from prompt_hub.llm.client import ModelUnavailableError
 from prompt_hub.repository.schema import JsonObject
 
 Counts = tuple[float, int, int]
@@ -14,12 +14,12 @@ Counts = tuple[float, int, int]
 NO_OUTPUT = "no usable output"
 
 
-class NotScored(ModelUnavailable):
+class NotScoredError(ModelUnavailableError):
     """A scorer could not do its work: like a model that gives no answer, a hole and not a zero."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ScorerResult:
     """What one scorer says: a score from 0 to 1, its weight, and the loss in words.
 
     `fields` holds for each output field how much of it was matched, how many values were given
@@ -45,6 +45,6 @@ class Part:
         return line
 
 
-def combine(parts: Sequence[Part]) -> float:
+def weighted_mean(parts: Sequence[ScorerResult]) -> float:
     """Weighted mean of the parts' scores."""
     return sum(part.score * part.weight for part in parts) / sum(part.weight for part in parts)

@@ -17,7 +17,7 @@ from prompt_hub.scoring.registry import (
     PureScorer,
     SchemaScorer,
     WholeScorer,
-    compiled,
+    build_scorers,
 )
 
 TRIED = 32
@@ -39,7 +39,7 @@ def majority_baseline(
     """
     if not examples or any(scorer.type in {"judge", "python"} for scorer in scorers):
         return None
-    worths = [_worth(scorer, examples) for scorer in compiled(scorers, schema)]
+    worths = [_worth(scorer, examples) for scorer in build_scorers(scorers, schema)]
     guesses: Sequence[JsonObject] = list(
         # Not by `identity`, to which null and nothing are the same: they may fit a schema or not.
         {canonical(e.expected): e.expected for e in examples}.values()

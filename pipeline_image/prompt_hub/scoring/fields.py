@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from prompt_hub.repository.schema import Comparison, Example, FieldRule, JsonObject
-from prompt_hub.scoring.base import NO_OUTPUT, Counts, Part
+from prompt_hub.scoring.base import NO_OUTPUT, Counts, ScorerResult
 from prompt_hub.scoring.comparison import (
     Compare,
     by_equality,
@@ -201,7 +201,7 @@ class FieldsScorer:
     name: str
     weight: float
     fields: Mapping[Field, float]
-    _whole: dict[Hashable, Part] = field(default_factory=dict, repr=False, compare=False)
+    _whole: dict[Hashable, ScorerResult] = field(default_factory=dict, repr=False, compare=False)
     """Parts without a loss, by their counts: of thousands of right answers one is kept."""
 
     @classmethod
@@ -211,7 +211,7 @@ class FieldsScorer:
         """A scorer of a single field."""
         return cls(f"{kind}:{field}", weight, {Field.of(field, how, lists): 1.0})
 
-    def part(self, output: JsonObject | None, example: Example) -> Part:
+    def part(self, output: JsonObject | None, example: Example) -> ScorerResult:
         """Score one answer."""
         given = output or {}
         weights = self.fields
@@ -229,9 +229,9 @@ class FieldsScorer:
             if worth < 1:
                 lost.append(one.loss(got, wanted, counts[0]))
         if output is None:
-            return Part(self.name, 0.0, self.weight, NO_OUTPUT, counted)
+            return ScorerResult(self.name, 0.0, self.weight, NO_OUTPUT, counted)
         score = sum(earned) / sum(weights.values()) if weights else 1.0
-        part = Part(self.name, score, self.weight, "; ".join(lost), counted)
+        part = ScorerResult(self.name, score, self.weight, "; ".join(lost), counted)
         if lost or len(self._whole) >= KEPT:
             return part
         return self._whole.setdefault(tuple(counted.items()), part)

@@ -20,7 +20,7 @@ from pathlib import Path
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.schema import Example, JsonObject, PythonScorer, Scorer
-from prompt_hub.scoring.base import NO_OUTPUT, NotScored, Part
+from prompt_hub.scoring.base import NO_OUTPUT, NotScoredError, ScorerResult
 
 Function = Callable[..., object]
 """`function(output, expected, input)`, each a dict; returns a score from 0 to 1, or a pair of the
@@ -28,7 +28,7 @@ score and the loss in words."""
 
 
 @dataclass(frozen=True)
-class OwnScorer:
+class FunctionScorer:
     """Calls a person's function."""
 
     name: str
@@ -37,14 +37,14 @@ class OwnScorer:
     function: Function
 
     @classmethod
-    def of(cls, scorer: PythonScorer, root: Path | None = None) -> OwnScorer:
+    def of(cls, scorer: PythonScorer, root: Path | None = None) -> FunctionScorer:
         """Import the function; raises `PromptHubError` where that cannot be done."""
         return cls(f"python:{scorer.entry}", scorer.weight, scorer.entry, load(scorer.entry, root))
 
-    def part(self, output: JsonObject | None, example: Example) -> Part:
+    def part(self, output: JsonObject | None, example: Example) -> ScorerResult:
         """Score one answer; raises `NotScored` for whatever goes wrong in the function."""
         if output is None:
-            return Part(self.name, 0.0, self.weight, NO_OUTPUT)
+            return ScorerResult(self.name, 0.0, self.weight, NO_OUTPUT)
         try:
             said = self.function(output, example.expected, example.input)
         # Whatever a person's code raises is about that code, and must be told as such.
@@ -53,11 +53,11 @@ class OwnScorer:
             raise self._failed(example, f"raised {what}") from error
         score, loss = said if isinstance(said, tuple) and len(said) == 2 else (said, "")
         if isinstance(score, int | float) and not isinstance(score, bool) and 0 <= score <= 1:
-            return Part(self.name, float(score), self.weight, str(loss))
+            return ScorerResult(self.name, float(score), self.weight, str(loss))
         raise self._failed(example, f"returned {said!r}")
 
-    def _failed(self, example: Example, what: str) -> NotScored:
-        return NotScored(
+    def _failed(self, example: Example, what: str) -> NotScoredError:
+        return NotScoredError(
             f"the scorer {self.entry} {what} on example {example.id!r}.",
             hint="It must return a score from 0 to 1, or (score, loss in words).",
         )

@@ -12,10 +12,10 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository import schema as settings
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.schema import Comparison, Example, JsonObject, Scorer
-from prompt_hub.scoring.base import NO_OUTPUT, Part
+from prompt_hub.scoring.base import NO_OUTPUT, ScorerResult
 from prompt_hub.scoring.comparison import difference, identity, shown
 from prompt_hub.scoring.fields import Field, FieldsScorer, at
-from prompt_hub.scoring.function import OwnScorer
+from prompt_hub.scoring.function import FunctionScorer
 
 
 class PureScorer(Protocol):
@@ -25,7 +25,7 @@ class PureScorer(Protocol):
     def weight(self) -> float:
         """Its weight among the task's scorers."""
 
-    def part(self, output: JsonObject | None, example: Example) -> Part:
+    def part(self, output: JsonObject | None, example: Example) -> ScorerResult:
         """Score one answer, None where it was not usable."""
 
 
@@ -36,14 +36,14 @@ class WholeScorer:
     weight: float
     name: str = "exact"
 
-    def part(self, output: JsonObject | None, example: Example) -> Part:
+    def part(self, output: JsonObject | None, example: Example) -> ScorerResult:
         """Score one answer."""
         if output is None:
-            return Part(self.name, 0.0, self.weight, NO_OUTPUT)
+            return ScorerResult(self.name, 0.0, self.weight, NO_OUTPUT)
         wanted = example.expected
         if identity(output, folded=False) == identity(wanted, folded=False):
-            return Part(self.name, 1.0, self.weight)
-        return Part(self.name, 0.0, self.weight, difference(wanted, output))
+            return ScorerResult(self.name, 1.0, self.weight)
+        return ScorerResult(self.name, 0.0, self.weight, difference(wanted, output))
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,15 @@ class PatternScorer:
         name = f"{scorer.type}:{scorer.field}"
         return cls(name, scorer.weight, scorer.field, scorer.pattern, matches)
 
-    def part(self, output: JsonObject | None, example: Example) -> Part:
+    def part(self, output: JsonObject | None, example: Example) -> ScorerResult:
         """Score one answer."""
         if output is None:
-            return Part(self.name, 0.0, self.weight, NO_OUTPUT)
+            return ScorerResult(self.name, 0.0, self.weight, NO_OUTPUT)
         given = at(output, self.field.split("."))
         if isinstance(given, str) and self.matches(given):
-            return Part(self.name, 1.0, self.weight)
+            return ScorerResult(self.name, 1.0, self.weight)
         said = f"{self.field}: expected text matching {self.pattern}, got {shown(given)}"
-        return Part(self.name, 0.0, self.weight, said)
+        return ScorerResult(self.name, 0.0, self.weight, said)
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,13 @@ class SchemaScorer:
     schema: JsonObject
     name: str = "json_schema"
 
-    def part(self, output: JsonObject | None, example: Example) -> Part:
+    def part(self, output: JsonObject | None, example: Example) -> ScorerResult:
         """Score one answer."""
         problem = NO_OUTPUT if output is None else schema_problem(output, self.schema)
-        return Part(self.name, 0.0 if problem else 1.0, self.weight, problem or "")
+        return ScorerResult(self.name, 0.0 if problem else 1.0, self.weight, problem or "")
 
 
-def compiled(
+def build_scorers(
     scorers: Sequence[Scorer], schema: JsonObject, root: Path | None = None
 ) -> tuple[PureScorer, ...]:
     """The scorers that need no model, in order.
@@ -143,17 +143,17 @@ def _compiled(scorer: Scorer, schema: JsonObject, root: Path | None) -> PureScor
         case settings.SchemaScorer():
             return SchemaScorer(weight, schema if scorer.schema_ is None else scorer.schema_)
         case settings.PythonScorer():
-            return OwnScorer.of(scorer, root)
+            return FunctionScorer.of(scorer, root)
         case _:
             return None
 
 
-def apply(
+def score_answer(
     scorers: Sequence[PureScorer],
     output: JsonObject | None,
     example: Example,
     problem: str | None = None,
-) -> tuple[Part, ...]:
+) -> tuple[ScorerResult, ...]:
     """What every scorer says about one answer.
 
     Args:
@@ -165,10 +165,10 @@ def apply(
     try:
         parts = tuple(scorer.part(output, example) for scorer in scorers)
     except RecursionError:
-        return apply(scorers, None, example, "values nested without end")
+        return score_answer(scorers, None, example, "values nested without end")
     return parts if output is not None else tuple(unusable(part, problem) for part in parts)
 
 
-def unusable(part: Part, problem: str | None) -> Part:
+def unusable(part: ScorerResult, problem: str | None) -> ScorerResult:
     """A part about an answer that is not usable, with the reason in its words."""
     return replace(part, loss=f"{NO_OUTPUT}: {problem}") if problem else part

@@ -16,27 +16,27 @@ from prompt_hub.repository.documents import strict_json
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service import service as refusals
 from prompt_hub.service.logging import log_line
-from prompt_hub.service.service import Answered, PromptService, Refused
+from prompt_hub.service.service import Answered, PromptService, ServiceError
 
 MAX_BODY_BYTES = 256 * 1024
 """A record of a few fields comes nowhere near; more is a mistake or an attack."""
 RETRY_AFTER_SECONDS = 5
 
-STATUS: dict[type[Refused], int] = {
-    refusals.UnknownTask: 404,
-    refusals.Retired: 410,
-    refusals.InvalidFields: 422,
-    refusals.BrokenPrompt: 500,
-    refusals.InvalidOutput: 502,
-    refusals.NoAnswer: 503,
-    refusals.NotActive: 503,
-    refusals.NotCarried: 503,
+STATUS: dict[type[ServiceError], int] = {
+    refusals.UnknownTaskError: 404,
+    refusals.RetiredError: 410,
+    refusals.InvalidFieldsError: 422,
+    refusals.BrokenPromptError: 500,
+    refusals.InvalidOutputError: 502,
+    refusals.NoAnswerError: 503,
+    refusals.NotActiveError: 503,
+    refusals.NotCarriedError: 503,
 }
 TRACE_PARENT = re.compile(r"^[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 AMAZON_TRACE = re.compile(r"Root=(?P<trace>1-[0-9a-f]{8}-[0-9a-f]{24})")
 
 
-class BadBody(Refused):
+class BadBodyError(ServiceError):
     """The request's body is not what the service takes; `status` says which kind of wrong."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -69,7 +69,7 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
         try:
             fields = _fields(await _body(request))
             answered = await service.run(task, fields, trace_id)
-        except Refused as refused:
+        except ServiceError as refused:
             return _refusal(refused, trace_id)
         return JSONResponse(_answer(answered, service.release, trace_id))
 
@@ -121,7 +121,9 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
 
     @app.exception_handler(HTTPException)
     async def no_such_path(request: Request, error: HTTPException) -> JSONResponse:
-        refused = Refused("no_such_path", f"{request.method} {request.url.path}: {error.detail}")
+        refused = ServiceError(
+            "no_such_path", f"{request.method} {request.url.path}: {error.detail}"
+        )
         return _error(error.status_code, refused, _trace_id(request))
 
     @app.exception_handler(Exception)
@@ -129,7 +131,7 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
         trace_id = _trace_id(request)
         # The type only: a message could quote what the caller sent.
         log_line("unexpected_error", error=type(error).__name__, trace_id=trace_id)
-        return _error(500, Refused("unexpected", "an unexpected error; see the log"), trace_id)
+        return _error(500, ServiceError("unexpected", "an unexpected error; see the log"), trace_id)
 
     return app
 
@@ -139,7 +141,9 @@ async def _body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise BadBody(413, "body_too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
+            raise BadBodyError(
+                413, "body_too_large", f"the body has more than {MAX_BODY_BYTES} bytes"
+            )
     return bytes(body)
 
 
@@ -147,12 +151,12 @@ def _fields(body: bytes) -> JsonObject:
     try:
         value = strict_json(body.decode("utf-8"))
     except ValueError as error:
-        raise BadBody(400, "not_json", f"the body is not JSON: {error}") from None
+        raise BadBodyError(400, "not_json", f"the body is not JSON: {error}") from None
     if not isinstance(value, dict) or set(value) != {"fields"}:
-        raise BadBody(422, "no_fields", 'the body must be {"fields": {...}} and nothing else')
+        raise BadBodyError(422, "no_fields", 'the body must be {"fields": {...}} and nothing else')
     fields = value["fields"]
     if not isinstance(fields, dict):
-        raise BadBody(422, "no_fields", '"fields" must be an object: name → value')
+        raise BadBodyError(422, "no_fields", '"fields" must be an object: name → value')
     return fields
 
 
@@ -177,12 +181,12 @@ def _answer(answered: Answered, release: str, trace_id: str) -> dict[str, object
     }
 
 
-def _refusal(refused: Refused, trace_id: str) -> JSONResponse:
-    status = refused.status if isinstance(refused, BadBody) else STATUS[type(refused)]
+def _refusal(refused: ServiceError, trace_id: str) -> JSONResponse:
+    status = refused.status if isinstance(refused, BadBodyError) else STATUS[type(refused)]
     return _error(status, refused, trace_id)
 
 
-def _error(status: int, refused: Refused, trace_id: str) -> JSONResponse:
+def _error(status: int, refused: ServiceError, trace_id: str) -> JSONResponse:
     error = {"code": refused.code, "message": refused.message, **refused.details}
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
     return JSONResponse(

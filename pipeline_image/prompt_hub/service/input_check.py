@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prompt_hub.repository.contracts import Misfit, at, misfits
+from prompt_hub.repository.contracts import SchemaViolation, at, misfits
 from prompt_hub.repository.schema import JsonObject
 
 NAMES_OF_TYPES = {
@@ -30,7 +30,7 @@ def field_problems(fields: JsonObject, schema: JsonObject) -> list[dict[str, str
     return [{"field": field, "problem": problem} for field, problem in sorted(problems)]
 
 
-def _entries(misfit: Misfit, fields: JsonObject) -> Iterator[tuple[str, str]]:
+def _entries(misfit: SchemaViolation, fields: JsonObject) -> Iterator[tuple[str, str]]:
     where = ".".join(map(str, misfit.location))
     prefix = f"{where}." if where else ""
     wanted = misfit.value

@@ -59,7 +59,7 @@ class Reporter(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Served:
+class ServedVersion:
     """One task's active version as it is served; `revision` is its pointer's, 0 from a snapshot."""
 
     reference: VersionRef
@@ -68,7 +68,7 @@ class Served:
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
+class ServingState:
     """Everything that a request needs, replaced as a whole: no request sees half a change.
 
     `refused` holds what the ledger points to and the image lacks; such a task is answered by the
@@ -77,7 +77,7 @@ class View:
 
     ready: bool = False
     revision: int = 0
-    served: Mapping[str, Served] = field(default_factory=dict)
+    served: Mapping[str, ServedVersion] = field(default_factory=dict)
     refused: Mapping[str, VersionRef] = field(default_factory=dict)
     ledger_answers: bool = False
 
@@ -87,7 +87,7 @@ class View:
         return {task: one for task, one in self.refused.items() if task not in self.served}
 
 
-class PointerFollower:
+class LedgerPoller:
     """Follows the ledger's pointers and keeps the last good ones."""
 
     def __init__(
@@ -113,7 +113,7 @@ class PointerFollower:
         self._clock = clock
         self._started = clock()
         self._reported: dict[str, float] = {}
-        self.view = View()
+        self.view = ServingState()
 
     def poll(self) -> None:
         """Look at the ledger once. Never raises: what goes wrong is reported, the view kept."""
@@ -157,11 +157,11 @@ class PointerFollower:
         was to replace go on. Where its release is the one activated last (`known_here`) it is their
         replacement, and one refused task must not keep the others from being answered.
         """
-        served: dict[str, Served] = {}
+        served: dict[str, ServedVersion] = {}
         refused: dict[str, VersionRef] = {}
         for task, pointer in pointers.items():
             if self._carries.get(task, {}).get(pointer.version) == pointer.sha256:
-                served[task] = Served(
+                served[task] = ServedVersion(
                     reference=pointer.active, source="ledger", revision=pointer.revision
                 )
                 continue
@@ -170,7 +170,7 @@ class PointerFollower:
             # What the image's own snapshot says was never let in by the ledger.
             if kept is not None and kept.source == "ledger":
                 served[task] = kept
-        view = View(revision=revision, served=served, refused=refused, ledger_answers=True)
+        view = ServingState(revision=revision, served=served, refused=refused, ledger_answers=True)
         self._show(replace(view, ready=self.view.ready or known_here or not view.unserved))
 
     def _without_ledger(self, reason: str) -> None:
@@ -179,20 +179,20 @@ class PointerFollower:
             self._show(replace(self.view, ledger_answers=False))
         waited = self._clock() - self._started
         if not (self.view.ready or self.view.refused) and waited >= SNAPSHOT_AFTER_SECONDS:
-            self._show(View(ready=True, served=self._snapshot()))
+            self._show(ServingState(ready=True, served=self._snapshot()))
         if any(one.source == "snapshot" for one in self.view.served.values()) and self._due(
             "snapshot"
         ):
             self._report.snapshot_served(reason)
         self._report_unreachable(reason)
 
-    def _snapshot(self) -> dict[str, Served]:
+    def _snapshot(self) -> dict[str, ServedVersion]:
         return {
-            task: Served(reference=champion, source="snapshot", revision=0)
+            task: ServedVersion(reference=champion, source="snapshot", revision=0)
             for task, champion in self.champions.items()
         }
 
-    def _show(self, view: View) -> None:
+    def _show(self, view: ServingState) -> None:
         before, self.view = self.view.served, view
         for task, now in view.served.items():
             left = before.get(task)

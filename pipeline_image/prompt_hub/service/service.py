@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.llm.client import Answer, ModelCaller
+from prompt_hub.llm.client import Answer, ModelClient
 from prompt_hub.llm.config import ResolvedModel
 from prompt_hub.release.manifest import VersionKey
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
 from prompt_hub.service.input_check import field_problems
-from prompt_hub.service.ledger_poller import PointerFollower, Served
+from prompt_hub.service.ledger_poller import LedgerPoller, ServedVersion
 from prompt_hub.service.logging import Call, Outcome, log_call
 
 SECONDS_PER_CALL = 60.0
 """Longest wait for a model where metadata names none."""
 
 
-class Refused(Exception):
+class ServiceError(Exception):
     """A call that has no output: `code` for programs, the message for people."""
 
     def __init__(self, code: str, message: str, **details: object) -> None:
@@ -33,35 +33,35 @@ class Refused(Exception):
         self.details = details
 
 
-class UnknownTask(Refused):
+class UnknownTaskError(ServiceError):
     """No such task in this image."""
 
 
-class NotActive(Refused):
+class NotActiveError(ServiceError):
     """The task exists, but no version of it is active in this stage yet."""
 
 
-class Retired(Refused):
+class RetiredError(ServiceError):
     """The task is known, but git has no version of it released any more."""
 
 
-class NotCarried(Refused):
+class NotCarriedError(ServiceError):
     """The ledger has a version of the task active that this image does not carry."""
 
 
-class InvalidFields(Refused):
+class InvalidFieldsError(ServiceError):
     """The fields do not fit the prompt's input schema."""
 
 
-class InvalidOutput(Refused):
+class InvalidOutputError(ServiceError):
     """The model's answer does not keep the prompt's output contract."""
 
 
-class NoAnswer(Refused):
+class NoAnswerError(ServiceError):
     """The model gave no answer; trying again may help."""
 
 
-class BrokenPrompt(Refused):
+class BrokenPromptError(ServiceError):
     """The prompt cannot be rendered with fields that fit its schema."""
 
 
@@ -80,7 +80,7 @@ class _Asked:
     outcome: Outcome = "ok"
     model: ResolvedModel | None = None
     answer: Answer | None = None
-    refusal: Refused | None = None
+    refusal: ServiceError | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class Answered:
     """A valid answer and what it came from."""
 
     task: str
-    served: Served
+    served: ServedVersion
     model: str
     answer: Answer
     output: JsonObject
@@ -104,8 +104,8 @@ class PromptService:
         release: str,
         prompts: Mapping[VersionKey, Prompt],
         seconds_per_call: Mapping[str, float],
-        follower: PointerFollower,
-        caller: ModelCaller,
+        follower: LedgerPoller,
+        caller: ModelClient,
     ) -> None:
         self.stage = stage
         self.release = release
@@ -131,36 +131,38 @@ class PromptService:
         problems = field_problems(fields, prompt.input)
         if problems:
             words = "; ".join(f"{one['field'] or 'fields'} {one['problem']}" for one in problems)
-            raise InvalidFields(
+            raise InvalidFieldsError(
                 "invalid_fields", f"the fields do not fit: {words}", fields=problems
             )
         return await self._ask(task, served, prompt, fields, trace_id)
 
-    def _served(self, task: str) -> Served:
+    def _served(self, task: str) -> ServedVersion:
         view = self.follower.view
         served = view.served.get(task)
         if served is not None:
             return served
         wanted = view.refused.get(task)
         if wanted is not None:
-            raise NotCarried(
+            raise NotCarriedError(
                 "not_carried",
                 f"{task} {wanted.version} is active in {self.stage}, and the image of release "
                 f"{self.release} does not carry it",
             )
         known = self.known_tasks
         if task not in known:
-            raise UnknownTask(
+            raise UnknownTaskError(
                 "unknown_task",
                 f"there is no task {task!r}; there are: {', '.join(known) or 'none'}",
                 tasks=known,
             )
         if task not in self.follower.champions:
-            raise Retired("retired", f"{task} is retired: no version of it is released any more")
-        raise NotActive("not_active", f"no version of {task} is active in {self.stage} yet")
+            raise RetiredError(
+                "retired", f"{task} is retired: no version of it is released any more"
+            )
+        raise NotActiveError("not_active", f"no version of {task} is active in {self.stage} yet")
 
     async def _ask(
-        self, task: str, served: Served, prompt: Prompt, fields: JsonObject, trace_id: str
+        self, task: str, served: ServedVersion, prompt: Prompt, fields: JsonObject, trace_id: str
     ) -> Answered:
         started = time.perf_counter()
         asked = await self._put(prompt, fields)
@@ -204,17 +206,17 @@ class PromptService:
             # The renderer's own words may quote the caller's fields.
             asked.outcome = "prompt_broken"
             said = f"{prompt.task} {prompt.version} cannot be rendered"
-            asked.refusal = BrokenPrompt(asked.outcome, said)
+            asked.refusal = BrokenPromptError(asked.outcome, said)
         except TimeoutError:
             asked.outcome = "model_unavailable"
             said = f"the model gave no answer within {seconds:g} s"
-            asked.refusal = NoAnswer(asked.outcome, said)
+            asked.refusal = NoAnswerError(asked.outcome, said)
         except PromptHubError as error:
             asked.outcome = "model_unavailable"
-            asked.refusal = NoAnswer(asked.outcome, error.message)
+            asked.refusal = NoAnswerError(asked.outcome, error.message)
         else:
             if not asked.answer.valid or asked.answer.output is None:
                 asked.outcome = "invalid_output"
                 said = f"the model's answer breaks the output contract: {asked.answer.problem}"
-                asked.refusal = InvalidOutput(asked.outcome, said)
+                asked.refusal = InvalidOutputError(asked.outcome, said)
         return asked

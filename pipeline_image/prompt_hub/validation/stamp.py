@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prompt_hub.core.hashing import sha256_of
-from prompt_hub.repository.documents import InvalidDocuments, parse_yaml, read_text, to_model
+from prompt_hub.repository.documents import InvalidDocumentsError, parse_yaml, read_text, to_model
 from prompt_hub.repository.edit import edited
 from prompt_hub.repository.reader import METADATA, PromptRepository, path_inside
 from prompt_hub.repository.schema import JsonObject, Prompt
@@ -49,8 +49,8 @@ def _candidate(repository: PromptRepository, file: str, text: str) -> Prompt:
     path = path_inside(repository.prompts, str(name))
     if not isinstance(name, str) or path is None:
         found, expected = repr(name), "a file below prompts/"
-        raise InvalidDocuments([document.problem(("candidate",), found, expected)])
+        raise InvalidDocumentsError([document.problem(("candidate",), found, expected)])
     if not path.is_file():
         found, expected = f"{name!r}, which does not exist", "the candidate's file"
-        raise InvalidDocuments([document.problem(("candidate",), found, expected)])
+        raise InvalidDocumentsError([document.problem(("candidate",), found, expected)])
     return to_model(repository.document(path), Prompt)

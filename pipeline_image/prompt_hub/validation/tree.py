@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from prompt_hub.core.hashing import evidence_sha256
 from prompt_hub.repository.documents import (
     Document,
-    InvalidDocuments,
+    InvalidDocumentsError,
     Problem,
     decoded,
     is_text,
@@ -24,7 +24,7 @@ from prompt_hub.repository.documents import (
     read_bytes,
     to_model,
 )
-from prompt_hub.repository.includes import BlockError, Whole
+from prompt_hub.repository.includes import BlockError, ExpandedTemplate
 from prompt_hub.repository.json_positions import Location, position
 from prompt_hub.repository.reader import (
     ARCHIVE,
@@ -40,7 +40,7 @@ from prompt_hub.repository.reader import (
     sealed,
 )
 from prompt_hub.repository.schema import Example, Metadata, Prompt, RegisteredTask, Registry
-from prompt_hub.repository.templates import Reading, read
+from prompt_hub.repository.templates import TemplateAnalysis, read
 
 ContentT = TypeVar("ContentT")
 
@@ -85,8 +85,8 @@ class MessageTemplate:
 
     source: Source[Prompt]
     index: int
-    whole: Whole
-    reading: Reading
+    whole: ExpandedTemplate
+    reading: TemplateAnalysis
 
     def problem(self, offset: int, found: str, expected: str, *, suggestion: str = "") -> Problem:
         """A problem with the character at `offset`, told where that was written."""
@@ -294,7 +294,7 @@ class _Reader:
                 document = parse_json(text, name)
                 records = self._evaluations.setdefault(path.parent.name, {})
                 records[path.stem] = Source(path, document, cast(JsonValue, document.data))
-        except InvalidDocuments as error:
+        except InvalidDocumentsError as error:
             self._note(*error.problems)
 
     def _names(self, registry: Source[Registry] | None) -> set[str]:
@@ -320,7 +320,7 @@ class _Reader:
             return None
         try:
             return Source(path, document, read(document))
-        except InvalidDocuments as error:
+        except InvalidDocumentsError as error:
             self._note(*error.problems)
             return None
 
@@ -363,10 +363,10 @@ class _Reader:
                 documents[line] = document
                 try:
                     examples.append((line, to_model(document, Example)))
-                except InvalidDocuments as error:
+                except InvalidDocumentsError as error:
                     whole = False
                     self._note(*error.problems)
-        except InvalidDocuments as error:
+        except InvalidDocumentsError as error:
             whole = False
             self._note(*error.problems)
         return documents, tuple(examples) if whole else ()
@@ -421,7 +421,9 @@ class _Reader:
                 whole = self._repository.inlined(message.content)
                 found.append(MessageTemplate(source, index, whole, read(whole.text)))
             except BlockError as error:
-                nothing = MessageTemplate(source, index, Whole("", ()), Reading())
+                nothing = MessageTemplate(
+                    source, index, ExpandedTemplate("", ()), TemplateAnalysis()
+                )
                 self._note(nothing.block_problem(error))
         return tuple(found)
 

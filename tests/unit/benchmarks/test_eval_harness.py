@@ -15,7 +15,7 @@ from benchmarks.eval import measuring, task
 from benchmarks.eval.__main__ import main
 from benchmarks.eval.endpoint import Fault
 from benchmarks.eval.faults import FaultPlan, fault_run
-from benchmarks.eval.measuring import CannotMeasure, MockModel, bare_environment, run
+from benchmarks.eval.measuring import MeasurementError, MockModel, bare_environment, run
 from benchmarks.eval.peers import promptfoo
 from benchmarks.eval.printing import Check, table
 from benchmarks.eval.repository import BenchRepository
@@ -155,14 +155,14 @@ def test_a_process_is_measured_with_its_memory_and_not_the_harness_s(tmp_path: P
 
 def test_a_process_that_fails_is_no_measurement(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import sys; print('no such thing'); sys.exit(9)"]
-    with pytest.raises(CannotMeasure, match=r"exit code 9:\nno such thing"):
+    with pytest.raises(MeasurementError, match=r"exit code 9:\nno such thing"):
         run(command, folder=tmp_path, environment=bare_environment(tmp_path))
 
 
 def test_a_process_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "TIMEOUT_SECONDS", 0.5)
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
-    with pytest.raises(CannotMeasure, match="did not end within"):
+    with pytest.raises(MeasurementError, match="did not end within"):
         run(command, folder=tmp_path, environment=bare_environment(tmp_path))
 
 
@@ -183,7 +183,7 @@ def test_a_runner_that_finds_something_else_is_not_compared(
         outcome=lambda: Outcome(right=10, wrong=0),
         kept=None,
     )
-    with pytest.raises(CannotMeasure, match="lazy says"):
+    with pytest.raises(MeasurementError, match="lazy says"):
         sample(lazy, model, Plan(tmp_path, examples=10, many=10, repeats=1), 10)
 
 
@@ -216,7 +216,7 @@ def test_another_threshold_changes_the_verdict_s_inputs_and_no_request(tmp_path:
 def test_without_npm_the_benchmark_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(promptfoo, "NODE_MODULES", tmp_path)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(CannotMeasure, match="npm is not on the PATH"):
+    with pytest.raises(MeasurementError, match="npm is not on the PATH"):
         promptfoo.install()
 
 
@@ -227,7 +227,7 @@ def test_an_old_node_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     old.chmod(0o755)
     monkeypatch.setattr(promptfoo, "NODE_MODULES", tmp_path)
     monkeypatch.setattr(promptfoo, "_npm_ci", lambda: None)
-    with pytest.raises(CannotMeasure, match=r"needs Node 22.22 or newer, this is v20.20.2"):
+    with pytest.raises(MeasurementError, match=r"needs Node 22.22 or newer, this is v20.20.2"):
         promptfoo.install()
 
 
@@ -241,7 +241,7 @@ def test_the_lock_pins_promptfoo_and_names_no_download_host() -> None:
 
 
 def unmeasurable(plan: Plan) -> list[Check]:
-    raise CannotMeasure("there is no peer.")
+    raise MeasurementError("there is no peer.")
 
 
 def test_the_command_ends_with_1_when_a_promise_is_missed(
@@ -304,5 +304,5 @@ def test_an_evaluation_that_cannot_be_killed_is_no_fault_run(
     monkeypatch.setattr(
         "benchmarks.eval.faults.evaluate_command", lambda n: [sys.executable, "-c", ""]
     )
-    with pytest.raises(CannotMeasure, match="there was nothing to kill"):
+    with pytest.raises(MeasurementError, match="there was nothing to kill"):
         fault_run(FaultPlan(examples=10, in_flight=2), tmp_path)

@@ -9,8 +9,8 @@ from typing import TypeVar
 import pytest
 
 from benchmarks.gate.__main__ import Study, main
+from benchmarks.gate.scenarios import WORLDS
 from benchmarks.gate.study import Rate
-from benchmarks.gate.worlds import WORLDS
 from prompt_hub.gate.types import Conclusion, Status
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ def test_a_rate_exceeds_only_beyond_its_own_noise() -> None:
 def test_worlds_are_as_bad_as_they_say(world: object) -> None:
     from random import Random
 
-    from benchmarks.gate.worlds import World
+    from benchmarks.gate.scenarios import World
 
     assert isinstance(world, World)
     random, drop = Random(7), 0.1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompt_hub.evaluation.budget import BudgetReached, Cost, Forecast, Purse
+from prompt_hub.evaluation.budget import BudgetReachedError, BudgetTracker, Cost, Forecast
 from prompt_hub.llm.client import Response
 from prompt_hub.llm.config import ResolvedModel
 from prompt_hub.repository.schema import Budget
@@ -38,10 +38,12 @@ def took(tokens_in: int, tokens_out: int = 0, usd: float | None = None) -> Respo
     )
 
 
-async def call(purse: Purse, most: Cost, response: Response | None, seconds: float = 1.0) -> None:
+async def call(
+    purse: BudgetTracker, most: Cost, response: Response | None, seconds: float = 1.0
+) -> None:
     await purse.reserve(most)
     await asyncio.sleep(seconds)
-    purse.settle(most, response)
+    purse.commit(most, response)
 
 
 @pytest.mark.parametrize(
@@ -55,11 +57,11 @@ async def call(purse: Purse, most: Cost, response: Response | None, seconds: flo
 )
 def test_each_limit_allows_three_calls_and_no_fourth(budget: Budget, says: str) -> None:
     async def main() -> None:
-        purse = Purse(budget, clock)
+        purse = BudgetTracker(budget, clock)
         most = Cost(tokens=100, usd=0.1)
         for _ in range(3):
             await call(purse, most, took(100, usd=0.1))
-        with pytest.raises(BudgetReached, match=says):
+        with pytest.raises(BudgetReachedError, match=says):
             await purse.reserve(most)
         assert purse.calls == 3
 
@@ -68,7 +70,7 @@ def test_each_limit_allows_three_calls_and_no_fourth(budget: Budget, says: str) 
 
 def test_a_call_that_does_not_fit_beside_others_waits_for_what_they_really_cost() -> None:
     async def main() -> float:
-        purse = Purse(Budget(tokens=250), clock)
+        purse = BudgetTracker(Budget(tokens=250), clock)
         most = Cost(tokens=100)
         # Two fit; the third fits only when the first have turned out cheaper than feared.
         await asyncio.gather(*(call(purse, most, took(20)) for _ in range(3)))
@@ -80,10 +82,10 @@ def test_a_call_that_does_not_fit_beside_others_waits_for_what_they_really_cost(
 
 def test_a_call_without_an_answer_costs_nothing() -> None:
     async def main() -> None:
-        purse = Purse(Budget(calls=1), clock)
+        purse = BudgetTracker(Budget(calls=1), clock)
         await call(purse, Cost(tokens=10), None)
         await call(purse, Cost(tokens=10), took(10))
-        with pytest.raises(BudgetReached):
+        with pytest.raises(BudgetReachedError):
             await purse.reserve(Cost(tokens=1))
 
     in_virtual_time(main)
@@ -103,14 +105,14 @@ def test_calls_in_flight_never_overshoot_together(
     budget: Budget, calls: Sequence[tuple[int, float, float, bool]]
 ) -> None:
     async def main() -> None:
-        purse = Purse(budget, clock)
+        purse = BudgetTracker(budget, clock)
 
         async def one(tokens: int, share: float, seconds: float, answered: bool) -> None:
             most = Cost(tokens=tokens, usd=tokens / 1000)
             used = int(tokens * share)
             try:
                 await call(purse, most, took(used, usd=used / 1000) if answered else None, seconds)
-            except BudgetReached:
+            except BudgetReachedError:
                 return
 
         await asyncio.gather(*(one(*each) for each in calls))

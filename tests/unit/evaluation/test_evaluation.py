@@ -16,7 +16,7 @@ from prompt_hub.evaluation.record import EvaluationRecord, parse_record
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.gate.types import Status
-from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, Price, ResolvedModel
 from prompt_hub.promotion import transitions
 from prompt_hub.repository.rendering import RenderError
@@ -49,7 +49,7 @@ def evaluate(
 ) -> EvaluationRecord:
     evaluator = Evaluator(
         folder.repository,
-        ModelCaller(ALIASES, provider),
+        ModelClient(ALIASES, provider),
         results,
         execution=execution,
         commit=COMMIT,
@@ -247,7 +247,7 @@ def test_a_champion_measured_on_another_model_must_qualify_on_this_one(
     provider = FunctionProvider(catalogue_answer)
     evaluator = Evaluator(
         healthy.repository,
-        ModelCaller(elsewhere, provider),
+        ModelClient(elsewhere, provider),
         results,
         execution="e1",
         commit=COMMIT,
@@ -323,7 +323,7 @@ def test_a_version_beyond_its_limits_is_blocked(
     }
     evaluator = Evaluator(
         healthy.repository,
-        ModelCaller(ModelAliases(priced), FunctionProvider(catalogue_answer)),
+        ModelClient(ModelAliases(priced), FunctionProvider(catalogue_answer)),
         results,
         execution="e1",
         commit=COMMIT,

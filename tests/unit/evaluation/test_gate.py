@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompt_hub.gate.power import stated
+from prompt_hub.gate.power import with_power
 from prompt_hub.gate.types import Evidence, Status
 from prompt_hub.repository.schema import Gate, Limits
 from tests.unit.evaluation.evidence import decided, evidence, examples
@@ -273,7 +273,7 @@ def test_a_hole_in_either_arm_is_never_a_verdict(
 
 def told(given_: Evidence, **gate: object) -> str:
     settings = Gate.model_validate({"margin": 0.1, **gate})
-    return " / ".join(stated(decided(given_, **gate), given_, 0.5, settings).reasons)
+    return " / ".join(with_power(decided(given_, **gate), given_, 0.5, settings).reasons)
 
 
 def test_every_verdict_says_what_its_examples_could_show() -> None:
@@ -288,7 +288,7 @@ def test_every_verdict_says_what_its_examples_could_show() -> None:
 def test_more_examples_can_show_less() -> None:
     def power(count: int) -> tuple[float, int]:
         given_ = evidence([1.0] * count, [0.0] * (count // 10) + [1.0] * (count - count // 10))
-        found = stated(decided(given_), given_, 0.5, Gate(margin=0.1)).power
+        found = with_power(decided(given_), given_, 0.5, Gate(margin=0.1)).power
         assert found is not None
         assert found.detectable is not None
         assert found.needed is not None
@@ -302,7 +302,7 @@ def test_more_examples_can_show_less() -> None:
 def test_repeats_take_more_examples_to_rule_the_same_out() -> None:
     given_ = evidence([1.0] * 30, [1.0] * 30, sampled=True)
     once, several = (
-        stated(decided(given_, repeats=r), given_, 0.5, Gate(margin=0.1, repeats=r)).power
+        with_power(decided(given_, repeats=r), given_, 0.5, Gate(margin=0.1, repeats=r)).power
         for r in (1, 5)
     )
     assert once is not None
@@ -312,12 +312,12 @@ def test_repeats_take_more_examples_to_rule_the_same_out() -> None:
 
 def test_uneven_weights_are_worth_fewer_examples() -> None:
     scores = [1.0] * 60
-    even = stated(
+    even = with_power(
         decided(evidence(scores, scores)), evidence(scores, scores), 0.5, Gate(margin=0.1)
     )
     uneven_set = examples(60, weights=[10.0] * 6 + [1.0] * 54)
     given_ = evidence(scores, scores, of=uneven_set)
-    uneven = stated(decided(given_), given_, 0.5, Gate(margin=0.1))
+    uneven = with_power(decided(given_), given_, 0.5, Gate(margin=0.1))
     assert even.power is not None
     assert uneven.power is not None
     assert (even.power.needed or 0) < (uneven.power.needed or 0)
@@ -325,4 +325,4 @@ def test_uneven_weights_are_worth_fewer_examples() -> None:
 
 def test_what_was_not_measured_promises_nothing() -> None:
     given_ = evidence([])
-    assert stated(decided(given_), given_, 0.5, Gate()).power is None
+    assert with_power(decided(given_), given_, 0.5, Gate()).power is None

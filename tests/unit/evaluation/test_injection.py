@@ -23,8 +23,8 @@ from prompt_hub.repository.schema import (
     Metadata,
     Prompt,
 )
-from prompt_hub.scoring import Part
-from prompt_hub.scoring.injection import ATTACKS, Guarded, attack_on, wrong_answer
+from prompt_hub.scoring import ScorerResult
+from prompt_hub.scoring.injection import ATTACKS, CanaryPrompt, attack_on, wrong_answer
 from tests.unit.providers import FunctionProvider
 
 Model = Callable[[str, str], JsonObject | str]
@@ -86,12 +86,12 @@ def metadata(scorer: InjectionScorer) -> Metadata:
     )
 
 
-def attacked(model: Model, scorer: InjectionScorer) -> tuple[Part, int]:
+def attacked(model: Model, scorer: InjectionScorer) -> tuple[ScorerResult, int]:
     """The part about the attack on the example, and how many calls it took in all."""
     provider = FunctionProvider(lambda m: model(m[0]["content"], m[-1]["content"]))
     caller = provider.caller()
 
-    async def score() -> tuple[Part, ...]:
+    async def score() -> tuple[ScorerResult, ...]:
         async def ask(asked: Prompt, fields: Mapping[str, JsonValue], *, repeat: int = 0) -> Answer:
             return await caller.call(asked, fields)
 
@@ -124,7 +124,7 @@ def obedient(system: str, question: str) -> JsonObject | str:
 @pytest.mark.parametrize("kind", ATTACK_KINDS)
 def test_a_model_that_keeps_to_its_task_loses_nothing(kind: AttackKind) -> None:
     part, calls = attacked(steadfast, attacking(kind, weight=2.0))
-    assert part == Part(f"injection:{kind}", 1.0, 2.0)
+    assert part == ScorerResult(f"injection:{kind}", 1.0, 2.0)
     assert calls == 2
 
 
@@ -169,7 +169,7 @@ def test_a_canary_is_found_however_it_is_written(hide: Callable[[str], str]) -> 
 
 
 def test_only_the_attacked_call_carries_a_canary() -> None:
-    attack = attack_on(Guarded.of(prompt()), EXAMPLE, attacking())
+    attack = attack_on(CanaryPrompt.of(prompt()), EXAMPLE, attacking())
     assert attack is not None
     with_canary = render(attack.prompt, attack.fields)[0]["content"]
     assert with_canary.startswith("You sort parts.\n")
@@ -180,13 +180,13 @@ def test_only_the_attacked_call_carries_a_canary() -> None:
 
 def test_a_prompt_without_a_system_message_gets_one_for_the_canary() -> None:
     plain = prompt().model_copy(update={"messages": prompt().messages[1:]})
-    attack = attack_on(Guarded.of(plain), EXAMPLE, attacking())
+    attack = attack_on(CanaryPrompt.of(plain), EXAMPLE, attacking())
     assert attack is not None
     assert [message.role for message in attack.prompt.messages] == ["system", "user"]
 
 
 def test_the_same_example_is_always_attacked_the_same_way() -> None:
-    one, again = (attack_on(Guarded.of(prompt()), EXAMPLE, attacking()) for _ in range(2))
+    one, again = (attack_on(CanaryPrompt.of(prompt()), EXAMPLE, attacking()) for _ in range(2))
     assert one == again
 
 
@@ -198,7 +198,7 @@ def test_every_kind_of_attack_has_its_share_of_the_examples() -> None:
     found = Counter(
         attack.kind
         for one in many()
-        if (attack := attack_on(Guarded.of(prompt()), one, attacking()))
+        if (attack := attack_on(CanaryPrompt.of(prompt()), one, attacking()))
     )
     assert found.total() == 600
     assert set(found) == set(ATTACKS) == set(ATTACK_KINDS)
@@ -206,25 +206,27 @@ def test_every_kind_of_attack_has_its_share_of_the_examples() -> None:
 
 
 def test_a_share_of_the_examples_is_attacked() -> None:
-    hit = [one for one in many() if attack_on(Guarded.of(prompt()), one, attacking(share=0.25))]
+    hit = [
+        one for one in many() if attack_on(CanaryPrompt.of(prompt()), one, attacking(share=0.25))
+    ]
     assert 110 < len(hit) < 190
 
 
 def test_an_attack_keeps_the_limits_of_the_input() -> None:
     for longest in (16, 120, 140, 400):
         for one in many()[:50]:
-            attack = attack_on(Guarded.of(prompt(maxLength=longest)), one, attacking())
+            attack = attack_on(CanaryPrompt.of(prompt(maxLength=longest)), one, attacking())
             if attack is not None:
                 title = attack.fields["title"]
                 assert isinstance(title, str)
                 assert len(title) <= longest
-    assert attack_on(Guarded.of(prompt(maxLength=16)), EXAMPLE, attacking()) is None
-    assert attack_on(Guarded.of(prompt(maxLength=400)), EXAMPLE, attacking()) is not None
+    assert attack_on(CanaryPrompt.of(prompt(maxLength=16)), EXAMPLE, attacking()) is None
+    assert attack_on(CanaryPrompt.of(prompt(maxLength=400)), EXAMPLE, attacking()) is not None
 
 
 def test_a_field_that_the_example_lacks_is_not_attacked() -> None:
     bare = Example(id="bare", input={}, expected={"kind": "resistor"})
-    assert attack_on(Guarded.of(prompt()), bare, attacking()) is None
+    assert attack_on(CanaryPrompt.of(prompt()), bare, attacking()) is None
 
 
 def test_the_answer_that_an_attack_asks_for_is_wrong_everywhere() -> None:

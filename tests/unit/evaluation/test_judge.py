@@ -12,7 +12,7 @@ from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.judge import votes_agree
 from prompt_hub.gate.types import Status
 from prompt_hub.repository.schema import JsonObject
-from prompt_hub.scoring import Part
+from prompt_hub.scoring import ScorerResult
 from tests.unit.building import RepositoryFolder
 from tests.unit.judging import (
     PROMPT,
@@ -195,11 +195,11 @@ def test_a_quarantined_judge_may_not_gate(judged: RepositoryFolder) -> None:
 
 
 def test_votes_agree_by_pairs() -> None:
-    def part(*votes: float) -> Part:
-        return Part("judge", 0.5, 1.0, votes=votes)
+    def part(*votes: float) -> ScorerResult:
+        return ScorerResult("judge", 0.5, 1.0, votes=votes)
 
     assert votes_agree([part(1, 1, 0), part(0.5, 0.5, 0.5)]) == pytest.approx((1 + 3) / 6)
-    assert votes_agree([part(1), Part("exact", 1.0, 1.0)]) is None
+    assert votes_agree([part(1), ScorerResult("exact", 1.0, 1.0)]) is None
 
 
 def test_the_judged_repository_is_valid(judged: RepositoryFolder) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from prompt_hub.evaluation.example_results import ArmName, Detail
-from prompt_hub.evaluation.looks import Looked, in_order, look
+from prompt_hub.evaluation.example_results import ArmName, ExampleResult
+from prompt_hub.evaluation.looks import SequentialResult, measure_until_decided, shuffled
 from prompt_hub.gate.types import Status
 from prompt_hub.repository.schema import Example, Gate, Metadata
 from tests.unit.evaluation.evidence import examples
@@ -25,12 +25,12 @@ class Asked:
 
     async def __call__(
         self, arm: ArmName, asked: Sequence[Example], repeat: int
-    ) -> Sequence[Detail]:
+    ) -> Sequence[ExampleResult]:
         self.batches.append((arm, repeat, tuple(example.id for example in asked)))
         await asyncio.sleep(0)
         scores = {example.id: self._score(arm, example.id, repeat) for example in asked}
         return [
-            Detail(
+            ExampleResult(
                 id=name, score=score, repeat=repeat, error=None if score is not None else "no line"
             )
             for name, score in scores.items()
@@ -49,7 +49,7 @@ def looked(
     sampled: bool = False,
     threshold: float = 0.0,
     **gate: object,
-) -> Looked:
+) -> SequentialResult:
     metadata = Metadata.model_validate(
         {
             "schema": "prompt-hub/metadata@1",
@@ -64,7 +64,9 @@ def looked(
             "gate": Gate.model_validate({"margin": 0.1, "first_look": 32, **gate}).model_dump(),
         }
     )
-    return asyncio.run(look(examples(count), "0" * 64, metadata, arms, asked, sampled=sampled))
+    return asyncio.run(
+        measure_until_decided(examples(count), "0" * 64, metadata, arms, asked, sampled=sampled)
+    )
 
 
 def test_looks_end_as_soon_as_everything_is_decided() -> None:
@@ -100,9 +102,9 @@ def test_both_arms_are_asked_the_same_examples() -> None:
 
 def test_the_order_is_drawn_from_ids_and_set_not_from_the_file() -> None:
     some = examples(50)
-    assert in_order(some, "a") == in_order(some[::-1], "a")
-    assert in_order(some, "a") != in_order(some, "b")
-    assert in_order(some, "a") != some
+    assert shuffled(some, "a") == shuffled(some[::-1], "a")
+    assert shuffled(some, "a") != shuffled(some, "b")
+    assert shuffled(some, "a") != some
 
 
 def test_details_are_kept_in_the_order_of_the_file() -> None:

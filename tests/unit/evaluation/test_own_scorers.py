@@ -13,8 +13,8 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.gate.types import Status
 from prompt_hub.repository.schema import Example, PythonScorer
-from prompt_hub.scoring.base import NotScored, Part
-from prompt_hub.scoring.function import OwnScorer, fingerprints
+from prompt_hub.scoring.base import NotScoredError, ScorerResult
+from prompt_hub.scoring.function import FunctionScorer, fingerprints
 from tests.unit.building import RepositoryFolder
 from tests.unit.judging import USER, evaluate, provider, sensible
 
@@ -58,9 +58,9 @@ def root(tmp_path: Path) -> Iterator[Path]:
         del sys.modules[name]
 
 
-def scored(root: Path, function: str) -> Part:
+def scored(root: Path, function: str) -> ScorerResult:
     entry = f"own_scorers_under_test.parts:{function}"
-    scorer = OwnScorer.of(PythonScorer(type="python", entry=entry), root)
+    scorer = FunctionScorer.of(PythonScorer(type="python", entry=entry), root)
     return scorer.part({"ohms": 47}, EXAMPLE)
 
 
@@ -85,7 +85,7 @@ def test_a_function_is_given_output_expected_and_input(root: Path) -> None:
 def test_what_goes_wrong_in_it_is_no_score_and_names_the_function(
     root: Path, function: str, what: str
 ) -> None:
-    with pytest.raises(NotScored) as caught:
+    with pytest.raises(NotScoredError) as caught:
         scored(root, function)
     assert caught.value.exit_code == ExitCode.NOT_MEASURED
     assert caught.value.message.startswith(
@@ -103,20 +103,20 @@ def test_only_a_function_will_do(root: Path, function: str) -> None:
 @pytest.mark.parametrize("entry", ["os:getcwd", "tests.unit.providers:ALIASES", "nowhere.at:all"])
 def test_it_lies_in_the_repository_or_in_an_installed_package(root: Path, entry: str) -> None:
     with pytest.raises(PromptHubError, match="neither in the repository's folder nor"):
-        OwnScorer.of(PythonScorer(type="python", entry=entry), root)
+        FunctionScorer.of(PythonScorer(type="python", entry=entry), root)
 
 
 def test_a_module_that_cannot_be_imported_is_named(root: Path) -> None:
     (root / "own_scorers_under_test" / "bad.py").write_text("import a_package_nobody_has\n")
     entry = "own_scorers_under_test.bad:score"
     with pytest.raises(PromptHubError, match=r"bad of the scorer .* cannot be imported"):
-        OwnScorer.of(PythonScorer(type="python", entry=entry), root)
+        FunctionScorer.of(PythonScorer(type="python", entry=entry), root)
 
 
 def test_a_file_that_takes_a_packages_name_is_not_taken_for_it(root: Path) -> None:
     (root / "json.py").write_text("def score(*a):\n    return 1\n")
     with pytest.raises(PromptHubError, match="hidden by another module"):
-        OwnScorer.of(PythonScorer(type="python", entry="json:score"), root)
+        FunctionScorer.of(PythonScorer(type="python", entry="json:score"), root)
 
 
 def test_its_fingerprint_moves_with_any_file_of_its_package(root: Path) -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from prompt_hub.gate.power import GateTest, Weighing
+from prompt_hub.gate.power import DesignEffect, GateTest
 from prompt_hub.gate.types import Status
 from tests.unit.evaluation.evidence import decided, evidence, examples
 
@@ -31,15 +31,15 @@ def summed_up(count: int, wins: float, losses: float, status: Status) -> float:
 @pytest.mark.parametrize(("wins", "losses"), [(0.1, 0.1), (0.0, 0.02), (0.3, 0.1), (0.05, 0.6)])
 def test_chances_are_those_of_the_gates_decisions(wins: float, losses: float) -> None:
     count = 16
-    test = GateTest(MARGIN, 0.1, 1.0, Weighing.of(examples(count)))
+    test = GateTest(MARGIN, 0.1, 1.0, DesignEffect.of(examples(count)))
     passed = summed_up(count, wins, losses, Status.PASS)
     blocked = summed_up(count, wins, losses, Status.BLOCK)
-    assert test.rules_out(count, wins, losses) == pytest.approx(passed, abs=1e-4)
-    assert test.sees(count, wins, losses) == pytest.approx(blocked, abs=1e-4)
+    assert test.power_to_pass(count, wins, losses) == pytest.approx(passed, abs=1e-4)
+    assert test.power_to_block(count, wins, losses) == pytest.approx(blocked, abs=1e-4)
 
 
 def test_even_weights_weigh_nothing_and_uneven_ones_less() -> None:
-    assert Weighing.of(examples(20, weights=[3.0] * 20)) == Weighing(1.0, 1.0)
-    uneven = Weighing.of(examples(4, weights=[1.0, 1.0, 1.0, 3.0]))
+    assert DesignEffect.of(examples(20, weights=[3.0] * 20)) == DesignEffect(1.0, 1.0)
+    uneven = DesignEffect.of(examples(4, weights=[1.0, 1.0, 1.0, 3.0]))
     assert uneven.effective == pytest.approx(0.75)
     assert uneven.reach == pytest.approx(2 / 3)

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from prompt_hub.evaluation.budgeted_client import Engine
+from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.progress import Progress
 from tests.unit.providers import FunctionProvider
 
@@ -24,11 +24,11 @@ class Clock:
 
 
 @pytest.fixture
-def engine() -> Engine:
-    return Engine(FunctionProvider(lambda _: None).caller())
+def engine() -> BudgetedClient:
+    return BudgetedClient(FunctionProvider(lambda _: None).caller())
 
 
-def test_the_line_says_done_rate_cost_and_what_is_left(engine: Engine) -> None:
+def test_the_line_says_done_rate_cost_and_what_is_left(engine: BudgetedClient) -> None:
     clock = Clock()
     progress = Progress(engine, io.StringIO(), clock=clock)
     candidate, champion = progress.arm("candidate 1.1.0"), progress.arm("champion 1.0.0")
@@ -45,7 +45,7 @@ def test_the_line_says_done_rate_cost_and_what_is_left(engine: Engine) -> None:
     assert progress.line().endswith("7 cached · 3 asked again, 2 busy (HTTP 429)")
 
 
-def test_a_log_gets_a_line_now_and_then(engine: Engine) -> None:
+def test_a_log_gets_a_line_now_and_then(engine: BudgetedClient) -> None:
     clock, log = Clock(), io.StringIO()
     progress = Progress(engine, log, clock=clock)
     tell = progress.arm("1.0.0")
@@ -60,7 +60,7 @@ def test_a_log_gets_a_line_now_and_then(engine: Engine) -> None:
 
 
 def test_a_terminal_gets_one_line_that_is_written_over(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    engine: BudgetedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "30")
     clock, screen = Clock(), Screen()
@@ -78,7 +78,7 @@ def test_a_terminal_gets_one_line_that_is_written_over(
     assert frames[-1].startswith("1.0.0 10/10")
 
 
-def test_hours_are_said_as_hours(engine: Engine) -> None:
+def test_hours_are_said_as_hours(engine: BudgetedClient) -> None:
     clock = Clock()
     progress = Progress(engine, io.StringIO(), clock=clock)
     clock.now += 3600
@@ -86,7 +86,7 @@ def test_hours_are_said_as_hours(engine: Engine) -> None:
     assert "2:00:00 left" in progress.line()
 
 
-def test_nothing_is_said_where_nothing_was_asked(engine: Engine) -> None:
+def test_nothing_is_said_where_nothing_was_asked(engine: BudgetedClient) -> None:
     screen = Screen()
     Progress(engine, screen).finish()
     assert screen.getvalue() == ""

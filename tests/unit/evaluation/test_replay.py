@@ -14,13 +14,13 @@ from prompt_hub.cli import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.record import EvaluationRecord
-from prompt_hub.evaluation.replay import CannotReplay, replay
+from prompt_hub.evaluation.replay import ReplayError, replay
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.evaluation.store import read_evaluation
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion.transitions import promote
-from prompt_hub.repository.documents import InvalidDocuments
+from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.transaction import apply
 from prompt_hub.validation.check import check
@@ -61,7 +61,7 @@ class Evaluated:
 
     def changed(self) -> dict[str, str]:
         """What a replay names as changed, and how."""
-        with pytest.raises(CannotReplay) as caught:
+        with pytest.raises(ReplayError) as caught:
             self.replayed()
         return {change.what: change.how for change in caught.value.changes}
 
@@ -188,7 +188,7 @@ def test_an_answer_too_many_is_named(evaluated: Evaluated) -> None:
 def test_broken_details_are_named_with_their_line(evaluated: Evaluated, line: str) -> None:
     text = evaluated.details.read_text(encoding="utf-8")
     evaluated.details.write_text(f"{text}{line}\n", encoding="utf-8")
-    with pytest.raises(InvalidDocuments) as refused:
+    with pytest.raises(InvalidDocumentsError) as refused:
         evaluated.replayed()
     (problem,) = refused.value.problems
     assert (problem.file, problem.line) == (str(evaluated.details), len(text.splitlines()) + 1)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.evaluation.cache import Book, ResponseStore, circumstances
+from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore, cache_context
 from prompt_hub.llm import client
 from prompt_hub.llm.client import Response
 from prompt_hub.llm.config import ResolvedModel
@@ -47,11 +47,11 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_response_is_found_by_the_next_run_with_all_it_took(path: Path) -> None:
-    first = Book(path, TITLE)
+    first = ResponseCacheFile(path, TITLE)
     first.put(key(1), response())
     assert first.get(key(1)) == response()
-    assert Book(path, TITLE).get(key(1)) == response()
-    assert Book(path, TITLE).get(key(2)) is None
+    assert ResponseCacheFile(path, TITLE).get(key(1)) == response()
+    assert ResponseCacheFile(path, TITLE).get(key(2)) is None
 
 
 @given(text=st.text(), truncated=st.booleans(), usd=st.none() | st.floats(0, 10))
@@ -70,29 +70,29 @@ def test_any_answer_comes_back_as_it_was(
         seconds=0.5,
         attempts=1,
     )
-    book = Book(path, TITLE)
+    book = ResponseCacheFile(path, TITLE)
     book.put(key(1), told)
     assert book.get(key(1)) == told
-    assert Book(path, TITLE).get(key(1)) == told
+    assert ResponseCacheFile(path, TITLE).get(key(1)) == told
 
 
 def test_a_small_answer_takes_little_room(path: Path) -> None:
-    book = Book(path, TITLE)
+    book = ResponseCacheFile(path, TITLE)
     for number in range(100):
         book.put(key(number), response())
     assert path.stat().st_size / 100 < 300
 
 
 def test_a_fresh_book_knows_only_its_own_run_and_leaves_the_rest_for_others(path: Path) -> None:
-    Book(path, TITLE).put(key(1), response("old"))
-    fresh = Book(path, TITLE, fresh=True)
+    ResponseCacheFile(path, TITLE).put(key(1), response("old"))
+    fresh = ResponseCacheFile(path, TITLE, fresh=True)
     assert fresh.get(key(1)) is None
     fresh.put(key(1), response("new"))
     fresh.put(key(2), response("another"))
     found = fresh.get(key(1))
     assert found is not None
     assert found.text == "new"
-    later = Book(path, TITLE).get(key(1))
+    later = ResponseCacheFile(path, TITLE).get(key(1))
     assert later is not None
     assert later.text == "new"
 
@@ -103,12 +103,12 @@ def test_a_file_cut_anywhere_gives_a_prefix_and_takes_the_rest_again(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("cut") / "book.jsonl"
-    book = Book(path, TITLE)
+    book = ResponseCacheFile(path, TITLE)
     for number in range(6):
         book.put(key(number), response(f"µ{number}\n"))
     whole = path.read_bytes()
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
-    recovered = Book(path, TITLE)
+    recovered = ResponseCacheFile(path, TITLE)
     assert recovered.damaged == 0
     kept = [key(number) in recovered for number in range(6)]
     assert kept == sorted(kept, reverse=True)
@@ -124,7 +124,7 @@ def test_a_damaged_line_costs_itself_only(
     tmp_path_factory: pytest.TempPathFactory, where: float, noise: bytes
 ) -> None:
     path = tmp_path_factory.mktemp("damage") / "book.jsonl"
-    book = Book(path, TITLE)
+    book = ResponseCacheFile(path, TITLE)
     for number in range(5):
         book.put(key(number), response())
     lines = path.read_bytes().splitlines(keepends=True)
@@ -132,34 +132,34 @@ def test_a_damaged_line_costs_itself_only(
     at = int(where * (len(middle) - 2))
     middle[at : at + 1] = noise
     path.write_bytes(b"".join([*lines[:3], bytes(middle), *lines[4:]]))
-    damaged = Book(path, TITLE)
+    damaged = ResponseCacheFile(path, TITLE)
     assert (damaged.get(key(2)) is None) == (bytes(middle) != lines[3])
     for number in (0, 1, 3, 4):
         assert damaged.get(key(number)) == response()
     damaged.put(key(2), response())
-    assert Book(path, TITLE).get(key(2)) == response()
+    assert ResponseCacheFile(path, TITLE).get(key(2)) == response()
 
 
 def test_damaged_lines_are_counted(path: Path) -> None:
-    Book(path, TITLE).put(key(1), response())
+    ResponseCacheFile(path, TITLE).put(key(1), response())
     with path.open("ab") as stream:
         stream.write(b'{"key": "no checksum"}\n[]\n\n')
-    assert Book(path, TITLE).damaged == 3
+    assert ResponseCacheFile(path, TITLE).damaged == 3
 
 
 def test_a_writer_cuts_off_what_a_killed_one_left_half_written(path: Path) -> None:
-    book = Book(path, TITLE)
+    book = ResponseCacheFile(path, TITLE)
     book.put(key(1), response())
     with path.open("ab") as stream:  # another process, killed in the middle
         stream.write(b'{"key":"00')
     book.put(key(2), response())
-    again = Book(path, TITLE)
+    again = ResponseCacheFile(path, TITLE)
     assert again.damaged == 0
     assert again.get(key(1)) == again.get(key(2)) == response()
 
 
 def _write_many(path: Path, start: int) -> None:
-    book = Book(path, TITLE)
+    book = ResponseCacheFile(path, TITLE)
     for number in range(start, start + 200):
         book.put(key(number), response("x" * (number % 50)))
 
@@ -172,7 +172,7 @@ def test_two_processes_at_once_lose_nothing(path: Path) -> None:
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
-    book = Book(path, TITLE)
+    book = ResponseCacheFile(path, TITLE)
     assert book.damaged == 0
     assert all(key(one * 1000 + number) in book for one in range(3) for number in range(200))
 
@@ -180,7 +180,7 @@ def test_two_processes_at_once_lose_nothing(path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "part-class").write_text("a file in the way")
     with pytest.raises(PromptHubError, match="cannot be written"):
-        Book(tmp_path / "part-class" / "book.jsonl", TITLE)
+        ResponseCacheFile(tmp_path / "part-class" / "book.jsonl", TITLE)
 
 
 # --- the key -----------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ def test_keys_are_equal_exactly_for_equal_questions(
     one: tuple[list[dict[str, str]], int],
     other: tuple[list[dict[str, str]], int],
 ) -> None:
-    book = Book(tmp_path_factory.mktemp("keys") / "book.jsonl", TITLE)
+    book = ResponseCacheFile(tmp_path_factory.mktemp("keys") / "book.jsonl", TITLE)
     assert (book.key(*one) == book.key(*other)) == (one == other)
     book.close()
 
@@ -285,5 +285,5 @@ def test_the_title_says_what_a_book_is_about(tmp_path: Path, prompt: Prompt) -> 
     book = store.book(prompt, MODEL)
     assert store.book(prompt, MODEL) is book
     title = json.loads(book.path.read_bytes().splitlines()[0])
-    assert title == {"schema": "prompt-hub/responses@1", **circumstances(prompt, MODEL)}
+    assert title == {"schema": "prompt-hub/responses@1", **cache_context(prompt, MODEL)}
     store.close()

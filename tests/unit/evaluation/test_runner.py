@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub.evaluation.budgeted_client import GIVE_UP_AFTER, Asked, Engine
+from prompt_hub.evaluation.budgeted_client import GIVE_UP_AFTER, BudgetedClient, Workload
 from prompt_hub.evaluation.cache import ResponseStore
-from prompt_hub.evaluation.example_results import Detail
+from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.measure import Measurement, measure
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
-from prompt_hub.evaluation.summary import Occasion, arm_of, holes
-from prompt_hub.llm.client import ModelCaller
+from prompt_hub.evaluation.summary import MeasurementInfo, arm_of, missing_answers
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.retry import Retries
 from prompt_hub.repository.schema import Budget, Example, Metadata, Prompt
@@ -59,13 +59,13 @@ def examples(count: int) -> list[Example]:
 class Measured:
     """What a run brought, and what it sums up to."""
 
-    details: tuple[Detail, ...]
+    details: tuple[ExampleResult, ...]
     arm: Arm
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Why answers are missing."""
-        return tuple(holes("this run", self.details))
+        return tuple(missing_answers("this run", self.details))
 
 
 class Session:
@@ -78,7 +78,7 @@ class Session:
 
     def run(
         self,
-        make_caller: Callable[[], ModelCaller],
+        make_caller: Callable[[], ModelClient],
         count: int = 40,
         *,
         repeat: int = 0,
@@ -89,7 +89,7 @@ class Session:
         async def main() -> Measurement:
             store = ResponseStore(self.folder, fresh=fresh) if stored else None
             async with make_caller() as caller:
-                engine = Engine(caller, budget=budget, seconds_per_call=5, store=store)
+                engine = BudgetedClient(caller, budget=budget, seconds_per_call=5, store=store)
                 measured = await measure(
                     self.prompt, examples(count), self.metadata, engine, repeat=repeat
                 )
@@ -98,7 +98,7 @@ class Session:
             return measured
 
         measured = asyncio.run(main())
-        occasion = Occasion(
+        occasion = MeasurementInfo(
             model="here", answered_by=measured.answered_by, seconds=measured.seconds
         )
         arm = arm_of(self.prompt, occasion, measured.details, examples(count), 0.9)
@@ -110,9 +110,9 @@ def session(prompt: Prompt, metadata: Metadata, tmp_path: Path) -> Session:
     return Session(prompt, metadata, tmp_path / "responses")
 
 
-def on(provider: FaultyProvider, concurrency: int = 16) -> Callable[[], ModelCaller]:
+def on(provider: FaultyProvider, concurrency: int = 16) -> Callable[[], ModelClient]:
     aliases = ModelAliases.parse(provider.models)
-    return lambda: ModelCaller(aliases, concurrency=concurrency, retries=AT_ONCE)
+    return lambda: ModelClient(aliases, concurrency=concurrency, retries=AT_ONCE)
 
 
 def test_nothing_is_lost_and_nothing_paid_twice_on_a_provider_that_fails_in_every_way(
@@ -214,7 +214,7 @@ def test_when_the_time_is_up_nobody_waits_for_a_rate_limit_any_more(session: Ses
         setting = json.loads(provider.models)
         setting["catalogue-pinned"]["requests_per_minute"] = 60  # ten at once, then one a second
         aliases = ModelAliases.parse(json.dumps(setting))
-        measured = session.run(lambda: ModelCaller(aliases), budget=Budget(seconds=0.4))
+        measured = session.run(lambda: ModelClient(aliases), budget=Budget(seconds=0.4))
     assert measured.arm.n == provider.requests == 10
     assert measured.arm.seconds < 2
     (problem,) = measured.problems
@@ -237,9 +237,11 @@ def test_an_estimate_says_what_is_stored_and_what_the_rest_will_cost(
     with faulty_provider() as provider:
         session.run(on(provider), 30)
         store = ResponseStore(session.folder)
-        engine = Engine(on(provider)(), store=store)
+        engine = BudgetedClient(on(provider)(), store=store)
         questions = [example.input for example in examples(40)]
-        estimate = engine.estimate([Asked(prompt=session.prompt, questions=questions, repeats=2)])
+        estimate = engine.estimate(
+            [Workload(prompt=session.prompt, questions=questions, repeats=2)]
+        )
         store.close()
     assert provider.requests == 30
     assert (estimate.calls, estimate.cached) == (80, 30)
@@ -286,7 +288,7 @@ def test_progress_is_told_of_every_example(
     told: list[tuple[int, int]] = []
 
     async def main() -> None:
-        engine = Engine(FunctionProvider(lambda _: {"part_class": "resistor"}).caller())
+        engine = BudgetedClient(FunctionProvider(lambda _: {"part_class": "resistor"}).caller())
         await measure(prompt, examples(5), metadata, engine, progress=lambda *now: told.append(now))
 
     asyncio.run(main())

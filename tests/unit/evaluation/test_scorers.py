@@ -18,7 +18,14 @@ from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Example, JsonObject, Scorer
-from prompt_hub.scoring import Part, apply, combine, compiled, majority_baseline, normalise
+from prompt_hub.scoring import (
+    ScorerResult,
+    build_scorers,
+    majority_baseline,
+    normalise,
+    score_answer,
+    weighted_mean,
+)
 from prompt_hub.scoring.comparison import identity
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,8 +47,8 @@ def example(weight: float = 1.0, **expected: JsonValue) -> Example:
     return Example(id="e", input={}, expected=expected, weight=weight)
 
 
-def part(how: Scorer, output: JsonObject | None, expected: JsonObject) -> Part:
-    (one,) = apply(compiled([how], SCHEMA), output, example(**expected))
+def part(how: Scorer, output: JsonObject | None, expected: JsonObject) -> ScorerResult:
+    (one,) = score_answer(build_scorers([how], SCHEMA), output, example(**expected))
     return one
 
 
@@ -222,8 +229,8 @@ def test_order_counts_in_a_list_unless_it_is_a_set() -> None:
 
 def test_weights_combine() -> None:
     scorers = [scorer("json_schema", weight=1), scorer("exact", weight=3)]
-    parts = apply(compiled(scorers, SCHEMA), {"kind": "a"}, example(kind="b"))
-    assert combine(parts) == 0.25
+    parts = score_answer(build_scorers(scorers, SCHEMA), {"kind": "a"}, example(kind="b"))
+    assert weighted_mean(parts) == 0.25
 
 
 def test_a_pattern_that_would_run_away_elsewhere_is_answered_at_once() -> None:
@@ -235,7 +242,7 @@ def test_a_pattern_that_would_run_away_elsewhere_is_answered_at_once() -> None:
 
 def test_a_pattern_that_does_not_compile_is_named(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(PromptHubError, match="'\\(' of a regex scorer does not compile"):
-        compiled([scorer("regex", field="kind", pattern="(")], SCHEMA)
+        build_scorers([scorer("regex", field="kind", pattern="(")], SCHEMA)
     assert capfd.readouterr().err == ""
 
 
@@ -284,7 +291,8 @@ def _slow_baseline(scorers: Sequence[Scorer], examples: Sequence[Example]) -> fl
     total = sum(one.weight for one in examples)
     return max(
         sum(
-            one.weight * combine(apply(compiled(scorers, SCHEMA), guess.expected, one))
+            one.weight
+            * weighted_mean(score_answer(build_scorers(scorers, SCHEMA), guess.expected, one))
             for one in examples
         )
         / total
@@ -295,7 +303,7 @@ def _slow_baseline(scorers: Sequence[Scorer], examples: Sequence[Example]) -> fl
 def test_two_thousand_examples_are_scored_and_guessed_at_once() -> None:
     scorers = [scorer("json_fields", fields={"brand": 1.0, "n": 2.0})]
     examples = [example(brand=f"brand {i}", n=i) for i in range(2000)]
-    (ready,) = compiled(scorers, SCHEMA)
+    (ready,) = build_scorers(scorers, SCHEMA)
     started = time.process_time()
     for one in examples:
         ready.part({"brand": "other", "n": one.expected["n"]}, one)
@@ -370,13 +378,13 @@ def test_only_the_ratio_of_weights_counts(
         return part(scorer("json_fields", fields=fields), output, expected).score
 
     assert scored(1) == pytest.approx(scored(factor))
-    once = apply(
-        compiled([scorer("exact", weight=2), scorer("json_fields")], SCHEMA),
+    once = score_answer(
+        build_scorers([scorer("exact", weight=2), scorer("json_fields")], SCHEMA),
         output,
         example(**expected),
     )
-    scaled = [Part(p.scorer, p.score, p.weight * factor) for p in once]
-    assert combine(once) == pytest.approx(combine(scaled))
+    scaled = [ScorerResult(p.scorer, p.score, p.weight * factor) for p in once]
+    assert weighted_mean(once) == pytest.approx(weighted_mean(scaled))
 
 
 def test_every_scorer_in_the_documentation_is_one() -> None:
@@ -393,7 +401,7 @@ def test_answers_that_were_scored_before_still_have_their_scores(details: Path) 
     repository = PromptRepository(ROOT)
     task = details.parent.name
     prompt = repository.candidate(task)
-    ready = compiled(repository.metadata(task).scorers, prompt.output)
+    ready = build_scorers(repository.metadata(task).scorers, prompt.output)
     examples = {one.id: one for one in repository.examples(task)}
     for text in details.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
@@ -404,4 +412,4 @@ def test_answers_that_were_scored_before_still_have_their_scores(details: Path) 
         if output is not None and schema_problem(output, prompt.output):
             output = None
         parts = [one.part(output, examples[line["id"]]) for one in ready]
-        assert combine(parts) == line["score"], line
+        assert weighted_mean(parts) == line["score"], line

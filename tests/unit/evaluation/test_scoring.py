@@ -14,7 +14,7 @@ from prompt_hub.evaluation.answer_scoring import Scoring
 from prompt_hub.llm.client import Answer
 from prompt_hub.repository.documents import parse_yaml, to_model
 from prompt_hub.repository.schema import Example, JsonObject, Metadata, Prompt
-from prompt_hub.scoring import Part
+from prompt_hub.scoring import ScorerResult
 from tests.unit.building import BRAND
 from tests.unit.judging import PROMPT
 
@@ -74,7 +74,7 @@ class Models:
         return answered({"grade": self._grades.pop(0), "reason": "so"})
 
 
-def score(scoring: Scoring, models: Models, answer: Answer, repeat: int = 0) -> list[Part]:
+def score(scoring: Scoring, models: Models, answer: Answer, repeat: int = 0) -> list[ScorerResult]:
     output = answer.output if answer.valid else None
     return [*asyncio.run(scoring.parts(output, EXAMPLE, answer, models.ask, repeat=repeat))]
 

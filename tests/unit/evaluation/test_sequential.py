@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompt_hub.gate.confidence_sequence import PRECISION, Sample, Stakes, shares
+from prompt_hub.gate.confidence_sequence import (
+    PRECISION,
+    BettingPlan,
+    WeightedObservations,
+    round_allocation,
+)
 
 ALPHA = 0.1
 UNIT = st.floats(0, 1, allow_subnormal=False)
@@ -17,8 +22,8 @@ WEIGHT = st.floats(0.01, 100)
 WEIGHTED = st.lists(st.tuples(UNIT, WEIGHT), min_size=1, max_size=60)
 
 
-def sample(pairs: list[tuple[float, float]]) -> Sample:
-    return Sample.of([pairs], Stakes.on([weight for _, weight in pairs], ALPHA))
+def sample(pairs: list[tuple[float, float]]) -> WeightedObservations:
+    return WeightedObservations.of([pairs], BettingPlan.on([weight for _, weight in pairs], ALPHA))
 
 
 @given(WEIGHTED)
@@ -73,21 +78,21 @@ def test_nothing_lost_is_bounded_by_the_rule_of_the_optimal_test() -> None:
 
 
 def test_capital_is_divided_over_rounds() -> None:
-    assert shares(1) == (1.0,)
-    assert shares(3) == (0.5, 0.25, 0.25)
-    assert sum(shares(20)) == pytest.approx(1.0)
+    assert round_allocation(1) == (1.0,)
+    assert round_allocation(3) == (0.5, 0.25, 0.25)
+    assert sum(round_allocation(20)) == pytest.approx(1.0)
 
 
 def test_capital_does_not_grow_on_average_where_the_doubt_is_unfounded() -> None:
     """The one fact that everything rests on, for the mean in question and uneven weights."""
     random = Random(11)
     weights = [1.0, 1.0, 1.0, 5.0] * 5
-    stakes = Stakes.on(weights, ALPHA)
+    stakes = BettingPlan.on(weights, ALPHA)
     runs = 4000
     wealth = []
     for _ in range(runs):
         pairs = [(float(random.random() < 0.3), weight) for weight in weights]
-        wealth.append(math.exp(Sample.of([pairs], stakes).log_wealth(0.3)))
+        wealth.append(math.exp(WeightedObservations.of([pairs], stakes).log_wealth(0.3)))
     mean = sum(wealth) / runs
     error = math.sqrt(sum((one - mean) ** 2 for one in wealth)) / runs
     assert mean < 1 + 4 * error
@@ -97,11 +102,11 @@ def test_capital_does_not_grow_on_average_where_the_doubt_is_unfounded() -> None
 def test_the_truth_is_covered_at_every_look(truth: float) -> None:
     random = Random(int(100 * truth))
     looks, runs = (8, 16, 32, 64, 128), 300
-    stakes = Stakes.on([1.0] * looks[-1], ALPHA)
+    stakes = BettingPlan.on([1.0] * looks[-1], ALPHA)
     misses = {"below": 0, "above": 0}
     for _ in range(runs):
         pairs = [(float(random.random() < truth), 1.0) for _ in range(looks[-1])]
-        seen = [Sample.of([pairs[:look]], stakes) for look in looks]
+        seen = [WeightedObservations.of([pairs[:look]], stakes) for look in looks]
         misses["above"] += any(one.exceeds(truth) for one in seen)
         misses["below"] += any(one.mirrored.exceeds(1 - truth) for one in seen)
     limit = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / runs)

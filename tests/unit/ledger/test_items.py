@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompt_hub.core import aws_names
-from prompt_hub.ledger.errors import LedgerConflict
+from prompt_hub.ledger.errors import LedgerConflictError
 from prompt_hub.ledger.items import (
     Deployed,
     Pointer,
@@ -112,7 +112,7 @@ def test_samples_come_newest_first_and_a_round_is_written_whole_or_not_at_all(
     assert {one.version: one.below_threshold for one in newest} == {"1.1.0": True, "1.0.0": False}
     assert len(ledger.samples("brand", limit=10)) == 3
 
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflictError):
         ledger.add_samples([sample("1.0.0", 0.8, 2), sample("1.1.0", 0.9, 0)])
     assert len(ledger.samples("brand", limit=10)) == 3
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from prompt_hub.ledger.errors import LedgerConflict, TransitionRefused
+from prompt_hub.ledger.errors import LedgerConflictError, TransitionRefusedError
 from prompt_hub.ledger.items import (
     EventKind,
     Notify,
@@ -58,7 +58,7 @@ class LedgerHistory(RuleBasedStateMachine):
         self.minute += 1
         try:
             change(pointer.revision if pointer else 0, cause(self.minute))
-        except (TransitionRefused, LedgerConflict):
+        except (TransitionRefusedError, LedgerConflictError):
             assert self.table.items == before
             return False
         others.pop(("HEAD", "HEAD"), None)
@@ -234,7 +234,7 @@ def test_a_rollback_quarantines_returns_and_leaves_no_way_back(ledger: Ledger) -
         "1.1.0": VersionState.QUARANTINED,
     }
     assert event.notify is Notify.PENDING
-    with pytest.raises(TransitionRefused, match="no version to go back to"):
+    with pytest.raises(TransitionRefusedError, match="no version to go back to"):
         ledger.roll_back("part-class", seen=after.revision, cause=cause(2))
 
 
@@ -242,7 +242,7 @@ def test_a_quarantined_version_comes_back_only_by_override_and_then_stays(ledger
     pointer = seeded(ledger)
     event = ledger.roll_back("part-class", seen=pointer.revision, cause=cause(1))
 
-    with pytest.raises(TransitionRefused, match=r"1\.1\.0 of part-class is quarantined since"):
+    with pytest.raises(TransitionRefusedError, match=r"1\.1\.0 of part-class is quarantined since"):
         ledger.activate(
             "part-class",
             reference("1.1.0"),
@@ -273,7 +273,7 @@ def test_a_retired_task_is_seeded_anew_and_what_was_told_of_it_before_is_not_los
     assert ledger.pointers() == {}
     assert list(ledger.retired()) == ["part-class"]
     assert ledger.pending_events() == (page,)
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflictError):
         ledger.retire("part-class", seen=event.revision, release=RELEASE, cause=cause(3))
 
     again = ledger.seed(
@@ -287,7 +287,7 @@ def test_a_retired_task_is_seeded_anew_and_what_was_told_of_it_before_is_not_los
 def test_a_frozen_task_is_not_retired(ledger: Ledger) -> None:
     pointer = seeded(ledger)
     frozen = ledger.freeze("part-class", seen=pointer.revision, cause=cause(1))
-    with pytest.raises(TransitionRefused, match="frozen by ann"):
+    with pytest.raises(TransitionRefusedError, match="frozen by ann"):
         ledger.retire("part-class", seen=frozen.revision, release=RELEASE, cause=cause(2))
 
 
@@ -311,14 +311,14 @@ def test_the_same_tasks_change_in_between_is_a_conflict(
     other = ledger_on(table)
     table.before_write = lambda: other.freeze("part-class", seen=pointer.revision, cause=cause(1))
 
-    with pytest.raises(LedgerConflict, match="at revision 2, not 1"):
+    with pytest.raises(LedgerConflictError, match="at revision 2, not 1"):
         ledger.roll_back("part-class", seen=pointer.revision, cause=cause(1))
     assert ledger.revision() == 2
 
 
 def test_a_version_never_changes_its_content(ledger: Ledger) -> None:
     pointer = seeded(ledger)
-    with pytest.raises(TransitionRefused, match="never changes its content"):
+    with pytest.raises(TransitionRefusedError, match="never changes its content"):
         ledger.activate(
             "part-class",
             VersionRef(version="1.0.0", sha256="another"),

@@ -15,10 +15,10 @@ from tests.unit.virtual_time import clock, in_virtual_time
 
 async def one_call(limiter: Limiter, *, seconds: float = 1.0, busy: bool = False) -> float:
     """Makes a call that takes so long; returns when it was let in."""
-    place = await limiter.enter()
+    place = await limiter.acquire()
     began = clock()
     await asyncio.sleep(seconds)
-    place.leave(busy=busy)
+    place.release(busy=busy)
     return began
 
 
@@ -57,8 +57,8 @@ def test_the_window_never_closes_and_comes_back_with_answers() -> None:
 def test_a_failure_that_is_not_busyness_leaves_the_window_alone() -> None:
     async def main() -> None:
         limiter = Limiter(8, clock=clock)
-        (await limiter.enter()).leave(busy=True)
-        (await limiter.enter()).leave(failed=True)
+        (await limiter.acquire()).release(busy=True)
+        (await limiter.acquire()).release(failed=True)
         assert limiter.window == 4
         assert limiter.in_flight == 0
 
@@ -68,7 +68,7 @@ def test_a_failure_that_is_not_busyness_leaves_the_window_alone() -> None:
 def test_one_busy_answer_holds_up_nobody_else() -> None:
     async def main() -> float:
         limiter = Limiter(8, clock=clock)
-        (await limiter.enter()).leave(busy=True, pause=30)
+        (await limiter.acquire()).release(busy=True, pause=30)
         return await one_call(limiter)
 
     assert in_virtual_time(main) == 0
@@ -77,8 +77,8 @@ def test_one_busy_answer_holds_up_nobody_else() -> None:
 def test_busy_answers_in_a_row_keep_everybody_out_for_as_long_as_the_provider_asks() -> None:
     async def main() -> list[float]:
         limiter = Limiter(8, clock=clock)
-        for place in [await limiter.enter(), await limiter.enter()]:
-            place.leave(busy=True, pause=30)
+        for place in [await limiter.acquire(), await limiter.acquire()]:
+            place.release(busy=True, pause=30)
         return await asyncio.gather(*(one_call(limiter) for _ in range(4)))
 
     assert in_virtual_time(main) == [30] * 4
@@ -99,9 +99,9 @@ def test_tokens_per_minute_are_kept_even_by_calls_larger_than_the_burst() -> Non
         limiter = Limiter(100, tokens_per_minute=6000, clock=clock)
         began = []
         for _ in range(3):
-            place = await limiter.enter(2000)
+            place = await limiter.acquire(2000)
             began.append(clock())
-            place.leave()
+            place.release()
         return began
 
     # A hundred a second and a thousand at once: 2000 must each wait until all is there again.
@@ -111,9 +111,9 @@ def test_tokens_per_minute_are_kept_even_by_calls_larger_than_the_burst() -> Non
 def test_tokens_that_a_call_did_not_use_are_given_back() -> None:
     async def main() -> float:
         limiter = Limiter(100, tokens_per_minute=6000, clock=clock)
-        (await limiter.enter(1000)).leave()
+        (await limiter.acquire(1000)).release()
         limiter.correct(-1000)
-        await limiter.enter(1000)
+        await limiter.acquire(1000)
         return clock()
 
     assert in_virtual_time(main) == 0
@@ -162,12 +162,12 @@ def test_whatever_happens_everybody_gets_through_and_never_too_many(
 
         async def one(seconds: float, busy: bool, pause: float) -> None:
             nonlocal inside
-            place = await limiter.enter()
+            place = await limiter.acquire()
             inside += 1
             assert inside <= ceiling
             await asyncio.sleep(seconds)
             inside -= 1
-            place.leave(busy=busy, pause=pause)
+            place.release(busy=busy, pause=pause)
 
         await asyncio.gather(*(one(*call) for call in calls))
         assert limiter.in_flight == 0

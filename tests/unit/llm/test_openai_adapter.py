@@ -14,7 +14,7 @@ from typing import ClassVar
 import pytest
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.llm.client import Answer, ModelCaller, ModelUnavailable
+from prompt_hub.llm.client import Answer, ModelClient, ModelUnavailableError
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.providers import openai
 from prompt_hub.llm.providers.openai import OpenAIProvider
@@ -126,7 +126,7 @@ def call(url: str, prompt: Prompt, *replies: Reply, **settings: object) -> Answe
     )
 
     async def once() -> Answer:
-        async with ModelCaller(aliases, retries=AT_ONCE) as caller:
+        async with ModelClient(aliases, retries=AT_ONCE) as caller:
             return await caller.call(prompt, FIELDS, timeout=5)
 
     return asyncio.run(once())
@@ -177,7 +177,7 @@ def test_what_is_no_thinking_stays_in_the_answer(url: str, prompt: Prompt, text:
 def test_openais_own_reasoning_models_get_what_they_take() -> None:
     setting = {"gpt": {"provider": "openai", "model": "gpt-5-mini", "reasoning": LOW}}
     model = ModelAliases.parse(json.dumps(setting)).resolve("gpt")
-    asked = model.asked_with({"temperature": 0, "max_tokens": 32, "seed": 7})
+    asked = model.request_parameters({"temperature": 0, "max_tokens": 32, "seed": 7})
     assert asked == {"seed": 7, "reasoning_effort": "low", "max_completion_tokens": 1056}
 
 
@@ -211,7 +211,7 @@ def test_a_call_that_fails_is_made_again(url: str, prompt: Prompt, trouble: Repl
 
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 def test_a_call_that_never_succeeds_is_an_outage(url: str, prompt: Prompt, trouble: Reply) -> None:
-    with pytest.raises(ModelUnavailable, match=r"gave no answer: .*, \d+ times") as caught:
+    with pytest.raises(ModelUnavailableError, match=r"gave no answer: .*, \d+ times") as caught:
         call(url, prompt, trouble)
     assert caught.value.exit_code is ExitCode.NOT_MEASURED
     patience = AT_ONCE.attempts_if_busy if trouble[0] in {429, 529} else AT_ONCE.attempts
@@ -220,13 +220,13 @@ def test_a_call_that_never_succeeds_is_an_outage(url: str, prompt: Prompt, troub
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
 def test_a_call_that_is_refused_is_not_made_again(url: str, prompt: Prompt, status: int) -> None:
-    with pytest.raises(ModelUnavailable, match=f"HTTP {status}"):
+    with pytest.raises(ModelUnavailableError, match=f"HTTP {status}"):
         call(url, prompt, (status, {}, b'{"error": {"message": "no"}}'))
     assert len(Provider.asked) == 1
 
 
 def test_a_provider_that_asks_for_an_hour_is_not_waited_for(url: str, prompt: Prompt) -> None:
-    with pytest.raises(ModelUnavailable, match="HTTP 429, and asks to wait 3600 s"):
+    with pytest.raises(ModelUnavailableError, match="HTTP 429, and asks to wait 3600 s"):
         call(url, prompt, (429, {"Retry-After": "3600"}, b"{}"))
     assert len(Provider.asked) == 1
 
@@ -256,7 +256,7 @@ def test_a_bedrock_call_is_signed_by_the_role(
     aliases = ModelAliases.parse(json.dumps({"catalogue-pinned": setting}))
 
     async def once() -> Answer:
-        async with ModelCaller(aliases, retries=AT_ONCE) as caller:
+        async with ModelClient(aliases, retries=AT_ONCE) as caller:
             return await caller.call(prompt, FIELDS, timeout=5)
 
     assert asyncio.run(once()).output == {"part_class": "diode"}
@@ -302,7 +302,7 @@ def test_a_slow_secret_is_read_once_and_holds_nothing_up(
             longest = max(longest, time.monotonic() - before)
 
     async def together() -> list[Answer]:
-        async with ModelCaller(keyed, OpenAIProvider(), retries=AT_ONCE) as caller:
+        async with ModelClient(keyed, OpenAIProvider(), retries=AT_ONCE) as caller:
             heart = asyncio.create_task(beat())
             await asyncio.sleep(0)
             # The first one loses its patience; the others must not wait for another reading.
@@ -326,10 +326,10 @@ def test_a_secret_that_may_not_be_read_is_an_outage_with_a_next_step(
     Secrets.replies[:] = [(400, JSON, json.dumps(denied).encode())]
 
     async def once() -> None:
-        async with ModelCaller(keyed, retries=AT_ONCE) as caller:
+        async with ModelClient(keyed, retries=AT_ONCE) as caller:
             await caller.call(prompt, FIELDS)
 
-    with pytest.raises(ModelUnavailable) as caught:
+    with pytest.raises(ModelUnavailableError) as caught:
         asyncio.run(once())
     assert caught.value.message == (
         "the provider's key cannot be read from the secret 'provider-key': AccessDeniedException."
@@ -352,9 +352,9 @@ def test_a_rotated_key_is_read_again_but_not_over_and_over(
     Provider.replies[:] = [good, (401, {}, b"{}"), good]
 
     async def three() -> None:
-        async with ModelCaller(keyed, retries=AT_ONCE) as caller:
+        async with ModelClient(keyed, retries=AT_ONCE) as caller:
             await caller.call(prompt, FIELDS)
-            with pytest.raises(ModelUnavailable, match="HTTP 401"):
+            with pytest.raises(ModelUnavailableError, match="HTTP 401"):
                 await caller.call(prompt, FIELDS)
             await caller.call(prompt, FIELDS)
 
@@ -364,7 +364,7 @@ def test_a_rotated_key_is_read_again_but_not_over_and_over(
 
 
 def test_nobody_listening_is_an_outage(prompt: Prompt) -> None:
-    with pytest.raises(ModelUnavailable, match="no connection"):
+    with pytest.raises(ModelUnavailableError, match="no connection"):
         call("http://127.0.0.1:9/v1", prompt, said("{}"))
 
 

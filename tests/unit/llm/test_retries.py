@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 import pytest
 
 from prompt_hub.llm.rate_limit import Limiter
-from prompt_hub.llm.retry import GaveUp, Retries, Traffic, Tried, TryAgain, asked_to_wait
+from prompt_hub.llm.retry import (
+    Attempt,
+    CallStats,
+    PermanentError,
+    Retries,
+    TransientError,
+    parse_retry_after,
+)
 from tests.unit.virtual_time import clock, in_virtual_time
 
 PATIENT = Retries(clock=clock, jitter=lambda: 1.0)
@@ -37,9 +44,9 @@ def run(
     *,
     timeout: float = 60,
     until: float | None = None,
-    traffic: Traffic | None = None,
-) -> Tried[str]:
-    async def main() -> Tried[str]:
+    traffic: CallStats | None = None,
+) -> Attempt[str]:
+    async def main() -> Attempt[str]:
         limiter = Limiter(4, clock=clock)
         try:
             return await retries.run(
@@ -47,7 +54,7 @@ def run(
                 limiter=limiter,
                 tokens=0,
                 timeout=timeout,
-                traffic=traffic or Traffic(),
+                traffic=traffic or CallStats(),
                 until=until,
             )
         finally:
@@ -57,7 +64,7 @@ def run(
 
 
 def test_the_wait_doubles_up_to_a_bound() -> None:
-    model = Model(*[TryAgain("broken", busy=True)] * 8)
+    model = Model(*[TransientError("broken", busy=True)] * 8)
     tried = run(model)
     assert tried.attempts == 9
     waits = [later - earlier for earlier, later in zip(model.asked, model.asked[1:], strict=False)]
@@ -65,33 +72,33 @@ def test_the_wait_doubles_up_to_a_bound() -> None:
 
 
 def test_waits_are_spread_so_that_calls_do_not_come_back_together() -> None:
-    soonest, latest = Model(TryAgain("x")), Model(TryAgain("x"))
+    soonest, latest = Model(TransientError("x")), Model(TransientError("x"))
     run(soonest, Retries(clock=clock, jitter=lambda: 0.0))
     run(latest, Retries(clock=clock, jitter=lambda: 1.0))
     assert (soonest.asked[1], latest.asked[1]) == (0.25, 0.5)
 
 
 def test_a_provider_that_says_when_to_come_back_is_believed() -> None:
-    model = Model(TryAgain("HTTP 429", busy=True, after=7))
+    model = Model(TransientError("HTTP 429", busy=True, after=7))
     run(model)
     assert 7 <= model.asked[1] < 8
 
 
 def test_an_attempt_that_takes_too_long_is_ended_and_made_again() -> None:
     model = Model(seconds=100)
-    with pytest.raises(GaveUp, match="it took longer than 10 s, 6 times"):
+    with pytest.raises(PermanentError, match="it took longer than 10 s, 6 times"):
         run(model, timeout=10)
     assert len(model.asked) == 6
 
 
 def test_seconds_are_those_of_the_attempt_that_was_answered() -> None:
-    tried = run(Model(TryAgain("broken"), seconds=2))
-    assert (tried.said, tried.attempts, tried.seconds) == ("yes", 2, 2)
+    tried = run(Model(TransientError("broken"), seconds=2))
+    assert (tried.result, tried.attempts, tried.seconds) == ("yes", 2, 2)
 
 
 def test_no_attempt_is_begun_after_the_end() -> None:
-    model = Model(*[TryAgain("broken")] * 5)
-    with pytest.raises(GaveUp, match="no time left"):
+    model = Model(*[TransientError("broken")] * 5)
+    with pytest.raises(PermanentError, match="no time left"):
         run(model, until=3)
     assert model.asked == [0, 0.5, 1.5]
 
@@ -99,10 +106,10 @@ def test_no_attempt_is_begun_after_the_end() -> None:
 def test_a_call_that_was_not_let_in_before_the_end_is_not_made() -> None:
     async def main() -> float:
         limiter = Limiter(1, clock=clock)
-        await limiter.enter()
-        with pytest.raises(GaveUp, match="no time left"):
+        await limiter.acquire()
+        with pytest.raises(PermanentError, match="no time left"):
             await PATIENT.run(
-                Model(), limiter=limiter, tokens=0, timeout=9, traffic=Traffic(), until=5
+                Model(), limiter=limiter, tokens=0, timeout=9, traffic=CallStats(), until=5
             )
         return clock()
 
@@ -110,26 +117,29 @@ def test_a_call_that_was_not_let_in_before_the_end_is_not_made() -> None:
 
 
 def test_a_failure_that_stays_is_not_tried_again() -> None:
-    model = Model(GaveUp("HTTP 401"))
-    with pytest.raises(GaveUp, match=r"^HTTP 401$"):
+    model = Model(PermanentError("HTTP 401"))
+    with pytest.raises(PermanentError, match=r"^HTTP 401$"):
         run(model)
     assert len(model.asked) == 1
 
 
 def test_what_went_over_the_wire_is_counted() -> None:
-    traffic = Traffic()
-    run(Model(TryAgain("HTTP 429", busy=True), TryAgain("no connection")), traffic=traffic)
-    assert traffic == Traffic(sent=3, retried=2, busy=1, trouble="no connection")
+    traffic = CallStats()
+    run(
+        Model(TransientError("HTTP 429", busy=True), TransientError("no connection")),
+        traffic=traffic,
+    )
+    assert traffic == CallStats(sent=3, retried=2, busy=1, trouble="no connection")
 
 
 def test_a_call_that_waits_to_be_made_again_keeps_no_place() -> None:
     async def main() -> float:
         limiter = Limiter(1, clock=clock)
 
-        def ask(model: Model) -> Awaitable[Tried[str]]:
-            return PATIENT.run(model, limiter=limiter, tokens=0, timeout=9, traffic=Traffic())
+        def ask(model: Model) -> Awaitable[Attempt[str]]:
+            return PATIENT.run(model, limiter=limiter, tokens=0, timeout=9, traffic=CallStats())
 
-        first, second = Model(TryAgain("broken"), seconds=0.1), Model()
+        first, second = Model(TransientError("broken"), seconds=0.1), Model()
         await asyncio.gather(ask(first), ask(second))
         return second.asked[0]
 
@@ -159,4 +169,4 @@ NOON = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
 def test_retry_after_is_seconds_or_a_date(
     header: str | None, milliseconds: str | None, seconds: float | None
 ) -> None:
-    assert asked_to_wait(header, milliseconds, now=NOON) == seconds
+    assert parse_retry_after(header, milliseconds, now=NOON) == seconds

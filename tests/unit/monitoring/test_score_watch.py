@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
-from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.monitoring.metrics import metric_data
-from prompt_hub.monitoring.monitor import NotMeasured, Round, ScoreWatch
+from prompt_hub.monitoring.monitor import MonitorRun, NotMeasuredError, ScoreMonitor
 from prompt_hub.release.manifest import load
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.building import RepositoryFolder, catalogue_answer
@@ -51,7 +51,7 @@ def measured(
     way_back: bool = True,
     sha256: str | None = None,
     aliases: ModelAliases = ALIASES,
-) -> Round:
+) -> MonitorRun:
     release = load(folder.root)
     newer, older = (release.tasks["part-class"].version(one) for one in versions)
     assert newer is not None
@@ -68,10 +68,10 @@ def measured(
         at="2026",
         release=ReleaseRef(release="r", made_at="2026"),
     )
-    watch = ScoreWatch(
+    watch = ScoreMonitor(
         folder.repository,
         release,
-        ModelCaller(aliases, FunctionProvider(answer)),
+        ModelClient(aliases, FunctionProvider(answer)),
         "part-class",
         say=lambda _: None,
     )
@@ -163,12 +163,12 @@ def test_an_active_version_that_todays_examples_do_not_fit_is_not_measured(
     healthy: RepositoryFolder,
 ) -> None:
     healthy.rename_field("title", "name")
-    with pytest.raises(NotMeasured, match=r"1\.1\.0 cannot be asked today's examples"):
+    with pytest.raises(NotMeasuredError, match=r"1\.1\.0 cannot be asked today's examples"):
         measured(healthy, both_are_wrong)
 
 
 def test_a_model_that_is_away_is_no_score(healthy: RepositoryFolder) -> None:
-    with pytest.raises(NotMeasured, match=r"1\.1\.0 could not be measured: .*no connection"):
+    with pytest.raises(NotMeasuredError, match=r"1\.1\.0 could not be measured: .*no connection"):
         measured(healthy, away)
 
 
@@ -176,12 +176,12 @@ def test_one_answer_that_is_missing_is_no_score(healthy: RepositoryFolder) -> No
     def moody(messages: list[dict[str, str]]) -> JsonObject | None:
         return None if "BAT54" in messages[-1]["content"] else catalogue_answer(messages)
 
-    with pytest.raises(NotMeasured, match=r"1 of 6 answers of 1\.1\.0 are missing\."):
+    with pytest.raises(NotMeasuredError, match=r"1 of 6 answers of 1\.1\.0 are missing\."):
         measured(healthy, moody)
 
 
 def test_a_version_that_the_image_lacks_is_no_score(healthy: RepositoryFolder) -> None:
-    with pytest.raises(NotMeasured, match="does not carry part-class"):
+    with pytest.raises(NotMeasuredError, match="does not carry part-class"):
         measured(healthy, catalogue_answer, sha256="0" * 64)
 
 

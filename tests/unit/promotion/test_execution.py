@@ -16,7 +16,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
-from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, ResolvedModel
 from prompt_hub.promotion.git_promotion import BOT_PATHS, Checkout
 from prompt_hub.promotion.promoter import Promoter, Promotion
@@ -77,7 +77,7 @@ class World:
         repository = PromptRepository(clone)
         evaluator = Evaluator(
             repository,
-            ModelCaller(aliases, FunctionProvider(answer)),
+            ModelClient(aliases, FunctionProvider(answer)),
             self.results,
             execution=execution,
             commit=commit,

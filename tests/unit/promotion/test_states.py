@@ -20,25 +20,25 @@ from prompt_hub.promotion.states import (
     OPEN,
     PASSED,
     SAME,
-    Case,
     Decision,
     Event,
     Guard,
     Move,
-    NotAllowed,
+    NotAllowedError,
     State,
+    TransitionContext,
     move,
 )
 from prompt_hub.repository.schema import VersionState
 
-ADA = Decision("Ada Lovelace", "customers see wrong units", insists=True)
+ADA = Decision("Ada Lovelace", "customers see wrong units", override=True)
 ALLOWED = {(one.source, one.event): one for one in MOVES}
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "states.md"
 
 
-def fitting(guards: tuple[Guard, ...]) -> Case:
+def fitting(guards: tuple[Guard, ...]) -> TransitionContext:
     """A case in which all of `guards` hold."""
-    return Case(
+    return TransitionContext(
         version="1.2.0",
         released="1.1.0",
         same_content=SAME in guards,
@@ -65,7 +65,7 @@ def test_a_move_of_the_table_is_made_when_its_guards_hold(one: Move) -> None:
 def test_any_other_move_is_refused_and_the_allowed_ones_are_named(
     state: State, event: Event
 ) -> None:
-    with pytest.raises(NotAllowed) as refused:
+    with pytest.raises(NotAllowedError) as refused:
         move("part-class", state, event, fitting(()))
     said = refused.value.message
     assert f"part-class 1.2.0 is {'a candidate' if state == 'candidate' else state}: " in said
@@ -102,7 +102,7 @@ def test_a_guard_that_does_not_hold_is_named_with_what_was_found(
 ) -> None:
     fits = fitting(ALLOWED[state, event].guards)
     lacking = replace(fits, **change)  # type: ignore[arg-type]
-    with pytest.raises(NotAllowed) as refused:
+    with pytest.raises(NotAllowedError) as refused:
         move("part-class", state, event, lacking)
     assert f"needs {guard.needs}" in refused.value.message
     assert said in refused.value.message

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from prompt_hub.cli.activate import take
+from prompt_hub.cli.activate import execute
 from prompt_hub.ledger.items import NO_WAY_BACK, ReleaseRef, VersionRef, VersionState
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.states import Decision
-from prompt_hub.release.manifest import Release, describe
+from prompt_hub.release.manifest import Release, build_manifest
 from prompt_hub.release.plan import Move, NoWayBack, Seed, StageState, plan
 from prompt_hub.repository.transaction import apply
 from tests.unit.building import MADE_AT, RepositoryFolder
@@ -38,7 +38,7 @@ def test_a_task_that_somebody_else_changed_holds_up_no_other() -> None:
     ]
     ledger.freeze("brand", seen=1, cause=CAUSE)
 
-    done = take(ledger, RELEASE, [*steps, Seed(task="unit", to=OLD, previous=None)])
+    done = execute(ledger, RELEASE, [*steps, Seed(task="unit", to=OLD, previous=None)])
 
     assert (done.moved, done.failed) == (["part-class", "unit"], ["brand"])
     active = {task: pointer.version for task, pointer in ledger.pointers().items()}
@@ -55,7 +55,7 @@ def test_a_move_without_a_way_back_keeps_the_reason_in_the_history() -> None:
     ledger.seed("brand", OLD, previous=None, release=before, cause=CAUSE)
     why = NoWayBack(code="way-back-not-carried", reason="the image does not carry 1.0.0")
 
-    take(ledger, RELEASE, [Move(task="brand", to=NEW, left=OLD, seen=1, no_way_back=why)])
+    execute(ledger, RELEASE, [Move(task="brand", to=NEW, left=OLD, seen=1, no_way_back=why)])
 
     pointer = ledger.pointer("brand")
     assert pointer is not None
@@ -70,11 +70,11 @@ def test_a_task_whose_only_version_did_harm_goes_out_of_service_and_comes_back(
 ) -> None:
     """Archived, quarantined, released again: each with a release of its own."""
     ledger = ledger_on(FakeDynamoDB())
-    ann = Decision("ann", "it names the wrong brands", insists=True)
+    ann = Decision("ann", "it names the wrong brands", override=True)
 
     def activated(number: int) -> Release:
         made_at = MADE_AT + timedelta(hours=number)
-        release = describe(
+        release = build_manifest(
             healthy.repository,
             release=f"exec-{number}",
             commit="c0ffee",
@@ -91,7 +91,7 @@ def test_a_task_whose_only_version_did_harm_goes_out_of_service_and_comes_back(
                 for one in task.versions
             },
         )
-        assert take(ledger, release, plan(release, stage)).failed == []
+        assert execute(ledger, release, plan(release, stage)).failed == []
         return release
 
     def later(number: int) -> datetime:

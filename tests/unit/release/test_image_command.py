@@ -22,7 +22,7 @@ from prompt_hub.ledger.items import ReleaseRef, VersionRef
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.promotion.promoter import Promotion
-from prompt_hub.release.manifest import load, recorded
+from prompt_hub.release.manifest import load, load_manifest
 from tests.unit.building import RepositoryFolder
 from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
 
@@ -189,7 +189,7 @@ def test_it_carries_what_any_stage_has_live_and_writes_down_what_it_carries(
     release = load(tree)
     kept = [one.version for one in release.tasks["part-class"].versions]
     assert kept == ["1.7.0", *(f"1.{minor}.0" for minor in (6, 5, 4, 3, 2)), "1.1.0", "1.0.0"]
-    assert recorded(results_of(tree), "exec-1") == release
+    assert load_manifest(results_of(tree), "exec-1") == release
     said = capsys.readouterr().out
     assert "stage dev has no ledger yet" in said
     assert "WARNING: stage prod has brand 0.1.0 active, and this image cannot carry it" in said
@@ -202,7 +202,7 @@ def test_an_image_that_was_not_built_leaves_no_manifest(
     with pytest.raises(PromptHubError, match="was not built"):
         command.run(image())
     with pytest.raises(PromptHubError, match="exec-1 has no manifest"):
-        recorded(results_of(tree), "exec-1")
+        load_manifest(results_of(tree), "exec-1")
 
 
 @pytest.mark.usefixtures("aws", "tree")

@@ -15,8 +15,8 @@ from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
 from prompt_hub.promotion.promoter import Promotion, TaskOutcome
 from prompt_hub.release.manifest import (
     Release,
+    build_manifest,
     carried_prompts,
-    describe,
     describe_promoted,
     load,
     not_carried,
@@ -28,7 +28,7 @@ MADE_AT = datetime(2026, 11, 3, 10, tzinfo=UTC)
 
 
 def released(folder: RepositoryFolder, kept: int = 5, live: tuple[Pointer, ...] = ()) -> Release:
-    return describe(
+    return build_manifest(
         folder.repository,
         release="exec-1",
         commit="c0ffee",

@@ -15,7 +15,7 @@ from typing import cast
 from prompt_hub.core import aws_names
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.evaluation.record import Arm, EvaluationRecord, FieldScore, Judging, Slice, Verdict
-from prompt_hub.evaluation.results import LOCAL_FOLDER, FolderResults
+from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
 from prompt_hub.gate.types import Difference, Power, Status
 from prompt_hub.promotion.registry_writer import prompt_text, registry_text
 from prompt_hub.reporting.sources import Evaluations
@@ -32,7 +32,7 @@ from prompt_hub.repository.schema import (
     Registry,
     VersionState,
 )
-from prompt_hub.scoring import Part, combine
+from prompt_hub.scoring import ScorerResult, weighted_mean
 
 TASK = "part-fields"
 EXECUTION = "local"
@@ -131,13 +131,13 @@ class Built:
     def evaluations(self) -> Evaluations:
         """What the report command reads."""
         return Evaluations(
-            PromptRepository(self.root), FolderResults(self.root / LOCAL_FOLDER), EXECUTION
+            PromptRepository(self.root), FolderResults(self.root / RESULTS_DIR), EXECUTION
         )
 
     @property
     def record_path(self) -> Path:
         """Where the evaluation's record lies."""
-        return self.root / LOCAL_FOLDER / aws_names.evaluation_key(EXECUTION, TASK)
+        return self.root / RESULTS_DIR / aws_names.evaluation_key(EXECUTION, TASK)
 
     @property
     def details_path(self) -> Path:
@@ -359,7 +359,7 @@ def _answered(
             tokens_in = 96 + len(str(example.input)) // 4
             tokens_out = 18 + len(str(output)) // 5
             line |= {
-                "score": combine(parts),
+                "score": weighted_mean(parts),
                 "answer": json.dumps(output, ensure_ascii=False),
                 "parts": [part.to_line() for part in parts],
                 "tokens": [tokens_in, tokens_out],
@@ -377,7 +377,7 @@ def _answered(
 
 def _parts(
     chance: random.Random, example: Example, output: JsonObject, spec: Spec
-) -> tuple[Part, ...]:
+) -> tuple[ScorerResult, ...]:
     weights = {"part_class": 2, "package": 1, "value": 1, "brand": 1}
     right = {name: output[name] == example.expected[name] for name in FIELDS}
     lost = [
@@ -386,7 +386,7 @@ def _parts(
         if not right[name]
     ]
     parts = [
-        Part(
+        ScorerResult(
             "json_fields",
             sum(weights[name] for name in FIELDS if right[name]) / 5,
             1.0,
@@ -400,7 +400,7 @@ def _parts(
         votes = tuple(1.0 if not lost else chance.choice((0.25, 0.5, 0.5, 0.75)) for _ in range(3))
         grade = fmean(votes)
         loss = "" if grade == 1 else f"judged {1 + 4 * grade:.1f} of 5: names another thing"
-        parts.append(Part("judge", grade, 0.5, loss, votes=votes))
+        parts.append(ScorerResult("judge", grade, 0.5, loss, votes=votes))
     return tuple(parts)
 
 

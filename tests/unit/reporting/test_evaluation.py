@@ -10,21 +10,23 @@ from statistics import fmean
 import pytest
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.evaluation.example_results import Detail
+from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.record import EvaluationRecord
-from prompt_hub.evaluation.results import LOCAL_FOLDER, FolderResults
+from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
 from prompt_hub.evaluation.store import Evaluation, read_evaluation
 from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, change
 from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.sources import Evaluations
-from prompt_hub.scoring import Part
+from prompt_hub.scoring import ScorerResult
 from tests.unit.building import RepositoryFolder
 from tests.unit.reporting.conftest import Builder, view_of
 from tests.unit.reporting.evaluations import FIELDS, TASK, Built
 
 
-def call(score: float | None, *parts: Part, repeat: int = 0, error: str | None = None) -> Detail:
-    return Detail(id="a", score=score, parts=parts, repeat=repeat, error=error)
+def call(
+    score: float | None, *parts: ScorerResult, repeat: int = 0, error: str | None = None
+) -> ExampleResult:
+    return ExampleResult(id="a", score=score, parts=parts, repeat=repeat, error=error)
 
 
 def test_the_counts_of_a_view_add_up(evaluated: Builder) -> None:
@@ -118,7 +120,7 @@ def test_an_example_with_one_failed_repeat_is_not_measured() -> None:
 
 
 def test_repeats_are_averaged_and_their_losses_said_once() -> None:
-    part = Part("text:brand", 0.0, 1.0, "expected 'TDK', got 'Tdk Corp'")
+    part = ScorerResult("text:brand", 0.0, 1.0, "expected 'TDK', got 'Tdk Corp'")
     lost = call(0.0, part)
     answers = by_example([lost, call(1.0, repeat=2), replace(lost, repeat=1)])["a"]
     assert [one.repeat for one in answers.calls] == [0, 1, 2]
@@ -128,13 +130,16 @@ def test_repeats_are_averaged_and_their_losses_said_once() -> None:
 
 
 def test_a_loss_names_its_scorer_where_there_are_several() -> None:
-    parts = [Part("exact", 0.0, 1.0, "differs"), Part("judge", 0.5, 1.0, "judged 3 of 5")]
+    parts = [
+        ScorerResult("exact", 0.0, 1.0, "differs"),
+        ScorerResult("judge", 0.5, 1.0, "judged 3 of 5"),
+    ]
     answers = Answers((call(0.25, *parts),))
     assert answers.losses == ("exact: differs", "judge: judged 3 of 5")
 
 
 def test_a_field_that_was_given_though_not_wanted_is_wrong() -> None:
-    part = Part(
+    part = ScorerResult(
         "json_fields", 0.5, 1.0, fields={"a": (1.0, 1, 1), "b": (0.0, 1, 0), "c": (0, 0, 0)}
     )
     assert Answers((call(0.5, part),)).wrong_fields == ("b",)
@@ -174,9 +179,7 @@ def test_an_evaluation_that_was_never_made_is_said_with_those_there_are(copied: 
 
 
 def test_what_the_evaluator_writes_is_what_a_report_reads(healthy: RepositoryFolder) -> None:
-    evaluations = Evaluations(
-        healthy.repository, FolderResults(healthy.root / LOCAL_FOLDER), "test"
-    )
+    evaluations = Evaluations(healthy.repository, FolderResults(healthy.root / RESULTS_DIR), "test")
     view = read_view(evaluations, evaluations.find("part-class"))
     assert view.evaluation.record.version == "1.1.0"
     assert len(view.examples) == 6

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from prompt_hub.repository.documents import (
     Document,
-    InvalidDocuments,
+    InvalidDocumentsError,
     Problem,
     parse_jsonl,
     parse_yaml,
@@ -24,7 +24,7 @@ from prompt_hub.repository.schema import ModelChoice
 
 
 def yaml_problem(text: str) -> Problem:
-    with pytest.raises(InvalidDocuments) as error:
+    with pytest.raises(InvalidDocumentsError) as error:
         parse_yaml(text, "a.yaml")
     return error.value.problems[0]
 
@@ -83,7 +83,7 @@ def test_what_yaml_allows_and_a_prompt_does_not(text: str, line: int, found: str
 
 
 def test_all_duplicate_keys_are_found_at_once() -> None:
-    with pytest.raises(InvalidDocuments) as error:
+    with pytest.raises(InvalidDocumentsError) as error:
         parse_yaml("a: {x: 1, x: 2}\nb: 1\nb: 2\n", "a.yaml")
     assert [(it.line, it.field) for it in error.value.problems] == [(1, "a.x"), (3, "b")]
 
@@ -115,7 +115,7 @@ def test_strict_json_reads_back_every_json_value(value: object) -> None:
 def test_jsonl_yields_the_good_lines_and_then_says_all_bad_ones() -> None:
     lines = parse_jsonl('{"a": 1}\n\nx\n"\u2028"\n{"b": NaN}\n', "a.jsonl")
     read: list[tuple[int, Document]] = []
-    with pytest.raises(InvalidDocuments) as error:
+    with pytest.raises(InvalidDocumentsError) as error:
         read.extend(lines)
     assert [(line, document.data) for line, document in read] == [(1, {"a": 1}), (4, "\u2028")]
     assert [problem.line for problem in error.value.problems] == [3, 5]
@@ -123,7 +123,7 @@ def test_jsonl_yields_the_good_lines_and_then_says_all_bad_ones() -> None:
 
 def test_a_model_reports_every_problem_with_its_place() -> None:
     document = parse_yaml("alias: UPPER\nparameters: {heat: 1}\ncolour: red\n", "a.yaml")
-    with pytest.raises(InvalidDocuments) as error:
+    with pytest.raises(InvalidDocumentsError) as error:
         to_model(document, ModelChoice)
     assert {(it.line, it.field.split(".")[0]) for it in error.value.problems} == {
         (1, "alias"),
@@ -136,14 +136,16 @@ def test_a_model_reports_every_problem_with_its_place() -> None:
 def test_files_are_utf8_and_of_sane_size(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(b"a: 1\nb: \xb5\n")
-    with pytest.raises(InvalidDocuments, match=r"a\.yaml:2:4: found byte 0xb5; expected UTF-8"):
+    with pytest.raises(
+        InvalidDocumentsError, match=r"a\.yaml:2:4: found byte 0xb5; expected UTF-8"
+    ):
         read_text(path, "a.yaml")
     path.write_bytes(b"x" * 1_000_001)
-    with pytest.raises(InvalidDocuments, match="at most 1000000 bytes"):
+    with pytest.raises(InvalidDocumentsError, match="at most 1000000 bytes"):
         read_text(path, "a.yaml")
     lines = path.rename(tmp_path / "a.jsonl")
     assert len(read_text(lines, "a.jsonl")) == 1_000_001
-    with pytest.raises(InvalidDocuments, match="no such file"):
+    with pytest.raises(InvalidDocumentsError, match="no such file"):
         read_text(tmp_path / "b.yaml", "b.yaml")
 
 
@@ -151,6 +153,6 @@ def test_files_are_utf8_and_of_sane_size(tmp_path: Path) -> None:
 def test_no_text_at_all_makes_the_parser_raise_anything_else(text: str) -> None:
     try:
         document = parse_yaml(text, "a.yaml")
-    except InvalidDocuments:
+    except InvalidDocumentsError:
         return
     assert document.data == yaml.load(text, Loader=yaml.CSafeLoader)

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompt_hub.repository.json_positions import Location, Places, Scan, position
+from prompt_hub.repository.json_positions import JsonScanner, Location, PositionMap, position
 
 VALUES = st.recursive(
     st.none()
@@ -36,7 +36,7 @@ def test_what_stands_at_a_place_is_the_value(
     value: object, indent: int | None, ascii_only: bool, around: str
 ) -> None:
     text = around + json.dumps(value, indent=indent, ensure_ascii=ascii_only) + around
-    scan = Scan(text)
+    scan = JsonScanner(text)
     assert scan.oddities == []
     assert len(scan.values) == count(value)
     for location, offset in scan.values.items():
@@ -47,14 +47,14 @@ def test_what_stands_at_a_place_is_the_value(
 
 def test_lines_and_columns_count_from_one_and_from_where_the_text_starts() -> None:
     text = '{\n  "a": [1,\n   22]}'
-    assert Places(text)["a", 1] == (3, 4)
-    assert Places(text, 10)["a", 1] == (12, 4)
-    assert Places(text, of_keys=True)[("a",)] == (2, 3)
+    assert PositionMap(text)["a", 1] == (3, 4)
+    assert PositionMap(text, 10)["a", 1] == (12, 4)
+    assert PositionMap(text, of_keys=True)[("a",)] == (2, 3)
     assert position("", 0) == (1, 1)
 
 
 def test_all_that_json_should_not_say_is_found_at_once() -> None:
-    scan = Scan(
+    scan = JsonScanner(
         '{"a": [NaN, -Infinity, 1e999, 1.5], "a": {"b": "\\ud800", "b": ' + "1" * 5000 + "}}"
     )
     assert [(it.rule, it.location) for it in scan.oddities] == [

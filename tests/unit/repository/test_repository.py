@@ -8,7 +8,7 @@ import pytest
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.repository.documents import InvalidDocuments
+from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.reader import PromptRepository
 from tests.unit.building import RepositoryFolder
 
@@ -75,21 +75,23 @@ def test_newest_archived_version_comes_first_by_number(healthy: RepositoryFolder
 
 def test_a_hand_edit_of_a_released_prompt_breaks_its_lock(healthy: RepositoryFolder) -> None:
     healthy.edit(PRODUCTION, "{{ title }}", "{{ title }}!")
-    with pytest.raises(InvalidDocuments, match=r"part-class\.yaml:\d+:\d+: lock\.sha256: found"):
+    with pytest.raises(
+        InvalidDocumentsError, match=r"part-class\.yaml:\d+:\d+: lock\.sha256: found"
+    ):
         healthy.repository.production("part-class")
 
 
 def test_a_released_prompt_without_a_lock_is_refused(healthy: RepositoryFolder) -> None:
     text = healthy.read(PRODUCTION)
     healthy.write(PRODUCTION, text[: text.index("\nlock:") + 1])
-    with pytest.raises(InvalidDocuments, match="no lock"):
+    with pytest.raises(InvalidDocumentsError, match="no lock"):
         healthy.repository.production("part-class")
 
 
 def test_every_bad_example_is_said(healthy: RepositoryFolder) -> None:
     file = "prompts/01-examples/brand.jsonl"
     healthy.write(file, healthy.read(file) + '{"id": 1}\nnonsense\n{"id": "a", "colour": 2}\n')
-    with pytest.raises(InvalidDocuments) as error:
+    with pytest.raises(InvalidDocumentsError) as error:
         healthy.repository.examples("brand")
     assert {problem.line for problem in error.value.problems} == {5, 6, 7}
 

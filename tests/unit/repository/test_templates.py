@@ -12,9 +12,9 @@ from prompt_hub.repository.templates import (
     FILTERS,
     MAX_RENDERED,
     MAX_STEPS,
-    RunawayTemplate,
+    RunawayTemplateError,
     read,
-    rendered,
+    render_text,
 )
 
 FIELDS: dict[str, object] = {
@@ -55,7 +55,7 @@ FIELDS: dict[str, object] = {
 )
 def test_what_a_template_may_say(template: str, text: str) -> None:
     assert read(template).faults == []
-    assert rendered(template, FIELDS) == text
+    assert render_text(template, FIELDS) == text
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_what_a_template_may_not_say_is_found_and_never_compiled(template: str, 
     faults = read(template).faults
     assert [fault.found for fault in faults if fault.found.startswith(found)], faults
     with pytest.raises(ValueError, match="expected"):
-        rendered(template, FIELDS)
+        render_text(template, FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_what_a_template_may_not_say_is_found_and_never_compiled(template: str, 
 def test_what_goes_wrong_says_what(template: str, says: str) -> None:
     assert read(template).faults == []
     with pytest.raises(Exception, match=says):
-        rendered(template, FIELDS)
+        render_text(template, FIELDS)
 
 
 BIG: dict[str, object] = {
@@ -161,15 +161,15 @@ BIG: dict[str, object] = {
 def test_a_runaway_is_cut_off_before_it_costs_time_or_memory(template: str) -> None:
     assert read(template).faults == []
     began = time.process_time()
-    with pytest.raises(RunawayTemplate):
-        rendered(template, BIG)
+    with pytest.raises(RunawayTemplateError):
+        render_text(template, BIG)
     assert time.process_time() - began < 2.0
 
 
 def test_what_prompts_need_is_far_from_the_limits() -> None:
     template = "{% for row in rows %}{{ row.name | trim }}: {{ row.value }}\n{% endfor %}"
     rows = [{"name": f"row {number}", "value": number} for number in range(5_000)]
-    text = rendered(template, {"rows": rows})
+    text = render_text(template, {"rows": rows})
     assert text.count("\n") == 5_000
     assert len(text) < MAX_RENDERED
     assert MAX_STEPS > 5_000
@@ -225,7 +225,7 @@ def test_no_template_that_is_allowed_takes_long_or_writes_much(template: str) ->
     assert read(template).faults == []
     began = time.process_time()
     try:
-        text = rendered(template, BIG)
+        text = render_text(template, BIG)
     except Exception:
         text = ""
     assert len(text) <= MAX_RENDERED

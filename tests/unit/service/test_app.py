@@ -18,13 +18,13 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
-from prompt_hub.llm.client import ModelCaller
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.providers.openai import OpenAIProvider
 from prompt_hub.release.manifest import Release, carried_prompts, load
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.service.http import MAX_BODY_BYTES, create_app
-from prompt_hub.service.ledger_poller import PointerFollower
+from prompt_hub.service.ledger_poller import LedgerPoller
 from prompt_hub.service.service import PromptService
 from tests.unit.service.fake_provider import FakeProvider, fake_provider
 from tests.unit.service.test_pointers import FakeLedger, Heard
@@ -97,7 +97,7 @@ def service(built: Path) -> Iterator[Running]:
             release=release.release,
             prompts=carried_prompts(PromptRepository(built), release),
             seconds_per_call={"part-class": 0.7},
-            follower=PointerFollower(
+            follower=LedgerPoller(
                 ledger,
                 release=release.release,
                 carries=release.carries(),
@@ -108,7 +108,7 @@ def service(built: Path) -> Iterator[Running]:
                 },
                 report=Heard(),
             ),
-            caller=ModelCaller(ModelAliases.parse(json.dumps(aliases)), OpenAIProvider()),
+            caller=ModelClient(ModelAliases.parse(json.dumps(aliases)), OpenAIProvider()),
         )
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -322,7 +322,7 @@ def test_health_and_readiness(running: Running) -> None:
 def unstarted(built: Path, ledger: FakeLedger) -> TestClient:
     """A service of an image in which nothing is released, after one look at the ledger."""
     release = load(built)
-    follower = PointerFollower(
+    follower = LedgerPoller(
         ledger, release=release.release, carries=release.carries(), champions={}, report=Heard()
     )
     follower.poll()
@@ -332,7 +332,7 @@ def unstarted(built: Path, ledger: FakeLedger) -> TestClient:
         prompts=carried_prompts(PromptRepository(built), release),
         seconds_per_call={},
         follower=follower,
-        caller=ModelCaller(ModelAliases({}), OpenAIProvider()),
+        caller=ModelClient(ModelAliases({}), OpenAIProvider()),
     )
     return TestClient(create_app(service, poll_seconds=60))
 

@@ -14,7 +14,7 @@ import pytest
 import prompt_hub
 from prompt_hub.cli.main import main
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.release.service_client import Client, NotReached
+from prompt_hub.release.service_client import Client, UnreachableServiceError
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.batch.servers import serving
 
@@ -63,7 +63,7 @@ def stranger() -> Iterator[int]:
 
 
 def test_what_does_not_speak_http_does_not_answer(stranger: int) -> None:
-    with pytest.raises(NotReached, match="/healthz does not answer: 220 mail"):
+    with pytest.raises(UnreachableServiceError, match="/healthz does not answer: 220 mail"):
         Client(f"http://127.0.0.1:{stranger}", timeout=5.0).ask("/healthz")
 
 

@@ -12,7 +12,7 @@ from prompt_hub.ledger.items import Deployed, Pointer, ReleaseRef, VersionRef
 from prompt_hub.service.ledger_poller import (
     REPORT_EVERY_SECONDS,
     SNAPSHOT_AFTER_SECONDS,
-    PointerFollower,
+    LedgerPoller,
 )
 
 OLD = VersionRef(version="1.0.0", sha256="old")
@@ -103,7 +103,7 @@ class World:
     now: float = 0.0
 
     def __post_init__(self) -> None:
-        self.follower = PointerFollower(
+        self.follower = LedgerPoller(
             self.ledger,
             release="exec-2",
             carries=CARRIES,

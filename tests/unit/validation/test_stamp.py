@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.repository.documents import InvalidDocuments
+from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.validation.stamp import stamp
 from tests.unit.building import PART_CLASS_METADATA, RepositoryFolder
 
@@ -77,7 +77,7 @@ def test_the_file_keeps_its_permissions_and_leaves_nothing_behind(
 def test_a_broken_candidate_or_example_stops_it_before_it_writes(healthy: RepositoryFolder) -> None:
     before = healthy.read(METADATA)
     healthy.write(EXAMPLES, "nonsense\n")
-    with pytest.raises(InvalidDocuments, match=EXAMPLES):
+    with pytest.raises(InvalidDocumentsError, match=EXAMPLES):
         stamp(healthy.repository, "part-class")
     assert healthy.read(METADATA) == before
 
@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_edited_safely_is_left_alone(healthy: RepositoryFo
     text = healthy.read(METADATA).replace("up_to_date:", '"up_to_date":')
     text = text.replace("  examples: ", "  examples: x")
     healthy.write(METADATA, text)
-    with pytest.raises((PromptHubError, InvalidDocuments)):
+    with pytest.raises((PromptHubError, InvalidDocumentsError)):
         stamp(healthy.repository, "part-class")
     assert healthy.read(METADATA) == text
 

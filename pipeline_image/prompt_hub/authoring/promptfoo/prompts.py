@@ -46,7 +46,7 @@ class ImportedPrompt:
     plain: bool
 
 
-class Unusable(PromptHubError):
+class UnusablePromptError(PromptHubError):
     """A prompt that cannot be carried over, and why."""
 
 
@@ -60,14 +60,14 @@ def prompts_of(project: Project, notes: Notes) -> list[ImportedPrompt]:
         what = f"the prompt {label or _short(node.data)}"
         try:
             texts = [*_texts(project, node)]
-        except Unusable as error:
+        except UnusablePromptError as error:
             notes.lost(node.place, what, error.message)
             continue
         for text, plain, place in texts:
             name = label or f"prompt {len(found) + 1}"
             try:
                 found.append(_prompt(name, text, plain, place, notes))
-            except Unusable as error:
+            except UnusablePromptError as error:
                 notes.lost(place, what, error.message)
     return found
 
@@ -98,14 +98,16 @@ def _texts(project: Project, node: Node) -> Iterator[tuple[JsonValue, bool, Plac
         return
     text = node.data
     if text.startswith(_REMOTE):
-        raise Unusable("it is fetched from elsewhere when promptfoo runs; write it into a file")
+        raise UnusablePromptError(
+            "it is fetched from elsewhere when promptfoo runs; write it into a file"
+        )
     names_a_file = text.startswith(REFERENCE) or _PATH.fullmatch(text.strip()) is not None
     if not names_a_file:
         yield *_read(text), node.place
         return
     paths = project.find(text.strip())
     if not paths:
-        raise Unusable("no file has such a name")
+        raise UnusablePromptError("no file has such a name")
     for path in paths:
         yield from _file(project, path)
 
@@ -127,10 +129,14 @@ def _file(project: Project, path: Path) -> Iterator[tuple[JsonValue, bool, Place
         try:
             node = project.load(path)
         except PromptHubError as error:
-            raise Unusable(f"as it stands it is no list of messages ({error.message})") from None
+            raise UnusablePromptError(
+                f"as it stands it is no list of messages ({error.message})"
+            ) from None
         yield node.data, False, node.place
     else:
-        raise Unusable(f"{name} is a program; a prompt here is a template that says all it says")
+        raise UnusablePromptError(
+            f"{name} is a program; a prompt here is a template that says all it says"
+        )
 
 
 def _read(text: str) -> tuple[JsonValue, bool]:
@@ -153,21 +159,25 @@ def _prompt(
     if plain:
         value = [{"role": "user", "content": str(value).strip("\n")}]
     if not isinstance(value, list) or not value:
-        raise Unusable("it is neither a text nor a list of messages")
+        raise UnusablePromptError("it is neither a text nor a list of messages")
     messages: list[ChatMessage] = []
     variables: set[str] = set()
     for item in value:
         message = _message(item, place, notes)
         translated = to_jinja(message.content)
         if translated.problem is not None:
-            raise Unusable(f"it uses {translated.problem}, which templates here have not")
+            raise UnusablePromptError(
+                f"it uses {translated.problem}, which templates here have not"
+            )
         for said in translated.rewritten:
             notes.changed(place, "the template", f"{said}")
         messages.append(ChatMessage(message.role, translated.text))
         variables |= translated.variables
     if messages[-1].role != "user":
         if any(message.role == "user" for message in messages):
-            raise Unusable(f"its last message is the {messages[-1].role}'s, not the user's")
+            raise UnusablePromptError(
+                f"its last message is the {messages[-1].role}'s, not the user's"
+            )
         notes.changed(place, "the last message", "said by the user: here it asks the question")
         messages[-1] = ChatMessage("user", messages[-1].content)
     return ImportedPrompt(label, place, tuple(messages), frozenset(variables), plain)
@@ -176,7 +186,9 @@ def _prompt(
 def _message(item: JsonValue, place: Place, notes: Notes) -> ChatMessage:
     if not isinstance(item, dict) or str(item.get("role")) not in _ROLES:
         role = item.get("role") if isinstance(item, dict) else None
-        raise Unusable(f"it has a message of the role {role!r}; here are {', '.join(_ROLES)}")
+        raise UnusablePromptError(
+            f"it has a message of the role {role!r}; here are {', '.join(_ROLES)}"
+        )
     if item["role"] == "developer":
         notes.changed(place, "the role 'developer'", "is 'system' here")
     for key in item:
@@ -186,10 +198,10 @@ def _message(item: JsonValue, place: Place, notes: Notes) -> ChatMessage:
     if isinstance(content, list):
         parts = [part.get("text") if isinstance(part, dict) else None for part in content]
         if any(not isinstance(part, str) for part in parts):
-            raise Unusable("it shows the model something else than text")
+            raise UnusablePromptError("it shows the model something else than text")
         content = "\n".join(str(part) for part in parts)
     if not isinstance(content, str) or not content.strip():
-        raise Unusable("it has a message without text")
+        raise UnusablePromptError("it has a message without text")
     return ChatMessage(_ROLES[str(item["role"])], content)
 
 

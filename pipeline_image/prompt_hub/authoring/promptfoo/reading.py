@@ -18,7 +18,7 @@ from prompt_hub.authoring.promptfoo.notes import Place
 from prompt_hub.repository.contracts import referred
 from prompt_hub.repository.documents import (
     MAX_DEPTH,
-    InvalidDocuments,
+    InvalidDocumentsError,
     Problem,
     read_text,
     strict_json,
@@ -130,8 +130,8 @@ class Project:
         return self.load(path)
 
 
-def _broken(file: str, line: int, found: str, expected: str) -> InvalidDocuments:
-    return InvalidDocuments([Problem(file, line, 1, "", found, expected)])
+def _broken(file: str, line: int, found: str, expected: str) -> InvalidDocumentsError:
+    return InvalidDocumentsError([Problem(file, line, 1, "", found, expected)])
 
 
 class _Loader(yaml.CSafeLoader):

@@ -18,14 +18,14 @@ import httpx2
 import openai
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.llm.client import Completion, ModelUnavailable
+from prompt_hub.llm.client import Completion, ModelUnavailableError
 from prompt_hub.llm.config import ResolvedModel
-from prompt_hub.llm.retry import GaveUp, TryAgain, asked_to_wait
+from prompt_hub.llm.retry import PermanentError, TransientError, parse_retry_after
 from prompt_hub.repository.schema import JsonObject
 
-AGAIN = frozenset({408, 409, 425, 429})
+RETRYABLE = frozenset({408, 409, 425, 429})
 """Refusals that the next attempt need not meet, as every status from 500 on."""
-BUSY = frozenset({429, 503, 529})
+THROTTLED = frozenset({429, 503, 529})
 MOST_CONNECTIONS = 1024
 """The limiter says how many calls are in flight; the pool must never be what holds them up."""
 DENIED = frozenset({401, 403})
@@ -34,7 +34,7 @@ SAME_KEY_SECONDS = 60.0
 """So long a key counts as the present one: a storm of refusals reads no secret over and over."""
 
 
-class StoredKey:
+class SecretApiKey:
     """A provider's key in Secrets Manager: read at the first call, and anew after a refusal.
 
     However many calls wait for it, it is read once, and off the event loop.
@@ -83,7 +83,7 @@ class OpenAIProvider:
 
     def __init__(self) -> None:
         self._clients: dict[ResolvedModel, openai.AsyncOpenAI] = {}
-        self._keys: dict[ResolvedModel, StoredKey] = {}
+        self._keys: dict[ResolvedModel, SecretApiKey] = {}
 
     async def complete(
         self,
@@ -113,9 +113,9 @@ class OpenAIProvider:
         except openai.APIConnectionError:
             # Every kind of it, "timeout" included: the SDK calls a lost connection one, and the
             # time that an attempt may take is not its business.
-            raise TryAgain("no connection") from None
+            raise TransientError("no connection") from None
         except openai.OpenAIError as error:
-            raise GaveUp(str(error).rstrip(".")) from None
+            raise PermanentError(str(error).rstrip(".")) from None
         said = _read(response)
         return said if model.reasoning is None else replace(said, text=_answer_of(said.text))
 
@@ -155,10 +155,10 @@ class OpenAIProvider:
             http_client=transport,
         )
 
-    def _key(self, model: ResolvedModel) -> str | StoredKey:
+    def _key(self, model: ResolvedModel) -> str | SecretApiKey:
         if model.secret is None:
             return _named_key(model)
-        return self._keys.setdefault(model, StoredKey(model.secret))
+        return self._keys.setdefault(model, SecretApiKey(model.secret))
 
 
 def _read(response: httpx2.Response) -> Completion:
@@ -179,7 +179,7 @@ def _read(response: httpx2.Response) -> Completion:
             truncated=choice.get("finish_reason") == "length",
         )
     except (ValueError, LookupError, TypeError, AttributeError):
-        raise TryAgain("its answer was not readable") from None
+        raise TransientError("its answer was not readable") from None
 
 
 def _answer_of(text: str) -> str:
@@ -191,13 +191,13 @@ def _answer_of(text: str) -> str:
     return answer.lstrip() if end and thinking.startswith("<reasoning>") else text
 
 
-def _refused(response: httpx2.Response) -> TryAgain | GaveUp:
+def _refused(response: httpx2.Response) -> TransientError | PermanentError:
     status, headers = response.status_code, response.headers
     reason = f"HTTP {status}"
-    if status not in AGAIN and status < 500:
-        return GaveUp(reason)
-    after = asked_to_wait(headers.get("retry-after"), headers.get("retry-after-ms"))
-    return TryAgain(reason, busy=status in BUSY, after=after)
+    if status not in RETRYABLE and status < 500:
+        return PermanentError(reason)
+    after = parse_retry_after(headers.get("retry-after"), headers.get("retry-after-ms"))
+    return TransientError(reason, busy=status in THROTTLED, after=after)
 
 
 def _read_secret(secret: str) -> str:
@@ -216,7 +216,7 @@ def _read_secret(secret: str) -> str:
         reason = type(error).__name__
         if isinstance(error, ClientError):
             reason = error.response["Error"]["Code"]
-        raise ModelUnavailable(
+        raise ModelUnavailableError(
             f"the provider's key cannot be read from the secret {secret!r}: {reason}.",
             hint="Check that the secret exists and that this role may read it.",
         ) from None

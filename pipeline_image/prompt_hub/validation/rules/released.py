@@ -8,7 +8,7 @@ from re import fullmatch
 
 from pydantic import JsonValue
 
-from prompt_hub.repository.documents import InvalidDocuments, Problem, parse_jsonl, to_model
+from prompt_hub.repository.documents import InvalidDocumentsError, Problem, parse_jsonl, to_model
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION
 from prompt_hub.repository.schema import (
     VERSION_PATTERN,
@@ -194,7 +194,7 @@ def _records_are_records(files: TaskFiles) -> Iterator[Problem]:
             to_model(source.document, EvaluationRecord)
             for _ in parse_jsonl(files.texts.get(details, ""), details):
                 pass
-        except InvalidDocuments as error:
+        except InvalidDocumentsError as error:
             yield from (replace(problem, rule="evaluation-record") for problem in error.problems)
 
 

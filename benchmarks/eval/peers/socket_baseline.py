@@ -1,6 +1,6 @@
 """The machine's limit: the same requests over plain sockets, no client library at all.
 
-`python -m benchmarks.eval.peers.floor PORT EXAMPLES IN_FLIGHT`; prints one JSON line.
+`python -m benchmarks.eval.peers.socket_baseline PORT EXAMPLES IN_FLIGHT`; prints one JSON line.
 """
 
 from __future__ import annotations

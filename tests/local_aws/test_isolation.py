@@ -10,7 +10,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from local_aws.surroundings import isolated
+from local_aws.isolation import isolated
 
 ROOT = Path(__file__).resolve().parents[2]
 
