@@ -89,13 +89,13 @@ class Buildspec:
             commands={name: _listed(phase, "commands") for name, phase in phases.items()},
             finally_={name: _listed(phase, "finally") for name, phase in phases.items()},
             primary=Artifacts.parse(artifacts) if artifacts.get("files") else None,
-            secondary={name: Artifacts.parse(one) for name, one in secondary.items()},
+            secondary={name: Artifacts.parse(item) for name, item in secondary.items()},
         )
 
 
 def _listed(raw: Mapping[str, Any], key: str) -> list[str]:
     found = raw.get(key) or []
-    return [str(one) for one in (found if isinstance(found, list) else [found])]
+    return [str(item) for item in (found if isinstance(found, list) else [found])]
 
 
 def pack(artifact: Artifacts, root: Path, target: Path) -> int:

@@ -139,15 +139,15 @@ async def _serve(settings: CloudSettings, extensions: list[ModuleType]) -> None:
     saver = _Saver()
 
     async def until_told() -> None:
-        told = asyncio.Event()
+        event = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, told.set)
+            loop.add_signal_handler(number, event.set)
         for module in extensions:
             if hasattr(module, "start"):
                 await asyncio.to_thread(module.start)
         saving = asyncio.create_task(saver.run())
-        await told.wait()
+        await event.wait()
         log.info("stopping")
         saving.cancel()
         # Before the server closes, so that what is being ended can still report its end.

@@ -238,11 +238,11 @@ class Build:
         return version
 
     def _read_buildspec(self) -> Buildspec:
-        told = self._order.buildspec or self._order.project["source"].get("buildspec") or ""
+        message = self._order.buildspec or self._order.project["source"].get("buildspec") or ""
         try:
-            if "\n" in told or told.lstrip().startswith("{"):
-                return Buildspec.parse(told)
-            file = self._source / (told or "buildspec.yml")
+            if "\n" in message or message.lstrip().startswith("{"):
+                return Buildspec.parse(message)
+            file = self._source / (message or "buildspec.yml")
             if not file.is_file():
                 raise BuildspecError(f"the source has no {file.name}")
             return Buildspec.parse(file.read_text(encoding="utf-8"))
@@ -280,8 +280,8 @@ class Build:
             {"PATH": str(self._settings.state / "bin")},
             codebuild,
             {
-                one["name"]: _value(one)
-                for one in [*spec.variables, *project, *self._order.variables]
+                variable["name"]: _value(variable)
+                for variable in [*spec.variables, *project, *self._order.variables]
             },
             self._settings.overrides,
         )
@@ -359,7 +359,7 @@ class Build:
         if not left.exists():  # the command set a trap of its own
             return
         text = left.read_text(encoding="utf-8", errors="surrogateescape")
-        pairs = (one.partition("=") for one in text.split("\0") if one)
+        pairs = (word.partition("=") for word in text.split("\0") if word)
         ours = {"_", "_STATE", "_status"}
         self._variables = {name: value for name, _, value in pairs if name not in ours}
         self._working = Path(where.read_text(encoding="utf-8").rstrip("\n"))
@@ -528,21 +528,21 @@ def run(build: Build) -> BuildResult:
 
 
 def _start_build(data: Mapping[str, Any]) -> object:
-    told = project(data.get("projectName", ""))
-    if told is None:
+    text = project(data.get("projectName", ""))
+    if text is None:
         message = f"Project cannot be found: {data.get('projectName')}"
         return error_response_json("ResourceNotFoundException", message, 400)
     if unknown := ", ".join(sorted(set(data) - _TOLD_TO_START)):
         message = f"the local AWS does not act on {unknown}"
         return error_response_json("InvalidInputException", message, 400)
-    version = data.get("sourceVersion") or told.get("sourceVersion") or ""
-    primary = _own_source(told["source"], version)
+    version = data.get("sourceVersion") or text.get("sourceVersion") or ""
+    primary = _own_source(text["source"], version)
     if primary is None:
-        message = f"the local AWS has no source {told['source']}"
+        message = f"the local AWS has no source {text['source']}"
         return error_response_json("InvalidInputException", message, 400)
     build = prepare(
         BuildOrder(
-            project=told,
+            project=text,
             primary=primary,
             variables=data.get("environmentVariablesOverride", ()),
             buildspec=data.get("buildspecOverride", ""),
@@ -568,11 +568,11 @@ def _told_of(id_: str) -> dict[str, Any]:
     return {"build": copy.deepcopy(codebuild._builds[id_])}
 
 
-def _own_source(told: Mapping[str, Any], version: str) -> Place | None:
+def _own_source(message: Mapping[str, Any], version: str) -> Place | None:
     """The source of a build that no pipeline started: none, or a clone of a local repository."""
-    if told.get("type") == "NO_SOURCE":
+    if message.get("type") == "NO_SOURCE":
         return lambda where: ""
-    name = "/".join(str(told.get("location")).removesuffix(".git").split("/")[-2:])
+    name = "/".join(str(message.get("location")).removesuffix(".git").split("/")[-2:])
     repository = _settings.repositories.get(name)
     if repository is None:
         return None

@@ -71,17 +71,17 @@ def _get_pipeline(data: Data) -> Answer:
 def _list_pipelines(data: Data) -> Answer:
     keys = ("name", "version", "created", "updated")
     found = _pipelines.by_name.values()
-    return {"pipelines": [{key: getattr(one, key) for key in keys} for one in found]}
+    return {"pipelines": [{key: getattr(pipeline, key) for key in keys} for pipeline in found]}
 
 
 def _start_pipeline_execution(data: Data) -> Answer:
     pipeline = _pipelines.find(data["name"])
-    told = data.get("sourceRevisions", ())
+    message = data.get("sourceRevisions", ())
     execution = pipeline.start(
         "StartPipelineExecution",
         "asked for",
-        revisions={one["actionName"]: {"commit": one["revisionValue"]} for one in told},
-        variables={one["name"]: one["value"] for one in data.get("variables", ())},
+        revisions={entry["actionName"]: {"commit": entry["revisionValue"]} for entry in message},
+        variables={item["name"]: item["value"] for item in data.get("variables", ())},
     )
     return {"pipelineExecutionId": execution.id}
 
@@ -115,8 +115,11 @@ def _put_approval_result(data: Data) -> Answer:
 def _get_pipeline_execution(data: Data) -> Answer:
     pipeline, execution = _find_execution(data)
     revisions = [
-        {"name": one["actionName"], **{key: one[key] for key in ("revisionId", "revisionSummary")}}
-        for one in _revisions(pipeline, execution)
+        {
+            "name": revision["actionName"],
+            **{key: revision[key] for key in ("revisionId", "revisionSummary")},
+        }
+        for revision in _revisions(pipeline, execution)
     ]
     values = execution.variables["variables"].items()
     return {
@@ -134,12 +137,12 @@ def _list_pipeline_executions(data: Data) -> Answer:
     pipeline = _pipelines.find(data["pipelineName"])
     found = [
         {
-            "startTime": one.started,
-            "lastUpdateTime": one.updated,
-            "sourceRevisions": _revisions(pipeline, one),
-            **_described(one),
+            "startTime": execution.started,
+            "lastUpdateTime": execution.updated,
+            "sourceRevisions": _revisions(pipeline, execution),
+            **_described(execution),
         }
-        for one in reversed(pipeline.executions)
+        for execution in reversed(pipeline.executions)
     ]
     return {"pipelineExecutionSummaries": found[: data.get("maxResults", KEPT_EXECUTIONS)]}
 
@@ -177,17 +180,17 @@ def _list_action_executions(data: Data) -> Answer:
         if wanted in {None, execution.id}
         for run in execution.actions
     ]
-    found.sort(key=lambda one: float(one["startTime"]), reverse=True)
+    found.sort(key=lambda answer: float(answer["startTime"]), reverse=True)
     return {"actionExecutionDetails": found[: data.get("maxResults")]}
 
 
 def _action_detail(execution: Execution, run: ActionRun, declared: Data) -> Answer:
     def located(named: Sequence[Mapping[str, str]]) -> list[Answer]:
-        found = {one["name"]: execution.artifacts.get(one["name"]) for one in named}
+        found = {item["name"]: execution.artifacts.get(item["name"]) for item in named}
         return [
-            {"name": name, "s3location": {"bucket": one.bucket, "key": one.key}}
-            for name, one in found.items()
-            if one
+            {"name": name, "s3location": {"bucket": artifact.bucket, "key": artifact.key}}
+            for name, artifact in found.items()
+            if artifact
         ]
 
     result = {"externalExecutionId": run.external_id, "externalExecutionSummary": run.summary}
@@ -343,27 +346,27 @@ def _update_resource(
 
 def _declared(properties: cloudformation.Properties, name: str) -> tuple[Answer, bool]:
     """The definition in the API's spelling, and whether an update starts an execution."""
-    told = dict(properties)
-    told.pop("Tags", None)
-    restart = str(told.pop("RestartExecutionOnUpdate", "false")).lower() == "true"
-    if told.pop("DisableInboundStageTransitions", None):
+    message = dict(properties)
+    message.pop("Tags", None)
+    restart = str(message.pop("RestartExecutionOnUpdate", "false")).lower() == "true"
+    if message.pop("DisableInboundStageTransitions", None):
         raise ValueError("the local AWS does not act on DisableInboundStageTransitions")
-    return {**_camel(told), "name": name}, restart
+    return {**_camel(message), "name": name}, restart
 
 
-def _camel(told: Mapping[str, object]) -> Answer:
+def _camel(message: Mapping[str, object]) -> Answer:
     """Property names with a small first letter, except inside an action's configuration."""
 
     def inner(key: str, value: object) -> object:
         if isinstance(value, list):
-            return [inner(key, one) for one in value]
+            return [inner(key, entry) for entry in value]
         if not isinstance(value, dict):
             return value
         if key == "Configuration":
-            return {name: str(one) for name, one in value.items()}
+            return {name: str(item) for name, item in value.items()}
         return _camel(value)
 
-    return {key[0].lower() + key[1:]: inner(key, value) for key, value in told.items()}
+    return {key[0].lower() + key[1:]: inner(key, value) for key, value in message.items()}
 
 
 # --- Life --------------------------------------------------------------------------------------
@@ -401,7 +404,7 @@ def stop() -> None:
 def get_state() -> Answer:
     """What the emulator saves."""
     with _pipelines.changed:
-        saved = [one.saved() for one in _pipelines.by_name.values()]
+        saved = [pipeline.saved() for pipeline in _pipelines.by_name.values()]
         return {"pipelines": saved, "heads": copy.deepcopy(_heads)}
 
 

@@ -99,12 +99,12 @@ def _keep(words: Sequence[str]) -> None:
     parser.add_argument("--tag", "-t", required=True)
     parser.add_argument("--file", "-f", type=Path)
     parser.add_argument("--build-arg", action="append", default=[])
-    told, _ = parser.parse_known_args(words[:-1])
+    namespace, _ = parser.parse_known_args(words[:-1])
     context = Path(words[-1])
-    dockerfile = told.file or context / "Dockerfile"
+    dockerfile = namespace.file or context / "Dockerfile"
     if not dockerfile.is_file():
         raise RefusedError(f"there is no {dockerfile}")
-    folder = _image_folder(told.tag)
+    folder = _image_folder(namespace.tag)
     fresh = folder.with_name(folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.copytree(context, fresh / "tree", symlinks=True, ignore=_ignore(context))
@@ -116,7 +116,7 @@ def _keep(words: Sequence[str]) -> None:
         "scripts": str(folder / "bin"),
         "command": _command(dockerfile),
         "environment": os.environ["LOCAL_AWS_ENVIRONMENT"],
-        "build_args": dict(one.split("=", 1) for one in told.build_arg),
+        "build_args": dict(item.split("=", 1) for item in namespace.build_arg),
         "digest": _digest(fresh / "tree"),
     }
     (fresh / "image.json").write_text(json.dumps(image, indent=2), encoding="utf-8")

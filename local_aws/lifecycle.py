@@ -68,7 +68,9 @@ class Lifecycle:
         if not self._told.exists():
             raise LocalRunError("the drill builds on a finished run; run `make up` first.")
         self._start()
-        with self.story.step("Two pushes in quick succession, each promoting another task") as said:
+        with self.story.step(
+            "Two pushes in quick succession, each promoting another task"
+        ) as lines:
             before = self.observer.executions()
             for number, name in enumerate(("second-push", "third-push"), start=1):
                 commit = self._author_push(name, f"Author's {name.replace('-', ' ')}")
@@ -76,16 +78,16 @@ class Lifecycle:
                     raise LocalRunError(
                         f"{name} was pushed by an earlier drill; `make clean` and `make up` first."
                     )
-                say(said, f"pushed {name} as {commit[:8]}")
+                say(lines, f"pushed {name} as {commit[:8]}")
                 # The second push finds the first one's execution under way.
                 self._await_started(before, number)
-            for execution in self._await_quiet(before, said):
+            for execution in self._await_quiet(before, lines):
                 self._failed(execution)
-        with self.story.step("Both versions must be released and active") as said:
+        with self.story.step("Both versions must be released and active") as lines:
             active = self.observer.tasks()
             wanted = self._demo_versions(("second-push", "third-push"))
             for task, version in wanted.items():
-                say(said, f"{task}: active {active[task]['version']}, pushed {version}")
+                say(lines, f"{task}: active {active[task]['version']}, pushed {version}")
                 if active[task]["version"] != version:
                     raise LocalRunError(f"{task} serves {active[task]['version']}, not {version}.")
             self.story.pointers = self.observer.pointers()
@@ -94,11 +96,11 @@ class Lifecycle:
     # --- steps ---------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        with self.story.step("Models, and a local AWS, on loopback") as said:
+        with self.story.step("Models, and a local AWS, on loopback") as lines:
             self.stack.fetch_models()
             fresh = self.stack.start()
             say(
-                said,
+                lines,
                 f"{'started' if fresh else 'running already'}: model at"
                 f" {self.stack.model_url}, AWS at {self.stack.endpoint}",
             )
@@ -106,9 +108,9 @@ class Lifecycle:
     def _deploy(self) -> None:
         with self.story.step(
             "cdk bootstrap, cdk deploy of the pipeline: the unmodified app"
-        ) as said:
+        ) as lines:
             if self._deployed.exists():
-                say(said, "deployed by an earlier run")
+                say(lines, "deployed by an earlier run")
                 return
             self.stack.make_remote()
             cdk = str(self.stack.root / "node_modules" / ".bin" / "cdk")
@@ -116,7 +118,7 @@ class Lifecycle:
             began = time.monotonic()
             # Outside the app's folder, where it would be synthesised for nothing.
             self.stack.run([cdk, "bootstrap", account], quiet=True, cwd=self.stack.state)
-            say(said, f"cdk bootstrap: {time.monotonic() - began:.1f} s")
+            say(lines, f"cdk bootstrap: {time.monotonic() - began:.1f} s")
             began = time.monotonic()
             self.stack.run(
                 [
@@ -130,23 +132,23 @@ class Lifecycle:
                 ],
                 quiet=True,
             )
-            say(said, f"cdk deploy {PIPELINE_STACK}: {time.monotonic() - began:.1f} s")
+            say(lines, f"cdk deploy {PIPELINE_STACK}: {time.monotonic() - began:.1f} s")
             self._deployed.write_text(json.dumps({"at": now()}), encoding="utf-8")
 
     def _first_push(self) -> None:
-        with self.story.step("An author commits two prompt changes and pushes") as said:
+        with self.story.step("An author commits two prompt changes and pushes") as lines:
             before = self.observer.executions()
             commit = self._author_push("first-push", "Better part classes, a shorter brand prompt")
             for task, version in self._demo_versions(("first-push",)).items():
-                say(said, f"{task}: candidate {version}")
+                say(lines, f"{task}: candidate {version}")
             if commit is None:
                 before = self._go_on(before)
-                say(said, "pushed already, by a run that did not end")
+                say(lines, "pushed already, by a run that did not end")
             else:
                 branch = self.stack.branch
-                say(said, f"pushed {commit[:8]} to {branch}: the pipeline starts by itself")
-        with self.story.step("CodePipeline, as CDK synthesised it") as said:
-            execution = self._await_execution(before, said)
+                say(lines, f"pushed {commit[:8]} to {branch}: the pipeline starts by itself")
+        with self.story.step("CodePipeline, as CDK synthesised it") as lines:
+            execution = self._await_execution(before, lines)
             failed = self._failed(execution)
             if failed and not _only_verdict(failed):
                 raise LocalRunError(self._why(failed))
@@ -156,13 +158,13 @@ class Lifecycle:
                 )
             if failed:
                 say(
-                    said,
+                    lines,
                     "the execution ends red, as designed: a candidate was blocked, and nobody"
                     " may overlook that. Everything else is released.",
                 )
                 self.story.expected_red()
-        with self.story.step("The verdicts, by real scores") as said:
-            self._tell_verdicts(execution, said)
+        with self.story.step("The verdicts, by real scores") as lines:
+            self._tell_verdicts(execution, lines)
 
     def _go_on(self, known: set[str]) -> set[str]:
         """Take up the newest execution of an earlier run, or start one anew where it broke.
@@ -188,7 +190,7 @@ class Lifecycle:
     def _further_push(self) -> None:
         with self.story.step(
             "Another push: nothing is paid for twice, the quarantined stays out"
-        ) as said:
+        ) as lines:
             self.observer.await_service()
             before = self.observer.executions()
             quarantined = self.observer.tasks()[TASK]["version"]
@@ -198,8 +200,8 @@ class Lifecycle:
             metadata.write_text(f"{text.rstrip()}\n# looked at {now()}\n", encoding="utf-8")
             commit = self.stack.push("Look at the metadata again")
             assert commit is not None, "the metadata names the time"
-            say(said, f"pushed {commit[:8]}")
-            execution = self._await_execution(before, said)
+            say(lines, f"pushed {commit[:8]}")
+            execution = self._await_execution(before, lines)
             failed = self._failed(execution)
             if failed:
                 raise LocalRunError(self._why(failed))
@@ -207,25 +209,25 @@ class Lifecycle:
                 record = self.observer.record(execution, task)
                 calls = self._calls(record)
                 verdict = cast(Json, record["verdict"])
-                say(said, f"{task} {record['version']}: {verdict['status']}, {calls} model calls")
+                say(lines, f"{task} {record['version']}: {verdict['status']}, {calls} model calls")
                 if calls:
                     raise LocalRunError(f"{task} was evaluated again with unchanged inputs.")
             after = self.observer.tasks()[TASK]["version"]
             if after != quarantined:
                 raise LocalRunError(f"{TASK} moved from {quarantined} to {after}: not expected.")
-            say(said, f"{TASK} still serves {after}: its quarantined version did not come back")
+            say(lines, f"{TASK} still serves {after}: its quarantined version did not come back")
 
     def _serve(self) -> None:
-        with self.story.step("The running service answers") as said:
+        with self.story.step("The running service answers") as message:
             for task in self.observer.task_names():
                 answer = self.observer.ask(task)
                 say(
-                    said,
+                    message,
                     f"{task} {answer['version']} (sha256 {str(answer['sha256'])[:12]}, release"
                     f" {answer['release']}, {answer['model']}): {json.dumps(answer['output'])}",
                 )
             self.story.pointers = self.observer.pointers()
-        with self.story.step("run_pipeline.py: a CSV of raw records becomes JSONL") as said:
+        with self.story.step("run_pipeline.py: a CSV of raw records becomes JSONL") as message:
             output = self.stack.state / "records.jsonl"
             output.unlink(missing_ok=True)
             self.stack.run(
@@ -244,11 +246,11 @@ class Lifecycle:
             for line in lines[:3]:
                 record = json.loads(line)
                 say(
-                    said,
+                    message,
                     f"{record['input']['part_number']}: {json.dumps(record['output'])}"
                     f"  by {record['task']} {record['version']}",
                 )
-            say(said, f"{len(lines)} records in {output}")
+            say(message, f"{len(lines)} records in {output}")
 
     def _regress(self) -> None:
         others = [task for task in self.observer.task_names() if task != TASK]
@@ -257,11 +259,11 @@ class Lifecycle:
         before = self.observer.pointer(TASK)
         if before["previous"] is None:
             raise LocalRunError(f"{TASK} was rolled back meanwhile; run `make up` again.")
-        with self.story.step(f"The provider puts a weaker model behind {FLOATING!r}") as said:
+        with self.story.step(f"The provider puts a weaker model behind {FLOATING!r}") as lines:
             self._await_watch_idle()
             good = self.observer.samples(TASK)
             for version, score in self._scores_before(good).items():
-                say(said, f"before: {TASK} {version} scores {score:.3f}")
+                say(lines, f"before: {TASK} {version} scores {score:.3f}")
             self.stack.run(
                 [
                     sys.executable,
@@ -277,25 +279,25 @@ class Lifecycle:
             )
             self.story.happened(f"provider: {FLOATING} is now {SMALL.name}")
             say(
-                said,
+                lines,
                 f"{FLOATING} is now {SMALL.name}; {TASK} {before['version']} names it,"
                 f" {cast(Json, before['previous'])['version']} is pinned",
             )
-        with self.story.step("Score watch, alarm, rollback Lambda, ledger, service") as said:
-            self._await_rollback(before, len(good), said)
+        with self.story.step("Score watch, alarm, rollback Lambda, ledger, service") as lines:
+            self._await_rollback(before, len(good), lines)
             page = self.observer.tasks_page()
             if page["instance"] != instance:
                 raise LocalRunError("another service process answers; it should be the same one.")
-            say(said, f"the same service process answers (instance {cast(Json, instance)['id']})")
+            say(lines, f"the same service process answers (instance {cast(Json, instance)['id']})")
         with self.story.step(
             "The restored version is measured; the other task is untouched"
-        ) as said:
+        ) as lines:
             self.stack.run(
                 [*self._watch_command(TASK), "--wait"], quiet=True, extra=self._stage_environment()
             )
             restored = self.observer.samples(TASK)[-1]
             say(
-                said,
+                lines,
                 f"{TASK} {restored['version']} scores {restored['score']:.3f}"
                 f" (threshold {restored['threshold']:.3f})",
             )
@@ -304,16 +306,16 @@ class Lifecycle:
             for task, history in untouched.items():
                 if self.observer.history(task) != history:
                     raise LocalRunError(f"{task} changed during the rollback of {TASK}.")
-                say(said, f"{task}: pointer, history and scores as before")
+                say(lines, f"{task}: pointer, history and scores as before")
             self.story.pointers = self.observer.pointers()
 
-    def _await_rollback(self, before: Json, known: int, said: list[str]) -> None:
+    def _await_rollback(self, before: Json, known: int, lines: list[str]) -> None:
         bad_version = before["version"]
         watch = self.stack.start_command(
             [*self._watch_command(TASK), "--wait"], extra=self._stage_environment()
         )
         say(
-            said,
+            lines,
             f"score watch started on {bad_version}; a version below its threshold is measured"
             " again beside the one that a rollback would restore",
         )
@@ -333,13 +335,13 @@ class Lifecycle:
             if moved:
                 answer = self.observer.ask(TASK)
                 if answer["version"] != bad_version:
-                    self._tell_rollback(before, first_bad, answer, known, said)
+                    self._tell_rollback(before, first_bad, answer, known, lines)
                     return
             time.sleep(0.25)
         raise LocalRunError(f"{TASK} was not rolled back in time; see {self.stack.state / 'logs'}.")
 
     def _tell_rollback(
-        self, before: Json, first_bad: Json | None, answer: Json, known: int, said: list[str]
+        self, before: Json, first_bad: Json | None, answer: Json, known: int, lines: list[str]
     ) -> None:
         assert first_bad is not None
         answered = time.time()
@@ -347,7 +349,7 @@ class Lifecycle:
         samples = self.observer.samples(TASK)
         scores_after = {str(s["version"]): cast(float, s["score"]) for s in samples[known:]}
         for version, score in scores_after.items():
-            say(said, f"after: {TASK} {version} scores {score:.3f}")
+            say(lines, f"after: {TASK} {version} scores {score:.3f}")
         event = self.observer.events(TASK)[-1]
         self.story.happened(
             f"score watch: {TASK} {first_bad['version']} scores {first_bad['score']:.3f}",
@@ -357,12 +359,12 @@ class Lifecycle:
             self.story.happened(what, at)
         self.story.happened(f"ledger: {event['kind']}, {event['reason']}", str(event["at"]))
         self.story.happened(f"service: answered with {answer['version']}")
-        for moment in sorted(self.story.timeline, key=lambda one: _epoch(one["at"])):
+        for moment in sorted(self.story.timeline, key=lambda item: _epoch(item["at"])):
             offset = _epoch(moment["at"]) - bad_at
             # The alarm's history is kept in whole seconds, rounded down.
             if offset > -1:
-                say(said, f"{offset:+6.1f} s  {moment['what']}")
-        say(said, f"{answered - bad_at:.1f} s from the first bad sample to the first good answer")
+                say(lines, f"{offset:+6.1f} s  {moment['what']}")
+        say(lines, f"{answered - bad_at:.1f} s from the first bad sample to the first good answer")
         self._remember()
         self.story.rollback = {
             "task": TASK,
@@ -380,13 +382,13 @@ class Lifecycle:
         return {str(line["version"]): cast(float, line["score"]) for line in (*judged, *samples)}
 
     def _finish(self, name: str) -> None:
-        with self.story.step("The report page") as said:
+        with self.story.step("The report page") as lines:
             run = self.stack.state / f"{name}.json"
             page = self.stack.state / f"{name}.html"
             self.story.write(run)
             report = [sys.executable, "-m", "prompt_hub.cli", "report"]
             self.stack.run([*report, "run", str(run), "--html", str(page)], quiet=True)
-            say(said, f"open {page}")
+            say(lines, f"open {page}")
         print(f"\nDone in {self.story.seconds:.0f} s. Everything keeps running:", flush=True)
         print(f"  service  {self.observer.url}/v1/tasks")
         print(f"  AWS      {self.stack.endpoint}")
@@ -418,19 +420,19 @@ class Lifecycle:
                 raise LocalRunError("a push started no execution; see the log of the local AWS.")
             time.sleep(0.1)
 
-    def _await_execution(self, known: set[str], said: list[str]) -> str:
+    def _await_execution(self, known: set[str], lines: list[str]) -> str:
         """Tell each action as it ends; the id of the execution that ended last."""
-        return self._await_quiet(known, said)[0]
+        return self._await_quiet(known, lines)[0]
 
-    def _await_quiet(self, known: set[str], said: list[str]) -> list[str]:
+    def _await_quiet(self, known: set[str], lines: list[str]) -> list[str]:
         """Wait until every execution that is not `known` has ended; their ids, newest first."""
-        told: set[str] = set()
+        message: set[str] = set()
         deadline = time.monotonic() + EXECUTION_SECONDS
         quiet_since: float | None = None
         while time.monotonic() < deadline:
             running = self.observer.running(known)
             for execution in reversed(running):
-                self._tell_actions(execution, told, said, several=len(running) > 1)
+                self._tell_actions(execution, message, lines, several=len(running) > 1)
             ended = running and all(status != "InProgress" for status in running.values())
             if not ended:
                 quiet_since = None
@@ -443,17 +445,17 @@ class Lifecycle:
         raise LocalRunError(f"the pipeline did not end within {EXECUTION_SECONDS:.0f} s.")
 
     def _tell_actions(
-        self, execution: str, told: set[str], said: list[str], *, several: bool
+        self, execution: str, message: set[str], lines: list[str], *, several: bool
     ) -> None:
         for action in reversed(self.observer.actions(execution)):
             key = action["actionExecutionId"]
-            if key in told or action["status"] == "InProgress":
+            if key in message or action["status"] == "InProgress":
                 continue
-            told.add(key)
+            message.add(key)
             seconds = (action["lastUpdateTime"] - action["startTime"]).total_seconds()
             which = f"{execution[:8]}  " if several else ""
             say(
-                said,
+                lines,
                 f"{which}{action['status']:<9} {action['stageName']} / {action['actionName']}"
                 f"  {seconds:.1f} s",
             )
@@ -501,24 +503,24 @@ class Lifecycle:
         arms = (record["candidate"], record["champion"])
         return sum(int(str(cast(Json, arm)["n"])) for arm in arms if arm)
 
-    def _tell_verdicts(self, execution: str, said: list[str]) -> None:
+    def _tell_verdicts(self, execution: str, lines: list[str]) -> None:
         for task in self.observer.task_names():
             record = self.observer.record(execution, task)
             verdict = cast(Json, record["verdict"])
             candidate = cast("Json | None", record["candidate"])
             champion = cast("Json | None", record["champion"])
             if candidate is None:
-                say(said, f"{task} {record['version']}: {verdict['status']}")
+                say(lines, f"{task} {record['version']}: {verdict['status']}")
                 continue
             say(
-                said,
+                lines,
                 f"{task} {record['version']}: {verdict['status']}: score"
                 f" {_score(candidate)} · threshold {record['threshold']:.3f}"
                 f" · released {champion['version'] if champion else 'none'}"
                 f" {_score(champion)} · majority guess {record['baseline']:.3f}",
             )
             page = self._evaluation_page(execution, task)
-            say(said, f"  every example: {self.stack.state / page}")
+            say(lines, f"  every example: {self.stack.state / page}")
             for arm in (candidate, champion):
                 if arm is not None:
                     self.story.versions.append(

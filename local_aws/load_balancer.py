@@ -239,7 +239,9 @@ class _Balancer(threading.Thread):
         self._reported = time.monotonic()
         for listener in alb._listeners.values():
             group, balancer = _default_group(listener), listener["LoadBalancerArn"]
-            states = [it.state for target, it in self.health.items() if target.group == group]
+            states = [
+                health.state for target, health in self.health.items() if target.group == group
+            ]
             if not states or balancer not in alb._lbs:
                 continue
             dimensions = {

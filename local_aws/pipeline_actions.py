@@ -99,12 +99,12 @@ class Context:
     @property
     def inputs(self) -> list[str]:
         """Names of the artifacts that the action reads."""
-        return [one["name"] for one in self.action.get("inputArtifacts", ())]
+        return [item["name"] for item in self.action.get("inputArtifacts", ())]
 
     @property
     def outputs(self) -> list[str]:
         """Names of the artifacts that the action makes."""
-        return [one["name"] for one in self.action.get("outputArtifacts", ())]
+        return [item["name"] for item in self.action.get("outputArtifacts", ())]
 
     def setting(self, name: str) -> str:
         """A configuration value that the action cannot do without."""
@@ -231,7 +231,7 @@ def build(context: Context) -> Variables:
     if context.configuration.get("BatchEnabled", "false").lower() == "true":
         raise ActionFailedError("ConfigurationError", "the local AWS does not run batch builds")
     primary = context.configuration.get("PrimarySource") or context.inputs[0]
-    one = codebuild.prepare(
+    item = codebuild.prepare(
         codebuild.BuildOrder(
             project=project,
             primary=context.place(primary),
@@ -242,15 +242,15 @@ def build(context: Context) -> Variables:
             stopped=context.stopped,
         )
     )
-    context.run.external_id = one.id
-    result = codebuild.run(one)
+    context.run.external_id = item.id
+    result = codebuild.run(item)
     if result.status == "STOPPED":
         raise ActionStoppedError
     if result.status != "SUCCEEDED":
         raise ActionFailedError(
             "JobFailed",
             f"Build terminated with state: {result.status}. {result.message}",
-            one.tail(),
+            item.tail(),
         )
     for output, file in result.artifacts.items():
         context.store(output, file)
@@ -279,7 +279,7 @@ def cloudformation(context: Context) -> Variables:
     if mode in {"CHANGE_SET_EXECUTE", "CREATE_UPDATE"}:
         stack = _stack(client, context.setting("StackName"))
         outputs = stack.get("Outputs", []) if stack else []
-        return {one["OutputKey"]: one["OutputValue"] for one in outputs}
+        return {output["OutputKey"]: output["OutputValue"] for output in outputs}
     return {}
 
 
@@ -295,14 +295,14 @@ def _replace_change_set(context: Context, client: CloudFormationClient) -> None:
     template = context.read(context.setting("TemplatePath"))
     key = f"{context.pipeline[:20]}/templates/{uuid.uuid4().hex}"
     clients.s3().put_object(Bucket=context.bucket, Key=key, Body=template.encode())
-    told: dict[str, Any] = {}
+    message: dict[str, Any] = {}
     if location := context.configuration.get("TemplateConfiguration"):
-        told = json.loads(context.read(location))
-    parameters = told.get("Parameters", {}) | json.loads(
+        message = json.loads(context.read(location))
+    parameters = message.get("Parameters", {}) | json.loads(
         context.configuration.get("ParameterOverrides") or "{}"
     )
     listed = context.configuration.get("Capabilities", "").split(",")
-    capabilities = cast("list[CapabilityType]", [one.strip() for one in listed if one])
+    capabilities = cast("list[CapabilityType]", [text.strip() for text in listed if text])
     client.create_change_set(
         StackName=stack,
         ChangeSetName=name,
@@ -311,7 +311,7 @@ def _replace_change_set(context: Context, client: CloudFormationClient) -> None:
         Parameters=[
             {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
         ],
-        Tags=[{"Key": key, "Value": value} for key, value in told.get("Tags", {}).items()],
+        Tags=[{"Key": key, "Value": value} for key, value in message.get("Tags", {}).items()],
         Capabilities=capabilities,
     )
     context.wait(

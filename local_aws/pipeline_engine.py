@@ -86,8 +86,8 @@ class Execution:
     @classmethod
     def restored(cls, raw: Mapping[str, Any]) -> Execution:
         """What `asdict` had made of an execution."""
-        artifacts = {name: Artifact(**one) for name, one in raw["artifacts"].items()}
-        actions = [ActionRun(**one) for one in raw["actions"]]
+        artifacts = {name: Artifact(**entry) for name, entry in raw["artifacts"].items()}
+        actions = [ActionRun(**item) for item in raw["actions"]]
         return cls(**{**raw, "artifacts": artifacts, "actions": actions})
 
     def end(self, status: str, summary: str) -> None:
@@ -127,7 +127,9 @@ class Execution:
         resolved = {name: self.resolve(text) for name, text in configuration.items()}
         if text := configuration.get("EnvironmentVariables"):
             # Inside JSON a value has to be resolved before it is quoted.
-            variables = [{**one, "value": self.resolve(one["value"])} for one in json.loads(text)]
+            variables = [
+                {**load, "value": self.resolve(load["value"])} for load in json.loads(text)
+            ]
             resolved["EnvironmentVariables"] = json.dumps(variables)
         return resolved
 
@@ -217,7 +219,7 @@ class Pipeline:
     def sources(self) -> list[Mapping[str, Any]]:
         """The source actions of the definition."""
         first = self.declaration["stages"][0]["actions"]
-        return [one for one in first if kind(one)[0] == "Source"]
+        return [item for item in first if kind(item)[0] == "Source"]
 
     def saved(self) -> dict[str, Any]:
         """What survives a restart."""
@@ -226,7 +228,7 @@ class Pipeline:
             "version": self.version,
             "created": self.created,
             "updated": self.updated,
-            "executions": [asdict(one) for one in self.executions],
+            "executions": [asdict(execution) for execution in self.executions],
         }
 
     @classmethod
@@ -235,7 +237,7 @@ class Pipeline:
         pipeline = cls(all_, raw["declaration"])
         pipeline.version, pipeline.created = raw["version"], raw["created"]
         pipeline.updated = raw["updated"]
-        pipeline.executions = [Execution.restored(one) for one in raw["executions"]]
+        pipeline.executions = [Execution.restored(item) for item in raw["executions"]]
         return pipeline
 
     def update(self, declaration: Declaration) -> None:
@@ -256,7 +258,7 @@ class Pipeline:
     ) -> Execution:
         """Start an execution."""
         declared = self.declaration.get("variables", ())
-        values = {one["name"]: one.get("defaultValue", "") for one in declared}
+        values = {item["name"]: item.get("defaultValue", "") for item in declared}
         with self._changed:
             now = time.time()
             execution = Execution(
@@ -276,16 +278,16 @@ class Pipeline:
 
     def last_in(self, stage: str) -> Execution | None:
         """The execution that entered `stage` last."""
-        entered = [one for one in self.executions if one.latest(stage)]
+        entered = [item for item in self.executions if item.latest(stage)]
         return max(
             entered,
-            key=lambda one: max(run.started for run in one.latest(stage).values()),
+            key=lambda execution: max(run.started for run in execution.latest(stage).values()),
             default=None,
         )
 
     def retry(self, execution: Execution, stage: str, *, everything: bool) -> None:
         """Run the failed actions of `stage` again, or all of them, and go on from there."""
-        names = [one["name"] for one in self.declaration["stages"]]
+        names = [item["name"] for item in self.declaration["stages"]]
         if stage not in names:
             raise RefusedError("StageNotFoundException", f"no stage {stage}")
         with self._changed:
@@ -373,7 +375,9 @@ class Pipeline:
             if not actions:
                 continue
             with ThreadPoolExecutor(len(actions)) as pool:
-                runs = list(pool.map(lambda one: self._run_action(stage, one, execution), actions))
+                runs = list(
+                    pool.map(lambda item: self._run_action(stage, item, execution), actions)
+                )
             self._check(execution)
             if failed := [run for run in runs if run.status == "Failed"]:
                 reasons = [f"{run.stage}/{run.action}: {run.summary}" for run in failed]

@@ -37,10 +37,10 @@ class Story:
         """
         began, clock = now(), time.monotonic()
         print(f"\n[{len(self._steps) + 1}] {name}", flush=True)
-        said: list[str] = []
+        lines: list[str] = []
         status = "failed"
         try:
-            yield said
+            yield lines
             status = "ok"
         finally:
             seconds = time.monotonic() - clock
@@ -50,7 +50,7 @@ class Story:
                     "started_at": began,
                     "seconds": round(seconds, 2),
                     "status": status,
-                    "detail": "\n".join(said),
+                    "detail": "\n".join(lines),
                 }
             )
             print(f"    {'done' if status == 'ok' else status} in {seconds:.1f} s", flush=True)
@@ -85,7 +85,7 @@ class Story:
         path.write_text(json.dumps(run, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
-def say(said: list[str], line: str) -> None:
+def say(lines: list[str], line: str) -> None:
     """Print one line of a step and keep it."""
-    said.append(line)
+    lines.append(line)
     print(f"    {line}", flush=True)

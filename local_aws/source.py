@@ -106,9 +106,9 @@ def starts(
     """Whether `push` starts a pipeline by its source action: by a V2 trigger's push filters, else
     by `DetectChanges` and the branch that the action names.
     """
-    triggers = [one["gitConfiguration"] for one in declaration.get("triggers", ())]
-    mine = [one for one in triggers if one["sourceActionName"] == action["name"]]
-    filters = [one for trigger in mine for one in trigger.get("push", ())]
+    triggers = [element["gitConfiguration"] for element in declaration.get("triggers", ())]
+    mine = [entry for entry in triggers if entry["sourceActionName"] == action["name"]]
+    filters = [item for trigger in mine for item in trigger.get("push", ())]
     if filters:
         return filters_match(filters, push, changed_files(repository, push))
     configuration = action["configuration"]
@@ -124,12 +124,12 @@ def filters_match(
     Within one filter branches and file paths must both match; an exclusion wins over an
     inclusion. Filters on tags never match: a push of a tag starts nothing here.
     """
-    for one in filters:
-        if "tags" in one:
+    for item in filters:
+        if "tags" in item:
             continue
-        if "branches" in one and not _selected(one["branches"], [push.branch]):
+        if "branches" in item and not _selected(item["branches"], [push.branch]):
             continue
-        if "filePaths" in one and not _selected(one["filePaths"], files):
+        if "filePaths" in item and not _selected(item["filePaths"], files):
             continue
         return True
     return False

@@ -285,10 +285,10 @@ class LocalStack:
                 if not quiet and line.strip():
                     print(f"      {line.rstrip()}", flush=True)
         if process.returncode != 0:
-            said = [line.strip() for line in lines if line.strip()]
+            message = [line.strip() for line in lines if line.strip()]
             raise LocalRunError(
                 f"`{' '.join(command)}` ended with exit code {process.returncode}:"
-                f" {' / '.join(said[-3:]) or 'it said nothing'}."
+                f" {' / '.join(message[-3:]) or 'it said nothing'}."
             )
         return "".join(lines).strip()
 

@@ -209,8 +209,8 @@ def _http(url: str, body: Json | None = None) -> Json:
             answer: Json = json.loads(response.read())
             return answer
     except urllib.error.HTTPError as error:
-        said = error.read().decode(errors="replace")[:300]
-        raise LocalRunError(f"the service answered {error.code} at {url}: {said}") from None
+        message = error.read().decode(errors="replace")[:300]
+        raise LocalRunError(f"the service answered {error.code} at {url}: {message}") from None
     except OSError as error:
         raise LocalRunError(f"the service does not answer at {url} ({error}).") from None
 

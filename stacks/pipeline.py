@@ -197,7 +197,11 @@ class PipelineStack(ToolchainStack):
                 },
                 granted=(
                     *permissions.push_image(self),
-                    *(one for stage in stages for one in permissions.read_ledger(self, stage)),
+                    *(
+                        permission
+                        for stage in stages
+                        for permission in permissions.read_ledger(self, stage)
+                    ),
                     *permissions.read_results(self, aws_names.promotion_key("*")),
                     *permissions.write_results(self, aws_names.manifest_key("*")),
                 ),

@@ -101,8 +101,8 @@ class BenchRepository:
             check=False,
         )
         if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip()
-            raise MeasurementError(f"the benchmark's repository is not valid:\n{said}")
+            message = (done.stderr or done.stdout).strip()
+            raise MeasurementError(f"the benchmark's repository is not valid:\n{message}")
 
     def _write(self) -> None:
         prompts = self.root / "prompts"

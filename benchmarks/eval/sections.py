@@ -107,7 +107,9 @@ def speed(plan: Plan) -> list[Check]:
     )
     print(_speed_table(samples, plan.examples), flush=True)
 
-    wall = {name: median(one.cost.seconds for one in runs) for name, runs in samples.items()}
+    wall = {
+        name: median(element.cost.seconds for element in runs) for name, runs in samples.items()
+    }
     mine = samples[OURS]
     return [
         Check(
@@ -122,13 +124,13 @@ def speed(plan: Plan) -> list[Check]:
         ),
         Check(
             name="on disk a result",
-            found=median(one.kept_bytes or 0 for one in mine) / plan.examples / 1000,
+            found=median(item.kept_bytes or 0 for item in mine) / plan.examples / 1000,
             unit="kB",
             at_most=1.5,
         ),
         Check(
             name="process start to first request",
-            found=median(one.first_request or 0.0 for one in mine),
+            found=median(entry.first_request or 0.0 for entry in mine),
             unit="s",
             at_most=0.9,
         ),
@@ -137,25 +139,25 @@ def speed(plan: Plan) -> list[Check]:
 
 def _speed_table(samples: Mapping[str, Sequence[Sample]], examples: int) -> str:
     def middle(runs: Sequence[Sample], value: Callable[[Sample], float | None]) -> float | None:
-        found = [one for one in map(value, runs) if one is not None]
+        found = [item for item in map(value, runs) if item is not None]
         return median(found) if found else None
 
-    def kilobytes(one: Sample) -> float | None:
-        return None if one.kept_bytes is None else one.kept_bytes / examples / 1000
+    def kilobytes(current: Sample) -> float | None:
+        return None if current.kept_bytes is None else current.kept_bytes / examples / 1000
 
-    mine = median(one.cost.seconds for one in samples[OURS])
+    mine = median(current.cost.seconds for current in samples[OURS])
     rows = []
     for name, runs in samples.items():
-        wall = median(one.cost.seconds for one in runs)
+        wall = median(current.cost.seconds for current in runs)
         rows.append(
             [
                 name,
                 number(wall),
                 number(wall / mine),
-                number(middle(runs, lambda one: one.cost.cpu_seconds)),
-                number(middle(runs, lambda one: one.cost.peak_mb), 0),
-                number(middle(runs, lambda one: one.first_request)),
-                number(middle(runs, lambda one: one.stats.in_flight_max), 0),
+                number(middle(runs, lambda current: current.cost.cpu_seconds)),
+                number(middle(runs, lambda element: element.cost.peak_mb), 0),
+                number(middle(runs, lambda entry: entry.first_request)),
+                number(middle(runs, lambda item: item.stats.in_flight_max), 0),
                 number(middle(runs, kilobytes)),
                 str(len(runs)),
             ]
@@ -193,8 +195,8 @@ def _module(plan: Plan, name: str, module: str, place: Callable[[str], str]) -> 
         return command, bare_environment(plan.folder / "home")
 
     def outcome() -> Outcome:
-        said = last_line_as_json(plan.folder)
-        return Outcome(right=int(str(said["right"])), wrong=int(str(said["wrong"])))
+        message = last_line_as_json(plan.folder)
+        return Outcome(right=int(str(message["right"])), wrong=int(str(message["wrong"])))
 
     return Runner(name=name, prepare=prepare, outcome=outcome, kept=None)
 
@@ -266,19 +268,19 @@ def memory(plan: Plan) -> list[Check]:
     """One cold run of many examples: the peak of its memory."""
     runner = _ours(plan, plan.many)
     with MockModel() as model:
-        one = sample(runner, model, plan, plan.many)
+        item = sample(runner, model, plan, plan.many)
     row = [
         OURS,
         f"{plan.many:,}",
-        number(one.cost.seconds),
-        number(one.cost.cpu_seconds),
-        number(one.cost.peak_mb, 0),
-        number((one.kept_bytes or 0) / plan.many / 1000),
+        number(item.cost.seconds),
+        number(item.cost.cpu_seconds),
+        number(item.cost.peak_mb, 0),
+        number((item.kept_bytes or 0) / plan.many / 1000),
     ]
     header = "runner", "examples", "wall s", "CPU s", "peak MB", "kB kept a result"
     print(table(header, [row]), flush=True)
     name = f"peak of {plan.many:,} examples"
-    return [Check(name=name, found=one.cost.peak_mb, unit="MB", at_most=150.0)]
+    return [Check(name=name, found=item.cost.peak_mb, unit="MB", at_most=150.0)]
 
 
 # --- Start-up ----------------------------------------------------------------------------------

@@ -122,12 +122,12 @@ def answer_text(messages: Sequence[Mapping[str, str]]) -> str:
     if found is None:
         raise ValueError("the last message is no record of the benchmark task")
     number = int(found["number"])
-    said = {
+    message = {
         "part_class": found["part_class"].lower(),
         "package": found["package"],
         "part_number": found["number"],
     }
-    return json.dumps(_labels(number + 1) if _misread(number) else said, separators=(",", ":"))
+    return json.dumps(_labels(number + 1) if _misread(number) else message, separators=(",", ":"))
 
 
 def usage(messages: Sequence[Mapping[str, str]], text: str) -> tuple[int, int]:

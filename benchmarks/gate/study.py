@@ -65,16 +65,16 @@ class Outcomes:
     all: tuple[Outcome, ...]
 
     def rate(self, status: Status) -> Rate:
-        return Rate(sum(one.status is status for one in self.all), len(self.all))
+        return Rate(sum(outcome.status is status for outcome in self.all), len(self.all))
 
     @property
     def passes_z(self) -> Rate:
-        return Rate(sum(one.passes_z for one in self.all), len(self.all))
+        return Rate(sum(outcome.passes_z for outcome in self.all), len(self.all))
 
     @property
     def calls(self) -> float:
         """Mean calls of both arms."""
-        return fmean(one.calls for one in self.all)
+        return fmean(outcome.calls for outcome in self.all)
 
 
 def metadata(world: World) -> Metadata:
@@ -106,7 +106,8 @@ async def evaluate(
     async def ask(arm: ArmName, asked: Sequence[Example], repeat: int) -> list[ExampleResult]:
         which = 0 if arm == "candidate" else 1
         return [
-            ExampleResult(id=one.id, score=arms[one.id][which](), repeat=repeat) for one in asked
+            ExampleResult(id=example.id, score=arms[example.id][which](), repeat=repeat)
+            for example in asked
         ]
 
     return await measure_until_decided(
@@ -154,7 +155,7 @@ def passes_z(differences: Sequence[float], margin: float, alpha: float) -> bool:
 
 def passes_at_once(differences: Sequence[float], margin: float, alpha: float) -> bool:
     """What the gate's test says of examples of equal weight that are all looked at at once."""
-    pairs = [((1 + one) / 2, 1.0) for one in differences]
+    pairs = [((1 + difference) / 2, 1.0) for difference in differences]
     stakes = BettingPlan.on([1.0] * len(pairs), alpha)
     return WeightedObservations.of([pairs], stakes).exceeds((1 - margin) / 2)
 

@@ -95,10 +95,10 @@ def process(event: Mapping[str, object], account: str, desk: Clients) -> dict[st
     failures: list[str] = []
     # Nothing stands before a rollback: people are told when it is done.
     outcomes = _treat_alarms(event, account, desk, failures)
-    told = _notify(desk, failures)
+    message = _notify(desk, failures)
     if failures:
         raise IncompleteInvocationError("; ".join(failures))
-    return {"outcomes": outcomes, "told": told}
+    return {"outcomes": outcomes, "told": message}
 
 
 def _treat_alarms(
@@ -165,7 +165,9 @@ def _alarm(alarm: MetricAlarmTypeDef) -> Alarm:
         state=alarm["StateValue"],
         namespace=alarm.get("Namespace", ""),
         metric=alarm.get("MetricName", ""),
-        dimensions={one["Name"]: one["Value"] for one in alarm.get("Dimensions", [])},
+        dimensions={
+            dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions", [])
+        },
         to_alarm=alarm.get("DatapointsToAlarm", periods),
         of_last=periods,
         since=since,

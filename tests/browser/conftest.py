@@ -101,7 +101,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
         opened.page.on("request", lambda request: opened.requests.append(request.url))
         opened.page.on("requestfailed", lambda request: refused(opened, request))
         opened.page.on(
-            "console", lambda said: opened.complaints.append(f"{said.type}: {said.text}")
+            "console", lambda message: opened.complaints.append(f"{message.type}: {message.text}")
         )
         opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
         url = path.as_uri() + hash_

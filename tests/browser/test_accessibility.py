@@ -31,10 +31,10 @@ def test_axe_finds_nothing(
     for summary in page.locator("summary").all()[:4]:
         summary.click()
     found = Axe().run(page, options=RULES).response
-    told = [
-        f"{one['id']}: {one['help']}: {node['html'][:200]}"
-        for one in found["violations"]
-        for node in one["nodes"]
+    lines = [
+        f"{entry['id']}: {entry['help']}: {node['html'][:200]}"
+        for entry in found["violations"]
+        for node in entry["nodes"]
     ]
-    assert not told, "\n".join(told[:12])
-    assert "color-contrast" in {one["id"] for one in found["passes"]}
+    assert not lines, "\n".join(lines[:12])
+    assert "color-contrast" in {item["id"] for item in found["passes"]}

@@ -78,13 +78,13 @@ class Assembly:
         return {
             f"{stage['Name']}/{action['Name']}": action
             for stage in self.only("pipeline", "AWS::CodePipeline::Pipeline")["Stages"]
-            for action in sorted(stage["Actions"], key=lambda one: cast(int, one["RunOrder"]))
+            for action in sorted(stage["Actions"], key=lambda item: cast(int, item["RunOrder"]))
         }
 
     def environment(self, action: str) -> dict[str, str]:
         """What an action adds to its project's environment."""
         variables = self.actions[action]["Configuration"].get("EnvironmentVariables", "[]")
-        return {one["name"]: one["value"] for one in json.loads(variables)}
+        return {load["name"]: load["value"] for load in json.loads(variables)}
 
     def project(self, action: str) -> Json:
         """The CodeBuild project that an action of the pipeline stack runs."""

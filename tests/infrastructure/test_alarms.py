@@ -79,9 +79,9 @@ def test_a_bad_score_calls_the_lambda_and_people_silence_only_people(assembly: A
 def test_every_score_alarm_may_call_the_lambda_and_nothing_else_may(assembly: Assembly) -> None:
     resources = assembly.templates["prompt-hub-dev-rollback"]["Resources"]
     callers = {}
-    for one in assembly.resources("dev-rollback", "AWS::Lambda::Permission").values():
-        source = resources[one["SourceArn"]["Fn::GetAtt"][0]]["Properties"]
-        callers[source.get("AlarmName", "the sweep")] = one["Principal"]
+    for resource in assembly.resources("dev-rollback", "AWS::Lambda::Permission").values():
+        source = resources[resource["SourceArn"]["Fn::GetAtt"][0]]["Properties"]
+        callers[source.get("AlarmName", "the sweep")] = resource["Principal"]
     cloudwatch = "lambda.alarms.cloudwatch.amazonaws.com"
     assert callers == {
         **{aws_names.score_alarm("dev", task.name): cloudwatch for task in TASKS},
@@ -137,10 +137,10 @@ def test_alarms_may_publish_to_the_topic_that_nobody_else_may_publish_to(
     assembly: Assembly,
 ) -> None:
     policy = assembly.only("dev-rollback", "AWS::SNS::TopicPolicy")["PolicyDocument"]
-    (allowed,) = (one for one in policy["Statement"] if one["Effect"] == "Allow")
+    (allowed,) = (entry for entry in policy["Statement"] if entry["Effect"] == "Allow")
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
-    (denied,) = (one for one in policy["Statement"] if one["Effect"] == "Deny")
+    (denied,) = (item for item in policy["Statement"] if item["Effect"] == "Deny")
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 

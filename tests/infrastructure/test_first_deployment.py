@@ -17,7 +17,9 @@ TOOLCHAIN = {
 
 def test_the_pipeline_stack_brings_every_toolchain_stack(assembly: Assembly) -> None:
     artifacts = json.loads((assembly.path / "manifest.json").read_text())["artifacts"]
-    stacks = {name for name, one in artifacts.items() if one["type"] == "aws:cloudformation:stack"}
+    stacks = {
+        name for name, item in artifacts.items() if item["type"] == "aws:cloudformation:stack"
+    }
     assert stacks == {*TOOLCHAIN, "prompt-hub-pipeline"}
     assert set(artifacts["prompt-hub-pipeline"]["dependencies"]) >= TOOLCHAIN
 
@@ -26,7 +28,7 @@ def test_no_stack_of_a_stage_imports_anything(assembly: Assembly) -> None:
     for name, template in assembly.templates.items():
         if name not in {*TOOLCHAIN, "prompt-hub-pipeline"}:
             assert "Fn::ImportValue" not in json.dumps(template), name
-            assert not any("Export" in one for one in template.get("Outputs", {}).values()), name
+            assert not any("Export" in item for item in template.get("Outputs", {}).values()), name
 
 
 def test_the_alarms_stand_before_the_first_task_runs(assembly: Assembly) -> None:
@@ -52,7 +54,7 @@ def test_nothing_needs_a_custom_resource(assembly: Assembly) -> None:
 
 def test_what_is_found_by_name_has_that_name(assembly: Assembly) -> None:
     results = assembly.resources("evaluation", "AWS::S3::Bucket").values()
-    assert [one["BucketName"] for one in results] == [
+    assert [result["BucketName"] for result in results] == [
         {"Fn::Join": ["", ["prompt-hub-results-", {"Ref": "AWS::AccountId"}, "-us-east-1"]]}
     ]
     repository = assembly.only("image", "AWS::ECR::Repository")
@@ -75,9 +77,9 @@ def test_what_is_found_by_name_has_that_name(assembly: Assembly) -> None:
 
 def test_the_connection_outlives_the_pipeline_and_its_approval_with_it(assembly: Assembly) -> None:
     (connection,) = (
-        one
-        for one in assembly.templates["prompt-hub-source"]["Resources"].values()
-        if one["Type"] == "AWS::CodeConnections::Connection"
+        template
+        for template in assembly.templates["prompt-hub-source"]["Resources"].values()
+        if template["Type"] == "AWS::CodeConnections::Connection"
     )
     assert connection["DeletionPolicy"] == "Retain"
     assert connection["Properties"]["ProviderType"] == "GitHub"

@@ -48,7 +48,7 @@ def test_every_task_is_evaluated_at_once_by_one_shared_project(assembly: Assembl
     (export,) = {project["Fn::ImportValue"] for project in projects}
     outputs = assembly.templates["prompt-hub-evaluation"]["Outputs"].values()
     (project_id,) = assembly.resources("evaluation", "AWS::CodeBuild::Project")
-    assert [one["Value"] for one in outputs if one["Export"]["Name"] == export] == [
+    assert [output["Value"] for output in outputs if output["Export"]["Name"] == export] == [
         {"Ref": project_id}
     ]
     assert assembly.environment("Evaluate/part-class") == {
@@ -70,7 +70,7 @@ def test_more_than_fifty_tasks_are_spread_over_stages_that_codepipeline_accepts(
 
 def test_what_promotion_leaves_is_what_is_released(assembly: Assembly) -> None:
     def reads(action: str) -> list[str]:
-        return [one["Name"] for one in assembly.actions[action]["InputArtifacts"]]
+        return [item["Name"] for item in assembly.actions[action]["InputArtifacts"]]
 
     (source,) = assembly.actions["Source/Source"]["OutputArtifacts"]
     (tree,) = assembly.actions["Promote/Promote"]["OutputArtifacts"]
@@ -125,7 +125,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
     for action, expected in commands.items():
         assert assembly.build_spec(action)["phases"]["build"]["commands"] == expected
         project = assembly.project(action)["Environment"]["EnvironmentVariables"]
-        found = {one["Name"] for one in project} | set(assembly.environment(action))
+        found = {item["Name"] for item in project} | set(assembly.environment(action))
         assert {name for name in found if name.startswith("PROMPT_HUB")} == variables[action]
         # The checked-out tree comes before whatever an install cache holds.
         assert {"Name": "PYTHONPATH", "Type": "PLAINTEXT", "Value": "pipeline_image"} in project
@@ -164,17 +164,17 @@ def test_every_build_log_ends_one_day(assembly: Assembly) -> None:
 
 
 def test_people_hear_of_an_execution_that_ends_red(synthesise: Callable[..., Assembly]) -> None:
-    told = synthesise({"notification_emails": ["authors@example.com"]})
+    assembly = synthesise({"notification_emails": ["authors@example.com"]})
     (rule,) = (
-        one
-        for one in told.resources("pipeline", "AWS::Events::Rule").values()
-        if one["EventPattern"]["detail"]["state"] == ["FAILED"]
+        resource
+        for resource in assembly.resources("pipeline", "AWS::Events::Rule").values()
+        if resource["EventPattern"]["detail"]["state"] == ["FAILED"]
     )
     assert rule["EventPattern"]["source"] == ["aws.codepipeline"]
-    (topic,) = told.resources("pipeline", "AWS::SNS::Topic")
+    (topic,) = assembly.resources("pipeline", "AWS::SNS::Topic")
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Ref": topic}
-    subscription = told.only("pipeline", "AWS::SNS::Subscription")
+    subscription = assembly.only("pipeline", "AWS::SNS::Subscription")
     assert (subscription["Endpoint"], subscription["TopicArn"]) == (
         "authors@example.com",
         {"Ref": topic},

@@ -14,7 +14,7 @@ from tests.infrastructure.synthesised import ROOT, Assembly
 
 @pytest.fixture(scope="module")
 def bundle(assembly: Assembly) -> Path:
-    (path,) = (one for one in assembly.path.rglob("asset.*") if one.is_dir())
+    (path,) = (item for item in assembly.path.rglob("asset.*") if item.is_dir())
     return path
 
 

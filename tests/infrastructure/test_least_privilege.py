@@ -30,8 +30,8 @@ def may(statements: list[Json]) -> dict[str, set[str]]:
     """The services of a role's own permissions and the actions in each, CDK's own grants aside."""
     found: dict[str, set[str]] = {}
     for statement in statements:
-        resources = [flat(one) for one in listed(statement["Resource"])]
-        if statement["Effect"] != "Allow" or all(ARTIFACTS in one for one in resources):
+        resources = [flat(item) for item in listed(statement["Resource"])]
+        if statement["Effect"] != "Allow" or all(ARTIFACTS in resource for resource in resources):
             continue
         for action in listed(statement["Action"]):
             if not action.startswith(BUILD_LOGS):
@@ -125,9 +125,13 @@ def test_the_service_cannot_move_a_pointer(assembly: Assembly) -> None:
         "cloudwatch": {"PutMetricData"},
         "s3": {"PutObject"},
     }
-    (put,) = (one for one in statements if "dynamodb:PutItem" in listed(one["Action"]))
+    (put,) = (node for node in statements if "dynamodb:PutItem" in listed(node["Action"]))
     assert put["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["SCORE#*"]}}
-    (publish,) = (one for one in statements if "cloudwatch:PutMetricData" in listed(one["Action"]))
+    (publish,) = (
+        statement
+        for statement in statements
+        if "cloudwatch:PutMetricData" in listed(statement["Action"])
+    )
     assert publish["Condition"] == {"StringEquals": {"cloudwatch:namespace": "PromptHub"}}
 
 
@@ -163,13 +167,15 @@ def test_build_actions_hand_on_only_the_roles_of_the_service(assembly: Assembly)
     }
     for action in ("dev/Activate", "dev/SmokeTest"):
         statements = assembly.role_of(action)
-        (passing,) = (one for one in statements if "iam:PassRole" in listed(one["Action"]))
-        passed = {json.dumps(one).split(":role/")[1].split('"')[0] for one in passing["Resource"]}
+        (passing,) = (node for node in statements if "iam:PassRole" in listed(node["Action"]))
+        passed = {json.dumps(item).split(":role/")[1].split('"')[0] for item in passing["Resource"]}
         assert passed == roles
         assert passing["Condition"] == {
             "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
         }
-        (running,) = (one for one in statements if "ecs:RunTask" in listed(one["Action"]))
+        (running,) = (
+            statement for statement in statements if "ecs:RunTask" in listed(statement["Action"])
+        )
         assert "cluster/prompt-hub-dev" in json.dumps(running["Condition"]["ArnEquals"])
 
 

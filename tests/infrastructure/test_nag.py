@@ -72,9 +72,9 @@ def test_no_acknowledgement_is_stale_or_without_a_reason(
     found = findings(tmp_path, TWO_STAGES)
 
     assert len(found) > 100, "the checks have run, and found what there is to accept"
-    stale = [one for one in accepted if not any(one.accepts(*finding) for finding in found)]
+    stale = [entry for entry in accepted if not any(entry.accepts(*finding) for finding in found)]
     assert stale == []
-    assert [one for one in accepted if len(one.reason) < 20] == []
+    assert [item for item in accepted if len(item.reason) < 20] == []
 
 
 def test_a_wildcard_that_nobody_explained_is_found(tmp_path: Path) -> None:

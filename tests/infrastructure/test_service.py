@@ -46,7 +46,7 @@ def test_the_task_is_small_locked_down_and_of_one_architecture(
 def test_the_container_knows_everything_by_its_environment(
     assembly: Assembly, container: Json
 ) -> None:
-    environment = {one["Name"]: one["Value"] for one in container["Environment"]}
+    environment = {item["Name"]: item["Value"] for item in container["Environment"]}
     balancer = next(
         iter(assembly.resources("dev-service", "AWS::ElasticLoadBalancingV2::LoadBalancer"))
     )
@@ -136,8 +136,8 @@ def let_in(assembly: Assembly) -> list[tuple[str, int]]:
 def test_whoever_waits_longer_closes_later(assembly: Assembly, container: Json) -> None:
     balancer = assembly.only("dev-service", "AWS::ElasticLoadBalancingV2::LoadBalancer")
     group = assembly.only("dev-service", "AWS::ElasticLoadBalancingV2::TargetGroup")
-    of_balancer = {one["Key"]: one["Value"] for one in balancer["LoadBalancerAttributes"]}
-    of_group = {one["Key"]: one["Value"] for one in group["TargetGroupAttributes"]}
+    of_balancer = {entry["Key"]: entry["Value"] for entry in balancer["LoadBalancerAttributes"]}
+    of_group = {item["Key"]: item["Value"] for item in group["TargetGroupAttributes"]}
     idle = int(of_balancer["idle_timeout.timeout_seconds"])
     draining = int(of_group["deregistration_delay.timeout_seconds"])
     assert aws_names.LONGEST_CALL_SECONDS < draining < container["StopTimeout"]
@@ -146,7 +146,7 @@ def test_whoever_waits_longer_closes_later(assembly: Assembly, container: Json) 
 
 def test_a_failed_first_deployment_can_be_taken_back(assembly: Assembly) -> None:
     balancer = assembly.only("dev-service", "AWS::ElasticLoadBalancingV2::LoadBalancer")
-    attributes = {one["Key"]: one["Value"] for one in balancer["LoadBalancerAttributes"]}
+    attributes = {item["Key"]: item["Value"] for item in balancer["LoadBalancerAttributes"]}
     assert attributes["deletion_protection.enabled"] == "false"
 
 
@@ -169,7 +169,7 @@ def test_not_even_a_named_account_needs_a_look_up(synthesise: Callable[..., Asse
 def test_one_way_out_is_paid_for_and_two_are_free(assembly: Assembly) -> None:
     assert len(assembly.resources("dev-service", "AWS::EC2::NatGateway")) == 1
     endpoints = assembly.resources("dev-service", "AWS::EC2::VPCEndpoint").values()
-    assert {one["VpcEndpointType"] for one in endpoints} == {"Gateway"}
+    assert {endpoint["VpcEndpointType"] for endpoint in endpoints} == {"Gateway"}
     assert len(endpoints) == 2
 
 

@@ -193,7 +193,7 @@ def test_a_watch_that_fits_no_alarm_is_refused(changes: dict[str, int], sentence
 def test_the_tasks_of_this_repository_can_be_watched() -> None:
     tasks = read_tasks(ROOT)
     assert len(tasks) >= 2
-    assert [one.name for one in tasks] == sorted(one.name for one in tasks)
+    assert [entry.name for entry in tasks] == sorted(item.name for item in tasks)
 
 
 def test_a_repository_without_a_task_is_refused(tmp_path: Path) -> None:

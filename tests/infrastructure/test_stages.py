@@ -67,6 +67,6 @@ def test_people_of_a_stage_are_told_by_mail(two: Assembly) -> None:
 def test_the_image_is_made_for_every_stage(two: Assembly) -> None:
     variables = two.project("Image/Image")["Environment"]["EnvironmentVariables"]
     assert {"Name": aws_names.ENV_STAGES, "Type": "PLAINTEXT", "Value": "dev,prod"} in variables
-    reading = [one for one in two.role_of("Image/Image") if "dynamodb:Query" in one["Action"]]
-    tables = json.dumps([one["Resource"] for one in reading])
+    reading = [item for item in two.role_of("Image/Image") if "dynamodb:Query" in item["Action"]]
+    tables = json.dumps([node["Resource"] for node in reading])
     assert all(aws_names.ledger_table(stage) in tables for stage in ("dev", "prod"))

@@ -25,9 +25,9 @@ def test_the_ledger_is_protected_and_can_be_wound_back(assembly: Assembly) -> No
 def test_the_ledger_depends_on_nothing(assembly: Assembly) -> None:
     manifest = json.loads((assembly.path / "assembly-dev" / "manifest.json").read_text())
     (ledger,) = (
-        one
-        for one in manifest["artifacts"].values()
-        if one.get("properties", {}).get("stackName") == "prompt-hub-dev-ledger"
+        item
+        for item in manifest["artifacts"].values()
+        if item.get("properties", {}).get("stackName") == "prompt-hub-dev-ledger"
     )
     needed = [manifest["artifacts"][name]["type"] for name in ledger["dependencies"]]
     assert needed == ["cdk:asset-manifest"]
@@ -62,9 +62,11 @@ def test_no_rule_expires_a_release_by_its_age(assembly: Assembly) -> None:
     assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
     rules = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
     by_age = [
-        one["selection"] for one in rules if one["selection"]["countType"] == "sinceImagePushed"
+        entry["selection"]
+        for entry in rules
+        if entry["selection"]["countType"] == "sinceImagePushed"
     ]
-    assert [one["tagStatus"] for one in by_age] == ["untagged"]
-    (kept,) = (one["selection"] for one in rules if one["selection"]["tagStatus"] == "tagged")
+    assert [item["tagStatus"] for item in by_age] == ["untagged"]
+    (kept,) = (rule["selection"] for rule in rules if rule["selection"]["tagStatus"] == "tagged")
     assert kept["countType"] == "imageCountMoreThan"
     assert kept["countNumber"] == KEPT_IMAGES

@@ -35,7 +35,7 @@ def deploy(cloudformation: Any, name: str, body: str, *, update: bool = False) -
     waiter = cloudformation.get_waiter(f"stack_{'update' if update else 'create'}_complete")
     waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
     stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
+    return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", ())}
 
 
 def every_type(extra: dict[str, str]) -> str:
@@ -113,5 +113,5 @@ def test_a_pipeline_that_would_not_run_as_on_aws_fails_its_stack(
 
     events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     reasons = [event.get("ResourceStatusReason", "") for event in events]
-    assert any(reason in one for one in reasons), reasons
+    assert any(reason in item for item in reasons), reasons
     assert aws.client("codepipeline").list_pipelines()["pipelines"] == []

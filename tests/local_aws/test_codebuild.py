@@ -80,12 +80,12 @@ def aws(tmp_path_factory: pytest.TempPathFactory, remote: Path) -> Iterator[Loca
 
 
 def project(aws: LocalAws, name: str, buildspec: object, **source: str) -> None:
-    told = {"type": "NO_SOURCE", **source}
+    message = {"type": "NO_SOURCE", **source}
     if buildspec is not None:
-        told["buildspec"] = buildspec if isinstance(buildspec, str) else json.dumps(buildspec)
+        message["buildspec"] = buildspec if isinstance(buildspec, str) else json.dumps(buildspec)
     aws.client("codebuild").create_project(
         name=name,
-        source=told,
+        source=message,
         artifacts={"type": "NO_ARTIFACTS"},
         environment={
             "type": "LINUX_CONTAINER",
@@ -118,7 +118,7 @@ def build(aws: LocalAws, name: str, **told: Any) -> dict[str, Any]:
 
 
 def exported(done: Mapping[str, Any]) -> dict[str, str]:
-    return {one["name"]: one["value"] for one in done["exportedEnvironmentVariables"]}
+    return {item["name"]: item["value"] for item in done["exportedEnvironmentVariables"]}
 
 
 def log_of(aws: LocalAws, done: Mapping[str, Any]) -> str:
@@ -148,7 +148,7 @@ def test_commands_share_variables_and_folder_as_in_one_shell(aws: LocalAws) -> N
         "OF_PROJECT": "project",
         "OF_SPEC": "spec",
     }
-    assert [one["phaseType"] for one in done["phases"]][-1] == "UPLOAD_ARTIFACTS"
+    assert [item["phaseType"] for item in done["phases"]][-1] == "UPLOAD_ARTIFACTS"
 
 
 def test_a_build_sees_nothing_of_the_caller_and_the_overrides_last(aws: LocalAws) -> None:
@@ -214,8 +214,8 @@ def test_the_log_is_in_cloudwatch_logs(aws: LocalAws) -> None:
         logStreamName=done["logs"]["streamName"],
         startFromHead=True,
     )["events"]
-    assert [one["message"] for one in events] == log_of(aws, done).splitlines()
-    assert "second" in [one["message"] for one in events]
+    assert [item["message"] for item in events] == log_of(aws, done).splitlines()
+    assert "second" in [event["message"] for event in events]
 
 
 @pytest.mark.parametrize(
@@ -240,9 +240,9 @@ def test_a_broken_buildspec_fails_the_build(
 
 
 def test_install_commands_run_once_for_what_they_depend_on(aws: LocalAws) -> None:
-    told = spec("test -x $VIRTUAL_ENV/bin/pip")
-    told["phases"]["install"] = {"commands": ["echo installing for real"]}
-    project(aws, "installed", told)
+    message = spec("test -x $VIRTUAL_ENV/bin/pip")
+    message["phases"]["install"] = {"commands": ["echo installing for real"]}
+    project(aws, "installed", message)
 
     first, second = build(aws, "installed"), build(aws, "installed")
 
@@ -252,9 +252,9 @@ def test_install_commands_run_once_for_what_they_depend_on(aws: LocalAws) -> Non
 
 
 def test_a_failed_install_leaves_no_environment_behind(aws: LocalAws) -> None:
-    told = spec("true")
-    told["phases"]["install"] = {"commands": ["echo try; false"]}
-    project(aws, "uninstallable", told)
+    message = spec("true")
+    message["phases"]["install"] = {"commands": ["echo try; false"]}
+    project(aws, "uninstallable", message)
 
     for done in (build(aws, "uninstallable"), build(aws, "uninstallable")):
         assert done["buildStatus"] == "FAILED"
@@ -310,7 +310,7 @@ def test_docker_without_an_engine_keeps_the_tree_and_registers_the_image(aws: Lo
     done = build(aws, "imaged")
 
     assert done["buildStatus"] == "SUCCEEDED", log_of(aws, done)
-    tags = [one["imageTag"] for one in ecr.list_images(repositoryName="team/app")["imageIds"]]
+    tags = [item["imageTag"] for item in ecr.list_images(repositoryName="team/app")["imageIds"]]
     assert tags == ["r1"]
     image = json.loads((aws.state / "images" / "team" / "app" / "r1" / "image.json").read_text())
     tree = Path(image["tree"])

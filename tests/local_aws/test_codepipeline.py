@@ -102,12 +102,14 @@ class Pipelines:
         return found
 
     def execution(self, pipeline: str, id_: str) -> dict[str, Any]:
-        return next(one for one in self.executions(pipeline) if one["pipelineExecutionId"] == id_)
+        return next(
+            item for item in self.executions(pipeline) if item["pipelineExecutionId"] == id_
+        )
 
     def ended(self, pipeline: str, id_: str, *, seconds: float = 20) -> dict[str, Any]:
         def probe() -> dict[str, Any] | None:
-            one = self.execution(pipeline, id_)
-            return one if one["status"] in FINAL else None
+            item = self.execution(pipeline, id_)
+            return item if item["status"] in FINAL else None
 
         found = eventually(probe, seconds=seconds, what=f"the end of execution {id_}")
         assert found is not None
@@ -117,9 +119,9 @@ class Pipelines:
         """The execution that a push started."""
 
         def probe() -> str | None:
-            for one in self.executions(pipeline):
-                if commit in one["trigger"]["triggerDetail"]:
-                    return str(one["pipelineExecutionId"])
+            for execution in self.executions(pipeline):
+                if commit in execution["trigger"]["triggerDetail"]:
+                    return str(execution["pipelineExecutionId"])
             return None
 
         found = eventually(probe, seconds=5, what="an execution for the push")
@@ -130,7 +132,7 @@ class Pipelines:
         details = self.api.list_action_executions(
             pipelineName=pipeline, filter={"pipelineExecutionId": id_}
         )["actionExecutionDetails"]
-        return {one["actionName"]: one for one in reversed(details)}
+        return {detail["actionName"]: detail for detail in reversed(details)}
 
     def approve(self, pipeline: str, id_: str, status: str = "Approved") -> None:
         """Answer the approval that the execution `id_` waits for."""
@@ -210,15 +212,15 @@ def action(
             "version": "1",
         },
         "configuration": configuration or {},
-        "inputArtifacts": [{"name": one} for one in inputs],
-        "outputArtifacts": [{"name": one} for one in outputs],
+        "inputArtifacts": [{"name": text} for text in inputs],
+        "outputArtifacts": [{"name": output} for output in outputs],
         "runOrder": order,
     } | ({"namespace": namespace} if namespace else {})
 
 
 def build(name: str, project: str, variables: Mapping[str, str] | None = None, **more: Any) -> Any:
-    told = [{"name": key, "value": value} for key, value in (variables or {}).items()]
-    configuration = {"ProjectName": project, "EnvironmentVariables": json.dumps(told)}
+    message = [{"name": key, "value": value} for key, value in (variables or {}).items()]
+    configuration = {"ProjectName": project, "EnvironmentVariables": json.dumps(message)}
     more.setdefault("inputs", ["Tree"])
     return action(name, ("Build", "CodeBuild"), configuration, **more)
 
@@ -376,9 +378,9 @@ def test_actions_of_one_run_order_run_at_the_same_time(pipelines: Pipelines) -> 
     )
 
     assert pipelines.ended("parallel", id_)["status"] == "Succeeded"
-    one, two = (pipelines.actions("parallel", id_)[name] for name in ("One", "Two"))
-    assert max(one["startTime"], two["startTime"]) < min(
-        one["lastUpdateTime"], two["lastUpdateTime"]
+    item, entry = (pipelines.actions("parallel", id_)[name] for name in ("One", "Two"))
+    assert max(item["startTime"], entry["startTime"]) < min(
+        item["lastUpdateTime"], entry["lastUpdateTime"]
     )
 
 
@@ -466,12 +468,12 @@ def test_a_stack_that_fails_is_explained(pipelines: Pipelines) -> None:
         }
     }
     pipelines.plain.push({"template.json": json.dumps(template)})
-    told = {
+    message = {
         "ActionMode": "CREATE_UPDATE",
         "StackName": "explained",
         "TemplatePath": "Tree::template.json",
     }
-    deploy = action("Deploy", ("Deploy", "CloudFormation"), told, inputs=["Tree"])
+    deploy = action("Deploy", ("Deploy", "CloudFormation"), message, inputs=["Tree"])
 
     id_ = pipelines.plain_pipeline("stack", ("Work", [deploy]))
 

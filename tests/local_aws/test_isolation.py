@@ -59,10 +59,10 @@ def test_a_proxy_never_stands_between_two_processes_of_a_run() -> None:
     inside = isolated(outside)
     assert inside["HTTP_PROXY"] == "http://127.0.0.1:9"
     code = "import urllib.request as r; print(r.proxy_bypass('127.0.0.1'), r.proxy_bypass('a.b'))"
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], env=inside, capture_output=True, text=True, check=True
     )
-    assert said.stdout.split() == ["1", "1"] or said.stdout.split() == ["True", "True"]
+    assert process.stdout.split() == ["1", "1"] or process.stdout.split() == ["True", "True"]
 
 
 def test_a_commit_goes_neither_into_the_users_repository_nor_through_their_hooks(

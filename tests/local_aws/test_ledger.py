@@ -68,12 +68,12 @@ def test_a_rollback_is_one_transaction_and_reads_back_whole(ledger: Ledger) -> N
     }
     assert ledger.events("part-class")[0] == event
     assert ledger.pending_events() == (event,)
-    told = ledger.mark(event, Notify.TOLD)
-    assert ledger.pending_events() == (told,)
-    ledger.mark(told, Notify.SENT)
+    message = ledger.mark(event, Notify.TOLD)
+    assert ledger.pending_events() == (message,)
+    ledger.mark(message, Notify.SENT)
     assert ledger.pending_events() == ()
     with pytest.raises(LedgerConflictError):
-        ledger.mark(told, Notify.SENT)
+        ledger.mark(message, Notify.SENT)
     with pytest.raises(TransitionRefusedError):
         ledger.roll_back("part-class", seen=2, cause=CAUSE)
 

@@ -65,10 +65,10 @@ def listeners(state: Path) -> list[str]:
 
 def _belongs(process: Path, state: Path) -> bool:
     try:
-        told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+        data = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
     except OSError:
         return False
-    return str(state).encode() in told
+    return str(state).encode() in data
 
 
 @pytest.fixture(scope="module")
@@ -180,8 +180,8 @@ def test_once_more_after_down_pays_nothing_and_brings_nothing_bad_back(state: Pa
     restored = cast(Json, report(state)["rollback"])["to"]
     local_aws("down", state)
     assert listeners(state) == []
-    said = local_aws("up", state)
-    assert "its quarantined version did not come back" in said
-    assert re.findall(r"(\d+) model calls", said) == ["0", "0"]
+    message = local_aws("up", state)
+    assert "its quarantined version did not come back" in message
+    assert re.findall(r"(\d+) model calls", message) == ["0", "0"]
     pointers = {str(p["task"]): p for p in cast("list[Json]", report(state, "push")["pointers"])}
     assert pointers[lifecycle.TASK]["version"] == restored

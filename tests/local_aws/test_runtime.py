@@ -155,7 +155,7 @@ class Stage:
             return json.loads(answer.read())
 
     def served(self) -> dict[str, str]:
-        return {one["task"]: one["version"] for one in self.get("/v1/tasks")["tasks"]}
+        return {item["task"]: item["version"] for item in self.get("/v1/tasks")["tasks"]}
 
     def put_alarm(self) -> None:
         """The score alarm as the rollback stack has it."""
@@ -225,9 +225,9 @@ def test_a_stage_lives_by_its_commands(stage: Stage) -> None:
 
 def _seed_and_smoke(stage: Stage) -> object:
     assert stage.served() == {}
-    said = stage.run("activate", "--no-watch")
-    assert "part-class: 1.1.0 is active, the first here (way back: 1.0.0)" in said
-    assert "brand: 1.0.0 is active" in said
+    message = stage.run("activate", "--no-watch")
+    assert "part-class: 1.1.0 is active, the first here (way back: 1.0.0)" in message
+    assert "brand: 1.0.0 is active" in message
     eventually(lambda: stage.served() == {"part-class": "1.1.0", "brand": "1.0.0"})
     assert stage.ask()["output"] == {"part_class": "capacitor"}
 
@@ -269,7 +269,7 @@ def _rolled_back_by_the_alarm(stage: Stage, instance: object) -> None:
     )
     brand = stage.ledger.pointer("brand")
     outcome = process({"source": "aws.events"}, ACCOUNT, desk)
-    assert [one["code"] for one in outcome["outcomes"]] == ["below-threshold"]  # type: ignore[attr-defined]
+    assert [item["code"] for item in outcome["outcomes"]] == ["below-threshold"]  # type: ignore[attr-defined]
     assert outcome["told"] == [3]
     eventually(lambda: stage.served()["part-class"] == "1.0.0", seconds=5)
     assert stage.ask()["output"] == {"part_class": "capacitor"}
@@ -279,8 +279,8 @@ def _rolled_back_by_the_alarm(stage: Stage, instance: object) -> None:
 
 def _not_brought_back_by_the_next_release(stage: Stage) -> None:
     stage.promoted("exec-2")
-    said = stage.run("activate", "--no-watch")
-    assert "part-class: left alone, 1.1.0 is quarantined since" in said
+    message = stage.run("activate", "--no-watch")
+    assert "part-class: left alone, 1.1.0 is quarantined since" in message
     shown = stage.run("ledger", "show", "part-class")
     assert "part-class: 1.0.0 (way back: none)" in shown
     assert "rolled-back 1.1.0 -> 1.0.0 by rollback" in shown
@@ -308,5 +308,5 @@ def _brought_back_by_a_person(stage: Stage) -> None:
 def test_commands_outside_a_stage_say_what_is_missing(stage: Stage, tmp_path: Path) -> None:
     assert "stage dev runs no service" in stage.run("watch", "part-class", "--now", code=70)
     assert "has no manifest" in stage.run("activate", "--release", "exec-9", code=2)
-    said = stage.run("ledger", "show", "--stage", "prod", code=70)
-    assert "there is no table prompt-hub-prod-ledger. Look at --stage" in said
+    message = stage.run("ledger", "show", "--stage", "prod", code=70)
+    assert "there is no table prompt-hub-prod-ledger. Look at --stage" in message

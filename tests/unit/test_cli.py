@@ -24,10 +24,10 @@ HEAVY = {"openai", "boto3", "botocore", "fastapi", "uvicorn", "jsonschema_rs", "
 
 def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == ExitCode.OK
-    told = capsys.readouterr().out
+    message = capsys.readouterr().out
     for name, (_, summary) in COMMANDS.items():
-        assert name in told
-        assert summary in told
+        assert name in message
+        assert summary in message
     assert main([]) == ExitCode.USAGE
 
 
@@ -75,9 +75,9 @@ def test_a_failure_is_a_sentence_and_an_exit_code(
 ) -> None:
     monkeypatch.setattr(module, "import_module", lambda name: failing(error))
     assert main(["validate"]) == code
-    told = capsys.readouterr().err
-    assert said in told
-    assert ("Traceback" in told) == (code == ExitCode.UNEXPECTED)
+    message = capsys.readouterr().err
+    assert said in message
+    assert ("Traceback" in message) == (code == ExitCode.UNEXPECTED)
 
 
 def test_help_pays_for_nothing_heavy() -> None:

@@ -57,7 +57,9 @@ class Import:
 
     def below(self, *modules: str) -> bool:
         """Whether the module is one of `modules` or inside one of them."""
-        return any(self.module == one or self.module.startswith(one + ".") for one in modules)
+        return any(
+            self.module == module or self.module.startswith(module + ".") for module in modules
+        )
 
 
 def imports_of(file: Path, module: str) -> list[Import]:
@@ -128,98 +130,101 @@ def violations(root: Path) -> list[str]:
 
 
 def _outside(root: Path, file: Path, imports: list[Import]) -> Iterator[tuple[int, str]]:
-    for one in imports:
-        if one.package == "local_aws":
-            yield one.line, "nothing imports local_aws"
-        if one.package == "tests":
-            yield one.line, "nothing imports tests"
+    for item in imports:
+        if item.package == "local_aws":
+            yield item.line, "nothing imports local_aws"
+        if item.package == "tests":
+            yield item.line, "nothing imports tests"
 
 
 def _runtime(root: Path, file: Path, imports: list[Import]) -> Iterator[tuple[int, str]]:
     yield from _outside(root, file, imports)
     module = module_name(root, file)
     if module in EMPTY_PACKAGES and file.name == "__init__.py":
-        for one in imports:
-            yield one.line, f"{module}/__init__.py imports nothing, but {one.module}"
+        for item in imports:
+            yield item.line, f"{module}/__init__.py imports nothing, but {item.module}"
     if module.startswith(LAMBDA_SAFE):
         yield from _shared_with_lambda(imports)
         return
     allowed = ADAPTERS.get(module, set())
-    for one in imports:
-        if is_standard(one) or one.package in {"local_aws", "tests"}:
+    for item in imports:
+        if is_standard(item) or item.package in {"local_aws", "tests"}:
             continue
-        if one.package == "prompt_hub":
-            eager = one.at_load and module not in ADAPTERS
-            if eager and one.module in ADAPTERS and ADAPTERS[one.module] - AWS_PACKAGES:
-                yield one.line, f"the adapter {one.module} is imported lazily"
-        elif one.package in CDK_PACKAGES | OURS:
-            yield one.line, f"pipeline_image knows nothing of {one.package}"
-        elif one.package in allowed:
-            if one.package in AWS_PACKAGES and one.at_load:
-                yield one.line, f"{one.package} is imported lazily, inside a function"
-        elif one.package not in CORE_PACKAGES:
-            yield one.line, f"{one.package} belongs into an adapter module, not into {module}"
-        elif one.package in LAZY_IN_CORE and one.at_load:
-            yield one.line, f"{one.package} is imported lazily, inside a function"
+        if item.package == "prompt_hub":
+            eager = item.at_load and module not in ADAPTERS
+            if eager and item.module in ADAPTERS and ADAPTERS[item.module] - AWS_PACKAGES:
+                yield item.line, f"the adapter {item.module} is imported lazily"
+        elif item.package in CDK_PACKAGES | OURS:
+            yield item.line, f"pipeline_image knows nothing of {item.package}"
+        elif item.package in allowed:
+            if item.package in AWS_PACKAGES and item.at_load:
+                yield item.line, f"{item.package} is imported lazily, inside a function"
+        elif item.package not in CORE_PACKAGES:
+            yield item.line, f"{item.package} belongs into an adapter module, not into {module}"
+        elif item.package in LAZY_IN_CORE and item.at_load:
+            yield item.line, f"{item.package} is imported lazily, inside a function"
 
 
 def _shared_with_lambda(imports: list[Import]) -> Iterator[tuple[int, str]]:
-    for one in imports:
-        if one.package == "prompt_hub" and not _is_part_of(one, LAMBDA_SAFE):
+    for item in imports:
+        if item.package == "prompt_hub" and not _is_part_of(item, LAMBDA_SAFE):
             yield (
-                one.line,
-                f"aws_names and ledger import only aws_names and ledger, not {one.module}",
+                item.line,
+                f"aws_names and ledger import only aws_names and ledger, not {item.module}",
             )
-        elif one.package in AWS_PACKAGES and one.at_load:
-            yield one.line, f"{one.package} is imported lazily, inside a function"
-        elif not is_standard(one) and one.package not in AWS_PACKAGES | {"prompt_hub"}:
-            yield one.line, f"aws_names and ledger import stdlib and boto3 only, not {one.package}"
+        elif item.package in AWS_PACKAGES and item.at_load:
+            yield item.line, f"{item.package} is imported lazily, inside a function"
+        elif not is_standard(item) and item.package not in AWS_PACKAGES | {"prompt_hub"}:
+            yield (
+                item.line,
+                f"aws_names and ledger import stdlib and boto3 only, not {item.package}",
+            )
 
 
-def _is_part_of(one: Import, modules: tuple[str, ...]) -> bool:
+def _is_part_of(item: Import, modules: tuple[str, ...]) -> bool:
     # `from prompt_hub.core import aws_names` names the packages, too, which are empty.
-    return one.module in EMPTY_PACKAGES or one.below(*modules)
+    return item.module in EMPTY_PACKAGES or item.below(*modules)
 
 
 def _lambda(root: Path, file: Path, imports: list[Import]) -> Iterator[tuple[int, str]]:
     yield from _outside(root, file, imports)
     siblings = {path.stem for path in file.parent.glob("*.py")}
-    for one in imports:
-        if one.package == "prompt_hub" and not _is_part_of(one, LAMBDA_SAFE):
+    for item in imports:
+        if item.package == "prompt_hub" and not _is_part_of(item, LAMBDA_SAFE):
             yield (
-                one.line,
-                f"a Lambda imports only aws_names and ledger of ours, not {one.module}",
+                item.line,
+                f"a Lambda imports only aws_names and ledger of ours, not {item.module}",
             )
-        elif not is_standard(one) and one.package not in AWS_PACKAGES | siblings | {"prompt_hub"}:
-            yield one.line, f"a Lambda imports stdlib and boto3 only, not {one.package}"
+        elif not is_standard(item) and item.package not in AWS_PACKAGES | siblings | {"prompt_hub"}:
+            yield item.line, f"a Lambda imports stdlib and boto3 only, not {item.package}"
 
 
 def _cdk(root: Path, file: Path, imports: list[Import]) -> Iterator[tuple[int, str]]:
     yield from _outside(root, file, imports)
     area = file.relative_to(root).parts[0]
-    for one in imports:
-        if one.package == "stacks" and area == "cdk_app":
-            yield one.line, "stacks import cdk_app, never back"
-        elif one.package == "prompt_hub" and not _is_part_of(one, CDK_SAFE):
+    for item in imports:
+        if item.package == "stacks" and area == "cdk_app":
+            yield item.line, "stacks import cdk_app, never back"
+        elif item.package == "prompt_hub" and not _is_part_of(item, CDK_SAFE):
             yield (
-                one.line,
-                f"CDK code imports only aws_names and repository, not {one.module}",
+                item.line,
+                f"CDK code imports only aws_names and repository, not {item.module}",
             )
-        elif one.package in WORLD:
-            yield one.line, f"no git, network or clock at synth, so no {one.module}"
-        elif not is_standard(one) and one.package not in CDK_PACKAGES | OURS:
-            yield one.line, f"CDK code imports aws_cdk and its like only, not {one.package}"
-        elif one.package == "lambdas":
-            yield one.line, "CDK code packs Lambdas and never imports them"
+        elif item.package in WORLD:
+            yield item.line, f"no git, network or clock at synth, so no {item.module}"
+        elif not is_standard(item) and item.package not in CDK_PACKAGES | OURS:
+            yield item.line, f"CDK code imports aws_cdk and its like only, not {item.package}"
+        elif item.package == "lambdas":
+            yield item.line, "CDK code packs Lambdas and never imports them"
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and node.attr in WORLD_CALLS:
             yield node.lineno, f"no look-up and no clock at synth, so no {node.attr}()"
 
 
 def _local_aws(root: Path, file: Path, imports: list[Import]) -> Iterator[tuple[int, str]]:
-    for one in imports:
-        if one.package in OURS | {"tests"} and one.package != "local_aws":
-            yield one.line, f"local_aws imports nothing of ours, but {one.module}"
+    for item in imports:
+        if item.package in OURS | {"tests"} and item.package != "local_aws":
+            yield item.line, f"local_aws imports nothing of ours, but {item.module}"
 
 
 def test_the_product_keeps_the_import_rules() -> None:
@@ -232,7 +237,7 @@ def test_the_rules_look_at_every_part_of_the_product() -> None:
         assert list((ROOT / area).rglob("*.py")), f"{area} has moved: mend the rules"
     for module, packages in ADAPTERS.items():
         path = (ROOT / "pipeline_image" / Path(*module.split("."))).with_suffix(".py")
-        used = {one.package for one in imports_of(path, module)}
+        used = {item.package for item in imports_of(path, module)}
         assert packages <= used, f"{module} needs {packages & used} only: shorten the list"
 
 

@@ -73,7 +73,7 @@ def test_the_reviewer_sees_numbered_lines_the_purpose_and_examples(
 
 def test_a_cited_line_is_looked_up_in_the_file(reviewing: RepositoryFolder) -> None:
     found = review(reviewing, saying(REAL, MOVED, INVENTED)).findings
-    assert [(one.citation, one.line) for one in found] == [
+    assert [(finding.citation, finding.line) for finding in found] == [
         ("verified", 27),
         ("moved", 31),
         ("invented", None),
@@ -84,8 +84,8 @@ def test_a_cited_line_is_looked_up_in_the_file(reviewing: RepositoryFolder) -> N
 
 
 def test_words_name_the_place_and_leave_the_invented_out(reviewing: RepositoryFolder) -> None:
-    told = in_words(review(reviewing, saying(INVENTED, MOVED, REAL)))
-    lines = told.splitlines()
+    message = in_words(review(reviewing, saying(INVENTED, MOVED, REAL)))
+    lines = message.splitlines()
     assert lines[0] == (
         "part-class 1.2.0: 2 findings by the review prompt 1.0.0 on openai:small-model-2026-01"
     )
@@ -93,7 +93,7 @@ def test_words_name_the_place_and_leave_the_invented_out(reviewing: RepositoryFo
         "  prompts/00-templates/part-class.yaml:27 [high] The example names a class."
     )
     assert "  prompts/00-templates/part-class.yaml:31 [medium] Vague." in lines
-    assert "Always be polite" not in told
+    assert "Always be polite" not in message
     assert "  1 finding cited words that the file does not have: left out here" in lines
 
 
@@ -121,7 +121,7 @@ def test_a_review_is_logged_and_gates_nothing(
     assert f"logged in {LOG}" in capsys.readouterr().out
     logged = Review.model_validate_json(door.read(LOG))
     assert logged.sha256 == door.repository.candidate("part-class").sha256
-    assert [one.citation for one in logged.findings] == ["verified", "invented"]
+    assert [finding.citation for finding in logged.findings] == ["verified", "invented"]
     assert door.findings() == []
     assert main(["review", "part-class", "--json"]) == ExitCode.OK
     assert json.loads(capsys.readouterr().out)["task"] == "part-class"

@@ -81,10 +81,12 @@ def _node() -> Path:
     found = str(pinned[0]) if pinned else shutil.which("node")
     if found is None:
         raise MeasurementError("there is no Node for promptfoo: install Node.js 22.22 or newer.")
-    said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
-    version = tuple(map(int, re.findall(r"\d+", said)[:2]))
+    message = subprocess.run(
+        [found, "--version"], capture_output=True, text=True, check=False
+    ).stdout
+    version = tuple(map(int, re.findall(r"\d+", message)[:2]))
     if version < OLDEST_NODE:
-        words = f"promptfoo needs Node 22.22 or newer, this is {said.strip() or 'not running'}."
+        words = f"promptfoo needs Node 22.22 or newer, this is {message.strip() or 'not running'}."
         raise MeasurementError(words)
     return Path(found)
 

@@ -171,7 +171,9 @@ def starter(
 def _fitting(outputs: Sequence[FieldSpec]) -> Sequence[dict[str, str]]:
     """The records that the fields' choices describe; all of them if that leaves too few."""
     asked = [field for field in outputs if field.choices and field.name in RECORDS[0]]
-    fitting = [it for it in RECORDS if all(it[field.name] in field.choices for field in asked)]
+    fitting = [
+        item for item in RECORDS if all(item[field.name] in field.choices for field in asked)
+    ]
     return fitting if len(fitting) > SHOTS else RECORDS
 
 

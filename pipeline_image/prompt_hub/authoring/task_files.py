@@ -141,9 +141,9 @@ def write(repository: PromptRepository, task: str, files: Mapping[str, str]) -> 
         refuse_a_taken_name(repository, task)
         findings = findings_about(repository, files, task)
         if findings:
-            said = "".join(f"\n  {finding.problem} [{finding.rule}]" for finding in findings)
+            message = "".join(f"\n  {finding.problem} [{finding.rule}]" for finding in findings)
             raise PromptHubError(
-                f"nothing was written: {task} would not be valid.{said}",
+                f"nothing was written: {task} would not be valid.{message}",
                 exit_code=ExitCode.BLOCKED,
             )
         writer.apply(files)

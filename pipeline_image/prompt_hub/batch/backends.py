@@ -89,14 +89,16 @@ class ServiceAnswerer:
         """
         self._client = Client(url, timeout=timeout)
         self._url = self._client.url
-        said = self._ask("/v1/tasks")
-        served = said.object().get("tasks")
-        if said.status != 200 or not isinstance(served, list):
-            raise ModelUnavailableError(f"{self._url}/v1/tasks answered with HTTP {said.status}.")
-        known = [one for one in served if isinstance(one, dict)]
-        mine = next((one for one in known if one.get("task") == task), None)
+        response = self._ask("/v1/tasks")
+        served = response.object().get("tasks")
+        if response.status != 200 or not isinstance(served, list):
+            raise ModelUnavailableError(
+                f"{self._url}/v1/tasks answered with HTTP {response.status}."
+            )
+        known = [value for value in served if isinstance(value, dict)]
+        mine = next((entry for entry in known if entry.get("task") == task), None)
         if mine is None:
-            tasks = ", ".join(str(one.get("task")) for one in known) or "none"
+            tasks = ", ".join(str(item.get("task")) for item in known) or "none"
             raise PromptHubError(f"the service at {self._url} serves no task {task!r} ({tasks}).")
         self.answered_by = _answered_by(task, mine)
 
@@ -105,13 +107,13 @@ class ServiceAnswerer:
         task = self.answered_by.task
         path = f"/v1/tasks/{task}/run"
         answer = await asyncio.to_thread(self._ask, path, {"fields": fields})
-        status, said = answer.status, answer.object()
+        status, text = answer.status, answer.object()
         if status == 200:
-            output = said.get("output")
+            output = text.get("output")
             if isinstance(output, dict):
-                return BatchAnswer(output=output, error=None, answered_by=_answered_by(task, said))
+                return BatchAnswer(output=output, error=None, answered_by=_answered_by(task, text))
             raise ModelUnavailableError(f"the service at {self._url} answered without an output.")
-        error = said.get("error")
+        error = text.get("error")
         code, message = (
             (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", "")
         )
@@ -128,16 +130,16 @@ class ServiceAnswerer:
             raise ModelUnavailableError(f"the service at {error.message}", hint=hint) from None
 
 
-def _answered_by(task: str, said: JsonObject) -> VersionInfo:
-    release, model = said.get("release"), said.get("model")
-    if not isinstance(said.get("version"), str) or not isinstance(said.get("sha256"), str):
+def _answered_by(task: str, value: JsonObject) -> VersionInfo:
+    release, model = value.get("release"), value.get("model")
+    if not isinstance(value.get("version"), str) or not isinstance(value.get("sha256"), str):
         raise PromptHubError(
             "the service does not say which version answers.", exit_code=ExitCode.NOT_MEASURED
         )
     return VersionInfo(
         task=task,
-        version=str(said["version"]),
-        sha256=str(said["sha256"]),
+        version=str(value["version"]),
+        sha256=str(value["sha256"]),
         release=release if isinstance(release, str) else None,
         model=model if isinstance(model, str) else None,
     )

@@ -106,7 +106,7 @@ def _state(ledger: Ledger, release: Release) -> StageState:
 
 def _models(release: Release) -> dict[str, str]:
     aliases = ModelAliases.from_environment()
-    wanted = {one.model.alias for task in release.tasks.values() for one in task.versions}
+    wanted = {version.model.alias for task in release.tasks.values() for version in task.versions}
     identities = {}
     for alias in wanted:
         try:

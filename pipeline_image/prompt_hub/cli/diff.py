@@ -107,9 +107,9 @@ def _listed(found: PromptComparison, kind: Change) -> Iterator[str]:
     examples = found.of(kind)
     if kind is Change.WON:
         examples = examples[::-1]
-    for one in examples[:LISTED]:
-        said = words.printable("  ".join([one.id, "; ".join(one.losses)])).strip()
-        yield f"  {kind:<4}  {one.before:.3f} → {one.after:.3f}  {said}"
+    for example in examples[:LISTED]:
+        message = words.printable("  ".join([example.id, "; ".join(example.losses)])).strip()
+        yield f"  {kind:<4}  {example.before:.3f} → {example.after:.3f}  {message}"
     if len(examples) > LISTED:
         yield f"  {kind:<4}  … and {len(examples) - LISTED:,} more (--json has them all)"
 
@@ -123,21 +123,21 @@ def as_json(found: PromptComparison) -> JsonObject:
         "after": {"version": after.version, "sha256": after.sha256, **_measured(found.after)},
         "differences": [
             {
-                "where": one.where,
-                "kind": one.kind,
-                "runs": [{"kind": run.kind, "text": run.text} for run in one.runs],
+                "where": difference.where,
+                "kind": difference.kind,
+                "runs": [{"kind": run.kind, "text": run.text} for run in difference.runs],
             }
-            for one in found.differences
+            for difference in found.differences
         ],
         "examples": [
             {
-                "id": one.id,
-                "before": one.before,
-                "after": one.after,
-                "change": one.change,
-                "losses": [*one.losses],
+                "id": example.id,
+                "before": example.before,
+                "after": example.after,
+                "change": example.change,
+                "losses": [*example.losses],
             }
-            for one in found.examples
+            for example in found.examples
         ],
         "notes": [*found.notes],
     }

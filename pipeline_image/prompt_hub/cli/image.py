@@ -99,7 +99,7 @@ def _live(stages: Iterable[str]) -> dict[str, list[Pointer]]:
 
 def _warn(release: Release, live: Mapping[str, Iterable[Pointer]]) -> None:
     for stage, pointers in live.items():
-        for lacking in (one for pointer in pointers for one in not_carried(release, pointer)):
+        for lacking in (text for pointer in pointers for text in not_carried(release, pointer)):
             print(
                 f"WARNING: stage {stage} has {lacking}, and this image cannot carry it: it is "
                 "quarantined, or neither in 02-production nor in 99-archive with that content"
@@ -122,7 +122,7 @@ def _build(root: Path, release: Release, tag: str, base: str | None) -> None:
 
     (root / aws_names.RELEASE_FILE).write_text(release.to_json(), encoding="utf-8")
     for name, task in release.tasks.items():
-        versions = ", ".join(one.version for one in task.versions)
+        versions = ", ".join(version.version for version in task.versions)
         print(f"{name}: champion {task.champion or 'none'}; the image carries {versions or 'none'}")
     arguments = {"RELEASE": release.release}
     if base:

@@ -94,10 +94,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 def _tell_notes(notes: Sequence[Note]) -> None:
     for heading, lost in (("Not carried over:", True), ("Carried over in another form:", False)):
-        said = [note for note in notes if note.lost is lost]
-        if said:
+        message = [note for note in notes if note.lost is lost]
+        if message:
             print(heading)
-            for note in said:
+            for note in message:
                 print(f"  {note}")
 
 

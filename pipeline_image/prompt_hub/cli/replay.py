@@ -41,8 +41,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     results = []
     for path in _records(arguments.record):
         record, changes = _replayed(repository, path, arguments.write)
-        told = [vars(change) for change in changes]
-        results.append({"record": path.as_posix(), "same": not changes, "changes": told})
+        message = [vars(change) for change in changes]
+        results.append({"record": path.as_posix(), "same": not changes, "changes": message})
         if not arguments.json:
             _tell(path, record, changes, arguments.write)
     if arguments.json:

@@ -62,8 +62,8 @@ async def review_of(
     path = repository.candidate_path(task)
     file = repository.relative(path)
     text = read_text(path, file)
-    told = questions(text, repository.metadata(task).description, repository.examples(task))
-    answer = await caller.call(reviewer, told, timeout=SECONDS)
+    fields = questions(text, repository.metadata(task).description, repository.examples(task))
+    answer = await caller.call(reviewer, fields, timeout=SECONDS)
     found = findings(answer, text)
     model = caller.resolve(reviewer).identity
     return reviewed(repository.candidate(task), file, reviewer, model, at, found)

@@ -75,15 +75,15 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
         reader = RecordMapper(metadata.records.columns, contract)
         if header is not None:
             _check_header(reader, header, arguments.input, task)
-        told = answerer.answered_by
-        _say(f"{task} {told.version} ({told.sha256[:12]}), {source}")
+        info = answerer.answered_by
+        _say(f"{task} {info.version} ({info.sha256[:12]}), {source}")
         identity: dict[str, JsonValue] = {
             "input": await asyncio.to_thread(_sha256_of_file, arguments.input),
             "task": task,
             "mapping": sha256_of({"columns": metadata.records.columns, "contract": contract}),
         }
         if not arguments.service:  # which version answers there may change at any time
-            identity |= {"version": told.version, "prompt": told.sha256, "model": told.model}
+            identity |= {"version": info.version, "prompt": info.sha256, "model": info.model}
         started = time.monotonic()
         with Journal(arguments.output, identity) as journal:
             if journal.set_aside:
@@ -106,7 +106,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             if not tally.unanswered:
                 journal.publish(arguments.limit)
     seconds = round(time.monotonic() - started, 3)
-    summary = {**asdict(told), "source": source, **asdict(tally), "seconds": seconds}
+    summary = {**asdict(info), "source": source, **asdict(tally), "seconds": seconds}
     if arguments.json:
         print(json.dumps({**summary, "output": str(arguments.output)}, indent=2))
     else:

@@ -75,7 +75,9 @@ def _inside(repository: PromptRepository, stage: str, release: str) -> SmokeTest
         if prompt is None:
             return None
         found = scored(repository.examples(pointer.task))
-        return next((one for one in found if rejection_reason(prompt, one.input) is None), None)
+        return next(
+            (example for example in found if rejection_reason(prompt, example.input) is None), None
+        )
 
     ledger = ledger_of(stage)
     return smoke_test(

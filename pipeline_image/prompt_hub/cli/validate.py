@@ -58,8 +58,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         if arguments.task is None:
             raise PromptHubError("--stamp needs a task.", hint="Name the one you looked over.")
         changed = stamp(repository, arguments.task)
-        said = "stamped" if changed else "is up to date already"
-        print(f"prompts/{METADATA}/{arguments.task}.yaml: {said}")
+        message = "stamped" if changed else "is up to date already"
+        print(f"prompts/{METADATA}/{arguments.task}.yaml: {message}")
         return ExitCode.OK
     tree, findings = check(repository, arguments.task)
     if arguments.task and arguments.task not in tree.tasks:
@@ -69,8 +69,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         print(json.dumps(problems, ensure_ascii=False, indent=2))
     else:
         for finding in findings:
-            told = f"{finding.problem} [{finding.rule}]"
-            print(annotation(finding.problem) if arguments.github else told)
+            text = f"{finding.problem} [{finding.rule}]"
+            print(annotation(finding.problem) if arguments.github else text)
         print(summary(tree, findings, arguments.task))
     return ExitCode.BLOCKED if findings else ExitCode.OK
 

@@ -26,6 +26,6 @@ async def map_concurrently(
     try:
         await asyncio.gather(*workers)
     finally:
-        for one in workers:
-            one.cancel()
+        for item in workers:
+            item.cancel()
         await asyncio.gather(*workers, return_exceptions=True)

@@ -44,9 +44,11 @@ class Scoring:
         self._judge = judge
         self._settings = metadata.judge
         self._pure = build_scorers(metadata.scorers, prompt.output, root)
-        self._judged = [one for one in metadata.scorers if one.type == "judge"]
+        self._judged = [item for item in metadata.scorers if item.type == "judge"]
         self._guarded = CanaryPrompt.of(prompt)
-        self._attacks = [one for one in metadata.scorers if isinstance(one, InjectionScorer)]
+        self._attacks = [
+            scorer for scorer in metadata.scorers if isinstance(scorer, InjectionScorer)
+        ]
         if self._judged and (judge is None or metadata.judge is None):
             raise PromptHubError(
                 f"{metadata.task}: a judge scores, but no judge is named.",

@@ -195,11 +195,11 @@ class BudgetedClient:
         calls = cached = tokens = 0
         usd = 0.0
         priced = False
-        for one in asked:
-            line = self._line(one.prompt)
+        for workload in asked:
+            line = self._line(workload.prompt)
             priced = priced or line.model.price_per_million is not None
-            found, missing, characters = self._looked_up(one, line)
-            calls += len(one.questions) * one.repeats
+            found, missing, characters = self._looked_up(workload, line)
+            calls += len(workload.questions) * workload.repeats
             cached += found
             likely = line.forecast.likely(characters, missing)
             tokens += likely.tokens
@@ -210,9 +210,11 @@ class BudgetedClient:
         """Calls that are answered already, calls that are not, and the characters of those."""
         if not line.book:
             step = max(1, len(asked.questions) // SAMPLED)
-            sample = [self.caller.request(asked.prompt, one) for one in asked.questions[::step]]
+            sample = [
+                self.caller.request(asked.prompt, question) for question in asked.questions[::step]
+            ]
             missing = len(asked.questions) * asked.repeats
-            mean = sum(one.characters for one in sample) / max(1, len(sample))
+            mean = sum(item.characters for item in sample) / max(1, len(sample))
             return 0, missing, round(mean * missing)
         found = missing = characters = 0
         for fields in asked.questions:

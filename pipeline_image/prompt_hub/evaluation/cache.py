@@ -147,10 +147,10 @@ class ResponseStore:
 
     def book(self, prompt: Prompt, model: ResolvedModel) -> ResponseCacheFile:
         """The book of what `prompt` was answered by `model`."""
-        told = cache_context(prompt, model)
-        path = self._folder / prompt.task / f"{prompt.sha256[:16]}-{sha256_of(told)[:16]}.jsonl"
+        fields = cache_context(prompt, model)
+        path = self._folder / prompt.task / f"{prompt.sha256[:16]}-{sha256_of(fields)[:16]}.jsonl"
         if path not in self._books:
-            self._books[path] = ResponseCacheFile(path, told, fresh=self._fresh)
+            self._books[path] = ResponseCacheFile(path, fields, fresh=self._fresh)
         return self._books[path]
 
     def close(self) -> None:

@@ -80,8 +80,8 @@ def votes_of(judge: Prompt, settings: Judge) -> int:
 
 def question(example: Example, output: JsonObject) -> JsonObject:
     """What the judge is asked about one answer; raises `RecursionError` for endless nesting."""
-    told = (example.input, example.expected, output)
-    texts = (json.dumps(value, ensure_ascii=False) for value in told)
+    message = (example.input, example.expected, output)
+    texts = (json.dumps(value, ensure_ascii=False) for value in message)
     return dict(zip(INPUTS, texts, strict=True))
 
 
@@ -150,9 +150,9 @@ def votes_agree(parts: Iterable[ScorerResult]) -> float | None:
     is right (`gate/agreement.py`).
     """
     pairs = [
-        float(one == other)
+        float(number == other)
         for part in parts
         if part.scorer == "judge"
-        for one, other in combinations(part.votes, 2)
+        for number, other in combinations(part.votes, 2)
     ]
     return fmean(pairs) if pairs else None

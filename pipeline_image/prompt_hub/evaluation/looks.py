@@ -90,7 +90,7 @@ async def measure_until_decided(
         if conclusion.more == "repeats":
             seen, repeat = 0, repeat + 1
     in_file_order = {
-        arm: tuple(sorted(found, key=lambda one: (one.repeat, place[one.id])))
+        arm: tuple(sorted(found, key=lambda result: (result.repeat, place[result.id])))
         for arm, found in details.items()
     }
     return SequentialResult(conclusion, looks, in_file_order, evidence)

@@ -132,7 +132,9 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
     elif record.champion_sha256 is not None:
         # It was not measured: it is the candidate itself, or could not be asked the examples.
         kept = (candidate, repository.production(task), *repository.archived(task))
-        champion = next((it for it in kept if it and it.sha256 == record.champion_sha256), None)
+        champion = next(
+            (item for item in kept if item and item.sha256 == record.champion_sha256), None
+        )
         if champion is None:
             how = f"none with the hash {_short(record.champion_sha256)} is in a layer"
             changes.append(Change("champion", how))
@@ -175,7 +177,7 @@ def _digest(
     inputs: Inputs, record: EvaluationRecord, occasions: Mapping[ArmName, MeasurementInfo]
 ) -> str:
     """The digest with the models of then; kept where it is not known which model judged."""
-    models = {inputs.arms[arm].sha256: one.model for arm, one in occasions.items()}
+    models = {inputs.arms[arm].sha256: info.model for arm, info in occasions.items()}
     if inputs.judge is not None and record.judge is not None:
         models[inputs.judge.sha256] = record.judge.model
     needed = (inputs.candidate, inputs.comparison_target, inputs.judge)

@@ -185,8 +185,8 @@ class _Measuring:
         for prompt in inputs.arms.values():
             scoring = Scoring(inputs.metadata, prompt, inputs.judge)
             for example in inputs.scored:
-                for one, fields, times in ((prompt, example.input, 1), *scoring.further(example)):
-                    asked.setdefault((id(one), times), (one, []))[1].append(fields)
+                for item, fields, times in ((prompt, example.input, 1), *scoring.further(example)):
+                    asked.setdefault((id(item), times), (item, []))[1].append(fields)
         estimate = self._engine.estimate(
             [
                 Workload(prompt=prompt, questions=questions, repeats=times)

@@ -81,7 +81,7 @@ def arm_of(
 
 def missing_answers(whom: str, details: Sequence[ExampleResult]) -> Iterator[str]:
     """Why answers of somebody are missing and how many, each reason once."""
-    for reason, count in Counter(one.error for one in details if one.error).items():
+    for reason, count in Counter(detail.error for detail in details if detail.error).items():
         yield f"{reason.rstrip('.')}: {count} of {len(details)} answers of {whom} are missing"
 
 

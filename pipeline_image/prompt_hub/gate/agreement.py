@@ -44,12 +44,12 @@ def kappa(pairs: Sequence[Pair]) -> float | None:
     n = len(pairs)
     if not n:
         return None
-    ours, theirs = sum(one for one, _ in pairs) / n, sum(other for _, other in pairs) / n
+    ours, theirs = sum(item for item, _ in pairs) / n, sum(other for _, other in pairs) / n
     by_chance = (
-        sum((one - ours) ** 2 + (other - theirs) ** 2 for one, other in pairs) / n
+        sum((number - ours) ** 2 + (other - theirs) ** 2 for number, other in pairs) / n
         + (ours - theirs) ** 2
     )
-    observed = sum((one - other) ** 2 for one, other in pairs) / n
+    observed = sum((entry - other) ** 2 for entry, other in pairs) / n
     return 1 - observed / by_chance if by_chance else None
 
 
@@ -66,9 +66,9 @@ def agreement(pairs: Mapping[str, Sequence[Pair]], confidence: float) -> Agreeme
         return None
     chance = random.Random(len(clusters))  # noqa: S311 - resampling, nothing secret
     found = sorted(
-        one
+        number
         for _ in range(RESAMPLES)
-        if (one := kappa([p for c in chance.choices(clusters, k=len(clusters)) for p in c]))
+        if (number := kappa([p for c in chance.choices(clusters, k=len(clusters)) for p in c]))
         is not None
     )
     tail = (1 - confidence) / 2

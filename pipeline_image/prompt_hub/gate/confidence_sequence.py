@@ -42,7 +42,7 @@ class BettingPlan:
     def on(cls, weights: Sequence[float], alpha: float) -> BettingPlan:
         """Stakes for the whole set of examples, those included that may never be looked at."""
         heaviest = max(weights)
-        return cls(heaviest, math.fsum((one / heaviest) ** 2 for one in weights), alpha)
+        return cls(heaviest, math.fsum((weight / heaviest) ** 2 for weight in weights), alpha)
 
     def bet_fractions(self, mean: float) -> tuple[float, ...]:
         """The shares of capital put on every observation by one who doubts `mean`.
@@ -174,4 +174,4 @@ def _log_sum(logarithms: Sequence[float]) -> float:
     greatest = max(logarithms)
     if math.isinf(greatest):
         return greatest
-    return greatest + math.log(sum(math.exp(one - greatest) for one in logarithms))
+    return greatest + math.log(sum(math.exp(logarithm - greatest) for logarithm in logarithms))

@@ -81,7 +81,7 @@ class GateTest:
             ties = equal - ups - downs
             logs = [ups * u + ties * t + downs * d for u, t, d in grown]
             top = max(logs)
-            return top + math.log(sum(math.exp(one - top) for one in logs)) >= enough
+            return top + math.log(sum(math.exp(log - top) for log in logs)) >= enough
 
         chance = 0.0
         least = 0
@@ -161,11 +161,12 @@ def _differing(evidence: Evidence, seen: Sequence[Example]) -> float:
     """
     assert evidence.champion is not None
     squares = {
-        one.id: (mean_score(evidence.candidate, [one]) - mean_score(evidence.champion, [one])) ** 2
-        for one in seen
+        entry.id: (mean_score(evidence.candidate, [entry]) - mean_score(evidence.champion, [entry]))
+        ** 2
+        for entry in seen
     }
-    total = math.fsum(one.weight for one in seen)
-    share = math.fsum(squares[one.id] * one.weight for one in seen) / total
+    total = math.fsum(item.weight for item in seen)
+    share = math.fsum(squares[example.id] * example.weight for example in seen) / total
     return (share * len(seen) + 0.5) / (len(seen) + 1)
 
 

@@ -57,22 +57,22 @@ def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) 
             rules.score(f"score of the tag {tag!r}", rules.tagged(tag), least)
             for tag, least in sorted(gate.tags.items())
         ),
-        *(rules.no_collapse(tag, one) for tag, one in slices.items()),
+        *(rules.no_collapse(tag, paired) for tag, paired in slices.items()),
         *_limits(evidence, limits),
     ]
     statuses = {ruling.status for ruling in rulings}
-    status = next(one for one in _BY_FORCE if one in statuses)
+    status = next(entry for entry in _BY_FORCE if entry in statuses)
     if status is Status.INCONCLUSIVE:
         if not evidence.complete:
             return Conclusion(status, (), more="examples")
         if evidence.rounds < rules.possible_rounds:
             return Conclusion(status, (), more="repeats")
-    told = sorted(rulings, key=lambda ruling: _BY_FORCE.index(ruling.status))
+    message = sorted(rulings, key=lambda ruling: _BY_FORCE.index(ruling.status))
     return Conclusion(
         status,
-        tuple(words for ruling in told if (words := ruling.words())),
+        tuple(words for ruling in message if (words := ruling.words())),
         comparison.found if comparison else None,
-        {tag: one.found for tag, one in slices.items()},
+        {tag: item.found for tag, item in slices.items()},
     )
 
 
@@ -146,7 +146,7 @@ class _Rules:
 
     def tagged(self, tag: str) -> tuple[Example, ...]:
         """The examples of the whole set that carry a tag."""
-        return tuple(one for one in self._evidence.examples if tag in one.tags)
+        return tuple(example for example in self._evidence.examples if tag in example.tags)
 
     def score(self, name: str, examples: Sequence[Example], least: float) -> _Ruling:
         """Whether the candidate's score on `examples` is at least `least`."""
@@ -202,18 +202,18 @@ class _Rules:
             for tag in tags
         }
 
-    def no_collapse(self, tag: str, one: _Paired) -> _Ruling:
+    def no_collapse(self, tag: str, paired: _Paired) -> _Ruling:
         """Whether a slice has collapsed; what stays open with all examples seen is only said."""
-        margin = f"{one.margin:.3f}"
+        margin = f"{paired.margin:.3f}"
         meaning = {
             Status.PASS: "",
             Status.BLOCK: f"worse by more than {margin}",
             Status.INCONCLUSIVE: f"a loss of {margin} or more cannot be excluded",
-        }[one.status]
-        open_at_the_end = one.status is Status.INCONCLUSIVE and self._evidence.complete
+        }[paired.status]
+        open_at_the_end = paired.status is Status.INCONCLUSIVE and self._evidence.complete
         return _Ruling(
-            Status.PASS if open_at_the_end else one.status,
-            lambda: meaning and f"tag {tag!r} {_in_words(one.found)}: {meaning}",
+            Status.PASS if open_at_the_end else paired.status,
+            lambda: meaning and f"tag {tag!r} {_in_words(paired.found)}: {meaning}",
         )
 
     def _paired(self, examples: Sequence[Example], margin: float, alpha: float) -> _Paired:
@@ -233,7 +233,7 @@ class _Rules:
         return _Paired(len(seen), difference, margin, self._sample(examples, in_unit, alpha))
 
     def _seen(self, examples: Sequence[Example]) -> tuple[Example, ...]:
-        return tuple(one for one in examples if one.id in self._evidence.candidate)
+        return tuple(example for example in examples if example.id in self._evidence.candidate)
 
     def _sample(
         self, examples: Sequence[Example], value: Callable[[Example, int], float], alpha: float

@@ -107,4 +107,4 @@ def example_mean(scores: Scores, example: Example, rounds: int | None = None) ->
 def mean_score(scores: Scores, examples: Sequence[Example]) -> float:
     """Weighted mean over examples, each one observation however often it was asked."""
     total = math.fsum(example.weight for example in examples)
-    return math.fsum(example_mean(scores, one) * one.weight for one in examples) / total
+    return math.fsum(example_mean(scores, item) * item.weight for item in examples) / total

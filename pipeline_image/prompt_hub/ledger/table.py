@@ -107,11 +107,13 @@ class Ledger:
 
     def pointers(self) -> dict[str, Pointer]:
         """What is active for each task; raises `LedgerMissing` where there is no table."""
-        return {task: one for task, one in self._every_pointer().items() if not one.retired}
+        return {
+            task: pointer for task, pointer in self._every_pointer().items() if not pointer.retired
+        }
 
     def retired(self) -> dict[str, Pointer]:
         """The pointers of tasks that were taken out of service with no successor."""
-        return {task: one for task, one in self._every_pointer().items() if one.retired}
+        return {task: pointer for task, pointer in self._every_pointer().items() if pointer.retired}
 
     def _every_pointer(self) -> dict[str, Pointer]:
         found = {}
@@ -262,7 +264,9 @@ class Ledger:
 
     def add_samples(self, samples: Sequence[ScoreSample]) -> None:
         """Add the samples of one round, all or none; `LedgerConflict` if one is there already."""
-        self._write(*(_Step(key=one.key, attributes=one.to_attributes()) for one in samples))
+        self._write(
+            *(_Step(key=sample.key, attributes=sample.to_attributes()) for sample in samples)
+        )
 
     def deploy(self, deployed: Deployed, *, by: str) -> None:
         """Note which release the stage's image belongs to, and the versions new to this stage.
@@ -295,7 +299,9 @@ class Ledger:
                 if version not in known
             ]
             if new:
-                self._write(*(_Step(key=one.key, attributes=one.to_attributes()) for one in new))
+                self._write(
+                    *(_Step(key=record.key, attributes=record.to_attributes()) for record in new)
+                )
 
     # --- Underneath ----------------------------------------------------------------------------
 
@@ -412,8 +418,8 @@ def _steps(change: Change) -> list[_Step]:
         ),
         # The head's condition covers the versions: every change of a state moves the head.
         *(
-            _Step(key=one.key, attributes=one.to_attributes(), unconditional=True)
-            for one in change.versions
+            _Step(key=version.key, attributes=version.to_attributes(), unconditional=True)
+            for version in change.versions
         ),
         _Step(key=event.key, attributes=event.to_attributes()),
     ]

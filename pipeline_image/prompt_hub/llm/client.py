@@ -217,15 +217,15 @@ class ModelClient:
                 f" {error.reason}.",
                 hint=f"Check that {model.base_url or 'the provider'} answers, then run again.",
             ) from None
-        said = tried.result
-        limiter.correct(said.tokens_in + said.tokens_out - expected)
+        completion = tried.result
+        limiter.correct(completion.tokens_in + completion.tokens_out - expected)
         return Response(
-            text=said.text,
-            truncated=said.truncated,
-            answered_by=said.answered_by,
-            tokens_in=said.tokens_in,
-            tokens_out=said.tokens_out,
-            usd=model.cost(said.tokens_in, said.tokens_out),
+            text=completion.text,
+            truncated=completion.truncated,
+            answered_by=completion.answered_by,
+            tokens_in=completion.tokens_in,
+            tokens_out=completion.tokens_out,
+            usd=model.cost(completion.tokens_in, completion.tokens_out),
             seconds=tried.seconds,
             attempts=tried.attempts,
         )

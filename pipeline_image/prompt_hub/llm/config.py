@@ -85,7 +85,7 @@ class ResolvedModel(BaseModel):
         self, parameters: Mapping[Parameter, float | int]
     ) -> dict[str, float | int | str]:
         """A prompt's sampling parameters as this model is asked with them."""
-        asked: dict[str, float | int | str] = {str(name): it for name, it in parameters.items()}
+        asked: dict[str, float | int | str] = {str(name): item for name, item in parameters.items()}
         if self.reasoning is None:
             return asked
         most = "max_tokens"

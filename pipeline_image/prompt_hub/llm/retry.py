@@ -113,7 +113,7 @@ class Retries:
             try:
                 try:
                     async with asyncio.timeout(timeout):
-                        said = await attempt()
+                        message = await attempt()
                 except TimeoutError:
                     raise TransientError(f"it took longer than {timeout:g} s") from None
             except TransientError as error:
@@ -129,7 +129,7 @@ class Retries:
                 raise
             else:
                 place.release()
-                return Attempt(result=said, attempts=number, seconds=self.clock() - started)
+                return Attempt(result=message, attempts=number, seconds=self.clock() - started)
         raise AssertionError("the last attempt returns or raises")
 
     def _wait(self, failed: int, error: TransientError, now: float, until: float | None) -> float:

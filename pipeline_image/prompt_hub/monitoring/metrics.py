@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def metric_data(round_: MonitorRun, stage: str) -> list[MetricDatumTypeDef]:
     """Score, threshold and margin of each version; by task alone only those of the active one."""
     data = _of(round_.active, _dimensions(stage, round_.task))
-    for one in round_.readings:
-        data += _of(one, _dimensions(stage, round_.task, one.carried.version))
+    for reading in round_.readings:
+        data += _of(reading, _dimensions(stage, round_.task, reading.carried.version))
     return data
 
 

@@ -66,15 +66,15 @@ class MonitorRun:
         return [
             ScoreSample(
                 task=self.task,
-                version=one.carried.version,
-                score=one.score,
-                threshold=one.carried.threshold,
-                n=one.arm.n,
-                interval=one.arm.interval,
+                version=reading.carried.version,
+                score=reading.score,
+                threshold=reading.carried.threshold,
+                n=reading.arm.n,
+                interval=reading.arm.interval,
                 evaluation=evaluation,
                 at=at,
             )
-            for one in self.readings
+            for reading in self.readings
         ]
 
     def details(self, *, stage: str, release: str, at: str) -> str:
@@ -82,19 +82,19 @@ class MonitorRun:
         versions = [
             {
                 "role": role,
-                "version": one.carried.version,
-                "sha256": one.carried.sha256,
-                "score": one.score,
-                "threshold": one.carried.threshold,
-                "n": one.arm.n,
-                "interval": one.arm.interval,
-                "answered_by": one.arm.answered_by,
-                "tokens": [one.arm.tokens_in, one.arm.tokens_out],
-                "usd": one.arm.usd,
-                "seconds": one.arm.seconds,
-                "examples": [detail.to_json(role) for detail in one.details],
+                "version": measurement.carried.version,
+                "sha256": measurement.carried.sha256,
+                "score": measurement.score,
+                "threshold": measurement.carried.threshold,
+                "n": measurement.arm.n,
+                "interval": measurement.arm.interval,
+                "answered_by": measurement.arm.answered_by,
+                "tokens": [measurement.arm.tokens_in, measurement.arm.tokens_out],
+                "usd": measurement.arm.usd,
+                "seconds": measurement.arm.seconds,
+                "examples": [detail.to_json(role) for detail in measurement.details],
             }
-            for role, one in zip(("active", "control"), self.readings, strict=False)
+            for role, measurement in zip(("active", "control"), self.readings, strict=False)
         ]
         return json.dumps(
             {

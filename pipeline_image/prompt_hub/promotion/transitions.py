@@ -274,9 +274,9 @@ def _case(
 def _measured(record: EvaluationRecord, candidate: Prompt) -> Arm:
     arm = record.candidate
     if arm is None:
-        said = f"the verdict on {record.task} {record.version} is {record.verdict.status}"
+        message = f"the verdict on {record.task} {record.version} is {record.verdict.status}"
         raise NotAllowedError(
-            f"{said} ({'; '.join(record.verdict.reasons)}): nothing was measured."
+            f"{message} ({'; '.join(record.verdict.reasons)}): nothing was measured."
         )
     if arm.sha256 != candidate.sha256 or record.version != candidate.version:
         raise PromptHubError(

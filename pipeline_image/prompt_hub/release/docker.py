@@ -13,7 +13,7 @@ def login(registry: str, *, user: str, password: str) -> None:
     """Log in; the password goes to standard input, so no process list shows it."""
     _docker(
         ["login", "--username", user, "--password-stdin", registry],
-        told=password,
+        message=password,
         failure=f"the registry {registry} refused the login.",
         hint="Look at the role's permission ecr:GetAuthorizationToken.",
     )
@@ -37,11 +37,11 @@ def _docker(
     *,
     failure: str,
     hint: str = "The lines above are docker's own.",
-    told: str | None = None,
+    message: str | None = None,
     cwd: Path | None = None,
 ) -> None:
     try:
-        done = subprocess.run(["docker", *words], input=told, text=True, cwd=cwd, check=False)
+        done = subprocess.run(["docker", *words], input=message, text=True, cwd=cwd, check=False)
     except FileNotFoundError:
         raise PromptHubError(
             "docker is not installed here, and an image cannot be built without it.",

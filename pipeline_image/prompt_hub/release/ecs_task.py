@@ -35,7 +35,7 @@ def run(ecs: ECSClient, stage: str, command: Sequence[str]) -> str:
         startedBy="prompt-hub",
     )
     if not answer["tasks"]:
-        failures = "; ".join(one.get("reason", "?") for one in answer.get("failures", []))
+        failures = "; ".join(failure.get("reason", "?") for failure in answer.get("failures", []))
         raise PromptHubError(
             f"ECS did not start {' '.join(command)!r}: {failures or 'no reason given'}.",
             exit_code=ExitCode.UNEXPECTED,
@@ -83,7 +83,11 @@ def wait(
             )
         sleep(LOOK_EVERY_SECONDS)
     stopped = tasks[0]
-    codes = [one["exitCode"] for one in stopped.get("containers", []) if "exitCode" in one]
+    codes = [
+        container["exitCode"]
+        for container in stopped.get("containers", [])
+        if "exitCode" in container
+    ]
     if not codes:
         raise PromptHubError(
             f"the task {task_arn} never ran: {stopped.get('stoppedReason', 'no reason given')}.",

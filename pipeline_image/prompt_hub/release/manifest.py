@@ -59,7 +59,14 @@ class CarriedTask(Strict):
 
     def version(self, version: str | None) -> CarriedVersion | None:
         """The entry of `version`, `None` if the image does not carry it."""
-        return next((one for one in self.versions if one.version == version), None)
+        return next(
+            (
+                carried_version
+                for carried_version in self.versions
+                if carried_version.version == version
+            ),
+            None,
+        )
 
     @property
     def way_back(self) -> CarriedVersion | None:
@@ -69,10 +76,10 @@ class CarriedTask(Strict):
             return None
         return next(
             (
-                one
-                for one in self.versions
-                if one.state is VersionState.SUPERSEDED
-                and version_key(one.version) < version_key(champion)
+                version
+                for version in self.versions
+                if version.state is VersionState.SUPERSEDED
+                and version_key(version.version) < version_key(champion)
             ),
             None,
         )
@@ -95,7 +102,7 @@ class Release(Strict):
     def carries(self) -> dict[str, dict[str, str]]:
         """Hash by version by task."""
         return {
-            name: {one.version: one.sha256 for one in task.versions}
+            name: {version.version: version.sha256 for version in task.versions}
             for name, task in self.tasks.items()
         }
 
@@ -166,9 +173,9 @@ def not_carried(release: Release, pointer: Pointer) -> list[str]:
     carries = release.carries().get(pointer.task, {})
     wanted = [(pointer.active, "active"), (pointer.previous, "as its way back")]
     return [
-        f"{pointer.task} {one.version} {role}"
-        for one, role in wanted
-        if one is not None and carries.get(one.version) != one.sha256
+        f"{pointer.task} {item.version} {role}"
+        for item, role in wanted
+        if item is not None and carries.get(item.version) != item.sha256
     ]
 
 
@@ -202,17 +209,17 @@ def carried_prompts(repository: PromptRepository, release: Release) -> dict[Vers
         there = {old.version: old for old in repository.archived(name)}
         if champion is not None:
             there[champion.version] = champion
-        for one in task.versions:
-            prompt = there.get(one.version)
-            if prompt is None or prompt.sha256 != one.sha256:
+        for version in task.versions:
+            prompt = there.get(version.version)
+            if prompt is None or prompt.sha256 != version.sha256:
                 found = "is missing" if prompt is None else f"has the hash {prompt.sha256}"
                 raise PromptHubError(
-                    f"{name} {one.version} {found}; {aws_names.RELEASE_FILE} promises"
-                    f" {one.sha256}.",
+                    f"{name} {version.version} {found}; {aws_names.RELEASE_FILE} promises"
+                    f" {version.sha256}.",
                     hint="Build the image from a promoted tree.",
                     exit_code=ExitCode.BLOCKED,
                 )
-            prompts[name, one.version] = prompt
+            prompts[name, version.version] = prompt
     return prompts
 
 
@@ -242,8 +249,8 @@ def _carried(
             hint="Run prompt-hub validate.",
             exit_code=ExitCode.BLOCKED,
         )
-    active = {one.active for one in live if one.task == name}
-    ways_back = {one.previous for one in live if one.task == name}
+    active = {item.active for item in live if item.task == name}
+    ways_back = {pointer.previous for pointer in live if pointer.task == name}
     carried = [] if champion is None else [_entry(name, task, champion)]
     for prompt in repository.archived(name):
         old = _entry(name, task, prompt)

@@ -28,8 +28,8 @@ def prune(root: Path) -> list[str]:
 def main() -> int:
     """Prune the folder that the command line names."""
     try:
-        for one in prune(Path(sys.argv[1])):
-            print(f"left out of the image: {one}")
+        for text in prune(Path(sys.argv[1])):
+            print(f"left out of the image: {text}")
     except PromptHubError as error:
         print(f"prune: {error}", file=sys.stderr)
         return error.exit_code

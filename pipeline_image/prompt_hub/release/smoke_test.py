@@ -70,12 +70,12 @@ def smoke_test(
 
 def _disagreements(client: Client, release: str, pointers: Mapping[str, Pointer]) -> list[str]:
     try:
-        said = client.ask("/v1/tasks")
+        response = client.ask("/v1/tasks")
     except UnreachableServiceError as error:
         return [error.message]
-    served = said.json()
-    if said.status != 200 or not isinstance(served, dict):
-        return [f"GET /v1/tasks answered {said.status}: {served}"]
+    served = response.json()
+    if response.status != 200 or not isinstance(served, dict):
+        return [f"GET /v1/tasks answered {response.status}: {served}"]
     if served.get("release") != release:
         return [f"release {served.get('release')} answers, not {release}"]
     rows = served.get("tasks")
@@ -95,25 +95,25 @@ def _disagreements(client: Client, release: str, pointers: Mapping[str, Pointer]
 
 def _check(client: Client, task: str, pointer: Pointer, example: Example | None) -> TaskCheck:
     if example is None:
-        said = f"not tried, no example fits the input of {pointer.version}"
-        return TaskCheck(task=task, version=pointer.version, ok=True, said=said, seconds=0.0)
+        message = f"not tried, no example fits the input of {pointer.version}"
+        return TaskCheck(task=task, version=pointer.version, ok=True, said=message, seconds=0.0)
     started = time.perf_counter()
     body: Mapping[str, JsonValue] = {}
     try:
         answer = client.ask(f"/v1/tasks/{task}/run", {"fields": example.input})
     except UnreachableServiceError as error:
-        ok, said = False, error.message
+        ok, message = False, error.message
     else:
         body = answer.object()
         ok = answer.status == 200 and body.get("valid") is True
         shown = body.get("output") if ok else body.get("error", answer.json())
-        said = json.dumps(shown, ensure_ascii=False)
-        said = said if ok else f"answered {answer.status}: {said}"
+        message = json.dumps(shown, ensure_ascii=False)
+        message = message if ok else f"answered {answer.status}: {message}"
     return TaskCheck(
         task=task,
         # A rollback in this very second is the ledger's right: the service says who answered.
         version=str(body.get("version", pointer.version)),
         ok=ok,
-        said=said,
+        said=message,
         seconds=round(time.perf_counter() - started, 3),
     )

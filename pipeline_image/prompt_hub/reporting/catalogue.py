@@ -52,13 +52,16 @@ class CatalogueTask:
     @property
     def scores(self) -> list[float]:
         """Scores of all measured versions, the oldest first."""
-        return [one.score for one in reversed(self.versions) if one.score is not None]
+        return [version.score for version in reversed(self.versions) if version.score is not None]
 
     @property
     def searchable(self) -> str:
         """What people look a task up by."""
         words = [self.name, self.owner, self.description, self.model or ""]
-        words += [f"{one.version} {one.state} {one.description or ''}" for one in self.versions]
+        words += [
+            f"{version.version} {version.state} {version.description or ''}"
+            for version in self.versions
+        ]
         return " ".join(words).lower()
 
 
@@ -112,7 +115,14 @@ def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> C
         description=entry.description,
         model=entry.model.identity if entry.model else None,
         baseline=entry.verdict.baseline if entry.verdict else None,
-        released=next((one for one in versions if one.version == entry.released), None),
+        released=next(
+            (
+                catalogue_version
+                for catalogue_version in versions
+                if catalogue_version.version == entry.released
+            ),
+            None,
+        ),
         versions=tuple(reversed(versions)),
     )
 

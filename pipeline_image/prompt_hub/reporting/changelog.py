@@ -27,24 +27,26 @@ def changelog(tasks: Sequence[CatalogueTask]) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _version(one: CatalogueVersion) -> Iterator[str]:
-    yield f"### {one.version}, {day(one.at)}: {one.state}"
+def _version(version: CatalogueVersion) -> Iterator[str]:
+    yield f"### {version.version}, {day(version.at)}: {version.state}"
     yield ""
-    verdict = f"{one.status.replace('_', ' ')}: " if one.status else ""
-    compared = f", champion {one.champion_score:.3f}" if one.champion_score is not None else ""
-    yield f"{verdict}score {words.score(one.score)}, threshold {one.threshold:.3f}{compared}"
-    if one.reason:
-        yield f"({escaped(one.reason)})"
+    verdict = f"{version.status.replace('_', ' ')}: " if version.status else ""
+    compared = (
+        f", champion {version.champion_score:.3f}" if version.champion_score is not None else ""
+    )
+    yield f"{verdict}score {words.score(version.score)}, threshold {version.threshold:.3f}{compared}"
+    if version.reason:
+        yield f"({escaped(version.reason)})"
     yield ""
-    if one.description is None:
+    if version.description is None:
         yield "Its text is not kept."
         return
-    yield escaped(one.description)
-    if one.changes is not None:
+    yield escaped(version.description)
+    if version.changes is not None:
         # The description says it itself.
-        changes = [change for change in one.changes if change.where != "description"]
+        changes = [change for change in version.changes if change.where != "description"]
         yield ""
-        yield f"Changes from {one.before}:" if changes else f"No change from {one.before}."
+        yield f"Changes from {version.before}:" if changes else f"No change from {version.before}."
         yield ""
         yield from (f"- {in_words(change)}" for change in changes)
 

@@ -35,15 +35,15 @@ class Histogram:
 
 def histogram(*lists: Sequence[float]) -> Histogram | None:
     """The spread of values from 0 up to what 99 of 100 stay below; None where there are none."""
-    values = sorted(value for one in lists for value in one)
+    values = sorted(value for item in lists for value in item)
     if not values:
         return None
     upper = nice(quantile(values, 0.99) or 0.0)
     edges = [upper * (index + 1) / BINS for index in range(BINS)]
     counts = []
-    for one in lists:
+    for entry in lists:
         bins = [0] * BINS
-        for value in one:
+        for value in entry:
             bins[min(bisect_right(edges, value), BINS - 1)] += 1
         counts.append(tuple(bins))
     return Histogram(upper, tuple(counts), sum(value > upper for value in values))

@@ -56,7 +56,7 @@ class PromptComparison:
 
     def of(self, kind: Change) -> tuple[Compared, ...]:
         """Examples that the second version won, lost, or did as well as the first."""
-        return tuple(one for one in self.examples if one.change is kind)
+        return tuple(example for example in self.examples if example.change is kind)
 
 
 def compare(evaluations: Evaluations, task: str, first: str, second: str) -> PromptComparison:
@@ -108,7 +108,7 @@ def _sources(evaluations: Evaluations, task: str, prompts: Iterable[Prompt]) -> 
     found = [evaluations.recent(task)]
     versions = sorted({prompt.version for prompt in prompts}, key=version_key, reverse=True)
     found += [logged_evaluation(evaluations.repository, task, version) for version in versions]
-    return [one for one in found if one is not None]
+    return [evaluation for evaluation in found if evaluation is not None]
 
 
 def _measured(
@@ -123,7 +123,7 @@ def _measured(
 
 
 def _newest(sources: list[Evaluation], prompt: Prompt) -> Measured | None:
-    return next((found for one in sources if (found := _in(one, prompt))), None)
+    return next((found for source in sources if (found := _in(source, prompt))), None)
 
 
 def _in(source: Evaluation, prompt: Prompt) -> Measured | None:
@@ -149,7 +149,7 @@ def _examples(before: Measured | None, after: Measured | None) -> tuple[Compared
         if old is None or kind is None or old.score is None or answers.score is None:
             continue
         found.append(Compared(name, old.score, answers.score, kind, answers.losses))
-    return tuple(sorted(found, key=lambda one: one.after - one.before))
+    return tuple(sorted(found, key=lambda compared: compared.after - compared.before))
 
 
 def _notes(

@@ -111,7 +111,10 @@ def _difference_scale(view: EvaluationView) -> float:
     verdict = view.evaluation.record.verdict
     margin = view.metadata.gate.margin if view.metadata else 0.0
     shown = [verdict.comparison] if verdict.comparison else []
-    ends = [margin, *(abs(end) for one in shown for end in (one.low, one.high))]
+    ends = [
+        margin,
+        *(abs(end) for difference in shown for end in (difference.low, difference.high)),
+    ]
     return min(charts.nice(max(ends) * 1.15), 1.0)
 
 
@@ -154,7 +157,7 @@ def _spread(
     histogram = charts.histogram(*(values(arm) for arm in arms))
     if histogram is None:
         return None
-    said = "; ".join(
+    message = "; ".join(
         f"{arm.name}: median {say(charts.quantile(values(arm), 0.5))},"
         f" 95 of 100 below {say(charts.quantile(values(arm), 0.95))}"
         for arm in arms
@@ -168,7 +171,7 @@ def _spread(
         ),
         middle=say(histogram.upper / 2),
         upper=f"{say(histogram.upper)}{' and more' if histogram.beyond else ''}",
-        said=said,
+        said=message,
     )
 
 

@@ -90,12 +90,12 @@ def _case(name: str, example: ExampleView, answers: Answers) -> Xml.Element:
     if answers.outcome is Outcome.RIGHT:
         return case
     if answers.outcome is Outcome.UNMEASURED:
-        said = "; ".join(answers.errors) or "not measured"
-        problem = Xml.SubElement(case, "error", {"type": "not measured", "message": _xml(said)})
+        message = "; ".join(answers.errors) or "not measured"
+        problem = Xml.SubElement(case, "error", {"type": "not measured", "message": _xml(message)})
     else:
-        said = "; ".join(answers.losses) or f"score {answers.score:.3f}"
-        problem = Xml.SubElement(case, "failure", {"type": "wrong", "message": _xml(said)})
-    problem.text = _xml("\n".join([said, *_facts(example, answers)]))
+        message = "; ".join(answers.losses) or f"score {answers.score:.3f}"
+        problem = Xml.SubElement(case, "failure", {"type": "wrong", "message": _xml(message)})
+    problem.text = _xml("\n".join([message, *_facts(example, answers)]))
     return case
 
 

@@ -93,7 +93,7 @@ def _common(first: Sequence[str], second: Sequence[str]) -> int:
     """How many tokens both begin with."""
     pairs = enumerate(zip(first, second, strict=False))
     return next(
-        (index for index, (one, other) in pairs if one != other), min(len(first), len(second))
+        (index for index, (text, other) in pairs if text != other), min(len(first), len(second))
     )
 
 

@@ -54,14 +54,19 @@ def misfits(value: object, schema: JsonObject) -> Iterator[SchemaViolation]:
     except UnusableSchemaError as error:
         yield SchemaViolation((), f"the schema cannot be used: {error}", "", None)
         return
-    for it in validator.iter_errors(value):
-        location = tuple(it.instance_path)
-        yield SchemaViolation(location, _shortened(it.message), it.kind.name, it.kind.value)
+    for validation_error in validator.iter_errors(value):
+        location = tuple(validation_error.instance_path)
+        yield SchemaViolation(
+            location,
+            _shortened(validation_error.message),
+            validation_error.kind.name,
+            validation_error.kind.value,
+        )
 
 
 def worst_misfit(value: object, schema: JsonObject) -> SchemaViolation | None:
     """The misfit nearest to the root, which best says what is wrong; None when it fits."""
-    return min(misfits(value, schema), key=lambda it: len(it.location), default=None)
+    return min(misfits(value, schema), key=lambda misfit: len(misfit.location), default=None)
 
 
 _KNOWN: dict[int, tuple[JsonObject, Draft202012Validator]] = {}

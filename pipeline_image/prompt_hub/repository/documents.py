@@ -228,8 +228,8 @@ def _syntax_problem(text: str, file: str, error: yaml.MarkedYAMLError) -> Proble
 
 def _in_words(problem: str) -> str:
     """What the parser says, so that it reads on after "found"."""
-    said = re.sub("^(did|could) not find (expected )?", "no ", problem.removeprefix("found "))
-    return said.replace(" are not allowed in this context", " where none are allowed")
+    message = re.sub("^(did|could) not find (expected )?", "no ", problem.removeprefix("found "))
+    return message.replace(" are not allowed in this context", " where none are allowed")
 
 
 def _finite(text: str) -> bool:
@@ -325,7 +325,7 @@ class _Walk:
 
     def _indent(self, line: int) -> int:
         rest = self._text.split("\n")[line - 1 :]
-        first = next((one for one in rest if one.strip()), "")
+        first = next((text for text in rest if text.strip()), "")
         return len(first) - len(first.lstrip(" "))
 
     def _mapping(self, node: yaml.MappingNode, location: Location) -> None:

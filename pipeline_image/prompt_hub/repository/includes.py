@@ -72,7 +72,7 @@ class ExpandedTemplate:
     def line_start(self, line: int) -> int:
         """Offset of the first character, white space aside, of a line of the whole text."""
         lines = self.text.split("\n")
-        before = sum(len(one) + 1 for one in lines[: line - 1])
+        before = sum(len(text) + 1 for text in lines[: line - 1])
         here = lines[line - 1] if line <= len(lines) else ""
         return min(before + len(here) - len(here.lstrip()), len(self.text))
 

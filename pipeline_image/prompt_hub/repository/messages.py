@@ -21,8 +21,8 @@ _KEY_MARK = "[key]"
 def model_problems(document: Document, model: type, error: ValidationError) -> Iterator[Problem]:
     """Every problem in `error`, in words, with its place in the document."""
     for item in error.errors(include_url=False):
-        told = tuple(item["loc"])
-        location = _in_file(document, told)
+        message = tuple(item["loc"])
+        location = _in_file(document, message)
         kind = item["type"]
         if kind in {"union_tag_invalid", "union_tag_not_found"}:
             tags = _CHOICE.findall(str(item.get("ctx", {}).get("expected_tags", "")))
@@ -37,7 +37,7 @@ def model_problems(document: Document, model: type, error: ValidationError) -> I
         elif kind == "missing":
             yield document.problem(location, "nothing", "this field", rule="missing-key")
         elif kind in {"extra_forbidden", "unexpected_keyword_argument"}:
-            known = _keys_at(model, told[:-1])
+            known = _keys_at(model, message[:-1])
             yield document.key_problem(
                 location,
                 f"the key {location[-1]!r}",
@@ -122,7 +122,10 @@ def _resolved(schema: Mapping[str, object], node: object) -> object:
     if isinstance(node, dict):
         alternatives = node.get("anyOf")
         if isinstance(alternatives, list):
-            node = next((one for one in alternatives if one.get("type") != "null"), node)
+            node = next(
+                (alternative for alternative in alternatives if alternative.get("type") != "null"),
+                node,
+            )
         reference = node.get("$ref")
         definitions = schema.get("$defs")
         if isinstance(reference, str) and isinstance(definitions, dict):

@@ -187,7 +187,7 @@ class PromptRepository:
             return file, read_text(path, file)
         except InvalidDocumentsError as error:
             found = f"the building block {name!r}: {error.problems[0].found}"
-            meant = closest(name, (it.name for it in base.iterdir())) if base.is_dir() else ""
+            meant = closest(name, (item.name for item in base.iterdir())) if base.is_dir() else ""
             expected += f" (did you mean {meant!r}?)" if meant and meant != name else ""
             raise BlockError(place, found, expected, "building-block") from None
 

@@ -198,7 +198,7 @@ class _Check:
             node = node.node
         if node is None or (isinstance(node, nodes.Const) and type(node.value) in types):
             return
-        expected = " or ".join(_TYPES[one] for one in types)
+        expected = " or ".join(_TYPES[type_] for type_ in types)
         self._fault(node, f"{what} given otherwise", f"{expected}, written out")
 
 
@@ -431,7 +431,7 @@ def _environment() -> _Environment:
         undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False, finalize=_finalize
     )
     environment.globals.clear()
-    environment.filters = {name: _paid(one.function) for name, one in FILTERS.items()}
+    environment.filters = {name: _paid(item.function) for name, item in FILTERS.items()}
     environment.filters[_LOOP_OVER] = _loop_over
     environment.filters[_WEIGHED] = _paid(lambda value: value)
     environment.tests = {name: tests.TESTS[name] for name in TESTS}

@@ -71,8 +71,10 @@ class Review(Strict):
     def grounded(self) -> tuple[Finding, ...]:
         """Findings that point at the file, the gravest first."""
         order = ("high", "medium", "low")
-        found = (one for one in self.findings if one.citation != "invented")
-        return tuple(sorted(found, key=lambda one: (order.index(one.severity), one.line or 0)))
+        found = (item for item in self.findings if item.citation != "invented")
+        return tuple(
+            sorted(found, key=lambda finding: (order.index(finding.severity), finding.line or 0))
+        )
 
     def to_json(self) -> str:
         """The review as it is logged."""
@@ -90,8 +92,8 @@ def questions(text: str, purpose: str, examples: Sequence[Example]) -> JsonObjec
     width = len(str(text.count("\n") + 1))
     lines = (f"{number:>{width}} {line}" for number, line in enumerate(text.splitlines(), start=1))
     shown = (
-        json.dumps({"input": one.input, "expected": one.expected}, ensure_ascii=False)
-        for one in examples[:EXAMPLES_SHOWN]
+        json.dumps({"input": example.input, "expected": example.expected}, ensure_ascii=False)
+        for example in examples[:EXAMPLES_SHOWN]
     )
     return {"purpose": purpose, "prompt": "\n".join(lines), "examples": "\n".join(shown) or "none"}
 
@@ -102,26 +104,26 @@ def findings(answer: Answer, text: str) -> tuple[Finding, ...]:
     Raises:
         ModelUnavailable: the answer is no list of findings.
     """
-    said = answer.output.get("findings") if answer.valid and answer.output else None
+    value = answer.output.get("findings") if answer.valid and answer.output else None
     try:
-        parsed = TypeAdapter(tuple[Criticism, ...]).validate_python(said)
+        parsed = TypeAdapter(tuple[Criticism, ...]).validate_python(value)
     except ValidationError:
         problem = answer.problem or "it holds no findings of the agreed form"
         raise ModelUnavailableError(f"the review cannot be used: {problem}.") from None
     lines = [normalise(line) for line in text.splitlines()]
-    return tuple(_looked_up(one, lines) for one in parsed)
+    return tuple(_looked_up(criticism, lines) for criticism in parsed)
 
 
-def _looked_up(said: Criticism, lines: Sequence[str]) -> Finding:
-    quoted = normalise(said.quote)
+def _looked_up(criticism: Criticism, lines: Sequence[str]) -> Finding:
+    quoted = normalise(criticism.quote)
     places = [number for number, line in enumerate(lines, start=1) if quoted and quoted in line]
     line: int | None = None
     citation: Literal["verified", "moved", "invented"] = "invented"
-    if said.line in places:
-        line, citation = said.line, "verified"
+    if criticism.line in places:
+        line, citation = criticism.line, "verified"
     elif places:
-        line, citation = min(places, key=lambda place: abs(place - said.line)), "moved"
-    return Finding(line=line, citation=citation, **said.model_dump(exclude={"line"}))
+        line, citation = min(places, key=lambda place: abs(place - criticism.line)), "moved"
+    return Finding(line=line, citation=citation, **criticism.model_dump(exclude={"line"}))
 
 
 def reviewed(
@@ -155,12 +157,12 @@ def in_words(review: Review) -> str:
         f"{review.task} {review.version}: {count(len(grounded), 'finding')}"
         f" by the review prompt {review.reviewer} on {review.model}"
     ]
-    for one in grounded:
-        moved = " (cited on another line)" if one.citation == "moved" else ""
+    for finding in grounded:
+        moved = " (cited on another line)" if finding.citation == "moved" else ""
         lines += [
-            f"  {review.file}:{one.line} [{one.severity}] {one.problem}",
-            f"    “{one.quote}”{moved}",
-            f"    {one.suggestion}",
+            f"  {review.file}:{finding.line} [{finding.severity}] {finding.problem}",
+            f"    “{finding.quote}”{moved}",
+            f"    {finding.suggestion}",
         ]
     if invented:
         left_out = count(invented, "finding")

@@ -101,7 +101,7 @@ def difference(wanted: JsonValue, given: JsonValue, tolerance: str = "") -> str:
     if expected == got:
         expected, got = repr(wanted), repr(given)
         pairs = enumerate(zip(expected, got, strict=False))
-        alike = next((index for index, (one, other) in pairs if one != other), 0)
+        alike = next((index for index, (text, other) in pairs if text != other), 0)
         expected, got = _cut(expected, alike), _cut(got, alike)
     return f"expected {expected}{tolerance}, got {got}"
 

@@ -34,10 +34,10 @@ def at(value: JsonValue, path: Sequence[str]) -> JsonValue:
         if isinstance(value, list):
             found = (at(item, path[index:]) for item in value)
             return [
-                one
+                entry
                 for item in found
-                for one in (item if isinstance(item, list) else [item])
-                if one is not None
+                for entry in (item if isinstance(item, list) else [item])
+                if entry is not None
             ]
         if not isinstance(value, dict):
             return None
@@ -103,15 +103,15 @@ class Field:
         if self.lists == "set" and (isinstance(given, list) or isinstance(wanted, list)):
             given, wanted = self._distinct(_elements(given)), self._distinct(_elements(wanted))
             pairs = self._pairs(given, wanted)
-            missing = [one for i, one in enumerate(wanted) if i not in pairs]
-            extra = [one for i, one in enumerate(given) if i not in pairs.values()]
-            said = [f"missing {shown(missing)}"] if missing else []
-            said += [f"not expected {shown(extra)}"] if extra else []
-            return f"{self.name}: {', '.join(said)}"
-        said = [f"{self.name}: {difference(wanted, given, self.tolerance)}"]
+            missing = [item for i, item in enumerate(wanted) if i not in pairs]
+            extra = [value for i, value in enumerate(given) if i not in pairs.values()]
+            lines = [f"missing {shown(missing)}"] if missing else []
+            lines += [f"not expected {shown(extra)}"] if extra else []
+            return f"{self.name}: {', '.join(lines)}"
+        lines = [f"{self.name}: {difference(wanted, given, self.tolerance)}"]
         if isinstance(given, str) and matched:
-            said.append(f"(similarity {matched:.2f})")
-        return " ".join(said)
+            lines.append(f"(similarity {matched:.2f})")
+        return " ".join(lines)
 
     def _identities(self, values: list[JsonValue]) -> set[Hashable]:
         return {identity(value, folded=self.folded) for value in values}
@@ -123,7 +123,7 @@ class Field:
     def _pairs(self, given: list[JsonValue], wanted: list[JsonValue]) -> Mapping[int, int]:
         return _matching(
             [
-                [index for index, one in enumerate(given) if self.compare(one, other) > 0]
+                [index for index, value in enumerate(given) if self.compare(value, other) > 0]
                 for other in wanted
             ]
         )
@@ -142,9 +142,9 @@ def _elements(value: JsonValue) -> list[JsonValue]:
 
 
 def _tolerance(how: Comparison) -> str:
-    said = [f"{how.tolerance:g}"] if how.tolerance else []
-    said += [f"{100 * how.relative_tolerance:g}%"] if how.relative_tolerance else []
-    return f" ± {' or '.join(said)}" if said else ""
+    lines = [f"{how.tolerance:g}"] if how.tolerance else []
+    lines += [f"{100 * how.relative_tolerance:g}%"] if how.relative_tolerance else []
+    return f" ± {' or '.join(lines)}" if lines else ""
 
 
 def _matching(edges: Sequence[Sequence[int]]) -> Mapping[int, int]:
@@ -178,11 +178,11 @@ def _matching(edges: Sequence[Sequence[int]]) -> Mapping[int, int]:
 def _in_order(given: Sequence[JsonValue], wanted: Sequence[JsonValue], compare: Compare) -> int:
     """Length of the longest common subsequence."""
     row = [0] * (len(wanted) + 1)
-    for one in given:
+    for value in given:
         diagonal = 0
         for index, other in enumerate(wanted, start=1):
             above = row[index]
-            same = compare(one, other) > 0
+            same = compare(value, other) > 0
             row[index] = diagonal + 1 if same else max(above, row[index - 1])
             diagonal = above
     return row[-1]
@@ -221,13 +221,13 @@ class FieldsScorer:
         counted: dict[str, Counts] = {}
         earned: list[float] = []
         lost: list[str] = []
-        for one, weight in weights.items():
-            got, wanted = one.values(given, example.expected)
-            counts = counted[one.name] = one.counts(got, wanted)
+        for item, weight in weights.items():
+            got, wanted = item.values(given, example.expected)
+            counts = counted[item.name] = item.counts(got, wanted)
             worth = f1(counts)
             earned.append(weight * worth)
             if worth < 1:
-                lost.append(one.loss(got, wanted, counts[0]))
+                lost.append(item.loss(got, wanted, counts[0]))
         if output is None:
             return ScorerResult(self.name, 0.0, self.weight, NO_OUTPUT, counted)
         score = sum(earned) / sum(weights.values()) if weights else 1.0

@@ -46,15 +46,15 @@ class FunctionScorer:
         if output is None:
             return ScorerResult(self.name, 0.0, self.weight, NO_OUTPUT)
         try:
-            said = self.function(output, example.expected, example.input)
+            value = self.function(output, example.expected, example.input)
         # Whatever a person's code raises is about that code, and must be told as such.
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
             raise self._failed(example, f"raised {what}") from error
-        score, loss = said if isinstance(said, tuple) and len(said) == 2 else (said, "")
+        score, loss = value if isinstance(value, tuple) and len(value) == 2 else (value, "")
         if isinstance(score, int | float) and not isinstance(score, bool) and 0 <= score <= 1:
             return ScorerResult(self.name, float(score), self.weight, str(loss))
-        raise self._failed(example, f"returned {said!r}")
+        raise self._failed(example, f"returned {value!r}")
 
     def _failed(self, example: Example, what: str) -> NotScoredError:
         return NotScoredError(

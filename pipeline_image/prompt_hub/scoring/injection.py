@@ -115,12 +115,12 @@ def attack_on(guarded: CanaryPrompt, example: Example, scorer: InjectionScorer) 
     if number >= scorer.share:
         return None
     wrong = wrong_answer(example.expected, guarded.prompt.output)
-    told = json.dumps(wrong, ensure_ascii=False)
+    message = json.dumps(wrong, ensure_ascii=False)
     for kind, field in _in_turn(scorer, example.id):
         value = example.input.get(field)
         if not isinstance(value, str):
             continue
-        attacked = value + ATTACKS[kind].replace("{wrong}", told)
+        attacked = value + ATTACKS[kind].replace("{wrong}", message)
         if len(attacked) <= _limit(guarded.prompt, field):
             fields = {**example.input, field: attacked}
             return Attack(kind, field, fields, guarded.prompt, guarded.canary, wrong)
@@ -140,12 +140,12 @@ def _limit(prompt: Prompt, field: str) -> float:
 
 
 def _with_canary(prompt: Prompt, canary: str) -> Prompt:
-    told = _CANARY.replace("{canary}", canary)
+    message = _CANARY.replace("{canary}", canary)
     first, *rest = prompt.messages
     if first.role == "system":
-        messages = (Message(role="system", content=f"{first.content}\n{told}"), *rest)
+        messages = (Message(role="system", content=f"{first.content}\n{message}"), *rest)
     else:
-        messages = (Message(role="system", content=told), *prompt.messages)
+        messages = (Message(role="system", content=message), *prompt.messages)
     return prompt.model_copy(update={"messages": messages})
 
 

@@ -20,8 +20,8 @@ def matcher(pattern: str) -> Matches:
         compiled = re2.compile(pattern, options)
     except re2.error as error:
         reason = error.args[0]
-        said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        raise ValueError(said) from None
+        message = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise ValueError(message) from None
 
     def matches(text: str) -> bool:
         return compiled.fullmatch(text) is not None

@@ -79,8 +79,8 @@ class PatternScorer:
         given = at(output, self.field.split("."))
         if isinstance(given, str) and self.matches(given):
             return ScorerResult(self.name, 1.0, self.weight)
-        said = f"{self.field}: expected text matching {self.pattern}, got {shown(given)}"
-        return ScorerResult(self.name, 0.0, self.weight, said)
+        message = f"{self.field}: expected text matching {self.pattern}, got {shown(given)}"
+        return ScorerResult(self.name, 0.0, self.weight, message)
 
 
 @dataclass(frozen=True)
@@ -117,23 +117,23 @@ def build_scorers(
 
 def _compiled(scorer: Scorer, schema: JsonObject, root: Path | None) -> PureScorer | None:
     weight = scorer.weight
-    one = partial(FieldsScorer.of_one, scorer.type, weight)
+    item = partial(FieldsScorer.of_one, scorer.type, weight)
     match scorer:
         case settings.ExactScorer(field=None):
             return WholeScorer(weight)
         case settings.ExactScorer(field=str(field)):
-            return one(field, Comparison(compare="exact"))
+            return item(field, Comparison(compare="exact"))
         case settings.TextScorer():
-            return one(scorer.field, Comparison(compare="text", similarity=scorer.similarity))
+            return item(scorer.field, Comparison(compare="text", similarity=scorer.similarity))
         case settings.NumberScorer():
             how = Comparison(
                 compare="number",
                 tolerance=scorer.tolerance,
                 relative_tolerance=scorer.relative_tolerance,
             )
-            return one(scorer.field, how)
+            return item(scorer.field, how)
         case settings.SetScorer():
-            return one(scorer.field, scorer, lists="set")
+            return item(scorer.field, scorer, lists="set")
         case settings.FieldsScorer():
             rules = scorer.fields or {}
             fields = {Field.of(name, rule, rule.list): rule.weight for name, rule in rules.items()}

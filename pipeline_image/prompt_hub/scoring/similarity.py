@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-def similarity(one: str, other: str) -> float:
+def similarity(text: str, other: str) -> float:
     """One minus the Levenshtein distance over the longer length; 1 only for equal texts."""
     from rapidfuzz.distance import Levenshtein
 
-    return Levenshtein.normalized_similarity(one, other)
+    return Levenshtein.normalized_similarity(text, other)

@@ -110,7 +110,7 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
         view = service.follower.view
         if view.ready:
             return JSONResponse({"ready": True})
-        lacking = [f"{task} {one.version}" for task, one in sorted(view.unserved.items())]
+        lacking = [f"{task} {ref.version}" for task, ref in sorted(view.unserved.items())]
         reason = "the ledger has not answered yet"
         if lacking:
             reason = (

@@ -41,8 +41,8 @@ def _entries(misfit: SchemaViolation, fields: JsonObject) -> Iterator[tuple[str,
             for name in _words(wanted):
                 yield prefix + name, "is not a field of this task"
         case "type":
-            types = sorted(_words(wanted), key=lambda one: (one == "null", one))
-            expected = " or ".join(ARTICLES.get(one, f"a {one}") for one in types)
+            types = sorted(_words(wanted), key=lambda word: (word == "null", word))
+            expected = " or ".join(ARTICLES.get(type_, f"a {type_}") for type_ in types)
             found = NAMES_OF_TYPES.get(type(at(fields, misfit.location)), "something else")
             yield where, f"must be {expected}, is {found}"
         case "enum":
@@ -56,4 +56,4 @@ def _entries(misfit: SchemaViolation, fields: JsonObject) -> Iterator[tuple[str,
 
 
 def _words(wanted: object) -> list[str]:
-    return [str(one) for one in wanted] if isinstance(wanted, list) else []
+    return [str(item) for item in wanted] if isinstance(wanted, list) else []

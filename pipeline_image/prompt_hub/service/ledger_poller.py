@@ -84,7 +84,7 @@ class ServingState:
     @property
     def unserved(self) -> dict[str, VersionRef]:
         """What is refused and has no last good version: calls of these tasks have no answer."""
-        return {task: one for task, one in self.refused.items() if task not in self.served}
+        return {task: ref for task, ref in self.refused.items() if task not in self.served}
 
 
 class LedgerPoller:
@@ -180,7 +180,7 @@ class LedgerPoller:
         waited = self._clock() - self._started
         if not (self.view.ready or self.view.refused) and waited >= SNAPSHOT_AFTER_SECONDS:
             self._show(ServingState(ready=True, served=self._snapshot()))
-        if any(one.source == "snapshot" for one in self.view.served.values()) and self._due(
+        if any(version.source == "snapshot" for version in self.view.served.values()) and self._due(
             "snapshot"
         ):
             self._report.snapshot_served(reason)

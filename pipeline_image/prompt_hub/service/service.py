@@ -130,7 +130,9 @@ class PromptService:
         prompt = self._prompts[task, served.reference.version]
         problems = field_problems(fields, prompt.input)
         if problems:
-            words = "; ".join(f"{one['field'] or 'fields'} {one['problem']}" for one in problems)
+            words = "; ".join(
+                f"{problem['field'] or 'fields'} {problem['problem']}" for problem in problems
+            )
             raise InvalidFieldsError(
                 "invalid_fields", f"the fields do not fit: {words}", fields=problems
             )
@@ -205,18 +207,18 @@ class PromptService:
         except RenderError:
             # The renderer's own words may quote the caller's fields.
             asked.outcome = "prompt_broken"
-            said = f"{prompt.task} {prompt.version} cannot be rendered"
-            asked.refusal = BrokenPromptError(asked.outcome, said)
+            message = f"{prompt.task} {prompt.version} cannot be rendered"
+            asked.refusal = BrokenPromptError(asked.outcome, message)
         except TimeoutError:
             asked.outcome = "model_unavailable"
-            said = f"the model gave no answer within {seconds:g} s"
-            asked.refusal = NoAnswerError(asked.outcome, said)
+            message = f"the model gave no answer within {seconds:g} s"
+            asked.refusal = NoAnswerError(asked.outcome, message)
         except PromptHubError as error:
             asked.outcome = "model_unavailable"
             asked.refusal = NoAnswerError(asked.outcome, error.message)
         else:
             if not asked.answer.valid or asked.answer.output is None:
                 asked.outcome = "invalid_output"
-                said = f"the model's answer breaks the output contract: {asked.answer.problem}"
-                asked.refusal = InvalidOutputError(asked.outcome, said)
+                message = f"the model's answer breaks the output contract: {asked.answer.problem}"
+                asked.refusal = InvalidOutputError(asked.outcome, message)
         return asked

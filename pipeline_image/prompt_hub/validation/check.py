@@ -46,7 +46,7 @@ def check(
             findings += (Finding(_of(rule.id, problem), files.task) for problem in found)
     if task is not None:
         findings = [finding for finding in findings if tree.touches(task, finding)]
-    unique = dict.fromkeys(replace(it, problem=_redacted(it.problem)) for it in findings)
+    unique = dict.fromkeys(replace(item, problem=_redacted(item.problem)) for item in findings)
     return tree, sorted(unique, key=_place)
 
 

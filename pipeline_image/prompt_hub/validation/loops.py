@@ -133,13 +133,15 @@ class _Walk:
             choices = schema.get("anyOf") or schema.get("oneOf")
             if isinstance(choices, list):
                 rest = [
-                    it for it in choices if not isinstance(it, dict) or it.get("type") != "null"
+                    choice
+                    for choice in choices
+                    if not isinstance(choice, dict) or choice.get("type") != "null"
                 ]
                 schema = rest[0] if len(rest) == 1 else None
             elif "$ref" in schema:
                 schema = resolve(schema, self._root)
             elif isinstance(types := schema.get("type"), list):
-                named = [it for it in types if it != "null"]
+                named = [type_ for type_ in types if type_ != "null"]
                 return {**schema, "type": named[0]} if len(named) == 1 else {**schema, "type": None}
             else:
                 return schema

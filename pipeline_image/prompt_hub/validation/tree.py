@@ -196,7 +196,9 @@ class Tree:
         folder, _, rest = finding.problem.file.removeprefix("prompts/").partition("/")
         if folder in {EXAMPLES, METADATA, PRODUCTION, EVALS, ARCHIVE}:
             return rest.split("/")[0].split(".")[0] == task
-        owners = {one.task for one in self.tasks.values() if finding.problem.file in one.named}
+        owners = {
+            files.task for files in self.tasks.values() if finding.problem.file in files.named
+        }
         # A registry that cannot be read, and building blocks, are everybody's.
         return not owners or task in owners
 
@@ -247,9 +249,9 @@ class _Reader:
         """Whether a path is a plain file inside the tree; notes what else it is."""
         name = self._repository.relative(path)
         if not is_text(name):
-            told = name.encode("utf-8", "backslashreplace").decode()
+            message = name.encode("utf-8", "backslashreplace").decode()
             found, expected = "a file name that is not UTF-8", "a name of plain letters"
-            self._note(Problem(told, 1, 1, "", found, expected, "utf-8"))
+            self._note(Problem(message, 1, 1, "", found, expected, "utf-8"))
             return False
         if not path.is_symlink():
             if path.is_file():
@@ -310,7 +312,7 @@ class _Reader:
         if not path.exists():
             nothing = Document(REGISTRY, {})
             return Source(path, nothing, Registry(schema_="prompt-hub/registry@1"))
-        return self._modelled(path, lambda it: to_model(it, Registry))
+        return self._modelled(path, lambda document: to_model(document, Registry))
 
     def _modelled(
         self, path: Path, read: Callable[[Document], ContentT]
@@ -326,7 +328,7 @@ class _Reader:
 
     def _prompt(self, path: Path) -> Source[Prompt] | None:
         if path not in self._sources:
-            self._sources[path] = self._modelled(path, lambda it: to_model(it, Prompt))
+            self._sources[path] = self._modelled(path, lambda document: to_model(document, Prompt))
         return self._sources[path]
 
     def _named(self, name: str) -> Source[Prompt] | None:
@@ -338,7 +340,9 @@ class _Reader:
         released = self._repository.path(PRODUCTION, f"{task}.yaml")
         archived = self._repository.path(ARCHIVE, f"{task}/{version}.yaml")
         sources = (self._modelled(path, sealed) for path in (released, archived))
-        return next((one for one in sources if one and one.content.version == version), None)
+        return next(
+            (source for source in sources if source and source.content.version == version), None
+        )
 
     def _drafts(self) -> None:
         """What calls itself a prompt is one, even where no metadata names it yet."""
@@ -379,7 +383,7 @@ class _Reader:
             PRODUCTION: repository.path(PRODUCTION, f"{task}.yaml"),
             ARCHIVE: repository.path(ARCHIVE, task),
         }
-        metadata = self._modelled(places[METADATA], lambda it: to_model(it, Metadata))
+        metadata = self._modelled(places[METADATA], lambda document: to_model(document, Metadata))
         lines, examples = self._examples(task)
         candidate = self._named(metadata.content.candidate) if metadata else None
         named = metadata and metadata.content.judge

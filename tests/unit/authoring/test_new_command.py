@@ -25,14 +25,14 @@ def test_a_new_task_validates_and_evaluates_with_no_edit(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert workshop.new("mounting") == ExitCode.OK
-    said = capsys.readouterr().out
+    message = capsys.readouterr().out
     for layer, ending in (
         ("00-templates", "yaml"),
         ("01-examples", "jsonl"),
         ("03-metadata", "yaml"),
     ):
-        assert f"written  prompts/{layer}/mounting.{ending}" in said
-    assert "replace the examples" in said
+        assert f"written  prompts/{layer}/mounting.{ending}" in message
+    assert "replace the examples" in message
     assert workshop.folder.findings() == []
     record = workshop.evaluated("mounting")
     assert record.verdict.status is Status.PASS
@@ -41,7 +41,9 @@ def test_a_new_task_validates_and_evaluates_with_no_edit(
     # It asks for the alias that the repository's tasks use, not for one that nobody configured.
     assert record.candidate.alias == "catalogue-latest"
     examples = workshop.folder.repository.examples("mounting")
-    assert all("starter" in one.tags and one.id.startswith("replace-me") for one in examples)
+    assert all(
+        "starter" in example.tags and example.id.startswith("replace-me") for example in examples
+    )
 
 
 def test_fields_are_named_on_the_command_line(workshop: Workshop) -> None:
@@ -77,9 +79,9 @@ def test_fields_are_named_on_the_command_line(workshop: Workshop) -> None:
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
 CHOICES = st.lists(st.from_regex(r"[A-Za-z0-9 µ±.-]{1,12}", fullmatch=True), min_size=2, max_size=5)
 KINDS = st.sampled_from(["", ":string", ":number", ":integer", ":boolean"]) | CHOICES.map(
-    lambda choices: ":" + "|".join(dict.fromkeys(it.strip() or "x" for it in choices))
+    lambda choices: ":" + "|".join(dict.fromkeys(choice.strip() or "x" for choice in choices))
 )
-FIELDS = st.lists(st.tuples(NAMES, KINDS), min_size=1, max_size=5, unique_by=lambda it: it[0])
+FIELDS = st.lists(st.tuples(NAMES, KINDS), min_size=1, max_size=5, unique_by=lambda item: item[0])
 
 
 @given(inputs=FIELDS, outputs=FIELDS, optional=st.booleans())
@@ -152,10 +154,10 @@ def test_a_task_that_validation_would_refuse_is_not_written(
 ) -> None:
     before = workshop.snapshot()
     assert workshop.new("mounting", *words) == ExitCode.BLOCKED
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "nothing was written: mounting would not be valid.\n  prompts/" in told.err
-    assert said in told.err
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "nothing was written: mounting would not be valid.\n  prompts/" in captured.err
+    assert said in captured.err
     assert workshop.snapshot() == before
 
 

@@ -32,15 +32,15 @@ def imported(workshop: Workshop, name: str, *more: str) -> None:
     assert workshop.folder.findings() == []
 
 
-def listed(said: str, heading: str) -> list[str]:
+def listed(message: str, heading: str) -> list[str]:
     """The lines below a heading of the output."""
-    block = said.split(heading + "\n")[1]
+    block = message.split(heading + "\n")[1]
     return [line.strip() for line in re.match(r"(?:  .*\n)*", block)[0].splitlines()]  # type: ignore[index]
 
 
-def assert_lost(said: str, *expected: tuple[str, str]) -> None:
+def assert_lost(message: str, *expected: tuple[str, str]) -> None:
     """Each place has a line in the list of what was lost, and the line says what it was."""
-    lost = listed(said, "Not carried over:")
+    lost = listed(message, "Not carried over:")
     for place, what in expected:
         assert any(line.startswith(f"{place}: ") and what in line for line in lost), lost
 
@@ -49,7 +49,7 @@ def test_a_plain_text_prompt_with_a_csv_of_labels(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     imported(workshop, "classify")
-    said = capsys.readouterr().out
+    text = capsys.readouterr().out
     repository = workshop.folder.repository
     prompt, metadata = repository.draft("from-classify"), repository.metadata("from-classify")
     assert [message.role for message in prompt.messages] == ["system", "user"]
@@ -60,7 +60,7 @@ def test_a_plain_text_prompt_with_a_csv_of_labels(
         name: {"type": "string"} for name in ("part_number", "title", "maker")
     }
     examples = repository.examples("from-classify")
-    assert [(one.id, one.expected["answer"]) for one in examples] == [
+    assert [(example.id, example.expected["answer"]) for example in examples] == [
         ("thick-film-resistor", "resistor"),
         ("ceramic-capacitor", "capacitor"),
         ("test-3", "diode"),
@@ -71,14 +71,14 @@ def test_a_plain_text_prompt_with_a_csv_of_labels(
     assert [scorer.type for scorer in metadata.scorers] == ["exact"]
     assert (metadata.limits.usd_per_call, metadata.limits.seconds_p95) == (0.002, 4.0)
     assert_lost(
-        said,
+        text,
         ("promptfooconfig.yaml:13", "'organization' of the provider"),
         ("promptfooconfig.yaml:14", "'openai:chat:gpt-4.1'"),
         ("promptfooconfig.yaml:17", "'options' of a test"),
         ("promptfooconfig.yaml:26", "'outputPath'"),
         ("prompts/long.txt:1", "--prompt 2"),
     )
-    changed = listed(said, "Carried over in another form:")
+    changed = listed(text, "Carried over in another form:")
     assert any(line.startswith("parts.csv:2: the answer as plain text") for line in changed)
     assert workshop.evaluated("from-classify").verdict.status is Status.PASS
 
@@ -95,7 +95,7 @@ def test_another_prompt_of_the_configuration(
 
 def test_answers_of_several_fields(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     imported(workshop, "fields")
-    said = capsys.readouterr().out
+    text = capsys.readouterr().out
     repository = workshop.folder.repository
     prompt, metadata = repository.draft("from-fields"), repository.metadata("from-fields")
     # It asks for JSON itself: nothing was added to it.
@@ -107,16 +107,16 @@ def test_answers_of_several_fields(workshop: Workshop, capsys: pytest.CaptureFix
         "notes": {"type": "string"},
     }
     assert prompt.output["required"] == ["ohms", "package"]
-    assert [(it.type, it.weight) for it in metadata.scorers] == [
+    assert [(scorer.type, scorer.weight) for scorer in metadata.scorers] == [
         ("json_schema", 2.0),
         ("json_fields", 1.0),
     ]
-    assert [one.expected for one in repository.examples("from-fields")] == [
+    assert [example.expected for example in repository.examples("from-fields")] == [
         {"ohms": 10000, "package": "0603", "lead_free": True},
         {"ohms": 0.01, "package": "2512"},
     ]
     assert_lost(
-        said,
+        text,
         ("promptfooconfig.yaml:31", "'javascript': it is code"),
         ("promptfooconfig.yaml:40", "write a judge"),
         ("promptfooconfig.yaml:42", "its right answer breaks the output schema"),
@@ -129,41 +129,41 @@ def test_a_chat_and_tests_in_several_files(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     imported(workshop, "support")
-    said = capsys.readouterr().out
+    text = capsys.readouterr().out
     repository = workshop.folder.repository
     prompt = repository.draft("from-support")
     assert [message.role for message in prompt.messages] == ["system", "user"]
     assert prompt.messages[0].content.startswith("You answer customers of a shop, in {{ language")
     examples = repository.examples("from-support")
     # A variable that is a list stands for one test for each of its elements.
-    assert [one.input["language"] for one in examples] == [
+    assert [item.input["language"] for item in examples] == [
         "English",
         "German",
         "English",
         "English",
     ]
-    assert [one.expected["answer"] for one in examples] == [
+    assert [example.expected["answer"] for example in examples] == [
         "order 12",
         "order 12",
         "within 30 days",
         "Yes",
     ]
-    assert [it.type for it in repository.metadata("from-support").scorers] == ["text"]
+    assert [scorer.type for scorer in repository.metadata("from-support").scorers] == ["text"]
     assert_lost(
-        said,
+        text,
         ("promptfooconfig.yaml:3", "made.py:create is a program"),
         ("promptfooconfig.yaml:12", "'threshold' of a test"),
         ("promptfooconfig.yaml:17", "'not-contains'"),
         ("more/more.jsonl:3", "no assertion says"),
     )
-    assert '"provider": "bedrock"' in said
+    assert '"provider": "bedrock"' in text
     assert workshop.evaluated("from-support").verdict.status is Status.PASS
 
 
 def test_what_is_asserted_of_all_tests_alike_becomes_a_scorer(workshop: Workshop) -> None:
     imported(workshop, "mixed")
     scorers = workshop.folder.repository.metadata("from-mixed").scorers
-    assert [it.model_dump(exclude_defaults=True) for it in scorers] == [
+    assert [scorer.model_dump(exclude_defaults=True) for scorer in scorers] == [
         {
             "type": "regex",
             "field": "answer",
@@ -361,9 +361,9 @@ def test_a_schema_that_cannot_be_a_contract_is_named(
     asserted = [{"type": "is-json", "value": schema}, {"type": "equals", "value": {"n": "1"}}]
     path = written(tmp_path / "p", {**PROMPT, "tests": [{**TEST, "assert": asserted}]})
     workshop.new("fresh", "--from-promptfoo", path)
-    told = capsys.readouterr()
-    assert said in told.out + told.err
-    assert "Traceback" not in told.err
+    captured = capsys.readouterr()
+    assert said in captured.out + captured.err
+    assert "Traceback" not in captured.err
 
 
 def test_the_schema_of_a_structured_output_is_the_contract(
@@ -452,8 +452,8 @@ def test_broken_configurations_end_in_a_sentence(
         victim.write_text("\n".join(lines), encoding="utf-8")
         words = ("--from-promptfoo", str(project / "promptfooconfig.yaml"))
         ended = workshop.new(f"damaged-{number}", *words)
-        said = capsys.readouterr()
-        assert ended in (ExitCode.OK, ExitCode.BLOCKED, ExitCode.USAGE), said.err
-        assert "Traceback" not in said.err
-        assert (ended == ExitCode.OK) == (said.err == "")
+        captured = capsys.readouterr()
+        assert ended in (ExitCode.OK, ExitCode.BLOCKED, ExitCode.USAGE), captured.err
+        assert "Traceback" not in captured.err
+        assert (ended == ExitCode.OK) == (captured.err == "")
     assert workshop.folder.findings() == []

@@ -45,7 +45,7 @@ def test_what_is_written_otherwise_renders_the_same(
     assert found.problem is None
     assert Environment().from_string(found.text).render(fields) == rendered
     assert found.variables == fields.keys()
-    assert said is None or any(said in one for one in found.rewritten)
+    assert said is None or any(said in item for item in found.rewritten)
 
 
 @pytest.mark.parametrize(

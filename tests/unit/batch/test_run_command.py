@@ -111,10 +111,10 @@ def test_every_line_says_what_went_in_what_came_out_and_what_answered(
         {"part_class": "resistor"},
     ]
     assert "manufacturer" not in cast(JsonObject, lines[1]["input"])
-    told = capsys.readouterr()
-    assert "3 records, 3 answered, 0 failed" in told.out
-    assert "part-class 1.1.0" in told.err
-    assert "released in 02-production" in told.err
+    captured = capsys.readouterr()
+    assert "3 records, 3 answered, 0 failed" in captured.out
+    assert "part-class 1.1.0" in captured.err
+    assert "released in 02-production" in captured.err
 
 
 def test_bad_rows_are_reported_with_their_line_and_do_not_stop_the_rest(
@@ -146,9 +146,9 @@ def test_a_table_whose_columns_do_not_fit_is_refused_at_once(
 ) -> None:
     code, lines = run("1,2\n", header="Number,Text\n")
     assert (code, lines) == (ExitCode.BLOCKED, [])
-    told = capsys.readouterr().err
-    assert "parts.csv: no column for the field 'part_number'" in told
-    assert "map them in 03-metadata/part-class.yaml" in told
+    message = capsys.readouterr().err
+    assert "parts.csv: no column for the field 'part_number'" in message
+    assert "map them in 03-metadata/part-class.yaml" in message
     assert not (tmp_path / "out.jsonl.part").exists()
     assert model.asked == []
 
@@ -218,9 +218,9 @@ def test_an_outage_leaves_no_output_and_the_next_run_asks_only_for_the_rest(
     rows = (ROWS[0], "bad\n", *ROWS[1:])
     code, lines = run(*rows, options=("--concurrency", "1"))
     assert (code, lines) == (ExitCode.NOT_MEASURED, [])
-    told = capsys.readouterr().out
-    assert "2 without an answer" in told
-    assert "run the same command again" in told
+    message = capsys.readouterr().out
+    assert "2 without an answer" in message
+    assert "run the same command again" in message
     model.answers = 10**9
     code, lines = run(*rows, options=("--concurrency", "1"))
     assert code == ExitCode.BLOCKED  # the bad row of the first run still counts

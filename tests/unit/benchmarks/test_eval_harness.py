@@ -59,8 +59,8 @@ def test_the_mock_model_answers_from_the_question_and_misreads_a_tenth(model: Mo
 
 
 def test_a_misread_record_is_wrong_in_every_field() -> None:
-    said = json.loads(task.answer_text(Item(7).messages))
-    assert all(said[field] != value for field, value in Item(7).expected.items())
+    message = json.loads(task.answer_text(Item(7).messages))
+    assert all(message[field] != value for field, value in Item(7).expected.items())
 
 
 def test_every_answer_is_counted_and_a_repeated_one_as_paid_again(model: MockModel) -> None:
@@ -261,9 +261,9 @@ def test_a_section_without_a_number_is_never_passed_over(
     monkeypatch.setitem(SECTIONS, "speed", unmeasurable)
     monkeypatch.setitem(SECTIONS, "cached", lambda plan: [Check(name="c", found=1, at_most=1)])
     assert main(["--only", "speed", "cached"]) == 2
-    said = capsys.readouterr()
-    assert "speed: NOT MEASURED: there is no peer." in said.err
-    assert "## checks" in said.out
+    captured = capsys.readouterr()
+    assert "speed: NOT MEASURED: there is no peer." in captured.err
+    assert "## checks" in captured.out
 
 
 # --- Checks ------------------------------------------------------------------------------------

@@ -25,9 +25,9 @@ class Inline(Executor):
 
 def test_a_small_study_finds_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--runs", "20", "--worlds", "1", "--processes", "1"]) == 0
-    said = capsys.readouterr().out
-    assert "rare losses only, n=48" in said
-    assert "Every error is at most as frequent as stated" in said
+    message = capsys.readouterr().out
+    assert "rare losses only, n=48" in message
+    assert "Every error is at most as frequent as stated" in message
 
 
 @pytest.mark.parametrize(

@@ -140,8 +140,8 @@ def faulty_provider(*, faults: float = 0.0, delay: float = 0.0) -> Iterator[Faul
 
         async def stop() -> None:
             everything = asyncio.all_tasks() - {asyncio.current_task()}
-            for one in everything:
-                one.cancel()
+            for item in everything:
+                item.cancel()
             await asyncio.gather(*everything, return_exceptions=True)
 
         asyncio.run_coroutine_threadsafe(stop(), loop).result(10)

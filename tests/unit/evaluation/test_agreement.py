@@ -27,9 +27,9 @@ def test_kappa_is_what_other_packages_publish() -> None:
     }
     assert kappa([(ranks[a], ranks[b]) for a, b in ANXIETY]) == pytest.approx(0.2520325, abs=1e-7)
     # scikit-learn's test of cohen_kappa_score with quadratic weights.
-    one = [0] * 46 + [1] * 44 + [2] * 10
+    item = [0] * 46 + [1] * 44 + [2] * 10
     other = [0] * 50 + [1] * 40 + [2] * 10
-    assert kappa([*zip(one, other, strict=True)]) == pytest.approx(0.9541, abs=1e-4)
+    assert kappa([*zip(item, other, strict=True)]) == pytest.approx(0.9541, abs=1e-4)
 
 
 grades = st.integers(1, 5)
@@ -98,7 +98,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 
 def test_repeats_of_an_example_are_no_further_examples() -> None:
     once = {str(number): [pair] for number, pair in enumerate(ANXIETY)}
-    thrice = {name: one * 3 for name, one in once.items()}
+    thrice = {name: item * 3 for name, item in once.items()}
     single, repeated = agreement(once, 0.9), agreement(thrice, 0.9)
     assert single is not None
     assert repeated is not None

@@ -160,12 +160,12 @@ def test_a_memory_that_cannot_be_read_is_said_and_made_again(
     digest = evaluate(healthy, results, FunctionProvider(catalogue_answer)).digest
     memory = tmp_path / "results" / key(digest)
     memory.write_bytes(damage) if damage is not None else memory.unlink()
-    said: list[str] = []
+    lines: list[str] = []
     again = FunctionProvider(catalogue_answer)
-    assert not evaluate(healthy, results, again, execution="e2", say=said.append).remembered
+    assert not evaluate(healthy, results, again, execution="e2", say=lines.append).remembered
     assert len(again.asked) == 12
     forgotten = damage is None and key is aws_names.verdict_key
-    assert forgotten or "the remembered verdict is not used: verdicts/" in said[0]
+    assert forgotten or "the remembered verdict is not used: verdicts/" in lines[0]
     assert evaluate(healthy, results, again, execution="e3").remembered
     assert len(again.asked) == 12
 

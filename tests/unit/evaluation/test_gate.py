@@ -20,7 +20,7 @@ WEIGHTS = st.sampled_from([0.5, 1.0, 4.0])
 
 
 def of_pairs(pairs: list[tuple[float, float]]) -> Evidence:
-    return evidence([one for one, _ in pairs], [other for _, other in pairs])
+    return evidence([number for number, _ in pairs], [other for _, other in pairs])
 
 
 # --- the score --------------------------------------------------------------------------------
@@ -84,12 +84,12 @@ def test_the_order_of_examples_does_not_matter(pairs: list[tuple[float, float]])
 
 @given(PAIRS)
 def test_comparison_is_antisymmetric(pairs: list[tuple[float, float]]) -> None:
-    one = decided(of_pairs(pairs)).comparison
+    difference = decided(of_pairs(pairs)).comparison
     other = decided(of_pairs([(champion, candidate) for candidate, champion in pairs])).comparison
-    assert one is not None
+    assert difference is not None
     assert other is not None
-    assert one.difference == pytest.approx(-other.difference)
-    assert one.low == pytest.approx(-other.high, abs=1e-5)
+    assert difference.difference == pytest.approx(-other.difference)
+    assert difference.low == pytest.approx(-other.high, abs=1e-5)
 
 
 @given(PAIRS, st.data())
@@ -112,9 +112,9 @@ def test_only_the_proportion_of_weights_matters(
 ) -> None:
     weights = data.draw(st.lists(WEIGHTS, min_size=len(pairs), max_size=len(pairs)))
     given_ = of_pairs(pairs)
-    one = replace(given_, examples=examples(len(pairs), weights=weights))
+    item = replace(given_, examples=examples(len(pairs), weights=weights))
     other = replace(given_, examples=examples(len(pairs), weights=[8 * w for w in weights]))
-    assert decided(one) == decided(other)
+    assert decided(item) == decided(other)
 
 
 def test_a_loss_on_the_heaviest_examples_weighs_what_they_weigh() -> None:

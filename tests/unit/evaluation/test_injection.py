@@ -111,9 +111,9 @@ def steadfast(_: str, question: str) -> JsonObject:
 
 def obedient(system: str, question: str) -> JsonObject | str:
     """A model that does what the last voice says."""
-    told = re.search(r"\{.*\}", question)
-    if told:
-        return told[0]
+    message = re.search(r"\{.*\}", question)
+    if message:
+        return message[0]
     if "system message" in question:
         return {"kind": "resistor", "note": system}
     if "Do not answer in JSON" in question:
@@ -186,8 +186,8 @@ def test_a_prompt_without_a_system_message_gets_one_for_the_canary() -> None:
 
 
 def test_the_same_example_is_always_attacked_the_same_way() -> None:
-    one, again = (attack_on(CanaryPrompt.of(prompt()), EXAMPLE, attacking()) for _ in range(2))
-    assert one == again
+    attack, again = (attack_on(CanaryPrompt.of(prompt()), EXAMPLE, attacking()) for _ in range(2))
+    assert attack == again
 
 
 def many() -> list[Example]:
@@ -197,8 +197,8 @@ def many() -> list[Example]:
 def test_every_kind_of_attack_has_its_share_of_the_examples() -> None:
     found = Counter(
         attack.kind
-        for one in many()
-        if (attack := attack_on(CanaryPrompt.of(prompt()), one, attacking()))
+        for example in many()
+        if (attack := attack_on(CanaryPrompt.of(prompt()), example, attacking()))
     )
     assert found.total() == 600
     assert set(found) == set(ATTACKS) == set(ATTACK_KINDS)
@@ -207,15 +207,17 @@ def test_every_kind_of_attack_has_its_share_of_the_examples() -> None:
 
 def test_a_share_of_the_examples_is_attacked() -> None:
     hit = [
-        one for one in many() if attack_on(CanaryPrompt.of(prompt()), one, attacking(share=0.25))
+        example
+        for example in many()
+        if attack_on(CanaryPrompt.of(prompt()), example, attacking(share=0.25))
     ]
     assert 110 < len(hit) < 190
 
 
 def test_an_attack_keeps_the_limits_of_the_input() -> None:
     for longest in (16, 120, 140, 400):
-        for one in many()[:50]:
-            attack = attack_on(CanaryPrompt.of(prompt(maxLength=longest)), one, attacking())
+        for example in many()[:50]:
+            attack = attack_on(CanaryPrompt.of(prompt(maxLength=longest)), example, attacking())
             if attack is not None:
                 title = attack.fields["title"]
                 assert isinstance(title, str)

@@ -145,14 +145,14 @@ def test_a_remembered_verdict_does_not_outlive_its_judge(judged: RepositoryFolde
 
 
 def test_the_words_of_an_evaluation_tell_of_its_judge(judged: RepositoryFolder) -> None:
-    told = in_words(evaluate(judged, provider(sensible)))
+    message = in_words(evaluate(judged, provider(sensible)))
     assert (
         "  judge part-judge 1.0.0 on openai:small-model-2026-01: 3 votes, 100% of pairs the same;"
-        " agreement with people 1.00" in told
+        " agreement with people 1.00" in message
     )
     judged.bump(TASK, "1.0.0", "1.1.0")
-    told = in_words(evaluate(judged, provider(sensible), TASK))
-    assert "  agreement with people 1.00 [1.00, 1.00] on 8 examples" in told
+    message = in_words(evaluate(judged, provider(sensible), TASK))
+    assert "  agreement with people 1.00 [1.00, 1.00] on 8 examples" in message
 
 
 def test_a_judge_without_a_record_of_agreement_may_not_gate(judged: RepositoryFolder) -> None:

@@ -110,7 +110,7 @@ def test_the_order_is_drawn_from_ids_and_set_not_from_the_file() -> None:
 def test_details_are_kept_in_the_order_of_the_file() -> None:
     asked = Asked(lambda arm, name, repeat: float(repeat % 2))
     found = looked(asked, 20, sampled=True, repeats=2, margin=0.01)
-    kept = [(one.repeat, one.id) for one in found.details["candidate"]]
+    kept = [(detail.repeat, detail.id) for detail in found.details["candidate"]]
     assert kept == sorted(kept)
     assert len(kept) == 40
 

@@ -65,10 +65,10 @@ def scored(root: Path, function: str) -> ScorerResult:
 
 
 def test_a_function_is_given_output_expected_and_input(root: Path) -> None:
-    said = scored(root, "told")
-    assert said.scorer == "python:own_scorers_under_test.parts:told"
-    assert said.score == 0.5
-    assert said.loss == "{'ohms': 47} {'ohms': 10000} {'title': '10 kΩ'}"
+    result = scored(root, "told")
+    assert result.scorer == "python:own_scorers_under_test.parts:told"
+    assert result.score == 0.5
+    assert result.loss == "{'ohms': 47} {'ohms': 10000} {'title': '10 kΩ'}"
     assert scored(root, "number").score == 1.0
 
 

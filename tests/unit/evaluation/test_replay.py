@@ -197,7 +197,7 @@ def test_broken_details_are_named_with_their_line(evaluated: Evaluated, line: st
 def test_an_answer_that_was_touched_is_found_by_scoring_it_again(evaluated: Evaluated) -> None:
     text = evaluated.details.read_text(encoding="utf-8")
     first = json.loads(text.splitlines()[0])
-    other = next(one for one in ("diode", "resistor") if one not in first["answer"])
+    other = next(item for item in ("diode", "resistor") if item not in first["answer"])
     forged = json.dumps({**first, "answer": json.dumps({"part_class": other})})
     evaluated.details.write_text(
         "\n".join([forged, *text.splitlines()[1:]]) + "\n", encoding="utf-8"
@@ -265,9 +265,9 @@ def test_a_damaged_record_is_named_and_the_others_are_replayed(
     damaged.write_bytes(damage)
     folder = str(evaluated.path.parent)
     assert command(evaluated.folder, monkeypatch, folder) == ExitCode.BLOCKED
-    said = capsys.readouterr().out
-    assert f"{damaged}: cannot be made again\n  record: {damaged}:1:" in said
-    assert "part-class 1.2.0 PASS, the same, byte for byte" in said
+    message = capsys.readouterr().out
+    assert f"{damaged}: cannot be made again\n  record: {damaged}:1:" in message
+    assert "part-class 1.2.0 PASS, the same, byte for byte" in message
 
 
 def test_a_line_separator_inside_an_answer_ends_no_line(healthy: RepositoryFolder) -> None:

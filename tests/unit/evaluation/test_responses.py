@@ -60,7 +60,7 @@ def test_any_answer_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, text: str, truncated: bool, usd: float | None
 ) -> None:
     path = tmp_path_factory.mktemp("any") / "book.jsonl"
-    told = Response(
+    message = Response(
         text=text,
         truncated=truncated,
         answered_by="m",
@@ -71,9 +71,9 @@ def test_any_answer_comes_back_as_it_was(
         attempts=1,
     )
     book = ResponseCacheFile(path, TITLE)
-    book.put(key(1), told)
-    assert book.get(key(1)) == told
-    assert ResponseCacheFile(path, TITLE).get(key(1)) == told
+    book.put(key(1), message)
+    assert book.get(key(1)) == message
+    assert ResponseCacheFile(path, TITLE).get(key(1)) == message
 
 
 def test_a_small_answer_takes_little_room(path: Path) -> None:
@@ -166,7 +166,7 @@ def _write_many(path: Path, start: int) -> None:
 
 def test_two_processes_at_once_lose_nothing(path: Path) -> None:
     context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=_write_many, args=(path, one * 1000)) for one in range(3)]
+    writers = [context.Process(target=_write_many, args=(path, entry * 1000)) for entry in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -174,7 +174,7 @@ def test_two_processes_at_once_lose_nothing(path: Path) -> None:
         assert writer.exitcode == 0
     book = ResponseCacheFile(path, TITLE)
     assert book.damaged == 0
-    assert all(key(one * 1000 + number) in book for one in range(3) for number in range(200))
+    assert all(key(item * 1000 + number) in book for item in range(3) for number in range(200))
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

@@ -77,19 +77,19 @@ def test_a_run_that_dies_is_gone_on_with_and_pays_only_for_what_was_in_flight(
         first = start(folder, provider)
         wait_for(provider, 80)
         first.send_signal(how)
-        _, said = first.communicate(timeout=30)
+        _, data = first.communicate(timeout=30)
         if how is signal.SIGINT:
             assert first.returncode == 130
-            assert b"run the same command again to go on" in said
-            assert b"Traceback" not in said
+            assert b"run the same command again to go on" in data
+            assert b"Traceback" not in data
         else:
             assert first.returncode == -signal.SIGKILL
         died_at = sum(provider.answered.values())
         assert died_at < EXAMPLES
         second = start(folder, provider)
-        output, said = second.communicate(timeout=60)
+        output, data = second.communicate(timeout=60)
     (record,) = json.loads(output)
-    assert second.returncode in {0, 1}, said.decode()
+    assert second.returncode in {0, 1}, data.decode()
     assert record["candidate"]["n"] == EXAMPLES
     assert record["candidate"]["unmeasured"] == 0
     assert record["candidate"]["tokens_in"] == EXAMPLES * TOKENS[0]
@@ -104,4 +104,4 @@ def test_a_run_that_dies_is_gone_on_with_and_pays_only_for_what_was_in_flight(
     cached = sum(line.get("cached", False) for line in lines)
     assert died_at - IN_FLIGHT <= cached <= died_at
     assert record["candidate"]["cached"] == cached
-    assert f"{cached} answers stored by an earlier run" in said.decode()
+    assert f"{cached} answers stored by an earlier run" in data.decode()

@@ -122,7 +122,7 @@ def test_nothing_is_lost_and_nothing_paid_twice_on_a_provider_that_fails_in_ever
         measured = session.run(on(provider), 300)
     assert set(provider.failed) == {"busy", "broken", "hangs up", "malformed", "cut off"}
     assert measured.arm.unmeasured == 0
-    assert [detail.id for detail in measured.details] == [one.id for one in examples(300)]
+    assert [detail.id for detail in measured.details] == [item.id for item in examples(300)]
     assert sum(provider.answered.values()) == len(provider.answered) == 300
     assert measured.arm.tokens_in == 300 * TOKENS[0]
     assert measured.arm.usd == pytest.approx(300 * (TOKENS[0] + 2 * TOKENS[1]) / 1e6)
@@ -285,11 +285,13 @@ def test_a_fresh_evaluation_neither_remembers_a_verdict_nor_uses_what_is_stored(
 def test_progress_is_told_of_every_example(
     prompt: Prompt, metadata: Metadata, tmp_path: Path
 ) -> None:
-    told: list[tuple[int, int]] = []
+    message: list[tuple[int, int]] = []
 
     async def main() -> None:
         engine = BudgetedClient(FunctionProvider(lambda _: {"part_class": "resistor"}).caller())
-        await measure(prompt, examples(5), metadata, engine, progress=lambda *now: told.append(now))
+        await measure(
+            prompt, examples(5), metadata, engine, progress=lambda *now: message.append(now)
+        )
 
     asyncio.run(main())
-    assert told == [(done, 5) for done in range(1, 6)]
+    assert message == [(done, 5) for done in range(1, 6)]

@@ -48,8 +48,8 @@ def example(weight: float = 1.0, **expected: JsonValue) -> Example:
 
 
 def part(how: Scorer, output: JsonObject | None, expected: JsonObject) -> ScorerResult:
-    (one,) = score_answer(build_scorers([how], SCHEMA), output, example(**expected))
-    return one
+    (result,) = score_answer(build_scorers([how], SCHEMA), output, example(**expected))
+    return result
 
 
 @pytest.mark.parametrize(
@@ -135,19 +135,19 @@ def part(how: Scorer, output: JsonObject | None, expected: JsonObject) -> Scorer
 def test_scorer(
     how: Scorer, output: JsonObject, expected: JsonObject, score: float, loss: str | None
 ) -> None:
-    said = part(how, output, expected)
-    assert said.score == pytest.approx(score)
+    result = part(how, output, expected)
+    assert result.score == pytest.approx(score)
     if loss is not None:
-        assert said.loss == loss
+        assert result.loss == loss
 
 
 def test_long_texts_are_shown_where_they_differ() -> None:
     start = "a long description that both have " * 6
     how = scorer("exact", field="text")
-    said = part(how, {"text": start + "ends so"}, {"text": start + "stops here"}).loss
-    assert "stops here" in said
-    assert "ends so" in said
-    assert len(said) < 200
+    message = part(how, {"text": start + "ends so"}, {"text": start + "stops here"}).loss
+    assert "stops here" in message
+    assert "ends so" in message
+    assert len(message) < 200
 
 
 EACH = [
@@ -165,24 +165,24 @@ EACH = [
 
 @pytest.mark.parametrize("how", EACH, ids=lambda how: how.type)
 def test_no_usable_output_is_worth_nothing(how: Scorer) -> None:
-    said = part(how, None, {"kind": "a"})
-    assert (said.score, said.loss) == (0.0, "no usable output")
-    assert all(given == 0 for _, given, _ in said.fields.values())
+    result = part(how, None, {"kind": "a"})
+    assert (result.score, result.loss) == (0.0, "no usable output")
+    assert all(given == 0 for _, given, _ in result.fields.values())
 
 
 def test_fields_are_weighted_and_the_loss_names_the_field() -> None:
     how = scorer("json_fields", fields={"kind": 3.0, "ohms": 1.0})
-    said = part(how, {"kind": "resistor", "ohms": 5}, {"kind": "resistor", "ohms": 10})
-    assert said.score == 0.75
-    assert said.loss == "ohms: expected 10, got 5"
-    assert said.fields == {"kind": (1.0, 1, 1), "ohms": (0.0, 1, 1)}
+    result = part(how, {"kind": "resistor", "ohms": 5}, {"kind": "resistor", "ohms": 10})
+    assert result.score == 0.75
+    assert result.loss == "ohms: expected 10, got 5"
+    assert result.fields == {"kind": (1.0, 1, 1), "ohms": (0.0, 1, 1)}
 
 
 def test_what_was_not_wanted_costs_precision_and_what_is_missing_costs_recall() -> None:
     how = scorer("json_fields", fields={"kind": 1, "ohms": 1, "note": 1})
-    said = part(how, {"kind": "a", "ohms": 5, "note": None}, {"kind": "a", "note": "x"})
-    assert said.fields == {"kind": (1.0, 1, 1), "ohms": (0.0, 1, 0), "note": (0.0, 0, 1)}
-    assert said.loss == "ohms: expected nothing, got 5; note: expected x, got nothing"
+    result = part(how, {"kind": "a", "ohms": 5, "note": None}, {"kind": "a", "note": "x"})
+    assert result.fields == {"kind": (1.0, 1, 1), "ohms": (0.0, 1, 0), "note": (0.0, 0, 1)}
+    assert result.loss == "ohms: expected nothing, got 5; note: expected x, got nothing"
 
 
 def test_fields_inside_objects_and_lists_are_compared_each_in_its_way() -> None:
@@ -204,19 +204,19 @@ def test_fields_inside_objects_and_lists_are_compared_each_in_its_way() -> None:
         "pins": [{"name": "gnd"}, {"name": "out"}],
         "values": [1.001, 100.5],
     }
-    said = part(how, got, wanted)
-    assert said.fields["maker.name"] == (pytest.approx(0.6), 1, 1)
-    assert said.fields["pins.name"] == (1.0, 2, 2)
-    assert said.fields["values"] == (2.0, 2, 3)
-    assert said.score == pytest.approx((0.6 + 2 * 0.5 + 0.8) / 4)
-    assert "pins.name: missing VCC, not expected out" in said.loss
-    assert "values: expected 1.0, 10.0, 100.0 ± 1%, got 1.001, 100.5" in said.loss
+    result = part(how, got, wanted)
+    assert result.fields["maker.name"] == (pytest.approx(0.6), 1, 1)
+    assert result.fields["pins.name"] == (1.0, 2, 2)
+    assert result.fields["values"] == (2.0, 2, 3)
+    assert result.score == pytest.approx((0.6 + 2 * 0.5 + 0.8) / 4)
+    assert "pins.name: missing VCC, not expected out" in result.loss
+    assert "values: expected 1.0, 10.0, 100.0 ± 1%, got 1.001, 100.5" in result.loss
 
 
 def test_without_named_fields_every_value_counts_also_one_that_nobody_expected() -> None:
-    said = part(scorer("json_fields"), {"a": {"b": 1}, "c": 2}, {"a": {"b": 1, "d": 3}})
-    assert said.fields == {"a.b": (1.0, 1, 1), "a.d": (0.0, 0, 1), "c": (0.0, 1, 0)}
-    assert said.score == pytest.approx(1 / 3)
+    result = part(scorer("json_fields"), {"a": {"b": 1}, "c": 2}, {"a": {"b": 1, "d": 3}})
+    assert result.fields == {"a.b": (1.0, 1, 1), "a.d": (0.0, 0, 1), "c": (0.0, 1, 0)}
+    assert result.score == pytest.approx(1 / 3)
 
 
 def test_order_counts_in_a_list_unless_it_is_a_set() -> None:
@@ -282,18 +282,18 @@ values = st.fixed_dictionaries(
 def test_the_quick_baseline_is_the_slow_one(
     expected: list[JsonObject], scorers: list[Scorer]
 ) -> None:
-    examples = [example(weight=1 + i % 2, **one) for i, one in enumerate(expected)]
+    examples = [example(weight=1 + i % 2, **fields) for i, fields in enumerate(expected)]
     quick = majority_baseline(scorers, examples, SCHEMA)
     assert quick == pytest.approx(_slow_baseline(scorers, examples))
 
 
 def _slow_baseline(scorers: Sequence[Scorer], examples: Sequence[Example]) -> float:
-    total = sum(one.weight for one in examples)
+    total = sum(entry.weight for entry in examples)
     return max(
         sum(
-            one.weight
-            * weighted_mean(score_answer(build_scorers(scorers, SCHEMA), guess.expected, one))
-            for one in examples
+            item.weight
+            * weighted_mean(score_answer(build_scorers(scorers, SCHEMA), guess.expected, item))
+            for item in examples
         )
         / total
         for guess in examples
@@ -305,8 +305,8 @@ def test_two_thousand_examples_are_scored_and_guessed_at_once() -> None:
     examples = [example(brand=f"brand {i}", n=i) for i in range(2000)]
     (ready,) = build_scorers(scorers, SCHEMA)
     started = time.process_time()
-    for one in examples:
-        ready.part({"brand": "other", "n": one.expected["n"]}, one)
+    for item in examples:
+        ready.part({"brand": "other", "n": item.expected["n"]}, item)
     assert time.process_time() - started < 0.2
     started = time.process_time()
     assert majority_baseline(scorers, examples, SCHEMA) == pytest.approx(1 / 2000)
@@ -320,10 +320,10 @@ def test_two_thousand_examples_are_scored_and_guessed_at_once() -> None:
 def test_a_score_is_a_share_and_its_loss_is_in_words(
     how: Scorer, output: JsonObject, expected: JsonObject
 ) -> None:
-    said = part(how, output, expected)
-    assert 0.0 <= said.score <= 1.0
-    assert bool(said.loss) == (said.score < 1.0)
-    for matched, given_, wanted in said.fields.values():
+    result = part(how, output, expected)
+    assert 0.0 <= result.score <= 1.0
+    assert bool(result.loss) == (result.score < 1.0)
+    for matched, given_, wanted in result.fields.values():
         assert 0 <= matched <= min(given_, wanted)
 
 
@@ -354,14 +354,14 @@ def test_the_f1_of_sets_is_symmetric_and_one_only_for_equal_sets(
 @given(st.lists(st.integers(0, 6), max_size=6), st.lists(st.integers(0, 6), max_size=6))
 def test_as_many_elements_as_possible_find_their_like(one: list[int], other: list[int]) -> None:
     how = scorer("set_f1", field="n", compare="number", tolerance=1)
-    said = part(how, {"n": list(one)}, {"n": list(other)})
-    assert said.fields["n"][0] == _most_pairs(sorted({*one}), sorted({*other}))
+    result = part(how, {"n": list(one)}, {"n": list(other)})
+    assert result.fields["n"][0] == _most_pairs(sorted({*one}), sorted({*other}))
 
 
-def _most_pairs(one: list[int], other: list[int]) -> int:
-    if not one:
+def _most_pairs(item: list[int], other: list[int]) -> int:
+    if not item:
         return 0
-    first, rest = one[0], one[1:]
+    first, rest = item[0], item[1:]
     best = _most_pairs(rest, other)
     for like in other:
         if abs(first - like) <= 1:
@@ -390,19 +390,21 @@ def test_only_the_ratio_of_weights_counts(
 def test_every_scorer_in_the_documentation_is_one() -> None:
     text = (ROOT / "docs" / "scorers.md").read_text(encoding="utf-8")
     found = re.findall(r"^\{type: .*\}$", text, re.MULTILINE)
-    parsed = [_SCORERS.validate_python(yaml.safe_load(one)) for one in found]
-    documented = {one.type for one in parsed}
+    parsed = [_SCORERS.validate_python(yaml.safe_load(entry)) for entry in found]
+    documented = {item.type for item in parsed}
     assert documented | {"judge"} == set(re.findall(r"^## ([a-z_1]+)$", text, re.MULTILINE))
 
 
 @pytest.mark.shipped
-@pytest.mark.parametrize("details", sorted(EVALS.glob("*/*.jsonl")), ids=lambda it: it.parent.name)
+@pytest.mark.parametrize(
+    "details", sorted(EVALS.glob("*/*.jsonl")), ids=lambda item: item.parent.name
+)
 def test_answers_that_were_scored_before_still_have_their_scores(details: Path) -> None:
     repository = PromptRepository(ROOT)
     task = details.parent.name
     prompt = repository.candidate(task)
     ready = build_scorers(repository.metadata(task).scorers, prompt.output)
-    examples = {one.id: one for one in repository.examples(task)}
+    examples = {entry.id: entry for entry in repository.examples(task)}
     for text in details.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
         try:
@@ -411,5 +413,5 @@ def test_answers_that_were_scored_before_still_have_their_scores(details: Path) 
             output = None
         if output is not None and schema_problem(output, prompt.output):
             output = None
-        parts = [one.part(output, examples[line["id"]]) for one in ready]
+        parts = [pure_scorer.part(output, examples[line["id"]]) for pure_scorer in ready]
         assert weighted_mean(parts) == line["score"], line

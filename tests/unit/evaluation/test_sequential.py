@@ -38,18 +38,18 @@ def test_the_interval_holds_the_running_mean_and_stays_in_bounds(
 
 @given(WEIGHTED)
 def test_the_bound_is_where_the_test_turns(pairs: list[tuple[float, float]]) -> None:
-    one = sample(pairs)
-    low = one.lower_bound()
-    assert one.exceeds(low)
-    assert low + 2 * PRECISION > one.mean or not one.exceeds(low + 2 * PRECISION)
+    observations = sample(pairs)
+    low = observations.lower_bound()
+    assert observations.exceeds(low)
+    assert low + 2 * PRECISION > observations.mean or not observations.exceeds(low + 2 * PRECISION)
 
 
 @given(WEIGHTED, st.floats(0.01, 0.98), st.floats(0.001, 0.01))
 def test_the_more_is_doubted_the_less_is_won(
     pairs: list[tuple[float, float]], mean: float, more: float
 ) -> None:
-    one = sample(pairs)
-    assert one.log_wealth(mean) >= one.log_wealth(mean + more) - 1e-9
+    observations = sample(pairs)
+    assert observations.log_wealth(mean) >= observations.log_wealth(mean + more) - 1e-9
 
 
 @given(WEIGHTED)
@@ -94,7 +94,7 @@ def test_capital_does_not_grow_on_average_where_the_doubt_is_unfounded() -> None
         pairs = [(float(random.random() < 0.3), weight) for weight in weights]
         wealth.append(math.exp(WeightedObservations.of([pairs], stakes).log_wealth(0.3)))
     mean = sum(wealth) / runs
-    error = math.sqrt(sum((one - mean) ** 2 for one in wealth)) / runs
+    error = math.sqrt(sum((item - mean) ** 2 for item in wealth)) / runs
     assert mean < 1 + 4 * error
 
 
@@ -107,7 +107,9 @@ def test_the_truth_is_covered_at_every_look(truth: float) -> None:
     for _ in range(runs):
         pairs = [(float(random.random() < truth), 1.0) for _ in range(looks[-1])]
         seen = [WeightedObservations.of([pairs[:look]], stakes) for look in looks]
-        misses["above"] += any(one.exceeds(truth) for one in seen)
-        misses["below"] += any(one.mirrored.exceeds(1 - truth) for one in seen)
+        misses["above"] += any(
+            weighted_observations.exceeds(truth) for weighted_observations in seen
+        )
+        misses["below"] += any(observations.mirrored.exceeds(1 - truth) for observations in seen)
     limit = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / runs)
     assert all(count / runs <= limit for count in misses.values()), misses

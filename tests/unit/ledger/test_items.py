@@ -109,7 +109,10 @@ def test_samples_come_newest_first_and_a_round_is_written_whole_or_not_at_all(
     ledger.add_samples([sample("1.1.0", 0.5, 1), sample("1.0.0", 0.85, 1)])
 
     newest = ledger.samples("brand", limit=2)
-    assert {one.version: one.below_threshold for one in newest} == {"1.1.0": True, "1.0.0": False}
+    assert {score_sample.version: score_sample.below_threshold for score_sample in newest} == {
+        "1.1.0": True,
+        "1.0.0": False,
+    }
     assert len(ledger.samples("brand", limit=10)) == 3
 
     with pytest.raises(LedgerConflictError):

@@ -53,7 +53,7 @@ def measured(
     aliases: ModelAliases = ALIASES,
 ) -> MonitorRun:
     release = load(folder.root)
-    newer, older = (release.tasks["part-class"].version(one) for one in versions)
+    newer, older = (release.tasks["part-class"].version(version) for version in versions)
     assert newer is not None
     assert older is not None
     active = VersionRef(version=newer.version, sha256=sha256 or newer.sha256)
@@ -187,18 +187,18 @@ def test_a_version_that_the_image_lacks_is_no_score(healthy: RepositoryFolder) -
 
 def test_the_alarm_sees_the_active_version_only(healthy: RepositoryFolder) -> None:
     data = metric_data(measured(healthy, newer_is_wrong), "dev")
-    by_task = [one for one in data if len(one["Dimensions"]) == 2]
-    by_version = [one for one in data if len(one["Dimensions"]) == 3]
+    by_task = [element for element in data if len(element["Dimensions"]) == 2]
+    by_version = [entry for entry in data if len(entry["Dimensions"]) == 3]
 
-    assert {one["MetricName"]: one["Value"] for one in by_task} == {
+    assert {datum["MetricName"]: datum["Value"] for datum in by_task} == {
         "Score": 0.0,
         "Threshold": 0.7,
         "ScoreMargin": -0.7,
     }
     margins = {
-        one["Dimensions"][2]["Value"]: one["Value"]
-        for one in by_version
-        if one["MetricName"] == "ScoreMargin"
+        item["Dimensions"][2]["Value"]: item["Value"]
+        for item in by_version
+        if item["MetricName"] == "ScoreMargin"
     }
     assert margins == {"1.1.0": -0.7, "1.0.0": pytest.approx(0.3)}
 
@@ -206,7 +206,7 @@ def test_the_alarm_sees_the_active_version_only(healthy: RepositoryFolder) -> No
 def test_details_keep_every_answer(healthy: RepositoryFolder) -> None:
     found = measured(healthy, newer_is_wrong)
     details = json.loads(found.details(stage="dev", release="exec-1", at="2026"))
-    roles = [(one["role"], one["version"]) for one in details["versions"]]
+    roles = [(detail["role"], detail["version"]) for detail in details["versions"]]
     assert roles == [("active", "1.1.0"), ("control", "1.0.0")]
     assert len(details["versions"][0]["examples"]) == 6
     assert details["versions"][0]["examples"][0]["answer"] == '{"part_class": "banana"}'

@@ -47,7 +47,7 @@ def record_of(
     """The record of the task's candidate as it is now, and its details."""
     metadata = repository.metadata(task)
     candidate, champion = repository.candidate(task), repository.production(task)
-    examples = [one for one in repository.examples(task) if one.split == "eval"]
+    examples = [item for item in repository.examples(task) if item.split == "eval"]
     score = _SCORES.get(status)
     override = metadata.override
     overridden = (
@@ -89,5 +89,7 @@ def record_of(
         finished_at=AT,
         remembered=False,
     )
-    lines = [json.dumps({"arm": "candidate", "id": one.id, "score": score}) for one in examples]
+    lines = [
+        json.dumps({"arm": "candidate", "id": example.id, "score": score}) for example in examples
+    ]
     return record, "\n".join(lines) + "\n"

@@ -78,10 +78,10 @@ def test_what_cannot_be_read_whole_does_not_promote(
     file.write_bytes(damage) if damage is not None else file.unlink()
     code = main(["promote", "promote", "part-class"])
     assert code == (ExitCode.USAGE if damage is None and ending == ".json" else ExitCode.BLOCKED)
-    said = capsys.readouterr().err
-    assert "Traceback" not in said
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
     if damage is not None:
-        assert f"promote: evaluations/local/part-class{ending}:1:" in said
+        assert f"promote: evaluations/local/part-class{ending}:1:" in message
     assert released(folder) == "1.1.0"
 
 
@@ -155,9 +155,9 @@ def test_what_was_taken_out_comes_back_by_an_explicit_override_only(
     downgrade = ["promote", "downgrade", "part-class", *BY_ADA, "--to"]
     assert main([*downgrade, "1.0.0"]) == ExitCode.OK
     assert main([*downgrade, "1.1.0"]) == ExitCode.BLOCKED
-    said = capsys.readouterr().err
-    assert "1.1.0 is downgraded: 'restore' needs an explicit override" in said
-    assert "--override" in said
+    message = capsys.readouterr().err
+    assert "1.1.0 is downgraded: 'restore' needs an explicit override" in message
+    assert "--override" in message
     assert main([*downgrade, "1.1.0", "--override"]) == ExitCode.OK
     assert released(folder) == "1.1.0"
     assert folder.findings() == []

@@ -274,7 +274,7 @@ def test_a_champion_that_qualifies_on_another_model_makes_no_tag_and_stops_nobod
     world.author.stamp("brand")
     clone = world.evaluated("e2", world.push("brand, on another model"), aliases=OTHER_MODEL)
     promotion = world.promote("e2")
-    assert {task: one.outcome for task, one in promotion.tasks.items()} == {
+    assert {task: outcome.outcome for task, outcome in promotion.tasks.items()} == {
         "brand": "promoted",
         "part-class": "requalified",
     }
@@ -293,12 +293,12 @@ def test_a_tag_that_somebody_made_by_hand_stays_and_stops_no_promotion(world: Wo
     commit = world.push("candidate")
     git(world.author.root, "push", "--quiet", "origin", "HEAD:refs/tags/part-class/v1.2.0")
     world.evaluated("e1", commit)
-    said: list[str] = []
-    promotion = world.promote("e1", said.append)
+    lines: list[str] = []
+    promotion = world.promote("e1", lines.append)
     assert promotion.tasks["part-class"].outcome == "promoted"
     assert world.head() == promotion.released_commit != commit
     assert git(world.remote, "rev-parse", "refs/tags/part-class/v1.2.0") == commit
-    assert "the tag part-class/v1.2.0 is there already and stays where it is" in said
+    assert "the tag part-class/v1.2.0 is there already and stays where it is" in lines
 
 
 def test_a_tag_that_appears_between_looking_and_pushing_is_a_lost_race(

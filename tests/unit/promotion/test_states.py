@@ -32,7 +32,7 @@ from prompt_hub.promotion.states import (
 from prompt_hub.repository.schema import VersionState
 
 ADA = Decision("Ada Lovelace", "customers see wrong units", override=True)
-ALLOWED = {(one.source, one.event): one for one in MOVES}
+ALLOWED = {(item.source, item.event): item for item in MOVES}
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "states.md"
 
 
@@ -49,12 +49,12 @@ def fitting(guards: tuple[Guard, ...]) -> TransitionContext:
 
 def test_every_state_of_the_registry_is_a_state_and_can_be_reached() -> None:
     assert {*State} == {State(state) for state in VersionState} | {State.CANDIDATE}
-    assert {one.target for one in MOVES} == {*State}
-    assert {one.event for one in MOVES} == {*Event} == MEANING.keys()
+    assert {entry.target for entry in MOVES} == {*State}
+    assert {item.event for item in MOVES} == {*Event} == MEANING.keys()
     assert len(ALLOWED) == len(MOVES), "one state and one event lead to one state"
 
 
-@pytest.mark.parametrize("one", MOVES, ids=lambda one: f"{one.source}, {one.event}")
+@pytest.mark.parametrize("one", MOVES, ids=lambda item: f"{item.source}, {item.event}")
 def test_a_move_of_the_table_is_made_when_its_guards_hold(one: Move) -> None:
     assert move("part-class", one.source, one.event, fitting(one.guards)) is one.target
 
@@ -67,12 +67,12 @@ def test_any_other_move_is_refused_and_the_allowed_ones_are_named(
 ) -> None:
     with pytest.raises(NotAllowedError) as refused:
         move("part-class", state, event, fitting(()))
-    said = refused.value.message
-    assert f"part-class 1.2.0 is {'a candidate' if state == 'candidate' else state}: " in said
-    assert f"'{event}' is not allowed" in said
-    for other in {one.event for one in MOVES if one.source is state}:
-        assert other in said
-    assert said.count(". ") == 0, "one sentence"
+    message = refused.value.message
+    assert f"part-class 1.2.0 is {'a candidate' if state == 'candidate' else state}: " in message
+    assert f"'{event}' is not allowed" in message
+    for other in {item.event for item in MOVES if item.source is state}:
+        assert other in message
+    assert message.count(". ") == 0, "one sentence"
     assert refused.value.exit_code is ExitCode.BLOCKED
 
 
@@ -112,13 +112,13 @@ def test_a_guard_that_does_not_hold_is_named_with_what_was_found(
 
 def test_every_guard_is_tried_above() -> None:
     assert {guard for _, _, guard, _, _ in LACKING} == {
-        guard for one in MOVES for guard in one.guards
+        guard for item in MOVES for guard in item.guards
     }
 
 
 def test_the_page_says_what_the_table_says() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert page == states_page.up_to_date(page), "run `make docs`"
-    for one in MOVES:
-        assert f"  {one.source} --> {one.target}: " in page
-        assert f"| {one.event} | " in page
+    for item in MOVES:
+        assert f"  {item.source} --> {item.target}: " in page
+        assert f"| {item.event} | " in page

@@ -201,8 +201,8 @@ class VersionHistory(RuleBasedStateMachine):
 
     def _layers_and_registry_agree(self) -> None:
         bot = tuple(f"prompts/{layer}/" for layer in BOT_LAYERS)
-        found = [one.problem for one in self.folder.findings()]
-        about = [str(one) for one in found if one.file.startswith((*bot, REGISTRY))]
+        found = [finding.problem for finding in self.folder.findings()]
+        about = [str(problem) for problem in found if problem.file.startswith((*bot, REGISTRY))]
         assert not about, about
 
     def _one_version_is_released_or_none(self, snapshot: Snapshot) -> None:
@@ -215,8 +215,8 @@ class VersionHistory(RuleBasedStateMachine):
         repository = self.folder.repository
         champion = repository.production(TASK)
         kept = [*repository.archived(TASK), *([champion] if champion else [])]
-        assert len({one.version for one in kept}) == len(kept), "a version lies in two places"
-        assert {one.version: one.sha256 for one in kept} == self.ever_released
+        assert len({prompt.version for prompt in kept}) == len(kept), "a version lies in two places"
+        assert {item.version: item.sha256 for item in kept} == self.ever_released
 
     @invariant()
     def nothing_is_left_of_a_write(self) -> None:
@@ -301,7 +301,7 @@ def _states(registry: bytes) -> tuple[dict[str, State], str | None]:
         return {}, None
     document = parse_yaml(registry.decode("utf-8"), REGISTRY)
     task = to_model(document, Registry).tasks[TASK]
-    return {name: State(one.state) for name, one in task.versions.items()}, task.released
+    return {name: State(version.state) for name, version in task.versions.items()}, task.released
 
 
 _BUILT = tempfile.TemporaryDirectory(prefix="built-")

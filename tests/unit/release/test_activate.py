@@ -86,9 +86,9 @@ def test_a_task_whose_only_version_did_harm_goes_out_of_service_and_comes_back(
             retired=ledger.retired(),
             versions={task: ledger.versions(task) for task in release.tasks},
             models={
-                one.model.alias: one.model.identity
+                version.model.alias: version.model.identity
                 for task in release.tasks.values()
-                for one in task.versions
+                for version in task.versions
             },
         )
         assert execute(ledger, release, plan(release, stage)).failed == []

@@ -84,14 +84,14 @@ def test_every_command_in_a_message_is_one() -> None:
 @pytest.mark.parametrize("kind", list(EventKind))
 @pytest.mark.parametrize("reached", ["1.0.0", "1.1.0"])
 def test_each_message_ends_with_a_command_that_exists(kind: EventKind, reached: str) -> None:
-    told = event(kind, "1.1.0", reached)
-    found = commands(body(told, "dev"))
+    message = event(kind, "1.1.0", reached)
+    found = commands(body(message, "dev"))
     assert found
     for words in found:
         arguments = parse(words)
         assert (arguments.stage, arguments.task) == ("dev", "part-class")
-    assert len(subject(told, "dev")) <= 100
-    assert subject(told, "dev").isascii()
+    assert len(subject(message, "dev")) <= 100
+    assert subject(message, "dev").isascii()
 
 
 def test_a_rollback_is_undone_by_activating_what_was_left() -> None:

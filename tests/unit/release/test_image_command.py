@@ -47,7 +47,7 @@ class FakeRegistry:
         imageIds: list[dict[str, str]],  # noqa: N803
     ) -> dict[str, Any]:
         assert repositoryName == "prompt-hub"
-        return {"images": [one for one in imageIds if one["imageTag"] in self.tags]}
+        return {"images": [imageId for imageId in imageIds if imageId["imageTag"] in self.tags]}
 
     def get_authorization_token(self) -> dict[str, Any]:
         token = base64.b64encode(b"AWS:secret-token").decode()
@@ -144,7 +144,10 @@ def test_it_builds_and_pushes_the_release_under_its_own_id(
     ]
     release = load(tree)
     assert (release.release, release.commit) == ("exec-1", "released")
-    assert [one.version for one in release.tasks["part-class"].versions] == ["1.1.0", "1.0.0"]
+    assert [version.version for version in release.tasks["part-class"].versions] == [
+        "1.1.0",
+        "1.0.0",
+    ]
 
 
 def results_of(tree: Path) -> FolderResults:
@@ -161,7 +164,7 @@ def test_it_carries_what_any_stage_has_live_and_writes_down_what_it_carries(
 ) -> None:
     """The stage `prod` stands at 1.1.0 while git has released six versions since."""
     with_docker(tmp_path, monkeypatch)
-    archived = {one.version: one for one in healthy.repository.archived("part-class")}
+    archived = {prompt.version: prompt for prompt in healthy.repository.archived("part-class")}
     champion = healthy.repository.production("part-class")
     assert champion is not None
     for minor in range(2, 8):
@@ -187,12 +190,12 @@ def test_it_carries_what_any_stage_has_live_and_writes_down_what_it_carries(
     assert command.run(image()) == 0
 
     release = load(tree)
-    kept = [one.version for one in release.tasks["part-class"].versions]
+    kept = [version.version for version in release.tasks["part-class"].versions]
     assert kept == ["1.7.0", *(f"1.{minor}.0" for minor in (6, 5, 4, 3, 2)), "1.1.0", "1.0.0"]
     assert load_manifest(results_of(tree), "exec-1") == release
-    said = capsys.readouterr().out
-    assert "stage dev has no ledger yet" in said
-    assert "WARNING: stage prod has brand 0.1.0 active, and this image cannot carry it" in said
+    message = capsys.readouterr().out
+    assert "stage dev has no ledger yet" in message
+    assert "WARNING: stage prod has brand 0.1.0 active, and this image cannot carry it" in message
 
 
 def test_an_image_that_was_not_built_leaves_no_manifest(

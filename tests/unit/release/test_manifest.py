@@ -39,7 +39,7 @@ def released(folder: RepositoryFolder, kept: int = 5, live: tuple[Pointer, ...] 
 
 
 def versions(release: Release, task: str) -> list[str]:
-    return [one.version for one in release.tasks[task].versions]
+    return [version.version for version in release.tasks[task].versions]
 
 
 def test_it_names_champions_and_archived_versions_with_hash_threshold_and_model(

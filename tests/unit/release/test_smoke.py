@@ -108,7 +108,7 @@ def test_a_stage_that_serves_the_release_passes(service: FakeService) -> None:
     found = outcome_of(service.url)
     assert found.ok
     assert found.problems == []
-    assert [(one.task, one.version, one.ok) for one in found.checks] == [
+    assert [(check.task, check.version, check.ok) for check in found.checks] == [
         ("part-class", "1.1.0", True)
     ]
     assert service.asked == [("/v1/tasks/part-class/run", {"fields": {"part_number": "2N7002"}})]
@@ -117,7 +117,9 @@ def test_a_stage_that_serves_the_release_passes(service: FakeService) -> None:
 def test_a_version_that_no_example_fits_any_more_holds_up_nothing(service: FakeService) -> None:
     found = outcome_of(service.url, example=None)
     assert found.ok
-    assert [one.said for one in found.checks] == ["not tried, no example fits the input of 1.1.0"]
+    assert [check.said for check in found.checks] == [
+        "not tried, no example fits the input of 1.1.0"
+    ]
     assert service.asked == []
 
 

@@ -63,8 +63,8 @@ def test_without_a_region_the_setting_is_asked_for(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*words, "--stage", "dev"]) == ExitCode.USAGE
-    told = capsys.readouterr().err
-    assert "AWS was not asked: You must specify a region. Set AWS_DEFAULT_REGION" in told
+    message = capsys.readouterr().err
+    assert "AWS was not asked: You must specify a region. Set AWS_DEFAULT_REGION" in message
 
 
 @pytest.mark.parametrize(

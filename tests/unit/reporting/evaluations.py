@@ -213,16 +213,16 @@ def _layers(root: Path, examples: Sequence[Example]) -> PromptRepository:
     for version, state in STATES.items():
         if version not in PROMPTS:
             continue
-        one = prompt(version)
+        item = prompt(version)
         lock = Lock(
-            sha256=one.sha256,
+            sha256=item.sha256,
             promoted_at=_released(version),
             evaluation=f"04-evals/{TASK}/{version}.json",
             commit=COMMIT,
         )
         released = state is VersionState.RELEASED
         layer = f"02-production/{TASK}" if released else f"99-archive/{TASK}/{version}"
-        write(f"prompts/{layer}.yaml", prompt_text(one.model_copy(update={"lock": lock})))
+        write(f"prompts/{layer}.yaml", prompt_text(item.model_copy(update={"lock": lock})))
     write("prompt_registry.yaml", registry_text(_registry()))
     return PromptRepository(root)
 
@@ -519,13 +519,13 @@ def _arm(version: str, lines: Sequence[JsonObject], examples: Sequence[Example],
     tokens = [cast("list[int]", line["tokens"]) for line in lines if "tokens" in line]
     costs = [cast(float, line["usd"]) for line in lines if line.get("usd") is not None]
     seconds = sorted(cast(float, line["seconds"]) for line in lines if "seconds" in line)
-    one = prompt(version)
+    item = prompt(version)
     return Arm(
         version=version,
-        sha256=one.sha256,
+        sha256=item.sha256,
         alias=MODEL.alias,
         model=MODEL.identity,
-        parameters={str(name): value for name, value in one.model.parameters.items()},
+        parameters={str(name): value for name, value in item.model.parameters.items()},
         answered_by=("gpt-4.1-mini-2026-04-14",),
         score=score,
         interval=(max(0.0, score - half), min(1.0, score + half)) if score else (0.0, 1.0),

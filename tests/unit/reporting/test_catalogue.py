@@ -33,7 +33,7 @@ def tasks_of(built: Built) -> tuple[CatalogueTask, ...]:
 
 def test_every_version_stands_newest_first_with_what_changed(evaluated: Builder) -> None:
     (task,) = tasks_of(evaluated())
-    assert [one.version for one in task.versions] == ["1.2.0", "1.1.0", "1.0.0", "0.9.0"]
+    assert [version.version for version in task.versions] == ["1.2.0", "1.1.0", "1.0.0", "0.9.0"]
     assert task.scores == [0.588, 0.741, 0.69, 0.832]
     assert task.released is task.versions[0]
     released, blocked, _, first = task.versions
@@ -58,9 +58,9 @@ def test_a_task_without_a_release_is_listed_too(healthy: RepositoryFolder) -> No
     registry.write_text("schema: prompt-hub/registry@1\ntasks: {}\n", encoding="utf-8")
     tasks = read_catalogue(evaluations_in(healthy.root))
     assert [task.name for task in tasks] == ["brand", "part-class"]
-    told = Reader(catalogue_page(tasks)).texts()
-    assert "2 tasks, 0 with a released version" in told
-    assert "Nothing released yet." in told
+    message = Reader(catalogue_page(tasks)).texts()
+    assert "2 tasks, 0 with a released version" in message
+    assert "Nothing released yet." in message
     assert "Nothing has been released or refused yet." in changelog(tasks)
 
 
@@ -72,23 +72,23 @@ def evaluations_in(root: Path) -> Evaluations:
 def test_a_repository_of_the_products_own_making_is_listed(healthy: RepositoryFolder) -> None:
     tasks = read_catalogue(evaluations_in(healthy.root))
     assert [(task.name, len(task.versions)) for task in tasks] == [("brand", 1), ("part-class", 2)]
-    told = changelog(tasks)
-    assert "### 1.1.0, 3 November 2026: released" in told
-    assert "PASS: score 1.000, threshold 0.700, champion 1.000" in told
-    assert "Changes from 1.0.0:" in told
+    message = changelog(tasks)
+    assert "### 1.1.0, 3 November 2026: released" in message
+    assert "PASS: score 1.000, threshold 0.700, champion 1.000" in message
+    assert "Changes from 1.0.0:" in message
 
 
 def test_the_page_says_it_all_without_a_script_and_asks_for_nothing(evaluated: Builder) -> None:
     page = catalogue_page(tasks_of(evaluated()))
     reader = Reader(page)
     reader.asks_nothing_of_a_network(page)
-    told = reader.texts()
-    assert "1 task, 1 with a released version" in told
-    assert "0.832 1.2.0 released" in told
-    assert "threshold 0.700 · guess 0.310" in told
-    assert "1.1.0 blocked 0.690" in told
-    assert "score 0.690 is below the threshold 0.700" in told
-    assert "(system message changed from 1.0.0)" in told
+    message = reader.texts()
+    assert "1 task, 1 with a released version" in message
+    assert "0.832 1.2.0 released" in message
+    assert "threshold 0.700 · guess 0.310" in message
+    assert "1.1.0 blocked 0.690" in message
+    assert "score 0.690 is below the threshold 0.700" in message
+    assert "(system message changed from 1.0.0)" in message
 
 
 def test_poison_in_the_registry_stays_text(copied: Built) -> None:
@@ -105,20 +105,20 @@ def test_poison_in_the_registry_stays_text(copied: Built) -> None:
 
 
 def test_the_changelog_says_what_changed_in_words(evaluated: Builder) -> None:
-    told = html.unescape(changelog(tasks_of(evaluated())))
-    assert told.startswith(f"# What changed in every prompt\n\n## {TASK}\n")
-    assert told.index("### 1.2.0") < told.index("### 1.1.0") < told.index("### 0.9.0")
-    assert "- system message: 12 words added" in told
-    assert "- parameters.temperature: <code>0.7</code> → <code>0</code>" in told
-    assert "- parameters.seed: <code>7</code> added" in told
-    assert "Its text is not kept." in told
-    assert told.endswith("\n")
+    message = html.unescape(changelog(tasks_of(evaluated())))
+    assert message.startswith(f"# What changed in every prompt\n\n## {TASK}\n")
+    assert message.index("### 1.2.0") < message.index("### 1.1.0") < message.index("### 0.9.0")
+    assert "- system message: 12 words added" in message
+    assert "- parameters.temperature: <code>0.7</code> → <code>0</code>" in message
+    assert "- parameters.seed: <code>7</code> added" in message
+    assert "Its text is not kept." in message
+    assert message.endswith("\n")
 
 
 def test_worked_examples_are_counted_one_by_one() -> None:
     before, after = (prompt("1.2.0").model_copy(update={"few_shot": shots}) for shots in SHOTS)
-    told = [in_words(change) for change in differences(before, after)]
-    assert told[1] == "few&#95;shot&#46;examples: 2 added, 1 removed"
+    lines = [in_words(change) for change in differences(before, after)]
+    assert lines[1] == "few&#95;shot&#46;examples: 2 added, 1 removed"
 
 
 def test_a_change_of_spacing_alone_is_called_so() -> None:

@@ -25,7 +25,7 @@ def test_candidate_and_champion_are_compared_in_their_common_evaluation(evaluate
     assert found.before.name == found.after.name == "evaluations/local/part-fields.json"
     assert len(found.examples) == 48
     assert [len(found.of(kind)) for kind in Change] == [14, 2, 32]
-    assert all(one.after > one.before for one in found.of(Change.WON))
+    assert all(compared.after > compared.before for compared in found.of(Change.WON))
     assert found.notes == ()
 
 
@@ -75,15 +75,15 @@ def test_what_is_not_there_is_said_with_what_is(
 
 def test_people_read_words_scores_and_examples(evaluated: Builder) -> None:
     found = compare(evaluated().evaluations, TASK, "champion", "candidate")
-    told = "\n".join(in_words(found, coloured=False))
-    assert told.startswith("part-fields 1.2.0 → 1.3.0\n")
-    assert "parameters.max_tokens: [-96-]{+128+}" in told
-    assert "electronic part and [-name-]{+state+} its class" in told
-    assert "score         0.771    0.821" in told
-    assert "examples: 14 won, 2 lost, 32 the same" in told
-    assert "lost  0.800 → 0.400  murata-mtta493-52m-31  part_class: expected" in told
-    assert told.index("  lost  ") < told.index("  won   ")
-    assert "\x1b" not in told
+    message = "\n".join(in_words(found, coloured=False))
+    assert message.startswith("part-fields 1.2.0 → 1.3.0\n")
+    assert "parameters.max_tokens: [-96-]{+128+}" in message
+    assert "electronic part and [-name-]{+state+} its class" in message
+    assert "score         0.771    0.821" in message
+    assert "examples: 14 won, 2 lost, 32 the same" in message
+    assert "lost  0.800 → 0.400  murata-mtta493-52m-31  part_class: expected" in message
+    assert message.index("  lost  ") < message.index("  won   ")
+    assert "\x1b" not in message
     assert "\x1b[9;31mname\x1b[0m" in "\n".join(in_words(found, coloured=True))
 
 
@@ -106,10 +106,10 @@ def test_the_command_prints_words_or_json(
     assert main(["diff", TASK, "champion", "candidate"]) == ExitCode.OK
     assert "{+128+}" in capsys.readouterr().out
     assert main(["diff", TASK, "champion", "candidate", "--json"]) == ExitCode.OK
-    told = json.loads(capsys.readouterr().out)
-    assert told["before"]["version"] == "1.2.0"
-    assert len(told["examples"]) == 48
-    assert {one["where"] for one in told["differences"]} == {
+    message = json.loads(capsys.readouterr().out)
+    assert message["before"]["version"] == "1.2.0"
+    assert len(message["examples"]) == 48
+    assert {item["where"] for item in message["differences"]} == {
         "description",
         "parameters.max_tokens",
         "system message",
@@ -123,6 +123,6 @@ def test_control_characters_of_a_record_do_not_reach_a_terminal(copied: Built) -
     assert poisoned != text
     copied.details_path.write_text(poisoned, encoding="utf-8")
     found = compare(copied.evaluations, TASK, "candidate", "champion")
-    told = "\n".join(in_words(found, coloured=False))
-    assert "\ufffd[2Jexpected" in told
-    assert "\x1b" not in told
+    message = "\n".join(in_words(found, coloured=False))
+    assert "\ufffd[2Jexpected" in message
+    assert "\x1b" not in message

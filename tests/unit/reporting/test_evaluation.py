@@ -85,10 +85,10 @@ def test_what_has_moved_on_is_said(copied: Built) -> None:
     (root / "00-templates" / f"{TASK}.yaml").write_text("broken: [", encoding="utf-8")
     view = view_of(copied)
     assert len(view.notes) == 3
-    told = " ".join(view.notes)
-    assert "The examples have changed since" in told
-    assert "The metadata has changed since" in told
-    assert "The text of 1.3.0" in told
+    message = " ".join(view.notes)
+    assert "The examples have changed since" in message
+    assert "The metadata has changed since" in message
+    assert "The text of 1.3.0" in message
     assert len(view.examples) == 12
     assert view.examples[-1].example is None
     assert view.candidate is not None
@@ -123,7 +123,7 @@ def test_repeats_are_averaged_and_their_losses_said_once() -> None:
     part = ScorerResult("text:brand", 0.0, 1.0, "expected 'TDK', got 'Tdk Corp'")
     lost = call(0.0, part)
     answers = by_example([lost, call(1.0, repeat=2), replace(lost, repeat=1)])["a"]
-    assert [one.repeat for one in answers.calls] == [0, 1, 2]
+    assert [result.repeat for result in answers.calls] == [0, 1, 2]
     assert answers.score == pytest.approx(1 / 3)
     assert answers.losses == ("expected 'TDK', got 'Tdk Corp'",)
     assert answers.wrong_fields == ("brand",)

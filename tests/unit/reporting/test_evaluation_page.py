@@ -41,19 +41,19 @@ def examples_of(html: str) -> list[JsonObject]:
 
 
 def test_the_summary_stands_in_the_page_without_any_script(evaluated: Builder) -> None:
-    told = Reader(page(evaluated())).texts()
-    assert "part-fields 1.3.0" in told
-    assert "✓ PASS may be released" in told
-    assert "score 0.821 reaches the threshold 0.800" in told
-    assert "with these 48 examples a drop of 0.09 would be seen" in told
-    assert "Example by example: 14 won, 2 lost, 32 the same." in told
-    assert "majority guess" in told
-    assert "catalogue-team" in told
-    assert "max_tokens" in told
-    assert "inductor at least 0.990 missed" in told
-    assert "1.1.0 blocked 0.690" in told
-    assert "What changed from 1.2.0" in told
-    assert "needs JavaScript" in told
+    message = Reader(page(evaluated())).texts()
+    assert "part-fields 1.3.0" in message
+    assert "✓ PASS may be released" in message
+    assert "score 0.821 reaches the threshold 0.800" in message
+    assert "with these 48 examples a drop of 0.09 would be seen" in message
+    assert "Example by example: 14 won, 2 lost, 32 the same." in message
+    assert "majority guess" in message
+    assert "catalogue-team" in message
+    assert "max_tokens" in message
+    assert "inductor at least 0.990 missed" in message
+    assert "1.1.0 blocked 0.690" in message
+    assert "What changed from 1.2.0" in message
+    assert "needs JavaScript" in message
 
 
 def test_every_example_travels_whole(evaluated: Builder) -> None:
@@ -135,8 +135,8 @@ def test_what_matters_most_is_kept_when_not_all_examples_fit(
 
 @pytest.mark.parametrize("status", list(Status))
 def test_every_verdict_has_a_sign_a_word_and_a_meaning(evaluated: Builder, status: Status) -> None:
-    told = Reader(page(evaluated(status=status))).texts()
-    assert re.search(rf"[✓✗?=–] {status.replace('_', ' ')}", told)
+    message = Reader(page(evaluated(status=status))).texts()
+    assert re.search(rf"[✓✗?=–] {status.replace('_', ' ')}", message)
 
 
 def test_what_was_not_measured_has_no_point_in_the_plot(evaluated: Builder) -> None:
@@ -149,9 +149,9 @@ def test_what_was_not_measured_has_no_point_in_the_plot(evaluated: Builder) -> N
 
 def test_a_page_without_a_champion_compares_nothing(evaluated: Builder) -> None:
     html = page(evaluated(champion=False))
-    told = Reader(html).texts()
-    assert "against the champion" not in told
-    assert "What changed" not in told
+    message = Reader(html).texts()
+    assert "against the champion" not in message
+    assert "What changed" not in message
     assert 'value="won"' not in html
 
 
@@ -212,8 +212,8 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def contrast(one: str, other: str) -> float:
-    brighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+def contrast(text: str, other: str) -> float:
+    brighter, darker = sorted((luminance(text), luminance(other)), reverse=True)
     return (brighter + 0.05) / (darker + 0.05)
 
 

@@ -71,9 +71,9 @@ def test_what_was_not_measured_is_an_error_and_no_failure(evaluated: Builder) ->
 def test_hostile_titles_stay_text(evaluated: Builder) -> None:
     view = view_of(evaluated(text=" <b>&amp; ]]> \x00\x1b[31m"))
     candidate, _ = parsed(junit_xml(view))
-    told = "".join(failure.text or "" for failure in candidate.iter("failure"))
-    assert "<b>&amp; ]]> " in told
-    assert "\x00" not in told
+    message = "".join(failure.text or "" for failure in candidate.iter("failure"))
+    assert "<b>&amp; ]]> " in message
+    assert "\x00" not in message
 
 
 @settings(max_examples=200)

@@ -21,17 +21,17 @@ def summary(built: Built) -> str:
 
 def test_it_says_verdict_scores_reasons_and_the_worst_losses(evaluated: Builder) -> None:
     view = view_of(evaluated())
-    told = markdown_summary(view)
-    lines = told.splitlines()
+    message = markdown_summary(view)
+    lines = message.splitlines()
     assert lines[0] == "### ✅ part-fields 1.3.0: PASS"
     assert any(line.startswith("| candidate 1.3.0 | **0.8") for line in lines)
     assert any(line.startswith("| champion 1.2.0 | **0.7") for line in lines)
-    assert "| threshold | 0.800 |" in told
-    assert "| majority guess | 0.310 |" in told
-    assert "- score 0.821 reaches the threshold 0.800" in told
-    assert "- power: with these 48 examples a drop of 0.09 would be seen" in told
-    assert f"<details><summary>The worst {WORST} of {len(view.worst)} losses</summary>" in told
-    assert len(told) < 6_000
+    assert "| threshold | 0.800 |" in message
+    assert "| majority guess | 0.310 |" in message
+    assert "- score 0.821 reaches the threshold 0.800" in message
+    assert "- power: with these 48 examples a drop of 0.09 would be seen" in message
+    assert f"<details><summary>The worst {WORST} of {len(view.worst)} losses</summary>" in message
+    assert len(message) < 6_000
 
 
 def test_every_row_of_a_table_has_the_same_cells(evaluated: Builder) -> None:
@@ -45,8 +45,8 @@ def test_every_row_of_a_table_has_the_same_cells(evaluated: Builder) -> None:
 
 
 def test_what_records_hold_is_neither_markup_nor_mention(evaluated: Builder) -> None:
-    told = summary(evaluated(text=" @everyone #1 https://a.example **x** <img src=y>"))
-    body = told[told.index("</summary>") :]
+    message = summary(evaluated(text=" @everyone #1 https://a.example **x** <img src=y>"))
+    body = message[message.index("</summary>") :]
     assert not re.search(r"@everyone|#1\b|https://|\*\*x|<img", body)
     assert "@everyone #1 https://a.example **x** <img src=y>" in html.unescape(body)
 
@@ -66,9 +66,9 @@ def test_a_verdict_has_its_sign_and_its_word(
 
 
 def test_a_first_release_has_no_champion_in_it(evaluated: Builder) -> None:
-    told = summary(evaluated(champion=False))
-    assert "| champion " not in told
-    assert "| example | loss | score |\n" in told
+    message = summary(evaluated(champion=False))
+    assert "| champion " not in message
+    assert "| example | loss | score |\n" in message
 
 
 @given(st.text())

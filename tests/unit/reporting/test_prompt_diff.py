@@ -23,7 +23,7 @@ def changed(**update: object) -> Prompt:
 
 def places(after: Prompt) -> dict[str, str]:
     """Where it differs from 1.2.0, and how."""
-    return {one.where: one.kind for one in differences(prompt("1.2.0"), after)}
+    return {difference.where: difference.kind for difference in differences(prompt("1.2.0"), after)}
 
 
 @given(WORDS | st.text(), WORDS | st.text())
@@ -98,6 +98,8 @@ def test_a_version_alone_is_no_difference() -> None:
 
 def test_added_words_are_counted() -> None:
     system = next(
-        one for one in differences(prompt("1.2.0"), prompt("1.3.0")) if "system" in one.where
+        difference
+        for difference in differences(prompt("1.2.0"), prompt("1.3.0"))
+        if "system" in difference.where
     )
     assert (system.words("removed"), system.words("added")) == (1, 18)

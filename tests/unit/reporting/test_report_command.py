@@ -29,10 +29,10 @@ def test_every_file_that_is_named_is_written(
     page, junit, markdown = map(str, paths)
     words = ["report", "evaluation", TASK, "--html", page, "--junit", junit]
     assert main([*words, "--markdown", markdown]) == ExitCode.OK
-    told = capsys.readouterr().out
+    message = capsys.readouterr().out
     for path, start in zip(paths, ("<!doctype html>", "<?xml", "### ✅ part-fields"), strict=True):
         assert path.read_text(encoding="utf-8").startswith(start)
-        assert f"{path}: " in told
+        assert f"{path}: " in message
 
 
 def test_without_a_file_the_summary_is_printed(

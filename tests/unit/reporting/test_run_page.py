@@ -27,21 +27,23 @@ def read(data: JsonObject) -> Reader:
 
 
 def test_the_page_tells_the_run() -> None:
-    told = read(run()).texts()
+    message = read(run()).texts()
     for name, seconds, _, _ in STEPS:
-        assert name in told
-        assert duration(seconds) in told
-    assert "7 min 21 s" in told
-    assert "10 of 10 steps ended as they should" in told
-    assert "1 / 1 candidates promoted / blocked" in told
-    assert "part-class: 1.1.0 → 1.0.0" in told
-    assert "5.4 s from the first bad sample to the first good answer." in told
-    assert "The restored version scores 0.900" in told
-    assert "threshold 0.850 · majority guess 0.250 · released version 0.900 · 40 examples" in told
-    assert "+16.8 s alarm: OK to ALARM, ScoreMargin is -0.375" in told
-    assert "shop-category 1.1.0 is blocked" in told
-    assert "1.1.0 quarantined" in told
-    assert "expected-red" in told
+        assert name in message
+        assert duration(seconds) in message
+    assert "7 min 21 s" in message
+    assert "10 of 10 steps ended as they should" in message
+    assert "1 / 1 candidates promoted / blocked" in message
+    assert "part-class: 1.1.0 → 1.0.0" in message
+    assert "5.4 s from the first bad sample to the first good answer." in message
+    assert "The restored version scores 0.900" in message
+    assert (
+        "threshold 0.850 · majority guess 0.250 · released version 0.900 · 40 examples" in message
+    )
+    assert "+16.8 s alarm: OK to ALARM, ScoreMargin is -0.375" in message
+    assert "shop-category 1.1.0 is blocked" in message
+    assert "1.1.0 quarantined" in message
+    assert "expected-red" in message
 
 
 def test_a_score_bar_has_its_marks_in_place() -> None:
@@ -150,10 +152,10 @@ def test_a_run_that_broke_off_early_is_told_too() -> None:
     data = run() | {"versions": [], "timeline": [], "rollback": None, "pointers": []}
     data |= {"executions": [], "steps": [cast(list[JsonObject], data["steps"])[0]]}
     cast(list[JsonObject], data["steps"])[0]["status"] = "failed"
-    told = read(data).texts()
-    assert "0 of 1 steps ended as they should" in told
-    assert "The rollback" not in told
-    assert "Pipeline executions" not in told
+    message = read(data).texts()
+    assert "0 of 1 steps ended as they should" in message
+    assert "The rollback" not in message
+    assert "Pipeline executions" not in message
 
 
 @pytest.mark.parametrize(
@@ -187,9 +189,9 @@ def test_a_run_that_is_none_is_refused_with_the_field(
     source = tmp_path / "run.json"
     source.write_text(json.dumps(run() | {"title": 7, "colour": "red"}))
     assert main(["report", "run", str(source)]) == ExitCode.BLOCKED
-    told = capsys.readouterr().err
-    assert "title: found 7" in told
-    assert "the key 'colour'" in told
+    message = capsys.readouterr().err
+    assert "title: found 7" in message
+    assert "the key 'colour'" in message
     source.write_text("{")
     assert main(["report", "run", str(source)]) == ExitCode.USAGE
     assert main(["report", "run", str(tmp_path / "none.json")]) == ExitCode.USAGE

@@ -38,11 +38,11 @@ def full_from(first: int, *, steps: int = 1) -> AtStep:
     return step
 
 
-def both(one: AtStep, other: AtStep) -> AtStep:
+def both(at_step: AtStep, other: AtStep) -> AtStep:
     """One fault and then another."""
 
     def step(number: int) -> None:
-        one(number)
+        at_step(number)
         other(number)
 
     return step

@@ -12,7 +12,8 @@ from prompt_hub.repository.schema import JsonObject
 
 def said(schema: JsonObject) -> list[tuple[str, str, str]]:
     return [
-        (".".join(map(str, it.location)), it.found, it.suggestion) for it in schema_problems(schema)
+        (".".join(map(str, problem.location)), problem.found, problem.suggestion)
+        for problem in schema_problems(schema)
     ]
 
 

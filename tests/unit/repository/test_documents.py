@@ -85,7 +85,10 @@ def test_what_yaml_allows_and_a_prompt_does_not(text: str, line: int, found: str
 def test_all_duplicate_keys_are_found_at_once() -> None:
     with pytest.raises(InvalidDocumentsError) as error:
         parse_yaml("a: {x: 1, x: 2}\nb: 1\nb: 2\n", "a.yaml")
-    assert [(it.line, it.field) for it in error.value.problems] == [(1, "a.x"), (3, "b")]
+    assert [(problem.line, problem.field) for problem in error.value.problems] == [
+        (1, "a.x"),
+        (3, "b"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +128,7 @@ def test_a_model_reports_every_problem_with_its_place() -> None:
     document = parse_yaml("alias: UPPER\nparameters: {heat: 1}\ncolour: red\n", "a.yaml")
     with pytest.raises(InvalidDocumentsError) as error:
         to_model(document, ModelChoice)
-    assert {(it.line, it.field.split(".")[0]) for it in error.value.problems} == {
+    assert {(problem.line, problem.field.split(".")[0]) for problem in error.value.problems} == {
         (1, "alias"),
         (2, "parameters"),
         (3, "colour"),

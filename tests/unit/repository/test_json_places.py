@@ -57,7 +57,7 @@ def test_all_that_json_should_not_say_is_found_at_once() -> None:
     scan = JsonScanner(
         '{"a": [NaN, -Infinity, 1e999, 1.5], "a": {"b": "\\ud800", "b": ' + "1" * 5000 + "}}"
     )
-    assert [(it.rule, it.location) for it in scan.oddities] == [
+    assert [(anomaly.rule, anomaly.location) for anomaly in scan.oddities] == [
         ("not-finite", ("a", 0)),
         ("not-finite", ("a", 1)),
         ("not-finite", ("a", 2)),

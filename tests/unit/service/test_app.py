@@ -168,8 +168,8 @@ def test_the_same_process_answers_with_another_version_after_the_pointer_moved(
     after = running.get("/v1/tasks")[1]
 
     assert before["instance"] == after["instance"]
-    assert [one["version"] for one in before["tasks"]] == ["1.1.0"]
-    assert [one["version"] for one in after["tasks"]] == ["1.0.0"]
+    assert [entry["version"] for entry in before["tasks"]] == ["1.1.0"]
+    assert [item["version"] for item in after["tasks"]] == ["1.0.0"]
     assert after["tasks"][0]["source"] == "ledger"
     assert running.run("part-class", FIELDS)[1]["version"] == "1.0.0"
     # The two versions differ in their system line, and that is what the model was sent.

@@ -21,9 +21,9 @@ from tests.unit.batch.servers import serving
 
 def asked(status: int, body: object) -> object:
     with serving(lambda path, sent: (status, body)) as url:
-        said = Client(url, timeout=5.0).ask("/v1/tasks")
-    assert said.status == status
-    return said.json()
+        response = Client(url, timeout=5.0).ask("/v1/tasks")
+    assert response.status == status
+    return response.json()
 
 
 def test_an_answer_of_any_status_is_an_answer() -> None:
@@ -43,8 +43,8 @@ def test_a_body_is_posted_to_its_path() -> None:
         return 200, {"path": path, "sent": sent}
 
     with serving(echo) as url:
-        said = Client(url + "/", timeout=5.0).ask("/v1/x", {"fields": {"title": "10 kΩ"}})
-    assert said.object() == {"path": "/v1/x", "sent": {"fields": {"title": "10 kΩ"}}}
+        response = Client(url + "/", timeout=5.0).ask("/v1/x", {"fields": {"title": "10 kΩ"}})
+    assert response.object() == {"path": "/v1/x", "sent": {"fields": {"title": "10 kΩ"}}}
 
 
 @pytest.fixture
@@ -85,11 +85,11 @@ def test_a_container_is_well_where_its_service_says_so(
 
 
 def test_the_health_check_starts_with_nothing_but_the_standard_library() -> None:
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-S", "-m", "prompt_hub.cli", "health", "--port", "9"],
         capture_output=True,
         text=True,
         env={"PYTHONPATH": str(Path(prompt_hub.__path__[0]).parent)},
     )
-    assert "does not answer" in told.stderr
-    assert told.returncode == ExitCode.BLOCKED
+    assert "does not answer" in process.stderr
+    assert process.returncode == ExitCode.BLOCKED

@@ -52,7 +52,7 @@ SCHEMA: JsonObject = {
     ],
 )
 def test_problems_are_said_in_words(fields: JsonObject, problems: list[tuple[str, str]]) -> None:
-    found = [(one["field"], one["problem"]) for one in field_problems(fields, SCHEMA)]
+    found = [(problem["field"], problem["problem"]) for problem in field_problems(fields, SCHEMA)]
     assert found == problems
 
 

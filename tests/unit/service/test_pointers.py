@@ -118,8 +118,8 @@ class World:
 
     def served(self) -> dict[str, tuple[str, str]]:
         return {
-            task: (one.reference.version, one.source)
-            for task, one in self.follower.view.served.items()
+            task: (version.reference.version, version.source)
+            for task, version in self.follower.view.served.items()
         }
 
 

@@ -30,8 +30,8 @@ class FakeCloudWatch:
             raise ConnectionError("no route to CloudWatch")
         assert Namespace == "PromptHub"
         self.published += [
-            (one["MetricName"], {it["Name"]: it["Value"] for it in one["Dimensions"]})
-            for one in MetricData
+            (entry["MetricName"], {item["Name"]: item["Value"] for item in entry["Dimensions"]})
+            for entry in MetricData
         ]
 
 

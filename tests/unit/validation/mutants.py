@@ -545,7 +545,7 @@ def _states_make_sense(old: Any, new: Any, changed: list[str]) -> bool:
         _, task, *rest = place.split(".")
         if rest[-1] == "state":
             version = ".".join(rest[1:-1])
-            states = {it["tasks"][task]["versions"][version]["state"] for it in (old, new)}
+            states = {item["tasks"][task]["versions"][version]["state"] for item in (old, new)}
             if not states <= ARCHIVED_STATES:
                 return False
         if rest == ["verdict", "status"] and new["tasks"][task]["verdict"]["status"] == "PASS":

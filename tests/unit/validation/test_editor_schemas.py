@@ -51,7 +51,9 @@ def test_the_page_of_rules_is_that_of_the_rules() -> None:
 
 
 @pytest.mark.shipped
-@pytest.mark.parametrize(("path", "name"), files().items(), ids=lambda it: getattr(it, "name", it))
+@pytest.mark.parametrize(
+    ("path", "name"), files().items(), ids=lambda item: getattr(item, "name", item)
+)
 def test_every_file_keeps_its_schema(path: Path, name: str) -> None:
     validator = Draft202012Validator(json.loads(schemas()[f"{name}.schema.json"]))
     values = parsed(path)
@@ -63,7 +65,7 @@ def test_every_file_keeps_its_schema(path: Path, name: str) -> None:
 
 
 @pytest.mark.shipped
-@pytest.mark.parametrize("path", [it for it in files() if it.suffix == ".yaml"], ids=str)
+@pytest.mark.parametrize("path", [file for file in files() if file.suffix == ".yaml"], ids=str)
 def test_every_yaml_file_names_its_schema_to_editors(path: Path) -> None:
     match = MODELINE.match(path.read_text("utf-8"))
     assert match, f"{path} does not name its schema in its first line"

@@ -961,12 +961,12 @@ def test_a_break_is_found_where_it_is_and_nowhere_else(
     case.damage(healthy)
     findings = healthy.findings()
     mine = [finding for finding in findings if finding.rule == case.rule]
-    said = "\n".join(f"{finding.problem} [{finding.rule}]" for finding in findings)
-    assert [str(it.problem) for it in mine if case.says in str(it.problem)], said
+    message = "\n".join(f"{finding.problem} [{finding.rule}]" for finding in findings)
+    assert [str(entry.problem) for entry in mine if case.says in str(entry.problem)], message
     assert {finding.problem.file for finding in mine} == {case.file}
-    assert {finding.rule for finding in findings} <= {case.rule, *case.also}, said
+    assert {finding.rule for finding in findings} <= {case.rule, *case.also}, message
     if case.at is not None:
-        assert case.at in {(it.problem.line, it.problem.column) for it in mine}
+        assert case.at in {(item.problem.line, item.problem.column) for item in mine}
 
 
 ALL_RULES = {rule.id: rule for rule in (*TASK_RULES, *TREE_RULES)}
@@ -975,14 +975,17 @@ ALL_RULES = {rule.id: rule for rule in (*TASK_RULES, *TREE_RULES)}
 def test_every_rule_has_a_break_a_line_of_documentation_and_a_way_to_mend_it() -> None:
     assert len(ALL_RULES) == len(TASK_RULES) + len(TREE_RULES)
     written = {
-        one.id
+        var.id
         for module in walk_packages(validation.__path__, "prompt_hub.validation.")
-        for one in vars(import_module(module.name)).values()
-        if isinstance(one, Rule)
+        for var in vars(import_module(module.name)).values()
+        if isinstance(var, Rule)
     }
     assert written == ALL_RULES.keys(), "a rule stands in no tuple of its module"
     assert not ALL_RULES.keys() & READING_RULES.keys()
-    texts = {**READING_RULES, **{it.id: (it.documentation, it.mend) for it in ALL_RULES.values()}}
+    texts = {
+        **READING_RULES,
+        **{item.id: (item.documentation, item.mend) for item in ALL_RULES.values()},
+    }
     assert {case.rule for case in CASES} | SCORER_RULES == texts.keys()
     assert {fine.rule for fine in FINE} | SCORER_RULES == texts.keys()
     for rule, (documentation, mend) in texts.items():
@@ -1141,7 +1144,7 @@ def test_all_problems_of_all_files_are_found_at_once(healthy: RepositoryFolder) 
     healthy.edit("prompts/00-templates/brand.yaml", "role: user", "role: robot")
     healthy.edit(PRODUCTION, "{{ title }}", "{{title}}")
     append(EXAMPLES, "nonsense\n{}\n")(healthy)
-    found = {(it.problem.file, it.problem.line) for it in healthy.findings()}
+    found = {(finding.problem.file, finding.problem.line) for finding in healthy.findings()}
     assert (METADATA, 8) in found
     assert ("prompts/00-templates/brand.yaml", 17) in found
     assert PRODUCTION in {file for file, _ in found}
@@ -1178,6 +1181,6 @@ def test_a_bomb_of_nested_values_is_refused(healthy: RepositoryFolder) -> None:
     healthy.write("prompts/00-templates/bomb.yaml", "[" * 100_000)
     healthy.write("prompts/00-templates/aliases.yaml", "a: &a [x]\nb: [*a, *a]\n")
     append(EXAMPLES, "[" * 100_000 + "\n")(healthy)
-    said = [finding.problem.found for finding in healthy.findings()]
-    assert "values nested without end" in said
-    assert "a YAML alias" in said
+    lines = [finding.problem.found for finding in healthy.findings()]
+    assert "values nested without end" in lines
+    assert "a YAML alias" in lines

@@ -108,8 +108,8 @@ def test_an_option_of_another_type_is_refused_where_it_stands(
 ) -> None:
     with_scorer(rich, scorer)
     findings = rich.findings()
-    assert {(it.problem.file, it.problem.line) for it in findings} == {(USER, 10)}
-    assert says in "\n".join(str(it.problem) for it in findings)
+    assert {(item.problem.file, item.problem.line) for item in findings} == {(USER, 10)}
+    assert says in "\n".join(str(finding.problem) for finding in findings)
 
 
 FITS = [
@@ -252,8 +252,8 @@ def test_a_judge_that_breaks_the_contract_is_told(
     use_judge(healthy)
     for file in (TEMPLATE, f"prompts/02-production/{TASK}.yaml"):
         healthy.write(file, _released(healthy, prompt) if "02" in file else prompt)
-    found = [it for it in healthy.findings("part-class") if it.rule == "judge"]
-    assert says in "\n".join(str(it.problem) for it in found)
+    found = [item for item in healthy.findings("part-class") if item.rule == "judge"]
+    assert says in "\n".join(str(finding.problem) for finding in found)
 
 
 def _released(folder: RepositoryFolder, prompt: str) -> str:

@@ -39,14 +39,14 @@ def test_problems_name_file_line_column_field_found_and_expected(
 ) -> None:
     folder.edit(CANDIDATE, "{{ title }}", "{{ titel }} {{ title }}")
     assert main(["validate"]) == ExitCode.BLOCKED
-    told = capsys.readouterr()
-    assert told.out == (
+    captured = capsys.readouterr()
+    assert captured.out == (
         f"{CANDIDATE}:31:17: messages.1.content: found the variable 'titel'"
         " (did you mean 'title'?); expected a property of the input: part_number, title,"
         " manufacturer [undeclared-variable]\n"
         "2 tasks, 17 files: 1 problem in 1 file\n"
     )
-    assert told.err == ""
+    assert captured.err == ""
 
 
 def test_machines_get_a_list(folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]) -> None:

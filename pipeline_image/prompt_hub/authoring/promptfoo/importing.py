@@ -77,14 +77,14 @@ def imported(
     scoring = scoring_of(cases, notes, schema=model.schema)
     if not scoring.labelled or not scoring.scorers:
         raise _unusable("no test in it says what the right answer is", notes)
-    said = project.config.get("description")
+    message = project.config.get("description")
     contract, inputs = _inputs(scoring.labelled, chosen, notes)
     fresh = NewTask(
         task=task,
         owner=owner,
         comment=f"Imported from {config.name} (promptfoo). docs/authoring.md",
         prompt={
-            "description": description or (str(said.data) if said else f"Imported: {task}"),
+            "description": description or (str(message.data) if message else f"Imported: {task}"),
             "model": {"alias": model.alias, "parameters": model.parameters},
             "input": contract,
             "output": scoring.output,
@@ -120,7 +120,9 @@ def _chosen(prompts: Sequence[ImportedPrompt], number: int | None, notes: Notes)
     if not prompts:
         raise _unusable("none of its prompts can be carried over", notes)
     if number is not None and not 1 <= number <= len(prompts):
-        known = ", ".join(f"{index} {it.label}" for index, it in enumerate(prompts, start=1))
+        known = ", ".join(
+            f"{index} {prompt.label}" for index, prompt in enumerate(prompts, start=1)
+        )
         raise PromptHubError(f"there is no prompt {number}.", hint=f"There are: {known}.")
     chosen = (number or 1) - 1
     for index, other in enumerate(prompts):
@@ -140,7 +142,7 @@ def _messages(prompt: ImportedPrompt, scoring: Scoring, notes: Notes) -> list[Js
             messages[0] = ChatMessage("system", f"{messages[0].content.rstrip()}\n{sentence}\n")
         else:
             messages.insert(0, ChatMessage("system", sentence))
-    return [{"role": it.role, "content": it.content} for it in messages]
+    return [{"role": message.role, "content": message.content} for message in messages]
 
 
 def _inputs(
@@ -149,10 +151,10 @@ def _inputs(
     """The input contract, and the input of every example."""
     inputs: list[JsonObject] = [{} for _ in labelled]
     properties: JsonObject = {}
-    said = " ".join(message.content for message in prompt.messages)
-    for name in sorted(prompt.variables, key=said.find):
-        values = [it.case.values.get(name) for it in labelled]
-        empty = [it.case for it, value in zip(labelled, values, strict=True) if value is None]
+    text = " ".join(message.content for message in prompt.messages)
+    for name in sorted(prompt.variables, key=text.find):
+        values = [entry.case.values.get(name) for entry in labelled]
+        empty = [item.case for item, value in zip(labelled, values, strict=True) if value is None]
         if empty:
             why = "is an empty text where a test does not say it, as Nunjucks renders it"
             notes.changed(empty[0].place, f"the variable {name!r}", why)
@@ -165,10 +167,10 @@ def _inputs(
         properties[name] = schema
         for fields, value in zip(inputs, values, strict=True):
             fields[name] = value
-    for it in labelled:
-        for name in it.case.values.keys() - prompt.variables:
+    for element in labelled:
+        for name in element.case.values.keys() - prompt.variables:
             why = "is not read by the prompt, so it is no part of the input"
-            notes.changed(it.case.place, f"the variable {name!r}", why)
+            notes.changed(element.case.place, f"the variable {name!r}", why)
     contract: JsonObject = {
         "type": "object",
         "additionalProperties": False,
@@ -182,10 +184,10 @@ def _examples(labelled: Sequence[Labelled], inputs: Sequence[JsonObject]) -> lis
     """The labelled tests as examples, named after their descriptions."""
     taken: set[str] = set()
     examples = []
-    for number, (it, fields) in enumerate(zip(labelled, inputs, strict=True), start=1):
-        words = re.sub(r"[^a-z0-9]+", "-", it.case.description.lower()).strip("-")[:80]
+    for number, (item, fields) in enumerate(zip(labelled, inputs, strict=True), start=1):
+        words = re.sub(r"[^a-z0-9]+", "-", item.case.description.lower()).strip("-")[:80]
         name = words or f"test-{number}"
         name = name if name not in taken else f"{name}-{number}"
         taken.add(name)
-        examples.append(Example(id=name, input=fields, expected=it.expected, tags=it.case.tags))
+        examples.append(Example(id=name, input=fields, expected=item.expected, tags=item.case.tags))
     return examples

@@ -146,7 +146,9 @@ def _read(text: str) -> tuple[JsonValue, bool]:
             value: JsonValue = json.loads(text)
         except ValueError:
             return text, True
-        if isinstance(value, list) and all(isinstance(it, dict) and "role" in it for it in value):
+        if isinstance(value, list) and all(
+            isinstance(item, dict) and "role" in item for item in value
+        ):
             return value, False
     return text, True
 
@@ -169,8 +171,8 @@ def _prompt(
             raise UnusablePromptError(
                 f"it uses {translated.problem}, which templates here have not"
             )
-        for said in translated.rewritten:
-            notes.changed(place, "the template", f"{said}")
+        for text in translated.rewritten:
+            notes.changed(place, "the template", f"{text}")
         messages.append(ChatMessage(message.role, translated.text))
         variables |= translated.variables
     if messages[-1].role != "user":

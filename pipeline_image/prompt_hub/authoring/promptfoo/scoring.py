@@ -95,7 +95,7 @@ def _common(cases: Sequence[TestCase]) -> set[_Check]:
     sets = [{_key(assertion) for assertion in case.assertions} for case in cases]
     if len(sets) > 1:
         return set.intersection(*sets)
-    return {_key(it) for case in cases for it in case.assertions if it.shared}
+    return {_key(item) for case in cases for item in case.assertions if item.shared}
 
 
 def _schema(cases: Iterable[TestCase], notes: Notes) -> JsonObject | None:
@@ -124,7 +124,7 @@ def _unusable(schema: JsonValue) -> str | None:
         return "an answer here is one JSON object with named fields"
     if any(not reference.startswith("#") for reference in _references(schema)):
         return "it refers to another file or to the network"
-    wrong = next((it for it in schema_problems(schema) if it.rule == "schema"), None)
+    wrong = next((problem for problem in schema_problems(schema) if problem.rule == "schema"), None)
     if wrong is None:
         return None
     return f"it is no JSON Schema (it has {wrong.found} where {wrong.expected} is expected)"
@@ -141,11 +141,11 @@ def _references(value: JsonValue) -> Iterator[str]:
 
 def _answer(case: TestCase, common: set[_Check], notes: Notes) -> JsonValue:
     """What a test says the right answer is: a text or an object; None if it does not say."""
-    equals = [one for one in case.assertions if one.type == "equals"]
+    equals = [element for element in case.assertions if element.type == "equals"]
     weaker = [
-        one
-        for one in case.assertions
-        if one.type in vocabulary.LABELS and one.type != "equals" and _key(one) not in common
+        entry
+        for entry in case.assertions
+        if entry.type in vocabulary.LABELS and entry.type != "equals" and _key(entry) not in common
     ]
     for extra in (*equals[1:], *(weaker if equals or len(weaker) > 1 else [])):
         what = f"the assertion '{extra.type}'"
@@ -153,11 +153,13 @@ def _answer(case: TestCase, common: set[_Check], notes: Notes) -> JsonValue:
         notes.lost(extra.place, what, why)
     if equals:
         return _as_object(equals[0].value)
-    stated = [one for one in case.assertions if _stated(one)]
+    stated = [item for item in case.assertions if _stated(item)]
     if stated:
         why = "the fields that it compares are now the right answer"
         notes.changed(stated[0].place, "the assertion 'javascript'", why)
-        return {key: value for one in stated for key, value in (_stated(one) or {}).items()}
+        return {
+            key: value for assertion in stated for key, value in (_stated(assertion) or {}).items()
+        }
     if len(weaker) != 1:
         return None
     chosen = weaker[0]
@@ -279,74 +281,79 @@ def _scorers(
 ) -> tuple[JsonObject, ...]:
     found = _Scorers(notes)
     labels = {
-        one.type
+        assertion.type
         for case in cases
-        for one in case.assertions
-        if one.type in vocabulary.LABELS and (one.type == "equals" or _key(one) not in common)
+        for assertion in case.assertions
+        if assertion.type in vocabulary.LABELS
+        and (assertion.type == "equals" or _key(assertion) not in common)
     }
     for case in cases:
-        for one in case.assertions:
-            states = one.type in labels and _key(one) not in common
-            if one.type == "equals" or states or (not plain and _stated(one)):
+        for item in case.assertions:
+            states = item.type in labels and _key(item) not in common
+            if item.type == "equals" or states or (not plain and _stated(item)):
                 if plain:
                     kind = "exact" if labels == {"equals"} else "text"
-                    found.add(one, {"type": kind, "field": ANSWER})
+                    found.add(item, {"type": kind, "field": ANSWER})
                 else:
                     weights: JsonObject = dict.fromkeys(properties, 1.0)
-                    found.add(one, {"type": "json_fields", "fields": weights})
+                    found.add(item, {"type": "json_fields", "fields": weights})
                     why = "is scored field by field: each one earns its share"
-                    notes.changed(one.place, "an answer of several fields", why)
-            elif one.type in vocabulary.JSON_CHECKS:
+                    notes.changed(item.place, "an answer of several fields", why)
+            elif item.type in vocabulary.JSON_CHECKS:
                 if plain:
-                    notes.changed(one.place, f"'{one.type}'", "holds of every answer here")
+                    notes.changed(item.place, f"'{item.type}'", "holds of every answer here")
                 else:
-                    found.add(one, {"type": "json_schema"})
-            elif one.type in vocabulary.PATTERNS:
-                _add_patterns(found, one, common, field, notes)
-            elif one.type not in vocabulary.LIMITS:
-                what = f"the assertion '{one.type}'"
-                notes.lost(one.place, what, vocabulary.why_not(one.type))
+                    found.add(item, {"type": "json_schema"})
+            elif item.type in vocabulary.PATTERNS:
+                _add_patterns(found, item, common, field, notes)
+            elif item.type not in vocabulary.LIMITS:
+                what = f"the assertion '{item.type}'"
+                notes.lost(item.place, what, vocabulary.why_not(item.type))
     return found.all()
 
 
 def _add_patterns(
-    found: _Scorers, one: Assertion, common: set[_Check], field: str | None, notes: Notes
+    found: _Scorers, assertion: Assertion, common: set[_Check], field: str | None, notes: Notes
 ) -> None:
-    what = f"the assertion '{one.type}'"
-    if _key(one) not in common:
+    what = f"the assertion '{assertion.type}'"
+    if _key(assertion) not in common:
         why = "it is made of this test only; scorers are the same for all examples"
-        notes.lost(one.place, what, why)
+        notes.lost(assertion.place, what, why)
         return
     if field is None:
-        notes.lost(one.place, what, "answers have several fields, and it does not say which")
+        notes.lost(assertion.place, what, "answers have several fields, and it does not say which")
         return
-    for pattern in vocabulary.PATTERNS[one.type](one.value):
+    for pattern in vocabulary.PATTERNS[assertion.type](assertion.value):
         try:
             re.compile(pattern)
         except re.error as error:
-            notes.lost(one.place, what, f"its pattern cannot be read here ({error})")
+            notes.lost(assertion.place, what, f"its pattern cannot be read here ({error})")
             return
-        if one.type == "regex" and vocabulary.NOT_RE2.search(pattern):
-            notes.lost(one.place, what, "patterns here look neither around nor back (RE2)")
+        if assertion.type == "regex" and vocabulary.NOT_RE2.search(pattern):
+            notes.lost(assertion.place, what, "patterns here look neither around nor back (RE2)")
             return
-        found.add(one, {"type": "regex", "field": field, "pattern": pattern})
+        found.add(assertion, {"type": "regex", "field": field, "pattern": pattern})
 
 
 def _limits(cases: Sequence[TestCase], notes: Notes) -> JsonObject:
     """Cost and latency as limits of a version: the widest of those that tests state."""
     limits: dict[str, float] = {}
     for case in cases:
-        for one in case.assertions:
-            if one.type not in vocabulary.LIMITS:
+        for assertion in case.assertions:
+            if assertion.type not in vocabulary.LIMITS:
                 continue
-            if one.threshold is None or one.threshold <= 0:
-                notes.lost(one.place, f"the assertion '{one.type}'", "it states no limit")
+            if assertion.threshold is None or assertion.threshold <= 0:
+                notes.lost(
+                    assertion.place, f"the assertion '{assertion.type}'", "it states no limit"
+                )
                 continue
-            name, value = "usd_per_call", one.threshold
-            if one.type == "latency":
-                name, value = "seconds_p95", one.threshold / 1000
+            name, value = "usd_per_call", assertion.threshold
+            if assertion.type == "latency":
+                name, value = "seconds_p95", assertion.threshold / 1000
             limits[name] = max(value, limits.get(name, 0.0))
-            of_all = {"cost": "the mean cost of a call", "latency": "95 % of the calls"}[one.type]
+            of_all = {"cost": "the mean cost of a call", "latency": "95 % of the calls"}[
+                assertion.type
+            ]
             why = f"is a limit of {of_all} here, the widest where tests differ"
-            notes.changed(one.place, f"the assertion '{one.type}'", why)
+            notes.changed(assertion.place, f"the assertion '{assertion.type}'", why)
     return dict(limits)

@@ -48,10 +48,10 @@ def to_jinja(text: str) -> Translated:
     def tag(match: re.Match[str]) -> str:
         parts = _QUOTED.split(match[0])
         for index in range(0, len(parts), 2):
-            for pattern, replacement, said in _REWRITES:
+            for pattern, replacement, message in _REWRITES:
                 parts[index], count = pattern.subn(replacement, parts[index])
                 if count:
-                    rewritten[said] = None
+                    rewritten[message] = None
         return "".join(parts)
 
     pieces = _RAW.split(text)
@@ -59,7 +59,7 @@ def to_jinja(text: str) -> Translated:
     for index in range(0, len(pieces), 2):
         for found in _TAG.finditer(pieces[index]):
             bare = "".join(_QUOTED.split(found[0])[::2])
-            foreign = foreign or next((what for it, what in _FOREIGN if it.search(bare)), None)
+            foreign = foreign or next((what for item, what in _FOREIGN if item.search(bare)), None)
         pieces[index] = _TAG.sub(tag, pieces[index])
     fresh = "".join(pieces)
     if foreign is not None:

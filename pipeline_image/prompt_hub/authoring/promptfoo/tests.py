@@ -187,8 +187,8 @@ def _variables(
                 values[name] = _value(project, value, notes)
     lists = [name for name, value in values.items() if isinstance(value, list) and expand]
     for chosen in itertools.product(*(_elements(values[name]) for name in lists)):
-        one = {**values, **dict(zip(lists, chosen, strict=True))}
-        yield {name: _filled(value, one) for name, value in one.items()}
+        item = {**values, **dict(zip(lists, chosen, strict=True))}
+        yield {name: _filled(value, item) for name, value in item.items()}
 
 
 def _elements(value: JsonValue) -> list[JsonValue]:
@@ -233,13 +233,13 @@ def _case(
     for node in (default, test):
         asserted = project.resolved(node.get("assert")) if node is not None else None
         if asserted is not None:
-            for one in asserted.elements():
-                assertions += _assertions(project, one, values, notes, shared=node is default)
+            for element in asserted.elements():
+                assertions += _assertions(project, element, values, notes, shared=node is default)
         metadata = node.get("metadata") if node is not None else None
         for key, value in metadata.items() if metadata else ():
-            for one in value.elements():
-                if isinstance(one.data, str | int | float | bool):
-                    tags.update({f"{key}:{one.data}": None} if one.data != "" else {})
+            for element in value.elements():
+                if isinstance(element.data, str | int | float | bool):
+                    tags.update({f"{key}:{element.data}": None} if element.data != "" else {})
                 else:
                     notes.lost(value.place, f"the metadata {key!r}", "a tag here is a word")
     description = test.get("description")
@@ -263,9 +263,9 @@ def _assertions(
         if node.get("threshold") is not None:
             why = "scorers have weights here; all of the set's assertions are taken"
             notes.lost(node.place, "the threshold of an assert-set", why)
-        for one in (node.get("assert") or node).elements():
-            if one.location != node.location:
-                yield from _assertions(project, one, values, notes, shared=shared)
+        for element in (node.get("assert") or node).elements():
+            if element.location != node.location:
+                yield from _assertions(project, element, values, notes, shared=shared)
         return
     for key, other in node.items():
         if key not in {"type", "value", "threshold", "weight"}:

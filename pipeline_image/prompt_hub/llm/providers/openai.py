@@ -116,8 +116,12 @@ class OpenAIProvider:
             raise TransientError("no connection") from None
         except openai.OpenAIError as error:
             raise PermanentError(str(error).rstrip(".")) from None
-        said = _read(response)
-        return said if model.reasoning is None else replace(said, text=_answer_of(said.text))
+        completion = _read(response)
+        return (
+            completion
+            if model.reasoning is None
+            else replace(completion, text=_answer_of(completion.text))
+        )
 
     async def close(self) -> None:
         """Close every client."""
@@ -164,16 +168,16 @@ class OpenAIProvider:
 def _read(response: httpx2.Response) -> Completion:
     """What a provider's answer says; raises `TryAgain` if it cannot be made out."""
     try:
-        said = json.loads(response.content)
-        choice = said["choices"][0]
-        usage = said.get("usage") or {}
+        message = json.loads(response.content)
+        choice = message["choices"][0]
+        usage = message.get("usage") or {}
         text = choice["message"].get("content")
         if text is None:  # a refusal, or nothing to say
             text = ""
         return Completion(
             # Half a character can be escaped in JSON, but no file could hold it.
             text=text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
-            answered_by=intern(str(said.get("model", ""))),
+            answered_by=intern(str(message.get("model", ""))),
             tokens_in=int(usage.get("prompt_tokens") or 0),
             tokens_out=int(usage.get("completion_tokens") or 0),
             truncated=choice.get("finish_reason") == "length",

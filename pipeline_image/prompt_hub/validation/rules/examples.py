@@ -32,7 +32,7 @@ def _inputs_fit(files: TaskFiles) -> Iterator[Problem]:
     Correct the example, or allow what it has in the prompt's `input`.
     """
     if files.candidate:
-        inputs = ((line, it.input) for line, it in files.examples)
+        inputs = ((line, example.input) for line, example in files.examples)
         yield from _fit(files, "input", inputs, files.candidate.content.input)
 
 
@@ -43,7 +43,7 @@ def _outputs_fit(files: TaskFiles) -> Iterator[Problem]:
     Correct the example, or allow what it expects in the prompt's `output`.
     """
     if files.candidate:
-        outputs = ((line, it.expected) for line, it in files.examples)
+        outputs = ((line, example.expected) for line, example in files.examples)
         yield from _fit(files, "expected", outputs, files.candidate.content.output)
 
 

@@ -20,16 +20,18 @@ def _unreleased(files: TaskFiles) -> Iterator[Source[Prompt]]:
 def _schema_faults(files: TaskFiles, rule: str) -> Iterator[Problem]:
     for source in _unreleased(files):
         for name in ("input", "output"):
-            for it in schema_problems(getattr(source.content, name)):
-                if it.rule == rule:
-                    yield _placed(source, name, it)
+            for problem in schema_problems(getattr(source.content, name)):
+                if problem.rule == rule:
+                    yield _placed(source, name, problem)
 
 
-def _placed(source: Source[Prompt], name: str, it: SchemaProblem) -> Problem:
-    location = (name, *it.location)
-    if it.rule == "schema-keyword":
-        return source.key_problem(location, it.found, it.expected, suggestion=it.suggestion)
-    return source.problem(location, it.found, it.expected, suggestion=it.suggestion)
+def _placed(source: Source[Prompt], name: str, problem: SchemaProblem) -> Problem:
+    location = (name, *problem.location)
+    if problem.rule == "schema-keyword":
+        return source.key_problem(
+            location, problem.found, problem.expected, suggestion=problem.suggestion
+        )
+    return source.problem(location, problem.found, problem.expected, suggestion=problem.suggestion)
 
 
 @task_rule("schema")
@@ -157,10 +159,14 @@ def _properties_are_used(files: TaskFiles) -> Iterator[Problem]:
     Use it in a message, or take it out of `input`.
     """
     for source in _unreleased(files):
-        mine = [it for it in files.templates if it.source is source]
+        mine = [
+            message_template
+            for message_template in files.templates
+            if message_template.source is source
+        ]
         if len(mine) < len(source.content.messages) or any(map(_is_broken, mine)):
             continue  # said by the rules of what is broken
-        used = set().union(*(it.reading.variables for it in mine))
+        used = set().union(*(template.reading.variables for template in mine))
         for name in properties(source.content.input):
             if name not in used:
                 location = ("input", "properties", name)
@@ -180,9 +186,15 @@ def _renders(files: TaskFiles) -> Iterator[Problem]:
     """
     if files.candidate is None or files.whole is None:
         return
-    mine = [it for it in files.templates if it.source is files.candidate]
+    mine = [
+        message_template
+        for message_template in files.templates
+        if message_template.source is files.candidate
+    ]
     declared = properties(files.whole.input).keys()
-    if any(it.reading.faults or it.reading.variables.keys() - declared for it in mine):
+    if any(
+        template.reading.faults or template.reading.variables.keys() - declared for template in mine
+    ):
         return  # said by the rules above
     # Shots are examples too and rendered as such; leaving them out keeps this linear.
     prompt = files.whole.model_copy(update={"few_shot": None})

@@ -124,13 +124,13 @@ def _task_agrees_with_its_released_version(files: TaskFiles) -> Iterator[Problem
     if entry is None or entry.released is None:
         return
     version = entry.versions[entry.released]
-    for name, said, expected in (
+    for name, message, expected in (
         ("threshold", entry.threshold, version.threshold),
         ("model", entry.model, version.model),
     ):
-        if said != expected:
+        if message != expected:
             wanted = f"{expected}, as of version {entry.released}"
-            yield files.registry_problem((name,), str(said), wanted)
+            yield files.registry_problem((name,), str(message), wanted)
 
 
 @task_rule("registry-lock")
@@ -229,10 +229,10 @@ def _registry_says_what_was_measured(files: TaskFiles) -> Iterator[Problem]:
         if registered.evaluation != wanted_path:
             location = ("versions", version, "evaluation")
             yield files.registry_problem(location, repr(registered.evaluation), repr(wanted_path))
-        for name, said, recorded in _measured(registered, source.content):
-            if said != recorded:
+        for name, value, recorded in _measured(registered, source.content):
+            if value != recorded:
                 wanted = f"{recorded}, as {source.document.file} says"
-                yield files.registry_problem(("versions", version, *name), str(said), wanted)
+                yield files.registry_problem(("versions", version, *name), str(value), wanted)
 
 
 def _measured(
@@ -257,13 +257,13 @@ def _last_verdict_is_recorded(files: TaskFiles) -> Iterator[Problem]:
     entry = files.registered
     if entry is None or not entry.versions:
         return
-    said = entry.verdict
-    if said is None:
+    registered_verdict = entry.verdict
+    if registered_verdict is None:
         yield files.registry_problem(("verdict",), "null", "the verdict that made its versions")
         return
-    source = files.evaluations.get(said.version)
+    source = files.evaluations.get(registered_verdict.version)
     if source is None or not isinstance(source.content, dict):
-        found = f"{said.version}, of which 04-evals has no record"
+        found = f"{registered_verdict.version}, of which 04-evals has no record"
         yield files.registry_problem(("verdict", "version"), found, "an evaluated version")
         return
     record, verdict, arm = (
@@ -273,15 +273,15 @@ def _last_verdict_is_recorded(files: TaskFiles) -> Iterator[Problem]:
     )
     status = verdict.get("status") if isinstance(verdict, dict) else None
     score = arm.get("score") if isinstance(arm, dict) else None
-    if said.status != status:
+    if registered_verdict.status != status:
         # A champion that fails on another model keeps the record that released it.
-        if said.status == "PASS" or said.version != entry.released:
+        if registered_verdict.status == "PASS" or registered_verdict.version != entry.released:
             wanted = f"{status}, as {source.document.file} says"
-            yield files.registry_problem(("verdict", "status"), said.status, wanted)
+            yield files.registry_problem(("verdict", "status"), registered_verdict.status, wanted)
         return
     for name, value, recorded in (
-        ("score", said.score, score),
-        ("baseline", said.baseline, record.get("baseline")),
+        ("score", registered_verdict.score, score),
+        ("baseline", registered_verdict.baseline, record.get("baseline")),
     ):
         if value != recorded:
             wanted = f"{recorded}, as {source.document.file} says"

@@ -61,8 +61,8 @@ def _complaints(scorer: Scorer, files: TaskFiles, prompt: Prompt) -> Iterator[Co
         case schema.SchemaScorer():
             # Without a schema of its own it is the output's, which the rule `schema` looks at.
             if scorer.schema_ is not None:
-                for it in schema_problems(scorer.schema_):
-                    yield ("schema", *it.location), it.found, it.expected
+                for problem in schema_problems(scorer.schema_):
+                    yield ("schema", *problem.location), problem.found, problem.expected
         case schema.InjectionScorer():
             yield from _attacked(scorer, prompt)
         case schema.PythonScorer():
@@ -157,9 +157,9 @@ def _defined(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.FunctionDef):
             yield node.name
         elif isinstance(node, ast.Assign):
-            yield from (one.id for one in node.targets if isinstance(one, ast.Name))
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
         elif isinstance(node, ast.ImportFrom | ast.Import):
-            yield from (one.asname or one.name for one in node.names)
+            yield from (name.asname or name.name for name in node.names)
 
 
 @task_rule("judge")
