@@ -301,8 +301,8 @@ class _Balancer(threading.Thread):
 
 async def _check(target: Target, group: Record) -> str | None:
     """One health check; None when it passed, otherwise the reason code AWS gives."""
-    traffic = group["HealthCheckPort"] == "traffic-port"
-    port = target.port if traffic else int(group["HealthCheckPort"])
+    stats = group["HealthCheckPort"] == "traffic-port"
+    port = target.port if stats else int(group["HealthCheckPort"])
     try:
         async with asyncio.timeout(group["HealthCheckTimeoutSeconds"]):
             reader, writer = await asyncio.open_connection(target.host, port)

@@ -125,13 +125,13 @@ async def _evaluations(world: World, drop: float, size: int | None, seeds: range
     for seed in seeds:
         random = Random(f"{world.name}:{drop}:{seed}")
         arms = {example.id: world.draw(random, drop, example) for example in examples}
-        looked = await evaluate(world, settings, examples, arms)
+        sequential = await evaluate(world, settings, examples, arms)
         differences = [candidate() - champion() for candidate, champion in arms.values()]
         outcomes.append(
             Outcome(
-                looked.conclusion.status,
-                sum(len(details) for details in looked.details.values()),
-                looked.looks,
+                sequential.conclusion.status,
+                sum(len(details) for details in sequential.details.values()),
+                sequential.looks,
                 passes_z(differences, world.gate.margin, 1 - world.gate.confidence),
             )
         )
@@ -196,10 +196,10 @@ async def _stated_power(world: World, evaluations: int) -> Power:
     for seed in range(evaluations):
         random = Random(f"power:{world.name}:{seed}")
         arms = {example.id: world.draw(random, 0.0, example) for example in examples}
-        looked = await evaluate(world, settings, examples, arms)
-        assert looked.evidence is not None
+        sequential = await evaluate(world, settings, examples, arms)
+        assert sequential.evidence is not None
         power = with_power(
-            looked.conclusion, looked.evidence, settings.threshold, settings.gate
+            sequential.conclusion, sequential.evidence, settings.threshold, settings.gate
         ).power
         assert power is not None
         found.append(power)

@@ -84,29 +84,29 @@ def _desk() -> Clients:
 def handler(event: Mapping[str, object], context: Context) -> dict[str, object]:
     """Treat every alarm that `event` speaks of, and tell people what they have not heard yet.
 
-    Raises `NotDone` after everything else was tried if an alarm could not be treated or people
-    could not be told; Lambda's retry and the next sweep then finish it.
+    Raises `IncompleteInvocationError` after everything else was tried if an alarm could not be
+    treated or people could not be told; Lambda's retry and the next sweep then finish it.
     """
     return process(event, context.invoked_function_arn.split(":")[4], _desk())
 
 
-def process(event: Mapping[str, object], account: str, desk: Clients) -> dict[str, object]:
+def process(event: Mapping[str, object], account: str, clients: Clients) -> dict[str, object]:
     """`handler` without the Lambda around it."""
     failures: list[str] = []
     # Nothing stands before a rollback: people are told when it is done.
-    outcomes = _treat_alarms(event, account, desk, failures)
-    message = _notify(desk, failures)
+    outcomes = _treat_alarms(event, account, clients, failures)
+    message = _notify(clients, failures)
     if failures:
         raise IncompleteInvocationError("; ".join(failures))
     return {"outcomes": outcomes, "told": message}
 
 
 def _treat_alarms(
-    event: Mapping[str, object], account: str, desk: Clients, failures: list[str]
+    event: Mapping[str, object], account: str, clients: Clients, failures: list[str]
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
     try:
-        alarms = list(_alarms(event, account, desk))
+        alarms = list(_alarms(event, account, clients))
     except Exception as error:
         failures.append(f"reading alarms: {type(error).__name__}: {error}")
         return outcomes
@@ -115,18 +115,20 @@ def _treat_alarms(
             outcomes.append(_log(found, alarm=None, revision=None))
             continue
         try:
-            outcomes.append(_treat_alarm(found, desk))
+            outcomes.append(_treat_alarm(found, clients))
         except Exception as error:
             # One alarm's trouble must not keep the others from being rolled back.
             failures.append(f"{found.name}: {type(error).__name__}: {error}")
     return outcomes
 
 
-def _alarms(event: Mapping[str, object], account: str, desk: Clients) -> Iterator[Alarm | Decision]:
+def _alarms(
+    event: Mapping[str, object], account: str, clients: Clients
+) -> Iterator[Alarm | Decision]:
     """The alarms that an event speaks of, as CloudWatch knows them now, or why there is none."""
     source = event.get("source")
     if source == "aws.events":
-        yield from _firing(desk)
+        yield from _firing(clients)
         return
     if source != "aws.cloudwatch":
         yield _ignored("unknown-event", f"an event from {source!r} is neither alarm nor schedule")
@@ -140,20 +142,20 @@ def _alarms(event: Mapping[str, object], account: str, desk: Clients) -> Iterato
     if state != "ALARM":
         yield _ignored("not-alarm", f"{name} went to {state}: only ALARM is acted on")
         return
-    answer = desk.alarms.describe_alarms(AlarmNames=[name])
+    answer = clients.alarms.describe_alarms(AlarmNames=[name])
     if not answer["MetricAlarms"]:
         yield _ignored("no-such-alarm", f"there is no metric alarm named {name!r}")
         return
     yield _alarm(answer["MetricAlarms"][0])
 
 
-def _firing(desk: Clients) -> Iterator[Alarm | Decision]:
-    pages = desk.alarms.get_paginator("describe_alarms").paginate(
-        AlarmNamePrefix=aws_names.score_alarm_prefix(desk.stage), StateValue="ALARM"
+def _firing(clients: Clients) -> Iterator[Alarm | Decision]:
+    pages = clients.alarms.get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix=aws_names.score_alarm_prefix(clients.stage), StateValue="ALARM"
     )
     found = [_alarm(alarm) for page in pages for alarm in page["MetricAlarms"]]
     if not found:
-        yield _ignored("all-quiet", f"no score alarm of {desk.stage} is firing")
+        yield _ignored("all-quiet", f"no score alarm of {clients.stage} is firing")
     yield from found
 
 
@@ -174,13 +176,13 @@ def _alarm(alarm: MetricAlarmTypeDef) -> Alarm:
     )
 
 
-def _treat_alarm(alarm: Alarm, desk: Clients) -> Outcome:
-    refused = refusal(alarm, desk.stage)
+def _treat_alarm(alarm: Alarm, clients: Clients) -> Outcome:
+    refused = refusal(alarm, clients.stage)
     if refused is not None:
         return _log(refused, alarm=alarm, revision=None)
     for attempt in range(1, DECISIONS + 1):
         try:
-            decision, event = _decide_and_write(alarm, desk)
+            decision, event = _decide_and_write(alarm, clients)
         except LedgerConflictError:
             if attempt == DECISIONS:
                 raise
@@ -189,8 +191,8 @@ def _treat_alarm(alarm: Alarm, desk: Clients) -> Outcome:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _decide_and_write(alarm: Alarm, desk: Clients) -> tuple[Decision, Event | None]:
-    ledger, task = desk.ledger, alarm.task
+def _decide_and_write(alarm: Alarm, clients: Clients) -> tuple[Decision, Event | None]:
+    ledger, task = clients.ledger, alarm.task
     # The pointer is read first: what is written holds only if it is still the same.
     pointer = ledger.pointer(task)
     decision = decide(
@@ -220,19 +222,19 @@ def _decide_and_write(alarm: Alarm, desk: Clients) -> tuple[Decision, Event | No
     return decision, write(task, seen=pointer.revision, cause=cause)
 
 
-def _notify(desk: Clients, failures: list[str]) -> list[int]:
+def _notify(clients: Clients, failures: list[str]) -> list[int]:
     """Tell people of every pending event, then the bus; returns the revisions both know of.
 
     Every person is told before the bus is asked for the first time: it may hang, and the time that
     an invocation has is not enough for all to wait behind it.
     """
     try:
-        pending = desk.ledger.pending_events()
+        pending = clients.ledger.pending_events()
     except Exception as error:
         failures.append(f"reading what is pending: {type(error).__name__}: {error}")
         return []
-    known = _each(pending, lambda event: _publish(event, desk), failures)
-    finished = _each(known, lambda event: _finish(event, desk), failures)
+    known = _each(pending, lambda event: _publish(event, clients), failures)
+    finished = _each(known, lambda event: _finish(event, clients), failures)
     return [event.revision for event in finished]
 
 
@@ -254,7 +256,7 @@ def _each(
     return done
 
 
-def _publish(event: Event, desk: Clients) -> Event:
+def _publish(event: Event, clients: Clients) -> Event:
     """Tell people once at least: a crash before that is noted repeats it, never loses it.
 
     It is noted before the bus is asked: one that refuses for good must not make the same message
@@ -262,23 +264,25 @@ def _publish(event: Event, desk: Clients) -> Event:
     """
     if event.notify is not Notify.PENDING:
         return event
-    desk.sns.publish(
-        TopicArn=desk.topic, Subject=subject(event, desk.stage), Message=body(event, desk.stage)
+    clients.sns.publish(
+        TopicArn=clients.topic,
+        Subject=subject(event, clients.stage),
+        Message=body(event, clients.stage),
     )
-    return desk.ledger.mark(event, Notify.TOLD)
+    return clients.ledger.mark(event, Notify.TOLD)
 
 
-def _finish(event: Event, desk: Clients) -> Event:
+def _finish(event: Event, clients: Clients) -> Event:
     """Tell the bus of a rollback; with that the event is done."""
     if event.kind is EventKind.ROLLED_BACK:
-        _emit(event, desk)
-    return desk.ledger.mark(event, Notify.SENT)
+        _emit(event, clients)
+    return clients.ledger.mark(event, Notify.SENT)
 
 
-def _emit(event: Event, desk: Clients) -> None:
+def _emit(event: Event, clients: Clients) -> None:
     """The event from which the rollback is written back into git."""
-    detail = {"stage": desk.stage, "task": event.task, **event.to_attributes()}
-    answer = desk.events.put_events(
+    detail = {"stage": clients.stage, "task": event.task, **event.to_attributes()}
+    answer = clients.events.put_events(
         Entries=[
             {
                 "Source": aws_names.EVENT_SOURCE,

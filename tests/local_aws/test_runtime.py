@@ -259,7 +259,7 @@ def _rolled_back_by_the_alarm(stage: Stage, instance: object) -> None:
     eventually(lambda: stage.alarm() == "ALARM", what="the score alarm")
 
     topic = stage.aws.client("sns").create_topic(Name="people")["TopicArn"]
-    desk = Clients(
+    clients = Clients(
         stage=STAGE,
         topic=topic,
         ledger=stage.ledger,
@@ -268,7 +268,7 @@ def _rolled_back_by_the_alarm(stage: Stage, instance: object) -> None:
         events=stage.aws.client("events"),
     )
     brand = stage.ledger.pointer("brand")
-    outcome = process({"source": "aws.events"}, ACCOUNT, desk)
+    outcome = process({"source": "aws.events"}, ACCOUNT, clients)
     assert [item["code"] for item in outcome["outcomes"]] == ["below-threshold"]  # type: ignore[attr-defined]
     assert outcome["told"] == [3]
     eventually(lambda: stage.served()["part-class"] == "1.0.0", seconds=5)

@@ -20,13 +20,13 @@ ALIASES = ModelAliases(
     }
 )
 
-Answerer = Callable[[list[dict[str, str]]], JsonObject | str | None]
+Backend = Callable[[list[dict[str, str]]], JsonObject | str | None]
 
 
 class FunctionProvider:
     """Answers with what `answer` makes of the messages; None means that no answer came."""
 
-    def __init__(self, answer: Answerer) -> None:
+    def __init__(self, answer: Backend) -> None:
         self._answer = answer
         self.asked: list[list[dict[str, str]]] = []
 

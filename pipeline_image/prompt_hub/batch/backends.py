@@ -41,7 +41,7 @@ class Backend(Protocol):
     answered_by: VersionInfo
 
     async def answer(self, fields: JsonObject) -> BatchAnswer:
-        """Answer one record; raises `ModelUnavailable` when no answer came at all."""
+        """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
 
 
 class LocalAnswerer:
@@ -61,7 +61,7 @@ class LocalAnswerer:
         )
 
     async def answer(self, fields: JsonObject) -> BatchAnswer:
-        """Answer one record; raises `ModelUnavailable` when no answer came at all."""
+        """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
         try:
             answer = await self._caller.call(self._prompt, fields, timeout=self._timeout)
         except RenderError as error:
@@ -85,7 +85,7 @@ class ServiceAnswerer:
 
         Raises:
             PromptHubError: `url` is no HTTP address, or the service does not have the task.
-            ModelUnavailable: the service does not answer.
+            ModelUnavailableError: the service does not answer.
         """
         self._client = Client(url, timeout=timeout)
         self._url = self._client.url
@@ -103,7 +103,7 @@ class ServiceAnswerer:
         self.answered_by = _answered_by(task, mine)
 
     async def answer(self, fields: JsonObject) -> BatchAnswer:
-        """Answer one record; raises `ModelUnavailable` when no answer came at all."""
+        """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
         task = self.answered_by.task
         path = f"/v1/tasks/{task}/run"
         answer = await asyncio.to_thread(self._ask, path, {"fields": fields})

@@ -58,7 +58,11 @@ async def _reviewed(
 async def review_of(
     repository: PromptRepository, task: str, reviewer: Prompt, caller: ModelClient, at: datetime
 ) -> Review:
-    """Ask the reviewer about the candidate of `task`; raises `ModelUnavailable` for no answer."""
+    """Ask the reviewer about the candidate of `task`.
+
+    Raises:
+        ModelUnavailableError: no answer came.
+    """
     path = repository.candidate_path(task)
     file = repository.relative(path)
     text = read_text(path, file)

@@ -81,7 +81,7 @@ class Scoring:
             repeat: which repeat of the example this is.
 
         Raises:
-            ModelUnavailable: something could not be measured; the reason is in words.
+            ModelUnavailableError: something could not be measured; the reason is in words.
         """
         clean = await self._right(output, example, answer, ask, repeat)
         attacks = [

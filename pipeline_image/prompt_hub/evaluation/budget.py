@@ -106,7 +106,7 @@ class BudgetTracker:
         return BudgetReachedError(f"the budget of {self._limits.seconds:g} seconds is used up")
 
     async def reserve(self, most: Cost) -> None:
-        """Set aside what a call may cost; raises `BudgetReached` if it is not there."""
+        """Set aside what a call may cost; raises `BudgetReachedError` if it is not there."""
         while (reason := self._missing(most)) is not None:
             if not self._in_flight:
                 raise BudgetReachedError(reason)

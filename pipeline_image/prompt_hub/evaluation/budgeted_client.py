@@ -35,7 +35,7 @@ class Ask(Protocol):
     def __call__(
         self, prompt: Prompt, fields: Mapping[str, JsonValue], *, repeat: int = 0
     ) -> Awaitable[Answer]:
-        """Answer one record; raises `ModelUnavailable` or `BudgetReached`."""
+        """Answer one record; raises `ModelUnavailableError` or `BudgetReachedError`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +83,11 @@ class _PromptSession:
     """What the engine knows of one prompt: its model, its book and what its calls cost."""
 
     def __init__(
-        self, prompt: Prompt, model: ResolvedModel, book: ResponseCacheFile | None
+        self, prompt: Prompt, model: ResolvedModel, cache_file: ResponseCacheFile | None
     ) -> None:
         self.prompt = prompt
         self.model = model
-        self.book = book
+        self.cache_file = cache_file
         self.forecast = Forecast(model, prompt.model.parameters.get("max_tokens"))
         self.silent = 0
         """Calls without an answer since the last one with one."""
@@ -95,7 +95,7 @@ class _PromptSession:
 
     def key(self, request: Request, repeat: int) -> str:
         """Where the response is kept; empty without a book."""
-        return self.book.key(request.messages, repeat) if self.book is not None else ""
+        return self.cache_file.key(request.messages, repeat) if self.cache_file is not None else ""
 
     def learn(self, request: Request, response: Response | None) -> None:
         """Take note of what a request has cost."""
@@ -119,7 +119,7 @@ class BudgetedClient:
         store: ResponseStore | None = None,
     ) -> None:
         self.caller = caller
-        self.purse = BudgetTracker(budget or Budget())
+        self.tracker = BudgetTracker(budget or Budget())
         self.cached = 0
         """Answers that came from the store."""
         self._seconds_per_call = seconds_per_call
@@ -141,7 +141,9 @@ class BudgetedClient:
     @property
     def corrupt_entries(self) -> int:
         """Stored responses that could not be read, and so are asked for again."""
-        return sum(book.damaged for book in self._store.books) if self._store else 0
+        return (
+            sum(cache_file.damaged for cache_file in self._store.cache_files) if self._store else 0
+        )
 
     def max_concurrency(self, prompt: Prompt) -> int:
         """How many questions are worth asking at the same time."""
@@ -154,14 +156,14 @@ class BudgetedClient:
 
         Raises:
             RenderError: a template cannot be rendered with these fields.
-            ModelUnavailable: the model gave no answer at all.
-            BudgetReached: the budget does not allow the call.
+            ModelUnavailableError: the model gave no answer at all.
+            BudgetReachedError: the budget does not allow the call.
         """
         line = self._line(prompt)
         request = self.caller.request(prompt, fields)
-        book, key = line.book, line.key(request, repeat)
-        if book is not None:
-            stored = book.get(key)
+        cache_file, key = line.cache_file, line.key(request, repeat)
+        if cache_file is not None:
+            stored = cache_file.get(key)
             if stored is not None:
                 self.cached += 1
                 # Lets calls in flight go on: their time is being measured.
@@ -170,23 +172,23 @@ class BudgetedClient:
         if line.silent >= GIVE_UP_AFTER:
             raise ModelUnavailableError(line.trouble)
         most = line.forecast.at_most(request.characters)
-        await self.purse.reserve(most)
+        await self.tracker.reserve(most)
         response = None
         try:
             response = await self.caller.send(
-                request, timeout=self._seconds_per_call, until=self.purse.until
+                request, timeout=self._seconds_per_call, until=self.tracker.until
             )
             line.silent = 0
-            if book is not None:
-                book.put(key, response)
+            if cache_file is not None:
+                cache_file.put(key, response)
         except ModelUnavailableError as error:
-            if self.purse.time_exceeded is not None:
-                raise self.purse.time_exceeded from None
+            if self.tracker.time_exceeded is not None:
+                raise self.tracker.time_exceeded from None
             line.silent += 1
             line.trouble = error.message
             raise
         finally:
-            self.purse.commit(most, response)
+            self.tracker.commit(most, response)
         line.learn(request, response)
         return Answer.of(response, prompt.output)
 
@@ -208,7 +210,7 @@ class BudgetedClient:
 
     def _looked_up(self, asked: Workload, line: _PromptSession) -> tuple[int, int, int]:
         """Calls that are answered already, calls that are not, and the characters of those."""
-        if not line.book:
+        if not line.cache_file:
             step = max(1, len(asked.questions) // SAMPLED)
             sample = [
                 self.caller.request(asked.prompt, question) for question in asked.questions[::step]
@@ -221,19 +223,19 @@ class BudgetedClient:
             request = self.caller.request(asked.prompt, fields)
             for repeat in range(asked.repeats):
                 key = line.key(request, repeat)
-                if key not in line.book:
+                if key not in line.cache_file:
                     missing += 1
                     characters += request.characters
                     continue
                 found += 1
                 if found % LEARN_FROM_EVERY == 1:
-                    line.learn(request, line.book.get(key))
+                    line.learn(request, line.cache_file.get(key))
         return found, missing, characters
 
     def _line(self, prompt: Prompt) -> _PromptSession:
         line = self._lines.get(id(prompt))
         if line is None:
             model = self.caller.resolve(prompt)
-            book = self._store.book(prompt, model) if self._store else None
-            line = self._lines[id(prompt)] = _PromptSession(prompt, model, book)
+            cache_file = self._store.cache_file(prompt, model) if self._store else None
+            line = self._lines[id(prompt)] = _PromptSession(prompt, model, cache_file)
         return line

@@ -37,26 +37,24 @@ def unchanged() -> SequentialResult:
     return SequentialResult(conclusion)
 
 
-def lines_of(looked: SequentialResult) -> Iterator[str]:
+def lines_of(sequential: SequentialResult) -> Iterator[str]:
     """The details of a record: one line for each answer."""
-    for arm, details in looked.details.items():
+    for arm, details in sequential.details.items():
         yield from (detail.to_line(arm) for detail in details)
 
 
 def build_record(
     inputs: Inputs,
-    looked: SequentialResult,
-    occasions: Mapping[ArmName, MeasurementInfo],
+    sequential: SequentialResult,
+    infos: Mapping[ArmName, MeasurementInfo],
     provenance: Provenance,
     judge: Judging | None = None,
 ) -> EvaluationRecord:
     """The record of an evaluation: a pure function, so that it can be made again."""
     metadata = inputs.metadata
     arms: dict[ArmName, Arm] = {
-        arm: arm_of(
-            inputs.arms[arm], occasions[arm], details, inputs.scored, metadata.gate.confidence
-        )
-        for arm, details in looked.details.items()
+        arm: arm_of(inputs.arms[arm], infos[arm], details, inputs.scored, metadata.gate.confidence)
+        for arm, details in sequential.details.items()
     }
     return EvaluationRecord(
         schema_="prompt-hub/evaluation@1",
@@ -72,28 +70,28 @@ def build_record(
         champion=arms.get("champion"),
         champion_sha256=inputs.champion.sha256 if inputs.champion else None,
         judge=judge,
-        agreement=_agreement(inputs, looked),
-        verdict=_verdict(inputs, looked),
+        agreement=_agreement(inputs, sequential),
+        verdict=_verdict(inputs, sequential),
         **vars(provenance),
     )
 
 
-def _agreement(inputs: Inputs, looked: SequentialResult) -> Agreement | None:
+def _agreement(inputs: Inputs, sequential: SequentialResult) -> Agreement | None:
     """Agreement with people of a candidate that is a judge itself."""
     examples = {example.id: example for example in inputs.scored}
     answers = (
         (examples[detail.id], detail.answer)
-        for detail in looked.details.get("candidate", ())
+        for detail in sequential.details.get("candidate", ())
         if detail.answer is not None
     )
     return calibrated(inputs.candidate, answers, inputs.metadata.gate.confidence)
 
 
-def _verdict(inputs: Inputs, looked: SequentialResult) -> Verdict:
+def _verdict(inputs: Inputs, sequential: SequentialResult) -> Verdict:
     metadata, override = inputs.metadata, inputs.metadata.override
-    conclusion = looked.conclusion
-    if looked.evidence is not None:
-        conclusion = with_power(conclusion, looked.evidence, metadata.threshold, metadata.gate)
+    conclusion = sequential.conclusion
+    if sequential.evidence is not None:
+        conclusion = with_power(conclusion, sequential.evidence, metadata.threshold, metadata.gate)
     if inputs.comparison_blocker and conclusion.status is Status.PASS:
         # Good enough, but nobody knows whether it is worse than what it replaces.
         reasons = (inputs.comparison_blocker, *conclusion.reasons)
@@ -111,6 +109,6 @@ def _verdict(inputs: Inputs, looked: SequentialResult) -> Verdict:
         comparison=conclusion.comparison,
         tags=dict(conclusion.tags),
         power=conclusion.power,
-        looks=looked.looks,
+        looks=sequential.looks,
         overridden_by=overridden,
     )

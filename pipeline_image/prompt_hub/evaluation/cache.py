@@ -138,26 +138,26 @@ class ResponseStore:
     def __init__(self, folder: Path, *, fresh: bool = False) -> None:
         self._folder = folder
         self._fresh = fresh
-        self._books: dict[Path, ResponseCacheFile] = {}
+        self._cache_files: dict[Path, ResponseCacheFile] = {}
 
     @property
-    def books(self) -> tuple[ResponseCacheFile, ...]:
+    def cache_files(self) -> tuple[ResponseCacheFile, ...]:
         """The books that were opened."""
-        return tuple(self._books.values())
+        return tuple(self._cache_files.values())
 
-    def book(self, prompt: Prompt, model: ResolvedModel) -> ResponseCacheFile:
+    def cache_file(self, prompt: Prompt, model: ResolvedModel) -> ResponseCacheFile:
         """The book of what `prompt` was answered by `model`."""
         fields = cache_context(prompt, model)
         path = self._folder / prompt.task / f"{prompt.sha256[:16]}-{sha256_of(fields)[:16]}.jsonl"
-        if path not in self._books:
-            self._books[path] = ResponseCacheFile(path, fields, fresh=self._fresh)
-        return self._books[path]
+        if path not in self._cache_files:
+            self._cache_files[path] = ResponseCacheFile(path, fields, fresh=self._fresh)
+        return self._cache_files[path]
 
     def close(self) -> None:
         """Close every book."""
-        for book in self._books.values():
-            book.close()
-        self._books.clear()
+        for cache_file in self._cache_files.values():
+            cache_file.close()
+        self._cache_files.clear()
 
 
 def cache_context(prompt: Prompt, model: ResolvedModel) -> JsonObject:

@@ -144,7 +144,7 @@ class Inputs:
 
     def digest(self, identity: Callable[[Prompt], str]) -> str:
         """Hash of everything that could change the verdict; `identity` names a prompt's model."""
-        rival = self.comparison_target
+        target = self.comparison_target
         return sha256_of(
             {
                 "task": self.candidate.task,
@@ -152,7 +152,7 @@ class Inputs:
                 "candidate": self.candidate.sha256,
                 "candidate_model": identity(self.candidate),
                 "champion": self.champion.sha256 if self.champion else None,
-                "champion_model": identity(rival) if rival else None,
+                "champion_model": identity(target) if target else None,
                 "examples": self.examples_sha256,
                 "metadata": self.metadata.sha256,
                 "scorers": SCORERS_VERSION,

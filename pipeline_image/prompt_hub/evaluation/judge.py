@@ -95,7 +95,9 @@ async def grade(
     *,
     repeat: int = 0,
 ) -> ScorerResult:
-    """Let the judge grade one answer; raises `ModelUnavailable` if a vote gave no usable grade.
+    """Let the judge grade one answer.
+
+    Raises `ModelUnavailableError` if a vote gave no usable grade.
 
     A judge that breaks its own contract has measured nothing: that is an outage, not a zero.
 

@@ -58,14 +58,14 @@ class Progress:
         rate = done / seconds
         parts = [" · ".join(f"{label} {d}/{t}" for label, (d, t) in self._arms.items())]
         parts.append(f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s")
-        purse, traffic = self._engine.purse, self._engine.caller.traffic
-        parts.append(f"${purse.usd:.4f}" if purse.usd else f"{purse.tokens} tokens")
+        tracker, stats = self._engine.tracker, self._engine.caller.stats
+        parts.append(f"${tracker.usd:.4f}" if tracker.usd else f"{tracker.tokens} tokens")
         if done < total and rate:
             parts.append(f"{_minutes((total - done) / rate)} left")
         if self._engine.cached:
             parts.append(f"{self._engine.cached} cached")
-        if traffic.retried:
-            parts.append(f"{traffic.retried} asked again, {traffic.busy} busy ({traffic.trouble})")
+        if stats.retried:
+            parts.append(f"{stats.retried} asked again, {stats.busy} busy ({stats.trouble})")
         return " · ".join(parts)
 
     def finish(self) -> None:

@@ -154,5 +154,9 @@ RESTORE = "Evaluate the task again with `prompt-hub evaluate`, or restore the fi
 
 
 def parse_record(text: str, file: str) -> EvaluationRecord:
-    """The record in `text`; raises `InvalidDocuments` naming `file` and the first thing wrong."""
+    """The record in `text`.
+
+    Raises:
+        InvalidDocumentsError: naming `file` and the first thing wrong.
+    """
     return parse_model(text, file, EvaluationRecord, hint=RESTORE)

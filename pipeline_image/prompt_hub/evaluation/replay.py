@@ -60,7 +60,7 @@ def replay(repository: PromptRepository, stored: Evaluation) -> Replayed:
         stored: the record and its details.
 
     Raises:
-        CannotReplay: an input has changed, or the record says something else than its details.
+        ReplayError: an input has changed, or the record says something else than its details.
     """
     record = stored.record
     inputs, changes = _inputs(repository, record)
@@ -88,7 +88,7 @@ def rewrite(repository: PromptRepository, stored: Evaluation) -> Replayed:
     those of the record.
 
     Raises:
-        CannotReplay: they are not; or the answers are not those that today's gate would ask for;
+        ReplayError: they are not; or the answers are not those that today's gate would ask for;
             or it would not promote a version that was promoted on this record.
     """
     record = stored.record
@@ -152,32 +152,32 @@ def _made_again(inputs: Inputs, stored: Evaluation) -> Replayed:
         "candidate": record.candidate,
         "champion": record.champion,
     }
-    occasions = {
+    infos = {
         name: MeasurementInfo(model=arm.model, answered_by=arm.answered_by, seconds=arm.seconds)
         for name, arm in arms.items()
         if arm is not None
     }
     if record.verdict.status is Status.UNCHANGED:
-        looked = unchanged()
+        sequential = unchanged()
     else:
-        looked = _looked_again(inputs, stored.details)
+        sequential = _looked_again(inputs, stored.details)
     provenance = Provenance(
         execution=record.execution,
         commit=record.commit,
-        digest=_digest(inputs, record, occasions),
+        digest=_digest(inputs, record, infos),
         started_at=record.started_at,
         finished_at=record.finished_at,
         remembered=record.remembered,
     )
-    again = build_record(inputs, looked, occasions, provenance, record.judge)
-    return Replayed(again, "".join(f"{line}\n" for line in lines_of(looked)))
+    again = build_record(inputs, sequential, infos, provenance, record.judge)
+    return Replayed(again, "".join(f"{line}\n" for line in lines_of(sequential)))
 
 
 def _digest(
-    inputs: Inputs, record: EvaluationRecord, occasions: Mapping[ArmName, MeasurementInfo]
+    inputs: Inputs, record: EvaluationRecord, infos: Mapping[ArmName, MeasurementInfo]
 ) -> str:
     """The digest with the models of then; kept where it is not known which model judged."""
-    models = {inputs.arms[arm].sha256: info.model for arm, info in occasions.items()}
+    models = {inputs.arms[arm].sha256: info.model for arm, info in infos.items()}
     if inputs.judge is not None and record.judge is not None:
         models[inputs.judge.sha256] = record.judge.model
     needed = (inputs.candidate, inputs.comparison_target, inputs.judge)
@@ -207,7 +207,7 @@ def _looked_again(
             found.append(rescore(arm, example, detail))
         return found
 
-    looked = asyncio.run(
+    sequential = asyncio.run(
         measure_until_decided(
             inputs.scored,
             inputs.examples_sha256,
@@ -221,7 +221,7 @@ def _looked_again(
         arm, name, _ = next(iter(stored))
         how = f"{len(stored)} answers more than were asked for, such as the {arm}'s to {name}"
         raise ReplayError([Change("details", how)])
-    return looked
+    return sequential
 
 
 def _rescorer(inputs: Inputs) -> Callable[[ArmName, Example, ExampleResult], ExampleResult]:

@@ -26,7 +26,11 @@ class Results(Protocol):
     """Texts by key. A put replaces the whole text or nothing."""
 
     def get(self, key: str) -> str | None:
-        """The text under `key`, None if there is none; raises `InvalidDocuments` if not UTF-8."""
+        """The text under `key`, None if there is none.
+
+        Raises:
+            InvalidDocumentsError: if not UTF-8.
+        """
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""

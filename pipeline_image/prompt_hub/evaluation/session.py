@@ -91,16 +91,16 @@ class Evaluator:
             inputs, BudgetedClient.within(inputs.metadata, self._caller, self._store)
         )
         if inputs.unchanged(self._caller):
-            looked = unchanged()
+            sequential = unchanged()
         elif refusal is not None:
-            looked = SequentialResult(Conclusion(Status.NOT_MEASURED, (refusal,)))
+            sequential = SequentialResult(Conclusion(Status.NOT_MEASURED, (refusal,)))
         else:
             self._say(measuring.estimate())
-            looked = await self._look(inputs, measuring)
+            sequential = await self._look(inputs, measuring)
         record = build_record(
             inputs,
-            looked,
-            measuring.occasions,
+            sequential,
+            measuring.infos,
             Provenance(
                 execution=self._execution,
                 commit=self._commit,
@@ -109,10 +109,10 @@ class Evaluator:
                 finished_at=datetime.now(UTC),
             ),
             # A judge that may not gate has graded nothing.
-            self._judging(inputs, looked) if refusal is None else None,
+            self._judging(inputs, sequential) if refusal is None else None,
         )
-        if looked.details:
-            self._keep(record, looked)
+        if sequential.details:
+            self._keep(record, sequential)
         return record
 
     async def _look(self, inputs: Inputs, measuring: _Measuring) -> SequentialResult:
@@ -133,12 +133,12 @@ class Evaluator:
         finally:
             measuring.progress.finish()
 
-    def _keep(self, record: EvaluationRecord, looked: SequentialResult) -> None:
+    def _keep(self, record: EvaluationRecord, sequential: SequentialResult) -> None:
         # What could not be measured must be tried again, so only real verdicts are remembered.
         real = record.verdict.status is not Status.NOT_MEASURED
         key = aws_names.evaluation_details_key(self._execution, record.task)
         for where in (key, aws_names.verdict_details_key(record.digest)) if real else (key,):
-            self._results.put_lines(where, lines_of(looked))
+            self._results.put_lines(where, lines_of(sequential))
         if real:
             self._results.put(aws_names.verdict_key(record.digest), record.to_json())
 
@@ -155,11 +155,13 @@ class Evaluator:
             )
         return refusal
 
-    def _judging(self, inputs: Inputs, looked: SequentialResult) -> Judging | None:
+    def _judging(self, inputs: Inputs, sequential: SequentialResult) -> Judging | None:
         judge, settings = inputs.judge, inputs.metadata.judge
         if judge is None or settings is None:
             return None
-        parts = [part for detail in looked.details.get("candidate", ()) for part in detail.parts]
+        parts = [
+            part for detail in sequential.details.get("candidate", ()) for part in detail.parts
+        ]
         return judging(self._repository, settings, judge, self._identity(judge), parts)
 
     def _identity(self, prompt: Prompt) -> str:
@@ -173,7 +175,7 @@ class _Measuring:
         self._inputs = inputs
         self._engine = engine
         self.progress = Progress(engine)
-        self.occasions: dict[ArmName, MeasurementInfo] = {
+        self.infos: dict[ArmName, MeasurementInfo] = {
             arm: MeasurementInfo(model=engine.caller.resolve(prompt).identity)
             for arm, prompt in inputs.arms.items()
         }
@@ -213,8 +215,8 @@ class _Measuring:
             repeat=repeat,
             progress=self.progress.arm(f"{prompt.task} {prompt.version}"),
         )
-        before = self.occasions[arm]
-        self.occasions[arm] = replace(
+        before = self.infos[arm]
+        self.infos[arm] = replace(
             before,
             answered_by=tuple(dict.fromkeys((*before.answered_by, *measured.answered_by))),
             seconds=round(before.seconds + measured.seconds, 3),

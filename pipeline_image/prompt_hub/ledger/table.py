@@ -63,8 +63,8 @@ class Ledger:
     """Reads and changes the ledger of one stage.
 
     A change is decided on a task's state as read and written in one transaction that holds only if
-    nobody wrote meanwhile. Methods that take `seen` raise `LedgerConflict` when the task's pointer
-    is no longer at that revision: what the caller decided on has changed.
+    nobody wrote meanwhile. Methods that take `seen` raise `LedgerConflictError` when the task's
+    pointer is no longer at that revision: what the caller decided on has changed.
     """
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
@@ -106,7 +106,7 @@ class Ledger:
         return Pointer.from_attributes(task, item) if item else None
 
     def pointers(self) -> dict[str, Pointer]:
-        """What is active for each task; raises `LedgerMissing` where there is no table."""
+        """What is active for each task; raises `LedgerMissingError` where there is no table."""
         return {
             task: pointer for task, pointer in self._every_pointer().items() if not pointer.retired
         }
@@ -250,7 +250,11 @@ class Ledger:
         return self._change(task, seen, lambda state: transitions.page(state, cause=cause))
 
     def mark(self, event: Event, notify: Notify) -> Event:
-        """Note how far the news of `event` has come; `LedgerConflict` if somebody did first."""
+        """Note how far the news of `event` has come.
+
+        Raises:
+            LedgerConflictError: somebody did first.
+        """
         marked = replace(event, notify=notify)
         self._write(
             _Step(
@@ -263,7 +267,11 @@ class Ledger:
         return marked
 
     def add_samples(self, samples: Sequence[ScoreSample]) -> None:
-        """Add the samples of one round, all or none; `LedgerConflict` if one is there already."""
+        """Add the samples of one round, all or none.
+
+        Raises:
+            LedgerConflictError: one of them is there already.
+        """
         self._write(
             *(_Step(key=sample.key, attributes=sample.to_attributes()) for sample in samples)
         )
@@ -271,8 +279,8 @@ class Ledger:
     def deploy(self, deployed: Deployed, *, by: str) -> None:
         """Note which release the stage's image belongs to, and the versions new to this stage.
 
-        New versions become `released`. Raises `LedgerConflict` when another release is being noted
-        at the same time.
+        New versions become `released`. Raises `LedgerConflictError` when another release is being
+        noted at the same time.
         """
         before = self.deployed()
         self._write(

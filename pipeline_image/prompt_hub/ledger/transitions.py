@@ -75,18 +75,21 @@ def seed(
     """Give a task that has nothing active its first pointer, or its first after it was retired.
 
     `previous` is the version that a rollback would go to; it becomes `superseded`. Raises
-    `TransitionRefused` when something is active already, or one of the two was taken out.
+    `TransitionRefusedError` when something is active already, or one of the two was taken out.
     """
     if state.live is not None:
         raise TransitionRefusedError(
             f"{state.task} has version {state.live.version} active already"
         )
     records = []
-    for reference, standing in ((to, VersionState.ACTIVE), (previous, VersionState.SUPERSEDED)):
+    for reference, registry_view in (
+        (to, VersionState.ACTIVE),
+        (previous, VersionState.SUPERSEDED),
+    ):
         if reference is not None:
             _refuse_other_content(state, reference)
             _refuse_taken_out(state, reference.version)
-            records.append(_record(state.task, reference, standing, cause))
+            records.append(_record(state.task, reference, registry_view, cause))
     return _change(
         state,
         EventKind.SEEDED,
@@ -111,8 +114,9 @@ def activate(
 
     `keep_way_back` is false where the version that is left must not be rolled back to.
     `override` is a person's decision to bring back a version that was taken out, or to move a
-    frozen task; without it both raise `TransitionRefused`. After an override there is no way back:
-    the score watch would otherwise undo within minutes what a person decided knowing the score.
+    frozen task; without it both raise `TransitionRefusedError`. After an override there is no way
+    back: the score watch would otherwise undo within minutes what a person decided knowing the
+    score.
     """
     pointer = _moving(state, to)
     if not override:
@@ -146,8 +150,8 @@ def activate(
 def roll_back(state: TaskState, *, cause: Cause) -> Change:
     """Return to `previous` and quarantine what was active; there is no way back from that.
 
-    Raises `TransitionRefused` when there is no previous version (never roll back a rollback) or it
-    was taken out itself.
+    Raises `TransitionRefusedError` when there is no previous version (never roll back a rollback)
+    or it was taken out itself.
     """
     to = _active(state).previous
     if to is None:
@@ -159,7 +163,8 @@ def roll_back(state: TaskState, *, cause: Cause) -> Change:
 def downgrade(state: TaskState, to: VersionRef, *, cause: Cause, override: bool = False) -> Change:
     """Go to `to` by hand; what was active comes back only by a named override.
 
-    Raises `TransitionRefused` when `to` was taken out itself, unless `override` says otherwise.
+    Raises `TransitionRefusedError` when `to` was taken out itself, unless `override` says
+    otherwise.
     """
     _moving(state, to)
     if not override:

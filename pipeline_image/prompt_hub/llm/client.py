@@ -126,7 +126,7 @@ class Provider(Protocol):
         parameters: Mapping[str, float | int | str],
         schema: JsonObject,
     ) -> Completion:
-        """Ask once; raises `TryAgain` or `GaveUp` when no answer came."""
+        """Ask once; raises `TransientError` or `PermanentError` when no answer came."""
 
     async def close(self) -> None:
         """Give back connections."""
@@ -148,7 +148,7 @@ class ModelClient:
         retries: Retries | None = None,
     ) -> None:
         """Make a caller; `concurrency` overrides what the models' settings say."""
-        self.traffic = CallStats()
+        self.stats = CallStats()
         self._aliases = aliases
         self._provider = provider
         self._concurrency = concurrency
@@ -194,21 +194,21 @@ class ModelClient:
             until: monotonic time after which no attempt is begun.
 
         Raises:
-            ModelUnavailable: the model gave no answer at all.
+            ModelUnavailableError: the model gave no answer at all.
         """
         model, prompt = request.model, request.prompt
         provider = self._connected()
         limiter = self._limiter(request)
         expected = int(request.characters / CHARACTERS_A_TOKEN)
         try:
-            tried = await self._retries.run(
+            attempt = await self._retries.run(
                 lambda: provider.complete(
                     model, request.messages, request.parameters, prompt.output
                 ),
                 limiter=limiter,
                 tokens=expected,
                 timeout=timeout,
-                traffic=self.traffic,
+                stats=self.stats,
                 until=until,
             )
         except PermanentError as error:
@@ -217,7 +217,7 @@ class ModelClient:
                 f" {error.reason}.",
                 hint=f"Check that {model.base_url or 'the provider'} answers, then run again.",
             ) from None
-        completion = tried.result
+        completion = attempt.result
         limiter.correct(completion.tokens_in + completion.tokens_out - expected)
         return Response(
             text=completion.text,
@@ -226,8 +226,8 @@ class ModelClient:
             tokens_in=completion.tokens_in,
             tokens_out=completion.tokens_out,
             usd=model.cost(completion.tokens_in, completion.tokens_out),
-            seconds=tried.seconds,
-            attempts=tried.attempts,
+            seconds=attempt.seconds,
+            attempts=attempt.attempts,
         )
 
     async def call(
@@ -242,7 +242,7 @@ class ModelClient:
 
         Raises:
             RenderError: a template cannot be rendered with these fields.
-            ModelUnavailable: the model gave no answer at all.
+            ModelUnavailableError: the model gave no answer at all.
         """
         response = await self.send(self.request(prompt, fields), timeout=timeout)
         return Answer.of(response, prompt.output)

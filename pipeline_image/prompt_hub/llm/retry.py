@@ -86,13 +86,13 @@ class Retries:
         limiter: Limiter,
         tokens: int,
         timeout: float,
-        traffic: CallStats,
+        stats: CallStats,
         until: float | None = None,
     ) -> Attempt[ResultT]:
         """Try until there is an answer.
 
         Args:
-            attempt: asks once; raises `TryAgain`, or anything else for a failure that stays.
+            attempt: asks once; raises `TransientError`, or anything else for a failure that stays.
             limiter: lets attempts through; it is told of every one's end.
             tokens: what one attempt will use, as far as known.
             timeout: seconds that one attempt may take.
@@ -100,7 +100,7 @@ class Retries:
             until: time of `clock` after which no attempt is begun.
 
         Raises:
-            GaveUp: every attempt failed; says how often and the last reason.
+            PermanentError: every attempt failed; says how often and the last reason.
         """
         for number in range(1, max(self.attempts, self.attempts_if_busy) + 1):
             try:
@@ -108,7 +108,7 @@ class Retries:
                     place = await limiter.acquire(tokens)
             except TimeoutError:
                 raise PermanentError("there was no time left to ask it") from None
-            traffic.sent += 1
+            stats.sent += 1
             started = self.clock()
             try:
                 try:
@@ -120,9 +120,9 @@ class Retries:
                 pause = min(error.after or 0.0, self.longest_asked)
                 place.release(busy=error.busy, failed=not error.busy, pause=pause)
                 wait = self._wait(number, error, started, until)
-                traffic.trouble = error.reason
-                traffic.retried += 1
-                traffic.busy += error.busy
+                stats.trouble = error.reason
+                stats.retried += 1
+                stats.busy += error.busy
                 await self.sleep(wait)
             except BaseException:
                 place.release(failed=True)
@@ -133,7 +133,7 @@ class Retries:
         raise AssertionError("the last attempt returns or raises")
 
     def _wait(self, failed: int, error: TransientError, now: float, until: float | None) -> float:
-        """Seconds before the next attempt; raises `GaveUp` if there is none."""
+        """Seconds before the next attempt; raises `PermanentError` if there is none."""
         allowed = self.attempts_if_busy if error.busy else self.attempts
         doubled: float = self.first * 2 ** (failed - 1)
         wait = min(self.longest, doubled) * (0.5 + self.jitter() / 2)

@@ -131,7 +131,7 @@ class ScoreMonitor:
         self._judge = judge_of(repository, self._metadata)
 
     async def round(self, pointer: Pointer) -> MonitorRun:
-        """Measure what is active; raises `NotMeasured` if that yields no score."""
+        """Measure what is active; raises `NotMeasuredError` if that yields no score."""
         active = await self._measure(pointer.active)
         control: Measurement | None = None
         no_control: str | None = None
@@ -159,13 +159,13 @@ class ScoreMonitor:
                     f" {example.id}: {problem}."
                 )
         measured = await measure(prompt, examples, self._metadata, engine, judge=self._judge)
-        occasion = MeasurementInfo(
+        info = MeasurementInfo(
             model=self._caller.resolve(prompt).identity,
             answered_by=measured.answered_by,
             seconds=measured.seconds,
         )
         confidence = self._metadata.gate.confidence
-        arm = arm_of(prompt, occasion, measured.details, examples, confidence)
+        arm = arm_of(prompt, info, measured.details, examples, confidence)
         if arm.score is None:
             reasons = (
                 "; ".join(missing_answers(prompt.version, measured.details))

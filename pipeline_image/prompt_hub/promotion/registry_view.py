@@ -72,7 +72,7 @@ class TaskRegistryView:
         """The entry of a version after `event`; a decision by hand is written down with its time.
 
         Raises:
-            NotAllowed: the table has no such move, or a guard of it does not hold.
+            NotAllowedError: the table has no such move, or a guard of it does not hold.
         """
         case = TransitionContext(version=version, decision=decision)
         reached = move(self.task, self.state(version), event, case)

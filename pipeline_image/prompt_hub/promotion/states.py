@@ -221,7 +221,8 @@ def move(
     """The state that `event` leads to; guards that can only be asked `later` are left out.
 
     Raises:
-        NotAllowed: one sentence that names the state, what is missing or what would be allowed.
+        NotAllowedError: one sentence that names the state, what is missing or what would be
+            allowed.
     """
     found = _TABLE.get((state, event))
     what = f"{task} {case.version} is {'a candidate' if state is State.CANDIDATE else state}"

@@ -54,7 +54,7 @@ def promote(
     requalifies: only its record changes.
 
     Raises:
-        NotAllowed: the record does not promote, or the version may not be released.
+        NotAllowedError: the record does not promote, or the version may not be released.
         PromptHubError: the record does not speak of this candidate.
     """
     task = record.task
@@ -100,7 +100,7 @@ def refuse(
     A refusal that the registry knows already changes nothing, so it makes no second bot commit.
 
     Raises:
-        NotAllowed: the version was released before, and is not the champion.
+        NotAllowedError: the version was released before, and is not the champion.
         PromptHubError: the record does not speak of this candidate.
     """
     task = record.task
@@ -137,7 +137,7 @@ def downgrade(
     """An archived version becomes the released one again; a champion is taken out for it.
 
     Raises:
-        NotAllowed: nobody is named, or the version was taken out and nobody insists on it.
+        NotAllowedError: nobody is named, or the version was taken out and nobody insists on it.
         PromptHubError: the version is not in the archive.
     """
     return _go_back(repository, task, version, Event.DOWNGRADE, decision, at)
@@ -147,7 +147,7 @@ def archive(repository: PromptRepository, task: str, decision: Decision, at: dat
     """The released version retires with no successor.
 
     Raises:
-        NotAllowed: nobody is named.
+        NotAllowedError: nobody is named.
         PromptHubError: nothing is released.
     """
     champion = repository.production(task)
@@ -176,7 +176,7 @@ def quarantine(
     Where it is the champion, the archived version `successor` is released in its place.
 
     Raises:
-        NotAllowed: nobody is named, or the version was never released.
+        NotAllowedError: nobody is named, or the version was never released.
         PromptHubError: the champion is meant and no successor is named, or the other way round.
     """
     champion = repository.production(task)

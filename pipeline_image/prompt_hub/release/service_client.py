@@ -60,7 +60,11 @@ class Client:
         self._timeout = timeout
 
     def ask(self, path: str, body: Mapping[str, JsonValue] | None = None) -> Response:
-        """GET `path`, or POST it where there is a JSON object to send; raises `NotReached`."""
+        """GET `path`, or POST it where there is a JSON object to send.
+
+        Raises:
+            UnreachableServiceError: no answer came.
+        """
         url = self.url + path
         data = None if body is None else json.dumps(body).encode("utf-8")
         try:

@@ -34,7 +34,8 @@ def _version(version: CatalogueVersion) -> Iterator[str]:
     compared = (
         f", champion {version.champion_score:.3f}" if version.champion_score is not None else ""
     )
-    yield f"{verdict}score {words.score(version.score)}, threshold {version.threshold:.3f}{compared}"
+    score = f"score {words.score(version.score)}, threshold {version.threshold:.3f}"
+    yield f"{verdict}{score}{compared}"
     if version.reason:
         yield f"({escaped(version.reason)})"
     yield ""

@@ -121,7 +121,7 @@ class Document:
 
 
 def read_text(path: Path, file: str) -> str:
-    """Read a UTF-8 file of sane size; raises `InvalidDocuments` naming it as `file`.
+    """Read a UTF-8 file of sane size; raises `InvalidDocumentsError` naming it as `file`.
 
     A pipe or a device is refused, not waited for.
     """
@@ -129,7 +129,7 @@ def read_text(path: Path, file: str) -> str:
 
 
 def read_bytes(path: Path, file: str) -> bytes:
-    """Read a plain file of sane size; raises `InvalidDocuments` naming it as `file`."""
+    """Read a plain file of sane size; raises `InvalidDocumentsError` naming it as `file`."""
     limit = MAX_LINES_BYTES if path.suffix == ".jsonl" else MAX_BYTES
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -153,7 +153,7 @@ def _unreadable(file: str, rule: str, found: str, expected: str) -> InvalidDocum
 
 
 def decoded(raw: bytes, file: str) -> str:
-    """The text of a file; raises `InvalidDocuments` for bytes that are not UTF-8."""
+    """The text of a file; raises `InvalidDocumentsError` for bytes that are not UTF-8."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -180,7 +180,9 @@ def closest(word: str, choices: Iterable[str]) -> str:
 
 
 def parse_yaml(text: str, file: str) -> Document:
-    """Parse one YAML document; raises `InvalidDocuments` for syntax, duplicate keys, aliases, tags.
+    """Parse one YAML document.
+
+    Raises `InvalidDocumentsError` for syntax, duplicate keys, aliases, tags.
 
     Aliases are refused because a handful of them expands to gigabytes, tags because they make
     objects, values such as `yes` and `010` because YAML reads them as something else; none has a
@@ -359,7 +361,11 @@ def _surprise(tag: str, value: str) -> str:
 
 
 def parse_json(text: str, file: str) -> Document:
-    """Parse a file that holds one JSON value; raises `InvalidDocuments` (see `strict_json`)."""
+    """Parse a file that holds one JSON value.
+
+    Raises:
+        InvalidDocumentsError: (see `strict_json`).
+    """
     try:
         data = _shallow_json(text)
     except ValueError as error:
@@ -368,7 +374,11 @@ def parse_json(text: str, file: str) -> Document:
 
 
 def parse_jsonl(text: str, file: str) -> Iterator[tuple[int, Document]]:
-    """Yield `(line, document)` of each good line; ends with `InvalidDocuments` if any is bad."""
+    """Yield `(line, document)` of each good line.
+
+    Raises:
+        InvalidDocumentsError: after the last line, if any was bad.
+    """
     problems: list[Problem] = []
     # Not `splitlines`: U+2028 and its kind may stand inside a JSON string.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -496,7 +506,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def to_model(document: Document, model: type[ModelT]) -> ModelT:
-    """Check a document against a model; raises `InvalidDocuments` with every problem in it."""
+    """Check a document against a model; raises `InvalidDocumentsError` with every problem in it."""
     try:
         # By alias alone: `schema_` is how Python spells a key, not how files do.
         return model.model_validate(document.data, by_alias=True, by_name=False)
@@ -510,7 +520,7 @@ def to_model(document: Document, model: type[ModelT]) -> ModelT:
 def parse_model(text: str, file: str, model: type[ModelT], *, hint: str) -> ModelT:
     """The model in a JSON file that a command wrote; `hint` says what to do about a broken one.
 
-    Raises `InvalidDocuments` with the first problem alone: nobody mends such a file by hand.
+    Raises `InvalidDocumentsError` with the first problem alone: nobody mends such a file by hand.
     """
     try:
         return to_model(parse_json(text, file), model)

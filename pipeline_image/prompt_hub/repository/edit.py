@@ -16,7 +16,7 @@ def edited(text: str, file: str, key: str, value: Mapping[str, JsonValue]) -> st
     """`replace_block` on a file as it is on disk: line ends stay, nothing else may change.
 
     Raises:
-        InvalidDocuments: the file is no YAML.
+        InvalidDocumentsError: the file is no YAML.
         PromptHubError: the file is written in a way that cannot be edited safely.
     """
     ends = "\r\n" if "\r\n" in text else "\n"

@@ -59,7 +59,7 @@ def evaluation_path(task: str, version: str) -> str:
 class PromptRepository:
     """Reads the layers below `root`, the folder of `prompts/` and `prompt_registry.yaml`.
 
-    Every reader raises `InvalidDocuments` for a file that is missing or wrong.
+    Every reader raises `InvalidDocumentsError` for a file that is missing or wrong.
     """
 
     def __init__(self, root: Path) -> None:
@@ -245,7 +245,11 @@ def path_inside(base: Path, name: str) -> Path | None:
 
 
 def sealed(document: Document) -> Prompt:
-    """The released prompt in a file; raises `InvalidDocuments` if its lock is missing or broken."""
+    """The released prompt in a file.
+
+    Raises:
+        InvalidDocumentsError: if its lock is missing or broken.
+    """
     prompt = to_model(document, Prompt)
     if prompt.lock is None:
         expected = "the lock of a released prompt"

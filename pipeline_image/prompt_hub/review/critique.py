@@ -102,7 +102,7 @@ def findings(answer: Answer, text: str) -> tuple[Finding, ...]:
     """The findings in an answer, citations looked up in the candidate's file.
 
     Raises:
-        ModelUnavailable: the answer is no list of findings.
+        ModelUnavailableError: the answer is no list of findings.
     """
     value = answer.output.get("findings") if answer.valid and answer.output else None
     try:

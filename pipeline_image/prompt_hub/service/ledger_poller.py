@@ -1,6 +1,6 @@
 """What the service serves: pointers followed from the ledger, the last good ones kept (design D3).
 
-Nothing here knows HTTP or AWS. `PointerFollower.poll` is one look at the ledger; a thread calls it
+Nothing here knows HTTP or AWS. `LedgerPoller.poll` is one look at the ledger; a thread calls it
 every few seconds.
 """
 

@@ -18,7 +18,7 @@ def stamp(repository: PromptRepository, task: str) -> bool:
     Every other byte of the file stays as it is, and an interruption leaves the old file.
 
     Raises:
-        InvalidDocuments: metadata, candidate or examples cannot be read.
+        InvalidDocumentsError: metadata, candidate or examples cannot be read.
         PromptHubError: there is no such task, or its metadata cannot be edited safely.
     """
     repository.require_task(task)

@@ -39,11 +39,11 @@ def took(tokens_in: int, tokens_out: int = 0, usd: float | None = None) -> Respo
 
 
 async def call(
-    purse: BudgetTracker, most: Cost, response: Response | None, seconds: float = 1.0
+    tracker: BudgetTracker, most: Cost, response: Response | None, seconds: float = 1.0
 ) -> None:
-    await purse.reserve(most)
+    await tracker.reserve(most)
     await asyncio.sleep(seconds)
-    purse.commit(most, response)
+    tracker.commit(most, response)
 
 
 @pytest.mark.parametrize(
@@ -57,24 +57,24 @@ async def call(
 )
 def test_each_limit_allows_three_calls_and_no_fourth(budget: Budget, says: str) -> None:
     async def main() -> None:
-        purse = BudgetTracker(budget, clock)
+        tracker = BudgetTracker(budget, clock)
         most = Cost(tokens=100, usd=0.1)
         for _ in range(3):
-            await call(purse, most, took(100, usd=0.1))
+            await call(tracker, most, took(100, usd=0.1))
         with pytest.raises(BudgetReachedError, match=says):
-            await purse.reserve(most)
-        assert purse.calls == 3
+            await tracker.reserve(most)
+        assert tracker.calls == 3
 
     in_virtual_time(main)
 
 
 def test_a_call_that_does_not_fit_beside_others_waits_for_what_they_really_cost() -> None:
     async def main() -> float:
-        purse = BudgetTracker(Budget(tokens=250), clock)
+        tracker = BudgetTracker(Budget(tokens=250), clock)
         most = Cost(tokens=100)
         # Two fit; the third fits only when the first have turned out cheaper than feared.
-        await asyncio.gather(*(call(purse, most, took(20)) for _ in range(3)))
-        assert purse.tokens == 60
+        await asyncio.gather(*(call(tracker, most, took(20)) for _ in range(3)))
+        assert tracker.tokens == 60
         return clock()
 
     assert in_virtual_time(main) == 2
@@ -82,11 +82,11 @@ def test_a_call_that_does_not_fit_beside_others_waits_for_what_they_really_cost(
 
 def test_a_call_without_an_answer_costs_nothing() -> None:
     async def main() -> None:
-        purse = BudgetTracker(Budget(calls=1), clock)
-        await call(purse, Cost(tokens=10), None)
-        await call(purse, Cost(tokens=10), took(10))
+        tracker = BudgetTracker(Budget(calls=1), clock)
+        await call(tracker, Cost(tokens=10), None)
+        await call(tracker, Cost(tokens=10), took(10))
         with pytest.raises(BudgetReachedError):
-            await purse.reserve(Cost(tokens=1))
+            await tracker.reserve(Cost(tokens=1))
 
     in_virtual_time(main)
 
@@ -105,20 +105,22 @@ def test_calls_in_flight_never_overshoot_together(
     budget: Budget, calls: Sequence[tuple[int, float, float, bool]]
 ) -> None:
     async def main() -> None:
-        purse = BudgetTracker(budget, clock)
+        tracker = BudgetTracker(budget, clock)
 
         async def one(tokens: int, share: float, seconds: float, answered: bool) -> None:
             most = Cost(tokens=tokens, usd=tokens / 1000)
             used = int(tokens * share)
             try:
-                await call(purse, most, took(used, usd=used / 1000) if answered else None, seconds)
+                await call(
+                    tracker, most, took(used, usd=used / 1000) if answered else None, seconds
+                )
             except BudgetReachedError:
                 return
 
         await asyncio.gather(*(one(*each) for each in calls))
-        assert purse.calls <= budget.calls
-        assert purse.tokens <= budget.tokens
-        assert purse.usd <= budget.usd + 1e-9
+        assert tracker.calls <= budget.calls
+        assert tracker.tokens <= budget.tokens
+        assert tracker.usd <= budget.usd + 1e-9
 
     in_virtual_time(main)
 

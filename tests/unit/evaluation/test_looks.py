@@ -41,7 +41,7 @@ class Asked:
         return [len(names) for name, _, names in self.batches if name == arm]
 
 
-def looked(
+def sequential(
     asked: Asked,
     count: int,
     *,
@@ -71,7 +71,7 @@ def looked(
 
 def test_looks_end_as_soon_as_everything_is_decided() -> None:
     asked = Asked(lambda arm, name, repeat: 1.0)
-    found = looked(asked, 1000, margin=0.2)
+    found = sequential(asked, 1000, margin=0.2)
     assert found.conclusion.status is Status.PASS
     assert asked.sizes() == asked.sizes("champion") == [32]
     assert found.looks == 1
@@ -79,7 +79,7 @@ def test_looks_end_as_soon_as_everything_is_decided() -> None:
 
 def test_every_look_doubles_what_was_seen_until_the_set_ends() -> None:
     asked = Asked(lambda arm, name, repeat: float(int(name[1:]) % 2 == (arm == "champion")))
-    found = looked(asked, 200)
+    found = sequential(asked, 200)
     assert asked.sizes() == [32, 32, 64, 72]
     assert found.looks == 4
     assert found.conclusion.status is Status.INCONCLUSIVE
@@ -88,14 +88,14 @@ def test_every_look_doubles_what_was_seen_until_the_set_ends() -> None:
 
 def test_a_hopeless_candidate_is_not_paid_for_to_the_end() -> None:
     asked = Asked(lambda arm, name, repeat: float(arm == "champion"))
-    found = looked(asked, 1000)
+    found = sequential(asked, 1000)
     assert found.conclusion.status is Status.BLOCK
     assert asked.sizes() == [32]
 
 
 def test_both_arms_are_asked_the_same_examples() -> None:
     asked = Asked(lambda arm, name, repeat: float(int(name[1:]) % 3 > 0))
-    looked(asked, 100, margin=0.02)
+    sequential(asked, 100, margin=0.02)
     by_arm = [[names for name, _, names in asked.batches if name == arm] for arm in BOTH]
     assert by_arm[0] == by_arm[1]
 
@@ -109,7 +109,7 @@ def test_the_order_is_drawn_from_ids_and_set_not_from_the_file() -> None:
 
 def test_details_are_kept_in_the_order_of_the_file() -> None:
     asked = Asked(lambda arm, name, repeat: float(repeat % 2))
-    found = looked(asked, 20, sampled=True, repeats=2, margin=0.01)
+    found = sequential(asked, 20, sampled=True, repeats=2, margin=0.01)
     kept = [(detail.repeat, detail.id) for detail in found.details["candidate"]]
     assert kept == sorted(kept)
     assert len(kept) == 40
@@ -117,7 +117,7 @@ def test_details_are_kept_in_the_order_of_the_file() -> None:
 
 def test_repeats_ask_every_example_again_once_all_are_seen() -> None:
     asked = Asked(lambda arm, name, repeat: 0.5)
-    found = looked(asked, 12, sampled=True, repeats=3)
+    found = sequential(asked, 12, sampled=True, repeats=3)
     assert [repeat for arm, repeat, _ in asked.batches if arm == "candidate"] == [0, 1, 2]
     assert asked.sizes() == [12, 12, 12]
     assert found.conclusion.status is Status.INCONCLUSIVE
@@ -130,8 +130,8 @@ def test_repeats_can_settle_what_one_answer_left_open() -> None:
     def score(arm: ArmName, name: str, repeat: int) -> float:
         return float((int(name[1:]) + repeat + (arm == "champion")) % 2)
 
-    once = looked(Asked(score), 60, margin=0.2)
-    twice = looked(Asked(score), 60, margin=0.2, sampled=True, repeats=2)
+    once = sequential(Asked(score), 60, margin=0.2)
+    twice = sequential(Asked(score), 60, margin=0.2, sampled=True, repeats=2)
     assert once.conclusion.status is Status.INCONCLUSIVE
     assert twice.conclusion.status is Status.PASS
     assert twice.looks == 3
@@ -140,7 +140,7 @@ def test_repeats_can_settle_what_one_answer_left_open() -> None:
 @pytest.mark.parametrize("broken", BOTH)
 def test_the_first_hole_ends_the_looks(broken: ArmName) -> None:
     asked = Asked(lambda arm, name, repeat: None if arm == broken and name == "e0003" else 0.5)
-    found = looked(asked, 32, sampled=True, repeats=3)
+    found = sequential(asked, 32, sampled=True, repeats=3)
     assert found.conclusion.status is Status.NOT_MEASURED
     assert found.conclusion.reasons == (f"no line: 1 of 32 answers of the {broken} are missing",)
     assert found.looks == 1
@@ -148,14 +148,14 @@ def test_the_first_hole_ends_the_looks(broken: ArmName) -> None:
 
 def test_an_empty_set_asks_nobody() -> None:
     asked = Asked(lambda arm, name, repeat: 1.0)
-    assert looked(asked, 0).conclusion.status is Status.NOT_MEASURED
+    assert sequential(asked, 0).conclusion.status is Status.NOT_MEASURED
     assert asked.batches == []
 
 
 def test_without_a_champion_the_threshold_alone_is_looked_at() -> None:
     asked = Asked(lambda arm, name, repeat: 1.0)
-    found = looked(asked, 500, arms=("candidate",), threshold=0.8)
+    found = sequential(asked, 500, arms=("candidate",), threshold=0.8)
     assert found.conclusion.status is Status.PASS
     assert asked.sizes() == [32]
     close = Asked(lambda arm, name, repeat: float(int(name[1:]) % 10 < 8))
-    assert looked(close, 500, arms=("candidate",), threshold=0.8).looks == 5
+    assert sequential(close, 500, arms=("candidate",), threshold=0.8).looks == 5

@@ -35,12 +35,12 @@ def test_the_line_says_done_rate_cost_and_what_is_left(engine: BudgetedClient) -
     clock.now += 10
     candidate(300, 1000)
     champion(200, 1000)
-    engine.purse.usd = 0.0125
+    engine.tracker.usd = 0.0125
     assert progress.line() == (
         "candidate 1.1.0 300/1000 · champion 1.0.0 200/1000 · 50/s · $0.0125 · 0:30 left"
     )
-    traffic = engine.caller.traffic
-    traffic.retried, traffic.busy, traffic.trouble = 3, 2, "HTTP 429"
+    stats = engine.caller.stats
+    stats.retried, stats.busy, stats.trouble = 3, 2, "HTTP 429"
     engine.cached = 7
     assert progress.line().endswith("7 cached · 3 asked again, 2 busy (HTTP 429)")
 

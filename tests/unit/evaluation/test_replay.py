@@ -31,13 +31,13 @@ TASK = "part-class"
 METADATA = "prompts/03-metadata/part-class.yaml"
 GATE = "gate: {margin: 0.5, confidence: 0.9}"
 
-Answerer = Callable[[list[dict[str, str]]], JsonObject | str | None]
+Backend = Callable[[list[dict[str, str]]], JsonObject | str | None]
 
 
 class Evaluated:
     """An evaluation of the healthy repository, stored in a folder."""
 
-    def __init__(self, folder: RepositoryFolder, answer: Answerer, task: str = TASK) -> None:
+    def __init__(self, folder: RepositoryFolder, answer: Backend, task: str = TASK) -> None:
         self.folder = folder
         results = FolderResults(folder.root / ".prompt-hub" / "results")
         evaluator = Evaluator(
@@ -53,7 +53,7 @@ class Evaluated:
         self.details = self.path.with_suffix(".jsonl")
 
     def replayed(self) -> EvaluationRecord:
-        """The record made again; raises `CannotReplay`."""
+        """The record made again; raises `ReplayError`."""
         stored = read_evaluation(self.path)
         again = replay(self.folder.repository, stored).record
         assert again.to_json() == stored.text
@@ -96,7 +96,7 @@ def test_a_record_comes_out_byte_for_byte(evaluated: Evaluated) -> None:
     ],
 )
 def test_every_kind_of_verdict_can_be_made_again(
-    healthy: RepositoryFolder, answer: Answerer, task: str, status: Status
+    healthy: RepositoryFolder, answer: Backend, task: str, status: Status
 ) -> None:
     assert Evaluated(healthy, answer, task).replayed().verdict.status is status
 

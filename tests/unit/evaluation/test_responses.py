@@ -70,16 +70,16 @@ def test_any_answer_comes_back_as_it_was(
         seconds=0.5,
         attempts=1,
     )
-    book = ResponseCacheFile(path, TITLE)
-    book.put(key(1), message)
-    assert book.get(key(1)) == message
+    cache_file = ResponseCacheFile(path, TITLE)
+    cache_file.put(key(1), message)
+    assert cache_file.get(key(1)) == message
     assert ResponseCacheFile(path, TITLE).get(key(1)) == message
 
 
 def test_a_small_answer_takes_little_room(path: Path) -> None:
-    book = ResponseCacheFile(path, TITLE)
+    cache_file = ResponseCacheFile(path, TITLE)
     for number in range(100):
-        book.put(key(number), response())
+        cache_file.put(key(number), response())
     assert path.stat().st_size / 100 < 300
 
 
@@ -103,9 +103,9 @@ def test_a_file_cut_anywhere_gives_a_prefix_and_takes_the_rest_again(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("cut") / "book.jsonl"
-    book = ResponseCacheFile(path, TITLE)
+    cache_file = ResponseCacheFile(path, TITLE)
     for number in range(6):
-        book.put(key(number), response(f"µ{number}\n"))
+        cache_file.put(key(number), response(f"µ{number}\n"))
     whole = path.read_bytes()
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
     recovered = ResponseCacheFile(path, TITLE)
@@ -124,9 +124,9 @@ def test_a_damaged_line_costs_itself_only(
     tmp_path_factory: pytest.TempPathFactory, where: float, noise: bytes
 ) -> None:
     path = tmp_path_factory.mktemp("damage") / "book.jsonl"
-    book = ResponseCacheFile(path, TITLE)
+    cache_file = ResponseCacheFile(path, TITLE)
     for number in range(5):
-        book.put(key(number), response())
+        cache_file.put(key(number), response())
     lines = path.read_bytes().splitlines(keepends=True)
     middle = bytearray(lines[3])
     at = int(where * (len(middle) - 2))
@@ -148,20 +148,20 @@ def test_damaged_lines_are_counted(path: Path) -> None:
 
 
 def test_a_writer_cuts_off_what_a_killed_one_left_half_written(path: Path) -> None:
-    book = ResponseCacheFile(path, TITLE)
-    book.put(key(1), response())
+    cache_file = ResponseCacheFile(path, TITLE)
+    cache_file.put(key(1), response())
     with path.open("ab") as stream:  # another process, killed in the middle
         stream.write(b'{"key":"00')
-    book.put(key(2), response())
+    cache_file.put(key(2), response())
     again = ResponseCacheFile(path, TITLE)
     assert again.damaged == 0
     assert again.get(key(1)) == again.get(key(2)) == response()
 
 
 def _write_many(path: Path, start: int) -> None:
-    book = ResponseCacheFile(path, TITLE)
+    cache_file = ResponseCacheFile(path, TITLE)
     for number in range(start, start + 200):
-        book.put(key(number), response("x" * (number % 50)))
+        cache_file.put(key(number), response("x" * (number % 50)))
 
 
 def test_two_processes_at_once_lose_nothing(path: Path) -> None:
@@ -172,9 +172,11 @@ def test_two_processes_at_once_lose_nothing(path: Path) -> None:
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
-    book = ResponseCacheFile(path, TITLE)
-    assert book.damaged == 0
-    assert all(key(item * 1000 + number) in book for item in range(3) for number in range(200))
+    cache_file = ResponseCacheFile(path, TITLE)
+    assert cache_file.damaged == 0
+    assert all(
+        key(item * 1000 + number) in cache_file for item in range(3) for number in range(200)
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
@@ -203,8 +205,8 @@ def whole_key(
 ) -> tuple[str, str]:
     """The book and the key in it: where an answer is looked for."""
     store = ResponseStore(tmp_path)
-    book = store.book(prompt, model)
-    found = book.path.name, book.key(messages, repeat)
+    cache_file = store.cache_file(prompt, model)
+    found = cache_file.path.name, cache_file.key(messages, repeat)
     store.close()
     return found
 
@@ -275,15 +277,15 @@ def test_keys_are_equal_exactly_for_equal_questions(
     one: tuple[list[dict[str, str]], int],
     other: tuple[list[dict[str, str]], int],
 ) -> None:
-    book = ResponseCacheFile(tmp_path_factory.mktemp("keys") / "book.jsonl", TITLE)
-    assert (book.key(*one) == book.key(*other)) == (one == other)
-    book.close()
+    cache_file = ResponseCacheFile(tmp_path_factory.mktemp("keys") / "book.jsonl", TITLE)
+    assert (cache_file.key(*one) == cache_file.key(*other)) == (one == other)
+    cache_file.close()
 
 
 def test_the_title_says_what_a_book_is_about(tmp_path: Path, prompt: Prompt) -> None:
     store = ResponseStore(tmp_path)
-    book = store.book(prompt, MODEL)
-    assert store.book(prompt, MODEL) is book
-    title = json.loads(book.path.read_bytes().splitlines()[0])
+    cache_file = store.cache_file(prompt, MODEL)
+    assert store.cache_file(prompt, MODEL) is cache_file
+    title = json.loads(cache_file.path.read_bytes().splitlines()[0])
     assert title == {"schema": "prompt-hub/responses@1", **cache_context(prompt, MODEL)}
     store.close()

@@ -98,10 +98,10 @@ class Session:
             return measured
 
         measured = asyncio.run(main())
-        occasion = MeasurementInfo(
+        info = MeasurementInfo(
             model="here", answered_by=measured.answered_by, seconds=measured.seconds
         )
-        arm = arm_of(self.prompt, occasion, measured.details, examples(count), 0.9)
+        arm = arm_of(self.prompt, info, measured.details, examples(count), 0.9)
         return Measured(measured.details, arm)
 
 

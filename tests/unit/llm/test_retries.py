@@ -44,7 +44,7 @@ def run(
     *,
     timeout: float = 60,
     until: float | None = None,
-    traffic: CallStats | None = None,
+    stats: CallStats | None = None,
 ) -> Attempt[str]:
     async def main() -> Attempt[str]:
         limiter = Limiter(4, clock=clock)
@@ -54,7 +54,7 @@ def run(
                 limiter=limiter,
                 tokens=0,
                 timeout=timeout,
-                traffic=traffic or CallStats(),
+                stats=stats or CallStats(),
                 until=until,
             )
         finally:
@@ -65,8 +65,8 @@ def run(
 
 def test_the_wait_doubles_up_to_a_bound() -> None:
     model = Model(*[TransientError("broken", busy=True)] * 8)
-    tried = run(model)
-    assert tried.attempts == 9
+    attempt = run(model)
+    assert attempt.attempts == 9
     waits = [later - earlier for earlier, later in zip(model.asked, model.asked[1:], strict=False)]
     assert waits == [0.5, 1, 2, 4, 8, 16, 20, 20]
 
@@ -92,8 +92,8 @@ def test_an_attempt_that_takes_too_long_is_ended_and_made_again() -> None:
 
 
 def test_seconds_are_those_of_the_attempt_that_was_answered() -> None:
-    tried = run(Model(TransientError("broken"), seconds=2))
-    assert (tried.result, tried.attempts, tried.seconds) == ("yes", 2, 2)
+    attempt = run(Model(TransientError("broken"), seconds=2))
+    assert (attempt.result, attempt.attempts, attempt.seconds) == ("yes", 2, 2)
 
 
 def test_no_attempt_is_begun_after_the_end() -> None:
@@ -109,7 +109,7 @@ def test_a_call_that_was_not_let_in_before_the_end_is_not_made() -> None:
         await limiter.acquire()
         with pytest.raises(PermanentError, match="no time left"):
             await PATIENT.run(
-                Model(), limiter=limiter, tokens=0, timeout=9, traffic=CallStats(), until=5
+                Model(), limiter=limiter, tokens=0, timeout=9, stats=CallStats(), until=5
             )
         return clock()
 
@@ -124,12 +124,12 @@ def test_a_failure_that_stays_is_not_tried_again() -> None:
 
 
 def test_what_went_over_the_wire_is_counted() -> None:
-    traffic = CallStats()
+    stats = CallStats()
     run(
         Model(TransientError("HTTP 429", busy=True), TransientError("no connection")),
-        traffic=traffic,
+        stats=stats,
     )
-    assert traffic == CallStats(sent=3, retried=2, busy=1, trouble="no connection")
+    assert stats == CallStats(sent=3, retried=2, busy=1, trouble="no connection")
 
 
 def test_a_call_that_waits_to_be_made_again_keeps_no_place() -> None:
@@ -137,7 +137,7 @@ def test_a_call_that_waits_to_be_made_again_keeps_no_place() -> None:
         limiter = Limiter(1, clock=clock)
 
         def ask(model: Model) -> Awaitable[Attempt[str]]:
-            return PATIENT.run(model, limiter=limiter, tokens=0, timeout=9, traffic=CallStats())
+            return PATIENT.run(model, limiter=limiter, tokens=0, timeout=9, stats=CallStats())
 
         first, second = Model(TransientError("broken"), seconds=0.1), Model()
         await asyncio.gather(ask(first), ask(second))

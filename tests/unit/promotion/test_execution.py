@@ -30,7 +30,7 @@ from tests.unit.building import (
     RepositoryFolder,
     catalogue_answer,
 )
-from tests.unit.providers import ALIASES, Answerer, FunctionProvider
+from tests.unit.providers import ALIASES, Backend, FunctionProvider
 
 
 def git(where: Path, *arguments: str) -> str:
@@ -67,7 +67,7 @@ class World:
         self,
         execution: str,
         commit: str,
-        answer: Answerer = catalogue_answer,
+        answer: Backend = catalogue_answer,
         aliases: ModelAliases = ALIASES,
     ) -> Path:
         """A clone at `commit` with a record of every task, as the Promote action finds it."""

@@ -59,7 +59,7 @@ def imported(
     """Import one prompt of a configuration with its tests.
 
     Raises:
-        InvalidDocuments: a file of it cannot be read.
+        InvalidDocumentsError: a file of it cannot be read.
         PromptHubError: nothing in it is usable; says why, with everything that was found.
     """
     if config.suffix.lower() not in {".yaml", ".yml", ".json"}:

@@ -89,7 +89,7 @@ class Project:
         return [self._folder / name]
 
     def text(self, path: Path) -> str:
-        """A file's text; raises `InvalidDocuments`, also for one outside the project.
+        """A file's text; raises `InvalidDocumentsError`, also for one outside the project.
 
         What is read ends up in the repository: a stranger's configuration must not name one's keys.
         """
@@ -110,7 +110,7 @@ class Project:
         """A file as a value: a list of rows for CSV, of lines for JSON lines.
 
         Raises:
-            InvalidDocuments: the file is missing, broken, or of a kind that is not data.
+            InvalidDocumentsError: the file is missing, broken, or of a kind that is not data.
         """
         name, text = self.name(path), self.text(path)
         match path.suffix.lower():

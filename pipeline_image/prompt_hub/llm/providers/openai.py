@@ -92,7 +92,7 @@ class OpenAIProvider:
         parameters: Mapping[str, float | int | str],
         schema: JsonObject,
     ) -> Completion:
-        """Ask once, output constrained to `schema`; raises `TryAgain` or `GaveUp`."""
+        """Ask once, output constrained to `schema`; raises `TransientError` or `PermanentError`."""
         form = {"name": "output", "schema": schema, "strict": True}
         body = {
             "model": model.model,
@@ -166,7 +166,7 @@ class OpenAIProvider:
 
 
 def _read(response: httpx2.Response) -> Completion:
-    """What a provider's answer says; raises `TryAgain` if it cannot be made out."""
+    """What a provider's answer says; raises `TransientError` if it cannot be made out."""
     try:
         message = json.loads(response.content)
         choice = message["choices"][0]
