@@ -5,6 +5,9 @@
 # which people nearly always say 5 are common, and then chance agrees as often as the raters do.
 #
 # Guess: kappa is 0/0, so all four packages say nan.
+#
+# Seen, 2026-11-27: scikit-learn and statsmodels say nan, nltk says 1.0 (perfect agreement, which would pass
+# any floor), and krippendorff raises ValueError.
 set -euo pipefail
 
 work=$(mktemp -d)
@@ -37,9 +40,28 @@ def show(name, package, statistic):
 
 
 show("kappa", "scikit-learn", lambda: cohen_kappa_score(judge, people))
-show("kappa, all grades named", "scikit-learn", lambda: cohen_kappa_score(judge, people, labels=[1, 2, 3, 4, 5], weights="quadratic"))
+show(
+    "quadratic kappa, all grades named",
+    "scikit-learn",
+    lambda: cohen_kappa_score(judge, people, labels=[1, 2, 3, 4, 5], weights="quadratic"),
+)
 show("kappa", "statsmodels", lambda: cohens_kappa(table).kappa)
 show("kappa", "nltk", lambda: AnnotationTask(data=triples).kappa())
-show("alpha, ordinal", "krippendorff", lambda: krippendorff.alpha([judge, people], level_of_measurement="ordinal"))
+show(
+    "alpha, ordinal",
+    "krippendorff",
+    lambda: krippendorff.alpha([judge, people], level_of_measurement="ordinal"),
+)
 PY
 cat "$work/seen"
+
+if ! diff --unified - "$work/seen" >&2 <<'EXPECTED'; then
+scikit-learn 1.9.1, kappa: nan
+scikit-learn 1.9.1, quadratic kappa, all grades named: nan
+statsmodels 0.15.0, kappa: nan
+nltk 3.10.4, kappa: 1.0
+krippendorff 0.9.0, alpha, ordinal: ValueError
+EXPECTED
+  echo "This is not what was seen before: read the difference, then mend or delete this finding." >&2
+  exit 1
+fi
