@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from prompt_hub.repository.documents import strict_json
+from prompt_hub.core.json_strict import strict_json
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service import service as refusals
 from prompt_hub.service.logging import log_line

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from pydantic import JsonValue
 
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.json_strict import MAX_DEPTH
 from prompt_hub.repository import schema
 from prompt_hub.repository.contracts import properties, required, resolve, schema_problems
-from prompt_hub.repository.documents import MAX_DEPTH, Problem
+from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.schema import Comparison, JsonObject, Prompt, Scorer
 from prompt_hub.validation.rules.base import Rule, task_rule
