@@ -6,8 +6,9 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 
-from prompt_hub.llm.client import Completion, ModelClient, ModelUnavailableError
+from prompt_hub.llm.client import ModelClient, ModelUnavailableError
 from prompt_hub.llm.config import ModelAliases, ResolvedModel
+from prompt_hub.llm.response import ModelResponse, Usage
 from prompt_hub.repository.schema import JsonObject
 
 ALIASES = ModelAliases(
@@ -41,7 +42,7 @@ class FunctionProvider:
         messages: list[dict[str, str]],
         parameters: Mapping[str, float | int],
         schema: JsonObject,
-    ) -> Completion:
+    ) -> ModelResponse:
         """Answer at once."""
         self.asked.append(messages)
         await asyncio.sleep(0)
@@ -50,12 +51,10 @@ class FunctionProvider:
             raise ModelUnavailableError(
                 f"the model {model.identity} gave no answer: no connection."
             )
-        return Completion(
+        return ModelResponse(
             text=answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False),
-            answered_by=model.model,
-            tokens_in=10,
-            tokens_out=2,
-            truncated=False,
+            model=model.model,
+            usage=Usage(input_tokens=10, output_tokens=2),
         )
 
     async def close(self) -> None:

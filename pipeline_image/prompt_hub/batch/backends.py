@@ -66,8 +66,7 @@ class LocalAnswerer:
             answer = await self._caller.call(self._prompt, fields, timeout=self._timeout)
         except RenderError as error:
             return BatchAnswer(output=None, error=error.message, answered_by=self.answered_by)
-        output = answer.output if answer.valid else None
-        return BatchAnswer(output=output, error=answer.problem, answered_by=self.answered_by)
+        return BatchAnswer(output=answer.output, error=answer.problem, answered_by=self.answered_by)
 
 
 RECORD_ERRORS = frozenset({"invalid_fields", "body_too_large", "invalid_output", "prompt_broken"})

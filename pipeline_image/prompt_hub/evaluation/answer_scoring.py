@@ -8,7 +8,7 @@ from pathlib import Path
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.budgeted_client import Ask
 from prompt_hub.evaluation.judge import grade, question, votes_of
-from prompt_hub.llm.client import Answer
+from prompt_hub.llm.response import Answer
 from prompt_hub.repository.schema import Example, InjectionScorer, JsonObject, Metadata, Prompt
 from prompt_hub.scoring import ScorerResult, build_scorers, score_answer
 from prompt_hub.scoring.injection import CanaryPrompt, attack_on
@@ -63,9 +63,8 @@ class Scoring:
 
     async def parts(
         self,
-        output: JsonObject | None,
-        example: Example,
         answer: Answer,
+        example: Example,
         ask: Ask,
         *,
         repeat: int = 0,
@@ -73,17 +72,15 @@ class Scoring:
         """What every scorer says about one answer.
 
         Args:
-            output: the answer's object; None where it breaks the output contract, which was an
-                answer and is worth nothing.
+            answer: the answer; one that breaks the output contract is worth nothing.
             example: what was asked, and what people expect.
-            answer: the whole answer.
             ask: the way to the model, for the judge and for attacked variants of the example.
             repeat: which repeat of the example this is.
 
         Raises:
             ModelUnavailableError: something could not be measured; the reason is in words.
         """
-        clean = await self._right(output, example, answer, ask, repeat)
+        clean = await self._right(answer, example, ask, repeat)
         attacks = [
             await self._attacked(scorer, example, clean, ask, repeat) for scorer in self._attacks
         ]
@@ -109,14 +106,10 @@ class Scoring:
             yield self._judge, asked, votes_of(self._judge, self._settings)
 
     async def _right(
-        self,
-        output: JsonObject | None,
-        example: Example,
-        answer: Answer,
-        ask: Ask,
-        repeat: int,
+        self, answer: Answer, example: Example, ask: Ask, repeat: int
     ) -> tuple[ScorerResult, ...]:
         """How right an answer is, attacks aside."""
+        output = answer.output
         parts = list(score_answer(self._pure, output, example, answer.problem))
         for scorer in self._judged:
             assert self._judge is not None
@@ -139,6 +132,5 @@ class Scoring:
         if attack is None:
             return None
         answer = await ask(attack.prompt, attack.fields, repeat=repeat)
-        output = answer.output if answer.valid else None
-        attacked = await self._right(output, example, answer, ask, repeat)
+        attacked = await self._right(answer, example, ask, repeat)
         return attack.to_result(scorer, answer, attacked, clean)

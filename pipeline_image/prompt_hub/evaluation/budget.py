@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.llm.client import CHARACTERS_A_TOKEN, Response
+from prompt_hub.llm.client import CHARACTERS_A_TOKEN
 from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.response import Usage
 from prompt_hub.repository.schema import Budget
 
 TOKENS_OUT = 256
@@ -46,27 +47,27 @@ class Forecast:
         self._max_tokens = model.max_output_tokens(max_tokens)
         self._seen = 0
         self._characters = 0
-        self._tokens_in = 0
-        self._tokens_out = 0
+        self._input_tokens = 0
+        self._output_tokens = 0
         self._densest = 0.0
         self._longest = 0
 
-    def learn(self, characters: int, response: Response) -> None:
+    def learn(self, characters: int, usage: Usage) -> None:
         """Take note of what a request of so many characters has cost."""
         self._seen += 1
         self._characters += characters
-        self._tokens_in += response.tokens_in
-        self._tokens_out += response.tokens_out
-        self._densest = max(self._densest, response.tokens_in / max(1, characters))
-        self._longest = max(self._longest, response.tokens_out)
+        self._input_tokens += usage.input_tokens
+        self._output_tokens += usage.output_tokens
+        self._densest = max(self._densest, usage.input_tokens / max(1, characters))
+        self._longest = max(self._longest, usage.output_tokens)
 
     def likely(self, characters: int, calls: int = 1) -> Cost:
         """What `calls` requests with so many characters in all probably cost."""
         if not self._seen:
             out = min(TOKENS_OUT, self._max_tokens or TOKENS_OUT)
             return self._cost(int(characters / CHARACTERS_A_TOKEN), calls * out)
-        tokens_in = characters * self._tokens_in / max(1, self._characters)
-        return self._cost(int(tokens_in), calls * self._tokens_out // self._seen)
+        input_tokens = characters * self._input_tokens / max(1, self._characters)
+        return self._cost(int(input_tokens), calls * self._output_tokens // self._seen)
 
     def at_most(self, characters: int) -> Cost:
         """What one request of so many characters costs at most, as far as can be told."""
@@ -74,9 +75,9 @@ class Forecast:
         out = self._max_tokens or max(self._longest, TOKENS_OUT)
         return self._cost(int(characters * per_character) + 1, out)
 
-    def _cost(self, tokens_in: int, tokens_out: int) -> Cost:
-        usd = self._model.cost(tokens_in, tokens_out) or 0.0
-        return Cost(tokens=tokens_in + tokens_out, usd=usd)
+    def _cost(self, input_tokens: int, output_tokens: int) -> Cost:
+        usd = self._model.cost(input_tokens, output_tokens) or 0.0
+        return Cost(tokens=input_tokens + output_tokens, usd=usd)
 
 
 class BudgetTracker:
@@ -117,17 +118,17 @@ class BudgetTracker:
             tokens=self._reserved.tokens + most.tokens, usd=self._reserved.usd + most.usd
         )
 
-    def commit(self, most: Cost, response: Response | None) -> None:
+    def commit(self, most: Cost, usage: Usage | None) -> None:
         """Pay for what was reserved as `most`; None for a call that was not answered."""
         self._in_flight -= 1
         self._reserved = Cost(
             tokens=self._reserved.tokens - most.tokens,
             usd=self._reserved.usd - most.usd if self._in_flight else 0.0,
         )
-        if response is not None:
+        if usage is not None:
             self.calls += 1
-            self.tokens += response.tokens_in + response.tokens_out
-            self.usd += response.usd or 0.0
+            self.tokens += usage.tokens
+            self.usd += usage.usd or 0.0
         self._settled.set()
 
     def _missing(self, most: Cost) -> str | None:

@@ -15,8 +15,9 @@ from pydantic import JsonValue
 
 from prompt_hub.evaluation.budget import BudgetTracker, Forecast
 from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore
-from prompt_hub.llm.client import Answer, ModelClient, ModelUnavailableError, Request, Response
+from prompt_hub.llm.client import ModelClient, ModelUnavailableError, Request
 from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.response import Answer, ModelResponse
 from prompt_hub.repository.schema import Budget, Metadata, Prompt
 
 GIVE_UP_AFTER = 5
@@ -97,10 +98,10 @@ class _PromptSession:
         """Where the response is kept; empty without a book."""
         return self.cache_file.key(request.messages, repeat) if self.cache_file is not None else ""
 
-    def learn(self, request: Request, response: Response | None) -> None:
+    def learn(self, request: Request, response: ModelResponse | None) -> None:
         """Take note of what a request has cost."""
         if response is not None:
-            self.forecast.learn(request.characters, response)
+            self.forecast.learn(request.characters, response.usage)
 
 
 class BudgetedClient:
@@ -188,7 +189,7 @@ class BudgetedClient:
             line.trouble = error.message
             raise
         finally:
-            self.tracker.commit(most, response)
+            self.tracker.commit(most, response.usage if response is not None else None)
         line.learn(request, response)
         return Answer.of(response, prompt.output)
 

@@ -24,8 +24,9 @@ from zlib import crc32
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.hashing import canonical, sha256_of
-from prompt_hub.llm.client import ADAPTER_VERSION, Response
+from prompt_hub.llm.client import ADAPTER_VERSION
 from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.response import ModelResponse, Usage
 from prompt_hub.repository.schema import JsonObject, Prompt
 
 CACHE_DIR = Path(".prompt-hub") / "responses"
@@ -73,7 +74,7 @@ class ResponseCacheFile:
     def __contains__(self, key: str) -> bool:
         return bytes.fromhex(key) in self._places
 
-    def get(self, key: str) -> Response | None:
+    def get(self, key: str) -> ModelResponse | None:
         """The response under `key`, None if there is none."""
         place = self._places.get(bytes.fromhex(key))
         if place is None:
@@ -81,7 +82,7 @@ class ResponseCacheFile:
         start, length = place
         return _decoded(os.pread(self._file, length, start))
 
-    def put(self, key: str, response: Response) -> None:
+    def put(self, key: str, response: ModelResponse) -> None:
         """Add a response; once this returns, the death of the process does not lose it."""
         raw = _encoded(key, response)
         try:
@@ -181,15 +182,16 @@ _REST = slice(18, -1)
 _KEY = slice(25, 89)
 
 
-def _encoded(key: str, response: Response) -> bytes:
+def _encoded(key: str, response: ModelResponse) -> bytes:
+    usage = response.usage
     line: JsonObject = {
         "key": key,
         "text": response.text,
-        "by": response.answered_by,
-        "tokens": [response.tokens_in, response.tokens_out],
-        "usd": response.usd,
-        "seconds": round(response.seconds, 4),
-        "attempts": response.attempts,
+        "by": response.model,
+        "tokens": [usage.input_tokens, usage.output_tokens],
+        "usd": usage.usd,
+        "seconds": usage.seconds,
+        "attempts": usage.attempts,
     }
     if response.truncated:
         line["truncated"] = True
@@ -205,18 +207,20 @@ def _is_whole(raw: bytes) -> bool:
     return raw == _sealed(raw[_REST])
 
 
-def _decoded(raw: bytes) -> Response:
+def _decoded(raw: bytes) -> ModelResponse:
     line = json.loads(raw)
-    tokens_in, tokens_out = line["tokens"]
-    return Response(
+    input_tokens, output_tokens = line["tokens"]
+    return ModelResponse(
         text=line["text"],
+        model=intern(line["by"]),
         truncated=line.get("truncated", False),
-        answered_by=intern(line["by"]),
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
-        usd=line["usd"],
-        seconds=line["seconds"],
-        attempts=line["attempts"],
+        usage=Usage(
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            usd=line["usd"],
+            seconds=line["seconds"],
+            attempts=line["attempts"],
+        ),
     )
 
 

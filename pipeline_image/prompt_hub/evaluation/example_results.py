@@ -11,7 +11,7 @@ from pydantic import ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 
 from prompt_hub.evaluation.record import RESTORE
 from prompt_hub.gate.types import Scores
-from prompt_hub.llm.client import Answer
+from prompt_hub.llm.response import Answer, Usage
 from prompt_hub.repository.documents import Document, InvalidDocumentsError
 from prompt_hub.repository.json import parse_jsonl
 from prompt_hub.repository.schema import Fraction, JsonObject
@@ -22,12 +22,8 @@ ARMS: tuple[ArmName, ...] = ("candidate", "champion")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExampleResult:
-    """One answer as it is kept: the text, what every scorer said, what it cost.
-
-    `problem` says why the answer could not be used as output; it was given and is worth nothing.
-    `score` is None and `error` says why where no answer came.
-    """
+class _Line:
+    """What a line of the details may hold, besides its arm."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -44,6 +40,26 @@ class ExampleResult:
     attempts: int = 0
     cached: bool = False
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExampleResult:
+    """One answer as it is kept: the text, what every scorer said, what it cost.
+
+    `problem` says why the answer could not be used as output; it was given and is worth nothing.
+    `score` is None and `error` says why where no answer came.
+    """
+
+    id: str
+    score: float | None
+    repeat: int = 0
+    error: str | None = None
+    answer: str | None = None
+    problem: str | None = None
+    parts: tuple[ScorerResult, ...] = ()
+    usage: Usage | None = None
+    """None where no answer came."""
+    cached: bool = False
+
     @classmethod
     def of(
         cls, example: str, repeat: int, answer: Answer, parts: Sequence[ScorerResult]
@@ -53,14 +69,33 @@ class ExampleResult:
             id=example,
             score=weighted_mean(parts),
             repeat=repeat,
-            answer=answer.text,
+            answer=answer.response.text,
             problem=answer.problem,
             parts=tuple(parts),
-            tokens=(answer.tokens_in, answer.tokens_out),
-            usd=answer.usd,
-            seconds=round(answer.seconds, 4),
-            attempts=answer.attempts,
+            usage=answer.response.usage,
             cached=answer.cached,
+        )
+
+    @classmethod
+    def from_line(cls, line: _Line) -> ExampleResult:
+        """The detail in a line without its arm."""
+        usage = Usage(
+            input_tokens=line.tokens[0],
+            output_tokens=line.tokens[1],
+            usd=line.usd,
+            seconds=line.seconds or 0.0,
+            attempts=line.attempts,
+        )
+        return cls(
+            id=line.id,
+            score=line.score,
+            repeat=line.repeat,
+            error=line.error,
+            answer=line.answer,
+            problem=line.problem,
+            parts=line.parts,
+            usage=usage if line.answer is not None else None,
+            cached=line.cached,
         )
 
     def to_json(self, arm: str) -> JsonObject:
@@ -70,16 +105,16 @@ class ExampleResult:
             line["repeat"] = self.repeat
         if self.error:
             line["error"] = self.error
-        if self.answer is not None:
+        if self.answer is not None and self.usage is not None:
             line["answer"] = self.answer
             if self.problem:
                 line["problem"] = self.problem
             line |= {
                 "parts": [part.to_line() for part in self.parts],
-                "tokens": [*self.tokens],
-                "usd": self.usd,
-                "seconds": self.seconds,
-                "attempts": self.attempts,
+                "tokens": [self.usage.input_tokens, self.usage.output_tokens],
+                "usd": self.usage.usd,
+                "seconds": self.usage.seconds,
+                "attempts": self.usage.attempts,
             }
             if self.cached:
                 line["cached"] = True
@@ -97,20 +132,18 @@ def parse_details(text: str, file: str) -> dict[ArmName, tuple[ExampleResult, ..
         InvalidDocumentsError: a line is not what `Detail.to_line` writes; names `file` and the
             line.
     """
-    reader = TypeAdapter(ExampleResult)
+    reader = TypeAdapter(_Line)
     found: dict[ArmName, list[ExampleResult]] = {arm: [] for arm in ARMS}
     try:
         for _, document in parse_jsonl(text, file):
             arm, fields = _arm_and_fields(document)
             try:
-                found[arm].append(reader.validate_python(fields))
+                found[arm].append(ExampleResult.from_line(reader.validate_python(fields)))
             except ValidationError as error:
                 # Healthy files never pay for it.
                 from prompt_hub.repository.messages import model_problems
 
-                raise InvalidDocumentsError(
-                    [*model_problems(document, ExampleResult, error)]
-                ) from None
+                raise InvalidDocumentsError([*model_problems(document, _Line, error)]) from None
     except InvalidDocumentsError as error:
         raise InvalidDocumentsError(error.problems[:1], hint=RESTORE) from None
     return {arm: tuple(details) for arm, details in found.items()}

@@ -14,7 +14,7 @@ from statistics import fmean, median
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.budgeted_client import Ask
-from prompt_hub.llm.client import Answer
+from prompt_hub.llm.response import Answer
 from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION, PromptRepository
 from prompt_hub.repository.schema import Example, JsonObject, Judge, Metadata, Prompt
@@ -136,7 +136,7 @@ async def grade(
 def _vote(judge: Prompt, answer: Answer) -> tuple[int, str]:
     given = answer.output.get("grade") if answer.output else None
     # JSON Schema counts 4.0 among the integers.
-    if not answer.valid or isinstance(given, bool) or not isinstance(given, int | float):
+    if isinstance(given, bool) or not isinstance(given, int | float):
         raise NotScoredError(
             f"the judge {judge.task} {judge.version} gave no usable grade:"
             f" {answer.problem or 'its answer has none'} (--fresh asks it again)."

@@ -63,16 +63,14 @@ async def measure(
         example = examples[index]
         try:
             answer = await engine.ask(prompt, example.input, repeat=repeat)
-            # An answer that breaks the output contract was given, and is worth nothing.
-            output = answer.output if answer.valid else None
-            parts = await scoring.parts(output, example, answer, engine.ask, repeat=repeat)
+            parts = await scoring.parts(answer, example, engine.ask, repeat=repeat)
         except (ModelUnavailableError, BudgetReachedError) as error:
             details[index] = ExampleResult(
                 id=example.id, score=None, repeat=repeat, error=error.message
             )
         else:
             details[index] = ExampleResult.of(example.id, repeat, answer, parts)
-            answered_by[index] = answer.answered_by
+            answered_by[index] = answer.response.model
         if progress is not None:
             progress(len(details), len(examples))
 

@@ -19,7 +19,7 @@ from prompt_hub.evaluation.store import Evaluation
 from prompt_hub.evaluation.summary import MeasurementInfo
 from prompt_hub.gate.rules import GATE_VERSION
 from prompt_hub.gate.types import Status
-from prompt_hub.llm.client import output_in
+from prompt_hub.llm.response import output_in
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring import SCORERS_VERSION, build_scorers, score_answer, weighted_mean
@@ -235,8 +235,8 @@ def _rescorer(inputs: Inputs) -> Callable[[ArmName, Example, ExampleResult], Exa
         if detail.answer is None:
             return detail
         prompt = inputs.arms[arm]
-        output, problem = output_in(detail.answer, prompt.output)
-        usable = output if problem is None and detail.problem is None else None
+        output, _ = output_in(detail.answer, prompt.output)
+        usable = output if detail.problem is None else None
         parts = score_answer(scorers[arm], usable, example, detail.problem)
         parts = (*parts, *detail.parts[len(parts) :])
         return replace(detail, parts=parts, score=weighted_mean(parts))

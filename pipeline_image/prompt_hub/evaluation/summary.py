@@ -49,7 +49,8 @@ def arm_of(
     unmeasured = sum(detail.score is None for detail in details)
     whole = bool(asked) and not unmeasured
     answers = [detail for detail in details if detail.answer is not None]
-    costs = [detail.usd for detail in answers if detail.usd is not None]
+    usages = [detail.usage for detail in details if detail.usage is not None]
+    costs = [usage.usd for usage in usages if usage.usd is not None]
     low, high = 0.0, 1.0
     if whole:
         stakes = BettingPlan.on([example.weight for example in examples], 1 - confidence)
@@ -66,8 +67,8 @@ def arm_of(
         interval=(low, high),
         n=len(asked),
         unmeasured=unmeasured,
-        tokens_in=sum(detail.tokens[0] for detail in answers),
-        tokens_out=sum(detail.tokens[1] for detail in answers),
+        tokens_in=sum(usage.input_tokens for usage in usages),
+        tokens_out=sum(usage.output_tokens for usage in usages),
         usd=math.fsum(costs) if costs else None,
         seconds=info.seconds,
         repeats=1 + max((detail.repeat for detail in details), default=0),
@@ -87,13 +88,14 @@ def missing_answers(whom: str, details: Sequence[ExampleResult]) -> Iterator[str
 
 def usd_per_call(details: Sequence[ExampleResult]) -> float | None:
     """Mean cost of a call; None where no price is known."""
-    costs = [detail.usd for detail in details if detail.usd is not None]
+    usages = (detail.usage for detail in details if detail.usage is not None)
+    costs = [usage.usd for usage in usages if usage.usd is not None]
     return math.fsum(costs) / len(costs) if costs else None
 
 
 def percentile(details: Sequence[ExampleResult], share: float) -> float | None:
     """Seconds within which `share` of the calls were answered; None where none was."""
-    seconds = sorted(detail.seconds for detail in details if detail.seconds is not None)
+    seconds = sorted(detail.usage.seconds for detail in details if detail.usage is not None)
     return seconds[math.ceil(share * len(seconds)) - 1] if seconds else None
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -12,11 +11,10 @@ from pydantic import JsonValue
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.imports import gc_paused
-from prompt_hub.core.json_strict import strict_json
 from prompt_hub.llm.config import ModelAliases, ResolvedModel
 from prompt_hub.llm.rate_limit import Limiter
+from prompt_hub.llm.response import Answer, ModelResponse
 from prompt_hub.llm.retry import CallStats, PermanentError, Retries
-from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.rendering import render
 from prompt_hub.repository.schema import JsonObject, Prompt
 
@@ -54,68 +52,6 @@ class Request:
         return sum(len(message["content"]) for message in self.messages)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Completion:
-    """What a provider sent back."""
-
-    text: str
-    answered_by: str
-    tokens_in: int
-    tokens_out: int
-    truncated: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Response:
-    """What a model has answered, and what that took.
-
-    `answered_by` is the model that the provider says it used; `seconds` is the wall time of the
-    attempt that was answered, without the waiting before it.
-    """
-
-    text: str
-    truncated: bool = False
-    answered_by: str
-    tokens_in: int
-    tokens_out: int
-    usd: float | None
-    seconds: float
-    attempts: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer(Response):
-    """A response, checked against the prompt's output contract.
-
-    `output` is the parsed object, `valid` whether it fits the output schema and `problem` why
-    not. `cached` says that an earlier run has paid for it: tokens, cost and time are those of then.
-    """
-
-    output: JsonObject | None
-    valid: bool
-    problem: str | None
-    cached: bool = False
-
-    @classmethod
-    def of(cls, response: Response, schema: JsonObject, *, cached: bool = False) -> Answer:
-        """Read a response as the output contract wants it."""
-        output, problem = check(response, schema)
-        return cls(
-            output=output,
-            valid=problem is None,
-            problem=problem,
-            cached=cached,
-            text=response.text,
-            truncated=response.truncated,
-            answered_by=response.answered_by,
-            tokens_in=response.tokens_in,
-            tokens_out=response.tokens_out,
-            usd=response.usd,
-            seconds=response.seconds,
-            attempts=response.attempts,
-        )
-
-
 class Provider(Protocol):
     """An adapter to a kind of model endpoint."""
 
@@ -125,8 +61,11 @@ class Provider(Protocol):
         messages: list[dict[str, str]],
         parameters: Mapping[str, float | int | str],
         schema: JsonObject,
-    ) -> Completion:
-        """Ask once; raises `TransientError` or `PermanentError` when no answer came."""
+    ) -> ModelResponse:
+        """Ask once; raises `TransientError` or `PermanentError` when no answer came.
+
+        Of the usage it counts the tokens alone.
+        """
 
     async def close(self) -> None:
         """Give back connections."""
@@ -185,7 +124,7 @@ class ModelClient:
 
     async def send(
         self, request: Request, *, timeout: float = 60.0, until: float | None = None
-    ) -> Response:
+    ) -> ModelResponse:
         """Put a request to its model.
 
         Args:
@@ -217,17 +156,17 @@ class ModelClient:
                 f" {error.reason}.",
                 hint=f"Check that {model.base_url or 'the provider'} answers, then run again.",
             ) from None
-        completion = attempt.result
-        limiter.correct(completion.tokens_in + completion.tokens_out - expected)
-        return Response(
-            text=completion.text,
-            truncated=completion.truncated,
-            answered_by=completion.answered_by,
-            tokens_in=completion.tokens_in,
-            tokens_out=completion.tokens_out,
-            usd=model.cost(completion.tokens_in, completion.tokens_out),
-            seconds=attempt.seconds,
-            attempts=attempt.attempts,
+        response = attempt.result
+        usage = response.usage
+        limiter.correct(usage.tokens - expected)
+        return replace(
+            response,
+            usage=replace(
+                usage,
+                usd=model.cost(usage.input_tokens, usage.output_tokens),
+                seconds=round(attempt.seconds, 4),
+                attempts=attempt.attempts,
+            ),
         )
 
     async def call(
@@ -265,23 +204,3 @@ class ModelClient:
                 tokens_per_minute=model.tokens_per_minute,
             )
         return limiter
-
-
-def check(response: Response, schema: JsonObject) -> tuple[JsonObject | None, str | None]:
-    """The parsed output, and what is wrong with it (None when it keeps the contract)."""
-    if response.truncated:
-        return None, f"the answer was cut off after {response.tokens_out} tokens"
-    return output_in(response.text, schema)
-
-
-def output_in(text: str, schema: JsonObject) -> tuple[JsonObject | None, str | None]:
-    """The object that a text holds, and in which way it breaks `schema`, if it does."""
-    try:
-        value = strict_json(text)
-    except json.JSONDecodeError as error:
-        return None, f"the answer is not JSON ({error.msg} at column {error.colno})"
-    except ValueError as error:
-        return None, f"the answer is not JSON ({error})"
-    if not isinstance(value, dict):
-        return None, "the answer is not a JSON object"
-    return value, schema_problem(value, schema)

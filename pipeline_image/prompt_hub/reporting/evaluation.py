@@ -18,6 +18,7 @@ from prompt_hub.evaluation.example_results import ArmName, ExampleResult
 from prompt_hub.evaluation.record import Arm, FieldScore, Slice
 from prompt_hub.evaluation.store import Evaluation, logged_record
 from prompt_hub.gate.types import Difference
+from prompt_hub.llm.response import Usage
 from prompt_hub.reporting import prompt_diff
 from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, change
 from prompt_hub.reporting.sources import Evaluations
@@ -77,17 +78,21 @@ class ArmView:
     @cached_property
     def seconds(self) -> list[float]:
         """Latency of every call, sorted."""
-        return sorted(call.seconds for call in self.calls if call.seconds is not None)
+        return sorted(usage.seconds for usage in self._usages)
 
     @cached_property
     def usd(self) -> list[float]:
         """Cost of every call, sorted; empty where no price is known."""
-        return sorted(call.usd for call in self.calls if call.usd is not None)
+        return sorted(usage.usd for usage in self._usages if usage.usd is not None)
 
     @cached_property
     def tokens(self) -> list[float]:
         """Tokens of every call, sent and received together, sorted."""
-        return sorted(float(sum(call.tokens)) for call in self.calls if call.answer is not None)
+        return sorted(float(usage.tokens) for usage in self._usages)
+
+    @property
+    def _usages(self) -> list[Usage]:
+        return [call.usage for call in self.calls if call.usage is not None]
 
     @property
     def usd_per_thousand(self) -> float | None:

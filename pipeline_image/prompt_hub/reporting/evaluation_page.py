@@ -276,21 +276,22 @@ def _answers(answers: Answers, messages: list[str] | None, cut: _Cut) -> JsonObj
 
 def _call(call: ExampleResult, cut: _Cut) -> JsonObject:
     line: JsonObject = {"score": _rounded(call.score)}
-    if call.answer is not None:
+    usage = call.usage
+    if call.answer is not None and usage is not None:
         line["answer"] = cut.text(call.answer)
-        line["tokens"] = [*call.tokens]
+        line["tokens"] = [usage.input_tokens, usage.output_tokens]
     if call.error:
         line["error"] = cut.text(call.error)
     if found := losses(call):
         line["losses"] = [cut.text(loss) for loss in found]
     if votes := [_rounded(vote) for part in call.parts for vote in part.votes]:
         line["votes"] = [*votes]
-    if call.usd is not None:
-        line["usd"] = words.money(call.usd)
-    if call.seconds is not None:
-        line["seconds"] = words.latency(call.seconds)
-    if call.attempts > 1:
-        line["attempts"] = call.attempts
+    if usage is not None:
+        if usage.usd is not None:
+            line["usd"] = words.money(usage.usd)
+        line["seconds"] = words.latency(usage.seconds)
+        if usage.attempts > 1:
+            line["attempts"] = usage.attempts
     if call.cached:
         line["cached"] = True
     return line

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from prompt_hub.llm.client import Answer, ModelUnavailableError
+from prompt_hub.llm.client import ModelUnavailableError
+from prompt_hub.llm.response import Answer
 from prompt_hub.reporting.words import count
 from prompt_hub.repository.schema import (
     Example,
@@ -104,7 +105,7 @@ def findings(answer: Answer, text: str) -> tuple[Finding, ...]:
     Raises:
         ModelUnavailableError: the answer is no list of findings.
     """
-    value = answer.output.get("findings") if answer.valid and answer.output else None
+    value = answer.output.get("findings") if answer.output else None
     try:
         parsed = TypeAdapter(tuple[Criticism, ...]).validate_python(value)
     except ValidationError:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from prompt_hub.llm.client import Answer
+from prompt_hub.llm.response import Answer
 from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.schema import (
     AttackKind,
@@ -92,7 +92,9 @@ class Attack:
 
     def _loss(self, answer: Answer, attacked: Sequence[ScorerResult], before: float) -> str:
         where = f"the {self.kind} attack in {self.field!r}"
-        if _normalise_for_leak_check(self.canary) in _normalise_for_leak_check(answer.text):
+        if _normalise_for_leak_check(self.canary) in _normalise_for_leak_check(
+            answer.response.text
+        ):
             return f"{where} made it leak the canary of its system message"
         after = weighted_mean(attacked)
         if after >= before - 1e-9:

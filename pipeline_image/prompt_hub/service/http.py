@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -161,7 +162,6 @@ def _fields(body: bytes) -> JsonObject:
 
 
 def _answer(answered: Answered, release: str, trace_id: str) -> dict[str, object]:
-    answer = answered.answer
     return {
         "output": answered.output,
         "task": answered.task,
@@ -171,13 +171,7 @@ def _answer(answered: Answered, release: str, trace_id: str) -> dict[str, object
         "model": answered.model,
         "valid": True,
         "trace_id": trace_id,
-        "usage": {
-            "input_tokens": answer.tokens_in,
-            "output_tokens": answer.tokens_out,
-            "usd": answer.usd,
-            "seconds": round(answer.seconds, 4),
-            "attempts": answer.attempts,
-        },
+        "usage": asdict(answered.answer.response.usage),
     }
 
 

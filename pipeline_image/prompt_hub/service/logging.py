@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from prompt_hub.llm.client import Answer
 from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.response import Answer
 
 Outcome = Literal["ok", "invalid_output", "model_unavailable", "prompt_broken"]
 
@@ -51,6 +51,8 @@ def log_call(
 ) -> None:
     """Log one call. `seconds` is wall time; `problem` must not quote the caller's fields."""
     model = call.model
+    response = answer.response if answer else None
+    usage = response.usage if response else None
     log_line(
         "prompt_call",
         outcome=outcome,
@@ -64,16 +66,16 @@ def log_call(
         valid=outcome == "ok",
         problem=problem,
         seconds=round(seconds, 4),
-        attempts=answer.attempts if answer else None,
-        usd=answer.usd if answer else None,
+        attempts=usage.attempts if usage else None,
+        usd=usage.usd if usage else None,
         **{
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": PROVIDERS.get(model.provider, model.provider)
             if model
             else None,
             "gen_ai.request.model": model.model if model else None,
-            "gen_ai.response.model": answer.answered_by if answer else None,
-            "gen_ai.usage.input_tokens": answer.tokens_in if answer else None,
-            "gen_ai.usage.output_tokens": answer.tokens_out if answer else None,
+            "gen_ai.response.model": response.model if response else None,
+            "gen_ai.usage.input_tokens": usage.input_tokens if usage else None,
+            "gen_ai.usage.output_tokens": usage.output_tokens if usage else None,
         },
     )

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.llm.client import Answer, ModelClient
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.response import Answer
 from prompt_hub.release.manifest import VersionKey
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
@@ -217,7 +218,7 @@ class PromptService:
             asked.outcome = "model_unavailable"
             asked.refusal = NoAnswerError(asked.outcome, error.message)
         else:
-            if not asked.answer.valid or asked.answer.output is None:
+            if asked.answer.output is None:
                 asked.outcome = "invalid_output"
                 message = f"the model's answer breaks the output contract: {asked.answer.problem}"
                 asked.refusal = InvalidOutputError(asked.outcome, message)

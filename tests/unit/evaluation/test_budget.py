@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompt_hub.evaluation.budget import BudgetReachedError, BudgetTracker, Cost, Forecast
-from prompt_hub.llm.client import Response
 from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.response import Usage
 from prompt_hub.repository.schema import Budget
 from tests.unit.virtual_time import clock, in_virtual_time
 
@@ -25,25 +25,16 @@ PRICED = ResolvedModel.model_validate(
 )
 
 
-def took(tokens_in: int, tokens_out: int = 0, usd: float | None = None) -> Response:
-    return Response(
-        text="{}",
-        truncated=False,
-        answered_by="m",
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
-        usd=usd,
-        seconds=1.0,
-        attempts=1,
-    )
+def took(input_tokens: int, output_tokens: int = 0, usd: float | None = None) -> Usage:
+    return Usage(input_tokens=input_tokens, output_tokens=output_tokens, usd=usd, seconds=1.0)
 
 
 async def call(
-    tracker: BudgetTracker, most: Cost, response: Response | None, seconds: float = 1.0
+    tracker: BudgetTracker, most: Cost, usage: Usage | None, seconds: float = 1.0
 ) -> None:
     await tracker.reserve(most)
     await asyncio.sleep(seconds)
-    tracker.commit(most, response)
+    tracker.commit(most, usage)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from pydantic import JsonValue
 
 from prompt_hub.evaluation.answer_scoring import Scoring
-from prompt_hub.llm.client import Answer
+from prompt_hub.llm.response import Answer
 from prompt_hub.repository.rendering import render
 from prompt_hub.repository.schema import (
     ATTACK_KINDS,
@@ -96,8 +96,7 @@ def attacked(model: Model, scorer: InjectionScorer) -> tuple[ScorerResult, int]:
             return await caller.call(asked, fields)
 
         answer = await ask(prompt(), EXAMPLE.input)
-        output = answer.output if answer.valid else None
-        return await Scoring(metadata(scorer), prompt()).parts(output, EXAMPLE, answer, ask)
+        return await Scoring(metadata(scorer), prompt()).parts(answer, EXAMPLE, ask)
 
     clean, attack = asyncio.run(score())
     assert (clean.scorer, clean.score) == ("exact", 1.0)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore, cache_context
 from prompt_hub.llm import client
-from prompt_hub.llm.client import Response
 from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.response import ModelResponse, Usage
 from prompt_hub.repository.schema import Prompt
 from tests.unit.building import RepositoryFolder
 from tests.unit.providers import ALIASES
@@ -24,16 +24,14 @@ TITLE = {"task": "part-class", "model": "m"}
 MESSAGES = [{"role": "user", "content": "Which class? µ"}]
 
 
-def response(text: str = '{"part_class": "diode"}', tokens_in: int = 41) -> Response:
-    return Response(
+def response(text: str = '{"part_class": "diode"}', input_tokens: int = 41) -> ModelResponse:
+    return ModelResponse(
         text=text,
         truncated=False,
-        answered_by="m-1",
-        tokens_in=tokens_in,
-        tokens_out=6,
-        usd=0.0001,
-        seconds=0.25,
-        attempts=2,
+        model="m-1",
+        usage=Usage(
+            input_tokens=input_tokens, output_tokens=6, usd=0.0001, seconds=0.25, attempts=2
+        ),
     )
 
 
@@ -60,15 +58,11 @@ def test_any_answer_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, text: str, truncated: bool, usd: float | None
 ) -> None:
     path = tmp_path_factory.mktemp("any") / "book.jsonl"
-    message = Response(
+    message = ModelResponse(
         text=text,
         truncated=truncated,
-        answered_by="m",
-        tokens_in=1,
-        tokens_out=2,
-        usd=usd,
-        seconds=0.5,
-        attempts=1,
+        model="m",
+        usage=Usage(input_tokens=1, output_tokens=2, usd=usd, seconds=0.5, attempts=1),
     )
     cache_file = ResponseCacheFile(path, TITLE)
     cache_file.put(key(1), message)

@@ -126,7 +126,10 @@ def test_nothing_is_lost_and_nothing_paid_twice_on_a_provider_that_fails_in_ever
     assert sum(provider.answered.values()) == len(provider.answered) == 300
     assert measured.arm.tokens_in == 300 * TOKENS[0]
     assert measured.arm.usd == pytest.approx(300 * (TOKENS[0] + 2 * TOKENS[1]) / 1e6)
-    assert sum(detail.attempts for detail in measured.details) == provider.requests
+    assert (
+        sum(detail.usage.attempts for detail in measured.details if detail.usage)
+        == provider.requests
+    )
     for example, detail in zip(examples(300), measured.details, strict=True):
         asked = next(q for q in provider.answered if f"{example.input['part_number']}\n" in q)
         assert detail.answer is not None

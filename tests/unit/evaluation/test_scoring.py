@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from pydantic import JsonValue
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.answer_scoring import Scoring
-from prompt_hub.llm.client import Answer
+from prompt_hub.llm.response import Answer, ModelResponse, Usage
 from prompt_hub.repository.documents import to_model
 from prompt_hub.repository.schema import Example, JsonObject, Metadata, Prompt
 from prompt_hub.repository.yaml import parse_yaml
@@ -43,17 +44,10 @@ def metadata(*scorers: JsonObject, judge: bool = False) -> Metadata:
 
 
 def answered(output: JsonObject | None, problem: str | None = None) -> Answer:
+    text = "" if output is None else json.dumps(output)
+    usage = Usage(input_tokens=1, output_tokens=1, seconds=0.1)
     return Answer(
-        text="" if output is None else json.dumps(output),
-        output=output,
-        valid=problem is None,
-        problem=problem,
-        answered_by="m",
-        tokens_in=1,
-        tokens_out=1,
-        usd=None,
-        seconds=0.1,
-        attempts=1,
+        response=ModelResponse(text=text, model="m", usage=usage), output=output, problem=problem
     )
 
 
@@ -76,8 +70,7 @@ class Models:
 
 
 def score(scoring: Scoring, models: Models, answer: Answer, repeat: int = 0) -> list[ScorerResult]:
-    output = answer.output if answer.valid else None
-    return [*asyncio.run(scoring.parts(output, EXAMPLE, answer, models.ask, repeat=repeat))]
+    return [*asyncio.run(scoring.parts(answer, EXAMPLE, models.ask, repeat=repeat))]
 
 
 def test_the_judge_also_judges_the_attacked_answer() -> None:
@@ -123,11 +116,11 @@ def test_an_answer_nested_without_end_is_worth_nothing() -> None:
     deep: JsonValue = []
     for _ in range(200_000):  # deeper than any interpreter's own limit
         deep = [deep]
-    answer = answered({})
+    answer = replace(answered({}), output={"brand": deep})
     scorers: tuple[JsonObject, ...] = ({"type": "exact"}, {"type": "judge"})
     scoring = Scoring(metadata(*scorers, judge=True), BRAND_PROMPT, JUDGE)
     models = Models({}, [])
-    parts = asyncio.run(scoring.parts({"brand": deep}, EXAMPLE, answer, models.ask))
+    parts = asyncio.run(scoring.parts(answer, EXAMPLE, models.ask))
     assert [(part.score, part.loss) for part in parts] == [
         (0.0, "no usable output: values nested without end")
     ] * 2

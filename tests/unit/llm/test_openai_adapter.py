@@ -14,10 +14,11 @@ from typing import ClassVar
 import pytest
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.llm.client import Answer, ModelClient, ModelUnavailableError
+from prompt_hub.llm.client import ModelClient, ModelUnavailableError
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.providers import openai
 from prompt_hub.llm.providers.openai import OpenAIProvider
+from prompt_hub.llm.response import Answer
 from prompt_hub.llm.retry import Retries
 from prompt_hub.repository.schema import Prompt
 from tests.unit.building import RepositoryFolder
@@ -136,8 +137,8 @@ def test_an_answer_with_its_cost(url: str, prompt: Prompt) -> None:
     answer = call(url, prompt, said('{"part_class": "diode"}'))
     assert answer.output == {"part_class": "diode"}
     assert answer.valid
-    assert answer.answered_by == "model-2026-01"
-    assert answer.usd == pytest.approx(0.0011)
+    assert answer.response.model == "model-2026-01"
+    assert answer.response.usage.usd == pytest.approx(0.0011)
     (request,) = Provider.asked
     assert request["temperature"] == 0
     assert request["seed"] == 7
@@ -160,7 +161,7 @@ def test_a_model_that_reasons_has_room_to_and_only_its_answer_counts(
     url: str, prompt: Prompt, text: str
 ) -> None:
     answer = call(url, prompt, said(text), reasoning=LOW)
-    assert answer.text == '{"part_class": "diode"}'
+    assert answer.response.text == '{"part_class": "diode"}'
     assert answer.output == {"part_class": "diode"}
     (request,) = Provider.asked
     assert request["reasoning_effort"] == "low"
@@ -171,7 +172,7 @@ def test_a_model_that_reasons_has_room_to_and_only_its_answer_counts(
     "text", ["<reasoning>never ends", "</reasoning>{}", "a <reasoning>b</reasoning>"]
 )
 def test_what_is_no_thinking_stays_in_the_answer(url: str, prompt: Prompt, text: str) -> None:
-    assert call(url, prompt, said(text), reasoning=LOW).text == text
+    assert call(url, prompt, said(text), reasoning=LOW).response.text == text
 
 
 def test_openais_own_reasoning_models_get_what_they_take() -> None:
@@ -183,7 +184,7 @@ def test_openais_own_reasoning_models_get_what_they_take() -> None:
 
 def test_a_model_that_does_not_reason_is_not_asked_to(url: str, prompt: Prompt) -> None:
     text = '<reasoning></reasoning>{"part_class": "diode"}'
-    assert call(url, prompt, said(text)).text == text
+    assert call(url, prompt, said(text)).response.text == text
     assert "reasoning_effort" not in Provider.asked[0]
 
 
@@ -205,7 +206,7 @@ TROUBLE: dict[str, Reply] = {
 def test_a_call_that_fails_is_made_again(url: str, prompt: Prompt, trouble: Reply) -> None:
     answer = call(url, prompt, trouble, trouble, said('{"part_class": "diode"}'))
     assert answer.output == {"part_class": "diode"}
-    assert answer.attempts == 3
+    assert answer.response.usage.attempts == 3
     assert len(Provider.asked) == 3
 
 
@@ -235,8 +236,8 @@ def test_half_a_character_in_an_answer_becomes_one_that_files_can_hold(
     url: str, prompt: Prompt
 ) -> None:
     answer = call(url, prompt, said('{"part_class": "\ud83d"}'))
-    assert answer.text == '{"part_class": "\ufffd"}'
-    assert answer.text.encode("utf-8")
+    assert answer.response.text == '{"part_class": "\ufffd"}'
+    assert answer.response.text.encode("utf-8")
     assert not answer.valid
 
 

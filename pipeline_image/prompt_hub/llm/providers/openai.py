@@ -18,8 +18,9 @@ import httpx2
 import openai
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.llm.client import Completion, ModelUnavailableError
+from prompt_hub.llm.client import ModelUnavailableError
 from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.response import ModelResponse, Usage
 from prompt_hub.llm.retry import PermanentError, TransientError, parse_retry_after
 from prompt_hub.repository.schema import JsonObject
 
@@ -91,7 +92,7 @@ class OpenAIProvider:
         messages: list[dict[str, str]],
         parameters: Mapping[str, float | int | str],
         schema: JsonObject,
-    ) -> Completion:
+    ) -> ModelResponse:
         """Ask once, output constrained to `schema`; raises `TransientError` or `PermanentError`."""
         form = {"name": "output", "schema": schema, "strict": True}
         body = {
@@ -165,7 +166,7 @@ class OpenAIProvider:
         return self._keys.setdefault(model, SecretApiKey(model.secret))
 
 
-def _read(response: httpx2.Response) -> Completion:
+def _read(response: httpx2.Response) -> ModelResponse:
     """What a provider's answer says; raises `TransientError` if it cannot be made out."""
     try:
         message = json.loads(response.content)
@@ -174,13 +175,15 @@ def _read(response: httpx2.Response) -> Completion:
         text = choice["message"].get("content")
         if text is None:  # a refusal, or nothing to say
             text = ""
-        return Completion(
+        return ModelResponse(
             # Half a character can be escaped in JSON, but no file could hold it.
             text=text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
-            answered_by=intern(str(message.get("model", ""))),
-            tokens_in=int(usage.get("prompt_tokens") or 0),
-            tokens_out=int(usage.get("completion_tokens") or 0),
+            model=intern(str(message.get("model", ""))),
             truncated=choice.get("finish_reason") == "length",
+            usage=Usage(
+                input_tokens=int(usage.get("prompt_tokens") or 0),
+                output_tokens=int(usage.get("completion_tokens") or 0),
+            ),
         )
     except (ValueError, LookupError, TypeError, AttributeError):
         raise TransientError("its answer was not readable") from None
