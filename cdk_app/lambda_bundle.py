@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from cdk_app.settings import SettingsError
 
 _SHARED = ("__init__.py", "core/__init__.py", "core/aws_names.py", "ledger")
-"""What a Lambda may import from `prompt_hub`: standard library and boto3 only (design §1)."""
+"""What a Lambda may import from `prompt_hub`: standard library and boto3 only (docs/architecture.md#import-direction)."""
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 

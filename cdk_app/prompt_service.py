@@ -19,7 +19,7 @@ from prompt_hub.core import aws_names
 class PromptService(Construct):
     """Cluster, task definition, load balancer and service of one stage.
 
-    CloudFormation owns the service; what it answers with is the ledger's business (design D1).
+    CloudFormation owns the service; what it answers with is the ledger's business. Why: docs/architecture.md#the-pointer.
     """
 
     def __init__(

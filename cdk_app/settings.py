@@ -26,7 +26,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """What a model alias means on AWS (design D8).
+    """What a model alias means on AWS.
 
     `secret` names a Secrets Manager secret with the key of an OpenAI-compatible provider; Bedrock
     is signed by the role and needs none. Prices are US dollars for a million tokens. A model that

@@ -1,4 +1,4 @@
-"""The pipeline that takes an author's commit to every stage, and updates itself (design §3)."""
+"""The pipeline that takes an author's commit to every stage, and updates itself."""
 
 from __future__ import annotations
 

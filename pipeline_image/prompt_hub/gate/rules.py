@@ -1,4 +1,4 @@
-"""The verdict: a pure function of what was measured and of the task's metadata (design D6).
+"""The verdict: a pure function of what was measured and of the task's metadata.
 
 It is asked after every look and says whether more must be measured. docs/gate.md has the method.
 """

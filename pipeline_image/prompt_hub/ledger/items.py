@@ -1,4 +1,4 @@
-"""What the ledger says: one frozen dataclass for each kind of item (design D2).
+"""What the ledger says: one frozen dataclass for each kind of item.
 
 `to_attributes` and `from_attributes` speak plain Python values (str, int, float, bool, None, list,
 dict); how DynamoDB wants them is the business of `wire`. Times are ISO 8601 in UTC.

@@ -1,4 +1,4 @@
-"""One call of a prompt: render, ask, parse, check. The same for evaluation and for service (D7)."""
+"""One call of a prompt: render, ask, parse, check. The same for evaluation and for service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A prompt names a model alias; the environment says which model that is (design D8)."""
+"""A prompt names a model alias; the environment says which model that is."""
 
 from __future__ import annotations
 

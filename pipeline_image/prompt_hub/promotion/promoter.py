@@ -1,4 +1,4 @@
-"""Promotion inside the pipeline: each task alone, one bot commit, never by force (design §3.2)."""
+"""Promotion inside the pipeline: each task alone, one bot commit, never by force."""
 
 from __future__ import annotations
 

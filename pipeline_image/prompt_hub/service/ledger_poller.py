@@ -1,4 +1,4 @@
-"""What the service serves: pointers followed from the ledger, the last good ones kept (design D3).
+"""What the service serves: pointers followed from the ledger, the last good ones kept.
 
 Nothing here knows HTTP or AWS. `LedgerPoller.poll` is one look at the ledger; a thread calls it
 every few seconds.
