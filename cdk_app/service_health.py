@@ -88,7 +88,7 @@ class ServiceHealth(Construct):
         )
 
     def _build_own(self, construct_id: str, name: str, description: str, metric: str) -> None:
-        """An alarm on what the service says of itself."""
+        """Build an alarm on what the service says of itself."""
         self._build_alarm(
             construct_id,
             name,

@@ -50,7 +50,7 @@ class ModelSettings:
     tokens_per_minute: int | None = None
 
     def to_json(self) -> dict[str, object]:
-        """The entry of this alias in `PROMPT_HUB_MODELS`."""
+        """Return the entry of this alias in `PROMPT_HUB_MODELS`."""
         entry: dict[str, object] = {"provider": self.provider, "model": self.model}
         optional = {
             "region": self.region,
