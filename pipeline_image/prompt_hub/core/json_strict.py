@@ -56,7 +56,7 @@ def bounded_json(text: str) -> object:
 
 
 def is_text(text: str) -> bool:
-    """Whether a string is whole characters, not bytes that could not be decoded."""
+    """Tell whether a string is whole characters, not bytes that could not be decoded."""
     return not SURROGATE.search(text)
 
 

@@ -1,4 +1,4 @@
-"""One call of a prompt: render, ask, parse, check. The same for evaluation and for service (D7)."""
+"""One call of a prompt: render, ask, parse, check. The same for evaluation and for service."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class ModelClient:
             await self._provider.close()
 
     def resolve(self, prompt: Prompt) -> ResolvedModel:
-        """The model that `prompt` would be answered by here."""
+        """Return the model that `prompt` would be answered by here."""
         return self._aliases.resolve(prompt.model.alias)
 
     def concurrency(self, prompt: Prompt) -> int:

@@ -74,7 +74,7 @@ class Answer:
 
 
 def output_in(text: str, schema: JsonObject) -> tuple[JsonObject | None, str | None]:
-    """The object that a text holds if it fits `schema`; if not, in which way."""
+    """Return the object that a text holds if it fits `schema`; if not, in which way."""
     try:
         value = strict_json(text)
     except json.JSONDecodeError as error:

@@ -71,13 +71,13 @@ class Document:
     def problem(
         self, location: Location, found: str, expected: str, *, rule: str = "", suggestion: str = ""
     ) -> Problem:
-        """A problem at `location`, or at the nearest value around it that the file has."""
+        """Return a problem at `location`, or at the nearest value around it that the file has."""
         return self._problem(self.positions, location, found, expected, rule, suggestion)
 
     def key_problem(
         self, location: Location, found: str, expected: str, *, rule: str = "", suggestion: str = ""
     ) -> Problem:
-        """A problem with the key at the end of `location`, not with its value."""
+        """Return a problem with the key at the end of `location`, not with its value."""
         places = self.keys if location in self.keys else self.positions
         return self._problem(places, location, found, expected, rule, suggestion)
 
@@ -139,7 +139,7 @@ def _unreadable(file: str, rule: str, found: str, expected: str) -> InvalidDocum
 
 
 def decoded(raw: bytes, file: str) -> str:
-    """The text of a file; raises `InvalidDocumentsError` for bytes that are not UTF-8."""
+    """Return the text of a file; raises `InvalidDocumentsError` for bytes that are not UTF-8."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -154,7 +154,7 @@ def decoded(raw: bytes, file: str) -> str:
 
 
 def closest(word: str, choices: Iterable[str]) -> str:
-    """The one of `choices` that `word` looks most like; empty if it looks like none."""
+    """Return the one of `choices` that `word` looks most like; empty if it looks like none."""
     from difflib import get_close_matches
 
     by_case = {choice.casefold(): choice for choice in choices}

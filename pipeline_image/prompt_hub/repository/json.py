@@ -88,7 +88,9 @@ def _json_problems(text: str, file: str, first_line: int, error: ValueError) -> 
 
 
 def parse_model(text: str, file: str, model: type[ModelT], *, hint: str) -> ModelT:
-    """The model in a JSON file that a command wrote; `hint` says what to do about a broken one.
+    """Return the model in a JSON file that a command wrote.
+
+    `hint` says what to do about a broken one.
 
     Raises `InvalidDocumentsError` with the first problem alone: nobody mends such a file by hand.
     """

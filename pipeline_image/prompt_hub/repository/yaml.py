@@ -66,7 +66,7 @@ def _syntax_problem(text: str, file: str, error: yaml.MarkedYAMLError) -> Proble
 
 
 def _in_words(problem: str) -> str:
-    """What the parser says, so that it reads on after "found"."""
+    """Return what the parser says, so that it reads on after "found"."""
     message = re.sub("^(did|could) not find (expected )?", "no ", problem.removeprefix("found "))
     return message.replace(" are not allowed in this context", " where none are allowed")
 
@@ -81,7 +81,7 @@ def _finite(text: str) -> bool:
 
 
 def _refuse_bombs(text: str, file: str) -> None:
-    """What must not even be composed: it could expand, make objects, or exhaust the stack."""
+    """Refuse what must not even be composed: it could expand, make objects, exhaust the stack."""
     depth = 0
     problems: list[Problem] = []
 
@@ -181,7 +181,7 @@ class _Walk:
 
 
 def _surprise(tag: str, value: str) -> str:
-    """What YAML makes of a plain value that looks like something else; empty if nothing."""
+    """Return what YAML makes of a plain value that looks like something else; empty if nothing."""
     kind = tag.removeprefix(_CORE)
     if kind == "bool" and value.lower() not in {"true", "false"}:
         return "true" if value.lower() in {"yes", "on", "y"} else "false"
