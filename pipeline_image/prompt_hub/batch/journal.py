@@ -8,21 +8,18 @@ the order of the records, or not at all.
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from pydantic import JsonValue
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.core.files import atomic_write
+from prompt_hub.core.files import atomic_write, explain_write_errors
+from prompt_hub.core.json_log import JsonLinesLog, Span, json_line
 from prompt_hub.core.json_strict import strict_json
 
 Line = Mapping[str, JsonValue]
@@ -33,27 +30,30 @@ class Journal:
     """The journal of one output; a context manager that keeps other runs away."""
 
     def __init__(self, output: Path, identity: Line) -> None:
-        """Open the journal of `output` for a run that `identity` describes."""
+        """Name the journal of `output` for a run that `identity` describes."""
         self.output = output
         self.path = output.with_name(output.name + ".part")
         self.set_aside = ""
         """What became of the lines of another run, for people; empty if there were none."""
         self._identity = {**_FORMAT, **identity}
-        self._offsets: dict[int, int] = {}
+        self._spans: dict[int, Span] = {}
         self._failed: set[int] = set()
 
     def __enter__(self) -> Self:
-        with _writing(self.path):
-            self._file = self.path.open("a+b")
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._log = JsonLinesLog(self.path, exclusive=True)
         except BlockingIOError:
-            self._file.close()
             raise PromptHubError(
                 f"another run is writing {self.output}.", hint="Wait for it, or name another file."
             ) from None
-        with _writing(self.path):
-            self._recover()
+        title = _encoded(self._identity)
+        with explain_write_errors(self.path), self.path.open("rb") as lines:
+            first = lines.readline()
+            if first != title:
+                self._keep(first, lines)
+                self._log.clear()
+        self._log.begin(title)
+        self._log.scan(lambda raw, span: self._note(strict_json(raw.decode("utf-8")), span))
         return self
 
     def __exit__(
@@ -62,14 +62,12 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Every line was flushed; what a full disk refused once, it refuses again here.
-        with suppress(OSError):
-            self._file.close()
+        self._log.close()
 
     @property
     def finished(self) -> frozenset[int]:
         """Numbers of the records that have a line."""
-        return frozenset(self._offsets)
+        return frozenset(self._spans)
 
     @property
     def failed(self) -> frozenset[int]:
@@ -78,81 +76,47 @@ class Journal:
 
     def append(self, line: Line) -> None:
         """Add the line of one record; once this returns, a crash of the process keeps it."""
-        with _writing(self.path):
-            self._note(line, self._file.seek(0, os.SEEK_END))
-            self._file.write(_encoded(line))
-            self._file.flush()
+        self._note(line, self._log.append(_encoded(line)))
 
     def publish(self, upto: int | None = None) -> None:
         """Make the output of all lines, those of records above `upto` left out.
 
         The journal ends with that, unless it holds answers that the output does not.
         """
-        with _writing(self.output), atomic_write(self.output) as stream:
-            for number in sorted(self._offsets):
+        with explain_write_errors(self.output), atomic_write(self.output) as stream:
+            for number in sorted(self._spans):
                 if upto is None or number <= upto:
-                    self._file.seek(self._offsets[number])
-                    stream.write(self._file.readline())
-        if upto is None or all(number <= upto for number in self._offsets):
+                    stream.write(self._log.read(self._spans[number]))
+        if upto is None or all(number <= upto for number in self._spans):
             self.path.unlink()
 
-    def _recover(self) -> None:
-        """Read what is there and cut off a torn end; begin anew if it is of another run."""
-        self._file.seek(0)
-        first = self._file.readline()
-        if first != _encoded(self._identity):
-            self._keep(first)
-            self._file.truncate(0)
-            self._file.write(_encoded(self._identity))
-            self._file.flush()
-            return
-        end = len(first)
-        for raw in self._file:
-            if not raw.endswith(b"\n"):
-                break
-            with suppress(ValueError):  # a line that a failing disk garbled costs its own record
-                self._note(strict_json(raw.decode("utf-8")), end)
-            end += len(raw)
-        self._file.truncate(end)
-
-    def _keep(self, first: bytes) -> None:
+    def _keep(self, first: bytes, rest: BinaryIO) -> None:
         """Set aside what lies here and begins with another first line, if it holds anything."""
-        lines = sum(1 for _ in self._file)
+        lines = sum(1 for _ in rest)
         if not lines and _encoded(_FORMAT).startswith(first[:10]):  # whole, torn or not begun
             return
         names = (self.path.with_name(f"{self.path.name}.{number}") for number in count(1))
         aside = next(name for name in names if not name.exists())
-        self._file.seek(0)
+        rest.seek(0)
         with atomic_write(aside) as stream:
-            shutil.copyfileobj(self._file, stream)
+            shutil.copyfileobj(rest, stream)
         self.set_aside = (
             f"{self.path} was of another run ({_difference(first, self._identity)}): its {lines}"
             f" finished records are kept in {aside.name}. To go on with them, run what was run"
             f" then, with that file moved back to {self.path.name}."
         )
 
-    def _note(self, line: object, offset: int) -> None:
+    def _note(self, line: object, span: Span) -> None:
         number = line.get("record") if isinstance(line, Mapping) else None
         if not isinstance(line, Mapping) or not isinstance(number, int):
             raise ValueError("no line of a record")
-        self._offsets[number] = offset
+        self._spans[number] = span
         if line.get("error"):
             self._failed.add(number)
 
 
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise PromptHubError(
-            f"{path} cannot be written: {error.strerror}.",
-            hint="Mend that and run the same command again: what was finished is kept.",
-        ) from None
-
-
 def _encoded(line: Line) -> bytes:
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8") + b"\n"
+    return f"{json_line(line)}\n".encode()
 
 
 def _difference(first: bytes, identity: Line) -> str:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.files import atomic_write
+from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
 from prompt_hub.evaluation.store import read_evaluation
@@ -113,11 +113,8 @@ def read_run(source: Path) -> RunReport:
 
 def _write(target: Path, text: str) -> None:
     page = text.encode("utf-8")
-    try:
-        with atomic_write(target) as stream:
-            stream.write(page)
-    except OSError as error:
-        raise PromptHubError(f"{target} cannot be written: {error.strerror}.") from None
+    with explain_write_errors(target), atomic_write(target) as stream:
+        stream.write(page)
     print(f"{target}: {len(page) / 1000:.0f} kB")
 
 

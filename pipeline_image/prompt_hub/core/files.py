@@ -1,4 +1,4 @@
-"""A file is written whole or not at all."""
+"""A file is written whole or not at all, and a failure to do so is a sentence."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from prompt_hub.core.errors import PromptHubError
 
 
 @contextmanager
@@ -28,3 +30,15 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def explain_write_errors(path: Path) -> Iterator[None]:
+    """Turn what the system says about writing the file at `path` into a `PromptHubError`."""
+    try:
+        yield
+    except OSError as error:
+        raise PromptHubError(
+            f"{path} cannot be written: {error.strerror}.",
+            hint="Mend that and run the same command again: what was finished is kept.",
+        ) from None

@@ -81,7 +81,7 @@ class Workload:
 
 
 class _PromptSession:
-    """What the engine knows of one prompt: its model, its book and what its calls cost."""
+    """What the engine knows of one prompt: its model, its cache file and what its calls cost."""
 
     def __init__(
         self, prompt: Prompt, model: ResolvedModel, cache_file: ResponseCacheFile | None
@@ -95,7 +95,7 @@ class _PromptSession:
         self.trouble = ""
 
     def key(self, request: Request, repeat: int) -> str:
-        """Where the response is kept; empty without a book."""
+        """Where the response is kept; empty without a cache file."""
         return self.cache_file.key(request.messages, repeat) if self.cache_file is not None else ""
 
     def learn(self, request: Request, response: ModelResponse | None) -> None:
@@ -142,9 +142,8 @@ class BudgetedClient:
     @property
     def corrupt_entries(self) -> int:
         """Stored responses that could not be read, and so are asked for again."""
-        return (
-            sum(cache_file.damaged for cache_file in self._store.cache_files) if self._store else 0
-        )
+        files = self._store.cache_files if self._store else ()
+        return sum(cache_file.corrupt_entries for cache_file in files)
 
     def max_concurrency(self, prompt: Prompt) -> int:
         """How many questions are worth asking at the same time."""

@@ -1,29 +1,24 @@
 """What models have answered: journal of the run that asks and cache of those after it, in one.
 
-A book holds the responses of one prompt version by one model with one set of parameters: a file of
-JSON lines that is only ever appended to. A response is on disk before anybody uses it, so a run
-that is killed loses what was in flight and nothing else, and the next one finds the rest. Its key
-covers everything that can change the answer; how often the same thing was asked before is part of
-it, so that a repeat is a call of its own.
+A cache file holds the responses of one prompt version by one model with one set of parameters.
+A response is written before anybody uses it, so a run that is killed loses what was in flight and
+nothing else, and the next one finds the rest. Its key covers everything that can change the answer;
+how often the same thing was asked before is part of it, so that a repeat is a call of its own.
 
-A process that dies leaves at most a torn last line, which the next writer cuts off. Every line
-carries a checksum; one that is damaged is left where it is, and its call made again.
+Every line carries a checksum; one that is damaged is left where it is, and its call made again.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from sys import intern
 from zlib import crc32
 
-from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.files import explain_write_errors
 from prompt_hub.core.hashing import canonical, sha256_of
+from prompt_hub.core.json_log import JsonLinesLog, Span, json_line
 from prompt_hub.llm.client import ADAPTER_VERSION
 from prompt_hub.llm.config import ResolvedModel
 from prompt_hub.llm.response import ModelResponse, Usage
@@ -35,103 +30,61 @@ CACHE_DIR = Path(".prompt-hub") / "responses"
 class ResponseCacheFile:
     """The responses in one file."""
 
-    def __init__(self, path: Path, circumstances: JsonObject, *, fresh: bool = False) -> None:
-        """Open the book at `path`, which has `circumstances` for a title.
+    def __init__(self, path: Path, context: JsonObject, *, fresh: bool = False) -> None:
+        """Open the file at `path`, whose first line is `context`.
 
         A `fresh` one does not know what stood in it before. Raises `PromptHubError` if the file
         cannot be written.
         """
         self.path = path
-        self.damaged = 0
-        self._common = hashlib.sha256(canonical(circumstances))
-        self._places: dict[bytes, tuple[int, int]] = {}
-        try:
+        self._common = hashlib.sha256(canonical(context))
+        self._spans: dict[bytes, Span] = {}
+        with explain_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise PromptHubError(f"{path} cannot be written: {error.strerror}.") from None
-        with self._locked() as end:
-            if end == 0:
-                title = {"schema": "prompt-hub/responses@1", **circumstances}
-                os.write(self._file, _compact(title) + b"\n")
+        self._log = JsonLinesLog(path)
+        self._log.begin(f"{json_line({'schema': 'prompt-hub/responses@1', **context})}\n".encode())
         if not fresh:
-            self._read()
+            self._log.scan(self._note)
 
     def close(self) -> None:
         """Give the file back."""
-        os.close(self._file)
+        self._log.close()
+
+    @property
+    def corrupt_entries(self) -> int:
+        """Responses that could not be read, and so are asked for again."""
+        return self._log.corrupt
 
     def key(self, messages: list[dict[str, str]], repeat: int) -> str:
-        """Hash of everything that can change the answer to `messages`."""
+        """Hash everything that can change the answer to `messages`."""
         whole = self._common.copy()
         whole.update(canonical([messages, repeat]))
         return whole.hexdigest()
 
     def __len__(self) -> int:
         """Responses that can be read."""
-        return len(self._places)
+        return len(self._spans)
 
     def __contains__(self, key: str) -> bool:
-        return bytes.fromhex(key) in self._places
+        return bytes.fromhex(key) in self._spans
 
     def get(self, key: str) -> ModelResponse | None:
         """Return the response under `key`, None if there is none."""
-        place = self._places.get(bytes.fromhex(key))
-        if place is None:
-            return None
-        start, length = place
-        return _decoded(os.pread(self._file, length, start))
+        span = self._spans.get(bytes.fromhex(key))
+        return None if span is None else _decoded(self._log.read(span))
 
     def put(self, key: str, response: ModelResponse) -> None:
         """Add a response; once this returns, the death of the process does not lose it."""
-        raw = _encoded(key, response)
-        try:
-            with self._locked() as end:
-                written = os.write(self._file, raw)
-        except OSError as error:
-            raise PromptHubError(f"{self.path} cannot be written: {error.strerror}.") from None
-        if written < len(raw):  # the next writer cuts it off
-            raise PromptHubError(f"{self.path} cannot be written: the disk is full.")
-        self._places[bytes.fromhex(key)] = (end, len(raw))
+        self._spans[bytes.fromhex(key)] = self._log.append(_encoded(key, response))
 
-    @contextmanager
-    def _locked(self) -> Iterator[int]:
-        """Keep other processes out; yields the end of the file, a torn last line cut off."""
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        try:
-            end = os.fstat(self._file).st_size
-            if end and os.pread(self._file, 1, end - 1) != b"\n":
-                end = self._end_of_last_line(end)
-                os.ftruncate(self._file, end)
-            yield end
-        finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-
-    def _end_of_last_line(self, end: int) -> int:
-        step = 65536
-        while end > 0:
-            start = max(0, end - step)
-            found = os.pread(self._file, end - start, start).rfind(b"\n")
-            if found >= 0:
-                return start + found + 1
-            end = start
-        return 0
-
-    def _read(self) -> None:
-        with self.path.open("rb") as lines:
-            start = len(lines.readline())
-            for raw in lines:
-                if not raw.endswith(b"\n"):  # another process is writing it this very moment
-                    break
-                if _is_whole(raw):
-                    self._places[bytes.fromhex(raw[_KEY].decode())] = (start, len(raw))
-                else:
-                    self.damaged += 1
-                start += len(raw)
+    def _note(self, line: bytes, span: Span) -> None:
+        if line != _sealed(line[_REST]):
+            raise ValueError("no line as it was written")
+        self._spans[bytes.fromhex(line[_KEY].decode())] = span
 
 
 class ResponseStore:
-    """The books of one repository; a context manager that closes them.
+    """The cache files of one repository.
 
     With `fresh`, nothing that was there before this run is used.
     """
@@ -143,11 +96,11 @@ class ResponseStore:
 
     @property
     def cache_files(self) -> tuple[ResponseCacheFile, ...]:
-        """The books that were opened."""
+        """Those that were opened."""
         return tuple(self._cache_files.values())
 
     def cache_file(self, prompt: Prompt, model: ResolvedModel) -> ResponseCacheFile:
-        """Return the book of what `prompt` was answered by `model`."""
+        """Return the file of what `prompt` was answered by `model`."""
         fields = cache_context(prompt, model)
         path = self._folder / prompt.task / f"{prompt.sha256[:16]}-{sha256_of(fields)[:16]}.jsonl"
         if path not in self._cache_files:
@@ -155,7 +108,7 @@ class ResponseStore:
         return self._cache_files[path]
 
     def close(self) -> None:
-        """Close every book."""
+        """Close every file."""
         for cache_file in self._cache_files.values():
             cache_file.close()
         self._cache_files.clear()
@@ -176,7 +129,7 @@ def cache_context(prompt: Prompt, model: ResolvedModel) -> JsonObject:
     }
 
 
-# A line begins with a checksum of the rest of it, and the key, so that a book is opened without
+# A line begins with a checksum of the rest of it, and the key, so that a file is opened without
 # parsing it: {"crc":"01234567","key":"64 hexadecimal digits","text":...}
 _REST = slice(18, -1)
 _KEY = slice(25, 89)
@@ -195,16 +148,11 @@ def _encoded(key: str, response: ModelResponse) -> bytes:
     }
     if response.truncated:
         line["truncated"] = True
-    return _sealed(_compact(line)[1:])
+    return _sealed(json_line(line)[1:].encode())
 
 
 def _sealed(rest: bytes) -> bytes:
     return b'{"crc":"%08x",%s\n' % (crc32(rest), rest)
-
-
-def _is_whole(raw: bytes) -> bool:
-    """Whether a line is as it was written."""
-    return raw == _sealed(raw[_REST])
 
 
 def _decoded(raw: bytes) -> ModelResponse:
@@ -222,7 +170,3 @@ def _decoded(raw: bytes) -> ModelResponse:
             attempts=line["attempts"],
         ),
     )
-
-
-def _compact(line: JsonObject) -> bytes:
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
