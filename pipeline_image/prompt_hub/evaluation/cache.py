@@ -136,15 +136,11 @@ _KEY = slice(25, 89)
 
 
 def _encoded(key: str, response: ModelResponse) -> bytes:
-    usage = response.usage
     line: JsonObject = {
         "key": key,
         "text": response.text,
         "by": response.model,
-        "tokens": [usage.input_tokens, usage.output_tokens],
-        "usd": usage.usd,
-        "seconds": usage.seconds,
-        "attempts": usage.attempts,
+        **response.usage.to_json(),
     }
     if response.truncated:
         line["truncated"] = True

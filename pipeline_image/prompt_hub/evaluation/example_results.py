@@ -111,10 +111,7 @@ class ExampleResult:
                 line["problem"] = self.problem
             line |= {
                 "parts": [part.to_line() for part in self.parts],
-                "tokens": [self.usage.input_tokens, self.usage.output_tokens],
-                "usd": self.usage.usd,
-                "seconds": self.usage.seconds,
-                "attempts": self.usage.attempts,
+                **self.usage.to_json(),
             }
             if self.cached:
                 line["cached"] = True

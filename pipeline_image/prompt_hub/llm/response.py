@@ -30,6 +30,15 @@ class Usage:
         """Sent and received together."""
         return self.input_tokens + self.output_tokens
 
+    def to_json(self) -> JsonObject:
+        """Return it as lines on disk keep it."""
+        return {
+            "tokens": [self.input_tokens, self.output_tokens],
+            "usd": self.usd,
+            "seconds": self.seconds,
+            "attempts": self.attempts,
+        }
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelResponse:
