@@ -22,7 +22,7 @@ def lines(log: JsonLinesLog) -> list[bytes]:
 
 
 def of(number: int) -> bytes:
-    return f"{json_line({'µ': number})}\n".encode()
+    return json_line({"µ": number})
 
 
 @given(cut=st.integers(0, 200), count=st.integers(0, 8), long=st.booleans())

@@ -46,13 +46,12 @@ class Journal:
             raise PromptHubError(
                 f"another run is writing {self.output}.", hint="Wait for it, or name another file."
             ) from None
-        title = _encoded(self._identity)
+        title = json_line(self._identity)
         with explain_write_errors(self.path), self.path.open("rb") as lines:
             first = lines.readline()
             if first != title:
                 self._keep(first, lines)
-                self._log.clear()
-        self._log.begin(title)
+        self._log.begin(title, anew=first != title)
         self._log.scan(lambda raw, span: self._note(strict_json(raw.decode("utf-8")), span))
         return self
 
@@ -76,7 +75,7 @@ class Journal:
 
     def append(self, line: Line) -> None:
         """Add the line of one record; once this returns, a crash of the process keeps it."""
-        self._note(line, self._log.append(_encoded(line)))
+        self._note(line, self._log.append(json_line(line)))
 
     def publish(self, upto: int | None = None) -> None:
         """Make the output of all lines, those of records above `upto` left out.
@@ -93,7 +92,7 @@ class Journal:
     def _keep(self, first: bytes, rest: BinaryIO) -> None:
         """Set aside what lies here and begins with another first line, if it holds anything."""
         lines = sum(1 for _ in rest)
-        if not lines and _encoded(_FORMAT).startswith(first[:10]):  # whole, torn or not begun
+        if not lines and json_line(_FORMAT).startswith(first[:10]):  # whole, torn or not begun
             return
         names = (self.path.with_name(f"{self.path.name}.{number}") for number in count(1))
         aside = next(name for name in names if not name.exists())
@@ -113,10 +112,6 @@ class Journal:
         self._spans[number] = span
         if line.get("error"):
             self._failed.add(number)
-
-
-def _encoded(line: Line) -> bytes:
-    return f"{json_line(line)}\n".encode()
 
 
 def _difference(first: bytes, identity: Line) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from pydantic import JsonValue
 
-from prompt_hub.batch.backends import Backend, VersionInfo
+from prompt_hub.batch.backends import Backend, BatchAnswer
 from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.mapping import RecordError, assign, to_fields
 from prompt_hub.batch.readers import Record
@@ -104,7 +104,10 @@ class Runner:
             fields = self.reader.fields(record)
         except RecordError as error:
             raw = dict(zip(record.columns, record.values, strict=True))
-            self._write(record, raw, None, str(error), self.answerer.answered_by)
+            refused = BatchAnswer(
+                output=None, error=str(error), answered_by=self.answerer.answered_by
+            )
+            self._write(record, raw, refused)
             return
         try:
             reply = await self.answerer.answer(fields)
@@ -114,27 +117,21 @@ class Runner:
             self.tally.reason = error.message
             return
         self._silent = 0
-        self._write(record, fields, reply.output, reply.error, reply.answered_by)
+        self._write(record, fields, reply)
 
-    def _write(
-        self,
-        record: Record,
-        fields: JsonObject,
-        output: JsonObject | None,
-        error: str | None,
-        answered_by: VersionInfo,
-    ) -> None:
+    def _write(self, record: Record, fields: JsonObject, answer: BatchAnswer) -> None:
+        problem = answer.error and f"line {record.line}: {answer.error}"
         line: dict[str, JsonValue] = {
             "record": record.number,
             "input": fields,
-            "output": output,
-            "error": error and f"line {record.line}: {error}",
-            **asdict(answered_by),
+            "output": answer.output,
+            "error": problem,
+            **asdict(answer.answered_by),
         }
         self.journal.append(line)
-        if error:
+        if problem:
             self.tally.failed += 1
-            self.say(f"line {record.line}: {error}")
+            self.say(problem)
         else:
             self.tally.answered += 1
         self.progress(self.tally)

@@ -14,8 +14,6 @@ from prompt_hub.core.files import explain_write_errors
 
 Span = tuple[int, int]
 """Offset and length of a line in its file."""
-_STEP = 65536
-"""Bytes that are searched at once for the end of the last whole line."""
 
 
 class JsonLinesLog:
@@ -41,6 +39,7 @@ class JsonLinesLog:
         self._exclusive = exclusive
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         with explain_write_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, flags, 0o644)
         if exclusive:
             try:
@@ -53,16 +52,13 @@ class JsonLinesLog:
         """Give the file back, and with it the lock."""
         os.close(self._file)
 
-    def begin(self, title: bytes) -> None:
-        """Make `title` the first line of a file that has no whole line; cut off a torn end."""
+    def begin(self, title: bytes, *, anew: bool = False) -> None:
+        """Make `title` the first line of a file that has none; `anew` throws all lines away."""
         with self._writing() as end:
-            if end == 0:
+            if anew:
+                os.ftruncate(self._file, 0)
+            if anew or end == 0:
                 self._write(title)
-
-    def clear(self) -> None:
-        """Throw all lines away."""
-        with self._writing():
-            os.ftruncate(self._file, 0)
 
     def append(self, line: bytes) -> Span:
         """Add a line, and return where it stands; raises `PromptHubError` if it cannot be."""
@@ -111,15 +107,11 @@ class JsonLinesLog:
         end = os.fstat(self._file).st_size
         if end == 0 or os.pread(self._file, 1, end - 1) == b"\n":
             return end
-        while end > 0:
-            start = max(0, end - _STEP)
-            end = start + os.pread(self._file, end - start, start).rfind(b"\n") + 1
-            if end > start:
-                break
+        end = os.pread(self._file, end, 0).rfind(b"\n") + 1
         os.ftruncate(self._file, end)
         return end
 
 
-def json_line(value: object) -> str:
-    """Return a value as JSON on one line, as small as it goes."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def json_line(value: object) -> bytes:
+    """Return a value as one line of JSON, as small as it goes."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8") + b"\n"

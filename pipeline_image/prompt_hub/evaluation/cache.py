@@ -16,7 +16,6 @@ from pathlib import Path
 from sys import intern
 from zlib import crc32
 
-from prompt_hub.core.files import explain_write_errors
 from prompt_hub.core.hashing import canonical, sha256_of
 from prompt_hub.core.json_log import JsonLinesLog, Span, json_line
 from prompt_hub.llm.client import ADAPTER_VERSION
@@ -39,10 +38,8 @@ class ResponseCacheFile:
         self.path = path
         self._common = hashlib.sha256(canonical(context))
         self._spans: dict[bytes, Span] = {}
-        with explain_write_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
         self._log = JsonLinesLog(path)
-        self._log.begin(f"{json_line({'schema': 'prompt-hub/responses@1', **context})}\n".encode())
+        self._log.begin(json_line({"schema": "prompt-hub/responses@1", **context}))
         if not fresh:
             self._log.scan(self._note)
 
@@ -144,7 +141,7 @@ def _encoded(key: str, response: ModelResponse) -> bytes:
     }
     if response.truncated:
         line["truncated"] = True
-    return _sealed(json_line(line)[1:].encode())
+    return _sealed(json_line(line)[1:-1])
 
 
 def _sealed(rest: bytes) -> bytes:

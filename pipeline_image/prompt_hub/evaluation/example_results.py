@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 
-from prompt_hub.core.json_log import json_line
 from prompt_hub.evaluation.record import RESTORE
 from prompt_hub.gate.types import Scores
 from prompt_hub.llm.response import Answer, Usage
@@ -119,7 +119,7 @@ class ExampleResult:
 
     def to_line(self, arm: str) -> str:
         """Return the detail as one line of JSON."""
-        return json_line(self.to_json(arm))
+        return json.dumps(self.to_json(arm), ensure_ascii=False, separators=(",", ":"))
 
 
 def parse_details(text: str, file: str) -> dict[ArmName, tuple[ExampleResult, ...]]:

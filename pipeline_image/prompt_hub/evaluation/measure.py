@@ -11,6 +11,7 @@ from prompt_hub.evaluation.answer_scoring import Scoring
 from prompt_hub.evaluation.budget import BudgetReachedError
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.example_results import ExampleResult
+from prompt_hub.evaluation.summary import MeasurementInfo
 from prompt_hub.llm.client import ModelUnavailableError
 from prompt_hub.repository.schema import Example, Metadata, Prompt
 
@@ -22,13 +23,11 @@ Progress = Callable[[int, int], None]
 class Measurement:
     """What asking about examples has brought: an answer to each or a hole, in their order.
 
-    `answered_by` are the models that providers say have answered, `seconds` is wall time. What it
-    sums up to is said by `summary.arm_of`.
+    What it sums up to is said by `summary.arm_of`.
     """
 
     details: tuple[ExampleResult, ...]
-    answered_by: tuple[str, ...]
-    seconds: float
+    info: MeasurementInfo
 
 
 async def measure(
@@ -78,6 +77,9 @@ async def measure(
     await map_concurrently(range(len(examples)), one, engine.max_concurrency(prompt))
     return Measurement(
         details=tuple(details[index] for index in range(len(examples))),
-        answered_by=tuple(dict.fromkeys(answered_by[index] for index in sorted(answered_by))),
-        seconds=round(time.perf_counter() - started, 3),
+        info=MeasurementInfo(
+            model=engine.caller.resolve(prompt).identity,
+            answered_by=tuple(dict.fromkeys(answered_by[index] for index in sorted(answered_by))),
+            seconds=round(time.perf_counter() - started, 3),
+        ),
     )

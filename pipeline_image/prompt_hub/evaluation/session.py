@@ -218,7 +218,7 @@ class _Measuring:
         before = self.infos[arm]
         self.infos[arm] = replace(
             before,
-            answered_by=tuple(dict.fromkeys((*before.answered_by, *measured.answered_by))),
-            seconds=round(before.seconds + measured.seconds, 3),
+            answered_by=tuple(dict.fromkeys((*before.answered_by, *measured.info.answered_by))),
+            seconds=round(before.seconds + measured.info.seconds, 3),
         )
         return measured.details

@@ -67,13 +67,10 @@ class Answer:
     @classmethod
     def of(cls, response: ModelResponse, schema: JsonObject, *, cached: bool = False) -> Answer:
         """Check a response against an output schema."""
+        output, problem = output_in(response.text, schema)
         if response.truncated:
             output = None
-            problem: str | None = (
-                f"the answer was cut off after {response.usage.output_tokens} tokens"
-            )
-        else:
-            output, problem = output_in(response.text, schema)
+            problem = f"the answer was cut off after {response.usage.output_tokens} tokens"
         return cls(response=response, output=output, problem=problem, cached=cached)
 
     @property

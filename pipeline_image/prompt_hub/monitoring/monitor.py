@@ -16,7 +16,7 @@ from prompt_hub.evaluation.inputs import scored
 from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.evaluation.measure import measure
 from prompt_hub.evaluation.record import Arm
-from prompt_hub.evaluation.summary import MeasurementInfo, arm_of, missing_answers
+from prompt_hub.evaluation.summary import arm_of, missing_answers
 from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.release.manifest import CarriedVersion, Release
@@ -159,13 +159,8 @@ class ScoreMonitor:
                     f" {example.id}: {problem}."
                 )
         measured = await measure(prompt, examples, self._metadata, engine, judge=self._judge)
-        info = MeasurementInfo(
-            model=self._caller.resolve(prompt).identity,
-            answered_by=measured.answered_by,
-            seconds=measured.seconds,
-        )
         confidence = self._metadata.gate.confidence
-        arm = arm_of(prompt, info, measured.details, examples, confidence)
+        arm = arm_of(prompt, measured.info, measured.details, examples, confidence)
         if arm.score is None:
             reasons = (
                 "; ".join(missing_answers(prompt.version, measured.details))

@@ -17,7 +17,7 @@ from prompt_hub.evaluation.measure import Measurement, measure
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
-from prompt_hub.evaluation.summary import MeasurementInfo, arm_of, missing_answers
+from prompt_hub.evaluation.summary import arm_of, missing_answers
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.retry import Retries
@@ -98,10 +98,7 @@ class Session:
             return measured
 
         measured = asyncio.run(main())
-        info = MeasurementInfo(
-            model="here", answered_by=measured.answered_by, seconds=measured.seconds
-        )
-        arm = arm_of(self.prompt, info, measured.details, examples(count), 0.9)
+        arm = arm_of(self.prompt, measured.info, measured.details, examples(count), 0.9)
         return Measured(measured.details, arm)
 
 
