@@ -10,6 +10,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from prompt_hub.release.smoke_test import SmokeTest
 from tests.unit.batch.servers import completion, serving
 from tests.unit.building import catalogue_answer
 from tests.unit.compatibility.cloud import Cloud
@@ -148,6 +149,15 @@ def test_what_a_stage_runs_is_recorded_from_the_files_of_then(
         moved_since = {name: then[name] for name in ("at", "revision", "pointers")}
         assert {**now, **moved_since} == then
         assert shape(now["pointers"]["part-class"]) == shape(then["pointers"]["part-class"])
+
+
+def test_the_result_of_a_smoke_test_is_read_and_written_the_same() -> None:
+    """It is written inside the stage and read outside, perhaps by another release."""
+    path = FOLDER / "state/results/releases/execution-6/dev-smoke.json"
+    then = path.read_text("utf-8")
+    test = SmokeTest.model_validate_json(then)
+    assert [check.ok for check in test.checks] == [True] * 4
+    assert test.model_dump_json(indent=2) + "\n" == then
 
 
 def test_the_outcome_of_an_execution_is_read(hub: Hub) -> None:
