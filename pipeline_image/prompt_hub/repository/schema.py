@@ -487,6 +487,19 @@ class RegisteredTask(Strict):
     verdict: RegisteredVerdict | None
     versions: dict[Version, RegisteredVersion]
 
+    @property
+    def verdict_is_recorded(self) -> bool:
+        """Whether the last verdict is that of its version's record in `04-evals`.
+
+        A version that was released keeps the record that released it, whatever becomes of it. A
+        later verdict that it fell short on another model stands in the registry alone.
+        """
+        if self.verdict is None:
+            return False
+        version = self.versions.get(self.verdict.version)
+        unreleased = version is None or version.state is VersionState.BLOCKED
+        return unreleased or self.verdict.status == "PASS" or self.verdict.at == version.at
+
 
 class Registry(Strict):
     """`prompt_registry.yaml`: what git has released. Written only by promotion."""

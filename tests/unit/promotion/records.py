@@ -14,6 +14,8 @@ from tests.unit.building import COMMIT
 AT = datetime(2026, 11, 20, 8, tzinfo=UTC)
 MODELS = ("openai:small-model-2026-01", "bedrock:other-model")
 _SCORES = {Status.PASS: 0.9, Status.BLOCK: 0.4, Status.INCONCLUSIVE: 0.8}
+_WORSE = {MODELS[1]: 0.1}
+"""How much lower the same verdict's score is on another model."""
 
 
 def _arm(prompt: Prompt, model: str, score: float | None, n: int) -> Arm:
@@ -49,6 +51,8 @@ def record_of(
     candidate, champion = repository.candidate(task), repository.production(task)
     examples = [item for item in repository.examples(task) if item.split == "eval"]
     score = _SCORES.get(status)
+    if score is not None:
+        score = round(score - _WORSE.get(model, 0.0), 6)
     override = metadata.override
     overridden = (
         override.person

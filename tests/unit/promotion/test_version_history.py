@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.evaluation.record import EvaluationRecord, parse_record
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.registry_writer import registry_text
 from prompt_hub.promotion.states import MOVES, Decision, State
 from prompt_hub.repository.documents import parse_yaml, to_model
-from prompt_hub.repository.reader import BOT_LAYERS, REGISTRY
+from prompt_hub.repository.reader import BOT_LAYERS, EVALS, REGISTRY
 from prompt_hub.repository.schema import RegisteredTask, Registry, version_key
 from prompt_hub.repository.transaction import FOLDER, Changes, apply, recover
 from tests.unit.building import RepositoryFolder, build
@@ -38,13 +38,14 @@ WORDS = tuple(f"You sort electronic parts, {way}.\n" for way in ("fast", "well",
 ADA = Decision("Ada Lovelace", "customers see wrong classes")
 DECISIONS = st.sampled_from([ADA] * 6 + [Decision(" ", ADA.reason), Decision(ADA.person, "no")])
 STATUSES = [Status.PASS, Status.PASS, Status.BLOCK, Status.INCONCLUSIVE, Status.NOT_MEASURED]
+DECIDED = [Status.PASS, Status.PASS, Status.BLOCK, Status.BLOCK, Status.INCONCLUSIVE]
 PICKS = st.integers(0, 11)
 FRESH = st.sampled_from([True, True, False])
 """Whether the record that is acted on later speaks of the candidate as it is now."""
 CRASHES = st.none() | st.integers(0, 90)
 """At which step of the write the process dies; None, and steps beyond the last, let it live."""
 MADE_MOVES = {(move.source, move.target) for move in MOVES}
-MORE = os.environ.get("PROMPT_HUB_MORE_EXAMPLES")
+MORE = os.environ.get("MORE_HISTORIES")
 """How many histories to try instead of the few that suit every run."""
 
 
@@ -86,8 +87,12 @@ class VersionHistory(RuleBasedStateMachine):
 
     @rule(version=st.none() | st.sampled_from(VERSIONS), words=st.sampled_from(WORDS), fresh=FRESH)
     def edit(self, version: str | None, words: str, fresh: bool) -> None:
-        """The author changes the candidate; without `version` the next free number is taken."""
+        """The author changes the candidate; without `version` the next free number is taken.
+
+        What validation refuses never reaches the branch.
+        """
         before = self.folder.repository.draft(TASK).version
+        texts = {name: self.folder.read(name) for name in (PROMPT, METADATA, ROLE)}
         if version is None:
             known = {before, *self._snapshot().states}
             major, minor, _ = version_key(max(known, key=version_key))
@@ -96,12 +101,22 @@ class VersionHistory(RuleBasedStateMachine):
             text = self.folder.read(name)
             self.folder.write(name, text.replace(f"\nversion: {before}", f"\nversion: {version}"))
         self.folder.write(ROLE, words)
+        if refused := self.folder.findings():
+            event(f"edit refused: {refused[0].rule}")
+            for name, text in texts.items():
+                self.folder.write(name, text)
         if fresh:
             self.evaluate(Status.PASS, MODELS[0])
 
     @rule(status=st.sampled_from(STATUSES), model=st.sampled_from(MODELS))
     def evaluate(self, status: Status, model: str) -> None:
         self.record = record_of(self.folder.repository, TASK, status, model)
+
+    @rule(status=st.sampled_from(DECIDED), model=st.sampled_from(MODELS), crash=CRASHES)
+    def execute(self, status: Status, model: str, crash: int | None) -> None:
+        """One execution of the pipeline: the candidate as it is now is measured and decided on."""
+        self.evaluate(status, model)
+        self.promote(crash) if self.record[0].verdict.promotes else self.refuse(crash)
 
     @rule(crash=CRASHES)
     def promote(self, crash: int | None) -> None:
@@ -188,22 +203,40 @@ class VersionHistory(RuleBasedStateMachine):
             assert self._snapshot().released == (successor if was_champion else before.released)
             assert successor is None or before.states[successor] is State.SUPERSEDED
 
+    @rule(pick=PICKS, score=st.sampled_from([0.3, 0.95]), crash=CRASHES)
+    def replay(self, pick: int, score: float, crash: int | None) -> None:
+        """A record in `04-evals` is made again from its answers: other code scores otherwise."""
+        evaluations = self.folder.root / "prompts" / EVALS / TASK
+        paths = sorted(evaluations.glob("*.json"))
+        if not paths:
+            return
+        path = paths[pick % len(paths)]
+        record = parse_record(path.read_text("utf-8"), path.name)
+        details = path.with_suffix(".jsonl").read_text("utf-8")
+        arm = record.candidate
+        assert arm is not None
+        record = record.model_copy(update={"candidate": arm.model_copy(update={"score": score})})
+        before, _ = self._attempt(
+            lambda: transitions.replace_record(self.folder.repository, record, details), crash
+        )
+        after = self._snapshot()
+        assert (after.states, after.released) == (before.states, before.released)
+
     # --- what must hold --------------------------------------------------------------------------
 
     @invariant()
     def the_repository_is_sound(self) -> None:
         snapshot = self._snapshot()
         if snapshot.files != self.checked:  # a refused event has changed nothing to look at again
-            self._layers_and_registry_agree()
+            self._validation_passes()
             self._one_version_is_released_or_none(snapshot)
             self._no_version_that_was_ever_released_is_lost()
             self.checked = snapshot.files
 
-    def _layers_and_registry_agree(self) -> None:
-        bot = tuple(f"prompts/{layer}/" for layer in BOT_LAYERS)
-        found = [finding.problem for finding in self.folder.findings()]
-        about = [str(problem) for problem in found if problem.file.startswith((*bot, REGISTRY))]
-        assert not about, about
+    def _validation_passes(self) -> None:
+        """Whoever moves a version never leaves a repository that the pipeline refuses."""
+        found = [f"{finding.rule}: {finding.problem}" for finding in self.folder.findings()]
+        assert not found, found
 
     def _one_version_is_released_or_none(self, snapshot: Snapshot) -> None:
         champion = self.folder.repository.production(TASK)  # its lock is verified by reading it
