@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def evaluations_from_environment() -> Evaluations:
-    """The evaluations of this repository, those of this execution (or machine) among them."""
+    """Return the evaluations of this repository, those of this execution or machine included."""
     repository = PromptRepository.from_environment()
     return Evaluations(
         repository, results_from_environment(repository.root), execution_from_environment()

@@ -19,7 +19,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def junit_xml(view: EvaluationView) -> str:
-    """The evaluation as one XML document."""
+    """Return the evaluation as one XML document."""
     root = Xml.Element("testsuites")
     for index, arm in enumerate(view.arms):
         root.append(_suite(view, arm, index))

@@ -41,7 +41,10 @@ def escaped(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A value from outside, of bearable length, in which nothing is markup, link or mention."""
+    """Write a value from outside so that nothing in it is markup, link or mention.
+
+    Cut long ones.
+    """
     cut = text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
     return f"<code>{escaped(cut)}</code>"
 
