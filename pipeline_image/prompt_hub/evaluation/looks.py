@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prompt_hub.evaluation.example_results import ArmName, ExampleResult, scores_by_example
-from prompt_hub.evaluation.summary import missing_answers, percentile, usd_per_call
+from prompt_hub.evaluation.summary import latency, missing_answers, usd_per_call
 from prompt_hub.gate.rules import decide
 from prompt_hub.gate.types import Conclusion, Evidence
 from prompt_hub.repository.schema import Example, Metadata
@@ -107,7 +107,7 @@ def _evidence(
         champion=None if champion is None else scores_by_example(champion),
         sampled=sampled,
         usd_per_call=usd_per_call(candidate),
-        seconds_p95=percentile(candidate, 0.95),
+        seconds_p95=latency(candidate, 0.95),
         missing=tuple(
             words
             for arm, found in details.items()

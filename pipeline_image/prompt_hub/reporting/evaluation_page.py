@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from prompt_hub.core.percentile import percentile
 from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.reporting import charts, pages, words
 from prompt_hub.reporting.answers import Answers, Change, Outcome, losses
@@ -161,8 +162,8 @@ def _spread(
     if histogram is None:
         return None
     message = "; ".join(
-        f"{arm.name}: median {say(charts.quantile(values(arm), 0.5))},"
-        f" 95 of 100 below {say(charts.quantile(values(arm), 0.95))}"
+        f"{arm.name}: median {say(percentile(values(arm), 0.5))},"
+        f" 95 of 100 at most {say(percentile(values(arm), 0.95))}"
         for arm in arms
     )
     return Spread(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompt_hub.reporting import words
-from prompt_hub.reporting.charts import histogram, nice, outline, quantile, sparkline
+from prompt_hub.reporting.charts import histogram, nice, outline, sparkline
 
 VALUES = st.lists(st.floats(0, 1e6, allow_nan=False), min_size=1, max_size=60)
 
@@ -32,13 +32,6 @@ def test_a_histogram_of_nothing_is_none() -> None:
 def test_a_nice_number_is_a_little_above(value: float) -> None:
     assert value <= nice(value) * (1 + 1e-9)
     assert nice(value) < 2.1 * value
-
-
-def test_a_quantile_lies_between_its_neighbours() -> None:
-    assert quantile([1.0, 2.0, 3.0], 0.5) == 2
-    assert quantile([1.0, 2.0], 0.25) == 1.25
-    assert quantile([5.0], 0.95) == 5
-    assert quantile([], 0.5) is None
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
