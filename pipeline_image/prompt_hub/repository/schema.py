@@ -497,8 +497,9 @@ class RegisteredTask(Strict):
         if self.verdict is None:
             return False
         version = self.versions.get(self.verdict.version)
-        unreleased = version is None or version.state is VersionState.BLOCKED
-        return unreleased or self.verdict.status == "PASS" or self.verdict.at == version.at
+        if version is None or version.state is VersionState.BLOCKED:
+            return True
+        return self.verdict.status == "PASS" or self.verdict.at == version.at
 
 
 class Registry(Strict):
