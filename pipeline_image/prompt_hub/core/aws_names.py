@@ -159,6 +159,15 @@ def verdict_details_key(digest: str) -> str:
     return f"verdicts/{digest}.jsonl"
 
 
+def code_tests_key(digest: str) -> str:
+    """Key under which a green run of the tests is remembered by the hash of all that is code."""
+    return f"{CODE_TESTS}{digest}.json"
+
+
+CODE_TESTS = "tests/"
+"""What the key of every such mark begins with; they expire, so that tests run again some time."""
+
+
 def promotion_key(execution: str) -> str:
     """Key of what `execution` promoted, blocked or left alone."""
     return f"promotions/{execution}.json"
