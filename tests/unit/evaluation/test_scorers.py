@@ -387,6 +387,7 @@ def test_only_the_ratio_of_weights_counts(
     assert weighted_mean(once) == pytest.approx(weighted_mean(scaled))
 
 
+@pytest.mark.shipped
 def test_every_scorer_in_the_documentation_is_one() -> None:
     text = (ROOT / "docs" / "scorers.md").read_text(encoding="utf-8")
     found = re.findall(r"^\{type: .*\}$", text, re.MULTILINE)

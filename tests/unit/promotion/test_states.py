@@ -116,6 +116,7 @@ def test_every_guard_is_tried_above() -> None:
     }
 
 
+@pytest.mark.shipped
 def test_the_page_says_what_the_table_says() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert page == states_page.up_to_date(page), "run `make docs`"

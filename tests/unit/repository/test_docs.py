@@ -20,6 +20,8 @@ from prompt_hub.repository.templates import (
 )
 from prompt_hub.repository.templates import read as read_template
 
+pytestmark = pytest.mark.shipped
+
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "prompts.md").read_text("utf-8")
 
 

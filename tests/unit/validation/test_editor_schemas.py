@@ -45,6 +45,7 @@ def test_the_schemas_in_the_repository_are_those_of_the_models() -> None:
     assert stored == schemas(), "run `make docs`"
 
 
+@pytest.mark.shipped
 def test_the_page_of_rules_is_that_of_the_rules() -> None:
     page = (ROOT / "docs" / "rules.md").read_text("utf-8")
     assert page == rules_page(), "run `make docs`"
