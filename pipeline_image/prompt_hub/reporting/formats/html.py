@@ -22,13 +22,14 @@ from prompt_hub.reporting.answers import Answers, Change, Outcome, losses
 from prompt_hub.reporting.evaluation import ArmView, EvaluationView, ExampleView, Messages
 from prompt_hub.repository.schema import JsonObject
 
+HELP = "the report page"
 LARGEST_PAGE = 1_000_000
 """Bytes of a whole page."""
 CUTS = (pages.LONGEST_TEXT, 2_000, 500, 120)
 """Characters that one text may have: the first limit with which the page is small enough."""
 
 
-def evaluation_page(view: EvaluationView) -> str:
+def render(view: EvaluationView) -> str:
     """Return the report as HTML, below one megabyte; what had to be cut is said on it."""
     html = ""
     for longest in CUTS:
