@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         seconds_per_call={
             task: repository.metadata(task).limits.seconds_per_call for task in repository.tasks()
         },
-        follower=LedgerPoller(
+        poller=LedgerPoller(
             ledger,
             release=release.release,
             carries=release.carries(),
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             report=LogsAndMetrics.connect(stage),
         ),
         # Imported with the start, not with the first request, which would wait for it.
-        caller=ModelClient(ModelAliases.from_environment(), OpenAIProvider()),
+        client=ModelClient(ModelAliases.from_environment(), OpenAIProvider()),
     )
     # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))

@@ -1,4 +1,4 @@
-"""What the service serves: pointers followed from the ledger, the last good ones kept (design D3).
+"""What the service serves: pointers followed from the ledger, the last good ones kept.
 
 Nothing here knows HTTP or AWS. `LedgerPoller.poll` is one look at the ledger; a thread calls it
 every few seconds.
@@ -27,35 +27,35 @@ class PointerSource(Protocol):
     """The part of the ledger that is polled."""
 
     def revision(self) -> int:
-        """Number of changes so far."""
+        """Return the number of changes so far."""
 
     def pointers(self) -> dict[str, Pointer]:
-        """What is active for each task."""
+        """Read what is active for each task."""
 
     def deployed(self) -> Deployed | None:
-        """The release that was activated here last."""
+        """Read the release that was activated here last."""
 
 
 class Reporter(Protocol):
-    """Where the follower says what people should know; must not raise."""
+    """Where the poller says what people should know; must not raise."""
 
     def snapshot_served(self, reason: str) -> None:
-        """The ledger was not to be had; the image's own pointers are served."""
+        """Tell that the ledger does not answer and the image's own pointers are served."""
 
     def pointer_refused(self, task: str, wanted: VersionRef, kept: str) -> None:
-        """The ledger points to something that this image lacks."""
+        """Tell that the ledger points to something that this image lacks."""
 
     def moved(self, task: str, left: str | None, reached: str, revision: int) -> None:
-        """A task is answered by another version from now on."""
+        """Tell that another version answers a task from now on."""
 
     def ledger_lost(self, reason: str) -> None:
-        """The ledger stopped answering; the last good pointers are kept."""
+        """Tell that the ledger stopped answering; the last good pointers are kept."""
 
     def ledger_unreachable(self, reason: str) -> None:
-        """The ledger cannot be followed: no change in it reaches this process."""
+        """Tell that the ledger cannot be followed: no change in it reaches this process."""
 
     def ledger_found(self, revision: int) -> None:
-        """The ledger answers, for the first time or again."""
+        """Tell that the ledger answers, for the first time or again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class ServingState:
 
 
 class LedgerPoller:
-    """Follows the ledger's pointers and keeps the last good ones."""
+    """Follows the pointers of the ledger and keeps the last good ones."""
 
     def __init__(
         self,
@@ -113,28 +113,28 @@ class LedgerPoller:
         self._clock = clock
         self._started = clock()
         self._reported: dict[str, float] = {}
-        self.view = ServingState()
+        self.state = ServingState()
 
     def poll(self) -> None:
-        """Look at the ledger once. Never raises: what goes wrong is reported, the view kept."""
+        """Look at the ledger once. Never raises: what goes wrong is reported, the state kept."""
         try:
             revision = self._source.revision()
-            moved = revision != self.view.revision or not self.view.ledger_answers
+            moved = revision != self.state.revision or not self.state.ledger_answers
             # The revision was read first: a change in between is seen with the next look.
             pointers = self._source.pointers() if moved else None
             # Asked while it is unready only: the release may have been activated meanwhile.
-            deployed = None if self.view.ready else self._source.deployed()
+            deployed = None if self.state.ready else self._source.deployed()
         except Exception as error:
             self._without_ledger(f"{type(error).__name__}: {error}")
             return
-        if not self.view.ledger_answers:
+        if not self.state.ledger_answers:
             self._report.ledger_found(revision)
         known_here = deployed is not None and deployed.release.release == self._release
         if pointers is not None:
             self._follow(revision, pointers, known_here=known_here)
-        elif known_here and not self.view.ready:
-            self._show(replace(self.view, ready=True))
-        for task, wanted in self.view.refused.items():
+        elif known_here and not self.state.ready:
+            self._show(replace(self.state, ready=True))
+        for task, wanted in self.state.refused.items():
             self._report_refusal(task, wanted)
 
     def run(self, every_seconds: float, stop: threading.Event) -> None:
@@ -166,23 +166,23 @@ class LedgerPoller:
                 )
                 continue
             refused[task] = pointer.active
-            kept = self.view.served.get(task)
+            kept = self.state.served.get(task)
             # What the image's own snapshot says was never let in by the ledger.
             if kept is not None and kept.source == "ledger":
                 served[task] = kept
-        view = ServingState(revision=revision, served=served, refused=refused, ledger_answers=True)
-        self._show(replace(view, ready=self.view.ready or known_here or not view.unserved))
+        state = ServingState(revision=revision, served=served, refused=refused, ledger_answers=True)
+        self._show(replace(state, ready=self.state.ready or known_here or not state.unserved))
 
     def _without_ledger(self, reason: str) -> None:
-        if self.view.ledger_answers:
+        if self.state.ledger_answers:
             self._report.ledger_lost(reason)
-            self._show(replace(self.view, ledger_answers=False))
+            self._show(replace(self.state, ledger_answers=False))
         waited = self._clock() - self._started
-        if not (self.view.ready or self.view.refused) and waited >= SNAPSHOT_AFTER_SECONDS:
+        if not (self.state.ready or self.state.refused) and waited >= SNAPSHOT_AFTER_SECONDS:
             self._show(ServingState(ready=True, served=self._snapshot()))
-        if any(version.source == "snapshot" for version in self.view.served.values()) and self._due(
-            "snapshot"
-        ):
+        if any(
+            version.source == "snapshot" for version in self.state.served.values()
+        ) and self._due("snapshot"):
             self._report.snapshot_served(reason)
         self._report_unreachable(reason)
 
@@ -192,16 +192,16 @@ class LedgerPoller:
             for task, champion in self.champions.items()
         }
 
-    def _show(self, view: ServingState) -> None:
-        before, self.view = self.view.served, view
-        for task, now in view.served.items():
-            left = before.get(task)
-            if left is None or left.reference != now.reference:
+    def _show(self, state: ServingState) -> None:
+        before, self.state = self.state.served, state
+        for task, current in state.served.items():
+            previous = before.get(task)
+            if previous is None or previous.reference != current.reference:
                 self._report.moved(
                     task,
-                    left.reference.version if left else None,
-                    now.reference.version,
-                    now.revision,
+                    previous.reference.version if previous else None,
+                    current.reference.version,
+                    current.revision,
                 )
 
     def _report_unreachable(self, reason: str) -> None:
@@ -210,7 +210,7 @@ class LedgerPoller:
 
     def _report_refusal(self, task: str, wanted: VersionRef) -> None:
         if self._due(f"refused {task} {wanted.version} {wanted.sha256}"):
-            kept = self.view.served.get(task)
+            kept = self.state.served.get(task)
             self._report.pointer_refused(task, wanted, kept.reference.version if kept else "none")
 
     def _due(self, what: str) -> bool:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from prompt_hub.service.http import MAX_BODY_BYTES, create_app
 from prompt_hub.service.ledger_poller import LedgerPoller
 from prompt_hub.service.service import PromptService
 from tests.unit.service.fake_provider import FakeProvider, fake_provider
+from tests.unit.service.openapi_check import Exchange, problems_of
 from tests.unit.service.test_pointers import FakeLedger, Heard
 
 FIELDS = {"part_number": "RC0603FR-0710KL", "title": "Thick film resistor 10 kΩ"}
@@ -76,11 +78,44 @@ class Running:
         )
 
     def send(self, request: urllib.request.Request) -> tuple[int, Any, Any]:
+        """Send a request; its answer must be one that the OpenAPI document promises."""
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, json.loads(answer.read()), answer.headers
+            answer = urllib.request.urlopen(request, timeout=10)
         except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read()), error.headers
+            answer = error
+        with answer:
+            body = answer.read()
+        with urllib.request.urlopen(f"{self.url}/openapi.json", timeout=10) as described:
+            document = json.loads(described.read())
+        exchange = Exchange(
+            method=request.get_method(),
+            path=urllib.parse.urlsplit(request.full_url).path,
+            request=request.data if isinstance(request.data, bytes) else None,
+            status=answer.status,
+            headers=answer.headers,
+            body=body,
+        )
+        assert list(problems_of(document, exchange)) == []
+        return answer.status, json.loads(body), answer.headers
+
+
+class CheckedClient(TestClient):
+    """A client of an application in this process that holds it to its OpenAPI document."""
+
+    def request(self, method: str, url: Any, **options: Any) -> Any:
+        """Send a request; its answer must be one that the document promises."""
+        response = super().request(method, url, **options)
+        if url != "/openapi.json":
+            exchange = Exchange(
+                method=method,
+                path=response.request.url.path,
+                request=response.request.content,
+                status=response.status_code,
+                headers=response.headers,
+                body=response.content,
+            )
+            assert list(problems_of(self.get("/openapi.json").json(), exchange)) == []
+        return response
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +132,7 @@ def service(built: Path) -> Iterator[Running]:
             release=release.release,
             prompts=carried_prompts(PromptRepository(built), release),
             seconds_per_call={"part-class": 0.7},
-            follower=LedgerPoller(
+            poller=LedgerPoller(
                 ledger,
                 release=release.release,
                 carries=release.carries(),
@@ -108,7 +143,7 @@ def service(built: Path) -> Iterator[Running]:
                 },
                 report=Heard(),
             ),
-            caller=ModelClient(ModelAliases.parse(json.dumps(aliases)), OpenAIProvider()),
+            client=ModelClient(ModelAliases.parse(json.dumps(aliases)), OpenAIProvider()),
         )
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -331,10 +366,10 @@ def unstarted(built: Path, ledger: FakeLedger) -> TestClient:
         release=release.release,
         prompts=carried_prompts(PromptRepository(built), release),
         seconds_per_call={},
-        follower=follower,
-        caller=ModelClient(ModelAliases({}), OpenAIProvider()),
+        poller=follower,
+        client=ModelClient(ModelAliases({}), OpenAIProvider()),
     )
-    return TestClient(create_app(service, poll_seconds=60))
+    return CheckedClient(create_app(service, poll_seconds=60))
 
 
 def test_a_service_that_never_was_ready_says_what_its_image_lacks(built: Path) -> None:

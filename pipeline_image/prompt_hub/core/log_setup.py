@@ -1,0 +1,170 @@
+"""Where the lines of module loggers go: nowhere by default, to people or to machines when asked.
+
+Only loggers of this package are switched on. Those of the libraries under it may log what they
+send, and nothing of that belongs into a log.
+
+A message names files, versions, hashes, counts, times and kinds of errors. It never has a field's
+value, a model's answer or a key, and never the words of an exception, which may quote them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TextIO
+
+from prompt_hub.core.aws_names import ENV_LOG
+from prompt_hub.core.errors import PromptHubError
+
+PACKAGE = "prompt_hub"
+LEVELS = {
+    "off": logging.CRITICAL + 1,
+    "warning": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+}
+MOST_FRAMES = 20
+"""Innermost frames of a traceback that are kept."""
+
+ExceptionInfo = (
+    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+)
+
+_context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default={})  # noqa: B039
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogSettings:
+    """How much is logged, and in which form."""
+
+    level: int = LEVELS["off"]
+    """The least level that is written."""
+    json: bool = False
+    """One JSON object a line instead of words."""
+
+    def at_least_as_verbose_as(self, verbosity: int) -> LogSettings:
+        """Raise the level to what so many `-v` ask for: one for `info`, two for `debug`."""
+        if not verbosity:
+            return self
+        wanted = logging.INFO if verbosity == 1 else logging.DEBUG
+        return replace(self, level=min(self.level, wanted))
+
+
+def read_settings(text: str, default: LogSettings) -> LogSettings:
+    """Read `PROMPT_HUB_LOG`: a level, `json`, or both with a comma between.
+
+    Raises:
+        PromptHubError: a word is neither.
+    """
+    settings = default
+    for word in filter(None, (part.strip().lower() for part in text.split(","))):
+        if word == "json":
+            settings = replace(settings, json=True)
+        elif word in LEVELS:
+            settings = replace(settings, level=LEVELS[word])
+        else:
+            raise PromptHubError(
+                f"{ENV_LOG} has {word!r}; expected one of {', '.join(LEVELS)}, and json.",
+                hint=f"Set for example {ENV_LOG}=debug,json.",
+            )
+    return settings
+
+
+def configure(settings: LogSettings, *, stdout: bool = False) -> logging.Handler:
+    """Send what this package logs to standard error, or to standard output.
+
+    Returns the handler, so that a server that we run can log through it, too. A second call
+    replaces what the first one set.
+    """
+    handler = _LineHandler(stdout=stdout)
+    handler.setFormatter(_JsonFormatter() if settings.json else _TextFormatter())
+    logger = logging.getLogger(PACKAGE)
+    for other in [other for other in logger.handlers if isinstance(other, _LineHandler)]:
+        logger.removeHandler(other)
+    logger.addHandler(handler)
+    logger.setLevel(settings.level)
+    return handler
+
+
+@contextmanager
+def log_context(**values: str) -> Iterator[None]:
+    """Put `values`, such as a trace id, on every line that is logged inside."""
+    token = _context.set({**_context.get(), **values})
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+def timestamp() -> str:
+    """The time as log lines have it."""
+    return datetime.now(UTC).isoformat()
+
+
+def write_json_line(stream: TextIO, line: Mapping[str, object]) -> None:
+    """Write one JSON line at once. A line that cannot be written is lost, and stops nothing."""
+    _write(stream, json.dumps(line, ensure_ascii=False, default=str))
+
+
+def _write(stream: TextIO, line: str) -> None:
+    # OSError: the disk is full, the pipe closed. ValueError: the stream itself is closed.
+    with suppress(OSError, ValueError):
+        stream.write(line + "\n")
+        stream.flush()
+
+
+class _LineHandler(logging.Handler):
+    """Writes to the stream that is standard at that moment."""
+
+    def __init__(self, *, stdout: bool) -> None:
+        super().__init__()
+        self._stdout = stdout
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _write(sys.stdout if self._stdout else sys.stderr, self.format(record))
+
+
+class _Formatter(logging.Formatter):
+    """Formats exceptions by type and place, for their words may quote what was sent."""
+
+    def formatException(self, ei: ExceptionInfo) -> str:  # noqa: N802  (the library's name)
+        error = ei[1]
+        places: list[str] = []
+        trace = error.__traceback__ if error else None
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            places.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
+            trace = trace.tb_next
+        kinds: list[str] = []
+        while error is not None and len(kinds) < MOST_FRAMES:
+            kinds.append(type(error).__name__)
+            error = error.__cause__ or error.__context__
+        return "\n".join([" from ".join(kinds), *places[-MOST_FRAMES:]])
+
+
+class _TextFormatter(_Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
+
+
+class _JsonFormatter(_Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "event": "log",
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_context.get(),
+        }
+        if record.exc_info:
+            kind, *places = self.formatException(record.exc_info).splitlines()
+            line |= {"error": kind, "places": places}
+        return json.dumps(line, ensure_ascii=False, default=str)
