@@ -78,7 +78,7 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
-    document = OpenApiDocument(service, app.openapi)
+    document = app.state.document = OpenApiDocument(service, app.openapi)
 
     @app.post(
         RUN_PATH,

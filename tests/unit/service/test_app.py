@@ -9,21 +9,23 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.providers.openai import OpenAIProvider
-from prompt_hub.release.manifest import Release, carried_prompts, load
+from prompt_hub.release.manifest import Release, VersionKey, carried_prompts, load
 from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import Prompt
 from prompt_hub.service.http import MAX_BODY_BYTES, create_app
 from prompt_hub.service.ledger_poller import LedgerPoller
 from prompt_hub.service.service import PromptService
@@ -101,6 +103,11 @@ class Running:
 
 class CheckedClient(TestClient):
     """A client of an application in this process that holds it to its OpenAPI document."""
+
+    def __init__(self, application: FastAPI, poller: LedgerPoller) -> None:
+        super().__init__(application, raise_server_exceptions=False)
+        self.application = application
+        self.poller = poller
 
     def request(self, method: str, url: Any, **options: Any) -> Any:
         """Send a request; its answer must be one that the document promises."""
@@ -354,22 +361,37 @@ def test_health_and_readiness(running: Running) -> None:
     assert running.get("/readyz") == (200, {"ready": True})
 
 
-def unstarted(built: Path, ledger: FakeLedger) -> TestClient:
-    """A service of an image in which nothing is released, after one look at the ledger."""
+def unstarted(
+    built: Path,
+    ledger: FakeLedger,
+    *,
+    client: ModelClient | None = None,
+    champions: Mapping[str, VersionRef] | None = None,
+    changed: Mapping[VersionKey, Prompt] | None = None,
+) -> CheckedClient:
+    """A service after one look at the ledger; without `champions` git has nothing released.
+
+    `changed` prompts take the place of the image's own.
+    """
     release = load(built)
-    follower = LedgerPoller(
-        ledger, release=release.release, carries=release.carries(), champions={}, report=Heard()
+    poller = LedgerPoller(
+        ledger,
+        release=release.release,
+        carries=release.carries(),
+        champions=champions or {},
+        report=Heard(),
     )
-    follower.poll()
+    poller.poll()
+    prompts = carried_prompts(PromptRepository(built), release)
     service = PromptService(
         stage="dev",
         release=release.release,
-        prompts=carried_prompts(PromptRepository(built), release),
+        prompts={**prompts, **(changed or {})},
         seconds_per_call={},
-        poller=follower,
-        client=ModelClient(ModelAliases({}), OpenAIProvider()),
+        poller=poller,
+        client=client or ModelClient(ModelAliases({}), OpenAIProvider()),
     )
-    return CheckedClient(create_app(service, poll_seconds=60))
+    return CheckedClient(create_app(service, poll_seconds=60), poller)
 
 
 def test_a_service_that_never_was_ready_says_what_its_image_lacks(built: Path) -> None:
