@@ -8,6 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from prompt_hub.cli.options import verbosity_of
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 5.0
 """Seconds between two looks at the ledger."""
+SERVER_LOGGERS = ("uvicorn", "asyncio")
+"""Loggers of what runs the service: what they say goes through our formatter."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +43,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Serve until SIGTERM or Ctrl-C, then let calls in flight end."""
     if arguments.poll_seconds <= 0:
         raise PromptHubError("--poll-seconds must be more than 0.")
+    import logging
+
     import uvicorn
 
+    from prompt_hub.core import log_setup
     from prompt_hub.ledger.errors import LedgerError
     from prompt_hub.ledger.table import Ledger
     from prompt_hub.llm.client import ModelClient
@@ -54,6 +60,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.service.metrics import LogsAndMetrics
     from prompt_hub.service.service import PromptService
 
+    handler = log_setup.configure(verbosity_of(arguments), log_setup.SERVICE, stdout=True)
+    for name in SERVER_LOGGERS:
+        # Their errors come with tracebacks, whose last line may quote what a caller sent.
+        logging.getLogger(name).addHandler(handler)
     repository = PromptRepository.from_environment()
     release = load(repository.root)
     prompts = carried_prompts(repository, release)
@@ -99,6 +109,7 @@ def behind_balancer(app: FastAPI, host: str, port: int) -> uvicorn.Config:
         app,
         host=host,
         port=port,
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import TextIO
+from types import MappingProxyType, TracebackType
+from typing import NamedTuple, TextIO
 
 from prompt_hub.core.aws_names import ENV_LOG
 from prompt_hub.core.errors import PromptHubError
@@ -31,34 +31,32 @@ LEVELS = {
     "debug": logging.DEBUG,
 }
 MOST_FRAMES = 20
-"""Innermost frames of a traceback that are kept."""
+"""So many frames of a traceback, the innermost ones, are kept."""
 
 ExceptionInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 )
+_EMPTY: Mapping[str, str] = MappingProxyType({})
+_context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=_EMPTY)
 
-_context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default={})  # noqa: B039
 
+class LogSettings(NamedTuple):
+    """The least level that is logged, and whether as one JSON object a line."""
 
-@dataclass(frozen=True, kw_only=True)
-class LogSettings:
-    """How much is logged, and in which form."""
-
-    level: int = LEVELS["off"]
-    """The least level that is written."""
+    level: int
     json: bool = False
-    """One JSON object a line instead of words."""
-
-    def at_least_as_verbose_as(self, verbosity: int) -> LogSettings:
-        """Raise the level to what so many `-v` ask for: one for `info`, two for `debug`."""
-        if not verbosity:
-            return self
-        wanted = logging.INFO if verbosity == 1 else logging.DEBUG
-        return replace(self, level=min(self.level, wanted))
 
 
-def read_settings(text: str, default: LogSettings) -> LogSettings:
-    """Read `PROMPT_HUB_LOG`: a level, `json`, or both with a comma between.
+QUIET = LogSettings(LEVELS["off"])
+"""What a command does unless it is asked for more: it says its results and nothing else."""
+SERVICE = LogSettings(logging.WARNING, json=True)
+"""What the service does unless it is asked for more."""
+
+
+def read_settings(text: str, default: LogSettings = QUIET, *, verbosity: int = 0) -> LogSettings:
+    """Read a level, `json`, or both with a comma between, as `PROMPT_HUB_LOG` has them.
+
+    A `verbosity` of 1 asks for `info` at least, one of 2 for `debug`.
 
     Raises:
         PromptHubError: a word is neither.
@@ -66,23 +64,29 @@ def read_settings(text: str, default: LogSettings) -> LogSettings:
     settings = default
     for word in filter(None, (part.strip().lower() for part in text.split(","))):
         if word == "json":
-            settings = replace(settings, json=True)
+            settings = settings._replace(json=True)
         elif word in LEVELS:
-            settings = replace(settings, level=LEVELS[word])
+            settings = settings._replace(level=LEVELS[word])
         else:
             raise PromptHubError(
                 f"{ENV_LOG} has {word!r}; expected one of {', '.join(LEVELS)}, and json.",
                 hint=f"Set for example {ENV_LOG}=debug,json.",
             )
+    if verbosity:
+        wanted = logging.INFO if verbosity == 1 else logging.DEBUG
+        settings = settings._replace(level=min(settings.level, wanted))
     return settings
 
 
-def configure(settings: LogSettings, *, stdout: bool = False) -> logging.Handler:
+def configure(
+    verbosity: int = 0, default: LogSettings = QUIET, *, stdout: bool = False
+) -> logging.Handler:
     """Send what this package logs to standard error, or to standard output.
 
     Returns the handler, so that a server that we run can log through it, too. A second call
-    replaces what the first one set.
+    replaces what the first one set. Raises `PromptHubError` for an unusable `PROMPT_HUB_LOG`.
     """
+    settings = read_settings(os.environ.get(ENV_LOG, ""), default, verbosity=verbosity)
     handler = _LineHandler(stdout=stdout)
     handler.setFormatter(_JsonFormatter() if settings.json else _TextFormatter())
     logger = logging.getLogger(PACKAGE)
@@ -153,6 +157,10 @@ class _TextFormatter(_Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the library's name)
+        context = "".join(f" {name}={value}" for name, value in _context.get().items())
+        return super().formatMessage(record) + context
+
 
 class _JsonFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
@@ -161,7 +169,7 @@ class _JsonFormatter(_Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": record.getMessage().strip(),
             **_context.get(),
         }
         if record.exc_info:

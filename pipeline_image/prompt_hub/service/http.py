@@ -14,7 +14,6 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from prompt_hub.core.log_setup import log_context
 from prompt_hub.repository.documents import strict_json
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.api_models import (
@@ -99,12 +98,11 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
     async def run(task: str, request: Request) -> Response:
         """Answer one record."""
         trace_id = _trace_id(request)
-        with log_context(task=task, trace_id=trace_id):
-            try:
-                fields = _fields(await _body(request))
-                answered = await service.run(task, fields, trace_id)
-            except ServiceError as error:
-                return _error(error, trace_id)
+        try:
+            fields = _fields(await _body(request))
+            answered = await service.run(task, fields, trace_id)
+        except ServiceError as error:
+            return _error(error, trace_id)
         return _json(_answer(answered, service.release, trace_id))
 
     @app.get("/v1/tasks", operation_id="tasks", summary="What is served, and why")

@@ -6,6 +6,7 @@ every few seconds.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from prompt_hub.ledger.items import Deployed, Pointer, VersionRef
+
+logger = logging.getLogger(__name__)
 
 Source = Literal["ledger", "snapshot"]
 
@@ -125,12 +128,14 @@ class LedgerPoller:
             # Asked while it is unready only: the release may have been activated meanwhile.
             deployed = None if self.state.ready else self._source.deployed()
         except Exception as error:
+            logger.info("the ledger could not be read: %s", type(error).__name__)
             self._without_ledger(f"{type(error).__name__}: {error}")
             return
         if not self.state.ledger_answers:
             self._report.ledger_found(revision)
         known_here = deployed is not None and deployed.release.release == self._release
         if pointers is not None:
+            logger.debug("ledger revision %d: %d pointers read", revision, len(pointers))
             self._follow(revision, pointers, known_here=known_here)
         elif known_here and not self.state.ready:
             self._show(replace(self.state, ready=True))
@@ -143,6 +148,7 @@ class LedgerPoller:
             try:
                 self.poll()
             except Exception as error:
+                logger.warning("a look at the ledger failed: %s", type(error).__name__)
                 # The next round looks again, whatever this one stumbled over: without this thread
                 # no rollback would ever reach a process that calls itself ready.
                 with suppress(Exception):

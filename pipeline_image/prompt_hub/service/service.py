@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.log_setup import log_context
 from prompt_hub.llm.client import Answer, ModelClient
 from prompt_hub.llm.config import ResolvedModel
 from prompt_hub.release.manifest import VersionKey
@@ -102,7 +103,8 @@ class PromptService:
             raise ServiceError(
                 ErrorCode.INVALID_FIELDS, f"the fields do not fit: {words}", fields=problems
             )
-        return await self._ask(task, served, prompt, fields, trace_id)
+        with log_context(task=task, version=prompt.version, trace_id=trace_id):
+            return await self._ask(task, served, prompt, fields, trace_id)
 
     def _served(self, task: str) -> ServedVersion:
         state = self.poller.state
