@@ -43,11 +43,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Serve until SIGTERM or Ctrl-C, then let calls in flight end."""
     if arguments.poll_seconds <= 0:
         raise PromptHubError("--poll-seconds must be more than 0.")
-    import logging
-
     import uvicorn
 
-    from prompt_hub.core import log_setup
     from prompt_hub.ledger.errors import LedgerError
     from prompt_hub.ledger.table import Ledger
     from prompt_hub.llm.client import ModelClient
@@ -60,10 +57,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.service.metrics import LogsAndMetrics
     from prompt_hub.service.service import PromptService
 
-    handler = log_setup.configure(verbosity_of(arguments), log_setup.SERVICE, stdout=True)
-    for name in SERVER_LOGGERS:
-        # Their errors come with tracebacks, whose last line may quote what a caller sent.
-        logging.getLogger(name).addHandler(handler)
+    log_as_service(verbosity_of(arguments))
     repository = PromptRepository.from_environment()
     release = load(repository.root)
     prompts = carried_prompts(repository, release)
@@ -99,6 +93,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     app = create_app(service, poll_seconds=arguments.poll_seconds)
     uvicorn.Server(behind_balancer(app, arguments.host, arguments.port)).run()
     return ExitCode.OK
+
+
+def log_as_service(verbosity: int) -> None:
+    """Log JSON lines to standard output, beside those of the execution log."""
+    from prompt_hub.core import log_setup
+
+    # Errors of the server come with tracebacks, whose last line may quote what a caller sent.
+    log_setup.configure(verbosity, log_setup.SERVICE, stdout=True, servers=SERVER_LOGGERS)
 
 
 def behind_balancer(app: FastAPI, host: str, port: int) -> uvicorn.Config:

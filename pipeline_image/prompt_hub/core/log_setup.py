@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -79,22 +79,25 @@ def read_settings(text: str, default: LogSettings = QUIET, *, verbosity: int = 0
 
 
 def configure(
-    verbosity: int = 0, default: LogSettings = QUIET, *, stdout: bool = False
-) -> logging.Handler:
+    verbosity: int = 0,
+    default: LogSettings = QUIET,
+    *,
+    stdout: bool = False,
+    servers: Sequence[str] = (),
+) -> None:
     """Send what this package logs to standard error, or to standard output.
 
-    Returns the handler, so that a server that we run can log through it, too. A second call
-    replaces what the first one set. Raises `PromptHubError` for an unusable `PROMPT_HUB_LOG`.
+    What the loggers of `servers` say goes the same way, as much as they are set to say. A second
+    call replaces what the first one set. Raises `PromptHubError` for an unusable `PROMPT_HUB_LOG`.
     """
     settings = read_settings(os.environ.get(ENV_LOG, ""), default, verbosity=verbosity)
     handler = _LineHandler(stdout=stdout)
     handler.setFormatter(_JsonFormatter() if settings.json else _TextFormatter())
-    logger = logging.getLogger(PACKAGE)
-    for other in [other for other in logger.handlers if isinstance(other, _LineHandler)]:
-        logger.removeHandler(other)
-    logger.addHandler(handler)
-    logger.setLevel(settings.level)
-    return handler
+    for name in (PACKAGE, *servers):
+        logger = logging.getLogger(name)
+        others = [other for other in logger.handlers if not isinstance(other, _LineHandler)]
+        logger.handlers[:] = [*others, handler]
+    logging.getLogger(PACKAGE).setLevel(settings.level)
 
 
 @contextmanager
@@ -108,7 +111,7 @@ def log_context(**values: str) -> Iterator[None]:
 
 
 def timestamp() -> str:
-    """The time as log lines have it."""
+    """Return the time as log lines have it."""
     return datetime.now(UTC).isoformat()
 
 

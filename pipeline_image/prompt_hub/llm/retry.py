@@ -1,4 +1,4 @@
-"""The one layer that asks again: which failures, how often, how long between (design D8)."""
+"""The one layer that asks again: which failures, how often, how long between."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ _STATUS = re.compile(r"HTTP \d{3}")
 
 
 def _kind(error: TransientError | PermanentError) -> str:
-    """What failed, without the provider's own words: they may quote what was sent."""
+    """Say what failed without the provider's own words: they may quote what was sent."""
     status = _STATUS.match(error.reason)
     return status[0] if status else "no answer"
 

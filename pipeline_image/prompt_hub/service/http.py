@@ -53,7 +53,7 @@ AMAZON_TRACE = re.compile(r"Root=(?P<trace>1-[0-9a-f]{8}-[0-9a-f]{24})")
 
 
 def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
-    """The application; its lifespan runs the thread that follows the ledger."""
+    """Return the application; its lifespan runs the thread that follows the ledger."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -261,7 +261,7 @@ def _json(body: BaseModel, status: int = 200) -> Response:
 
 
 def _trace_id(request: Request) -> str:
-    """The caller's trace (W3C or Amazon's), or a fresh one."""
+    """Return the caller's trace (W3C or Amazon's), or a fresh one."""
     for header, form in (("traceparent", TRACE_PARENT), ("x-amzn-trace-id", AMAZON_TRACE)):
         found = form.search(request.headers.get(header, ""))
         if found:
