@@ -151,6 +151,14 @@ def test_a_second_configuration_replaces_the_first(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err.count("prompt_hub.x") == 1
 
 
+def test_a_line_that_cannot_be_made_stops_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    log_setup.configure(1)
+    logging.getLogger("prompt_hub.x").info("%d answers", MARK)
+    line = capsys.readouterr().err
+    assert "prompt_hub.x: a line could not be made: TypeError" in line
+    assert MARK not in line
+
+
 @pytest.mark.parametrize("form", ["", "json"])
 def test_an_exception_is_logged_without_its_words(
     form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -345,7 +353,7 @@ def run_batch_and_service(
 ) -> None:
     """Run records through the service, which runs as in a stage, and by this process."""
     records = marked.path("records.csv")
-    records.write_text(f"Maker,{MARK}\n{MAKER},1\n,{MARK}\n", encoding="utf-8")
+    records.write_text(f"Maker,{MARK}\n{MAKER},1\n{MARK},{MARK}\n", encoding="utf-8")
     with serving(model := Model()) as models:
         aliases = Model.aliases(models)
         monkeypatch.setenv(aws_names.ENV_MODELS, aliases)
@@ -358,7 +366,8 @@ def run_batch_and_service(
             ledger.away = True
             healthy.poller.poll()
             lines.add(capsys.readouterr().out)
-            main(["run", "brand", str(records), str(records) + ".out", "--service", url])
+            code = main(["run", "brand", str(records), str(records) + ".out", "--service", url])
+            assert code == ExitCode.OK
             lines.add("".join(capsys.readouterr()))
         log_as_service(0)
         broken = FunctionProvider(lambda messages: [][len(messages)]).caller()
@@ -372,10 +381,11 @@ def run_batch_and_service(
         (error,) = (line for line in lines.logged if line.get("logger") == "uvicorn.error")
         assert error["error"].startswith("IndexError")
 
+        command = ["run", "brand", str(records), str(records) + ".more", "-vv"]
         model.status = 400
-        main(["run", "brand", str(records), str(records) + ".more", "-vv"])
+        assert main(command) == ExitCode.NOT_MEASURED
         model.status = 0
-        main(["run", "brand", str(records), str(records) + ".more", "-vv"])
+        assert main(command) == ExitCode.OK
         lines.add(capsys.readouterr().err)
         assert any("refused at" in line for line in lines.messages("prompt_hub.llm.retry"))
 

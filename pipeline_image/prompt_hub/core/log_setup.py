@@ -135,7 +135,14 @@ class _LineHandler(logging.Handler):
         self._stdout = stdout
 
     def emit(self, record: logging.LogRecord) -> None:
-        _write(sys.stdout if self._stdout else sys.stderr, self.format(record))
+        try:
+            line = self.format(record)
+        except Exception as error:
+            # Nothing stops for a line that cannot be made, and nobody prints its arguments.
+            record.msg, record.args = f"a line could not be made: {type(error).__name__}", ()
+            record.exc_info = None
+            line = self.format(record)
+        _write(sys.stdout if self._stdout else sys.stderr, line)
 
 
 class _Formatter(logging.Formatter):
