@@ -96,7 +96,7 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
         },
     )
     async def run(task: str, request: Request) -> Response:
-        """Answer one record."""
+        """Answer one record. Which fields a task takes, the path of that very task says."""
         trace_id = _trace_id(request)
         try:
             fields = _fields(await _body(request))
@@ -145,7 +145,10 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
         found = ServiceError(
             ErrorCode.NO_SUCH_PATH, f"{request.method} {request.url.path}: {error.detail}"
         )
-        return _error(found, _trace_id(request), error.status_code)
+        response = _error(found, _trace_id(request), error.status_code)
+        # A wrong method is told which ones there are (`Allow`).
+        response.headers.update(error.headers or {})
+        return response
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:

@@ -33,6 +33,7 @@ from tests.unit.service.fake_provider import FakeProvider, fake_provider
 from tests.unit.service.openapi_check import Exchange, problems_of
 from tests.unit.service.test_pointers import FakeLedger, Heard
 
+RUN = "/v1/tasks/part-class/run"
 FIELDS = {"part_number": "RC0603FR-0710KL", "title": "Thick film resistor 10 kΩ"}
 
 
@@ -290,7 +291,8 @@ def test_what_the_ledger_has_active_and_the_image_lacks_is_said(running: Running
 def test_an_unknown_path_is_answered_in_the_same_form(running: Running) -> None:
     status, answer = running.get("/v2/tasks")
     assert (status, answer["error"]["code"]) == (404, "no_such_path")
-    assert running.get("/v1/tasks/part-class/run")[0] == 405
+    status, _, headers = running.send(urllib.request.Request(running.url + RUN))
+    assert (status, headers["Allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize(
