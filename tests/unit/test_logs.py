@@ -26,6 +26,8 @@ from prompt_hub.cli.serve import SERVER_LOGGERS, behind_balancer, log_as_service
 from prompt_hub.core import aws_names, log_setup
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.log_setup import LEVELS, LogSettings, log_context, read_settings
+from prompt_hub.ledger.items import ReleaseRef, VersionRef
+from prompt_hub.ledger.transitions import Cause
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.providers.openai import OpenAIProvider
@@ -33,6 +35,7 @@ from prompt_hub.release.manifest import load
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.batch.servers import completion, serving
 from tests.unit.building import RepositoryFolder
+from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
 from tests.unit.providers import FunctionProvider
 from tests.unit.service.test_app import unstarted
 from tests.unit.service.test_pointers import FakeLedger
@@ -176,6 +179,19 @@ def test_an_exception_is_logged_without_its_words(
     assert MARK not in line
     assert "RuntimeError from ValueError" in line
     assert "test_an_exception_is_logged_without_its_words" in line
+
+
+def test_a_change_of_a_pointer_can_be_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    log_setup.configure(1)
+    ledger_on(FakeDynamoDB()).seed(
+        "brand",
+        VersionRef(version="1.0.0", sha256="x"),
+        previous=None,
+        release=ReleaseRef(release="r", made_at="2026"),
+        cause=Cause(by="ann", code="release", reason=MARK, at="2026"),
+    )
+    line = capsys.readouterr().err
+    assert line.endswith("INFO prompt_hub.ledger.table: brand: seeded at ledger revision 1\n")
 
 
 # --- What must never be in a line ----------------------------------------------------------------
