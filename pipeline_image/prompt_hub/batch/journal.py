@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,8 @@ from pydantic import JsonValue
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.files import atomic_write
 from prompt_hub.repository.documents import strict_json
+
+logger = logging.getLogger(__name__)
 
 Line = Mapping[str, JsonValue]
 _FORMAT: dict[str, JsonValue] = {"journal": "prompt-hub/journal@1"}
@@ -114,6 +117,7 @@ class Journal:
                 self._note(strict_json(raw.decode("utf-8")), end)
             end += len(raw)
         self._file.truncate(end)
+        logger.info("%s: %d records finished by an earlier run", self.path, len(self._offsets))
 
     def _keep(self, first: bytes) -> None:
         """Set aside what lies here and begins with another first line, if it holds anything."""
@@ -125,6 +129,7 @@ class Journal:
         self._file.seek(0)
         with atomic_write(aside) as stream:
             shutil.copyfileobj(self._file, stream)
+        logger.info("%s: %d records of another run set aside as %s", self.path, lines, aside)
         self.set_aside = (
             f"{self.path} was of another run ({_difference(first, self._identity)}): its {lines}"
             f" finished records are kept in {aside.name}. To go on with them, run what was run"

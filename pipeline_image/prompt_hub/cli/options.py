@@ -3,6 +3,29 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
+
+from prompt_hub.core.aws_names import ENV_LOG
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser with `--verbose`, as are those of its subcommands."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401  (whatever argparse passes on)
+        super().__init__(**options)
+        self.add_argument(
+            "-v",
+            "--verbose",
+            action="count",
+            # Absent unless given, so that a subcommand's parser does not take back the outer one's.
+            default=argparse.SUPPRESS,
+            help=f"log what goes on to standard error, -vv in detail; {ENV_LOG} says the same",
+        )
+
+
+def verbosity_of(arguments: argparse.Namespace) -> int:
+    """How often `-v` was given."""
+    return int(getattr(arguments, "verbose", 0))
 
 
 def add_signature(parser: argparse.ArgumentParser) -> None:

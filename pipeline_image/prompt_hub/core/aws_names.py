@@ -43,6 +43,8 @@ ENV_SERVICE_URL = "PROMPT_HUB_SERVICE_URL"
 ENV_TOPIC_ARN = "PROMPT_HUB_TOPIC_ARN"
 ENV_REPOSITORY_URI = "PROMPT_HUB_REPOSITORY_URI"
 ENV_BRANCH = "PROMPT_HUB_BRANCH"
+ENV_LOG = "PROMPT_HUB_LOG"
+"""How much commands and the service log: a level, `json`, or both."""
 
 # --- Toolchain ---------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.client import CHARACTERS_A_TOKEN, Response
 from prompt_hub.llm.config import ResolvedModel
 from prompt_hub.repository.schema import Budget
+
+logger = logging.getLogger(__name__)
 
 TOKENS_OUT = 256
 """Length of an answer where neither the prompt's `max_tokens` nor an earlier answer says more."""
@@ -110,6 +113,7 @@ class BudgetTracker:
         while (reason := self._missing(most)) is not None:
             if not self._in_flight:
                 raise BudgetReachedError(reason)
+            logger.debug("a call waits for those in flight: %s", reason)
             self._settled.clear()
             await self._settled.wait()
         self._in_flight += 1

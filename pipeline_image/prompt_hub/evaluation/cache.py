@@ -15,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from prompt_hub.core.hashing import canonical, sha256_of
 from prompt_hub.llm.client import ADAPTER_VERSION, Response
 from prompt_hub.llm.config import ResolvedModel
 from prompt_hub.repository.schema import JsonObject, Prompt
+
+logger = logging.getLogger(__name__)
 
 CACHE_DIR = Path(".prompt-hub") / "responses"
 
@@ -53,8 +56,13 @@ class ResponseCacheFile:
             if end == 0:
                 title = {"schema": "prompt-hub/responses@1", **circumstances}
                 os.write(self._file, _compact(title) + b"\n")
-        if not fresh:
-            self._read()
+        if fresh:
+            logger.info("%s: what earlier runs stored is left alone", path.name)
+            return
+        self._read()
+        logger.info("%s: %d answers of earlier runs", path.name, len(self))
+        if self.damaged:
+            logger.warning("%s: %d corrupt lines, asked for again", path.name, self.damaged)
 
     def close(self) -> None:
         """Give the file back."""

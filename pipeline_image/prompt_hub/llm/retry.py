@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -16,6 +18,7 @@ from typing import Generic, TypeVar
 from prompt_hub.llm.rate_limit import Limiter
 
 ResultT = TypeVar("ResultT")
+logger = logging.getLogger(__name__)
 
 
 class PermanentError(Exception):
@@ -107,6 +110,7 @@ class Retries:
                 async with asyncio.timeout(None if until is None else until - self.clock()):
                     place = await limiter.acquire(tokens)
             except TimeoutError:
+                logger.info("not asked: no time left before attempt %d", number)
                 raise PermanentError("there was no time left to ask it") from None
             stats.sent += 1
             started = self.clock()
@@ -119,13 +123,20 @@ class Retries:
             except TransientError as error:
                 pause = min(error.after or 0.0, self.longest_asked)
                 place.release(busy=error.busy, failed=not error.busy, pause=pause)
-                wait = self._wait(number, error, started, until)
+                try:
+                    wait = self._wait(number, error, started, until)
+                except PermanentError:
+                    logger.info("gave up after attempt %d: %s", number, _kind(error))
+                    raise
+                logger.info("attempt %d: %s; next in %.2f s", number, _kind(error), wait)
                 stats.trouble = error.reason
                 stats.retried += 1
                 stats.busy += error.busy
                 await self.sleep(wait)
-            except BaseException:
+            except BaseException as error:
                 place.release(failed=True)
+                if isinstance(error, PermanentError):
+                    logger.info("refused at attempt %d: %s", number, _kind(error))
                 raise
             else:
                 place.release()
@@ -147,6 +158,15 @@ class Retries:
         if until is not None and now + wait > until:
             raise PermanentError(f"{error.reason}, and there is no time left to ask again")
         return wait
+
+
+_STATUS = re.compile(r"HTTP \d{3}")
+
+
+def _kind(error: TransientError | PermanentError) -> str:
+    """Say what failed without the provider's own words: they may quote what was sent."""
+    status = _STATUS.match(error.reason)
+    return status[0] if status else "no answer"
 
 
 def parse_retry_after(

@@ -1,4 +1,4 @@
-"""What the pointer follower has to say: log lines, and metrics that people can alarm on."""
+"""What the ledger poller has to say: log lines, and metrics that people can alarm on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import VersionRef
-from prompt_hub.service.logging import log_line
+from prompt_hub.service.execution_log import log_line
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient

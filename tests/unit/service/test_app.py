@@ -7,28 +7,33 @@ import socket
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.providers.openai import OpenAIProvider
-from prompt_hub.release.manifest import Release, carried_prompts, load
+from prompt_hub.release.manifest import Release, VersionKey, carried_prompts, load
 from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import Prompt
 from prompt_hub.service.http import MAX_BODY_BYTES, create_app
 from prompt_hub.service.ledger_poller import LedgerPoller
 from prompt_hub.service.service import PromptService
 from tests.unit.service.fake_provider import FakeProvider, fake_provider
+from tests.unit.service.openapi_check import Exchange, problems_of
 from tests.unit.service.test_pointers import FakeLedger, Heard
 
+RUN = "/v1/tasks/part-class/run"
 FIELDS = {"part_number": "RC0603FR-0710KL", "title": "Thick film resistor 10 kΩ"}
 
 
@@ -76,11 +81,49 @@ class Running:
         )
 
     def send(self, request: urllib.request.Request) -> tuple[int, Any, Any]:
+        """Send a request; its answer must be one that the OpenAPI document promises."""
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, json.loads(answer.read()), answer.headers
+            answer = urllib.request.urlopen(request, timeout=10)
         except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read()), error.headers
+            answer = error
+        with answer:
+            body = answer.read()
+        with urllib.request.urlopen(f"{self.url}/openapi.json", timeout=10) as described:
+            document = json.loads(described.read())
+        exchange = Exchange(
+            method=request.get_method(),
+            path=urllib.parse.urlsplit(request.full_url).path,
+            request=request.data if isinstance(request.data, bytes) else None,
+            status=answer.status,
+            headers=answer.headers,
+            body=body,
+        )
+        assert list(problems_of(document, exchange)) == []
+        return answer.status, json.loads(body), answer.headers
+
+
+class CheckedClient(TestClient):
+    """A client of an application in this process that holds it to its OpenAPI document."""
+
+    def __init__(self, application: FastAPI, poller: LedgerPoller) -> None:
+        super().__init__(application, raise_server_exceptions=False)
+        self.application = application
+        self.poller = poller
+
+    def request(self, method: str, url: Any, **options: Any) -> Any:
+        """Send a request; its answer must be one that the document promises."""
+        response = super().request(method, url, **options)
+        if url != "/openapi.json":
+            exchange = Exchange(
+                method=method,
+                path=response.request.url.path,
+                request=response.request.content,
+                status=response.status_code,
+                headers=response.headers,
+                body=response.content,
+            )
+            assert list(problems_of(self.get("/openapi.json").json(), exchange)) == []
+        return response
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +140,7 @@ def service(built: Path) -> Iterator[Running]:
             release=release.release,
             prompts=carried_prompts(PromptRepository(built), release),
             seconds_per_call={"part-class": 0.7},
-            follower=LedgerPoller(
+            poller=LedgerPoller(
                 ledger,
                 release=release.release,
                 carries=release.carries(),
@@ -108,7 +151,7 @@ def service(built: Path) -> Iterator[Running]:
                 },
                 report=Heard(),
             ),
-            caller=ModelClient(ModelAliases.parse(json.dumps(aliases)), OpenAIProvider()),
+            client=ModelClient(ModelAliases.parse(json.dumps(aliases)), OpenAIProvider()),
         )
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -248,7 +291,8 @@ def test_what_the_ledger_has_active_and_the_image_lacks_is_said(running: Running
 def test_an_unknown_path_is_answered_in_the_same_form(running: Running) -> None:
     status, answer = running.get("/v2/tasks")
     assert (status, answer["error"]["code"]) == (404, "no_such_path")
-    assert running.get("/v1/tasks/part-class/run")[0] == 405
+    status, _, headers = running.send(urllib.request.Request(running.url + RUN))
+    assert (status, headers["Allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize(
@@ -319,22 +363,37 @@ def test_health_and_readiness(running: Running) -> None:
     assert running.get("/readyz") == (200, {"ready": True})
 
 
-def unstarted(built: Path, ledger: FakeLedger) -> TestClient:
-    """A service of an image in which nothing is released, after one look at the ledger."""
+def unstarted(
+    built: Path,
+    ledger: FakeLedger,
+    *,
+    client: ModelClient | None = None,
+    champions: Mapping[str, VersionRef] | None = None,
+    changed: Mapping[VersionKey, Prompt] | None = None,
+) -> CheckedClient:
+    """A service after one look at the ledger; without `champions` git has nothing released.
+
+    `changed` prompts take the place of the image's own.
+    """
     release = load(built)
-    follower = LedgerPoller(
-        ledger, release=release.release, carries=release.carries(), champions={}, report=Heard()
+    poller = LedgerPoller(
+        ledger,
+        release=release.release,
+        carries=release.carries(),
+        champions=champions or {},
+        report=Heard(),
     )
-    follower.poll()
+    poller.poll()
+    prompts = carried_prompts(PromptRepository(built), release)
     service = PromptService(
         stage="dev",
         release=release.release,
-        prompts=carried_prompts(PromptRepository(built), release),
+        prompts={**prompts, **(changed or {})},
         seconds_per_call={},
-        follower=follower,
-        caller=ModelClient(ModelAliases({}), OpenAIProvider()),
+        poller=poller,
+        client=client or ModelClient(ModelAliases({}), OpenAIProvider()),
     )
-    return TestClient(create_app(service, poll_seconds=60))
+    return CheckedClient(create_app(service, poll_seconds=60), poller)
 
 
 def test_a_service_that_never_was_ready_says_what_its_image_lacks(built: Path) -> None:

@@ -119,7 +119,7 @@ class World:
     def served(self) -> dict[str, tuple[str, str]]:
         return {
             task: (version.reference.version, version.source)
-            for task, version in self.follower.view.served.items()
+            for task, version in self.follower.state.served.items()
         }
 
 
@@ -152,7 +152,7 @@ def test_pointers_are_read_only_when_the_head_moved(world: World) -> None:
 
 def test_an_empty_ledger_is_ready_and_serves_nothing(world: World) -> None:
     world.poll()
-    assert world.follower.view.ready
+    assert world.follower.state.ready
     assert world.served() == {}
 
     world.ledger.move(NEW)
@@ -174,7 +174,7 @@ def test_what_the_image_lacks_is_refused_and_the_last_good_kept(
     world.poll()
 
     assert world.served() == {"part-class": ("1.0.0", "ledger")}
-    assert world.follower.view.refused == {"part-class": wanted}
+    assert world.follower.state.refused == {"part-class": wanted}
     assert world.heard.said[-1] == f"refused part-class {wanted.version}, kept 1.0.0"
 
     world.poll(1)
@@ -184,7 +184,7 @@ def test_what_the_image_lacks_is_refused_and_the_last_good_kept(
 
     world.ledger.move(NEW)
     world.poll()
-    assert world.follower.view.refused == {}
+    assert world.follower.state.refused == {}
     assert world.served() == {"part-class": ("1.1.0", "ledger")}
 
 
@@ -199,20 +199,20 @@ def test_a_new_release_that_lacks_what_is_active_stays_unready_and_serves_nothin
     world.ledger.move(BRAND, "brand")
     world.poll()
     assert world.served() == {"brand": ("1.0.0", "ledger")}
-    assert world.follower.view.unserved == {"part-class": GONE}
-    assert not world.follower.view.ready
+    assert world.follower.state.unserved == {"part-class": GONE}
+    assert not world.follower.state.ready
     assert world.heard.said[-1] == "refused part-class 0.9.0, kept none"
 
     # The ledger has answered: going away later does not make the image's own word better.
     world.ledger.away = True
     world.poll(SNAPSHOT_AFTER_SECONDS)
     assert world.served() == {"brand": ("1.0.0", "ledger")}
-    assert not world.follower.view.ready
+    assert not world.follower.state.ready
 
     world.ledger.away = False
     world.ledger.move(OLD)
     world.poll()
-    assert world.follower.view.ready
+    assert world.follower.state.ready
     assert world.served() == {"part-class": ("1.0.0", "ledger"), "brand": ("1.0.0", "ledger")}
 
 
@@ -224,10 +224,10 @@ def test_one_refused_task_does_not_keep_a_replacement_of_the_live_release_from_t
     world.ledger.move(BRAND, "brand")
     if seen_first:
         world.poll()
-        assert not world.follower.view.ready
+        assert not world.follower.state.ready
     world.ledger.activated = "exec-2"
     world.poll()
-    assert world.follower.view.ready
+    assert world.follower.state.ready
     assert world.served() == {"brand": ("1.0.0", "ledger")}
 
 
@@ -236,8 +236,8 @@ def test_once_ready_it_stays_ready(world: World) -> None:
     world.poll()
     world.ledger.move(GONE)
     world.poll()
-    assert world.follower.view.ready
-    assert world.follower.view.unserved == {"part-class": GONE}
+    assert world.follower.state.ready
+    assert world.follower.state.unserved == {"part-class": GONE}
 
 
 def test_what_was_served_from_the_image_is_no_last_good_version(world: World) -> None:
@@ -248,17 +248,17 @@ def test_what_was_served_from_the_image_is_no_last_good_version(world: World) ->
     world.ledger.move(GONE)
     world.poll()
     assert world.served() == {}
-    assert world.follower.view.ready
+    assert world.follower.state.ready
 
 
 def test_without_a_ledger_it_is_unready_for_a_minute_then_serves_the_image(world: World) -> None:
     world.ledger.away = True
     world.poll(SNAPSHOT_AFTER_SECONDS - 1)
-    assert not world.follower.view.ready
+    assert not world.follower.state.ready
     assert world.served() == {}
 
     world.poll(1)
-    assert world.follower.view.ready
+    assert world.follower.state.ready
     assert world.served() == {"part-class": ("1.1.0", "snapshot"), "brand": ("1.0.0", "snapshot")}
     assert world.heard.said.count("snapshot") == 1
 
@@ -322,7 +322,7 @@ def test_a_ledger_that_goes_away_leaves_the_last_good_pointers(world: World) -> 
     for _ in range(100):
         world.poll(5)
 
-    assert world.follower.view.ready
+    assert world.follower.state.ready
     assert world.served() == {"part-class": ("1.0.0", "ledger")}
     assert world.heard.said.count("lost") == 1
     assert "snapshot" not in world.heard.said

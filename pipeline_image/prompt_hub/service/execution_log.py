@@ -5,17 +5,16 @@ Names are OpenTelemetry's for GenAI where they exist.
 
 from __future__ import annotations
 
-import json
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
+from prompt_hub.core.log_setup import timestamp, write_json_line
 from prompt_hub.llm.client import Answer
 from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.service.errors import ErrorCode
 
-Outcome = Literal["ok", "invalid_output", "model_unavailable", "prompt_broken"]
+Outcome = ErrorCode | Literal["ok"]
 
 PROVIDERS = {"bedrock": "aws.bedrock"}
 
@@ -39,11 +38,7 @@ def log_line(event: str, **values: object) -> None:
 
     A line that cannot be written is lost: calls are answered and pointers followed without a log.
     """
-    line = {"event": event, "time": datetime.now(UTC).isoformat(), **values}
-    # OSError: the disk is full, the pipe closed. ValueError: standard output itself is closed.
-    with suppress(OSError, ValueError):
-        sys.stdout.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
-        sys.stdout.flush()
+    write_json_line(sys.stdout, {"event": event, "time": timestamp(), **values})
 
 
 def log_call(
