@@ -301,6 +301,7 @@ def test_an_answer_that_is_not_the_documented_one_is_found(built: Path) -> None:
 # --- The table of errors -------------------------------------------------------------------------
 
 
+@pytest.mark.shipped
 def test_the_page_has_the_table_of_the_code() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert page == errors_page.up_to_date(page), "run `make docs`"
