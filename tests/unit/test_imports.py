@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-CORE_PACKAGES = {"pydantic", "yaml", "jinja2", "jsonschema_rs"}
+CORE_PACKAGES = {"pydantic", "pydantic_core", "yaml", "jinja2", "jsonschema_rs"}
 LAZY_IN_CORE = {"jsonschema_rs"}
 """Allowed in the core, but only inside functions: `--help` and start-up do not pay for them."""
 ADAPTERS = {

@@ -24,6 +24,7 @@ from prompt_hub.repository.edit import edited
 from prompt_hub.repository.reader import METADATA, PromptRepository
 from prompt_hub.repository.schema import Override
 from prompt_hub.repository.transaction import Changes, exclusive
+from prompt_hub.scoring.metadata import read_metadata
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -120,7 +121,7 @@ def _still_true(repository: PromptRepository, record: EvaluationRecord) -> None:
     champion = repository.production(record.task)
     now = (
         repository.examples_sha256(record.task),
-        repository.metadata(record.task).sha256,
+        read_metadata(repository, record.task).sha256,
         champion.sha256 if champion else None,
     )
     then = (record.examples_sha256, record.metadata_sha256, record.champion_sha256)

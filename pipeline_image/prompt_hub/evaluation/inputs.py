@@ -14,9 +14,11 @@ from prompt_hub.gate.rules import GATE_VERSION
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.repository.reader import PromptRepository, examples_sha256
 from prompt_hub.repository.rendering import rejection_reason
-from prompt_hub.repository.schema import Example, Metadata, Prompt
+from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring import SCORERS_VERSION
-from prompt_hub.scoring.function import fingerprints, own_entries
+from prompt_hub.scoring.function import fingerprints
+from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
+from prompt_hub.scoring.scorers.python import own_entries
 
 
 def scored(examples: Iterable[Example]) -> tuple[Example, ...]:
@@ -32,7 +34,7 @@ class Inputs:
     champion: Prompt | None
     examples: tuple[Example, ...]
     examples_sha256: str
-    metadata: Metadata
+    metadata: ScoringMetadata
     judge: Prompt | None
     entries: Mapping[str, str]
     """Hash of the code of every scorer of one's own."""
@@ -42,7 +44,7 @@ class Inputs:
     @classmethod
     def of(cls, repository: PromptRepository, task: str) -> Inputs:
         """Read the inputs; raises `PromptHubError` where a file is wrong."""
-        metadata = repository.metadata(task)
+        metadata = read_metadata(repository, task)
         candidate = repository.candidate(task)
         champion = repository.production(task)
         entry = repository.registry().tasks.get(task)
@@ -65,7 +67,7 @@ class Inputs:
     def for_prompts(
         cls,
         repository: PromptRepository,
-        metadata: Metadata,
+        metadata: ScoringMetadata,
         candidate: Prompt,
         champion: Prompt | None,
         *,

@@ -23,6 +23,7 @@ from prompt_hub.llm.client import output_in
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring import SCORERS_VERSION, build_scorers, score_answer, weighted_mean
+from prompt_hub.scoring.metadata import read_metadata
 
 
 class ReplayError(PromptHubError):
@@ -141,7 +142,7 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
     if candidate is None:
         changes += _compared("examples", record.examples_sha256, repository.examples_sha256(task))
         raise ReplayError(changes)
-    inputs = Inputs.for_prompts(repository, repository.metadata(task), candidate, champion)
+    inputs = Inputs.for_prompts(repository, read_metadata(repository, task), candidate, champion)
     changes += _compared("examples", record.examples_sha256, inputs.examples_sha256)
     return inputs, changes
 

@@ -33,6 +33,7 @@ from prompt_hub.repository.schema import (
     VersionState,
 )
 from prompt_hub.scoring import ScorerResult, weighted_mean
+from prompt_hub.scoring.metadata import read_metadata
 
 TASK = "part-fields"
 EXECUTION = "local"
@@ -449,7 +450,7 @@ def _record(
         commit=COMMIT,
         digest="d" * 64,
         examples_sha256=repository.examples_sha256(TASK),
-        metadata_sha256=repository.metadata(TASK).sha256,
+        metadata_sha256=read_metadata(repository, TASK).sha256,
         scorers_version="2",
         gate_version="1",
         threshold=threshold,
