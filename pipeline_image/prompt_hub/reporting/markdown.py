@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import assert_never
 
 from prompt_hub.gate.types import Status
 from prompt_hub.reporting import words
@@ -19,19 +20,28 @@ WORST = 10
 LONGEST = 160
 """Characters of one value; the page has the whole."""
 
-_SIGNS = {
-    Status.PASS: "✅",
-    Status.BLOCK: "❌",
-    Status.INCONCLUSIVE: "❔",
-    Status.NOT_MEASURED: "⚠️",
-    Status.UNCHANGED: "➖",
-}
 _MARKUP = re.compile(
     r"""[^\w ,;%=–()'".:+-]|_"""
     r"|\.(?=[^\W\d])|(?<=\d)\.(?!\d)"  # www.x, and a list's 1.
     r"|:(?!\s)|\+(?!\d)|-(?!\w)"  # https: and :smile:, a list's + and -
 )
 """What could mean anything to Markdown, or to those who render it with links and mentions."""
+
+
+def _sign(status: Status) -> str:
+    match status:
+        case Status.PASS:
+            return "✅"
+        case Status.BLOCK:
+            return "❌"
+        case Status.INCONCLUSIVE:
+            return "❔"
+        case Status.NOT_MEASURED:
+            return "⚠️"
+        case Status.UNCHANGED:
+            return "➖"
+        case _:
+            assert_never(status)
 
 
 def escaped(text: str) -> str:
@@ -57,7 +67,7 @@ def markdown_summary(view: EvaluationView) -> str:
     """Verdict, scores and reasons; the worst losses folded away."""
     record = view.evaluation.record
     verdict = record.verdict
-    title = f"### {_SIGNS[verdict.status]} {record.task} {record.version}"
+    title = f"### {_sign(verdict.status)} {record.task} {record.version}"
     lines = [f"{title}: {verdict.status.replace('_', ' ')}", ""]
     if view.arms:
         head = ("version", "score", "interval", "examples", "cost", "latency p95")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Hashable
 from functools import lru_cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, assert_never
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -34,6 +34,11 @@ class Comparison(Strict):
     """How far a number may be off."""
     relative_tolerance: Annotated[Number, Field(ge=0)] = 0.0
     """How far a number may be off, as a share of the expected one."""
+
+    @property
+    def folded(self) -> bool:
+        """Whether texts are compared by their normalised form."""
+        return self.compare == "text"
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
@@ -70,10 +75,17 @@ def identity(value: JsonValue, *, folded: bool) -> Hashable:
 
 def comparing(how: Comparison) -> Compare:
     """The comparison that `how` describes."""
-    if how.compare == "number":
-        return _numbers(how.tolerance, how.relative_tolerance)
-    folded = how.compare == "text"
-    least = how.similarity
+    match how.compare:
+        case "number":
+            return _numbers(how.tolerance, how.relative_tolerance)
+        case "text" | "exact":
+            return _values(how)
+        case _:
+            assert_never(how.compare)
+
+
+def _values(how: Comparison) -> Compare:
+    folded, least = how.folded, how.similarity
 
     def same(given: JsonValue, wanted: JsonValue) -> float:
         if identity(given, folded=folded) == identity(wanted, folded=folded):
@@ -90,9 +102,13 @@ def comparing(how: Comparison) -> Compare:
 
 def by_equality(how: Comparison) -> bool:
     """Whether `how` asks for equality only: no value is nearly another."""
-    if how.compare == "number":
-        return not how.tolerance and not how.relative_tolerance
-    return how.similarity is None
+    match how.compare:
+        case "number":
+            return not how.tolerance and not how.relative_tolerance
+        case "text" | "exact":
+            return how.similarity is None
+        case _:
+            assert_never(how.compare)
 
 
 def _numbers(absolute: float, relative: float) -> Compare:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import assert_never
 
 from pydantic import JsonValue
 
@@ -16,9 +17,13 @@ from prompt_hub.scoring.comparison import Comparison
 
 def compared_types(how: Comparison) -> tuple[str, ...]:
     """Types that a comparison can be right about; every type where there are none."""
-    if how.compare == "number":
-        return ("number", "integer")
-    return ("string",) if how.similarity is not None else ()
+    match how.compare:
+        case "number":
+            return ("number", "integer")
+        case "text" | "exact":
+            return ("string",) if how.similarity is not None else ()
+        case _:
+            assert_never(how.compare)
 
 
 def field_complaints(

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, assert_never
 
 from pydantic import JsonValue
 
@@ -77,7 +77,7 @@ class Field:
             lists=lists,
             compare=comparing(how),
             equality=by_equality(how),
-            folded=how.compare == "text",
+            folded=how.folded,
             tolerance=_tolerance(how),
         )
 
@@ -92,8 +92,15 @@ class Field:
             matched = self.compare(given, wanted) if both else 0.0
             return matched, int(given is not None), int(wanted is not None)
         given, wanted = _elements(given), _elements(wanted)
-        if self.lists == "ordered":
-            return float(_in_order(given, wanted, self.compare)), len(given), len(wanted)
+        match self.lists:
+            case "ordered":
+                return float(_in_order(given, wanted, self.compare)), len(given), len(wanted)
+            case "set":
+                return self._distinct_counts(given, wanted)
+            case _:
+                assert_never(self.lists)
+
+    def _distinct_counts(self, given: list[JsonValue], wanted: list[JsonValue]) -> Counts:
         if self.equality:
             ours, theirs = self._identities(given), self._identities(wanted)
             return float(len(ours & theirs)), len(ours), len(theirs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -61,9 +61,9 @@ class FieldsSettings(PureSettings):
     """Fields of the output, each with its weight or its rule; all by default."""
 
     @classmethod
-    def of_equal(cls, names: Iterator[str], weight: float = 1.0) -> FieldsSettings:
+    def of_equal(cls, names: Iterable[str]) -> FieldsSettings:
         """These fields, each with the weight 1 and compared by the defaults."""
-        return cls(type="json_fields", weight=weight, fields={name: FieldRule() for name in names})
+        return cls(type="json_fields", fields={name: FieldRule() for name in names})
 
     def to_file(self) -> JsonObject:
         """The settings as metadata have them: a rule that is a weight only is a number."""
