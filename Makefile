@@ -36,7 +36,7 @@ drill: setup  ## two pushes in quick succession, each promoting another task (ne
 test: setup lint types unit synth local browser lifecycle  ## everything that CI runs
 
 lint: setup
-	@$(VENV)/ruff check . && $(VENV)/ruff format --check .
+	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && PYTHONPATH=pipeline_image:. $(VENV)/lint-imports --no-logo
 
 types: setup
 	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/decision_index.py

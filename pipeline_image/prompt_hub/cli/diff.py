@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from typing import TypedDict
 
 from pydantic import JsonValue
 
@@ -21,8 +22,18 @@ from prompt_hub.repository.schema import JsonObject
 
 LISTED = 20
 """Examples that are listed of those won, and of those lost; `--json` has them all."""
-_SIGNS = {"removed": ("[-", "-]"), "added": ("{+", "+}"), "same": ("", "")}
-_COLOURS = {
+
+
+class _Signs(TypedDict):
+    """What stands around a stretch of text, for every kind: a missing one is a type error."""
+
+    removed: tuple[str, str]
+    added: tuple[str, str]
+    same: tuple[str, str]
+
+
+_SIGNS: _Signs = {"removed": ("[-", "-]"), "added": ("{+", "+}"), "same": ("", "")}
+_COLOURS: _Signs = {
     "removed": ("\x1b[9;31m", "\x1b[0m"),
     "added": ("\x1b[4;32m", "\x1b[0m"),
     "same": ("", ""),
@@ -50,7 +61,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def in_words(found: PromptComparison, *, coloured: bool) -> Iterator[str]:
-    """The comparison as lines for people.
+    """Yield the comparison as lines for people.
 
     Removed and added words are struck out and underlined in colour, or stand in `[-…-]` and
     `{+…+}` where there is no colour.
@@ -115,7 +126,7 @@ def _listed(found: PromptComparison, kind: Change) -> Iterator[str]:
 
 
 def as_json(found: PromptComparison) -> JsonObject:
-    """The comparison for programs."""
+    """Return the comparison for programs."""
     before, after = found.prompts
     return {
         "task": found.task,

@@ -44,7 +44,7 @@ class ScorerResult:
     """The scores of the single votes of a judge."""
 
     def to_line(self) -> JsonObject:
-        """The part as it stands in the details of a record; what is empty is left out."""
+        """Return the part as it stands in the details of a record; what is empty is left out."""
         line: JsonObject = {"scorer": self.scorer, "score": self.score, "weight": self.weight}
         if self.loss:
             line["loss"] = self.loss
@@ -96,7 +96,7 @@ class PureScorer(ABC):
 
 
 def constant_worth(scorer: PureScorer, examples: Sequence[Example]) -> GuessWorth:
-    """What guesses are worth to a scorer that does not look at the example."""
+    """Say what guesses are worth to a scorer that does not look at the example."""
     any_one = examples[0]
     total = scorer.weight * sum(example.weight for example in examples)
     return GuessWorth(lambda guess: total * scorer.part(guess, any_one).score, graded=False)
@@ -130,7 +130,7 @@ class ScorerSettings(ScorerEntry):
         """Say what in these settings does not suit the prompt or the repository."""
 
     def to_file(self) -> JsonObject:
-        """The settings as metadata have them, without what is as usual."""
+        """Return the settings as metadata have them, without what is as usual."""
         dumped: JsonObject = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         return dumped
 

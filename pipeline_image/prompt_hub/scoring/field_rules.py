@@ -67,7 +67,7 @@ def _through_a_list(prompt: Prompt, path: list[str]) -> bool:
 
 
 def _schema_at(schema: JsonObject, path: Sequence[str]) -> JsonValue:
-    """The schema of the value at `path`, through lists to their items; None where there is none.
+    """Return the schema of the value at `path`, through lists to their items; None where none is.
 
     An empty schema where the schema does not say: it allows anything, or is put together of parts.
     """

@@ -128,7 +128,7 @@ def score_answer(
     example: Example,
     problem: str | None = None,
 ) -> tuple[ScorerResult, ...]:
-    """What every scorer says about one answer.
+    """Return what every scorer says about one answer.
 
     Args:
         scorers: as `build_scorers` made them.
@@ -144,5 +144,5 @@ def score_answer(
 
 
 def unusable(part: ScorerResult, problem: str | None) -> ScorerResult:
-    """A part about an answer that is not usable, with the reason in its words."""
+    """Return a part about an answer that is not usable, with the reason in its words."""
     return replace(part, loss=f"{NO_OUTPUT}: {problem}") if problem else part

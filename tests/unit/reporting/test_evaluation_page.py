@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prompt_hub.gate.types import Status
-from prompt_hub.reporting import evaluation_page as pages_of
-from prompt_hub.reporting.evaluation_page import LARGEST_PAGE, evaluation_page, spreads
+from prompt_hub.reporting.formats import html as pages_of
+from prompt_hub.reporting.formats.html import LARGEST_PAGE, spreads
+from prompt_hub.reporting.formats.html import render as evaluation_page
 from prompt_hub.reporting.pages import TEMPLATES
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.reporting.conftest import Builder, view_of

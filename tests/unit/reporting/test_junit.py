@@ -10,9 +10,9 @@ import xmlschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompt_hub.reporting import junit
 from prompt_hub.reporting.answers import Outcome
-from prompt_hub.reporting.junit import junit_xml
+from prompt_hub.reporting.formats import junit
+from prompt_hub.reporting.formats.junit import render as junit_xml
 from tests.unit.reporting.conftest import Builder, view_of
 from tests.unit.reporting.evaluations import TASK
 

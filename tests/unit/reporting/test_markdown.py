@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompt_hub.gate.types import Status
-from prompt_hub.reporting.markdown import WORST, code, escaped, markdown_summary
+from prompt_hub.reporting.formats.markdown import WORST
+from prompt_hub.reporting.formats.markdown import render as markdown_summary
+from prompt_hub.reporting.markdown import code, escaped
 from tests.unit.reporting.conftest import Builder, view_of
 from tests.unit.reporting.evaluations import Built
 

@@ -62,11 +62,11 @@ class FieldsSettings(PureSettings):
 
     @classmethod
     def of_equal(cls, names: Iterable[str]) -> FieldsSettings:
-        """These fields, each with the weight 1 and compared by the defaults."""
+        """Score these fields, each with the weight 1 and compared by the defaults."""
         return cls(type="json_fields", fields={name: FieldRule() for name in names})
 
     def to_file(self) -> JsonObject:
-        """The settings as metadata have them: a rule that is a weight only is a number."""
+        """Return the settings as metadata have them: a rule that is a weight only is a number."""
         written = super().to_file()
         if self.fields is not None:
             written["fields"] = {name: _as_written(rule) for name, rule in self.fields.items()}
