@@ -61,6 +61,7 @@ docs: setup  ## the pages and schemas that are made from the code, again
 	@$(VENV)/prompt-hub validate --rules > docs/rules.md
 	@$(VENV)/prompt-hub validate --write-schemas
 	@$(VENV)/python -m prompt_hub.promotion.states_page docs/states.md
+	@$(VENV)/python -m prompt_hub.scoring.scorers_page docs/scorers.md
 	@$(VENV)/python docs/decision_index.py
 
 image: setup  ## build the service's image with a Docker engine

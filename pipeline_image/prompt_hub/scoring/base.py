@@ -125,6 +125,9 @@ class ScorerSettings(ScorerEntry):
 
     model_config = ConfigDict(extra="forbid")
 
+    declared: ClassVar[ScorerType]
+    """The type that `scorer_type` declared these settings to be."""
+
     @abstractmethod
     def complaints(self, context: RuleContext) -> Iterator[Complaint]:
         """Say what in these settings does not suit the prompt or the repository."""
@@ -178,10 +181,6 @@ class ScorerType:
         return str(name)
 
 
-DECLARED: list[ScorerType] = []
-"""Every type that `scorer_type` has seen; `registry.py` reads it."""
-
-
 def scorer_type(
     *, right: str, calls: str = "none", place: int
 ) -> Callable[[type[SettingsT]], type[SettingsT]]:
@@ -194,7 +193,7 @@ def scorer_type(
     """
 
     def declare(settings: type[SettingsT]) -> type[SettingsT]:
-        DECLARED.append(ScorerType(settings=settings, right=right, calls=calls, place=place))
+        settings.declared = ScorerType(settings=settings, right=right, calls=calls, place=place)
         return settings
 
     return declare

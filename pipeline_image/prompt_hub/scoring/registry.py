@@ -21,11 +21,11 @@ from pydantic_core import CoreSchema, core_schema
 from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring import scorers as _package
 from prompt_hub.scoring.base import (
-    DECLARED,
     NO_OUTPUT,
     PureScorer,
     PureSettings,
     ScorerResult,
+    ScorerSettings,
     ScorerType,
 )
 from prompt_hub.scoring.scorers.injection import InjectionSettings
@@ -44,8 +44,8 @@ def collect_types(package: ModuleType) -> Mapping[str, ScorerType]:
     """
     found: list[ScorerType] = []
     for item in iter_modules(package.__path__, f"{package.__name__}."):
-        module = import_module(item.name).__name__
-        declared = [kind for kind in DECLARED if kind.settings.__module__ == module]
+        module = item.name
+        declared = _declared_in(import_module(module))
         if len(declared) != 1:
             raise TypeError(f"{module}: expected one scorer type, found {len(declared)}.")
         kind, settings = declared[0], declared[0].settings
@@ -59,6 +59,18 @@ def collect_types(package: ModuleType) -> Mapping[str, ScorerType]:
             raise TypeError(f"{module}: {settings.__name__} lacks {missing}.")
         found.append(kind)
     return {kind.name: kind for kind in sorted(found, key=lambda kind: kind.place)}
+
+
+def _declared_in(module: ModuleType) -> list[ScorerType]:
+    """Return the types that `module` itself declares, not those that it imports."""
+    return [
+        value.declared
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, ScorerSettings)
+        and value.__module__ == module.__name__
+        and "declared" in vars(value)
+    ]
 
 
 SCORER_TYPES = collect_types(_package)
