@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import assert_never
 
 from pydantic import JsonValue, ValidationError
 
@@ -237,7 +238,10 @@ def _kind(value: JsonValue) -> str:
             return "array"
         case dict():
             return "object"
-    return "null"
+        case None:
+            return "null"
+        case _:
+            assert_never(value)
 
 
 def _expected(answer: JsonValue, field: str | None, output: JsonObject) -> JsonObject | str:
