@@ -31,7 +31,7 @@ from typing import Any
 from ministack.core.responses import error_response_json, json_response, request_scope
 from ministack.services import codebuild
 
-from local_aws import clients, source
+from local_aws import clients, pip_settings, source
 from local_aws.build_environments import (
     Environment,
     base_variables,
@@ -292,7 +292,8 @@ class Build:
         def install(environment: Environment) -> bool:
             own = {"CODEBUILD_SRC_DIR": str(environment.source)}
             before, self._working = self._variables, environment.source
-            self._variables = merged(before, environment.variables, own)
+            indexes = pip_settings.for_uv(sys.executable)
+            self._variables = merged(before, indexes, environment.variables, own)
             try:
                 self._run_phase(spec, "install")
             except BuildFailedError as failure:
