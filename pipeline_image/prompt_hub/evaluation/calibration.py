@@ -12,7 +12,8 @@ from prompt_hub.evaluation.store import logged_record
 from prompt_hub.gate.agreement import Agreement, Pair, agreement
 from prompt_hub.repository.documents import strict_json
 from prompt_hub.repository.reader import PromptRepository, evaluation_path
-from prompt_hub.repository.schema import Example, Judge, Prompt, VersionState
+from prompt_hub.repository.registry import VersionState
+from prompt_hub.repository.schema import Example, Judge, Prompt
 from prompt_hub.scoring import ScorerResult
 from prompt_hub.scoring.scorers.judge import grade_bounds
 

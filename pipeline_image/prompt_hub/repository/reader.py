@@ -26,13 +26,13 @@ from prompt_hub.repository.includes import (
     SourceLocation,
     expand_includes,
 )
+from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.schema import (
     Example,
     FewShot,
     Message,
     Metadata,
     Prompt,
-    Registry,
     Shot,
     version_key,
 )

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from prompt_hub.repository.contracts import METASCHEMA
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import Example, Prompt, Registry
+from prompt_hub.repository.registry import Registry
+from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring.metadata import ScoringMetadata
 
 FOLDER = ".schemas"

@@ -39,7 +39,8 @@ from prompt_hub.repository.reader import (
     path_inside,
     sealed,
 )
-from prompt_hub.repository.schema import Example, Prompt, RegisteredTask, Registry
+from prompt_hub.repository.registry import RegisteredTask, Registry
+from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.repository.templates import TemplateAnalysis, read
 from prompt_hub.scoring.metadata import ScoringMetadata
 

@@ -20,11 +20,7 @@ from prompt_hub.gate.types import Difference, Power, Status
 from prompt_hub.promotion.registry_writer import prompt_text, registry_text
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import (
-    Example,
-    JsonObject,
-    Lock,
-    Prompt,
+from prompt_hub.repository.registry import (
     RegisteredModel,
     RegisteredTask,
     RegisteredVerdict,
@@ -32,6 +28,7 @@ from prompt_hub.repository.schema import (
     Registry,
     VersionState,
 )
+from prompt_hub.repository.schema import Example, JsonObject, Lock, Prompt
 from prompt_hub.scoring import ScorerResult, weighted_mean
 from prompt_hub.scoring.metadata import read_metadata
 

@@ -11,7 +11,8 @@ import yaml
 from jsonschema_rs import Draft202012Validator
 from pydantic import BaseModel
 
-from prompt_hub.repository.schema import Example, Prompt, Registry
+from prompt_hub.repository.registry import Registry
+from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring.metadata import ScoringMetadata
 from prompt_hub.validation.rules_page import rules_page
 from prompt_hub.validation.schemas import FOLDER, schemas, write_schemas
