@@ -13,10 +13,13 @@ from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.gate.rules import GATE_VERSION
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.repository.reader import PromptRepository, examples_sha256
+from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.rendering import rejection_reason
-from prompt_hub.repository.schema import Example, Metadata, Prompt, Registry
+from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring import SCORERS_VERSION
-from prompt_hub.scoring.function import fingerprints, own_entries
+from prompt_hub.scoring.function import fingerprints
+from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
+from prompt_hub.scoring.scorers.python import own_entries
 
 
 def scored(examples: Iterable[Example]) -> tuple[Example, ...]:
@@ -32,7 +35,7 @@ class Inputs:
     champion: Prompt | None
     examples: tuple[Example, ...]
     examples_sha256: str
-    metadata: Metadata
+    metadata: ScoringMetadata
     judge: Prompt | None
     entries: Mapping[str, str]
     """Hash of the code of every scorer of one's own."""
@@ -44,8 +47,9 @@ class Inputs:
         cls, repository: PromptRepository, task: str, registry: Registry | None = None
     ) -> Inputs:
         """Read the inputs; raises `PromptHubError` where a file is wrong."""
-        authored = repository.authored(task)
-        metadata, candidate = authored.metadata, authored.candidate
+        metadata = read_metadata(repository, task)
+        authored = repository.authored(metadata)
+        candidate = authored.candidate
         champion = repository.production(task)
         entry = (registry or repository.registry()).tasks.get(task)
         if candidate.version != metadata.version:
@@ -68,7 +72,7 @@ class Inputs:
     def for_prompts(
         cls,
         repository: PromptRepository,
-        metadata: Metadata,
+        metadata: ScoringMetadata,
         examples: tuple[Example, ...],
         candidate: Prompt,
         champion: Prompt | None,

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from prompt_hub.evaluation.example_results import ArmName, ExampleResult, scores_by_example
 from prompt_hub.evaluation.summary import latency, missing_answers, usd_per_call
@@ -87,8 +88,13 @@ async def measure_until_decided(
         if conclusion.more is None:
             break
         say(f"look {looks}, {seen} of {len(order)} examples: not decided yet")
-        if conclusion.more == "repeats":
-            seen, repeat = 0, repeat + 1
+        match conclusion.more:
+            case "examples":
+                pass
+            case "repeats":
+                seen, repeat = 0, repeat + 1
+            case _:
+                assert_never(conclusion.more)
     in_file_order = {
         arm: tuple(sorted(found, key=lambda result: (result.repeat, place[result.id])))
         for arm, found in details.items()

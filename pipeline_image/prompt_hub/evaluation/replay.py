@@ -23,6 +23,7 @@ from prompt_hub.llm.client import output_in
 from prompt_hub.repository.reader import PromptRepository, examples_sha256
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring import SCORERS_VERSION, build_scorers, score_answer, weighted_mean
+from prompt_hub.scoring.metadata import read_metadata
 
 
 class ReplayError(PromptHubError):
@@ -113,7 +114,8 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
     if task not in repository.tasks():
         raise ReplayError([Change("task", f"{task} is no live task of this repository")])
     changes: list[Change] = []
-    authored = repository.authored(task)
+    metadata = read_metadata(repository, task)
+    authored = repository.authored(metadata)
     draft = authored.candidate
 
     def version(what: str, number: str, sha256: str | None) -> Prompt | None:
@@ -143,9 +145,7 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
         now = examples_sha256(authored.examples)
         changes += _compared("examples", record.examples_sha256, now)
         raise ReplayError(changes)
-    inputs = Inputs.for_prompts(
-        repository, authored.metadata, authored.examples, candidate, champion
-    )
+    inputs = Inputs.for_prompts(repository, metadata, authored.examples, candidate, champion)
     changes += _compared("examples", record.examples_sha256, inputs.examples_sha256)
     return inputs, changes
 

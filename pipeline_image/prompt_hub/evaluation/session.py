@@ -26,7 +26,8 @@ from prompt_hub.evaluation.summary import MeasurementInfo
 from prompt_hub.gate.types import Conclusion, Status
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import Example, JsonObject, Prompt, Registry
+from prompt_hub.repository.registry import Registry
+from prompt_hub.repository.schema import Example, JsonObject, Prompt
 
 
 class Evaluator:

@@ -24,14 +24,13 @@ from prompt_hub.promotion.states import (
     move,
 )
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION, PromptRepository, evaluation_path
-from prompt_hub.repository.schema import (
-    Lock,
-    Prompt,
+from prompt_hub.repository.registry import (
     RegisteredModel,
     RegisteredVerdict,
     RegisteredVersion,
     VersionState,
 )
+from prompt_hub.repository.schema import Lock, Prompt
 from prompt_hub.repository.transaction import Changes
 
 

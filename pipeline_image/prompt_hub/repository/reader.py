@@ -27,13 +27,13 @@ from prompt_hub.repository.includes import (
     SourceLocation,
     expand_includes,
 )
+from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.schema import (
     Example,
     FewShot,
     Message,
     Metadata,
     Prompt,
-    Registry,
     Shot,
     version_key,
 )
@@ -59,9 +59,8 @@ def evaluation_path(task: str, version: str) -> str:
 
 @dataclass(frozen=True)
 class AuthoredTask:
-    """The human layers of one task, read together: a large set of examples takes a while."""
+    """What people wrote for one task beside its metadata, read together, each file once."""
 
-    metadata: Metadata
     examples: tuple[Example, ...]
     candidate: Prompt
     """Whole: building blocks and shots inlined."""
@@ -176,12 +175,11 @@ class PromptRepository:
         draft = self.draft(task)
         return self.whole(draft, self.examples(task) if draft.few_shot else ())
 
-    def authored(self, task: str) -> AuthoredTask:
-        """Return all that people wrote for `task`, each file read once."""
-        metadata = self.metadata(task)
+    def authored(self, metadata: Metadata) -> AuthoredTask:
+        """Return examples and candidate of the task that `metadata` is about."""
         draft = self._draft(metadata)
-        examples = self.examples(task)
-        return AuthoredTask(metadata, examples, self.whole(draft, examples))
+        examples = self.examples(metadata.task)
+        return AuthoredTask(examples, self.whole(draft, examples))
 
     def whole(self, draft: Prompt, examples: Sequence[Example]) -> Prompt:
         """Return a draft with building blocks inlined and its shots drawn from `examples`."""

@@ -39,8 +39,10 @@ from prompt_hub.repository.reader import (
     path_inside,
     sealed,
 )
-from prompt_hub.repository.schema import Example, Metadata, Prompt, RegisteredTask, Registry
+from prompt_hub.repository.registry import RegisteredTask, Registry
+from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.repository.templates import TemplateAnalysis, read
+from prompt_hub.scoring.metadata import ScoringMetadata
 
 ContentT = TypeVar("ContentT")
 
@@ -124,7 +126,7 @@ class TaskFiles:
 
     task: str
     layers: frozenset[str]
-    metadata: Source[Metadata] | None
+    metadata: Source[ScoringMetadata] | None
     candidate: Source[Prompt] | None
     whole: Prompt | None
     templates: tuple[MessageTemplate, ...]
@@ -383,7 +385,9 @@ class _Reader:
             PRODUCTION: repository.path(PRODUCTION, f"{task}.yaml"),
             ARCHIVE: repository.path(ARCHIVE, task),
         }
-        metadata = self._modelled(places[METADATA], lambda document: to_model(document, Metadata))
+        metadata = self._modelled(
+            places[METADATA], lambda document: to_model(document, ScoringMetadata)
+        )
         lines, examples = self._examples(task)
         candidate = self._named(metadata.content.candidate) if metadata else None
         named = metadata and metadata.content.judge

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import yaml
@@ -17,7 +18,7 @@ from pydantic import JsonValue, TypeAdapter
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import Example, JsonObject, Scorer
+from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring import (
     ScorerResult,
     build_scorers,
@@ -27,6 +28,8 @@ from prompt_hub.scoring import (
     weighted_mean,
 )
 from prompt_hub.scoring.comparison import identity
+from prompt_hub.scoring.metadata import read_metadata
+from prompt_hub.scoring.registry import OneOfTheTypes, Scorer
 
 ROOT = Path(__file__).resolve().parents[3]
 EVALS = ROOT / "prompts" / "04-evals"
@@ -36,7 +39,7 @@ SCHEMA: JsonObject = {
     "properties": {"kind": {"type": "string"}, "ohms": {"type": "number"}},
     "required": ["kind"],
 }
-_SCORERS: TypeAdapter[Scorer] = TypeAdapter(Scorer)
+_SCORERS: TypeAdapter[Scorer] = TypeAdapter(Annotated[Scorer, OneOfTheTypes()])
 
 
 def scorer(kind: str, **options: object) -> Scorer:
@@ -404,7 +407,7 @@ def test_answers_that_were_scored_before_still_have_their_scores(details: Path) 
     repository = PromptRepository(ROOT)
     task = details.parent.name
     prompt = repository.candidate(task)
-    ready = build_scorers(repository.metadata(task).scorers, prompt.output)
+    ready = build_scorers(read_metadata(repository, task).scorers, prompt.output)
     examples = {entry.id: entry for entry in repository.examples(task)}
     for text in details.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)

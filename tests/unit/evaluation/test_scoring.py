@@ -13,8 +13,9 @@ from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.answer_scoring import Scoring
 from prompt_hub.llm.client import Answer
 from prompt_hub.repository.documents import parse_yaml, to_model
-from prompt_hub.repository.schema import Example, JsonObject, Metadata, Prompt
+from prompt_hub.repository.schema import Example, JsonObject, Prompt
 from prompt_hub.scoring import ScorerResult
+from prompt_hub.scoring.metadata import ScoringMetadata
 from tests.unit.building import BRAND
 from tests.unit.judging import PROMPT
 
@@ -24,8 +25,8 @@ EXAMPLE = Example(id="e1", input={"manufacturer": "Yageo Corp."}, expected={"bra
 ATTACK: JsonObject = {"type": "injection", "fields": ["manufacturer"], "kinds": ["ignore"]}
 
 
-def metadata(*scorers: JsonObject, judge: bool = False) -> Metadata:
-    return Metadata.model_validate(
+def metadata(*scorers: JsonObject, judge: bool = False) -> ScoringMetadata:
+    return ScoringMetadata.model_validate(
         {
             "schema": "prompt-hub/metadata@1",
             "task": "brand",

@@ -9,6 +9,7 @@ from prompt_hub.evaluation.record import Arm, EvaluationRecord, Verdict
 from prompt_hub.gate.types import Status
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Prompt
+from prompt_hub.scoring.metadata import read_metadata
 from tests.unit.building import COMMIT
 
 AT = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -47,7 +48,7 @@ def record_of(
     repository: PromptRepository, task: str, status: Status, model: str = MODELS[0]
 ) -> tuple[EvaluationRecord, str]:
     """The record of the task's candidate as it is now, and its details."""
-    metadata = repository.metadata(task)
+    metadata = read_metadata(repository, task)
     candidate, champion = repository.candidate(task), repository.production(task)
     examples = [item for item in repository.examples(task) if item.split == "eval"]
     score = _SCORES.get(status)

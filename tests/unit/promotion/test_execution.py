@@ -23,7 +23,8 @@ from prompt_hub.promotion.promoter import Promoter, Promotion
 from prompt_hub.promotion.states import Decision
 from prompt_hub.promotion.transitions import downgrade
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import JsonObject, VersionState
+from prompt_hub.repository.registry import VersionState
+from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.transaction import apply
 from prompt_hub.validation.check import check
 from tests.unit.building import (

@@ -9,7 +9,8 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.evaluation.store import logged_evaluation
 from prompt_hub.promotion.transitions import replace_record
-from prompt_hub.repository.schema import JsonObject, RegisteredVerdict
+from prompt_hub.repository.registry import RegisteredVerdict
+from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.transaction import apply
 from tests.unit.building import RepositoryFolder
 from tests.unit.promotion.test_execution import OTHER_MODEL, World, git, world

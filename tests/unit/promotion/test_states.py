@@ -29,7 +29,7 @@ from prompt_hub.promotion.states import (
     TransitionContext,
     move,
 )
-from prompt_hub.repository.schema import VersionState
+from prompt_hub.repository.registry import VersionState
 
 ADA = Decision("Ada Lovelace", "customers see wrong units", override=True)
 ALLOWED = {(item.source, item.event): item for item in MOVES}

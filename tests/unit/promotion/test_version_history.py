@@ -23,7 +23,8 @@ from prompt_hub.promotion.registry_writer import registry_text
 from prompt_hub.promotion.states import MOVES, Decision, State
 from prompt_hub.repository.documents import parse_yaml, to_model
 from prompt_hub.repository.reader import BOT_LAYERS, EVALS, REGISTRY
-from prompt_hub.repository.schema import RegisteredTask, Registry, version_key
+from prompt_hub.repository.registry import RegisteredTask, Registry
+from prompt_hub.repository.schema import version_key
 from prompt_hub.repository.transaction import FOLDER, Changes, apply, recover
 from tests.unit.building import RepositoryFolder, build
 from tests.unit.promotion.records import AT, MODELS, record_of

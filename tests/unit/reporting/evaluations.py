@@ -20,11 +20,7 @@ from prompt_hub.gate.types import Difference, Power, Status
 from prompt_hub.promotion.registry_writer import prompt_text, registry_text
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import (
-    Example,
-    JsonObject,
-    Lock,
-    Prompt,
+from prompt_hub.repository.registry import (
     RegisteredModel,
     RegisteredTask,
     RegisteredVerdict,
@@ -32,7 +28,9 @@ from prompt_hub.repository.schema import (
     Registry,
     VersionState,
 )
+from prompt_hub.repository.schema import Example, JsonObject, Lock, Prompt
 from prompt_hub.scoring import ScorerResult, weighted_mean
+from prompt_hub.scoring.metadata import read_metadata
 
 TASK = "part-fields"
 EXECUTION = "local"
@@ -449,7 +447,7 @@ def _record(
         commit=COMMIT,
         digest="d" * 64,
         examples_sha256=repository.examples_sha256(TASK),
-        metadata_sha256=repository.metadata(TASK).sha256,
+        metadata_sha256=read_metadata(repository, TASK).sha256,
         scorers_version="2",
         gate_version="1",
         threshold=threshold,

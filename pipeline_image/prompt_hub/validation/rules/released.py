@@ -10,14 +10,8 @@ from pydantic import JsonValue
 
 from prompt_hub.repository.documents import InvalidDocumentsError, Problem, parse_jsonl, to_model
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION
-from prompt_hub.repository.schema import (
-    VERSION_PATTERN,
-    JsonObject,
-    RegisteredTask,
-    RegisteredVersion,
-    VersionState,
-    version_key,
-)
+from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion, VersionState
+from prompt_hub.repository.schema import VERSION_PATTERN, JsonObject, version_key
 from prompt_hub.validation.rules.base import Rule, task_rule
 from prompt_hub.validation.tree import Source, TaskFiles
 
