@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from prompt_hub.evaluation.record import Arm, EvaluationRecord, FieldScore, Judg
 from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
 from prompt_hub.gate.types import Difference, Power, Status
 from prompt_hub.promotion.registry_writer import prompt_text, registry_text
+from prompt_hub.reporting.evaluation import EvaluationView, read_view
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import (
@@ -549,3 +550,22 @@ def _arm(version: str, lines: Sequence[JsonObject], examples: Sequence[Example],
 
 def _jsonl(lines: Sequence[JsonObject]) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+Builder = Callable[..., Built]
+
+
+def view_of(built: Built) -> EvaluationView:
+    """What a report of the evaluation shows."""
+    evaluations = built.evaluations
+    return read_view(evaluations, evaluations.find(TASK))
+
+
+def log(built: Built, version: str, **update: object) -> None:
+    """A record in `04-evals`, its details beside it."""
+    folder = built.root / "prompts" / "04-evals" / TASK
+    folder.mkdir(parents=True, exist_ok=True)
+    record = built.record.model_copy(update={"version": version, **update})
+    (folder / f"{version}.json").write_text(record.to_json(), encoding="utf-8")
+    details = built.details_path.read_text(encoding="utf-8")
+    (folder / f"{version}.jsonl").write_text(details, encoding="utf-8")

@@ -24,7 +24,7 @@ from prompt_hub.cli.validate import annotation
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.validation import secrets, tree
 from prompt_hub.validation.check import check
-from tests.unit.validation.mutants import Files, Mutant, differences, harmless, mutants
+from tests.property.validation.mutants import Files, Mutant, differences, harmless, mutants
 
 ROOT = Path(__file__).resolve().parents[3]
 NUMBER = int(os.environ.get("PROMPT_HUB_MUTANTS", "2000"))
