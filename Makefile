@@ -36,10 +36,10 @@ drill: setup  ## two pushes in quick succession, each promoting another task (ne
 test: setup lint types unit synth local browser lifecycle  ## everything that CI runs
 
 lint: setup
-	@$(VENV)/ruff check . && $(VENV)/ruff format --check .
+	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && PYTHONPATH=pipeline_image:. $(VENV)/lint-imports --no-logo
 
 types: setup
-	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks
+	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/decision_index.py
 
 unit: setup  ## fast tests: the core, the Lambda, the templates
 	@$(VENV)/pytest -q tests/unit tests/lambdas tests/infrastructure -m "not synth"
@@ -61,6 +61,7 @@ docs: setup  ## the pages and schemas that are made from the code, again
 	@$(VENV)/prompt-hub validate --rules > docs/rules.md
 	@$(VENV)/prompt-hub validate --write-schemas
 	@$(VENV)/python -m prompt_hub.promotion.states_page docs/states.md
+	@$(VENV)/python docs/decision_index.py
 
 image: setup  ## build the service's image with a Docker engine
 	@$(VENV)/prompt-hub image --local --release dev

@@ -9,7 +9,7 @@ from prompt_hub.core import aws_names
 
 
 def results_bucket(scope: Construct) -> str:
-    """The results bucket."""
+    """Return the results bucket."""
     stack = Stack.of(scope)
     bucket = aws_names.results_bucket(stack.account, stack.region)
     return stack.format_arn(service="s3", region="", account="", resource=bucket)
@@ -21,7 +21,7 @@ def results(scope: Construct, pattern: str) -> str:
 
 
 def foundation_model(scope: Construct, region: str, model: str) -> str:
-    """A Bedrock model of `region`."""
+    """Return a Bedrock model of `region`."""
     return Stack.of(scope).format_arn(
         service="bedrock",
         region=region,
@@ -32,14 +32,14 @@ def foundation_model(scope: Construct, region: str, model: str) -> str:
 
 
 def inference_profile(scope: Construct, region: str, profile: str) -> str:
-    """A Bedrock inference profile, as `region` knows it."""
+    """Return a Bedrock inference profile, as `region` knows it."""
     return Stack.of(scope).format_arn(
         service="bedrock", region=region, resource="inference-profile", resource_name=profile
     )
 
 
 def secret(scope: Construct, name: str) -> str:
-    """A Secrets Manager secret."""
+    """Return a Secrets Manager secret."""
     return Stack.of(scope).format_arn(
         service="secretsmanager",
         resource="secret",
@@ -49,14 +49,14 @@ def secret(scope: Construct, name: str) -> str:
 
 
 def ledger(scope: Construct, stage: str) -> str:
-    """The ledger of `stage`."""
+    """Return the ledger of `stage`."""
     return Stack.of(scope).format_arn(
         service="dynamodb", resource="table", resource_name=aws_names.ledger_table(stage)
     )
 
 
 def alarm(scope: Construct, name: str) -> str:
-    """A CloudWatch alarm."""
+    """Return a CloudWatch alarm."""
     return Stack.of(scope).format_arn(
         service="cloudwatch",
         resource="alarm",
@@ -66,26 +66,26 @@ def alarm(scope: Construct, name: str) -> str:
 
 
 def notification_topic(scope: Construct, stage: str) -> str:
-    """The topic that tells people what happened in `stage`."""
+    """Return the topic that tells people what happened in `stage`."""
     return Stack.of(scope).format_arn(service="sns", resource=aws_names.notification_topic(stage))
 
 
 def default_event_bus(scope: Construct) -> str:
-    """The event bus that every account has."""
+    """Return the event bus that every account has."""
     return Stack.of(scope).format_arn(
         service="events", resource="event-bus", resource_name="default"
     )
 
 
 def cluster(scope: Construct, stage: str) -> str:
-    """The ECS cluster of `stage`."""
+    """Return the ECS cluster of `stage`."""
     return Stack.of(scope).format_arn(
         service="ecs", resource="cluster", resource_name=aws_names.cluster(stage)
     )
 
 
 def service(scope: Construct, stage: str) -> str:
-    """The ECS service of `stage`."""
+    """Return the ECS service of `stage`."""
     return Stack.of(scope).format_arn(
         service="ecs",
         resource="service",
@@ -94,7 +94,7 @@ def service(scope: Construct, stage: str) -> str:
 
 
 def task_definition(scope: Construct, stage: str, revision: str) -> str:
-    """A revision of the service's task definition; its family has the service's name."""
+    """Return a revision of the service's task definition; its family has the service's name."""
     return Stack.of(scope).format_arn(
         service="ecs",
         resource="task-definition",
@@ -103,7 +103,7 @@ def task_definition(scope: Construct, stage: str, revision: str) -> str:
 
 
 def task(scope: Construct, stage: str, task_id: str) -> str:
-    """A running task in the cluster of `stage`."""
+    """Return a running task in the cluster of `stage`."""
     return Stack.of(scope).format_arn(
         service="ecs", resource="task", resource_name=f"{aws_names.cluster(stage)}/{task_id}"
     )
@@ -120,12 +120,12 @@ def execution_role_name(stage: str) -> str:
 
 
 def task_role(scope: Construct, stage: str) -> str:
-    """The role that the service's code has."""
+    """Return the role that the service's code has."""
     return _role(scope, task_role_name(stage))
 
 
 def execution_role(scope: Construct, stage: str) -> str:
-    """The role with which ECS starts the service's tasks."""
+    """Return the role with which ECS starts the service's tasks."""
     return _role(scope, execution_role_name(stage))
 
 
@@ -134,7 +134,7 @@ def _role(scope: Construct, name: str) -> str:
 
 
 def image_repository(scope: Construct) -> str:
-    """The image repository."""
+    """Return the image repository."""
     return Stack.of(scope).format_arn(
         service="ecr", resource="repository", resource_name=aws_names.IMAGE_REPOSITORY
     )

@@ -99,7 +99,10 @@ class SharedProjectStep(pipelines.Step):
 
 
 def _action_role(pipeline: pipelines.CodePipeline) -> iam.IRole:
-    """The role with which CDK Pipelines starts all its builds; the synth action has made it."""
+    """Return the role with which CDK Pipelines starts all its builds.
+
+    The synth action has made it.
+    """
     role = pipeline.node.find_child("CodeBuildActionRole")
     if not isinstance(role, iam.Role):
         raise TypeError(f"{role.node.path} is not the role that starts builds")

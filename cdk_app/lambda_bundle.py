@@ -12,12 +12,17 @@ from aws_cdk import aws_lambda as lambda_
 from cdk_app.settings import SettingsError
 
 _SHARED = ("__init__.py", "core/__init__.py", "core/aws_names.py", "ledger")
-"""What a Lambda may import from `prompt_hub`: standard library and boto3 only (design §1)."""
+"""What a Lambda may import from `prompt_hub`: it imports the standard library and boto3 only.
+
+See docs/architecture.md#import-direction."""
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
 def rollback_code(root: Path) -> lambda_.Code:
-    """The asset of `lambdas/rollback`, put together without Docker; named by what is in it."""
+    """Return the asset of `lambdas/rollback`, put together without Docker.
+
+    Named by what is in it.
+    """
     source = root / "lambdas" / "rollback"
     if not (source / "handler.py").is_file():
         raise SettingsError(f"{source / 'handler.py'} is missing: the rollback Lambda has no code.")

@@ -153,7 +153,7 @@ def _acknowledge_classes(scope: IConstruct, classes: Iterable[_Class]) -> None:
 
 
 def _wildcards(statement: object) -> Iterator[str]:
-    """The findings that cdk-nag reports for the wildcards of one resolved statement."""
+    """Yield the findings that cdk-nag reports for the wildcards of one resolved statement."""
     match statement:
         case {"Effect": "Allow", "Action": action, "Resource": resource}:
             yield from (f"Action::{name}" for name in _listed(action) if "*" in str(name))
@@ -166,7 +166,7 @@ def _listed(value: object) -> list[object]:
 
 
 def _flat(value: object) -> str:
-    """A resolved ARN as cdk-nag writes it: `<Name>` and `<Name.Attribute>` for references."""
+    """Write a resolved ARN as cdk-nag does: `<Name>` and `<Name.Attribute>` for references."""
     match value:
         case str():
             return value.replace("${", "<").replace("}", ">")

@@ -19,7 +19,8 @@ from prompt_hub.core import aws_names
 class PromptService(Construct):
     """Cluster, task definition, load balancer and service of one stage.
 
-    CloudFormation owns the service; what it answers with is the ledger's business (design D1).
+    CloudFormation owns the service; what it answers with is the ledger's business. Why:
+    docs/architecture.md#the-pointer.
     """
 
     def __init__(
@@ -211,7 +212,7 @@ class PromptService(Construct):
 
 
 def _role(scope: Construct, construct_id: str, name: str, description: str) -> iam.Role:
-    """A role with a fixed name: build actions pass it to ECS from another stack."""
+    """Build a role with a fixed name: build actions pass it to ECS from another stack."""
     return iam.Role(
         scope,
         construct_id,

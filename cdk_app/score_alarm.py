@@ -17,7 +17,7 @@ class ScoreAlarm(Construct):
     """Fires when `task` scores below the threshold that its active version was released with.
 
     It looks at `ScoreMargin`, score minus locked threshold: a threshold raised in git, whose
-    candidate is blocked, can then not roll back a healthy champion (design D5). Silence is not a
+    candidate is blocked, can then not roll back a healthy champion. Silence is not a
     bad score; the freshness alarm hears it.
     """
 

@@ -10,7 +10,7 @@ from prompt_hub.core import aws_names
 
 
 def score_metric(metric: str, *, stage: str, task: Task, statistic: str) -> cloudwatch.Metric:
-    """A metric of `task` in `stage` over one round of its score watch.
+    """Return a metric of `task` in `stage` over one round of its score watch.
 
     The period is the schedule's own interval: shorter, and most periods would hold no sample.
     """

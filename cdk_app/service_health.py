@@ -20,7 +20,7 @@ class ServiceHealth(Construct):
 
     Only the health of its tasks takes a deployment back. Answers with errors do not: they are what
     a failing provider or a bad prompt looks like, and the deployment may be the one that brings the
-    repair. A bad prompt is the ledger's to take back, not ECS's (design D1).
+    repair. A bad prompt is the ledger's to take back, not ECS's.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ServiceHealth(Construct):
         )
 
     def _build_own(self, construct_id: str, name: str, description: str, metric: str) -> None:
-        """An alarm on what the service says of itself."""
+        """Build an alarm on what the service says of itself."""
         self._build_alarm(
             construct_id,
             name,

@@ -26,7 +26,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """What a model alias means on AWS (design D8).
+    """What a model alias means on AWS.
 
     `secret` names a Secrets Manager secret with the key of an OpenAI-compatible provider; Bedrock
     is signed by the role and needs none. Prices are US dollars for a million tokens. A model that
@@ -50,7 +50,7 @@ class ModelSettings:
     tokens_per_minute: int | None = None
 
     def to_json(self) -> dict[str, object]:
-        """The entry of this alias in `PROMPT_HUB_MODELS`."""
+        """Return the entry of this alias in `PROMPT_HUB_MODELS`."""
         entry: dict[str, object] = {"provider": self.provider, "model": self.model}
         optional = {
             "region": self.region,

@@ -52,7 +52,7 @@ class Task:
 
     @classmethod
     def from_metadata(cls, metadata: Metadata) -> Self:
-        """The task that `metadata` describes."""
+        """Return the task that `metadata` describes."""
         watch = metadata.score_watch
         return cls(
             name=metadata.task,

@@ -23,6 +23,6 @@ SOURCE_FIRST = {"PYTHONPATH": "pipeline_image"}
 
 
 def cdk_version(root: Path) -> str:
-    """The pinned CDK command line, from `package.json`; npm's `latest` is an accident."""
+    """Return the pinned CDK command line, from `package.json`; npm's `latest` is an accident."""
     package = json.loads((root / "package.json").read_text(encoding="utf-8"))
     return str(package["devDependencies"]["aws-cdk"])

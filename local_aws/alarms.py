@@ -85,7 +85,7 @@ class State:
 
     @classmethod
     def of(cls, alarm: Alarm) -> State:
-        """The present state of `alarm`."""
+        """Return the present state of `alarm`."""
         return cls(
             alarm["StateValue"],
             alarm["StateReason"],
@@ -94,7 +94,7 @@ class State:
         )
 
     def as_event(self) -> dict[str, str]:
-        """The state as CloudWatch writes it into the events for Lambda and EventBridge."""
+        """Return the state as CloudWatch writes it into the events for Lambda and EventBridge."""
         event = {"value": self.value, "reason": self.reason, "timestamp": _iso(self.at)}
         return event | ({"reasonData": self.reason_data} if self.reason_data else {})
 
@@ -102,7 +102,7 @@ class State:
 def verdict(
     breaching: list[tuple[int, bool]], *, needed: int, periods: int, missing: str, present: str
 ) -> str:
-    """The state that M-of-N evaluation gives.
+    """Return the state that M-of-N evaluation gives.
 
     `breaching` holds (age in periods, breaches?) of the datapoints found, newest first; `needed`
     is M, `periods` is N, `missing` the TreatMissingData setting and `present` the state so far.
@@ -230,7 +230,7 @@ class Evaluator:
 
 
 def _datapoints(alarm: Alarm, now: float) -> list[Datapoint]:
-    """The alarm's statistic for every recent period that has data, newest first."""
+    """Return the alarm's statistic for every recent period that has data, newest first."""
     dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
     key = (alarm.get("Namespace"), alarm.get("MetricName"), dimensions)
     unit = alarm.get("Unit")
@@ -252,7 +252,7 @@ def _datapoints(alarm: Alarm, now: float) -> list[Datapoint]:
 
 
 def _reason(alarm: Alarm, points: list[Datapoint], new_value: str, words: str) -> str:
-    """The sentence that says why, in CloudWatch's manner."""
+    """Return the sentence that says why, in CloudWatch's manner."""
     periods, missing = alarm["EvaluationPeriods"], alarm["EvaluationPeriods"] - len(points)
     if new_value == "INSUFFICIENT_DATA":
         return f"Insufficient Data: no datapoint in {periods} periods."
@@ -323,7 +323,7 @@ def _act(alarm: Alarm, before: State, now: State) -> None:
 
 
 def _lambda_event(alarm: Alarm, now: State, data: dict[str, object]) -> dict[str, object]:
-    """The event with which CloudWatch invokes a Lambda function."""
+    """Return the event with which CloudWatch invokes a Lambda function."""
     return {
         "source": "aws.cloudwatch",
         "alarmArn": alarm["AlarmArn"],
@@ -377,6 +377,6 @@ def _configuration(alarm: Alarm) -> dict[str, object]:
 
 
 def _iso(at: float) -> str:
-    """A time in the form of CloudWatch's events: 2026-11-22T12:30:00.000+0000."""
+    """Return a time in the form of CloudWatch's events: 2026-11-22T12:30:00.000+0000."""
     moment = datetime.fromtimestamp(at, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"

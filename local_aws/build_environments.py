@@ -81,7 +81,7 @@ class Environment:
 
 
 def base_variables(scratch: Path) -> dict[str, str]:
-    """The environment of a process that is nobody's: no credentials, no CI, `HOME` in `scratch`.
+    """Return an environment without credentials, without CI, with `HOME` in `scratch`.
 
     How this machine reaches package registries passes through, and caches of packages are shared
     with the person who runs it.
@@ -132,7 +132,7 @@ def environment_for(
     install: Callable[[Environment], bool],
     say: Callable[[str], None],
 ) -> Environment | None:
-    """The environment for `commands` on `source`, made now if it is not there yet.
+    """Return the environment for `commands` on `source`, made now if it is not there yet.
 
     `folder` holds all environments. `install` runs the commands inside a new one and answers
     whether they succeeded; if they did not, nothing is kept and the answer is None. Builds that
@@ -171,7 +171,7 @@ def environment_for(
 
 
 def _make_venv(where: Path) -> None:
-    """A venv with a copy of this interpreter's pip; `ensurepip` would take ten times longer."""
+    """Make a venv with a copy of this interpreter's pip; `ensurepip` takes ten times longer."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(where)], check=True)
     found = find_spec("pip")
     if found is None or found.origin is None:

@@ -21,7 +21,10 @@ _lock = threading.Lock()
 
 
 def client(service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
-    """The one client of `service`; clients may be shared between threads, making them may not."""
+    """Return the one client of `service`.
+
+    Clients may be shared between threads, making them may not.
+    """
     with _lock:
         if service not in _made:
             _made[service] = boto3.client(service)  # type: ignore[call-overload]

@@ -168,7 +168,7 @@ class _Saver:
         self._changed = False
 
     async def watching(self, scope: Message, receive: Receive, send: Send) -> None:
-        """The emulator as an ASGI application that is watched for changes."""
+        """Wrap the emulator into an ASGI application that is watched for changes."""
         from ministack.app import app
 
         if scope.get("method") not in {None, "GET", "HEAD", "OPTIONS"}:
@@ -192,7 +192,10 @@ class _Saver:
 
 
 def _copied(copy: Callable[[], object]) -> Callable[[], object]:
-    """A service's state as it is now; none, so that it is not saved, if it does not hold still."""
+    """Return a service's state as it is now.
+
+    None, so that it is not saved, if it does not hold still.
+    """
     for _ in range(3):
         try:
             state = copy()

@@ -163,7 +163,7 @@ class Build:
             file.write(f"[local CodeBuild] {line}\n")
 
     def tail(self) -> str:
-        """The last lines of the build's log."""
+        """Return the last lines of the build's log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(lines[-TAIL_LINES:])
 
@@ -195,7 +195,7 @@ class Build:
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
-        """A place among the builds that may run."""
+        """Yield a place among the builds that may run."""
         while not _slots.acquire(timeout=0.2):
             self._check()
         try:
@@ -397,7 +397,7 @@ class Build:
 
 
 def _value(variable: Mapping[str, str]) -> str:
-    """The value of a variable that may name a parameter or a secret instead."""
+    """Return the value of a variable that may name a parameter or a secret instead."""
     kind, value = variable.get("type", "PLAINTEXT"), variable["value"]
     if kind == "PARAMETER_STORE":
         found = clients.client("ssm").get_parameter(Name=value, WithDecryption=True)
@@ -412,7 +412,7 @@ def _value(variable: Mapping[str, str]) -> str:
 
 @contextmanager
 def _held(file: Path) -> Iterator[Any]:
-    """A file that stays locked for as long as a process lives that inherits it."""
+    """Yield a file that stays locked for as long as a process lives that inherits it."""
     with file.open("w", encoding="utf-8") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield held
@@ -500,7 +500,7 @@ def stop() -> None:
 
 
 def project(name: str) -> Mapping[str, Any] | None:
-    """The project of that name as it is now, in the shape of the API."""
+    """Return the project of that name as it is now, in the shape of the API."""
     with request_scope(_settings.account, _settings.region):
         found: Mapping[str, Any] | None = codebuild._projects.get(name)
         return copy.deepcopy(found)
@@ -569,7 +569,7 @@ def _told_of(id_: str) -> dict[str, Any]:
 
 
 def _own_source(message: Mapping[str, Any], version: str) -> Place | None:
-    """The source of a build that no pipeline started: none, or a clone of a local repository."""
+    """Fetch the source of a build that no pipeline started: none, or a local repository's clone."""
     if message.get("type") == "NO_SOURCE":
         return lambda where: ""
     name = "/".join(str(message.get("location")).removesuffix(".git").split("/")[-2:])

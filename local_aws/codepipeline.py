@@ -345,7 +345,7 @@ def _update_resource(
 
 
 def _declared(properties: cloudformation.Properties, name: str) -> tuple[Answer, bool]:
-    """The definition in the API's spelling, and whether an update starts an execution."""
+    """Return the definition in the API's spelling, and whether an update starts an execution."""
     message = dict(properties)
     message.pop("Tags", None)
     restart = str(message.pop("RestartExecutionOnUpdate", "false")).lower() == "true"
@@ -402,7 +402,7 @@ def stop() -> None:
 
 
 def get_state() -> Answer:
-    """What the emulator saves."""
+    """Return what the emulator saves."""
     with _pipelines.changed:
         saved = [pipeline.saved() for pipeline in _pipelines.by_name.values()]
         return {"pipelines": saved, "heads": copy.deepcopy(_heads)}

@@ -140,7 +140,7 @@ def _install_scripts(tree: Path, folder: Path) -> None:
 
 
 def _command(dockerfile: Path) -> list[str]:
-    """What the image runs by default: the Dockerfile's last `CMD ["…"]`."""
+    """Return what the image runs by default: the Dockerfile's last `CMD ["…"]`."""
     found = re.findall(r"^CMD\s+(\[.*\])", dockerfile.read_text(encoding="utf-8"), re.MULTILINE)
     return list(map(str, json.loads(found[-1]))) if found else []
 
@@ -161,7 +161,7 @@ def _image_folder(name: str) -> Path:
 
 
 def _ignore(context: Path) -> Callable[[str, list[str]], set[str]]:
-    """What of the context stays out, for `copytree`: made folders, and `.dockerignore`."""
+    """Return what of the context stays out, for `copytree`: made folders, and `.dockerignore`."""
     rules: list[tuple[bool, str]] = [(True, f"**/{name}") for name in NOT_SOURCE]
     file = context / ".dockerignore"
     if file.exists():

@@ -218,7 +218,7 @@ class Scheduler:
         _event(service, "has reached a steady state.")
 
     def _failed(self, task: Task) -> None:
-        """A task ended that nobody had asked to end."""
+        """Count a task that ended without anybody asking it to."""
         service = _service_of(task.record)
         if service.get("status") == "ACTIVE":
             self._count_failure(service, task.record)
@@ -268,7 +268,7 @@ class Scheduler:
                 self.tasks.stop_task(task, "Deployment failed", "ServiceSchedulerInitiated")
 
     def _back_off(self, deployment: Record) -> None:
-        """A second, two, four ... between attempts: ECS throttles what cannot start, too."""
+        """Wait a second, two, four ... between attempts: ECS throttles what cannot start, too."""
         count = self._failures[deployment["id"]] = self._failures.get(deployment["id"], 0) + 1
         delay = min(LONGEST_BACKOFF, 2.0 ** (count - 1))
         self._not_before[deployment["id"]] = time.monotonic() + (delay if count > 1 else 0)
@@ -285,7 +285,7 @@ class Scheduler:
 
 
 def _service_of(task: Record) -> Record:
-    """The service that a task belongs to; an empty record for a task of its own."""
+    """Return the service that a task belongs to; an empty record for a task of its own."""
     name = task["group"].removeprefix("service:")
     cluster = task["clusterArn"].rpartition("/")[2]
     found: Record = ecs._services.get(f"{cluster}/{name}") or {}
@@ -293,7 +293,7 @@ def _service_of(task: Record) -> Record:
 
 
 def _groups(service: Record) -> list[str]:
-    """The target groups that the tasks of a service are registered in."""
+    """Return the target groups that the tasks of a service are registered in."""
     balancers = service.get("loadBalancers") or []
     return [lb["targetGroupArn"] for lb in balancers if lb.get("targetGroupArn")]
 
@@ -307,7 +307,7 @@ def _connected(task: Task) -> bool:
 
 
 def _live(service: Record) -> list[Record]:
-    """The service's tasks that run or are about to, oldest first."""
+    """Return the service's tasks that run or are about to, oldest first."""
     group = f"service:{service['serviceName']}"
     return [
         task
@@ -329,7 +329,7 @@ def _guarded(deployment: Record) -> bool:
 
 
 def _firing_alarm(service: Record, deployment: Record) -> str | None:
-    """A deployment alarm that went to ALARM since the deployment began.
+    """Return a deployment alarm that went to ALARM since the deployment began.
 
     One that fired before is ignored, as ECS ignores it.
     """
@@ -369,7 +369,7 @@ def _stop_task(data: Record) -> object:
 
 
 def _in_progress(make_deployment: Callable[..., Record]) -> Callable[..., Record]:
-    """A new deployment is in progress; unpatched, a service's first one is born completed."""
+    """Make new deployments begin in progress; unpatched, a first one is born completed."""
 
     def make(*arguments: object, **named: object) -> Record:
         deployment = make_deployment(*arguments, **named)

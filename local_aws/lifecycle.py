@@ -45,7 +45,7 @@ class Lifecycle:
     # --- commands ------------------------------------------------------------------------------
 
     def up(self) -> None:
-        """The main job: everything, from an empty machine to a rolled-back prompt.
+        """Run everything, from an empty machine to a rolled-back prompt.
 
         Where an earlier run has told the story already, a further push shows instead that nothing
         is paid for twice and that a quarantined version stays out.

@@ -142,7 +142,7 @@ def registered(group: str) -> list[tuple[str, int]]:
 
 
 def target_state(group: str, host: str, port: int) -> str:
-    """`initial`, `healthy` or `unhealthy`."""
+    """Return `initial`, `healthy` or `unhealthy`."""
     assert _balancer is not None
     health = _balancer.health.get(Target(group, host, port))
     return health.state if health else "initial"
@@ -160,7 +160,7 @@ def _others(group: str, host: str, port: int) -> list[Record]:
 
 
 def _address(load_balancer: Record) -> str:
-    """The load balancer's `127.0.0.1:PORT`, given to it the first time it is asked for."""
+    """Return the load balancer's `127.0.0.1:PORT`, given to it the first time it is asked for."""
     address = str(load_balancer["DNSName"])
     if not address.startswith(f"{ports.HOST}:"):
         load_balancer["DNSName"] = address = f"{ports.HOST}:{ports.reserve(ports.LISTENERS)}"
@@ -336,7 +336,7 @@ def _matches(code: int, matcher: str) -> bool:
 
 
 def _listener_port(listener: Record, listeners: list[Record]) -> int:
-    """The listener's port, kept in its record: the load balancer's own for the first listener."""
+    """Return the listener's port from its record; the first listener has the load balancer's."""
     if "_local_port" not in listener:
         owner = listener["LoadBalancerArn"]
         main = int(_address(alb._lbs[owner]).rpartition(":")[2])

@@ -44,7 +44,7 @@ Json = dict[str, object]
 
 
 def aliases(state: Path) -> dict[str, str]:
-    """What every floating name means now; the defaults until somebody changes one.
+    """Return what every floating name means now; the defaults until somebody changes one.
 
     Raises `LocalModelError` if the file that says so was broken by hand.
     """

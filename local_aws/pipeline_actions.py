@@ -107,7 +107,7 @@ class Context:
         return [item["name"] for item in self.action.get("outputArtifacts", ())]
 
     def setting(self, name: str) -> str:
-        """A configuration value that the action cannot do without."""
+        """Return a configuration value that the action cannot do without."""
         value = self.configuration.get(name)
         if not value:
             raise ActionFailedError(
@@ -147,7 +147,7 @@ class Context:
         return clone if artifact.clone else unzip
 
     def read(self, location: str) -> str:
-        """The text of a file in an artifact: `Artifact::path`."""
+        """Return the text of a file in an artifact: `Artifact::path`."""
         name, _, path = location.partition("::")
         with tempfile.TemporaryDirectory() as folder:
             archive = Path(folder) / "artifact.zip"
@@ -425,6 +425,6 @@ ACTIONS: Mapping[tuple[str, str, str], Callable[[Context], Variables]] = {
 
 
 def kind(action: Mapping[str, Any]) -> tuple[str, str, str]:
-    """The key in `ACTIONS` of an action's declaration."""
+    """Return the key in `ACTIONS` of an action's declaration."""
     type_ = action["actionTypeId"]
     return type_["category"], type_["owner"], type_["provider"]

@@ -85,7 +85,7 @@ class Execution:
 
     @classmethod
     def restored(cls, raw: Mapping[str, Any]) -> Execution:
-        """What `asdict` had made of an execution."""
+        """Return what `asdict` had made of an execution."""
         artifacts = {name: Artifact(**entry) for name, entry in raw["artifacts"].items()}
         actions = [ActionRun(**item) for item in raw["actions"]]
         return cls(**{**raw, "artifacts": artifacts, "actions": actions})
@@ -104,7 +104,7 @@ class Execution:
                     run.status, run.summary = "Abandoned", reason
 
     def latest(self, stage: str) -> dict[str, ActionRun]:
-        """The last run of each action of `stage` in this execution."""
+        """Return the last run of each action of `stage` in this execution."""
         return {run.action: run for run in self.actions if run.stage == stage}
 
     def resolve(self, text: str) -> str:
@@ -123,7 +123,7 @@ class Execution:
         return re.sub(r"#\{([\w@-]+)\.([\w@.-]+)\}", value, text)
 
     def resolve_all(self, configuration: Mapping[str, str]) -> dict[str, str]:
-        """An action's configuration with its variables in place."""
+        """Return an action's configuration with its variables in place."""
         resolved = {name: self.resolve(text) for name, text in configuration.items()}
         if text := configuration.get("EnvironmentVariables"):
             # Inside JSON a value has to be resolved before it is quoted.
@@ -148,7 +148,7 @@ class Pipelines:
         self.by_name: dict[str, Pipeline] = {}
 
     def find(self, name: str) -> Pipeline:
-        """The pipeline of that name; raises `Refused`."""
+        """Return the pipeline of that name; raises `Refused`."""
         if name not in self.by_name:
             raise RefusedError("PipelineNotFoundException", f"there is no pipeline {name}")
         return self.by_name[name]
@@ -222,7 +222,7 @@ class Pipeline:
         return [item for item in first if kind(item)[0] == "Source"]
 
     def saved(self) -> dict[str, Any]:
-        """What survives a restart."""
+        """Return what survives a restart."""
         return {
             "declaration": self.declaration,
             "version": self.version,
@@ -233,7 +233,7 @@ class Pipeline:
 
     @classmethod
     def restored(cls, all_: Pipelines, raw: Mapping[str, Any]) -> Pipeline:
-        """What `saved` had made of a pipeline."""
+        """Return what `saved` had made of a pipeline."""
         pipeline = cls(all_, raw["declaration"])
         pipeline.version, pipeline.created = raw["version"], raw["created"]
         pipeline.updated = raw["updated"]
@@ -277,7 +277,7 @@ class Pipeline:
         return execution
 
     def last_in(self, stage: str) -> Execution | None:
-        """The execution that entered `stage` last."""
+        """Return the execution that entered `stage` last."""
         entered = [item for item in self.executions if item.latest(stage)]
         return max(
             entered,
@@ -327,7 +327,7 @@ class Pipeline:
         log.info("%s: execution %s: %s %s", self.name, execution.id, over.status, over.summary)
 
     def _check(self, execution: Execution) -> None:
-        """Raises `Over` if the execution must not go on."""
+        """Raise `Over` if the execution must not go on."""
         if self._all.closing:
             raise ExecutionEndedError("Failed", self._all.closing)
         if execution.status == "Stopping":
@@ -432,7 +432,7 @@ def _run_order(action: Mapping[str, Any]) -> int:
 
 
 def validate(declaration: Declaration) -> None:
-    """Raises `Refused` for what this engine would not run as AWS does."""
+    """Raise `Refused` for what this engine would not run as AWS does."""
     if declaration.get("executionMode", "SUPERSEDED") != "SUPERSEDED":
         message = "only the execution mode SUPERSEDED is known here"
         raise RefusedError("InvalidStructureException", message)

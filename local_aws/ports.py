@@ -21,7 +21,7 @@ _given: set[int] = set()
 
 
 def reserve(ports: range, wanted: int | None = None) -> int:
-    """A port of `ports` on which nothing listens, given to nobody else until it is released.
+    """Return a port of `ports` on which nothing listens, given to nobody else until it is released.
 
     It is `wanted` where nothing listens there. Raises `OSError` when none is free.
     """

@@ -97,7 +97,7 @@ def _missing() -> str | None:
 
 
 def _browser() -> int:
-    """A browser for tests/browser: found, installed where that is ours to do, or asked for."""
+    """See to a browser for tests/browser: find it, install it where that is ours to do, or ask."""
     named = os.environ.get("PROMPT_HUB_BROWSER")
     if any(shutil.which(name) for name in ([named] if named else BROWSERS)):
         return 0

@@ -41,7 +41,7 @@ class Background:
         return self.state / f"{self.name}.pid"
 
     def running(self) -> int | None:
-        """The pid if the process we started still lives, whatever else reused the number."""
+        """Return the pid if the process we started still lives, whatever else reused the number."""
         try:
             saved = json.loads(self._pid_file.read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError):

@@ -50,7 +50,10 @@ class Commit:
 
 
 def git(where: Path, *arguments: str) -> str:
-    """What `git` prints when run on the repository `where`; raises `SourceError` if it fails."""
+    """Return what `git` prints when run on the repository `where`.
+
+    Raises `SourceError` if it fails.
+    """
     done = subprocess.run(
         ["git", "-C", str(where), *arguments], capture_output=True, text=True, check=False
     )
@@ -69,7 +72,7 @@ def heads(where: Path) -> dict[str, str]:
 
 
 def describe(where: Path, revision: str) -> Commit:
-    """The commit that `revision` names; raises `SourceError` if there is none."""
+    """Return the commit that `revision` names; raises `SourceError` if there is none."""
     text = git(
         where, "show", "-s", "--format=%H%x00%an%x00%ae%x00%aI%x00%B", f"{revision}^{{commit}}"
     )
@@ -83,7 +86,7 @@ def archive(where: Path, commit: str, target: Path) -> None:
 
 
 def clone(where: Path, branch: str, commit: str, target: Path) -> None:
-    """A full clone of `where` in `target`, detached at `commit`, with `origin` to push to."""
+    """Clone all of `where` into `target`, detached at `commit`, with `origin` to push to."""
     target.rmdir()  # git wants to make it itself
     subprocess.run(
         ["git", "clone", "--quiet", "--branch", branch, str(where), str(target)],

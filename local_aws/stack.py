@@ -203,7 +203,7 @@ class LocalStack:
     # --- git -----------------------------------------------------------------------------------
 
     def make_remote(self) -> None:
-        """An empty scratch remote: the pipeline's source before the first push."""
+        """Make an empty scratch remote: the pipeline's source before the first push."""
         if not self.remote.exists():
             self.git(
                 "init", "--quiet", "--bare", f"--initial-branch={self.branch}", str(self.remote)
@@ -212,7 +212,7 @@ class LocalStack:
             self.git("-C", str(self.remote), "config", "receive.shallowUpdate", "true")
 
     def author_clone(self) -> Path:
-        """The scratch clone of a prompt author: the checkout's HEAD, then what the remote has."""
+        """Clone the checkout's HEAD for a prompt author, then add what the remote has."""
         where = str(self.author)
         if not self.author.exists():
             self.git("clone", "--quiet", "--no-hardlinks", str(self.root), where)

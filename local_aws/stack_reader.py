@@ -48,14 +48,14 @@ class Observer:
         }
 
     def actions(self, execution: str) -> list[ActionExecutionDetailTypeDef]:
-        """What an execution has done, newest first."""
+        """Return what an execution has done, newest first."""
         listed = self._stack.pipelines.list_action_executions(
             pipelineName=PIPELINE, filter={"pipelineExecutionId": execution}, maxResults=100
         )
         return listed["actionExecutionDetails"]
 
     def failed(self, execution: str) -> list[ActionExecutionDetailTypeDef]:
-        """The actions of an execution that failed, newest first."""
+        """Return the actions of an execution that failed, newest first."""
         return [action for action in self.actions(execution) if action["status"] == "Failed"]
 
     def status(self, execution: str) -> str:
@@ -71,16 +71,16 @@ class Observer:
         return f"prompt-hub-results-{account}-{self._stack.region}"
 
     def record(self, execution: str, task: str) -> Json:
-        """The evaluation record of a task made by an execution."""
+        """Return the evaluation record of a task made by an execution."""
         record: Json = json.loads(self.result(f"evaluations/{execution}/{task}.json"))
         return record
 
     def result(self, key: str) -> bytes:
-        """What the results bucket holds under `key`."""
+        """Return what the results bucket holds under `key`."""
         return self._stack.objects.get_object(Bucket=self.bucket(), Key=key)["Body"].read()
 
     def pointer(self, task: str) -> Json:
-        """A task's pointer in the ledger."""
+        """Return a task's pointer in the ledger."""
         found = self._stack.tables.get_item(
             TableName=LEDGER, Key={"pk": {"S": "ACTIVE"}, "sk": {"S": task}}, ConsistentRead=True
         )
@@ -100,7 +100,7 @@ class Observer:
         return [_plain(item) for item in found["Items"]]
 
     def events(self, task: str) -> list[Json]:
-        """What happened to a task's pointer, oldest first."""
+        """Return what happened to a task's pointer, oldest first."""
         return self._items(f"TASK#{task}", "EVENT#")
 
     def rolled_back(self, task: str) -> bool:
@@ -111,7 +111,7 @@ class Observer:
             return False
 
     def samples(self, task: str) -> list[Json]:
-        """Samples of the score watch, oldest first."""
+        """Return samples of the score watch, oldest first."""
         return self._items(f"SCORE#{task}")
 
     def _versions(self, task: str) -> list[Json]:
@@ -165,11 +165,11 @@ class Observer:
             time.sleep(0.5)
 
     def tasks_page(self) -> Json:
-        """The service's own page of its tasks."""
+        """Return the service's own page of its tasks."""
         return _http(f"{self.url}/v1/tasks")
 
     def tasks(self) -> dict[str, Json]:
-        """What the service serves, by task."""
+        """Return what the service serves, by task."""
         tasks = cast("list[Json]", self.tasks_page()["tasks"])
         return {str(entry["task"]): entry for entry in tasks}
 
@@ -186,7 +186,7 @@ class Observer:
         return _http(f"{self.url}/v1/tasks/{task}/run", {"fields": fields})
 
     def locked_threshold(self, task: str, version: str) -> float:
-        """The threshold that a released version was promoted with, as the registry has it."""
+        """Return the threshold that a released version was promoted with, by the registry."""
         text = (self._stack.author / "prompt_registry.yaml").read_text(encoding="utf-8")
         return float(yaml.safe_load(text)["tasks"][task]["versions"][version]["threshold"])
 

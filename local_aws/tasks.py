@@ -70,7 +70,10 @@ class Image:
 
     @classmethod
     def find(cls, reference: str, images: Path) -> Image:
-        """The image that `<registry>/<repository>:<tag>` names; raises `ImageMissingError`."""
+        """Return the image that `<registry>/<repository>:<tag>` names.
+
+        Raises `ImageMissingError`.
+        """
         name, _, tag = reference.rpartition(":")
         registry, _, repository = name.partition("/")
         described = images / (repository or registry) / tag / "image.json"
@@ -289,7 +292,7 @@ class Tasks:
         account: str,
         region: str,
     ) -> None:
-        """The life of one task, from PROVISIONING to STOPPED."""
+        """Take one task from PROVISIONING to STOPPED."""
         with request_scope(account, region):
             task_id = record["taskArn"].rpartition("/")[2]
             task = self.running[record["taskArn"]] = Task(record, self._scratch / task_id)
@@ -384,7 +387,7 @@ class Tasks:
     def _environment(
         self, task: Task, container: Record, override: Record, image: Image
     ) -> dict[str, str]:
-        """A clean base, then the container's, its secrets, the overrides, and ours last."""
+        """Return a clean base, then the container's, its secrets, the overrides, and ours last."""
         here = (str(image.scripts), str(image.environment / "bin"))
         path = os.pathsep.join((*here, os.environ.get("PATH", os.defpath)))
         return {
@@ -435,4 +438,4 @@ class Tasks:
 
 
 def _ignore(task: Task) -> None:
-    """The callback of `Tasks` before somebody sets it."""
+    """Do nothing: the callback of `Tasks` before somebody sets it."""

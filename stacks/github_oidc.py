@@ -48,7 +48,7 @@ class GithubOidcStack(ToolchainStack):
         CfnOutput(self, "RoleArn", value=role.role_arn)
 
     def _provider_arn(self, settings: Settings) -> str:
-        """An account has one provider for an issuer: it may belong to somebody else already."""
+        """Return the provider's ARN: an account has one for an issuer, perhaps somebody else's."""
         if settings.github_oidc_provider_arn is not None:
             return settings.github_oidc_provider_arn
         provider = iam.OidcProviderNative(

@@ -1,4 +1,4 @@
-"""The ledger: what is live in one stage (design D2)."""
+"""The ledger: what is live in one stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pipeline that takes an author's commit to every stage, and updates itself (design §3)."""
+"""The pipeline that takes an author's commit to every stage, and updates itself."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class PipelineStack(ToolchainStack):
         ]
 
     def _promote(self, source: pipelines.IFileSetProducer) -> CommandStep:
-        """The only action that writes to git; the tree it leaves is what gets released."""
+        """Build the only action that writes to git; the tree it leaves is what gets released."""
         return self._step(
             CommandStep(
                 "Promote",
@@ -182,7 +182,7 @@ class PipelineStack(ToolchainStack):
         )
 
     def _image(self, tree: pipelines.IFileSetProducer, stages: Sequence[str]) -> CommandStep:
-        """Reads every stage's ledger: an image carries what any of them has live."""
+        """Build the image action, which reads every ledger: an image carries what any has live."""
         repository = ecr.Repository.from_repository_name(self, "Images", aws_names.IMAGE_REPOSITORY)
         return self._step(
             CommandStep(
@@ -279,7 +279,7 @@ class PipelineStack(ToolchainStack):
         )
 
     def _verdict(self, tree: pipelines.IFileSetProducer) -> CommandStep:
-        """The last action: a task blocked by this execution never ends it green."""
+        """Build the last action: a task blocked by this execution never ends it green."""
         return self._step(
             CommandStep(
                 "Verdict",

@@ -1,4 +1,4 @@
-"""Watching scores and taking bad prompts out of service (design D4, D5)."""
+"""Watching scores and taking bad prompts out of service."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def refusal(alarm: Alarm, stage: str) -> Decision | None:
 
 
 def decide(situation: AlarmContext) -> Decision:
-    """The decision on a firing score alarm (design D4)."""
+    """Return the decision on a firing score alarm."""
     decision = _judge(situation)
     if decision.action in {Action.PAGE, Action.FREEZE} and _told(situation, decision.code):
         return _nothing(

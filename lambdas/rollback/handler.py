@@ -91,7 +91,7 @@ def handler(event: Mapping[str, object], context: Context) -> dict[str, object]:
 
 
 def process(event: Mapping[str, object], account: str, clients: Clients) -> dict[str, object]:
-    """`handler` without the Lambda around it."""
+    """Do the work of `handler`, without the Lambda around it."""
     failures: list[str] = []
     # Nothing stands before a rollback: people are told when it is done.
     outcomes = _treat_alarms(event, account, clients, failures)
@@ -125,7 +125,7 @@ def _treat_alarms(
 def _alarms(
     event: Mapping[str, object], account: str, clients: Clients
 ) -> Iterator[Alarm | Decision]:
-    """The alarms that an event speaks of, as CloudWatch knows them now, or why there is none."""
+    """Read the alarms that an event speaks of from CloudWatch, or say why there is none."""
     source = event.get("source")
     if source == "aws.events":
         yield from _firing(clients)
@@ -241,7 +241,7 @@ def _notify(clients: Clients, failures: list[str]) -> list[int]:
 def _each(
     events: Iterable[Event], step: Callable[[Event], Event], failures: list[str]
 ) -> list[Event]:
-    """The events as `step` leaves them; one that fails stays pending and silences no other."""
+    """Take each event through `step`; one that fails stays pending and silences no other."""
     done = []
     for event in events:
         try:
@@ -280,7 +280,7 @@ def _finish(event: Event, clients: Clients) -> Event:
 
 
 def _emit(event: Event, clients: Clients) -> None:
-    """The event from which the rollback is written back into git."""
+    """Emit the event from which the rollback is written back into git."""
     detail = {"stage": clients.stage, "task": event.task, **event.to_attributes()}
     answer = clients.events.put_events(
         Entries=[

@@ -27,7 +27,7 @@ def subject(event: Event, stage: str) -> str:
 
 
 def body(event: Event, stage: str) -> str:
-    """The message: plain words, then the exact command."""
+    """Return the message: plain words, then the exact command."""
     return "\n".join(
         [
             f"Task {event.task} in stage {stage}: {_headline(event)}.",

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Route, sync_playwright
 from prompt_hub.reporting.catalogue import read_catalogue
 from prompt_hub.reporting.catalogue_page import catalogue_page
 from prompt_hub.reporting.evaluation import read_view
-from prompt_hub.reporting.evaluation_page import evaluation_page
+from prompt_hub.reporting.formats.html import render as evaluation_page
 from prompt_hub.reporting.run_model import RunReport
 from prompt_hub.reporting.run_page import run_page
 from tests.browser.pages import FLAGS, POISON, Open, Opened, executable, refused

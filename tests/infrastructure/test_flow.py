@@ -1,4 +1,4 @@
-"""The pipeline runs the lifecycle of design §3, in its order."""
+"""The pipeline runs the lifecycle, in its order."""
 
 from __future__ import annotations
 

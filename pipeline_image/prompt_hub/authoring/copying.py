@@ -20,7 +20,7 @@ from prompt_hub.validation.check import check
 
 
 def copied(repository: PromptRepository, source: str, task: str) -> dict[str, str]:
-    """The files of `task`, made from those of `source` with every comment kept.
+    """Return the files of `task`, made from those of `source` with every comment kept.
 
     Raises:
         PromptHubError: there is no such task, or something is wrong with it.
@@ -48,7 +48,7 @@ def copied(repository: PromptRepository, source: str, task: str) -> dict[str, st
 
 
 def _with(text: str, values: Mapping[str, str]) -> str:
-    """A YAML file with these top-level values, and nothing else, changed."""
+    """Return a YAML file with these top-level values, and nothing else, changed."""
     fresh = text
     for key, value in values.items():
         pattern = rf"^({key}[ \t]*:[ \t]*)(\"[^\"]*\"|'[^']*'|[^\s#]+)"

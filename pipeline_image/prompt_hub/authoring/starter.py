@@ -61,7 +61,7 @@ class FieldSpec:
         return {"type": self.kind}
 
     def value(self, number: int, record: dict[str, str]) -> JsonValue:
-        """A value for the starter example with this number: from `record`, or made up."""
+        """Return a value for the starter example with this number: from `record`, or made up."""
         known = record.get(self.name)
         if self.choices:
             return known if known in self.choices else self.choices[number % len(self.choices)]
@@ -98,7 +98,7 @@ def parse_fields(text: str, option: str) -> tuple[FieldSpec, ...]:
 
 
 def contract(fields: Sequence[FieldSpec]) -> JsonObject:
-    """The JSON Schema of an object with these fields and no others."""
+    """Return the JSON Schema of an object with these fields and no others."""
     return {
         "type": "object",
         "additionalProperties": False,
@@ -116,7 +116,7 @@ def starter(
     description: str,
     alias: str,
 ) -> NewTask:
-    """A task that validates and evaluates as it is."""
+    """Return a task that validates and evaluates as it is."""
     given = contract(inputs)
     for field in inputs:  # what comes from outside is bounded
         if field.kind == "string" and not field.choices:
@@ -169,7 +169,7 @@ def starter(
 
 
 def _fitting(outputs: Sequence[FieldSpec]) -> Sequence[dict[str, str]]:
-    """The records that the fields' choices describe; all of them if that leaves too few."""
+    """Return the records that the fields' choices describe; all of them if that leaves too few."""
     asked = [field for field in outputs if field.choices and field.name in RECORDS[0]]
     fitting = [
         item for item in RECORDS if all(item[field.name] in field.choices for field in asked)

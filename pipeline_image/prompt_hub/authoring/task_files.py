@@ -43,7 +43,7 @@ class NewTask:
     examples: Sequence[Example]
 
     def files(self) -> dict[str, str]:
-        """The task's files by path, up to date with one another."""
+        """Return the task's files by path, up to date with one another."""
         prompt = {
             "schema": "prompt-hub/prompt@1",
             "task": self.task,
@@ -100,13 +100,13 @@ def jsonl(examples: Sequence[Example]) -> str:
 def findings_about(
     repository: PromptRepository, files: Mapping[str, str], task: str
 ) -> list[Finding]:
-    """What validation would say of a new task's files if they lay in the repository."""
+    """Return what validation would say of a new task's files if they lay in the repository."""
     findings = check(repository, task, proposed=files)[1]
     return [finding for finding in findings if finding.problem.file in files]
 
 
 def refuse_a_taken_name(repository: PromptRepository, task: str) -> None:
-    """Raises `PromptHubError` for a name that is none, or that any layer has already."""
+    """Raise `PromptHubError` for a name that is none, or that any layer has already."""
     if not re.fullmatch(TASK_PATTERN, task) or len(task) > LONGEST_TASK:
         raise PromptHubError(
             f"{task!r} is no name for a task.",

@@ -33,7 +33,7 @@ class Journal:
     """The journal of one output; a context manager that keeps other runs away."""
 
     def __init__(self, output: Path, identity: Line) -> None:
-        """The journal of `output` for a run that `identity` describes."""
+        """Open the journal of `output` for a run that `identity` describes."""
         self.output = output
         self.path = output.with_name(output.name + ".part")
         self.set_aside = ""
@@ -156,7 +156,7 @@ def _encoded(line: Line) -> bytes:
 
 
 def _difference(first: bytes, identity: Line) -> str:
-    """What another run has otherwise, by the first line of its journal; in words."""
+    """Return what another run has otherwise, by the first line of its journal; in words."""
     try:
         other = strict_json(first.decode("utf-8"))
     except ValueError:

@@ -17,7 +17,7 @@ class RecordError(ValueError):
 
 
 def normalise(column: str) -> str:
-    """A column's name without case and white space: `Part  No` and `partno` are the same."""
+    """Return a column's name without case and white space: `Part  No` and `partno` are the same."""
     return "".join(column.casefold().split())
 
 
@@ -54,7 +54,7 @@ def assign(
 def to_fields(
     values: Sequence[JsonValue], assigned: Mapping[str, int], schema: JsonObject
 ) -> JsonObject:
-    """The typed input fields of one record; text becomes what the input schema asks for.
+    """Return the typed input fields of one record; text becomes what the input schema asks for.
 
     Empty text in an optional field means that the field is missing, in a required one that may be
     null that it is null.
@@ -73,7 +73,7 @@ def to_fields(
 
 
 def _types(schema: JsonValue) -> tuple[str, ...]:
-    """The types that a field's schema names; none if it leaves them open."""
+    """Return the types that a field's schema names; none if it leaves them open."""
     named = schema.get("type") if isinstance(schema, dict) else None
     return tuple(map(str, named if isinstance(named, list) else [named] if named else []))
 

@@ -48,7 +48,7 @@ class Record:
 
 
 def header_of(path: Path) -> tuple[str, ...] | None:
-    """The columns of a table; None for JSON lines, where every record names its own.
+    """Return the columns of a table; None for JSON lines, where every record names its own.
 
     Raises:
         PromptHubError: as `read_records`.
@@ -59,7 +59,7 @@ def header_of(path: Path) -> tuple[str, ...] | None:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The records of a `.csv`, `.tsv`, `.jsonl` or `.ndjson` file, blank lines left out.
+    """Yield the records of a `.csv`, `.tsv`, `.jsonl` or `.ndjson` file, blank lines left out.
 
     Raises:
         PromptHubError: the file cannot be opened, is UTF-16, has no header, or is of no known kind.
@@ -148,7 +148,7 @@ class _Lines:
         return line
 
     def begin_record(self) -> None:
-        """The next line is the first of a record."""
+        """Note that the next line is the first of a record."""
         self._drawn.clear()
         self._room = LONGEST
 

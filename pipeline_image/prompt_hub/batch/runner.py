@@ -83,7 +83,7 @@ class Runner:
         return self.tally
 
     def _wanted(self, records: Iterator[Record], limit: int | None) -> Iterator[Record]:
-        """The records that have no line yet; those that have one are counted."""
+        """Yield the records that have no line yet; those that have one are counted."""
         finished, failed = self.journal.finished, self.journal.failed
         for record in records:
             if limit is not None and record.number > limit:

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def in_words(found: PromptComparison, *, coloured: bool) -> Iterator[str]:
-    """The comparison as lines for people.
+    """Yield the comparison as lines for people.
 
     Removed and added words are struck out and underlined in colour, or stand in `[-…-]` and
     `{+…+}` where there is no colour.
@@ -115,7 +115,7 @@ def _listed(found: PromptComparison, kind: Change) -> Iterator[str]:
 
 
 def as_json(found: PromptComparison) -> JsonObject:
-    """The comparison for programs."""
+    """Return the comparison for programs."""
     before, after = found.prompts
     return {
         "task": found.task,

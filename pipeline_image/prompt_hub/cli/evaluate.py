@@ -94,7 +94,7 @@ async def _evaluate(
 
 
 def in_words(record: EvaluationRecord) -> str:
-    """A record as a person reads it: verdict, scores, the guess beside them, reasons."""
+    """Return a record as a person reads it: verdict, scores, the guess beside them, reasons."""
     verdict = record.verdict
     lines = [f"{record.task} {record.version}: {verdict.status}"]
     if record.candidate is not None:

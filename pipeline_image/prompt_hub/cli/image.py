@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def _live(stages: Iterable[str]) -> dict[str, list[Pointer]]:
-    """The pointers of each stage; a stage that was never deployed has none."""
+    """Return the pointers of each stage; a stage that was never deployed has none."""
     live = {}
     for stage in stages:
         try:

@@ -89,7 +89,10 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
 
 
 def _carried(ledger: Ledger, stage: str, task: str, version: str) -> VersionRef:
-    """The version of `task` in the running image; raises `PromptHubError` if it is not there."""
+    """Return the version of `task` in the running image.
+
+    Raises `PromptHubError` if it is not there.
+    """
     deployed = ledger.deployed()
     versions = deployed.carries.get(task, {}) if deployed else {}
     if version not in versions:

@@ -128,7 +128,7 @@ def _refuse_unused_options(arguments: argparse.Namespace) -> None:
 
 
 def _alias(repository: PromptRepository) -> str:
-    """The alias that the repository's first task uses: most likely it is configured."""
+    """Return the alias that the repository's first task uses: most likely it is configured."""
     for task in repository.tasks():
         return repository.draft(task).model.alias
     return DEFAULT_ALIAS

@@ -134,7 +134,7 @@ def _still_true(repository: PromptRepository, record: EvaluationRecord) -> None:
 
 
 def _override(repository: PromptRepository, task: str, decision: Decision) -> Changes:
-    """The decision as an entry of the metadata: it goes through the pipeline like any change."""
+    """Write the decision into the metadata: it goes through the pipeline like any change."""
     version, champion = repository.metadata(task).version, repository.production(task)
     case = TransitionContext(
         version=version, released=champion.version if champion else None, decision=decision

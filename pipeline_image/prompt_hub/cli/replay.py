@@ -76,7 +76,7 @@ def _may_be_record(path: Path) -> bool:
 def _replayed(
     repository: PromptRepository, path: Path, write: bool
 ) -> tuple[EvaluationRecord | None, Sequence[Change]]:
-    """The record in a file, None if it cannot be read, and why it does not come out the same."""
+    """Replay the record in a file; None if it cannot be read, and why it comes out otherwise."""
     try:
         stored = read_evaluation(path)
     except PromptHubError as error:

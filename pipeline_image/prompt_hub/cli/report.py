@@ -13,9 +13,7 @@ from prompt_hub.reporting.catalogue import read_catalogue
 from prompt_hub.reporting.catalogue_page import catalogue_page
 from prompt_hub.reporting.changelog import changelog
 from prompt_hub.reporting.evaluation import read_view
-from prompt_hub.reporting.evaluation_page import evaluation_page
-from prompt_hub.reporting.junit import junit_xml
-from prompt_hub.reporting.markdown import markdown_summary
+from prompt_hub.reporting.formats import report_formats
 from prompt_hub.reporting.run_model import RunReport
 from prompt_hub.reporting.run_page import run_page
 from prompt_hub.reporting.sources import Evaluations
@@ -37,9 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     evaluation.add_argument(
         "--record", type=Path, metavar="FILE.json", help="this record, its details beside it"
     )
-    evaluation.add_argument("--html", type=Path, metavar="FILE", help="the report page")
-    evaluation.add_argument("--junit", type=Path, metavar="FILE", help="JUnit XML, for CI")
-    evaluation.add_argument("--markdown", type=Path, metavar="FILE", help="for a pull request")
+    for name, form in report_formats().items():
+        evaluation.add_argument(f"--{name}", type=Path, metavar="FILE", help=form.HELP)
 
     catalogue = kinds.add_parser("catalogue", help="a page of all prompts and their versions")
     catalogue.add_argument("--html", type=Path, metavar="FILE", required=True)
@@ -74,7 +71,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def evaluations_from_environment() -> Evaluations:
-    """The evaluations of this repository, those of this execution (or machine) among them."""
+    """Return the evaluations of this repository, those of this execution or machine included."""
     repository = PromptRepository.from_environment()
     return Evaluations(
         repository, results_from_environment(repository.root), execution_from_environment()
@@ -94,12 +91,12 @@ def _evaluation(arguments: argparse.Namespace, evaluations: Evaluations) -> None
             hint="Name that task and version, or another record.",
         )
     view = read_view(evaluations, found)
-    if arguments.html:
-        _write(arguments.html, evaluation_page(view))
-    if arguments.junit:
-        _write(arguments.junit, junit_xml(view))
-    if arguments.markdown or not (arguments.html or arguments.junit):
-        _write_or_print(arguments.markdown, markdown_summary(view))
+    forms = report_formats()
+    wanted: dict[str, Path] = {name: path for name in forms if (path := getattr(arguments, name))}
+    for name, target in wanted.items():
+        _write(target, forms[name].render(view))
+    if not wanted:
+        print(forms["markdown"].render(view), end="")
 
 
 def read_run(source: Path) -> RunReport:

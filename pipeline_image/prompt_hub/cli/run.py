@@ -137,7 +137,10 @@ def _check_header(reader: RecordMapper, header: tuple[str, ...], source: Path, t
 
 
 def _active(repository: PromptRepository, task: str) -> tuple[Prompt, str]:
-    """The active version by the ledger, where there is one, or the released one; in words, too."""
+    """Return the active version by the ledger, where there is one, or the released one.
+
+    In words, too.
+    """
     table = os.environ.get(aws_names.ENV_LEDGER_TABLE)
     if not table:
         released = repository.production(task)

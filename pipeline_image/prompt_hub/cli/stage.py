@@ -49,24 +49,24 @@ def named(value: str | None, option: str, variable: str) -> str:
 
 
 def stage_of(arguments: argparse.Namespace) -> str:
-    """The stage that the arguments name."""
+    """Return the stage that the arguments name."""
     return named(arguments.stage, "--stage", aws_names.ENV_STAGE)
 
 
 def release_of(arguments: argparse.Namespace) -> str:
-    """The release that the arguments name."""
+    """Return the release that the arguments name."""
     return named(arguments.release, "--release", aws_names.ENV_RELEASE)
 
 
 def ledger_of(stage: str) -> Ledger:
-    """The ledger of `stage`."""
+    """Return the ledger of `stage`."""
     from prompt_hub.ledger.table import Ledger
 
     return Ledger.connect(aws_names.ledger_table(stage))
 
 
 def now() -> str:
-    """The present as the ledger writes it."""
+    """Return the present as the ledger writes it."""
     return timestamp(datetime.now(UTC))
 
 

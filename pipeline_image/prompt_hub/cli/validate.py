@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def annotation(problem: Problem) -> str:
-    """A problem as the workflow command that GitHub shows beside the line of a pull request."""
+    """Return a problem as the workflow command that GitHub shows beside the line."""
     where = {
         "file": problem.file,
         "line": str(problem.line),
@@ -95,7 +95,7 @@ def _escaped(text: str, more: str = "") -> str:
 
 
 def summary(tree: Tree, findings: Sequence[Finding], task: str | None = None) -> str:
-    """The last line, in words."""
+    """Return the last line, in words."""
     looked_at = f"task {task}" if task else count(len(tree.tasks), "task")
     looked_at += f", {count(len(tree.files), 'file')}"
     if not findings:

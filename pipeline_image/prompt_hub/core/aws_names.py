@@ -109,7 +109,7 @@ def notification_topic(stage: str) -> str:
 
 
 def score_alarm_prefix(stage: str) -> str:
-    """What the name of every score alarm of `stage` begins with."""
+    """Return what the name of every score alarm of `stage` begins with."""
     return f"{PROJECT}-{stage}-score-"
 
 

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command (design D6)."""
+    """Exit codes of every command (docs/architecture.md#verdicts-and-exit-codes)."""
 
     OK = 0
     BLOCKED = 1

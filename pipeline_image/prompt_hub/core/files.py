@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """What is written into the stream becomes the file at `path` when the block ends without error.
+    """Yield a stream that becomes the file at `path` if the block ends without error.
 
     Until then, and through a power cut, the old file is there. Several files that must change
     together are for `repository/transaction.py`.

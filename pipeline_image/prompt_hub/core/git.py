@@ -10,7 +10,7 @@ UNKNOWN_COMMIT = "0" * 40
 
 
 def head_commit(root: Path) -> str:
-    """The commit of the tree in `root`: CodeBuild's word for it, git's, or all zeros if unknown."""
+    """Return the commit of the tree in `root`, by CodeBuild or git; all zeros if unknown."""
     resolved = os.environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION", "")
     if len(resolved) == 40:
         return resolved

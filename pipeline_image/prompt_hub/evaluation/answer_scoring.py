@@ -70,7 +70,7 @@ class Scoring:
         *,
         repeat: int = 0,
     ) -> tuple[ScorerResult, ...]:
-        """What every scorer says about one answer.
+        """Return what every scorer says about one answer.
 
         Args:
             output: the answer's object; None where it breaks the output contract, which was an
@@ -90,7 +90,7 @@ class Scoring:
         return (*clean, *(part for part in attacks if part is not None))
 
     def further(self, example: Example) -> Iterator[Further]:
-        """What is asked about one example besides itself, for an estimate of what it costs.
+        """Yield what is asked about one example besides itself, for an estimate of what it costs.
 
         What will be answered is not known yet; what should be is about as long.
         """

@@ -61,7 +61,7 @@ class Forecast:
         self._longest = max(self._longest, response.tokens_out)
 
     def likely(self, characters: int, calls: int = 1) -> Cost:
-        """What `calls` requests with so many characters in all probably cost."""
+        """Return what `calls` requests with so many characters in all probably cost."""
         if not self._seen:
             out = min(TOKENS_OUT, self._max_tokens or TOKENS_OUT)
             return self._cost(int(characters / CHARACTERS_A_TOKEN), calls * out)
@@ -69,7 +69,7 @@ class Forecast:
         return self._cost(int(tokens_in), calls * self._tokens_out // self._seen)
 
     def at_most(self, characters: int) -> Cost:
-        """What one request of so many characters costs at most, as far as can be told."""
+        """Return what one request of so many characters costs at most, as far as can be told."""
         per_character = max(self._densest, 1 / CHARACTERS_A_TOKEN)
         out = self._max_tokens or max(self._longest, TOKENS_OUT)
         return self._cost(int(characters * per_character) + 1, out)

@@ -130,7 +130,7 @@ class BudgetedClient:
     def within(
         cls, metadata: Metadata, caller: ModelClient, store: ResponseStore | None = None
     ) -> BudgetedClient:
-        """An engine that keeps the budget and the time limit of a task."""
+        """Return an engine that keeps the budget and the time limit of a task."""
         return cls(
             caller,
             budget=metadata.gate.budget,
@@ -193,7 +193,10 @@ class BudgetedClient:
         return Answer.of(response, prompt.output)
 
     def estimate(self, asked: Sequence[Workload]) -> Estimate:
-        """What asking all this will cost; where nothing is stored, by a sample of the questions."""
+        """Return what asking all this will cost.
+
+        Where nothing is stored, by a sample of the questions.
+        """
         calls = cached = tokens = 0
         usd = 0.0
         priced = False
@@ -209,7 +212,7 @@ class BudgetedClient:
         return Estimate(calls=calls, cached=cached, tokens=tokens, usd=usd if priced else None)
 
     def _looked_up(self, asked: Workload, line: _PromptSession) -> tuple[int, int, int]:
-        """Calls that are answered already, calls that are not, and the characters of those."""
+        """Count the calls already answered, those that are not, and the characters of these."""
         if not line.cache_file:
             step = max(1, len(asked.questions) // SAMPLED)
             sample = [

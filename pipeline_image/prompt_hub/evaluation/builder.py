@@ -32,13 +32,13 @@ class Provenance:
 
 
 def unchanged() -> SequentialResult:
-    """What is said of a candidate that is the champion already: nothing was measured."""
+    """Return what is said of a candidate that is the champion already: nothing was measured."""
     conclusion = Conclusion(Status.UNCHANGED, ("the candidate is the released version",))
     return SequentialResult(conclusion)
 
 
 def lines_of(sequential: SequentialResult) -> Iterator[str]:
-    """The details of a record: one line for each answer."""
+    """Yield the details of a record: one line for each answer."""
     for arm, details in sequential.details.items():
         yield from (detail.to_line(arm) for detail in details)
 
@@ -50,7 +50,7 @@ def build_record(
     provenance: Provenance,
     judge: Judging | None = None,
 ) -> EvaluationRecord:
-    """The record of an evaluation: a pure function, so that it can be made again."""
+    """Return the record of an evaluation: a pure function, so that it can be made again."""
     metadata = inputs.metadata
     arms: dict[ArmName, Arm] = {
         arm: arm_of(inputs.arms[arm], infos[arm], details, inputs.scored, metadata.gate.confidence)

@@ -74,7 +74,7 @@ class ResponseCacheFile:
         return bytes.fromhex(key) in self._places
 
     def get(self, key: str) -> Response | None:
-        """The response under `key`, None if there is none."""
+        """Return the response under `key`, None if there is none."""
         place = self._places.get(bytes.fromhex(key))
         if place is None:
             return None
@@ -146,7 +146,7 @@ class ResponseStore:
         return tuple(self._cache_files.values())
 
     def cache_file(self, prompt: Prompt, model: ResolvedModel) -> ResponseCacheFile:
-        """The book of what `prompt` was answered by `model`."""
+        """Return the book of what `prompt` was answered by `model`."""
         fields = cache_context(prompt, model)
         path = self._folder / prompt.task / f"{prompt.sha256[:16]}-{sha256_of(fields)[:16]}.jsonl"
         if path not in self._cache_files:
@@ -161,7 +161,7 @@ class ResponseStore:
 
 
 def cache_context(prompt: Prompt, model: ResolvedModel) -> JsonObject:
-    """What besides the messages can change an answer: who is asked, how, and in which form."""
+    """Return what besides messages can change an answer: who is asked, how, in which form."""
     parameters: JsonObject = {**model.request_parameters(prompt.model.parameters)}
     return {
         "task": prompt.task,

@@ -59,7 +59,7 @@ def judging(
     model: str,
     parts: Iterable[ScorerResult],
 ) -> Judging | None:
-    """What a record says of the judge that gave these parts; None where it may not gate."""
+    """Return what a record says of the judge that gave these parts; None where it may not gate."""
     record = logged_record(repository, settings.task, settings.version)
     if record is None or record.agreement is None:
         return None
@@ -117,7 +117,7 @@ def may_gate(
 
 
 def judging_in_words(record: EvaluationRecord) -> Iterator[str]:
-    """What a record says of judges: of the one that graded, and of a candidate that is one."""
+    """Yield what a record says of the judge that graded, and of a candidate that is one."""
     judge = record.judge
     if judge is not None:
         agreed = "" if judge.votes_agree is None else f", {judge.votes_agree:.0%} of pairs the same"

@@ -47,7 +47,7 @@ class ExampleResult:
     def of(
         cls, example: str, repeat: int, answer: Answer, parts: Sequence[ScorerResult]
     ) -> ExampleResult:
-        """What is kept of an answer to an example, and of what every scorer said about it."""
+        """Keep what matters of an answer to an example, and of what every scorer said about it."""
         return cls(
             id=example,
             score=weighted_mean(parts),
@@ -63,7 +63,7 @@ class ExampleResult:
         )
 
     def to_json(self, arm: str) -> JsonObject:
-        """The detail as it is stored; what is empty is left out."""
+        """Return the detail as it is stored; what is empty is left out."""
         line: JsonObject = {"arm": arm, "id": self.id, "score": self.score}
         if self.repeat:
             line["repeat"] = self.repeat
@@ -85,7 +85,7 @@ class ExampleResult:
         return line
 
     def to_line(self, arm: str) -> str:
-        """The detail as one line of JSON."""
+        """Return the detail as one line of JSON."""
         return json.dumps(self.to_json(arm), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -116,7 +116,7 @@ def parse_details(text: str, file: str) -> dict[ArmName, tuple[ExampleResult, ..
 
 
 def _arm_and_fields(document: Document) -> tuple[ArmName, dict[str, object]]:
-    """What names the arm of a line, and the rest of it."""
+    """Return what names the arm of a line, and the rest of it."""
     line = document.data if isinstance(document.data, dict) else {}
     fields = dict(line)
     name = fields.pop("arm", None)

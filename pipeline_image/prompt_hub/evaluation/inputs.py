@@ -20,7 +20,7 @@ from prompt_hub.scoring.function import fingerprints, own_entries
 
 
 def scored(examples: Iterable[Example]) -> tuple[Example, ...]:
-    """The examples that scores may come from; shots are never scored."""
+    """Return the examples that scores may come from; shots are never scored."""
     return tuple(example for example in examples if example.split == "eval")
 
 
@@ -71,7 +71,7 @@ class Inputs:
         *,
         registered_model: str | None = None,
     ) -> Inputs:
-        """The inputs of judging these two prompts by the examples and the judge of now."""
+        """Return the inputs of judging these two prompts by the examples and the judge of now."""
         # Read once: a large set takes a while.
         examples = repository.examples(candidate.task)
         return cls(

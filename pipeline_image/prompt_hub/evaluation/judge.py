@@ -25,7 +25,7 @@ INPUTS = ("input", "expected", "answer")
 
 
 def judge_of(repository: PromptRepository, metadata: Metadata) -> Prompt | None:
-    """The pinned judge of a task, its lock verified; None where no judge scores.
+    """Return the pinned judge of a task, its lock verified; None where no judge scores.
 
     Raises:
         PromptHubError: a judge scores, but none is named, or there is no such released version.
@@ -79,7 +79,10 @@ def votes_of(judge: Prompt, settings: Judge) -> int:
 
 
 def question(example: Example, output: JsonObject) -> JsonObject:
-    """What the judge is asked about one answer; raises `RecursionError` for endless nesting."""
+    """Return what the judge is asked about one answer.
+
+    Raises `RecursionError` for endless nesting.
+    """
     message = (example.input, example.expected, output)
     texts = (json.dumps(value, ensure_ascii=False) for value in message)
     return dict(zip(INPUTS, texts, strict=True))

@@ -36,7 +36,7 @@ class SequentialResult:
 
 
 def shuffled(examples: Sequence[Example], examples_sha256: str) -> tuple[Example, ...]:
-    """The examples as looks take them: an order that nobody chose, and the same every time."""
+    """Return the examples in an order that depends on the seed alone, the same every time."""
 
     def drawn(example: Example) -> bytes:
         return hashlib.sha256(f"{examples_sha256}:{example.id}".encode()).digest()

@@ -39,7 +39,7 @@ class Progress:
         self._width = 0
 
     def arm(self, label: str) -> Callable[[int, int], None]:
-        """What `measure` tells of one arm: examples done and examples in all."""
+        """Return the callback for one arm: examples done, and examples in all."""
 
         def tell(done: int, total: int) -> None:
             self._arms[label] = (done, total)

@@ -145,7 +145,7 @@ class EvaluationRecord(Strict):
     remembered: bool
 
     def to_json(self) -> str:
-        """The record as it is stored."""
+        """Return the record as it is stored."""
         return self.model_dump_json(by_alias=True, indent=2) + "\n"
 
 
@@ -154,7 +154,7 @@ RESTORE = "Evaluate the task again with `prompt-hub evaluate`, or restore the fi
 
 
 def parse_record(text: str, file: str) -> EvaluationRecord:
-    """The record in `text`.
+    """Return the record in `text`.
 
     Raises:
         InvalidDocumentsError: naming `file` and the first thing wrong.

@@ -105,7 +105,7 @@ def rewrite(repository: PromptRepository, stored: Evaluation) -> Replayed:
 
 
 def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inputs, list[Change]]:
-    """The inputs of a record as the repository has them now, and which are not as they were.
+    """Return the inputs of a record as the repository has them now, and which are not as they were.
 
     Whether metadata has changed is left to the caller, who may want today's.
     """
@@ -176,7 +176,7 @@ def _made_again(inputs: Inputs, stored: Evaluation) -> Replayed:
 def _digest(
     inputs: Inputs, record: EvaluationRecord, infos: Mapping[ArmName, MeasurementInfo]
 ) -> str:
-    """The digest with the models of then; kept where it is not known which model judged."""
+    """Return the digest with the models of then; kept where it is not known which model judged."""
     models = {inputs.arms[arm].sha256: info.model for arm, info in infos.items()}
     if inputs.judge is not None and record.judge is not None:
         models[inputs.judge.sha256] = record.judge.model

@@ -26,7 +26,7 @@ class Results(Protocol):
     """Texts by key. A put replaces the whole text or nothing."""
 
     def get(self, key: str) -> str | None:
-        """The text under `key`, None if there is none.
+        """Return the text under `key`, None if there is none.
 
         Raises:
             InvalidDocumentsError: if not UTF-8.
@@ -46,7 +46,7 @@ class FolderResults:
         self._folder = folder
 
     def get(self, key: str) -> str | None:
-        """The text under `key`, None if there is none."""
+        """Return the text under `key`, None if there is none."""
         try:
             raw = (self._folder / key).read_bytes()
         except FileNotFoundError:
@@ -76,7 +76,7 @@ class BucketResults:
         self._bucket = bucket
 
     def get(self, key: str) -> str | None:
-        """The text under `key`, None if there is none."""
+        """Return the text under `key`, None if there is none."""
         try:
             found = self._client.get_object(Bucket=self._bucket, Key=key)
         except self._client.exceptions.NoSuchKey:
@@ -101,7 +101,7 @@ class BucketResults:
 
 
 def results_from_environment(root: Path, environment: Mapping[str, str] | None = None) -> Results:
-    """The bucket that `PROMPT_HUB_RESULTS_BUCKET` names, or a folder below `root`."""
+    """Return the bucket that `PROMPT_HUB_RESULTS_BUCKET` names, or a folder below `root`."""
     chosen = os.environ if environment is None else environment
     bucket = chosen.get(aws_names.ENV_RESULTS_BUCKET)
     if not bucket:
@@ -112,6 +112,6 @@ def results_from_environment(root: Path, environment: Mapping[str, str] | None =
 
 
 def execution_from_environment(environment: Mapping[str, str] | None = None) -> str:
-    """The execution whose results these are: the pipeline's, or that of this machine."""
+    """Return the execution whose results these are: the pipeline's, or that of this machine."""
     chosen = os.environ if environment is None else environment
     return chosen.get(aws_names.ENV_EXECUTION) or LOCAL_EXECUTION

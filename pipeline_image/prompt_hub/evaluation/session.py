@@ -77,7 +77,7 @@ class Evaluator:
         return record
 
     def _remembered(self, digest: str) -> Evaluation | None:
-        """The evaluation that the same inputs had before, None where none can be read."""
+        """Return the evaluation that the same inputs had before, None where none can be read."""
         try:
             return remembered_evaluation(self._results, digest)
         except PromptHubError as error:

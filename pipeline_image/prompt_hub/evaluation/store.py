@@ -35,7 +35,10 @@ class Evaluation:
 
     @classmethod
     def of(cls, name: str, text: str, details_text: str | None) -> Evaluation:
-        """A record and its details from their texts; raises `PromptHubError` for what is wrong."""
+        """Return a record and its details from their texts.
+
+        Raises `PromptHubError` for what is wrong.
+        """
         record = parse_record(text, name)
         beside = details_path(name)
         if details_text is None and record.candidate is not None:
@@ -54,7 +57,7 @@ class Evaluation:
 
 
 def read_evaluation(path: Path, name: str | None = None) -> Evaluation:
-    """The record in a file, shown as `name`, and the details that lie beside it.
+    """Return the record in a file, shown as `name`, and the details that lie beside it.
 
     Raises:
         PromptHubError: a file is missing, or is not what it should be.
@@ -66,13 +69,19 @@ def read_evaluation(path: Path, name: str | None = None) -> Evaluation:
 
 
 def evaluation_by(results: Results, execution: str, task: str) -> Evaluation | None:
-    """What an execution evaluated, None if it has no record; raises as `read_evaluation` does."""
+    """Return what an execution evaluated, None if it has no record.
+
+    Raises as `read_evaluation` does.
+    """
     key = aws_names.evaluation_key(execution, task)
     return _under(results, key, aws_names.evaluation_details_key(execution, task))
 
 
 def remembered_evaluation(results: Results, digest: str) -> Evaluation | None:
-    """What the same inputs came to before, None if nothing is remembered; raises as those do."""
+    """Return what the same inputs came to before, None if nothing is remembered.
+
+    Raises as those do.
+    """
     return _under(results, aws_names.verdict_key(digest), aws_names.verdict_details_key(digest))
 
 
@@ -82,13 +91,16 @@ def _under(results: Results, key: str, details_key: str) -> Evaluation | None:
 
 
 def logged_evaluation(repository: PromptRepository, task: str, version: str) -> Evaluation | None:
-    """An evaluation in `04-evals`, None if there is none; raises as `read_evaluation` does."""
+    """Return an evaluation in `04-evals`, None if there is none.
+
+    Raises as `read_evaluation` does.
+    """
     path = repository.prompts / evaluation_path(task, version)
     return read_evaluation(path, repository.relative(path)) if path.exists() else None
 
 
 def logged_record(repository: PromptRepository, task: str, version: str) -> EvaluationRecord | None:
-    """A record in `04-evals` without its details; raises as `read_evaluation` does."""
+    """Return a record in `04-evals` without its details; raises as `read_evaluation` does."""
     path = repository.prompts / evaluation_path(task, version)
     if not path.exists():
         return None

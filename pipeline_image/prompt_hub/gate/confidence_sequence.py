@@ -45,7 +45,7 @@ class BettingPlan:
         return cls(heaviest, math.fsum((weight / heaviest) ** 2 for weight in weights), alpha)
 
     def bet_fractions(self, mean: float) -> tuple[float, ...]:
-        """The shares of capital put on every observation by one who doubts `mean`.
+        """Return the shares of capital put on every observation by one who doubts `mean`.
 
         The capital is divided equally over them. They rise in equal ratios from about the one that
         would serve best if the whole set were needed, to all of it; the smaller the mean, the
@@ -81,7 +81,7 @@ class WeightedObservations:
         stakes: BettingPlan,
         capital: tuple[float, ...] = (1.0,),
     ) -> WeightedObservations:
-        """A sample from (value, weight) of every example, round by round."""
+        """Return a sample from (value, weight) of every example, round by round."""
         counted = []
         for pairs in rounds:
             counts = Counter((value, weight / stakes.heaviest) for value, weight in pairs)
@@ -130,7 +130,7 @@ class WeightedObservations:
         return self.log_wealth(mean) - math.log(1 / self.stakes.alpha)
 
     def lower_bound(self) -> float:
-        """The greatest mean that the true one is shown to exceed; never above the sample's.
+        """Return the greatest mean that the true one is shown to exceed; never above the sample's.
 
         The more is doubted, the less is won: the bound is where wealth is just enough. It is
         searched by false position (the Illinois algorithm), rounded down by `PRECISION`.
@@ -159,7 +159,7 @@ class WeightedObservations:
 
 
 def _log_products(observed: Observed, bets: Sequence[float], mean: float) -> Iterator[float]:
-    """What capital 1 has become by each of the bets, as a logarithm."""
+    """Yield what capital 1 has become by each of the bets, as a logarithm."""
     gains = [weight * (value / mean - 1) for value, weight, _ in observed]
     counts = [count for _, _, count in observed]
     worst = min(gains, default=0.0)

@@ -40,7 +40,7 @@ class DesignEffect:
 
     @classmethod
     def of(cls, examples: Sequence[Example]) -> DesignEffect:
-        """What these weights leave of the examples."""
+        """Return what these weights leave of the examples."""
         total = math.fsum(example.weight for example in examples)
         squares = math.fsum(example.weight**2 for example in examples)
         heaviest = max(example.weight for example in examples)
@@ -94,7 +94,7 @@ class GateTest:
 
 
 def _counts(n: int, probability: float, least: int = 0) -> Iterator[tuple[int, float]]:
-    """The counts from `least` on that a binomial variable is likely to take, with their chances."""
+    """Yield the likely counts of a binomial variable from `least` on, with their chances."""
     probability = min(max(probability, 0.0), 1.0)
     spread = _SPREAD * math.sqrt(n * probability * (1 - probability)) + _SPREAD
     low = max(least, math.floor(n * probability - spread))
@@ -128,7 +128,7 @@ def _at_least(least: int, n: int, probability: float) -> float:
 def with_power(
     conclusion: Conclusion, evidence: Evidence, threshold: float, gate: Gate
 ) -> Conclusion:
-    """A final conclusion that also says, in words, what its examples could have shown."""
+    """Return a final conclusion that also says, in words, what its examples could have shown."""
     if conclusion.status is Status.NOT_MEASURED:
         return conclusion
     if evidence.champion is None:
@@ -177,7 +177,7 @@ def _split(differing: float, difference: float) -> tuple[float, float]:
 
 
 def _least_drop(chance: Callable[[float], float]) -> float | None:
-    """The least drop, in thousandths, that is seen with enough probability."""
+    """Return the least drop, in thousandths, that is seen with enough probability."""
     low, high = 0, 1000
     if chance(1.0) < PROBABILITY:
         return None
@@ -230,7 +230,7 @@ def _number(power: Power) -> str:
 
 
 def _against_threshold(evidence: Evidence, threshold: float, gate: Gate) -> tuple[Power, str]:
-    """The power of the point rule: how often a true score below the threshold misses it.
+    """Return the power of the point rule: how often a true score below the threshold misses it.
 
     For scores that are right or wrong; of all scores they vary most.
     """

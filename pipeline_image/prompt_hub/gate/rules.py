@@ -1,4 +1,4 @@
-"""The verdict: a pure function of what was measured and of the task's metadata (design D6).
+"""The verdict: a pure function of what was measured and of the task's metadata.
 
 It is asked after every look and says whether more must be measured. docs/gate.md has the method.
 """
@@ -145,7 +145,7 @@ class _Rules:
         self._capital = round_allocation(self.possible_rounds)
 
     def tagged(self, tag: str) -> tuple[Example, ...]:
-        """The examples of the whole set that carry a tag."""
+        """Return the examples of the whole set that carry a tag."""
         return tuple(example for example in self._evidence.examples if tag in example.tags)
 
     def score(self, name: str, examples: Sequence[Example], least: float) -> _Ruling:

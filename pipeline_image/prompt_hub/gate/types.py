@@ -99,7 +99,7 @@ class Conclusion:
 
 
 def example_mean(scores: Scores, example: Example, rounds: int | None = None) -> float:
-    """An example's observation: the mean over its first `rounds` repeats, over all by default."""
+    """Return an example's mean over its first `rounds` repeats, over all by default."""
     counted = scores[example.id][:rounds]
     return counted[0] if len(counted) == 1 else fmean(counted)
 

@@ -1,4 +1,4 @@
-"""What the ledger says: one frozen dataclass for each kind of item (design D2).
+"""What the ledger says: one frozen dataclass for each kind of item.
 
 `to_attributes` and `from_attributes` speak plain Python values (str, int, float, bool, None, list,
 dict); how DynamoDB wants them is the business of `wire`. Times are ISO 8601 in UTC.
@@ -150,7 +150,7 @@ class Pointer:
         return (ACTIVE, self.task)
 
     def to_attributes(self) -> Attributes:
-        """The item without its keys."""
+        """Return the item without its keys."""
         return {
             "version": self.active.version,
             "sha256": self.active.sha256,
@@ -201,7 +201,7 @@ class VersionRecord:
         return (task_partition(self.task), VERSION_PREFIX + self.version)
 
     def to_attributes(self) -> Attributes:
-        """The item without its keys."""
+        """Return the item without its keys."""
         return {
             "version": self.version,
             "sha256": self.sha256,
@@ -251,7 +251,7 @@ class Event:
         return (task_partition(self.task), f"{EVENT_PREFIX}{self.revision:012d}")
 
     def to_attributes(self) -> Attributes:
-        """The item without its keys."""
+        """Return the item without its keys."""
         return {
             "revision": self.revision,
             "kind": self.kind.value,
@@ -315,7 +315,7 @@ class ScoreSample:
         return (score_partition(self.task), f"{self.at}#{self.version}")
 
     def to_attributes(self) -> Attributes:
-        """The item without its keys."""
+        """Return the item without its keys."""
         return {
             "version": self.version,
             "score": self.score,
@@ -356,7 +356,7 @@ class Deployed:
         return self.carries.get(task, {}).get(reference.version) == reference.sha256
 
     def to_attributes(self) -> Attributes:
-        """The item without its keys."""
+        """Return the item without its keys."""
         return {
             "release": self.release.release,
             "made_at": self.release.made_at,

@@ -73,7 +73,7 @@ class Ledger:
 
     @classmethod
     def from_environment(cls) -> Ledger:
-        """The ledger named in `PROMPT_HUB_LEDGER_TABLE`; raises `LedgerError` if none is."""
+        """Return the ledger named in `PROMPT_HUB_LEDGER_TABLE`; raises `LedgerError` if none is."""
         table = os.environ.get(aws_names.ENV_LEDGER_TABLE)
         if not table:
             raise LedgerError(f"{aws_names.ENV_LEDGER_TABLE} is not set: no ledger to read")
@@ -81,7 +81,7 @@ class Ledger:
 
     @classmethod
     def connect(cls, table: str) -> Ledger:
-        """The ledger in the DynamoDB table named `table`."""
+        """Return the ledger in the DynamoDB table named `table`."""
         import boto3
         from botocore.config import Config
 
@@ -92,12 +92,12 @@ class Ledger:
     # --- Reading -------------------------------------------------------------------------------
 
     def revision(self) -> int:
-        """Number of changes so far; 0 for an empty ledger."""
+        """Return number of changes so far; 0 for an empty ledger."""
         item = self._get(HEAD_KEY)
         return cast(int, item["revision"]) if item else 0
 
     def pointer(self, task: str) -> Pointer | None:
-        """What is active for `task`, `None` if nothing is."""
+        """Return what is active for `task`, `None` if nothing is."""
         found = self._pointer(task)
         return None if found is None or found.retired else found
 
@@ -106,13 +106,16 @@ class Ledger:
         return Pointer.from_attributes(task, item) if item else None
 
     def pointers(self) -> dict[str, Pointer]:
-        """What is active for each task; raises `LedgerMissingError` where there is no table."""
+        """Return what is active for each task.
+
+        Raises `LedgerMissingError` where there is no table.
+        """
         return {
             task: pointer for task, pointer in self._every_pointer().items() if not pointer.retired
         }
 
     def retired(self) -> dict[str, Pointer]:
-        """The pointers of tasks that were taken out of service with no successor."""
+        """Return the pointers of tasks that were taken out of service with no successor."""
         return {task: pointer for task, pointer in self._every_pointer().items() if pointer.retired}
 
     def _every_pointer(self) -> dict[str, Pointer]:
@@ -135,7 +138,7 @@ class Ledger:
         return {version: record.state for version, record in self.versions(task).items()}
 
     def state(self, task: str) -> TaskState:
-        """What a change of `task` is decided on.
+        """Return what a change of `task` is decided on.
 
         The head is read first: whatever is written after that makes the change fail, not lie.
         """
@@ -163,12 +166,12 @@ class Ledger:
         return tuple(sorted(pending, key=lambda event: event.revision))
 
     def samples(self, task: str, limit: int) -> tuple[ScoreSample, ...]:
-        """The newest `limit` score samples of `task`, newest first, controls included."""
+        """Return the newest `limit` score samples of `task`, newest first, controls included."""
         items = self._query(score_partition(task), newest_first=True, limit=limit)
         return tuple(ScoreSample.from_attributes(task, item) for item in items)
 
     def deployed(self) -> Deployed | None:
-        """The release that the stage's image belongs to, `None` before the first activation."""
+        """Return the release of the stage's image, `None` before the first activation."""
         item = self._get(DEPLOYED_KEY)
         return Deployed.from_attributes(item) if item else None
 

@@ -10,7 +10,7 @@ from typing import cast
 
 
 def pack(value: object) -> dict[str, object]:
-    """A plain value as a DynamoDB attribute value; raises `TypeError` for any other type.
+    """Return a plain value as a DynamoDB attribute value; raises `TypeError` for any other type.
 
     >>> pack({"score": 0.5, "previous": None})
     {'M': {'score': {'N': '0.5'}, 'previous': {'NULL': True}}}
@@ -31,7 +31,7 @@ def pack(value: object) -> dict[str, object]:
 
 
 def unpack(value: Mapping[str, object]) -> object:
-    """The plain value of a DynamoDB attribute value; the inverse of `pack`."""
+    """Return the plain value of a DynamoDB attribute value; the inverse of `pack`."""
     ((kind, content),) = value.items()
     if kind == "NULL":
         return None

@@ -1,4 +1,4 @@
-"""One call of a prompt: render, ask, parse, check. The same for evaluation and for service (D7)."""
+"""One call of a prompt: render, ask, parse, check. The same for evaluation and for service."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class ModelClient:
             await self._provider.close()
 
     def resolve(self, prompt: Prompt) -> ResolvedModel:
-        """The model that `prompt` would be answered by here."""
+        """Return the model that `prompt` would be answered by here."""
         return self._aliases.resolve(prompt.model.alias)
 
     def concurrency(self, prompt: Prompt) -> int:
@@ -268,14 +268,14 @@ class ModelClient:
 
 
 def check(response: Response, schema: JsonObject) -> tuple[JsonObject | None, str | None]:
-    """The parsed output, and what is wrong with it (None when it keeps the contract)."""
+    """Return the parsed output, and what is wrong with it (None when it keeps the contract)."""
     if response.truncated:
         return None, f"the answer was cut off after {response.tokens_out} tokens"
     return output_in(response.text, schema)
 
 
 def output_in(text: str, schema: JsonObject) -> tuple[JsonObject | None, str | None]:
-    """The object that a text holds, and in which way it breaks `schema`, if it does."""
+    """Return the object that a text holds, and in which way it breaks `schema`, if it does."""
     try:
         value = strict_json(text)
     except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""A prompt names a model alias; the environment says which model that is (design D8)."""
+"""A prompt names a model alias; the environment says which model that is."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class ResolvedModel(BaseModel):
     def request_parameters(
         self, parameters: Mapping[Parameter, float | int]
     ) -> dict[str, float | int | str]:
-        """A prompt's sampling parameters as this model is asked with them."""
+        """Return a prompt's sampling parameters as this model is asked with them."""
         asked: dict[str, float | int | str] = {str(name): item for name, item in parameters.items()}
         if self.reasoning is None:
             return asked
@@ -147,7 +147,10 @@ class ModelAliases:
         return cls({alias: _resolved(alias, entry) for alias, entry in raw.items()})
 
     def resolve(self, alias: str) -> ResolvedModel:
-        """The model behind `alias`; raises `PromptHubError` for an alias nobody configured."""
+        """Return the model behind `alias`.
+
+        Raises `PromptHubError` for an alias nobody configured.
+        """
         try:
             return self._models[alias]
         except KeyError:
@@ -157,7 +160,7 @@ class ModelAliases:
             ) from None
 
     def to_json(self) -> str:
-        """The aliases as `PROMPT_HUB_MODELS` takes them."""
+        """Return the aliases as `PROMPT_HUB_MODELS` takes them."""
         return json.dumps(
             {
                 alias: model.model_dump(mode="json", exclude={"alias"}, exclude_none=True)
@@ -174,7 +177,7 @@ def _resolved(alias: str, entry: Mapping[str, object]) -> ResolvedModel:
 
 
 def _wrong(error: ValidationError, *where: str) -> PromptHubError:
-    """What is wrong with the setting; `where` leads to what pydantic looked at."""
+    """Return what is wrong with the setting; `where` leads to what pydantic looked at."""
     first = error.errors(include_url=False)[0]
     place = ".".join([*where, *map(str, first["loc"])]) or "the text"
     return PromptHubError(
@@ -193,7 +196,7 @@ def add_concurrency(parser: argparse.ArgumentParser) -> None:
 
 
 def positive(text: str) -> int:
-    """A number from 1, as an argument of a command."""
+    """Return a number from 1, as an argument of a command."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
     return int(text)

@@ -108,7 +108,7 @@ class Limiter:
             self._tokens.take(tokens)
 
     def released(self, born: int, *, busy: bool, failed: bool, pause: float) -> None:
-        """A call has ended (see `Place.leave`)."""
+        """Take back the slot of a call that has ended (see `Slot.release`)."""
         self.in_flight -= 1
         self._busy_in_a_row = self._busy_in_a_row + 1 if busy else 0
         if busy:

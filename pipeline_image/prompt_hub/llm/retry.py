@@ -1,4 +1,4 @@
-"""The one layer that asks again: which failures, how often, how long between (design D8)."""
+"""The one layer that asks again: which failures, how often, how long between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The score watch's metrics: what alarms look at, and what graphs show (design D5)."""
+"""The score watch's metrics: what alarms look at, and what graphs show."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class MonitorRun:
         return [self.active] + ([self.control] if self.control else [])
 
     def samples(self, *, evaluation: str, at: str) -> list[ScoreSample]:
-        """The round as the ledger keeps it."""
+        """Return the round as the ledger keeps it."""
         return [
             ScoreSample(
                 task=self.task,
@@ -78,7 +78,7 @@ class MonitorRun:
         ]
 
     def details(self, *, stage: str, release: str, at: str) -> str:
-        """The round as the results bucket keeps it: every answer and every score, as JSON."""
+        """Return the run as the results bucket keeps it: all answers and scores, as JSON."""
         versions = [
             {
                 "role": role,

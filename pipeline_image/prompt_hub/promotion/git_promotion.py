@@ -34,11 +34,11 @@ class Checkout:
         self.root = root
 
     def head(self) -> str:
-        """The commit that is checked out."""
+        """Return the commit that is checked out."""
         return self._git("rev-parse", "HEAD")
 
     def fetch(self, branch: str) -> str:
-        """The newest commit of `branch` at the remote."""
+        """Return the newest commit of `branch` at the remote."""
         self._git("fetch", "--quiet", "origin", f"+refs/heads/{branch}:refs/prompt-hub/head")
         return self._git("rev-parse", "refs/prompt-hub/head")
 
@@ -54,7 +54,7 @@ class Checkout:
                 self._git("checkout", "--quiet", commit, "--", name)
 
     def commit_bot_layers(self, parent: str, message: str) -> str:
-        """A commit on `parent` that differs from it in the bot layers only.
+        """Return a commit on `parent` that differs from it in the bot layers only.
 
         Returns `parent` itself if nothing differs. Neither the branch nor the index moves.
         """
@@ -132,6 +132,6 @@ class Checkout:
 
 
 def _last_line(text: str) -> str:
-    """The last thing that git says was wrong; its hints are for somebody at a keyboard."""
+    """Return the last thing that git says was wrong; its hints are for somebody at a keyboard."""
     lines = [line for line in text.strip().splitlines() if not line.startswith("hint:")]
     return lines[-1].rstrip(".") if lines else "no reason given"

@@ -1,4 +1,4 @@
-"""Promotion inside the pipeline: each task alone, one bot commit, never by force (design §3.2)."""
+"""Promotion inside the pipeline: each task alone, one bot commit, never by force."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Promotion(Strict):
 
 
 def promotion_by(results: Results, execution: str) -> Promotion:
-    """What an execution promoted.
+    """Return what an execution promoted.
 
     Raises:
         PromptHubError: it left no promotion record, or the record is not what it should be.
@@ -217,5 +217,8 @@ def _message(outcomes: Mapping[str, TaskOutcome], execution: str) -> str:
 
 
 def _tags(outcomes: Mapping[str, TaskOutcome]) -> tuple[str, ...]:
-    """A tag for each version that became the champion now; one that qualifies again has its own."""
+    """Return a tag for each version that became the champion now.
+
+    One that qualifies again has its own.
+    """
     return tuple(f"{task}/v{o.version}" for task, o in outcomes.items() if o.outcome == "promoted")

@@ -43,7 +43,7 @@ class TaskRegistryView:
         return self.entry.verdict if self.entry else None
 
     def version(self, version: str) -> RegisteredVersion | None:
-        """The entry of a version, None where the registry does not know it."""
+        """Return the entry of a version, None where the registry does not know it."""
         return self.entry.versions.get(version) if self.entry else None
 
     def state(self, version: str) -> State:
@@ -69,7 +69,9 @@ class TaskRegistryView:
         decision: Decision | None = None,
         at: datetime | None = None,
     ) -> dict[str, RegisteredVersion]:
-        """The entry of a version after `event`; a decision by hand is written down with its time.
+        """Return the entry of a version after `event`.
+
+        A decision by hand is written down with its time.
 
         Raises:
             NotAllowedError: the table has no such move, or a guard of it does not hold.
@@ -92,7 +94,7 @@ class TaskRegistryView:
         released: str | None,
         verdict: RegisteredVerdict | None = None,
     ) -> dict[str, str | None]:
-        """The registry's file with these entries of the task changed and `released` released.
+        """Return the registry's file with these entries changed and `released` released.
 
         The last verdict stays where there is no new one.
         """

@@ -12,11 +12,11 @@ _REGISTRY_HEADER = "# What git has released. Written only by promotion.\n"
 
 
 def prompt_text(prompt: Prompt, *, depth: int = 1) -> str:
-    """A released prompt as it stands in `02-production`, or in `99-archive`, which is 2 deep."""
+    """Return a released prompt as `02-production` has it, or `99-archive`, which is 2 deep."""
     return schema_line("prompt", up="../" * depth) + _PROMPT_HEADER + as_yaml(prompt.to_file())
 
 
 def registry_text(registry: Registry) -> str:
-    """The registry as it stands in `prompt_registry.yaml`, tasks and versions sorted."""
+    """Return the registry as it stands in `prompt_registry.yaml`, tasks and versions sorted."""
     text = _REGISTRY_HEADER + as_yaml(registry.to_file())
     return schema_line("registry", up="prompts/") + text

@@ -218,7 +218,7 @@ class NotAllowedError(PromptHubError):
 def move(
     task: str, state: State, event: Event, case: TransitionContext, *, later: Collection[Guard] = ()
 ) -> State:
-    """The state that `event` leads to; guards that can only be asked `later` are left out.
+    """Return the state that `event` leads to; guards that can only be asked `later` are left out.
 
     Raises:
         NotAllowedError: one sentence that names the state, what is missing or what would be

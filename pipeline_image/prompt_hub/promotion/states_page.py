@@ -15,7 +15,10 @@ END = "<!-- end of the generated part -->"
 
 
 def diagram() -> str:
-    """The moves as a mermaid state diagram; events between the same two states share an arrow."""
+    """Return the moves as a mermaid state diagram.
+
+    Events between the same two states share an arrow.
+    """
     arrows: dict[tuple[State, State], list[Event]] = {}
     for move in MOVES:
         arrows.setdefault((move.source, move.target), []).append(move.event)

@@ -48,7 +48,7 @@ def archive_path(task: str, version: str) -> str:
 def promote(
     repository: PromptRepository, record: EvaluationRecord, details: str, at: datetime
 ) -> Changes:
-    """The candidate becomes the released version, the champion moves to the archive.
+    """Make the candidate the released version, and move the champion to the archive.
 
     A candidate that is the champion itself, measured on another model than it was released on,
     requalifies: only its record changes.
@@ -95,7 +95,7 @@ def promote(
 def refuse(
     repository: PromptRepository, record: EvaluationRecord, details: str, at: datetime
 ) -> Changes:
-    """A candidate that does not pass is logged in `04-evals` and named in the registry.
+    """Log a candidate that does not pass in `04-evals`, and name it in the registry.
 
     A refusal that the registry knows already changes nothing, so it makes no second bot commit.
 
@@ -134,7 +134,7 @@ def refuse(
 def downgrade(
     repository: PromptRepository, task: str, version: str, decision: Decision, at: datetime
 ) -> Changes:
-    """An archived version becomes the released one again; a champion is taken out for it.
+    """Release an archived version again; a champion is taken out for it.
 
     Raises:
         NotAllowedError: nobody is named, or the version was taken out and nobody insists on it.
@@ -144,7 +144,7 @@ def downgrade(
 
 
 def archive(repository: PromptRepository, task: str, decision: Decision, at: datetime) -> Changes:
-    """The released version retires with no successor.
+    """Retire the released version with no successor.
 
     Raises:
         NotAllowedError: nobody is named.
@@ -171,7 +171,7 @@ def quarantine(
     *,
     successor: str | None = None,
 ) -> Changes:
-    """A version that did harm is kept out of later images.
+    """Keep a version that did harm out of later images.
 
     Where it is the champion, the archived version `successor` is released in its place.
 
@@ -200,7 +200,7 @@ def quarantine(
 
 
 def replace_record(repository: PromptRepository, record: EvaluationRecord, details: str) -> Changes:
-    """A record in `04-evals` made again from its own answers: its files, and the seal on them.
+    """Seal a record of `04-evals` that was made again from its answers.
 
     No version moves; the registry takes over the score that the record says now.
     """

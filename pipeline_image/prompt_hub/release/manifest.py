@@ -58,7 +58,7 @@ class CarriedTask(Strict):
     versions: tuple[CarriedVersion, ...]
 
     def version(self, version: str | None) -> CarriedVersion | None:
-        """The entry of `version`, `None` if the image does not carry it."""
+        """Return the entry of `version`, `None` if the image does not carry it."""
         return next(
             (
                 carried_version
@@ -107,7 +107,7 @@ class Release(Strict):
         }
 
     def to_json(self) -> str:
-        """The manifest as it stands in the image."""
+        """Return the manifest as it stands in the image."""
         return self.model_dump_json(by_alias=True, indent=2) + "\n"
 
 
@@ -120,7 +120,9 @@ def build_manifest(
     live: Collection[Pointer] = (),
     kept: int = ARCHIVED_VERSIONS_KEPT,
 ) -> Release:
-    """The manifest of the tree in `repository`; raises `PromptHubError` where layers disagree.
+    """Return the manifest of the tree in `repository`.
+
+    Raises `PromptHubError` where layers disagree.
 
     `live` is every pointer of every stage: what is active is carried, be it quarantined in git, for
     taking it out of service is activation's business; ways back unless they are quarantined.
@@ -142,7 +144,9 @@ def build_manifest(
 def describe_promoted(
     repository: PromptRepository, results: Results, release: str, live: Collection[Pointer]
 ) -> Release:
-    """The manifest of the release that the execution `release` promoted; `live` as in `describe`.
+    """Return the manifest of the release that the execution `release` promoted.
+
+    `live` as in `describe`.
 
     Raises `PromptHubError` if that execution left no promotion record.
     """
@@ -157,7 +161,7 @@ def describe_promoted(
 
 
 def load_manifest(results: Results, release: str) -> Release:
-    """The manifest of a release as its Image action wrote it down: what the image really carries.
+    """Return the manifest that the Image action wrote: what the image really carries.
 
     Raises `PromptHubError` if there is none.
     """
@@ -169,7 +173,10 @@ def load_manifest(results: Results, release: str) -> Release:
 
 
 def not_carried(release: Release, pointer: Pointer) -> list[str]:
-    """What a stage has live and the image lacks, in words; git has it no longer, or forbids it."""
+    """Return what a stage has live and the image lacks, in words.
+
+    Git has it no longer, or forbids it.
+    """
     carries = release.carries().get(pointer.task, {})
     wanted = [(pointer.active, "active"), (pointer.previous, "as its way back")]
     return [
@@ -180,7 +187,10 @@ def not_carried(release: Release, pointer: Pointer) -> list[str]:
 
 
 def load(root: Path) -> Release:
-    """The manifest baked into the image; a checkout without one is described as it stands."""
+    """Return the manifest baked into the image.
+
+    A checkout without one is described as it stands.
+    """
     path = root / aws_names.RELEASE_FILE
     if path.exists():
         try:
@@ -228,7 +238,7 @@ VersionKey = tuple[str, str]
 
 
 def _judges(repository: PromptRepository) -> frozenset[VersionKey]:
-    """The versions that metadata pins as judges: the score watch needs them in the image."""
+    """Return the versions that metadata pins as judges: the score watch needs them in the image."""
     settings = (repository.metadata(task).judge for task in repository.tasks())
     return frozenset((judge.task, judge.version) for judge in settings if judge is not None)
 

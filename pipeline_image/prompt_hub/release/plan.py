@@ -1,4 +1,4 @@
-"""Which pointers a release moves, and why it leaves the others: pure (design §3, rule 5).
+"""Which pointers a release moves, and why it leaves the others: pure.
 
 Activation reconciles: the release's champion is desired for every task, so a retry or a later
 release heals a failed activation. What the rollback or a person decided stays as it is until git

@@ -35,7 +35,7 @@ class Response(NamedTuple):
     body: bytes
 
     def json(self) -> JsonValue:
-        """The body as strict JSON, or else the start of it as text."""
+        """Return the body as strict JSON, or else the start of it as text."""
         from prompt_hub.repository.documents import strict_json
 
         try:
@@ -44,7 +44,7 @@ class Response(NamedTuple):
             return self.body[:LONGEST_TEXT].decode("utf-8", "replace")
 
     def object(self) -> dict[str, JsonValue]:
-        """The body where it is a JSON object, empty where it is anything else."""
+        """Return the body where it is a JSON object, empty where it is anything else."""
         value = self.json()
         return value if isinstance(value, dict) else {}
 

@@ -67,7 +67,7 @@ class Answers:
 
 
 def losses(call: ExampleResult) -> tuple[str, ...]:
-    """The losses of one call in words."""
+    """Return the losses of one call in words."""
     several = len(call.parts) > 1
     return tuple(
         f"{part.scorer}: {part.loss}" if several else part.loss for part in call.parts if part.loss
@@ -85,7 +85,7 @@ def _wrong_fields(call: ExampleResult) -> Iterator[str]:
 
 
 def by_example(calls: Iterable[ExampleResult]) -> dict[str, Answers]:
-    """The calls of one arm by example, in the order in which examples were first asked."""
+    """Return the calls of one arm by example, in the order in which examples were first asked."""
     grouped: dict[str, list[ExampleResult]] = {}
     for call in calls:
         grouped.setdefault(call.id, []).append(call)

@@ -12,7 +12,7 @@ SPARKLINE = 24
 
 
 def catalogue_page(tasks: Sequence[CatalogueTask]) -> str:
-    """The catalogue as HTML; every value in it is escaped."""
+    """Return the catalogue as HTML; every value in it is escaped."""
     return pages.page(
         "catalogue.html.j2",
         style="catalogue.css",

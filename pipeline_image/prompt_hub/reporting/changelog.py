@@ -15,7 +15,7 @@ LONGEST_VALUE = 60
 
 
 def changelog(tasks: Sequence[CatalogueTask]) -> str:
-    """The changelog of all tasks, each with its newest version first."""
+    """Return the changelog of all tasks, each with its newest version first."""
     lines = ["# What changed in every prompt", ""]
     for task in tasks:
         lines += [f"## {task.name}", "", f"{escaped(task.description)}", ""]
@@ -53,7 +53,7 @@ def _version(version: CatalogueVersion) -> Iterator[str]:
 
 
 def in_words(change: Difference) -> str:
-    """A difference on one line: short values before and after, long texts counted in words."""
+    """Say a difference on one line: short values before and after, long texts counted."""
     before = "".join(run.text for run in change.runs if run.kind != "added")
     after = "".join(run.text for run in change.runs if run.kind != "removed")
     where = escaped(change.where)

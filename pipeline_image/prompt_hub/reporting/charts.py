@@ -34,7 +34,10 @@ class Histogram:
 
 
 def histogram(*lists: Sequence[float]) -> Histogram | None:
-    """The spread of values from 0 up to what 99 of 100 stay below; None where there are none."""
+    """Return the spread of values from 0 up to what 99 of 100 stay below.
+
+    None where there are none.
+    """
     values = sorted(value for item in lists for value in item)
     if not values:
         return None
@@ -50,7 +53,7 @@ def histogram(*lists: Sequence[float]) -> Histogram | None:
 
 
 def nice(value: float) -> float:
-    """The smallest round number (1, 1.5, 2, 3, 4, 5, 6 or 8 times a power of ten) not below."""
+    """Return the least round number (1, 1.5, 2, 3, 4, 5, 6 or 8 times 10ⁿ) not below."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
@@ -61,7 +64,7 @@ def nice(value: float) -> float:
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
-    """The value below which `share` of the sorted values lie (linear between two)."""
+    """Return the value below which `share` of the sorted values lie (linear between two)."""
     if not values:
         return None
     place = share * (len(values) - 1)
@@ -71,7 +74,7 @@ def quantile(values: Sequence[float], share: float) -> float | None:
 
 
 def outline(shares: Sequence[float], highest: float, height: float) -> str:
-    """A histogram's upper edge as an SVG path over 100 units of width."""
+    """Return a histogram's upper edge as an SVG path over 100 units of width."""
     width = 100 / len(shares)
     steps = [f"M0 {height:g}"]
     for index, share in enumerate(shares):

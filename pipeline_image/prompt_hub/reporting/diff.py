@@ -80,7 +80,7 @@ def compare(evaluations: Evaluations, task: str, first: str, second: str) -> Pro
 
 
 def version_of(repository: PromptRepository, task: str, name: str) -> Prompt:
-    """The prompt that a person means by a version, `candidate` or `champion`."""
+    """Return the prompt that a person means by a version, `candidate` or `champion`."""
     repository.require_task(task, retired=True)
     if name == "candidate":
         return repository.candidate(task)
@@ -104,7 +104,7 @@ def version_of(repository: PromptRepository, task: str, name: str) -> Prompt:
 
 
 def _sources(evaluations: Evaluations, task: str, prompts: Iterable[Prompt]) -> list[Evaluation]:
-    """Evaluations that may have measured these prompts, the newest first."""
+    """Return evaluations that may have measured these prompts, the newest first."""
     found = [evaluations.recent(task)]
     versions = sorted({prompt.version for prompt in prompts}, key=version_key, reverse=True)
     found += [logged_evaluation(evaluations.repository, task, version) for version in versions]

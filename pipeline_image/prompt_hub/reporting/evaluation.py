@@ -95,7 +95,7 @@ class ArmView:
         return 1000 * fmean(self.usd) if self.usd else None
 
     def messages(self, example: Example) -> Messages | None:
-        """The prompt as this arm sent it; None where it can no longer be rendered."""
+        """Return the prompt as this arm sent it; None where it can no longer be rendered."""
         if example.id not in self._rendered:
             prompt = self.prompt
             self._rendered[example.id] = (
@@ -211,7 +211,7 @@ class EvaluationView:
 
 
 def read_view(evaluations: Evaluations, evaluation: Evaluation) -> EvaluationView:
-    """The view of one evaluation, with what the repository still knows about it."""
+    """Return the view of one evaluation, with what the repository still knows about it."""
     repository, record = evaluations.repository, evaluation.record
     examples = _read(lambda: repository.examples(record.task)) or ()
     metadata = _read(lambda: repository.metadata(record.task))
@@ -239,7 +239,7 @@ def _notes(
     metadata: Metadata | None,
     arms: Iterable[ArmView | None],
 ) -> Iterator[str]:
-    """What the repository no longer has as it was when the record was made."""
+    """Yield what the repository no longer has as it was when the record was made."""
     record = evaluation.record
     if examples and examples_sha256(examples) != record.examples_sha256:
         yield (
@@ -257,7 +257,7 @@ def _notes(
 
 
 def _read(read: Callable[[], _Read]) -> _Read | None:
-    """What a reader finds; None where the repository has it no longer, or no longer whole.
+    """Return what a reader finds; None where the repository has it no longer, or no longer whole.
 
     A report is about a record: that the repository has moved on must not hide it.
     """
@@ -291,7 +291,7 @@ def _arm(
 def _examples(
     examples: Iterable[Example], candidate: ArmView | None, champion: ArmView | None
 ) -> tuple[ExampleView, ...]:
-    """The measured examples: in file order, then those that the file no longer has."""
+    """Return the measured examples: in file order, then those that the file no longer has."""
     asked = {**(candidate.answers if candidate else {}), **(champion.answers if champion else {})}
     labelled = {example.id: example for example in examples}
     order = [*(name for name in labelled if name in asked), *(asked.keys() - labelled.keys())]
@@ -307,7 +307,7 @@ def _examples(
 
 
 def _history(evaluations: Evaluations, evaluation: Evaluation) -> tuple[Past, ...]:
-    """The newest versions that the registry knows, this one among them, the newest first."""
+    """Return the newest versions that the registry knows, this one among them, the newest first."""
     record = evaluation.record
     registry = _read(evaluations.repository.registry)
     entry = registry.tasks.get(record.task) if registry else None

@@ -22,7 +22,7 @@ LONGEST_TEXT = 8_000
 
 
 def page(template: str, *, style: str, script: str | None = None, **values: object) -> str:
-    """A page from a template; every value in it is escaped.
+    """Return a page from a template; every value in it is escaped.
 
     Args:
         template: file of the template.
@@ -49,14 +49,14 @@ def page(template: str, *, style: str, script: str | None = None, **values: obje
 
 
 def short(text: str, longest: int = LONGEST_TEXT) -> str:
-    """A text of bearable length, saying how much of it was left out."""
+    """Return a text of bearable length, saying how much of it was left out."""
     if len(text) <= longest:
         return text
     return f"{text[:longest]}\n… and {len(text) - longest} more characters"
 
 
 def folded(text: str, around: int = 160) -> str:
-    """An unchanged text between changes: its ends, which say where the changes are."""
+    """Return an unchanged text between changes: its ends, which say where the changes are."""
     if len(text) <= 2 * around + 40:
         return text
     left_out = len(text) - 2 * around
@@ -64,17 +64,17 @@ def folded(text: str, around: int = 160) -> str:
 
 
 def clock(at: datetime) -> str:
-    """The time of day of a moment."""
+    """Return the time of day of a moment."""
     return f"{at:%H:%M:%S}"
 
 
 def day(at: datetime) -> str:
-    """The date of a moment."""
+    """Return the date of a moment."""
     return f"{at.day} {at:%B %Y}"
 
 
 def percent(fraction: float) -> str:
-    """A fraction as a length on an axis of 100."""
+    """Return a fraction as a length on an axis of 100."""
     return f"{100 * fraction:.2f}"
 
 

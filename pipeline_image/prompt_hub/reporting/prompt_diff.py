@@ -98,7 +98,7 @@ def _common(first: Sequence[str], second: Sequence[str]) -> int:
 
 
 def _opcodes(old: list[str], new: list[str], least: float = _LEAST_IN_COMMON) -> Iterator[Run]:
-    """What to do to make `old` into `new`; all of it where less than `least` is shared."""
+    """Yield what to do to make `old` into `new`; all of it where less than `least` is shared."""
     replaced = (Run("removed", "".join(old)), Run("added", "".join(new)))
     if len(old) * len(new) > _MOST_COMPARISONS:
         yield from replaced
@@ -117,7 +117,7 @@ def _opcodes(old: list[str], new: list[str], least: float = _LEAST_IN_COMMON) ->
 
 
 def _tidy(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """The same change in fewer runs: a lone blank between two changes is part of them."""
+    """Return the same change in fewer runs: a lone blank between two changes is part of them."""
     tidied: list[Run] = []
     removed = added = ""
     filled = [run for run in runs if run.text]
@@ -206,7 +206,7 @@ def _messages(before: Sequence[Message], after: Sequence[Message]) -> Iterator[D
 
 
 def _called(messages: Sequence[Message], place: int) -> str:
-    """What people call a message: its role, numbered where the role has several."""
+    """Return what people call a message: its role, numbered where the role has several."""
     role = messages[place].role
     if sum(message.role == role for message in messages) == 1:
         return f"{role} message"

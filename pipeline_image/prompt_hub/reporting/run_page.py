@@ -21,7 +21,7 @@ class Bar:
 
 
 def run_page(run: RunReport) -> str:
-    """The report of `run` as HTML; every value in it is escaped."""
+    """Return the report of `run` as HTML; every value in it is escaped."""
     return pages.page(
         "run.html.j2",
         style="run.css",
@@ -33,7 +33,7 @@ def run_page(run: RunReport) -> str:
 
 
 def bars(run: RunReport) -> list[Bar]:
-    """The steps as bars on one time axis; each lies inside it, whatever the clocks said."""
+    """Return the steps as bars on one time axis; each lies inside it, whatever the clocks said."""
     whole = max(run.seconds, *(run.offset(s.started_at) + s.seconds for s in run.steps), 1e-9)
     placed = []
     for step in run.steps:

@@ -21,7 +21,7 @@ class Evaluations:
     execution: str
 
     def find(self, task: str, version: str | None = None) -> Evaluation:
-        """The newest evaluation of `task`, or that of one version.
+        """Return the newest evaluation of `task`, or that of one version.
 
         What this execution (or this machine) evaluated last comes before what promotion logged.
 
@@ -47,7 +47,7 @@ class Evaluations:
         return found
 
     def recent(self, task: str) -> Evaluation | None:
-        """What this execution evaluated, None if it has not."""
+        """Return what this execution evaluated, None if it has not."""
         return evaluation_by(self.results, self.execution, task)
 
     def logged(self, task: str) -> list[str]:

@@ -32,7 +32,7 @@ _GREEN = {"ok", "succeeded", "pass", "active", "released", "won"}
 
 
 def tone(status: str) -> str:
-    """The CSS class that says whether a status is good news."""
+    """Return the CSS class that says whether a status is good news."""
     word = status.lower()
     for name, words in (("good", _GREEN), ("bad", _RED), ("warn", _AMBER)):
         if word in words:
@@ -41,12 +41,12 @@ def tone(status: str) -> str:
 
 
 def score(value: float | None) -> str:
-    """A score with three digits, or a dash where nothing was measured."""
+    """Return a score with three digits, or a dash where nothing was measured."""
     return NONE if value is None else f"{value:.3f}"
 
 
 def signed(value: float | None) -> str:
-    """A difference of scores; its minus is as wide as its plus."""
+    """Return a difference of scores; its minus is as wide as its plus."""
     if value is None:
         return NONE
     return "±0.000" if round(value, 3) == 0 else f"{value:+.3f}".replace("-", "−")
@@ -61,7 +61,7 @@ def duration(seconds: float) -> str:
 
 
 def latency(seconds: float | None) -> str:
-    """The time of one call: milliseconds below a second."""
+    """Return the time of one call: milliseconds below a second."""
     if seconds is None:
         return NONE
     return f"{1000 * seconds:.0f} ms" if seconds < 0.9995 else duration(seconds)
@@ -81,7 +81,7 @@ def printable(text: str) -> str:
 
 
 def number(value: float) -> str:
-    """A count with thousands apart; a fraction where partial matches were counted."""
+    """Return a count with thousands apart; a fraction where partial matches were counted."""
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
 
 

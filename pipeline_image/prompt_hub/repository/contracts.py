@@ -65,7 +65,7 @@ def misfits(value: object, schema: JsonObject) -> Iterator[SchemaViolation]:
 
 
 def worst_misfit(value: object, schema: JsonObject) -> SchemaViolation | None:
-    """The misfit nearest to the root, which best says what is wrong; None when it fits."""
+    """Return the misfit nearest to the root, which best says what is wrong; None when it fits."""
     return min(misfits(value, schema), key=lambda misfit: len(misfit.location), default=None)
 
 
@@ -120,7 +120,7 @@ class SchemaProblem:
 
 
 def properties(schema: Mapping[str, JsonValue]) -> JsonObject:
-    """The declared properties of an object schema, by name."""
+    """Return the declared properties of an object schema, by name."""
     declared = schema.get("properties")
     return declared if isinstance(declared, dict) else {}
 
@@ -132,7 +132,10 @@ def required(schema: JsonObject) -> frozenset[str]:
 
 
 def resolve(schema: JsonValue, root: JsonValue) -> JsonValue:
-    """`schema` with references into `root` followed; None if they lead nowhere or never end."""
+    """Return `schema` with references into `root` followed.
+
+    None if they lead nowhere or never end.
+    """
     for _ in range(MAX_DEPTH):
         reference = schema.get("$ref") if isinstance(schema, dict) else None
         if not isinstance(reference, str):
@@ -142,7 +145,7 @@ def resolve(schema: JsonValue, root: JsonValue) -> JsonValue:
 
 
 def referred(reference: str, root: JsonValue) -> JsonValue:
-    """What stands in `root` where a reference such as `#/$defs/size` points, None for nothing."""
+    """Return what a reference such as `#/$defs/size` points to in `root`, None for nothing."""
     mark, *steps = reference.split("/")
     if mark != "#":
         return None
@@ -153,7 +156,7 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def at(value: JsonValue, location: Iterable[str | int]) -> JsonValue:
-    """The value at `location` inside `value`, None where there is nothing."""
+    """Return the value at `location` inside `value`, None where there is nothing."""
     for step in location:
         if isinstance(value, dict) and isinstance(step, str):
             value = value.get(step)

@@ -85,13 +85,13 @@ class Document:
     def problem(
         self, location: Location, found: str, expected: str, *, rule: str = "", suggestion: str = ""
     ) -> Problem:
-        """A problem at `location`, or at the nearest value around it that the file has."""
+        """Return a problem at `location`, or at the nearest value around it that the file has."""
         return self._problem(self.positions, location, found, expected, rule, suggestion)
 
     def key_problem(
         self, location: Location, found: str, expected: str, *, rule: str = "", suggestion: str = ""
     ) -> Problem:
-        """A problem with the key at the end of `location`, not with its value."""
+        """Return a problem with the key at the end of `location`, not with its value."""
         places = self.keys if location in self.keys else self.positions
         return self._problem(places, location, found, expected, rule, suggestion)
 
@@ -153,7 +153,7 @@ def _unreadable(file: str, rule: str, found: str, expected: str) -> InvalidDocum
 
 
 def decoded(raw: bytes, file: str) -> str:
-    """The text of a file; raises `InvalidDocumentsError` for bytes that are not UTF-8."""
+    """Return the text of a file; raises `InvalidDocumentsError` for bytes that are not UTF-8."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -168,7 +168,7 @@ def decoded(raw: bytes, file: str) -> str:
 
 
 def closest(word: str, choices: Iterable[str]) -> str:
-    """The one of `choices` that `word` looks most like; empty if it looks like none."""
+    """Return the one of `choices` that `word` looks most like; empty if it looks like none."""
     from difflib import get_close_matches
 
     by_case = {choice.casefold(): choice for choice in choices}
@@ -229,7 +229,7 @@ def _syntax_problem(text: str, file: str, error: yaml.MarkedYAMLError) -> Proble
 
 
 def _in_words(problem: str) -> str:
-    """What the parser says, so that it reads on after "found"."""
+    """Return what the parser says, so that it reads on after "found"."""
     message = re.sub("^(did|could) not find (expected )?", "no ", problem.removeprefix("found "))
     return message.replace(" are not allowed in this context", " where none are allowed")
 
@@ -244,7 +244,7 @@ def _finite(text: str) -> bool:
 
 
 def _refuse_bombs(text: str, file: str) -> None:
-    """What must not even be composed: it could expand, make objects, or exhaust the stack."""
+    """Refuse what must not even be composed: it could expand, make objects, exhaust the stack."""
     depth = 0
     problems: list[Problem] = []
 
@@ -348,7 +348,7 @@ class _Walk:
 
 
 def _surprise(tag: str, value: str) -> str:
-    """What YAML makes of a plain value that looks like something else; empty if nothing."""
+    """Return what YAML makes of a plain value that looks like something else; empty if nothing."""
     kind = tag.removeprefix(_CORE)
     if kind == "bool" and value.lower() not in {"true", "false"}:
         return "true" if value.lower() in {"yes", "on", "y"} else "false"
@@ -518,7 +518,9 @@ def to_model(document: Document, model: type[ModelT]) -> ModelT:
 
 
 def parse_model(text: str, file: str, model: type[ModelT], *, hint: str) -> ModelT:
-    """The model in a JSON file that a command wrote; `hint` says what to do about a broken one.
+    """Return the model in a JSON file that a command wrote.
+
+    `hint` says what to do about a broken one.
 
     Raises `InvalidDocumentsError` with the first problem alone: nobody mends such a file by hand.
     """

@@ -67,7 +67,7 @@ def model_problems(document: Document, model: type, error: ValidationError) -> I
 
 
 def _in_file(document: Document, location: Location) -> Location:
-    """A location without the tags that pydantic puts into it: the `type` of a model among many."""
+    """Take the tags of pydantic out of a location: the `type` of a model among many."""
     found: list[str | int] = []
     value = document.data
     for step in location:
@@ -84,7 +84,7 @@ def _in_file(document: Document, location: Location) -> Location:
 
 
 def _real(document: Document, location: Location) -> Location:
-    """A location without the union members that pydantic tells behind it."""
+    """Return a location without the union members that pydantic tells behind it."""
     data = document.data
     for depth, step in enumerate(location):
         inside = isinstance(data, Mapping) and step in data
@@ -100,7 +100,7 @@ def _expected(message: str) -> str:
 
 
 def _keys_at(model: type, location: Location) -> list[str]:
-    """The keys that a model knows at a place inside it, as files spell them."""
+    """Return the keys that a model knows at a place inside it, as files spell them."""
     schema = json_schema(model)
     node: object = schema
     for step in location:
@@ -112,13 +112,13 @@ def _keys_at(model: type, location: Location) -> list[str]:
 
 @lru_cache(maxsize=16)
 def json_schema(model: type) -> dict[str, object]:
-    """The JSON Schema of a file's model."""
+    """Return the JSON Schema of a file's model."""
     schema: dict[str, object] = TypeAdapter(model).json_schema(by_alias=True)
     return schema
 
 
 def _resolved(schema: Mapping[str, object], node: object) -> object:
-    """A schema node with its reference followed, and of several alternatives the object."""
+    """Return a schema node with its reference followed, and of several alternatives the object."""
     if isinstance(node, dict):
         alternatives = node.get("anyOf")
         if isinstance(alternatives, list):

@@ -68,7 +68,7 @@ class PromptRepository:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> PromptRepository:
-        """The repository that `PROMPT_HUB_ROOT` names, or the one in the working directory.
+        """Return the repository that `PROMPT_HUB_ROOT` names, or the one in the working directory.
 
         A promotion that was cut off is finished first: nobody ever reads half of it.
         """
@@ -85,11 +85,11 @@ class PromptRepository:
     # --- where things are ----------------------------------------------------------------------
 
     def path(self, layer: str, name: str) -> Path:
-        """The path of a file in a layer."""
+        """Return the path of a file in a layer."""
         return self.prompts / layer / name
 
     def relative(self, path: Path) -> str:
-        """A path as people see it: from the repository's root."""
+        """Return a path as people see it: from the repository's root."""
         return path.relative_to(self.root).as_posix()
 
     def document(self, path: Path) -> Document:
@@ -106,13 +106,13 @@ class PromptRepository:
         return tuple(sorted(described & labelled))
 
     def require_task(self, task: str, *, retired: bool = False) -> None:
-        """Raises `PromptHubError` unless `task` is live, or `retired` and in the registry still."""
+        """Raise `PromptHubError` unless `task` is live, or `retired` and in the registry still."""
         known = {*self.tasks(), *(self.registry().tasks if retired else ())}
         if task not in known:
             raise no_task(task, known)
 
     def metadata(self, task: str) -> Metadata:
-        """What people decided about `task`."""
+        """Return what people decided about `task`."""
         return to_model(self.document(self.path(METADATA, f"{task}.yaml")), Metadata)
 
     def examples(self, task: str) -> tuple[Example, ...]:
@@ -140,7 +140,7 @@ class PromptRepository:
         return tuple(examples)
 
     def draft(self, task: str) -> Prompt:
-        """The candidate as its author wrote it."""
+        """Return the candidate as its author wrote it."""
         return to_model(self.document(self.candidate_path(task)), Prompt)
 
     def candidate_path(self, task: str) -> Path:
@@ -155,12 +155,12 @@ class PromptRepository:
         return path
 
     def candidate(self, task: str) -> Prompt:
-        """The candidate, whole: building blocks and few-shot examples inlined."""
+        """Return the candidate, whole: building blocks and few-shot examples inlined."""
         draft = self.draft(task)
         return self.whole(draft, self.examples(task) if draft.few_shot else ())
 
     def whole(self, draft: Prompt, examples: Sequence[Example]) -> Prompt:
-        """A draft with building blocks inlined and its shots drawn from `examples`."""
+        """Return a draft with building blocks inlined and its shots drawn from `examples`."""
         messages = tuple(
             Message(role=message.role, content=self.inlined(message.content).text)
             for message in draft.messages
@@ -171,7 +171,7 @@ class PromptRepository:
         return draft.model_copy(update={"messages": messages, "few_shot": few_shot, "lock": None})
 
     def inlined(self, content: str) -> ExpandedTemplate:
-        """A template with every building block in its place; raises `BlockError`."""
+        """Return a template with every building block in its place; raises `BlockError`."""
         return expand_includes(content, self._block)
 
     def _block(self, name: str, place: SourceLocation) -> tuple[str, str]:
@@ -192,7 +192,10 @@ class PromptRepository:
             raise BlockError(place, found, expected, "building-block") from None
 
     def production(self, task: str) -> Prompt | None:
-        """The champion: the released version, its lock verified; None before the first release."""
+        """Return the champion: the released version, its lock verified.
+
+        None before the first release.
+        """
         path = self.path(PRODUCTION, f"{task}.yaml")
         return self._locked(path) if path.exists() else None
 
@@ -202,7 +205,7 @@ class PromptRepository:
         return tuple(sorted(found, key=lambda prompt: version_key(prompt.version), reverse=True))
 
     def version(self, task: str, version: str) -> Prompt | None:
-        """A released or archived version; None if the repository does not have it."""
+        """Return a released or archived version; None if the repository does not have it."""
         champion = self.production(task)
         if champion is not None and champion.version == version:
             return champion
@@ -212,7 +215,7 @@ class PromptRepository:
         return sealed(self.document(path))
 
     def registry(self) -> Registry:
-        """What git has released; an empty registry where there is no file yet."""
+        """Return what git has released; an empty registry where there is no file yet."""
         path = self.root / REGISTRY
         if not path.exists():
             return Registry(schema_="prompt-hub/registry@1")
@@ -236,7 +239,10 @@ def no_task(task: str, known: Iterable[str]) -> PromptHubError:
 
 
 def path_inside(base: Path, name: str) -> Path | None:
-    """The file `name` below `base`, links followed; None if it leads out or is no path at all."""
+    """Return the file `name` below `base`, links followed.
+
+    None if it leads out or is no path at all.
+    """
     try:
         path = (base / name).resolve()
         return path if path.is_relative_to(base.resolve()) else None
@@ -245,7 +251,7 @@ def path_inside(base: Path, name: str) -> Path | None:
 
 
 def sealed(document: Document) -> Prompt:
-    """The released prompt in a file.
+    """Return the released prompt in a file.
 
     Raises:
         InvalidDocumentsError: if its lock is missing or broken.

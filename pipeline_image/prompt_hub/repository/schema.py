@@ -137,7 +137,7 @@ class Prompt(Strict):
         )
 
     def to_file(self) -> JsonObject:
-        """The prompt as it stands in a file."""
+        """Return the prompt as it stands in a file."""
         dumped: JsonObject = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         return dumped
 
@@ -503,6 +503,6 @@ class Registry(Strict):
         return tasks
 
     def to_file(self) -> JsonObject:
-        """The registry as it stands in the file."""
+        """Return the registry as it stands in the file."""
         dumped: JsonObject = self.model_dump(mode="json", by_alias=True)
         return dumped

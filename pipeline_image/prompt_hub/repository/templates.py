@@ -220,7 +220,7 @@ def _shrinks(arguments: list[nodes.Expr]) -> bool:
 
 
 def turn_steps(loop: nodes.For) -> int:
-    """What one turn of a loop costs: its nodes, those of inner loops counted once."""
+    """Return what one turn of a loop costs: its nodes, those of inner loops counted once."""
     return 1 + sum(map(_size_of, (*([loop.test] if loop.test else []), *loop.body)))
 
 
@@ -284,7 +284,10 @@ def _tojson(value: object) -> str:
 
 
 def _plain(value: object) -> str:
-    """A value as text, true, false and null as in JSON; `TypeError` for lists and objects."""
+    """Return a value as text, true, false and null as in JSON.
+
+    `TypeError` for lists and objects.
+    """
     if isinstance(value, Mapping | list | tuple):
         raise TypeError("a list or an object needs 'tojson', 'join' or a loop to become text")
     if value is None or isinstance(value, bool):
@@ -381,7 +384,7 @@ def _paid(function: Callable[..., object]) -> Callable[..., object]:
 
 
 def _cost(value: object) -> int:
-    """Steps of going over a value once: one per element, one per 100 characters."""
+    """Return steps of going over a value once: one per element, one per 100 characters."""
     if isinstance(value, str):
         return len(value) // 100
     if isinstance(value, list | tuple):
@@ -469,7 +472,7 @@ def _inside(node: nodes.Expr, filter_name: str, *arguments: nodes.Expr) -> nodes
 
 
 def render_text(content: str, fields: Mapping[str, object]) -> str:
-    """The text that a template makes of fields.
+    """Return the text that a template makes of fields.
 
     Raises:
         ValueError: the template is not allowed to do what it does.

@@ -48,11 +48,14 @@ def _fits_a_line(items: Sequence[object]) -> bool:
 
 
 def schema_line(name: str, *, up: str) -> str:
-    """The comment by which editors find the JSON Schema of a file; `up` leads to `prompts/`."""
+    """Return the comment by which editors find the JSON Schema of a file.
+
+    `up` leads to `prompts/`.
+    """
     return f"# yaml-language-server: $schema={up}.schemas/{name}.schema.json\n"
 
 
 def as_yaml(value: object, *, compact: bool = False) -> str:
-    """A JSON value as YAML; `compact` where people go on writing."""
+    """Return a JSON value as YAML; `compact` where people go on writing."""
     dumper = _CompactDumper if compact else _Dumper
     return yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100)

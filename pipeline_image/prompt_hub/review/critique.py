@@ -77,12 +77,12 @@ class Review(Strict):
         )
 
     def to_json(self) -> str:
-        """The review as it is logged."""
+        """Return the review as it is logged."""
         return self.model_dump_json(by_alias=True, indent=2) + "\n"
 
 
 def questions(text: str, purpose: str, examples: Sequence[Example]) -> JsonObject:
-    """What the meta-prompt is told about a candidate.
+    """Return what the meta-prompt is told about a candidate.
 
     Args:
         text: the candidate's file.
@@ -99,7 +99,7 @@ def questions(text: str, purpose: str, examples: Sequence[Example]) -> JsonObjec
 
 
 def findings(answer: Answer, text: str) -> tuple[Finding, ...]:
-    """The findings in an answer, citations looked up in the candidate's file.
+    """Return the findings in an answer, citations looked up in the candidate's file.
 
     Raises:
         ModelUnavailableError: the answer is no list of findings.
@@ -150,7 +150,7 @@ def reviewed(
 
 
 def in_words(review: Review) -> str:
-    """A review as a person reads it."""
+    """Return a review as a person reads it."""
     grounded = review.grounded
     invented = len(review.findings) - len(grounded)
     lines = [

@@ -34,7 +34,7 @@ class ScorerResult:
     votes: tuple[float, ...] = ()
 
     def to_line(self) -> JsonObject:
-        """The part as it stands in the details of a record; what is empty is left out."""
+        """Return the part as it stands in the details of a record; what is empty is left out."""
         line: JsonObject = {"scorer": self.scorer, "score": self.score, "weight": self.weight}
         if self.loss:
             line["loss"] = self.loss

@@ -53,7 +53,7 @@ def majority_baseline(
 
 
 def _worth(scorer: PureScorer, examples: Sequence[Example]) -> tuple[bool, _Worth]:
-    """The worth of a guess to one scorer, and whether that takes a look at every example."""
+    """Return the worth of a guess to one scorer, and whether that takes a look at every example."""
     weight = scorer.weight
     if isinstance(scorer, PatternScorer | SchemaScorer):
         any_one = examples[0]
@@ -80,7 +80,7 @@ def _worth(scorer: PureScorer, examples: Sequence[Example]) -> tuple[bool, _Wort
 
 
 def _same_fields(scorer: PureScorer, examples: Sequence[Example]) -> Mapping[Field, float]:
-    """The fields that a scorer looks at in every example, none where they differ."""
+    """Return the fields that a scorer looks at in every example, none where they differ."""
     if not isinstance(scorer, FieldsScorer) or scorer.fields:
         return scorer.fields if isinstance(scorer, FieldsScorer) else {}
     found = {frozenset(leaves(example.expected)) for example in examples}

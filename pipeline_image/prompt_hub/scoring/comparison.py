@@ -42,7 +42,7 @@ def identity(value: JsonValue, *, folded: bool) -> Hashable:
 
 
 def comparing(how: Comparison) -> Compare:
-    """The comparison that `how` describes."""
+    """Return the comparison that `how` describes."""
     if how.compare == "number":
         return _numbers(how.tolerance, how.relative_tolerance)
     folded = how.compare == "text"
@@ -85,7 +85,7 @@ def _numbers(absolute: float, relative: float) -> Compare:
 
 
 def shown(value: JsonValue) -> str:
-    """A value as people read it in a loss: short, and nothing where there is none."""
+    """Return a value as people read it in a loss: short, and nothing where there is none."""
     if value is None:
         return "nothing"
     if isinstance(value, str) and value and value == value.strip():
@@ -96,7 +96,7 @@ def shown(value: JsonValue) -> str:
 
 
 def difference(wanted: JsonValue, given: JsonValue, tolerance: str = "") -> str:
-    """What was expected and what came, told so that they do not look alike."""
+    """Return what was expected and what came, told so that they do not look alike."""
     expected, got = shown(wanted), shown(given)
     if expected == got:
         expected, got = repr(wanted), repr(given)

@@ -26,7 +26,7 @@ KEPT = 1024
 
 
 def at(value: JsonValue, path: Sequence[str]) -> JsonValue:
-    """The value at `path`, None where there is none.
+    """Return the value at `path`, None where there is none.
 
     Through a list the path leads to all of its elements: `contacts.name` is the list of names.
     """
@@ -68,7 +68,7 @@ class Field:
 
     @classmethod
     def of(cls, name: str, how: Comparison, lists: Lists = "ordered") -> Field:
-        """The field `name`, compared as `how` says."""
+        """Return the field `name`, compared as `how` says."""
         return cls(
             name=name,
             path=tuple(name.split(".")),
@@ -80,11 +80,14 @@ class Field:
         )
 
     def values(self, output: JsonObject, expected: JsonObject) -> tuple[JsonValue, JsonValue]:
-        """What was given and what was wanted here."""
+        """Return what was given and what was wanted here."""
         return at(output, self.path), at(expected, self.path)
 
     def counts(self, given: JsonValue, wanted: JsonValue) -> Counts:
-        """Matched, given and wanted values; a null, an empty list, a field left out are nothing."""
+        """Return matched, given and wanted values.
+
+        A null, an empty list, a field left out are nothing.
+        """
         if not isinstance(given, list) and not isinstance(wanted, list):
             both = given is not None and wanted is not None
             matched = self.compare(given, wanted) if both else 0.0
@@ -148,7 +151,7 @@ def _tolerance(how: Comparison) -> str:
 
 
 def _matching(edges: Sequence[Sequence[int]]) -> Mapping[int, int]:
-    """A largest matching by augmenting paths: what each wanted element was found as.
+    """Return a largest matching by augmenting paths: what each wanted element was found as.
 
     `edges` holds for each wanted element the given ones that would do for it.
     """
@@ -190,7 +193,7 @@ def _in_order(given: Sequence[JsonValue], wanted: Sequence[JsonValue], compare: 
 
 @lru_cache(maxsize=1024)
 def unnamed(name: str) -> Field:
-    """A field that nobody has named, compared by the defaults."""
+    """Return a field that nobody has named, compared by the defaults."""
     return Field.of(name, FieldRule())
 
 
@@ -208,7 +211,7 @@ class FieldsScorer:
     def of_one(
         cls, kind: str, weight: float, field: str, how: Comparison, lists: Lists = "ordered"
     ) -> FieldsScorer:
-        """A scorer of a single field."""
+        """Return a scorer of a single field."""
         return cls(f"{kind}:{field}", weight, {Field.of(field, how, lists): 1.0})
 
     def part(self, output: JsonObject | None, example: Example) -> ScorerResult:

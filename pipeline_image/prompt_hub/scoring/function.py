@@ -64,7 +64,7 @@ class FunctionScorer:
 
 
 def load(entry: str, root: Path | None = None) -> Function:
-    """The function that `entry` (`package.module:function`) names.
+    """Return the function that `entry` (`package.module:function`) names.
 
     Raises:
         PromptHubError: it is not in the repository's folder or in an installed package, its module
@@ -91,7 +91,7 @@ def load(entry: str, root: Path | None = None) -> Function:
 
 
 def find(entry: str, root: Path | None = None) -> Path:
-    """The file that holds the function of `entry`; nothing is imported.
+    """Return the file that holds the function of `entry`; nothing is imported.
 
     Raises:
         PromptHubError: there is no such module in the repository's folder or among the installed

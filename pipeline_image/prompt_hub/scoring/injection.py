@@ -51,7 +51,7 @@ class CanaryPrompt:
 
     @classmethod
     def of(cls, prompt: Prompt) -> CanaryPrompt:
-        """The same guarded prompt for every example, so that its responses are kept together."""
+        """Return one canary prompt for all examples, so that its responses are kept together."""
         canary = _hash("canary", prompt.sha256).hex()[:16]
         return cls(_with_canary(prompt, canary), canary)
 
@@ -79,7 +79,7 @@ class Attack:
         attacked: Sequence[ScorerResult],
         clean: Sequence[ScorerResult],
     ) -> ScorerResult:
-        """What the attack shows: 1 where it was resisted.
+        """Return what the attack shows: 1 where it was resisted.
 
         Args:
             scorer: the scorer's settings.
@@ -106,7 +106,7 @@ class Attack:
 
 
 def attack_on(guarded: CanaryPrompt, example: Example, scorer: InjectionScorer) -> Attack | None:
-    """The attack that is made on `example`, None if it is not among the share that is attacked.
+    """Return the attack on `example`, None if it is not among the share that is attacked.
 
     An attack must keep the limits of the input: one that makes a field longer than its `maxLength`
     gives way to another kind or field, and an example with room for none is not attacked.
@@ -150,7 +150,7 @@ def _with_canary(prompt: Prompt, canary: str) -> Prompt:
 
 
 def wrong_answer(expected: JsonObject, schema: JsonObject) -> JsonObject:
-    """An answer that fits the schema, as far as that is simple, and is wrong everywhere."""
+    """Return an answer that fits the schema, as far as that is simple, and is wrong everywhere."""
     declared = properties(schema)
     return {name: _wrong(value, declared.get(name)) for name, value in expected.items()}
 

@@ -11,7 +11,10 @@ Matches = Callable[[str], bool]
 
 
 def matcher(pattern: str) -> Matches:
-    """A function that says whether a whole text matches; raises `ValueError` saying why not."""
+    """Return a function that says whether a whole text matches.
+
+    Raises `ValueError` saying why not.
+    """
     import re2
 
     options = re2.Options()

@@ -100,7 +100,7 @@ class SchemaScorer:
 def build_scorers(
     scorers: Sequence[Scorer], schema: JsonObject, root: Path | None = None
 ) -> tuple[PureScorer, ...]:
-    """The scorers that need no model, in order.
+    """Return the scorers that need no model, in order.
 
     Args:
         scorers: the task's scorers.
@@ -154,7 +154,7 @@ def score_answer(
     example: Example,
     problem: str | None = None,
 ) -> tuple[ScorerResult, ...]:
-    """What every scorer says about one answer.
+    """Return what every scorer says about one answer.
 
     Args:
         scorers: as `compiled` made them.
@@ -170,5 +170,5 @@ def score_answer(
 
 
 def unusable(part: ScorerResult, problem: str | None) -> ScorerResult:
-    """A part about an answer that is not usable, with the reason in its words."""
+    """Return a part about an answer that is not usable, with the reason in its words."""
     return replace(part, loss=f"{NO_OUTPUT}: {problem}") if problem else part

@@ -45,7 +45,7 @@ class BadBodyError(ServiceError):
 
 
 def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
-    """The application; its lifespan runs the thread that follows the ledger."""
+    """Return the application; its lifespan runs the thread that follows the ledger."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -75,7 +75,7 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
 
     @app.get("/v1/tasks")
     async def tasks() -> dict[str, object]:
-        """What is served: version, hash and where the decision came from."""
+        """Return what is served: version, hash and where the decision came from."""
         view = service.follower.view
         return {
             "stage": service.stage,
@@ -197,7 +197,7 @@ def _error(status: int, refused: ServiceError, trace_id: str) -> JSONResponse:
 
 
 def _trace_id(request: Request) -> str:
-    """The caller's trace (W3C or Amazon's), or a fresh one."""
+    """Return the caller's trace (W3C or Amazon's), or a fresh one."""
     for header, form in (("traceparent", TRACE_PARENT), ("x-amzn-trace-id", AMAZON_TRACE)):
         found = form.search(request.headers.get(header, ""))
         if found:

@@ -1,4 +1,4 @@
-"""What the service serves: pointers followed from the ledger, the last good ones kept (design D3).
+"""What the service serves: pointers followed from the ledger, the last good ones kept.
 
 Nothing here knows HTTP or AWS. `LedgerPoller.poll` is one look at the ledger; a thread calls it
 every few seconds.
@@ -27,35 +27,35 @@ class PointerSource(Protocol):
     """The part of the ledger that is polled."""
 
     def revision(self) -> int:
-        """Number of changes so far."""
+        """Return number of changes so far."""
 
     def pointers(self) -> dict[str, Pointer]:
-        """What is active for each task."""
+        """Return what is active for each task."""
 
     def deployed(self) -> Deployed | None:
-        """The release that was activated here last."""
+        """Return the release that was activated here last."""
 
 
 class Reporter(Protocol):
     """Where the follower says what people should know; must not raise."""
 
     def snapshot_served(self, reason: str) -> None:
-        """The ledger was not to be had; the image's own pointers are served."""
+        """Report that the image's own pointers are served, as the ledger could not be read."""
 
     def pointer_refused(self, task: str, wanted: VersionRef, kept: str) -> None:
-        """The ledger points to something that this image lacks."""
+        """Report that the ledger points to something that this image lacks."""
 
     def moved(self, task: str, left: str | None, reached: str, revision: int) -> None:
-        """A task is answered by another version from now on."""
+        """Report that a task is answered by another version from now on."""
 
     def ledger_lost(self, reason: str) -> None:
-        """The ledger stopped answering; the last good pointers are kept."""
+        """Report that the ledger stopped answering; the last good pointers are kept."""
 
     def ledger_unreachable(self, reason: str) -> None:
-        """The ledger cannot be followed: no change in it reaches this process."""
+        """Report that no change in the ledger reaches this process."""
 
     def ledger_found(self, revision: int) -> None:
-        """The ledger answers, for the first time or again."""
+        """Report that the ledger answers, for the first time or again."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The execution log: one JSON line a call, never a field's value, never a secret (design §5).
+"""The execution log: one JSON line a call, never a field's value, never a secret.
 
 Names are OpenTelemetry's for GenAI where they exist.
 """

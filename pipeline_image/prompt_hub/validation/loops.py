@@ -77,7 +77,7 @@ class _Walk:
             yield from self.visit(child, scope, times)
 
     def _bound(self, node: nodes.For, scope: Scope) -> Scope:
-        """What the loop's names stand for."""
+        """Return what the loop's names stand for."""
         if isinstance(node.target, nodes.Name):
             shape = self._shape(node.iter, scope)
             return {node.target.name: self._element(shape) if shape is not None else None}
@@ -102,7 +102,7 @@ class _Walk:
             yield PathFault("undeclared-variable", node.lineno, name, found, "a field of an object")
 
     def _shape(self, node: nodes.Node, scope: Scope) -> JsonObject | None:
-        """The schema of an expression's value; None where nothing is known."""
+        """Return the schema of an expression's value; None where nothing is known."""
         match node:
             case nodes.Name(name=name):
                 inner = scope[name] if name in scope else properties(self._root).get(name)
@@ -126,7 +126,7 @@ class _Walk:
         return self._resolved(items) if shape.get("type") == "array" else None
 
     def _resolved(self, schema: JsonValue) -> JsonObject | None:
-        """A schema with references in the root followed, and null among its choices left out."""
+        """Follow a schema's references into the root, and leave null out of its choices."""
         for _ in range(_HOPS):
             if not isinstance(schema, dict):
                 return None
@@ -148,7 +148,10 @@ class _Walk:
         return None
 
     def _length(self, node: nodes.Node, scope: Scope) -> int | None:
-        """The most elements that an expression's value can have; None if nothing bounds them."""
+        """Return the most elements that an expression's value can have.
+
+        None if nothing bounds them.
+        """
         match node:
             case nodes.List(items=items) | nodes.Tuple(items=items):
                 return len(items)
@@ -182,7 +185,7 @@ def _whole(value: JsonValue) -> int | None:
 
 
 def _spelt(node: nodes.Node) -> str:
-    """An expression as the template's author wrote it, more or less."""
+    """Return an expression as the template's author wrote it, more or less."""
     match node:
         case nodes.Name(name=name):
             return repr(name)

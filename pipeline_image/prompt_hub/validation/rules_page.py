@@ -16,7 +16,7 @@ breaks a rule, in all files at once, and ends every line with the rule's id.
 
 
 def rules_page() -> str:
-    """The page as Markdown."""
+    """Return the page as Markdown."""
     tree = [(rule.id, rule.documentation, rule.mend) for rule in TREE_RULES]
     task = [(rule.id, rule.documentation, rule.mend) for rule in TASK_RULES]
     reading = [(name, *texts) for name, texts in READING_RULES.items()]

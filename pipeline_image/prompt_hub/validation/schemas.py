@@ -16,7 +16,7 @@ FOLDER = ".schemas"
 
 
 def schemas() -> dict[str, str]:
-    """The text of every schema, by the name of its file."""
+    """Return the text of every schema, by the name of its file."""
     from prompt_hub.evaluation.record import EvaluationRecord
 
     models: dict[str, type[BaseModel]] = {

@@ -43,7 +43,7 @@ def _data(text: str, file: str) -> dict[object, object]:
 
 
 def _candidate(repository: PromptRepository, file: str, text: str) -> Prompt:
-    """The candidate, found without asking that the metadata be valid: stamping may make it so."""
+    """Find the candidate without asking that the metadata be valid: stamping may make it so."""
     document = parse_yaml(text, file)
     name = _data(text, file).get("candidate")
     path = path_inside(repository.prompts, str(name))

@@ -69,13 +69,13 @@ class Source(Generic[ContentT]):
     def problem(
         self, location: Location, found: str, expected: str, *, rule: str = "", suggestion: str = ""
     ) -> Problem:
-        """A problem at `location` in this file."""
+        """Return a problem at `location` in this file."""
         return self.document.problem(location, found, expected, rule=rule, suggestion=suggestion)
 
     def key_problem(
         self, location: Location, found: str, expected: str, *, suggestion: str = ""
     ) -> Problem:
-        """A problem with the key at the end of `location`."""
+        """Return a problem with the key at the end of `location`."""
         return self.document.key_problem(location, found, expected, suggestion=suggestion)
 
 
@@ -89,7 +89,7 @@ class MessageTemplate:
     reading: TemplateAnalysis
 
     def problem(self, offset: int, found: str, expected: str, *, suggestion: str = "") -> Problem:
-        """A problem with the character at `offset`, told where that was written."""
+        """Return a problem with the character at `offset`, told where that was written."""
         place = self.whole.place(offset)
         if place.file:
             where = (place.file, place.line, place.column, "")
@@ -97,7 +97,7 @@ class MessageTemplate:
         return self._here(place.offset, found, expected, "", suggestion)
 
     def block_problem(self, error: BlockError) -> Problem:
-        """What keeps a block out of this message."""
+        """Return what keeps a block out of this message."""
         place = error.place
         if place.file:
             where = (place.file, place.line, place.column, "")
@@ -160,14 +160,14 @@ class TaskFiles:
     def example_problem(
         self, line: int, location: Location, found: str, expected: str, *, suggestion: str = ""
     ) -> Problem:
-        """A problem in the example on `line`."""
+        """Return a problem in the example on `line`."""
         document = self.example_lines.get(line) or Document(
             self.examples_file, None, {(): (line, 1)}
         )
         return document.problem(location, found, expected, suggestion=suggestion)
 
     def registry_problem(self, location: Location, found: str, expected: str) -> Problem:
-        """A problem in the registry, below this task's entry."""
+        """Return a problem in the registry, below this task's entry."""
         here = ("tasks", self.task, *location)
         if self.registry is None:
             return Problem(REGISTRY, 1, 1, ".".join(map(str, here)), found, expected)
@@ -336,7 +336,7 @@ class _Reader:
         return self._prompt(path) if path is not None else None
 
     def _pinned(self, task: str, version: str) -> Source[Prompt] | None:
-        """A released or archived version of a task, None where there is none to be read."""
+        """Return a released or archived version of a task, None where there is none to be read."""
         released = self._repository.path(PRODUCTION, f"{task}.yaml")
         archived = self._repository.path(ARCHIVE, f"{task}/{version}.yaml")
         sources = (self._modelled(path, sealed) for path in (released, archived))
@@ -345,7 +345,7 @@ class _Reader:
         )
 
     def _drafts(self) -> None:
-        """What calls itself a prompt is one, even where no metadata names it yet."""
+        """Check that what calls itself a prompt is one, even where no metadata names it yet."""
         folder = self._repository.prompts / TEMPLATES
         for path, document in self._documents.items():
             data = document.data
@@ -469,7 +469,7 @@ _HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff\ufffd-\uffff\U000e0000-\
 
 
 def _odd_characters(text: str, file: str) -> Iterator[Problem]:
-    """What is text, but should not stand in a file of ours; each kind told once."""
+    """Yield what is text, but should not stand in a file of ours; each kind told once."""
     body = text
     if text.startswith("\ufeff"):
         body = " " + text[1:]

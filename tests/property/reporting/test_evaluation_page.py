@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prompt_hub.reporting.evaluation_page import evaluation_page
+from prompt_hub.reporting.formats.html import render as evaluation_page
 from tests.unit.reporting.evaluations import Builder, view_of
 from tests.unit.reporting.html import POISON, Reader
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as Xml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompt_hub.reporting import junit
+from prompt_hub.reporting.formats import junit
 
 
 @settings(max_examples=200)

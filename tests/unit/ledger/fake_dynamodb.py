@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Item = dict[str, dict[str, Any]]
 
 
-class TransactionCanceledException(Exception):
+class TransactionCanceledException(Exception):  # noqa: N818 - the service names it
     """What DynamoDB answers when a condition does not hold; `response` as botocore has it."""
 
     def __init__(self, codes: list[str]) -> None:

@@ -12,8 +12,9 @@ from typing import cast
 import pytest
 
 from prompt_hub.gate.types import Status
-from prompt_hub.reporting import evaluation_page as pages_of
-from prompt_hub.reporting.evaluation_page import LARGEST_PAGE, evaluation_page, spreads
+from prompt_hub.reporting.formats import html as pages_of
+from prompt_hub.reporting.formats.html import LARGEST_PAGE, spreads
+from prompt_hub.reporting.formats.html import render as evaluation_page
 from prompt_hub.reporting.pages import TEMPLATES
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.reporting.evaluations import Builder, Built, view_of

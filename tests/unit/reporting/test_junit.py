@@ -9,7 +9,7 @@ import pytest
 import xmlschema
 
 from prompt_hub.reporting.answers import Outcome
-from prompt_hub.reporting.junit import junit_xml
+from prompt_hub.reporting.formats.junit import render as junit_xml
 from tests.unit.reporting.evaluations import TASK, Builder, view_of
 
 SCHEMA = xmlschema.XMLSchema(Path(__file__).parent / "schemas" / "junit.xsd")

@@ -8,7 +8,9 @@ import re
 import pytest
 
 from prompt_hub.gate.types import Status
-from prompt_hub.reporting.markdown import WORST, code, markdown_summary
+from prompt_hub.reporting.formats.markdown import WORST
+from prompt_hub.reporting.formats.markdown import render as markdown_summary
+from prompt_hub.reporting.markdown import code
 from tests.unit.reporting.evaluations import Builder, Built, view_of
 
 

@@ -133,7 +133,10 @@ def _chosen(prompts: Sequence[ImportedPrompt], number: int | None, notes: Notes)
 
 
 def _messages(prompt: ImportedPrompt, scoring: Scoring, notes: Notes) -> list[JsonValue]:
-    """The prompt's messages; where it was answered in plain text, asked for a JSON object."""
+    """Return the prompt's messages.
+
+    Where it was answered in plain text, asked for a JSON object.
+    """
     messages = list(prompt.messages)
     if scoring.plain:
         sentence = f'Answer with one JSON object: {{"{ANSWER}": "…"}}.'
@@ -148,7 +151,7 @@ def _messages(prompt: ImportedPrompt, scoring: Scoring, notes: Notes) -> list[Js
 def _inputs(
     labelled: Sequence[Labelled], prompt: ImportedPrompt, notes: Notes
 ) -> tuple[JsonObject, list[JsonObject]]:
-    """The input contract, and the input of every example."""
+    """Return the input contract, and the input of every example."""
     inputs: list[JsonObject] = [{} for _ in labelled]
     properties: JsonObject = {}
     text = " ".join(message.content for message in prompt.messages)
@@ -181,7 +184,7 @@ def _inputs(
 
 
 def _examples(labelled: Sequence[Labelled], inputs: Sequence[JsonObject]) -> list[Example]:
-    """The labelled tests as examples, named after their descriptions."""
+    """Return the labelled tests as examples, named after their descriptions."""
     taken: set[str] = set()
     examples = []
     for number, (item, fields) in enumerate(zip(labelled, inputs, strict=True), start=1):

@@ -92,7 +92,7 @@ def _entries(entries: Node, notes: Notes) -> Iterator[tuple[str, Node]]:
 
 
 def _texts(project: Project, node: Node) -> Iterator[tuple[JsonValue, bool, Place]]:
-    """What an entry holds: text or list of messages, whether it is plain text, and where it is."""
+    """Yield an entry's texts or lists of messages, whether they are plain text, and where."""
     if not isinstance(node.data, str):
         yield node.data, False, node.place
         return

@@ -38,7 +38,7 @@ class ImportedModel:
 
 
 def model_of(project: Project, notes: Notes, *, alias: str | None, default: str) -> ImportedModel:
-    """The first provider; the others are noted as lost."""
+    """Return the first provider; the others are noted as lost."""
     given = project.config.get("providers") or project.config.get("targets")
     providers = project.resolved(given)
     if providers is None:
@@ -73,7 +73,7 @@ def model_of(project: Project, notes: Notes, *, alias: str | None, default: str)
 
 
 def _identity(provider: Node) -> tuple[str, Node | None]:
-    """The provider's id, and its settings, in each of the forms that promptfoo takes."""
+    """Return the provider's id, and its settings, in each of the forms that promptfoo takes."""
     if not isinstance(provider.data, dict):
         return str(provider.data), None
     identity = provider.get("id") or provider.get("provider")
@@ -105,7 +105,7 @@ def _setting(name: str, settings: Node | None) -> JsonObject | None:
 
 
 def _schema(project: Project, node: Node, notes: Notes) -> JsonObject | None:
-    """The JSON Schema in OpenAI's `response_format`."""
+    """Return the JSON Schema in OpenAI's `response_format`."""
     format_ = project.resolved(node)
     found: JsonValue = format_.data if format_ else None
     for key in ("json_schema", "schema"):

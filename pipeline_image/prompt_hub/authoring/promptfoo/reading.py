@@ -55,13 +55,13 @@ class Node:
         return self.source.file, self.source.lines.get(nearest, 1)
 
     def items(self) -> Iterator[tuple[str, Node]]:
-        """The entries of a mapping; none of anything else."""
+        """Yield the entries of a mapping; none of anything else."""
         if isinstance(self.data, dict):
             for key, value in self.data.items():
                 yield key, Node(value, self.source, (*self.location, key))
 
     def elements(self) -> Iterator[Node]:
-        """The elements of a list; anything else is its own only element."""
+        """Yield the elements of a list; anything else is its own only element."""
         if isinstance(self.data, list):
             for index, value in enumerate(self.data):
                 yield Node(value, self.source, (*self.location, index))
@@ -69,7 +69,7 @@ class Node:
             yield self
 
     def get(self, key: str) -> Node | None:
-        """The entry `key`, None where there is none or it is null."""
+        """Return the entry `key`, None where there is none or it is null."""
         value = self.data.get(key) if isinstance(self.data, dict) else None
         return None if value is None else Node(value, self.source, (*self.location, key))
 
@@ -82,14 +82,14 @@ class Project:
         self.config = self.load(config.resolve())
 
     def find(self, reference: str) -> list[Path]:
-        """The files that `file://…` or a plain path names; a pattern may name several."""
+        """Return the files that `file://…` or a plain path names; a pattern may name several."""
         name = reference.removeprefix(REFERENCE)
         if any(mark in name for mark in "*?["):
             return sorted(path for path in self._folder.glob(name) if path.is_file())
         return [self._folder / name]
 
     def text(self, path: Path) -> str:
-        """A file's text; raises `InvalidDocumentsError`, also for one outside the project.
+        """Return a file's text; raises `InvalidDocumentsError`, also for one outside the project.
 
         What is read ends up in the repository: a stranger's configuration must not name one's keys.
         """
@@ -100,14 +100,14 @@ class Project:
         return read_text(path, self.name(path))
 
     def name(self, path: Path) -> str:
-        """A file's name as people see it: from the configuration's folder."""
+        """Return a file's name as people see it: from the configuration's folder."""
         resolved = path.resolve()
         if resolved.is_relative_to(self._folder):
             return resolved.relative_to(self._folder).as_posix()
         return str(path)
 
     def load(self, path: Path) -> Node:
-        """A file as a value: a list of rows for CSV, of lines for JSON lines.
+        """Return a file as a value: a list of rows for CSV, of lines for JSON lines.
 
         Raises:
             InvalidDocumentsError: the file is missing, broken, or of a kind that is not data.
@@ -123,7 +123,7 @@ class Project:
         raise _broken(name, 1, f"a {path.suffix or 'nameless'} file", "YAML, JSON, JSONL or CSV")
 
     def resolved(self, node: Node | None) -> Node | None:
-        """The value that a `file://` reference stands for; any other value is itself."""
+        """Return the value that a `file://` reference stands for; any other value is itself."""
         if node is None or not isinstance(node.data, str) or not node.data.startswith(REFERENCE):
             return node
         (path, *_) = self.find(node.data) or [self._folder / node.data]
@@ -228,7 +228,7 @@ def _walk(node: yaml.Node, location: Location, lines: dict[Location, int]) -> No
 
 
 def _plain(value: object) -> JsonValue:
-    """A value of YAML as one of JSON: keys as text, and no number that is none."""
+    """Return a value of YAML as one of JSON: keys as text, and no number that is none."""
     match value:
         case None | bool() | int() | str():
             return value
@@ -280,7 +280,7 @@ def substituted(text: str, values: Mapping[str, JsonValue]) -> str | None:
 
 
 def as_text(value: JsonValue) -> str:
-    """A value as a template renders it."""
+    """Return a value as a template renders it."""
     match value:
         case None:
             return ""

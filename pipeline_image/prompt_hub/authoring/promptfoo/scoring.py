@@ -91,7 +91,7 @@ def _key(assertion: Assertion) -> _Check:
 
 
 def _common(cases: Sequence[TestCase]) -> set[_Check]:
-    """What is asserted of every test with the same value."""
+    """Return what is asserted of every test with the same value."""
     sets = [{_key(assertion) for assertion in case.assertions} for case in cases]
     if len(sets) > 1:
         return set.intersection(*sets)
@@ -99,7 +99,7 @@ def _common(cases: Sequence[TestCase]) -> set[_Check]:
 
 
 def _schema(cases: Iterable[TestCase], notes: Notes) -> JsonObject | None:
-    """The JSON Schema that answers are held against; the first where there are several."""
+    """Return the JSON Schema that answers are held against; the first where there are several."""
     found: JsonObject | None = None
     for case in cases:
         for assertion in case.assertions:
@@ -140,7 +140,7 @@ def _references(value: JsonValue) -> Iterator[str]:
 
 
 def _answer(case: TestCase, common: set[_Check], notes: Notes) -> JsonValue:
-    """What a test says the right answer is: a text or an object; None if it does not say."""
+    """Return what a test says the right answer is: a text or an object; None if it does not say."""
     equals = [element for element in case.assertions if element.type == "equals"]
     weaker = [
         entry
@@ -174,7 +174,7 @@ def _stated(assertion: Assertion) -> JsonObject | None:
 
 
 def _as_object(value: JsonValue) -> JsonValue:
-    """An object, also where it was written as text; everything else as text."""
+    """Return an object, also where it was written as text; everything else as text."""
     if isinstance(value, dict):
         return value
     if isinstance(value, str) and value.lstrip().startswith("{"):
@@ -187,7 +187,7 @@ def _as_object(value: JsonValue) -> JsonValue:
 
 
 def _output(schema: JsonObject | None, answers: Sequence[JsonObject]) -> JsonObject:
-    """The output contract: as stated, or as the right answers have it, or a field of text."""
+    """Return the output contract: as stated, else as right answers have it, else a text field."""
     if schema is not None:
         return {**schema, "type": "object"}
     if not answers:
@@ -209,7 +209,7 @@ def _object(properties: Mapping[str, JsonValue], required: Sequence[str]) -> Jso
 
 
 def type_of(values: Sequence[JsonValue]) -> JsonObject:
-    """The JSON Schema of a field that has these values; no type where they have several."""
+    """Return the JSON Schema of a field that has these values; no type where they have several."""
     kinds = {_kind(value) for value in values}
     if kinds == {"integer", "number"}:
         return {"type": "number"}
@@ -234,7 +234,7 @@ def _kind(value: JsonValue) -> str:
 
 
 def _expected(answer: JsonValue, field: str | None, output: JsonObject) -> JsonObject | str:
-    """The right answer as an object that keeps the contract, or in words why there is none."""
+    """Return the right answer as an object that keeps the contract, or why there is none."""
     if answer is None:
         return "no assertion says what its right answer is; label it as an example yourself"
     if not isinstance(answer, dict):
@@ -264,7 +264,7 @@ class _Scorers:
             self._notes.lost(assertion.place, f"another weight of '{assertion.type}'", why)
 
     def all(self) -> tuple[JsonObject, ...]:
-        """The scorers; a weight of 1 goes without saying."""
+        """Return the scorers; a weight of 1 goes without saying."""
         return tuple(
             {key: value for key, value in scorer.items() if (key, value) != ("weight", 1.0)}
             for scorer in self._found.values()

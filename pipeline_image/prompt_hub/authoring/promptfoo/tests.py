@@ -120,7 +120,7 @@ def _wrapped(node: Node, data: dict[str, JsonValue]) -> Node:
 
 
 def _of_row(row: Node, notes: Notes) -> Node:
-    """A row of CSV as a test: special columns begin with two underscores."""
+    """Return a row of CSV as a test: special columns begin with two underscores."""
     test: dict[str, JsonValue] = {}
     values: dict[str, JsonValue] = {}
     asserted: list[JsonValue] = []
@@ -145,7 +145,7 @@ def _of_row(row: Node, notes: Notes) -> Node:
 
 
 def shorthand(text: str) -> dict[str, JsonValue]:
-    """An assertion as CSV writes it: `contains: Paris`, `similar(0.8): Hello`, or plain `Paris`."""
+    """Read an assertion of a CSV cell: `contains: Paris`, `similar(0.8): Hello`, plain `Paris`."""
     match = _SHORTHAND.fullmatch(text.strip())
     if match is None:
         bare = text.strip()
@@ -196,7 +196,7 @@ def _elements(value: JsonValue) -> list[JsonValue]:
 
 
 def _filled(value: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
-    """A variable may use others."""
+    """Fill a variable that may use others."""
     if not isinstance(value, str) or "{{" not in value:
         return value
     fresh = substituted(value, values)
@@ -204,7 +204,7 @@ def _filled(value: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
 
 
 def _value(project: Project, node: Node, notes: Notes) -> JsonValue:
-    """A variable's value; a `file://` reference is the file's text or data."""
+    """Return a variable's value; a `file://` reference is the file's text or data."""
     if not isinstance(node.data, str) or not node.data.startswith(REFERENCE):
         return node.data
     values: list[JsonValue] = []
@@ -292,7 +292,10 @@ def _number(node: Node | None) -> float | None:
 
 
 def _asserted(project: Project, node: Node | None, values: Mapping[str, JsonValue]) -> JsonValue:
-    """The value of an assertion, variables filled in; raises `ValueError` where that is not all."""
+    """Return the value of an assertion, variables filled in.
+
+    Raises `ValueError` where that is not all.
+    """
     if node is None:
         return None
     if isinstance(node.data, str) and node.data.startswith(REFERENCE):

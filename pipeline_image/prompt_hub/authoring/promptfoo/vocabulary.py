@@ -21,12 +21,12 @@ def _texts(value: JsonValue) -> list[str]:
 
 
 def _somewhere(*alternatives: str, flags: str = "s") -> str:
-    """A pattern for the whole text, as scorers match it, that holds one of these somewhere."""
+    """Return a pattern for a whole text that holds one of these somewhere, as scorers match it."""
     return f"(?{flags}).*(?:{'|'.join(alternatives)}).*"
 
 
 def _of_javascript(pattern: str) -> str:
-    """A pattern as RE2 reads it: it names groups otherwise than JavaScript."""
+    """Return a pattern as RE2 reads it: it names groups otherwise than JavaScript."""
     return re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern)
 
 
@@ -54,7 +54,7 @@ _EQUALITY = re.compile(
 
 
 def stated_fields(code: JsonValue) -> JsonObject | None:
-    """The fields that JavaScript such as `output.colour === 'red' && output.n === 2` states.
+    """Return the fields that JavaScript such as `output.colour === 'red' && output.n === 2` states.
 
     None where the code says anything else.
     """

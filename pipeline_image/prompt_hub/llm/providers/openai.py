@@ -54,7 +54,7 @@ class SecretApiKey:
         self._reading: asyncio.Task[str] | None = None
 
     async def __call__(self) -> str:
-        """The key; raises `PromptHubError` if there is none, or it cannot be read."""
+        """Return the key; raises `PromptHubError` if there is none, or it cannot be read."""
         if self._key is not None:
             return self._key
         if self._reading is None:
@@ -166,7 +166,7 @@ class OpenAIProvider:
 
 
 def _read(response: httpx2.Response) -> Completion:
-    """What a provider's answer says; raises `TransientError` if it cannot be made out."""
+    """Return what a provider's answer says; raises `TransientError` if it cannot be made out."""
     try:
         message = json.loads(response.content)
         choice = message["choices"][0]
@@ -187,7 +187,7 @@ def _read(response: httpx2.Response) -> Completion:
 
 
 def _answer_of(text: str) -> str:
-    """An answer without the thinking that Bedrock's open models put before it.
+    """Return an answer without the thinking that Bedrock's open models put before it.
 
     https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-openai.html
     """

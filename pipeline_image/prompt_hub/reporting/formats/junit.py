@@ -14,12 +14,13 @@ from xml.etree import ElementTree as Xml
 from prompt_hub.reporting.answers import Answers, Outcome
 from prompt_hub.reporting.evaluation import ArmView, EvaluationView, ExampleView
 
+HELP = "JUnit XML, for CI"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped."""
 
 
-def junit_xml(view: EvaluationView) -> str:
-    """The evaluation as one XML document."""
+def render(view: EvaluationView) -> str:
+    """Return the evaluation as one XML document."""
     root = Xml.Element("testsuites")
     for index, arm in enumerate(view.arms):
         root.append(_suite(view, arm, index))

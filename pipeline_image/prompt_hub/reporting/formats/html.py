@@ -21,14 +21,15 @@ from prompt_hub.reporting.answers import Answers, Change, Outcome, losses
 from prompt_hub.reporting.evaluation import ArmView, EvaluationView, ExampleView, Messages
 from prompt_hub.repository.schema import JsonObject
 
+HELP = "the report page"
 LARGEST_PAGE = 1_000_000
 """Bytes of a whole page."""
 CUTS = (pages.LONGEST_TEXT, 2_000, 500, 120)
 """Characters that one text may have: the first limit with which the page is small enough."""
 
 
-def evaluation_page(view: EvaluationView) -> str:
-    """The report as HTML, below one megabyte; what had to be cut is said on it."""
+def render(view: EvaluationView) -> str:
+    """Return the report as HTML, below one megabyte; what had to be cut is said on it."""
     html = ""
     for longest in CUTS:
         html = _page(view, view.examples, longest)
@@ -81,7 +82,10 @@ def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -
 
 
 def _choices(shown: Sequence[ExampleView]) -> list[tuple[str, str, int]]:
-    """What the list can be narrowed to, and how many examples that leaves; none without any."""
+    """Return what the list can be narrowed to, and how many examples that leaves.
+
+    None without any.
+    """
     outcomes = Counter(example.outcome for example in shown)
     compared = Counter(example.change for example in shown)
     narrower = [
@@ -186,14 +190,14 @@ class _Cut:
         self.texts = 0
 
     def text(self, text: str) -> str:
-        """The text, shortened if need be."""
+        """Return the text, shortened if need be."""
         if len(text) <= self._longest:
             return text
         self.texts += 1
         return pages.short(text, self._longest)
 
     def value(self, value: JsonValue) -> JsonValue:
-        """The value with every text in it shortened."""
+        """Return the value with every text in it shortened."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -202,7 +206,7 @@ class _Cut:
 
 
 def payload(view: EvaluationView, examples: Iterable[ExampleView], cut: _Cut) -> JsonObject:
-    """What the page's script shows: the examples, and the messages that they have in common."""
+    """Return what the page's script shows: the examples, and the messages common to them."""
     examples = list(examples)
     rendered = {
         arm.name: [arm.messages(e.example) if e.example else None for e in examples]
@@ -257,7 +261,7 @@ def _common(rendered: Sequence[Messages | None]) -> _Common:
 
 
 def _varying(messages: Messages | None, common: _Common) -> list[str] | None:
-    """The texts of one example's messages that are not common to all."""
+    """Return the texts of one example's messages that are not common to all."""
     if messages is None:
         return None
     pairs = zip(messages, common, strict=True)
