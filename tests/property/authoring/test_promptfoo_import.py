@@ -9,16 +9,20 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.core.errors import ExitCode
+from tests.property.drawing import DrawSeed
 from tests.unit.authoring.workshop import Workshop
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "promptfoo"
 
 
 def test_broken_configurations_end_in_a_sentence(
-    workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    workshop: Workshop,
+    tmp_path: Path,
+    draw_seed: DrawSeed,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Random damage to the fixtures: a valid task or a sentence, never a traceback."""
-    chance = random.Random(20261124)
+    chance = random.Random(draw_seed(20261124))
     project = tmp_path / "project"
     texts = [
         "",
