@@ -22,7 +22,7 @@ import pytest
 
 from prompt_hub.cli.validate import annotation
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.validation import secrets, tree
+from prompt_hub.validation import secrets, tree_reader
 from prompt_hub.validation.check import check
 from tests.property.drawing import DrawSeed
 from tests.property.validation.harmless import differences, harmless
@@ -55,7 +55,7 @@ def visible(root: Path) -> Files:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remember what pure functions said of a text: all files but one are the same every time."""
-    for module, name in ((tree, "parse_yaml"), (tree, "parse_json")):
+    for module, name in ((tree_reader, "parse_yaml"), (tree_reader, "parse_json")):
         monkeypatch.setattr(module, name, lru_cache(maxsize=64)(getattr(module, name)))
     find = lru_cache(maxsize=64)(lambda text: tuple(original(text)))
     original = secrets.find
