@@ -15,7 +15,8 @@ from prompt_hub.reporting.formats.html import render as evaluation_page
 from prompt_hub.reporting.run_model import RunReport
 from prompt_hub.reporting.run_page import run_page
 from tests.browser.pages import FLAGS, POISON, Open, Opened, executable, refused
-from tests.unit.reporting.evaluations import TASK, Spec, build
+from tests.unit.reporting.evaluations import Spec, build
+from tests.unit.reporting.history import TASK
 from tests.unit.reporting.runs import run
 
 

@@ -13,7 +13,8 @@ from prompt_hub.reporting.prompt_diff import Difference, Run, differences
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.schema import FewShot, Shot
 from tests.unit.building import RepositoryFolder
-from tests.unit.reporting.evaluations import TASK, Builder, Built, log, prompt
+from tests.unit.reporting.evaluations import Builder, Built, log
+from tests.unit.reporting.history import TASK, prompt
 from tests.unit.reporting.html import Reader
 
 SHOTS = tuple(

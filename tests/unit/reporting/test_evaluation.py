@@ -19,7 +19,8 @@ from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.scoring import ScorerResult
 from tests.unit.building import RepositoryFolder
-from tests.unit.reporting.evaluations import FIELDS, TASK, Builder, Built, log, view_of
+from tests.unit.reporting.evaluations import Builder, Built, log, view_of
+from tests.unit.reporting.history import FIELDS, TASK
 
 
 def call(

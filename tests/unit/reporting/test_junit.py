@@ -10,7 +10,8 @@ import xmlschema
 
 from prompt_hub.reporting.answers import Outcome
 from prompt_hub.reporting.formats.junit import render as junit_xml
-from tests.unit.reporting.evaluations import TASK, Builder, view_of
+from tests.unit.reporting.evaluations import Builder, view_of
+from tests.unit.reporting.history import TASK
 
 SCHEMA = xmlschema.XMLSchema(Path(__file__).parent / "schemas" / "junit.xsd")
 

@@ -7,7 +7,7 @@ import pytest
 from prompt_hub.reporting import prompt_diff
 from prompt_hub.reporting.prompt_diff import Run, differences, word_runs
 from prompt_hub.repository.schema import Prompt
-from tests.unit.reporting.evaluations import prompt
+from tests.unit.reporting.history import prompt
 
 
 def changed(**update: object) -> Prompt:
