@@ -13,7 +13,7 @@ unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down clean status drill test lint types unit coverage property property-fresh infrastructure local
-.PHONY: browser lifecycle docs image
+.PHONY: browser lifecycle docs image lock
 .PHONY: bench-eval bench-gate bench-catalogue
 
 help:  ## what there is to make
@@ -78,6 +78,15 @@ docs: setup  ## the pages and schemas that are made from the code, again
 	@$(VENV)/prompt-hub validate --write-schemas
 	@$(VENV)/python -m prompt_hub.promotion.states_page docs/states.md
 	@$(VENV)/python docs/decision_index.py
+
+# The largest set is resolved first, the others are held to it: one version of a package everywhere.
+LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --only-binary :all: --no-emit-package prompt-hub --no-emit-index-url --no-emit-find-links \
+  --custom-compile-command 'make lock'
+lock: setup  ## lock files with hashes from the requirements; UPGRADE=--upgrade takes newer packages
+	@$(LOCK) $(UPGRADE) requirements-dev.txt --output-file requirements-dev.lock
+	@for name in requirements pipeline_image/requirements requirements-install; do \
+	  $(LOCK) $$name.txt --constraints requirements-dev.lock --output-file $$name.lock || exit; done
 
 image: setup  ## build the service's image with a Docker engine
 	@$(VENV)/prompt-hub image --local --release dev

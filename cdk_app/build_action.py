@@ -29,7 +29,7 @@ class CommandStep(pipelines.CodeBuildStep):
         commands: Sequence[str],
         environment: Mapping[str, str],
         granted: Sequence[Permission],
-        install: Sequence[str] = (toolchain.INSTALL,),
+        install: Sequence[str] = toolchain.INSTALL,
         output: str | None = None,
         privileged: bool = False,
         build_spec: Mapping[str, object] | None = None,

@@ -13,10 +13,23 @@ CDK_ASSETS_VERSION = "4.7.3"
 BUILD_IMAGE = codebuild.LinuxBuildImage.STANDARD_7_0
 RUNTIMES = {"python": "3.13", "nodejs": "22"}
 
-INSTALL = "pip install --requirement pipeline_image/requirements.txt"
+_INSTALLER = (
+    "pip install --require-hashes --only-binary :all: --requirement requirements-install.lock"
+)
+# The interpreter is named: uv would look for a virtual environment, and a build image has none.
+_INSTALL_LOCKED = (
+    "python -m uv pip install --require-hashes --only-binary :all:"
+    ' --python "$(command -v python)" --requirement'
+)
+
+INSTALL = (_INSTALLER, f"{_INSTALL_LOCKED} pipeline_image/requirements.lock")
 """What our own commands need. The same words everywhere: a build cache may go by them."""
-INSTALL_EVERYTHING = "pip install --requirement requirements.txt"
-"""What synthesis and tests need on top."""
+INSTALL_EVERYTHING = (
+    _INSTALLER,
+    f"{_INSTALL_LOCKED} requirements.lock",
+    "npm ci --include=dev",
+)
+"""What synthesis and tests need on top: aws-cdk-lib, pytest and the CDK command line."""
 
 SOURCE_FIRST = {"PYTHONPATH": "pipeline_image"}
 """The package in the checked-out tree is what runs, whatever else is installed."""

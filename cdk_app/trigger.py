@@ -15,7 +15,7 @@ PATHS = (
     "{cdk_app,stacks,lambdas,scorers}/**",
     "tests/**",
     # Files of the root, by suffix: the registry is the only YAML file there.
-    "*.{py,json,toml,txt,ini,cfg}",
+    "*.{py,json,toml,txt,lock,ini,cfg}",
     "{.dockerignore,.npmrc,.cfnlintrc,Makefile}",
 )
 """Include patterns of the trigger; CodePipeline takes eight at most."""

@@ -26,7 +26,8 @@ from pathlib import Path
 
 PINS = (
     "requirements*.txt",
-    "pipeline_image/requirements.txt",
+    "requirements*.lock",
+    "pipeline_image/requirements.*",
     "pyproject.toml",
     "package*.json",
     ".npmrc",
@@ -36,7 +37,7 @@ PINS = (
 NOT_SOURCE = (".git", "cdk.out", "node_modules", ".venv", ".local", "__pycache__")
 """Folders that are made from the source, never part of it."""
 
-_PASSED = ("PIP_", "NPM_CONFIG_", "SSL_CERT_", "LC_", "JSII_")
+_PASSED = ("PIP_", "UV_", "NPM_CONFIG_", "SSL_CERT_", "LC_", "JSII_")
 _PASSED_WHOLE = {
     "ALL_PROXY",
     "CURL_CA_BUNDLE",
@@ -103,12 +104,13 @@ def base_variables(scratch: Path) -> dict[str, str]:
         "PIP_CACHE_DIR": str(home / ".cache" / "pip"),
         # Modules are compiled when first imported: most of the CDK library never is.
         "PIP_COMPILE": "0",
+        "UV_CACHE_DIR": str(home / ".cache" / "uv"),
         "NPM_CONFIG_CACHE": str(home / ".npm"),
         "NPM_CONFIG_USERCONFIG": str(home / ".npmrc"),
         "NPM_CONFIG_UPDATE_NOTIFIER": "false",
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(home / ".cache" / "aws" / "jsii" / "package-cache"),
         "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
-        **_pip_configuration(home),
+        **_configuration(home),
         **passed,
         "HOME": str(scratch),
         "TMPDIR": str(scratch),
@@ -117,11 +119,17 @@ def base_variables(scratch: Path) -> dict[str, str]:
     }
 
 
-def _pip_configuration(home: Path) -> dict[str, str]:
-    for place in (home / ".config" / "pip" / "pip.conf", home / ".pip" / "pip.conf"):
-        if place.exists():
-            return {"PIP_CONFIG_FILE": str(place)}
-    return {}
+def _configuration(home: Path) -> dict[str, str]:
+    """Where the person who runs this has configured package indexes, for the installers."""
+    places = {
+        "PIP_CONFIG_FILE": (home / ".config" / "pip" / "pip.conf", home / ".pip" / "pip.conf"),
+        "UV_CONFIG_FILE": (home / ".config" / "uv" / "uv.toml",),
+    }
+    return {
+        name: str(next(filter(Path.exists, files)))
+        for name, files in places.items()
+        if any(map(Path.exists, files))
+    }
 
 
 def environment_for(

@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_aws import clients
+from local_aws import clients, pip_settings
 from local_aws.build_environments import (
     Environment,
     base_variables,
@@ -277,7 +278,8 @@ class Build:
         def install(environment: Environment) -> bool:
             own = {"CODEBUILD_SRC_DIR": str(environment.source)}
             before, self._working = self._variables, environment.source
-            self._variables = merged(before, environment.variables, own)
+            indexes = pip_settings.for_uv(sys.executable)
+            self._variables = merged(before, indexes, environment.variables, own)
             try:
                 self._run_phase(spec, "install")
             except BuildFailedError as failure:

@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 MINIMUM_PYTHON = (3, 11)
 MINIMUM_NODE = 20
+INSTALLER = "requirements-install.lock"
+"""Pins uv, which installs all the rest, with its hashes; pip installs it."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -41,29 +43,17 @@ def main() -> int:
 
 
 def _install(python: Path) -> None:
+    uv = [str(python), "local_aws/pip_settings.py", "pip"]
     _once(
         "python packages",
         VENV / ".stamp",
-        [
-            "pyproject.toml",
-            "requirements.txt",
-            "requirements-dev.txt",
-            "pipeline_image/requirements.txt",
-        ],
+        ["pyproject.toml", "requirements-install.lock", "requirements-dev.lock"],
         [
             [sys.executable, "-m", "venv", "--clear", str(VENV)],
-            [
-                str(python),
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                # Modules are compiled when first imported: most of the CDK library never is.
-                "--no-compile",
-                "--requirement",
-                "requirements-dev.txt",
-            ],
+            [str(python), "-m", "pip", "--disable-pip-version-check", *_locked(INSTALLER)],
+            [*uv, *_locked("requirements-dev.lock")],
+            # What builds the package is locked and installed by now; nothing else is fetched.
+            [*uv, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."],
         ],
     )
     _once(
@@ -72,6 +62,12 @@ def _install(python: Path) -> None:
         ["package.json", "package-lock.json"],
         [["npm", "ci", "--include=dev", "--no-fund", "--no-audit", "--loglevel=error"]],
     )
+
+
+def _locked(lock: str) -> list[str]:
+    """Return the words with which pip and uv install `lock`: wheels with these hashes, or none."""
+    only_wheels = ["--require-hashes", "--only-binary", ":all:"]
+    return ["install", "--quiet", *only_wheels, "--requirement", lock]
 
 
 def _missing() -> str | None:

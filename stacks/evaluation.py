@@ -90,7 +90,7 @@ class EvaluationStack(ToolchainStack):
                     "phases": {
                         "install": {
                             "runtime-versions": {"python": toolchain.RUNTIMES["python"]},
-                            "commands": [toolchain.INSTALL],
+                            "commands": list(toolchain.INSTALL),
                         },
                         "build": {
                             "commands": [

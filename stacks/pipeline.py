@@ -81,7 +81,6 @@ class PipelineStack(ToolchainStack):
     def _build_pipeline(
         self, source: pipelines.IFileSetProducer, root: Path
     ) -> pipelines.CodePipeline:
-        cdk = toolchain.cdk_version(root)
         log_group = logs.LogGroup(
             self,
             "Logs",
@@ -97,11 +96,11 @@ class PipelineStack(ToolchainStack):
             artifact_bucket=s3.Bucket.from_bucket_name(
                 self, "Artifacts", artifact_bucket_name(self)
             ),
-            cli_version=cdk,
+            cli_version=toolchain.cdk_version(root),
             cdk_assets_cli_version=toolchain.CDK_ASSETS_VERSION,
             # One action for all assets: publishing in parallel makes a project for each.
             publish_assets_in_parallel=False,
-            synth=self._synth(source, cdk),
+            synth=self._synth(source),
             code_build_defaults=pipelines.CodeBuildOptions(
                 build_environment=codebuild.BuildEnvironment(build_image=toolchain.BUILD_IMAGE),
                 partial_build_spec=codebuild.BuildSpec.from_object(
@@ -119,16 +118,16 @@ class PipelineStack(ToolchainStack):
 
     # --- Actions of an execution -----------------------------------------------------------------
 
-    def _synth(self, source: pipelines.IFileSetProducer, cdk: str) -> CommandStep:
+    def _synth(self, source: pipelines.IFileSetProducer) -> CommandStep:
         return self._step(
             CommandStep(
                 "Synth",
                 source=source,
-                install=[toolchain.INSTALL_EVERYTHING, f"npm install -g aws-cdk@{cdk}"],
+                install=toolchain.INSTALL_EVERYTHING,
                 commands=[
                     "python pipeline_image/validate_prompt.py",
                     "python -m pytest --quiet -m 'not shipped' tests/unit tests/lambdas",
-                    "cdk synth --quiet",
+                    "npx --no-install cdk synth --quiet",
                 ],
                 environment={aws_names.ENV_RELEASE: EXECUTION_ID},
                 granted=(

@@ -85,7 +85,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
         "Build/Synth": [
             "python pipeline_image/validate_prompt.py",
             "python -m pytest --quiet -m 'not shipped' tests/unit tests/lambdas",
-            "cdk synth --quiet",
+            "npx --no-install cdk synth --quiet",
         ],
         "Promote/Promote": [
             "python pipeline_image/promote_prompt.py execution --push",
@@ -135,7 +135,13 @@ def test_only_installs_stand_in_install_phases(assembly: Assembly) -> None:
     for action in assembly.actions:
         if action.split("/")[1] in {"Synth", "Promote", "Image", "Activate", "SmokeTest", "Record"}:
             for command in assembly.build_spec(action)["phases"]["install"]["commands"]:
-                assert command.startswith(("pip install ", "npm install "))
+                assert command.startswith(
+                    (
+                        "pip install --require-hashes --only-binary :all: ",
+                        "python -m uv pip install --require-hashes --only-binary :all: ",
+                        "npm ci ",
+                    )
+                )
 
 
 def test_only_the_image_is_built_privileged(assembly: Assembly) -> None:

@@ -23,11 +23,14 @@ def test_self_mutation_deploys_the_pipeline_stack_with_the_pinned_cli(assembly: 
 
     assert phases["install"]["commands"] == [f"npm install -g aws-cdk@{pinned}"]
     assert phases["build"]["commands"][0].startswith("cdk -a . deploy prompt-hub-pipeline ")
-    # The same words in both, so that a build cache serves both.
+    # Synth runs the same one, and npm checks its hash.
     assert (
-        phases["install"]["commands"][0]
+        "npm ci --include=dev"
         in (assembly.build_spec("Build/Synth")["phases"]["install"]["commands"])
     )
+    locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    assert locked["node_modules/aws-cdk"]["version"] == pinned
+    assert locked["node_modules/aws-cdk"]["integrity"].startswith("sha512-")
 
 
 def test_the_pinned_asset_publisher_reads_what_the_pinned_library_writes(

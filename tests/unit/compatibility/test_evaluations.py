@@ -1,0 +1,67 @@
+"""What an evaluation of the previous tree has paid for is not asked for again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.unit.compatibility.conftest import Hub
+from tests.unit.compatibility.previous_tree import FOLDER, Copy, Json, read_json, read_lines
+
+# Nothing listens where the models of these tests are said to be: one call would end in exit code 3.
+
+RUN = ("execution", "commit", "started_at", "finished_at", "remembered")
+"""What in a record is about the run that made it."""
+SESSION = ("seconds", "cached")
+"""What in an arm is about who was asked when."""
+
+
+def decided(record: Json) -> Json:
+    """A record without what is about its run."""
+    kept = {name: value for name, value in record.items() if name not in RUN}
+    for arm in ("candidate", "champion"):
+        kept[arm] = {name: it for name, it in record[arm].items() if name not in SESSION}
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("task", "execution", "code"),
+    [("part-class", "execution-7", 1), ("part-judge", "local", 0), ("series", "local", 4)],
+)
+def test_stored_responses_answer_every_question(
+    previous: Copy, hub: Hub, task: str, execution: str, code: int
+) -> None:
+    previous.forget_results()
+    hub("evaluate", task, code=code)
+    then = FOLDER / "state/results/evaluations" / execution / f"{task}.json"
+    now = previous.results / "evaluations/local" / f"{task}.json"
+    record = read_json(now)
+    assert decided(record) == decided(read_json(then))
+    assert not record["remembered"]
+    for arm in ("candidate", "champion"):
+        assert record[arm]["cached"] == record[arm]["n"] * record[arm]["repeats"] > 0
+    answers, answers_then = (
+        [{**line, "cached": True} for line in read_lines(path.with_suffix(".jsonl"))]
+        for path in (now, then)
+    )
+    assert answers == answers_then
+
+
+def test_a_verdict_is_remembered(previous: Copy, hub: Hub) -> None:
+    (told,) = json.loads(hub("evaluate", "part-class", "--json", code=1))
+    then = read_json(FOLDER / "state/results/evaluations/execution-7/part-class.json")
+    assert told["remembered"]
+    about_the_run = {name: told[name] for name in ("execution", "commit", "remembered")}
+    assert told == {**then, **about_the_run}
+    details = previous.results / "evaluations/local/part-class.jsonl"
+    assert (
+        details.read_bytes()
+        == (FOLDER / "state/results/evaluations/execution-7/part-class.jsonl").read_bytes()
+    )
+
+
+def test_a_champion_counts_as_measured_on_the_model_of_then(previous: Copy, hub: Hub) -> None:
+    previous.forget_results()
+    (record,) = json.loads(hub("evaluate", "maker", "--json"))
+    assert record["verdict"]["status"] == "UNCHANGED"
