@@ -1,7 +1,7 @@
 """Whatever happens to the files, validation answers, soon, and never takes broken for whole.
 
-Two thousand mutants of this repository's own files; PROMPT_HUB_MUTANTS and PROMPT_HUB_FUZZ_SEED
-choose more, or others.
+Two thousand mutants of this repository's own files; MUTANTS in the environment chooses more,
+`--hypothesis-seed` others.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ import pytest
 
 from prompt_hub.cli.validate import annotation
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.validation import secrets, tree
+from prompt_hub.validation import secrets, tree_reader
 from prompt_hub.validation.check import check
-from tests.unit.validation.mutants import Files, Mutant, differences, harmless, mutants
+from tests.property.drawing import DrawSeed
+from tests.property.validation.harmless import differences, harmless
+from tests.property.validation.mutants import Files, Mutant, mutants
 
 ROOT = Path(__file__).resolve().parents[3]
-NUMBER = int(os.environ.get("PROMPT_HUB_MUTANTS", "2000"))
-SEED = int(os.environ.get("PROMPT_HUB_FUZZ_SEED", "3"))
+NUMBER = int(os.environ.get("MUTANTS", "2000"))
+SEED = 3
 MOST_SECONDS = 5.0
 MEMORY = Path("/dev/shm")
 
@@ -53,7 +55,7 @@ def visible(root: Path) -> Files:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remember what pure functions said of a text: all files but one are the same every time."""
-    for module, name in ((tree, "parse_yaml"), (tree, "parse_json")):
+    for module, name in ((tree_reader, "parse_yaml"), (tree_reader, "parse_json")):
         monkeypatch.setattr(module, name, lru_cache(maxsize=64)(getattr(module, name)))
     find = lru_cache(maxsize=64)(lambda text: tuple(original(text)))
     original = secrets.find
@@ -106,15 +108,16 @@ def told(mutant: Mutant, files: Files) -> str:
 
 @pytest.mark.shipped
 def test_no_mutant_raises_hangs_or_is_silently_accepted(
-    victim: Path, quick: None, capsys: pytest.CaptureFixture[str]
+    victim: Path, quick: None, draw_seed: DrawSeed, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    seed = draw_seed(SEED)
     files = visible(victim)
     assert findings(victim) == []
     outcomes: Counter[str] = Counter()
     operators: Counter[str] = Counter()
     failures: list[str] = []
     slowest, began = 0.0, time.monotonic()
-    for mutant in mutants(files, NUMBER, SEED):
+    for mutant in mutants(files, NUMBER, seed):
         operators[mutant.operator] += 1
         mutant.apply(victim)
         started = time.monotonic()
@@ -138,7 +141,7 @@ def test_no_mutant_raises_hangs_or_is_silently_accepted(
     took = time.monotonic() - began
     with capsys.disabled():
         print(
-            f"\n{NUMBER} mutants by {len(operators)} operators (seed {SEED}) in {took:.1f} s,"
+            f"\n{NUMBER} mutants by {len(operators)} operators (seed {seed}) in {took:.1f} s,"
             f" slowest {slowest:.2f} s: "
             + ", ".join(f"{count} {what}" for what, count in sorted(outcomes.items()))
         )

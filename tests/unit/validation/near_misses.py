@@ -1,0 +1,126 @@
+"""Changes that come close to breaking a rule, one for each, and do not."""
+
+from __future__ import annotations
+
+from tests.unit.validation.breaking import (
+    CANDIDATE,
+    EXAMPLES,
+    METADATA,
+    PRODUCTION,
+    Fine,
+    append,
+    delete,
+    edit,
+    example,
+    first,
+    restamped,
+    template,
+    with_tags,
+    write,
+)
+
+FINE = [
+    Fine(
+        "symlink",
+        lambda folder: folder.path("prompts/00-templates/same.txt").symlink_to(
+            folder.path("prompts/00-templates/catalogue-role.txt")
+        ),
+    ),
+    Fine("not-a-file", write("prompts/00-templates/README.md", "How we write prompts.\n")),
+    Fine("too-large", write("prompts/00-templates/long.txt", "x" * 1_000_000)),
+    Fine("utf-8", write("prompts/00-templates/note.txt", "Ω µ × 电阻 🙂 e\u0301\n")),
+    Fine("bom", write("prompts/00-templates/note.txt", "EF BB BF\n")),
+    Fine("crlf", write("prompts/00-templates/note.txt", "one\n\n\ntwo, and no end")),
+    Fine("control-character", write("prompts/00-templates/note.txt", "a\tb\n")),
+    Fine("hidden-character", write("prompts/00-templates/note.txt", "ردیف‌ها 👩‍🔬 שלום\n")),
+    Fine("yaml-syntax", write("prompts/00-templates/draft.yaml", "a: [1,\n  b, {c: 2}]\n")),
+    Fine("tab", edit(METADATA, "[Description]", "[Description]\t# as the shop calls it")),
+    Fine("alias", write("prompts/00-templates/b.yaml", "a: '*b'\nc: R&D\nd: '<<'\n")),
+    Fine("tag", write("prompts/00-templates/b.yaml", "a: '!!python/object x'\nb: x!\n")),
+    Fine("several-documents", edit(METADATA, "# What the", "---\n# What the")),
+    Fine("ambiguous-value", write("prompts/00-templates/b.yaml", "a: true\nb: 'yes'\nc: 1.5e+3\n")),
+    Fine("duplicate-key", write("prompts/00-templates/b.yaml", "a: {x: 1}\nb: {x: 1}\n")),
+    Fine("too-deep", write("prompts/00-templates/b.yaml", "[" * 49 + "1" + "]" * 49)),
+    Fine("not-finite", write("prompts/00-templates/b.yaml", "a: 1.0e+308\nb: '.nan'\n")),
+    Fine("json-syntax", append(EXAMPLES, "\n\n")),
+    Fine("surrogate", example(input={"part_number": "\U0001f642", "title": "a"})),
+    Fine("unknown-key", edit(METADATA, "gate: {margin: 0.5", "gate: {tag_margin: 0.5")),
+    Fine("missing-key", edit(METADATA, "gate: {margin: 0.5, confidence: 0.9}\n", "")),
+    Fine("value", edit(METADATA, "threshold: 0.7", "threshold: 1")),
+    Fine("lock", edit(PRODUCTION, "# Written by", "# Once written by")),
+    Fine("building-block", template('{{ title }} {% include "catalogue-role.txt" %}')),
+    Fine(
+        "block-circle",
+        lambda folder: (
+            folder.write("prompts/00-templates/inner.txt", "Parts.\n"),
+            append("prompts/00-templates/catalogue-role.txt", "{% include 'inner.txt' %}")(folder),
+            template("{{ title }} {% include 'inner.txt' %}")(folder),
+        ),
+    ),
+    Fine("few-shot", edit(CANDIDATE, "few_shot: {count: 2}", "few_shot: {count: 1}")),
+    Fine("secret", write("prompts/00-templates/note.txt", "RC0603FR-0710KL sk-1 password: none\n")),
+    Fine("file-name", write("prompts/README.md", "The layers.\n")),
+    Fine("live", delete("prompts/00-templates/never-existed.yaml", missing_ok=True)),
+    Fine("metadata-task"),
+    Fine("candidate"),
+    Fine("candidate-task"),
+    Fine("candidate-lock", append(CANDIDATE, "# lock: none yet\n")),
+    Fine("candidate-version", lambda folder: folder.bump("part-class", "1.2.0", "2.0.0")),
+    Fine("up-to-date", first(EXAMPLES, '"input": {', '"input":   {')),
+    Fine("scorers", edit(METADATA, "type: json_fields, fields: {part_class: 1.0}", "type: exact")),
+    Fine("score-watch", edit(METADATA, "evaluation_periods: 1", "evaluation_periods: 3")),
+    Fine("records", edit(METADATA, "[Description]", "[Description, description]")),
+    Fine("schema", restamped(edit(CANDIDATE, "title: {type: string}", "title: true"))),
+    Fine(
+        "schema-keyword",
+        restamped(edit(CANDIDATE, "title: {type: string}", "title: {type: string, x-unit: mm}")),
+    ),
+    Fine("question", append(CANDIDATE, "  - {role: user, content: Thanks.}\n")),
+    Fine("model-parameters", edit(CANDIDATE, "temperature: 0, ", "temperature: 2.0, ")),
+    Fine("template-syntax", template("{{ title }} {% raw %}{{ {% %} }}{% endraw %} }} %}")),
+    Fine("template-unsafe", template("{{ (title | trim | upper)[:80] }}")),
+    Fine(
+        "unbounded-loop",
+        restamped(with_tags("{type: array, maxItems: 100, items: {type: string}}")),
+    ),
+    Fine(
+        "undeclared-variable", template("{% for i in ['a', 'b'] %}{{ i }}{{ title }}{% endfor %}")
+    ),
+    Fine("unused-property", template("{% if title %}x{% endif %}")),
+    Fine("render", template("{{ title }}{{ manufacturer | default('') }}")),
+    Fine("draft-lock", write("prompts/00-templates/idea.yaml", "just: an idea\nlock: 1\n")),
+    Fine("example-id", example(id="2n7002")),
+    Fine("example-input", example(input={"part_number": "1", "title": ""})),
+    Fine("example-expected", example(expected={"part_class": "diode"})),
+    Fine("example-eval", example(split="shot")),
+    Fine(
+        "example-tag",
+        lambda folder: (
+            edit(METADATA, "confidence: 0.9}", "confidence: 0.9, tags: {smd: 0.5}}")(folder),
+            example(tags=["smd"])(folder),
+        ),
+    ),
+    Fine("released-task"),
+    Fine("archive-name"),
+    Fine("version-moves", edit(CANDIDATE, "description: Which", "description: Tells which")),
+    Fine("version-order", lambda folder: folder.bump("part-class", "1.2.0", "1.10.0")),
+    Fine("registry-released"),
+    Fine("registry-task"),
+    Fine("registry-lock"),
+    Fine("registry-state"),
+    Fine("registry-files"),
+    Fine("registry-archive"),
+    Fine("registry-verdict"),
+    Fine("registry-evidence"),
+    Fine("registry-evaluation"),
+    Fine("evaluation-name", write("prompts/04-evals/brand/notes.json", '{"by": "a person"}\n')),
+    Fine(
+        "evaluation-record",
+        lambda folder: folder.write(
+            "prompts/04-evals/brand/0.9.0.json",
+            folder.read("prompts/04-evals/brand/1.0.0.json").replace(
+                '"version": "1.0.0"', '"version": "0.9.0"'
+            ),
+        ),
+    ),
+]
