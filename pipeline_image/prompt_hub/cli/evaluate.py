@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 
+from prompt_hub.cli.options import add_concurrency
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.core.git import head_commit
 from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
@@ -16,7 +17,7 @@ from prompt_hub.evaluation.results import execution_from_environment, results_fr
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.client import ModelClient
-from prompt_hub.llm.config import ModelAliases, add_concurrency
+from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.reader import PromptRepository
 
 _EXIT_CODES = {

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.llm.client import Answer, ModelClient
-from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.client import Answer, ModelClient, ModelUnavailableError
+from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.refusal import without_values
 from prompt_hub.release.manifest import VersionKey
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
@@ -78,9 +79,11 @@ class _Asked:
     """What came of asking a model once: an answer that keeps its contract, or a refusal."""
 
     outcome: Outcome = "ok"
-    model: ResolvedModel | None = None
+    model: ModelConfig | None = None
     answer: Answer | None = None
     refusal: ServiceError | None = None
+    logged_problem: str = ""
+    """What the log says more than the caller is told; no field's value stands in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +172,8 @@ class PromptService:
         started = time.perf_counter()
         asked = await self._put(prompt, fields)
         refusal = asked.refusal
+        # What is wrong with an output may quote it.
+        problem = refusal.message if refusal and asked.outcome != "invalid_output" else None
         log_call(
             Call(
                 stage=self.stage,
@@ -183,8 +188,7 @@ class PromptService:
             asked.outcome,
             seconds=time.perf_counter() - started,
             answer=asked.answer,
-            # What is wrong with an output may quote it.
-            problem=refusal.message if refusal and asked.outcome != "invalid_output" else None,
+            problem=asked.logged_problem or problem,
         )
         if refusal is not None:
             raise refusal
@@ -213,6 +217,10 @@ class PromptService:
             asked.outcome = "model_unavailable"
             message = f"the model gave no answer within {seconds:g} s"
             asked.refusal = NoAnswerError(asked.outcome, message)
+        except ModelUnavailableError as error:
+            asked.outcome = "model_unavailable"
+            asked.refusal = NoAnswerError(asked.outcome, error.public_message)
+            asked.logged_problem = without_values(error.message, fields)
         except PromptHubError as error:
             asked.outcome = "model_unavailable"
             asked.refusal = NoAnswerError(asked.outcome, error.message)

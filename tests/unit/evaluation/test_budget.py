@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from prompt_hub.evaluation.budget import BudgetReachedError, BudgetTracker, Cost, Forecast
 from prompt_hub.llm.client import Response
-from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.repository.schema import Budget
 from tests.unit.virtual_time import clock, in_virtual_time
 
-PRICED = ResolvedModel.model_validate(
+PRICED = ModelConfig.model_validate(
     {
         "alias": "a",
         "provider": "openai",
