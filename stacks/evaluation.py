@@ -43,7 +43,7 @@ class EvaluationStack(ToolchainStack):
         granted = (
             *permissions.read_results(self, "verdicts/*"),
             *permissions.write_results(self, "evaluations/*", "verdicts/*"),
-            *permissions.call_models(self, settings.models),
+            *permissions.call_models(self, settings.models.values()),
             *permissions.use_connection(connection_arn),
             *permissions.deny_git_writes(connection_arn),
         )

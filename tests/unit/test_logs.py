@@ -30,7 +30,6 @@ from prompt_hub.ledger.items import ReleaseRef, VersionRef
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.llm.providers.openai import OpenAIProvider
 from prompt_hub.release.manifest import load
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.batch.servers import completion, serving
@@ -373,7 +372,7 @@ def run_batch_and_service(
     with serving(model := Model()) as models:
         aliases = Model.aliases(models)
         monkeypatch.setenv(aws_names.ENV_MODELS, aliases)
-        client = ModelClient(ModelAliases.parse(aliases), OpenAIProvider())
+        client = ModelClient(ModelAliases.parse(aliases))
         log_as_service(0)
         healthy = unstarted(marked.root, ledger := brand_ledger(marked.root), client=client)
         with listening(healthy.application) as url:

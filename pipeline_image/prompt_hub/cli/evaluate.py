@@ -8,6 +8,7 @@ import json
 import sys
 from typing import assert_never
 
+from prompt_hub.cli.options import add_concurrency
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.core.git import head_commit
 from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
@@ -17,7 +18,7 @@ from prompt_hub.evaluation.results import execution_from_environment, results_fr
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.client import ModelClient
-from prompt_hub.llm.config import ModelAliases, add_concurrency
+from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.reader import PromptRepository
 
 

@@ -34,6 +34,23 @@ def add_signature(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", required=True, type=_said, help="why; the history keeps it")
 
 
+def add_concurrency(parser: argparse.ArgumentParser) -> None:
+    """Add `--concurrency`, which overrides what the models' settings say."""
+    parser.add_argument(
+        "--concurrency",
+        type=positive,
+        metavar="N",
+        help="calls in flight to one model (default: the model's own setting)",
+    )
+
+
+def positive(text: str) -> int:
+    """Read a number from 1, as an argument of a command."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)
+
+
 def _said(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("says nothing")

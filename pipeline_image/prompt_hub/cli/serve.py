@@ -49,7 +49,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.ledger.table import Ledger
     from prompt_hub.llm.client import ModelClient
     from prompt_hub.llm.config import ModelAliases
-    from prompt_hub.llm.providers.openai import OpenAIProvider
     from prompt_hub.release.manifest import carried_prompts, load
     from prompt_hub.repository.reader import PromptRepository
     from prompt_hub.service.http import create_app
@@ -71,6 +70,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         for name, task in release.tasks.items()
         if (champion := task.version(task.champion)) is not None
     }
+    client = ModelClient(ModelAliases.from_environment())
+    # With the start, not with the first request, which would wait for it.
+    client.connect()
     service = PromptService(
         stage=stage,
         release=release.release,
@@ -85,8 +87,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             champions=champions,
             report=LogsAndMetrics.connect(stage),
         ),
-        # Imported with the start, not with the first request, which would wait for it.
-        client=ModelClient(ModelAliases.from_environment(), OpenAIProvider()),
+        client=client,
     )
     # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.client import CHARACTERS_A_TOKEN, Response
-from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.repository.schema import Budget
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Cost:
 class Forecast:
     """What a call of one prompt will cost, from what its calls have cost so far."""
 
-    def __init__(self, model: ResolvedModel, max_tokens: float | None) -> None:
+    def __init__(self, model: ModelConfig, max_tokens: float | None) -> None:
         self._model = model
         self._max_tokens = model.max_output_tokens(max_tokens)
         self._seen = 0

@@ -18,7 +18,7 @@ from prompt_hub.core.log_setup import log_context
 from prompt_hub.evaluation.budget import BudgetReachedError, BudgetTracker, Cost, Forecast
 from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore
 from prompt_hub.llm.client import Answer, ModelClient, ModelUnavailableError, Request, Response
-from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.repository.schema import Budget, Metadata, Prompt
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class _PromptSession:
     """What the engine knows of one prompt: its model, its book and what its calls cost."""
 
     def __init__(
-        self, prompt: Prompt, model: ResolvedModel, cache_file: ResponseCacheFile | None
+        self, prompt: Prompt, model: ModelConfig, cache_file: ResponseCacheFile | None
     ) -> None:
         self.prompt = prompt
         self.model = model

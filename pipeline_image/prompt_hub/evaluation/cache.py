@@ -26,7 +26,7 @@ from zlib import crc32
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.hashing import canonical, sha256_of
 from prompt_hub.llm.client import ADAPTER_VERSION, Response
-from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.repository.schema import JsonObject, Prompt
 
 logger = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class ResponseStore:
         """The books that were opened."""
         return tuple(self._cache_files.values())
 
-    def cache_file(self, prompt: Prompt, model: ResolvedModel) -> ResponseCacheFile:
+    def cache_file(self, prompt: Prompt, model: ModelConfig) -> ResponseCacheFile:
         """Return the book of what `prompt` was answered by `model`."""
         fields = cache_context(prompt, model)
         path = self._folder / prompt.task / f"{prompt.sha256[:16]}-{sha256_of(fields)[:16]}.jsonl"
@@ -168,10 +168,10 @@ class ResponseStore:
         self._cache_files.clear()
 
 
-def cache_context(prompt: Prompt, model: ResolvedModel) -> JsonObject:
+def cache_context(prompt: Prompt, model: ModelConfig) -> JsonObject:
     """Return what besides messages can change an answer: who is asked, how, in which form."""
     parameters: JsonObject = {**model.request_parameters(prompt.model.parameters)}
-    return {
+    context: JsonObject = {
         "task": prompt.task,
         "provider": model.provider,
         "model": model.model,
@@ -181,6 +181,9 @@ def cache_context(prompt: Prompt, model: ResolvedModel) -> JsonObject:
         "output": prompt.output,
         "adapter": ADAPTER_VERSION,
     }
+    if model.api_version is not None:
+        context["api_version"] = model.api_version
+    return context
 
 
 # A line begins with a checksum of the rest of it, and the key, so that a book is opened without

@@ -11,12 +11,11 @@ from typing import Literal
 
 from prompt_hub.core.log_setup import timestamp, write_json_line
 from prompt_hub.llm.client import Answer
-from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.providers.registry import provider_of
 from prompt_hub.service.errors import ErrorCode
 
 Outcome = ErrorCode | Literal["ok"]
-
-PROVIDERS = {"bedrock": "aws.bedrock"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +29,7 @@ class Call:
     release: str
     instance: str
     trace_id: str
-    model: ResolvedModel | None
+    model: ModelConfig | None
 
 
 def log_line(event: str, **values: object) -> None:
@@ -63,9 +62,7 @@ def log_call(
         usd=answer.usd if answer else None,
         **{
             "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": PROVIDERS.get(model.provider, model.provider)
-            if model
-            else None,
+            "gen_ai.provider.name": provider_of(model.provider).telemetry_name if model else None,
             "gen_ai.request.model": model.model if model else None,
             "gen_ai.response.model": answer.answered_by if answer else None,
             "gen_ai.usage.input_tokens": answer.tokens_in if answer else None,

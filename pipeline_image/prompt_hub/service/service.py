@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.log_setup import log_context
-from prompt_hub.llm.client import Answer, ModelClient
-from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.client import Answer, ModelClient, ModelUnavailableError
+from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.refusal import without_values
 from prompt_hub.release.manifest import VersionKey
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
@@ -37,9 +38,11 @@ class Instance:
 class _Attempt:
     """What came of asking a model once: an answer that keeps its contract, or an error."""
 
-    model: ResolvedModel | None = None
+    model: ModelConfig | None = None
     answer: Answer | None = None
     error: ServiceError | None = None
+    logged_problem: str | None = None
+    """What the log says of an error; no field's value stands in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +142,10 @@ class PromptService:
         started = time.perf_counter()
         attempt = await self._try_model(prompt, fields)
         error = attempt.error
+        problem = attempt.logged_problem
+        if problem is None and error is not None and error.code != ErrorCode.INVALID_OUTPUT:
+            # What is wrong with an output may quote it.
+            problem = error.message
         log_call(
             Call(
                 stage=self.stage,
@@ -153,8 +160,7 @@ class PromptService:
             error.code if error else "ok",
             seconds=time.perf_counter() - started,
             answer=attempt.answer,
-            # What is wrong with an output may quote it.
-            problem=error.message if error and error.code != ErrorCode.INVALID_OUTPUT else None,
+            problem=problem,
         )
         if error is not None:
             raise error
@@ -181,6 +187,9 @@ class PromptService:
         except TimeoutError:
             message = f"the model gave no answer within {seconds:g} s"
             attempt.error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, message)
+        except ModelUnavailableError as error:
+            attempt.error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, error.public_message)
+            attempt.logged_problem = without_values(error.message, fields)
         except PromptHubError as error:
             attempt.error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, error.message)
         else:

@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from prompt_hub.evaluation.budget import BudgetReachedError, BudgetTracker, Cost, Forecast
-from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.repository.schema import Budget
 from tests.unit.evaluation.answers import call, took
 from tests.unit.virtual_time import clock, in_virtual_time
 
-PRICED = ResolvedModel.model_validate(
+PRICED = ModelConfig.model_validate(
     {
         "alias": "a",
         "provider": "openai",

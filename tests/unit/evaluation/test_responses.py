@@ -12,7 +12,7 @@ import pytest
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore, cache_context
 from prompt_hub.llm import client
-from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.repository.schema import Prompt
 from tests.unit.building import RepositoryFolder
 from tests.unit.evaluation.answers import TITLE, key, response
@@ -114,7 +114,7 @@ MODEL = ALIASES.resolve("catalogue-pinned")
 def whole_key(
     tmp_path: Path,
     prompt: Prompt,
-    model: ResolvedModel,
+    model: ModelConfig,
     messages: list[dict[str, str]] = MESSAGES,
     repeat: int = 0,
 ) -> tuple[str, str]:
@@ -126,7 +126,7 @@ def whole_key(
     return found
 
 
-Change = Callable[[Prompt, ResolvedModel], tuple[Prompt, ResolvedModel]]
+Change = Callable[[Prompt, ModelConfig], tuple[Prompt, ModelConfig]]
 
 
 def of_model(**update: object) -> Change:

@@ -22,7 +22,6 @@ from fastapi.testclient import TestClient
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.llm.providers.openai import OpenAIProvider
 from prompt_hub.release.manifest import Release, VersionKey, carried_prompts, load
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Prompt
@@ -135,6 +134,9 @@ def service(built: Path) -> Iterator[Running]:
             alias: {"provider": "openai", "model": "small", "base_url": provider.url}
             for alias in ("catalogue-pinned", "catalogue-latest")
         }
+        client = ModelClient(ModelAliases.parse(json.dumps(aliases)))
+        # As `serve` does: the first call must not wait for the SDK.
+        client.connect()
         service = PromptService(
             stage="dev",
             release=release.release,
@@ -151,7 +153,7 @@ def service(built: Path) -> Iterator[Running]:
                 },
                 report=Heard(),
             ),
-            client=ModelClient(ModelAliases.parse(json.dumps(aliases)), OpenAIProvider()),
+            client=client,
         )
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -320,6 +322,23 @@ def test_a_model_that_refuses_is_unavailable_with_a_time_to_retry(running: Runni
     assert headers["Retry-After"] == "5"
 
 
+def test_a_refusals_words_stand_in_the_log_and_not_in_the_answer(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.provider.status = 400
+    message = f"Part {FIELDS['part_number']} is not allowed for this model"
+    running.provider.refusal = {"error": {"message": message, "code": "not_allowed"}}
+    status, answer, _ = running.run("part-class", FIELDS)
+    assert (status, answer["error"]["code"]) == (503, "model_unavailable")
+    assert answer["error"]["message"].endswith("gave no answer: HTTP 400.")
+    (line,) = (
+        entry
+        for entry in map(json.loads, capsys.readouterr().out.splitlines())
+        if entry["event"] == "prompt_call"
+    )
+    assert line["problem"].endswith("HTTP 400: Part … is not allowed for this model (not_allowed).")
+
+
 def test_a_slow_model_does_not_hold_the_caller_longer_than_the_limit(running: Running) -> None:
     running.provider.delay_seconds = 2
     started = time.monotonic()
@@ -391,7 +410,7 @@ def unstarted(
         prompts={**prompts, **(changed or {})},
         seconds_per_call={},
         poller=poller,
-        client=client or ModelClient(ModelAliases({}), OpenAIProvider()),
+        client=client or ModelClient(ModelAliases({})),
     )
     return CheckedClient(create_app(service, poll_seconds=60), poller)
 

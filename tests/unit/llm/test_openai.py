@@ -14,10 +14,9 @@ from typing import ClassVar
 import pytest
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.llm import secrets
 from prompt_hub.llm.client import Answer, ModelClient, ModelUnavailableError
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.llm.providers import openai
-from prompt_hub.llm.providers.openai import OpenAIProvider
 from prompt_hub.llm.retry import Retries
 from prompt_hub.repository.schema import Prompt
 from tests.unit.building import RepositoryFolder
@@ -302,7 +301,7 @@ def test_a_slow_secret_is_read_once_and_holds_nothing_up(
             longest = max(longest, time.monotonic() - before)
 
     async def together() -> list[Answer]:
-        async with ModelClient(keyed, OpenAIProvider(), retries=AT_ONCE) as caller:
+        async with ModelClient(keyed, retries=AT_ONCE) as caller:
             heart = asyncio.create_task(beat())
             await asyncio.sleep(0)
             # The first one loses its patience; the others must not wait for another reading.
@@ -346,7 +345,7 @@ def test_a_rotated_key_is_read_again_but_not_over_and_over(
     same_for: float,
     readings: int,
 ) -> None:
-    monkeypatch.setattr(openai, "SAME_KEY_SECONDS", same_for)
+    monkeypatch.setattr(secrets, "SAME_KEY_SECONDS", same_for)
     Secrets.replies[:] = [secret("key-1"), secret("key-2")]
     good = Provider.replies[0]
     Provider.replies[:] = [good, (401, {}, b"{}"), good]
