@@ -19,7 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
+from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.release.manifest import Release, VersionKey, carried_prompts, load
@@ -28,9 +28,10 @@ from prompt_hub.repository.schema import Prompt
 from prompt_hub.service.http import MAX_BODY_BYTES, create_app
 from prompt_hub.service.ledger_poller import LedgerPoller
 from prompt_hub.service.service import PromptService
+from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.service.fake_provider import FakeProvider, fake_provider
+from tests.unit.service.heard import Heard
 from tests.unit.service.openapi_check import Exchange, problems_of
-from tests.unit.service.test_pointers import FakeLedger, Heard
 
 RUN = "/v1/tasks/part-class/run"
 FIELDS = {"part_number": "RC0603FR-0710KL", "title": "Thick film resistor 10 kΩ"}
@@ -49,20 +50,9 @@ class Running:
         """Let the ledger point elsewhere, and wait until the service has seen it."""
         carried = self.release.tasks[task].version(version)
         assert carried is not None
-        self.ledger.at += 1
-        self.ledger.active[task] = Pointer(
-            task=task,
-            active=carried.reference,
-            previous=None,
-            frozen=False,
-            revision=self.ledger.at,
-            changed_by="ann",
-            reason="",
-            at="2026",
-            release=ReleaseRef(release="r", made_at="2026"),
-        )
+        revision = self.ledger.move(carried.reference, task, by="ann")
         deadline = time.monotonic() + 5
-        while self.get("/v1/tasks")[1]["ledger"]["revision"] != self.ledger.at:
+        while self.get("/v1/tasks")[1]["ledger"]["revision"] != revision:
             assert time.monotonic() < deadline, "the service did not follow the ledger"
             time.sleep(0.01)
 
@@ -287,7 +277,7 @@ def test_what_the_ledger_has_active_and_the_image_lacks_is_said(running: Running
         assert running.get("/readyz")[0] == 200
         assert running.run("part-class", FIELDS)[0] == 200
     finally:
-        del running.ledger.active["brand"]
+        running.ledger.forget("brand")
 
 
 def test_an_unknown_path_is_answered_in_the_same_form(running: Running) -> None:
@@ -436,18 +426,7 @@ def test_a_task_that_git_has_retired_is_gone(built: Path) -> None:
 
 
 def test_a_pointer_that_the_image_lacks_shows_up_beside_what_is_served(running: Running) -> None:
-    running.ledger.active["part-class"] = Pointer(
-        task="part-class",
-        active=VersionRef(version="9.9.9", sha256="?"),
-        previous=None,
-        frozen=False,
-        revision=running.ledger.at + 1,
-        changed_by="ann",
-        reason="",
-        at="2026",
-        release=ReleaseRef(release="r", made_at="2026"),
-    )
-    running.ledger.at += 1
+    running.ledger.move(VersionRef(version="9.9.9", sha256="?"), "part-class", by="ann")
     deadline = time.monotonic() + 5
     while not (found := running.get("/v1/tasks")[1])["refused"]:
         assert time.monotonic() < deadline

@@ -8,90 +8,20 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from prompt_hub.ledger.items import Deployed, Pointer, ReleaseRef, VersionRef
+from prompt_hub.ledger.items import VersionRef
 from prompt_hub.service.ledger_poller import (
     REPORT_EVERY_SECONDS,
     SNAPSHOT_AFTER_SECONDS,
     LedgerPoller,
 )
+from tests.unit.ledger.fake_dynamodb import FakeLedger
+from tests.unit.service.heard import Heard
 
 OLD = VersionRef(version="1.0.0", sha256="old")
 NEW = VersionRef(version="1.1.0", sha256="new")
 BRAND = VersionRef(version="1.0.0", sha256="brand")
 CARRIES = {"part-class": {"1.0.0": "old", "1.1.0": "new"}, "brand": {"1.0.0": "brand"}}
 CHAMPIONS = {"part-class": NEW, "brand": BRAND}
-
-
-def pointer(active: VersionRef, revision: int, task: str = "part-class") -> Pointer:
-    return Pointer(
-        task=task,
-        active=active,
-        previous=None,
-        frozen=False,
-        revision=revision,
-        changed_by="pipeline",
-        reason="",
-        at="2026",
-        release=ReleaseRef(release="r", made_at="2026"),
-    )
-
-
-@dataclass
-class FakeLedger:
-    """A ledger that can be out of reach; counts how often pointers were read.
-
-    `activated` is the release that was activated last.
-    """
-
-    at: int = 0
-    active: dict[str, Pointer] = field(default_factory=dict)
-    away: bool = False
-    activated: str | None = None
-    pointer_reads: int = 0
-
-    def revision(self) -> int:
-        if self.away:
-            raise ConnectionError("no route to the ledger")
-        return self.at
-
-    def pointers(self) -> dict[str, Pointer]:
-        self.pointer_reads += 1
-        return dict(self.active)
-
-    def deployed(self) -> Deployed | None:
-        if self.activated is None:
-            return None
-        reference = ReleaseRef(release=self.activated, made_at="2026")
-        return Deployed(release=reference, commit="c0ffee", carries={}, at="2026")
-
-    def move(self, active: VersionRef, task: str = "part-class") -> None:
-        self.at += 1
-        self.active[task] = pointer(active, self.at, task)
-
-
-@dataclass
-class Heard:
-    """Keeps what was reported."""
-
-    said: list[str] = field(default_factory=list)
-
-    def snapshot_served(self, reason: str) -> None:
-        self.said.append("snapshot")
-
-    def pointer_refused(self, task: str, wanted: VersionRef, kept: str) -> None:
-        self.said.append(f"refused {task} {wanted.version}, kept {kept}")
-
-    def moved(self, task: str, left: str | None, reached: str, revision: int) -> None:
-        self.said.append(f"{task} {left} -> {reached} at {revision}")
-
-    def ledger_lost(self, reason: str) -> None:
-        self.said.append("lost")
-
-    def ledger_unreachable(self, reason: str) -> None:
-        self.said.append("unreachable")
-
-    def ledger_found(self, revision: int) -> None:
-        self.said.append(f"found {revision}")
 
 
 @dataclass
@@ -147,7 +77,7 @@ def test_pointers_are_read_only_when_the_head_moved(world: World) -> None:
     world.ledger.move(NEW)
     for _ in range(10):
         world.poll(5)
-    assert world.ledger.pointer_reads == 1
+    assert world.ledger.table.queries == 1
 
 
 def test_an_empty_ledger_is_ready_and_serves_nothing(world: World) -> None:
@@ -194,7 +124,7 @@ GONE = VersionRef(version="0.9.0", sha256="gone")
 def test_a_new_release_that_lacks_what_is_active_stays_unready_and_serves_nothing_else_instead(
     world: World,
 ) -> None:
-    world.ledger.activated = "exec-1"
+    world.ledger.activated("exec-1")
     world.ledger.move(GONE)
     world.ledger.move(BRAND, "brand")
     world.poll()
@@ -204,12 +134,12 @@ def test_a_new_release_that_lacks_what_is_active_stays_unready_and_serves_nothin
     assert world.heard.said[-1] == "refused part-class 0.9.0, kept none"
 
     # The ledger has answered: going away later does not make the image's own word better.
-    world.ledger.away = True
+    world.ledger.table.away = True
     world.poll(SNAPSHOT_AFTER_SECONDS)
     assert world.served() == {"brand": ("1.0.0", "ledger")}
     assert not world.follower.state.ready
 
-    world.ledger.away = False
+    world.ledger.table.away = False
     world.ledger.move(OLD)
     world.poll()
     assert world.follower.state.ready
@@ -225,7 +155,7 @@ def test_one_refused_task_does_not_keep_a_replacement_of_the_live_release_from_t
     if seen_first:
         world.poll()
         assert not world.follower.state.ready
-    world.ledger.activated = "exec-2"
+    world.ledger.activated("exec-2")
     world.poll()
     assert world.follower.state.ready
     assert world.served() == {"brand": ("1.0.0", "ledger")}
@@ -241,10 +171,10 @@ def test_once_ready_it_stays_ready(world: World) -> None:
 
 
 def test_what_was_served_from_the_image_is_no_last_good_version(world: World) -> None:
-    world.ledger.away = True
+    world.ledger.table.away = True
     world.poll(SNAPSHOT_AFTER_SECONDS)
     assert world.served()["part-class"] == ("1.1.0", "snapshot")
-    world.ledger.away = False
+    world.ledger.table.away = False
     world.ledger.move(GONE)
     world.poll()
     assert world.served() == {}
@@ -252,7 +182,7 @@ def test_what_was_served_from_the_image_is_no_last_good_version(world: World) ->
 
 
 def test_without_a_ledger_it_is_unready_for_a_minute_then_serves_the_image(world: World) -> None:
-    world.ledger.away = True
+    world.ledger.table.away = True
     world.poll(SNAPSHOT_AFTER_SECONDS - 1)
     assert not world.follower.state.ready
     assert world.served() == {}
@@ -267,7 +197,7 @@ def test_without_a_ledger_it_is_unready_for_a_minute_then_serves_the_image(world
     world.poll(REPORT_EVERY_SECONDS)
     assert world.heard.said.count("snapshot") == 2
 
-    world.ledger.away = False
+    world.ledger.table.away = False
     world.ledger.move(OLD)
     world.poll()
     assert world.served() == {"part-class": ("1.0.0", "ledger")}
@@ -276,12 +206,12 @@ def test_without_a_ledger_it_is_unready_for_a_minute_then_serves_the_image(world
 def test_a_ledger_that_stays_away_is_reported_every_minute(world: World) -> None:
     world.ledger.move(OLD)
     world.poll()
-    world.ledger.away = True
+    world.ledger.table.away = True
     for _ in range(7):
         world.poll(REPORT_EVERY_SECONDS / 3)
     assert world.heard.said.count("unreachable") == 3
 
-    world.ledger.away = False
+    world.ledger.table.away = False
     world.poll(REPORT_EVERY_SECONDS)
     assert world.heard.said.count("unreachable") == 3
 
@@ -318,7 +248,7 @@ def test_a_report_that_fails_does_not_end_the_following(world: World) -> None:
 def test_a_ledger_that_goes_away_leaves_the_last_good_pointers(world: World) -> None:
     world.ledger.move(OLD)
     world.poll()
-    world.ledger.away = True
+    world.ledger.table.away = True
     for _ in range(100):
         world.poll(5)
 
@@ -328,7 +258,7 @@ def test_a_ledger_that_goes_away_leaves_the_last_good_pointers(world: World) -> 
     assert "snapshot" not in world.heard.said
 
     world.ledger.move(NEW)
-    world.ledger.away = False
+    world.ledger.table.away = False
     world.poll()
     assert world.served() == {"part-class": ("1.1.0", "ledger")}
     assert world.heard.said[-2:] == ["found 2", "part-class 1.0.0 -> 1.1.0 at 2"]
