@@ -85,7 +85,7 @@ def test_every_kind_of_addition_has_an_example_within_its_target() -> None:
 def test_an_example_does_what_it_says(example: Example, tree: Path) -> None:
     assert example.diff.count("\ndiff --git ") + 1 == example.files
     run(tree, "git", "apply", "-", given=example.diff)
-    touched = [path for path in re.findall(r"^\+\+\+ b/(.+)$", example.diff, re.MULTILINE)]
+    touched = re.findall(r"^\+\+\+ b/(.+)$", example.diff, re.MULTILINE)
     python = [path for path in touched if path.endswith(".py")]
     if python:
         run(tree, "ruff", "check", "--no-cache", *python)
