@@ -68,7 +68,9 @@ def run(tree: Path, *words: str, given: str | None = None) -> None:
     """Run a command in `tree`; fails with its output where it fails."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     # The copy's own package, not the one that the environment was installed from.
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(tree / "pipeline_image")}
+    # What pytest-xdist tells its workers is about this run, not about the one that starts here.
+    inherited = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
+    environment = {**inherited, "PATH": path, "PYTHONPATH": str(tree / "pipeline_image")}
     done = subprocess.run(
         words, cwd=tree, env=environment, input=given, capture_output=True, text=True, check=False
     )
@@ -90,4 +92,5 @@ def test_an_example_does_what_it_says(example: Example, tree: Path) -> None:
     if python:
         run(tree, "ruff", "check", "--no-cache", *python)
         run(tree, "ruff", "format", "--no-cache", "--check", *python)
-    run(tree, *example.then.split())
+    for command in example.then.split(" && "):
+        run(tree, *command.split())
