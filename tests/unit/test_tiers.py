@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,7 @@ def test_unless_asked_for_new_draws_hypothesis_repeats_itself() -> None:
     assert not settings.get_profile("fresh").derandomize
 
 
+@pytest.mark.shipped
 def test_every_folder_of_tests_is_a_tier_that_make_test_runs() -> None:
     folders = {path.relative_to(TESTS).parts[0] for path in TESTS.rglob("test_*.py")}
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
