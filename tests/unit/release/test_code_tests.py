@@ -24,7 +24,7 @@ from prompt_hub.release.code_tests import (
     is_code,
     main,
 )
-from prompt_hub.repository.documents import parse_model
+from prompt_hub.repository.json import parse_model
 
 ROOT = Path(__file__).parents[3]
 TOOLS = {"python": "CPython 3.13.0", "pytest": "9.0.0"}
