@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv/bin
 # Node 20 works; its end of life is said in the README, not at every synth.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
-# Tiers of tests share two cores with a language model: one after the other, whatever -j says.
+# Tiers of tests (docs/testing.md) share two cores with a language model: one after the other,
+# whatever -j says.
 .NOTPARALLEL:
+# Of a tier whose tests need nothing of each other, two run at a time; `make unit WORKERS=` one.
+WORKERS := -n 2 --dist worksteal
 # What would keep this checkout's own packages from being found or installed.
 unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down clean status drill test lint types unit synth local browser lifecycle docs image lock
+.PHONY: help setup up down clean status drill test lint types unit coverage property property-fresh infrastructure local
+.PHONY: browser lifecycle docs image lock
 .PHONY: bench-eval bench-gate bench-catalogue
 
 help:  ## what there is to make
@@ -33,7 +37,7 @@ status: setup  ## what runs here now
 drill: setup  ## two pushes in quick succession, each promoting another task (needs `make up` first)
 	@$(VENV)/python -m local_aws drill
 
-test: setup lint types unit synth local browser lifecycle  ## everything that CI runs
+test: setup lint types coverage property infrastructure local browser lifecycle  ## everything that CI runs
 
 lint: setup
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && PYTHONPATH=pipeline_image:. $(VENV)/lint-imports --no-logo
@@ -41,11 +45,23 @@ lint: setup
 types: setup
 	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/decision_index.py
 
-unit: setup  ## fast tests: the core, the Lambda, the templates
-	@$(VENV)/pytest -q tests/unit tests/lambdas tests/infrastructure -m "not synth"
+unit: setup  ## fast tests, under a minute: what the core, the commands, the service and the Lambda do
+	@$(VENV)/pytest -q $(WORKERS) tests/unit tests/lambdas
 
-synth: setup  ## one fully validated `cdk synth` without credentials, cfn-lint on every template
-	@$(VENV)/pytest -q tests/infrastructure -m synth
+coverage: setup  ## the tests of `unit`, and how much of the product they run; fails below the floor
+	@$(VENV)/pytest -q $(WORKERS) tests/unit tests/lambdas --cov --cov-report=term
+
+property: setup  ## drawn data, the fuzz, a kill at every step; the same draws in every run
+	@$(VENV)/pytest -q $(WORKERS) tests/property
+
+property-fresh: setup  ## the property tests with new draws; SEED=... repeats a run
+	@seed=$${SEED:-$$($(VENV)/python -c 'import secrets; print(secrets.randbelow(2**31))')}; \
+	again="the same draws again: make property-fresh SEED=$$seed"; echo "$$again"; \
+	$(VENV)/pytest -q $(WORKERS) tests/property --hypothesis-profile=fresh --hypothesis-seed=$$seed \
+	|| { echo "$$again"; exit 1; }
+
+infrastructure: setup  ## the templates: every resource, and one validated `cdk synth` with cfn-lint
+	@$(VENV)/pytest -q -n 2 --dist loadfile tests/infrastructure
 
 local: setup  ## the local AWS and the local model
 	@$(VENV)/pytest -q tests/local_aws -m "not lifecycle"
@@ -61,6 +77,8 @@ docs: setup  ## the pages and schemas that are made from the code, again
 	@$(VENV)/prompt-hub validate --rules > docs/rules.md
 	@$(VENV)/prompt-hub validate --write-schemas
 	@$(VENV)/python -m prompt_hub.promotion.states_page docs/states.md
+	@$(VENV)/python -m prompt_hub.service.errors_page docs/http-api.md
+	@$(VENV)/python -m prompt_hub.scoring.scorers_page docs/scorers.md
 	@$(VENV)/python docs/decision_index.py
 
 # The largest set is resolved first, the others are held to it: one version of a package everywhere.

@@ -30,7 +30,7 @@ def main() -> None:
         settings = Settings.from_context(app.node.try_get_context(CONTEXT_KEY))
         add_stacks(app, settings=settings, tasks=read_tasks(ROOT), release=release, root=ROOT)
     except SettingsError as error:
-        sys.exit(f"app.py: {error}")
+        sys.exit(f"app.py: {f'{error.file}: ' if error.file else ''}{error}")
     nag.check(app)
     app.synth()
 

@@ -20,31 +20,13 @@ def results(scope: Construct, pattern: str) -> str:
     return f"{results_bucket(scope)}/{pattern}"
 
 
-def foundation_model(scope: Construct, region: str, model: str) -> str:
-    """Return a Bedrock model of `region`."""
-    return Stack.of(scope).format_arn(
-        service="bedrock",
-        region=region,
-        account="",
-        resource="foundation-model",
-        resource_name=model,
-    )
-
-
-def inference_profile(scope: Construct, region: str, profile: str) -> str:
-    """Return a Bedrock inference profile, as `region` knows it."""
-    return Stack.of(scope).format_arn(
-        service="bedrock", region=region, resource="inference-profile", resource_name=profile
-    )
-
-
-def secret(scope: Construct, name: str) -> str:
-    """Return a Secrets Manager secret."""
-    return Stack.of(scope).format_arn(
-        service="secretsmanager",
-        resource="secret",
-        resource_name=name,
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+def in_stack(scope: Construct, pattern: str) -> str:
+    """Write an ARN whose `{partition}`, `{region}` and `{account}` are those of the stack."""
+    stack = Stack.of(scope)
+    return (
+        pattern.replace("{partition}", stack.partition)
+        .replace("{region}", stack.region)
+        .replace("{account}", stack.account)
     )
 
 

@@ -13,10 +13,9 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_app import arns
-from cdk_app.settings import ModelSettings
 from prompt_hub.core import aws_names
-
-_GEOGRAPHIES = {"us", "us-gov", "eu", "apac", "jp", "au", "ca", "global"}
+from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.providers.registry import provider_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,37 +68,21 @@ def write_results(scope: Construct, *patterns: str) -> tuple[Permission, ...]:
 # --- Models ------------------------------------------------------------------------------------
 
 
-def call_models(scope: Construct, models: Iterable[ModelSettings]) -> tuple[Permission, ...]:
-    """Call exactly the configured models: Bedrock by the role, others by their key's secret."""
-    models = tuple(models)
-    bedrock = sorted({arn for model in models for arn in _bedrock_arns(scope, model)})
-    secrets = sorted({model.secret for model in models if model.secret})
-    permissions = []
-    if bedrock:
-        permissions.append(
-            _allow(
-                ["bedrock:InvokeModel"],
-                bedrock,
-                wildcard="A cross-region inference profile calls its one model in many regions.",
+def call_models(scope: Construct, models: Iterable[ModelConfig]) -> tuple[Permission, ...]:
+    """Call exactly the configured models, by what each one's provider says that it takes."""
+    resources: dict[tuple[str, ...], set[str]] = {}
+    wildcards: dict[tuple[str, ...], str] = {}
+    for model in models:
+        for statement in provider_of(model.provider).iam_statements(model):
+            resources.setdefault(statement.actions, set()).update(
+                arns.in_stack(scope, resource) for resource in statement.resources
             )
-        )
-    if secrets:
-        # Secrets Manager appends six random characters to a secret's name.
-        found = [arns.secret(scope, f"{secret}-??????") for secret in secrets]
-        permissions.append(_allow(["secretsmanager:GetSecretValue"], found))
-    return tuple(permissions)
-
-
-def _bedrock_arns(scope: Construct, model: ModelSettings) -> list[str]:
-    if model.provider != "bedrock" or model.region is None:
-        return []
-    geography, _, base = model.model.partition(".")
-    if geography not in _GEOGRAPHIES:
-        return [arns.foundation_model(scope, model.region, model.model)]
-    return [
-        arns.inference_profile(scope, model.region, model.model),
-        arns.foundation_model(scope, "*", base),
-    ]
+            if statement.wildcard:
+                wildcards[statement.actions] = statement.wildcard
+    return tuple(
+        _allow(list(actions), sorted(found), wildcard=wildcards.get(actions, ""))
+        for actions, found in sorted(resources.items())
+    )
 
 
 # --- Ledger ------------------------------------------------------------------------------------

@@ -143,7 +143,7 @@ class PromptService(Construct):
         granted = (
             *permissions.read_ledger(self, stage),
             *permissions.add_samples(self, stage),
-            *permissions.call_models(self, self._settings.models),
+            *permissions.call_models(self, self._settings.models.values()),
             *permissions.publish_metrics(),
             *permissions.write_results(
                 self,

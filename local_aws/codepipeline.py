@@ -19,13 +19,12 @@ from ministack.core import router
 
 from local_aws import cloudformation, source
 from local_aws.pipeline_actions import ActionRun
+from local_aws.pipeline_declaration import RefusedError, validate
 from local_aws.pipeline_engine import (
     KEPT_EXECUTIONS,
     Execution,
     Pipeline,
     Pipelines,
-    RefusedError,
-    validate,
 )
 from local_aws.settings import CloudSettings
 

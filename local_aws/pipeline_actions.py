@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from local_aws import clients, codebuild, source
+from local_aws.builds import BuildOrder, Place
 from local_aws.buildspec import unpack
 from local_aws.settings import CloudSettings
 
@@ -126,7 +127,7 @@ class Context:
         artifact = self._artifact(name)
         clients.s3().download_file(artifact.bucket, artifact.key, str(target))
 
-    def place(self, name: str) -> codebuild.Place:
+    def place(self, name: str) -> Place:
         """How a build gets at the artifact `name`."""
         artifact = self._artifact(name)
 
@@ -232,7 +233,7 @@ def build(context: Context) -> Variables:
         raise ActionFailedError("ConfigurationError", "the local AWS does not run batch builds")
     primary = context.configuration.get("PrimarySource") or context.inputs[0]
     item = codebuild.prepare(
-        codebuild.BuildOrder(
+        BuildOrder(
             project=project,
             primary=context.place(primary),
             secondary={other: context.place(other) for other in context.inputs if other != primary},

@@ -43,7 +43,7 @@ class EvaluationStack(ToolchainStack):
         granted = (
             *permissions.read_results(self, "verdicts/*"),
             *permissions.write_results(self, "evaluations/*", "verdicts/*"),
-            *permissions.call_models(self, settings.models),
+            *permissions.call_models(self, settings.models.values()),
             *permissions.use_connection(connection_arn),
             *permissions.deny_git_writes(connection_arn),
         )
@@ -59,6 +59,8 @@ class EvaluationStack(ToolchainStack):
                 s3.LifecycleRule(noncurrent_version_expiration=Duration.days(30)),
                 # Details of gate runs are also in git; those of the score watch are only here.
                 s3.LifecycleRule(prefix="samples/", expiration=Duration.days(90)),
+                # Tests run again some time even if no code changes: the build image does.
+                s3.LifecycleRule(prefix=aws_names.CODE_TESTS, expiration=Duration.days(30)),
             ],
         )
 

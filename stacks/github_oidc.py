@@ -39,7 +39,7 @@ class GithubOidcStack(ToolchainStack):
             max_session_duration=Duration.hours(1),
         )
         granted = (
-            *permissions.call_models(self, settings.models),
+            *permissions.call_models(self, settings.models.values()),
             *permissions.read_results(
                 self, aws_names.verdict_key("*"), aws_names.verdict_details_key("*")
             ),

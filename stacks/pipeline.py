@@ -25,6 +25,7 @@ from stacks.release_stage import ReleaseStage
 from stacks.source import artifact_bucket_name
 
 _CLI = "python -m prompt_hub.cli"
+_TESTS = "python -m pytest --quiet -m 'not shipped' tests/unit tests/lambdas"
 
 
 class PipelineStack(ToolchainStack):
@@ -119,6 +120,7 @@ class PipelineStack(ToolchainStack):
     # --- Actions of an execution -----------------------------------------------------------------
 
     def _synth(self, source: pipelines.IFileSetProducer) -> CommandStep:
+        """Validate prompts always; test code only where it is not the code of a green run."""
         return self._step(
             CommandStep(
                 "Synth",
@@ -126,13 +128,19 @@ class PipelineStack(ToolchainStack):
                 install=toolchain.INSTALL_EVERYTHING,
                 commands=[
                     "python pipeline_image/validate_prompt.py",
-                    "python -m pytest --quiet -m 'not shipped' tests/unit tests/lambdas",
+                    f"python -m prompt_hub.release.code_tests {_TESTS}",
                     "npx --no-install cdk synth --quiet",
                 ],
-                environment={aws_names.ENV_RELEASE: EXECUTION_ID},
+                environment={
+                    **self._results,
+                    aws_names.ENV_RELEASE: EXECUTION_ID,
+                    aws_names.ENV_EXECUTION: EXECUTION_ID,
+                },
                 granted=(
                     *permissions.use_connection(self._connection_arn),
                     *permissions.deny_git_writes(self._connection_arn),
+                    *permissions.read_results(self, aws_names.code_tests_key("*")),
+                    *permissions.write_results(self, aws_names.code_tests_key("*")),
                 ),
                 output="cdk.out",
             )

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import assert_never
 
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import (
@@ -197,23 +198,29 @@ def _way_back(situation: AlarmContext, pointer: Pointer, newest: ScoreSample) ->
 
 def _no_way_back(situation: AlarmContext) -> tuple[str, str]:
     """Code and words for a pointer without a way back: the change that moved it last knows."""
-    moved = next((event for event in situation.events if event.kind in _MOVES), None)
-    if moved is None:
-        return "no-way-back", "the change that moved it last left none"
-    lost = moved.evidence.get(NO_WAY_BACK)
-    if isinstance(lost, Mapping):
-        return str(lost["code"]), str(lost["reason"])
-    match moved.kind:
+    for event in situation.events:
+        why = _never_undone(event)
+        if why is not None:
+            lost = event.evidence.get(NO_WAY_BACK)
+            if isinstance(lost, Mapping):
+                return str(lost["code"]), str(lost["reason"])
+            return "no-way-back", why
+    return "no-way-back", "the change that moved it last left none"
+
+
+def _never_undone(event: Event) -> str | None:
+    """Why a change that moved the pointer is not undone; None if it moved nothing."""
+    match event.kind:
         case EventKind.ROLLED_BACK:
-            why = "a rollback is never rolled back"
+            return "a rollback is never rolled back"
         case EventKind.SEEDED:
-            why = f"{moved.reached.version} is the first version here"
+            return f"{event.reached.version} is the first version here"
+        case EventKind.ACTIVATED | EventKind.DOWNGRADED:
+            return f"{event.by} went to {event.reached.version} by hand, and that is never undone"
+        case EventKind.FROZEN | EventKind.UNFROZEN | EventKind.PAGED | EventKind.RETIRED:
+            return None
         case _:
-            why = f"{moved.by} went to {moved.reached.version} by hand, and that is never undone"
-    return "no-way-back", why
-
-
-_MOVES = {EventKind.SEEDED, EventKind.ACTIVATED, EventKind.ROLLED_BACK, EventKind.DOWNGRADED}
+            assert_never(event.kind)
 
 
 def _told(situation: AlarmContext, code: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, assert_never, cast
 
 import boto3
 from botocore.config import Config
@@ -205,13 +205,19 @@ def _decide_and_write(alarm: Alarm, clients: Clients) -> tuple[Decision, Event |
             deployed=ledger.deployed(),
         )
     )
-    if pointer is None or decision.action is Action.NOTHING:
+    if pointer is None:
         return decision, None
-    write = {
-        Action.ROLL_BACK: ledger.roll_back,
-        Action.FREEZE: ledger.freeze,
-        Action.PAGE: ledger.page,
-    }[decision.action]
+    match decision.action:
+        case Action.NOTHING:
+            return decision, None
+        case Action.ROLL_BACK:
+            write = ledger.roll_back
+        case Action.FREEZE:
+            write = ledger.freeze
+        case Action.PAGE:
+            write = ledger.page
+        case _:
+            assert_never(decision.action)
     cause = Cause(
         by=BY,
         code=decision.code,

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from prompt_hub.ledger.items import Event, EventKind
 
 SUBJECT_LIMIT = 100
 """SNS takes no longer subject, and ASCII only."""
-
-HEADLINES = {
-    EventKind.ROLLED_BACK: "rolled back {left} -> {reached}",
-    EventKind.DOWNGRADED: "downgraded by hand {left} -> {reached}",
-    EventKind.ACTIVATED: "activated by hand {left} -> {reached}",
-    EventKind.SEEDED: "first version {reached}",
-    EventKind.FROZEN: "frozen at {reached}",
-    EventKind.UNFROZEN: "unfrozen at {reached}",
-    EventKind.RETIRED: "retired, {reached} was the last version",
-    EventKind.PAGED: "needs a person, {reached} stays active",
-}
 
 
 def subject(event: Event, stage: str) -> str:
@@ -43,7 +34,26 @@ def body(event: Event, stage: str) -> str:
 
 def _headline(event: Event) -> str:
     left = event.left.version if event.left else "nothing"
-    return HEADLINES[event.kind].format(left=left, reached=event.reached.version)
+    reached = event.reached.version
+    match event.kind:
+        case EventKind.ROLLED_BACK:
+            return f"rolled back {left} -> {reached}"
+        case EventKind.DOWNGRADED:
+            return f"downgraded by hand {left} -> {reached}"
+        case EventKind.ACTIVATED:
+            return f"activated by hand {left} -> {reached}"
+        case EventKind.SEEDED:
+            return f"first version {reached}"
+        case EventKind.FROZEN:
+            return f"frozen at {reached}"
+        case EventKind.UNFROZEN:
+            return f"unfrozen at {reached}"
+        case EventKind.RETIRED:
+            return f"retired, {reached} was the last version"
+        case EventKind.PAGED:
+            return f"needs a person, {reached} stays active"
+        case _:
+            assert_never(event.kind)
 
 
 def _done(event: Event) -> str:
@@ -67,8 +77,10 @@ def _done(event: Event) -> str:
             return f"{event.reached.version} is out of service, and nothing takes its place."
         case EventKind.UNFROZEN:
             return "releases move this task again."
-        case _:
+        case EventKind.SEEDED | EventKind.ACTIVATED:
             return f"{event.reached.version} is active."
+        case _:
+            assert_never(event.kind)
 
 
 def _next(event: Event, stage: str) -> str:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
+from playwright.sync_api import Browser, Route, sync_playwright
 
 from prompt_hub.reporting.catalogue import read_catalogue
 from prompt_hub.reporting.catalogue_page import catalogue_page
@@ -17,25 +14,10 @@ from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.formats.html import render as evaluation_page
 from prompt_hub.reporting.run_model import RunReport
 from prompt_hub.reporting.run_page import run_page
-from tests.unit.reporting.evaluations import TASK, Spec, build
+from tests.browser.pages import FLAGS, POISON, Open, Opened, executable, refused
+from tests.unit.reporting.evaluations import Spec, build
+from tests.unit.reporting.history import TASK
 from tests.unit.reporting.runs import run
-
-ENV_BROWSER = "PROMPT_HUB_BROWSER"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    # A root user has no sandbox; the pages are our own.
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-POISON = (
-    "</script><script>window.hacked = 1</script>"
-    "<img src=x onerror='window.hacked = 2'><svg onload='window.hacked = 3'>"
-)
 
 
 @pytest.fixture(scope="session")
@@ -45,38 +27,6 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=executable(), args=list(FLAGS))
         yield started
         started.close()
-
-
-def executable() -> str:
-    """Where Chromium is; fails in one sentence where it is not: a skipped test proves nothing."""
-    named = os.environ.get(ENV_BROWSER)
-    found = [path for name in ([named] if named else NAMES) if (path := shutil.which(name))]
-    if not found:
-        pytest.fail(
-            f"no browser: {named or 'chromium'} is not on the PATH; install it"
-            f" (on Debian: apt-get install -y chromium) or name one in {ENV_BROWSER}.",
-            pytrace=False,
-        )
-    return found[0]
-
-
-@dataclass
-class Opened:
-    """A page in the browser, and what it asked for or complained about."""
-
-    page: Page
-    requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-
-Open = Callable[..., Opened]
-
-
-def refused(opened: Opened, request: Request) -> None:
-    """A request that the page's own policy stopped was never made: a complaint, no request."""
-    if request.failure == "csp":
-        opened.requests.remove(request.url)
-        opened.complaints.append(f"refused by the policy: {request.url}")
 
 
 @pytest.fixture

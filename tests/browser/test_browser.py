@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import ENV_BROWSER, executable
+from tests.browser.pages import ENV_BROWSER, executable
 
 
 def test_a_missing_browser_is_one_clear_sentence(

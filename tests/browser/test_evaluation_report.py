@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import POISON, Open
+from tests.browser.pages import POISON, Open
 
 PHONE = {"width": 360, "height": 740}
 Report = Callable[..., Path]

@@ -1,9 +1,11 @@
-"""Synthesises the app once for all tests that only look at it."""
+"""Synthesises the app once for all tests that only look at it, however many workers there are."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,24 +19,41 @@ os.environ["CDK_VALIDATION"] = "false"
 os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "synth: one validated synthesis through the command line")
+Synthesise = Callable[..., "Assembly"]
 
 
 @pytest.fixture(scope="session")
-def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assembly]:
+def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Synthesise:
     """Synthesise the app; takes what `synthesised.build` takes."""
-    from tests.infrastructure.synthesised import Assembly, build
 
     def run(changes: Mapping[str, object] | None = None, **options: Any) -> Assembly:
-        path = tmp_path_factory.mktemp("cdk.out")
-        build(path, changes, **options).synth()
-        return Assembly(path)
+        return _synthesised(tmp_path_factory.mktemp("cdk.out"), changes, **options)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def assembly(synthesise: Callable[..., Assembly]) -> Assembly:
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     """The app as cdk.json describes it, with two tasks."""
-    return synthesise()
+    from tests.infrastructure.synthesised import Assembly
+
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return _synthesised(tmp_path_factory.mktemp("cdk.out"))
+    # The first worker that needs it makes it, in the folder that all of a run share.
+    path = tmp_path_factory.getbasetemp().parent / "cdk.out"
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        whole = path.with_suffix(".whole")
+        if not whole.exists():
+            _synthesised(path)
+            whole.touch()
+        return Assembly(path)
+
+
+def _synthesised(
+    path: Path, changes: Mapping[str, object] | None = None, **options: Any
+) -> Assembly:
+    from tests.infrastructure.synthesised import Assembly, build
+
+    build(path, changes, **options).synth()
+    return Assembly(path)

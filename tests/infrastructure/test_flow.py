@@ -84,7 +84,8 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
     commands = {
         "Build/Synth": [
             "python pipeline_image/validate_prompt.py",
-            "python -m pytest --quiet -m 'not shipped' tests/unit tests/lambdas",
+            "python -m prompt_hub.release.code_tests"
+            " python -m pytest --quiet -m 'not shipped' tests/unit tests/lambdas",
             "npx --no-install cdk synth --quiet",
         ],
         "Promote/Promote": [
@@ -105,7 +106,11 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
         "PROMPT_HUB_MODELS",
     }
     variables = {
-        "Build/Synth": {"PROMPT_HUB_RELEASE"},
+        "Build/Synth": {
+            "PROMPT_HUB_EXECUTION",
+            "PROMPT_HUB_RELEASE",
+            "PROMPT_HUB_RESULTS_BUCKET",
+        },
         "Promote/Promote": {
             "PROMPT_HUB_EXECUTION",
             "PROMPT_HUB_RESULTS_BUCKET",

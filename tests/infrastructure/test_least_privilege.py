@@ -59,7 +59,7 @@ READ = {"GetObject", "ListBucket"}
 @pytest.mark.parametrize(
     ("action", "expected"),
     [
-        ("Build/Synth", CONNECTION),
+        ("Build/Synth", {"s3": {*READ, "PutObject"}, **CONNECTION}),
         (
             "Promote/Promote",
             {
@@ -101,6 +101,22 @@ def test_an_action_has_what_its_command_needs(
     assembly: Assembly, action: str, expected: dict[str, set[str]]
 ) -> None:
     assert may(assembly.role_of(action)) == expected
+
+
+def test_synth_reads_and_writes_marks_of_green_tests_and_no_other_result(
+    assembly: Assembly,
+) -> None:
+    statements = assembly.role_of("Build/Synth")
+    for action in ("s3:GetObject", "s3:PutObject"):
+        keys = [
+            flat(resource)
+            for statement in statements
+            if action in listed(statement["Action"])
+            for resource in listed(statement["Resource"])
+            if ARTIFACTS not in flat(resource)
+        ]
+        assert len(keys) == 1
+        assert "/tests/*.json" in keys[0]
 
 
 def test_evaluation_calls_models_and_keeps_records(assembly: Assembly) -> None:

@@ -53,3 +53,32 @@ def test_a_key_is_read_from_its_secret_and_only_from_there(
 
 def test_without_a_key_nobody_reads_secrets(assembly: Assembly) -> None:
     assert statements(assembly, "secretsmanager:GetSecretValue") == []
+
+
+def test_every_provider_says_what_its_role_needs_and_like_needs_are_one_statement(
+    synthesise: Callable[..., Assembly],
+) -> None:
+    azure = {"provider": "azure-openai", "model": "mini", "base_url": "https://x.openai.azure.com"}
+    mixed = synthesise(
+        {
+            "models": {
+                "open": {"provider": "bedrock", "model": "openai.gpt-oss-20b-1:0"},
+                "claude": {
+                    "provider": "bedrock-converse",
+                    "model": "anthropic.claude-haiku-4-5-20251001-v1:0",
+                },
+                "azure": {**azure, "secret": "prompt-hub/azure"},
+                "gateway": {"provider": "openai", "model": "m", "secret": "prompt-hub/gateway"},
+            }
+        }
+    )
+    (invoke,) = statements(mixed, "bedrock:InvokeModel")
+    assert invoke["Resource"] == [
+        "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-haiku-4-5-20251001-v1:0",
+        "arn:aws:bedrock:us-east-1::foundation-model/openai.gpt-oss-20b-1:0",
+    ]
+    (read,) = statements(mixed, "secretsmanager:GetSecretValue")
+    assert [name["Fn::Join"][1][-1] for name in read["Resource"]] == [
+        ":secret:prompt-hub/azure-??????",
+        ":secret:prompt-hub/gateway-??????",
+    ]

@@ -12,10 +12,14 @@ import pytest
 from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
 from cdk_app.tasks import read_tasks
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.llm.providers.registry import all_providers
 from tests.infrastructure.synthesised import CONTEXT, ROOT, Json, task
 
 GOOD: Json = CONTEXT[CONTEXT_KEY]
 MISSING = object()
+
+*_FIRST, _LAST = all_providers()
+PROVIDERS = f"{', '.join(_FIRST)} or {_LAST}"
 
 
 def changed(path: str, value: object) -> Json:
@@ -90,7 +94,58 @@ def test_the_models_are_what_the_runtime_understands() -> None:
             "models.catalogue-pinned.provider",
             "azure",
             "prompt-hub.models.catalogue-pinned.provider is 'azure';"
-            " it must look like bedrock or openai.",
+            f" it must look like {PROVIDERS}.",
+        ),
+        (
+            "models.catalogue-pinned.provider",
+            "bedrok",
+            "prompt-hub.models.catalogue-pinned.provider is 'bedrok';"
+            f" it must look like {PROVIDERS}"
+            " (did you mean 'bedrock'?).",
+        ),
+        (
+            "models.catalogue-pinned.bas_url",
+            "https://host/v1",
+            "prompt-hub.models.catalogue-pinned has the unknown setting 'bas_url' (known: ",
+        ),
+        (
+            "models.catalogue-pinned.base_url",
+            "https://host/v1",
+            "prompt-hub.models.catalogue-pinned: a model of bedrock takes no base_url.",
+        ),
+        (
+            "models.catalogue-pinned",
+            {"provider": "openai", "model": "m", "base_url": "http://host/v1"},
+            "prompt-hub.models.catalogue-pinned.base_url is 'http://host/v1';"
+            " it must look like https://host/v1.",
+        ),
+        (
+            "models.catalogue-pinned",
+            {"provider": "openai", "model": "m", "api_key_env": "KEY"},
+            "prompt-hub.models.catalogue-pinned.api_key_env is 'KEY'; on AWS a key stands in"
+            " Secrets Manager: name it with secret.",
+        ),
+        (
+            "models",
+            {"Pinned": {"provider": "openai", "model": "m"}},
+            "prompt-hub.models: the alias 'Pinned' must look like catalogue-pinned.",
+        ),
+        (
+            "models.catalogue-pinned.concurrency",
+            0,
+            "prompt-hub.models.catalogue-pinned.concurrency is 0;"
+            " it must be a whole number from 1 to 1024.",
+        ),
+        (
+            "models.catalogue-pinned.tokens_per_minute",
+            0,
+            "prompt-hub.models.catalogue-pinned.tokens_per_minute is 0;"
+            " it must be a number above 0 to 1000000000000.",
+        ),
+        (
+            "models.catalogue-pinned",
+            "gpt",
+            "prompt-hub.models.catalogue-pinned must be an object with named values.",
         ),
         (
             "models.catalogue-pinned.price_per_million",
@@ -157,6 +212,21 @@ def test_a_bad_setting_gives_one_sentence(path: str, value: object, sentence: st
     assert str(caught.value).startswith(sentence)
     assert str(caught.value).endswith((".", ")."))
     assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_setting_is_met_with_the_one_that_is_meant() -> None:
+    settings = {**GOOD, "regoin": GOOD["region"]}
+    del settings["region"]
+    with pytest.raises(SettingsError, match=r"'regoin' .*; did you mean 'region'\?\)\.$") as caught:
+        Settings.from_context(settings)
+    assert caught.value.file == "cdk.json"
+
+
+def test_whole_numbers_may_arrive_as_floats() -> None:
+    settings = Settings.from_context(
+        {**GOOD, "stages": [{**GOOD["stages"][0], "poll_seconds": 5.0}]}
+    )
+    assert settings.stages[0].poll_seconds == 5
 
 
 def test_two_stages_of_one_name_are_refused() -> None:

@@ -52,7 +52,7 @@ def test_records_and_verdicts_never_expire(assembly: Assembly) -> None:
         for rule in bucket["LifecycleConfiguration"]["Rules"]
         if "ExpirationInDays" in rule
     ]
-    assert expiring == ["samples/"]
+    assert expiring == ["samples/", "tests/"]
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
 
 

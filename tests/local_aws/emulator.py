@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 import boto3
 from botocore.config import Config
 
+from prompt_hub.core import aws_names
+
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "000000000000"
 REGION = "eu-central-1"
@@ -184,3 +186,16 @@ class LocalAws:
                 return healthy
         except OSError:
             return False
+
+
+def create_table(aws: LocalAws, name: str) -> None:
+    keys = (aws_names.LEDGER_PARTITION_KEY, aws_names.LEDGER_SORT_KEY)
+    aws.client("dynamodb").create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        KeySchema=[
+            {"AttributeName": key, "KeyType": kind}
+            for key, kind in zip(keys, ("HASH", "RANGE"), strict=True)
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )

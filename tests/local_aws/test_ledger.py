@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 
-from prompt_hub.core import aws_names
 from prompt_hub.ledger.errors import LedgerConflictError, LedgerMissingError, TransitionRefusedError
 from prompt_hub.ledger.items import (
     Deployed,
@@ -20,26 +19,13 @@ from prompt_hub.ledger.items import (
 )
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
-from tests.local_aws.emulator import LocalAws
+from tests.local_aws.emulator import LocalAws, create_table
 
 OLD = VersionRef(version="1.0.0", sha256="old")
 NEW = VersionRef(version="1.1.0", sha256="new")
 AT = "2026-11-03T09:30:00.000000Z"
 RELEASE = ReleaseRef(release="r-1", made_at=AT)
 CAUSE = Cause(by="ann", reason="test", at=AT, evidence={"score": 0.5, "n": 40})
-
-
-def create_table(aws: LocalAws, name: str) -> None:
-    keys = (aws_names.LEDGER_PARTITION_KEY, aws_names.LEDGER_SORT_KEY)
-    aws.client("dynamodb").create_table(
-        TableName=name,
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-        KeySchema=[
-            {"AttributeName": key, "KeyType": kind}
-            for key, kind in zip(keys, ("HASH", "RANGE"), strict=True)
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
 
 
 @pytest.fixture

@@ -28,8 +28,7 @@ from prompt_hub.ledger.items import VersionState
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.release.manifest import describe_promoted
-from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, eventually, free_port
-from tests.local_aws.test_ledger import create_table
+from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, create_table, eventually, free_port
 from tests.unit.building import RepositoryFolder, build, catalogue_answer
 from tests.unit.service.fake_provider import FakeProvider, fake_provider
 

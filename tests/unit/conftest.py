@@ -3,11 +3,41 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from prompt_hub.release.code_tests import is_code
 from tests.unit.building import RepositoryFolder, build
+
+ROOT = f"{Path(__file__).resolve().parents[2]}/"
+_opened: list[str] = []
+
+
+def _note_what_is_no_code(event: str, arguments: tuple[object, ...]) -> None:
+    if event != "open" or not isinstance(arguments[0], str | Path):
+        return
+    name = str(arguments[0])
+    if name.startswith(ROOT) and not is_code(name.removeprefix(ROOT)):
+        _opened.append(name.removeprefix(ROOT))
+
+
+sys.addaudithook(_note_what_is_no_code)
+
+
+@pytest.fixture(autouse=True)
+def reads_code_alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that opens what its outcome may not depend on: Synth remembers green runs.
+
+    This repository's own prompts and pages are no code, so a test of them is `shipped`: decision
+    1007.
+    """
+    _opened.clear()
+    yield
+    if request.node.get_closest_marker("shipped") is None:
+        assert not _opened, f"mark this test as shipped: it reads {sorted(set(_opened))}"
 
 
 @pytest.fixture(scope="session")

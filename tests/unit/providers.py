@@ -7,13 +7,13 @@ import json
 from collections.abc import Callable, Mapping
 
 from prompt_hub.llm.client import ModelClient, ModelUnavailableError
-from prompt_hub.llm.config import ModelAliases, ResolvedModel
+from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.llm.response import ModelResponse, Usage
 from prompt_hub.repository.schema import JsonObject
 
 ALIASES = ModelAliases(
     {
-        alias: ResolvedModel(alias=alias, provider="openai", model=model)
+        alias: ModelConfig(alias=alias, provider="openai", model=model)
         for alias, model in (
             ("catalogue-pinned", "small-model-2026-01"),
             ("catalogue-latest", "latest"),
@@ -38,7 +38,7 @@ class FunctionProvider:
 
     async def complete(
         self,
-        model: ResolvedModel,
+        model: ModelConfig,
         messages: list[dict[str, str]],
         parameters: Mapping[str, float | int],
         schema: JsonObject,

@@ -19,7 +19,9 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"openai", "boto3", "botocore", "fastapi", "uvicorn", "jsonschema_rs", "pydantic"}
+HEAVY = {
+    "openai", "boto3", "botocore", "fastapi", "uvicorn", "jsonschema_rs", "pydantic", "logging",
+}  # fmt: skip
 
 
 def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

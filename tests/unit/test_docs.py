@@ -11,6 +11,8 @@ import pytest
 
 from docs.decision_index import FOLDER, FormatError, index_page, read_record
 
+pytestmark = pytest.mark.shipped
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     page

@@ -30,14 +30,14 @@ CORE_PACKAGES = {"pydantic", "pydantic_core", "yaml", "jinja2"}
 """Third-party packages that every module of the product may import."""
 EAGER_ADAPTERS = {
     "prompt_hub.cli.serve": {"uvicorn", "fastapi"},
-    "prompt_hub.llm.providers.openai": {"openai"},
+    "prompt_hub.llm.providers._chat_completions": {"openai"},
     "prompt_hub.scoring.patterns": {"re2"},
     "prompt_hub.scoring.similarity": {"rapidfuzz"},
     "prompt_hub.service.http": {"fastapi"},
 }
 """The modules that import a heavy package when they are loaded; everything else loads them late."""
 LAMBDA_SAFE = ("prompt_hub.core.aws_names", "prompt_hub.ledger")
-EMPTY_PACKAGES = {"prompt_hub", "prompt_hub.core"}
+EMPTY_PACKAGES = {"prompt_hub", "prompt_hub.core", "prompt_hub.llm", "prompt_hub.llm.providers"}
 """Packages whose `__init__` imports nothing, so that a part of them can be imported alone."""
 WORLD = {"subprocess", "socket", "http", "urllib", "time", "ssl", "asyncio", "boto3", "openai"}
 """Modules with which a synth could reach git, a network or a clock."""

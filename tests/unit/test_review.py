@@ -21,6 +21,8 @@ from prompt_hub.review.critique import Review, in_words
 from tests.unit.building import RepositoryFolder
 from tests.unit.providers import ALIASES, FunctionProvider
 
+pytestmark = pytest.mark.shipped
+
 ROOT = Path(__file__).resolve().parents[2]
 REVIEWER = "prompts/00-templates/review.yaml"
 LOG = "prompts/04-evals/part-class/reviews/1.2.0.json"

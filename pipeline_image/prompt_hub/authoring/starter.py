@@ -6,15 +6,18 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, assert_never, get_args
 
 from pydantic import JsonValue
 
 from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.schema import Example, JsonObject
+from prompt_hub.scoring.scorers.json_fields import FieldsSettings
 
 _FIELD = re.compile(r"(?P<name>[a-z][a-z0-9_]*)(?P<optional>\??)(?::(?P<kind>[^:]+))?")
-_SCALARS = ("string", "number", "integer", "boolean")
+Scalar = Literal["string", "number", "integer", "boolean"]
+_SCALARS: tuple[Scalar, ...] = get_args(Scalar)
 
 RECORDS: tuple[dict[str, str], ...] = tuple(
     {"part_number": number, "title": title, "manufacturer": maker, "part_class": part_class}
@@ -49,7 +52,7 @@ class FieldSpec:
     """One field as the command line names it: `name`, `name?`, `name:number`, `name:a|b|c`."""
 
     name: str
-    kind: str
+    kind: Scalar
     choices: tuple[str, ...]
     optional: bool
 
@@ -70,8 +73,10 @@ class FieldSpec:
                 return known or f"REPLACE ME {number + 1}"
             case "boolean":
                 return number % 2 == 0
-            case _:
+            case "number" | "integer":
                 return number + 1
+            case _:
+                assert_never(self.kind)
 
 
 def parse_fields(text: str, option: str) -> tuple[FieldSpec, ...]:
@@ -81,7 +86,8 @@ def parse_fields(text: str, option: str) -> tuple[FieldSpec, ...]:
         match = _FIELD.fullmatch(word)
         kind = (match["kind"] or "string") if match else ""
         choices = tuple(choice.strip() for choice in kind.split("|")) if "|" in kind else ()
-        wrong = not match or ("|" not in kind and kind not in _SCALARS)
+        scalar = "string" if choices else next((known for known in _SCALARS if known == kind), None)
+        wrong = not match or scalar is None
         if wrong or len(set(choices)) != len(choices) or not all(choices or ("fine",)):
             raise PromptHubError(
                 f"{option}: {word!r} is no field.",
@@ -89,7 +95,8 @@ def parse_fields(text: str, option: str) -> tuple[FieldSpec, ...]:
                 " name? may be missing.",
             )
         assert match is not None
-        fields.append(FieldSpec(match["name"], kind, choices, bool(match["optional"])))
+        assert scalar is not None
+        fields.append(FieldSpec(match["name"], scalar, choices, bool(match["optional"])))
     names = [field.name for field in fields]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -161,7 +168,7 @@ def starter(
         },
         metadata={
             "threshold": 0.8,
-            "scorers": [{"type": "json_fields", "fields": {field.name: 1.0 for field in outputs}}],
+            "scorers": [FieldsSettings.of_equal(field.name for field in outputs).to_file()],
             **({"records": {"columns": columns}} if columns else {}),
         },
         examples=examples,

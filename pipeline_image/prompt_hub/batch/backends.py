@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +14,8 @@ from prompt_hub.llm.client import ModelClient, ModelUnavailableError
 from prompt_hub.release.service_client import Client, Response, UnreachableServiceError
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +110,7 @@ class ServiceAnswerer:
         path = f"/v1/tasks/{task}/run"
         answer = await asyncio.to_thread(self._ask, path, {"fields": fields})
         status, text = answer.status, answer.object()
+        logger.debug("the service answered with HTTP %d", status)
         if status == 200:
             output = text.get("output")
             if isinstance(output, dict):

@@ -8,6 +8,7 @@ the order of the records, or not at all.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Mapping
 from itertools import count
@@ -21,6 +22,8 @@ from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.core.json_log import JsonLinesLog, Span, json_line
 from prompt_hub.core.json_strict import strict_json
+
+logger = logging.getLogger(__name__)
 
 Line = Mapping[str, JsonValue]
 _FORMAT: dict[str, JsonValue] = {"journal": "prompt-hub/journal@1"}
@@ -53,6 +56,8 @@ class Journal:
                 self._keep(first, lines)
         self._log.begin(title, anew=first != title)
         self._log.scan(lambda raw, span: self._note(strict_json(raw.decode("utf-8")), span))
+        if first == title:
+            logger.info("%s: %d records finished by an earlier run", self.path, len(self._spans))
         return self
 
     def __exit__(
@@ -99,6 +104,7 @@ class Journal:
         rest.seek(0)
         with atomic_write(aside) as stream:
             shutil.copyfileobj(rest, stream)
+        logger.info("%s: %d records of another run set aside as %s", self.path, lines, aside)
         self.set_aside = (
             f"{self.path} was of another run ({_difference(first, self._identity)}): its {lines}"
             f" finished records are kept in {aside.name}. To go on with them, run what was run"

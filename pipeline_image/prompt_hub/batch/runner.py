@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -15,6 +16,8 @@ from prompt_hub.core.concurrency import map_concurrently
 from prompt_hub.llm.client import ModelUnavailableError
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.schema import JsonObject
+
+logger = logging.getLogger(__name__)
 
 GIVE_UP_AFTER = 3
 """So many records without an answer, one after the other, mean that the model is gone."""
@@ -115,6 +118,7 @@ class Runner:
             self._silent += 1
             self.tally.unanswered += 1
             self.tally.reason = error.message
+            logger.info("record %d: no answer, %d in a row", record.number, self._silent)
             return
         self._silent = 0
         self._write(record, fields, reply)
@@ -129,6 +133,7 @@ class Runner:
             **asdict(answer.answered_by),
         }
         self.journal.append(line)
+        logger.debug("record %d: %s", record.number, "failed" if problem else "answered")
         if problem:
             self.tally.failed += 1
             self.say(problem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from prompt_hub.cli.stage import (
     add_release,
@@ -22,7 +22,7 @@ from prompt_hub.ledger.items import NO_WAY_BACK, Deployed
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.release.manifest import Release, load_manifest
-from prompt_hub.release.plan import Retire, Seed, Skip, StageState, Step, plan
+from prompt_hub.release.plan import Move, Retire, Seed, Skip, StageState, Step, plan
 
 if TYPE_CHECKING:
     from prompt_hub.ledger.table import Ledger
@@ -119,27 +119,36 @@ def _models(release: Release) -> dict[str, str]:
 
 def _take(ledger: Ledger, release: Release, step: Step) -> bool:
     """Do one step, say it in one line; returns whether a pointer moved."""
-    if isinstance(step, Skip):
-        print(f"{step.task}: left alone, {step.reason}")
-        return False
     cause = Cause(by=BY, reason=f"release {release.release}", at=now())
-    if isinstance(step, Retire):
-        event = ledger.retire(step.task, seen=step.seen, release=release.reference, cause=cause)
-        print(
-            f"{step.task}: {step.left.version} is retired, git has no version of it released; "
-            f"ledger revision {event.revision}"
-        )
-        return False
-    if isinstance(step, Seed):
-        event = ledger.seed(
-            step.task, step.to, previous=step.previous, release=release.reference, cause=cause
-        )
-        way_back = step.previous.version if step.previous else "none"
-        print(
-            f"{step.task}: {step.to.version} is active, the first here (way back: {way_back}); "
-            f"ledger revision {event.revision}"
-        )
-        return True
+    match step:
+        case Skip():
+            print(f"{step.task}: left alone, {step.reason}")
+            return False
+        case Retire():
+            event = ledger.retire(step.task, seen=step.seen, release=release.reference, cause=cause)
+            print(
+                f"{step.task}: {step.left.version} is retired, git has no version of it released; "
+                f"ledger revision {event.revision}"
+            )
+            return False
+        case Seed():
+            event = ledger.seed(
+                step.task, step.to, previous=step.previous, release=release.reference, cause=cause
+            )
+            way_back = step.previous.version if step.previous else "none"
+            print(
+                f"{step.task}: {step.to.version} is active, the first here (way back: {way_back}); "
+                f"ledger revision {event.revision}"
+            )
+            return True
+        case Move():
+            _move(ledger, release, step, cause)
+            return True
+        case _:
+            assert_never(step)
+
+
+def _move(ledger: Ledger, release: Release, step: Move, cause: Cause) -> None:
     lost = step.no_way_back
     event = ledger.activate(
         step.task,
@@ -153,7 +162,6 @@ def _take(ledger: Ledger, release: Release, step: Step) -> bool:
         f"{step.task}: {step.left.version} -> {step.to.version}"
         f"{f' (no way back: {lost.reason})' if lost else ''}; ledger revision {event.revision}"
     )
-    return True
 
 
 # --- The score watch ---------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from typing import TypedDict
 
 from pydantic import JsonValue
 
@@ -21,8 +22,18 @@ from prompt_hub.repository.schema import JsonObject
 
 LISTED = 20
 """Examples that are listed of those won, and of those lost; `--json` has them all."""
-_SIGNS = {"removed": ("[-", "-]"), "added": ("{+", "+}"), "same": ("", "")}
-_COLOURS = {
+
+
+class _Signs(TypedDict):
+    """What stands around a stretch of text, for every kind: a missing one is a type error."""
+
+    removed: tuple[str, str]
+    added: tuple[str, str]
+    same: tuple[str, str]
+
+
+_SIGNS: _Signs = {"removed": ("[-", "-]"), "added": ("{+", "+}"), "same": ("", "")}
+_COLOURS: _Signs = {
     "removed": ("\x1b[9;31m", "\x1b[0m"),
     "added": ("\x1b[4;32m", "\x1b[0m"),
     "same": ("", ""),

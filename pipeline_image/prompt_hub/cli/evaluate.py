@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import json
 import sys
+from typing import assert_never
 
+from prompt_hub.cli.options import add_concurrency
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.core.git import head_commit
 from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
@@ -16,16 +18,8 @@ from prompt_hub.evaluation.results import execution_from_environment, results_fr
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.client import ModelClient
-from prompt_hub.llm.config import ModelAliases, add_concurrency
+from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.reader import PromptRepository
-
-_EXIT_CODES = {
-    Status.PASS: ExitCode.OK,
-    Status.UNCHANGED: ExitCode.OK,
-    Status.BLOCK: ExitCode.BLOCKED,
-    Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
-    Status.NOT_MEASURED: ExitCode.NOT_MEASURED,
-}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +54,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         print(json.dumps([json.loads(record.to_json()) for record in records], indent=2))
     if arguments.record:
         return ExitCode.OK
-    return max((_EXIT_CODES[record.verdict.status] for record in records), default=ExitCode.OK)
+    return max((_exit_code(record.verdict.status) for record in records), default=ExitCode.OK)
 
 
 async def _evaluate(
@@ -122,3 +116,17 @@ def _arm(arm: Arm) -> str:
         f"{arm.version}  {score}  [{low:.3f}, {high:.3f}]  n={arm.n}"
         f"  {arm.model} ({', '.join(arm.answered_by) or 'no answer'})  {arm.seconds:.1f} s{stored}"
     )
+
+
+def _exit_code(status: Status) -> ExitCode:
+    match status:
+        case Status.PASS | Status.UNCHANGED:
+            return ExitCode.OK
+        case Status.BLOCK:
+            return ExitCode.BLOCKED
+        case Status.INCONCLUSIVE:
+            return ExitCode.INCONCLUSIVE
+        case Status.NOT_MEASURED:
+            return ExitCode.NOT_MEASURED
+        case _:
+            assert_never(status)

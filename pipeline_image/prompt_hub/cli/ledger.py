@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from prompt_hub.cli.activate import add_no_watch, measure_now
 from prompt_hub.cli.options import add_signature
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from prompt_hub.ledger.table import Ledger
 
 HISTORY = 10
+_Change = Literal["freeze", "unfreeze", "downgrade", "activate"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,12 +28,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_stage(show)
     show.add_argument("task", nargs="?", help="one task only")
     show.add_argument("--json", action="store_true", help="for programs")
-    for name, summary in (
+    changes: tuple[tuple[_Change, str], ...] = (
         ("freeze", "keep releases away from a task"),
         ("unfreeze", "let releases move a task again"),
         ("downgrade", "go to an older version; what was active comes back by `activate` only"),
         ("activate", "go to any version that the running image carries, be it quarantined"),
-    ):
+    )
+    for name, summary in changes:
         action = actions.add_parser(name, help=summary)
         action.add_argument("task")
         add_stage(action)
@@ -66,7 +68,8 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
         )
     cause = Cause(by=arguments.person, reason=arguments.reason, at=now(), code="by-hand")
     seen = pointer.revision
-    match arguments.action:
+    action: _Change = arguments.action
+    match action:
         case "freeze":
             event = ledger.freeze(task, seen=seen, cause=cause)
         case "unfreeze":
@@ -74,15 +77,17 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
         case "downgrade":
             to = _carried(ledger, stage, task, arguments.to)
             event = ledger.downgrade(task, to, seen=seen, cause=cause)
-        case _:
+        case "activate":
             to = _carried(ledger, stage, task, arguments.to)
             event = ledger.activate(
                 task, to, seen=seen, release=pointer.release, cause=cause, override=True
             )
+        case _:
+            assert_never(action)
     print(
         f"{task}: {event.kind.value} {_way(event)} by {event.by}; ledger revision {event.revision}"
     )
-    if arguments.action == "activate":
+    if action == "activate":
         print(f"{task}: the rollback pages people from now on instead of moving it")
         if not arguments.no_watch:
             measure_now(stage, [task])

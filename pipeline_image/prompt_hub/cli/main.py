@@ -63,10 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Imported only now, so that `--help` and `validate` never pay for a model client or a server.
     with gc_paused():
         command = cast(Command, import_module(module))
-    parser = argparse.ArgumentParser(prog=f"prompt-hub {name}", description=summary)
+        from prompt_hub.cli.options import CommandParser, verbosity_of
+        from prompt_hub.core import log_setup
+    parser = CommandParser(prog=f"prompt-hub {name}", description=summary)
     command.configure(parser)
     arguments = parser.parse_args(words[1:])
     try:
+        log_setup.configure(verbosity_of(arguments))
         code = command.run(arguments)
         sys.stdout.flush()
         return code

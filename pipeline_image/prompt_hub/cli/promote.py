@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Literal, assert_never
 
 from prompt_hub.cli.options import add_signature
 from prompt_hub.core import aws_names
@@ -24,6 +25,9 @@ from prompt_hub.repository.edit import edited
 from prompt_hub.repository.reader import METADATA, PromptRepository
 from prompt_hub.repository.schema import Override
 from prompt_hub.repository.transaction import Changes, exclusive
+from prompt_hub.scoring.metadata import read_metadata
+
+_Move = Literal["promote", "override", "archive", "quarantine", "downgrade"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -91,18 +95,25 @@ def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Cha
     now = datetime.now(UTC)
     task: str = arguments.task
     repository.require_task(task)
-    if arguments.action == "promote":
+    action: _Move = arguments.action
+    if action == "promote":
         return _promotion(repository, task, now)
     decision = Decision(arguments.person, arguments.reason)
-    if arguments.action == "override":
-        return _override(repository, task, decision)
-    if arguments.action == "archive":
-        return transitions.archive(repository, task, decision, now)
-    if arguments.action == "quarantine":
-        version, successor = arguments.version, arguments.to
-        return transitions.quarantine(repository, task, version, decision, now, successor=successor)
-    decision = replace(decision, override=arguments.override)
-    return transitions.downgrade(repository, task, arguments.to, decision, now)
+    match action:
+        case "override":
+            return _override(repository, task, decision)
+        case "archive":
+            return transitions.archive(repository, task, decision, now)
+        case "quarantine":
+            version, successor = arguments.version, arguments.to
+            return transitions.quarantine(
+                repository, task, version, decision, now, successor=successor
+            )
+        case "downgrade":
+            decision = replace(decision, override=arguments.override)
+            return transitions.downgrade(repository, task, arguments.to, decision, now)
+        case _:
+            assert_never(action)
 
 
 def _promotion(repository: PromptRepository, task: str, now: datetime) -> Changes:
@@ -120,7 +131,7 @@ def _still_true(repository: PromptRepository, record: EvaluationRecord) -> None:
     champion = repository.production(record.task)
     now = (
         repository.examples_sha256(record.task),
-        repository.metadata(record.task).sha256,
+        read_metadata(repository, record.task).sha256,
         champion.sha256 if champion else None,
     )
     then = (record.examples_sha256, record.metadata_sha256, record.champion_sha256)

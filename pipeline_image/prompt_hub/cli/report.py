@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Literal, assert_never
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
@@ -20,6 +21,8 @@ from prompt_hub.reporting.run_page import run_page
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.documents import Document, to_model
 from prompt_hub.repository.reader import PromptRepository
+
+_Kind = Literal["run", "evaluation", "catalogue", "changelog"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,18 +59,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Write the files that were asked for, each whole or not at all."""
-    kind: str = arguments.kind
-    if kind == "run":
-        source: Path = arguments.run
-        _write(arguments.html or source.with_suffix(".html"), run_page(read_run(source)))
-        return ExitCode.OK
-    evaluations = evaluations_from_environment()
-    if kind == "evaluation":
-        _evaluation(arguments, evaluations)
-    elif kind == "catalogue":
-        _write(arguments.html, catalogue_page(read_catalogue(evaluations)))
-    else:
-        _write_or_print(arguments.markdown, changelog(read_catalogue(evaluations)))
+    kind: _Kind = arguments.kind
+    match kind:
+        case "run":
+            source: Path = arguments.run
+            _write(arguments.html or source.with_suffix(".html"), run_page(read_run(source)))
+        case "evaluation":
+            _evaluation(arguments, evaluations_from_environment())
+        case "catalogue":
+            page = catalogue_page(read_catalogue(evaluations_from_environment()))
+            _write(arguments.html, page)
+        case "changelog":
+            text = changelog(read_catalogue(evaluations_from_environment()))
+            _write_or_print(arguments.markdown, text)
+        case _:
+            assert_never(kind)
     return ExitCode.OK
 
 

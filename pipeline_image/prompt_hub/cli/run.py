@@ -19,11 +19,12 @@ from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.mapping import RecordError
 from prompt_hub.batch.readers import header_of, read_records
 from prompt_hub.batch.runner import BatchStats, RecordMapper, Runner
+from prompt_hub.cli.options import add_concurrency, positive
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.llm.client import ModelClient
-from prompt_hub.llm.config import ModelAliases, add_concurrency, positive
+from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.reader import METADATA, PRODUCTION, PromptRepository
 from prompt_hub.repository.schema import Prompt
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from prompt_hub.cli.options import verbosity_of
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 5.0
 """Seconds between two looks at the ledger."""
+SERVER_LOGGERS = ("uvicorn", "asyncio")
+"""Loggers of what runs the service: what they say goes through our formatter."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +49,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.ledger.table import Ledger
     from prompt_hub.llm.client import ModelClient
     from prompt_hub.llm.config import ModelAliases
-    from prompt_hub.llm.providers.openai import OpenAIProvider
     from prompt_hub.release.manifest import carried_prompts, load
     from prompt_hub.repository.reader import PromptRepository
     from prompt_hub.service.http import create_app
@@ -54,6 +56,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.service.metrics import LogsAndMetrics
     from prompt_hub.service.service import PromptService
 
+    log_as_service(verbosity_of(arguments))
     repository = PromptRepository.from_environment()
     release = load(repository.root)
     prompts = carried_prompts(repository, release)
@@ -67,6 +70,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         for name, task in release.tasks.items()
         if (champion := task.version(task.champion)) is not None
     }
+    client = ModelClient(ModelAliases.from_environment())
+    # With the start, not with the first request, which would wait for it.
+    client.connect()
     service = PromptService(
         stage=stage,
         release=release.release,
@@ -74,21 +80,28 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         seconds_per_call={
             task: repository.metadata(task).limits.seconds_per_call for task in repository.tasks()
         },
-        follower=LedgerPoller(
+        poller=LedgerPoller(
             ledger,
             release=release.release,
             carries=release.carries(),
             champions=champions,
             report=LogsAndMetrics.connect(stage),
         ),
-        # Imported with the start, not with the first request, which would wait for it.
-        caller=ModelClient(ModelAliases.from_environment(), OpenAIProvider()),
+        client=client,
     )
     # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))
     app = create_app(service, poll_seconds=arguments.poll_seconds)
     uvicorn.Server(behind_balancer(app, arguments.host, arguments.port)).run()
     return ExitCode.OK
+
+
+def log_as_service(verbosity: int) -> None:
+    """Log JSON lines to standard output, beside those of the execution log."""
+    from prompt_hub.core import log_setup
+
+    # Errors of the server come with tracebacks, whose last line may quote what a caller sent.
+    log_setup.configure(verbosity, log_setup.SERVICE, stdout=True, servers=SERVER_LOGGERS)
 
 
 def behind_balancer(app: FastAPI, host: str, port: int) -> uvicorn.Config:
@@ -99,6 +112,7 @@ def behind_balancer(app: FastAPI, host: str, port: int) -> uvicorn.Config:
         app,
         host=host,
         port=port,
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,

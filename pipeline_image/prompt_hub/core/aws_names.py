@@ -5,6 +5,8 @@ Standard library only: the rollback Lambda carries this module and nothing heavi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 PROJECT = "prompt-hub"
 
 # --- CloudWatch --------------------------------------------------------------------------------
@@ -13,12 +15,40 @@ METRIC_NAMESPACE = "PromptHub"
 METRIC_SCORE = "Score"
 METRIC_THRESHOLD = "Threshold"
 METRIC_SCORE_MARGIN = "ScoreMargin"
-METRIC_SNAPSHOT_SERVED = "SnapshotServed"
-METRIC_POINTER_REFUSED = "PointerRefused"
-METRIC_LEDGER_UNREACHABLE = "LedgerUnreachable"
 DIMENSION_STAGE = "Stage"
 DIMENSION_TASK = "Task"
 DIMENSION_VERSION = "Version"
+
+
+@dataclass(frozen=True)
+class ServiceAlarm:
+    """An alarm on what the service counts about itself: three bad minutes in a row tell people."""
+
+    metric: str
+    """Name of the metric; the service counts 1 for each minute in which it is so."""
+    name: str
+    """What the alarm's name ends with, after the service's."""
+    meaning: str
+    """What it means, for people."""
+
+
+POINTER_REFUSED = ServiceAlarm(
+    "PointerRefused",
+    "pointer-refused",
+    "The ledger points to a version that the running image does not carry.",
+)
+SNAPSHOT_SERVED = ServiceAlarm(
+    "SnapshotServed",
+    "snapshot-served",
+    "A service started without a ledger and answers with what its image says.",
+)
+LEDGER_UNREACHABLE = ServiceAlarm(
+    "LedgerUnreachable",
+    "ledger-unreachable",
+    "A service cannot follow the ledger: no activation or rollback reaches it.",
+)
+SERVICE_ALARMS = (POINTER_REFUSED, SNAPSHOT_SERVED, LEDGER_UNREACHABLE)
+"""Every alarm on a metric of the service's own; CDK makes one for each."""
 
 # --- Environment variables ---------------------------------------------------------------------
 
@@ -43,6 +73,8 @@ ENV_SERVICE_URL = "PROMPT_HUB_SERVICE_URL"
 ENV_TOPIC_ARN = "PROMPT_HUB_TOPIC_ARN"
 ENV_REPOSITORY_URI = "PROMPT_HUB_REPOSITORY_URI"
 ENV_BRANCH = "PROMPT_HUB_BRANCH"
+ENV_LOG = "PROMPT_HUB_LOG"
+"""How much commands and the service log: a level, `json`, or both."""
 
 # --- Toolchain ---------------------------------------------------------------------------------
 
@@ -157,6 +189,15 @@ def verdict_key(digest: str) -> str:
 def verdict_details_key(digest: str) -> str:
     """Key of the details of a remembered verdict."""
     return f"verdicts/{digest}.jsonl"
+
+
+def code_tests_key(digest: str) -> str:
+    """Key under which a green run of the tests is remembered by the hash of all that is code."""
+    return f"{CODE_TESTS}{digest}.json"
+
+
+CODE_TESTS = "tests/"
+"""What the key of every such mark begins with; they expire, so that tests run again some time."""
 
 
 def promotion_key(execution: str) -> str:

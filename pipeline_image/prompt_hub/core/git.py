@@ -6,6 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from prompt_hub.core.errors import PromptHubError
+
 UNKNOWN_COMMIT = "0" * 40
 
 
@@ -18,3 +20,20 @@ def head_commit(root: Path) -> str:
         ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False
     )
     return done.stdout.strip() if done.returncode == 0 else UNKNOWN_COMMIT
+
+
+def listed_files(root: Path) -> tuple[str, ...]:
+    """Return every file that git tracks below `root`, or would track: not what it ignores.
+
+    Raises:
+        PromptHubError: git does not run, or `root` is no work tree.
+    """
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, check=False)
+    except OSError as error:
+        raise PromptHubError(f"git does not run: {error}.") from error
+    if done.returncode != 0:
+        raise PromptHubError(f"git cannot list the files of {root}: {os.fsdecode(done.stderr)}")
+    names = {os.fsdecode(name) for name in done.stdout.split(b"\0") if name}
+    return tuple(sorted(names))

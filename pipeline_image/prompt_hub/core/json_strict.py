@@ -7,17 +7,36 @@ import re
 from math import isfinite
 from typing import NoReturn
 
-MAX_DEPTH = 50
-"""Nesting deeper than this is an attack on the parser, not a prompt."""
-MAX_DIGITS = 4300
-"""Python reads no longer whole number, and nothing that is counted needs one."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character: what is left of an escape, or of bytes that are no UTF-8."""
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+MAX_DIGITS = 4300
+"""Python reads no longer whole number, and nothing that is counted needs one."""
+MAX_DEPTH = 50
+"""Nesting deeper than this is an attack on the parser, not a prompt."""
 
 
 class NestingError(ValueError):
     """JSON values nested without end."""
+
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def bounded_json(text: str) -> object:
+    """Parse JSON that nests no deeper than MAX_DEPTH; raises `NestingError`."""
+    value = strict_json(text)
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        depth = 0
+        for mark in _STRING.sub("", text):
+            depth += (mark in "{[") - (mark in "}]")
+            if depth > MAX_DEPTH:
+                raise NestingError("values nested without end")
+    return value
+
+
+def is_text(text: str) -> bool:
+    """Whether a string is whole characters, not bytes that could not be decoded."""
+    return not SURROGATE.search(text)
 
 
 def strict_json(text: str) -> object:
@@ -41,23 +60,6 @@ def strict_json(text: str) -> object:
     except UnicodeEncodeError:
         raise ValueError("half a character (a lone surrogate)") from None
     return value
-
-
-def bounded_json(text: str) -> object:
-    """Parse JSON as `strict_json` does; refuses more than `MAX_DEPTH` levels, too."""
-    value = strict_json(text)
-    if text.count("{") + text.count("[") > MAX_DEPTH:
-        depth = 0
-        for mark in _STRING.sub("", text):
-            depth += (mark in "{[") - (mark in "}]")
-            if depth > MAX_DEPTH:
-                raise NestingError("values nested without end")
-    return value
-
-
-def is_text(text: str) -> bool:
-    """Tell whether a string is whole characters, not bytes that could not be decoded."""
-    return not SURROGATE.search(text)
 
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -9,10 +9,11 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.budgeted_client import Ask
 from prompt_hub.evaluation.judge import grade, question, votes_of
 from prompt_hub.llm.response import Answer
-from prompt_hub.repository.schema import Example, InjectionScorer, JsonObject, Metadata, Prompt
+from prompt_hub.repository.schema import Example, JsonObject, Prompt
 from prompt_hub.scoring import ScorerResult, build_scorers, score_answer
-from prompt_hub.scoring.injection import CanaryPrompt, attack_on
-from prompt_hub.scoring.registry import unusable
+from prompt_hub.scoring.metadata import ScoringMetadata
+from prompt_hub.scoring.registry import sort_scorers, unusable
+from prompt_hub.scoring.scorers.injection import CanaryPrompt, InjectionSettings, attack_on
 
 Further = tuple[Prompt, JsonObject, int]
 """A prompt, the fields it is asked about, and how often."""
@@ -27,7 +28,7 @@ class Scoring:
 
     def __init__(
         self,
-        metadata: Metadata,
+        metadata: ScoringMetadata,
         prompt: Prompt,
         judge: Prompt | None = None,
         *,
@@ -44,11 +45,10 @@ class Scoring:
         self._judge = judge
         self._settings = metadata.judge
         self._pure = build_scorers(metadata.scorers, prompt.output, root)
-        self._judged = [item for item in metadata.scorers if item.type == "judge"]
+        kinds = sort_scorers(metadata.scorers)
+        self._judged = kinds.judges
         self._guarded = CanaryPrompt.of(prompt)
-        self._attacks = [
-            scorer for scorer in metadata.scorers if isinstance(scorer, InjectionScorer)
-        ]
+        self._attacks = kinds.injections
         if self._judged and (judge is None or metadata.judge is None):
             raise PromptHubError(
                 f"{metadata.task}: a judge scores, but no judge is named.",
@@ -122,7 +122,7 @@ class Scoring:
 
     async def _attacked(
         self,
-        scorer: InjectionScorer,
+        scorer: InjectionSettings,
         example: Example,
         clean: tuple[ScorerResult, ...],
         ask: Ask,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.client import CHARACTERS_A_TOKEN
-from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.response import Usage
 from prompt_hub.repository.schema import Budget
+
+logger = logging.getLogger(__name__)
 
 TOKENS_OUT = 256
 """Length of an answer where neither the prompt's `max_tokens` nor an earlier answer says more."""
@@ -42,7 +45,7 @@ class Cost:
 class Forecast:
     """What a call of one prompt will cost, from what its calls have cost so far."""
 
-    def __init__(self, model: ResolvedModel, max_tokens: float | None) -> None:
+    def __init__(self, model: ModelConfig, max_tokens: float | None) -> None:
         self._model = model
         self._max_tokens = model.max_output_tokens(max_tokens)
         self._seen = 0
@@ -111,6 +114,7 @@ class BudgetTracker:
         while (reason := self._missing(most)) is not None:
             if not self._in_flight:
                 raise BudgetReachedError(reason)
+            logger.debug("a call waits for those in flight: %s", reason)
             self._settled.clear()
             await self._settled.wait()
         self._in_flight += 1

@@ -7,18 +7,22 @@ evaluation costs is counted once and in one place.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from pydantic import JsonValue
 
-from prompt_hub.evaluation.budget import BudgetTracker, Forecast
+from prompt_hub.core.log_setup import log_context
+from prompt_hub.evaluation.budget import BudgetReachedError, BudgetTracker, Cost, Forecast
 from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore
 from prompt_hub.llm.client import ModelClient, ModelUnavailableError, Request
-from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.response import Answer, ModelResponse
 from prompt_hub.repository.schema import Budget, Metadata, Prompt
+
+logger = logging.getLogger(__name__)
 
 GIVE_UP_AFTER = 5
 """So many calls without an answer, one after the other, mean that the model is gone."""
@@ -84,7 +88,7 @@ class _PromptSession:
     """What the engine knows of one prompt: its model, its cache file and what its calls cost."""
 
     def __init__(
-        self, prompt: Prompt, model: ResolvedModel, cache_file: ResponseCacheFile | None
+        self, prompt: Prompt, model: ModelConfig, cache_file: ResponseCacheFile | None
     ) -> None:
         self.prompt = prompt
         self.model = model
@@ -166,18 +170,21 @@ class BudgetedClient:
             stored = cache_file.get(key)
             if stored is not None:
                 self.cached += 1
+                logger.debug("%s %s: %.12s is stored", prompt.task, prompt.version, key)
                 # Lets calls in flight go on: their time is being measured.
                 await asyncio.sleep(0)
                 return Answer.of(stored, prompt.output, cached=True)
         if line.silent >= GIVE_UP_AFTER:
             raise ModelUnavailableError(line.trouble)
         most = line.forecast.at_most(request.characters)
-        await self.tracker.reserve(most)
+        await self._reserve(prompt, most)
+        logger.debug("%s %s: %.12s is asked for", prompt.task, prompt.version, key or "it")
         response = None
         try:
-            response = await self.caller.send(
-                request, timeout=self._seconds_per_call, until=self.tracker.until
-            )
+            with log_context(task=prompt.task, version=prompt.version):
+                response = await self.caller.send(
+                    request, timeout=self._seconds_per_call, until=self.tracker.until
+                )
             line.silent = 0
             if cache_file is not None:
                 cache_file.put(key, response)
@@ -186,11 +193,20 @@ class BudgetedClient:
                 raise self.tracker.time_exceeded from None
             line.silent += 1
             line.trouble = error.message
+            if line.silent == GIVE_UP_AFTER:
+                logger.info("%s %s: its model is given up", prompt.task, prompt.version)
             raise
         finally:
             self.tracker.commit(most, response.usage if response is not None else None)
         line.learn(request, response)
         return Answer.of(response, prompt.output)
+
+    async def _reserve(self, prompt: Prompt, most: Cost) -> None:
+        try:
+            await self.tracker.reserve(most)
+        except BudgetReachedError as error:
+            logger.info("%s %s: %s", prompt.task, prompt.version, error.message)
+            raise
 
     def estimate(self, asked: Sequence[Workload]) -> Estimate:
         """Return what asking all this will cost.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from pathlib import Path
 from sys import intern
 from zlib import crc32
@@ -19,9 +20,11 @@ from zlib import crc32
 from prompt_hub.core.hashing import canonical, sha256_of
 from prompt_hub.core.json_log import JsonLinesLog, Span, json_line
 from prompt_hub.llm.client import ADAPTER_VERSION
-from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.response import ModelResponse, Usage
 from prompt_hub.repository.schema import JsonObject, Prompt
+
+logger = logging.getLogger(__name__)
 
 CACHE_DIR = Path(".prompt-hub") / "responses"
 
@@ -40,8 +43,13 @@ class ResponseCacheFile:
         self._spans: dict[bytes, Span] = {}
         self._log = JsonLinesLog(path)
         self._log.begin(json_line({"schema": "prompt-hub/responses@1", **context}))
-        if not fresh:
-            self._log.scan(self._note)
+        if fresh:
+            logger.info("%s: what earlier runs stored is left alone", path.name)
+            return
+        self._log.scan(self._note)
+        logger.info("%s: %d answers of earlier runs", path.name, len(self))
+        if self.corrupt_entries:
+            logger.warning("%s: %d corrupt lines, asked for again", path.name, self.corrupt_entries)
 
     def close(self) -> None:
         """Give the file back."""
@@ -96,7 +104,7 @@ class ResponseStore:
         """Those that were opened."""
         return tuple(self._cache_files.values())
 
-    def cache_file(self, prompt: Prompt, model: ResolvedModel) -> ResponseCacheFile:
+    def cache_file(self, prompt: Prompt, model: ModelConfig) -> ResponseCacheFile:
         """Return the file of what `prompt` was answered by `model`."""
         fields = cache_context(prompt, model)
         path = self._folder / prompt.task / f"{prompt.sha256[:16]}-{sha256_of(fields)[:16]}.jsonl"
@@ -111,10 +119,10 @@ class ResponseStore:
         self._cache_files.clear()
 
 
-def cache_context(prompt: Prompt, model: ResolvedModel) -> JsonObject:
+def cache_context(prompt: Prompt, model: ModelConfig) -> JsonObject:
     """Return what besides messages can change an answer: who is asked, how, in which form."""
     parameters: JsonObject = {**model.request_parameters(prompt.model.parameters)}
-    return {
+    context: JsonObject = {
         "task": prompt.task,
         "provider": model.provider,
         "model": model.model,
@@ -124,6 +132,9 @@ def cache_context(prompt: Prompt, model: ResolvedModel) -> JsonObject:
         "output": prompt.output,
         "adapter": ADAPTER_VERSION,
     }
+    if model.api_version is not None:
+        context["api_version"] = model.api_version
+    return context
 
 
 # A line begins with a checksum of the rest of it, and the key, so that a file is opened without

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.json_strict import strict_json
-from prompt_hub.evaluation.judge import grade_bounds, votes_agree, votes_of
-from prompt_hub.evaluation.record import EvaluationRecord, Judging
+from prompt_hub.evaluation.judge import votes_agree, votes_of
+from prompt_hub.evaluation.record import Arm, EvaluationRecord, Judging
 from prompt_hub.evaluation.store import logged_record
 from prompt_hub.gate.agreement import Agreement, Pair, agreement
 from prompt_hub.repository.reader import PromptRepository, evaluation_path
-from prompt_hub.repository.schema import Example, Judge, Prompt, VersionState
+from prompt_hub.repository.registry import Registry, VersionState
+from prompt_hub.repository.schema import Example, Judge, Prompt
 from prompt_hub.scoring import ScorerResult
+from prompt_hub.scoring.scorers.judge import grade_bounds
 
 
 def calibrated(
@@ -52,16 +55,26 @@ def _grade(text: str, bounds: tuple[int, int]) -> float | None:
     return float(given) if low <= given <= high and given == int(given) else None
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """What is recorded of the judge that a task pins, read once for a whole evaluation.
+
+    `refusal` says why it may not gate, None where it may.
+    """
+
+    agreement: Agreement | None
+    refusal: str | None
+
+
 def judging(
-    repository: PromptRepository,
+    calibration: Calibration,
     settings: Judge,
     judge: Prompt,
     model: str,
     parts: Iterable[ScorerResult],
 ) -> Judging | None:
     """Return what a record says of the judge that gave these parts; None where it may not gate."""
-    record = logged_record(repository, settings.task, settings.version)
-    if record is None or record.agreement is None:
+    if calibration.refusal is not None or calibration.agreement is None:
         return None
     return Judging(
         task=judge.task,
@@ -69,50 +82,52 @@ def judging(
         sha256=judge.sha256,
         model=model,
         votes=votes_of(judge, settings),
-        agreement=record.agreement.value,
+        agreement=calibration.agreement.value,
         votes_agree=votes_agree(parts),
     )
 
 
-def may_gate(
-    repository: PromptRepository, settings: Judge, *, model: str | None = None
-) -> str | None:
-    """Why the judge that `settings` pin may not gate, None where it may.
+def calibration_of(
+    repository: PromptRepository, registry: Registry, settings: Judge, judge: Prompt, model: str
+) -> Calibration:
+    """Return what is recorded of a judge, and whether it may gate by that.
 
     Args:
-        repository: the repository that holds the judge and its record.
+        repository: the repository that holds the judge's record.
+        registry: its registry, read before.
         settings: the judge as a task's metadata names it.
+        judge: the released version that they pin.
         model: identity of the model that the judge would be answered by here; an agreement that
             was measured on another model says nothing about it.
     """
-    name = f"the judge {settings.task} {settings.version}"
-    entry = repository.registry().tasks.get(settings.task)
+    name = f"the judge {settings.task} {settings.version} may not gate"
+    entry = registry.tasks.get(settings.task)
     version = entry.versions.get(settings.version) if entry else None
     if version is not None and version.state is VersionState.QUARANTINED:
-        return f"{name} may not gate: it is quarantined"
+        return Calibration(None, f"{name}: it is quarantined")
     try:
         record = logged_record(repository, settings.task, settings.version)
     except PromptHubError as error:
-        return f"{name} may not gate: {error.message}"
+        return Calibration(None, f"{name}: {error.message}")
     found = record.agreement if record else None
     if record is None or record.candidate is None or found is None:
+        path = evaluation_path(settings.task, settings.version)
+        return Calibration(None, f"{name}: {path} holds no agreement with people")
+    reason = _unfit(record.candidate, found, settings, judge, model)
+    return Calibration(found, None if reason is None else f"{name}: {reason}")
+
+
+def _unfit(
+    measured: Arm, agreement: Agreement, settings: Judge, judge: Prompt, model: str
+) -> str | None:
+    if judge.sha256 != measured.sha256:
+        return "its agreement was measured on another prompt"
+    if measured.model != model:
         return (
-            f"{name} may not gate: {evaluation_path(settings.task, settings.version)} holds no"
-            " agreement with people"
+            f"its agreement was measured on {measured.model}, here it would be answered by {model}"
         )
-    pinned = repository.version(settings.task, settings.version)
-    if pinned is None or pinned.sha256 != record.candidate.sha256:
-        return f"{name} may not gate: its agreement was measured on another prompt"
-    if model is not None and record.candidate.model != model:
-        return (
-            f"{name} may not gate: its agreement was measured on {record.candidate.model}, here it"
-            f" would be answered by {model}"
-        )
-    if found.value < settings.floor:
-        return (
-            f"{name} may not gate: its agreement with people is {found}, below the floor"
-            f" {settings.floor:.2f}"
-        )
+    if agreement.value < settings.floor:
+        return f"its agreement with people is {agreement}, below the floor {settings.floor:.2f}"
     return None
 
 

@@ -13,10 +13,13 @@ from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.gate.rules import GATE_VERSION
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.repository.reader import PromptRepository, examples_sha256
+from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.rendering import rejection_reason
-from prompt_hub.repository.schema import Example, Metadata, Prompt
+from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring import SCORERS_VERSION
-from prompt_hub.scoring.function import fingerprints, own_entries
+from prompt_hub.scoring.function import fingerprints
+from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
+from prompt_hub.scoring.scorers.python import own_entries
 
 
 def scored(examples: Iterable[Example]) -> tuple[Example, ...]:
@@ -32,7 +35,7 @@ class Inputs:
     champion: Prompt | None
     examples: tuple[Example, ...]
     examples_sha256: str
-    metadata: Metadata
+    metadata: ScoringMetadata
     judge: Prompt | None
     entries: Mapping[str, str]
     """Hash of the code of every scorer of one's own."""
@@ -40,12 +43,15 @@ class Inputs:
     """Identity of the model that the champion was measured on, as the registry has it."""
 
     @classmethod
-    def of(cls, repository: PromptRepository, task: str) -> Inputs:
+    def of(
+        cls, repository: PromptRepository, task: str, registry: Registry | None = None
+    ) -> Inputs:
         """Read the inputs; raises `PromptHubError` where a file is wrong."""
-        metadata = repository.metadata(task)
-        candidate = repository.candidate(task)
+        metadata = read_metadata(repository, task)
+        authored = repository.authored(metadata)
+        candidate = authored.candidate
         champion = repository.production(task)
-        entry = repository.registry().tasks.get(task)
+        entry = (registry or repository.registry()).tasks.get(task)
         if candidate.version != metadata.version:
             raise PromptHubError(
                 f"03-metadata/{task}.yaml: version is {metadata.version}, but the candidate is"
@@ -56,6 +62,7 @@ class Inputs:
         return cls.for_prompts(
             repository,
             metadata,
+            authored.examples,
             candidate,
             champion,
             registered_model=entry.model.identity if entry and entry.model else None,
@@ -65,15 +72,14 @@ class Inputs:
     def for_prompts(
         cls,
         repository: PromptRepository,
-        metadata: Metadata,
+        metadata: ScoringMetadata,
+        examples: tuple[Example, ...],
         candidate: Prompt,
         champion: Prompt | None,
         *,
         registered_model: str | None = None,
     ) -> Inputs:
         """Return the inputs of judging these two prompts by the examples and the judge of now."""
-        # Read once: a large set takes a while.
-        examples = repository.examples(candidate.task)
         return cls(
             candidate=candidate,
             champion=champion,

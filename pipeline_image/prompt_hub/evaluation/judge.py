@@ -1,8 +1,7 @@
 """An answer graded by a meta-prompt: a task of this repository in a released version.
 
-The judge's prompt takes the strings `input`, `expected` and `answer`, and answers with an integer
-`grade` whose bounds its output schema states, and optionally a `reason`. The score is the median
-vote's place between the bounds.
+What a judge is asked and answers is its contract in `scoring/scorers/judge.py`. The score is the
+median vote's place between the bounds of the grade.
 """
 
 from __future__ import annotations
@@ -15,22 +14,21 @@ from statistics import fmean, median
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.budgeted_client import Ask
 from prompt_hub.llm.response import Answer
-from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION, PromptRepository
-from prompt_hub.repository.schema import Example, JsonObject, Judge, Metadata, Prompt
+from prompt_hub.repository.schema import Example, JsonObject, Judge, Prompt
 from prompt_hub.scoring.base import NO_OUTPUT, NotScoredError, ScorerResult
+from prompt_hub.scoring.metadata import ScoringMetadata
+from prompt_hub.scoring.registry import sort_scorers
+from prompt_hub.scoring.scorers.judge import INPUTS, grade_bounds
 
-INPUTS = ("input", "expected", "answer")
-"""What a judge is told, as JSON texts."""
 
-
-def judge_of(repository: PromptRepository, metadata: Metadata) -> Prompt | None:
+def judge_of(repository: PromptRepository, metadata: ScoringMetadata) -> Prompt | None:
     """Return the pinned judge of a task, its lock verified; None where no judge scores.
 
     Raises:
         PromptHubError: a judge scores, but none is named, or there is no such released version.
     """
-    if all(scorer.type != "judge" for scorer in metadata.scorers):
+    if not sort_scorers(metadata.scorers).judges:
         return None
     file = f"03-metadata/{metadata.task}.yaml"
     settings = metadata.judge
@@ -61,16 +59,6 @@ def scale(judge: Prompt) -> tuple[int, int]:
             exit_code=ExitCode.BLOCKED,
         )
     return bounds
-
-
-def grade_bounds(output: JsonObject) -> tuple[int, int] | None:
-    """Bounds of the integer `grade` in an output schema, None where it has no such grade."""
-    grade = properties(output).get("grade")
-    if isinstance(grade, dict) and grade.get("type") == "integer":
-        low, high = grade.get("minimum"), grade.get("maximum")
-        if isinstance(low, int) and isinstance(high, int) and low < high:
-            return low, high
-    return None
 
 
 def votes_of(judge: Prompt, settings: Judge) -> int:

@@ -10,9 +10,10 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from prompt_hub.evaluation.example_results import ArmName, ExampleResult, scores_by_example
-from prompt_hub.evaluation.summary import missing_answers, percentile, usd_per_call
+from prompt_hub.evaluation.summary import latency, missing_answers, usd_per_call
 from prompt_hub.gate.rules import decide
 from prompt_hub.gate.types import Conclusion, Evidence
 from prompt_hub.repository.schema import Example, Metadata
@@ -87,8 +88,13 @@ async def measure_until_decided(
         if conclusion.more is None:
             break
         say(f"look {looks}, {seen} of {len(order)} examples: not decided yet")
-        if conclusion.more == "repeats":
-            seen, repeat = 0, repeat + 1
+        match conclusion.more:
+            case "examples":
+                pass
+            case "repeats":
+                seen, repeat = 0, repeat + 1
+            case _:
+                assert_never(conclusion.more)
     in_file_order = {
         arm: tuple(sorted(found, key=lambda result: (result.repeat, place[result.id])))
         for arm, found in details.items()
@@ -107,7 +113,7 @@ def _evidence(
         champion=None if champion is None else scores_by_example(champion),
         sampled=sampled,
         usd_per_call=usd_per_call(candidate),
-        seconds_p95=percentile(candidate, 0.95),
+        seconds_p95=latency(candidate, 0.95),
         missing=tuple(
             words
             for arm, found in details.items()

@@ -13,7 +13,8 @@ from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.summary import MeasurementInfo
 from prompt_hub.llm.client import ModelUnavailableError
-from prompt_hub.repository.schema import Example, Metadata, Prompt
+from prompt_hub.repository.schema import Example, Prompt
+from prompt_hub.scoring.metadata import ScoringMetadata
 
 Progress = Callable[[int, int], None]
 """Called with examples done and examples in all."""
@@ -33,7 +34,7 @@ class Measurement:
 async def measure(
     prompt: Prompt,
     examples: Sequence[Example],
-    metadata: Metadata,
+    metadata: ScoringMetadata,
     engine: BudgetedClient,
     *,
     judge: Prompt | None = None,

@@ -20,9 +20,10 @@ from prompt_hub.evaluation.summary import MeasurementInfo
 from prompt_hub.gate.rules import GATE_VERSION
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.response import output_in
-from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.reader import PromptRepository, examples_sha256
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring import SCORERS_VERSION, build_scorers, score_answer, weighted_mean
+from prompt_hub.scoring.metadata import read_metadata
 
 
 class ReplayError(PromptHubError):
@@ -113,7 +114,9 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
     if task not in repository.tasks():
         raise ReplayError([Change("task", f"{task} is no live task of this repository")])
     changes: list[Change] = []
-    draft = repository.candidate(task)
+    metadata = read_metadata(repository, task)
+    authored = repository.authored(metadata)
+    draft = authored.candidate
 
     def version(what: str, number: str, sha256: str | None) -> Prompt | None:
         kept = repository.version(task, number)
@@ -139,9 +142,10 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
             how = f"none with the hash {_short(record.champion_sha256)} is in a layer"
             changes.append(Change("champion", how))
     if candidate is None:
-        changes += _compared("examples", record.examples_sha256, repository.examples_sha256(task))
+        now = examples_sha256(authored.examples)
+        changes += _compared("examples", record.examples_sha256, now)
         raise ReplayError(changes)
-    inputs = Inputs.for_prompts(repository, repository.metadata(task), candidate, champion)
+    inputs = Inputs.for_prompts(repository, metadata, authored.examples, candidate, champion)
     changes += _compared("examples", record.examples_sha256, inputs.examples_sha256)
     return inputs, changes
 

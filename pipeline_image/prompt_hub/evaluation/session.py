@@ -12,7 +12,7 @@ from prompt_hub.evaluation.answer_scoring import Scoring
 from prompt_hub.evaluation.budgeted_client import BudgetedClient, Workload
 from prompt_hub.evaluation.builder import Provenance, build_record, lines_of, unchanged
 from prompt_hub.evaluation.cache import ResponseStore
-from prompt_hub.evaluation.calibration import judging, may_gate
+from prompt_hub.evaluation.calibration import Calibration, calibration_of, judging
 from prompt_hub.evaluation.example_results import ArmName, ExampleResult
 from prompt_hub.evaluation.inputs import Inputs
 from prompt_hub.evaluation.judge import votes_of
@@ -26,6 +26,7 @@ from prompt_hub.evaluation.summary import MeasurementInfo
 from prompt_hub.gate.types import Conclusion, Status
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.schema import Example, JsonObject, Prompt
 
 
@@ -60,10 +61,12 @@ class Evaluator:
         The record is stored under the execution's id, details beside it, and a verdict that rests
         on a measurement also under its digest.
         """
-        inputs = Inputs.of(self._repository, task)
+        registry = self._repository.registry()
+        inputs = Inputs.of(self._repository, task, registry)
         digest = inputs.digest(self._identity)
-        refusal = self._judge_refusal(inputs)
-        forgotten = self._fresh or refusal is not None or inputs.unchanged(self._caller)
+        calibration = self._calibration(inputs, registry)
+        refused = calibration is not None and calibration.refusal is not None
+        forgotten = self._fresh or refused or inputs.unchanged(self._caller)
         remembered = None if forgotten else self._remembered(digest)
         if remembered is not None:
             record = remembered.record.model_copy(
@@ -72,7 +75,7 @@ class Evaluator:
             key = aws_names.evaluation_details_key(self._execution, task)
             self._results.put(key, remembered.details_text)
         else:
-            record = await self._measure(inputs, digest, refusal)
+            record = await self._measure(inputs, digest, calibration)
         self._results.put(aws_names.evaluation_key(self._execution, task), record.to_json())
         return record
 
@@ -85,8 +88,11 @@ class Evaluator:
             self._say(f"  the remembered verdict is not used: {error.message}")
             return None
 
-    async def _measure(self, inputs: Inputs, digest: str, refusal: str | None) -> EvaluationRecord:
+    async def _measure(
+        self, inputs: Inputs, digest: str, calibration: Calibration | None
+    ) -> EvaluationRecord:
         started = datetime.now(UTC)
+        refusal = calibration.refusal if calibration else None
         measuring = _Measuring(
             inputs, BudgetedClient.within(inputs.metadata, self._caller, self._store)
         )
@@ -108,8 +114,7 @@ class Evaluator:
                 started_at=started,
                 finished_at=datetime.now(UTC),
             ),
-            # A judge that may not gate has graded nothing.
-            self._judging(inputs, sequential) if refusal is None else None,
+            self._judging(inputs, sequential, calibration),
         )
         if sequential.details:
             self._keep(record, sequential)
@@ -142,27 +147,31 @@ class Evaluator:
         if real:
             self._results.put(aws_names.verdict_key(record.digest), record.to_json())
 
-    def _judge_refusal(self, inputs: Inputs) -> str | None:
-        """Why the judge may not gate; None where it may, and where none grades."""
+    def _calibration(self, inputs: Inputs, registry: Registry) -> Calibration | None:
+        """Return what is recorded of the judge; None where none grades."""
         judge, settings = inputs.judge, inputs.metadata.judge
         if judge is None or settings is None:
             return None
-        refusal = may_gate(self._repository, settings, model=self._identity(judge))
-        if refusal is None and votes_of(judge, settings) < settings.votes:
+        calibration = calibration_of(
+            self._repository, registry, settings, judge, self._identity(judge)
+        )
+        if calibration.refusal is None and votes_of(judge, settings) < settings.votes:
             self._say(
                 f"  the judge {judge.task} {judge.version} always says the same: it is asked for"
                 f" one vote, not for {settings.votes}"
             )
-        return refusal
+        return calibration
 
-    def _judging(self, inputs: Inputs, sequential: SequentialResult) -> Judging | None:
+    def _judging(
+        self, inputs: Inputs, sequential: SequentialResult, calibration: Calibration | None
+    ) -> Judging | None:
         judge, settings = inputs.judge, inputs.metadata.judge
-        if judge is None or settings is None:
+        if judge is None or settings is None or calibration is None:
             return None
         parts = [
             part for detail in sequential.details.get("candidate", ()) for part in detail.parts
         ]
-        return judging(self._repository, settings, judge, self._identity(judge), parts)
+        return judging(calibration, settings, judge, self._identity(judge), parts)
 
     def _identity(self, prompt: Prompt) -> str:
         return self._caller.resolve(prompt).identity

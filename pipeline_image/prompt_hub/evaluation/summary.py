@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from prompt_hub.core.percentile import percentile
 from prompt_hub.evaluation.example_results import ExampleResult, scores_by_example
 from prompt_hub.evaluation.record import Arm, FieldScore, Slice
 from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations
@@ -73,8 +74,8 @@ def arm_of(
         seconds=info.seconds,
         repeats=1 + max((detail.repeat for detail in details), default=0),
         cached=sum(detail.cached for detail in answers),
-        seconds_p50=percentile(answers, 0.5),
-        seconds_p95=percentile(answers, 0.95),
+        seconds_p50=latency(answers, 0.5),
+        seconds_p95=latency(answers, 0.95),
         fields=_fields(answers),
         tags=_tags(scores, asked) if whole else {},
     )
@@ -93,10 +94,10 @@ def usd_per_call(details: Sequence[ExampleResult]) -> float | None:
     return math.fsum(costs) / len(costs) if costs else None
 
 
-def percentile(details: Sequence[ExampleResult], share: float) -> float | None:
-    """Seconds within which `share` of the calls were answered; None where none was."""
-    seconds = sorted(detail.usage.seconds for detail in details if detail.usage is not None)
-    return seconds[math.ceil(share * len(seconds)) - 1] if seconds else None
+def latency(details: Iterable[ExampleResult], share: float) -> float | None:
+    """Return the seconds within which `share` of the calls were answered; None where none was."""
+    usages = (detail.usage for detail in details)
+    return percentile((usage.seconds for usage in usages if usage is not None), share)
 
 
 def _fields(answers: Sequence[ExampleResult]) -> dict[str, FieldScore]:

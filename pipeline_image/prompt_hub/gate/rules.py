@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations, round_allocation
 from prompt_hub.gate.types import Conclusion, Difference, Evidence, Status, example_mean, mean_score
@@ -18,6 +18,8 @@ from prompt_hub.repository.schema import Example, Gate, Limits
 if TYPE_CHECKING:
     pass
 
+Tested = Literal[Status.PASS, Status.BLOCK, Status.INCONCLUSIVE]
+"""What a rule about scores can say."""
 GATE_VERSION = "1"
 """Moves whenever the gate may decide differently on the same measurements."""
 LEAST_EXAMPLES_OF_A_TAG = 8
@@ -123,7 +125,7 @@ class _Paired:
     """Of (1 + difference) / 2, which lies in [0, 1]."""
 
     @cached_property
-    def status(self) -> Status:
+    def status(self) -> Tested:
         """PASS where a loss of the margin is ruled out, BLOCK where more than it is shown."""
         return _tested(self.sample, (1 - self.margin) / 2)
 
@@ -177,11 +179,7 @@ class _Rules:
         if comparison is None:
             return _Ruling(Status.PASS, lambda: "there is no released version to compare with")
         margin = f"{comparison.margin:.3f}"
-        meaning = {
-            Status.PASS: f"not worse by {margin}",
-            Status.BLOCK: f"worse by more than {margin}",
-            Status.INCONCLUSIVE: f"a loss of {margin} or more cannot be excluded",
-        }[comparison.status]
+        meaning = _meaning(comparison.status, margin)
         sure = f"{self._gate.confidence:.0%} sure"
         return _Ruling(
             comparison.status,
@@ -205,11 +203,7 @@ class _Rules:
     def no_collapse(self, tag: str, paired: _Paired) -> _Ruling:
         """Whether a slice has collapsed; what stays open with all examples seen is only said."""
         margin = f"{paired.margin:.3f}"
-        meaning = {
-            Status.PASS: "",
-            Status.BLOCK: f"worse by more than {margin}",
-            Status.INCONCLUSIVE: f"a loss of {margin} or more cannot be excluded",
-        }[paired.status]
+        meaning = "" if paired.status is Status.PASS else _meaning(paired.status, margin)
         open_at_the_end = paired.status is Status.INCONCLUSIVE and self._evidence.complete
         return _Ruling(
             Status.PASS if open_at_the_end else paired.status,
@@ -248,11 +242,24 @@ class _Rules:
         return WeightedObservations.of(rounds, stakes, self._capital)
 
 
-def _tested(sample: WeightedObservations, mean: float) -> Status:
+def _tested(sample: WeightedObservations, mean: float) -> Tested:
     """PASS where the true mean is shown to exceed `mean`, BLOCK where to fall below it."""
     if sample.exceeds(mean):
         return Status.PASS
     return Status.BLOCK if sample.mirrored.exceeds(1 - mean) else Status.INCONCLUSIVE
+
+
+def _meaning(status: Tested, margin: str) -> str:
+    """Say what a comparison of both arms showed about a loss of `margin`."""
+    match status:
+        case Status.PASS:
+            return f"not worse by {margin}"
+        case Status.BLOCK:
+            return f"worse by more than {margin}"
+        case Status.INCONCLUSIVE:
+            return f"a loss of {margin} or more cannot be excluded"
+        case _:
+            assert_never(status)
 
 
 def _in_words(found: Difference) -> str:

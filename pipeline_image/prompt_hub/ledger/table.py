@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -37,6 +38,8 @@ from prompt_hub.ledger.wire import pack, unpack_item
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, TransactWriteItemTypeDef
+
+logger = logging.getLogger(__name__)
 
 Key = tuple[str, str]
 ATTEMPTS = 12
@@ -332,7 +335,9 @@ class Ledger:
                 # Many alarms at once all move the one head: spread the next tries.
                 time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311
             else:
-                return change.event
+                event = change.event
+                logger.info("%s: %s at ledger revision %d", task, event.kind, event.revision)
+                return event
         raise LedgerConflictError(f"{task} could not be changed: others kept changing the ledger")
 
     def _write(self, *steps: _Step) -> None:

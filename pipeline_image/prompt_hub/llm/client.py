@@ -5,32 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from pydantic import JsonValue
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.imports import gc_paused
-from prompt_hub.llm.config import ModelAliases, ResolvedModel
+from prompt_hub.llm.config import ModelAliases, ModelConfig
+from prompt_hub.llm.providers.base import Adapter
+from prompt_hub.llm.providers.registry import provider_of
 from prompt_hub.llm.rate_limit import Limiter
 from prompt_hub.llm.response import Answer, ModelResponse
 from prompt_hub.llm.retry import CallStats, PermanentError, Retries
 from prompt_hub.repository.rendering import render
-from prompt_hub.repository.schema import JsonObject, Prompt
+from prompt_hub.repository.schema import Prompt
 
 ADAPTER_VERSION = "2"
 """Moves whenever the same request is put to a provider, or its answer is read, in another way."""
-DEFAULT_CONCURRENCY = 64
-"""Calls in flight to one model where its settings name no number; a busy provider halves it."""
 CHARACTERS_A_TOKEN = 4.0
 """What a token of a prompt is worth before a model has said so itself."""
 
 
 class ModelUnavailableError(PromptHubError):
-    """The model gave no answer at all: nothing was measured, and nothing may be concluded."""
+    """The model gave no answer at all: nothing was measured, and nothing may be concluded.
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    `public_message` is what a caller of the service may read: the provider's own words, which help
+    the author of a prompt, are left out.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", public_message: str | None = None) -> None:
         super().__init__(message, hint=hint, exit_code=ExitCode.NOT_MEASURED)
+        self.public_message = message if public_message is None else public_message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +43,7 @@ class Request:
     """A prompt rendered for one record: what is put to the model."""
 
     prompt: Prompt
-    model: ResolvedModel
+    model: ModelConfig
     messages: list[dict[str, str]]
 
     @property
@@ -52,47 +57,36 @@ class Request:
         return sum(len(message["content"]) for message in self.messages)
 
 
-class Provider(Protocol):
-    """An adapter to a kind of model endpoint."""
-
-    async def complete(
-        self,
-        model: ResolvedModel,
-        messages: list[dict[str, str]],
-        parameters: Mapping[str, float | int | str],
-        schema: JsonObject,
-    ) -> ModelResponse:
-        """Ask once; raises `TransientError` or `PermanentError` when no answer came.
-
-        Of the usage it counts the tokens alone.
-        """
-
-    async def close(self) -> None:
-        """Give back connections."""
-
-
 class ModelClient:
     """Calls prompts on the models of one environment; an async context manager.
 
-    Every call goes through the one retry layer and through the limiter of its model. `traffic`
+    Every call goes through the one retry layer and through the limiter of its model. `stats`
     counts what went over the wire.
     """
 
     def __init__(
         self,
         aliases: ModelAliases,
-        provider: Provider | None = None,
+        adapter: Adapter | None = None,
         *,
         concurrency: int | None = None,
         retries: Retries | None = None,
     ) -> None:
-        """Make a caller; `concurrency` overrides what the models' settings say."""
+        """Make a client.
+
+        Args:
+            aliases: the models of this environment.
+            adapter: answers for all of them; by default each model's provider is asked.
+            concurrency: calls in flight to one model, whatever its settings say.
+            retries: how patient to be.
+        """
         self.stats = CallStats()
         self._aliases = aliases
-        self._provider = provider
+        self._adapter = adapter
+        self._adapters: dict[str, Adapter] = {}
         self._concurrency = concurrency
         self._retries = retries or Retries()
-        self._limiters: dict[ResolvedModel, Limiter] = {}
+        self._limiters: dict[ModelConfig, Limiter] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -107,16 +101,21 @@ class ModelClient:
 
     async def close(self) -> None:
         """Give back the connections."""
-        if self._provider is not None:
-            await self._provider.close()
+        for adapter in (*self._adapters.values(), *filter(None, (self._adapter,))):
+            await adapter.close()
 
-    def resolve(self, prompt: Prompt) -> ResolvedModel:
+    def connect(self) -> None:
+        """Import the SDK of every configured provider now, so that the first call does not wait."""
+        for model in self._aliases:
+            self._connected(model)
+
+    def resolve(self, prompt: Prompt) -> ModelConfig:
         """Return the model that `prompt` would be answered by here."""
         return self._aliases.resolve(prompt.model.alias)
 
     def concurrency(self, prompt: Prompt) -> int:
         """How many calls of `prompt` may be in flight."""
-        return self._concurrency or self.resolve(prompt).concurrency or DEFAULT_CONCURRENCY
+        return self._concurrency or self.resolve(prompt).concurrency
 
     def request(self, prompt: Prompt, fields: Mapping[str, JsonValue]) -> Request:
         """Render `prompt` for one record; raises `RenderError`."""
@@ -136,12 +135,12 @@ class ModelClient:
             ModelUnavailableError: the model gave no answer at all.
         """
         model, prompt = request.model, request.prompt
-        provider = self._connected()
+        adapter = self._connected(model)
         limiter = self._limiter(request)
         expected = int(request.characters / CHARACTERS_A_TOKEN)
         try:
             attempt = await self._retries.run(
-                lambda: provider.complete(
+                lambda: adapter.complete(
                     model, request.messages, request.parameters, prompt.output
                 ),
                 limiter=limiter,
@@ -151,11 +150,7 @@ class ModelClient:
                 until=until,
             )
         except PermanentError as error:
-            raise ModelUnavailableError(
-                f"the model {model.identity} (alias {model.alias!r}) gave no answer:"
-                f" {error.reason}.",
-                hint=f"Check that {model.base_url or 'the provider'} answers, then run again.",
-            ) from None
+            raise _unavailable(model, error) from None
         response = attempt.result
         usage = response.usage
         limiter.correct(usage.tokens - expected)
@@ -186,13 +181,14 @@ class ModelClient:
         response = await self.send(self.request(prompt, fields), timeout=timeout)
         return Answer.of(response, prompt.output)
 
-    def _connected(self) -> Provider:
-        if self._provider is None:
+    def _connected(self, model: ModelConfig) -> Adapter:
+        if self._adapter is not None:
+            return self._adapter
+        adapter = self._adapters.get(model.provider)
+        if adapter is None:
             with gc_paused():
-                from prompt_hub.llm.providers.openai import OpenAIProvider
-
-            self._provider = OpenAIProvider()
-        return self._provider
+                adapter = self._adapters[model.provider] = provider_of(model.provider).connect()
+        return adapter
 
     def _limiter(self, request: Request) -> Limiter:
         model = request.model
@@ -204,3 +200,13 @@ class ModelClient:
                 tokens_per_minute=model.tokens_per_minute,
             )
         return limiter
+
+
+def _unavailable(model: ModelConfig, error: PermanentError) -> ModelUnavailableError:
+    outage = f"the model {model.identity} (alias {model.alias!r}) gave no answer: "
+    hint = f"Check that {model.base_url or 'the provider'} answers, then run again."
+    if error.detail:
+        hint = "The provider says why: mend that, then run again."
+    return ModelUnavailableError(
+        f"{outage}{error.in_words()}.", hint=hint, public_message=f"{outage}{error.reason}."
+    )

@@ -1,71 +1,118 @@
-"""A prompt names a model alias; the environment says which model that is."""
+"""What a model alias means: read and validated once, for the runtime and for CDK.
+
+A prompt names an alias; each environment says which model that is. Defaults stand here and
+nowhere else.
+"""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.llm.providers.base import Provider
+from prompt_hub.llm.providers.registry import all_providers, provider_of
 from prompt_hub.repository.schema import Parameter
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class Price(BaseModel):
-    """US dollars for a million tokens."""
+    """What a model costs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = _STRICT
 
     input: Annotated[float, Field(ge=0)]
+    """US dollars for a million tokens of the request."""
     output: Annotated[float, Field(ge=0)]
+    """US dollars for a million tokens of the answer, thinking included."""
 
 
 class Reasoning(BaseModel):
-    """How long a model that reasons may think before it answers.
+    """How long a model that reasons may think before it answers."""
 
-    `effort` is the provider's `reasoning_effort`. `tokens` come on top of a prompt's `max_tokens`:
-    providers count thinking as output, and a prompt's own limit is about its answer.
-    """
+    model_config = _STRICT
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    effort: Literal["minimal", "low", "medium", "high"]
+    effort: Annotated[Literal["minimal", "low", "medium", "high"], Field(examples=["low"])]
+    """How hard the model thinks: minimal, low, medium or high."""
     tokens: Annotated[int, Field(ge=1, le=100_000)] = 1024
+    """Tokens for thinking, on top of a prompt's own `max_tokens`, which is about its answer."""
 
 
-class ResolvedModel(BaseModel):
-    """What an alias means in this environment.
+def _provider_names(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(all_providers())
 
-    `secret` names a Secrets Manager secret, `api_key_env` an environment variable; both hold the
-    key of an OpenAI-compatible provider and are read only when a call is made. `concurrency` is
-    how many calls may be in flight; the rates are what the provider grants per minute.
-    """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class ModelConfig(BaseModel):
+    """What an alias means in this environment."""
+
+    model_config = _STRICT
 
     alias: str
-    provider: Literal["openai", "bedrock"]
-    model: Annotated[str, Field(min_length=1)]
-    base_url: str | None = None
-    region: str | None = None
-    secret: str | None = None
-    api_key_env: str | None = None
+    """The name that prompts use. In a mapping of aliases it is the key."""
+    provider: Annotated[str, Field(json_schema_extra=_provider_names)]
+    """The kind of endpoint; each is described below."""
+    model: Annotated[str, Field(pattern=r"^\S+$", examples=["openai.gpt-oss-20b-1:0"])]
+    """The model as the provider calls it; in Azure the deployment."""
+    base_url: (
+        Annotated[str, Field(pattern=r"^https?://\S+$", examples=["https://host/v1"])] | None
+    ) = None
+    """Where the provider answers, if not at its usual address."""
+    region: (
+        Annotated[str, Field(pattern=r"^[a-z]{2}(?:-[a-z]+)+-\d$", examples=["us-east-1"])] | None
+    ) = None
+    """AWS region of a Bedrock model. In `cdk.json` the installation's region is the default."""
+    api_version: Annotated[str, Field(pattern=r"^[\w.-]+$", examples=["2024-10-21"])] | None = None
+    """Version of the provider's API, where the address does not say it."""
+    secret: (
+        Annotated[str, Field(pattern=r"^[\w/+=.@-]+$", examples=["prompt-hub/openai"])] | None
+    ) = None
+    """Secrets Manager secret that holds the key; read at the first call."""
+    api_key_env: (
+        Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$", examples=["OPENAI_API_KEY"])] | None
+    ) = None
+    """Environment variable that holds the key, on a person's machine; `cdk.json` takes none."""
     price_per_million: Price | None = None
+    """US dollars for a million tokens. Without a price, costs are unknown."""
     reasoning: Reasoning | None = None
-    concurrency: Annotated[int, Field(ge=1, le=1024)] | None = None
-    requests_per_minute: Annotated[float, Field(gt=0)] | None = None
-    tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
+    """For a model that thinks before it answers. Without it the model is not asked to."""
+    concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Calls in flight from one process; a busy provider halves it."""
+    requests_per_minute: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    """Requests that the provider grants. Without it there is no limit."""
+    tokens_per_minute: Annotated[float, Field(gt=0, le=1e12)] | None = None
+    """Tokens that the provider grants, in and out. Without it there is no limit."""
+
+    @field_validator("provider")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in all_providers():
+            raise ValueError(f"there is no provider {name!r} (known: {', '.join(all_providers())})")
+        return name
 
     @model_validator(mode="after")
-    def _bedrock_needs_region(self) -> ResolvedModel:
-        if self.provider == "bedrock" and self.region is None:
-            raise ValueError("a Bedrock model needs a region")
+    def _keeps_the_rules_of_its_provider(self) -> ModelConfig:
+        if problem := self._provider.problem(self):
+            raise ValueError(problem)
         return self
+
+    @property
+    def _provider(self) -> Provider:
+        return provider_of(self.provider)
 
     @property
     def identity(self) -> str:
@@ -84,19 +131,8 @@ class ResolvedModel(BaseModel):
     def request_parameters(
         self, parameters: Mapping[Parameter, float | int]
     ) -> dict[str, float | int | str]:
-        """Return a prompt's sampling parameters as this model is asked with them."""
-        asked: dict[str, float | int | str] = {str(name): item for name, item in parameters.items()}
-        if self.reasoning is None:
-            return asked
-        most = "max_tokens"
-        if self.provider == "openai" and self.base_url is None:
-            # OpenAI's own models that reason refuse these, and call the limit by another name.
-            most = "max_completion_tokens"
-            asked = {name: asked[name] for name in asked.keys() & {"seed"}}
-        asked["reasoning_effort"] = self.reasoning.effort
-        if (limit := self.max_output_tokens(parameters.get("max_tokens"))) is not None:
-            asked[most] = limit
-        return asked
+        """Turn a prompt's sampling parameters into those that this model is asked with."""
+        return self._provider.request_parameters(self, parameters)
 
     def cost(self, tokens_in: int, tokens_out: int) -> float | None:
         """Price of one call in US dollars; None where the settings name no price."""
@@ -104,6 +140,10 @@ class ResolvedModel(BaseModel):
             return None
         price = self.price_per_million
         return (tokens_in * price.input + tokens_out * price.output) / 1_000_000
+
+    def to_entry(self) -> dict[str, object]:
+        """Write the alias as its entry in `PROMPT_HUB_MODELS`, defaults left out."""
+        return self.model_dump(mode="json", exclude={"alias"}, exclude_defaults=True)
 
 
 _HINT = (
@@ -116,7 +156,7 @@ _HINT = (
 class ModelAliases:
     """The aliases that this environment knows."""
 
-    def __init__(self, models: Mapping[str, ResolvedModel]) -> None:
+    def __init__(self, models: Mapping[str, ModelConfig]) -> None:
         self._models = dict(models)
 
     @classmethod
@@ -144,13 +184,10 @@ class ModelAliases:
             raw = TypeAdapter(dict[str, dict[str, object]]).validate_json(text)
         except ValidationError as error:
             raise _wrong(error) from None
-        return cls({alias: _resolved(alias, entry) for alias, entry in raw.items()})
+        return cls({alias: _read_entry(alias, entry) for alias, entry in raw.items()})
 
-    def resolve(self, alias: str) -> ResolvedModel:
-        """Return the model behind `alias`.
-
-        Raises `PromptHubError` for an alias nobody configured.
-        """
+    def resolve(self, alias: str) -> ModelConfig:
+        """Find the model behind `alias`; raises `PromptHubError` for an alias nobody configured."""
         try:
             return self._models[alias]
         except KeyError:
@@ -159,44 +196,26 @@ class ModelAliases:
                 f"the model alias {alias!r} is not configured here (known: {known}).", hint=_HINT
             ) from None
 
+    def __iter__(self) -> Iterator[ModelConfig]:
+        """Iterate over the models, in the order of their aliases."""
+        return iter(self._models[alias] for alias in sorted(self._models))
+
     def to_json(self) -> str:
-        """Return the aliases as `PROMPT_HUB_MODELS` takes them."""
-        return json.dumps(
-            {
-                alias: model.model_dump(mode="json", exclude={"alias"}, exclude_none=True)
-                for alias, model in sorted(self._models.items())
-            }
-        )
+        """Write the aliases as `PROMPT_HUB_MODELS` takes them."""
+        return json.dumps({model.alias: model.to_entry() for model in self}, sort_keys=True)
 
 
-def _resolved(alias: str, entry: Mapping[str, object]) -> ResolvedModel:
+def _read_entry(alias: str, entry: Mapping[str, object]) -> ModelConfig:
     try:
-        return ResolvedModel.model_validate({"alias": alias, **entry})
+        return ModelConfig.model_validate({"alias": alias, **entry})
     except ValidationError as error:
         raise _wrong(error, alias) from None
 
 
 def _wrong(error: ValidationError, *where: str) -> PromptHubError:
-    """Return what is wrong with the setting; `where` leads to what pydantic looked at."""
+    """Say what is wrong with the setting; `where` leads to what pydantic looked at."""
     first = error.errors(include_url=False)[0]
     place = ".".join([*where, *map(str, first["loc"])]) or "the text"
     return PromptHubError(
         f"{aws_names.ENV_MODELS} is wrong at {place}: {first['msg']}.", hint=_HINT
     )
-
-
-def add_concurrency(parser: argparse.ArgumentParser) -> None:
-    """Declare `--concurrency`, which overrides what the models' settings say."""
-    parser.add_argument(
-        "--concurrency",
-        type=positive,
-        metavar="N",
-        help="calls in flight to one model (default: the model's own setting)",
-    )
-
-
-def positive(text: str) -> int:
-    """Return a number from 1, as an argument of a command."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
+
+logger = logging.getLogger(__name__)
 
 RECOVERY = 8
 """So many rounds of answered calls bring the window from nothing back to the ceiling."""
@@ -96,6 +99,7 @@ class Limiter:
                     wait = self._wait(tokens)
                     if wait <= 0:
                         break
+                    logger.debug("a call waits %.2f s for its turn", wait)
                     await self._sleep(wait)
                 self._let_in(tokens)
         else:
@@ -115,8 +119,14 @@ class Limiter:
             if born == self._halvings:
                 self.window = max(1.0, self.window / 2)
                 self._halvings += 1
+                logger.info(
+                    "the provider is busy: %d of %d calls at once from now on",
+                    int(self.window),
+                    self.ceiling,
+                )
             if self._busy_in_a_row > 1:
                 self._paused_until = max(self._paused_until, self._clock() + pause)
+                logger.info("the provider is busy again: no call for %.2f s", pause)
         elif not failed:
             self.window = min(
                 self.ceiling, self.window + self.ceiling / (RECOVERY * max(1.0, self.window))

@@ -91,3 +91,8 @@ def output_in(text: str, schema: JsonObject) -> tuple[JsonObject | None, str | N
         return None, "the answer is not a JSON object"
     problem = schema_problem(value, schema)
     return (value, None) if problem is None else (None, problem)
+
+
+def repair_surrogates(text: str) -> str:
+    """Replace each half of a character: JSON can hold one, but no file could."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -16,27 +18,62 @@ from typing import Generic, TypeVar
 from prompt_hub.llm.rate_limit import Limiter
 
 ResultT = TypeVar("ResultT")
+logger = logging.getLogger(__name__)
 
 
-class PermanentError(Exception):
-    """There is no answer, and asking again now would not help; the reason in words."""
+class CallError(Exception):
+    """A call that brought no answer."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, detail: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        """What happened, in our words."""
+        self.detail = detail
+        """The provider's own words, fit for the author of a prompt and not for a caller."""
+
+    def in_words(self) -> str:
+        """Say what happened, and what the provider says about it."""
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
-class TransientError(Exception):
-    """An attempt that failed as the next one need not.
+class PermanentError(CallError):
+    """There is no answer, and asking again now would not help."""
 
-    `busy` says that the provider had too many requests, `after` how many seconds it asked to wait.
-    """
 
-    def __init__(self, reason: str, *, busy: bool = False, after: float | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
+class TransientError(CallError):
+    """An attempt that failed as the next one need not."""
+
+    def __init__(
+        self, reason: str, *, detail: str = "", busy: bool = False, after: float | None = None
+    ) -> None:
+        super().__init__(reason, detail=detail)
         self.busy = busy
+        """The provider had too many requests."""
         self.after = after
+        """Seconds that the provider asked to wait."""
+
+
+RETRYABLE = frozenset({408, 409, 425, 429})
+"""Refusals that the next attempt need not meet, as every status from 500 on."""
+THROTTLED = frozenset({429, 503, 529})
+"""Refusals that mean too many requests."""
+
+
+def call_error(
+    status: int, *, detail: str, after: float | None, final: bool = False
+) -> TransientError | PermanentError:
+    """Sort a refusal by its HTTP status into one that is tried again and one that is not.
+
+    Args:
+        status: the HTTP status.
+        detail: the provider's words, made fit to be shown.
+        after: seconds that the provider asks to wait.
+        final: trying again does not help, whatever the status says.
+    """
+    reason = f"HTTP {status}"
+    if final or (status not in RETRYABLE and status < 500):
+        return PermanentError(reason, detail=detail)
+    return TransientError(reason, detail=detail, busy=status in THROTTLED, after=after)
 
 
 @dataclass
@@ -96,7 +133,7 @@ class Retries:
             limiter: lets attempts through; it is told of every one's end.
             tokens: what one attempt will use, as far as known.
             timeout: seconds that one attempt may take.
-            traffic: counts.
+            stats: counts.
             until: time of `clock` after which no attempt is begun.
 
         Raises:
@@ -107,6 +144,7 @@ class Retries:
                 async with asyncio.timeout(None if until is None else until - self.clock()):
                     place = await limiter.acquire(tokens)
             except TimeoutError:
+                logger.info("not asked: no time left before attempt %d", number)
                 raise PermanentError("there was no time left to ask it") from None
             stats.sent += 1
             started = self.clock()
@@ -119,13 +157,20 @@ class Retries:
             except TransientError as error:
                 pause = min(error.after or 0.0, self.longest_asked)
                 place.release(busy=error.busy, failed=not error.busy, pause=pause)
-                wait = self._wait(number, error, started, until)
-                stats.trouble = error.reason
+                try:
+                    wait = self._wait(number, error, started, until)
+                except PermanentError:
+                    logger.info("gave up after attempt %d: %s", number, _kind(error))
+                    raise
+                logger.info("attempt %d: %s; next in %.2f s", number, _kind(error), wait)
+                stats.trouble = error.in_words()
                 stats.retried += 1
                 stats.busy += error.busy
                 await self.sleep(wait)
-            except BaseException:
+            except BaseException as error:
                 place.release(failed=True)
+                if isinstance(error, PermanentError):
+                    logger.info("refused at attempt %d: %s", number, _kind(error))
                 raise
             else:
                 place.release()
@@ -139,14 +184,27 @@ class Retries:
         wait = min(self.longest, doubled) * (0.5 + self.jitter() / 2)
         if error.after is not None:
             if error.after > self.longest_asked:
-                raise PermanentError(f"{error.reason}, and asks to wait {error.after:.0f} s")
+                raise _given_up(error, f"and asks to wait {error.after:.0f} s")
             # Those that were sent away together come back one after the other.
             wait = error.after + wait * 0.1
         if failed >= allowed:
-            raise PermanentError(f"{error.reason}, {failed} times")
+            raise _given_up(error, f"{failed} times")
         if until is not None and now + wait > until:
-            raise PermanentError(f"{error.reason}, and there is no time left to ask again")
+            raise _given_up(error, "and there is no time left to ask again")
         return wait
+
+
+_STATUS = re.compile(r"HTTP \d{3}")
+
+
+def _kind(error: CallError) -> str:
+    """Say what failed without the provider's own words: they may quote what was sent."""
+    status = _STATUS.match(error.reason)
+    return status[0] if status else "no answer"
+
+
+def _given_up(error: TransientError, why: str) -> PermanentError:
+    return PermanentError(f"{error.reason}, {why}", detail=error.detail)
 
 
 def parse_retry_after(

@@ -23,6 +23,7 @@ from prompt_hub.release.manifest import CarriedVersion, Release
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.rendering import rejection_reason
 from prompt_hub.repository.schema import Prompt
+from prompt_hub.scoring.metadata import read_metadata
 
 
 class NotMeasuredError(PromptHubError):
@@ -127,7 +128,7 @@ class ScoreMonitor:
         self._caller = caller
         self._task = task
         self._say = say
-        self._metadata = repository.metadata(task)
+        self._metadata = read_metadata(repository, task)
         self._judge = judge_of(repository, self._metadata)
 
     async def round(self, pointer: Pointer) -> MonitorRun:

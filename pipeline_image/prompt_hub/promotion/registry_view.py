@@ -9,15 +9,14 @@ from datetime import datetime
 from prompt_hub.promotion.registry_writer import registry_text
 from prompt_hub.promotion.states import UNRELEASED, Decision, Event, State, TransitionContext, move
 from prompt_hub.repository.reader import REGISTRY
-from prompt_hub.repository.schema import (
-    Metadata,
+from prompt_hub.repository.registry import (
     RegisteredTask,
     RegisteredVerdict,
     RegisteredVersion,
     Registry,
     VersionState,
-    version_key,
 )
+from prompt_hub.repository.schema import Metadata, version_key
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from prompt_hub.repository.schema import Prompt, Registry
+from prompt_hub.repository.registry import Registry
+from prompt_hub.repository.schema import Prompt
 from prompt_hub.repository.yaml_writer import as_yaml, schema_line
 
 _PROMPT_HEADER = (

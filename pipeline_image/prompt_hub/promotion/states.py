@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.gate.types import Status
@@ -49,19 +50,35 @@ class Event(StrEnum):
     RESTORE = "restore"
 
 
-MEANING = {
-    Event.PROMOTE: "the gate passes it: it becomes the champion",
-    Event.OVERRIDE: "a person releases it against its verdict",
-    Event.BLOCK: "the gate blocks it",
-    Event.LEAVE_OPEN: "the gate cannot decide: its record is kept, nothing moves",
-    Event.REQUALIFY: "the champion passes on another model",
-    Event.FALL_SHORT: "the champion does not pass on another model: activation refuses it there",
-    Event.SUPERSEDE: "a newer version takes its place",
-    Event.DOWNGRADE: "a person takes the champion out for an older version",
-    Event.ARCHIVE: "a person retires the champion with no successor",
-    Event.QUARANTINE: "it did harm: out of production, and out of images once no stage serves it",
-    Event.RESTORE: "a person releases it again, in the champion's place or where there is none",
-}
+def _meaning(event: Event) -> str:
+    match event:
+        case Event.PROMOTE:
+            return "the gate passes it: it becomes the champion"
+        case Event.OVERRIDE:
+            return "a person releases it against its verdict"
+        case Event.BLOCK:
+            return "the gate blocks it"
+        case Event.LEAVE_OPEN:
+            return "the gate cannot decide: its record is kept, nothing moves"
+        case Event.REQUALIFY:
+            return "the champion passes on another model"
+        case Event.FALL_SHORT:
+            return "the champion does not pass on another model: activation refuses it there"
+        case Event.SUPERSEDE:
+            return "a newer version takes its place"
+        case Event.DOWNGRADE:
+            return "a person takes the champion out for an older version"
+        case Event.ARCHIVE:
+            return "a person retires the champion with no successor"
+        case Event.QUARANTINE:
+            return "it did harm: out of production, and out of images once no stage serves it"
+        case Event.RESTORE:
+            return "a person releases it again, in the champion's place or where there is none"
+        case _:
+            assert_never(event)
+
+
+MEANING = {event: _meaning(event) for event in Event}
 
 
 @dataclass(frozen=True)
@@ -230,7 +247,7 @@ def move(
         allowed = ", ".join(other.event for other in MOVES if other.source is state)
         raise NotAllowedError(
             f"{what}: '{event}' is not allowed from there, only {allowed}.",
-            hint=_HINTS.get(state, ""),
+            hint=_hint(state),
         )
     for guard in found.guards:
         lacking = None if guard in later else guard.lacks(case)
@@ -242,13 +259,22 @@ def move(
     return found.target
 
 
-_HINTS = {
-    State.RELEASED: _RAISE,
-    State.SUPERSEDED: "Go back to it with `prompt-hub promote downgrade --to`, or raise"
-    " the candidate's version.",
-    **dict.fromkeys(
-        _TAKEN_OUT,
-        "Raise the candidate's version; its own number comes back by"
-        " `prompt-hub promote downgrade --override` only.",
-    ),
-}
+def _hint(state: State) -> str:
+    """Say what to do where a move is not allowed from `state`."""
+    match state:
+        case State.RELEASED:
+            return _RAISE
+        case State.SUPERSEDED:
+            return (
+                "Go back to it with `prompt-hub promote downgrade --to`, or raise"
+                " the candidate's version."
+            )
+        case State.DOWNGRADED | State.ARCHIVED | State.QUARANTINED:
+            return (
+                "Raise the candidate's version; its own number comes back by"
+                " `prompt-hub promote downgrade --override` only."
+            )
+        case State.CANDIDATE | State.BLOCKED:
+            return ""
+        case _:
+            assert_never(state)

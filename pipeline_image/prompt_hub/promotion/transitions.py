@@ -24,14 +24,13 @@ from prompt_hub.promotion.states import (
     move,
 )
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION, PromptRepository, evaluation_path
-from prompt_hub.repository.schema import (
-    Lock,
-    Prompt,
+from prompt_hub.repository.registry import (
     RegisteredModel,
     RegisteredVerdict,
     RegisteredVersion,
     VersionState,
 )
+from prompt_hub.repository.schema import Lock, Prompt
 from prompt_hub.repository.transaction import Changes
 
 
@@ -202,23 +201,24 @@ def quarantine(
 def replace_record(repository: PromptRepository, record: EvaluationRecord, details: str) -> Changes:
     """Seal a record of `04-evals` that was made again from its answers.
 
-    No version moves; the registry takes over the score that the record says now.
+    No version moves; the registry takes over the score and the verdict that the record says now,
+    unless its last verdict is a later one on another model.
     """
     standing = TaskRegistryView(repository.registry(), record.task)
     changes = _evaluation_files(record, details)
-    entry = standing.version(record.version)
-    if entry is None or record.candidate is None:
+    task = standing.entry
+    if task is None or record.candidate is None:
         return changes
-    sealed = entry.model_copy(
-        update={
-            "evaluation_sha256": evidence_sha256(record.to_json().encode(), details.encode()),
-            "score": record.candidate.score,
-        }
-    )
-    verdict = standing.verdict
-    if verdict is not None and verdict.version == record.version:
+    versions: dict[str, RegisteredVersion] = {}
+    entry = standing.version(record.version)
+    if entry is not None:
+        seal = evidence_sha256(record.to_json().encode(), details.encode())
+        update = {"evaluation_sha256": seal, "score": record.candidate.score}
+        versions[record.version] = entry.model_copy(update=update)
+    verdict = task.verdict
+    if verdict is not None and verdict.version == record.version and task.verdict_is_recorded:
         verdict = _verdict(record, verdict.at)
-    metadata, versions = repository.metadata(record.task), {record.version: sealed}
+    metadata = repository.metadata(record.task)
     return changes | standing.updated_registry(
         metadata, versions, released=standing.released, verdict=verdict
     )

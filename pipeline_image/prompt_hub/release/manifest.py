@@ -17,16 +17,14 @@ from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef, timestamp
 from prompt_hub.promotion.promoter import promotion_by
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.registry import RegisteredModel, RegisteredTask, VersionState
 from prompt_hub.repository.schema import (
     Fraction,
     Prompt,
-    RegisteredModel,
-    RegisteredTask,
     Sha256,
     Strict,
     TaskName,
     Version,
-    VersionState,
     version_key,
 )
 

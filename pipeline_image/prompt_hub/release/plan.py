@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from prompt_hub.ledger.items import Pointer, VersionRecord, VersionRef, timestamp
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
-from prompt_hub.repository.schema import VersionState
+from prompt_hub.repository.registry import VersionState
 
 
 @dataclass(frozen=True, kw_only=True)

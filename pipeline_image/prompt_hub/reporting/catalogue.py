@@ -10,7 +10,8 @@ from prompt_hub.gate.types import Status
 from prompt_hub.reporting.prompt_diff import Difference, differences
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import Prompt, RegisteredTask, VersionState, version_key
+from prompt_hub.repository.registry import RegisteredTask, VersionState
+from prompt_hub.repository.schema import Prompt, version_key
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import assert_never
 
 from prompt_hub.reporting import prompt_diff, words
 from prompt_hub.reporting.catalogue import CatalogueTask, CatalogueVersion
@@ -67,6 +68,11 @@ def in_words(change: Difference) -> str:
             if change.words(kind)
         ]
         return f"{where}: {', '.join(counts) or 'punctuation or spacing'}"
-    if change.kind == "changed":
-        return f"{where}: {code(before)} → {code(after)}"
-    return f"{where}: {code(before or after)} {change.kind}"
+    kind = change.kind
+    match kind:
+        case "changed":
+            return f"{where}: {code(before)} → {code(after)}"
+        case "added" | "removed":
+            return f"{where}: {code(before or after)} {kind}"
+        case _:
+            assert_never(kind)

@@ -7,6 +7,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from prompt_hub.core.percentile import percentile
+
 BINS = 24
 
 
@@ -34,14 +36,14 @@ class Histogram:
 
 
 def histogram(*lists: Sequence[float]) -> Histogram | None:
-    """Return the spread of values from 0 up to what 99 of 100 stay below.
+    """Return the spread of values from 0 up to what 99 of 100 do not exceed.
 
     None where there are none.
     """
-    values = sorted(value for item in lists for value in item)
+    values = [value for item in lists for value in item]
     if not values:
         return None
-    upper = nice(quantile(values, 0.99) or 0.0)
+    upper = nice(percentile(values, 0.99) or 0.0)
     edges = [upper * (index + 1) / BINS for index in range(BINS)]
     counts = []
     for entry in lists:
@@ -61,16 +63,6 @@ def nice(value: float) -> float:
         if value <= step * power * (1 + 1e-9):
             return step * power
     return 10 * power
-
-
-def quantile(values: Sequence[float], share: float) -> float | None:
-    """Return the value below which `share` of the sorted values lie (linear between two)."""
-    if not values:
-        return None
-    place = share * (len(values) - 1)
-    below = math.floor(place)
-    above = min(below + 1, len(values) - 1)
-    return values[below] + (values[above] - values[below]) * (place - below)
 
 
 def outline(shares: Sequence[float], highest: float, height: float) -> str:

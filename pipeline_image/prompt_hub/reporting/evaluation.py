@@ -24,7 +24,8 @@ from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, c
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.reader import PromptRepository, examples_sha256
 from prompt_hub.repository.rendering import render
-from prompt_hub.repository.schema import Example, Metadata, Prompt, version_key
+from prompt_hub.repository.schema import Example, Prompt, version_key
+from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
 
 LONGEST_HISTORY = 20
 """Versions that the history shows, the newest ones."""
@@ -153,7 +154,7 @@ class EvaluationView:
     """Everything that a report of one evaluation says."""
 
     evaluation: Evaluation
-    metadata: Metadata | None
+    metadata: ScoringMetadata | None
     candidate: ArmView | None
     champion: ArmView | None
     examples: tuple[ExampleView, ...]
@@ -219,7 +220,7 @@ def read_view(evaluations: Evaluations, evaluation: Evaluation) -> EvaluationVie
     """Return the view of one evaluation, with what the repository still knows about it."""
     repository, record = evaluations.repository, evaluation.record
     examples = _read(lambda: repository.examples(record.task)) or ()
-    metadata = _read(lambda: repository.metadata(record.task))
+    metadata = _read(lambda: read_metadata(repository, record.task))
     known = _prompts(repository, record.task)
     candidate = _arm("candidate", record.candidate, evaluation, known)
     champion = _arm("champion", record.champion, evaluation, known)
@@ -241,7 +242,7 @@ def read_view(evaluations: Evaluations, evaluation: Evaluation) -> EvaluationVie
 def _notes(
     evaluation: Evaluation,
     examples: tuple[Example, ...],
-    metadata: Metadata | None,
+    metadata: ScoringMetadata | None,
     arms: Iterable[ArmView | None],
 ) -> Iterator[str]:
     """Yield what the repository no longer has as it was when the record was made."""

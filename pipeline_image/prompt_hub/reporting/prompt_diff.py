@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Literal
+from typing import Literal, assert_never
 
 from pydantic import JsonValue
 
@@ -122,17 +122,21 @@ def _tidy(runs: Sequence[Run]) -> tuple[Run, ...]:
     removed = added = ""
     filled = [run for run in runs if run.text]
     for index, run in enumerate(filled):
-        if run.kind == "removed":
-            removed += run.text
-        elif run.kind == "added":
-            added += run.text
-        elif run.text.isspace() and removed and added and _changes(filled, index + 1):
-            removed += run.text
-            added += run.text
-        else:
-            tidied += _changed(removed, added)
-            removed = added = ""
-            tidied.append(run)
+        match run.kind:
+            case "removed":
+                removed += run.text
+            case "added":
+                added += run.text
+            case "same":
+                if run.text.isspace() and removed and added and _changes(filled, index + 1):
+                    removed += run.text
+                    added += run.text
+                else:
+                    tidied += _changed(removed, added)
+                    removed = added = ""
+                    tidied.append(run)
+            case _:
+                assert_never(run.kind)
     tidied += _changed(removed, added)
     return tuple(tidied)
 

@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 import math
+from typing import assert_never
 
 from prompt_hub.gate.types import Status
 
 NONE = "–"
 """What stands where nothing was measured."""
 
-MARKS = {
-    Status.PASS: "✓",
-    Status.BLOCK: "✗",
-    Status.INCONCLUSIVE: "?",
-    Status.NOT_MEASURED: "–",
-    Status.UNCHANGED: "=",
-}
-"""A verdict's sign: colour is never the only one."""
-
-MEANINGS = {
-    Status.PASS: "may be released",
-    Status.BLOCK: "may not be released",
-    Status.INCONCLUSIVE: "the evidence is not enough to release it",
-    Status.NOT_MEASURED: "could not be measured; nothing may be concluded",
-    Status.UNCHANGED: "is the released version",
-}
-
 _RED = {"failed", "stopped", "block", "blocked", "not_measured", "quarantined", "lost", "missed"}
 _AMBER = {"expected-red", "inconclusive", "downgraded", "inprogress"}
 _GREEN = {"ok", "succeeded", "pass", "active", "released", "won"}
+
+
+def mark(status: Status) -> str:
+    """Return a verdict's sign: colour is never the only one."""
+    match status:
+        case Status.PASS:
+            return "✓"
+        case Status.BLOCK:
+            return "✗"
+        case Status.INCONCLUSIVE:
+            return "?"
+        case Status.NOT_MEASURED:
+            return "–"
+        case Status.UNCHANGED:
+            return "="
+        case _:
+            assert_never(status)
+
+
+def meaning(status: Status) -> str:
+    """Say what a verdict means for the version."""
+    match status:
+        case Status.PASS:
+            return "may be released"
+        case Status.BLOCK:
+            return "may not be released"
+        case Status.INCONCLUSIVE:
+            return "the evidence is not enough to release it"
+        case Status.NOT_MEASURED:
+            return "could not be measured; nothing may be concluded"
+        case Status.UNCHANGED:
+            return "is the released version"
+        case _:
+            assert_never(status)
 
 
 def tone(status: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -219,6 +220,48 @@ _OTHER_KEYWORDS = (
 )  # fmt: skip
 KEYWORDS = frozenset((*_SCHEMAS_BY_NAME, *_SCHEMAS_IN_A_LIST, *_ONE_SCHEMA, *_OTHER_KEYWORDS))
 """The words of JSON Schema 2020-12; a validator skips every other, misspelt ones included."""
+
+
+_NAMING = ("$anchor", "$dynamicAnchor", "$dynamicRef", "$id")
+"""Words that name a place or change what a reference begins at."""
+
+
+def relocate(schema: JsonObject, pointer: str) -> JsonObject | None:
+    """Copy a schema so that it may stand at `pointer` (`#/...`) of a larger document.
+
+    Its references into itself begin at `pointer`. None for a schema that refers by name, whose
+    references cannot be moved this way.
+    """
+    for part in _subschemas(schema):
+        reference = part.get("$ref", "#")
+        if any(word in part for word in _NAMING) or not _refers_by_path(reference):
+            return None
+    moved = deepcopy(schema)
+    for part in _subschemas(moved):
+        if isinstance(reference := part.get("$ref"), str):
+            part["$ref"] = pointer + reference[1:]
+    # Only a document's own root may say which dialect it is written in.
+    return {key: value for key, value in moved.items() if key != "$schema"}
+
+
+def _refers_by_path(reference: JsonValue) -> bool:
+    return reference == "#" or (isinstance(reference, str) and reference.startswith("#/"))
+
+
+def _subschemas(schema: JsonValue) -> Iterator[JsonObject]:
+    """Yield a schema and every schema inside it."""
+    if not isinstance(schema, dict):
+        return
+    yield schema
+    for name, value in schema.items():
+        if name in _ONE_SCHEMA:
+            yield from _subschemas(value)
+        elif name in _SCHEMAS_BY_NAME and isinstance(value, dict):
+            for inner in value.values():
+                yield from _subschemas(inner)
+        elif name in _SCHEMAS_IN_A_LIST and isinstance(value, list):
+            for inner in value:
+                yield from _subschemas(inner)
 
 
 def _unusable(schema: JsonValue, here: Location) -> Iterator[SchemaProblem]:

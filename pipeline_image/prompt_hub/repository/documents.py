@@ -12,7 +12,11 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.repository.json_positions import Location, Position, position
+from prompt_hub.repository.json_positions import (
+    Location,
+    Position,
+    position,
+)
 
 MAX_BYTES = 1_000_000
 """No prompt, metadata or registry file of a healthy repository comes near one megabyte."""

@@ -13,13 +13,11 @@ from prompt_hub.repository.documents import (
     Problem,
     to_model,
 )
-from prompt_hub.repository.json_positions import JsonScanner, PositionMap, position
-
-_INSTEAD = {
-    "duplicate-key": "each key once",
-    "not-finite": "a finite number",
-    "surrogate": "whole characters",
-}
+from prompt_hub.repository.json_positions import (
+    JsonScanner,
+    PositionMap,
+    position,
+)
 
 
 def parse_json(text: str, file: str) -> Document:
@@ -85,6 +83,13 @@ def _json_problems(text: str, file: str, first_line: int, error: ValueError) -> 
         what = ".".join(map(str, oddity.location))
         expected = _INSTEAD[oddity.rule]
         yield Problem(file, line, column, what, oddity.found, expected, oddity.rule)
+
+
+_INSTEAD = {
+    "duplicate-key": "each key once",
+    "not-finite": "a finite number",
+    "surrogate": "whole characters",
+}
 
 
 def parse_model(text: str, file: str, model: type[ModelT], *, hint: str) -> ModelT:

@@ -101,13 +101,18 @@ def _expected(message: str) -> str:
 
 def _keys_at(model: type, location: Location) -> list[str]:
     """Return the keys that a model knows at a place inside it, as files spell them."""
+    properties = schema_at(model, location).get("properties")
+    return list(properties) if isinstance(properties, dict) else []
+
+
+def schema_at(model: type, location: Location) -> Mapping[str, object]:
+    """Find the JSON Schema of a place inside a model; empty where the model has no such place."""
     schema = json_schema(model)
     node: object = schema
     for step in location:
         node = _step(schema, node, step)
     found = _resolved(schema, node)
-    properties = found.get("properties") if isinstance(found, dict) else None
-    return list(properties) if isinstance(properties, dict) else []
+    return found if isinstance(found, dict) else {}
 
 
 @lru_cache(maxsize=16)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from prompt_hub.core import aws_names
@@ -25,13 +26,13 @@ from prompt_hub.repository.includes import (
     expand_includes,
 )
 from prompt_hub.repository.json import parse_jsonl
+from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.schema import (
     Example,
     FewShot,
     Message,
     Metadata,
     Prompt,
-    Registry,
     Shot,
     version_key,
 )
@@ -54,6 +55,15 @@ REVIEWS = "reviews"
 def evaluation_path(task: str, version: str) -> str:
     """Where the evaluation record of a version lies, relative to `prompts/`."""
     return f"{EVALS}/{task}/{version}.json"
+
+
+@dataclass(frozen=True)
+class AuthoredTask:
+    """What people wrote for one task beside its metadata, read together, each file once."""
+
+    examples: tuple[Example, ...]
+    candidate: Prompt
+    """Whole: building blocks and shots inlined."""
 
 
 class PromptRepository:
@@ -141,14 +151,20 @@ class PromptRepository:
 
     def draft(self, task: str) -> Prompt:
         """Return the candidate as its author wrote it."""
-        return to_model(self.document(self.candidate_path(task)), Prompt)
+        return self._draft(self.metadata(task))
+
+    def _draft(self, metadata: Metadata) -> Prompt:
+        return to_model(self.document(self._candidate_path(metadata)), Prompt)
 
     def candidate_path(self, task: str) -> Path:
         """Where the candidate of `task` lies, always inside `prompts/`."""
-        path = path_inside(self.prompts, self.metadata(task).candidate)
+        return self._candidate_path(self.metadata(task))
+
+    def _candidate_path(self, metadata: Metadata) -> Path:
+        path = path_inside(self.prompts, metadata.candidate)
         if path is None:
             raise PromptHubError(
-                f"{METADATA}/{task}.yaml: candidate points outside 'prompts'.",
+                f"{METADATA}/{metadata.task}.yaml: candidate points outside 'prompts'.",
                 hint="Name a file such as 00-templates/TASK.yaml.",
                 exit_code=ExitCode.BLOCKED,
             )
@@ -158,6 +174,12 @@ class PromptRepository:
         """Return the candidate, whole: building blocks and few-shot examples inlined."""
         draft = self.draft(task)
         return self.whole(draft, self.examples(task) if draft.few_shot else ())
+
+    def authored(self, metadata: Metadata) -> AuthoredTask:
+        """Return examples and candidate of the task that `metadata` is about."""
+        draft = self._draft(metadata)
+        examples = self.examples(metadata.task)
+        return AuthoredTask(examples, self.whole(draft, examples))
 
     def whole(self, draft: Prompt, examples: Sequence[Example]) -> Prompt:
         """Return a draft with building blocks inlined and its shots drawn from `examples`."""

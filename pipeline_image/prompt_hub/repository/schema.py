@@ -1,10 +1,9 @@
-"""The files of the prompt repository as typed, frozen models."""
+"""Prompts, metadata and examples as typed, frozen models; `registry.py` has the registry."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -13,8 +12,6 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
-    field_validator,
-    model_validator,
 )
 
 from prompt_hub.core import aws_names
@@ -56,7 +53,13 @@ class Strict(BaseModel):
     """A model that forbids unknown keys and never changes."""
 
     # Deferred: nested models are built once, as part of the file's model that needs them.
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        defer_build=True,
+        use_attribute_docstrings=True,
+    )
 
 
 # --- Prompt ------------------------------------------------------------------------------------
@@ -69,7 +72,9 @@ class ModelChoice(Strict):
     """Which model a prompt asks for, by alias, and the sampling parameters it was judged with."""
 
     alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    """Alias of the model; settings say per environment which model that is."""
     parameters: dict[Parameter, Number | Count] = {}
+    """Sampling parameters that the prompt is judged and served with."""
 
     @property
     def sampled(self) -> bool:
@@ -84,45 +89,65 @@ class Message(Strict):
     """One chat message; `content` is a Jinja2 template over the input's properties."""
 
     role: Literal["system", "user", "assistant"]
+    """Who says it."""
     content: Annotated[str, Field(min_length=1)]
+    """Jinja2 template over the input's properties, as docs/prompts.md describes it."""
 
 
 class Shot(Strict):
     """One worked example shown to the model."""
 
     input: JsonObject
+    """The example's fields."""
     expected: JsonObject
+    """The answer that it shows."""
 
 
 class FewShot(Strict):
-    """How many worked examples precede the question; `examples` are theirs once inlined."""
+    """How many worked examples precede the question."""
 
     count: Annotated[Count, Field(ge=1, le=64)]
+    """How many examples with `split: shot` precede the question."""
     examples: tuple[Shot, ...] | None = None
+    """Written by promotion: the examples themselves."""
 
 
 class Lock(Strict):
     """What promotion sealed: a hand edit of a released prompt no longer matches `sha256`."""
 
     sha256: Sha256
+    """Hash of the content that was promoted."""
     promoted_at: Moment
+    """When it was promoted."""
     evaluation: str
+    """Path of the evaluation record, relative to prompts/."""
     commit: str
+    """Commit that was evaluated."""
 
 
 class Prompt(Strict):
     """A prompt version: messages, the model alias, and the contracts of input and output."""
 
     schema_: Annotated[Literal["prompt-hub/prompt@1"], Field(alias="schema")]
+    """The format of this file."""
     task: TaskName
+    """The task that this is a prompt of."""
     version: Version
+    """Semantic version; it moves whenever the content does."""
     description: Annotated[str, Field(min_length=1)]
+    """What is special about this version, in a line."""
     model: ModelChoice
+    """The model that it asks for."""
     input: JsonObject
+    """JSON Schema of the fields that fill the templates."""
     output: JsonObject
+    """JSON Schema of the answer."""
     few_shot: FewShot | None = None
+    """Worked examples before the question."""
     messages: Annotated[tuple[Message, ...], Field(min_length=1)]
+    """The conversation; the last message is the user's."""
     lock: Lock | None = None
+    """Written by promotion: what was sealed."""
 
     @property
     def sha256(self) -> str:
@@ -149,360 +174,168 @@ class UpToDate(Strict):
     """Hashes of what the author last looked at; they must match for metadata to be up to date."""
 
     examples: Sha256
+    """Hash of the example set."""
     input: Sha256
+    """Hash of the candidate's input schema."""
     output: Sha256
+    """Hash of the candidate's output schema."""
 
 
-class Comparison(Strict):
-    """How two values of a field are compared.
+class ScorerEntry(Strict):
+    """One scorer as the layers below `prompt_hub.scoring` read it; the options of its type follow.
 
-    `text`: texts by their normalised form, graded by edit similarity where `similarity` states the
-    least that still counts; other values by equality. `exact`: equality. `number`: numbers that
-    differ by no more than `tolerance` or `relative_tolerance` times the expected one.
+    `prompt_hub.scoring` reads the same entry as the settings of its type, and refuses what these
+    do not have.
     """
 
-    compare: Literal["text", "exact", "number"] = "text"
-    similarity: Annotated[Number, Field(gt=0, le=1)] | None = None
-    tolerance: Annotated[Number, Field(ge=0)] = 0.0
-    relative_tolerance: Annotated[Number, Field(ge=0)] = 0.0
+    # Read here by those that look at no scorer: settings of the cloud, the service, promotion.
+    model_config = ConfigDict(extra="allow")
 
-    @model_validator(mode="after")
-    def _options_fit(self) -> Self:
-        if self.similarity is not None and self.compare != "text":
-            raise ValueError(f"similarity with compare: text only, not with {self.compare}")
-        if self.compare != "number" and (self.tolerance or self.relative_tolerance):
-            raise ValueError(f"a tolerance with compare: number only, not with {self.compare}")
-        return self
-
-
-class FieldRule(Comparison):
-    """One output field in a `json_fields` scorer.
-
-    `list` says how lists are compared: `ordered` counts the longest common subsequence, `set`
-    counts distinct elements wherever they stand.
-    """
-
+    type: str
+    """What kind of scorer it is; docs/scorers.md describes each."""
     weight: Annotated[Number, Field(gt=0)] = 1.0
-    list: Literal["ordered", "set"] = "ordered"
-
-
-def _rule_of_weight(value: object) -> object:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return {"weight": value} if is_number else value
-
-
-class _Scorer(Strict):
-    weight: Annotated[Number, Field(gt=0)] = 1.0
-
-
-class ExactScorer(_Scorer):
-    """The output, or one field of it, equals the expected one."""
-
-    type: Literal["exact"]
-    field: FieldPath | None = None
-
-
-class TextScorer(_Scorer):
-    """A text field equals the expected one but for case, width and white space.
-
-    With `similarity` a text that differs earns its edit similarity, from that least value on.
-    """
-
-    type: Literal["text"]
-    field: FieldPath
-    similarity: Annotated[Number, Field(gt=0, le=1)] | None = None
-
-
-class NumberScorer(_Scorer):
-    """A number is the expected one within a tolerance: absolute, or relative to the expected."""
-
-    type: Literal["number"]
-    field: FieldPath
-    tolerance: Annotated[Number, Field(ge=0)] = 0.0
-    relative_tolerance: Annotated[Number, Field(ge=0)] = 0.0
-
-
-class RegexScorer(_Scorer):
-    """The whole text of a field matches a pattern in RE2's syntax."""
-
-    type: Literal["regex"]
-    field: FieldPath
-    pattern: Annotated[str, Field(min_length=1, max_length=2000)]
-
-
-class SchemaScorer(_Scorer):
-    """The output fits a JSON Schema: `schema`, or else the prompt's own output schema."""
-
-    type: Literal["json_schema"]
-    schema_: Annotated[JsonObject | None, Field(alias="schema")] = None
-
-
-class FieldsScorer(_Scorer):
-    """Fields of the output, each with its weight and comparison; all of them by default."""
-
-    type: Literal["json_fields"]
-    fields: (
-        Annotated[
-            dict[
-                FieldPath,
-                Annotated[
-                    FieldRule,
-                    BeforeValidator(_rule_of_weight, json_schema_input_type=float | FieldRule),
-                ],
-            ],
-            Field(min_length=1),
-        ]
-        | None
-    ) = None
-
-
-class SetScorer(Comparison, _Scorer):
-    """F1 of the distinct elements of a list field."""
-
-    type: Literal["set_f1"]
-    field: FieldPath
-
-
-class JudgeScorer(_Scorer):
-    """A meta-prompt grades the answer: the judge that the metadata names."""
-
-    type: Literal["judge"]
-
-
-AttackKind = Literal["ignore", "reveal", "end", "role", "format", "language"]
-ATTACK_KINDS: tuple[AttackKind, ...] = get_args(AttackKind)
-
-
-class InjectionScorer(_Scorer):
-    """Instructions hidden in input fields do not change the answer, nor reveal the prompt.
-
-    `share` of the examples is attacked, each by one of `kinds` in one of `fields`.
-    """
-
-    type: Literal["injection"]
-    fields: Annotated[tuple[str, ...], Field(min_length=1)]
-    kinds: Annotated[tuple[AttackKind, ...], Field(min_length=1)] = ATTACK_KINDS
-    share: Annotated[Number, Field(gt=0, le=1)] = 1.0
-
-
-class PythonScorer(_Scorer):
-    """A function of one's own, `package.module:function`."""
-
-    type: Literal["python"]
-    entry: Annotated[
-        str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=200)
-    ]
-
-
-Scorer = Annotated[
-    ExactScorer
-    | TextScorer
-    | NumberScorer
-    | RegexScorer
-    | SchemaScorer
-    | FieldsScorer
-    | SetScorer
-    | JudgeScorer
-    | InjectionScorer
-    | PythonScorer,
-    Field(discriminator="type"),
-]
-"""One scorer, its weight and its options; docs/scorers.md describes each type."""
+    """How much it counts beside the other scorers."""
 
 
 class Budget(Strict):
     """The most that one evaluation may spend; a budget that runs out is never a score."""
 
     calls: Annotated[Count, Field(gt=0)] = 2000
+    """Calls of a model."""
     tokens: Annotated[Count, Field(gt=0)] = 10_000_000
+    """Tokens in and out."""
     usd: Annotated[Number, Field(gt=0)] = 5.0
+    """Money, in US dollars."""
     seconds: Annotated[Number, Field(gt=0)] = 3600.0
+    """Seconds on the clock."""
 
 
 class Gate(Strict):
-    """How much worse than the champion a candidate may be, and how sure that must be.
-
-    `margin` is the loss of mean score still accepted; `confidence` one minus the chance of either
-    error: a candidate worse by more passes, one that is not worse is blocked by the comparison.
-    The first look measures `first_look` examples, each further one twice as many; `repeats` is
-    how often an example may be asked where the model is sampled. `tags` states the least score of
-    the examples with a tag, `tag_margin` the loss of any tag that counts as its collapse.
-    """
+    """How much worse than the champion a candidate may be, and how sure that must be."""
 
     margin: Fraction = 0.05
+    """Loss of mean score against the champion that is still accepted."""
     confidence: Annotated[Number, Field(gt=0.5, lt=1.0)] = 0.9
+    """One minus the chance of either error of the comparison.
+
+    The errors: a candidate worse by more than the margin passes, one that is not worse is blocked.
+    """
     first_look: Annotated[Count, Field(ge=8)] = 64
+    """Examples measured before the evidence is first judged; each further look takes twice as many.
+    """
     repeats: Annotated[Count, Field(ge=1, le=20)] = 1
+    """How often an example may be asked where the model is sampled."""
     tags: dict[str, Fraction] = {}
+    """Least score of the examples with a tag."""
     tag_margin: Fraction = 0.2
+    """Loss of any tag's score that counts as its collapse."""
     budget: Budget = Budget()
+    """The most that one evaluation may spend."""
 
 
 class Limits(Strict):
-    """Limits of a version: mean cost of a call, time one call may take, 95th percentile of it."""
+    """Limits of cost and latency that a version must keep."""
 
     usd_per_call: Annotated[Number, Field(gt=0)] = 0.05
+    """Mean cost of a call, in US dollars."""
     seconds_per_call: Annotated[Number, Field(gt=0, le=aws_names.LONGEST_CALL_SECONDS)] = 60.0
+    """Seconds that one call may take."""
     seconds_p95: Annotated[Number, Field(gt=0)] | None = None
+    """Seconds within which 95 of 100 calls are answered."""
 
 
 class ScoreWatch(Strict):
-    """How often the active version is measured, and how many bad samples (M of N) fire."""
+    """How often the active version is measured, and how many bad samples fire its alarm."""
 
     every_minutes: Annotated[Count, Field(ge=1, le=1440)] = 15
+    """Minutes from one measurement of the active version to the next."""
     datapoints_to_alarm: Annotated[Count, Field(ge=1)] = 1
+    """Bad samples that fire the alarm."""
     evaluation_periods: Annotated[Count, Field(ge=1)] = 1
+    """Latest samples among which they are counted."""
 
 
 class Records(Strict):
     """Names under which the columns of raw records hide each input field."""
 
     columns: dict[str, tuple[str, ...]] = {}
+    """Input field → its names in raw records; case and spaces do not count."""
 
 
 class Judge(Strict):
-    """The meta-prompt that grades answers: a released version of a task of this repository.
-
-    `votes` is how often it is asked where its model is sampled. Its agreement with people must be
-    at least `floor`, or it may not gate.
-    """
+    """The meta-prompt that grades answers: a released version of a task of this repository."""
 
     task: TaskName
+    """The judge's task, a task of this repository."""
     version: Version
+    """Its released version that grades."""
     votes: Annotated[int, Field(ge=1, le=15)] = 3
+    """How often it is asked, where its model is sampled."""
     floor: Fraction = 0.6
+    """Least agreement with people at which it may gate."""
 
 
 class Override(Strict):
     """A named person's decision to promote one version against its verdict."""
 
     person: Annotated[str, Field(min_length=1)]
+    """Who decides it."""
     reason: Annotated[str, Field(min_length=10)]
+    """Why, in at least ten characters."""
     version: Version
+    """The one version that it is about."""
 
 
 class Metadata(Strict):
     """What people decide about a task."""
 
     schema_: Annotated[Literal["prompt-hub/metadata@1"], Field(alias="schema")]
+    """The format of this file."""
     task: TaskName
+    """The task, as the file is called."""
     owner: Annotated[str, Field(min_length=1)]
+    """Team or person who answers for the task."""
     description: Annotated[str, Field(min_length=1)]
+    """What the task is, in a line."""
     version: Version
+    """The candidate's version."""
     candidate: str
+    """Path of the candidate, relative to prompts/."""
     up_to_date: UpToDate
+    """Written by `prompt-hub validate --stamp`: what the author last saw."""
     threshold: Fraction
-    scorers: Annotated[tuple[Scorer, ...], Field(min_length=1)]
+    """Score that a candidate must reach."""
+    scorers: Annotated[tuple[ScorerEntry, ...], Field(min_length=1)]
+    """How answers are scored; weights are relative."""
     gate: Gate = Gate()
+    """How a candidate is held against the champion."""
     limits: Limits = Limits()
+    """Limits of cost and latency."""
     score_watch: ScoreWatch = ScoreWatch()
+    """How the active version is watched."""
     records: Records = Records()
+    """How `prompt-hub run` reads raw records."""
     judge: Judge | None = None
+    """The meta-prompt that grades, where a scorer of type judge is used."""
     override: Override | None = None
-
-    @property
-    def sha256(self) -> str:
-        """Hash of what a verdict depends on here; texts and schedules do not count."""
-        decides = {"threshold", "scorers", "gate", "limits", "judge"}
-        dumped = self.model_dump(mode="json", include=decides)
-        if self.override is not None and self.override.version == self.version:
-            dumped["override"] = self.override.model_dump(mode="json")
-        return sha256_of(dumped)
+    """A person's decision against a verdict, by `prompt-hub promote override`."""
 
 
 # --- Examples ----------------------------------------------------------------------------------
 
 
 class Example(Strict):
-    """One labelled example; `split: shot` is for few-shot only and never scored."""
+    """One labelled example."""
 
     id: Annotated[str, Field(min_length=1, max_length=120)]
+    """Unique in the file; stays with the example for ever."""
     input: JsonObject
+    """Fields that keep the candidate's input schema."""
     expected: JsonObject
+    """The right answer; keeps the output schema."""
     split: Literal["eval", "shot"] = "eval"
+    """`eval` is scored, `shot` is shown to the model and never scored."""
     weight: Annotated[Number, Field(gt=0)] = 1.0
+    """How much the example counts."""
     tags: tuple[str, ...] = ()
-
-
-# --- Registry ----------------------------------------------------------------------------------
-
-
-class VersionState(StrEnum):
-    """What git has decided about a version; it never says "active" (that is the ledger's word)."""
-
-    RELEASED = "released"
-    SUPERSEDED = "superseded"
-    DOWNGRADED = "downgraded"
-    BLOCKED = "blocked"
-    QUARANTINED = "quarantined"
-    ARCHIVED = "archived"
-
-
-class RegisteredModel(Strict):
-    """The alias a version asked for and the model that it was measured on."""
-
-    alias: str
-    identity: str
-
-
-class RegisteredVersion(Strict):
-    """One version in the registry.
-
-    `evaluation_sha256` seals its evaluation record and details. `person` is who decided about it
-    by hand or overrode the gate; `reason` is theirs, or the gate's where it blocked.
-    """
-
-    state: VersionState
-    sha256: Sha256
-    score: Fraction | None
-    threshold: Fraction
-    model: RegisteredModel
-    evaluation: str
-    evaluation_sha256: Sha256
-    commit: str
-    at: Moment
-    reason: str | None = None
-    person: str | None = Field(default=None, exclude_if=lambda person: person is None)
-
-
-class RegisteredVerdict(Strict):
-    """The last verdict on a candidate of the task."""
-
-    status: Literal["PASS", "BLOCK", "INCONCLUSIVE", "NOT_MEASURED"]
-    version: Version
-    score: Fraction | None
-    baseline: Fraction | None
-    at: Moment
-
-
-class RegisteredTask(Strict):
-    """What git has released of one task."""
-
-    owner: str
-    description: str
-    released: Version | None
-    sha256: Sha256 | None
-    threshold: Fraction | None
-    model: RegisteredModel | None
-    verdict: RegisteredVerdict | None
-    versions: dict[Version, RegisteredVersion]
-
-
-class Registry(Strict):
-    """`prompt_registry.yaml`: what git has released. Written only by promotion."""
-
-    schema_: Annotated[Literal["prompt-hub/registry@1"], Field(alias="schema")]
-    tasks: dict[TaskName, RegisteredTask] = {}
-
-    @field_validator("tasks")
-    @classmethod
-    def _released_is_known(cls, tasks: dict[str, RegisteredTask]) -> dict[str, RegisteredTask]:
-        for name, task in tasks.items():
-            if task.released is not None and task.released not in task.versions:
-                raise ValueError(f"{name}: released {task.released} to be among its versions")
-        return tasks
-
-    def to_file(self) -> JsonObject:
-        """Return the registry as it stands in the file."""
-        dumped: JsonObject = self.model_dump(mode="json", by_alias=True)
-        return dumped
+    """Slices whose scores are told, and may have minimums, apart."""

@@ -10,10 +10,10 @@ import yaml
 
 from prompt_hub.core.json_strict import MAX_DEPTH
 from prompt_hub.repository.documents import Document, InvalidDocumentsError, Problem
-from prompt_hub.repository.json_positions import Location, Position
-
-_CORE = "tag:yaml.org,2002:"
-_PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?")
+from prompt_hub.repository.json_positions import (
+    Location,
+    Position,
+)
 
 
 def parse_yaml(text: str, file: str) -> Document:
@@ -114,6 +114,12 @@ class _Mark(Protocol):
 
 def _place(mark: _Mark | None) -> Position:
     return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+
+
+_CORE = "tag:yaml.org,2002:"
+
+
+_PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?")
 
 
 class _Walk:

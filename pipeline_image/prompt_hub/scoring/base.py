@@ -1,37 +1,47 @@
-"""What one scorer says about one answer."""
+"""What a scorer is: settings with rules and words, and what it says about one answer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, TypeVar, get_args
+
+from pydantic import ConfigDict, Field
 
 from prompt_hub.llm.client import ModelUnavailableError
-from prompt_hub.repository.schema import JsonObject
+from prompt_hub.repository.json_positions import Location
+from prompt_hub.repository.schema import Example, JsonObject, Prompt, ScorerEntry
 
 Counts = tuple[float, int, int]
 """How much of a field was matched, how many values were given and how many wanted."""
 
 NO_OUTPUT = "no usable output"
 
+TYPE = Field(description="What kind of scorer it is; docs/scorers.md describes each.")
+"""The key `type` of every scorer's settings."""
+
 
 class NotScoredError(ModelUnavailableError):
     """A scorer could not do its work: like a model that gives no answer, a hole and not a zero."""
 
 
+# --- Results -----------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class ScorerResult:
-    """What one scorer says: a score from 0 to 1, its weight, and the loss in words.
-
-    `fields` holds for each output field how much of it was matched, how many values were given
-    and how many wanted; `votes` the scores of the single votes of a judge.
-    """
+    """What one scorer says: a score from 0 to 1, its weight, and the loss in words."""
 
     scorer: str
     score: float
     weight: float
     loss: str = ""
     fields: Mapping[str, Counts] = field(default_factory=dict)
+    """For each output field how much of it was matched, given and wanted."""
     votes: tuple[float, ...] = ()
+    """The scores of the single votes of a judge."""
 
     def to_line(self) -> JsonObject:
         """Return the part as it stands in the details of a record; what is empty is left out."""
@@ -48,3 +58,142 @@ class ScorerResult:
 def weighted_mean(parts: Sequence[ScorerResult]) -> float:
     """Weighted mean of the parts' scores."""
     return sum(part.score * part.weight for part in parts) / sum(part.weight for part in parts)
+
+
+# --- Scorers -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GuessWorth:
+    """What constant guesses are worth to one scorer."""
+
+    worth: Callable[[JsonObject], float]
+    """Sum over the examples of their weight times the score of one guess."""
+    graded: bool
+    """Whether finding it takes a look at every example, so that few guesses can be tried."""
+
+
+@dataclass(frozen=True)
+class PureScorer(ABC):
+    """Scores an answer without a model."""
+
+    name: str
+    """What it is called among the parts of a score."""
+    weight: float
+    """Its weight among the task's scorers."""
+
+    @abstractmethod
+    def part(self, output: JsonObject | None, example: Example) -> ScorerResult:
+        """Score one answer, None where it was not usable."""
+
+    def guess_worth(self, examples: Sequence[Example]) -> GuessWorth:
+        """Say what constant guesses are worth; override it where that is known without a look."""
+        weight = self.weight
+        return GuessWorth(
+            lambda guess: weight * sum(e.weight * self.part(guess, e).score for e in examples),
+            graded=True,
+        )
+
+
+def constant_worth(scorer: PureScorer, examples: Sequence[Example]) -> GuessWorth:
+    """Say what guesses are worth to a scorer that does not look at the example."""
+    any_one = examples[0]
+    total = scorer.weight * sum(example.weight for example in examples)
+    return GuessWorth(lambda guess: total * scorer.part(guess, any_one).score, graded=False)
+
+
+# --- Settings ----------------------------------------------------------------------------------
+
+Complaint = tuple[Location, str, str]
+"""Location below the scorer, what was found, what is expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleContext:
+    """What the rules of a scorer look at beside its settings."""
+
+    prompt: Prompt
+    """The candidate; its input and output are sound JSON Schemas."""
+    root: Path
+    """The folder of the prompt repository."""
+    has_judge: bool
+    """Whether the metadata names a judge."""
+
+
+class ScorerSettings(ScorerEntry):
+    """What metadata say about one scorer: a model with the options of its type and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    declared: ClassVar[ScorerType]
+    """The type that `scorer_type` declared these settings to be."""
+
+    @abstractmethod
+    def complaints(self, context: RuleContext) -> Iterator[Complaint]:
+        """Say what in these settings does not suit the prompt or the repository."""
+
+    def to_file(self) -> JsonObject:
+        """Return the settings as metadata have them, without what is as usual."""
+        dumped: JsonObject = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return dumped
+
+
+class PureSettings(ScorerSettings):
+    """Settings of a scorer that needs no model."""
+
+    can_guess: ClassVar[bool] = True
+    """Whether the majority guess may be given to it, though no model said that."""
+
+    @abstractmethod
+    def build(self, schema: JsonObject, root: Path | None) -> PureScorer:
+        """Prepare the scorer.
+
+        Args:
+            schema: the output schema of the prompt whose answers are scored.
+            root: the folder of the prompt repository, None for the default.
+
+        Raises:
+            PromptHubError: a pattern, a schema or an entry point cannot be used.
+        """
+
+
+# --- Types -------------------------------------------------------------------------------------
+
+SettingsT = TypeVar("SettingsT", bound=ScorerSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerType:
+    """A type of scorers: its settings, and the words of its line in docs/scorers.md."""
+
+    settings: type[ScorerSettings]
+    right: str
+    """What is right."""
+    calls: str
+    """How many calls of a model it makes for an example."""
+    place: int
+    """Where it stands in lists that people read: the lowest comes first."""
+
+    @property
+    def name(self) -> str:
+        """The `type` by which metadata name it."""
+        (name,) = get_args(self.settings.model_fields["type"].annotation)
+        return str(name)
+
+
+def scorer_type(
+    *, right: str, calls: str = "none", place: int
+) -> Callable[[type[SettingsT]], type[SettingsT]]:
+    """Declare the settings of a scorer type; its module in `scoring/scorers` has the type's name.
+
+    Args:
+        right: what is right, for the table in docs/scorers.md.
+        calls: how many calls of a model the scorer makes for an example.
+        place: where it stands in lists; the lowest comes first.
+    """
+
+    def declare(settings: type[SettingsT]) -> type[SettingsT]:
+        settings.declared = ScorerType(settings=settings, right=right, calls=calls, place=place)
+        return settings
+
+    return declare

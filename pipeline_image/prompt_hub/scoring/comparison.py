@@ -5,16 +5,48 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Hashable
 from functools import lru_cache
+from typing import Annotated, Literal, Self, assert_never
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue, model_validator
 
-from prompt_hub.repository.schema import Comparison
+from prompt_hub.repository.schema import Number, Strict
 
 Compare = Callable[[JsonValue, JsonValue], float]
 """How alike what was given and what was wanted are, from 0 to 1, where 1 is the same."""
 
 SHOWN = 80
 """Characters of a value that a loss shows."""
+
+
+class Comparison(Strict):
+    """How two values of a field are compared."""
+
+    compare: Literal["text", "exact", "number"] = "text"
+    """How two values are compared: as texts, exactly, or as numbers.
+
+    `text`: texts by their normalised form, graded by edit similarity where `similarity` states the
+    least that still counts; other values by equality. `exact`: equality. `number`: numbers that
+    differ by no more than `tolerance` or `relative_tolerance` times the expected one.
+    """
+    similarity: Annotated[Number, Field(gt=0, le=1)] | None = None
+    """Least edit similarity (0 to 1) of a text that still earns it."""
+    tolerance: Annotated[Number, Field(ge=0)] = 0.0
+    """How far a number may be off."""
+    relative_tolerance: Annotated[Number, Field(ge=0)] = 0.0
+    """How far a number may be off, as a share of the expected one."""
+
+    @property
+    def folded(self) -> bool:
+        """Whether texts are compared by their normalised form."""
+        return self.compare == "text"
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        if self.similarity is not None and self.compare != "text":
+            raise ValueError(f"similarity with compare: text only, not with {self.compare}")
+        if self.compare != "number" and (self.tolerance or self.relative_tolerance):
+            raise ValueError(f"a tolerance with compare: number only, not with {self.compare}")
+        return self
 
 
 @lru_cache(maxsize=4096)
@@ -43,10 +75,17 @@ def identity(value: JsonValue, *, folded: bool) -> Hashable:
 
 def comparing(how: Comparison) -> Compare:
     """Return the comparison that `how` describes."""
-    if how.compare == "number":
-        return _numbers(how.tolerance, how.relative_tolerance)
-    folded = how.compare == "text"
-    least = how.similarity
+    match how.compare:
+        case "number":
+            return _numbers(how.tolerance, how.relative_tolerance)
+        case "text" | "exact":
+            return _values(how)
+        case _:
+            assert_never(how.compare)
+
+
+def _values(how: Comparison) -> Compare:
+    folded, least = how.folded, how.similarity
 
     def same(given: JsonValue, wanted: JsonValue) -> float:
         if identity(given, folded=folded) == identity(wanted, folded=folded):
@@ -63,9 +102,13 @@ def comparing(how: Comparison) -> Compare:
 
 def by_equality(how: Comparison) -> bool:
     """Whether `how` asks for equality only: no value is nearly another."""
-    if how.compare == "number":
-        return not how.tolerance and not how.relative_tolerance
-    return how.similarity is None
+    match how.compare:
+        case "number":
+            return not how.tolerance and not how.relative_tolerance
+        case "text" | "exact":
+            return how.similarity is None
+        case _:
+            assert_never(how.compare)
 
 
 def _numbers(absolute: float, relative: float) -> Compare:

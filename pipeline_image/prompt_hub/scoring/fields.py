@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, assert_never
 
 from pydantic import JsonValue
 
-from prompt_hub.repository.schema import Comparison, Example, FieldRule, JsonObject
-from prompt_hub.scoring.base import NO_OUTPUT, Counts, ScorerResult
+from prompt_hub.repository.schema import Example, JsonObject
+from prompt_hub.scoring.base import NO_OUTPUT, Counts, GuessWorth, PureScorer, ScorerResult
 from prompt_hub.scoring.comparison import (
     Compare,
+    Comparison,
     by_equality,
     comparing,
     difference,
@@ -75,7 +77,7 @@ class Field:
             lists=lists,
             compare=comparing(how),
             equality=by_equality(how),
-            folded=how.compare == "text",
+            folded=how.folded,
             tolerance=_tolerance(how),
         )
 
@@ -93,8 +95,15 @@ class Field:
             matched = self.compare(given, wanted) if both else 0.0
             return matched, int(given is not None), int(wanted is not None)
         given, wanted = _elements(given), _elements(wanted)
-        if self.lists == "ordered":
-            return float(_in_order(given, wanted, self.compare)), len(given), len(wanted)
+        match self.lists:
+            case "ordered":
+                return float(_in_order(given, wanted, self.compare)), len(given), len(wanted)
+            case "set":
+                return self._distinct_counts(given, wanted)
+            case _:
+                assert_never(self.lists)
+
+    def _distinct_counts(self, given: list[JsonValue], wanted: list[JsonValue]) -> Counts:
         if self.equality:
             ours, theirs = self._identities(given), self._identities(wanted)
             return float(len(ours & theirs)), len(ours), len(theirs)
@@ -194,15 +203,13 @@ def _in_order(given: Sequence[JsonValue], wanted: Sequence[JsonValue], compare: 
 @lru_cache(maxsize=1024)
 def unnamed(name: str) -> Field:
     """Return a field that nobody has named, compared by the defaults."""
-    return Field.of(name, FieldRule())
+    return Field.of(name, Comparison())
 
 
 @dataclass(frozen=True)
-class FieldsScorer:
+class FieldsScorer(PureScorer):
     """Weighted mean of the F1 of fields; of every field of output and example if none is named."""
 
-    name: str
-    weight: float
     fields: Mapping[Field, float]
     _whole: dict[Hashable, ScorerResult] = field(default_factory=dict, repr=False, compare=False)
     """Parts without a loss, by their counts: of thousands of right answers one is kept."""
@@ -238,3 +245,46 @@ class FieldsScorer:
         if lost or len(self._whole) >= KEPT:
             return part
         return self._whole.setdefault(tuple(counted.items()), part)
+
+    def guess_worth(self, examples: Sequence[Example]) -> GuessWorth:
+        """Count the values of each field, where every example has the same fields."""
+        fields = self._same_fields(examples)
+        if not fields:
+            return super().guess_worth(examples)
+        whole = sum(fields.values())
+        parts = [
+            (self.weight * share / whole, _field_worth(field, examples))
+            for field, share in fields.items()
+        ]
+        return GuessWorth(
+            lambda guess: sum(share * part.worth(guess) for share, part in parts),
+            graded=any(part.graded for _, part in parts),
+        )
+
+    def _same_fields(self, examples: Sequence[Example]) -> Mapping[Field, float]:
+        """Return the fields that are looked at in every example, none where they differ."""
+        if self.fields:
+            return self.fields
+        found = {frozenset(leaves(example.expected)) for example in examples}
+        return {unnamed(name): 1.0 for name in found.pop()} if len(found) == 1 else {}
+
+
+def _field_worth(field: Field, examples: Sequence[Example]) -> GuessWorth:
+    tally: dict[Hashable, float] = defaultdict(float)
+    wanted: dict[Hashable, JsonValue] = {}
+    for example in examples:
+        value = at(example.expected, field.path)
+        key = identity(value, folded=field.folded)
+        tally[key] += example.weight
+        wanted[key] = value
+    if field.equality and not any(isinstance(value, list) for value in wanted.values()):
+        return GuessWorth(
+            lambda guess: tally[identity(at(guess, field.path), folded=field.folded)],
+            graded=False,
+        )
+
+    def worth(guess: JsonObject) -> float:
+        given = at(guess, field.path)
+        return sum(f1(field.counts(given, value)) * tally[key] for key, value in wanted.items())
+
+    return GuessWorth(worth, graded=True)

@@ -1,8 +1,6 @@
-"""Scorers of one's own: a Python function named in the metadata (docs/scorers.md).
+"""Finds the function of a scorer of one's own, as metadata name it (docs/scorers.md).
 
-The function is found in the folder of the prompt repository or in an installed package, nowhere
-else. What goes wrong in it is never a score: the example is not measured, and the function is
-named.
+It lies in the folder of the prompt repository or in an installed package, nowhere else.
 """
 
 from __future__ import annotations
@@ -12,55 +10,16 @@ import os
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.repository.schema import Example, JsonObject, PythonScorer, Scorer
-from prompt_hub.scoring.base import NO_OUTPUT, NotScoredError, ScorerResult
 
 Function = Callable[..., object]
 """`function(output, expected, input)`, each a dict; returns a score from 0 to 1, or a pair of the
 score and the loss in words."""
-
-
-@dataclass(frozen=True)
-class FunctionScorer:
-    """Calls a person's function."""
-
-    name: str
-    weight: float
-    entry: str
-    function: Function
-
-    @classmethod
-    def of(cls, scorer: PythonScorer, root: Path | None = None) -> FunctionScorer:
-        """Import the function; raises `PromptHubError` where that cannot be done."""
-        return cls(f"python:{scorer.entry}", scorer.weight, scorer.entry, load(scorer.entry, root))
-
-    def part(self, output: JsonObject | None, example: Example) -> ScorerResult:
-        """Score one answer; raises `NotScored` for whatever goes wrong in the function."""
-        if output is None:
-            return ScorerResult(self.name, 0.0, self.weight, NO_OUTPUT)
-        try:
-            value = self.function(output, example.expected, example.input)
-        # Whatever a person's code raises is about that code, and must be told as such.
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}"
-            raise self._failed(example, f"raised {what}") from error
-        score, loss = value if isinstance(value, tuple) and len(value) == 2 else (value, "")
-        if isinstance(score, int | float) and not isinstance(score, bool) and 0 <= score <= 1:
-            return ScorerResult(self.name, float(score), self.weight, str(loss))
-        raise self._failed(example, f"returned {value!r}")
-
-    def _failed(self, example: Example, what: str) -> NotScoredError:
-        return NotScoredError(
-            f"the scorer {self.entry} {what} on example {example.id!r}.",
-            hint="It must return a score from 0 to 1, or (score, loss in words).",
-        )
 
 
 def load(entry: str, root: Path | None = None) -> Function:
@@ -117,11 +76,6 @@ def find(entry: str, root: Path | None = None) -> Path:
             " installed"
         )
     return Path(spec.origin).resolve()
-
-
-def own_entries(scorers: Sequence[Scorer]) -> list[str]:
-    """Entry points of the scorers of one's own."""
-    return [scorer.entry for scorer in scorers if scorer.type == "python"]
 
 
 def fingerprints(entries: Sequence[str], root: Path | None = None) -> Mapping[str, str]:

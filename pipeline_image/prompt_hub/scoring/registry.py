@@ -1,106 +1,126 @@
-"""Scorers with everything prepared: expressions compiled, schemas read, functions imported."""
+"""Every type of scorers: found by its file, told apart by `type`, prepared and put to work.
+
+A file in `scoring/scorers` is a scorer type. All of them are imported with this package, and one
+that declares nothing, or what nothing here handles, is an error at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from importlib import import_module
+from inspect import isabstract
 from pathlib import Path
-from typing import Protocol
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import assert_never, get_args
 
-from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.repository import schema as settings
-from prompt_hub.repository.contracts import schema_problem
-from prompt_hub.repository.schema import Comparison, Example, JsonObject, Scorer
-from prompt_hub.scoring.base import NO_OUTPUT, ScorerResult
-from prompt_hub.scoring.comparison import difference, identity, shown
-from prompt_hub.scoring.fields import Field, FieldsScorer, at
-from prompt_hub.scoring.function import FunctionScorer
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from prompt_hub.repository.schema import Example, JsonObject
+from prompt_hub.scoring import scorers as _package
+from prompt_hub.scoring.base import (
+    NO_OUTPUT,
+    PureScorer,
+    PureSettings,
+    ScorerResult,
+    ScorerSettings,
+    ScorerType,
+)
+from prompt_hub.scoring.scorers.injection import InjectionSettings
+from prompt_hub.scoring.scorers.judge import JudgeSettings
+
+Scorer = PureSettings | JudgeSettings | InjectionSettings
+"""Settings of one scorer, by who puts it to work; whoever tells them apart handles each."""
 
 
-class PureScorer(Protocol):
-    """Scores an answer without a model."""
+def collect_types(package: ModuleType) -> Mapping[str, ScorerType]:
+    """Import every module of `package` and return the scorer types there, in their order.
 
-    @property
-    def weight(self) -> float:
-        """Its weight among the task's scorers."""
+    Raises:
+        TypeError: a module declares no type or several, one that is not called like the module,
+            or one whose settings are abstract or no kind of `Scorer`.
+    """
+    found: list[ScorerType] = []
+    for item in iter_modules(package.__path__, f"{package.__name__}."):
+        module = item.name
+        declared = _declared_in(import_module(module))
+        if len(declared) != 1:
+            raise TypeError(f"{module}: expected one scorer type, found {len(declared)}.")
+        kind, settings = declared[0], declared[0].settings
+        if kind.name != module.rpartition(".")[2]:
+            raise TypeError(f"{module}: expected a scorer type of that name, found {kind.name!r}.")
+        if not issubclass(settings, get_args(Scorer)):
+            known = ", ".join(each.__name__ for each in get_args(Scorer))
+            raise TypeError(f"{module}: {settings.__name__} is none of {known}; nothing scores it.")
+        if isabstract(settings):
+            missing = ", ".join(sorted(settings.__abstractmethods__))
+            raise TypeError(f"{module}: {settings.__name__} lacks {missing}.")
+        found.append(kind)
+    return {kind.name: kind for kind in sorted(found, key=lambda kind: kind.place)}
 
-    def part(self, output: JsonObject | None, example: Example) -> ScorerResult:
-        """Score one answer, None where it was not usable."""
+
+def _declared_in(module: ModuleType) -> list[ScorerType]:
+    """Return the types that `module` itself declares, not those that it imports."""
+    return [
+        value.declared
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, ScorerSettings)
+        and value.__module__ == module.__name__
+        and "declared" in vars(value)
+    ]
+
+
+SCORER_TYPES = collect_types(_package)
+"""Scorer types by the `type` that metadata name."""
+
+
+class OneOfTheTypes:
+    """Tells pydantic that a scorer's settings are a model of the registry, chosen by `type`."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Make the schema of the tagged union."""
+        choices = {
+            name: handler.generate_schema(kind.settings) for name, kind in SCORER_TYPES.items()
+        }
+        return core_schema.tagged_union_schema(choices, discriminator="type")
 
 
 @dataclass(frozen=True)
-class WholeScorer:
-    """The output is the expected one, as a whole."""
+class SortedScorers:
+    """A task's scorers by who puts them to work, each kind in the task's order."""
 
-    weight: float
-    name: str = "exact"
-
-    def part(self, output: JsonObject | None, example: Example) -> ScorerResult:
-        """Score one answer."""
-        if output is None:
-            return ScorerResult(self.name, 0.0, self.weight, NO_OUTPUT)
-        wanted = example.expected
-        if identity(output, folded=False) == identity(wanted, folded=False):
-            return ScorerResult(self.name, 1.0, self.weight)
-        return ScorerResult(self.name, 0.0, self.weight, difference(wanted, output))
+    pure: tuple[PureSettings, ...]
+    judges: tuple[JudgeSettings, ...]
+    injections: tuple[InjectionSettings, ...]
 
 
-@dataclass(frozen=True)
-class PatternScorer:
-    """The whole text of a field matches a pattern, whatever the example expects."""
-
-    name: str
-    weight: float
-    field: str
-    pattern: str
-    matches: Callable[[str], bool]
-
-    @classmethod
-    def of(cls, scorer: settings.RegexScorer) -> PatternScorer:
-        """Compile a pattern; raises `PromptHubError` where it is none."""
-        from prompt_hub.scoring.patterns import matcher
-
-        try:
-            matches = matcher(scorer.pattern)
-        except ValueError as error:
-            raise PromptHubError(
-                f"the pattern {scorer.pattern!r} of a regex scorer does not compile: {error}.",
-                hint="Write it in RE2's syntax; run `prompt-hub validate` for where it stands.",
-                exit_code=ExitCode.BLOCKED,
-            ) from None
-        name = f"{scorer.type}:{scorer.field}"
-        return cls(name, scorer.weight, scorer.field, scorer.pattern, matches)
-
-    def part(self, output: JsonObject | None, example: Example) -> ScorerResult:
-        """Score one answer."""
-        if output is None:
-            return ScorerResult(self.name, 0.0, self.weight, NO_OUTPUT)
-        given = at(output, self.field.split("."))
-        if isinstance(given, str) and self.matches(given):
-            return ScorerResult(self.name, 1.0, self.weight)
-        message = f"{self.field}: expected text matching {self.pattern}, got {shown(given)}"
-        return ScorerResult(self.name, 0.0, self.weight, message)
-
-
-@dataclass(frozen=True)
-class SchemaScorer:
-    """The output fits a schema."""
-
-    weight: float
-    schema: JsonObject
-    name: str = "json_schema"
-
-    def part(self, output: JsonObject | None, example: Example) -> ScorerResult:
-        """Score one answer."""
-        problem = NO_OUTPUT if output is None else schema_problem(output, self.schema)
-        return ScorerResult(self.name, 0.0 if problem else 1.0, self.weight, problem or "")
+def sort_scorers(scorers: Sequence[Scorer]) -> SortedScorers:
+    """Sort a task's scorers by kind; none is left over."""
+    pure: list[PureSettings] = []
+    judges: list[JudgeSettings] = []
+    injections: list[InjectionSettings] = []
+    for scorer in scorers:
+        match scorer:
+            case PureSettings():
+                pure.append(scorer)
+            case JudgeSettings():
+                judges.append(scorer)
+            case InjectionSettings():
+                injections.append(scorer)
+            case _:
+                assert_never(scorer)
+    return SortedScorers(tuple(pure), tuple(judges), tuple(injections))
 
 
 def build_scorers(
     scorers: Sequence[Scorer], schema: JsonObject, root: Path | None = None
 ) -> tuple[PureScorer, ...]:
-    """Return the scorers that need no model, in order.
+    """Prepare the scorers that need no model, in order.
 
     Args:
         scorers: the task's scorers.
@@ -111,41 +131,7 @@ def build_scorers(
     Raises:
         PromptHubError: a pattern, a schema or an entry point cannot be used.
     """
-    made = (_compiled(scorer, schema, root) for scorer in scorers)
-    return tuple(scorer for scorer in made if scorer is not None)
-
-
-def _compiled(scorer: Scorer, schema: JsonObject, root: Path | None) -> PureScorer | None:
-    weight = scorer.weight
-    item = partial(FieldsScorer.of_one, scorer.type, weight)
-    match scorer:
-        case settings.ExactScorer(field=None):
-            return WholeScorer(weight)
-        case settings.ExactScorer(field=str(field)):
-            return item(field, Comparison(compare="exact"))
-        case settings.TextScorer():
-            return item(scorer.field, Comparison(compare="text", similarity=scorer.similarity))
-        case settings.NumberScorer():
-            how = Comparison(
-                compare="number",
-                tolerance=scorer.tolerance,
-                relative_tolerance=scorer.relative_tolerance,
-            )
-            return item(scorer.field, how)
-        case settings.SetScorer():
-            return item(scorer.field, scorer, lists="set")
-        case settings.FieldsScorer():
-            rules = scorer.fields or {}
-            fields = {Field.of(name, rule, rule.list): rule.weight for name, rule in rules.items()}
-            return FieldsScorer(scorer.type, weight, fields)
-        case settings.RegexScorer():
-            return PatternScorer.of(scorer)
-        case settings.SchemaScorer():
-            return SchemaScorer(weight, schema if scorer.schema_ is None else scorer.schema_)
-        case settings.PythonScorer():
-            return FunctionScorer.of(scorer, root)
-        case _:
-            return None
+    return tuple(scorer.build(schema, root) for scorer in sort_scorers(scorers).pure)
 
 
 def score_answer(
@@ -157,7 +143,7 @@ def score_answer(
     """Return what every scorer says about one answer.
 
     Args:
-        scorers: as `compiled` made them.
+        scorers: as `build_scorers` made them.
         output: the answer's object, None where it is not usable.
         example: what was asked, and what people expect.
         problem: why the output is not usable, for the words of the loss.

@@ -1,48 +1,55 @@
-"""The HTTP face of the service."""
+"""The HTTP face of the service: requests read, answers written, both as `api_models` has them."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.repository.schema import JsonObject
-from prompt_hub.service import service as refusals
-from prompt_hub.service.logging import log_line
-from prompt_hub.service.service import Answered, PromptService, ServiceError
+from prompt_hub.service.api_models import (
+    CallUsage,
+    ErrorDetail,
+    ErrorResponse,
+    HealthResponse,
+    InstanceInfo,
+    LedgerInfo,
+    NotReadyResponse,
+    ReadyResponse,
+    RefusedTask,
+    RunRequest,
+    RunResponse,
+    ServedTask,
+    TasksResponse,
+)
+from prompt_hub.service.errors import ErrorCode, ServiceError
+from prompt_hub.service.execution_log import log_line
+from prompt_hub.service.openapi import (
+    JSON,
+    RUN_PATH,
+    TRACE_PARAMETERS,
+    OpenApiDocument,
+    error_responses,
+)
+from prompt_hub.service.service import Answered, PromptService
 
+API_VERSION = "1.0.0"
+"""Version of the interface under `/v1`: its minor number moves with every addition."""
 MAX_BODY_BYTES = 256 * 1024
 """A record of a few fields comes nowhere near; more is a mistake or an attack."""
 RETRY_AFTER_SECONDS = 5
 
-STATUS: dict[type[ServiceError], int] = {
-    refusals.UnknownTaskError: 404,
-    refusals.RetiredError: 410,
-    refusals.InvalidFieldsError: 422,
-    refusals.BrokenPromptError: 500,
-    refusals.InvalidOutputError: 502,
-    refusals.NoAnswerError: 503,
-    refusals.NotActiveError: 503,
-    refusals.NotCarriedError: 503,
-}
 TRACE_PARENT = re.compile(r"^[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 AMAZON_TRACE = re.compile(r"Root=(?P<trace>1-[0-9a-f]{8}-[0-9a-f]{24})")
-
-
-class BadBodyError(ServiceError):
-    """The request's body is not what the service takes; `status` says which kind of wrong."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(code, message)
-        self.status = status
 
 
 def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
@@ -52,7 +59,7 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
         poller = threading.Thread(
-            target=service.follower.run, args=(poll_seconds, stop), name="pointers", daemon=True
+            target=service.poller.run, args=(poll_seconds, stop), name="pointers", daemon=True
         )
         poller.start()
         log_line("started", release=service.release, instance=service.instance.id)
@@ -61,78 +68,95 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
         await service.close()
         log_line("stopped", release=service.release, instance=service.instance.id)
 
-    app = FastAPI(title="Prompt Hub", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Prompt Hub",
+        summary="Records in, structured fields out, by the prompt versions that are active.",
+        version=API_VERSION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    document = app.state.document = OpenApiDocument(service, app.openapi)
 
-    @app.post("/v1/tasks/{task}/run")
-    async def run(task: str, request: Request) -> JSONResponse:
-        """Answer one record with the active version of a task."""
+    @app.post(
+        RUN_PATH,
+        operation_id="run",
+        summary="Answer one record with the active version of a task",
+        response_model=RunResponse,
+        response_description="An output that keeps the prompt's output contract.",
+        responses=error_responses(ErrorCode),
+        openapi_extra={
+            # Not a parameter of the function: JSON is read more strictly here than FastAPI does.
+            "requestBody": {
+                "required": True,
+                "content": {JSON: {"schema": RunRequest.model_json_schema()}},
+            },
+            "parameters": TRACE_PARAMETERS,
+        },
+    )
+    async def run(task: str, request: Request) -> Response:
+        """Answer one record. Which fields a task takes, the path of that very task says."""
         trace_id = _trace_id(request)
         try:
             fields = _fields(await _body(request))
             answered = await service.run(task, fields, trace_id)
-        except ServiceError as refused:
-            return _refusal(refused, trace_id)
-        return JSONResponse(_answer(answered, service.release, trace_id))
+        except ServiceError as error:
+            return _error(error, trace_id)
+        return _json(_answer(answered, service.release, trace_id))
 
-    @app.get("/v1/tasks")
-    async def tasks() -> dict[str, object]:
-        """Return what is served: version, hash and where the decision came from."""
-        view = service.follower.view
-        return {
-            "stage": service.stage,
-            "release": service.release,
-            "instance": {"id": service.instance.id, "started_at": service.instance.started_at},
-            "ledger": {"revision": view.revision, "answers": view.ledger_answers},
-            "tasks": [
-                {
-                    "task": task,
-                    "version": served.reference.version,
-                    "sha256": served.reference.sha256,
-                    "release": service.release,
-                    "revision": served.revision,
-                    "source": served.source,
-                }
-                for task, served in sorted(view.served.items())
-            ],
-            "refused": [
-                {"task": task, "version": wanted.version, "sha256": wanted.sha256}
-                for task, wanted in sorted(view.refused.items())
-            ],
-        }
+    @app.get("/v1/tasks", operation_id="tasks", summary="What is served, and why")
+    async def tasks() -> TasksResponse:
+        """Version and hash that answer each task, and where the decision came from."""
+        return _tasks(service)
 
-    @app.get("/healthz")
-    async def healthz() -> dict[str, bool]:
-        """Whether the process lives."""
-        return {"ok": True}
+    @app.get("/healthz", operation_id="health", summary="Whether the process lives")
+    async def healthz() -> HealthResponse:
+        """Answer as long as the process can."""
+        return HealthResponse(ok=True)
 
-    @app.get("/readyz")
-    async def readyz() -> JSONResponse:
-        """Whether it can answer: it serves what the ledger says, or has given up waiting for it."""
-        view = service.follower.view
-        if view.ready:
-            return JSONResponse({"ready": True})
-        lacking = [f"{task} {ref.version}" for task, ref in sorted(view.unserved.items())]
-        reason = "the ledger has not answered yet"
-        if lacking:
-            reason = (
-                f"the image of release {service.release} does not carry what is active in "
-                f"{service.stage}: {', '.join(lacking)}"
-            )
-        return JSONResponse({"ready": False, "reason": reason}, status_code=503)
+    @app.get(
+        "/readyz",
+        operation_id="ready",
+        summary="Whether calls should be sent here",
+        response_model=ReadyResponse,
+        response_description="It serves what the ledger says, or has given up waiting for it.",
+        responses={
+            503: {
+                "model": NotReadyResponse,
+                "description": "It waits for the ledger, or lacks what is active.",
+            }
+        },
+    )
+    async def readyz() -> Response:
+        """Tell a load balancer whether this process can answer."""
+        reason = _not_ready(service)
+        if reason is None:
+            return _json(ReadyResponse(ready=True))
+        return _json(NotReadyResponse(ready=False, reason=reason), 503)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        """Describe this interface, with the contracts of what is active now."""
+        return Response(await asyncio.to_thread(document.encoded), media_type=JSON)
 
     @app.exception_handler(HTTPException)
-    async def no_such_path(request: Request, error: HTTPException) -> JSONResponse:
-        refused = ServiceError(
-            "no_such_path", f"{request.method} {request.url.path}: {error.detail}"
+    async def no_such_path(request: Request, error: HTTPException) -> Response:
+        found = ServiceError(
+            ErrorCode.NO_SUCH_PATH, f"{request.method} {request.url.path}: {error.detail}"
         )
-        return _error(error.status_code, refused, _trace_id(request))
+        response = _error(found, _trace_id(request), error.status_code)
+        # A wrong method is told which ones there are (`Allow`).
+        response.headers.update(error.headers or {})
+        return response
 
     @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+    async def unexpected(request: Request, error: Exception) -> Response:
         trace_id = _trace_id(request)
         # The type only: a message could quote what the caller sent.
         log_line("unexpected_error", error=type(error).__name__, trace_id=trace_id)
-        return _error(500, ServiceError("unexpected", "an unexpected error; see the log"), trace_id)
+        found = ServiceError(ErrorCode.UNEXPECTED, "an unexpected error; see the log")
+        return _error(found, trace_id)
 
     return app
 
@@ -142,8 +166,8 @@ async def _body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise BadBodyError(
-                413, "body_too_large", f"the body has more than {MAX_BODY_BYTES} bytes"
+            raise ServiceError(
+                ErrorCode.BODY_TOO_LARGE, f"the body has more than {MAX_BODY_BYTES} bytes"
             )
     return bytes(body)
 
@@ -152,42 +176,91 @@ def _fields(body: bytes) -> JsonObject:
     try:
         value = strict_json(body.decode("utf-8"))
     except ValueError as error:
-        raise BadBodyError(400, "not_json", f"the body is not JSON: {error}") from None
+        raise ServiceError(ErrorCode.NOT_JSON, f"the body is not JSON: {error}") from None
     if not isinstance(value, dict) or set(value) != {"fields"}:
-        raise BadBodyError(422, "no_fields", 'the body must be {"fields": {...}} and nothing else')
+        raise ServiceError(
+            ErrorCode.NO_FIELDS, 'the body must be {"fields": {...}} and nothing else'
+        )
     fields = value["fields"]
     if not isinstance(fields, dict):
-        raise BadBodyError(422, "no_fields", '"fields" must be an object: name → value')
+        raise ServiceError(ErrorCode.NO_FIELDS, '"fields" must be an object: name → value')
     return fields
 
 
-def _answer(answered: Answered, release: str, trace_id: str) -> dict[str, object]:
-    return {
-        "output": answered.output,
-        "task": answered.task,
-        "version": answered.served.reference.version,
-        "sha256": answered.served.reference.sha256,
-        "release": release,
-        "model": answered.model,
-        "valid": True,
-        "trace_id": trace_id,
-        "usage": asdict(answered.answer.response.usage),
-    }
-
-
-def _refusal(refused: ServiceError, trace_id: str) -> JSONResponse:
-    status = refused.status if isinstance(refused, BadBodyError) else STATUS[type(refused)]
-    return _error(status, refused, trace_id)
-
-
-def _error(status: int, refused: ServiceError, trace_id: str) -> JSONResponse:
-    error = {"code": refused.code, "message": refused.message, **refused.details}
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
-    return JSONResponse(
-        {"error": error, "valid": False, "trace_id": trace_id},
-        status_code=status,
-        headers=headers,
+def _answer(answered: Answered, release: str, trace_id: str) -> RunResponse:
+    usage = answered.answer.response.usage
+    return RunResponse(
+        output=answered.output,
+        task=answered.task,
+        version=answered.served.reference.version,
+        sha256=answered.served.reference.sha256,
+        release=release,
+        model=answered.model,
+        valid=True,
+        trace_id=trace_id,
+        usage=CallUsage(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            usd=usage.usd,
+            seconds=usage.seconds,
+            attempts=usage.attempts,
+        ),
     )
+
+
+def _tasks(service: PromptService) -> TasksResponse:
+    state = service.poller.state
+    return TasksResponse(
+        stage=service.stage,
+        release=service.release,
+        instance=InstanceInfo(id=service.instance.id, started_at=service.instance.started_at),
+        ledger=LedgerInfo(revision=state.revision, answers=state.ledger_answers),
+        tasks=[
+            ServedTask(
+                task=task,
+                version=served.reference.version,
+                sha256=served.reference.sha256,
+                release=service.release,
+                revision=served.revision,
+                source=served.source,
+            )
+            for task, served in sorted(state.served.items())
+        ],
+        refused=[
+            RefusedTask(task=task, version=wanted.version, sha256=wanted.sha256)
+            for task, wanted in sorted(state.refused.items())
+        ],
+    )
+
+
+def _not_ready(service: PromptService) -> str | None:
+    """Why calls should not be sent here yet, None where they may be."""
+    state = service.poller.state
+    if state.ready:
+        return None
+    lacking = [f"{task} {wanted.version}" for task, wanted in sorted(state.unserved.items())]
+    if not lacking:
+        return "the ledger has not answered yet"
+    return (
+        f"the image of release {service.release} does not carry what is active in "
+        f"{service.stage}: {', '.join(lacking)}"
+    )
+
+
+def _error(error: ServiceError, trace_id: str, status: int | None = None) -> Response:
+    """Answer with an error; `status` where it is another one than the table has."""
+    status = status or error.code.status
+    detail = ErrorDetail.model_validate(
+        {"code": error.code, "message": error.message, **error.details}
+    )
+    response = _json(ErrorResponse(error=detail, valid=False, trace_id=trace_id), status)
+    if status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def _json(body: BaseModel, status: int = 200) -> Response:
+    return JSONResponse(body.model_dump(mode="json", exclude_unset=True), status_code=status)
 
 
 def _trace_id(request: Request) -> str:

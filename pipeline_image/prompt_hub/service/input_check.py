@@ -25,16 +25,16 @@ def field_problems(fields: JsonObject, schema: JsonObject) -> list[dict[str, str
     Values are never repeated: what callers send stays out of logs and answers.
     """
     problems = dict.fromkeys(
-        entry for misfit in misfits(fields, schema) for entry in _entries(misfit, fields)
+        entry for violation in misfits(fields, schema) for entry in _entries(violation, fields)
     )
     return [{"field": field, "problem": problem} for field, problem in sorted(problems)]
 
 
-def _entries(misfit: SchemaViolation, fields: JsonObject) -> Iterator[tuple[str, str]]:
-    where = ".".join(map(str, misfit.location))
+def _entries(violation: SchemaViolation, fields: JsonObject) -> Iterator[tuple[str, str]]:
+    where = ".".join(map(str, violation.location))
     prefix = f"{where}." if where else ""
-    wanted = misfit.value
-    match misfit.keyword:
+    wanted = violation.value
+    match violation.keyword:
         case "required":
             yield f"{prefix}{wanted}", "is missing"
         case "additionalProperties":
@@ -43,7 +43,7 @@ def _entries(misfit: SchemaViolation, fields: JsonObject) -> Iterator[tuple[str,
         case "type":
             types = sorted(_words(wanted), key=lambda word: (word == "null", word))
             expected = " or ".join(ARTICLES.get(type_, f"a {type_}") for type_ in types)
-            found = NAMES_OF_TYPES.get(type(at(fields, misfit.location)), "something else")
+            found = NAMES_OF_TYPES.get(type(at(fields, violation.location)), "something else")
             yield where, f"must be {expected}, is {found}"
         case "enum":
             yield where, f"must be one of: {', '.join(_words(wanted))}"

@@ -6,6 +6,7 @@ every few seconds.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from prompt_hub.ledger.items import Deployed, Pointer, VersionRef
+
+logger = logging.getLogger(__name__)
 
 Source = Literal["ledger", "snapshot"]
 
@@ -37,7 +40,7 @@ class PointerSource(Protocol):
 
 
 class Reporter(Protocol):
-    """Where the follower says what people should know; must not raise."""
+    """Where the poller says what people should know; must not raise."""
 
     def snapshot_served(self, reason: str) -> None:
         """Report that the image's own pointers are served, as the ledger could not be read."""
@@ -88,7 +91,7 @@ class ServingState:
 
 
 class LedgerPoller:
-    """Follows the ledger's pointers and keeps the last good ones."""
+    """Follows the pointers of the ledger and keeps the last good ones."""
 
     def __init__(
         self,
@@ -113,28 +116,30 @@ class LedgerPoller:
         self._clock = clock
         self._started = clock()
         self._reported: dict[str, float] = {}
-        self.view = ServingState()
+        self.state = ServingState()
 
     def poll(self) -> None:
-        """Look at the ledger once. Never raises: what goes wrong is reported, the view kept."""
+        """Look at the ledger once. Never raises: what goes wrong is reported, the state kept."""
         try:
             revision = self._source.revision()
-            moved = revision != self.view.revision or not self.view.ledger_answers
+            moved = revision != self.state.revision or not self.state.ledger_answers
             # The revision was read first: a change in between is seen with the next look.
             pointers = self._source.pointers() if moved else None
             # Asked while it is unready only: the release may have been activated meanwhile.
-            deployed = None if self.view.ready else self._source.deployed()
+            deployed = None if self.state.ready else self._source.deployed()
         except Exception as error:
+            logger.info("the ledger could not be read: %s", type(error).__name__)
             self._without_ledger(f"{type(error).__name__}: {error}")
             return
-        if not self.view.ledger_answers:
+        if not self.state.ledger_answers:
             self._report.ledger_found(revision)
         known_here = deployed is not None and deployed.release.release == self._release
         if pointers is not None:
+            logger.debug("ledger revision %d: %d pointers read", revision, len(pointers))
             self._follow(revision, pointers, known_here=known_here)
-        elif known_here and not self.view.ready:
-            self._show(replace(self.view, ready=True))
-        for task, wanted in self.view.refused.items():
+        elif known_here and not self.state.ready:
+            self._show(replace(self.state, ready=True))
+        for task, wanted in self.state.refused.items():
             self._report_refusal(task, wanted)
 
     def run(self, every_seconds: float, stop: threading.Event) -> None:
@@ -143,6 +148,7 @@ class LedgerPoller:
             try:
                 self.poll()
             except Exception as error:
+                logger.warning("a look at the ledger failed: %s", type(error).__name__)
                 # The next round looks again, whatever this one stumbled over: without this thread
                 # no rollback would ever reach a process that calls itself ready.
                 with suppress(Exception):
@@ -166,23 +172,23 @@ class LedgerPoller:
                 )
                 continue
             refused[task] = pointer.active
-            kept = self.view.served.get(task)
+            kept = self.state.served.get(task)
             # What the image's own snapshot says was never let in by the ledger.
             if kept is not None and kept.source == "ledger":
                 served[task] = kept
-        view = ServingState(revision=revision, served=served, refused=refused, ledger_answers=True)
-        self._show(replace(view, ready=self.view.ready or known_here or not view.unserved))
+        state = ServingState(revision=revision, served=served, refused=refused, ledger_answers=True)
+        self._show(replace(state, ready=self.state.ready or known_here or not state.unserved))
 
     def _without_ledger(self, reason: str) -> None:
-        if self.view.ledger_answers:
+        if self.state.ledger_answers:
             self._report.ledger_lost(reason)
-            self._show(replace(self.view, ledger_answers=False))
+            self._show(replace(self.state, ledger_answers=False))
         waited = self._clock() - self._started
-        if not (self.view.ready or self.view.refused) and waited >= SNAPSHOT_AFTER_SECONDS:
+        if not (self.state.ready or self.state.refused) and waited >= SNAPSHOT_AFTER_SECONDS:
             self._show(ServingState(ready=True, served=self._snapshot()))
-        if any(version.source == "snapshot" for version in self.view.served.values()) and self._due(
-            "snapshot"
-        ):
+        if any(
+            version.source == "snapshot" for version in self.state.served.values()
+        ) and self._due("snapshot"):
             self._report.snapshot_served(reason)
         self._report_unreachable(reason)
 
@@ -192,16 +198,16 @@ class LedgerPoller:
             for task, champion in self.champions.items()
         }
 
-    def _show(self, view: ServingState) -> None:
-        before, self.view = self.view.served, view
-        for task, now in view.served.items():
-            left = before.get(task)
-            if left is None or left.reference != now.reference:
+    def _show(self, state: ServingState) -> None:
+        before, self.state = self.state.served, state
+        for task, current in state.served.items():
+            previous = before.get(task)
+            if previous is None or previous.reference != current.reference:
                 self._report.moved(
                     task,
-                    left.reference.version if left else None,
-                    now.reference.version,
-                    now.revision,
+                    previous.reference.version if previous else None,
+                    current.reference.version,
+                    current.revision,
                 )
 
     def _report_unreachable(self, reason: str) -> None:
@@ -210,7 +216,7 @@ class LedgerPoller:
 
     def _report_refusal(self, task: str, wanted: VersionRef) -> None:
         if self._due(f"refused {task} {wanted.version} {wanted.sha256}"):
-            kept = self.view.served.get(task)
+            kept = self.state.served.get(task)
             self._report.pointer_refused(task, wanted, kept.reference.version if kept else "none")
 
     def _due(self, what: str) -> bool:

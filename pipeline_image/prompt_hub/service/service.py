@@ -10,60 +10,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.llm.client import ModelClient
-from prompt_hub.llm.config import ResolvedModel
+from prompt_hub.core.log_setup import log_context
+from prompt_hub.llm.client import ModelClient, ModelUnavailableError
+from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.refusal import without_values
 from prompt_hub.llm.response import Answer
 from prompt_hub.release.manifest import VersionKey
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
+from prompt_hub.service.errors import ErrorCode, ServiceError
+from prompt_hub.service.execution_log import Call, log_call
 from prompt_hub.service.input_check import field_problems
 from prompt_hub.service.ledger_poller import LedgerPoller, ServedVersion
-from prompt_hub.service.logging import Call, Outcome, log_call
 
 SECONDS_PER_CALL = 60.0
 """Longest wait for a model where metadata names none."""
-
-
-class ServiceError(Exception):
-    """A call that has no output: `code` for programs, the message for people."""
-
-    def __init__(self, code: str, message: str, **details: object) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.details = details
-
-
-class UnknownTaskError(ServiceError):
-    """No such task in this image."""
-
-
-class NotActiveError(ServiceError):
-    """The task exists, but no version of it is active in this stage yet."""
-
-
-class RetiredError(ServiceError):
-    """The task is known, but git has no version of it released any more."""
-
-
-class NotCarriedError(ServiceError):
-    """The ledger has a version of the task active that this image does not carry."""
-
-
-class InvalidFieldsError(ServiceError):
-    """The fields do not fit the prompt's input schema."""
-
-
-class InvalidOutputError(ServiceError):
-    """The model's answer does not keep the prompt's output contract."""
-
-
-class NoAnswerError(ServiceError):
-    """The model gave no answer; trying again may help."""
-
-
-class BrokenPromptError(ServiceError):
-    """The prompt cannot be rendered with fields that fit its schema."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +36,14 @@ class Instance:
 
 
 @dataclass(kw_only=True)
-class _Asked:
-    """What came of asking a model once: an answer that keeps its contract, or a refusal."""
+class _Attempt:
+    """What came of asking a model once: an answer that keeps its contract, or an error."""
 
-    outcome: Outcome = "ok"
-    model: ResolvedModel | None = None
+    model: ModelConfig | None = None
     answer: Answer | None = None
-    refusal: ServiceError | None = None
+    error: ServiceError | None = None
+    logged_problem: str | None = None
+    """What the log says of an error; no field's value stands in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,16 +67,24 @@ class PromptService:
         release: str,
         prompts: Mapping[VersionKey, Prompt],
         seconds_per_call: Mapping[str, float],
-        follower: LedgerPoller,
-        caller: ModelClient,
+        poller: LedgerPoller,
+        client: ModelClient,
     ) -> None:
         self.stage = stage
         self.release = release
         self.instance = Instance()
-        self.follower = follower
+        self.poller = poller
         self._prompts = prompts
         self._seconds_per_call = seconds_per_call
-        self._caller = caller
+        self._client = client
+
+    @property
+    def active_prompts(self) -> dict[str, Prompt]:
+        """The prompt that answers each task now."""
+        return {
+            task: self._prompts[task, served.reference.version]
+            for task, served in sorted(self.poller.state.served.items())
+        }
 
     @property
     def known_tasks(self) -> list[str]:
@@ -123,10 +93,10 @@ class PromptService:
 
     async def close(self) -> None:
         """Give back the connections to models."""
-        await self._caller.close()
+        await self._client.close()
 
     async def run(self, task: str, fields: JsonObject, trace_id: str) -> Answered:
-        """Answer one record with the active version of `task`; raises a kind of `Refused`."""
+        """Answer one record with the active version of `task`; raises `ServiceError`."""
         served = self._served(task)
         prompt = self._prompts[task, served.reference.version]
         problems = field_problems(fields, prompt.input)
@@ -134,42 +104,49 @@ class PromptService:
             words = "; ".join(
                 f"{problem['field'] or 'fields'} {problem['problem']}" for problem in problems
             )
-            raise InvalidFieldsError(
-                "invalid_fields", f"the fields do not fit: {words}", fields=problems
+            raise ServiceError(
+                ErrorCode.INVALID_FIELDS, f"the fields do not fit: {words}", fields=problems
             )
-        return await self._ask(task, served, prompt, fields, trace_id)
+        with log_context(task=task, version=prompt.version, trace_id=trace_id):
+            return await self._ask(task, served, prompt, fields, trace_id)
 
     def _served(self, task: str) -> ServedVersion:
-        view = self.follower.view
-        served = view.served.get(task)
+        state = self.poller.state
+        served = state.served.get(task)
         if served is not None:
             return served
-        wanted = view.refused.get(task)
+        wanted = state.refused.get(task)
         if wanted is not None:
-            raise NotCarriedError(
-                "not_carried",
+            raise ServiceError(
+                ErrorCode.NOT_CARRIED,
                 f"{task} {wanted.version} is active in {self.stage}, and the image of release "
                 f"{self.release} does not carry it",
             )
         known = self.known_tasks
         if task not in known:
-            raise UnknownTaskError(
-                "unknown_task",
+            raise ServiceError(
+                ErrorCode.UNKNOWN_TASK,
                 f"there is no task {task!r}; there are: {', '.join(known) or 'none'}",
                 tasks=known,
             )
-        if task not in self.follower.champions:
-            raise RetiredError(
-                "retired", f"{task} is retired: no version of it is released any more"
+        if task not in self.poller.champions:
+            raise ServiceError(
+                ErrorCode.RETIRED, f"{task} is retired: no version of it is released any more"
             )
-        raise NotActiveError("not_active", f"no version of {task} is active in {self.stage} yet")
+        raise ServiceError(
+            ErrorCode.NOT_ACTIVE, f"no version of {task} is active in {self.stage} yet"
+        )
 
     async def _ask(
         self, task: str, served: ServedVersion, prompt: Prompt, fields: JsonObject, trace_id: str
     ) -> Answered:
         started = time.perf_counter()
-        asked = await self._put(prompt, fields)
-        refusal = asked.refusal
+        attempt = await self._try_model(prompt, fields)
+        error = attempt.error
+        problem = attempt.logged_problem
+        if problem is None and error is not None and error.code != ErrorCode.INVALID_OUTPUT:
+            # What is wrong with an output may quote it.
+            problem = error.message
         log_call(
             Call(
                 stage=self.stage,
@@ -179,17 +156,16 @@ class PromptService:
                 release=self.release,
                 instance=self.instance.id,
                 trace_id=trace_id,
-                model=asked.model,
+                model=attempt.model,
             ),
-            asked.outcome,
+            error.code if error else "ok",
             seconds=time.perf_counter() - started,
-            answer=asked.answer,
-            # What is wrong with an output may quote it.
-            problem=refusal.message if refusal and asked.outcome != "invalid_output" else None,
+            answer=attempt.answer,
+            problem=problem,
         )
-        if refusal is not None:
-            raise refusal
-        model, answer = asked.model, asked.answer
+        if error is not None:
+            raise error
+        model, answer = attempt.model, attempt.answer
         assert model is not None
         assert answer is not None
         assert answer.output is not None
@@ -197,29 +173,29 @@ class PromptService:
             task=task, served=served, model=model.identity, answer=answer, output=answer.output
         )
 
-    async def _put(self, prompt: Prompt, fields: JsonObject) -> _Asked:
+    async def _try_model(self, prompt: Prompt, fields: JsonObject) -> _Attempt:
         """Ask the model once, and say what came of it; never raises for what may go wrong there."""
         seconds = self._seconds_per_call.get(prompt.task, SECONDS_PER_CALL)
-        asked = _Asked()
+        attempt = _Attempt()
         try:
-            asked.model = self._caller.resolve(prompt)
+            attempt.model = self._client.resolve(prompt)
             async with asyncio.timeout(seconds):
-                asked.answer = await self._caller.call(prompt, fields, timeout=seconds)
+                attempt.answer = await self._client.call(prompt, fields, timeout=seconds)
         except RenderError:
             # The renderer's own words may quote the caller's fields.
-            asked.outcome = "prompt_broken"
             message = f"{prompt.task} {prompt.version} cannot be rendered"
-            asked.refusal = BrokenPromptError(asked.outcome, message)
+            attempt.error = ServiceError(ErrorCode.PROMPT_BROKEN, message)
         except TimeoutError:
-            asked.outcome = "model_unavailable"
             message = f"the model gave no answer within {seconds:g} s"
-            asked.refusal = NoAnswerError(asked.outcome, message)
+            attempt.error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, message)
+        except ModelUnavailableError as error:
+            attempt.error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, error.public_message)
+            attempt.logged_problem = without_values(error.message, fields)
         except PromptHubError as error:
-            asked.outcome = "model_unavailable"
-            asked.refusal = NoAnswerError(asked.outcome, error.message)
+            attempt.error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, error.message)
         else:
-            if asked.answer.output is None:
-                asked.outcome = "invalid_output"
-                message = f"the model's answer breaks the output contract: {asked.answer.problem}"
-                asked.refusal = InvalidOutputError(asked.outcome, message)
-        return asked
+            answer = attempt.answer
+            if answer.output is None:
+                message = f"the model's answer breaks the output contract: {answer.problem}"
+                attempt.error = ServiceError(ErrorCode.INVALID_OUTPUT, message)
+        return attempt

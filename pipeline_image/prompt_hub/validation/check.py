@@ -13,7 +13,8 @@ from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.validation import secrets
 from prompt_hub.validation.rules import examples, metadata, prompts, released, scorers, tree
-from prompt_hub.validation.tree import Finding, Tree, read_tree
+from prompt_hub.validation.tree import Finding, Tree
+from prompt_hub.validation.tree_reader import read_tree
 
 TREE_RULES = (*prompts.TREE_RULES, *tree.TREE_RULES)
 TASK_RULES = (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel
 
 from prompt_hub.repository.contracts import METASCHEMA
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import Example, Metadata, Prompt, Registry
-from prompt_hub.validation.descriptions import DESCRIPTIONS
+from prompt_hub.repository.registry import Registry
+from prompt_hub.repository.schema import Example, Prompt
+from prompt_hub.scoring.metadata import ScoringMetadata
 
 FOLDER = ".schemas"
 """Below `prompts/`; hidden, so that no layer takes it for its own."""
@@ -21,7 +22,7 @@ def schemas() -> dict[str, str]:
 
     models: dict[str, type[BaseModel]] = {
         "prompt": Prompt,
-        "metadata": Metadata,
+        "metadata": ScoringMetadata,
         "example": Example,
         "registry": Registry,
         "evaluation": EvaluationRecord,
@@ -42,8 +43,4 @@ def write_schemas(repository: PromptRepository) -> list[str]:
 
 def _text(model: type[BaseModel]) -> str:
     schema = {"$schema": METASCHEMA, **model.model_json_schema(by_alias=True)}
-    definitions: dict[str, dict[str, dict[str, dict[str, JsonValue]]]] = schema.get("$defs", {})
-    for name, definition in {**definitions, model.__name__: schema}.items():
-        for key, description in DESCRIPTIONS.get(name, {}).items():
-            definition["properties"][key]["description"] = description
     return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"

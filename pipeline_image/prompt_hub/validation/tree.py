@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 from pydantic import JsonValue
 
-from prompt_hub.core.hashing import evidence_sha256
-from prompt_hub.core.json_strict import is_text
 from prompt_hub.repository.documents import (
     Document,
-    InvalidDocumentsError,
     Problem,
-    decoded,
-    read_bytes,
-    to_model,
 )
 from prompt_hub.repository.includes import BlockError, ExpandedTemplate
-from prompt_hub.repository.json import parse_json, parse_jsonl
-from prompt_hub.repository.json_positions import Location, position
+from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.reader import (
     ARCHIVE,
     EVALS,
@@ -31,15 +22,12 @@ from prompt_hub.repository.reader import (
     METADATA,
     PRODUCTION,
     REGISTRY,
-    REVIEWS,
-    TEMPLATES,
     PromptRepository,
-    path_inside,
-    sealed,
 )
-from prompt_hub.repository.schema import Example, Metadata, Prompt, RegisteredTask, Registry
-from prompt_hub.repository.templates import TemplateAnalysis, read
-from prompt_hub.repository.yaml import parse_yaml
+from prompt_hub.repository.registry import RegisteredTask, Registry
+from prompt_hub.repository.schema import Example, Prompt
+from prompt_hub.repository.templates import TemplateAnalysis
+from prompt_hub.scoring.metadata import ScoringMetadata
 
 ContentT = TypeVar("ContentT")
 
@@ -123,7 +111,7 @@ class TaskFiles:
 
     task: str
     layers: frozenset[str]
-    metadata: Source[Metadata] | None
+    metadata: Source[ScoringMetadata] | None
     candidate: Source[Prompt] | None
     whole: Prompt | None
     templates: tuple[MessageTemplate, ...]
@@ -200,285 +188,3 @@ class Tree:
         }
         # A registry that cannot be read, and building blocks, are everybody's.
         return not owners or task in owners
-
-
-def read_tree(repository: PromptRepository, proposed: Mapping[str, str] | None = None) -> Tree:
-    """Read everything below `prompts/` and the registry; never raises for what a file holds.
-
-    `proposed` are texts of files of tasks that are read as if they lay there already.
-    """
-    return _Reader(repository, proposed or {}).read()
-
-
-class _Reader:
-    def __init__(self, repository: PromptRepository, proposed: Mapping[str, str]) -> None:
-        self._repository = repository
-        self._proposed = {repository.root / name: text for name, text in proposed.items()}
-        self._tree = Tree(repository)
-        self._sources: dict[Path, Source[Prompt] | None] = {}
-        self._documents: dict[Path, Document] = {}
-        self._raw: dict[Path, bytes] = {}
-        self._evaluations: dict[str, dict[str, Source[JsonValue]]] = {}
-
-    def read(self) -> Tree:
-        tree = self._tree
-        paths = [path for path in _walk(self._repository.prompts) if self._is_ours(path)]
-        registry = self._repository.root / REGISTRY
-        if (registry.exists() or registry.is_symlink()) and self._is_ours(registry):
-            paths.append(registry)
-        paths += self._proposed
-        tree.files = tuple(map(self._repository.relative, filter(self._is_visible, paths)))
-        for path in paths:
-            self._read(path)
-        found = self._registry(registry)
-        for task in sorted(self._names(found)):
-            tree.tasks[task] = self._task(task, found)
-        self._drafts()
-        return tree
-
-    def _note(self, *problems: Problem, task: str | None = None) -> None:
-        self._tree.unreadable += [Finding(problem, task) for problem in problems]
-
-    def _is_visible(self, path: Path) -> bool:
-        return not any(
-            part.startswith(".") for part in path.relative_to(self._repository.root).parts
-        )
-
-    def _is_ours(self, path: Path) -> bool:
-        """Whether a path is a plain file inside the tree; notes what else it is."""
-        name = self._repository.relative(path)
-        if not is_text(name):
-            message = name.encode("utf-8", "backslashreplace").decode()
-            found, expected = "a file name that is not UTF-8", "a name of plain letters"
-            self._note(Problem(message, 1, 1, "", found, expected, "utf-8"))
-            return False
-        if not path.is_symlink():
-            if path.is_file():
-                return True
-            found = "something that is no file"
-            self._note(Problem(name, 1, 1, "", found, "a file", "not-a-file"))
-            return False
-        base = self._repository.prompts
-        base = base if path.is_relative_to(base) else self._repository.root
-        rule, expected = "symlink", "the file itself"
-        if path_inside(base, str(path.relative_to(base))) is None:
-            found = "a symbolic link out of the tree"
-        elif path.is_file():
-            return True
-        elif path.is_dir():
-            found, expected = "a symbolic link to a folder", "the folder itself"
-        elif not path.exists():
-            found = "a symbolic link to nothing"
-        else:
-            rule, found, expected = "not-a-file", "something that is no file", "a file"
-        self._note(Problem(name, 1, 1, "", found, expected, rule))
-        return False
-
-    def _read(self, path: Path) -> None:
-        """Read one file as text and, where its name says what it is, parse it."""
-        name = self._repository.relative(path)
-        try:
-            proposed = self._proposed.get(path)
-            raw = read_bytes(path, name) if proposed is None else proposed.encode("utf-8")
-            self._raw[path] = raw
-            if not self._is_visible(path):
-                self._tree.texts[name] = raw.decode("utf-8", errors="replace")
-                return
-            text = decoded(raw, name)
-            self._note(*_odd_characters(text, name))
-            text = self._tree.texts[name] = text.removeprefix("\ufeff")
-            if path.suffix in {".yaml", ".yml"}:
-                self._documents[path] = parse_yaml(text, name)
-            elif path.suffix == ".json" and path.parent.name == REVIEWS:
-                parse_json(text, name)
-            elif path.suffix == ".json":
-                document = parse_json(text, name)
-                records = self._evaluations.setdefault(path.parent.name, {})
-                records[path.stem] = Source(path, document, cast(JsonValue, document.data))
-        except InvalidDocumentsError as error:
-            self._note(*error.problems)
-
-    def _names(self, registry: Source[Registry] | None) -> set[str]:
-        prompts = self._repository.prompts
-        found = {path.stem for path in (prompts / METADATA).glob("*.yaml")}
-        found |= {path.stem for path in (prompts / EXAMPLES).glob("*.jsonl")}
-        found |= {path.stem for path in (prompts / PRODUCTION).glob("*.yaml")}
-        found |= {path.parent.name for path in (prompts / ARCHIVE).glob("*/*.yaml")}
-        found |= {path.stem for path in self._proposed}
-        return found | set(registry.content.tasks if registry else ())
-
-    def _registry(self, path: Path) -> Source[Registry] | None:
-        if not path.exists():
-            nothing = Document(REGISTRY, {})
-            return Source(path, nothing, Registry(schema_="prompt-hub/registry@1"))
-        return self._modelled(path, lambda document: to_model(document, Registry))
-
-    def _modelled(
-        self, path: Path, read: Callable[[Document], ContentT]
-    ) -> Source[ContentT] | None:
-        document = self._documents.get(path)
-        if document is None:
-            return None
-        try:
-            return Source(path, document, read(document))
-        except InvalidDocumentsError as error:
-            self._note(*error.problems)
-            return None
-
-    def _prompt(self, path: Path) -> Source[Prompt] | None:
-        if path not in self._sources:
-            self._sources[path] = self._modelled(path, lambda document: to_model(document, Prompt))
-        return self._sources[path]
-
-    def _named(self, name: str) -> Source[Prompt] | None:
-        path = path_inside(self._repository.prompts, name)
-        return self._prompt(path) if path is not None else None
-
-    def _pinned(self, task: str, version: str) -> Source[Prompt] | None:
-        """Return a released or archived version of a task, None where there is none to be read."""
-        released = self._repository.path(PRODUCTION, f"{task}.yaml")
-        archived = self._repository.path(ARCHIVE, f"{task}/{version}.yaml")
-        sources = (self._modelled(path, sealed) for path in (released, archived))
-        return next(
-            (source for source in sources if source and source.content.version == version), None
-        )
-
-    def _drafts(self) -> None:
-        """Check that what calls itself a prompt is one, even where no metadata names it yet."""
-        folder = self._repository.prompts / TEMPLATES
-        for path, document in self._documents.items():
-            data = document.data
-            if not path.is_relative_to(folder) or path in self._sources:
-                continue
-            if isinstance(data, dict) and "schema" in data and (draft := self._prompt(path)):
-                self._tree.drafts.append(draft)
-
-    def _examples(self, task: str) -> tuple[dict[int, Document], tuple[tuple[int, Example], ...]]:
-        name = f"prompts/{EXAMPLES}/{task}.jsonl"
-        text = self._tree.texts.get(name)
-        documents: dict[int, Document] = {}
-        examples: list[tuple[int, Example]] = []
-        whole = True
-        if text is None:
-            return {}, ()
-        try:
-            for line, document in parse_jsonl(text, name):
-                documents[line] = document
-                try:
-                    examples.append((line, to_model(document, Example)))
-                except InvalidDocumentsError as error:
-                    whole = False
-                    self._note(*error.problems)
-        except InvalidDocumentsError as error:
-            whole = False
-            self._note(*error.problems)
-        return documents, tuple(examples) if whole else ()
-
-    def _task(self, task: str, registry: Source[Registry] | None) -> TaskFiles:
-        repository = self._repository
-        places = {
-            METADATA: repository.path(METADATA, f"{task}.yaml"),
-            EXAMPLES: repository.path(EXAMPLES, f"{task}.jsonl"),
-            PRODUCTION: repository.path(PRODUCTION, f"{task}.yaml"),
-            ARCHIVE: repository.path(ARCHIVE, task),
-        }
-        metadata = self._modelled(places[METADATA], lambda document: to_model(document, Metadata))
-        lines, examples = self._examples(task)
-        candidate = self._named(metadata.content.candidate) if metadata else None
-        named = metadata and metadata.content.judge
-        archive = (self._modelled(path, sealed) for path in sorted(places[ARCHIVE].glob("*.yaml")))
-        templates = self._templates(candidate)
-        records = self._evaluations.get(task, {})
-        return TaskFiles(
-            task=task,
-            layers=frozenset(
-                layer
-                for layer, path in places.items()
-                if path in self._proposed or _is_there(layer, path)
-            ),
-            metadata=metadata,
-            candidate=candidate,
-            whole=self._whole(candidate, templates, examples),
-            templates=templates,
-            examples=examples,
-            examples_file=repository.relative(places[EXAMPLES]),
-            example_lines=lines,
-            judge=self._pinned(named.task, named.version) if named else None,
-            production=self._modelled(places[PRODUCTION], sealed),
-            archive=tuple(source for source in archive if source is not None),
-            evaluations=records,
-            evidence={version: self._evidence(source.path) for version, source in records.items()},
-            texts=self._tree.texts,
-            registry=registry,
-            prompts=repository.prompts,
-        )
-
-    def _evidence(self, record: Path) -> str:
-        return evidence_sha256(self._raw[record], self._raw.get(record.with_suffix(".jsonl"), b""))
-
-    def _templates(self, source: Source[Prompt] | None) -> tuple[MessageTemplate, ...]:
-        found = []
-        for index, message in enumerate(source.content.messages if source else ()):
-            assert source is not None
-            try:
-                whole = self._repository.inlined(message.content)
-                found.append(MessageTemplate(source, index, whole, read(whole.text)))
-            except BlockError as error:
-                nothing = MessageTemplate(
-                    source, index, ExpandedTemplate("", ()), TemplateAnalysis()
-                )
-                self._note(nothing.block_problem(error))
-        return tuple(found)
-
-    def _whole(
-        self,
-        candidate: Source[Prompt] | None,
-        templates: tuple[MessageTemplate, ...],
-        examples: tuple[tuple[int, Example], ...],
-    ) -> Prompt | None:
-        if candidate is None or len(templates) < len(candidate.content.messages):
-            return None
-        draft = candidate.content
-        shots = sum(1 for _, example in examples if example.split == "shot")
-        if draft.few_shot and shots < draft.few_shot.count:
-            if examples:
-                expected = f"at most {shots}: so many examples have split: shot"
-                found = str(draft.few_shot.count)
-                location = ("few_shot", "count")
-                self._note(candidate.problem(location, found, expected, rule="few-shot"))
-            return None
-        return self._repository.whole(draft, [example for _, example in examples])
-
-
-def _is_there(layer: str, path: Path) -> bool:
-    return path.is_dir() if layer == ARCHIVE else path.is_file()
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Every file and every link below `folder`, in order."""
-    for parent, folders, files in os.walk(folder):
-        here = Path(parent)
-        folders.sort()
-        yield from (here / name for name in folders if (here / name).is_symlink())
-        yield from (here / name for name in sorted(files))
-
-
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff\ufffd-\uffff\U000e0000-\U000e007f]")
-
-
-def _odd_characters(text: str, file: str) -> Iterator[Problem]:
-    """Yield what is text, but should not stand in a file of ours; each kind told once."""
-    body = text
-    if text.startswith("\ufeff"):
-        body = " " + text[1:]
-        yield Problem(file, 1, 1, "", "a byte order mark", "UTF-8 without it", "bom")
-    if (at := body.find("\r")) >= 0:
-        what = (
-            "a Windows line end (CR LF)" if body[at + 1 : at + 2] == "\n" else "a carriage return"
-        )
-        yield Problem(file, *position(body, at), "", what, "line feeds alone", "crlf")
-    for pattern, rule in ((_CONTROL, "control-character"), (_HIDDEN, "hidden-character")):
-        if match := pattern.search(body):
-            found = f"the character U+{ord(match[0]):04X}"
-            yield Problem(file, *position(body, match.start()), "", found, "visible text", rule)

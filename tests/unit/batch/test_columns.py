@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from prompt_hub.batch.mapping import RecordError, assign, normalise, to_fields
+from prompt_hub.batch.mapping import RecordError, assign, to_fields
 from prompt_hub.repository.schema import JsonObject
 
 SCHEMA: JsonObject = {
@@ -124,8 +122,3 @@ def test_an_empty_cell_leaves_an_optional_field_out_and_a_required_one_empty() -
 
 def test_a_number_in_json_serves_a_field_of_text() -> None:
     assert to_fields([7447.5], {"part_number": 0}, SCHEMA) == {"part_number": "7447.5"}
-
-
-@given(st.text())
-def test_normalising_twice_is_normalising_once(name: str) -> None:
-    assert normalise(normalise(name)) == normalise(name)

@@ -6,17 +6,18 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
-from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
-from prompt_hub.ledger.wire import pack
+from prompt_hub.ledger.items import VersionRef
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.batch.servers import completion, serving
 from tests.unit.building import RepositoryFolder
+from tests.unit.ledger.fake_dynamodb import FakeLedger
 
 TABLE = "prompt-hub-dev-ledger"
 
@@ -25,22 +26,13 @@ TABLE = "prompt-hub-dev-ledger"
 def ledger(monkeypatch: pytest.MonkeyPatch, active: VersionRef | None) -> Iterator[None]:
     """DynamoDB's HTTP interface, with one pointer in one table."""
 
+    fake = FakeLedger()
+    if active is not None:
+        fake.move(active)
+
     def respond(path: str, sent: JsonObject) -> tuple[int, object]:
         assert sent["TableName"] == TABLE
-        if active is None or sent["Key"] != {"pk": {"S": "ACTIVE"}, "sk": {"S": "part-class"}}:
-            return 200, {}
-        pointer = Pointer(
-            task="part-class",
-            active=active,
-            previous=None,
-            frozen=False,
-            revision=3,
-            changed_by="ann",
-            reason="",
-            at="2026-11-03T09:30:00.000000Z",
-            release=ReleaseRef(release="r", made_at="2026-11-03T09:30:00.000000Z"),
-        )
-        return 200, {"Item": {key: pack(value) for key, value in pointer.to_attributes().items()}}
+        return 200, fake.table.get_item(**cast(dict[str, Any], sent))
 
     with serving(respond) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)

@@ -8,80 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from prompt_hub.cli.main import main
-from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.repository.schema import JsonObject
-from tests.unit.batch.servers import completion, serving
-from tests.unit.building import RepositoryFolder, catalogue_answer
-
-HEADER = "MPN,Description,Brand,Stock\n"
-ROWS = [
-    "BAT54,Schottky diode 30 V 200 mA SOT-23,Nexperia,4\n",
-    '2N7002,"N-channel MOSFET transistor 60 V 300 mA SOT-23",,9\n',
-    "RC0603FR-0710KL,Thick film resistor 10 kΩ 1 % 0603,Yageo,0\n",
-]
-
-Lines = list[dict[str, object]]
-Run = Callable[..., tuple[int, Lines]]
-
-
-class Model:
-    """A model endpoint that can be told to fall silent or to talk nonsense."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.answers = 10**9
-        self.nonsense_about = ""
-        self.seconds = 0.0
-
-    def respond(self, path: str, sent: JsonObject) -> tuple[int, object]:
-        messages = cast(list[dict[str, str]], sent["messages"])
-        if len(self.asked) >= self.answers:
-            return 400, {"error": {"message": "out of order"}}
-        time.sleep(self.seconds)
-        question = messages[-1]["content"]
-        self.asked.append(question)
-        if self.nonsense_about and self.nonsense_about in question:
-            return 200, completion('{"part_class": "\\ud83d"}')
-        return 200, completion(json.dumps(catalogue_answer(messages)))
-
-
-@pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
-    """A model endpoint that `PROMPT_HUB_MODELS` names."""
-    endpoint = Model()
-    with serving(endpoint.respond) as url:
-        alias = {"provider": "openai", "model": "small", "base_url": f"{url}/v1"}
-        aliases = {"catalogue-pinned": alias, "catalogue-latest": alias}
-        monkeypatch.setenv(aws_names.ENV_MODELS, json.dumps(aliases))
-        yield endpoint
-
-
-@pytest.fixture
-def run(
-    healthy: RepositoryFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[int, Lines]]:
-    """Run the command on rows of a CSV; the exit code and the lines of the output."""
-    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
-    monkeypatch.delenv(aws_names.ENV_LEDGER_TABLE, raising=False)
-    monkeypatch.setenv(aws_names.ENV_RELEASE, "execution-7")
-
-    def go(*rows: str, options: tuple[str, ...] = (), header: str = HEADER) -> tuple[int, Lines]:
-        records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
-        records.write_text(header + "".join(rows), encoding="utf-8")
-        code = main(["run", "part-class", str(records), str(output), *options])
-        if not output.exists():
-            return code, []
-        return code, [json.loads(text) for text in output.read_text("utf-8").splitlines()]
-
-    return go
+from tests.unit.batch.running import HEADER, ROWS, Model, Run
+from tests.unit.building import RepositoryFolder
 
 
 def test_every_line_says_what_went_in_what_came_out_and_what_answered(
@@ -365,95 +301,3 @@ def test_the_input_is_never_overwritten(
     assert main(["run", "part-class", str(records), str(records)]) == ExitCode.USAGE
     assert records.read_text() == HEADER
     assert "cannot be the output" in capsys.readouterr().err
-
-
-def service(path: str, sent: JsonObject) -> tuple[int, object]:
-    """The running service: 9.9.9 is active there, whatever this checkout has."""
-    if path == "/v1/tasks":
-        return 200, {"tasks": [{"task": "part-class", "version": "9.9.9", "sha256": "f" * 64}]}
-    fields = cast(JsonObject, sent["fields"])
-    if fields["part_number"] == "2N7002":
-        error = {"code": "invalid_output", "message": "the answer is not JSON"}
-        return 502, {"error": error, "valid": False}
-    return 200, {
-        "output": {"part_class": "diode"},
-        "task": "part-class",
-        "version": "9.9.9",
-        "sha256": "f" * 64,
-        "release": "execution-9",
-        "model": "bedrock:large",
-        "valid": True,
-        "trace_id": "1",
-        "usage": {},
-    }
-
-
-def test_the_running_service_answers_and_its_version_is_on_every_line(
-    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv(aws_names.ENV_MODELS, raising=False)
-    with serving(service) as url:
-        code, lines = run(*ROWS, options=("--service", url))
-    assert code == ExitCode.BLOCKED
-    assert lines[0]["output"] == {"part_class": "diode"}
-    assert lines[0]["release"] == "execution-9"
-    assert lines[0]["model"] == "bedrock:large"
-    assert lines[1]["error"] == "line 3: the answer is not JSON"
-    assert {line["version"] for line in lines} == {"9.9.9"}
-    assert f"served by {url}" in capsys.readouterr().err
-
-
-def test_answers_of_the_service_are_kept_when_it_serves_another_version(run: Run) -> None:
-    served, left = "9.9.9", 2
-
-    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
-        nonlocal left
-        if path != "/v1/tasks":
-            left -= 1
-            if left < 0:
-                return 503, {"error": {"message": "busy"}}
-        status, body = service(path, sent)
-        return status, json.loads(json.dumps(body).replace("9.9.9", served))
-
-    with serving(respond) as url:
-        options = ("--service", url, "--concurrency", "1")
-        code, _ = run(*ROWS, options=options)
-        assert code == ExitCode.NOT_MEASURED
-        served, left = "9.9.8", 1  # a rollback
-        code, lines = run(*ROWS, options=options)
-    assert code == ExitCode.BLOCKED
-    assert [line["version"] for line in lines] == ["9.9.9", "9.9.9", "9.9.8"]
-
-
-@pytest.mark.parametrize(
-    "refusal", [(503, {"error": {"message": "no model"}}), (429, b""), (502, b"<html>")]
-)
-def test_a_service_that_cannot_answer_is_an_outage(
-    run: Run, refusal: tuple[int, object], capsys: pytest.CaptureFixture[str]
-) -> None:
-    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
-        return service(path, sent) if path == "/v1/tasks" else refusal
-
-    with serving(respond) as url:
-        code, lines = run(*ROWS, options=("--service", url))
-    assert (code, lines) == (ExitCode.NOT_MEASURED, [])
-    assert f"HTTP {refusal[0]}" in capsys.readouterr().out
-
-
-def test_a_service_that_is_not_there_is_said_at_once(
-    run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with serving(service) as url:
-        pass
-    code, lines = run(*ROWS, options=("--service", url))
-    assert (code, lines) == (ExitCode.NOT_MEASURED, [])
-    assert "does not answer" in capsys.readouterr().err
-
-
-def test_a_task_that_the_service_lacks_is_said_at_once(
-    run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with serving(lambda path, sent: (200, {"tasks": [{"task": "brand"}]})) as url:
-        code, _ = run(*ROWS, options=("--service", url))
-    assert code == ExitCode.USAGE
-    assert "serves no task 'part-class' (brand)" in capsys.readouterr().err

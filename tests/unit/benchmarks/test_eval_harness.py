@@ -204,12 +204,13 @@ def test_the_benchmark_s_repository_is_valid_and_asks_what_the_peers_ask(tmp_pat
 
 def test_another_threshold_changes_the_verdict_s_inputs_and_no_request(tmp_path: Path) -> None:
     from prompt_hub.repository.reader import PromptRepository
+    from prompt_hub.scoring.metadata import read_metadata
 
     made = BenchRepository(tmp_path, 12)
     repository = PromptRepository(made.root)
-    before, prompt = repository.metadata(task.TASK), repository.candidate(task.TASK)
+    before, prompt = read_metadata(repository, task.TASK), repository.candidate(task.TASK)
     made.lower_threshold()
-    assert repository.metadata(task.TASK).sha256 != before.sha256
+    assert read_metadata(repository, task.TASK).sha256 != before.sha256
     assert repository.candidate(task.TASK) == prompt
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from prompt_hub.evaluation.budget import BudgetReachedError, BudgetTracker, Cost, Forecast
-from prompt_hub.llm.config import ResolvedModel
-from prompt_hub.llm.response import Usage
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.repository.schema import Budget
+from tests.unit.evaluation.answers import call, took
 from tests.unit.virtual_time import clock, in_virtual_time
 
-PRICED = ResolvedModel.model_validate(
+PRICED = ModelConfig.model_validate(
     {
         "alias": "a",
         "provider": "openai",
@@ -23,18 +20,6 @@ PRICED = ResolvedModel.model_validate(
         "price_per_million": {"input": 1.0, "output": 2.0},
     }
 )
-
-
-def took(input_tokens: int, output_tokens: int = 0, usd: float | None = None) -> Usage:
-    return Usage(input_tokens=input_tokens, output_tokens=output_tokens, usd=usd, seconds=1.0)
-
-
-async def call(
-    tracker: BudgetTracker, most: Cost, usage: Usage | None, seconds: float = 1.0
-) -> None:
-    await tracker.reserve(most)
-    await asyncio.sleep(seconds)
-    tracker.commit(most, usage)
 
 
 @pytest.mark.parametrize(
@@ -78,40 +63,6 @@ def test_a_call_without_an_answer_costs_nothing() -> None:
         await call(tracker, Cost(tokens=10), took(10))
         with pytest.raises(BudgetReachedError):
             await tracker.reserve(Cost(tokens=1))
-
-    in_virtual_time(main)
-
-
-@settings(max_examples=80)
-@given(
-    budget=st.builds(
-        Budget, calls=st.integers(1, 20), tokens=st.integers(1, 800), usd=st.floats(0.01, 1)
-    ),
-    calls=st.lists(
-        st.tuples(st.integers(1, 100), st.floats(0, 1), st.floats(0.1, 3), st.booleans()),
-        max_size=40,
-    ),
-)
-def test_calls_in_flight_never_overshoot_together(
-    budget: Budget, calls: Sequence[tuple[int, float, float, bool]]
-) -> None:
-    async def main() -> None:
-        tracker = BudgetTracker(budget, clock)
-
-        async def one(tokens: int, share: float, seconds: float, answered: bool) -> None:
-            most = Cost(tokens=tokens, usd=tokens / 1000)
-            used = int(tokens * share)
-            try:
-                await call(
-                    tracker, most, took(used, usd=used / 1000) if answered else None, seconds
-                )
-            except BudgetReachedError:
-                return
-
-        await asyncio.gather(*(one(*each) for each in calls))
-        assert tracker.calls <= budget.calls
-        assert tracker.tokens <= budget.tokens
-        assert tracker.usd <= budget.usd + 1e-9
 
     in_virtual_time(main)
 

@@ -17,7 +17,7 @@ from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.client import ModelClient
-from prompt_hub.llm.config import ModelAliases, Price, ResolvedModel
+from prompt_hub.llm.config import ModelAliases, ModelConfig, Price
 from prompt_hub.promotion import transitions
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject
@@ -242,7 +242,7 @@ def test_a_champion_measured_on_another_model_must_qualify_on_this_one(
     healthy: RepositoryFolder, results: FolderResults
 ) -> None:
     elsewhere = ModelAliases(
-        {"catalogue-latest": ResolvedModel(alias="catalogue-latest", provider="openai", model="x")}
+        {"catalogue-latest": ModelConfig(alias="catalogue-latest", provider="openai", model="x")}
     )
     provider = FunctionProvider(catalogue_answer)
     evaluator = Evaluator(
@@ -313,7 +313,7 @@ def test_a_version_beyond_its_limits_is_blocked(
 ) -> None:
     healthy.edit(METADATA, "threshold: 0.7", f"threshold: 0.7\nlimits: {limits}")
     priced = {
-        alias: ResolvedModel(
+        alias: ModelConfig(
             alias=alias,
             provider="openai",
             model=alias,

@@ -6,22 +6,11 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from prompt_hub.gate.power import with_power
 from prompt_hub.gate.types import Evidence, Status
 from prompt_hub.repository.schema import Gate, Limits
 from tests.unit.evaluation.evidence import decided, evidence, examples
-
-SCORES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
-PAIRS = st.lists(st.tuples(SCORES, SCORES), min_size=1, max_size=80)
-WEIGHTS = st.sampled_from([0.5, 1.0, 4.0])
-
-
-def of_pairs(pairs: list[tuple[float, float]]) -> Evidence:
-    return evidence([number for number, _ in pairs], [other for _, other in pairs])
-
 
 # --- the score --------------------------------------------------------------------------------
 
@@ -29,14 +18,6 @@ def of_pairs(pairs: list[tuple[float, float]]) -> Evidence:
 def test_first_release_needs_only_the_threshold() -> None:
     assert decided(evidence([1.0, 0.0]), threshold=0.5).status is Status.PASS
     assert decided(evidence([1.0, 0.0]), threshold=0.51).status is Status.BLOCK
-
-
-@given(st.lists(SCORES, min_size=1, max_size=60), st.floats(0, 1))
-def test_with_everything_seen_the_threshold_is_a_point_rule(
-    scores: list[float], threshold: float
-) -> None:
-    status = decided(evidence(scores), threshold=threshold).status
-    assert status is (Status.PASS if sum(scores) / len(scores) >= threshold else Status.BLOCK)
 
 
 def test_heavy_examples_count_for_more() -> None:
@@ -71,50 +52,6 @@ def test_the_champion_against_itself_passes_only_with_enough_examples() -> None:
 def test_no_rare_loss_passes_that_the_examples_cannot_show() -> None:
     # An interval of the normal approximation would have no width here.
     assert decided(evidence([1.0] * 20, [1.0] * 20)).status is Status.INCONCLUSIVE
-
-
-@given(PAIRS)
-def test_the_order_of_examples_does_not_matter(pairs: list[tuple[float, float]]) -> None:
-    there = of_pairs(pairs)
-    shuffled = dict(Random(1).sample(sorted(there.candidate.items()), len(pairs)))
-    assert decided(there) == decided(
-        replace(there, candidate=shuffled, examples=there.examples[::-1])
-    )
-
-
-@given(PAIRS)
-def test_comparison_is_antisymmetric(pairs: list[tuple[float, float]]) -> None:
-    difference = decided(of_pairs(pairs)).comparison
-    other = decided(of_pairs([(champion, candidate) for candidate, champion in pairs])).comparison
-    assert difference is not None
-    assert other is not None
-    assert difference.difference == pytest.approx(-other.difference)
-    assert difference.low == pytest.approx(-other.high, abs=1e-5)
-
-
-@given(PAIRS, st.data())
-def test_a_better_candidate_fares_no_worse(
-    pairs: list[tuple[float, float]], data: st.DataObject
-) -> None:
-    order = (Status.BLOCK, Status.INCONCLUSIVE, Status.PASS)
-    place = data.draw(st.integers(0, len(pairs) - 1))
-    better = list(pairs)
-    better[place] = (data.draw(st.floats(pairs[place][0], 1.0)), pairs[place][1])
-    threshold = data.draw(st.floats(0, 1))
-    before = decided(of_pairs(pairs), threshold=threshold).status
-    after = decided(of_pairs(better), threshold=threshold).status
-    assert order.index(after) >= order.index(before)
-
-
-@given(PAIRS, st.data())
-def test_only_the_proportion_of_weights_matters(
-    pairs: list[tuple[float, float]], data: st.DataObject
-) -> None:
-    weights = data.draw(st.lists(WEIGHTS, min_size=len(pairs), max_size=len(pairs)))
-    given_ = of_pairs(pairs)
-    item = replace(given_, examples=examples(len(pairs), weights=weights))
-    other = replace(given_, examples=examples(len(pairs), weights=[8 * w for w in weights]))
-    assert decided(item) == decided(other)
 
 
 def test_a_loss_on_the_heaviest_examples_weighs_what_they_weigh() -> None:
@@ -171,17 +108,6 @@ def test_a_look_at_a_part_decides_only_what_is_certain() -> None:
     blocked = decided(bad, threshold=0.5)
     assert (blocked.status, blocked.more) == (Status.BLOCK, None)
     assert "on 64 of 400" in blocked.reasons[0]
-
-
-@given(PAIRS, st.integers(1, 40))
-def test_an_early_block_is_not_overturned_by_the_same_scores_seen_to_the_end(
-    pairs: list[tuple[float, float]], unseen: int
-) -> None:
-    """One look more at nothing new: what is decided on a part holds on that part alone."""
-    early = replace(of_pairs(pairs), examples=examples(len(pairs) + unseen))
-    conclusion = decided(early, threshold=0.5)
-    if conclusion.more is None:
-        assert decided(of_pairs(pairs), threshold=0.5).status is conclusion.status
 
 
 # --- slices, cost and latency -----------------------------------------------------------------
@@ -243,29 +169,6 @@ def test_cost_and_latency_are_limited() -> None:
 
 
 # --- what is not measured ---------------------------------------------------------------------
-
-
-@given(PAIRS)
-def test_an_outage_is_never_a_verdict(pairs: list[tuple[float, float]]) -> None:
-    conclusion = decided(replace(of_pairs(pairs), missing=("no connection", "no connection")))
-    assert conclusion.status is Status.NOT_MEASURED
-    assert conclusion.reasons == ("no connection",)
-
-
-@given(PAIRS, st.data())
-def test_a_hole_in_either_arm_is_never_a_verdict(
-    pairs: list[tuple[float, float]], data: st.DataObject
-) -> None:
-    whole = of_pairs(pairs)
-    assert whole.champion is not None
-    hole = data.draw(st.sampled_from(sorted(whole.candidate)))
-    without = {name: score for name, score in whole.champion.items() if name != hole}
-    assert decided(replace(whole, champion=without)).status is Status.NOT_MEASURED
-    twice = {**whole.candidate, hole: (1.0, 1.0)}
-    assert decided(replace(whole, candidate=twice)).status is Status.NOT_MEASURED
-    strange = {**whole.candidate, "another": (1.0,)}
-    assert decided(evidence([]), threshold=0).status is Status.NOT_MEASURED
-    assert decided(replace(whole, candidate=strange, champion=None)).status is Status.NOT_MEASURED
 
 
 # --- power ------------------------------------------------------------------------------------

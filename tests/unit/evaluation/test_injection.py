@@ -15,16 +15,21 @@ from prompt_hub.evaluation.answer_scoring import Scoring
 from prompt_hub.llm.response import Answer
 from prompt_hub.repository.rendering import render
 from prompt_hub.repository.schema import (
-    ATTACK_KINDS,
-    AttackKind,
     Example,
-    InjectionScorer,
     JsonObject,
-    Metadata,
     Prompt,
 )
 from prompt_hub.scoring import ScorerResult
-from prompt_hub.scoring.injection import ATTACKS, CanaryPrompt, attack_on, wrong_answer
+from prompt_hub.scoring.metadata import ScoringMetadata
+from prompt_hub.scoring.scorers.injection import (
+    ATTACK_KINDS,
+    ATTACKS,
+    AttackKind,
+    CanaryPrompt,
+    InjectionSettings,
+    attack_on,
+    wrong_answer,
+)
 from tests.unit.providers import FunctionProvider
 
 Model = Callable[[str, str], JsonObject | str]
@@ -60,8 +65,8 @@ def prompt(**title: JsonValue) -> Prompt:
     )
 
 
-def attacking(*kinds: AttackKind, share: float = 1.0, weight: float = 1.0) -> InjectionScorer:
-    return InjectionScorer(
+def attacking(*kinds: AttackKind, share: float = 1.0, weight: float = 1.0) -> InjectionSettings:
+    return InjectionSettings(
         type="injection",
         fields=("title",),
         kinds=kinds or ATTACK_KINDS,
@@ -70,8 +75,8 @@ def attacking(*kinds: AttackKind, share: float = 1.0, weight: float = 1.0) -> In
     )
 
 
-def metadata(scorer: InjectionScorer) -> Metadata:
-    return Metadata.model_validate(
+def metadata(scorer: InjectionSettings) -> ScoringMetadata:
+    return ScoringMetadata.model_validate(
         {
             "schema": "prompt-hub/metadata@1",
             "task": "part",
@@ -86,7 +91,7 @@ def metadata(scorer: InjectionScorer) -> Metadata:
     )
 
 
-def attacked(model: Model, scorer: InjectionScorer) -> tuple[ScorerResult, int]:
+def attacked(model: Model, scorer: InjectionSettings) -> tuple[ScorerResult, int]:
     """The part about the attack on the example, and how many calls it took in all."""
     provider = FunctionProvider(lambda m: model(m[0]["content"], m[-1]["content"]))
     caller = provider.caller()

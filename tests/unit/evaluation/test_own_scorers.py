@@ -12,9 +12,10 @@ import pytest
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.gate.types import Status
-from prompt_hub.repository.schema import Example, PythonScorer
+from prompt_hub.repository.schema import Example
 from prompt_hub.scoring.base import NotScoredError, ScorerResult
-from prompt_hub.scoring.function import FunctionScorer, fingerprints
+from prompt_hub.scoring.function import fingerprints
+from prompt_hub.scoring.scorers.python import PythonSettings
 from tests.unit.building import RepositoryFolder
 from tests.unit.judging import USER, evaluate, provider, sensible
 
@@ -60,7 +61,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 def scored(root: Path, function: str) -> ScorerResult:
     entry = f"own_scorers_under_test.parts:{function}"
-    scorer = FunctionScorer.of(PythonScorer(type="python", entry=entry), root)
+    scorer = PythonSettings(type="python", entry=entry).build({}, root)
     return scorer.part({"ohms": 47}, EXAMPLE)
 
 
@@ -103,20 +104,20 @@ def test_only_a_function_will_do(root: Path, function: str) -> None:
 @pytest.mark.parametrize("entry", ["os:getcwd", "tests.unit.providers:ALIASES", "nowhere.at:all"])
 def test_it_lies_in_the_repository_or_in_an_installed_package(root: Path, entry: str) -> None:
     with pytest.raises(PromptHubError, match="neither in the repository's folder nor"):
-        FunctionScorer.of(PythonScorer(type="python", entry=entry), root)
+        PythonSettings(type="python", entry=entry).build({}, root)
 
 
 def test_a_module_that_cannot_be_imported_is_named(root: Path) -> None:
     (root / "own_scorers_under_test" / "bad.py").write_text("import a_package_nobody_has\n")
     entry = "own_scorers_under_test.bad:score"
     with pytest.raises(PromptHubError, match=r"bad of the scorer .* cannot be imported"):
-        FunctionScorer.of(PythonScorer(type="python", entry=entry), root)
+        PythonSettings(type="python", entry=entry).build({}, root)
 
 
 def test_a_file_that_takes_a_packages_name_is_not_taken_for_it(root: Path) -> None:
     (root / "json.py").write_text("def score(*a):\n    return 1\n")
     with pytest.raises(PromptHubError, match="hidden by another module"):
-        FunctionScorer.of(PythonScorer(type="python", entry="json:score"), root)
+        PythonSettings(type="python", entry="json:score").build({}, root)
 
 
 def test_its_fingerprint_moves_with_any_file_of_its_package(root: Path) -> None:

@@ -8,35 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore, cache_context
 from prompt_hub.llm import client
-from prompt_hub.llm.config import ResolvedModel
-from prompt_hub.llm.response import ModelResponse, Usage
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.repository.schema import Prompt
 from tests.unit.building import RepositoryFolder
+from tests.unit.evaluation.answers import TITLE, key, response
 from tests.unit.providers import ALIASES
 
-TITLE = {"task": "part-class", "model": "m"}
 MESSAGES = [{"role": "user", "content": "Which class? µ"}]
-
-
-def response(text: str = '{"part_class": "diode"}', input_tokens: int = 41) -> ModelResponse:
-    return ModelResponse(
-        text=text,
-        truncated=False,
-        model="m-1",
-        usage=Usage(
-            input_tokens=input_tokens, output_tokens=6, usd=0.0001, seconds=0.25, attempts=2
-        ),
-    )
-
-
-def key(number: int) -> str:
-    return f"{number:064x}"
 
 
 @pytest.fixture
@@ -50,24 +32,6 @@ def test_a_response_is_found_by_the_next_run_with_all_it_took(path: Path) -> Non
     assert first.get(key(1)) == response()
     assert ResponseCacheFile(path, TITLE).get(key(1)) == response()
     assert ResponseCacheFile(path, TITLE).get(key(2)) is None
-
-
-@given(text=st.text(), truncated=st.booleans(), usd=st.none() | st.floats(0, 10))
-@settings(max_examples=50)
-def test_any_answer_comes_back_as_it_was(
-    tmp_path_factory: pytest.TempPathFactory, text: str, truncated: bool, usd: float | None
-) -> None:
-    path = tmp_path_factory.mktemp("any") / "book.jsonl"
-    message = ModelResponse(
-        text=text,
-        truncated=truncated,
-        model="m",
-        usage=Usage(input_tokens=1, output_tokens=2, usd=usd, seconds=0.5, attempts=1),
-    )
-    cache_file = ResponseCacheFile(path, TITLE)
-    cache_file.put(key(1), message)
-    assert cache_file.get(key(1)) == message
-    assert ResponseCacheFile(path, TITLE).get(key(1)) == message
 
 
 def test_a_small_answer_takes_little_room(path: Path) -> None:
@@ -89,49 +53,6 @@ def test_a_fresh_book_knows_only_its_own_run_and_leaves_the_rest_for_others(path
     later = ResponseCacheFile(path, TITLE).get(key(1))
     assert later is not None
     assert later.text == "new"
-
-
-@given(data=st.data())
-@settings(max_examples=60)
-def test_a_file_cut_anywhere_gives_a_prefix_and_takes_the_rest_again(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
-    path = tmp_path_factory.mktemp("cut") / "book.jsonl"
-    cache_file = ResponseCacheFile(path, TITLE)
-    for number in range(6):
-        cache_file.put(key(number), response(f"µ{number}\n"))
-    whole = path.read_bytes()
-    path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
-    recovered = ResponseCacheFile(path, TITLE)
-    assert recovered.corrupt_entries == 0
-    kept = [key(number) in recovered for number in range(6)]
-    assert kept == sorted(kept, reverse=True)
-    for number in range(6):
-        if not kept[number]:
-            recovered.put(key(number), response(f"µ{number}\n"))
-    assert path.read_bytes() == whole
-
-
-@given(where=st.floats(0, 1), noise=st.binary(min_size=1, max_size=30))
-@settings(max_examples=60)
-def test_a_damaged_line_costs_itself_only(
-    tmp_path_factory: pytest.TempPathFactory, where: float, noise: bytes
-) -> None:
-    path = tmp_path_factory.mktemp("damage") / "book.jsonl"
-    cache_file = ResponseCacheFile(path, TITLE)
-    for number in range(5):
-        cache_file.put(key(number), response())
-    lines = path.read_bytes().splitlines(keepends=True)
-    middle = bytearray(lines[3])
-    at = int(where * (len(middle) - 2))
-    middle[at : at + 1] = noise
-    path.write_bytes(b"".join([*lines[:3], bytes(middle), *lines[4:]]))
-    damaged = ResponseCacheFile(path, TITLE)
-    assert (damaged.get(key(2)) is None) == (bytes(middle) != lines[3])
-    for number in (0, 1, 3, 4):
-        assert damaged.get(key(number)) == response()
-    damaged.put(key(2), response())
-    assert ResponseCacheFile(path, TITLE).get(key(2)) == response()
 
 
 def test_damaged_lines_are_counted(path: Path) -> None:
@@ -193,7 +114,7 @@ MODEL = ALIASES.resolve("catalogue-pinned")
 def whole_key(
     tmp_path: Path,
     prompt: Prompt,
-    model: ResolvedModel,
+    model: ModelConfig,
     messages: list[dict[str, str]] = MESSAGES,
     repeat: int = 0,
 ) -> tuple[str, str]:
@@ -205,7 +126,7 @@ def whole_key(
     return found
 
 
-Change = Callable[[Prompt, ResolvedModel], tuple[Prompt, ResolvedModel]]
+Change = Callable[[Prompt, ModelConfig], tuple[Prompt, ModelConfig]]
 
 
 def of_model(**update: object) -> Change:
@@ -253,27 +174,6 @@ def test_what_a_call_costs_or_how_it_is_paid_does_not_change_the_key(
     before = whole_key(tmp_path, prompt, MODEL)
     changed = MODEL.model_copy(update={"api_key_env": "KEY", "concurrency": 3})
     assert whole_key(tmp_path, prompt, changed) == before
-
-
-Messages = st.lists(
-    st.fixed_dictionaries({"role": st.sampled_from(["system", "user"]), "content": st.text()}),
-    max_size=3,
-)
-
-
-@given(
-    one=st.tuples(Messages, st.integers(0, 3)),
-    other=st.tuples(Messages, st.integers(0, 3)),
-)
-@settings(max_examples=200)
-def test_keys_are_equal_exactly_for_equal_questions(
-    tmp_path_factory: pytest.TempPathFactory,
-    one: tuple[list[dict[str, str]], int],
-    other: tuple[list[dict[str, str]], int],
-) -> None:
-    cache_file = ResponseCacheFile(tmp_path_factory.mktemp("keys") / "book.jsonl", TITLE)
-    assert (cache_file.key(*one) == cache_file.key(*other)) == (one == other)
-    cache_file.close()
 
 
 def test_the_title_says_what_a_book_is_about(tmp_path: Path, prompt: Prompt) -> None:

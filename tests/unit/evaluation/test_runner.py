@@ -21,7 +21,8 @@ from prompt_hub.evaluation.summary import arm_of, missing_answers
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.retry import Retries
-from prompt_hub.repository.schema import Budget, Example, Metadata, Prompt
+from prompt_hub.repository.schema import Budget, Example, Prompt
+from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
 from tests.unit.building import COMMIT, RepositoryFolder, catalogue_answer
 from tests.unit.evaluation.faulty_provider import (
     TOKENS,
@@ -40,8 +41,8 @@ def prompt(healthy: RepositoryFolder) -> Prompt:
 
 
 @pytest.fixture
-def metadata(healthy: RepositoryFolder) -> Metadata:
-    return healthy.repository.metadata("part-class")
+def metadata(healthy: RepositoryFolder) -> ScoringMetadata:
+    return read_metadata(healthy.repository, "part-class")
 
 
 def examples(count: int) -> list[Example]:
@@ -71,7 +72,7 @@ class Measured:
 class Session:
     """One run after the other on the same store, as processes would do it."""
 
-    def __init__(self, prompt: Prompt, metadata: Metadata, folder: Path) -> None:
+    def __init__(self, prompt: Prompt, metadata: ScoringMetadata, folder: Path) -> None:
         self.prompt = prompt
         self.metadata = metadata
         self.folder = folder
@@ -103,7 +104,7 @@ class Session:
 
 
 @pytest.fixture
-def session(prompt: Prompt, metadata: Metadata, tmp_path: Path) -> Session:
+def session(prompt: Prompt, metadata: ScoringMetadata, tmp_path: Path) -> Session:
     return Session(prompt, metadata, tmp_path / "responses")
 
 
@@ -283,7 +284,7 @@ def test_a_fresh_evaluation_neither_remembers_a_verdict_nor_uses_what_is_stored(
 
 
 def test_progress_is_told_of_every_example(
-    prompt: Prompt, metadata: Metadata, tmp_path: Path
+    prompt: Prompt, metadata: ScoringMetadata, tmp_path: Path
 ) -> None:
     message: list[tuple[int, int]] = []
 

@@ -14,9 +14,10 @@ from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.answer_scoring import Scoring
 from prompt_hub.llm.response import Answer, ModelResponse, Usage
 from prompt_hub.repository.documents import to_model
-from prompt_hub.repository.schema import Example, JsonObject, Metadata, Prompt
+from prompt_hub.repository.schema import Example, JsonObject, Prompt
 from prompt_hub.repository.yaml import parse_yaml
 from prompt_hub.scoring import ScorerResult
+from prompt_hub.scoring.metadata import ScoringMetadata
 from tests.unit.building import BRAND
 from tests.unit.judging import PROMPT
 
@@ -26,8 +27,8 @@ EXAMPLE = Example(id="e1", input={"manufacturer": "Yageo Corp."}, expected={"bra
 ATTACK: JsonObject = {"type": "injection", "fields": ["manufacturer"], "kinds": ["ignore"]}
 
 
-def metadata(*scorers: JsonObject, judge: bool = False) -> Metadata:
-    return Metadata.model_validate(
+def metadata(*scorers: JsonObject, judge: bool = False) -> ScoringMetadata:
+    return ScoringMetadata.model_validate(
         {
             "schema": "prompt-hub/metadata@1",
             "task": "brand",

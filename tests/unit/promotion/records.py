@@ -9,11 +9,14 @@ from prompt_hub.evaluation.record import Arm, EvaluationRecord, Verdict
 from prompt_hub.gate.types import Status
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Prompt
+from prompt_hub.scoring.metadata import read_metadata
 from tests.unit.building import COMMIT
 
 AT = datetime(2026, 11, 20, 8, tzinfo=UTC)
 MODELS = ("openai:small-model-2026-01", "bedrock:other-model")
 _SCORES = {Status.PASS: 0.9, Status.BLOCK: 0.4, Status.INCONCLUSIVE: 0.8}
+_WORSE = {MODELS[1]: 0.1}
+"""How much lower the same verdict's score is on another model."""
 
 
 def _arm(prompt: Prompt, model: str, score: float | None, n: int) -> Arm:
@@ -45,10 +48,12 @@ def record_of(
     repository: PromptRepository, task: str, status: Status, model: str = MODELS[0]
 ) -> tuple[EvaluationRecord, str]:
     """The record of the task's candidate as it is now, and its details."""
-    metadata = repository.metadata(task)
+    metadata = read_metadata(repository, task)
     candidate, champion = repository.candidate(task), repository.production(task)
     examples = [item for item in repository.examples(task) if item.split == "eval"]
     score = _SCORES.get(status)
+    if score is not None:
+        score = round(score - _WORSE.get(model, 0.0), 6)
     override = metadata.override
     overridden = (
         override.person

@@ -17,13 +17,14 @@ from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.llm.client import ModelClient
-from prompt_hub.llm.config import ModelAliases, ResolvedModel
+from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.promotion.git_promotion import BOT_PATHS, Checkout
 from prompt_hub.promotion.promoter import Promoter, Promotion
 from prompt_hub.promotion.states import Decision
 from prompt_hub.promotion.transitions import downgrade
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import JsonObject, VersionState
+from prompt_hub.repository.registry import VersionState
+from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.transaction import apply
 from prompt_hub.validation.check import check
 from tests.unit.building import (
@@ -258,7 +259,7 @@ def test_a_version_taken_out_by_hand_does_not_come_back(world: World) -> None:
 
 OTHER_MODEL = ModelAliases(
     {
-        alias: ResolvedModel(alias=alias, provider="openai", model="small-model-2026-09")
+        alias: ModelConfig(alias=alias, provider="openai", model="small-model-2026-09")
         for alias in ("catalogue-pinned", "catalogue-latest")
     }
 )

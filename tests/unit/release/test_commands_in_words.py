@@ -49,6 +49,7 @@ def event(kind: EventKind, left: str, reached: str) -> Event:
     )
 
 
+@pytest.mark.shipped
 def test_the_guides_commands_exist() -> None:
     found = commands(GUIDE.read_text(encoding="utf-8"))
     assert len(found) >= 8
@@ -56,6 +57,7 @@ def test_the_guides_commands_exist() -> None:
         assert parse(words), words
 
 
+@pytest.mark.shipped
 def test_the_readmes_commands_exist() -> None:
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     found = [line.partition("  ")[0] for line in lines if line.startswith("prompt-hub ")]
@@ -64,6 +66,7 @@ def test_the_readmes_commands_exist() -> None:
         assert parse(shlex.split(line)), line
 
 
+@pytest.mark.shipped
 def test_messages_and_guides_name_the_command_and_no_file_that_leads_to_it() -> None:
     places = [*ROOT.glob("pipeline_image/prompt_hub/**/*.py"), *ROOT.glob("lambdas/**/*.py")]
     places += [*ROOT.glob("docs/**/*.md"), *ROOT.glob("prompts/.schemas/*.json")]

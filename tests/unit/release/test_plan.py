@@ -11,7 +11,7 @@ from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRecord, timestam
 from prompt_hub.ledger.items import VersionState as State
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
 from prompt_hub.release.plan import Move, NoWayBack, Retire, Seed, Skip, StageState, Step, plan
-from prompt_hub.repository.schema import RegisteredModel, VersionState
+from prompt_hub.repository.registry import RegisteredModel, VersionState
 
 NINE = datetime(2026, 11, 3, 9, tzinfo=UTC)
 PINNED = RegisteredModel(alias="catalogue-pinned", identity="openai:small")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from prompt_hub.reporting.evaluation import EvaluationView, read_view
-from tests.unit.reporting.evaluations import TASK, Built, Spec, build
-
-Builder = Callable[..., Built]
+from tests.unit.reporting.evaluations import Builder, Built, Spec, build
 
 
 @pytest.fixture(scope="session")
@@ -25,12 +21,6 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Builder:
         return kept[spec]
 
     return get
-
-
-def view_of(built: Built) -> EvaluationView:
-    """What a report of the evaluation shows."""
-    evaluations = built.evaluations
-    return read_view(evaluations, evaluations.find(TASK))
 
 
 @pytest.fixture

@@ -66,3 +66,6 @@ class Reader(HTMLParser):
         assert "@import" not in html
         assert self.policy.startswith("default-src 'none'; style-src 'sha256-")
         assert "unsafe" not in self.policy
+
+
+POISON = '</script><script>alert("x")</script><img src=x onerror=alert(1)> {{ 7*7 }} \u2028 &amp;'

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from prompt_hub.reporting.run_model import RunReport
+from prompt_hub.reporting.run_page import run_page
 from prompt_hub.repository.schema import JsonObject
+from tests.unit.reporting.html import Reader
 
 STARTED = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
 
@@ -155,3 +158,7 @@ def run() -> JsonObject:
             }
         ],
     }
+
+
+def read(data: JsonObject) -> Reader:
+    return Reader(run_page(RunReport.model_validate(data)))

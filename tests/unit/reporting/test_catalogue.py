@@ -13,10 +13,9 @@ from prompt_hub.reporting.prompt_diff import Difference, Run, differences
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.schema import FewShot, Shot
 from tests.unit.building import RepositoryFolder
-from tests.unit.reporting.conftest import Builder
-from tests.unit.reporting.evaluations import TASK, Built, prompt
+from tests.unit.reporting.evaluations import Builder, Built, log
+from tests.unit.reporting.history import TASK, prompt
 from tests.unit.reporting.html import Reader
-from tests.unit.reporting.test_evaluation import log
 
 SHOTS = tuple(
     FewShot(

@@ -12,9 +12,8 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.reporting.answers import Change
 from prompt_hub.reporting.diff import compare, version_of
-from tests.unit.reporting.conftest import Builder
-from tests.unit.reporting.evaluations import TASK, Built
-from tests.unit.reporting.test_evaluation import log
+from tests.unit.reporting.evaluations import Builder, Built, log
+from tests.unit.reporting.history import TASK
 
 
 def test_candidate_and_champion_are_compared_in_their_common_evaluation(evaluated: Builder) -> None:

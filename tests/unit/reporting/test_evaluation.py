@@ -19,8 +19,8 @@ from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.scoring import ScorerResult
 from tests.unit.building import RepositoryFolder
-from tests.unit.reporting.conftest import Builder, view_of
-from tests.unit.reporting.evaluations import FIELDS, TASK, Built
+from tests.unit.reporting.evaluations import Builder, Built, log, view_of
+from tests.unit.reporting.history import FIELDS, TASK
 
 
 def call(
@@ -146,16 +146,6 @@ def test_a_field_that_was_given_though_not_wanted_is_wrong() -> None:
 
 
 # --- finding and reading ---------------------------------------------------------------------
-
-
-def log(built: Built, version: str, **update: object) -> None:
-    """A record in `04-evals`, its details beside it."""
-    folder = built.root / "prompts" / "04-evals" / TASK
-    folder.mkdir(parents=True, exist_ok=True)
-    record = built.record.model_copy(update={"version": version, **update})
-    (folder / f"{version}.json").write_text(record.to_json(), encoding="utf-8")
-    details = built.details_path.read_text(encoding="utf-8")
-    (folder / f"{version}.jsonl").write_text(details, encoding="utf-8")
 
 
 def test_the_newest_evaluation_is_the_one_made_here_then_the_highest_version_logged(

@@ -6,15 +6,12 @@ import html
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from prompt_hub.gate.types import Status
 from prompt_hub.reporting.formats.markdown import WORST
 from prompt_hub.reporting.formats.markdown import render as markdown_summary
-from prompt_hub.reporting.markdown import code, escaped
-from tests.unit.reporting.conftest import Builder, view_of
-from tests.unit.reporting.evaluations import Built
+from prompt_hub.reporting.markdown import code
+from tests.unit.reporting.evaluations import Builder, Built, view_of
 
 
 def summary(built: Built) -> str:
@@ -71,20 +68,6 @@ def test_a_first_release_has_no_champion_in_it(evaluated: Builder) -> None:
     message = summary(evaluated(champion=False))
     assert "| champion " not in message
     assert "| example | loss | score |\n" in message
-
-
-@given(st.text())
-def test_escaped_text_reads_as_it_was_on_one_line(text: str) -> None:
-    shown = html.unescape(escaped(text))
-    visible = "".join(c if c.isprintable() else " " for c in text)
-    assert shown == " ".join(visible.split())
-
-
-@given(st.text(alphabet="|`*_<>[]()#@:/.-+!~\\&w1 a\n", max_size=40))
-def test_escaped_text_holds_nothing_that_markdown_acts_on(text: str) -> None:
-    bare = re.sub(r"&#\d+;", "", escaped(text))
-    assert not re.search(r"[|`*_<>\[\]#@!~\\&\n]|://|www\.", bare)
-    assert not re.match(r"([-+]|\d+\.)( |$)", escaped(text))
 
 
 def test_a_long_value_is_cut() -> None:

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from prompt_hub.reporting import prompt_diff
 from prompt_hub.reporting.prompt_diff import Run, differences, word_runs
 from prompt_hub.repository.schema import Prompt
-from tests.unit.reporting.evaluations import prompt
-
-WORDS = st.lists(st.sampled_from(["the", "part", "0.7", "a", " ", "\n", ", ", "brand", "."])).map(
-    " ".join
-)
+from tests.unit.reporting.history import prompt
 
 
 def changed(**update: object) -> Prompt:
@@ -24,16 +18,6 @@ def changed(**update: object) -> Prompt:
 def places(after: Prompt) -> dict[str, str]:
     """Where it differs from 1.2.0, and how."""
     return {difference.where: difference.kind for difference in differences(prompt("1.2.0"), after)}
-
-
-@given(WORDS | st.text(), WORDS | st.text())
-def test_the_runs_are_both_texts(before: str, after: str) -> None:
-    runs = word_runs(before, after)
-    assert "".join(run.text for run in runs if run.kind != "added") == before
-    assert "".join(run.text for run in runs if run.kind != "removed") == after
-    assert all(run.text for run in runs)
-    if before == after:
-        assert {run.kind for run in runs} <= {"same"}
 
 
 def test_words_are_compared_whole_and_numbers_too() -> None:

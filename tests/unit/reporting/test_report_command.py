@@ -9,8 +9,8 @@ import pytest
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
-from tests.unit.reporting.evaluations import TASK, Built
-from tests.unit.reporting.test_evaluation import log
+from tests.unit.reporting.evaluations import Built, log
+from tests.unit.reporting.history import TASK
 
 
 @pytest.fixture

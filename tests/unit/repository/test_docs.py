@@ -21,6 +21,8 @@ from prompt_hub.repository.templates import (
 from prompt_hub.repository.templates import read as read_template
 from prompt_hub.repository.yaml import parse_yaml
 
+pytestmark = pytest.mark.shipped
+
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "prompts.md").read_text("utf-8")
 
 

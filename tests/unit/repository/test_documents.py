@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.repository.documents import (
@@ -100,21 +96,6 @@ def test_strict_json_refuses_what_no_file_should_say(text: str) -> None:
         strict_json(text)
 
 
-@given(
-    st.recursive(
-        st.none()
-        | st.booleans()
-        | st.integers()
-        | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(st.characters(exclude_categories=["Cs"])),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text("ab\u2028é"), inner),
-    )
-)
-def test_strict_json_reads_back_every_json_value(value: object) -> None:
-    assert strict_json(json.dumps(value)) == value
-    assert strict_json(json.dumps(value, ensure_ascii=False)) == value
-
-
 def test_jsonl_yields_the_good_lines_and_then_says_all_bad_ones() -> None:
     lines = parse_jsonl('{"a": 1}\n\nx\n"\u2028"\n{"b": NaN}\n', "a.jsonl")
     read: list[tuple[int, Document]] = []
@@ -150,12 +131,3 @@ def test_files_are_utf8_and_of_sane_size(tmp_path: Path) -> None:
     assert len(read_text(lines, "a.jsonl")) == 1_000_001
     with pytest.raises(InvalidDocumentsError, match="no such file"):
         read_text(tmp_path / "b.yaml", "b.yaml")
-
-
-@given(st.text(max_size=200))
-def test_no_text_at_all_makes_the_parser_raise_anything_else(text: str) -> None:
-    try:
-        document = parse_yaml(text, "a.yaml")
-    except InvalidDocumentsError:
-        return
-    assert document.data == yaml.load(text, Loader=yaml.CSafeLoader)

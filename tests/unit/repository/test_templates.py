@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from prompt_hub.repository.templates import (
-    FILTERS,
     MAX_RENDERED,
     MAX_STEPS,
     RunawayTemplateError,
     read,
     render_text,
 )
+from tests.unit.repository.prompts import BIG
 
 FIELDS: dict[str, object] = {
     "title": "  Diode 1 A  ",
@@ -130,14 +128,6 @@ def test_what_goes_wrong_says_what(template: str, says: str) -> None:
         render_text(template, FIELDS)
 
 
-BIG: dict[str, object] = {
-    "text": "x" * 150_000,
-    "other": "x" * 149_999 + "y",
-    "many": list(range(5_000)),
-    "nested": [[["x"] * 50] * 50] * 50,
-}
-
-
 @pytest.mark.parametrize(
     "template",
     [
@@ -178,55 +168,3 @@ def test_what_prompts_need_is_far_from_the_limits() -> None:
 def test_variables_are_those_that_the_template_reads_with_their_lines() -> None:
     reading = read("{{ a.b }}\n{% for c in tags %}{{ c }}{{ title | upper }}\n{% endfor %}{{ c }}")
     assert reading.variables == {"a": 1, "tags": 2, "title": 2, "c": 3}
-
-
-PIECES = st.sampled_from(
-    ["text", "other", "many", "nested", "a", "'x'", "1", "-1", "[text, text]", "none", "true"]
-)
-UNARY = st.sampled_from(
-    [
-        *(f"({{}} | {name})" for name in sorted(FILTERS.keys() - {"replace"})),
-        "({} | replace('xx', 'y'))",
-        "({} | join('xxxxxxxxxx'))",
-        "({} | truncate(150000))",
-        "({})[1:]",
-        "({})[-1]",
-    ]
-)
-BINARY = st.sampled_from(["({} == {})", "({} in {})", "({} < {})", "({} and {})"])
-
-
-@st.composite
-def expressions(draw: st.DrawFn) -> str:
-    """An expression of everything that is allowed, up to four operators deep."""
-    expression = draw(PIECES)
-    for _ in range(draw(st.integers(0, 4))):
-        if draw(st.booleans()):
-            expression = draw(UNARY).format(expression)
-        else:
-            expression = draw(BINARY).format(expression, draw(PIECES))
-    return expression
-
-
-@st.composite
-def templates(draw: st.DrawFn) -> str:
-    """Outputs, conditions and loops inside one another, up to three deep."""
-    template = f"{{{{ {draw(expressions())} }}}}" * draw(st.integers(1, 3))
-    for _ in range(draw(st.integers(0, 3))):
-        kind = draw(st.sampled_from(["if {}", "for a in {}", "for a in many if {}"]))
-        end = "endif" if kind.startswith("if") else "endfor"
-        template = f"{{% {kind.format(draw(expressions()))} %}}{template}{{% {end} %}}"
-    return template
-
-
-@settings(max_examples=150)
-@given(templates())
-def test_no_template_that_is_allowed_takes_long_or_writes_much(template: str) -> None:
-    assert read(template).faults == []
-    began = time.process_time()
-    try:
-        text = render_text(template, BIG)
-    except Exception:
-        text = ""
-    assert len(text) <= MAX_RENDERED
-    assert time.process_time() - began < 2.0

@@ -22,6 +22,7 @@ class FakeProvider:
     url: str
     says: str = '{"part_class": "resistor"}'
     status: int = 200
+    refusal: dict[str, Any] = field(default_factory=dict)
     delay_seconds: float = 0.0
     thinks: Callable[[list[dict[str, str]]], object] | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -55,7 +56,7 @@ def fake_provider() -> Iterator[FakeProvider]:
             provider.asked.append(request)
             time.sleep(provider.delay_seconds)
             body = json.dumps(
-                provider.completion(request) if provider.status == 200 else {}
+                provider.completion(request) if provider.status == 200 else provider.refusal
             ).encode()
             self.send_response(provider.status)
             self.send_header("Content-Type", "application/json")

@@ -7,28 +7,33 @@ import socket
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
+from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.llm.providers.openai import OpenAIProvider
-from prompt_hub.release.manifest import Release, carried_prompts, load
+from prompt_hub.release.manifest import Release, VersionKey, carried_prompts, load
 from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import Prompt
 from prompt_hub.service.http import MAX_BODY_BYTES, create_app
 from prompt_hub.service.ledger_poller import LedgerPoller
 from prompt_hub.service.service import PromptService
+from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.service.fake_provider import FakeProvider, fake_provider
-from tests.unit.service.test_pointers import FakeLedger, Heard
+from tests.unit.service.heard import Heard
+from tests.unit.service.openapi_check import Exchange, problems_of
 
+RUN = "/v1/tasks/part-class/run"
 FIELDS = {"part_number": "RC0603FR-0710KL", "title": "Thick film resistor 10 kΩ"}
 
 
@@ -45,20 +50,9 @@ class Running:
         """Let the ledger point elsewhere, and wait until the service has seen it."""
         carried = self.release.tasks[task].version(version)
         assert carried is not None
-        self.ledger.at += 1
-        self.ledger.active[task] = Pointer(
-            task=task,
-            active=carried.reference,
-            previous=None,
-            frozen=False,
-            revision=self.ledger.at,
-            changed_by="ann",
-            reason="",
-            at="2026",
-            release=ReleaseRef(release="r", made_at="2026"),
-        )
+        revision = self.ledger.move(carried.reference, task, by="ann")
         deadline = time.monotonic() + 5
-        while self.get("/v1/tasks")[1]["ledger"]["revision"] != self.ledger.at:
+        while self.get("/v1/tasks")[1]["ledger"]["revision"] != revision:
             assert time.monotonic() < deadline, "the service did not follow the ledger"
             time.sleep(0.01)
 
@@ -76,11 +70,49 @@ class Running:
         )
 
     def send(self, request: urllib.request.Request) -> tuple[int, Any, Any]:
+        """Send a request; its answer must be one that the OpenAPI document promises."""
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, json.loads(answer.read()), answer.headers
+            answer = urllib.request.urlopen(request, timeout=10)
         except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read()), error.headers
+            answer = error
+        with answer:
+            body = answer.read()
+        with urllib.request.urlopen(f"{self.url}/openapi.json", timeout=10) as described:
+            document = json.loads(described.read())
+        exchange = Exchange(
+            method=request.get_method(),
+            path=urllib.parse.urlsplit(request.full_url).path,
+            request=request.data if isinstance(request.data, bytes) else None,
+            status=answer.status,
+            headers=answer.headers,
+            body=body,
+        )
+        assert list(problems_of(document, exchange)) == []
+        return answer.status, json.loads(body), answer.headers
+
+
+class CheckedClient(TestClient):
+    """A client of an application in this process that holds it to its OpenAPI document."""
+
+    def __init__(self, application: FastAPI, poller: LedgerPoller) -> None:
+        super().__init__(application, raise_server_exceptions=False)
+        self.application = application
+        self.poller = poller
+
+    def request(self, method: str, url: Any, **options: Any) -> Any:
+        """Send a request; its answer must be one that the document promises."""
+        response = super().request(method, url, **options)
+        if url != "/openapi.json":
+            exchange = Exchange(
+                method=method,
+                path=response.request.url.path,
+                request=response.request.content,
+                status=response.status_code,
+                headers=response.headers,
+                body=response.content,
+            )
+            assert list(problems_of(self.get("/openapi.json").json(), exchange)) == []
+        return response
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +124,15 @@ def service(built: Path) -> Iterator[Running]:
             alias: {"provider": "openai", "model": "small", "base_url": provider.url}
             for alias in ("catalogue-pinned", "catalogue-latest")
         }
+        client = ModelClient(ModelAliases.parse(json.dumps(aliases)))
+        # As `serve` does: the first call must not wait for the SDK.
+        client.connect()
         service = PromptService(
             stage="dev",
             release=release.release,
             prompts=carried_prompts(PromptRepository(built), release),
             seconds_per_call={"part-class": 0.7},
-            follower=LedgerPoller(
+            poller=LedgerPoller(
                 ledger,
                 release=release.release,
                 carries=release.carries(),
@@ -108,7 +143,7 @@ def service(built: Path) -> Iterator[Running]:
                 },
                 report=Heard(),
             ),
-            caller=ModelClient(ModelAliases.parse(json.dumps(aliases)), OpenAIProvider()),
+            client=client,
         )
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -242,13 +277,14 @@ def test_what_the_ledger_has_active_and_the_image_lacks_is_said(running: Running
         assert running.get("/readyz")[0] == 200
         assert running.run("part-class", FIELDS)[0] == 200
     finally:
-        del running.ledger.active["brand"]
+        running.ledger.forget("brand")
 
 
 def test_an_unknown_path_is_answered_in_the_same_form(running: Running) -> None:
     status, answer = running.get("/v2/tasks")
     assert (status, answer["error"]["code"]) == (404, "no_such_path")
-    assert running.get("/v1/tasks/part-class/run")[0] == 405
+    status, _, headers = running.send(urllib.request.Request(running.url + RUN))
+    assert (status, headers["Allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize(
@@ -274,6 +310,23 @@ def test_a_model_that_refuses_is_unavailable_with_a_time_to_retry(running: Runni
     assert (status, answer["error"]["code"]) == (503, "model_unavailable")
     assert "HTTP 401" in answer["error"]["message"]
     assert headers["Retry-After"] == "5"
+
+
+def test_a_refusals_words_stand_in_the_log_and_not_in_the_answer(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.provider.status = 400
+    message = f"Part {FIELDS['part_number']} is not allowed for this model"
+    running.provider.refusal = {"error": {"message": message, "code": "not_allowed"}}
+    status, answer, _ = running.run("part-class", FIELDS)
+    assert (status, answer["error"]["code"]) == (503, "model_unavailable")
+    assert answer["error"]["message"].endswith("gave no answer: HTTP 400.")
+    (line,) = (
+        entry
+        for entry in map(json.loads, capsys.readouterr().out.splitlines())
+        if entry["event"] == "prompt_call"
+    )
+    assert line["problem"].endswith("HTTP 400: Part … is not allowed for this model (not_allowed).")
 
 
 def test_a_slow_model_does_not_hold_the_caller_longer_than_the_limit(running: Running) -> None:
@@ -319,22 +372,37 @@ def test_health_and_readiness(running: Running) -> None:
     assert running.get("/readyz") == (200, {"ready": True})
 
 
-def unstarted(built: Path, ledger: FakeLedger) -> TestClient:
-    """A service of an image in which nothing is released, after one look at the ledger."""
+def unstarted(
+    built: Path,
+    ledger: FakeLedger,
+    *,
+    client: ModelClient | None = None,
+    champions: Mapping[str, VersionRef] | None = None,
+    changed: Mapping[VersionKey, Prompt] | None = None,
+) -> CheckedClient:
+    """A service after one look at the ledger; without `champions` git has nothing released.
+
+    `changed` prompts take the place of the image's own.
+    """
     release = load(built)
-    follower = LedgerPoller(
-        ledger, release=release.release, carries=release.carries(), champions={}, report=Heard()
+    poller = LedgerPoller(
+        ledger,
+        release=release.release,
+        carries=release.carries(),
+        champions=champions or {},
+        report=Heard(),
     )
-    follower.poll()
+    poller.poll()
+    prompts = carried_prompts(PromptRepository(built), release)
     service = PromptService(
         stage="dev",
         release=release.release,
-        prompts=carried_prompts(PromptRepository(built), release),
+        prompts={**prompts, **(changed or {})},
         seconds_per_call={},
-        follower=follower,
-        caller=ModelClient(ModelAliases({}), OpenAIProvider()),
+        poller=poller,
+        client=client or ModelClient(ModelAliases({})),
     )
-    return TestClient(create_app(service, poll_seconds=60))
+    return CheckedClient(create_app(service, poll_seconds=60), poller)
 
 
 def test_a_service_that_never_was_ready_says_what_its_image_lacks(built: Path) -> None:
@@ -358,18 +426,7 @@ def test_a_task_that_git_has_retired_is_gone(built: Path) -> None:
 
 
 def test_a_pointer_that_the_image_lacks_shows_up_beside_what_is_served(running: Running) -> None:
-    running.ledger.active["part-class"] = Pointer(
-        task="part-class",
-        active=VersionRef(version="9.9.9", sha256="?"),
-        previous=None,
-        frozen=False,
-        revision=running.ledger.at + 1,
-        changed_by="ann",
-        reason="",
-        at="2026",
-        release=ReleaseRef(release="r", made_at="2026"),
-    )
-    running.ledger.at += 1
+    running.ledger.move(VersionRef(version="9.9.9", sha256="?"), "part-class", by="ann")
     deadline = time.monotonic() + 5
     while not (found := running.get("/v1/tasks")[1])["refused"]:
         assert time.monotonic() < deadline

@@ -8,90 +8,20 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from prompt_hub.ledger.items import Deployed, Pointer, ReleaseRef, VersionRef
+from prompt_hub.ledger.items import VersionRef
 from prompt_hub.service.ledger_poller import (
     REPORT_EVERY_SECONDS,
     SNAPSHOT_AFTER_SECONDS,
     LedgerPoller,
 )
+from tests.unit.ledger.fake_dynamodb import FakeLedger
+from tests.unit.service.heard import Heard
 
 OLD = VersionRef(version="1.0.0", sha256="old")
 NEW = VersionRef(version="1.1.0", sha256="new")
 BRAND = VersionRef(version="1.0.0", sha256="brand")
 CARRIES = {"part-class": {"1.0.0": "old", "1.1.0": "new"}, "brand": {"1.0.0": "brand"}}
 CHAMPIONS = {"part-class": NEW, "brand": BRAND}
-
-
-def pointer(active: VersionRef, revision: int, task: str = "part-class") -> Pointer:
-    return Pointer(
-        task=task,
-        active=active,
-        previous=None,
-        frozen=False,
-        revision=revision,
-        changed_by="pipeline",
-        reason="",
-        at="2026",
-        release=ReleaseRef(release="r", made_at="2026"),
-    )
-
-
-@dataclass
-class FakeLedger:
-    """A ledger that can be out of reach; counts how often pointers were read.
-
-    `activated` is the release that was activated last.
-    """
-
-    at: int = 0
-    active: dict[str, Pointer] = field(default_factory=dict)
-    away: bool = False
-    activated: str | None = None
-    pointer_reads: int = 0
-
-    def revision(self) -> int:
-        if self.away:
-            raise ConnectionError("no route to the ledger")
-        return self.at
-
-    def pointers(self) -> dict[str, Pointer]:
-        self.pointer_reads += 1
-        return dict(self.active)
-
-    def deployed(self) -> Deployed | None:
-        if self.activated is None:
-            return None
-        reference = ReleaseRef(release=self.activated, made_at="2026")
-        return Deployed(release=reference, commit="c0ffee", carries={}, at="2026")
-
-    def move(self, active: VersionRef, task: str = "part-class") -> None:
-        self.at += 1
-        self.active[task] = pointer(active, self.at, task)
-
-
-@dataclass
-class Heard:
-    """Keeps what was reported."""
-
-    said: list[str] = field(default_factory=list)
-
-    def snapshot_served(self, reason: str) -> None:
-        self.said.append("snapshot")
-
-    def pointer_refused(self, task: str, wanted: VersionRef, kept: str) -> None:
-        self.said.append(f"refused {task} {wanted.version}, kept {kept}")
-
-    def moved(self, task: str, left: str | None, reached: str, revision: int) -> None:
-        self.said.append(f"{task} {left} -> {reached} at {revision}")
-
-    def ledger_lost(self, reason: str) -> None:
-        self.said.append("lost")
-
-    def ledger_unreachable(self, reason: str) -> None:
-        self.said.append("unreachable")
-
-    def ledger_found(self, revision: int) -> None:
-        self.said.append(f"found {revision}")
 
 
 @dataclass
@@ -119,7 +49,7 @@ class World:
     def served(self) -> dict[str, tuple[str, str]]:
         return {
             task: (version.reference.version, version.source)
-            for task, version in self.follower.view.served.items()
+            for task, version in self.follower.state.served.items()
         }
 
 
@@ -147,12 +77,12 @@ def test_pointers_are_read_only_when_the_head_moved(world: World) -> None:
     world.ledger.move(NEW)
     for _ in range(10):
         world.poll(5)
-    assert world.ledger.pointer_reads == 1
+    assert world.ledger.table.queries == 1
 
 
 def test_an_empty_ledger_is_ready_and_serves_nothing(world: World) -> None:
     world.poll()
-    assert world.follower.view.ready
+    assert world.follower.state.ready
     assert world.served() == {}
 
     world.ledger.move(NEW)
@@ -174,7 +104,7 @@ def test_what_the_image_lacks_is_refused_and_the_last_good_kept(
     world.poll()
 
     assert world.served() == {"part-class": ("1.0.0", "ledger")}
-    assert world.follower.view.refused == {"part-class": wanted}
+    assert world.follower.state.refused == {"part-class": wanted}
     assert world.heard.said[-1] == f"refused part-class {wanted.version}, kept 1.0.0"
 
     world.poll(1)
@@ -184,7 +114,7 @@ def test_what_the_image_lacks_is_refused_and_the_last_good_kept(
 
     world.ledger.move(NEW)
     world.poll()
-    assert world.follower.view.refused == {}
+    assert world.follower.state.refused == {}
     assert world.served() == {"part-class": ("1.1.0", "ledger")}
 
 
@@ -194,25 +124,25 @@ GONE = VersionRef(version="0.9.0", sha256="gone")
 def test_a_new_release_that_lacks_what_is_active_stays_unready_and_serves_nothing_else_instead(
     world: World,
 ) -> None:
-    world.ledger.activated = "exec-1"
+    world.ledger.activated("exec-1")
     world.ledger.move(GONE)
     world.ledger.move(BRAND, "brand")
     world.poll()
     assert world.served() == {"brand": ("1.0.0", "ledger")}
-    assert world.follower.view.unserved == {"part-class": GONE}
-    assert not world.follower.view.ready
+    assert world.follower.state.unserved == {"part-class": GONE}
+    assert not world.follower.state.ready
     assert world.heard.said[-1] == "refused part-class 0.9.0, kept none"
 
     # The ledger has answered: going away later does not make the image's own word better.
-    world.ledger.away = True
+    world.ledger.table.away = True
     world.poll(SNAPSHOT_AFTER_SECONDS)
     assert world.served() == {"brand": ("1.0.0", "ledger")}
-    assert not world.follower.view.ready
+    assert not world.follower.state.ready
 
-    world.ledger.away = False
+    world.ledger.table.away = False
     world.ledger.move(OLD)
     world.poll()
-    assert world.follower.view.ready
+    assert world.follower.state.ready
     assert world.served() == {"part-class": ("1.0.0", "ledger"), "brand": ("1.0.0", "ledger")}
 
 
@@ -224,10 +154,10 @@ def test_one_refused_task_does_not_keep_a_replacement_of_the_live_release_from_t
     world.ledger.move(BRAND, "brand")
     if seen_first:
         world.poll()
-        assert not world.follower.view.ready
-    world.ledger.activated = "exec-2"
+        assert not world.follower.state.ready
+    world.ledger.activated("exec-2")
     world.poll()
-    assert world.follower.view.ready
+    assert world.follower.state.ready
     assert world.served() == {"brand": ("1.0.0", "ledger")}
 
 
@@ -236,29 +166,29 @@ def test_once_ready_it_stays_ready(world: World) -> None:
     world.poll()
     world.ledger.move(GONE)
     world.poll()
-    assert world.follower.view.ready
-    assert world.follower.view.unserved == {"part-class": GONE}
+    assert world.follower.state.ready
+    assert world.follower.state.unserved == {"part-class": GONE}
 
 
 def test_what_was_served_from_the_image_is_no_last_good_version(world: World) -> None:
-    world.ledger.away = True
+    world.ledger.table.away = True
     world.poll(SNAPSHOT_AFTER_SECONDS)
     assert world.served()["part-class"] == ("1.1.0", "snapshot")
-    world.ledger.away = False
+    world.ledger.table.away = False
     world.ledger.move(GONE)
     world.poll()
     assert world.served() == {}
-    assert world.follower.view.ready
+    assert world.follower.state.ready
 
 
 def test_without_a_ledger_it_is_unready_for_a_minute_then_serves_the_image(world: World) -> None:
-    world.ledger.away = True
+    world.ledger.table.away = True
     world.poll(SNAPSHOT_AFTER_SECONDS - 1)
-    assert not world.follower.view.ready
+    assert not world.follower.state.ready
     assert world.served() == {}
 
     world.poll(1)
-    assert world.follower.view.ready
+    assert world.follower.state.ready
     assert world.served() == {"part-class": ("1.1.0", "snapshot"), "brand": ("1.0.0", "snapshot")}
     assert world.heard.said.count("snapshot") == 1
 
@@ -267,7 +197,7 @@ def test_without_a_ledger_it_is_unready_for_a_minute_then_serves_the_image(world
     world.poll(REPORT_EVERY_SECONDS)
     assert world.heard.said.count("snapshot") == 2
 
-    world.ledger.away = False
+    world.ledger.table.away = False
     world.ledger.move(OLD)
     world.poll()
     assert world.served() == {"part-class": ("1.0.0", "ledger")}
@@ -276,12 +206,12 @@ def test_without_a_ledger_it_is_unready_for_a_minute_then_serves_the_image(world
 def test_a_ledger_that_stays_away_is_reported_every_minute(world: World) -> None:
     world.ledger.move(OLD)
     world.poll()
-    world.ledger.away = True
+    world.ledger.table.away = True
     for _ in range(7):
         world.poll(REPORT_EVERY_SECONDS / 3)
     assert world.heard.said.count("unreachable") == 3
 
-    world.ledger.away = False
+    world.ledger.table.away = False
     world.poll(REPORT_EVERY_SECONDS)
     assert world.heard.said.count("unreachable") == 3
 
@@ -318,17 +248,17 @@ def test_a_report_that_fails_does_not_end_the_following(world: World) -> None:
 def test_a_ledger_that_goes_away_leaves_the_last_good_pointers(world: World) -> None:
     world.ledger.move(OLD)
     world.poll()
-    world.ledger.away = True
+    world.ledger.table.away = True
     for _ in range(100):
         world.poll(5)
 
-    assert world.follower.view.ready
+    assert world.follower.state.ready
     assert world.served() == {"part-class": ("1.0.0", "ledger")}
     assert world.heard.said.count("lost") == 1
     assert "snapshot" not in world.heard.said
 
     world.ledger.move(NEW)
-    world.ledger.away = False
+    world.ledger.table.away = False
     world.poll()
     assert world.served() == {"part-class": ("1.1.0", "ledger")}
     assert world.heard.said[-2:] == ["found 2", "part-class 1.0.0 -> 1.1.0 at 2"]

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from prompt_hub.ledger.items import VersionRef
-from prompt_hub.service.logging import log_line
+from prompt_hub.service.execution_log import log_line
 from prompt_hub.service.metrics import QUIET_SECONDS, LogsAndMetrics
 
 WANTED = VersionRef(version="2.0.0", sha256="x")

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema_rs import Draft202012Validator
+from pydantic import BaseModel
 
-from prompt_hub.repository.schema import Metadata, Prompt
-from prompt_hub.validation.descriptions import DESCRIPTIONS
+from prompt_hub.repository.registry import Registry
+from prompt_hub.repository.schema import Example, Prompt
+from prompt_hub.scoring.metadata import ScoringMetadata
 from prompt_hub.validation.rules_page import rules_page
 from prompt_hub.validation.schemas import FOLDER, schemas, write_schemas
 from tests.unit.building import RepositoryFolder
@@ -45,6 +47,7 @@ def test_the_schemas_in_the_repository_are_those_of_the_models() -> None:
     assert stored == schemas(), "run `make docs`"
 
 
+@pytest.mark.shipped
 def test_the_page_of_rules_is_that_of_the_rules() -> None:
     page = (ROOT / "docs" / "rules.md").read_text("utf-8")
     assert page == rules_page(), "run `make docs`"
@@ -84,10 +87,10 @@ def test_what_promotion_writes_names_its_schema(healthy: RepositoryFolder) -> No
         assert (healthy.path(name).parent / match[1]).is_file()
 
 
-@pytest.mark.parametrize("model", [Prompt, Metadata])
-def test_an_editor_can_say_what_every_key_is_for(model: type[Prompt | Metadata]) -> None:
+@pytest.mark.parametrize("model", [Prompt, ScoringMetadata, Example, Registry])
+def test_an_editor_can_say_what_every_key_is_for(model: type[BaseModel]) -> None:
     schema = model.model_json_schema(by_alias=True)
-    described = {model.__name__: schema, **schema["$defs"]}
+    described = {model.__name__: schema, **schema.get("$defs", {})}
     for name, definition in described.items():
-        if "properties" in definition:
-            assert DESCRIPTIONS.get(name, {}).keys() == definition["properties"].keys(), name
+        for key, value in definition.get("properties", {}).items():
+            assert value.get("description"), f"{name}.{key}"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
+from typing import assert_never
 
 import yaml
 from pydantic import JsonValue
@@ -285,4 +286,7 @@ def as_text(value: JsonValue) -> str:
             return value
         case dict() | list():
             return json.dumps(value, ensure_ascii=False)
-    return str(value)
+        case int() | float():
+            return str(value)
+        case _:
+            assert_never(value)

@@ -9,16 +9,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import assert_never
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from prompt_hub.authoring.promptfoo import vocabulary
 from prompt_hub.authoring.promptfoo.notes import Notes
 from prompt_hub.authoring.promptfoo.tests import Assertion, TestCase
 from prompt_hub.repository.contracts import schema_problem, schema_problems
 from prompt_hub.repository.schema import JsonObject
+from prompt_hub.scoring.base import PureSettings
+from prompt_hub.scoring.scorers.exact import ExactSettings
+from prompt_hub.scoring.scorers.json_fields import FieldsSettings
+from prompt_hub.scoring.scorers.json_schema import SchemaSettings
+from prompt_hub.scoring.scorers.regex import RegexSettings
+from prompt_hub.scoring.scorers.text import TextSettings
 
 ANSWER = "answer"
 """The field that holds the answer of a prompt that is answered in plain text."""
@@ -230,7 +238,10 @@ def _kind(value: JsonValue) -> str:
             return "array"
         case dict():
             return "object"
-    return "null"
+        case None:
+            return "null"
+        case _:
+            assert_never(value)
 
 
 def _expected(answer: JsonValue, field: str | None, output: JsonObject) -> JsonObject | str:
@@ -250,25 +261,29 @@ class _Scorers:
 
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
-        self._found: dict[str, JsonObject] = {}
+        self._found: dict[str, PureSettings] = {}
 
-    def add(self, assertion: Assertion, scorer: JsonObject) -> None:
-        """Take over what `assertion` checks."""
+    def add(self, assertion: Assertion, settings: Callable[[], PureSettings]) -> None:
+        """Take over what `assertion` checks, as the scorer that `settings` makes."""
         what, weight = f"the assertion '{assertion.type}'", assertion.weight
         if weight <= 0:
             self._notes.lost(assertion.place, what, "with the weight 0 it decides nothing")
             return
-        before = self._found.setdefault(json.dumps(scorer), {**scorer, "weight": weight})
-        if before["weight"] != weight:
+        try:
+            scorer = settings()
+        except ValidationError as error:
+            why = f"no scorer here takes it ({error.errors()[0]['msg']})"
+            self._notes.lost(assertion.place, what, why)
+            return
+        weighted = scorer.model_copy(update={"weight": weight})
+        before = self._found.setdefault(scorer.model_dump_json(), weighted)
+        if before.weight != weight:
             why = "a scorer has one weight for all examples: the first one is taken"
             self._notes.lost(assertion.place, f"another weight of '{assertion.type}'", why)
 
     def all(self) -> tuple[JsonObject, ...]:
-        """Return the scorers; a weight of 1 goes without saying."""
-        return tuple(
-            {key: value for key, value in scorer.items() if (key, value) != ("weight", 1.0)}
-            for scorer in self._found.values()
-        )
+        """Return the scorers as metadata have them; a weight of 1 goes without saying."""
+        return tuple(scorer.to_file() for scorer in self._found.values())
 
 
 def _scorers(
@@ -292,24 +307,28 @@ def _scorers(
             states = item.type in labels and _key(item) not in common
             if item.type == "equals" or states or (not plain and _stated(item)):
                 if plain:
-                    kind = "exact" if labels == {"equals"} else "text"
-                    found.add(item, {"type": kind, "field": ANSWER})
+                    found.add(item, partial(_of_text, exactly=labels == {"equals"}))
                 else:
-                    weights: JsonObject = dict.fromkeys(properties, 1.0)
-                    found.add(item, {"type": "json_fields", "fields": weights})
+                    found.add(item, partial(FieldsSettings.of_equal, properties))
                     why = "is scored field by field: each one earns its share"
                     notes.changed(item.place, "an answer of several fields", why)
             elif item.type in vocabulary.JSON_CHECKS:
                 if plain:
                     notes.changed(item.place, f"'{item.type}'", "holds of every answer here")
                 else:
-                    found.add(item, {"type": "json_schema"})
+                    found.add(item, partial(SchemaSettings, type="json_schema"))
             elif item.type in vocabulary.PATTERNS:
                 _add_patterns(found, item, common, field, notes)
             elif item.type not in vocabulary.LIMITS:
                 what = f"the assertion '{item.type}'"
                 notes.lost(item.place, what, vocabulary.why_not(item.type))
     return found.all()
+
+
+def _of_text(*, exactly: bool) -> PureSettings:
+    if exactly:
+        return ExactSettings(type="exact", field=ANSWER)
+    return TextSettings(type="text", field=ANSWER)
 
 
 def _add_patterns(
@@ -332,7 +351,7 @@ def _add_patterns(
         if assertion.type == "regex" and vocabulary.NOT_RE2.search(pattern):
             notes.lost(assertion.place, what, "patterns here look neither around nor back (RE2)")
             return
-        found.add(assertion, {"type": "regex", "field": field, "pattern": pattern})
+        found.add(assertion, partial(RegexSettings, type="regex", field=field, pattern=pattern))
 
 
 def _limits(cases: Sequence[TestCase], notes: Notes) -> JsonObject:

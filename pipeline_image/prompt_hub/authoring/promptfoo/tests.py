@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 from pydantic import JsonValue
 
@@ -319,4 +320,7 @@ def _deeply_filled(value: JsonValue, values: Mapping[str, JsonValue]) -> JsonVal
             return [_deeply_filled(item, values) for item in value]
         case dict():
             return {key: _deeply_filled(item, values) for key, item in value.items()}
-    return value
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            assert_never(value)

@@ -12,9 +12,11 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from pydantic import JsonValue
 
+from prompt_hub.core.percentile import percentile
 from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.reporting import charts, pages, words
 from prompt_hub.reporting.answers import Answers, Change, Outcome, losses
@@ -70,8 +72,8 @@ def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -
         view=view,
         record=record,
         verdict=verdict,
-        mark=words.MARKS[verdict.status],
-        meaning=words.MEANINGS[verdict.status],
+        mark=words.mark(verdict.status),
+        meaning=words.meaning(verdict.status),
         spreads=spreads(view),
         notes=(*view.notes, *left_out),
         choices=_choices(examples),
@@ -103,11 +105,19 @@ def _size(html: str) -> int:
 
 def _interest(example: ExampleView) -> int:
     """Where an example stands when not all can be kept."""
-    if example.outcome is Outcome.UNMEASURED:
-        return 0
-    if example.change in (Change.LOST, Change.WON):
-        return 1
-    return 2 if example.outcome is Outcome.WRONG else 3
+    match example.outcome:
+        case Outcome.UNMEASURED:
+            return 0
+        case Outcome.WRONG:
+            return 1 if _changed(example) else 2
+        case Outcome.RIGHT:
+            return 1 if _changed(example) else 3
+        case _:
+            assert_never(example.outcome)
+
+
+def _changed(example: ExampleView) -> bool:
+    return example.change in (Change.LOST, Change.WON)
 
 
 def _difference_scale(view: EvaluationView) -> float:
@@ -162,8 +172,8 @@ def _spread(
     if histogram is None:
         return None
     message = "; ".join(
-        f"{arm.name}: median {say(charts.quantile(values(arm), 0.5))},"
-        f" 95 of 100 below {say(charts.quantile(values(arm), 0.95))}"
+        f"{arm.name}: median {say(percentile(values(arm), 0.5))},"
+        f" 95 of 100 at most {say(percentile(values(arm), 0.95))}"
         for arm in arms
     )
     return Spread(

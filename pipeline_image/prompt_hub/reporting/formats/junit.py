@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC
+from typing import assert_never
 from xml.etree import ElementTree as Xml
 
 from prompt_hub.reporting.answers import Answers, Outcome
@@ -88,14 +89,18 @@ def _case(name: str, example: ExampleView, answers: Answers) -> Xml.Element:
             "time": f"{sum(call.usage.seconds for call in answers.calls if call.usage):.3f}",
         },
     )
-    if answers.outcome is Outcome.RIGHT:
-        return case
-    if answers.outcome is Outcome.UNMEASURED:
-        message = "; ".join(answers.errors) or "not measured"
-        problem = Xml.SubElement(case, "error", {"type": "not measured", "message": _xml(message)})
-    else:
-        message = "; ".join(answers.losses) or f"score {answers.score:.3f}"
-        problem = Xml.SubElement(case, "failure", {"type": "wrong", "message": _xml(message)})
+    match answers.outcome:
+        case Outcome.RIGHT:
+            return case
+        case Outcome.UNMEASURED:
+            message = "; ".join(answers.errors) or "not measured"
+            tag, kind = "error", "not measured"
+        case Outcome.WRONG:
+            message = "; ".join(answers.losses) or f"score {answers.score:.3f}"
+            tag, kind = "failure", "wrong"
+        case _:
+            assert_never(answers.outcome)
+    problem = Xml.SubElement(case, tag, {"type": kind, "message": _xml(message)})
     problem.text = _xml("\n".join([message, *_facts(example, answers)]))
     return case
 

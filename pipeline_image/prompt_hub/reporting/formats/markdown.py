@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from prompt_hub.gate.types import Status
 from prompt_hub.reporting import words
 from prompt_hub.reporting.answers import Change
@@ -12,20 +14,12 @@ HELP = "for a pull request"
 WORST = 10
 """Losses that are listed."""
 
-_SIGNS = {
-    Status.PASS: "✅",
-    Status.BLOCK: "❌",
-    Status.INCONCLUSIVE: "❔",
-    Status.NOT_MEASURED: "⚠️",
-    Status.UNCHANGED: "➖",
-}
-
 
 def render(view: EvaluationView) -> str:
     """Verdict, scores and reasons; the worst losses folded away."""
     record = view.evaluation.record
     verdict = record.verdict
-    title = f"### {_SIGNS[verdict.status]} {record.task} {record.version}"
+    title = f"### {_sign(verdict.status)} {record.task} {record.version}"
     lines = [f"{title}: {verdict.status.replace('_', ' ')}", ""]
     if view.arms:
         head = ("version", "score", "interval", "examples", "cost", "latency p95")
@@ -44,6 +38,22 @@ def render(view: EvaluationView) -> str:
     lines += [f"- note: {note}" for note in view.notes]
     lines += _worst(view)
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _sign(status: Status) -> str:
+    match status:
+        case Status.PASS:
+            return "✅"
+        case Status.BLOCK:
+            return "❌"
+        case Status.INCONCLUSIVE:
+            return "❔"
+        case Status.NOT_MEASURED:
+            return "⚠️"
+        case Status.UNCHANGED:
+            return "➖"
+        case _:
+            assert_never(status)
 
 
 def _row(arm: ArmView) -> list[str]:

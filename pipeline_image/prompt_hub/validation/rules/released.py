@@ -11,14 +11,8 @@ from pydantic import JsonValue
 from prompt_hub.repository.documents import InvalidDocumentsError, Problem, to_model
 from prompt_hub.repository.json import parse_jsonl
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION
-from prompt_hub.repository.schema import (
-    VERSION_PATTERN,
-    JsonObject,
-    RegisteredTask,
-    RegisteredVersion,
-    VersionState,
-    version_key,
-)
+from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion, VersionState
+from prompt_hub.repository.schema import VERSION_PATTERN, JsonObject, version_key
 from prompt_hub.validation.rules.base import Rule, task_rule
 from prompt_hub.validation.tree import Source, TaskFiles
 
@@ -68,15 +62,30 @@ def _content_moves_the_version(files: TaskFiles) -> Iterator[Problem]:
 
 @task_rule("version-order")
 def _versions_go_up(files: TaskFiles) -> Iterator[Problem]:
-    """A candidate is not older than the released version.
+    """A candidate is not older than the released version, unless that was put back by hand.
 
     Raise `version` above the released one.
     """
     if files.candidate and files.production:
         mine, released = files.candidate.content.version, files.production.content.version
-        if version_key(mine) < version_key(released):
+        if version_key(mine) < version_key(released) and not _put_back(files):
             expected = f"{released}, which is released, or a higher version"
             yield files.candidate.problem(("version",), mine, expected)
+
+
+def _put_back(files: TaskFiles) -> bool:
+    """Whether a person has released the released version again, from the archive.
+
+    A rescue must hold up no other task's release, so it makes no candidate wrong that was right
+    before it. Promotion still refuses such a candidate, alone.
+    """
+    prompt = files.production.content if files.production else None
+    registered = (
+        files.registered.versions.get(prompt.version) if files.registered and prompt else None
+    )
+    if prompt is None or prompt.lock is None or registered is None:
+        return False
+    return registered.person is not None and registered.at > prompt.lock.promoted_at
 
 
 # --- Registry ----------------------------------------------------------------------------------
@@ -253,7 +262,8 @@ def _measured(
 def _last_verdict_is_recorded(files: TaskFiles) -> Iterator[Problem]:
     """The last verdict in the registry is that of the evaluation record of its version.
 
-    Undo the hand edit of the registry.
+    Undo the hand edit of the registry. Only a released version that fell short on another model
+    has a later verdict than its record.
     """
     entry = files.registered
     if entry is None or not entry.versions:
@@ -274,13 +284,10 @@ def _last_verdict_is_recorded(files: TaskFiles) -> Iterator[Problem]:
     )
     status = verdict.get("status") if isinstance(verdict, dict) else None
     score = arm.get("score") if isinstance(arm, dict) else None
-    if registered_verdict.status != status:
-        # A champion that fails on another model keeps the record that released it.
-        if registered_verdict.status == "PASS" or registered_verdict.version != entry.released:
-            wanted = f"{status}, as {source.document.file} says"
-            yield files.registry_problem(("verdict", "status"), registered_verdict.status, wanted)
+    if not entry.verdict_is_recorded:
         return
     for name, value, recorded in (
+        ("status", registered_verdict.status, status),
         ("score", registered_verdict.score, score),
         ("baseline", registered_verdict.baseline, record.get("baseline")),
     ):

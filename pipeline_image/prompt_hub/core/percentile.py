@@ -1,0 +1,25 @@
+"""The one definition of a percentile: the same on a record, on a page and in a limit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+
+def percentile(values: Iterable[float], share: float) -> float | None:
+    """Return the smallest of `values` that at least `share` of them do not exceed.
+
+    This is the nearest rank, the inverse of the empirical distribution function: type 1 of R. J.
+    Hyndman and Y. Fan, "Sample quantiles in statistical packages", The American Statistician 50
+    (1996), and numpy's `inverted_cdf`. Records store it. It is always a value that was measured,
+    so "95 of 100 calls took no longer" is true of these very calls.
+
+    Args:
+        values: numbers in any order.
+        share: more than 0, at most 1; 0.95 for the 95th percentile.
+
+    Returns:
+        One of `values`, None where there are none.
+    """
+    ordered = sorted(values)
+    return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None

@@ -1,0 +1,146 @@
+"""The adapter to endpoints that speak OpenAI's chat completions, through the openai SDK.
+
+The SDK does authentication and signing, and nothing else: no retries, which are ours, and none of
+its typed building and reading of bodies, which costs more than all the rest of a call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from sys import intern
+
+import httpx2
+import openai
+
+from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.refusal import read_refusal
+from prompt_hub.llm.response import ModelResponse, Usage, repair_surrogates
+from prompt_hub.llm.retry import (
+    PermanentError,
+    TransientError,
+    call_error,
+    parse_retry_after,
+)
+from prompt_hub.llm.secrets import SecretApiKey, api_key
+from prompt_hub.repository.schema import JsonObject
+
+MAX_CONNECTIONS = 1024
+"""The limiter says how many calls are in flight; the pool must never be what holds them up."""
+DENIED = frozenset({401, 403})
+"""What a provider says to a key that was rotated or taken away."""
+NEVER_TRIED_AGAIN = frozenset({"insufficient_quota", "billing_not_active"})
+"""Errors that come as "too many requests", though only a person with a credit card can end them."""
+
+Connect = Callable[[ModelConfig, str | SecretApiKey, httpx2.AsyncClient], openai.AsyncOpenAI]
+"""Makes the SDK's client for a model from its key and a transport."""
+
+
+class ChatCompletions:
+    """Keeps one SDK client for each model."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._clients: dict[ModelConfig, openai.AsyncOpenAI] = {}
+        self._keys: dict[ModelConfig, str | SecretApiKey] = {}
+
+    async def complete(
+        self,
+        model: ModelConfig,
+        messages: list[dict[str, str]],
+        parameters: Mapping[str, float | int | str],
+        schema: JsonObject,
+    ) -> ModelResponse:
+        """Ask once, output constrained to `schema`; raises `TransientError` or `PermanentError`."""
+        form = {"name": "output", "schema": schema, "strict": True}
+        body = {
+            "model": model.model,
+            "messages": messages,
+            "response_format": {"type": "json_schema", "json_schema": form},
+            **parameters,
+        }
+        try:
+            response = await self._client(model).post(
+                "/chat/completions",
+                cast_to=httpx2.Response,
+                content=json.dumps(body, ensure_ascii=False).encode("utf-8"),
+            )
+        except openai.APIStatusError as error:
+            raise self._refused(model, messages, error.response) from None
+        except openai.APIConnectionError:
+            # Every kind of it, "timeout" included: the SDK calls a lost connection one, and the
+            # time that an attempt may take is not its business.
+            raise TransientError("no connection") from None
+        except openai.OpenAIError as error:
+            raise PermanentError(str(error).rstrip(".")) from None
+        completion = _read(response)
+        if model.reasoning is None:
+            return completion
+        return replace(completion, text=_answer_of(completion.text))
+
+    async def close(self) -> None:
+        """Close every client."""
+        for client in self._clients.values():
+            await client.close()
+        self._clients.clear()
+        self._keys.clear()
+
+    def _client(self, model: ModelConfig) -> openai.AsyncOpenAI:
+        client = self._clients.get(model)
+        if client is None:
+            limits = httpx2.Limits(
+                max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS
+            )
+            # Takes half of the CPU time of the default transport.
+            transport = openai.DefaultAioHttpClient(limits=limits, timeout=None)
+            key = self._keys[model] = api_key(model)
+            client = self._clients[model] = self._connect(model, key, transport)
+        return client
+
+    def _refused(
+        self, model: ModelConfig, messages: list[dict[str, str]], response: httpx2.Response
+    ) -> TransientError | PermanentError:
+        key = self._keys[model]
+        in_use = key if isinstance(key, str) else key.known
+        if isinstance(key, SecretApiKey) and response.status_code in DENIED:
+            key.refused()
+        refusal = read_refusal(response.status_code, response.content)
+        headers = response.headers
+        return call_error(
+            refusal.status,
+            detail=refusal.in_words((message["content"] for message in messages), (in_use,)),
+            after=parse_retry_after(headers.get("retry-after"), headers.get("retry-after-ms")),
+            final=bool({refusal.type, refusal.code} & NEVER_TRIED_AGAIN),
+        )
+
+
+def _read(response: httpx2.Response) -> ModelResponse:
+    """Read a provider's answer; raises `TransientError` if it cannot be made out."""
+    try:
+        message = json.loads(response.content)
+        choice = message["choices"][0]
+        usage = message.get("usage") or {}
+        text = choice["message"].get("content")
+        if text is None:  # a refusal, or nothing to say
+            text = ""
+        return ModelResponse(
+            text=repair_surrogates(text),
+            model=intern(str(message.get("model", ""))),
+            truncated=choice.get("finish_reason") == "length",
+            usage=Usage(
+                input_tokens=int(usage.get("prompt_tokens") or 0),
+                output_tokens=int(usage.get("completion_tokens") or 0),
+            ),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise TransientError("its answer was not readable") from None
+
+
+def _answer_of(text: str) -> str:
+    """Take off the thinking that Bedrock's open models put before an answer.
+
+    https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-openai.html
+    """
+    thinking, end, answer = text.lstrip().partition("</reasoning>")
+    return answer.lstrip() if end and thinking.startswith("<reasoning>") else text

@@ -1,0 +1,72 @@
+"""Amazon Bedrock's OpenAI-compatible endpoint, signed by the role: OpenAI's open models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prompt_hub.llm.providers.base import Adapter, IamStatement, Provider
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+
+    from prompt_hub.llm.config import ModelConfig
+    from prompt_hub.llm.secrets import SecretApiKey
+
+_GEOGRAPHIES = frozenset({"us", "us-gov", "eu", "apac", "jp", "au", "ca", "global"})
+"""First parts of the names of cross-region inference profiles."""
+
+
+class BedrockProvider(Provider):
+    """No key: the caller's AWS credentials sign each request."""
+
+    name = "bedrock"
+    telemetry_name = "aws.bedrock"
+    required_keys = frozenset({"region"})
+
+    def connect(self) -> Adapter:
+        """Make an adapter."""
+        from prompt_hub.llm.providers._chat_completions import ChatCompletions
+
+        return ChatCompletions(_client)
+
+    def iam_statements(self, model: ModelConfig) -> tuple[IamStatement, ...]:
+        """Allow to call this one model."""
+        return invoke_model_statements(model)
+
+
+def invoke_model_statements(model: ModelConfig) -> tuple[IamStatement, ...]:
+    """Allow to call a model of Bedrock, in each region that its inference profile reaches."""
+    invoke = ("bedrock:InvokeModel",)
+    geography, _, base = model.model.partition(".")
+    if geography not in _GEOGRAPHIES:
+        own = f"arn:{{partition}}:bedrock:{model.region}::foundation-model/{model.model}"
+        return (IamStatement(actions=invoke, resources=(own,)),)
+    return (
+        IamStatement(
+            actions=invoke,
+            resources=(
+                f"arn:{{partition}}:bedrock:{model.region}:{{account}}"
+                f":inference-profile/{model.model}",
+                f"arn:{{partition}}:bedrock:*::foundation-model/{base}",
+            ),
+            wildcard="A cross-region inference profile calls its one model in many regions.",
+        ),
+    )
+
+
+def _client(
+    model: ModelConfig, key: str | SecretApiKey, transport: httpx2.AsyncClient
+) -> openai.AsyncOpenAI:
+    import openai
+    from openai.providers import bedrock
+
+    return openai.AsyncOpenAI(
+        provider=bedrock(region=model.region, endpoint="runtime"),
+        max_retries=0,
+        timeout=None,
+        http_client=transport,
+    )
+
+
+PROVIDER = BedrockProvider()

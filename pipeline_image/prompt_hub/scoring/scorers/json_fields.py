@@ -1,0 +1,93 @@
+"""`json_fields`: fields of the output, nested ones and lists too, each in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from prompt_hub.repository.schema import FieldPath, JsonObject, Number
+from prompt_hub.scoring.base import (
+    TYPE,
+    Complaint,
+    PureScorer,
+    PureSettings,
+    RuleContext,
+    scorer_type,
+)
+from prompt_hub.scoring.comparison import Comparison
+from prompt_hub.scoring.field_rules import compared_types, field_complaints
+from prompt_hub.scoring.fields import Field as ComparedField
+from prompt_hub.scoring.fields import FieldsScorer, Lists
+
+
+class FieldRule(Comparison):
+    """One output field in a `json_fields` scorer."""
+
+    weight: Annotated[Number, Field(gt=0)] = 1.0
+    """How much it counts beside the other fields."""
+    list: Lists = "ordered"
+    """Whether the order of a list counts.
+
+    `ordered` counts the longest common subsequence, `set` distinct elements wherever they stand.
+    """
+
+
+def _rule_of_weight(value: object) -> object:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {"weight": value} if is_number else value
+
+
+@scorer_type(right="fields, nested ones and lists too, each in its own way", place=60)
+class FieldsSettings(PureSettings):
+    """Fields of the output, each with its weight and comparison; all of them by default."""
+
+    type: Annotated[Literal["json_fields"], TYPE]
+    fields: (
+        Annotated[
+            dict[
+                FieldPath,
+                Annotated[
+                    FieldRule,
+                    BeforeValidator(_rule_of_weight, json_schema_input_type=float | FieldRule),
+                ],
+            ],
+            Field(min_length=1),
+        ]
+        | None
+    ) = None
+    """Fields of the output, each with its weight or its rule; all by default."""
+
+    @classmethod
+    def of_equal(cls, names: Iterable[str]) -> FieldsSettings:
+        """Score these fields, each with the weight 1 and compared by the defaults."""
+        return cls(type="json_fields", fields={name: FieldRule() for name in names})
+
+    def to_file(self) -> JsonObject:
+        """Return the settings as metadata have them: a rule that is a weight only is a number."""
+        written = super().to_file()
+        if self.fields is not None:
+            written["fields"] = {name: _as_written(rule) for name, rule in self.fields.items()}
+        return written
+
+    def build(self, schema: JsonObject, root: Path | None) -> PureScorer:
+        """Prepare the scorer."""
+        rules = self.fields or {}
+        fields = {
+            ComparedField.of(name, rule, rule.list): rule.weight for name, rule in rules.items()
+        }
+        return FieldsScorer(self.type, self.weight, fields)
+
+    def complaints(self, context: RuleContext) -> Iterator[Complaint]:
+        """Say which fields the output lacks, and which are of no type that suits their rule."""
+        for name, rule in (self.fields or {}).items():
+            types = compared_types(rule)
+            location = ("fields", name)
+            yield from field_complaints(context.prompt, name, location, *types, lists=rule.list)
+
+
+def _as_written(rule: FieldRule) -> JsonObject | float:
+    dumped: JsonObject = rule.model_dump(mode="json", exclude_defaults=True)
+    return rule.weight if dumped.keys() <= {"weight"} else dumped

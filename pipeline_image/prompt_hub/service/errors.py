@@ -1,0 +1,108 @@
+"""Every way in which the service refuses a call: one table, and the exception that carries it.
+
+Answers, the OpenAPI document and the table in `docs/http-api.md` are all made from `ErrorCode`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+
+class Fault(StrEnum):
+    """Who has to mend what went wrong."""
+
+    CALLER = "the caller"
+    OPERATOR = "whoever runs the stage"
+    PROMPT = "the prompt's author"
+    PROVIDER = "the model's provider"
+    SERVICE = "this software"
+
+
+class ErrorCode(StrEnum):
+    """The table of errors: the code that programs read, and what it means."""
+
+    status: int
+    """HTTP status of the answer."""
+    fault: Fault
+    """Who has to mend it."""
+    retry: bool
+    """Whether the same request may succeed when it is sent again later."""
+    meaning: str
+    """What happened, for people."""
+
+    def __new__(cls, code: str, status: int, fault: Fault, retry: bool, meaning: str) -> Self:
+        """Make one row of the table."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.status = status
+        member.fault = fault
+        member.retry = retry
+        member.meaning = meaning
+        return member
+
+    NOT_JSON = (
+        "not_json", 400, Fault.CALLER, False,
+        "The body is no JSON, or says a key twice, NaN, or half a character.",
+    )  # fmt: skip
+    NO_FIELDS = (
+        "no_fields", 422, Fault.CALLER, False,
+        'The body is JSON and is not `{"fields": {...}}` and nothing else.',
+    )  # fmt: skip
+    BODY_TOO_LARGE = (
+        "body_too_large", 413, Fault.CALLER, False,
+        "The body has more than 256 KiB.",
+    )  # fmt: skip
+    NO_SUCH_PATH = (
+        "no_such_path", 404, Fault.CALLER, False,
+        "There is no such path. With status 405: the path is there, and not for this method.",
+    )  # fmt: skip
+    UNKNOWN_TASK = (
+        "unknown_task", 404, Fault.CALLER, False,
+        "The image has no version of the task; `error.tasks` lists those that it has.",
+    )  # fmt: skip
+    RETIRED = (
+        "retired", 410, Fault.CALLER, False,
+        "The task was taken out of service: git has no version of it released any more.",
+    )  # fmt: skip
+    INVALID_FIELDS = (
+        "invalid_fields", 422, Fault.CALLER, False,
+        "The fields break the prompt's input contract; `error.fields` names each and says how.",
+    )  # fmt: skip
+    PROMPT_BROKEN = (
+        "prompt_broken", 500, Fault.PROMPT, False,
+        "The prompt cannot be rendered with fields that keep its input contract.",
+    )  # fmt: skip
+    UNEXPECTED = (
+        "unexpected", 500, Fault.SERVICE, False,
+        "An error that nobody foresaw; the log has it under the trace id.",
+    )  # fmt: skip
+    INVALID_OUTPUT = (
+        "invalid_output", 502, Fault.PROMPT, False,
+        "The model answered, and its answer breaks the prompt's output contract.",
+    )  # fmt: skip
+    MODEL_UNAVAILABLE = (
+        "model_unavailable", 503, Fault.PROVIDER, True,
+        "The model gave no answer in time, or refused.",
+    )  # fmt: skip
+    NOT_ACTIVE = (
+        "not_active", 503, Fault.OPERATOR, True,
+        "The image has the task, and the stage has no version of it active yet.",
+    )  # fmt: skip
+    NOT_CARRIED = (
+        "not_carried", 503, Fault.OPERATOR, True,
+        "The stage has a version active that this image does not carry.",
+    )  # fmt: skip
+
+
+class ServiceError(Exception):
+    """A call that has no output: `code` for programs, the message for people.
+
+    `details` stand beside them in the answer.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = details

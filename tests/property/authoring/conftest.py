@@ -1,0 +1,5 @@
+"""The workshop of the unit tests."""
+
+from tests.unit.authoring.conftest import workshop
+
+__all__ = ["workshop"]

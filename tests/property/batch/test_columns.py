@@ -1,0 +1,13 @@
+"""Raw columns become typed input fields."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prompt_hub.batch.mapping import normalise
+
+
+@given(st.text())
+def test_normalising_twice_is_normalising_once(name: str) -> None:
+    assert normalise(normalise(name)) == normalise(name)

@@ -1,0 +1,46 @@
+"""A running model, and `prompt-hub run` on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from tests.unit.batch.running import HEADER, Lines, Model
+from tests.unit.batch.servers import serving
+from tests.unit.building import RepositoryFolder
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+    """A model endpoint that `PROMPT_HUB_MODELS` names."""
+    endpoint = Model()
+    with serving(endpoint.respond) as url:
+        alias = {"provider": "openai", "model": "small", "base_url": f"{url}/v1"}
+        aliases = {"catalogue-pinned": alias, "catalogue-latest": alias}
+        monkeypatch.setenv(aws_names.ENV_MODELS, json.dumps(aliases))
+        yield endpoint
+
+
+@pytest.fixture
+def run(
+    healthy: RepositoryFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, Lines]]:
+    """Run the command on rows of a CSV; the exit code and the lines of the output."""
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    monkeypatch.delenv(aws_names.ENV_LEDGER_TABLE, raising=False)
+    monkeypatch.setenv(aws_names.ENV_RELEASE, "execution-7")
+
+    def go(*rows: str, options: tuple[str, ...] = (), header: str = HEADER) -> tuple[int, Lines]:
+        records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
+        records.write_text(header + "".join(rows), encoding="utf-8")
+        code = main(["run", "part-class", str(records), str(output), *options])
+        if not output.exists():
+            return code, []
+        return code, [json.loads(text) for text in output.read_text("utf-8").splitlines()]
+
+    return go

@@ -1,0 +1,44 @@
+"""Records to run, and a small model that answers them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import cast
+
+from prompt_hub.repository.schema import JsonObject
+from tests.unit.batch.servers import completion
+from tests.unit.building import catalogue_answer
+
+HEADER = "MPN,Description,Brand,Stock\n"
+
+ROWS = [
+    "BAT54,Schottky diode 30 V 200 mA SOT-23,Nexperia,4\n",
+    '2N7002,"N-channel MOSFET transistor 60 V 300 mA SOT-23",,9\n',
+    "RC0603FR-0710KL,Thick film resistor 10 kΩ 1 % 0603,Yageo,0\n",
+]
+
+Lines = list[dict[str, object]]
+Run = Callable[..., tuple[int, Lines]]
+
+
+class Model:
+    """A model endpoint that can be told to fall silent or to talk nonsense."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers = 10**9
+        self.nonsense_about = ""
+        self.seconds = 0.0
+
+    def respond(self, path: str, sent: JsonObject) -> tuple[int, object]:
+        messages = cast(list[dict[str, str]], sent["messages"])
+        if len(self.asked) >= self.answers:
+            return 400, {"error": {"message": "out of order"}}
+        time.sleep(self.seconds)
+        question = messages[-1]["content"]
+        self.asked.append(question)
+        if self.nonsense_about and self.nonsense_about in question:
+            return 200, completion('{"part_class": "\\ud83d"}')
+        return 200, completion(json.dumps(catalogue_answer(messages)))

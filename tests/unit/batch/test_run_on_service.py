@@ -1,0 +1,106 @@
+"""`prompt-hub run --service`: the running service answers, another version of it, or nobody."""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+import pytest
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.repository.schema import JsonObject
+from tests.unit.batch.running import ROWS, Run
+from tests.unit.batch.servers import serving
+
+
+def service(path: str, sent: JsonObject) -> tuple[int, object]:
+    """The running service: 9.9.9 is active there, whatever this checkout has."""
+    if path == "/v1/tasks":
+        return 200, {"tasks": [{"task": "part-class", "version": "9.9.9", "sha256": "f" * 64}]}
+    fields = cast(JsonObject, sent["fields"])
+    if fields["part_number"] == "2N7002":
+        error = {"code": "invalid_output", "message": "the answer is not JSON"}
+        return 502, {"error": error, "valid": False}
+    return 200, {
+        "output": {"part_class": "diode"},
+        "task": "part-class",
+        "version": "9.9.9",
+        "sha256": "f" * 64,
+        "release": "execution-9",
+        "model": "bedrock:large",
+        "valid": True,
+        "trace_id": "1",
+        "usage": {},
+    }
+
+
+def test_the_running_service_answers_and_its_version_is_on_every_line(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(aws_names.ENV_MODELS, raising=False)
+    with serving(service) as url:
+        code, lines = run(*ROWS, options=("--service", url))
+    assert code == ExitCode.BLOCKED
+    assert lines[0]["output"] == {"part_class": "diode"}
+    assert lines[0]["release"] == "execution-9"
+    assert lines[0]["model"] == "bedrock:large"
+    assert lines[1]["error"] == "line 3: the answer is not JSON"
+    assert {line["version"] for line in lines} == {"9.9.9"}
+    assert f"served by {url}" in capsys.readouterr().err
+
+
+def test_answers_of_the_service_are_kept_when_it_serves_another_version(run: Run) -> None:
+    served, left = "9.9.9", 2
+
+    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
+        nonlocal left
+        if path != "/v1/tasks":
+            left -= 1
+            if left < 0:
+                return 503, {"error": {"message": "busy"}}
+        status, body = service(path, sent)
+        return status, json.loads(json.dumps(body).replace("9.9.9", served))
+
+    with serving(respond) as url:
+        options = ("--service", url, "--concurrency", "1")
+        code, _ = run(*ROWS, options=options)
+        assert code == ExitCode.NOT_MEASURED
+        served, left = "9.9.8", 1  # a rollback
+        code, lines = run(*ROWS, options=options)
+    assert code == ExitCode.BLOCKED
+    assert [line["version"] for line in lines] == ["9.9.9", "9.9.9", "9.9.8"]
+
+
+@pytest.mark.parametrize(
+    "refusal", [(503, {"error": {"message": "no model"}}), (429, b""), (502, b"<html>")]
+)
+def test_a_service_that_cannot_answer_is_an_outage(
+    run: Run, refusal: tuple[int, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
+        return service(path, sent) if path == "/v1/tasks" else refusal
+
+    with serving(respond) as url:
+        code, lines = run(*ROWS, options=("--service", url))
+    assert (code, lines) == (ExitCode.NOT_MEASURED, [])
+    assert f"HTTP {refusal[0]}" in capsys.readouterr().out
+
+
+def test_a_service_that_is_not_there_is_said_at_once(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(service) as url:
+        pass
+    code, lines = run(*ROWS, options=("--service", url))
+    assert (code, lines) == (ExitCode.NOT_MEASURED, [])
+    assert "does not answer" in capsys.readouterr().err
+
+
+def test_a_task_that_the_service_lacks_is_said_at_once(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(lambda path, sent: (200, {"tasks": [{"task": "brand"}]})) as url:
+        code, _ = run(*ROWS, options=("--service", url))
+    assert code == ExitCode.USAGE
+    assert "serves no task 'part-class' (brand)" in capsys.readouterr().err

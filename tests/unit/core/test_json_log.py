@@ -1,0 +1,83 @@
+"""The log of JSON lines: whole lines survive whatever happens to the file or to its writers."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.json_log import JsonLinesLog, json_line
+
+TITLE = b'{"about":"this"}\n'
+
+
+def lines(log: JsonLinesLog) -> list[bytes]:
+    found: list[bytes] = []
+    log.scan(lambda line, span: found.append(log.read(span)) if line == log.read(span) else None)
+    return found
+
+
+def of(number: int) -> bytes:
+    return json_line({"µ": number})
+
+
+def test_a_torn_line_of_another_writer_is_cut_off_by_the_next_line(tmp_path: Path) -> None:
+    log = JsonLinesLog(tmp_path / "log")
+    log.begin(TITLE)
+    log.append(of(1))
+    with log.path.open("ab") as other:
+        other.write(b'{"half')
+    assert lines(log) == [of(1)]
+    start, _ = log.append(of(2))
+    assert start == len(TITLE + of(1))
+    assert log.path.read_bytes() == TITLE + of(1) + of(2)
+    log.close()
+
+
+def test_a_full_disk_is_a_sentence_and_costs_the_one_line(tmp_path: Path) -> None:
+    log = JsonLinesLog(tmp_path / "log")
+    log.begin(TITLE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(TITLE) + 3, hard))
+    try:
+        for _ in range(2):
+            with pytest.raises(PromptHubError, match=r"log cannot be written: the disk is full\."):
+                log.append(of(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    log.append(of(2))
+    assert log.path.read_bytes() == TITLE + of(2)
+    log.close()
+
+
+def test_an_exclusive_log_keeps_others_away_until_it_is_closed(tmp_path: Path) -> None:
+    log = JsonLinesLog(tmp_path / "log", exclusive=True)
+    with pytest.raises(BlockingIOError):
+        JsonLinesLog(tmp_path / "log", exclusive=True)
+    log.append(of(1))
+    log.append(of(2))
+    with pytest.raises(BlockingIOError):
+        JsonLinesLog(tmp_path / "log", exclusive=True)
+    log.close()
+    JsonLinesLog(tmp_path / "log", exclusive=True).close()
+
+
+def test_what_is_refused_is_counted_and_left_where_it_is(tmp_path: Path) -> None:
+    log = JsonLinesLog(tmp_path / "log")
+    log.begin(TITLE)
+    for number in range(4):
+        log.append(of(number))
+    taken: list[bytes] = []
+
+    def odd(line: bytes, _: tuple[int, int]) -> None:
+        if line in (of(0), of(2)):
+            raise ValueError
+        taken.append(line)
+
+    before = log.path.read_bytes()
+    log.scan(odd)
+    assert (taken, log.corrupt) == ([of(1), of(3)], 2)
+    assert log.path.read_bytes() == before
+    log.close()

@@ -1,0 +1,123 @@
+"""Taking out a version that fell short on another model leaves a repository that validates."""
+
+from __future__ import annotations
+
+import pytest
+
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.evaluation.store import logged_evaluation
+from prompt_hub.promotion.transitions import replace_record
+from prompt_hub.repository.registry import RegisteredVerdict
+from prompt_hub.repository.schema import JsonObject
+from prompt_hub.repository.transaction import apply
+from tests.unit.building import RepositoryFolder
+from tests.unit.promotion.test_execution import OTHER_MODEL, World, git, world
+
+__all__ = ["world"]
+
+TASK = "part-class"
+BY_ADA = ("--person", "Ada Lovelace", "--reason", "customers see wrong units")
+RESCUES = {
+    "downgrade": ("downgrade", TASK, "--to", "1.1.0"),
+    "archive": ("archive", TASK),
+    "quarantine": ("quarantine", TASK, "--version", "1.2.0", "--to", "1.1.0"),
+}
+
+
+def resistor(messages: list[dict[str, str]]) -> JsonObject:
+    return {"part_class": "resistor"}
+
+
+def diode(messages: list[dict[str, str]]) -> JsonObject:
+    return {"part_class": "diode"}
+
+
+def fallen_short(world: World, monkeypatch: pytest.MonkeyPatch, *, override: bool) -> None:
+    """Release 1.2.0, by its verdict or against it, and let it fall short on another model."""
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(world.author.root))
+    if override:
+        assert main(["promote", "override", TASK, *BY_ADA]) == ExitCode.OK
+        world.evaluated("e1", world.push("candidate and override"), resistor)
+    else:
+        world.evaluated("e1", world.push("candidate"))
+    assert world.promote("e1").tasks[TASK].outcome == "promoted"
+    git(world.author.root, "pull", "--quiet", "origin", "main")
+    if override:
+        metadata = f"prompts/03-metadata/{TASK}.yaml"
+        world.author.write(metadata, world.author.read(metadata).split("override:")[0])
+    world.author.write("models.md", "The alias names another model now.\n")
+    world.evaluated("e2", world.push("another model"), diode, OTHER_MODEL)
+    assert world.promote("e2").tasks[TASK].outcome == "refused"
+    git(world.author.root, "pull", "--quiet", "origin", "main")
+    assert last_verdict(world.author).status == "BLOCK"
+    assert main(["validate"]) == ExitCode.OK
+
+
+def last_verdict(folder: RepositoryFolder) -> RegisteredVerdict:
+    verdict = folder.repository.registry().tasks[TASK].verdict
+    assert verdict is not None
+    return verdict
+
+
+@pytest.mark.parametrize("override", [False, True], ids=["by verdict", "against verdict"])
+@pytest.mark.parametrize("rescue", RESCUES)
+def test_a_rescue_leaves_a_valid_repository(
+    world: World, monkeypatch: pytest.MonkeyPatch, rescue: str, override: bool
+) -> None:
+    fallen_short(world, monkeypatch, override=override)
+    assert main(["promote", *RESCUES[rescue], *BY_ADA]) == ExitCode.OK
+    assert main(["validate"]) == ExitCode.OK
+    assert main(["promote", "downgrade", TASK, "--to", "1.2.0", "--override", *BY_ADA]) == (
+        ExitCode.OK
+    )
+    assert main(["validate"]) == ExitCode.OK
+
+
+def test_a_rescue_holds_up_nobody_whose_candidate_is_older(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1.1.0 is taken out, 1.0.1 takes its place, and 1.1.0 proves to be the better one."""
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    assert main(["promote", "downgrade", TASK, "--to", "1.0.0", *BY_ADA]) == ExitCode.OK
+    healthy.bump(TASK, "1.2.0", "1.0.1")
+    healthy.promote(TASK)
+    assert main(["promote", "downgrade", TASK, "--to", "1.1.0", "--override", *BY_ADA]) == (
+        ExitCode.OK
+    )
+    assert main(["validate"]) == ExitCode.OK
+
+
+def test_a_record_made_again_leaves_the_verdict_on_another_model(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fallen_short(world, monkeypatch, override=False)
+    before = last_verdict(world.author)
+    logged = logged_evaluation(world.author.repository, TASK, "1.2.0")
+    assert logged is not None
+    changes = replace_record(world.author.repository, logged.record, logged.details_text)
+    apply(world.author.root, changes)
+    assert last_verdict(world.author) == before
+    assert main(["validate"]) == ExitCode.OK
+
+
+def test_a_record_of_an_undecided_candidate_made_again_takes_its_verdict_along(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing seals it, and still the registry says what it says."""
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(world.author.root))
+    metadata = f"prompts/03-metadata/{TASK}.yaml"
+    world.author.edit(metadata, "margin: 0.5, confidence: 0.9", "margin: 0.01, confidence: 0.99")
+    world.evaluated("e1", world.push("a margin that six examples cannot show"))
+    world.promote("e1")
+    git(world.author.root, "pull", "--quiet", "origin", "main")
+    assert last_verdict(world.author).status == "INCONCLUSIVE"
+    logged = logged_evaluation(world.author.repository, TASK, "1.2.0")
+    assert logged is not None
+    assert logged.record.candidate is not None
+    arm = logged.record.candidate.model_copy(update={"score": 0.75})
+    record = logged.record.model_copy(update={"candidate": arm})
+    apply(world.author.root, replace_record(world.author.repository, record, logged.details_text))
+    assert last_verdict(world.author).score == 0.75
+    assert main(["validate"]) == ExitCode.OK

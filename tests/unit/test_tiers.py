@@ -1,0 +1,50 @@
+"""What a tier promises: the fast ones draw nothing, and what draws draws the same every time."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = ROOT / "tests"
+FAST = ("unit", "lambdas")
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level packages that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_what_draws_its_data_is_a_property_test() -> None:
+    # This file asks hypothesis only for its settings.
+    drawing = [
+        path.relative_to(ROOT).as_posix()
+        for tier in FAST
+        for path in (TESTS / tier).rglob("*.py")
+        if "hypothesis" in imported(path) and path != Path(__file__)
+    ]
+    assert drawing == []
+    assert any("hypothesis" in imported(path) for path in (TESTS / "property").rglob("*.py"))
+
+
+def test_unless_asked_for_new_draws_hypothesis_repeats_itself() -> None:
+    assert settings().derandomize
+    assert not settings.get_profile("fresh").derandomize
+
+
+@pytest.mark.shipped
+def test_every_folder_of_tests_is_a_tier_that_make_test_runs() -> None:
+    folders = {path.relative_to(TESTS).parts[0] for path in TESTS.rglob("test_*.py")}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    documented = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    assert {folder for folder in folders if f"tests/{folder}" not in makefile} == set()
+    assert {folder for folder in folders if f"`tests/{folder}`" not in documented} == set()

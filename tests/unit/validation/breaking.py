@@ -1,0 +1,123 @@
+"""Ways to break a healthy repository, and what a rule must say of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.unit.building import RepositoryFolder
+
+CANDIDATE = "prompts/00-templates/part-class.yaml"
+EXAMPLES = "prompts/01-examples/part-class.jsonl"
+PRODUCTION = "prompts/02-production/part-class.yaml"
+METADATA = "prompts/03-metadata/part-class.yaml"
+ARCHIVED = "prompts/99-archive/part-class/1.0.0.yaml"
+REGISTRY = "prompt_registry.yaml"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A break, and where and what the rule must say of it; `also` are rules that follow from it."""
+
+    rule: str
+    damage: Callable[[RepositoryFolder], object]
+    file: str
+    says: str
+    at: tuple[int, int] | None = None
+    also: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        return self.rule
+
+
+def edit(file: str, old: str, new: str) -> Callable[[RepositoryFolder], None]:
+    return lambda folder: folder.edit(file, old, new)
+
+
+def append(file: str, text: str) -> Callable[[RepositoryFolder], None]:
+    return lambda folder: folder.write(file, folder.read(file) + text)
+
+
+def first(file: str, old: str, new: str) -> Callable[[RepositoryFolder], None]:
+    return lambda folder: folder.write(file, folder.read(file).replace(old, new, 1))
+
+
+def write(file: str, text: str) -> Callable[[RepositoryFolder], None]:
+    return lambda folder: folder.write(file, text)
+
+
+def cut(file: str, mark: str) -> Callable[[RepositoryFolder], None]:
+    """A file without everything from `mark` on."""
+    return lambda folder: folder.write(file, folder.read(file).split(f"\n{mark}")[0] + "\n")
+
+
+def raw(folder: RepositoryFolder, file: str, content: bytes) -> Path:
+    folder.path(file).write_bytes(content)
+    return folder.path(file)
+
+
+def with_tags(schema: str, turn: str = "{{ tag }}") -> Callable[[RepositoryFolder], None]:
+    """The candidate takes a list of tags and loops over it."""
+
+    def damage(folder: RepositoryFolder) -> None:
+        folder.edit(
+            CANDIDATE, "{type: string}\noutput:", f"{{type: string}}\n    tags: {schema}\noutput:"
+        )
+        loop = f"{{% if tags is defined %}}{{% for tag in tags %}}{turn}{{% endfor %}}{{% endif %}}"
+        append(CANDIDATE, f"      {loop}\n")(folder)
+
+    return damage
+
+
+def delete(*files: str, missing_ok: bool = False) -> Callable[[RepositoryFolder], None]:
+    def damage(folder: RepositoryFolder) -> None:
+        for file in files:
+            folder.path(file).unlink(missing_ok=missing_ok)
+
+    return damage
+
+
+def restamped(damage: Callable[[RepositoryFolder], None]) -> Callable[[RepositoryFolder], None]:
+    def both(folder: RepositoryFolder) -> None:
+        damage(folder)
+        folder.stamp("part-class")
+
+    return both
+
+
+def example(**changes: object) -> Callable[[RepositoryFolder], None]:
+    """One more example, good but for `changes`; metadata is stamped for it."""
+    good: dict[str, object] = {
+        "id": "one-more",
+        "input": {"part_number": "1N4007", "title": "Rectifier diode 1 A 1000 V"},
+        "expected": {"part_class": "diode"},
+    }
+    return restamped(append(EXAMPLES, json.dumps({**good, **changes}) + "\n"))
+
+
+def link(folder: RepositoryFolder) -> None:
+    outside = folder.root.parent / "outside.yaml"
+    outside.write_text("secret: true\n")
+    folder.path("prompts/00-templates/leak.yaml").symlink_to(outside)
+
+
+def released_as(version: str) -> Callable[[RepositoryFolder], None]:
+    """The candidate goes back to `version`, whose content is another."""
+    return lambda folder: folder.bump("part-class", "1.2.0", version)
+
+
+@dataclass(frozen=True)
+class Fine:
+    """A change that comes close to breaking a rule, and does not."""
+
+    rule: str
+    change: Callable[[RepositoryFolder], object] = lambda folder: None
+
+    def __str__(self) -> str:
+        return self.rule
+
+
+def template(text: str) -> Callable[[RepositoryFolder], None]:
+    return edit(CANDIDATE, "{{ title }}", text)

@@ -1,0 +1,129 @@
+"""Breaks of metadata."""
+
+from __future__ import annotations
+
+from tests.unit.validation.breaking import (
+    CANDIDATE,
+    EXAMPLES,
+    METADATA,
+    Case,
+    Fine,
+    append,
+    delete,
+    edit,
+    first,
+)
+
+CASES = [
+    Case(
+        "live",
+        delete("prompts/01-examples/brand.jsonl"),
+        "prompts/01-examples/brand.jsonl",
+        "no examples, though 02-production, 03-metadata has 'brand'",
+    ),
+    Case(
+        "live",
+        delete("prompts/03-metadata/brand.yaml"),
+        "prompts/03-metadata/brand.yaml",
+        "no metadata",
+    ),
+    Case(
+        "metadata-task", edit(METADATA, "task: part-class", "task: part"), METADATA, "found 'part'"
+    ),
+    Case(
+        "candidate",
+        edit(METADATA, "candidate: 00-templates/part-class.yaml", "candidate: ../app.py"),
+        METADATA,
+        "outside prompts/",
+    ),
+    Case(
+        "candidate",
+        edit(METADATA, "candidate: 00-templates/part-class.yaml", "candidate: 00-templates/x.yaml"),
+        METADATA,
+        "which does not exist",
+        at=(7, 12),
+    ),
+    Case(
+        "candidate-task",
+        edit(CANDIDATE, "task: part-class", "task: part"),
+        CANDIDATE,
+        "found 'part'; expected 'part-class'",
+        at=(2, 7),
+    ),
+    Case(
+        "candidate-lock",
+        append(
+            CANDIDATE,
+            f"lock: {{sha256: {'a' * 64}, promoted_at: '2026-01-01T00:00:00Z',"
+            " evaluation: e, commit: c}\n",
+        ),
+        CANDIDATE,
+        "promotion writes it",
+    ),
+    Case(
+        "candidate-version",
+        edit(METADATA, "version: 1.2.0", "version: 1.3.0"),
+        METADATA,
+        "version: found 1.3.0; expected 1.2.0",
+        at=(6, 10),
+    ),
+    Case(
+        "up-to-date",
+        edit(CANDIDATE, "title: {type: string}", "title: {type: string, maxLength: 200}"),
+        METADATA,
+        "prompt-hub validate --stamp part-class",
+    ),
+    Case(
+        "score-watch",
+        edit(METADATA, "datapoints_to_alarm: 1", "datapoints_to_alarm: 2"),
+        METADATA,
+        "at most evaluation_periods, 1",
+    ),
+    Case(
+        "records",
+        edit(METADATA, "    title: [Description]", "    name: [Description]"),
+        METADATA,
+        "found 'name'; expected a property of the input",
+    ),
+    Case(
+        "records",
+        edit(METADATA, "title: [Description]", "title: [Description, part no]"),
+        METADATA,
+        "'part no', which 'part_number' claims too",
+    ),
+    Case(
+        "candidate",
+        edit(METADATA, "candidate: 00-templates/part-class.yaml", 'candidate: "a\\0.yaml"'),
+        METADATA,
+        "outside prompts/",
+    ),
+    Case(
+        "candidate",
+        edit(METADATA, "00-templates/part-class.yaml", "00-templates/part-clas.yaml"),
+        METADATA,
+        "(did you mean '00-templates/part-class.yaml'?)",
+    ),
+    Case(
+        "live",
+        lambda folder: (
+            folder.path(METADATA).unlink(),
+            folder.path(METADATA).mkdir(),
+        ),
+        METADATA,
+        "no metadata",
+    ),
+]
+
+FINE = [
+    Fine("scorers", edit(METADATA, "type: json_fields, fields: {part_class: 1.0}", "type: exact")),
+    Fine("live", delete("prompts/00-templates/never-existed.yaml", missing_ok=True)),
+    Fine("metadata-task"),
+    Fine("candidate"),
+    Fine("candidate-task"),
+    Fine("candidate-lock", append(CANDIDATE, "# lock: none yet\n")),
+    Fine("candidate-version", lambda folder: folder.bump("part-class", "1.2.0", "2.0.0")),
+    Fine("up-to-date", first(EXAMPLES, '"input": {', '"input":   {')),
+    Fine("score-watch", edit(METADATA, "evaluation_periods: 1", "evaluation_periods: 3")),
+    Fine("records", edit(METADATA, "[Description]", "[Description, description]")),
+]
+"""What comes close to a rule, and breaks none."""
