@@ -134,12 +134,12 @@ class ModelConfig(BaseModel):
         """Turn a prompt's sampling parameters into those that this model is asked with."""
         return self._provider.request_parameters(self, parameters)
 
-    def cost(self, tokens_in: int, tokens_out: int) -> float | None:
+    def cost(self, input_tokens: int, output_tokens: int) -> float | None:
         """Price of one call in US dollars; None where the settings name no price."""
         if self.price_per_million is None:
             return None
         price = self.price_per_million
-        return (tokens_in * price.input + tokens_out * price.output) / 1_000_000
+        return (input_tokens * price.input + output_tokens * price.output) / 1_000_000
 
     def to_entry(self) -> dict[str, object]:
         """Write the alias as its entry in `PROMPT_HUB_MODELS`, defaults left out."""
