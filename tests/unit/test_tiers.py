@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,11 +37,21 @@ def test_what_draws_its_data_is_a_property_test() -> None:
     assert any("hypothesis" in imported(path) for path in (TESTS / "property").rglob("*.py"))
 
 
+def test_no_test_file_imports_another() -> None:
+    importing = [
+        path.relative_to(ROOT).as_posix()
+        for path in TESTS.rglob("*.py")
+        if re.search(r"^ *from tests\.(\w+\.)*test_", path.read_text(encoding="utf-8"), re.M)
+    ]
+    assert importing == []
+
+
 def test_unless_asked_for_new_draws_hypothesis_repeats_itself() -> None:
     assert settings().derandomize
     assert not settings.get_profile("fresh").derandomize
 
 
+@pytest.mark.shipped
 def test_every_folder_of_tests_is_a_tier_that_make_test_runs() -> None:
     folders = {path.relative_to(TESTS).parts[0] for path in TESTS.rglob("test_*.py")}
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
