@@ -35,7 +35,6 @@ class ServiceHealth(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._service = aws_names.service(stage)
-        self._stage = stage
         self._topic = topic
         metrics = target_group.metrics
         unhealthy = self._build_alarm(
@@ -68,39 +67,19 @@ class ServiceHealth(Construct):
             # Tasks that die before they are healthy are no targets: the metric then falls silent.
             missing=cloudwatch.TreatMissingData.BREACHING,
         )
-        self._build_own(
-            "PointerRefused",
-            "pointer-refused",
-            "The ledger points to a version that the running image does not carry.",
-            aws_names.METRIC_POINTER_REFUSED,
-        )
-        self._build_own(
-            "SnapshotServed",
-            "snapshot-served",
-            "A service started without a ledger and answers with what its image says.",
-            aws_names.METRIC_SNAPSHOT_SERVED,
-        )
-        self._build_own(
-            "LedgerUnreachable",
-            "ledger-unreachable",
-            "A service cannot follow the ledger: no activation or rollback reaches it.",
-            aws_names.METRIC_LEDGER_UNREACHABLE,
-        )
-
-    def _build_own(self, construct_id: str, name: str, description: str, metric: str) -> None:
-        """Build an alarm on what the service says of itself."""
-        self._build_alarm(
-            construct_id,
-            name,
-            description,
-            cloudwatch.Metric(
-                namespace=aws_names.METRIC_NAMESPACE,
-                metric_name=metric,
-                dimensions_map={aws_names.DIMENSION_STAGE: self._stage},
-                statistic="Sum",
-                period=_MINUTE,
-            ),
-        )
+        for alarm in aws_names.SERVICE_ALARMS:
+            self._build_alarm(
+                alarm.metric,
+                alarm.name,
+                alarm.meaning,
+                cloudwatch.Metric(
+                    namespace=aws_names.METRIC_NAMESPACE,
+                    metric_name=alarm.metric,
+                    dimensions_map={aws_names.DIMENSION_STAGE: stage},
+                    statistic="Sum",
+                    period=_MINUTE,
+                ),
+            )
 
     def _build_alarm(
         self,

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from prompt_hub.repository.documents import parse_jsonl, read_text
+from prompt_hub.repository.documents import read_text
+from prompt_hub.repository.json import parse_jsonl
 from prompt_hub.repository.yaml_writer import as_yaml
 
 TASK = "catalogue-part"

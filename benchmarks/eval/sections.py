@@ -54,7 +54,7 @@ class Runner:
 
 
 @dataclass(frozen=True)
-class Sample:
+class Run:
     """One fresh process: what it cost, what the mock model saw, how many bytes it kept."""
 
     cost: Cost
@@ -68,7 +68,7 @@ class Sample:
         return None if at is None else at - self.cost.started_at
 
 
-def sample(runner: Runner, model: MockModel, plan: Plan, examples: int) -> Sample:
+def sample(runner: Runner, model: MockModel, plan: Plan, examples: int) -> Run:
     """One cold run; raises `MeasurementError` if it did not find what every runner must find."""
     command, environment = runner.prepare(model.base_url)
     model.reset()
@@ -77,7 +77,7 @@ def sample(runner: Runner, model: MockModel, plan: Plan, examples: int) -> Sampl
     if outcome != right_outcome(examples) or stats.unique_answered != examples:
         words = f"{runner.name} says {outcome} after {stats.unique_answered} distinct answers"
         raise MeasurementError(f"{words}, it must be {right_outcome(examples)} after {examples}.")
-    return Sample(cost, stats, size_of(runner.kept) if runner.kept else None)
+    return Run(cost, stats, size_of(runner.kept) if runner.kept else None)
 
 
 # --- Speed -------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ def speed(plan: Plan) -> list[Check]:
         _module(plan, "raw sockets (floor)", "socket_baseline", _port),
     ]
     print(f"mock model: at most {_ceiling(plan):,.0f} answers a second without latency")
-    samples: dict[str, list[Sample]] = {runner.name: [] for runner in (ours, *peers)}
+    samples: dict[str, list[Run]] = {runner.name: [] for runner in (ours, *peers)}
     with MockModel() as model:
         for _ in range(plan.repeats):
             for peer in peers:
@@ -137,12 +137,12 @@ def speed(plan: Plan) -> list[Check]:
     ]
 
 
-def _speed_table(samples: Mapping[str, Sequence[Sample]], examples: int) -> str:
-    def middle(runs: Sequence[Sample], value: Callable[[Sample], float | None]) -> float | None:
+def _speed_table(samples: Mapping[str, Sequence[Run]], examples: int) -> str:
+    def middle(runs: Sequence[Run], value: Callable[[Run], float | None]) -> float | None:
         found = [item for item in map(value, runs) if item is not None]
         return median(found) if found else None
 
-    def kilobytes(current: Sample) -> float | None:
+    def kilobytes(current: Run) -> float | None:
         return None if current.kept_bytes is None else current.kept_bytes / examples / 1000
 
     mine = median(current.cost.seconds for current in samples[OURS])

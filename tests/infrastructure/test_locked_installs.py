@@ -30,7 +30,7 @@ class Tree:
         """Run the install command of Promote that reads `lock`, on a lock with this hash."""
         (self.folder / lock).write_text(f"thing==1.0 \\\n    --hash=sha256:{sha256}\n")
         commands = assembly.build_spec("Promote/Promote")["phases"]["install"]["commands"]
-        (command,) = (one for one in commands if one.endswith(f" {lock}"))
+        (command,) = (item for item in commands if item.endswith(f" {lock}"))
         found = find_spec("uv")
         assert found is not None
         assert found.origin is not None

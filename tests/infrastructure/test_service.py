@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from prompt_hub.core import aws_names
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.service import metrics
 from tests.infrastructure.synthesised import Assembly, Json
 
 
@@ -95,11 +97,24 @@ def test_people_are_told_of_everything_that_keeps_the_service_from_answering_as_
         "prompt-hub-dev-unhealthy": "UnHealthyHostCount",
         "prompt-hub-dev-errors": "HTTPCode_Target_5XX_Count",
         "prompt-hub-dev-down": "HealthyHostCount",
-        "prompt-hub-dev-pointer-refused": "PointerRefused",
-        "prompt-hub-dev-snapshot-served": "SnapshotServed",
-        "prompt-hub-dev-ledger-unreachable": "LedgerUnreachable",
+        **{f"prompt-hub-dev-{own.name}": own.metric for own in aws_names.SERVICE_ALARMS},
     }
+    assert {"PointerRefused", "SnapshotServed", "LedgerUnreachable"} <= set(looked_at.values())
     assert all(len(alarm["AlarmActions"]) == 1 for alarm in alarms.values())
+
+
+@pytest.mark.shipped
+def test_every_alarm_of_the_service_has_a_line_for_who_is_on_call(assembly: Assembly) -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text("utf-8")
+    for name in health_alarms(assembly):
+        assert f"| alarm `{name}` |" in guide
+
+
+def test_the_service_counts_what_its_alarms_look_at() -> None:
+    source = Path(metrics.__file__).read_text("utf-8")
+    names = {id(value): name for name, value in vars(aws_names).items()}
+    for alarm in aws_names.SERVICE_ALARMS:
+        assert f"self._count(aws_names.{names[id(alarm)]})" in source
 
 
 def test_a_service_without_any_healthy_task_is_not_silent(assembly: Assembly) -> None:

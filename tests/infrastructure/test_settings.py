@@ -12,10 +12,14 @@ import pytest
 from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
 from cdk_app.tasks import read_tasks
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.llm.providers.registry import all_providers
 from tests.infrastructure.synthesised import CONTEXT, ROOT, Json, task
 
 GOOD: Json = CONTEXT[CONTEXT_KEY]
 MISSING = object()
+
+*_FIRST, _LAST = all_providers()
+PROVIDERS = f"{', '.join(_FIRST)} or {_LAST}"
 
 
 def changed(path: str, value: object) -> Json:
@@ -90,13 +94,13 @@ def test_the_models_are_what_the_runtime_understands() -> None:
             "models.catalogue-pinned.provider",
             "azure",
             "prompt-hub.models.catalogue-pinned.provider is 'azure';"
-            " it must look like azure-openai, bedrock, bedrock-converse or openai.",
+            f" it must look like {PROVIDERS}.",
         ),
         (
             "models.catalogue-pinned.provider",
             "bedrok",
             "prompt-hub.models.catalogue-pinned.provider is 'bedrok';"
-            " it must look like azure-openai, bedrock, bedrock-converse or openai"
+            f" it must look like {PROVIDERS}"
             " (did you mean 'bedrock'?).",
         ),
         (

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from prompt_hub.core import aws_names
-from tests.infrastructure.synthesised import Assembly
+from tests.infrastructure.synthesised import CONTEXT, Assembly
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,15 @@ def test_a_second_stage_is_a_line_in_the_settings(assembly: Assembly, two: Assem
         "prompt-hub-prod-rollback",
         "prompt-hub-prod-service",
     }
+
+
+def test_every_stage_of_cdk_json_has_its_stacks_and_actions(assembly: Assembly) -> None:
+    for stage in CONTEXT["prompt-hub"]["stages"]:
+        name = stage["name"]
+        stacks = {f"prompt-hub-{name}-{part}" for part in ("ledger", "rollback", "service")}
+        assert stacks <= set(assembly.templates)
+        assert f"{name}/Activate" in assembly.actions
+        assert (f"{name}/Approve" in assembly.actions) == stage.get("approval", False)
 
 
 def test_a_release_passes_the_stages_in_order_and_ends_with_the_verdict(two: Assembly) -> None:

@@ -50,8 +50,8 @@ def test_the_real_pip_is_asked_and_what_uv_was_told_itself_stands(
     monkeypatch.delenv("ALL_PROXY", raising=False)
     monkeypatch.delenv("all_proxy", raising=False)
 
-    told = pip_settings.for_uv(sys.executable)
+    message = pip_settings.for_uv(sys.executable)
 
-    assert told["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
-    assert told["ALL_PROXY"] == "http://p.example"
-    assert "UV_INSECURE_HOST" not in told
+    assert message["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
+    assert message["ALL_PROXY"] == "http://p.example"
+    assert "UV_INSECURE_HOST" not in message

@@ -69,27 +69,29 @@ def test_a_lock_holds_what_is_asked_for_and_nothing_that_no_longer_is(name: str)
     found = locked(name)
     for file, requirements in asked(ROOT / f"{name}.txt").items():
         for package, requirement in requirements.items():
-            versions = {str(one.requirement.specifier) for one in found if one.name == package}
+            versions = {
+                str(entry.requirement.specifier) for entry in found if entry.name == package
+            }
             assert versions == {str(requirement.specifier)}, f"{package}: run `make lock`"
-        assert {one.name for one in found if file in one.asked_by} == set(requirements)
+        assert {item.name for item in found if file in item.asked_by} == set(requirements)
 
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_entry_is_one_version_with_its_hashes(name: str) -> None:
-    for one in locked(name):
-        (pin,) = one.requirement.specifier
+    for item in locked(name):
+        (pin,) = item.requirement.specifier
         assert pin.operator == "=="
         assert "*" not in pin.version
-        assert one.requirement.url is None
-        assert one.hashes
-        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for value in one.hashes)
+        assert item.requirement.url is None
+        assert item.hashes
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for value in item.hashes)
 
 
 def test_a_package_has_one_version_in_all_locks() -> None:
-    everything = {str(one.requirement): one.hashes for one in locked("requirements-dev")}
+    everything = {str(item.requirement): item.hashes for item in locked("requirements-dev")}
     for name in LOCKS:
-        for one in locked(name):
-            assert everything[str(one.requirement)] == one.hashes
+        for entry in locked(name):
+            assert everything[str(entry.requirement)] == entry.hashes
 
 
 @pytest.mark.parametrize("name", LOCKS)

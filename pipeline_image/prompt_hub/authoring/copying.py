@@ -13,9 +13,10 @@ from prompt_hub.authoring.task_files import (
     template_path,
 )
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.repository.documents import parse_yaml, read_text
+from prompt_hub.repository.documents import read_text
 from prompt_hub.repository.edit import without_block
 from prompt_hub.repository.reader import EXAMPLES, METADATA, TEMPLATES, PromptRepository
+from prompt_hub.repository.yaml import parse_yaml
 from prompt_hub.validation.check import check
 
 

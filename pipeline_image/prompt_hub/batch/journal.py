@@ -24,7 +24,7 @@ from pydantic import JsonValue
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.files import atomic_write
-from prompt_hub.repository.documents import strict_json
+from prompt_hub.core.json_strict import strict_json
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
+from prompt_hub.core.json_strict import strict_json
 from prompt_hub.repository.contracts import properties, required
-from prompt_hub.repository.documents import strict_json
 from prompt_hub.repository.schema import JsonObject
 
 

@@ -23,7 +23,7 @@ from typing import BinaryIO
 from pydantic import JsonValue
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.repository.documents import strict_json
+from prompt_hub.core.json_strict import strict_json
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = {".jsonl", ".ndjson"}

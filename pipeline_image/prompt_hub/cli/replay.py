@@ -14,7 +14,8 @@ from prompt_hub.evaluation.replay import Change, Replayed, ReplayError, replay, 
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.store import read_evaluation
 from prompt_hub.promotion.transitions import replace_record
-from prompt_hub.repository.documents import InvalidDocumentsError, parse_json, read_text
+from prompt_hub.repository.documents import InvalidDocumentsError, read_text
+from prompt_hub.repository.json import parse_json
 from prompt_hub.repository.reader import PromptRepository, evaluation_path
 from prompt_hub.repository.transaction import apply
 

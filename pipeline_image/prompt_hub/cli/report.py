@@ -8,6 +8,7 @@ from typing import Literal, assert_never
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import atomic_write
+from prompt_hub.core.json_strict import strict_json
 from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
 from prompt_hub.evaluation.store import read_evaluation
 from prompt_hub.reporting.catalogue import read_catalogue
@@ -18,7 +19,7 @@ from prompt_hub.reporting.formats import report_formats
 from prompt_hub.reporting.run_model import RunReport
 from prompt_hub.reporting.run_page import run_page
 from prompt_hub.reporting.sources import Evaluations
-from prompt_hub.repository.documents import Document, strict_json, to_model
+from prompt_hub.repository.documents import Document, to_model
 from prompt_hub.repository.reader import PromptRepository
 
 _Kind = Literal["run", "evaluation", "catalogue", "changelog"]

@@ -24,7 +24,7 @@ from prompt_hub.evaluation.results import results_from_environment
 from prompt_hub.ledger.items import Pointer
 from prompt_hub.release.service_client import Client
 from prompt_hub.release.smoke_test import ASK_SECONDS, SmokeTest, smoke_test
-from prompt_hub.repository.documents import parse_model
+from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.rendering import rejection_reason
 from prompt_hub.repository.schema import Example

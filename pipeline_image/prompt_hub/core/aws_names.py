@@ -5,6 +5,8 @@ Standard library only: the rollback Lambda carries this module and nothing heavi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 PROJECT = "prompt-hub"
 
 # --- CloudWatch --------------------------------------------------------------------------------
@@ -13,12 +15,40 @@ METRIC_NAMESPACE = "PromptHub"
 METRIC_SCORE = "Score"
 METRIC_THRESHOLD = "Threshold"
 METRIC_SCORE_MARGIN = "ScoreMargin"
-METRIC_SNAPSHOT_SERVED = "SnapshotServed"
-METRIC_POINTER_REFUSED = "PointerRefused"
-METRIC_LEDGER_UNREACHABLE = "LedgerUnreachable"
 DIMENSION_STAGE = "Stage"
 DIMENSION_TASK = "Task"
 DIMENSION_VERSION = "Version"
+
+
+@dataclass(frozen=True)
+class ServiceAlarm:
+    """An alarm on what the service counts about itself: three bad minutes in a row tell people."""
+
+    metric: str
+    """Name of the metric; the service counts 1 for each minute in which it is so."""
+    name: str
+    """What the alarm's name ends with, after the service's."""
+    meaning: str
+    """What it means, for people."""
+
+
+POINTER_REFUSED = ServiceAlarm(
+    "PointerRefused",
+    "pointer-refused",
+    "The ledger points to a version that the running image does not carry.",
+)
+SNAPSHOT_SERVED = ServiceAlarm(
+    "SnapshotServed",
+    "snapshot-served",
+    "A service started without a ledger and answers with what its image says.",
+)
+LEDGER_UNREACHABLE = ServiceAlarm(
+    "LedgerUnreachable",
+    "ledger-unreachable",
+    "A service cannot follow the ledger: no activation or rollback reaches it.",
+)
+SERVICE_ALARMS = (POINTER_REFUSED, SNAPSHOT_SERVED, LEDGER_UNREACHABLE)
+"""Every alarm on a metric of the service's own; CDK makes one for each."""
 
 # --- Environment variables ---------------------------------------------------------------------
 

@@ -146,7 +146,9 @@ class BudgetedClient:
     def corrupt_entries(self) -> int:
         """Stored responses that could not be read, and so are asked for again."""
         return (
-            sum(cache_file.damaged for cache_file in self._store.cache_files) if self._store else 0
+            sum(cache_file.corrupt_entries for cache_file in self._store.cache_files)
+            if self._store
+            else 0
         )
 
     def max_concurrency(self, prompt: Prompt) -> int:

@@ -37,15 +37,15 @@ CACHE_DIR = Path(".prompt-hub") / "responses"
 class ResponseCacheFile:
     """The responses in one file."""
 
-    def __init__(self, path: Path, circumstances: JsonObject, *, fresh: bool = False) -> None:
-        """Open the book at `path`, which has `circumstances` for a title.
+    def __init__(self, path: Path, context: JsonObject, *, fresh: bool = False) -> None:
+        """Open the book at `path`, which has `context` for a title.
 
         A `fresh` one does not know what stood in it before. Raises `PromptHubError` if the file
         cannot be written.
         """
         self.path = path
-        self.damaged = 0
-        self._common = hashlib.sha256(canonical(circumstances))
+        self.corrupt_entries = 0
+        self._common = hashlib.sha256(canonical(context))
         self._places: dict[bytes, tuple[int, int]] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,15 +54,15 @@ class ResponseCacheFile:
             raise PromptHubError(f"{path} cannot be written: {error.strerror}.") from None
         with self._locked() as end:
             if end == 0:
-                title = {"schema": "prompt-hub/responses@1", **circumstances}
+                title = {"schema": "prompt-hub/responses@1", **context}
                 os.write(self._file, _compact(title) + b"\n")
         if fresh:
             logger.info("%s: what earlier runs stored is left alone", path.name)
             return
         self._read()
         logger.info("%s: %d answers of earlier runs", path.name, len(self))
-        if self.damaged:
-            logger.warning("%s: %d corrupt lines, asked for again", path.name, self.damaged)
+        if self.corrupt_entries:
+            logger.warning("%s: %d corrupt lines, asked for again", path.name, self.corrupt_entries)
 
     def close(self) -> None:
         """Give the file back."""
@@ -133,7 +133,7 @@ class ResponseCacheFile:
                 if _is_whole(raw):
                     self._places[bytes.fromhex(raw[_KEY].decode())] = (start, len(raw))
                 else:
-                    self.damaged += 1
+                    self.corrupt_entries += 1
                 start += len(raw)
 
 

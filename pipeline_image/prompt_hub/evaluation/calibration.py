@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.json_strict import strict_json
 from prompt_hub.evaluation.judge import votes_agree, votes_of
 from prompt_hub.evaluation.record import Arm, EvaluationRecord, Judging
 from prompt_hub.evaluation.store import logged_record
 from prompt_hub.gate.agreement import Agreement, Pair, agreement
-from prompt_hub.repository.documents import strict_json
 from prompt_hub.repository.reader import PromptRepository, evaluation_path
 from prompt_hub.repository.registry import Registry, VersionState
 from prompt_hub.repository.schema import Example, Judge, Prompt

@@ -12,7 +12,8 @@ from pydantic import ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 from prompt_hub.evaluation.record import RESTORE
 from prompt_hub.gate.types import Scores
 from prompt_hub.llm.client import Answer
-from prompt_hub.repository.documents import Document, InvalidDocumentsError, parse_jsonl
+from prompt_hub.repository.documents import Document, InvalidDocumentsError
+from prompt_hub.repository.json import parse_jsonl
 from prompt_hub.repository.schema import Fraction, JsonObject
 from prompt_hub.scoring import ScorerResult, weighted_mean
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from prompt_hub.gate.agreement import Agreement
 from prompt_hub.gate.types import Difference, Power, Status
-from prompt_hub.repository.documents import parse_model
+from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.schema import Fraction, Sha256, Strict, Version
 
 

@@ -205,9 +205,9 @@ class _Measuring:
             ]
         )
         words = f"{inputs.candidate.task}: up to {estimate.in_words(inputs.metadata.gate.budget)}"
-        damaged = self._engine.corrupt_entries
-        if damaged:
-            words += f"; {damaged} stored responses cannot be read and are asked for again"
+        corrupt = self._engine.corrupt_entries
+        if corrupt:
+            words += f"; {corrupt} stored responses cannot be read and are asked for again"
         return words
 
     async def ask(

@@ -114,11 +114,11 @@ class WeightedObservations:
         if mean <= 0:
             return math.inf
         mean = min(mean, 1.0)
-        bets = self.stakes.bet_fractions(mean)
+        fractions = self.stakes.bet_fractions(mean)
         grown = [
-            math.log(part / len(bets)) + grown
+            math.log(part / len(fractions)) + grown
             for part, observed in zip(self.capital, self.rounds, strict=False)
-            for grown in _log_products(observed, bets, mean)
+            for grown in _log_products(observed, fractions, mean)
         ]
         return _log_sum(grown)
 

@@ -12,13 +12,13 @@ from pydantic import JsonValue
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.imports import gc_paused
+from prompt_hub.core.json_strict import strict_json
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.llm.providers.base import Adapter
 from prompt_hub.llm.providers.registry import provider_of
 from prompt_hub.llm.rate_limit import Limiter
 from prompt_hub.llm.retry import CallStats, PermanentError, Retries
 from prompt_hub.repository.contracts import schema_problem
-from prompt_hub.repository.documents import strict_json
 from prompt_hub.repository.rendering import render
 from prompt_hub.repository.schema import JsonObject, Prompt
 

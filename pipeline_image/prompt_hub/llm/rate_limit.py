@@ -111,12 +111,12 @@ class Limiter:
         if self._tokens is not None:
             self._tokens.take(tokens)
 
-    def released(self, born: int, *, busy: bool, failed: bool, pause: float) -> None:
+    def released(self, generation: int, *, busy: bool, failed: bool, pause: float) -> None:
         """Take back the slot of a call that has ended (see `Slot.release`)."""
         self.in_flight -= 1
         self._busy_in_a_row = self._busy_in_a_row + 1 if busy else 0
         if busy:
-            if born == self._halvings:
+            if generation == self._halvings:
                 self.window = max(1.0, self.window / 2)
                 self._halvings += 1
                 logger.info(

@@ -18,7 +18,7 @@ from prompt_hub.promotion import transitions
 from prompt_hub.promotion.git_promotion import Checkout, PushRejectedError
 from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.states import NotAllowedError, State
-from prompt_hub.repository.documents import parse_model
+from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Strict
 from prompt_hub.repository.transaction import apply

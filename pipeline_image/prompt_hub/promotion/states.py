@@ -147,8 +147,8 @@ def _unnamed(case: TransitionContext) -> str | None:
 
 
 def _unasked(case: TransitionContext) -> str | None:
-    insists = case.decision is not None and case.decision.override
-    return None if insists else "it was taken out, and nobody insists on it"
+    overridden = case.decision is not None and case.decision.override
+    return None if overridden else "it was taken out, and nobody insists on it"
 
 
 _RAISE = "Raise the candidate's version."

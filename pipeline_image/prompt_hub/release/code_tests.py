@@ -35,7 +35,7 @@ from prompt_hub.evaluation.results import (
     execution_from_environment,
     results_from_environment,
 )
-from prompt_hub.repository.documents import parse_model
+from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import BOT_LAYERS, HUMAN_LAYERS, REGISTRY
 from prompt_hub.repository.schema import Sha256, Strict
 

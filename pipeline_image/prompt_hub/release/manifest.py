@@ -15,7 +15,7 @@ from prompt_hub.core.git import head_commit
 from prompt_hub.evaluation.results import Results
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef, timestamp
 from prompt_hub.promotion.promoter import promotion_by
-from prompt_hub.repository.documents import parse_model
+from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredModel, RegisteredTask, VersionState
 from prompt_hub.repository.schema import (

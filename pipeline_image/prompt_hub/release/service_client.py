@@ -36,7 +36,7 @@ class Response(NamedTuple):
 
     def json(self) -> JsonValue:
         """Return the body as strict JSON, or else the start of it as text."""
-        from prompt_hub.repository.documents import strict_json
+        from prompt_hub.core.json_strict import strict_json
 
         try:
             return cast("JsonValue", strict_json(self.body.decode("utf-8")))

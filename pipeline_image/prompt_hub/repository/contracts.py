@@ -19,7 +19,8 @@ from urllib.parse import unquote
 from pydantic import JsonValue
 
 from prompt_hub.core.hashing import canonical
-from prompt_hub.repository.documents import MAX_DEPTH, closest
+from prompt_hub.core.json_strict import MAX_DEPTH
+from prompt_hub.repository.documents import closest
 from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.schema import JsonObject
 

@@ -9,7 +9,7 @@ import yaml
 from pydantic import JsonValue
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.repository.documents import parse_yaml
+from prompt_hub.repository.yaml import parse_yaml
 
 
 def edited(text: str, file: str, key: str, value: Mapping[str, JsonValue]) -> str:

@@ -13,16 +13,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import isinf
 
+from prompt_hub.core.json_strict import MAX_DIGITS, SURROGATE
+
 Location = tuple[str | int, ...]
 Position = tuple[int, int]
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SCALAR = re.compile(r"[^ \t\n\r,\]}]+")
 _DECODER = json.JSONDecoder()
-SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half a character: what is left of an escape, or of bytes that are no UTF-8."""
-MAX_DIGITS = 4300
-"""Python reads no longer whole number, and nothing that is counted needs one."""
 
 
 @dataclass(frozen=True)

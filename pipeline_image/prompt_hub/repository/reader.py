@@ -16,8 +16,6 @@ from prompt_hub.repository.documents import (
     InvalidDocumentsError,
     Problem,
     closest,
-    parse_jsonl,
-    parse_yaml,
     read_text,
     to_model,
 )
@@ -27,6 +25,7 @@ from prompt_hub.repository.includes import (
     SourceLocation,
     expand_includes,
 )
+from prompt_hub.repository.json import parse_jsonl
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.schema import (
     Example,
@@ -38,6 +37,7 @@ from prompt_hub.repository.schema import (
     version_key,
 )
 from prompt_hub.repository.transaction import recover
+from prompt_hub.repository.yaml import parse_yaml
 
 TEMPLATES = "00-templates"
 EXAMPLES = "01-examples"

@@ -7,8 +7,8 @@ from typing import assert_never
 
 from pydantic import JsonValue
 
+from prompt_hub.core.json_strict import MAX_DEPTH
 from prompt_hub.repository.contracts import properties, resolve
-from prompt_hub.repository.documents import MAX_DEPTH
 from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.schema import JsonObject, Prompt
 from prompt_hub.scoring.base import Complaint

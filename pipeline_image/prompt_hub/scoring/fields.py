@@ -23,7 +23,7 @@ from prompt_hub.scoring.comparison import (
 )
 
 Lists = Literal["ordered", "set"]
-KEPT = 1024
+CACHE_ENTRIES = 1024
 """Lists have many counts; more kinds of right answers than these are not worth keeping."""
 
 
@@ -242,7 +242,7 @@ class FieldsScorer(PureScorer):
             return ScorerResult(self.name, 0.0, self.weight, NO_OUTPUT, counted)
         score = sum(earned) / sum(weights.values()) if weights else 1.0
         part = ScorerResult(self.name, score, self.weight, "; ".join(lost), counted)
-        if lost or len(self._whole) >= KEPT:
+        if lost or len(self._whole) >= CACHE_ENTRIES:
             return part
         return self._whole.setdefault(tuple(counted.items()), part)
 

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from prompt_hub.repository.documents import strict_json
+from prompt_hub.core.json_strict import strict_json
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.api_models import (
     CallUsage,

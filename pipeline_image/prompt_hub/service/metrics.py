@@ -48,14 +48,14 @@ class LogsAndMetrics:
     def snapshot_served(self, reason: str) -> None:
         """Count a minute in which the image's own pointers are served."""
         log_line("snapshot_served", reason=reason)
-        self._count(aws_names.METRIC_SNAPSHOT_SERVED)
+        self._count(aws_names.SNAPSHOT_SERVED)
 
     def pointer_refused(self, task: str, wanted: VersionRef, kept: str) -> None:
         """Count a minute in which a pointer is refused."""
         log_line(
             "pointer_refused", task=task, wanted=wanted.version, sha256=wanted.sha256, kept=kept
         )
-        self._count(aws_names.METRIC_POINTER_REFUSED)
+        self._count(aws_names.POINTER_REFUSED)
 
     def moved(self, task: str, left: str | None, reached: str, revision: int) -> None:
         """Log that another version answers from now on."""
@@ -68,13 +68,13 @@ class LogsAndMetrics:
     def ledger_unreachable(self, reason: str) -> None:
         """Count a minute in which the ledger cannot be followed."""
         log_line("ledger_unreachable", reason=reason)
-        self._count(aws_names.METRIC_LEDGER_UNREACHABLE)
+        self._count(aws_names.LEDGER_UNREACHABLE)
 
     def ledger_found(self, revision: int) -> None:
         """Log that the ledger answers."""
         log_line("ledger_found", revision=revision)
 
-    def _count(self, metric: str) -> None:
+    def _count(self, alarm: aws_names.ServiceAlarm) -> None:
         if self._clock() < self._quiet_until:
             return
         stage: DimensionTypeDef = {"Name": aws_names.DIMENSION_STAGE, "Value": self._stage}
@@ -82,10 +82,10 @@ class LogsAndMetrics:
             self._client.put_metric_data(
                 Namespace=aws_names.METRIC_NAMESPACE,
                 MetricData=[
-                    {"MetricName": metric, "Dimensions": [stage], "Value": 1, "Unit": "Count"}
+                    {"MetricName": alarm.metric, "Dimensions": [stage], "Value": 1, "Unit": "Count"}
                 ],
             )
         except Exception as error:
             # Serving goes on without its metrics.
             self._quiet_until = self._clock() + QUIET_SECONDS
-            log_line("metric_not_published", metric=metric, reason=type(error).__name__)
+            log_line("metric_not_published", metric=alarm.metric, reason=type(error).__name__)

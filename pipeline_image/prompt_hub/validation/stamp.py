@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from prompt_hub.core.hashing import sha256_of
-from prompt_hub.repository.documents import InvalidDocumentsError, parse_yaml, read_text, to_model
+from prompt_hub.repository.documents import InvalidDocumentsError, read_text, to_model
 from prompt_hub.repository.edit import edited
 from prompt_hub.repository.reader import METADATA, PromptRepository, path_inside
 from prompt_hub.repository.schema import JsonObject, Prompt
 from prompt_hub.repository.transaction import apply
+from prompt_hub.repository.yaml import parse_yaml
 
 BLOCK = "up_to_date"
 

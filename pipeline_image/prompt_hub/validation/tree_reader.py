@@ -11,19 +11,17 @@ from typing import cast
 from pydantic import JsonValue
 
 from prompt_hub.core.hashing import evidence_sha256
+from prompt_hub.core.json_strict import is_text
 from prompt_hub.repository.documents import (
     Document,
     InvalidDocumentsError,
     Problem,
     decoded,
-    is_text,
-    parse_json,
-    parse_jsonl,
-    parse_yaml,
     read_bytes,
     to_model,
 )
 from prompt_hub.repository.includes import BlockError, ExpandedTemplate
+from prompt_hub.repository.json import parse_json, parse_jsonl
 from prompt_hub.repository.json_positions import position
 from prompt_hub.repository.reader import (
     ARCHIVE,
@@ -40,6 +38,7 @@ from prompt_hub.repository.reader import (
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.repository.templates import TemplateAnalysis, read
+from prompt_hub.repository.yaml import parse_yaml
 from prompt_hub.scoring.metadata import ScoringMetadata
 from prompt_hub.validation.tree import ContentT, Finding, MessageTemplate, Source, TaskFiles, Tree
 

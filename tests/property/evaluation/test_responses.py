@@ -45,7 +45,7 @@ def test_a_file_cut_anywhere_gives_a_prefix_and_takes_the_rest_again(
     whole = path.read_bytes()
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
     recovered = ResponseCacheFile(path, TITLE)
-    assert recovered.damaged == 0
+    assert recovered.corrupt_entries == 0
     kept = [key(number) in recovered for number in range(6)]
     assert kept == sorted(kept, reverse=True)
     for number in range(6):

@@ -21,11 +21,12 @@ from prompt_hub.gate.types import Status
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.registry_writer import registry_text
 from prompt_hub.promotion.states import MOVES, Decision, State
-from prompt_hub.repository.documents import parse_yaml, to_model
+from prompt_hub.repository.documents import to_model
 from prompt_hub.repository.reader import BOT_LAYERS, EVALS, REGISTRY
 from prompt_hub.repository.registry import RegisteredTask, Registry
 from prompt_hub.repository.schema import version_key
 from prompt_hub.repository.transaction import FOLDER, Changes, apply, recover
+from prompt_hub.repository.yaml import parse_yaml
 from tests.unit.building import RepositoryFolder, build
 from tests.unit.promotion.records import AT, MODELS, record_of
 from tests.unit.repository.faults import dies_at, in_child

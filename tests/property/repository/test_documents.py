@@ -8,11 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompt_hub.repository.documents import (
-    InvalidDocumentsError,
-    parse_yaml,
-    strict_json,
-)
+from prompt_hub.core.json_strict import strict_json
+from prompt_hub.repository.documents import InvalidDocumentsError
+from prompt_hub.repository.yaml import parse_yaml
 
 
 @given(

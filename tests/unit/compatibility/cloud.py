@@ -56,7 +56,9 @@ class Cloud:
 
     def _ask_table(self, operation: str, sent: Json) -> dict[str, Any]:
         if operation == "TransactWriteItems":
-            (name,) = {one["TableName"] for item in sent["TransactItems"] for one in item.values()}
+            (name,) = {
+                entry["TableName"] for item in sent["TransactItems"] for entry in item.values()
+            }
             return self.tables[name].transact_write_items(TransactItems=sent["TransactItems"])
         table = self.tables[sent["TableName"]]
         if operation == "Query":

@@ -37,9 +37,9 @@ def hub(previous: Copy, capsys: pytest.CaptureFixture[str]) -> Hub:
     def run(*words: str, code: int = 0) -> str:
         capsys.readouterr()
         ended = main(words)
-        told = capsys.readouterr()
-        assert ended == code, f"{words} ended with {ended}: {told.out}{told.err}"
-        return told.out
+        message = capsys.readouterr()
+        assert ended == code, f"{words} ended with {ended}: {message.out}{message.err}"
+        return message.out
 
     return run
 

@@ -34,10 +34,10 @@ def test_the_journal_of_a_run_is_taken_up(
     with serving(respond) as url:
         monkeypatch.setenv("PROMPT_HUB_MODELS", models_at(url))
         # One record of then has no answer: that is what exit code 1 says.
-        told = hub(
+        message = hub(
             "run", "part-class", str(tmp_path / "records.csv"), str(output), "--json", code=1
         )
-    summary = json.loads(told)
+    summary = json.loads(message)
     assert (summary["records"], summary["resumed"], summary["failed"]) == (7, 4, 1)
     assert len(asked) == 3
     assert not any(line["input"].get("title", "too,short") in "".join(asked) for line in finished)

@@ -21,7 +21,7 @@ def decided(record: Json) -> Json:
     """A record without what is about its run."""
     kept = {name: value for name, value in record.items() if name not in RUN}
     for arm in ("candidate", "champion"):
-        kept[arm] = {name: it for name, it in record[arm].items() if name not in SESSION}
+        kept[arm] = {name: item for name, item in record[arm].items() if name not in SESSION}
     return kept
 
 
@@ -49,11 +49,11 @@ def test_stored_responses_answer_every_question(
 
 
 def test_a_verdict_is_remembered(previous: Copy, hub: Hub) -> None:
-    (told,) = json.loads(hub("evaluate", "part-class", "--json", code=1))
+    (message,) = json.loads(hub("evaluate", "part-class", "--json", code=1))
     then = read_json(FOLDER / "state/results/evaluations/execution-7/part-class.json")
-    assert told["remembered"]
-    about_the_run = {name: told[name] for name in ("execution", "commit", "remembered")}
-    assert told == {**then, **about_the_run}
+    assert message["remembered"]
+    about_the_run = {name: message[name] for name in ("execution", "commit", "remembered")}
+    assert message == {**then, **about_the_run}
     details = previous.results / "evaluations/local/part-class.jsonl"
     assert (
         details.read_bytes()

@@ -20,8 +20,8 @@ def test_an_evaluation_is_reported_from_its_record(hub: Hub, tmp_path: Path) -> 
     assert len([*suite.iter("failure")]) >= 4
     assert "resistor is not in the title" in ElementTree.tostring(suite, "unicode")
     text = page.read_text("utf-8")
-    for said in ("BLOCK", "0.299", "part-judge", "small-model-2026-01"):
-        assert said in text
+    for message in ("BLOCK", "0.299", "part-judge", "small-model-2026-01"):
+        assert message in text
     markdown = hub("report", "evaluation", "part-class", "1.1.0")
     assert "0.926" in markdown
     assert "1.0.0" in markdown
@@ -34,13 +34,13 @@ def test_the_catalogue_and_the_changelog_know_every_version(hub: Hub, tmp_path: 
     for number in range(5):
         assert f"1.{number}.0" in changes
     text = page.read_text("utf-8")
-    for said in ("quarantined", "downgraded", "superseded", "archived", "blocked"):
-        assert said in text
+    for message in ("quarantined", "downgraded", "superseded", "archived", "blocked"):
+        assert message in text
 
 
 def test_two_versions_differ_as_they_did(previous: Copy, hub: Hub) -> None:
-    told = json.loads(hub("diff", "part-class", "1.4.0", "1.5.0", "--json"))
-    assert told == read_json(FOLDER / "diff.json")
+    message = json.loads(hub("diff", "part-class", "1.4.0", "1.5.0", "--json"))
+    assert message == read_json(FOLDER / "diff.json")
 
 
 def test_the_page_of_a_run_is_made_from_its_file(hub: Hub, tmp_path: Path) -> None:
@@ -54,5 +54,5 @@ def test_the_page_of_a_run_is_made_from_its_file(hub: Hub, tmp_path: Path) -> No
     for moment in run["timeline"]:
         assert moment["what"] in page
     (version,) = run["versions"]
-    for said in (version["model"], version["page"], f"{version['score']:.3f}", "execution-4"):
-        assert said in page
+    for message in (version["model"], version["page"], f"{version['score']:.3f}", "execution-4"):
+        assert message in page

@@ -20,9 +20,9 @@ def registry_states(copy: Copy) -> dict[str, str]:
     """State by `task version`."""
     registry = yaml.safe_load((copy.root / "prompt_registry.yaml").read_text("utf-8"))
     return {
-        f"{task} {version}": one["state"]
+        f"{task} {version}": item["state"]
         for task, entry in registry["tasks"].items()
-        for version, one in entry["versions"].items()
+        for version, item in entry["versions"].items()
     }
 
 
@@ -56,8 +56,8 @@ def test_the_seals_of_then_still_hold(previous: Copy, hub: Hub) -> None:
 
 
 def test_every_record_is_made_again_byte_for_byte(previous: Copy, hub: Hub) -> None:
-    told = hub("replay", "--json", "prompts/04-evals", ".prompt-hub/results/evaluations")
-    made = {Path(one["record"]).as_posix(): one["same"] for one in json.loads(told)}
+    message = hub("replay", "--json", "prompts/04-evals", ".prompt-hub/results/evaluations")
+    made = {Path(load["record"]).as_posix(): load["same"] for load in json.loads(message)}
     stored = (FOLDER / "state/results/evaluations").rglob("*.json")
     assert len(made) == len(RECORDS) + len([*stored])
     assert set(made.values()) == {True}
@@ -148,4 +148,4 @@ def test_a_review_is_read_and_written_the_same() -> None:
     text = (FOLDER / "repository/prompts/04-evals/part-class/reviews/1.5.0.json").read_text("utf-8")
     review = Review.model_validate_json(text)
     assert review.to_json() == text
-    assert {one.citation for one in review.findings} == {"invented", "moved"}
+    assert {finding.citation for finding in review.findings} == {"invented", "moved"}

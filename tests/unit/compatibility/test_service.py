@@ -75,7 +75,9 @@ def test_what_was_active_is_served_and_logged_under_the_names_of_then(
         for item in ledger_items("dev")
         if item["pk"]["S"] == "ACTIVE" and not item["retired"]["BOOL"]
     }
-    served = {one["task"]: (one["version"], one["sha256"], one["source"]) for one in tasks["tasks"]}
+    served = {
+        task["task"]: (task["version"], task["sha256"], task["source"]) for task in tasks["tasks"]
+    }
     assert served == active
     assert (tasks["release"], tasks["refused"]) == ("execution-7", [])
     assert answer["output"] == {"part_class": "diode"}

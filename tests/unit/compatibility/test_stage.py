@@ -59,8 +59,8 @@ def test_the_fixture_has_items_of_every_kind() -> None:
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_the_ledger_is_shown_as_it_was(hub: Hub, cloud: Cloud, stage: str) -> None:
-    told = json.loads(hub("ledger", "show", "--stage", stage, "--json"))
-    assert told == read_json(FOLDER / "ledger" / f"{stage}-shown.json")
+    message = json.loads(hub("ledger", "show", "--stage", stage, "--json"))
+    assert message == read_json(FOLDER / "ledger" / f"{stage}-shown.json")
 
 
 def test_events_and_the_deployed_release_are_written_as_they_were_read(cloud: Cloud) -> None:
@@ -72,7 +72,9 @@ def test_events_and_the_deployed_release_are_written_as_they_were_read(cloud: Cl
             if kind_of(item) == "EVENT":
                 task = item["pk"]["S"].removeprefix("TASK#")
                 (event,) = (
-                    one for one in ledger.events(task) if str(one.revision) == item["revision"]["N"]
+                    entry
+                    for entry in ledger.events(task)
+                    if str(entry.revision) == item["revision"]["N"]
                 )
                 ledger.mark(event, event.notify)
         deployed = ledger.deployed()
@@ -83,13 +85,15 @@ def test_events_and_the_deployed_release_are_written_as_they_were_read(cloud: Cl
 
 def test_samples_are_read(cloud: Cloud, previous: Copy) -> None:
     ledger = ledger_on(cloud.tables["prompt-hub-dev-ledger"])
-    samples = [one for task in ("maker", "part-class") for one in ledger.samples(task, 50)]
+    samples = [current for task in ("maker", "part-class") for current in ledger.samples(task, 50)]
     items = [item for item in ledger_items("dev") if kind_of(item) == "SCORE"]
     assert len(samples) == len(items) == 5
-    assert {one.evaluation for one in samples} == {item["evaluation"]["S"] for item in items}
+    assert {element.evaluation for element in samples} == {
+        item["evaluation"]["S"] for item in items
+    }
     for sample in samples:
         kept = read_json(previous.results / sample.evaluation)
-        (version,) = (one for one in kept["versions"] if one["version"] == sample.version)
+        (version,) = (entry for entry in kept["versions"] if entry["version"] == sample.version)
         assert (sample.score, sample.threshold, sample.n) == (
             *(version["score"], version["threshold"]),
             version["n"],

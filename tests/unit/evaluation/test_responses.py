@@ -59,7 +59,7 @@ def test_damaged_lines_are_counted(path: Path) -> None:
     ResponseCacheFile(path, TITLE).put(key(1), response())
     with path.open("ab") as stream:
         stream.write(b'{"key": "no checksum"}\n[]\n\n')
-    assert ResponseCacheFile(path, TITLE).damaged == 3
+    assert ResponseCacheFile(path, TITLE).corrupt_entries == 3
 
 
 def test_a_writer_cuts_off_what_a_killed_one_left_half_written(path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_writer_cuts_off_what_a_killed_one_left_half_written(path: Path) -> No
         stream.write(b'{"key":"00')
     cache_file.put(key(2), response())
     again = ResponseCacheFile(path, TITLE)
-    assert again.damaged == 0
+    assert again.corrupt_entries == 0
     assert again.get(key(1)) == again.get(key(2)) == response()
 
 
@@ -88,7 +88,7 @@ def test_two_processes_at_once_lose_nothing(path: Path) -> None:
         writer.join()
         assert writer.exitcode == 0
     cache_file = ResponseCacheFile(path, TITLE)
-    assert cache_file.damaged == 0
+    assert cache_file.corrupt_entries == 0
     assert all(
         key(item * 1000 + number) in cache_file for item in range(3) for number in range(200)
     )

@@ -12,8 +12,9 @@ from pydantic import JsonValue
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.answer_scoring import Scoring
 from prompt_hub.llm.client import Answer
-from prompt_hub.repository.documents import parse_yaml, to_model
+from prompt_hub.repository.documents import to_model
 from prompt_hub.repository.schema import Example, JsonObject, Prompt
+from prompt_hub.repository.yaml import parse_yaml
 from prompt_hub.scoring import ScorerResult
 from prompt_hub.scoring.metadata import ScoringMetadata
 from tests.unit.building import BRAND

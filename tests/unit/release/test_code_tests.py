@@ -24,7 +24,7 @@ from prompt_hub.release.code_tests import (
     is_code,
     main,
 )
-from prompt_hub.repository.documents import parse_model
+from prompt_hub.repository.json import parse_model
 
 ROOT = Path(__file__).parents[3]
 TOOLS = {"python": "CPython 3.13.0", "pytest": "9.0.0"}
@@ -133,9 +133,9 @@ def test_green_tests_are_not_run_again(checkout: Checkout) -> None:
     assert checkout.run(execution="e1") == 0
     assert checkout.run(execution="e2") == 0
     assert checkout.runs == 1
-    said = checkout.lines[-1]
-    assert said.startswith("tests: skipped, because this code (")
-    assert "passed them in execution e1 at 20" in said
+    message = checkout.lines[-1]
+    assert message.startswith("tests: skipped, because this code (")
+    assert "passed them in execution e1 at 20" in message
 
 
 def test_the_mark_says_what_ran_when_by_whom_and_with_what(checkout: Checkout) -> None:

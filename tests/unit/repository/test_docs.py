@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.repository.contracts import schema_problems
-from prompt_hub.repository.documents import parse_yaml, to_model
+from prompt_hub.repository.documents import to_model
 from prompt_hub.repository.schema import Prompt
 from prompt_hub.repository.templates import (
     FILTERS,
@@ -19,6 +19,7 @@ from prompt_hub.repository.templates import (
     TESTS,
 )
 from prompt_hub.repository.templates import read as read_template
+from prompt_hub.repository.yaml import parse_yaml
 
 pytestmark = pytest.mark.shipped
 

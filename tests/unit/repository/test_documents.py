@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from prompt_hub.core.json_strict import strict_json
 from prompt_hub.repository.documents import (
     Document,
     InvalidDocumentsError,
     Problem,
-    parse_jsonl,
-    parse_yaml,
     read_text,
-    strict_json,
     to_model,
 )
+from prompt_hub.repository.json import parse_jsonl
 from prompt_hub.repository.schema import ModelChoice
+from prompt_hub.repository.yaml import parse_yaml
 
 
 def yaml_problem(text: str) -> Problem:

@@ -22,19 +22,13 @@ from tests.unit.validation.breaking import (
     append,
 )
 from tests.unit.validation.breaks import examples, metadata, prompts, reading, released, tree
-from tests.unit.validation.near_misses import FINE
 
 SCORER_RULES = {"scorers", "judge"}
 """Their breaks are in test_scorer_rules.py."""
 
-CASES = [
-    *reading.CASES,
-    *tree.CASES,
-    *metadata.CASES,
-    *prompts.CASES,
-    *examples.CASES,
-    *released.CASES,
-]
+MODULES = (reading, tree, metadata, prompts, examples, released)
+CASES = [case for module in MODULES for case in module.CASES]
+FINE = [fine for module in MODULES for fine in module.FINE]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

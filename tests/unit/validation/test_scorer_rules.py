@@ -259,8 +259,9 @@ def test_a_judge_that_breaks_the_contract_is_told(
 def _released(folder: RepositoryFolder, prompt: str) -> str:
     """What promotion would have made of another prompt."""
     from prompt_hub.promotion.registry_writer import prompt_text
-    from prompt_hub.repository.documents import parse_yaml, to_model
+    from prompt_hub.repository.documents import to_model
     from prompt_hub.repository.schema import Prompt
+    from prompt_hub.repository.yaml import parse_yaml
 
     champion = folder.repository.production(TASK)
     assert champion is not None

@@ -16,14 +16,9 @@ import yaml
 from pydantic import JsonValue
 
 from prompt_hub.authoring.promptfoo.notes import Place
+from prompt_hub.core.json_strict import MAX_DEPTH, strict_json
 from prompt_hub.repository.contracts import referred
-from prompt_hub.repository.documents import (
-    MAX_DEPTH,
-    InvalidDocumentsError,
-    Problem,
-    read_text,
-    strict_json,
-)
+from prompt_hub.repository.documents import InvalidDocumentsError, Problem, read_text
 from prompt_hub.repository.json_positions import Location
 
 MAX_VALUES = 200_000

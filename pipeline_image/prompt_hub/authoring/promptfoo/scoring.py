@@ -161,12 +161,14 @@ def _answer(case: TestCase, common: set[_Check], notes: Notes) -> JsonValue:
         notes.lost(extra.place, what, why)
     if equals:
         return _as_object(equals[0].value)
-    stated = [item for item in case.assertions if _stated(item)]
-    if stated:
+    statements = [item for item in case.assertions if _stated(item)]
+    if statements:
         why = "the fields that it compares are now the right answer"
-        notes.changed(stated[0].place, "the assertion 'javascript'", why)
+        notes.changed(statements[0].place, "the assertion 'javascript'", why)
         return {
-            key: value for assertion in stated for key, value in (_stated(assertion) or {}).items()
+            key: value
+            for assertion in statements
+            for key, value in (_stated(assertion) or {}).items()
         }
     if len(weaker) != 1:
         return None

@@ -8,7 +8,8 @@ from re import fullmatch
 
 from pydantic import JsonValue
 
-from prompt_hub.repository.documents import InvalidDocumentsError, Problem, parse_jsonl, to_model
+from prompt_hub.repository.documents import InvalidDocumentsError, Problem, to_model
+from prompt_hub.repository.json import parse_jsonl
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION
 from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion, VersionState
 from prompt_hub.repository.schema import VERSION_PATTERN, JsonObject, version_key

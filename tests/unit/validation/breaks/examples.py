@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tests.unit.validation.breaking import EXAMPLES, METADATA, Case, edit, example, restamped, write
+from tests.unit.validation.breaking import (
+    EXAMPLES,
+    METADATA,
+    Case,
+    Fine,
+    edit,
+    example,
+    restamped,
+    write,
+)
 
 CASES = [
     Case(
@@ -49,3 +58,18 @@ CASES = [
         at=(11, 45),
     ),
 ]
+
+FINE = [
+    Fine("example-id", example(id="2n7002")),
+    Fine("example-input", example(input={"part_number": "1", "title": ""})),
+    Fine("example-expected", example(expected={"part_class": "diode"})),
+    Fine("example-eval", example(split="shot")),
+    Fine(
+        "example-tag",
+        lambda folder: (
+            edit(METADATA, "confidence: 0.9}", "confidence: 0.9, tags: {smd: 0.5}}")(folder),
+            example(tags=["smd"])(folder),
+        ),
+    ),
+]
+"""What comes close to a rule, and breaks none."""

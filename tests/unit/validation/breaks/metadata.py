@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.unit.validation.breaking import CANDIDATE, METADATA, Case, append, delete, edit
+from tests.unit.validation.breaking import (
+    CANDIDATE,
+    EXAMPLES,
+    METADATA,
+    Case,
+    Fine,
+    append,
+    delete,
+    edit,
+    first,
+)
 
 CASES = [
     Case(
@@ -103,3 +113,17 @@ CASES = [
         "no metadata",
     ),
 ]
+
+FINE = [
+    Fine("scorers", edit(METADATA, "type: json_fields, fields: {part_class: 1.0}", "type: exact")),
+    Fine("live", delete("prompts/00-templates/never-existed.yaml", missing_ok=True)),
+    Fine("metadata-task"),
+    Fine("candidate"),
+    Fine("candidate-task"),
+    Fine("candidate-lock", append(CANDIDATE, "# lock: none yet\n")),
+    Fine("candidate-version", lambda folder: folder.bump("part-class", "1.2.0", "2.0.0")),
+    Fine("up-to-date", first(EXAMPLES, '"input": {', '"input":   {')),
+    Fine("score-watch", edit(METADATA, "evaluation_periods: 1", "evaluation_periods: 3")),
+    Fine("records", edit(METADATA, "[Description]", "[Description, description]")),
+]
+"""What comes close to a rule, and breaks none."""

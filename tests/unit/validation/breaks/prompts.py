@@ -7,10 +7,13 @@ from tests.unit.validation.breaking import (
     EXAMPLES,
     PRODUCTION,
     Case,
+    Fine,
     append,
     edit,
     restamped,
+    template,
     with_tags,
+    write,
 )
 
 CASES = [
@@ -171,3 +174,26 @@ CASES = [
         "a lock; expected none",
     ),
 ]
+
+FINE = [
+    Fine("schema", restamped(edit(CANDIDATE, "title: {type: string}", "title: true"))),
+    Fine(
+        "schema-keyword",
+        restamped(edit(CANDIDATE, "title: {type: string}", "title: {type: string, x-unit: mm}")),
+    ),
+    Fine("question", append(CANDIDATE, "  - {role: user, content: Thanks.}\n")),
+    Fine("model-parameters", edit(CANDIDATE, "temperature: 0, ", "temperature: 2.0, ")),
+    Fine("template-syntax", template("{{ title }} {% raw %}{{ {% %} }}{% endraw %} }} %}")),
+    Fine("template-unsafe", template("{{ (title | trim | upper)[:80] }}")),
+    Fine(
+        "unbounded-loop",
+        restamped(with_tags("{type: array, maxItems: 100, items: {type: string}}")),
+    ),
+    Fine(
+        "undeclared-variable", template("{% for i in ['a', 'b'] %}{{ i }}{{ title }}{% endfor %}")
+    ),
+    Fine("unused-property", template("{% if title %}x{% endif %}")),
+    Fine("render", template("{{ title }}{{ manufacturer | default('') }}")),
+    Fine("draft-lock", write("prompts/00-templates/idea.yaml", "just: an idea\nlock: 1\n")),
+]
+"""What comes close to a rule, and breaks none."""

@@ -12,12 +12,15 @@ from tests.unit.validation.breaking import (
     PRODUCTION,
     REGISTRY,
     Case,
+    Fine,
     append,
     cut,
     delete,
     edit,
+    example,
     link,
     raw,
+    template,
     write,
 )
 
@@ -363,3 +366,45 @@ CASES = [
         also=frozenset({"missing-key"}),
     ),
 ]
+
+FINE = [
+    Fine(
+        "symlink",
+        lambda folder: folder.path("prompts/00-templates/same.txt").symlink_to(
+            folder.path("prompts/00-templates/catalogue-role.txt")
+        ),
+    ),
+    Fine("not-a-file", write("prompts/00-templates/README.md", "How we write prompts.\n")),
+    Fine("too-large", write("prompts/00-templates/long.txt", "x" * 1_000_000)),
+    Fine("utf-8", write("prompts/00-templates/note.txt", "Ω µ × 电阻 🙂 e\u0301\n")),
+    Fine("bom", write("prompts/00-templates/note.txt", "EF BB BF\n")),
+    Fine("crlf", write("prompts/00-templates/note.txt", "one\n\n\ntwo, and no end")),
+    Fine("control-character", write("prompts/00-templates/note.txt", "a\tb\n")),
+    Fine("hidden-character", write("prompts/00-templates/note.txt", "ردیف‌ها 👩‍🔬 שלום\n")),
+    Fine("yaml-syntax", write("prompts/00-templates/draft.yaml", "a: [1,\n  b, {c: 2}]\n")),
+    Fine("tab", edit(METADATA, "[Description]", "[Description]\t# as the shop calls it")),
+    Fine("alias", write("prompts/00-templates/b.yaml", "a: '*b'\nc: R&D\nd: '<<'\n")),
+    Fine("tag", write("prompts/00-templates/b.yaml", "a: '!!python/object x'\nb: x!\n")),
+    Fine("several-documents", edit(METADATA, "# What the", "---\n# What the")),
+    Fine("ambiguous-value", write("prompts/00-templates/b.yaml", "a: true\nb: 'yes'\nc: 1.5e+3\n")),
+    Fine("duplicate-key", write("prompts/00-templates/b.yaml", "a: {x: 1}\nb: {x: 1}\n")),
+    Fine("too-deep", write("prompts/00-templates/b.yaml", "[" * 49 + "1" + "]" * 49)),
+    Fine("not-finite", write("prompts/00-templates/b.yaml", "a: 1.0e+308\nb: '.nan'\n")),
+    Fine("json-syntax", append(EXAMPLES, "\n\n")),
+    Fine("surrogate", example(input={"part_number": "\U0001f642", "title": "a"})),
+    Fine("unknown-key", edit(METADATA, "gate: {margin: 0.5", "gate: {tag_margin: 0.5")),
+    Fine("missing-key", edit(METADATA, "gate: {margin: 0.5, confidence: 0.9}\n", "")),
+    Fine("value", edit(METADATA, "threshold: 0.7", "threshold: 1")),
+    Fine("lock", edit(PRODUCTION, "# Written by", "# Once written by")),
+    Fine("building-block", template('{{ title }} {% include "catalogue-role.txt" %}')),
+    Fine(
+        "block-circle",
+        lambda folder: (
+            folder.write("prompts/00-templates/inner.txt", "Parts.\n"),
+            append("prompts/00-templates/catalogue-role.txt", "{% include 'inner.txt' %}")(folder),
+            template("{{ title }} {% include 'inner.txt' %}")(folder),
+        ),
+    ),
+    Fine("few-shot", edit(CANDIDATE, "few_shot: {count: 2}", "few_shot: {count: 1}")),
+]
+"""What comes close to a rule, and breaks none."""

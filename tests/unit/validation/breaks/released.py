@@ -9,11 +9,13 @@ from tests.unit.validation.breaking import (
     PRODUCTION,
     REGISTRY,
     Case,
+    Fine,
     append,
     delete,
     edit,
     first,
     released_as,
+    write,
 )
 
 CASES = [
@@ -161,3 +163,30 @@ CASES = [
         "1.0.0, which the registry does not know",
     ),
 ]
+
+FINE = [
+    Fine("released-task"),
+    Fine("archive-name"),
+    Fine("version-moves", edit(CANDIDATE, "description: Which", "description: Tells which")),
+    Fine("version-order", lambda folder: folder.bump("part-class", "1.2.0", "1.10.0")),
+    Fine("registry-released"),
+    Fine("registry-task"),
+    Fine("registry-lock"),
+    Fine("registry-state"),
+    Fine("registry-files"),
+    Fine("registry-archive"),
+    Fine("registry-verdict"),
+    Fine("registry-evidence"),
+    Fine("registry-evaluation"),
+    Fine("evaluation-name", write("prompts/04-evals/brand/notes.json", '{"by": "a person"}\n')),
+    Fine(
+        "evaluation-record",
+        lambda folder: folder.write(
+            "prompts/04-evals/brand/0.9.0.json",
+            folder.read("prompts/04-evals/brand/1.0.0.json").replace(
+                '"version": "1.0.0"', '"version": "0.9.0"'
+            ),
+        ),
+    ),
+]
+"""What comes close to a rule, and breaks none."""

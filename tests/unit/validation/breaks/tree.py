@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tests.unit.validation.breaking import Case, append, write
+from tests.unit.validation.breaking import (
+    Case,
+    Fine,
+    append,
+    write,
+)
 
 CASES = [
     Case(
@@ -56,3 +61,9 @@ CASES = [
         "what looks like an API key",
     ),
 ]
+
+FINE = [
+    Fine("secret", write("prompts/00-templates/note.txt", "RC0603FR-0710KL sk-1 password: none\n")),
+    Fine("file-name", write("prompts/README.md", "The layers.\n")),
+]
+"""What comes close to a rule, and breaks none."""

@@ -1,0 +1,105 @@
+"""JSON and JSON lines as people wrote them: parsed strictly, every value knowing its line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from prompt_hub.core.json_strict import MAX_DEPTH, NestingError, bounded_json
+from prompt_hub.repository.documents import (
+    Document,
+    InvalidDocumentsError,
+    ModelT,
+    Problem,
+    to_model,
+)
+from prompt_hub.repository.json_positions import (
+    JsonScanner,
+    PositionMap,
+    position,
+)
+
+
+def parse_json(text: str, file: str) -> Document:
+    """Parse a file that holds one JSON value.
+
+    Raises:
+        InvalidDocumentsError: (see `strict_json`).
+    """
+    try:
+        data = bounded_json(text)
+    except ValueError as error:
+        raise InvalidDocumentsError(list(_json_problems(text, file, 1, error))) from None
+    return Document(file, data, PositionMap(text), PositionMap(text, of_keys=True))
+
+
+def parse_jsonl(text: str, file: str) -> Iterator[tuple[int, Document]]:
+    """Yield `(line, document)` of each good line.
+
+    Raises:
+        InvalidDocumentsError: after the last line, if any was bad.
+    """
+    problems: list[Problem] = []
+    # Not `splitlines`: U+2028 and its kind may stand inside a JSON string.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            data = bounded_json(line)
+        except ValueError as error:
+            problems += _json_problems(line, file, number, error)
+            continue
+        yield (
+            number,
+            Document(
+                file, data, PositionMap(line, number), PositionMap(line, number, of_keys=True)
+            ),
+        )
+    if problems:
+        raise InvalidDocumentsError(problems)
+
+
+def _json_problems(text: str, file: str, first_line: int, error: ValueError) -> Iterator[Problem]:
+    whole = "one JSON value on this line" if file.endswith(".jsonl") else "valid JSON"
+    if isinstance(error, json.JSONDecodeError):
+        line = error.lineno + first_line - 1
+        yield Problem(file, line, error.colno, "", error.msg, whole, "json-syntax")
+        return
+    if isinstance(error, NestingError):
+        expected = f"at most {MAX_DEPTH} levels"
+        yield Problem(file, first_line, 1, "", str(error), expected, "too-deep")
+        return
+    try:
+        # What is odd was met before the rest of the text was read: is that at least JSON?
+        json.loads(text, parse_int=len, parse_float=len)
+    except json.JSONDecodeError as syntax:
+        yield from _json_problems(text, file, first_line, syntax)
+        return
+    except RecursionError:
+        yield from _json_problems(text, file, first_line, NestingError("values nested without end"))
+        return
+    for oddity in JsonScanner(text).oddities:
+        line, column = position(text, oddity.offset, first_line)
+        what = ".".join(map(str, oddity.location))
+        expected = _INSTEAD[oddity.rule]
+        yield Problem(file, line, column, what, oddity.found, expected, oddity.rule)
+
+
+_INSTEAD = {
+    "duplicate-key": "each key once",
+    "not-finite": "a finite number",
+    "surrogate": "whole characters",
+}
+
+
+def parse_model(text: str, file: str, model: type[ModelT], *, hint: str) -> ModelT:
+    """Return the model in a JSON file that a command wrote.
+
+    `hint` says what to do about a broken one.
+
+    Raises `InvalidDocumentsError` with the first problem alone: nobody mends such a file by hand.
+    """
+    try:
+        return to_model(parse_json(text, file), model)
+    except InvalidDocumentsError as error:
+        raise InvalidDocumentsError(error.problems[:1], hint=hint) from None
