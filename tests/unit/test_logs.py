@@ -34,10 +34,9 @@ from prompt_hub.release.manifest import load
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.batch.servers import completion, serving
 from tests.unit.building import RepositoryFolder
-from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
+from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, FakeLedger, ledger_on
 from tests.unit.providers import FunctionProvider
-from tests.unit.service.test_app import unstarted
-from tests.unit.service.test_pointers import FakeLedger
+from tests.unit.service.serving import unstarted
 
 MARK = "Qzx7731"
 """Stands in every field, every answer and the key of the tests below."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,15 @@ def test_what_draws_its_data_is_a_property_test() -> None:
     ]
     assert drawing == []
     assert any("hypothesis" in imported(path) for path in (TESTS / "property").rglob("*.py"))
+
+
+def test_no_test_file_imports_another() -> None:
+    importing = [
+        path.relative_to(ROOT).as_posix()
+        for path in TESTS.rglob("*.py")
+        if re.search(r"^ *from tests\.(\w+\.)*test_", path.read_text(encoding="utf-8"), re.M)
+    ]
+    assert importing == []
 
 
 def test_unless_asked_for_new_draws_hypothesis_repeats_itself() -> None:

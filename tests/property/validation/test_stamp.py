@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prompt_hub.validation.stamp import stamp
-from tests.property.promotion.test_version_history import METADATA
 from tests.unit.building import RepositoryFolder
 
+METADATA = "prompts/03-metadata/part-class.yaml"
 BLOCK = st.sampled_from(
     [
         "",

@@ -12,7 +12,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.batch.servers import serving
-from tests.unit.service.test_app import Running, running, service
+from tests.unit.service.serving import Running, running, service
 
 __all__ = ["running", "service"]
 

@@ -13,9 +13,7 @@ from prompt_hub.repository.registry import RegisteredVerdict
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.transaction import apply
 from tests.unit.building import RepositoryFolder
-from tests.unit.promotion.test_execution import OTHER_MODEL, World, git, world
-
-__all__ = ["world"]
+from tests.unit.promotion.checkouts import OTHER_MODEL, World, git
 
 TASK = "part-class"
 BY_ADA = ("--person", "Ada Lovelace", "--reason", "customers see wrong units")

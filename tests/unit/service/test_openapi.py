@@ -24,10 +24,10 @@ from prompt_hub.service import errors_page
 from prompt_hub.service.errors import ErrorCode
 from prompt_hub.service.http import MAX_BODY_BYTES
 from prompt_hub.service.openapi import RUN_PATH, OpenApiDocument, with_tasks
+from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.providers import FunctionProvider
 from tests.unit.service.openapi_check import Exchange, problems_of, references
-from tests.unit.service.test_app import FIELDS, CheckedClient, unstarted
-from tests.unit.service.test_pointers import FakeLedger
+from tests.unit.service.serving import FIELDS, CheckedClient, unstarted
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "http-api.md"
 GOOD: JsonObject = {"part_class": "resistor"}

@@ -1,0 +1,110 @@
+"""An execution's checkout, the remote behind it and the author beside it, in real git."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.evaluation.session import Evaluator
+from prompt_hub.llm.client import ModelClient
+from prompt_hub.llm.config import ModelAliases, ModelConfig
+from prompt_hub.promotion.git_promotion import Checkout
+from prompt_hub.promotion.promoter import Promoter, Promotion
+from prompt_hub.repository.reader import PromptRepository
+from tests.unit.building import (
+    RepositoryFolder,
+    catalogue_answer,
+)
+from tests.unit.providers import ALIASES, Backend, FunctionProvider
+
+
+def git(where: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-c", "user.name=Author", "-c", "user.email=author@example.com", *arguments],
+        cwd=where,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class World:
+    """A remote, an author's clone of it, and the results of evaluations."""
+
+    folder: Path
+    author: RepositoryFolder
+    results: FolderResults
+
+    @property
+    def remote(self) -> Path:
+        return self.folder / "remote.git"
+
+    def push(self, message: str) -> str:
+        git(self.author.root, "add", "--all")
+        git(self.author.root, "commit", "--quiet", "-m", message)
+        git(self.author.root, "push", "--quiet", "origin", "HEAD:main")
+        return git(self.author.root, "rev-parse", "HEAD")
+
+    def evaluated(
+        self,
+        execution: str,
+        commit: str,
+        answer: Backend = catalogue_answer,
+        aliases: ModelAliases = ALIASES,
+    ) -> Path:
+        """A clone at `commit` with a record of every task, as the Promote action finds it."""
+        clone = self.folder / execution
+        git(self.folder, "clone", "--quiet", str(self.remote), str(clone))
+        git(clone, "checkout", "--quiet", "--detach", commit)
+        repository = PromptRepository(clone)
+        evaluator = Evaluator(
+            repository,
+            ModelClient(aliases, FunctionProvider(answer)),
+            self.results,
+            execution=execution,
+            commit=commit,
+            say=lambda line: None,
+        )
+        for task in repository.tasks():
+            asyncio.run(evaluator.evaluate(task))
+        return clone
+
+    def promote(self, execution: str, say: Callable[[str], None] = lambda line: None) -> Promotion:
+        promoter = Promoter(
+            Checkout(self.folder / execution),
+            self.results,
+            execution=execution,
+            branch="main",
+            say=say,
+        )
+        return promoter.run(push=True)
+
+    def head(self) -> str:
+        return git(self.remote, "rev-parse", "refs/heads/main")
+
+
+@pytest.fixture
+def world(healthy: RepositoryFolder, tmp_path: Path) -> World:
+    remote = tmp_path / "remote.git"
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(remote))
+    git(healthy.root, "init", "--quiet", "--initial-branch=main")
+    git(healthy.root, "remote", "add", "origin", str(remote))
+    (healthy.root / ".gitignore").write_text(".prompt-hub/\n", encoding="utf-8")
+    return World(tmp_path, healthy, FolderResults(tmp_path / "results"))
+
+
+OTHER_MODEL = ModelAliases(
+    {
+        alias: ModelConfig(alias=alias, provider="openai", model="small-model-2026-09")
+        for alias in ("catalogue-pinned", "catalogue-latest")
+    }
+)
