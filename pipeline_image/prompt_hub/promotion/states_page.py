@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from prompt_hub.core.generated_page import replace_generated_part
 from prompt_hub.promotion.states import MEANING, MOVES, Event, State
 
-BEGIN = "<!-- generated from prompt_hub/promotion/states.py: do not edit -->"
-END = "<!-- end of the generated part -->"
+SOURCE = "prompt_hub/promotion/states.py"
 
 
 def diagram() -> str:
@@ -46,10 +46,8 @@ def table() -> str:
 
 
 def up_to_date(page: str) -> str:
-    """`page` with its generated part as the code has it now."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{diagram()}\n\n{table()}\n\n{END}{after}"
+    """Return `page` with its generated part as the code has it now."""
+    return replace_generated_part(page, SOURCE, f"{diagram()}\n\n{table()}")
 
 
 if __name__ == "__main__":

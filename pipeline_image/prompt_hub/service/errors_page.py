@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from prompt_hub.core.generated_page import replace_generated_part
 from prompt_hub.service.errors import ErrorCode
 
-BEGIN = "<!-- generated from prompt_hub/service/errors.py: do not edit -->"
-END = "<!-- end of the generated part -->"
+SOURCE = "prompt_hub/service/errors.py"
 
 
 def table() -> str:
@@ -26,10 +26,8 @@ def table() -> str:
 
 
 def up_to_date(page: str) -> str:
-    """`page` with its generated part as the code has it now."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+    """Return `page` with its generated part as the code has it now."""
+    return replace_generated_part(page, SOURCE, table())
 
 
 if __name__ == "__main__":
