@@ -79,6 +79,7 @@ docs: setup  ## the pages and schemas that are made from the code, again
 	@$(VENV)/python -m prompt_hub.promotion.states_page docs/states.md
 	@$(VENV)/python -m prompt_hub.service.errors_page docs/http-api.md
 	@$(VENV)/python -m prompt_hub.scoring.scorers_page docs/scorers.md
+	@$(VENV)/python -m prompt_hub.llm.schemas_page docs/schemas.md
 	@$(VENV)/python docs/decision_index.py
 
 # The largest set is resolved first, the others are held to it: one version of a package everywhere.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.repository.contracts import schema_problem
+from prompt_hub.repository.nulls import without_nulls
 from prompt_hub.repository.schema import JsonObject
 
 
@@ -89,6 +90,7 @@ def output_in(text: str, schema: JsonObject) -> tuple[JsonObject | None, str | N
         return None, f"the answer is not JSON ({error})"
     if not isinstance(value, dict):
         return None, "the answer is not a JSON object"
+    value = without_nulls(value, schema)
     problem = schema_problem(value, schema)
     return (value, None) if problem is None else (None, problem)
 
