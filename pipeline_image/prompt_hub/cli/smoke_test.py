@@ -109,7 +109,7 @@ def _outside(stage: str) -> None:
 def _say(test: SmokeTest) -> None:
     for check in test.checks:
         mark = "ok " if check.ok else "BAD"
-        print(f"{mark} {check.task} {check.version} in {check.seconds:.2f} s: {check.result}")
+        print(f"{mark} {check.task} {check.version} in {check.seconds:.2f} s: {check.said}")
     for problem in test.problems:
         print(f"problem: {problem}")
     verdict = "serves" if test.ok else "does not serve"

@@ -24,7 +24,7 @@ class TaskCheck(BaseModel):
     task: str
     version: str
     ok: bool
-    result: str
+    said: str
     seconds: float
 
 
@@ -62,7 +62,7 @@ def smoke_test(
         _check(client, task, pointer, example_for(pointer))
         for task, pointer in sorted(pointers().items())
     ]
-    problems += [f"{check.task}: {check.result}" for check in checks if not check.ok]
+    problems += [f"{check.task}: {check.said}" for check in checks if not check.ok]
     return SmokeTest(
         release=release, stage=stage, ok=not problems, problems=problems, checks=checks
     )
@@ -96,7 +96,7 @@ def _disagreements(client: Client, release: str, pointers: Mapping[str, Pointer]
 def _check(client: Client, task: str, pointer: Pointer, example: Example | None) -> TaskCheck:
     if example is None:
         message = f"not tried, no example fits the input of {pointer.version}"
-        return TaskCheck(task=task, version=pointer.version, ok=True, result=message, seconds=0.0)
+        return TaskCheck(task=task, version=pointer.version, ok=True, said=message, seconds=0.0)
     started = time.perf_counter()
     body: Mapping[str, JsonValue] = {}
     try:
@@ -114,6 +114,6 @@ def _check(client: Client, task: str, pointer: Pointer, example: Example | None)
         # A rollback in this very second is the ledger's right: the service says who answered.
         version=str(body.get("version", pointer.version)),
         ok=ok,
-        result=message,
+        said=message,
         seconds=round(time.perf_counter() - started, 3),
     )

@@ -117,7 +117,7 @@ def test_a_stage_that_serves_the_release_passes(service: FakeService) -> None:
 def test_a_version_that_no_example_fits_any_more_holds_up_nothing(service: FakeService) -> None:
     found = outcome_of(service.url, example=None)
     assert found.ok
-    assert [check.result for check in found.checks] == [
+    assert [check.said for check in found.checks] == [
         "not tried, no example fits the input of 1.1.0"
     ]
     assert service.asked == []
