@@ -76,7 +76,16 @@ class ResponseCacheFile:
     def get(self, key: str) -> ModelResponse | None:
         """Return the response under `key`, None if there is none."""
         span = self._spans.get(bytes.fromhex(key))
-        return None if span is None else _decoded(self._log.read(span))
+        if span is None:
+            return None
+        try:
+            return _decoded(self._log.read(span))
+        except (ValueError, LookupError, TypeError, RecursionError):
+            # Whole as it was written, and yet of another form: nobody else may stumble over it.
+            del self._spans[bytes.fromhex(key)]
+            self._log.corrupt += 1
+            logger.warning("%s: a line cannot be read, asked for again", self.path.name)
+            return None
 
     def put(self, key: str, response: ModelResponse) -> None:
         """Add a response; once this returns, the death of the process does not lose it."""

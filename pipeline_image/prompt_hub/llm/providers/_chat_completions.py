@@ -133,7 +133,7 @@ def _read(response: httpx2.Response) -> ModelResponse:
                 output_tokens=int(usage.get("completion_tokens") or 0),
             ),
         )
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise TransientError("its answer was not readable") from None
 
 
