@@ -111,8 +111,8 @@ def finished(aws: LocalAws, id_: str) -> dict[str, Any]:
     return found
 
 
-def build(aws: LocalAws, name: str, **told: Any) -> dict[str, Any]:
-    started = aws.client("codebuild").start_build(projectName=name, **told)["build"]
+def build(aws: LocalAws, name: str, **arguments: Any) -> dict[str, Any]:
+    started = aws.client("codebuild").start_build(projectName=name, **arguments)["build"]
     assert started["buildStatus"] == "IN_PROGRESS"
     return finished(aws, started["id"])
 
