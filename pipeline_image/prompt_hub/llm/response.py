@@ -40,6 +40,35 @@ class Usage:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Why a response holds no answer to read, though the question is done with.
+
+    Asking again would bring the same: this is an answer, worth nothing, and no outage.
+    """
+
+    reason: str
+    """In words, for people."""
+    filtered: bool = False
+    """Whether the provider's content filter has decided it, not the model."""
+
+
+FILTERED = Withheld("stopped by the provider's content filter", filtered=True)
+"""The provider looks at questions and answers, too, and lets this one not through."""
+_REFUSAL_CHARACTERS = 200
+
+
+def refused(words: str) -> Withheld:
+    """Say that the model refused, in its own words as far as they are short."""
+    words = shortened(" ".join(words.split()), _REFUSAL_CHARACTERS)
+    return Withheld(f"the model refused: {words}" if words else "the model refused")
+
+
+def no_content(why: str) -> Withheld:
+    """Say that a message has no text; `why` is the provider's reason for its end."""
+    return Withheld(f"no content ({why})")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelResponse:
     """What a provider sent back."""
@@ -49,6 +78,8 @@ class ModelResponse:
     """The model that the provider says it used."""
     truncated: bool = False
     """Whether the answer was cut off at its greatest length."""
+    withheld: Withheld | None = None
+    """Why there is no answer in it; None where the text is one."""
     usage: Usage
 
 
@@ -71,6 +102,8 @@ class Answer:
         if response.truncated:
             output = None
             problem = f"the answer was cut off after {response.usage.output_tokens} tokens"
+        if response.withheld is not None:
+            output, problem = None, response.withheld.reason
         return cls(response=response, output=output, problem=problem, cached=cached)
 
     @property
@@ -81,6 +114,8 @@ class Answer:
 
 def output_in(text: str, schema: JsonObject) -> tuple[JsonObject | None, str | None]:
     """Return the object that a text holds if it fits `schema`; if not, in which way."""
+    if not text.strip():
+        return None, "the answer is empty"
     try:
         value = strict_json(text)
     except json.JSONDecodeError as error:
@@ -91,6 +126,11 @@ def output_in(text: str, schema: JsonObject) -> tuple[JsonObject | None, str | N
         return None, "the answer is not a JSON object"
     problem = schema_problem(value, schema)
     return (value, None) if problem is None else (None, problem)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text, its end left out where it is longer than `longest` characters."""
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
 def repair_surrogates(text: str) -> str:

@@ -229,6 +229,15 @@ class Gate(Strict):
     """Least score of the examples with a tag."""
     tag_margin: Fraction = 0.2
     """Loss of any tag's score that counts as its collapse."""
+    # Left out where it is the default: metadata has the hash that it had before there was a choice.
+    content_filter: Annotated[
+        Literal["wrong", "not-measured"], Field(exclude_if=lambda choice: choice == "wrong")
+    ] = "wrong"
+    """What an answer is that the provider's content filter stops: wrong, or not-measured.
+
+    A filter decides the same every time, so not-measured keeps a verdict open until somebody
+    changes the example, the prompt or the filter.
+    """
     budget: Budget = Budget()
     """The most that one evaluation may spend."""
 
