@@ -89,6 +89,11 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
         with Journal(arguments.output, identity) as journal:
             if journal.set_aside:
                 _say(journal.set_aside)
+            if journal.corrupt:
+                _say(
+                    f"{journal.path}: {journal.corrupt} lines cannot be read and are left out;"
+                    " their records are asked for again"
+                )
             if journal.finished:
                 _say(f"going on: {len(journal.finished)} records were finished before")
             runner = Runner(

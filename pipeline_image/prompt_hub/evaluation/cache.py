@@ -78,7 +78,14 @@ class ResponseCacheFile:
         span = self._spans.get(bytes.fromhex(key))
         if span is None:
             return None
-        response = _decoded(self._log.read(span))
+        try:
+            response = _decoded(self._log.read(span))
+        except (ValueError, LookupError, TypeError, RecursionError):
+            # Whole as it was written, and yet of another form: nobody else may stumble over it.
+            del self._spans[bytes.fromhex(key)]
+            self._log.corrupt += 1
+            logger.warning("%s: a line cannot be read, asked for again", self.path.name)
+            return None
         return None if _holds_nothing(response) else response
 
     def put(self, key: str, response: ModelResponse) -> None:

@@ -103,7 +103,7 @@ def read_refusal(status: int, body: bytes) -> Refusal:
     text = body.decode("utf-8", "replace").strip()
     try:
         data: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         # A page of HTML comes from something in between, and says nothing that a person reads.
         return Refusal(status=status, message="" if text.startswith("<") else text)
     if isinstance(data, list) and data:

@@ -36,10 +36,11 @@ class Response(NamedTuple):
 
     def json(self) -> JsonValue:
         """Return the body as strict JSON, or else the start of it as text."""
-        from prompt_hub.core.json_strict import strict_json
+        from prompt_hub.core.json_strict import ENVELOPE_DEPTH, strict_json
 
         try:
-            return cast("JsonValue", strict_json(self.body.decode("utf-8")))
+            text = self.body.decode("utf-8")
+            return cast("JsonValue", strict_json(text, max_depth=ENVELOPE_DEPTH))
         except ValueError:
             return self.body[:LONGEST_TEXT].decode("utf-8", "replace")
 

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from prompt_hub.core.json_strict import strict_json
+from prompt_hub.core.json_strict import ENVELOPE_DEPTH, strict_json
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.api_models import (
     CallUsage,
@@ -174,7 +174,7 @@ async def _body(request: Request) -> bytes:
 
 def _fields(body: bytes) -> JsonObject:
     try:
-        value = strict_json(body.decode("utf-8"))
+        value = strict_json(body.decode("utf-8"), max_depth=ENVELOPE_DEPTH)
     except ValueError as error:
         raise ServiceError(ErrorCode.NOT_JSON, f"the body is not JSON: {error}") from None
     if not isinstance(value, dict) or set(value) != {"fields"}:

@@ -68,7 +68,7 @@ def test_a_missing_value_is_reported_at_what_is_around_it() -> None:
             "the YAML tag 'tag:yaml.org,2002:python/object:os.system'",
         ),
         ("a: 1\n---\nb: 2\n", 2, "another document"),
-        ("[" * 60 + "]" * 60, 1, "nested without end"),
+        ("[" * 60 + "]" * 60, 1, "nested more than 50 deep"),
         ("a: \x00\n", 1, "ontrol characters are not allowed"),
     ],
 )
