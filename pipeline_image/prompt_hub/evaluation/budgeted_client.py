@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from prompt_hub.core.log_setup import log_context
 from prompt_hub.evaluation.budget import BudgetReachedError, BudgetTracker, Cost, Forecast
 from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore
-from prompt_hub.llm.client import ModelClient, ModelUnavailableError, Request
+from prompt_hub.llm.client import ModelClient, ModelUnavailableError, Request, answer_alone
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.response import FILTERED, Answer, ModelResponse
 from prompt_hub.repository.schema import Budget, Metadata, Prompt
@@ -177,7 +177,8 @@ class BudgetedClient:
                 logger.debug("%s %s: %.12s is stored", prompt.task, prompt.version, key)
                 # Lets calls in flight go on: their time is being measured.
                 await asyncio.sleep(0)
-                return Answer.of(stored, prompt.output, cached=True)
+                # An earlier version may have stored the thinking, too.
+                return Answer.of(answer_alone(stored, line.model), prompt, cached=True)
         if line.silent >= GIVE_UP_AFTER:
             raise ModelUnavailableError(line.trouble)
         most = line.forecast.at_most(request.characters)
@@ -207,7 +208,7 @@ class BudgetedClient:
             raise ModelUnavailableError(
                 f"{FILTERED.reason}, which counts as not measured (gate.content_filter)"
             )
-        return Answer.of(response, prompt.output)
+        return Answer.of(response, prompt)
 
     def _counts(self, response: ModelResponse) -> bool:
         filtered = response.withheld is not None and response.withheld.filtered

@@ -9,8 +9,9 @@ import json
 from dataclasses import dataclass
 
 from prompt_hub.core.json_strict import strict_json
+from prompt_hub.llm.answer_text import is_fenced, trimmed, without_fence
 from prompt_hub.repository.contracts import schema_problem
-from prompt_hub.repository.schema import JsonObject
+from prompt_hub.repository.schema import JsonObject, Prompt
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,9 +97,9 @@ class Answer:
     """Whether an earlier run has paid for it: the usage is that of then."""
 
     @classmethod
-    def of(cls, response: ModelResponse, schema: JsonObject, *, cached: bool = False) -> Answer:
-        """Check a response against an output schema."""
-        output, problem = output_in(response.text, schema)
+    def of(cls, response: ModelResponse, prompt: Prompt, *, cached: bool = False) -> Answer:
+        """Check a response against the output contract of its prompt."""
+        output, problem = output_in(response.text, prompt)
         if response.truncated:
             output = None
             problem = f"the answer was cut off after {response.usage.output_tokens} tokens"
@@ -112,20 +113,33 @@ class Answer:
         return self.problem is None
 
 
-def output_in(text: str, schema: JsonObject) -> tuple[JsonObject | None, str | None]:
-    """Return the object that a text holds if it fits `schema`; if not, in which way."""
-    if not text.strip():
-        return None, "the answer is empty"
+def output_in(text: str, prompt: Prompt) -> tuple[JsonObject | None, str | None]:
+    """Return the object that a text holds if it keeps the prompt's output contract.
+
+    If it does not, say in which way.
+    """
     try:
-        value = strict_json(text)
+        value = object_in(text, prompt)
     except json.JSONDecodeError as error:
         return None, f"the answer is not JSON ({error.msg} at column {error.colno})"
     except ValueError as error:
         return None, f"the answer is not JSON ({error})"
     if not isinstance(value, dict):
         return None, "the answer is not a JSON object"
-    problem = schema_problem(value, schema)
+    problem = schema_problem(value, prompt.output)
     return (value, None) if problem is None else (None, problem)
+
+
+def object_in(text: str, prompt: Prompt) -> object:
+    """Return the JSON value that an answer to `prompt` holds; raises `ValueError` for none."""
+    text = trimmed(text)
+    if not text:
+        raise ValueError("it is empty")
+    if is_fenced(text):
+        if prompt.output_fence == "refused":
+            raise ValueError("it stands in a Markdown fence; output_fence: allowed takes that off")
+        text = without_fence(text)
+    return strict_json(text)
 
 
 def shortened(text: str, longest: int) -> str:

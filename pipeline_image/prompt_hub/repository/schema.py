@@ -142,6 +142,14 @@ class Prompt(Strict):
     """JSON Schema of the fields that fill the templates."""
     output: JsonObject
     """JSON Schema of the answer."""
+    # Left out where it is the default, so that a prompt has the hash that it had before.
+    output_fence: Annotated[
+        Literal["refused", "allowed"], Field(exclude_if=lambda choice: choice == "refused")
+    ] = "refused"
+    """Whether an answer may stand in a Markdown fence, which is then taken off.
+
+    Models whose provider knows no `response_format` write one around every object.
+    """
     few_shot: FewShot | None = None
     """Worked examples before the question."""
     messages: Annotated[tuple[Message, ...], Field(min_length=1)]

@@ -8,6 +8,7 @@ from prompt_hub.llm.response import output_in
 from prompt_hub.repository.contract_words import SHORT
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.schema import JsonObject
+from tests.unit.building import RepositoryFolder
 
 REFERENCES = ", ".join(f"C{number}" for number in range(1, 90))
 SHOWN = '"C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13, C…"'
@@ -73,9 +74,10 @@ def test_short_messages_are_the_validators_own() -> None:
     )
 
 
-def test_an_answer_says_why_it_breaks_the_contract() -> None:
+def test_an_answer_says_why_it_breaks_the_contract(healthy: RepositoryFolder) -> None:
     schema: JsonObject = {"type": "object", "properties": {"part": {"enum": ["diode"]}}}
-    assert output_in(f'{{"part": "{REFERENCES}"}}', schema) == (
+    prompt = healthy.repository.candidate("part-class").model_copy(update={"output": schema})
+    assert output_in(f'{{"part": "{REFERENCES}"}}', prompt) == (
         None,
         f'part: not one of "diode" ({SHOWN})',
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import httpx2
 import openai
@@ -81,14 +80,11 @@ class ChatCompletions:
         except openai.OpenAIError as error:
             raise PermanentError(str(error).rstrip(".")) from None
         try:
-            completion = read_completion(response.content)
+            return read_completion(response.content)
         except ReportedError as error:
             if error.refusal.filtered:
                 return _filtered(model)
             raise self._error(model, messages, error.refusal) from None
-        if model.reasoning is None:
-            return completion
-        return replace(completion, text=_answer_of(completion.text))
 
     async def close(self) -> None:
         """Close every client."""
@@ -140,12 +136,3 @@ def _filtered(model: ModelConfig) -> ModelResponse:
     """Return what a call is worth that the provider's content filter did not let through."""
     usage = Usage(input_tokens=0, output_tokens=0)
     return ModelResponse(text="", model=model.model, withheld=FILTERED, usage=usage)
-
-
-def _answer_of(text: str) -> str:
-    """Take off the thinking that Bedrock's open models put before an answer.
-
-    https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-openai.html
-    """
-    thinking, end, answer = text.lstrip().partition("</reasoning>")
-    return answer.lstrip() if end and thinking.startswith("<reasoning>") else text
