@@ -9,6 +9,9 @@ from typing import NoReturn
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character: what is left of an escape, or of bytes that are no UTF-8."""
+_DECODER = json.JSONDecoder()
+_BEFORE_A_VALUE = ",:[{"
+_MARK = re.compile(r'[",:\[{\]}]')
 MAX_DIGITS = 4300
 """Python reads no longer whole number, and nothing that is counted needs one."""
 MAX_DEPTH = 50
@@ -21,11 +24,19 @@ ENVELOPE_DEPTH = MAX_DEPTH + 10
 """How deep a line or a request may nest that we wrap around values of `MAX_DEPTH`."""
 
 
+MAX_VALUES = 5000
+"""So many names and values are read of what a stranger sends: building more holds up others."""
+
+
 class NestingError(ValueError):
     """JSON values nested deeper than is read."""
 
     def __init__(self, max_depth: int = MAX_DEPTH) -> None:
         super().__init__(f"values nested more than {max_depth} deep")
+
+
+class TooManyValuesError(ValueError):
+    """JSON of so many names and values that reading it would hold up others."""
 
 
 def is_text(text: str) -> bool:
@@ -60,6 +71,37 @@ def strict_json(text: str, *, max_depth: int = MAX_DEPTH) -> object:
         except UnicodeEncodeError:
             raise ValueError("half a character (a lone surrogate)") from None
     return value
+
+
+def refuse_large(text: str, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> None:
+    """Refuse what is not worth parsing; looks no further than the first name or value too many.
+
+    Of a text that is no JSON nothing else is found out.
+
+    Raises:
+        NestingError: it nests deeper than `max_depth`.
+        TooManyValuesError: it has more than `max_values` names and values.
+    """
+    # Most texts are settled by this: marks inside of strings are counted, too.
+    if sum(map(text.count, _BEFORE_A_VALUE)) < min(max_depth, max_values):
+        return
+    values, depth, at = 1, 0, 0
+    while mark := _MARK.search(text, at):
+        at = mark.end()
+        if mark[0] in "[{":
+            depth += 1
+        elif mark[0] in "]}":
+            depth -= 1
+        elif mark[0] == '"':
+            try:
+                _, at = _DECODER.raw_decode(text, mark.start())
+            except ValueError:
+                return
+        values += mark[0] in _BEFORE_A_VALUE
+        if depth > max_depth:
+            raise NestingError(max_depth)
+        if values > max_values:
+            raise TooManyValuesError(f"more than {max_values} names and values")
 
 
 def unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:

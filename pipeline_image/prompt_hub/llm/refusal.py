@@ -186,7 +186,10 @@ def _spellings(request: Iterable[str]) -> Iterator[str]:
 
 def _one_line(text: str) -> str:
     """Take line breaks and control characters, which could forge lines of a log, out of a text."""
-    return " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
+    if not text.isprintable():
+        blank = {ord(mark): " " for mark in set(text) if not mark.isprintable()}
+        text = text.translate(blank)
+    return " ".join(text.split())
 
 
 def _cut(text: str, longest: int) -> str:

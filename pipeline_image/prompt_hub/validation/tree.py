@@ -44,6 +44,11 @@ class Finding:
         """The id of the rule that the problem breaks."""
         return self.problem.rule
 
+    @property
+    def is_error(self) -> bool:
+        """Whether the repository is not valid because of it."""
+        return self.problem.severity == "error"
+
 
 @dataclass(frozen=True)
 class Source(Generic[ContentT]):

@@ -10,6 +10,8 @@ from prompt_hub.core.json_strict import (
     ENVELOPE_DEPTH,
     MAX_DEPTH,
     NestingError,
+    TooManyValuesError,
+    refuse_large,
     strict_json,
     unique_keys,
 )
@@ -69,3 +71,31 @@ def test_values_nest_as_deep_as_the_limit_and_no_deeper(opening: str, limit: int
 def test_what_is_wide_or_only_text_is_not_deep() -> None:
     assert strict_json("[" + "[]," * 999 + "{}]") == [[]] * 999 + [{}]
     assert strict_json(json.dumps(["[" * 999])) == ["[" * 999]
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [
+        ("a, [b], {c: d}", 1),
+        ('" \\" ,,,, \\', 1),
+        ([1, 2, 3], 4),
+        ({"a": 1, "b": [2, {"c": "d,e"}]}, 9),
+    ],
+)
+def test_names_and_values_are_counted_where_they_are_no_text(value: object, count: int) -> None:
+    text = json.dumps(value, indent=1)
+    refuse_large(text, max_values=count)
+    with pytest.raises(TooManyValuesError, match=f"more than {count - 1} names and values"):
+        refuse_large(text, max_values=count - 1)
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_what_nests_too_deep_is_not_looked_at_any_further(limit: int) -> None:
+    refuse_large("[" * limit + '"[[[["' + "]" * limit + ",[]" * 9, max_depth=limit)
+    with pytest.raises(NestingError):
+        refuse_large("[" * 100_000, max_depth=limit)
+
+
+@pytest.mark.parametrize("text", ["", '"', '[1, "', "[[[", "]]]]", '{"a" "b" "c"}'])
+def test_what_is_no_json_is_left_to_the_parser(text: str) -> None:
+    refuse_large(text, max_values=4, max_depth=3)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 import httpx2
 import openai
 
+from prompt_hub.core.concurrency import run_off_loop
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers._chat_answer import ReportedError, read_completion
 from prompt_hub.llm.refusal import Refusal, read_refusal
@@ -61,10 +62,10 @@ class ChatCompletions:
             **parameters,
         }
         try:
+            size = sum(len(message["content"]) for message in messages)
+            content = await run_off_loop(size, _encode, body)
             response = await self._client(model).post(
-                "/chat/completions",
-                cast_to=httpx2.Response,
-                content=json.dumps(body, ensure_ascii=False).encode("utf-8"),
+                "/chat/completions", cast_to=httpx2.Response, content=content
             )
         except openai.APIStatusError as error:
             refusal = self._refusal(model, error.response)
@@ -72,7 +73,7 @@ class ChatCompletions:
                 return _filtered(model)
             headers = error.response.headers
             after = parse_retry_after(headers.get("retry-after"), headers.get("retry-after-ms"))
-            raise self._error(model, messages, refusal, after=after) from None
+            raise await run_off_loop(size, self._error, model, messages, refusal, after) from None
         except openai.APIConnectionError:
             # Every kind of it, "timeout" included: the SDK calls a lost connection one, and the
             # time that an attempt may take is not its business.
@@ -80,11 +81,11 @@ class ChatCompletions:
         except openai.OpenAIError as error:
             raise PermanentError(str(error).rstrip(".")) from None
         try:
-            return read_completion(response.content)
+            return await run_off_loop(len(response.content), read_completion, response.content)
         except ReportedError as error:
             if error.refusal.filtered:
                 return _filtered(model)
-            raise self._error(model, messages, error.refusal) from None
+            raise await run_off_loop(size, self._error, model, messages, error.refusal) from None
 
     async def close(self) -> None:
         """Close every client."""
@@ -117,7 +118,6 @@ class ChatCompletions:
         model: ModelConfig,
         messages: list[dict[str, str]],
         refusal: Refusal,
-        *,
         after: float | None = None,
     ) -> TransientError | PermanentError:
         key = self._keys[model]
@@ -136,3 +136,7 @@ def _filtered(model: ModelConfig) -> ModelResponse:
     """Return what a call is worth that the provider's content filter did not let through."""
     usage = Usage(input_tokens=0, output_tokens=0)
     return ModelResponse(text="", model=model.model, withheld=FILTERED, usage=usage)
+
+
+def _encode(body: Mapping[str, object]) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode("utf-8")
