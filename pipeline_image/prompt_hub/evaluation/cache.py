@@ -21,6 +21,7 @@ from prompt_hub.core.hashing import canonical, sha256_of
 from prompt_hub.core.json_log import JsonLinesLog, Span, json_line
 from prompt_hub.llm.client import ADAPTER_VERSION
 from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.refusal import redact
 from prompt_hub.llm.response import ModelResponse, Usage, Withheld
 from prompt_hub.repository.schema import JsonObject, Prompt
 
@@ -136,7 +137,7 @@ def cache_context(prompt: Prompt, model: ModelConfig) -> JsonObject:
         "task": prompt.task,
         "provider": model.provider,
         "model": model.model,
-        "base_url": model.base_url,
+        "base_url": _without_keys(model.base_url),
         "region": model.region,
         "parameters": parameters,
         "output": prompt.output,
@@ -145,6 +146,13 @@ def cache_context(prompt: Prompt, model: ModelConfig) -> JsonObject:
     if model.api_version is not None:
         context["api_version"] = model.api_version
     return context
+
+
+def _without_keys(url: str | None) -> str | None:
+    """Return an address as it may be stored; two that differ in a key alone are still two."""
+    if url is None or (shown := redact(url, ())) == url:
+        return url
+    return f"{shown}#{hashlib.sha256(url.encode()).hexdigest()[:12]}"
 
 
 # A line begins with a checksum of the rest of it, and the key, so that a file is opened without

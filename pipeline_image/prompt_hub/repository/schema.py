@@ -29,6 +29,8 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Strict: in a file, `true` and `"1"` are no numbers, whatever Python makes of them.
 Fraction = Annotated[float, Field(ge=0.0, le=1.0, strict=True)]
 Number = Annotated[float, Field(strict=True)]
+Weight = Annotated[float, Field(strict=True, ge=1e-6, le=1e6)]
+"""Weights are relative: within these bounds their squares and sums are exact enough."""
 Count = Annotated[int, Field(strict=True)]
 JsonObject = dict[str, JsonValue]
 FieldPath = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")]
@@ -202,7 +204,7 @@ class ScorerEntry(Strict):
 
     type: str
     """What kind of scorer it is; docs/scorers.md describes each."""
-    weight: Annotated[Number, Field(gt=0)] = 1.0
+    weight: Weight = 1.0
     """How much it counts beside the other scorers."""
 
 
@@ -394,7 +396,7 @@ class Example(Strict):
     """The right answer; keeps the output schema."""
     split: Literal["eval", "shot"] = "eval"
     """`eval` is scored, `shot` is shown to the model and never scored."""
-    weight: Annotated[Number, Field(gt=0)] = 1.0
+    weight: Weight = 1.0
     """How much the example counts."""
     tags: tuple[str, ...] = ()
     """Slices whose scores are told, and may have minimums, apart."""

@@ -12,7 +12,15 @@ from dataclasses import replace
 from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.validation import secrets
-from prompt_hub.validation.rules import examples, metadata, prompts, released, scorers, tree
+from prompt_hub.validation.rules import (
+    contracts,
+    examples,
+    metadata,
+    prompts,
+    released,
+    scorers,
+    tree,
+)
 from prompt_hub.validation.rules.base import Rule, SubjectT
 from prompt_hub.validation.tree import Finding, Tree
 from prompt_hub.validation.tree_reader import read_tree
@@ -21,6 +29,7 @@ TREE_RULES = (*prompts.TREE_RULES, *tree.TREE_RULES)
 TASK_RULES = (
     *examples.TASK_RULES,
     *prompts.TASK_RULES,
+    *contracts.TASK_RULES,
     *released.TASK_RULES,
     *scorers.TASK_RULES,
     *metadata.TASK_RULES,

@@ -149,6 +149,11 @@ class TaskFiles:
         """Every released or archived version."""
         return (*((self.production,) if self.production else ()), *self.archive)
 
+    @property
+    def people_write(self) -> tuple[Source[Prompt], ...]:
+        """The candidate and the judge."""
+        return tuple(source for source in (self.candidate, self.judge) if source is not None)
+
     def example_problem(
         self, line: int, location: Location, found: str, expected: str, *, suggestion: str = ""
     ) -> Problem:
