@@ -21,12 +21,20 @@ from tests.unit.validation.breaking import (
     Fine,
     append,
 )
-from tests.unit.validation.breaks import examples, metadata, prompts, reading, released, tree
+from tests.unit.validation.breaks import (
+    contracts,
+    examples,
+    metadata,
+    prompts,
+    reading,
+    released,
+    tree,
+)
 
 SCORER_RULES = {"scorers", "judge"}
 """Their breaks are in test_scorer_rules.py."""
 
-MODULES = (reading, tree, metadata, prompts, examples, released)
+MODULES = (reading, tree, metadata, prompts, contracts, examples, released)
 CASES = [case for module in MODULES for case in module.CASES]
 FINE = [fine for module in MODULES for fine in module.FINE]
 
