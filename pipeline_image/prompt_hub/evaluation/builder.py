@@ -14,7 +14,6 @@ from prompt_hub.evaluation.record import Arm, EvaluationRecord, Judging, Verdict
 from prompt_hub.evaluation.summary import MeasurementInfo, arm_of
 from prompt_hub.gate.agreement import Agreement
 from prompt_hub.gate.power import with_power
-from prompt_hub.gate.rules import GATE_VERSION
 from prompt_hub.gate.types import Conclusion, Status
 from prompt_hub.scoring import SCORERS_VERSION, majority_baseline
 
@@ -63,7 +62,7 @@ def build_record(
         examples_sha256=inputs.examples_sha256,
         metadata_sha256=metadata.sha256,
         scorers_version=SCORERS_VERSION,
-        gate_version=GATE_VERSION,
+        gate_version=inputs.gate_version,
         threshold=metadata.threshold,
         baseline=majority_baseline(metadata.scorers, inputs.scored, inputs.candidate.output),
         candidate=arms.get("candidate"),

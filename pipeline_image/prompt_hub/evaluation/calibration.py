@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.exact import reaches
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.evaluation.judge import votes_agree, votes_of
 from prompt_hub.evaluation.record import Arm, EvaluationRecord, Judging
@@ -126,7 +127,7 @@ def _unfit(
         return (
             f"its agreement was measured on {measured.model}, here it would be answered by {model}"
         )
-    if agreement.value < settings.floor:
+    if not reaches(agreement.value, settings.floor):
         return f"its agreement with people is {agreement}, below the floor {settings.floor:.2f}"
     return None
 

@@ -265,7 +265,7 @@ class Numbers(Strict):
     """What stands before the decimals."""
     thousands: Literal[",", ".", " ", "'"] | None = None
     """What may stand between groups of three digits; a space is any space, ' either apostrophe."""
-    currency: tuple[Annotated[str, Field(min_length=1, pattern=r"^[^\d\s.,+-]+$")], ...] = ()
+    currency: tuple[Annotated[str, Field(pattern=r"^[^\d\s,+-]*[^\d\s.,+-][^\d\s,+-]*$")], ...] = ()
     """Signs or codes that may stand at either end of a number, such as € or EUR, in any case."""
 
     @model_validator(mode="after")

@@ -25,7 +25,7 @@ def test_what_both_know_stays_byte_for_byte(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fields", "rendered", "said"),
+    ("text", "fields", "rendered", "message"),
     [
         ("{% if a === 'x' %}1{% endif %}", {"a": "x"}, "1", "'===' as '=='"),
         ("{% if a !== 'x' %}1{% endif %}", {"a": "x"}, "", "'!==' as '!='"),
@@ -39,13 +39,13 @@ def test_what_both_know_stays_byte_for_byte(text: str) -> None:
     ],
 )
 def test_what_is_written_otherwise_renders_the_same(
-    text: str, fields: dict[str, object], rendered: str, said: str | None
+    text: str, fields: dict[str, object], rendered: str, message: str | None
 ) -> None:
     found = to_jinja(text)
     assert found.problem is None
     assert Environment().from_string(found.text).render(fields) == rendered
     assert found.variables == fields.keys()
-    assert said is None or any(said in item for item in found.rewritten)
+    assert message is None or any(message in item for item in found.rewritten)
 
 
 @pytest.mark.parametrize(

@@ -235,11 +235,11 @@ def test_an_outage_leaves_no_output_and_the_next_run_asks_only_for_the_rest(
 
 
 @pytest.mark.parametrize(
-    ("sent", "code", "told"),
+    ("sent", "code", "expected"),
     [(signal.SIGKILL, -signal.SIGKILL, ""), (signal.SIGINT, 130, "the same command goes on")],
 )
 def test_a_run_ended_in_the_middle_goes_on_where_it_was(
-    run: Run, model: Model, tmp_path: Path, sent: signal.Signals, code: int, told: str
+    run: Run, model: Model, tmp_path: Path, sent: signal.Signals, code: int, expected: str
 ) -> None:
     records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
     rows = [f"PART-{number},Schottky diode 30 V 200 mA SOT-23,,\n" for number in range(30)]
@@ -255,7 +255,7 @@ def test_a_run_ended_in_the_middle_goes_on_where_it_was(
             assert time.monotonic() < deadline, "the run does not get going"
             time.sleep(0.01)
         process.send_signal(sent)
-        assert told in process.communicate()[1]
+        assert expected in process.communicate()[1]
     assert process.returncode == code
     assert not output.exists()
     ended, lines = run(*rows)
@@ -322,7 +322,7 @@ def test_an_unknown_task_is_a_sentence(
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said", "code"),
+    ("name", "text", "ending", "code"),
     [
         ("parts.txt", HEADER, "the ending '.txt' is not one of", ExitCode.USAGE),
         ("parts.csv", "", "has no header that can be read", ExitCode.BLOCKED),
@@ -335,7 +335,7 @@ def test_an_input_that_cannot_be_read_leaves_nothing_behind(
     capsys: pytest.CaptureFixture[str],
     name: str,
     text: str,
-    said: str,
+    ending: str,
     code: ExitCode,
 ) -> None:
     folder = tmp_path / "out"
@@ -343,7 +343,7 @@ def test_an_input_that_cannot_be_read_leaves_nothing_behind(
     records, output = tmp_path / name, folder / "out.jsonl"
     records.write_text(text)
     assert main(["run", "part-class", str(records), str(output)]) == code
-    assert said in capsys.readouterr().err
+    assert ending in capsys.readouterr().err
     assert list(folder.iterdir()) == []
 
 

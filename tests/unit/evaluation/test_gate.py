@@ -27,6 +27,44 @@ def test_heavy_examples_count_for_more() -> None:
     assert "score 0.750 reaches the threshold 0.750" in conclusion.reasons
 
 
+def test_a_score_that_equals_its_threshold_reaches_it() -> None:
+    assert sum([0.7] * 3) / 3 < 0.7
+    assert decided(evidence([0.7] * 3), threshold=0.7).status is Status.PASS
+    weights = examples(3, weights=[0.7, 0.1, 0.2])
+    conclusion = decided(evidence([1.0, 1.0, 0.0], of=weights), threshold=0.8)
+    assert conclusion.status is Status.PASS
+    thirds = decided(evidence([1 / 3, 2 / 3, 0.5]), threshold=0.5)
+    assert thirds.status is Status.PASS
+
+
+def test_a_tags_score_that_equals_its_least_reaches_it() -> None:
+    tagged = examples(3, tags=[["a"]] * 3)
+    assert decided(evidence([0.7] * 3, of=tagged), tags={"a": 0.7}).status is Status.PASS
+    assert decided(evidence([0.7] * 3, of=tagged), tags={"a": 0.701}).status is Status.BLOCK
+
+
+def test_a_score_a_little_below_is_told_in_enough_digits() -> None:
+    conclusion = decided(evidence([0.69996] * 3), threshold=0.7)
+    assert conclusion.reasons[0] == "score 0.69996 is below the threshold 0.700"
+
+
+def test_nothing_lost_is_no_loss_before_all_is_seen() -> None:
+    whole = examples(100)
+    waiting = decided(evidence([1.0] * 64, of=whole), threshold=1.0)
+    assert (waiting.status, waiting.more) == (Status.INCONCLUSIVE, "examples")
+    lost = decided(evidence([1.0] * 63 + [0.99], of=whole), threshold=1.0)
+    assert lost.status is Status.BLOCK
+
+
+def test_a_price_that_equals_its_limit_keeps_it() -> None:
+    limits = Limits(usd_per_call=0.3)
+    assert 0.1 + 0.2 > 0.3
+    found = decided(evidence([1.0], usd_per_call=0.1 + 0.2), limits=limits)
+    assert found.status is Status.PASS
+    dear = decided(evidence([1.0], usd_per_call=0.3000001), limits=limits)
+    assert dear.status is Status.BLOCK
+
+
 # --- the comparison ---------------------------------------------------------------------------
 
 
@@ -174,17 +212,17 @@ def test_cost_and_latency_are_limited() -> None:
 # --- power ------------------------------------------------------------------------------------
 
 
-def told(given_: Evidence, **gate: object) -> str:
+def verdict_text(given_: Evidence, **gate: object) -> str:
     settings = Gate.model_validate({"margin": 0.1, **gate})
     return " / ".join(with_power(decided(given_, **gate), given_, 0.5, settings).reasons)
 
 
 def test_every_verdict_says_what_its_examples_could_show() -> None:
-    words = told(evidence([1.0] * 42 + [0.0] * 6, [0.0] * 6 + [1.0] * 42), margin=0.05)
+    words = verdict_text(evidence([1.0] * 42 + [0.0] * 6, [0.0] * 6 + [1.0] * 42), margin=0.05)
     assert "with these 48 examples a drop of 0.24 would be seen (probability 0.8)" in words
     assert "to rule out a drop of 0.05 where there is none takes" in words
     assert "label about" in words
-    first = told(evidence([1.0] * 40 + [0.0] * 8))
+    first = verdict_text(evidence([1.0] * 40 + [0.0] * 8))
     assert "a true score of 0.43 would miss the threshold (probability 0.8)" in first
 
 
