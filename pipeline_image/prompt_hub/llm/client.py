@@ -22,7 +22,7 @@ from prompt_hub.llm.retry import CallStats, PermanentError, Retries
 from prompt_hub.repository.rendering import render
 from prompt_hub.repository.schema import Prompt
 
-ADAPTER_VERSION = "3"
+ADAPTER_VERSION = "2"
 """Moves whenever the same request is put to a provider, or its answer is read, in another way."""
 CHARACTERS_A_TOKEN = 4.0
 """What a token of a prompt is worth before a model has said so itself."""
