@@ -88,9 +88,11 @@ def constrained(request: Json) -> Json:
     beside a text.
     """
     wanted = request.get("response_format")
-    if not isinstance(wanted, dict) or wanted.get("type") != "json_schema":
+    described = wanted.get("json_schema") if isinstance(wanted, dict) else None
+    schema = described.get("schema") if isinstance(described, dict) else None
+    if not isinstance(schema, dict):
         return request
-    schema = {**wanted["json_schema"]["schema"], "x-guidance": GUIDANCE}
+    schema = {**schema, "x-guidance": GUIDANCE}
     rest = {name: value for name, value in request.items() if name != "response_format"}
     return {**rest, "grammar": f"%llguidance {{}}\nstart: %json {json.dumps(schema)}"}
 

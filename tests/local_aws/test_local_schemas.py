@@ -148,3 +148,5 @@ def test_what_asks_for_no_schema_is_left_alone() -> None:
     request: dict[str, object] = {"messages": [], "response_format": {"type": "json_object"}}
     assert constrained(request) is request
     assert constrained({"messages": []}) == {"messages": []}
+    broken: dict[str, object] = {"response_format": {"type": "json_schema", "json_schema": None}}
+    assert constrained(broken) is broken
