@@ -170,9 +170,9 @@ class Prompt(Strict):
 
         A version that was promoted before order counted keeps the hash it is known by everywhere.
         """
-        if self._order_is_unknown or (self.lock is not None and not self.lock.in_order):
-            return sha256_of(self._content())
-        return self.content_sha256
+        known, lock = self.content_sha256, self.lock
+        of_before = lock is not None and not lock.in_order and lock.sha256 != known
+        return sha256_of(self._content()) if of_before or self._order_is_unknown else known
 
     @property
     def content_sha256(self) -> str:
