@@ -2,7 +2,7 @@
 
 A difference counts as listed only if a line of the importer's own lists names a feature that this
 very test has, or says how many tests are lost and so many are. A line that claims to mean the same
-("as Nunjucks renders it", a rewritten operator) excuses nothing.
+("as Nunjucks renders it", a rewritten template) excuses nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from benchmarks.parity_promptfoo.product import OwnRun, OwnTest
 _ADDED = re.compile(r"the prompt: a sentence was added: (?P<sentence>.*)", re.DOTALL)
 _MORE = re.compile(r"\(and (\d+) more like it\)")
 _LOST_TEST = re.compile(r": (a test\b|the tests? )")
-_CLAIMS_THE_SAME = re.compile(r"as Nunjucks renders|holds of every answer")
+_CLAIMS_THE_SAME = re.compile(
+    r": the template\b|as Nunjucks renders|holds of (every|the right) answer"
+)
 _FULL_SCORE = 1 - 1e-9
 
 
@@ -220,7 +222,7 @@ class _Comparer:
             for feature in self._configuration.features
             if effect is Effect.IMPORT or (effect in feature.effects and feature.test in {"", key})
         ]
-        lines = [note.said for note in self._here.notes if note.lost or effect is Effect.VERDICT]
+        lines = [note.said for note in self._here.notes]
         if effect is Effect.IMPORT:
             lines = self._here.printed.strip().split("\n")[1:] or [self._here.printed]
         lines = [line for line in lines if not _CLAIMS_THE_SAME.search(line)]
