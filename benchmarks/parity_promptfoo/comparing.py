@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from benchmarks.parity_promptfoo.configuration import Configuration, Effect, Message
@@ -24,6 +24,9 @@ _LOST_TEST = re.compile(r": (a test\b|the tests? )")
 _CLAIMS_THE_SAME = re.compile(
     r": the template\b|as Nunjucks renders|holds of (every|the right) answer"
 )
+_NO_ANSWER_PASSES = "no answer passes it"
+_OF_THE_WHOLE_VERDICT = ("'transform'", "threshold", "assert-set", "'options'", "weight")
+"""What changes a verdict whichever assertion it is about."""
 _FULL_SCORE = 1 - 1e-9
 
 
@@ -52,6 +55,7 @@ class Difference:
     there: str
     here: str
     listed: str = ""
+    passed_there: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,7 @@ class _Comparer:
             return
         if here is None:
             asked = str(self._messages_there(there))
-            self._add(Kind.TEST_LOST, there.key, f"{asked}, passed: {there.passed}", "")
+            self._add(Kind.TEST_LOST, there.key, asked, "", passed=there.passed)
             return
         if here.score is None:
             self._add(Kind.NOT_MEASURED, there.key, there.reason, here.reason)
@@ -175,7 +179,8 @@ class _Comparer:
         elif there.passed != _passed(here):
             kind = Kind.WRONG_HERE_ONLY if there.passed else Kind.RIGHT_HERE_ONLY
             said = f"score {here.score}: {here.reason}"
-            self._add(kind, there.key, f"answer {there.answer}: {there.reason}", said)
+            answered = f"answer {there.answer}: {there.reason}"
+            self._add(kind, there.key, answered, said, failed=there.failed)
 
     def _messages_there(self, test: PeerTest) -> list[tuple[str, str]] | str:
         sent = self._endpoint.messages(self._configuration.number, "promptfoo", test.call)
@@ -201,12 +206,24 @@ class _Comparer:
                 plain[0] = (role, text.rstrip().removesuffix(self._sentence).rstrip())
         return plain
 
-    def _add(self, kind: Kind, key: str, there: str, here: str) -> None:
-        number = self._configuration.number
-        self.found.append(Difference(number, kind, key, there, here, self._reason(kind, key)))
+    def _add(
+        self,
+        kind: Kind,
+        key: str,
+        there: str,
+        here: str,
+        *,
+        failed: Sequence[str] = (),
+        passed: bool = False,
+    ) -> None:
+        number, reason = self._configuration.number, self._reason(kind, key, failed)
+        self.found.append(Difference(number, kind, key, there, here, reason, passed))
 
-    def _reason(self, kind: Kind, key: str) -> str:
-        """Return the importer's line that names this difference, empty where none does."""
+    def _reason(self, kind: Kind, key: str, failed: Sequence[str]) -> str:
+        """Return the importer's line that names this difference, empty where none does.
+
+        What is right here only needs a line about an assertion that failed there.
+        """
         effect = {
             Kind.MESSAGES: Effect.MESSAGES,
             Kind.RIGHT_HERE_ONLY: Effect.VERDICT,
@@ -226,6 +243,11 @@ class _Comparer:
         if effect is Effect.IMPORT:
             lines = self._here.printed.strip().split("\n")[1:] or [self._here.printed]
         lines = [line for line in lines if not _CLAIMS_THE_SAME.search(line)]
+        if kind is Kind.TEST_LOST:  # Those are counted, see `_with_lost_tests`.
+            lines = [line for line in lines if not _LOST_TEST.search(line)]
+        if failed and kind is Kind.RIGHT_HERE_ONLY:
+            about = (*(f"'{name}'" for name in failed), *_OF_THE_WHOLE_VERDICT)
+            lines = [line for line in lines if any(word in line for word in about)]
         named = (line for line in lines for feature in features if feature.is_named_in(line))
         return next(named, "")
 
@@ -240,23 +262,25 @@ def compare(
 
 
 def _with_lost_tests(found: Sequence[Difference], here: OwnRun) -> tuple[Difference, ...]:
-    """Tests that the lists call lost, as many as they count, as listed."""
+    """Tests that the lists call lost, as many as they count, as listed.
+
+    That no answer passes a test excuses only one that did not pass there.
+    """
     lines = [note.said for note in here.notes if note.lost and _LOST_TEST.search(note.said)]
     left = Counter({line: _count(line) for line in lines})
     fresh = []
     for difference in found:
-        line = next((line for line, many in left.items() if many > 0), "")
+        line = next(
+            (
+                line
+                for line, many in left.items()
+                if many > 0 and not (_NO_ANSWER_PASSES in line and difference.passed_there)
+            ),
+            "",
+        )
         if difference.kind is Kind.TEST_LOST and difference.key and not difference.listed and line:
             left[line] -= 1
-            listed = Difference(
-                difference.configuration,
-                difference.kind,
-                difference.key,
-                difference.there,
-                difference.here,
-                line,
-            )
-            fresh.append(listed)
+            fresh.append(replace(difference, listed=line))
         else:
             fresh.append(difference)
     return tuple(fresh)

@@ -32,6 +32,8 @@ class PeerTest:
     reason: str
     broken: bool
     """It ended with an error of promptfoo's own, not with a verdict."""
+    failed: tuple[str, ...] = ()
+    """The types of the assertions that did not hold."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,11 @@ def _read(folder: Path, outcome: dict[str, object]) -> PeerRun:
                 answer=json.dumps(response.get("output"), ensure_ascii=False),
                 reason=str(result.get("error") or grading.get("reason") or ""),
                 broken=result.get("failureReason") == _ERROR,
+                failed=tuple(
+                    str((part.get("assertion") or {}).get("type", ""))
+                    for part in grading.get("componentResults") or ()
+                    if not part["pass"]
+                ),
             )
         )
     return PeerRun(tuple(tests), len({prompt["raw"] for prompt in results["prompts"]}))

@@ -153,7 +153,7 @@ def structured(draw: Random, schema: Schema | None, *, odd: float, shared: bool)
     expected: JsonDict = {"class": draw.choice(LABELS)}
     if draw.random() < 0.7:
         expected["pins"] = draw.choice((2, 3, 8))
-    if schema is not None and schema.doubtful and draw.random() < 0.5:
+    if schema is not None and schema.doubtful and draw.random() < 0.35:
         expected = dict(draw.choice(schema.doubtful))
     elif draw.random() < odd / 2:
         expected |= draw.choice(({"pins": 2.0}, {"pins": None}, {"tags": ["a", "b"]}))

@@ -260,7 +260,6 @@ def _providers(draw: Random, found: Configuration, odd: float) -> object:
             found.feature(("'transform'",), Effect.VERDICT)
         case "delay":
             provider["delay"] = 1
-            found.feature(("'delay'",), Effect.VERDICT)
         case "config":
             provider["config"] = {
                 "temperature": Bare("0.5"), "max_tokens": 50, "top_p": 1, "seed": 3,
