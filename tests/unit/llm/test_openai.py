@@ -15,8 +15,9 @@ import pytest
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm import secrets
-from prompt_hub.llm.client import ModelClient, ModelUnavailableError
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import Answer
 from prompt_hub.llm.retry import Retries
 from prompt_hub.repository.schema import Prompt
@@ -165,13 +166,6 @@ def test_a_model_that_reasons_has_room_to_and_only_its_answer_counts(
     (request,) = Provider.asked
     assert request["reasoning_effort"] == "low"
     assert request["max_tokens"] == prompt.model.parameters["max_tokens"] + 1024
-
-
-@pytest.mark.parametrize(
-    "text", ["<reasoning>never ends", "</reasoning>{}", "a <reasoning>b</reasoning>"]
-)
-def test_what_is_no_thinking_stays_in_the_answer(url: str, prompt: Prompt, text: str) -> None:
-    assert call(url, prompt, chat_reply(text), reasoning=LOW).response.text == text
 
 
 def test_openais_own_reasoning_models_get_what_they_take() -> None:
