@@ -22,10 +22,17 @@ _ADDED = re.compile(r"the prompt: a sentence was added: (?P<sentence>.*)", re.DO
 _MORE = re.compile(r"\(and (\d+) more like it\)")
 _LOST_TEST = re.compile(r": (a test\b|the tests? )")
 _CLAIMS_THE_SAME = re.compile(
-    r": the template\b|as Nunjucks renders|holds of (every|the right) answer"
+    r": the template\b|as Nunjucks renders|holds of (every|the right) answer|is the output contract"
 )
 _NO_ANSWER_PASSES = "no answer passes it"
-_OF_THE_WHOLE_VERDICT = ("'transform'", "threshold", "assert-set", "'options'", "weight")
+_OF_THE_WHOLE_VERDICT = (
+    "'transform'",
+    "threshold",
+    "assert-set",
+    "'options'",
+    "the weight",
+    "another weight",
+)
 """What changes a verdict whichever assertion it is about."""
 _FULL_SCORE = 1 - 1e-9
 
