@@ -163,7 +163,7 @@ class Model:
         """
         if not prefix:
             return False
-        name = hashlib.sha256(json.dumps(prefix, sort_keys=True).encode()).hexdigest()
+        name = hashlib.sha256(json.dumps(prefix).encode()).hexdigest()
         if name not in self._saved:
             first: Json = {"messages": [*prefix, {"role": "user", "content": "."}]}
             first |= {"max_tokens": 1, "temperature": 0, "cache_prompt": False}
