@@ -274,7 +274,7 @@ def _providers(draw: Random, found: Configuration, odd: float) -> object:
             return [{name: {"config": {"temperature": 1}}}]
         case "prompts":
             provider["prompts"] = ["ask 0"]
-            found.feature(("'prompts'",), Effect.TEST)
+            found.feature(("'prompts'",), Effect.MORE_TESTS)
         case _:
             provider["label"] = "the model"
     return [provider]

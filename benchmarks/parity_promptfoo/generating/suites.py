@@ -194,7 +194,8 @@ def _csv(draw: Random, found: Configuration, tests: list[Test]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator=draw.choice(("\n", "\r\n")))
     extra = draw.choice(("", "", "__metadata:team", "__threshold", "__suffix", "__metric", "free"))
-    found.feature((f"'{extra}'", extra), Effect.MESSAGES, Effect.VERDICT, Effect.TEST)
+    words = (f"'{extra}'", f"'{extra.removeprefix('__')}'")
+    found.feature(words if extra else (), Effect.MESSAGES, Effect.VERDICT, Effect.TEST)
     last = {"__threshold": "0.5", "": ""}.get(extra, "x")
     writer.writerow([*names, *expected, "__description", *([extra] if extra else [])])
     for test in tests:
