@@ -251,7 +251,7 @@ def _rescorer(inputs: Inputs) -> Callable[[ArmName, Example, ExampleResult], Exa
         if detail.answer is None:
             return detail
         prompt = inputs.arms[arm]
-        output, _ = output_in(detail.answer, prompt.output)
+        output, _ = output_in(detail.answer, prompt)
         usable = output if detail.problem is None else None
         parts = score_answer(scorers[arm], usable, example, detail.problem)
         parts = (*parts, *detail.parts[len(parts) :])
