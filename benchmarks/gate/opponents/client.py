@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ENVIRONMENT = HERE / ".venv"
+ENVIRONMENT = HERE.parents[2] / ".local" / "bench-gate"
 PYTHON = ENVIRONMENT / "bin" / "python"
 NAMES = ("bca", "paired t", "evalsig")
 
