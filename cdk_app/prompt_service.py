@@ -129,6 +129,7 @@ class PromptService(Construct):
             aws_names.ENV_RELEASE: self._release,
             aws_names.ENV_MODELS: self._settings.models_json,
             aws_names.ENV_POLL_SECONDS: str(stage.poll_seconds),
+            aws_names.ENV_LOG: f"{stage.log_level},json",
             aws_names.ENV_SERVICE_URL: f"http://{self.load_balancer.load_balancer_dns_name}",
         }
 

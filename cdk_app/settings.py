@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -92,6 +92,8 @@ class StageSettings(_Strict):
     """Tasks of the service."""
     poll_seconds: Annotated[int, Field(ge=1, le=60)] = 5
     """Seconds between two looks of the service at the ledger."""
+    log_level: Literal["off", "warning", "info", "debug"] = "warning"
+    """The least that the stage's containers log; always as one JSON object a line."""
     approval: bool = False
     """Whether a person lets each release in."""
     protect: bool = True

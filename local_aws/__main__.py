@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         elif arguments.command == "status":
             stack.describe()
         else:
-            _tell(stack, drill=arguments.command == "drill")
+            _print_story(stack, drill=arguments.command == "drill")
     except LocalRunError as error:
         print(f"\nlocal run failed: {error}", file=sys.stderr)
         return 1
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _tell(stack: LocalStack, *, drill: bool) -> None:
+def _print_story(stack: LocalStack, *, drill: bool) -> None:
     """Run the lifecycle, or the drill after it; raises `LocalRunError` if another one runs."""
     # Here, because `down` must work with half of the packages there.
     from local_aws.lifecycle import Lifecycle

@@ -1,8 +1,7 @@
 """One build: a folder, the environment that its install phase asks for, a process for each command.
 
 A build is trusted code: it runs with the rights of the person who started the local AWS, in no
-container. Image, compute type, runtime versions, IAM role and log group of the project are not
-acted on."""
+container. Image, compute type, runtime versions and IAM role of the project are not acted on."""
 
 from __future__ import annotations
 
@@ -112,7 +111,8 @@ class Build:
         """Build, to the end; never raises."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.touch()
-        shipper = LogShipper(self.log, self._record["logs"])
+        logs = self._record["logs"]
+        shipper = LogShipper(self.log, logs) if "groupName" in logs else None
         try:
             with self._slot():
                 self._deadline = time.monotonic() + 60 * float(self._record["timeoutInMinutes"])
@@ -128,7 +128,8 @@ class Build:
             self._end_processes()
             shutil.rmtree(self._folder, ignore_errors=True)
         self.say(f"Build {result.status} {result.message}".rstrip())
-        shipper.stop()
+        if shipper is not None:
+            shipper.stop()
         exported = [{"name": name, "value": value} for name, value in result.exported.items()]
         self._record |= {
             "buildStatus": result.status,
@@ -246,7 +247,7 @@ class Build:
             "CODEBUILD_BUILD_SUCCEEDING": "1",
             "CODEBUILD_CI": "true",
             "CODEBUILD_INITIATOR": record["initiator"],
-            "CODEBUILD_LOG_PATH": record["logs"]["streamName"],
+            "CODEBUILD_LOG_PATH": record["logs"].get("streamName", ""),
             "CODEBUILD_RESOLVED_SOURCE_VERSION": version,
             "CODEBUILD_SOURCE_VERSION": self._order.source_version,
             "CODEBUILD_SRC_DIR": str(self._source),

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from local_aws.source import glob_matches
+from local_aws.globs import GlobError, compile_glob, glob_matches
 
 KEYS = {"version", "env", "phases", "artifacts", "cache", "reports"}
 """What a buildspec may have; caches and reports are not acted on."""
@@ -39,11 +39,17 @@ class Artifacts:
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Artifacts:
-        """Read one block of `artifacts`."""
+        """Read one block of `artifacts`; raises `BuildspecError`."""
+        files, exclude = _listed(raw, "files"), _listed(raw, "exclude-paths")
+        for pattern in (*files, *exclude):
+            try:
+                compile_glob(pattern)
+            except GlobError as error:
+                raise BuildspecError(f"artifacts of the buildspec: {error}") from None
         return cls(
-            files=_listed(raw, "files"),
+            files=files,
             base=raw.get("base-directory", "."),
-            exclude=_listed(raw, "exclude-paths"),
+            exclude=exclude,
             flat=str(raw.get("discard-paths", "no")).lower() in {"yes", "true"},
         )
 

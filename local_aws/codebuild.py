@@ -1,7 +1,8 @@
 """CodeBuild: builds that really run, in place of the emulator's, which invents their success.
 
 A build (see `builds`) lies under `state/builds`. Its output goes to
-`state/logs/codebuild/<project>/<build>.log` and to the log group `/aws/codebuild/<project>`.
+`state/logs/codebuild/<project>/<build>.log` and to the log group that the project names, by default
+`/aws/codebuild/<project>`.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ministack.core.responses import error_response_json, json_response, request_scope
 from ministack.services import codebuild
+from ministack.services.cloudformation import provisioners
 
 from local_aws import source
 from local_aws.builds import Build, BuildOrder, BuildResult, Place
+from local_aws.cloudformation import Properties, Provisioned
 from local_aws.processes import end_holders
 from local_aws.settings import BUILD_LOCKS, CloudSettings
 
@@ -32,6 +35,9 @@ _TOLD_TO_START = {
     "idempotencyToken",
 }
 
+Response = tuple[int, dict[str, str], bytes]
+"""What the emulator answers a request with: status, headers, body."""
+
 _running: dict[str, Build] = {}
 _settings: CloudSettings
 
@@ -42,6 +48,7 @@ def install(settings: CloudSettings) -> None:
     _settings = settings
     codebuild._start_build = _start_build
     codebuild._stop_build = _stop_build
+    _keep_where_logs_go()
     end_holders(settings.state.glob(BUILD_LOCKS))
     shutil.rmtree(settings.state / "builds", ignore_errors=True)
     shutil.rmtree(settings.state / "artifacts", ignore_errors=True)
@@ -73,6 +80,7 @@ def prepare(order: BuildOrder) -> Build:
         del record["endTime"]
         record |= {"buildStatus": "IN_PROGRESS", "buildComplete": False, "currentPhase": "QUEUED"}
         record |= {"phases": [], "initiator": order.initiator}
+        record["logs"] = _logs_of(order.project, id_)
         codebuild._builds[id_] = record
     return Build(order, record, _settings)
 
@@ -121,6 +129,53 @@ def _stop_build(data: Mapping[str, Any]) -> object:
     if id_ in _running:
         _running[id_].cancel()
     return json_response(_told_of(id_))
+
+
+def _keep_where_logs_go() -> None:
+    """Keep the `logsConfig` of projects, which the emulator drops, however they are made."""
+    for name in ("_create_project", "_update_project"):
+        setattr(codebuild, name, _with_logs(getattr(codebuild, name)))
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::CodeBuild::Project"]
+    create, update = handlers["create"], handlers["update"]
+
+    def create_project(logical_id: str, properties: Properties, stack: str) -> Provisioned:
+        name, attributes = create(logical_id, properties, stack)
+        _note_logs(name, provisioners._pascal_to_camel(properties.get("LogsConfig")))
+        return name, attributes
+
+    def update_project(name: str, old: Properties, new: Properties, stack: str) -> Provisioned:
+        name, attributes = update(name, old, new, stack)
+        _note_logs(name, provisioners._pascal_to_camel(new.get("LogsConfig")))
+        return name, attributes
+
+    handlers |= {"create": create_project, "update": update_project}
+
+
+def _with_logs(change: Callable[[Mapping[str, Any]], Response]) -> Callable[..., Response]:
+    def change_project(data: Mapping[str, Any]) -> Response:
+        answer = change(data)
+        if answer[0] < 400 and "logsConfig" in data:
+            _note_logs(data["name"], data["logsConfig"])
+        return answer
+
+    return change_project
+
+
+def _note_logs(name: str, logs: Mapping[str, Any] | None) -> None:
+    codebuild._projects[name]["logsConfig"] = logs or {}
+
+
+def _logs_of(text: Mapping[str, Any], id_: str) -> dict[str, Any]:
+    """Return where the log of a build goes; no group and stream if its project wants none."""
+    told = (text.get("logsConfig") or {}).get("cloudWatchLogs") or {}
+    if told.get("status", "ENABLED") != "ENABLED":
+        return {"cloudWatchLogs": {"status": "DISABLED"}}
+    prefix = f"{told['streamName']}/" if told.get("streamName") else ""
+    place = {
+        "groupName": told.get("groupName") or f"/aws/codebuild/{text['name']}",
+        "streamName": f"{prefix}{id_.partition(':')[2]}",
+    }
+    return {**place, "cloudWatchLogs": {"status": "ENABLED", **place}}
 
 
 def _told_of(id_: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from local_aws.build_environments import NOT_SOURCE
-from local_aws.source import glob_matches
+from local_aws.globs import GlobError, compile_glob, glob_matches
 
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -168,7 +168,13 @@ def _ignore(context: Path) -> Callable[[str, list[str]], set[str]]:
         for line in file.read_text(encoding="utf-8").splitlines():
             pattern = line.strip().strip("/")
             if pattern and not pattern.startswith("#"):
-                rules.append((not pattern.startswith("!"), pattern.lstrip("!/")))
+                # Docker's patterns know no groups: braces are characters.
+                plain = re.sub(r"[{}]", r"\\\g<0>", pattern.lstrip("!/"))
+                try:
+                    compile_glob(plain)
+                except GlobError as error:
+                    raise RefusedError(f"{file}: {error}") from None
+                rules.append((not pattern.startswith("!"), plain))
 
     def ignored(folder: str, names: list[str]) -> set[str]:
         where = Path(folder).relative_to(context)

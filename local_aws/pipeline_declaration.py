@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from local_aws.globs import GlobError, compile_glob
 from local_aws.pipeline_actions import (
     ACTIONS,
     kind,
 )
 
 MAX_INPUTS_OF_A_BUILD = 5
+MAX_PATTERNS = 8
+LONGEST_PATTERN = 255
+"""What CodePipeline takes of one list of a trigger's filter."""
 Declaration = Mapping[str, Any]
 
 
@@ -29,6 +33,8 @@ def validate(declaration: Declaration) -> None:
         raise RefusedError("InvalidStructureException", message)
     if "artifactStore" not in declaration:
         raise RefusedError("InvalidStructureException", "only one artifact store is known here")
+    for patterns in _patterns(declaration):
+        _check_patterns(patterns)
     for stage in declaration["stages"]:
         if unknown := ", ".join(sorted(set(stage) - {"name", "actions", "blockers"})):
             message = f"stage {stage['name']}: the local AWS does not act on {unknown}"
@@ -42,3 +48,30 @@ def validate(declaration: Declaration) -> None:
             if problem:
                 message = f"action {action['name']}: {problem}"
                 raise RefusedError("InvalidActionDeclarationException", message)
+
+
+def _patterns(declaration: Declaration) -> Iterator[Sequence[str]]:
+    """Yield every list of patterns in the filters of the triggers."""
+    for trigger in declaration.get("triggers", ()):
+        git = trigger.get("gitConfiguration", {})
+        for filter_ in (*git.get("push", ()), *git.get("pullRequest", ())):
+            for kind_ in ("branches", "filePaths", "tags"):
+                yield from (filter_.get(kind_) or {}).values()
+
+
+def _check_patterns(patterns: Sequence[str]) -> None:
+    problem = ""
+    if not 1 <= len(patterns) <= MAX_PATTERNS:
+        problem = f"{len(patterns)} patterns, where 1 to {MAX_PATTERNS} are taken"
+    for pattern in patterns:
+        if not 1 <= len(pattern) <= LONGEST_PATTERN:
+            problem = (
+                f"a pattern of {len(pattern)} characters, where 1 to {LONGEST_PATTERN} are taken"
+            )
+            continue
+        try:
+            compile_glob(pattern)
+        except GlobError as error:
+            problem = str(error)
+    if problem:
+        raise RefusedError("InvalidStructureException", f"a filter of a trigger has {problem}")

@@ -137,8 +137,8 @@ def _born(pid: int) -> str | None:
         text=True,
         check=False,
     )
-    status, _, born = done.stdout.strip().partition(" ")
-    return born.strip() if done.returncode == 0 and not status.startswith("Z") else None
+    status, _, start_time = done.stdout.strip().partition(" ")
+    return start_time.strip() if done.returncode == 0 and not status.startswith("Z") else None
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -60,6 +60,7 @@ class Scheduler:
         current = [task for task in live if task["_deployment_id"] == primary["id"]]
         others = [task for task in live if task["_deployment_id"] != primary["id"]]
         ready = [task for task in current if self._ready(service, task)]
+        self._note_healthy(service, primary, ready)
         desired = int(service["desiredCount"])
         if len(ready) >= desired:
             self._failures.pop(primary["id"], None)
@@ -150,6 +151,15 @@ class Scheduler:
                 return f"Task failed ELB health checks in (target-group {group})"
         return None
 
+    def _note_healthy(self, service: Record, deployment: Record, ready: list[Record]) -> None:
+        """Let the circuit breaker count anew for each task that becomes healthy, as ECS does."""
+        new = [task for task in ready if not task.get("_has_been_healthy")]
+        for task in new:
+            task["_has_been_healthy"] = True
+        breaker = _setting(service, "deploymentCircuitBreaker")
+        if new and breaker.get("resetOnHealthyTask", True):
+            deployment["failedTasks"] = 0
+
     def _complete(self, service: Record, deployment: Record) -> None:
         deployment["rolloutState"] = "COMPLETED"
         deployment["rolloutStateReason"] = f"ECS deployment {deployment['id']} completed."
@@ -164,8 +174,10 @@ class Scheduler:
         _event(service, "has reached a steady state.")
 
     def _failed(self, task: Task) -> None:
-        """Count a task that ended without anybody asking it to."""
+        """Count a task that ended without anybody asking it to; say so of one without a service."""
         service = service_of(task.record)
+        if not service and (failure := _failure(task.record)):
+            logger.error("task %s failed: %s", task.record["taskArn"], failure)
         if service.get("status") == "ACTIVE":
             self._count_failure(service, task.record)
             self.loop.wake()
@@ -236,6 +248,18 @@ def service_of(task: Record) -> Record:
     cluster = task["clusterArn"].rpartition("/")[2]
     found: Record = ecs._services.get(f"{cluster}/{name}") or {}
     return found if task["group"].startswith("service:") else {}
+
+
+def _failure(task: Record) -> str:
+    """Say why a task that ended did not do what it was started for; empty if it did."""
+    codes = {c["name"]: c.get("exitCode") for c in task["containers"] if c.get("exitCode") != 0}
+    if not codes:
+        return ""
+    ends = ", ".join(
+        f"{name} never ran" if code is None else f"{name} ended with exit code {code}"
+        for name, code in codes.items()
+    )
+    return f"{ends} ({task['stoppedReason']}), started by {task.get('startedBy') or 'a person'}"
 
 
 def target_groups(service: Record) -> list[str]:

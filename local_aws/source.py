@@ -7,14 +7,14 @@ written to it, and a person's checkout is never touched.
 from __future__ import annotations
 
 import logging
-import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from local_aws.globs import glob_matches
 
 POLL_SECONDS = 0.5
 
@@ -145,20 +145,6 @@ def _selected(filter_: Mapping[str, list[str]], names: list[str]) -> bool:
         and not any(glob_matches(pattern, name) for pattern in excludes)
         for name in names
     )
-
-
-def glob_matches(pattern: str, path: str) -> bool:
-    """Whether `path` matches `pattern`: `*` and `?` stay within a folder, `**` does not."""
-    return _glob(pattern).fullmatch(path) is not None
-
-
-@lru_cache(maxsize=256)
-def _glob(pattern: str) -> re.Pattern[str]:
-    meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")"}
-    if "{" in pattern:
-        meaning[","] = "|"
-    pieces = re.split(r"(\*\*/|\*\*|[*?{},])", pattern)
-    return re.compile("".join(meaning.get(piece, re.escape(piece)) for piece in pieces))
 
 
 class Watcher:

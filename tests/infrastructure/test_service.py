@@ -61,6 +61,7 @@ def test_the_container_knows_everything_by_its_environment(
         },
         aws_names.ENV_RELEASE: "unreleased",
         aws_names.ENV_POLL_SECONDS: "5",
+        aws_names.ENV_LOG: "warning,json",
         aws_names.ENV_SERVICE_URL: {
             "Fn::Join": ["", ["http://", {"Fn::GetAtt": [balancer, "DNSName"]}]]
         },
@@ -199,12 +200,16 @@ def test_settings_reach_the_service(synthesise: Callable[..., Assembly]) -> None
                     "nat_gateways": 2,
                     "desired_count": 3,
                     "poll_seconds": 2,
+                    "log_level": "debug",
                     "protect": False,
                 }
             ]
         }
     )
     assert changed.only("dev-service", "AWS::ECS::Service")["DesiredCount"] == 3
+    containers = changed.only("dev-service", "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+    environment = {item["Name"]: item["Value"] for item in containers[0]["Environment"]}
+    assert environment[aws_names.ENV_LOG] == "debug,json"
     assert changed.only("dev-service", "AWS::EC2::VPC")["CidrBlock"] == "10.9.0.0/20"
     assert len(changed.resources("dev-service", "AWS::EC2::NatGateway")) == 2
     table = changed.only("dev-ledger", "AWS::DynamoDB::Table")

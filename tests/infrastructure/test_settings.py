@@ -178,6 +178,12 @@ def test_the_models_are_what_the_runtime_understands() -> None:
             "prompt-hub.stages[0].poll_seconds is True; it must be a whole number from 1 to 60.",
         ),
         (
+            "stages.0.log_level",
+            "loud",
+            "prompt-hub.stages[0].log_level is 'loud';"
+            " it must look like off, warning, info or debug.",
+        ),
+        (
             "stages.0.approval",
             "yes",
             "prompt-hub.stages[0].approval is 'yes'; it must be true or false.",

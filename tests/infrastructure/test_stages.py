@@ -12,7 +12,7 @@ from tests.infrastructure.synthesised import CONTEXT, Assembly
 
 
 @pytest.fixture(scope="module")
-def two(synthesise: Callable[..., Assembly]) -> Assembly:
+def two_stages(synthesise: Callable[..., Assembly]) -> Assembly:
     zones = ["us-east-1a", "us-east-1b"]
     return synthesise(
         {
@@ -29,8 +29,8 @@ def two(synthesise: Callable[..., Assembly]) -> Assembly:
     )
 
 
-def test_a_second_stage_is_a_line_in_the_settings(assembly: Assembly, two: Assembly) -> None:
-    added = set(two.templates) - set(assembly.templates)
+def test_a_second_stage_is_a_line_in_the_settings(assembly: Assembly, two_stages: Assembly) -> None:
+    added = set(two_stages.templates) - set(assembly.templates)
     assert added == {
         "prompt-hub-prod-ledger",
         "prompt-hub-prod-rollback",
@@ -47,35 +47,39 @@ def test_every_stage_of_cdk_json_has_its_stacks_and_actions(assembly: Assembly) 
         assert (f"{name}/Approve" in assembly.actions) == stage.get("approval", False)
 
 
-def test_a_release_passes_the_stages_in_order_and_ends_with_the_verdict(two: Assembly) -> None:
-    stages = list(dict.fromkeys(name.split("/")[0] for name in two.actions))
+def test_a_release_passes_the_stages_in_order_and_ends_with_the_verdict(
+    two_stages: Assembly,
+) -> None:
+    stages = list(dict.fromkeys(name.split("/")[0] for name in two_stages.actions))
     assert stages[-3:] == ["dev", "prod", "Verdict"]
 
 
-def test_a_person_lets_a_release_into_a_stage_that_asks_for_it(two: Assembly) -> None:
-    prod = [name for name in two.actions if name.startswith("prod/")]
+def test_a_person_lets_a_release_into_a_stage_that_asks_for_it(two_stages: Assembly) -> None:
+    prod = [name for name in two_stages.actions if name.startswith("prod/")]
     assert prod[0] == "prod/Approve"
-    assert two.actions["prod/Approve"]["ActionTypeId"]["Provider"] == "Manual"
-    assert "dev/Approve" not in two.actions
+    assert two_stages.actions["prod/Approve"]["ActionTypeId"]["Provider"] == "Manual"
+    assert "dev/Approve" not in two_stages.actions
 
 
-def test_each_stage_has_names_of_its_own(two: Assembly) -> None:
+def test_each_stage_has_names_of_its_own(two_stages: Assembly) -> None:
     for stage in ("dev", "prod"):
-        table = two.only(f"{stage}-ledger", "AWS::DynamoDB::Table")
+        table = two_stages.only(f"{stage}-ledger", "AWS::DynamoDB::Table")
         assert table["TableName"] == aws_names.ledger_table(stage)
-        project = two.project(f"{stage}/Activate")["Environment"]["EnvironmentVariables"]
+        project = two_stages.project(f"{stage}/Activate")["Environment"]["EnvironmentVariables"]
         assert {"Name": aws_names.ENV_STAGE, "Type": "PLAINTEXT", "Value": stage} in project
 
 
-def test_people_of_a_stage_are_told_by_mail(two: Assembly) -> None:
-    subscription = two.only("prod-rollback", "AWS::SNS::Subscription")
+def test_people_of_a_stage_are_told_by_mail(two_stages: Assembly) -> None:
+    subscription = two_stages.only("prod-rollback", "AWS::SNS::Subscription")
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "people@example.com")
-    assert two.resources("dev-rollback", "AWS::SNS::Subscription") == {}
+    assert two_stages.resources("dev-rollback", "AWS::SNS::Subscription") == {}
 
 
-def test_the_image_is_made_for_every_stage(two: Assembly) -> None:
-    variables = two.project("Image/Image")["Environment"]["EnvironmentVariables"]
+def test_the_image_is_made_for_every_stage(two_stages: Assembly) -> None:
+    variables = two_stages.project("Image/Image")["Environment"]["EnvironmentVariables"]
     assert {"Name": aws_names.ENV_STAGES, "Type": "PLAINTEXT", "Value": "dev,prod"} in variables
-    reading = [item for item in two.role_of("Image/Image") if "dynamodb:Query" in item["Action"]]
+    reading = [
+        item for item in two_stages.role_of("Image/Image") if "dynamodb:Query" in item["Action"]
+    ]
     tables = json.dumps([node["Resource"] for node in reading])
     assert all(aws_names.ledger_table(stage) in tables for stage in ("dev", "prod"))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
+from local_aws.globs import glob_matches
 from tests.infrastructure.synthesised import ROOT, Assembly
 
 
@@ -23,14 +22,7 @@ def patterns(assembly: Assembly) -> list[str]:
 
 def starts(patterns: list[str], *paths: str) -> bool:
     """Whether a commit that touches `paths` starts the pipeline."""
-    return any(_glob(pattern).fullmatch(path) for pattern in patterns for path in paths)
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    """CodePipeline's globs: `*` within a folder, `**` across, `{a,b}` for either."""
-    known = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
-    parts = re.split(r"(\*\*|[*?{},])", pattern)
-    return re.compile("".join(known.get(part, re.escape(part)) for part in parts))
+    return any(glob_matches(pattern, path) for pattern in patterns for path in paths)
 
 
 def test_there_are_no_more_patterns_than_codepipeline_takes(patterns: list[str]) -> None:

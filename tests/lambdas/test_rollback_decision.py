@@ -226,7 +226,7 @@ def test_why_there_is_no_way_back_is_what_the_last_move_says(
     assert f"There is no version to go back to: {words}" in decision.reason
 
 
-def told(code: str, minutes_after: int, reached: VersionRef = NEW) -> Event:
+def notification(code: str, minutes_after: int, reached: VersionRef = NEW) -> Event:
     return Event(
         task="part-class",
         revision=8,
@@ -244,10 +244,10 @@ def told(code: str, minutes_after: int, reached: VersionRef = NEW) -> Event:
 @pytest.mark.parametrize(
     ("event", "action"),
     [
-        (told("no-way-back", 1), Action.NOTHING),
-        (told("no-way-back", -60), Action.PAGE),
-        (told("no-control", 1), Action.PAGE),
-        (told("no-way-back", 1, reached=OLD), Action.PAGE),
+        (notification("no-way-back", 1), Action.NOTHING),
+        (notification("no-way-back", -60), Action.PAGE),
+        (notification("no-control", 1), Action.PAGE),
+        (notification("no-way-back", 1, reached=OLD), Action.PAGE),
     ],
 )
 def test_people_are_told_once_for_each_time_the_alarm_goes_off(

@@ -11,11 +11,25 @@ from typing import Any
 from tests.local_aws.emulator import REGION, LocalAws, eventually
 
 SERVER = """
-import json, os, sys
+import json, os, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 if os.environ.get("MODE") == "crash":
     sys.exit("this release cannot start")
+
+if os.environ.get("MODE") == "unsteady":
+    # Of the starts of one deployment the first two fail, and the fourth once the third is healthy.
+    start = 1
+    while True:
+        try:
+            open(f"{os.environ['STARTS']}.{start}", "x").close()
+            break
+        except FileExistsError:
+            start += 1
+    if start == 4:
+        time.sleep(4)
+    if start in (1, 2, 4):
+        sys.exit(f"start {start} fails")
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -56,7 +70,13 @@ class Stack:
         self.ecs = aws.client("ecs")
 
     def template(
-        self, *, environment: dict[str, str], image: str = "", extra: dict[str, Any] | None = None
+        self,
+        *,
+        environment: dict[str, str],
+        image: str = "",
+        extra: dict[str, Any] | None = None,
+        desired: int = 1,
+        breaker: dict[str, Any] | None = None,
     ) -> str:
         container = {
             "Name": "service",
@@ -86,12 +106,16 @@ class Stack:
             "ServiceName": self.name,
             "Cluster": {"Ref": "Cluster"},
             "TaskDefinition": {"Ref": "Task"},
-            "DesiredCount": 1,
+            "DesiredCount": desired,
             "LaunchType": "FARGATE",
             "DeploymentConfiguration": {
                 "MaximumPercent": 200,
                 "MinimumHealthyPercent": 100,
-                "DeploymentCircuitBreaker": {"Enable": True, "Rollback": True},
+                "DeploymentCircuitBreaker": {
+                    "Enable": True,
+                    "Rollback": True,
+                    **(breaker or {}),
+                },
             },
         }
         resources: dict[str, Any] = {

@@ -225,9 +225,9 @@ def test_m_of_n_counts_periods_not_samples(bench: Bench) -> None:
 
 def test_missing_data_is_treated_as_asked_without_any_new_data(bench: Bench) -> None:
     names = {}
-    for treat in ("breaching", "notBreaching", "missing", "ignore"):
-        names[treat] = f"{bench.name}-{treat}"
-        bench.alarm(AlarmName=names[treat], Period=1, TreatMissingData=treat)
+    for treatment in ("breaching", "notBreaching", "missing", "ignore"):
+        names[treatment] = f"{bench.name}-{treatment}"
+        bench.alarm(AlarmName=names[treatment], Period=1, TreatMissingData=treatment)
     bench.put(1.0)
     expected = {
         names["breaching"]: "ALARM",

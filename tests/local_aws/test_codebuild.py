@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,9 @@ def aws(tmp_path_factory: pytest.TempPathFactory, remote: Path) -> Iterator[Loca
     emulator.stop()
 
 
-def project(aws: LocalAws, name: str, buildspec: object, **source: str) -> None:
+def project(
+    aws: LocalAws, name: str, buildspec: object, *, logs: Any = None, **source: str
+) -> None:
     message = {"type": "NO_SOURCE", **source}
     if buildspec is not None:
         message["buildspec"] = buildspec if isinstance(buildspec, str) else json.dumps(buildspec)
@@ -94,6 +97,7 @@ def project(aws: LocalAws, name: str, buildspec: object, **source: str) -> None:
             "environmentVariables": [{"name": "OF_PROJECT", "value": "project"}],
         },
         serviceRole="arn:aws:iam::000000000000:role/build",
+        **({"logsConfig": logs} if logs else {}),
     )
 
 
@@ -111,8 +115,8 @@ def finished(aws: LocalAws, id_: str) -> dict[str, Any]:
     return found
 
 
-def build(aws: LocalAws, name: str, **told: Any) -> dict[str, Any]:
-    started = aws.client("codebuild").start_build(projectName=name, **told)["build"]
+def build(aws: LocalAws, name: str, **arguments: Any) -> dict[str, Any]:
+    started = aws.client("codebuild").start_build(projectName=name, **arguments)["build"]
     assert started["buildStatus"] == "IN_PROGRESS"
     return finished(aws, started["id"])
 
@@ -218,6 +222,90 @@ def test_the_log_is_in_cloudwatch_logs(aws: LocalAws) -> None:
     assert "second" in [event["message"] for event in events]
 
 
+OWN = {"groupName": "/own/{name}"}
+
+
+@pytest.mark.parametrize(
+    ("how", "logs", "group", "stream"),
+    [
+        ("create", {}, "/aws/codebuild/{name}", "{number}"),
+        ("create", {"streamName": "s"}, "/aws/codebuild/{name}", "s/{number}"),
+        ("create", OWN, "/own/{name}", "{number}"),
+        ("update", {**OWN, "streamName": "s"}, "/own/{name}", "s/{number}"),
+        ("stack", OWN, "/own/{name}", "{number}"),
+        ("changed stack", OWN, "/own/{name}", "{number}"),
+    ],
+)
+def test_the_log_goes_to_the_group_that_the_project_names(
+    aws: LocalAws, how: str, logs: dict[str, str], group: str, stream: str
+) -> None:
+    name = f"grouped-{uuid.uuid4().hex[:8]}"
+    told = {key: text.format(name=name) for key, text in logs.items()}
+    buildspec = spec("echo path $CODEBUILD_LOG_PATH")
+    config: Any = {"cloudWatchLogs": {"status": "ENABLED", **told}}
+    if "stack" in how:
+        stack_of_a_project(aws, name, buildspec, told if how == "stack" else {"groupName": "/was"})
+        if how == "changed stack":
+            stack_of_a_project(aws, name, buildspec, told, change=True)
+    else:
+        project(aws, name, buildspec, logs=config if how == "create" else None)
+        if how == "update":
+            aws.client("codebuild").update_project(name=name, logsConfig=config)
+
+    done = build(aws, name)
+
+    number = done["id"].partition(":")[2]
+    place = {
+        "groupName": group.format(name=name),
+        "streamName": stream.format(number=number),
+    }
+    assert {key: done["logs"][key] for key in place} == place
+    found = aws.client("logs").get_log_events(
+        logGroupName=place["groupName"], logStreamName=place["streamName"], startFromHead=True
+    )
+    assert f"path {place['streamName']}" in [event["message"] for event in found["events"]]
+
+
+def test_a_project_may_want_no_log_in_cloudwatch(aws: LocalAws) -> None:
+    project(aws, "unlogged", spec("echo first"), logs={"cloudWatchLogs": {"status": "DISABLED"}})
+
+    done = build(aws, "unlogged")
+
+    assert done["buildStatus"] == "SUCCEEDED"
+    assert done["logs"] == {"cloudWatchLogs": {"status": "DISABLED"}}
+    groups = aws.client("logs").describe_log_groups(logGroupNamePrefix="/aws/codebuild/unlogged")
+    assert groups["logGroups"] == []
+    assert "first" in log_of(aws, done)
+
+
+def stack_of_a_project(
+    aws: LocalAws, name: str, buildspec: object, logs: dict[str, str], *, change: bool = False
+) -> None:
+    """Make or change a stack of one project that names where its logs go."""
+    spelled = {key[0].upper() + key[1:]: text for key, text in logs.items()}
+    properties = {
+        "Name": name,
+        "Source": {"Type": "NO_SOURCE", "BuildSpec": json.dumps(buildspec)},
+        "Artifacts": {"Type": "NO_ARTIFACTS"},
+        "Environment": {
+            "Type": "LINUX_CONTAINER",
+            "Image": "aws/codebuild/standard:7.0",
+            "ComputeType": "BUILD_GENERAL1_SMALL",
+        },
+        "ServiceRole": "arn:aws:iam::000000000000:role/build",
+        "LogsConfig": {"CloudWatchLogs": {"Status": "ENABLED", **spelled}},
+    }
+    template = {"Resources": {"P": {"Type": "AWS::CodeBuild::Project", "Properties": properties}}}
+    client = aws.client("cloudformation")
+    make = client.update_stack if change else client.create_stack
+    make(StackName=name, TemplateBody=json.dumps(template))
+    state = "UPDATE_COMPLETE" if change else "CREATE_COMPLETE"
+    eventually(
+        lambda: client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"] == state,
+        what=f"the stack {name}",
+    )
+
+
 @pytest.mark.parametrize(
     ("buildspec", "reason"),
     [
@@ -225,6 +313,7 @@ def test_the_log_is_in_cloudwatch_logs(aws: LocalAws) -> None:
         ({"version": "0.1"}, "version: 0.2"),
         ({"version": "0.2", "phases": {"deploy": {}}}, "unknown phase 'deploy'"),
         ({"version": "0.2", "batch": {}}, "does not act on batch"),
+        ({"version": "0.2", "artifacts": {"files": ["{a"]}}, "has a group that does not end"),
     ],
 )
 def test_a_broken_buildspec_fails_the_build(

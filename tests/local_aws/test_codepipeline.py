@@ -351,23 +351,6 @@ def test_what_runs_when_the_local_aws_ends_is_failed_and_the_pipeline_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("pattern", "path", "matches"),
-    [
-        ("*.py", "app.py", True),
-        ("*.py", "stacks/app.py", False),
-        ("**/*.py", "app.py", True),
-        ("stacks/**", "stacks/a/b.py", True),
-        ("prompts/0[1]*/x", "prompts/01-examples/x", False),
-        ("prompts/{00,01}-*/**", "prompts/01-examples/a.jsonl", True),
-        ("a,b", "a,b", True),
-        ("**", "any/thing", True),
-    ],
-)
-def test_globs_of_paths(pattern: str, path: str, matches: bool) -> None:
-    assert source.glob_matches(pattern, path) is matches
-
-
-@pytest.mark.parametrize(
     ("filters", "files", "starts"),
     [
         ([{"branches": {"includes": ["main"]}}], [], True),

@@ -137,6 +137,22 @@ def test_a_service_whose_image_is_missing_fails_its_stack(aws: LocalAws) -> None
     assert reasons == [f"CannotPullContainerError: {missing}: not found"] * 3
 
 
+@pytest.mark.parametrize(
+    ("breaker", "status"),
+    [({}, "CREATE_COMPLETE"), ({"ResetOnHealthyTask": False}, "ROLLBACK_COMPLETE")],
+)
+def test_a_healthy_task_lets_the_circuit_breaker_count_anew(
+    aws: LocalAws, tmp_path: Path, breaker: dict[str, bool], status: str
+) -> None:
+    stack = Stack(aws, balanced=False)
+    unsteady = {"MODE": "unsteady", "STARTS": str(tmp_path / "start")}
+    assert stack.create(environment=unsteady, desired=2, breaker=breaker) == status
+    assert (tmp_path / "start.5").exists() is (status == "CREATE_COMPLETE")
+    if status == "CREATE_COMPLETE":
+        assert stack.service()["deployments"][0]["failedTasks"] == 0
+    stack.delete()
+
+
 def test_an_unhealthy_container_is_replaced(aws: LocalAws, tmp_path: Path) -> None:
     stack = Stack(aws, balanced=False, interval=1)
     sick = tmp_path / "sick"
@@ -161,6 +177,9 @@ def test_tasks_of_their_own(aws: LocalAws) -> None:
     ended = stack.run(["python", "-c", program], environment=[{"name": "EXTRA", "value": "given"}])
     assert ended["containers"][0]["exitCode"] == 7
     assert ended["stoppedReason"] == "Essential container in task exited"
+    arn = ended["taskArn"]
+    failure = "service ended with exit code 7 (Essential container in task exited)"
+    assert f"task {arn} failed: {failure}, started by a person" in aws.log.read_text()
     task_id = ended["taskArn"].rpartition("/")[2]
     stream = aws.client("logs").get_log_events(
         logGroupName=stack.name, logStreamName=f"service/service/{task_id}"
@@ -172,6 +191,11 @@ def test_tasks_of_their_own(aws: LocalAws) -> None:
     ended = stack.run(["no-such-program"])
     assert ended["stopCode"] == "TaskFailedToStart"
     assert ended["stoppedReason"].startswith("CannotStartContainerError")
+    assert f"task {ended['taskArn']} failed: service never ran" in aws.log.read_text()
+
+    ended = stack.run(["python", "-c", "pass"])
+    assert ended["containers"][0]["exitCode"] == 0
+    assert f"task {ended['taskArn']} failed" not in aws.log.read_text()
 
     # A program that ignores SIGTERM, with a child: killed as a group after the stop timeout.
     program = (

@@ -40,7 +40,7 @@ def family(aws: LocalAws) -> str:
     return arn
 
 
-def said(aws: LocalAws, rule: str) -> list[str]:
+def expressions(aws: LocalAws, rule: str) -> list[str]:
     """What the ended tasks of a rule printed."""
     ecs = aws.client("ecs")
     arns = ecs.list_tasks(cluster="watch", desiredStatus="STOPPED", startedBy=f"events-rule/{rule}")
@@ -97,8 +97,8 @@ def test_a_scheduled_rule_from_a_template_runs_its_task(aws: LocalAws, family: s
     )
     # The first minute of a rate(1 minute) rule would be spent waiting: its clock is turned back.
     turn_back(aws, f"{name}-on", f"{name}-off")
-    assert eventually(lambda: said(aws, f"{name}-on"), what="the task") == ["measured on"]
-    assert said(aws, f"{name}-off") == []
+    assert eventually(lambda: expressions(aws, f"{name}-on"), what="the task") == ["measured on"]
+    assert expressions(aws, f"{name}-off") == []
 
 
 def turn_back(aws: LocalAws, *rules: str) -> None:
@@ -134,7 +134,7 @@ def test_a_pattern_starts_a_task_with_transformed_input(aws: LocalAws, family: s
     )
     entry = {"Source": name, "DetailType": "asked", "Detail": json.dumps({"task": "part-class"})}
     events.put_events(Entries=[entry])
-    assert eventually(lambda: said(aws, name), what="the task") == ["part-class somebody"]
+    assert eventually(lambda: expressions(aws, name), what="the task") == ["part-class somebody"]
 
 
 def test_a_pattern_reaches_lambda_and_a_topic(aws: LocalAws) -> None:

@@ -59,7 +59,7 @@ def failing(error: BaseException) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "expected"),
     [
         (PromptHubError("It is broken.", hint="Mend it."), 2, "It is broken. Mend it."),
         (PromptHubError("No.", exit_code=ExitCode.BLOCKED), 1, "No."),
@@ -71,14 +71,14 @@ def failing(error: BaseException) -> SimpleNamespace:
 def test_a_failure_is_a_sentence_and_an_exit_code(
     error: BaseException,
     code: int,
-    said: str,
+    expected: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(module, "import_module", lambda name: failing(error))
     assert main(["validate"]) == code
     message = capsys.readouterr().err
-    assert said in message
+    assert expected in message
     assert ("Traceback" in message) == (code == ExitCode.UNEXPECTED)
 
 

@@ -154,7 +154,7 @@ def test_a_whole_record_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "instead", "said"),
+    ("found", "instead", "message"),
     [
         ("# 0007: A title", "# A title", "0007-a-title.md:1: found '# A title'"),
         ("# 0007", "# 0008", "its title has the number 0008"),
@@ -167,8 +167,8 @@ def test_a_whole_record_is_read() -> None:
         ("\n## Context", "\nLoose.\n\n## Context", "found 'Loose.' before the first section"),
     ],
 )
-def test_a_record_of_another_form_is_refused(found: str, instead: str, said: str) -> None:
-    with pytest.raises(FormatError, match=re.escape(said)):
+def test_a_record_of_another_form_is_refused(found: str, instead: str, message: str) -> None:
+    with pytest.raises(FormatError, match=re.escape(message)):
         read_record("0007-a-title.md", WHOLE.replace(found, instead, 1))
 
 

@@ -29,7 +29,7 @@ LOG = "prompts/04-evals/part-class/reviews/1.2.0.json"
 AT = datetime(2026, 11, 3, 12, tzinfo=UTC)
 
 
-def said(line: int, quote: str, severity: str = "low", problem: str = "Vague.") -> JsonObject:
+def described(line: int, quote: str, severity: str = "low", problem: str = "Vague.") -> JsonObject:
     return {
         "line": line,
         "quote": quote,
@@ -39,9 +39,9 @@ def said(line: int, quote: str, severity: str = "low", problem: str = "Vague.") 
     }
 
 
-REAL = said(27, "Answer with JSON such as", "high", "The example names a class.")
-MOVED = said(3, "Title: {{ title }}", "medium")
-INVENTED = said(26, "Always be polite")
+REAL = described(27, "Answer with JSON such as", "high", "The example names a class.")
+MOVED = described(3, "Title: {{ title }}", "medium")
+INVENTED = described(26, "Always be polite")
 
 
 @pytest.fixture

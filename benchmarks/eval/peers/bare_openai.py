@@ -27,7 +27,7 @@ async def ask(base_url: str, examples: int, in_flight: int) -> tuple[int, int]:
         base_url=base_url, api_key="none", http_client=DefaultAioHttpClient()
     ) as client:
 
-        async def one(item: Item) -> bool:
+        async def answer_one(item: Item) -> bool:
             async with slots:
                 answer = await client.chat.completions.create(
                     model=MODEL,
@@ -39,7 +39,7 @@ async def ask(base_url: str, examples: int, in_flight: int) -> tuple[int, int]:
                 )
             return bool(json.loads(answer.choices[0].message.content or "") == item.expected)
 
-        found = await asyncio.gather(*map(one, items(examples)))
+        found = await asyncio.gather(*map(answer_one, items(examples)))
     return sum(found), len(found) - sum(found)
 
 

@@ -27,7 +27,7 @@ def copied(repository: PromptRepository, source: str, task: str) -> dict[str, st
         PromptHubError: there is no such task, or something is wrong with it.
     """
     repository.require_task(source)
-    findings = check(repository, source)[1]
+    findings = [finding for finding in check(repository, source)[1] if finding.is_error]
     if findings:
         raise PromptHubError(
             f"{source} is not valid itself: {findings[0].problem}.",

@@ -100,9 +100,9 @@ def jsonl(examples: Sequence[Example]) -> str:
 def findings_about(
     repository: PromptRepository, files: Mapping[str, str], task: str
 ) -> list[Finding]:
-    """Return what validation would say of a new task's files if they lay in the repository."""
+    """Return what would make a new task's files invalid if they lay in the repository."""
     findings = check(repository, task, proposed=files)[1]
-    return [finding for finding in findings if finding.problem.file in files]
+    return [item for item in findings if item.is_error and item.problem.file in files]
 
 
 def refuse_a_taken_name(repository: PromptRepository, task: str) -> None:

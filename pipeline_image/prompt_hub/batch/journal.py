@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.core.json_log import JsonLinesLog, Span, json_line
-from prompt_hub.core.json_strict import strict_json
+from prompt_hub.core.json_strict import ENVELOPE_DEPTH, strict_json
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Journal:
             if first != title:
                 self._keep(first, lines)
         self._log.begin(title, anew=first != title)
-        self._log.scan(lambda raw, span: self._note(strict_json(raw.decode("utf-8")), span))
+        self._log.scan(lambda raw, span: self._note(_parse(raw), span))
         if first == title:
             logger.info("%s: %d records finished by an earlier run", self.path, len(self._spans))
         return self
@@ -72,6 +72,11 @@ class Journal:
     def finished(self) -> frozenset[int]:
         """Numbers of the records that have a line."""
         return frozenset(self._spans)
+
+    @property
+    def corrupt(self) -> int:
+        """Lines that an earlier run left and nobody can read: their records are asked again."""
+        return self._log.corrupt
 
     @property
     def failed(self) -> frozenset[int]:
@@ -120,10 +125,15 @@ class Journal:
             self._failed.add(number)
 
 
+def _parse(raw: bytes) -> object:
+    # A record lies inside its line, and so may nest as deep as any.
+    return strict_json(raw.decode("utf-8"), max_depth=ENVELOPE_DEPTH)
+
+
 def _difference(first: bytes, identity: Line) -> str:
     """Return what another run has otherwise, by the first line of its journal; in words."""
     try:
-        other = strict_json(first.decode("utf-8"))
+        other = _parse(first)
     except ValueError:
         other = None
     if not isinstance(other, dict) or other.get("journal") != identity["journal"]:

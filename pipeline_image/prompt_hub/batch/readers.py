@@ -9,28 +9,22 @@ is one record by all rules of CSV, and is read as one.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from pydantic import JsonValue
 
-from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.batch.cells import is_blank
+from prompt_hub.batch.layout import Layout, find_layout, not_text, open_text
 from prompt_hub.core.json_strict import strict_json
+from prompt_hub.repository.schema import Records
 
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
-JSON_LINES = {".jsonl", ".ndjson"}
 LONGEST = 131_072
 """Characters of a record of several lines, as of one cell: what a quote left open may swallow."""
-
-_ODD = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -46,62 +40,36 @@ class Record:
     values: tuple[JsonValue, ...]
     problem: str | None = None
 
-
-def header_of(path: Path) -> tuple[str, ...] | None:
-    """Return the columns of a table; None for JSON lines, where every record names its own.
-
-    Raises:
-        PromptHubError: as `read_records`.
-    """
-    with _opened(path) as stream:
-        separator = SEPARATORS.get(path.suffix.lower())
-        return _header(path, _reader(_Lines(stream), separator)) if separator else None
+    @property
+    def blank(self) -> bool:
+        """Whether it says nothing: a row of separators, or an object of nothing."""
+        return self.problem is None and all(map(is_blank, self.values))
 
 
-def read_records(path: Path) -> Iterator[Record]:
-    """Yield the records of a `.csv`, `.tsv`, `.jsonl` or `.ndjson` file, blank lines left out.
+def read_records(path: Path, layout: Layout | None = None) -> Iterator[Record]:
+    """Yield the records of a file, blank lines left out; `layout` is by its ending if not given.
 
     Raises:
-        PromptHubError: the file cannot be opened, is UTF-16, has no header, or is of no known kind.
+        PromptHubError: the file cannot be opened; without a layout also what `find_layout` raises.
     """
-    with _opened(path) as stream:
-        separator = SEPARATORS.get(path.suffix.lower())
-        yield from _table(path, stream, separator) if separator else _json_lines(stream)
+    layout = layout or find_layout(path, Records())
+    if layout.header is None:
+        with open_text(path, layout.encoding, newline="\n") as stream:
+            yield from _json_lines(stream, layout)
+        return
+    with open_text(path, layout.encoding) as stream:
+        yield from _table(stream, layout, layout.header)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    kind = path.suffix.lower()
-    if kind not in {*SEPARATORS, *JSON_LINES}:
-        known = ", ".join([*SEPARATORS, *sorted(JSON_LINES)])
-        raise PromptHubError(f"{path}: the ending {kind!r} is not one of {known}.")
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(4)
-            if b"\0" in start or start[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
-                raise PromptHubError(
-                    f"{path} is UTF-16, or no text at all.",
-                    hint="Save it as UTF-8.",
-                    exit_code=ExitCode.BLOCKED,
-                )
-            stream.seek(0)
-            yield stream
-    except OSError as error:
-        raise PromptHubError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _reader(lines: _Lines, separator: str) -> Iterator[list[str]]:
-    return csv.reader(lines, delimiter=separator, strict=True)
-
-
-def _table(path: Path, stream: BinaryIO, separator: str) -> Iterator[Record]:
-    lines = _Lines(stream)
-    reader = _reader(lines, separator)
-    header = _header(path, reader)
+def _table(stream: io.TextIOWrapper, layout: Layout, header: tuple[str, ...]) -> Iterator[Record]:
+    lines = _Lines(stream, layout.comment)
+    for _ in range(layout.header_line - 1):
+        lines.skip()
+    reader = csv.reader(lines, delimiter=layout.separator, strict=True)
+    next(reader)  # the header
     number = 0
     while True:
         lines.begin_record()
-        first = lines.number + 1
         problem = None
         try:
             cells = next(reader)
@@ -109,11 +77,14 @@ def _table(path: Path, stream: BinaryIO, separator: str) -> Iterator[Record]:
             return
         except csv.Error as error:
             cells, problem = [], f"broken quoting or cell: {error}"
+        first = lines.first
         if not cells and problem is None:
             continue
         number += 1
-        if problem is None and (odd := _no_text(cells)):
+        if problem is None and (odd := not_text("".join(cells), layout.encoding)):
             cells, problem = [], odd
+        if problem is None:
+            cells = _of_width(cells, header)
         if problem is None and len(cells) != len(header):
             problem = f"{len(cells)} cells, where the header has {len(header)}"
         if problem is not None and lines.number > first:
@@ -122,17 +93,32 @@ def _table(path: Path, stream: BinaryIO, separator: str) -> Iterator[Record]:
         yield Record(number, first, header[: len(cells)], tuple(cells[: len(header)]), problem)
 
 
+def _of_width(cells: list[str], header: tuple[str, ...]) -> list[str]:
+    """Give a row the width of its header, where only cells that say nothing make the difference.
+
+    Those are empty ones at the end of the row, under columns without a name, or all of them.
+    """
+    width = len(header)
+    if len(cells) != width and all(map(is_blank, cells)):
+        return [""] * width
+    if all(map(is_blank, cells[width:])) and not any(header[len(cells) :]):
+        return cells[:width] + [""] * (width - len(cells))
+    return cells
+
+
 class _Lines:
     """The lines that `csv.reader` draws; those behind the first of a record can be put back."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        # Bytes that are no UTF-8 come through as surrogates: only their own record is refused.
-        self._text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
+    def __init__(self, text: Iterator[str], comment: str | None) -> None:
+        self._text = text
+        self._comment = comment
         self._again: list[str] = []
         self._drawn: list[str] = []
         self._room = LONGEST
         self.number = 0
         """Of the line that was drawn last, from 1."""
+        self.first = 0
+        """Of the first line of this record."""
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -140,12 +126,25 @@ class _Lines:
     def __next__(self) -> str:
         if self._room < 0:
             raise csv.Error(f"more than {LONGEST} characters in a record of several lines")
-        line = self._again.pop() if self._again else next(self._text)
+        line = self._draw()
+        while not self._drawn and self._comment and line.startswith(self._comment):
+            self.number += 1
+            line = self._draw()
         if self._drawn:
             self._room -= len(line)
-        self._drawn.append(line)
         self.number += 1
+        if not self._drawn:
+            self.first = self.number
+        self._drawn.append(line)
         return line
+
+    def _draw(self) -> str:
+        return self._again.pop() if self._again else next(self._text)
+
+    def skip(self) -> None:
+        """Leave out the next line."""
+        self._draw()
+        self.number += 1
 
     def begin_record(self) -> None:
         """Note that the next line is the first of a record."""
@@ -158,46 +157,17 @@ class _Lines:
         self.number -= len(self._drawn) - 1
 
 
-def _header(path: Path, reader: Iterator[list[str]]) -> tuple[str, ...]:
-    try:
-        header = next((row for row in reader if row), None)
-    except csv.Error as error:
-        raise _no_header(path, str(error)) from None
-    if header is None:
-        raise _no_header(path, "the file is empty")
-    if odd := _no_text(header):
-        raise _no_header(path, odd)
-    return tuple(name.strip() for name in header)
-
-
-def _no_header(path: Path, reason: str) -> PromptHubError:
-    return PromptHubError(
-        f"{path} has no header that can be read: {reason}.",
-        hint="The first line must name the columns, in UTF-8.",
-        exit_code=ExitCode.BLOCKED,
-    )
-
-
-def _no_text(cells: list[str]) -> str:
-    """Why these cells are not all text; empty if they are."""
-    odd = _ODD.search("".join(cells))
-    if odd is None:
-        return ""
-    return "a NUL character, which no text has" if odd[0] == "\0" else "not UTF-8 text"
-
-
-def _json_lines(stream: BinaryIO) -> Iterator[Record]:
+def _json_lines(stream: io.TextIOWrapper, layout: Layout) -> Iterator[Record]:
     number = 0
-    for line, raw in enumerate(stream, start=1):
-        if line == 1:
-            raw = raw.removeprefix(codecs.BOM_UTF8)
-        if not raw.strip():
+    for line, text in enumerate(stream, start=1):
+        if not text.strip() or (layout.comment and text.startswith(layout.comment)):
             continue
         number += 1
+        if odd := not_text(text.replace("\0", " "), layout.encoding):
+            yield Record(number, line, (), (), odd)
+            continue
         try:
-            value = strict_json(raw.decode("utf-8"))
-        except UnicodeDecodeError:
-            yield Record(number, line, (), (), "not UTF-8 text")
+            value = strict_json(text)
         except json.JSONDecodeError as error:
             reason = f"not JSON: {error.msg} at character {error.pos + 1}"
             yield Record(number, line, (), (), reason)

@@ -10,11 +10,12 @@ from pydantic import JsonValue
 
 from prompt_hub.batch.backends import Backend, BatchAnswer
 from prompt_hub.batch.journal import Journal
-from prompt_hub.batch.mapping import RecordError, assign, to_fields
+from prompt_hub.batch.mapping import RecordError, assign, no_record, to_fields
+from prompt_hub.batch.numbers import NumberReader
 from prompt_hub.batch.readers import Record
 from prompt_hub.core.concurrency import map_concurrently
 from prompt_hub.llm.client import ModelUnavailableError
-from prompt_hub.repository.contracts import schema_problem
+from prompt_hub.repository.contracts import properties, schema_problem
 from prompt_hub.repository.schema import JsonObject
 
 logger = logging.getLogger(__name__)
@@ -25,12 +26,16 @@ GIVE_UP_AFTER = 3
 
 @dataclass
 class BatchStats:
-    """What became of the records; `resumed` of them an earlier run had finished already."""
+    """What became of the records.
+
+    `resumed` of them an earlier run had finished already; `blank` rows are left out.
+    """
 
     records: int = 0
     answered: int = 0
     failed: int = 0
     resumed: int = 0
+    blank: int = 0
     unanswered: int = 0
     reason: str = ""
 
@@ -38,9 +43,15 @@ class BatchStats:
 class RecordMapper:
     """Turns records into the fields of one task, remembering where each header's columns go."""
 
-    def __init__(self, columns: Mapping[str, Sequence[str]], schema: JsonObject) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, Sequence[str]],
+        schema: JsonObject,
+        numbers: NumberReader | None = None,
+    ) -> None:
         self._columns = columns
         self._schema = schema
+        self._numbers = numbers or NumberReader()
         self._assigned: dict[tuple[str, ...], dict[str, int]] = {}
 
     def places(self, header: tuple[str, ...]) -> Mapping[str, int]:
@@ -53,7 +64,16 @@ class RecordMapper:
         """Fields that fit the input schema; raises `RecordError`."""
         if record.problem is not None:
             raise RecordError(record.problem)
-        fields = to_fields(record.values, self.places(record.columns), self._schema)
+        places = self.places(record.columns)
+        what = no_record(record.columns, record.values, len(properties(self._schema)))
+        try:
+            fields = to_fields(record.values, places, self._schema, self._numbers)
+        except RecordError as error:
+            raise RecordError(f"{error}; {what}" if what else str(error)) from None
+        if what:
+            raise RecordError(what)
+        if places and all(value is None for value in fields.values()):
+            raise RecordError("none of its fields has a value")
         problem = schema_problem(fields, self._schema)
         if problem is not None:
             raise RecordError(problem)
@@ -74,6 +94,8 @@ class Runner:
     say: Callable[[str], None]
     progress: Callable[[BatchStats], None]
     tally: BatchStats = field(default_factory=BatchStats)
+    last: int = 0
+    """Number of the last record that was read."""
     _silent: int = 0
 
     async def run(self, records: Iterator[Record], limit: int | None = None) -> BatchStats:
@@ -89,8 +111,12 @@ class Runner:
         """Yield the records that have no line yet; those that have one are counted."""
         finished, failed = self.journal.finished, self.journal.failed
         for record in records:
-            if limit is not None and record.number > limit:
+            if limit is not None and self.tally.records >= limit:
                 return
+            self.last = record.number
+            if record.blank:
+                self.tally.blank += 1
+                continue
             self.tally.records += 1
             if record.number in finished:
                 self.tally.resumed += 1
@@ -106,7 +132,7 @@ class Runner:
         try:
             fields = self.reader.fields(record)
         except RecordError as error:
-            raw = dict(zip(record.columns, record.values, strict=True))
+            raw = _as_it_came(record)
             refused = BatchAnswer(
                 output=None, error=str(error), answered_by=self.answerer.answered_by
             )
@@ -140,3 +166,11 @@ class Runner:
         else:
             self.tally.answered += 1
         self.progress(self.tally)
+
+
+def _as_it_came(record: Record) -> JsonObject:
+    """Return a record's values by column; of columns with one name all are kept."""
+    raw: JsonObject = {}
+    for place, (name, value) in enumerate(zip(record.columns, record.values, strict=True), 1):
+        raw[f"{name} (column {place})" if name in raw else name] = value
+    return raw

@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         result = {"task": task, "files": sorted(files), "notes": listed, "next": steps}
         print(json.dumps(result, ensure_ascii=False, indent=2))
     else:
-        _tell(task, files, steps)
+        _report(task, files, steps)
     return ExitCode.OK
 
 
@@ -101,7 +101,7 @@ def _tell_notes(notes: Sequence[Note]) -> None:
                 print(f"  {note}")
 
 
-def _tell(task: str, files: Iterable[str], steps: Sequence[str]) -> None:
+def _report(task: str, files: Iterable[str], steps: Sequence[str]) -> None:
     print(f"{task} is a task now:")
     for path in sorted(files):
         print(f"  written  {path}")

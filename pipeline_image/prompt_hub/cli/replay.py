@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         message = [vars(change) for change in changes]
         results.append({"record": path.as_posix(), "same": not changes, "changes": message})
         if not arguments.json:
-            _tell(path, record, changes, arguments.write)
+            _report(path, record, changes, arguments.write)
     if arguments.json:
         print(json.dumps(results, indent=2, ensure_ascii=False))
     return ExitCode.OK if all(result["same"] for result in results) else ExitCode.BLOCKED
@@ -102,7 +102,7 @@ def _write(repository: PromptRepository, path: Path, replayed: Replayed) -> None
     folder.put(path.name, record.to_json())
 
 
-def _tell(
+def _report(
     path: Path, record: EvaluationRecord | None, changes: Sequence[Change], write: bool
 ) -> None:
     if record is not None and not changes:

@@ -16,8 +16,10 @@ from pydantic import JsonValue
 
 from prompt_hub.batch.backends import Backend, LocalAnswerer, ServiceAnswerer
 from prompt_hub.batch.journal import Journal
-from prompt_hub.batch.mapping import RecordError
-from prompt_hub.batch.readers import header_of, read_records
+from prompt_hub.batch.layout import Layout, find_layout
+from prompt_hub.batch.mapping import RecordError, assign
+from prompt_hub.batch.numbers import NumberReader
+from prompt_hub.batch.readers import read_records
 from prompt_hub.batch.runner import BatchStats, RecordMapper, Runner
 from prompt_hub.cli.options import add_concurrency, positive
 from prompt_hub.core import aws_names
@@ -26,7 +28,7 @@ from prompt_hub.core.hashing import sha256_of
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.reader import METADATA, PRODUCTION, PromptRepository
-from prompt_hub.repository.schema import Prompt
+from prompt_hub.repository.schema import JsonObject, Prompt, Records
 
 PROGRESS_EVERY_SECONDS = 5.0
 SERVICE_CONCURRENCY = 8
@@ -57,7 +59,6 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     task: str = arguments.task
     repository.require_task(task)
     _check_paths(arguments.input, arguments.output)
-    header = await asyncio.to_thread(header_of, arguments.input)
     metadata = repository.metadata(task)
     timeout = metadata.limits.seconds_per_call
     aliases = ModelAliases({}) if arguments.service else ModelAliases.from_environment()
@@ -73,15 +74,18 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             answerer = LocalAnswerer(prompt, caller, timeout=timeout)
             concurrency = caller.concurrency(prompt)
         contract = (prompt or repository.candidate(task)).input
-        reader = RecordMapper(metadata.records.columns, contract)
-        if header is not None:
-            _check_header(reader, header, arguments.input, task)
+        records = metadata.records
+        layout = await asyncio.to_thread(_find_layout, arguments.input, records, contract, task)
+        numbers = NumberReader(records.numbers, comma_too=layout.separator == ";")
+        reader = RecordMapper(records.columns, contract, numbers)
         info = answerer.answered_by
         _say(f"{task} {info.version} ({info.sha256[:12]}), {source}")
+        if layout.found:
+            _say(f"{arguments.input}: {'; '.join(layout.found)}")
         identity: dict[str, JsonValue] = {
             "input": await asyncio.to_thread(_sha256_of_file, arguments.input),
             "task": task,
-            "mapping": sha256_of({"columns": metadata.records.columns, "contract": contract}),
+            "mapping": _mapping(records, contract),
         }
         if not arguments.service:  # which version answers there may change at any time
             identity |= {"version": info.version, "prompt": info.sha256, "model": info.model}
@@ -89,6 +93,11 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
         with Journal(arguments.output, identity) as journal:
             if journal.set_aside:
                 _say(journal.set_aside)
+            if journal.corrupt:
+                _say(
+                    f"{journal.path}: {journal.corrupt} lines cannot be read and are left out;"
+                    " their records are asked for again"
+                )
             if journal.finished:
                 _say(f"going on: {len(journal.finished)} records were finished before")
             runner = Runner(
@@ -100,18 +109,25 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
                 progress=_Progress(),
             )
             try:
-                tally = await runner.run(read_records(arguments.input), arguments.limit)
+                tally = await runner.run(read_records(arguments.input, layout), arguments.limit)
             except asyncio.CancelledError:
                 _say(f"{len(journal.finished)} records are finished: the same command goes on.")
                 raise
             if not tally.unanswered:
-                journal.publish(arguments.limit)
+                journal.publish(None if arguments.limit is None else runner.last)
     seconds = round(time.monotonic() - started, 3)
-    summary = {**asdict(info), "source": source, **asdict(tally), "seconds": seconds}
+    read_as = list(layout.found)
+    summary = {
+        **asdict(info),
+        "source": source,
+        **asdict(tally),
+        "read_as": read_as,
+        "seconds": seconds,
+    }
     if arguments.json:
         print(json.dumps({**summary, "output": str(arguments.output)}, indent=2))
     else:
-        print(_in_words(tally, arguments.output))
+        print(_in_words(tally, arguments.output, layout))
     if tally.unanswered:
         return ExitCode.NOT_MEASURED
     return ExitCode.BLOCKED if tally.failed else ExitCode.OK
@@ -126,15 +142,23 @@ def _check_paths(source: Path, output: Path) -> None:
         raise PromptHubError(f"{output} cannot be the output: name a file of its own.")
 
 
-def _check_header(reader: RecordMapper, header: tuple[str, ...], source: Path, task: str) -> None:
-    try:
-        reader.places(header)
-    except RecordError as error:
-        raise PromptHubError(
-            f"{source}: {error}.",
-            hint=f"Rename the columns, or map them in {METADATA}/{task}.yaml (records.columns).",
-            exit_code=ExitCode.BLOCKED,
-        ) from None
+def _find_layout(source: Path, records: Records, contract: JsonObject, task: str) -> Layout:
+    def check(header: tuple[str, ...]) -> str | None:
+        try:
+            assign(header, records.columns, contract)
+        except RecordError as error:
+            return str(error)
+        return None
+
+    return find_layout(source, records, check, f"{METADATA}/{task}.yaml")
+
+
+def _mapping(records: Records, contract: JsonObject) -> str:
+    """Hash what makes fields of records; settings that are left out do not count."""
+    how = records.model_dump(mode="json", exclude_defaults=True, exclude={"columns"})
+    return sha256_of(
+        {"columns": records.columns, "contract": contract, **({"records": how} if how else {})}
+    )
 
 
 def _active(repository: PromptRepository, task: str) -> tuple[Prompt, str]:
@@ -192,12 +216,15 @@ class _Progress:
             _say(f"  {tally.answered + tally.failed} records finished")
 
 
-def _in_words(tally: BatchStats, output: Path) -> str:
+def _in_words(tally: BatchStats, output: Path, layout: Layout) -> str:
     parts = [f"{tally.records} records", f"{tally.answered} answered", f"{tally.failed} failed"]
     if tally.resumed:
         parts[0] += f" ({tally.resumed} finished before)"
+    if tally.blank:
+        parts.append(f"{tally.blank} blank rows left out")
     if not tally.unanswered:
-        return f"{', '.join(parts)}: {output}"
+        read_as = f"\nread as {'; '.join(layout.found)}" if layout.found else ""
+        return f"{', '.join(parts)}: {output}{read_as}"
     parts.append(f"{tally.unanswered} without an answer")
     return (
         f"{', '.join(parts)}. {tally.reason}\n"

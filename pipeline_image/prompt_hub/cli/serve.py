@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 5.0
 """Seconds between two looks at the ledger."""
+SWITCH_SECONDS = 0.0005
 SERVER_LOGGERS = ("uvicorn", "asyncio")
 """Loggers of what runs the service: what they say goes through our formatter."""
 
@@ -89,6 +91,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         ),
         client=client,
     )
+    # A thread that reads a large request gives the event loop its turn after so many seconds, and
+    # what was loaded until now stays: it need not be looked at each time rubbish is collected.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
     # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))
     app = create_app(service, poll_seconds=arguments.poll_seconds)

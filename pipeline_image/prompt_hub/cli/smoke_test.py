@@ -23,7 +23,7 @@ from prompt_hub.evaluation.inputs import scored
 from prompt_hub.evaluation.results import results_from_environment
 from prompt_hub.ledger.items import Pointer
 from prompt_hub.release.service_client import Client
-from prompt_hub.release.smoke_test import ASK_SECONDS, SmokeTest, smoke_test
+from prompt_hub.release.smoke_test import ASK_SECONDS, SmokeTest, check_end, smoke_test
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.rendering import rejection_reason
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         test = _inside(repository, stage, release)
         results.put(key, test.model_dump_json(indent=2) + "\n")
     else:
-        _outside(stage)
+        code = _outside(stage)
         text = results.get(key)
         if text is None:
             raise PromptHubError(
@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
                 exit_code=ExitCode.UNEXPECTED,
             )
         test = parse_model(text, key, SmokeTest, hint="Look at the log of its task.")
+        check_end(test, code)
     _say(test)
     return ExitCode.OK if test.ok else ExitCode.BLOCKED
 
@@ -89,7 +90,8 @@ def _inside(repository: PromptRepository, stage: str, release: str) -> SmokeTest
     )
 
 
-def _outside(stage: str) -> None:
+def _outside(stage: str) -> int:
+    """Run the smoke test in the stage; returns the exit code of its task."""
     import boto3
 
     from prompt_hub.release.ecs_task import run, wait
@@ -97,13 +99,7 @@ def _outside(stage: str) -> None:
     ecs = boto3.client("ecs")
     task = run(ecs, stage, ["prompt-hub", "smoke-test", "--inside"])
     print(f"the smoke test runs in {stage} as {task.rpartition('/')[2]}", flush=True)
-    code = wait(ecs, stage, task)
-    if code not in {ExitCode.OK, ExitCode.BLOCKED}:
-        raise PromptHubError(
-            f"the smoke test ended with exit code {code}.",
-            hint="Look at the log of its task.",
-            exit_code=ExitCode.UNEXPECTED,
-        )
+    return wait(ecs, stage, task)
 
 
 def _say(test: SmokeTest) -> None:

@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Validate; BLOCKED where anything is wrong."""
+    """Validate; BLOCKED where anything is wrong. A warning blocks nothing."""
     if arguments.rules:
         from prompt_hub.validation.rules_page import rules_page
 
@@ -69,10 +69,15 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         print(json.dumps(problems, ensure_ascii=False, indent=2))
     else:
         for finding in findings:
-            text = f"{finding.problem} [{finding.rule}]"
-            print(annotation(finding.problem) if arguments.github else text)
+            print(annotation(finding.problem) if arguments.github else line(finding))
         print(summary(tree, findings, arguments.task))
-    return ExitCode.BLOCKED if findings else ExitCode.OK
+    return ExitCode.BLOCKED if any(item.is_error for item in findings) else ExitCode.OK
+
+
+def line(finding: Finding) -> str:
+    """Return a finding as a line, with its rule at the end, and with what is only a warning."""
+    mark = "" if finding.is_error else "warning: "
+    return f"{finding.problem} [{mark}{finding.rule}]"
 
 
 def annotation(problem: Problem) -> str:
@@ -85,7 +90,7 @@ def annotation(problem: Problem) -> str:
     }
     properties = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in where.items())
     place = f"{problem.file}:{problem.line}:{problem.column}: "
-    return f"::error {properties}::{_escaped(str(problem).removeprefix(place))}"
+    return f"::{problem.severity} {properties}::{_escaped(str(problem).removeprefix(place))}"
 
 
 def _escaped(text: str, more: str = "") -> str:
@@ -98,7 +103,10 @@ def summary(tree: Tree, findings: Sequence[Finding], task: str | None = None) ->
     """Return the last line, in words."""
     looked_at = f"task {task}" if task else count(len(tree.tasks), "task")
     looked_at += f", {count(len(tree.files), 'file')}"
-    if not findings:
-        return f"{looked_at}: all valid"
-    files = len({finding.problem.file for finding in findings})
-    return f"{looked_at}: {count(len(findings), 'problem')} in {count(files, 'file')}"
+    errors = [finding for finding in findings if finding.is_error]
+    warnings = len(findings) - len(errors)
+    result = "all valid"
+    if errors:
+        files = len({finding.problem.file for finding in errors})
+        result = f"{count(len(errors), 'problem')} in {count(files, 'file')}"
+    return f"{looked_at}: {result}" + (f", {count(warnings, 'warning')}" if warnings else "")

@@ -9,29 +9,34 @@ from typing import NoReturn
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character: what is left of an escape, or of bytes that are no UTF-8."""
+_DECODER = json.JSONDecoder()
+_BEFORE_A_VALUE = ",:[{"
+_MARK = re.compile(r'[",:\[{\]}]')
 MAX_DIGITS = 4300
 """Python reads no longer whole number, and nothing that is counted needs one."""
 MAX_DEPTH = 50
-"""Nesting deeper than this is an attack on the parser, not a prompt."""
+"""Nesting deeper than this is an attack on the parser, not a prompt.
+
+It lies far below what the validator, the templates and Python itself can follow, so what was read
+can be judged, rendered and written again.
+"""
+ENVELOPE_DEPTH = MAX_DEPTH + 10
+"""How deep a line or a request may nest that we wrap around values of `MAX_DEPTH`."""
+
+
+MAX_VALUES = 5000
+"""So many names and values are read of what a stranger sends: building more holds up others."""
 
 
 class NestingError(ValueError):
-    """JSON values nested without end."""
+    """JSON values nested deeper than is read."""
+
+    def __init__(self, max_depth: int = MAX_DEPTH) -> None:
+        super().__init__(f"values nested more than {max_depth} deep")
 
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-
-
-def bounded_json(text: str) -> object:
-    """Parse JSON that nests no deeper than MAX_DEPTH; raises `NestingError`."""
-    value = strict_json(text)
-    if text.count("{") + text.count("[") > MAX_DEPTH:
-        depth = 0
-        for mark in _STRING.sub("", text):
-            depth += (mark in "{[") - (mark in "}]")
-            if depth > MAX_DEPTH:
-                raise NestingError("values nested without end")
-    return value
+class TooManyValuesError(ValueError):
+    """JSON of so many names and values that reading it would hold up others."""
 
 
 def is_text(text: str) -> bool:
@@ -39,36 +44,89 @@ def is_text(text: str) -> bool:
     return not SURROGATE.search(text)
 
 
-def strict_json(text: str) -> object:
-    """Parse JSON; raises `ValueError` for bad syntax and for what JSON should not say.
+def strict_json(text: str, *, max_depth: int = MAX_DEPTH) -> object:
+    """Parse JSON, in time linear in `text`; raises `ValueError` for what JSON should not say.
 
-    That is a key given twice, NaN, half a character, and nesting without end.
+    Besides bad syntax that is a key given twice, NaN, and half a character.
+
+    Raises:
+        NestingError: it nests deeper than `max_depth`.
     """
     try:
         value = json.loads(
             text,
-            object_pairs_hook=_unique_keys,
+            object_pairs_hook=unique_keys,
             parse_constant=_refuse_constant,
             parse_float=_finite_float,
             parse_int=_sane_int,
         )
-        # Only an escape can smuggle in a lone surrogate, which no file could hold.
-        if "\\u" in text:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
-        raise NestingError("values nested without end") from None
-    except UnicodeEncodeError:
-        raise ValueError("half a character (a lone surrogate)") from None
+        raise NestingError(max_depth) from None
+    if text.count("{") + text.count("[") > max_depth and is_deeper(value, max_depth):
+        raise NestingError(max_depth)
+    # Only an escape can smuggle in a lone surrogate, which no file could hold.
+    if "\\u" in text:
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError("half a character (a lone surrogate)") from None
     return value
 
 
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    seen = dict(pairs)
-    if len(seen) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} twice")
-    return seen
+def refuse_large(text: str, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> None:
+    """Refuse what is not worth parsing; looks no further than the first name or value too many.
+
+    Of a text that is no JSON nothing else is found out.
+
+    Raises:
+        NestingError: it nests deeper than `max_depth`.
+        TooManyValuesError: it has more than `max_values` names and values.
+    """
+    # Most texts are settled by this: marks inside of strings are counted, too.
+    if sum(map(text.count, _BEFORE_A_VALUE)) < min(max_depth, max_values):
+        return
+    values, depth, at = 1, 0, 0
+    while mark := _MARK.search(text, at):
+        at = mark.end()
+        if mark[0] in "[{":
+            depth += 1
+        elif mark[0] in "]}":
+            depth -= 1
+        elif mark[0] == '"':
+            try:
+                _, at = _DECODER.raw_decode(text, mark.start())
+            except ValueError:
+                return
+        values += mark[0] in _BEFORE_A_VALUE
+        if depth > max_depth:
+            raise NestingError(max_depth)
+        if values > max_values:
+            raise TooManyValuesError(f"more than {max_values} names and values")
+
+
+def unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object of its members; raises `ValueError` if two of them have one name."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"the key {name!r} twice")
+            seen.add(name)
+    return members
+
+
+def is_deeper(value: object, max_depth: int = MAX_DEPTH) -> bool:
+    """Whether more than `max_depth` objects and arrays lie inside each other."""
+    level = [value]
+    for _ in range(max_depth):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(value, dict | list) for value in level)
 
 
 def _finite_float(text: str) -> float:

@@ -21,6 +21,7 @@ from prompt_hub.core.hashing import canonical, sha256_of
 from prompt_hub.core.json_log import JsonLinesLog, Span, json_line
 from prompt_hub.llm.client import ADAPTER_VERSION
 from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.refusal import redact
 from prompt_hub.llm.response import ModelResponse, Usage
 from prompt_hub.repository.schema import JsonObject, Prompt
 
@@ -76,7 +77,16 @@ class ResponseCacheFile:
     def get(self, key: str) -> ModelResponse | None:
         """Return the response under `key`, None if there is none."""
         span = self._spans.get(bytes.fromhex(key))
-        return None if span is None else _decoded(self._log.read(span))
+        if span is None:
+            return None
+        try:
+            return _decoded(self._log.read(span))
+        except (ValueError, LookupError, TypeError, RecursionError):
+            # Whole as it was written, and yet of another form: nobody else may stumble over it.
+            del self._spans[bytes.fromhex(key)]
+            self._log.corrupt += 1
+            logger.warning("%s: a line cannot be read, asked for again", self.path.name)
+            return None
 
     def put(self, key: str, response: ModelResponse) -> None:
         """Add a response; once this returns, the death of the process does not lose it."""
@@ -126,7 +136,7 @@ def cache_context(prompt: Prompt, model: ModelConfig) -> JsonObject:
         "task": prompt.task,
         "provider": model.provider,
         "model": model.model,
-        "base_url": model.base_url,
+        "base_url": _without_keys(model.base_url),
         "region": model.region,
         "parameters": parameters,
         "output": prompt.output,
@@ -135,6 +145,13 @@ def cache_context(prompt: Prompt, model: ModelConfig) -> JsonObject:
     if model.api_version is not None:
         context["api_version"] = model.api_version
     return context
+
+
+def _without_keys(url: str | None) -> str | None:
+    """Return an address as it may be stored; two that differ in a key alone are still two."""
+    if url is None or (shown := redact(url, ())) == url:
+        return url
+    return f"{shown}#{hashlib.sha256(url.encode()).hexdigest()[:12]}"
 
 
 # A line begins with a checksum of the rest of it, and the key, so that a file is opened without

@@ -22,7 +22,7 @@ ARMS: tuple[ArmName, ...] = ("candidate", "champion")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Line:
+class _StoredLine:
     """What a line of the details may hold, besides its arm."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -77,7 +77,7 @@ class ExampleResult:
         )
 
     @classmethod
-    def from_line(cls, line: _Line) -> ExampleResult:
+    def from_line(cls, line: _StoredLine) -> ExampleResult:
         """Take the detail from a line without its arm."""
         usage = Usage(
             input_tokens=line.tokens[0],
@@ -129,7 +129,7 @@ def parse_details(text: str, file: str) -> dict[ArmName, tuple[ExampleResult, ..
         InvalidDocumentsError: a line is not what `Detail.to_line` writes; names `file` and the
             line.
     """
-    reader = TypeAdapter(_Line)
+    reader = TypeAdapter(_StoredLine)
     found: dict[ArmName, list[ExampleResult]] = {arm: [] for arm in ARMS}
     try:
         for _, document in parse_jsonl(text, file):
@@ -140,7 +140,9 @@ def parse_details(text: str, file: str) -> dict[ArmName, tuple[ExampleResult, ..
                 # Healthy files never pay for it.
                 from prompt_hub.repository.messages import model_problems
 
-                raise InvalidDocumentsError([*model_problems(document, _Line, error)]) from None
+                raise InvalidDocumentsError(
+                    [*model_problems(document, _StoredLine, error)]
+                ) from None
     except InvalidDocumentsError as error:
         raise InvalidDocumentsError(error.problems[:1], hint=RESTORE) from None
     return {arm: tuple(details) for arm, details in found.items()}

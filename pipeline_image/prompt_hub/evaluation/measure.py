@@ -59,7 +59,7 @@ async def measure(
     details: dict[int, ExampleResult] = {}
     answered_by: dict[int, str] = {}
 
-    async def one(index: int) -> None:
+    async def measure_example(index: int) -> None:
         example = examples[index]
         try:
             answer = await engine.ask(prompt, example.input, repeat=repeat)
@@ -75,7 +75,7 @@ async def measure(
             progress(len(details), len(examples))
 
     started = time.perf_counter()
-    await map_concurrently(range(len(examples)), one, engine.max_concurrency(prompt))
+    await map_concurrently(range(len(examples)), measure_example, engine.max_concurrency(prompt))
     return Measurement(
         details=tuple(details[index] for index in range(len(examples))),
         info=MeasurementInfo(

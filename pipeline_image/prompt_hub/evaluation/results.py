@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Protocol
 
 from prompt_hub.core import aws_names
-from prompt_hub.core.files import atomic_write
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.repository.documents import decoded
 
 if TYPE_CHECKING:
@@ -47,10 +49,13 @@ class FolderResults:
 
     def get(self, key: str) -> str | None:
         """Return the text under `key`, None if there is none."""
+        path = self._folder / key
         try:
-            raw = (self._folder / key).read_bytes()
+            raw = path.read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise PromptHubError(f"{path} cannot be read: {error.strerror}.") from None
         return decoded(raw, key)
 
     def put(self, key: str, text: str) -> None:
@@ -63,9 +68,10 @@ class FolderResults:
 
     def _write(self, key: str, parts: Iterable[str]) -> None:
         path = self._folder / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as stream:
-            stream.writelines(part.encode("utf-8") for part in parts)
+        with explain_write_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as stream:
+                stream.writelines(part.encode("utf-8") for part in parts)
 
 
 class BucketResults:
@@ -78,10 +84,11 @@ class BucketResults:
     def get(self, key: str) -> str | None:
         """Return the text under `key`, None if there is none."""
         try:
-            found = self._client.get_object(Bucket=self._bucket, Key=key)
+            with self._explained("read"):
+                found = self._client.get_object(Bucket=self._bucket, Key=key)
+                return decoded(found["Body"].read(), key)
         except self._client.exceptions.NoSuchKey:
             return None
-        return decoded(found["Body"].read(), key)
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
@@ -97,7 +104,26 @@ class BucketResults:
 
     def _put(self, key: str, body: bytes | IO[bytes]) -> None:
         kind = "application/x-ndjson" if key.endswith(".jsonl") else "application/json"
-        self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=kind)
+        with self._explained("written"):
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=kind)
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except self._client.exceptions.NoSuchKey:
+            raise
+        except (BotoCoreError, ClientError) as error:
+            reason = type(error).__name__
+            if isinstance(error, ClientError):
+                reason = error.response["Error"]["Code"]
+            raise PromptHubError(
+                f"the results bucket {self._bucket} cannot be {what}: {reason}.",
+                hint="Check that it exists and that this role may use it, then run again.",
+                exit_code=ExitCode.NOT_MEASURED,
+            ) from None
 
 
 def results_from_environment(root: Path, environment: Mapping[str, str] | None = None) -> Results:

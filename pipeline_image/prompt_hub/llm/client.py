@@ -15,6 +15,7 @@ from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.llm.providers.base import Adapter
 from prompt_hub.llm.providers.registry import provider_of
 from prompt_hub.llm.rate_limit import Limiter
+from prompt_hub.llm.refusal import redact
 from prompt_hub.llm.response import Answer, ModelResponse
 from prompt_hub.llm.retry import CallStats, PermanentError, Retries
 from prompt_hub.repository.rendering import render
@@ -204,7 +205,8 @@ class ModelClient:
 
 def _unavailable(model: ModelConfig, error: PermanentError) -> ModelUnavailableError:
     outage = f"the model {model.identity} (alias {model.alias!r}) gave no answer: "
-    hint = f"Check that {model.base_url or 'the provider'} answers, then run again."
+    where = redact(model.base_url, ()) if model.base_url else "the provider"
+    hint = f"Check that {where} answers, then run again."
     if error.detail:
         hint = "The provider says why: mend that, then run again."
     return ModelUnavailableError(

@@ -24,6 +24,7 @@ from pydantic import (
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.urls import address_problem
 from prompt_hub.llm.providers.base import Provider
 from prompt_hub.llm.providers.registry import all_providers, provider_of
 from prompt_hub.repository.schema import Parameter
@@ -103,6 +104,13 @@ class ModelConfig(BaseModel):
         if name not in all_providers():
             raise ValueError(f"there is no provider {name!r} (known: {', '.join(all_providers())})")
         return name
+
+    @field_validator("base_url")
+    @classmethod
+    def _holds_no_key(cls, url: str | None) -> str | None:
+        if url is not None and (problem := address_problem(url)):
+            raise ValueError(f"it {problem}; a key is named by secret or api_key_env")
+        return url
 
     @model_validator(mode="after")
     def _keeps_the_rules_of_its_provider(self) -> ModelConfig:

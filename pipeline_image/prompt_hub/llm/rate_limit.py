@@ -44,15 +44,15 @@ class Rate:
 class Slot:
     """One call's place among those in flight; to be left exactly once."""
 
-    __slots__ = ("_born", "_limiter")
+    __slots__ = ("_generation", "_limiter")
 
-    def __init__(self, limiter: Limiter, born: int) -> None:
+    def __init__(self, limiter: Limiter, generation: int) -> None:
         self._limiter = limiter
-        self._born = born
+        self._generation = generation
 
     def release(self, *, busy: bool = False, failed: bool = False, pause: float = 0.0) -> None:
         """Give the place back, saying how it ended; `pause` is the wait that was asked for."""
-        self._limiter.released(self._born, busy=busy, failed=failed, pause=pause)
+        self._limiter.released(self._generation, busy=busy, failed=failed, pause=pause)
 
 
 class Limiter:

@@ -80,7 +80,7 @@ def read_refusal(status: int, body: bytes) -> Refusal:
     text = body.decode("utf-8", "replace").strip()
     try:
         data: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         # A page of HTML comes from something in between, and says nothing that a person reads.
         return Refusal(status=status, message="" if text.startswith("<") else text)
     if isinstance(data, list) and data:
@@ -163,7 +163,10 @@ def _spellings(request: Iterable[str]) -> Iterator[str]:
 
 def _one_line(text: str) -> str:
     """Take line breaks and control characters, which could forge lines of a log, out of a text."""
-    return " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
+    if not text.isprintable():
+        blank = {ord(mark): " " for mark in set(text) if not mark.isprintable()}
+        text = text.translate(blank)
+    return " ".join(text.split())
 
 
 def _cut(text: str, longest: int) -> str:

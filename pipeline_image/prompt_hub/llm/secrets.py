@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Callable
 
@@ -72,11 +73,25 @@ def api_key(model: ModelConfig) -> str | SecretApiKey:
         # An endpoint without a key, such as a local model, still gets the header that the SDK
         # insists on.
         return "none"
-    key = os.environ.get(model.api_key_env, "")
+    key = os.environ.get(model.api_key_env, "").strip()
     if not key:
         raise PromptHubError(
             f"the model alias {model.alias!r} needs a key, but {model.api_key_env} is empty.",
             hint=f"Set {model.api_key_env}.",
+        )
+    return _checked(key, model.api_key_env)
+
+
+_NO_HEADER = re.compile(r"[^\x20-\x7e]")
+
+
+def _checked(key: str, place: str) -> str:
+    """Return a key if a header can carry it; raises `PromptHubError` if none can."""
+    if odd := _NO_HEADER.search(key):
+        raise PromptHubError(
+            f"the key in {place} has a character that no HTTP header can carry, at position"
+            f" {odd.start() + 1} of {len(key)}.",
+            hint="Copy the key again: it is one line of ASCII.",
         )
     return key
 
@@ -101,10 +116,10 @@ def _read_secret(secret: str) -> str:
             f"the provider's key cannot be read from the secret {secret!r}: {reason}.",
             hint="Check that the secret exists and that this role may read it.",
         ) from None
-    key = str(stored.get("SecretString", ""))
+    key = str(stored.get("SecretString", "")).strip()
     if not key or key.upper().startswith("REPLACE"):
         raise PromptHubError(
             f"the secret {secret!r} still holds a placeholder.",
             hint="Put the provider's key into it with `aws secretsmanager put-secret-value`.",
         )
-    return key
+    return _checked(key, f"the secret {secret!r}")

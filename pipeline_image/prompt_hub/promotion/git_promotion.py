@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.urls import hide_credentials
 from prompt_hub.repository.reader import BOT_LAYERS, REGISTRY
 
 BOT_PATHS = (*(f"prompts/{layer}" for layer in BOT_LAYERS), REGISTRY)
@@ -134,4 +135,4 @@ class Checkout:
 def _last_line(text: str) -> str:
     """Return the last thing that git says was wrong; its hints are for somebody at a keyboard."""
     lines = [line for line in text.strip().splitlines() if not line.startswith("hint:")]
-    return lines[-1].rstrip(".") if lines else "no reason given"
+    return hide_credentials(lines[-1].rstrip(".")) if lines else "no reason given"

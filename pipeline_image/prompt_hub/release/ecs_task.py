@@ -83,14 +83,11 @@ def wait(
             )
         sleep(LOOK_EVERY_SECONDS)
     stopped = tasks[0]
-    codes = [
-        container["exitCode"]
-        for container in stopped.get("containers", [])
-        if "exitCode" in container
-    ]
-    if not codes:
+    # By name: agents that AWS adds to a task stand in the same list, in any order.
+    mine = [c for c in stopped.get("containers", []) if c.get("name") == aws_names.CONTAINER]
+    if not mine or "exitCode" not in mine[0]:
         raise PromptHubError(
             f"the task {task_arn} never ran: {stopped.get('stoppedReason', 'no reason given')}.",
             exit_code=ExitCode.UNEXPECTED,
         )
-    return codes[0]
+    return mine[0]["exitCode"]

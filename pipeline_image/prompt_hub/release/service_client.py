@@ -13,6 +13,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.urls import address_problem
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -36,10 +37,11 @@ class Response(NamedTuple):
 
     def json(self) -> JsonValue:
         """Return the body as strict JSON, or else the start of it as text."""
-        from prompt_hub.core.json_strict import strict_json
+        from prompt_hub.core.json_strict import ENVELOPE_DEPTH, strict_json
 
         try:
-            return cast("JsonValue", strict_json(self.body.decode("utf-8")))
+            text = self.body.decode("utf-8")
+            return cast("JsonValue", strict_json(text, max_depth=ENVELOPE_DEPTH))
         except ValueError:
             return self.body[:LONGEST_TEXT].decode("utf-8", "replace")
 
@@ -54,8 +56,8 @@ class Client:
 
     def __init__(self, url: str, *, timeout: float) -> None:
         """Speak with the service at `url`; raises `PromptHubError` if that is no HTTP address."""
-        if not url.startswith(("http://", "https://")):
-            raise PromptHubError(f"{url!r} is not the address of a service (http://...).")
+        if problem := address_problem(url):
+            raise PromptHubError(f"the address of the service {problem}.")
         self.url = url.rstrip("/")
         self._timeout = timeout
 

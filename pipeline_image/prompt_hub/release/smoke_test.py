@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from pydantic import BaseModel, JsonValue
 
+from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.items import Pointer
 from prompt_hub.release.service_client import Client, UnreachableServiceError
 from prompt_hub.repository.schema import Example
@@ -36,6 +37,19 @@ class SmokeTest(BaseModel):
     ok: bool
     problems: list[str]
     checks: list[TaskCheck]
+
+
+def check_end(test: SmokeTest, code: int) -> None:
+    """Raise `PromptHubError` unless the task that made `test` ended as `test` says.
+
+    Another end means that it broke off, and that the result is of an earlier run.
+    """
+    if code != (ExitCode.OK if test.ok else ExitCode.BLOCKED):
+        raise PromptHubError(
+            f"the smoke test ended with exit code {code}.",
+            hint="Look at the log of its task.",
+            exit_code=ExitCode.UNEXPECTED,
+        )
 
 
 def smoke_test(

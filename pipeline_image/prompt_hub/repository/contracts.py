@@ -21,7 +21,10 @@ from pydantic import JsonValue
 from prompt_hub.core.hashing import canonical
 from prompt_hub.core.json_strict import MAX_DEPTH
 from prompt_hub.repository.documents import closest
+from prompt_hub.repository.formats import NOT_ASSERTED
 from prompt_hub.repository.json_positions import Location
+from prompt_hub.repository.large_enums import LARGE, LargeEnum
+from prompt_hub.repository.patterns import pattern_fault
 from prompt_hub.repository.schema import JsonObject
 
 if TYPE_CHECKING:
@@ -99,12 +102,27 @@ def _validator_of(schema: JsonObject) -> Draft202012Validator:
 def _validator(schema: bytes) -> Draft202012Validator:
     import jsonschema_rs
 
+    parsed = json.loads(schema)
+    large = any(
+        name == "enum" and isinstance(members, list) and len(members) >= LARGE
+        for _, name, members in keywords_in(parsed)
+    )
     try:
         return jsonschema_rs.Draft202012Validator(
-            json.loads(schema), pattern_options=jsonschema_rs.RegexOptions(), offline=True
+            parsed,
+            pattern_options=jsonschema_rs.RegexOptions(),
+            validate_formats=True,
+            formats=dict.fromkeys(NOT_ASSERTED, _anything),
+            keywords={"enum": LargeEnum} if large else None,
+            offline=True,
         )
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
         raise UnusableSchemaError(_shortened(getattr(error, "message", str(error)))) from None
+
+
+def _anything(text: str) -> bool:
+    """Hold a text to nothing."""
+    return True
 
 
 # --- Schemas themselves ------------------------------------------------------------------------
@@ -194,7 +212,7 @@ def _find_problems(schema: JsonObject, text: bytes) -> Iterator[SchemaProblem]:
         return
     if schema.get("type") != "object":
         yield SchemaProblem(("type",), repr(schema.get("type")), "'object'")
-    problems = list(_unusable(schema, ()))
+    problems = list(_unusable(schema))
     yield from problems
     if not any(problem.rule == "schema" for problem in problems):
         try:
@@ -232,13 +250,12 @@ def relocate(schema: JsonObject, pointer: str) -> JsonObject | None:
     Its references into itself begin at `pointer`. None for a schema that refers by name, whose
     references cannot be moved this way.
     """
-    for part in _subschemas(schema):
-        reference = part.get("$ref", "#")
-        if any(word in part for word in _NAMING) or not _refers_by_path(reference):
+    for _, name, value in keywords_in(schema):
+        if name in _NAMING or (name == "$ref" and not _refers_by_path(value)):
             return None
     moved = deepcopy(schema)
-    for part in _subschemas(moved):
-        if isinstance(reference := part.get("$ref"), str):
+    for _, part in subschemas(moved):
+        if isinstance(part, dict) and isinstance(reference := part.get("$ref"), str):
             part["$ref"] = pointer + reference[1:]
     # Only a document's own root may say which dialect it is written in.
     return {key: value for key, value in moved.items() if key != "$schema"}
@@ -248,39 +265,42 @@ def _refers_by_path(reference: JsonValue) -> bool:
     return reference == "#" or (isinstance(reference, str) and reference.startswith("#/"))
 
 
-def _subschemas(schema: JsonValue) -> Iterator[JsonObject]:
-    """Yield a schema and every schema inside it."""
+def subschemas(
+    schema: JsonValue, here: Location = ()
+) -> Iterator[tuple[Location, JsonObject | bool]]:
+    """Yield a schema and every schema inside it, each with where it is."""
+    if isinstance(schema, bool):
+        yield here, schema
     if not isinstance(schema, dict):
         return
-    yield schema
+    yield here, schema
     for name, value in schema.items():
         if name in _ONE_SCHEMA:
-            yield from _subschemas(value)
+            yield from subschemas(value, (*here, name))
         elif name in _SCHEMAS_BY_NAME and isinstance(value, dict):
-            for inner in value.values():
-                yield from _subschemas(inner)
+            for key, inner in value.items():
+                yield from subschemas(inner, (*here, name, key))
         elif name in _SCHEMAS_IN_A_LIST and isinstance(value, list):
-            for inner in value:
-                yield from _subschemas(inner)
+            for index, inner in enumerate(value):
+                yield from subschemas(inner, (*here, name, index))
 
 
-def _unusable(schema: JsonValue, here: Location) -> Iterator[SchemaProblem]:
-    if not isinstance(schema, dict):
-        return
-    for name, value in schema.items():
+def keywords_in(schema: JsonValue) -> Iterator[tuple[Location, str, JsonValue]]:
+    """Yield every keyword of a schema and of those inside it: where it is, its name, its value."""
+    for here, part in subschemas(schema):
+        for name, value in part.items() if isinstance(part, dict) else ():
+            yield (*here, name), name, value
+
+
+def _unusable(schema: JsonValue) -> Iterator[SchemaProblem]:
+    for here, name, _ in keywords_in(schema):
         if name not in KEYWORDS and not name.startswith("x-"):
             found = f"the keyword {name!r}, which JSON Schema does not have"
             meant = closest(name, KEYWORDS)
-            yield SchemaProblem((*here, name), found, "one that it has", "schema-keyword", meant)
-        if name in _ONE_SCHEMA:
-            yield from _unusable(value, (*here, name))
-        elif name in _SCHEMAS_BY_NAME and isinstance(value, dict):
-            for key, inner in value.items():
-                yield from _unusable(inner, (*here, name, key))
-        elif name in _SCHEMAS_IN_A_LIST and isinstance(value, list):
-            for index, inner in enumerate(value):
-                yield from _unusable(inner, (*here, name, index))
-    yield from _unusable_words(schema, here)
+            yield SchemaProblem(here, found, "one that it has", "schema-keyword", meant)
+    for here, part in subschemas(schema):
+        if isinstance(part, dict):
+            yield from _unusable_words(part, here)
 
 
 def _unusable_words(schema: JsonObject, here: Location) -> Iterator[SchemaProblem]:
@@ -314,13 +334,9 @@ def _patterns(
 
 def _pattern_problem(pattern: str) -> str:
     try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        return str(error)
-    try:
         _validator(canonical({"pattern": pattern}))
     except UnusableSchemaError:
-        return "it looks around or back, which could take for ever"
+        return pattern_fault(pattern)
     return ""
 
 

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,6 +25,9 @@ MAX_LINES_BYTES = 50_000_000
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+Severity = Literal["error", "warning"]
+"""Whether a problem makes a repository invalid; a warning is told and blocks nothing."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -41,6 +44,7 @@ class Problem:
     expected: str
     rule: str = ""
     suggestion: str = ""
+    severity: Severity = "error"
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}"

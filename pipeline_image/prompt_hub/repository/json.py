@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from prompt_hub.core.json_strict import MAX_DEPTH, NestingError, bounded_json
+from prompt_hub.core.json_strict import MAX_DEPTH, NestingError, is_deeper, strict_json
 from prompt_hub.repository.documents import (
     Document,
     InvalidDocumentsError,
@@ -15,8 +15,8 @@ from prompt_hub.repository.documents import (
 )
 from prompt_hub.repository.json_positions import (
     JsonScanner,
+    LineIndex,
     PositionMap,
-    position,
 )
 
 
@@ -27,7 +27,7 @@ def parse_json(text: str, file: str) -> Document:
         InvalidDocumentsError: (see `strict_json`).
     """
     try:
-        data = bounded_json(text)
+        data = strict_json(text)
     except ValueError as error:
         raise InvalidDocumentsError(list(_json_problems(text, file, 1, error))) from None
     return Document(file, data, PositionMap(text), PositionMap(text, of_keys=True))
@@ -45,7 +45,7 @@ def parse_jsonl(text: str, file: str) -> Iterator[tuple[int, Document]]:
         if not line.strip():
             continue
         try:
-            data = bounded_json(line)
+            data = strict_json(line)
         except ValueError as error:
             problems += _json_problems(line, file, number, error)
             continue
@@ -71,15 +71,19 @@ def _json_problems(text: str, file: str, first_line: int, error: ValueError) -> 
         return
     try:
         # What is odd was met before the rest of the text was read: is that at least JSON?
-        json.loads(text, parse_int=len, parse_float=len)
+        value = json.loads(text, parse_int=len, parse_float=len)
     except json.JSONDecodeError as syntax:
         yield from _json_problems(text, file, first_line, syntax)
         return
     except RecursionError:
-        yield from _json_problems(text, file, first_line, NestingError("values nested without end"))
+        yield from _json_problems(text, file, first_line, NestingError())
         return
+    if is_deeper(value):
+        yield from _json_problems(text, file, first_line, NestingError())
+        return
+    lines = LineIndex(text, first_line)
     for oddity in JsonScanner(text).oddities:
-        line, column = position(text, oddity.offset, first_line)
+        line, column = lines.position(oddity.offset)
         what = ".".join(map(str, oddity.location))
         expected = _INSTEAD[oddity.rule]
         yield Problem(file, line, column, what, oddity.found, expected, oddity.rule)

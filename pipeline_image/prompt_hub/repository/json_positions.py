@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +21,7 @@ Position = tuple[int, int]
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SCALAR = re.compile(r"[^ \t\n\r,\]}]+")
+_LINE_END = re.compile("\n")
 _DECODER = json.JSONDecoder()
 
 
@@ -129,12 +131,16 @@ class PositionMap(Mapping[Location, Position]):
         self._text, self._first_line, self._of_keys = text, first_line, of_keys
 
     @cached_property
+    def _lines(self) -> LineIndex:
+        return LineIndex(self._text, self._first_line)
+
+    @cached_property
     def _offsets(self) -> dict[Location, int]:
         scan = JsonScanner(self._text)
         return scan.keys if self._of_keys else scan.values
 
     def __getitem__(self, location: Location) -> Position:
-        return position(self._text, self._offsets[location], self._first_line)
+        return self._lines.position(self._offsets[location])
 
     def __iter__(self) -> Iterator[Location]:
         return iter(self._offsets)
@@ -143,7 +149,20 @@ class PositionMap(Mapping[Location, Position]):
         return len(self._offsets)
 
 
+class LineIndex:
+    """Where the lines of a text begin: found once, however many positions are asked for."""
+
+    def __init__(self, text: str, first_line: int = 1) -> None:
+        self._starts = [0, *(end.end() for end in _LINE_END.finditer(text))]
+        self._first_line = first_line
+
+    def position(self, offset: int) -> Position:
+        """Line and column, from 1, of a character of the text."""
+        line = bisect_right(self._starts, offset)
+        return line - 1 + self._first_line, offset - self._starts[line - 1] + 1
+
+
 def position(text: str, offset: int, first_line: int = 1) -> Position:
-    """Line and column, from 1, of a character of a text."""
+    """Line and column, from 1, of one character of a text; for many there is `LineIndex`."""
     before = text.rfind("\n", 0, offset)
     return text.count("\n", 0, offset) + first_line, offset - before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AwareDatetime,
@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    model_validator,
 )
 
 from prompt_hub.core import aws_names
@@ -28,6 +29,8 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Strict: in a file, `true` and `"1"` are no numbers, whatever Python makes of them.
 Fraction = Annotated[float, Field(ge=0.0, le=1.0, strict=True)]
 Number = Annotated[float, Field(strict=True)]
+Weight = Annotated[float, Field(strict=True, ge=1e-6, le=1e6)]
+"""Weights are relative: within these bounds their squares and sums are exact enough."""
 Count = Annotated[int, Field(strict=True)]
 JsonObject = dict[str, JsonValue]
 FieldPath = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")]
@@ -193,7 +196,7 @@ class ScorerEntry(Strict):
 
     type: str
     """What kind of scorer it is; docs/scorers.md describes each."""
-    weight: Annotated[Number, Field(gt=0)] = 1.0
+    weight: Weight = 1.0
     """How much it counts beside the other scorers."""
 
 
@@ -255,11 +258,52 @@ class ScoreWatch(Strict):
     """Latest samples among which they are counted."""
 
 
+class Numbers(Strict):
+    """How numbers are written in raw records."""
+
+    decimal: Literal[".", ","] = "."
+    """What stands before the decimals."""
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    """What may stand between groups of three digits; a space is any space, ' either apostrophe."""
+    currency: tuple[Annotated[str, Field(min_length=1, pattern=r"^[^\d\s.,+-]+$")], ...] = ()
+    """Signs or codes that may stand at either end of a number, such as € or EUR, in any case."""
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.thousands == self.decimal:
+            raise ValueError("decimal and thousands are the same character")
+        return self
+
+
 class Records(Strict):
-    """Names under which the columns of raw records hide each input field."""
+    """How raw records are read, and the names under which their columns hide the input fields."""
 
     columns: dict[str, tuple[str, ...]] = {}
     """Input field → its names in raw records; case and spaces do not count."""
+    separator: Literal[",", ";", "|", "tab"] | None = None
+    """What separates the cells of a table; by default the header decides."""
+    encoding: Literal[
+        "utf-8",
+        "cp1250",
+        "cp1251",
+        "cp1252",
+        "iso-8859-1",
+        "iso-8859-15",
+        "gb18030",
+        "shift_jis",
+        "big5",
+        "euc-kr",
+    ] = "utf-8"
+    """Encoding of files without a byte order mark; one that a file has counts more."""
+    header_line: Annotated[Count, Field(ge=1)] | Literal["search"] | None = None
+    """Line of a table's header, from 1, or search: the first line that names what is required.
+
+    By default it is the first line that is not blank.
+    """
+    comment: Annotated[str, Field(min_length=1, max_length=8)] | None = None
+    """What a line that is no record begins with, such as #."""
+    numbers: Numbers | None = None
+    """How numbers are written; by default as in JSON, .5 and +5 too."""
 
 
 class Judge(Strict):
@@ -335,7 +379,7 @@ class Example(Strict):
     """The right answer; keeps the output schema."""
     split: Literal["eval", "shot"] = "eval"
     """`eval` is scored, `shot` is shown to the model and never scored."""
-    weight: Annotated[Number, Field(gt=0)] = 1.0
+    weight: Weight = 1.0
     """How much the example counts."""
     tags: tuple[str, ...] = ()
     """Slices whose scores are told, and may have minimums, apart."""

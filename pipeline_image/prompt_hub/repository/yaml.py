@@ -8,7 +8,7 @@ from typing import Protocol
 
 import yaml
 
-from prompt_hub.core.json_strict import MAX_DEPTH
+from prompt_hub.core.json_strict import MAX_DEPTH, NestingError
 from prompt_hub.repository.documents import Document, InvalidDocumentsError, Problem
 from prompt_hub.repository.json_positions import (
     Location,
@@ -101,7 +101,7 @@ def _refuse_bombs(text: str, file: str) -> None:
                 depth += 1
             if depth > MAX_DEPTH:
                 expected = f"at most {MAX_DEPTH} levels"
-                note(event, "values nested without end", expected, "too-deep")
+                note(event, str(NestingError()), expected, "too-deep")
                 break
     if problems:
         raise InvalidDocumentsError(problems)

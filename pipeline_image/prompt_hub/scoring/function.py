@@ -7,19 +7,79 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import sys
 import sysconfig
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import FrameType
+from typing import TypeVar
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 
+ResultT = TypeVar("ResultT")
 Function = Callable[..., object]
 """`function(output, expected, input)`, each a dict; returns a score from 0 to 1, or a pair of the
 score and the loss in words."""
+
+
+MOST_SECONDS = 30.0
+"""Time that a person's code may take for one answer, or to be imported."""
+AGAIN_SECONDS = 1.0
+"""So often it is told to end, should it go on all the same."""
+
+
+class OwnCodeError(Exception):
+    """A person's code raised something, ended the process or did not come back; in words."""
+
+    def __init__(self, message: str, *, late: bool = False) -> None:
+        super().__init__(message)
+        self.late = late
+        """Whether it did not come back in time."""
+
+
+class _LateError(BaseException):
+    """Raised inside a person's code: not for its own `except Exception`."""
+
+
+def run_guarded(code: Callable[[], ResultT]) -> ResultT:
+    """Run a person's code; raises `OwnCodeError` for whatever it does instead of returning.
+
+    The time limit needs the main thread, where evaluations run; elsewhere there is none.
+    """
+    try:
+        with _time_limit():
+            return code()
+    except KeyboardInterrupt:
+        raise
+    except _LateError:
+        raise OwnCodeError(f"not back after {MOST_SECONDS:g} s", late=True) from None
+    # `sys.exit` too: it would end the run as if all were well.
+    except BaseException as error:
+        raise OwnCodeError(f"{type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _time_limit() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise _LateError
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS, AGAIN_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def load(entry: str, root: Path | None = None) -> Function:
@@ -36,11 +96,10 @@ def load(entry: str, root: Path | None = None) -> Function:
         # Last: nothing in a prompt repository may take the place of a package.
         sys.path.append(folder)
     try:
-        module = import_module(module_name)
-    # A module runs code of a person's: whatever that raises is about it.
-    except Exception as error:
+        module = run_guarded(lambda: import_module(module_name))
+    except OwnCodeError as error:
         message = f"the module {module_name} of the scorer {entry} cannot be imported"
-        raise _unusable(f"{message} ({type(error).__name__}: {error})") from error
+        raise _unusable(f"{message} ({error})") from error
     if not module.__file__ or Path(module.__file__).resolve() != path:
         raise _unusable(f"the scorer {entry} is hidden by another module, {module.__file__}")
     function: object = getattr(module, function_name, None)

@@ -43,7 +43,7 @@ class ErrorCode(StrEnum):
 
     NOT_JSON = (
         "not_json", 400, Fault.CALLER, False,
-        "The body is no JSON, or says a key twice, NaN, or half a character.",
+        "The body is no JSON, says a key twice, NaN or half a character, or nests some 60 deep.",
     )  # fmt: skip
     NO_FIELDS = (
         "no_fields", 422, Fault.CALLER, False,
@@ -51,7 +51,7 @@ class ErrorCode(StrEnum):
     )  # fmt: skip
     BODY_TOO_LARGE = (
         "body_too_large", 413, Fault.CALLER, False,
-        "The body has more than 256 KiB.",
+        "The body has more than 256 KiB, or more than 5,000 names and values.",
     )  # fmt: skip
     NO_SUCH_PATH = (
         "no_such_path", 404, Fault.CALLER, False,

@@ -14,7 +14,13 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from prompt_hub.core.json_strict import strict_json
+from prompt_hub.core.concurrency import run_off_loop
+from prompt_hub.core.json_strict import (
+    ENVELOPE_DEPTH,
+    TooManyValuesError,
+    refuse_large,
+    strict_json,
+)
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.api_models import (
     CallUsage,
@@ -99,8 +105,9 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
         """Answer one record. Which fields a task takes, the path of that very task says."""
         trace_id = _trace_id(request)
         try:
-            fields = _fields(await _body(request))
-            answered = await service.run(task, fields, trace_id)
+            body = await _body(request)
+            fields = await run_off_loop(len(body), _fields, body)
+            answered = await service.run(task, fields, trace_id, size=len(body))
         except ServiceError as error:
             return _error(error, trace_id)
         return _json(_answer(answered, service.release, trace_id))
@@ -174,7 +181,11 @@ async def _body(request: Request) -> bytes:
 
 def _fields(body: bytes) -> JsonObject:
     try:
-        value = strict_json(body.decode("utf-8"))
+        text = body.decode("utf-8")
+        refuse_large(text, max_depth=ENVELOPE_DEPTH)
+        value = strict_json(text, max_depth=ENVELOPE_DEPTH)
+    except TooManyValuesError as error:
+        raise ServiceError(ErrorCode.BODY_TOO_LARGE, f"the body has {error}") from None
     except ValueError as error:
         raise ServiceError(ErrorCode.NOT_JSON, f"the body is not JSON: {error}") from None
     if not isinstance(value, dict) or set(value) != {"fields"}:

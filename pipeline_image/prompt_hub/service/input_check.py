@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from prompt_hub.repository.contracts import SchemaViolation, at, misfits
 from prompt_hub.repository.schema import JsonObject
@@ -19,15 +20,38 @@ NAMES_OF_TYPES = {
 ARTICLES = {"integer": "an integer", "object": "an object", "array": "a list", "null": "null"}
 
 
+MOST_PROBLEMS = 20
+"""So many problems are told; who mends those will hear of the rest."""
+MOST_NAMES = 50
+"""So many values that a field may have are told."""
+LONGEST_NAME = 100
+"""Characters of a field's name that are repeated: callers choose the names of unknown ones."""
+
+
 def field_problems(fields: JsonObject, schema: JsonObject) -> list[dict[str, str]]:
-    """One entry `{field, problem}` for everything that is wrong; empty if the fields fit.
+    """One entry `{field, problem}` for the first things that are wrong; empty if the fields fit.
 
     Values are never repeated: what callers send stays out of logs and answers.
     """
-    problems = dict.fromkeys(
-        entry for violation in misfits(fields, schema) for entry in _entries(violation, fields)
+    entries = (
+        (_cut(field), problem)
+        for violation in misfits(fields, schema)
+        for field, problem in _entries(violation, fields)
     )
+    problems = islice(_distinct(entries), MOST_PROBLEMS)
     return [{"field": field, "problem": problem} for field, problem in sorted(problems)]
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def _distinct(entries: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    seen: set[tuple[str, str]] = set()
+    for entry in entries:
+        if entry not in seen:
+            seen.add(entry)
+            yield entry
 
 
 def _entries(violation: SchemaViolation, fields: JsonObject) -> Iterator[tuple[str, str]]:
@@ -46,7 +70,9 @@ def _entries(violation: SchemaViolation, fields: JsonObject) -> Iterator[tuple[s
             found = NAMES_OF_TYPES.get(type(at(fields, violation.location)), "something else")
             yield where, f"must be {expected}, is {found}"
         case "enum":
-            yield where, f"must be one of: {', '.join(_words(wanted))}"
+            allowed = _words(wanted)
+            more = f", and {len(allowed) - MOST_NAMES} more" if len(allowed) > MOST_NAMES else ""
+            yield where, f"must be one of: {', '.join(allowed[:MOST_NAMES])}{more}"
         case "minLength":
             yield where, f"must have at least {wanted} characters"
         case "maxLength":

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from prompt_hub.core.concurrency import run_off_loop
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.log_setup import log_context
 from prompt_hub.llm.client import ModelClient, ModelUnavailableError
@@ -95,11 +96,15 @@ class PromptService:
         """Give back the connections to models."""
         await self._client.close()
 
-    async def run(self, task: str, fields: JsonObject, trace_id: str) -> Answered:
-        """Answer one record with the active version of `task`; raises `ServiceError`."""
+    async def run(self, task: str, fields: JsonObject, trace_id: str, *, size: int = 0) -> Answered:
+        """Answer one record with the active version of `task`; raises `ServiceError`.
+
+        `size` is that of the fields as they came: the work that large ones take is kept off the
+        event loop.
+        """
         served = self._served(task)
         prompt = self._prompts[task, served.reference.version]
-        problems = field_problems(fields, prompt.input)
+        problems = await run_off_loop(size, field_problems, fields, prompt.input)
         if problems:
             words = "; ".join(
                 f"{problem['field'] or 'fields'} {problem['problem']}" for problem in problems
@@ -108,7 +113,7 @@ class PromptService:
                 ErrorCode.INVALID_FIELDS, f"the fields do not fit: {words}", fields=problems
             )
         with log_context(task=task, version=prompt.version, trace_id=trace_id):
-            return await self._ask(task, served, prompt, fields, trace_id)
+            return await self._ask(task, served, prompt, fields, trace_id, size)
 
     def _served(self, task: str) -> ServedVersion:
         state = self.poller.state
@@ -138,10 +143,16 @@ class PromptService:
         )
 
     async def _ask(
-        self, task: str, served: ServedVersion, prompt: Prompt, fields: JsonObject, trace_id: str
+        self,
+        task: str,
+        served: ServedVersion,
+        prompt: Prompt,
+        fields: JsonObject,
+        trace_id: str,
+        size: int,
     ) -> Answered:
         started = time.perf_counter()
-        attempt = await self._try_model(prompt, fields)
+        attempt = await self._try_model(prompt, fields, size)
         error = attempt.error
         problem = attempt.logged_problem
         if problem is None and error is not None and error.code != ErrorCode.INVALID_OUTPUT:
@@ -173,14 +184,18 @@ class PromptService:
             task=task, served=served, model=model.identity, answer=answer, output=answer.output
         )
 
-    async def _try_model(self, prompt: Prompt, fields: JsonObject) -> _Attempt:
+    async def _try_model(self, prompt: Prompt, fields: JsonObject, size: int) -> _Attempt:
         """Ask the model once, and say what came of it; never raises for what may go wrong there."""
         seconds = self._seconds_per_call.get(prompt.task, SECONDS_PER_CALL)
         attempt = _Attempt()
         try:
             attempt.model = self._client.resolve(prompt)
             async with asyncio.timeout(seconds):
-                attempt.answer = await self._client.call(prompt, fields, timeout=seconds)
+                request = await run_off_loop(size, self._client.request, prompt, fields)
+                response = await self._client.send(request, timeout=seconds)
+                attempt.answer = await run_off_loop(
+                    len(response.text), Answer.of, response, prompt.output
+                )
         except RenderError:
             # The renderer's own words may quote the caller's fields.
             message = f"{prompt.task} {prompt.version} cannot be rendered"
@@ -190,7 +205,7 @@ class PromptService:
             attempt.error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, message)
         except ModelUnavailableError as error:
             attempt.error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, error.public_message)
-            attempt.logged_problem = without_values(error.message, fields)
+            attempt.logged_problem = await run_off_loop(size, without_values, error.message, fields)
         except PromptHubError as error:
             attempt.error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, error.message)
         else:

@@ -12,7 +12,16 @@ from dataclasses import replace
 from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.validation import secrets
-from prompt_hub.validation.rules import examples, metadata, prompts, released, scorers, tree
+from prompt_hub.validation.rules import (
+    contracts,
+    examples,
+    metadata,
+    prompts,
+    released,
+    scorers,
+    tree,
+)
+from prompt_hub.validation.rules.base import Rule, SubjectT
 from prompt_hub.validation.tree import Finding, Tree
 from prompt_hub.validation.tree_reader import read_tree
 
@@ -20,6 +29,7 @@ TREE_RULES = (*prompts.TREE_RULES, *tree.TREE_RULES)
 TASK_RULES = (
     *examples.TASK_RULES,
     *prompts.TASK_RULES,
+    *contracts.TASK_RULES,
     *released.TASK_RULES,
     *scorers.TASK_RULES,
     *metadata.TASK_RULES,
@@ -40,19 +50,21 @@ def check(
     tree = read_tree(repository, proposed)
     findings = list(tree.unreadable)
     for whole in TREE_RULES:
-        findings += (Finding(_of(whole.id, problem)) for problem in whole.check(tree))
+        findings += (Finding(_of(whole, problem)) for problem in whole.check(tree))
     for files in tree.tasks.values():
         for rule in TASK_RULES:
             found = rule.check(files)
-            findings += (Finding(_of(rule.id, problem), files.task) for problem in found)
+            findings += (Finding(_of(rule, problem), files.task) for problem in found)
     if task is not None:
         findings = [finding for finding in findings if tree.touches(task, finding)]
     unique = dict.fromkeys(replace(item, problem=_redacted(item.problem)) for item in findings)
     return tree, sorted(unique, key=_place)
 
 
-def _of(rule: str, problem: Problem) -> Problem:
-    return problem if problem.rule else replace(problem, rule=rule)
+def _of(rule: Rule[SubjectT], problem: Problem) -> Problem:
+    if problem.rule:
+        return problem
+    return replace(problem, rule=rule.id, severity=rule.severity)
 
 
 def _redacted(problem: Problem) -> Problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prompt_hub.validation.check import TASK_RULES, TREE_RULES
+from prompt_hub.validation.rules.base import Rule, SubjectT
 from prompt_hub.validation.rules.reading import READING_RULES
 
 _HEAD = """\
@@ -12,13 +13,14 @@ _HEAD = """\
 
 Written by `make docs`; do not edit. `prompt-hub validate` finds everything that
 breaks a rule, in all files at once, and ends every line with the rule's id.
+What is marked as a warning is told and blocks nothing.
 """
 
 
 def rules_page() -> str:
     """Return the page as Markdown."""
-    tree = [(rule.id, rule.documentation, rule.mend) for rule in TREE_RULES]
-    task = [(rule.id, rule.documentation, rule.mend) for rule in TASK_RULES]
+    tree = [(rule.id, _asked(rule), rule.mend) for rule in TREE_RULES]
+    task = [(rule.id, _asked(rule), rule.mend) for rule in TASK_RULES]
     reading = [(name, *texts) for name, texts in READING_RULES.items()]
     return "\n".join(
         [
@@ -28,6 +30,10 @@ def rules_page() -> str:
             *_section("One task", task),
         ]
     )
+
+
+def _asked(rule: Rule[SubjectT]) -> str:
+    return rule.documentation if rule.severity == "error" else f"(Warning) {rule.documentation}"
 
 
 def _section(title: str, rules: Iterable[tuple[str, str, str]]) -> Iterable[str]:

@@ -44,6 +44,11 @@ class Finding:
         """The id of the rule that the problem breaks."""
         return self.problem.rule
 
+    @property
+    def is_error(self) -> bool:
+        """Whether the repository is not valid because of it."""
+        return self.problem.severity == "error"
+
 
 @dataclass(frozen=True)
 class Source(Generic[ContentT]):
@@ -143,6 +148,11 @@ class TaskFiles:
     def released(self) -> tuple[Source[Prompt], ...]:
         """Every released or archived version."""
         return (*((self.production,) if self.production else ()), *self.archive)
+
+    @property
+    def people_write(self) -> tuple[Source[Prompt], ...]:
+        """The candidate and the judge."""
+        return tuple(source for source in (self.candidate, self.judge) if source is not None)
 
     def example_problem(
         self, line: int, location: Location, found: str, expected: str, *, suggestion: str = ""

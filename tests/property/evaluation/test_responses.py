@@ -64,11 +64,11 @@ def test_a_damaged_line_costs_itself_only(
     at = int(where * (len(middle) - 2))
     middle[at : at + 1] = noise
     path.write_bytes(b"".join([*lines[:3], bytes(middle), *lines[4:]]))
-    damaged = ResponseCacheFile(path, TITLE)
-    assert (damaged.get(key(2)) is None) == (bytes(middle) != lines[3])
+    damaged_file = ResponseCacheFile(path, TITLE)
+    assert (damaged_file.get(key(2)) is None) == (bytes(middle) != lines[3])
     for number in (0, 1, 3, 4):
-        assert damaged.get(key(number)) == response()
-    damaged.put(key(2), response())
+        assert damaged_file.get(key(number)) == response()
+    damaged_file.put(key(2), response())
     assert ResponseCacheFile(path, TITLE).get(key(2)) == response()
 
 

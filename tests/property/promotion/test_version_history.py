@@ -163,10 +163,10 @@ class VersionHistory(RuleBasedStateMachine):
             )
         self.folder.write(METADATA, text)
 
-    @rule(pick=PICKS, decision=DECISIONS, insists=st.booleans(), crash=CRASHES)
-    def downgrade(self, pick: int, decision: Decision, insists: bool, crash: int | None) -> None:
+    @rule(pick=PICKS, decision=DECISIONS, overridden=st.booleans(), crash=CRASHES)
+    def downgrade(self, pick: int, decision: Decision, overridden: bool, crash: int | None) -> None:
         to = self._known(pick)
-        decision = Decision(decision.person, decision.reason, insists)
+        decision = Decision(decision.person, decision.reason, overridden)
         before, moved = self._attempt(
             lambda: transitions.downgrade(self.folder.repository, TASK, to, decision, self._now()),
             crash,
@@ -174,7 +174,7 @@ class VersionHistory(RuleBasedStateMachine):
         if moved:
             self._by_ada(decision)
             assert self._snapshot().released == to
-            assert before.states[to] is State.SUPERSEDED or insists
+            assert before.states[to] is State.SUPERSEDED or overridden
             if before.released is not None:
                 assert self._snapshot().states[before.released] is State.DOWNGRADED
 

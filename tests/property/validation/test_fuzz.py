@@ -90,7 +90,7 @@ def findings(root: Path) -> list[str]:
     return found
 
 
-def told(mutant: Mutant, files: Files) -> str:
+def message(mutant: Mutant, files: Files) -> str:
     """Enough of a mutant to make it again by hand."""
     lines = [f"{mutant.operator} ({', '.join(differences(files, mutant)[:10])})"]
     for name, content in mutant.changes.items():
@@ -125,7 +125,7 @@ def test_no_mutant_raises_hangs_or_is_silently_accepted(
             with deadline(MOST_SECONDS):
                 found = findings(victim)
         except Exception as error:
-            failures.append(f"{type(error).__name__}: {error}\n{told(mutant, files)}")
+            failures.append(f"{type(error).__name__}: {error}\n{message(mutant, files)}")
             outcomes["raised or hung"] += 1
             continue
         finally:
@@ -137,7 +137,7 @@ def test_no_mutant_raises_hangs_or_is_silently_accepted(
             outcomes["accepted, and harmless"] += 1
         else:
             outcomes["accepted, though broken"] += 1
-            failures.append(f"accepted:\n{told(mutant, files)}")
+            failures.append(f"accepted:\n{message(mutant, files)}")
     took = time.monotonic() - began
     with capsys.disabled():
         print(

@@ -101,21 +101,21 @@ def test_a_task_in_the_shape_of_another(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         (["--model", "UPPER"], "model.alias: found 'UPPER'"),
         (["--description", "Line {{ x }}"], "found the variable 'x'"),
     ],
 )
 def test_a_task_that_validation_would_refuse_is_not_written(
-    workshop: Workshop, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], words: list[str], expected: str
 ) -> None:
     before = workshop.snapshot()
     assert workshop.new("mounting", *words) == ExitCode.BLOCKED
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "nothing was written: mounting would not be valid.\n  prompts/" in captured.err
-    assert said in captured.err
+    assert expected in captured.err
     assert workshop.snapshot() == before
 
 
@@ -140,7 +140,7 @@ def test_what_is_wrong_elsewhere_keeps_nobody_from_a_new_task(workshop: Workshop
 
 
 @pytest.mark.parametrize(
-    ("name", "code", "said"),
+    ("name", "code", "expected"),
     [
         ("../outside", ExitCode.USAGE, "is no name for a task"),
         ("a/b", ExitCode.USAGE, "is no name for a task"),
@@ -152,13 +152,13 @@ def test_what_is_wrong_elsewhere_keeps_nobody_from_a_new_task(workshop: Workshop
     ],
 )
 def test_a_name_that_is_taken_or_none_is_refused(
-    workshop: Workshop, capsys: pytest.CaptureFixture[str], name: str, code: int, said: str
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], name: str, code: int, expected: str
 ) -> None:
     workshop.folder.write("prompts/00-templates/draft-only.yaml", "a: draft\n")
     workshop.folder.write("prompts/04-evals/evaluated-once/0.1.0.json", "{}\n")
     before = workshop.snapshot()
     assert workshop.new(name) == code
-    assert said in capsys.readouterr().err
+    assert expected in capsys.readouterr().err
     assert workshop.snapshot() == before
 
 

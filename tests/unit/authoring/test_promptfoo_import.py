@@ -151,7 +151,7 @@ def test_a_chat_and_tests_in_several_files(
         ("promptfooconfig.yaml:12", "'threshold' of a test"),
         ("more/more.jsonl:3", "no assertion says"),
     )
-    assert '"provider": "bedrock"' in text
+    assert '"provider": "bedrock-converse"' in text
     assert workshop.evaluated("from-support").verdict.status is Status.PASS
 
 
@@ -276,7 +276,9 @@ def test_prompts_in_every_form(
         ({"openai:responses:gpt-5": {"config": {}}}, "gpt-5",
          {"provider": "openai", "model": "gpt-5"}),
         ({"id": "bedrock:amazon.nova", "config": {"region": "eu-west-1"}}, "amazon-nova",
-         {"provider": "bedrock", "model": "amazon.nova", "region": "eu-west-1"}),
+         {"provider": "bedrock-converse", "model": "amazon.nova", "region": "eu-west-1"}),
+        ("bedrock:openai.gpt-oss-20b-1:0", "openai-gpt-oss-20b-1-0",
+         {"provider": "bedrock", "model": "openai.gpt-oss-20b-1:0", "region": "us-east-1"}),
         ("ollama:chat:qwen2.5", "qwen2-5",
          {"provider": "openai", "model": "qwen2.5", "base_url": "https://YOUR-ENDPOINT/v1"}),
         ("file://mine.py", "file-mine-py", {"provider": "openai", "model": "…"}),

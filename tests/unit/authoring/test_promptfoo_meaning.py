@@ -12,6 +12,7 @@ import yaml
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.repository.rendering import render
 from prompt_hub.repository.schema import Example, JsonObject, Prompt
+from prompt_hub.scoring.metadata import read_metadata
 from prompt_hub.scoring.registry import build_scorers
 from tests.unit.authoring.workshop import Workshop
 
@@ -37,7 +38,7 @@ class Bench:
         return str(path)
 
     def take(self, config: object, *more: str) -> str:
-        """Import a configuration that can be, and return what was said."""
+        """Import a configuration that can be, and return what was output."""
         path = self.write("promptfooconfig.yaml", config)
         words = ("--from-promptfoo", path, "--model", "catalogue-pinned", *more)
         ended = self.workshop.new("task", *words)
@@ -77,7 +78,7 @@ class Bench:
     def score(self, index: int, output: JsonObject) -> float:
         """What an answer is worth for one example."""
         repository = self.workshop.folder.repository
-        scorers = build_scorers(repository.metadata("task").scorers, self.prompt.output)
+        scorers = build_scorers(read_metadata(repository, "task").scorers, self.prompt.output)
         parts = [scorer.part(output, self.examples[index]) for scorer in scorers]
         return sum(part.score * part.weight for part in parts) / sum(part.weight for part in parts)
 
@@ -97,8 +98,8 @@ def case(values: object, *asserted: object, **more: object) -> dict[str, object]
 
 @pytest.mark.parametrize("name", ["p.py:ask", "p.js:ask", "./lib/p.mjs:ask", "file://p.ts:ask"])
 def test_a_function_that_makes_the_prompt_is_no_text(bench: Bench, name: str) -> None:
-    said = bench.refuse({**ASK, "prompts": [name], "tests": [case({"thing": "sky"})]})
-    assert "is a program; a prompt here is a template" in said
+    output = bench.refuse({**ASK, "prompts": [name], "tests": [case({"thing": "sky"})]})
+    assert "is a program; a prompt here is a template" in output
 
 
 def test_one_prompt_needs_no_list(bench: Bench) -> None:
@@ -117,10 +118,10 @@ def test_a_rule_does_not_cut_a_whole_file(bench: Bench, suffix: str) -> None:
 
 def test_a_text_file_is_cut_at_lines_of_dashes(bench: Bench) -> None:
     bench.write("p.txt", "\r\nOne: {{thing}}?\r\n  ---\t\r\nTwo: {{thing}}?\n---\n---\nThree\n")
-    said = bench.take({**ASK, "prompts": ["p.txt"], "tests": [case({"thing": "sky"})]})
+    output = bench.take({**ASK, "prompts": ["p.txt"], "tests": [case({"thing": "sky"})]})
     assert bench.asked() == ["One: sky?"]
-    assert "p.txt:4: the prompt 'prompt 2'" in said
-    assert "p.txt:7: the prompt 'prompt 3'" in said
+    assert "p.txt:4: the prompt 'prompt 2'" in output
+    assert "p.txt:7: the prompt 'prompt 3'" in output
 
 
 def test_a_chat_in_yaml_is_messages(bench: Bench) -> None:
@@ -133,15 +134,15 @@ def test_a_chat_in_yaml_is_messages(bench: Bench) -> None:
 def test_a_value_that_breaks_a_chat_in_yaml_is_lost(bench: Bench) -> None:
     chat = "- role: user\n  content: Colour of {{thing}}?\n"
     tests = [case({"thing": "sky"}), case({"thing": "sky: blue # or not"})]
-    said = bench.take({**ASK, "prompts": [chat], "tests": tests})
+    output = bench.take({**ASK, "prompts": [chat], "tests": tests})
     assert bench.asked() == ["Colour of sky?"]
-    assert "a test: what promptfoo sends for it cannot be worked out" in said
+    assert "a test: what promptfoo sends for it cannot be worked out" in output
 
 
 def test_a_chat_that_is_json_only_when_filled_in_is_refused(bench: Bench) -> None:
     chat = '[{% if hint %}{"role": "system", "content": "x"},{% endif %}{"role": "user"}]'
-    said = bench.refuse({**ASK, "prompts": [chat], "tests": [case({"thing": "sky"})]})
-    assert "it is JSON only when its variables are filled in" in said
+    output = bench.refuse({**ASK, "prompts": [chat], "tests": [case({"thing": "sky"})]})
+    assert "it is JSON only when its variables are filled in" in output
 
 
 @pytest.mark.parametrize(
@@ -158,16 +159,16 @@ def test_what_templates_here_have_not_refuses_the_prompt(
 ) -> None:
     config = {"prompts": [template, "Colour of {{thing}}?"], "providers": [PROVIDER]}
     own = {"nunjucksFilters": {"upper": "./upper.js"}}
-    said = bench.take({**config, **own, "tests": [case({"thing": "sky"})]})
-    assert f"it uses {named}" in said
+    output = bench.take({**config, **own, "tests": [case({"thing": "sky"})]})
+    assert f"it uses {named}" in output
     assert bench.asked() == ["Colour of sky?"]
 
 
 def test_a_tag_over_two_lines_is_sent_as_it_stands(bench: Bench) -> None:
     prompt = "Colour of {{ thing\n | upper }}?"
-    said = bench.take({**ASK, "prompts": [prompt], "tests": [case({"thing": "sky"})]})
+    output = bench.take({**ASK, "prompts": [prompt], "tests": [case({"thing": "sky"})]})
     assert bench.asked() == [prompt]
-    assert "promptfoo fills nothing in" in said
+    assert "promptfoo fills nothing in" in output
 
 
 # --- Values ------------------------------------------------------------------------------------
@@ -255,9 +256,9 @@ def test_a_loop_gets_the_bound_that_it_needs(bench: Bench) -> None:
         case({"thing": "sky", "parts": {"list": [{"n": 1}, {"n": 2}]}}),
         case({"thing": "sea", "parts": {"list": [{"n": 3}]}}),
     ]
-    said = bench.take({**ASK, "prompts": [prompt], "tests": tests})
+    output = bench.take({**ASK, "prompts": [prompt], "tests": tests})
     assert bench.asked() == ["sky 1 2", "sea 3"]
-    assert "the list 'parts.list': holds 2 elements at most" in said
+    assert "the list 'parts.list': holds 2 elements at most" in output
 
 
 def test_files_of_variables_are_texts(bench: Bench) -> None:
@@ -295,9 +296,9 @@ def test_a_date_without_quotes_is_lost_there(bench: Bench) -> None:
         "  - {vars: {d: 2026-01-02}, assert: [{type: equals, value: blue}]}\n"
         "  - {vars: {d: '2026-01-02'}, assert: [{type: equals, value: blue}]}\n"
     )
-    said = bench.take(text)
+    output = bench.take(text)
     assert bench.asked() == ["2026-01-02?"]
-    assert "promptfooconfig.yaml:4: a test: " in said
+    assert "promptfooconfig.yaml:4: a test: " in output
 
 
 def test_scenarios_are_the_combinations_that_they_stand_for(bench: Bench) -> None:
@@ -321,10 +322,10 @@ def test_a_cell_of_a_table_may_be_long(bench: Bench) -> None:
 def test_a_table_states_types_without_a_colon(bench: Bench) -> None:
     header = "thing,__expected1,__expected2"
     bench.write("t.csv", f"{header}\nsky,latency(5000),blue\nsea,is-xml,green\n")
-    said = bench.take({**ASK, "tests": "file://t.csv"})
+    output = bench.take({**ASK, "tests": "file://t.csv"})
     assert bench.answers() == [{"answer": "blue"}, {"answer": "green"}]
     assert bench.workshop.folder.repository.metadata("task").limits.seconds_p95 == 5
-    assert "t.csv:3: the assertion 'is-xml'" in said
+    assert "t.csv:3: the assertion 'is-xml'" in output
 
 
 def test_what_the_contract_enforces_has_no_weight(bench: Bench) -> None:
@@ -334,9 +335,9 @@ def test_what_the_contract_enforces_has_no_weight(bench: Bench) -> None:
         case({"thing": name}, {"type": "equals", "value": {"c": colour}})
         for name, colour in (("sky", "blue"), ("sea", "green"))
     ]
-    said = bench.take({**ASK, "defaultTest": default, "tests": tests})
+    output = bench.take({**ASK, "defaultTest": default, "tests": tests})
     assert bench.score(1, {"c": "blue"}) == 0
-    assert "'is-json' (and 1 more like it): is the output contract" in said
+    assert "'is-json' (and 1 more like it): is the output contract" in output
 
 
 def test_a_field_that_no_assertion_names_costs_nothing(bench: Bench) -> None:
@@ -356,10 +357,10 @@ def test_a_field_that_no_assertion_names_costs_nothing(bench: Bench) -> None:
 
 def test_equal_objects_are_compared_with_case_and_white_space(bench: Bench) -> None:
     tests = [case({"thing": "sky"}, {"type": "equals", "value": '{"c": "blue"}'})]
-    said = bench.take({**ASK, "tests": tests})
+    output = bench.take({**ASK, "tests": tests})
     assert bench.score(0, {"c": "blue"}) == 1
     assert bench.score(0, {"c": "Blue "}) == 0
-    assert "is compared as JSON, not letter by letter" in said
+    assert "is compared as JSON, not letter by letter" in output
 
 
 NO_ANSWER = [
@@ -381,11 +382,11 @@ NO_ANSWER = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("asserted", "said"), NO_ANSWER)
+@pytest.mark.parametrize(("asserted", "output"), NO_ANSWER)
 def test_nothing_becomes_a_right_answer_that_was_none(
-    bench: Bench, asserted: list[object], said: str
+    bench: Bench, asserted: list[object], output: str
 ) -> None:
-    assert said in bench.refuse({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
+    assert output in bench.refuse({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
 
 
 @pytest.mark.parametrize("code", ["output.length", "output.split(' ')[0]"])
@@ -397,18 +398,18 @@ def test_an_answer_that_is_changed_first_is_no_right_answer(bench: Bench, code: 
 def test_several_texts_between_commas(bench: Bench) -> None:
     both = {"type": "contains-all", "value": 'blue, "x, y"'}
     label = {"type": "contains", "value": "blue x, y"}
-    said = bench.take({**ASK, "tests": [case({"thing": "sky"}, label, both)]})
+    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, label, both)]})
     assert bench.answers() == [{"answer": "blue x, y"}]
-    assert "the assertion 'contains-all': holds of the right answer" in said
+    assert "the assertion 'contains-all': holds of the right answer" in output
 
 
 def test_a_pattern_that_cannot_be_read_here_refuses_its_own_test_only(bench: Bench) -> None:
     behind = {"type": "regex", "value": "(?<=b)lue"}
     label = {"type": "contains", "value": "blue"}
     tests = [case({"thing": "sky"}, label, behind), case({"thing": "sea"})]
-    said = bench.take({**ASK, "tests": tests})
+    output = bench.take({**ASK, "tests": tests})
     assert bench.asked() == ["Colour of sea?"]
-    assert "patterns here look neither around nor back" in said
+    assert "patterns here look neither around nor back" in output
 
 
 @pytest.mark.parametrize("as_text", [True, False])
@@ -444,9 +445,9 @@ def test_everything_that_a_provider_says_has_a_line(bench: Bench) -> None:
             {**ASK, "providers": [provider], "tests": [case({"thing": "sky"})]},
         )
         assert bench.workshop.new("fresh", "--from-promptfoo", path, "--json") == ExitCode.OK
-        said = bench.capsys.readouterr().out
-        assert "'transform' of a provider" in said
-        assert "'delay' of a provider" in said
+        output = bench.capsys.readouterr().out
+        assert "'transform' of a provider" in output
+        assert "'delay' of a provider" in output
         break
 
 
@@ -466,6 +467,6 @@ def test_what_is_asked_with_messages_is_a_model(
     config = {**ASK, "providers": [name], "tests": [case({"thing": "sky"})]}
     path = bench.write("promptfooconfig.yaml", config)
     assert bench.workshop.new("fresh", "--from-promptfoo", path) == ExitCode.OK
-    said = bench.capsys.readouterr().out
-    assert (f'"model": "{setting}"' in said) is (setting is not None)
-    assert (f"the provider '{name}'" in said) is (setting is None)
+    output = bench.capsys.readouterr().out
+    assert (f'"model": "{setting}"' in output) is (setting is not None)
+    assert (f"the provider '{name}'" in output) is (setting is None)

@@ -26,7 +26,7 @@ def test_what_both_know_stays_byte_for_byte(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fields", "rendered", "said"),
+    ("text", "fields", "rendered", "message"),
     [
         ("{% if a === 'x' %}1{% endif %}", {"a": "x"}, "1", "'===' as '=='"),
         ("{% if a !== 'x' %}1{% endif %}", {"a": "x"}, "", "'!==' as '!='"),
@@ -41,13 +41,13 @@ def test_what_both_know_stays_byte_for_byte(text: str) -> None:
     ],
 )
 def test_what_is_written_otherwise_renders_the_same(
-    text: str, fields: dict[str, JsonValue], rendered: str, said: str | None
+    text: str, fields: dict[str, JsonValue], rendered: str, message: str | None
 ) -> None:
     found = to_jinja(text)
     assert found.problem is None
     assert render_text(found.text, fields) == found.there(fields) == rendered
     assert found.variables == fields.keys()
-    assert said is None or any(said in item for item in found.rewritten)
+    assert message is None or any(message in item for item in found.rewritten)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import JsonValue
 
-from prompt_hub.batch.mapping import RecordError, assign, to_fields
+from prompt_hub.batch.mapping import RecordError, assign, no_record, to_fields
+from prompt_hub.batch.readers import Record
+from prompt_hub.batch.runner import RecordMapper
 from prompt_hub.repository.schema import JsonObject
 
 SCHEMA: JsonObject = {
@@ -61,7 +63,8 @@ def test_the_same_column_twice_is_a_conflict_too() -> None:
         ("obsolete", "Yes", True),
         ("obsolete", "0", False),
         ("tags", '["smd", "rohs"]', ["smd", "rohs"]),
-        ("title", " keeps its spaces ", " keeps its spaces "),
+        ("title", " keeps  its spaces\u00a0\n", "keeps  its spaces"),
+        ("title", '="0603"', "0603"),
         ("title", "007", "007"),
     ],
 )
@@ -107,8 +110,15 @@ def test_a_field_of_several_types_takes_the_first_that_its_value_can_be_read_as(
 
 def test_text_that_none_of_several_types_fits_names_them() -> None:
     schema: JsonObject = {"properties": {"a": {"type": ["integer", "null", "array"]}}}
-    with pytest.raises(RecordError, match=r"a: '\{\}' cannot be read as integer or array"):
+    with pytest.raises(RecordError, match=r"a: cannot be read as integer or array: '\{\}'"):
         to_fields(["{}"], {"a": 0}, schema)
+
+
+def test_the_reason_comes_before_a_long_value_and_the_value_is_shortened() -> None:
+    with pytest.raises(RecordError) as error:
+        to_fields(["9" * 30 + "x" * 300], {"price": 0}, SCHEMA)
+    assert str(error.value).startswith("price: cannot be read as number: '999")
+    assert len(str(error.value)) < 110
 
 
 def test_a_schema_that_leaves_the_type_open_takes_the_value_as_it_is() -> None:
@@ -116,8 +126,85 @@ def test_a_schema_that_leaves_the_type_open_takes_the_value_as_it_is() -> None:
     assert to_fields(["x", "y"], {"a": 0, "b": 1}, schema) == {"a": "x", "b": "y"}
 
 
-def test_an_empty_cell_leaves_an_optional_field_out_and_a_required_one_empty() -> None:
-    assert to_fields(["", ""], {"title": 0, "stock": 1}, SCHEMA) == {"title": ""}
+@pytest.mark.parametrize("empty", ["", " ", "\u00a0\t", "\u200b", None])
+def test_an_empty_cell_leaves_an_optional_field_out(empty: JsonValue) -> None:
+    places = {"part_number": 0, "title": 1, "stock": 2, "price": 3}
+    fields = to_fields(["A1", "Relay", empty, empty], places, SCHEMA)
+    assert fields == {"part_number": "A1", "title": "Relay"}
+
+
+@pytest.mark.parametrize("empty", ["", "  ", "\u00a0", "\ufeff", None])
+def test_a_required_field_that_is_empty_is_an_error(empty: JsonValue) -> None:
+    with pytest.raises(RecordError, match=r"^title is empty$"):
+        to_fields(["A1", empty], {"part_number": 0, "title": 1}, SCHEMA)
+    with pytest.raises(RecordError, match=r"^part_number is empty; title is empty$"):
+        to_fields([empty, empty, "7"], {"part_number": 0, "title": 1, "stock": 2}, SCHEMA)
+
+
+@pytest.mark.parametrize("types", ["string", ["string", "null"]])
+def test_a_record_of_which_no_field_has_a_value_is_an_error(types: JsonValue) -> None:
+    schema: JsonObject = {"properties": {"a": {"type": types}, "b": {"type": "number"}}}
+    schema["required"] = ["a"] if isinstance(types, list) else []
+    mapper = RecordMapper({}, schema)
+    with pytest.raises(RecordError, match="none of its fields has a value"):
+        mapper.fields(Record(1, 2, ("a", "b", "c"), (" ", "", "x")))
+    assert mapper.fields(Record(1, 2, ("a", "b", "c"), ("y", "", "x"))) == {"a": "y"}
+
+
+def test_a_required_field_that_may_be_null_is_null_when_empty() -> None:
+    either: JsonObject = {"anyOf": [{"type": "number"}, {"type": "null"}]}
+    schema: JsonObject = {
+        "required": ["a", "b"],
+        "properties": {"a": {"type": ["string", "null"]}, "b": either, "c": {"type": "string"}},
+    }
+    places = {"a": 0, "b": 1, "c": 2}
+    assert to_fields([" ", "", "x"], places, schema) == {"a": None, "b": None, "c": "x"}
+    assert to_fields(["y", "0.5", "x"], places, schema) == {"a": "y", "b": 0.5, "c": "x"}
+
+
+def test_a_header_that_names_no_field_at_all_is_refused() -> None:
+    schema: JsonObject = {"properties": {"a": {"type": "string"}}}
+    with pytest.raises(RecordError, match=r"for any field \('a'\); the columns are 'b;a'"):
+        assign(["b;a"], {}, schema)
+
+
+WIDE = ["Index", "MPN", "Description", "Qty", "Price"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (["", "", "", "", "Subtotal"], "it is a total ('Subtotal')"),
+        (["", "Total:", "", "", "$1,234.50"], "it is a total ('Total:')"),
+        ([" GRAND TOTAL", "", "", "12", "EUR 25.00"], "it is a total ('GRAND TOTAL')"),
+        (["", "Summe", "", "", "1.234,50 €"], "it is a total ('Summe')"),
+        (["index", "Mpn ", "Description", "QTY", "Price"], "it is the header once more"),
+        (["", "MPN", "Description", "", ""], "it is the header once more"),
+    ],
+)
+def test_what_stands_among_records_and_is_none(row: list[str], reason: str) -> None:
+    assert no_record(WIDE, row, 3) == reason
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ["1", "RC0603", "Resistor", "100", "0.25"],
+        ["17", "Total", "", "", ""],  # a number stands before: a row of some list
+        ["", "Total", "a word that means all", "", ""],
+        ["", "Totalizer TX-5", "", "", "25.00"],
+        ["", "MPN", "", "", ""],
+        ["", "", "", "", "25.00"],
+        ["", "", "", "", ""],
+    ],
+)
+def test_what_may_be_a_record_is_taken_for_one(row: list[str]) -> None:
+    assert no_record(WIDE, row, 3) is None
+
+
+def test_a_table_of_two_columns_may_hold_the_word_total() -> None:
+    assert no_record(["word", "language"], ["Total", ""], 2) is None
+    assert no_record(["MPN", "Sum"], ["Total", 25.0], 4) == "it is a total ('Total')"
 
 
 def test_a_number_in_json_serves_a_field_of_text() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub.batch.readers import header_of
+from prompt_hub.batch.layout import find_layout
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.repository.schema import Records
 from tests.unit.batch.records import records
 
 
@@ -37,7 +38,8 @@ def test_a_row_of_another_width_does_not_stop_the_next(tmp_path: Path) -> None:
 
 def test_a_row_that_is_not_utf8_does_not_stop_the_next(tmp_path: Path) -> None:
     bad, good = records(tmp_path / "parts.csv", b"a\n10 \xb5F\n10 uF\n")
-    assert (bad.problem, bad.line) == ("not UTF-8 text", 2)
+    assert bad.problem == "not UTF-8 text: save the file as UTF-8, or state records.encoding"
+    assert bad.line == 2
     assert good.values == ("10 uF",)
 
 
@@ -86,9 +88,18 @@ def test_a_nul_character_is_no_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["parts.csv", "parts.jsonl"])
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-32"])
-def test_utf_16_is_named(tmp_path: Path, name: str, encoding: str) -> None:
-    with pytest.raises(PromptHubError, match=r"is UTF-16, or no text at all\. Save it as UTF-8"):
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("utf-16-be", "is UTF-16, or no text at all"),
+        ("utf-16-le", "is UTF-16, or no text at all"),
+        ("utf-32", "is UTF-32"),
+    ],
+)
+def test_other_kinds_of_unicode_are_named(
+    tmp_path: Path, name: str, encoding: str, words: str
+) -> None:
+    with pytest.raises(PromptHubError, match=rf"{words}\. Save it as UTF-8"):
         records(tmp_path / name, '{"MPN": "Ω"}\n'.encode(encoding))
 
 
@@ -102,8 +113,8 @@ def test_the_header_is_known_before_the_records(tmp_path: Path) -> None:
     table, lines = tmp_path / "parts.csv", tmp_path / "parts.jsonl"
     table.write_text('"MPN"," Title"\nbroken"')
     lines.write_text("[]")
-    assert header_of(table) == ("MPN", "Title")
-    assert header_of(lines) is None
+    assert find_layout(table, Records()).header == ("MPN", "Title")
+    assert find_layout(lines, Records()).header is None
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"a,\xb5\n", b'a,"b\n'])
@@ -123,7 +134,8 @@ def test_json_lines_with_bad_ones_among_them(tmp_path: Path) -> None:
     assert no_object.problem == "not a JSON object"
     assert not_json.problem is not None
     assert "NaN" in not_json.problem
-    assert not_text.problem == "not UTF-8 text"
+    assert not_text.problem is not None
+    assert not_text.problem.startswith("not UTF-8 text")
     assert (last.number, last.values) == (6, (2,))
 
 
@@ -140,5 +152,37 @@ def test_half_a_character_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_of_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PromptHubError, match=r"'\.xlsx' is not one of"):
+    with pytest.raises(PromptHubError, match=r"'\.xlsx' is not one of .* save it as CSV"):
         records(tmp_path / "parts.xlsx", b"")
+
+
+@pytest.mark.parametrize(
+    ("row", "values"),
+    [
+        ("1,2,3,,", ("1", "2", "3", "")),
+        ("1,2,3", ("1", "2", "3", "")),
+        (" , ", ("", "", "", "")),
+        (",,,,,,", ("", "", "", "")),
+        (" ,,,", (" ", "", "", "")),
+    ],
+)
+def test_cells_that_say_nothing_make_no_other_width(
+    tmp_path: Path, row: str, values: tuple[str, ...]
+) -> None:
+    [record] = records(tmp_path / "parts.csv", f"a,b,c,\n{row}\n")
+    assert (record.problem, record.values) == (None, values)
+
+
+@pytest.mark.parametrize("row", ["1,2", "1,2,3,,5", "1,,", "x"])
+def test_a_row_of_another_width_is_no_record_where_a_named_column_is_without_its_cell(
+    tmp_path: Path, row: str
+) -> None:
+    [record] = records(tmp_path / "parts.csv", f"a,b,c,d\n{row}\n")
+    assert "where the header has 4" in str(record.problem)
+
+
+def test_rows_and_objects_that_say_nothing_are_blank(tmp_path: Path) -> None:
+    table = records(tmp_path / "parts.csv", "a,b\n,\n \u00a0,\t\n1,\n\u200b, \n")
+    assert [record.blank for record in table] == [True, True, False, True]
+    lines = records(tmp_path / "parts.jsonl", '{"a": null, "b": " "}\n{"a": 0}\n{"a": []}\n[]\n')
+    assert [record.blank for record in lines] == [True, False, False, False]

@@ -60,10 +60,75 @@ def test_bad_rows_are_reported_with_their_line_and_do_not_stop_the_rest(
     assert code == ExitCode.BLOCKED
     assert [line["output"] is None for line in lines] == [False, True, True, False]
     assert lines[1]["error"] == "line 3: 2 cells, where the header has 4"
-    assert str(lines[2]["error"]).startswith("line 4: part_number: ")
+    assert lines[2]["error"] == "line 4: part_number is empty"
     assert {line["version"] for line in lines} == {"1.1.0"}
     assert "line 3: 2 cells, where the header has 4" in capsys.readouterr().err
     assert len(model.asked) == 2
+
+
+def test_rows_that_hold_no_record_are_not_asked(
+    run: Run, model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [" , ,,\n", ROWS[0], ",,,\n", ",,,25.00\n", "Total,,,25.00\n", HEADER, ROWS[2]]
+    code, lines = run(*rows)
+    assert code == ExitCode.BLOCKED
+    assert [line["record"] for line in lines] == [2, 4, 5, 6, 7]
+    assert [line["error"] for line in lines] == [
+        None,
+        "line 5: part_number is empty; title is empty",
+        "line 6: title is empty; it is a total ('Total')",
+        "line 7: it is the header once more",
+        None,
+    ]
+    assert len(model.asked) == 2
+    words = capsys.readouterr().out
+    assert "5 records, 2 answered, 3 failed, 2 blank rows left out" in words
+
+
+def test_a_limit_counts_records_and_no_blank_rows(run: Run, model: Model) -> None:
+    rows = [",,,\n", ROWS[0], " \n", ROWS[1], ROWS[2]]
+    code, lines = run(*rows, options=("--limit", "2"))
+    assert code == ExitCode.OK
+    assert [line["record"] for line in lines] == [2, 4]
+    assert run(*rows, options=("--limit", "1"))[1] == lines[:1]
+    assert [line["record"] for line in run(*rows)[1]] == [2, 4, 5]
+
+
+def test_what_the_file_shows_is_said_in_the_summary(
+    run: Run, model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row, header = ROWS[0].replace(",", ";"), HEADER.replace(",", ";")
+    code, lines = run(row, header=header)
+    assert (code, lines[0]["output"]) == (ExitCode.OK, {"part_class": "diode"})
+    captured = capsys.readouterr()
+    assert captured.out.endswith("read as separated by semicolons (its header says so)\n")
+    run(row, header=header, options=("--json",))
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["read_as"] == ["separated by semicolons (its header says so)"]
+    assert summary["blank"] == 0
+
+
+def test_settings_of_records_that_change_the_reading_set_a_journal_aside(
+    run: Run,
+    model: Model,
+    healthy: RepositoryFolder,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model.answers = 1
+    assert run(*ROWS, options=("--concurrency", "1"))[0] == ExitCode.NOT_MEASURED
+    healthy.edit("prompts/03-metadata/part-class.yaml", "records:\n", "records:\n  comment: '#'\n")
+    model.answers = 10**9
+    assert run(*ROWS)[0] == ExitCode.OK
+    assert "other mapping" in capsys.readouterr().err
+    assert (tmp_path / "out.jsonl.part.1").exists()
+
+
+def test_two_columns_of_one_name_keep_both_values_in_the_line_of_an_error(
+    run: Run, model: Model
+) -> None:
+    _, [line] = run(",,7,8\n", header="MPN,Description,SKU,SKU\n")
+    assert line["input"] == {"MPN": "", "Description": "", "SKU": "7", "SKU (column 4)": "8"}
 
 
 def test_an_answer_that_breaks_the_contract_is_an_error_of_its_record(
@@ -104,7 +169,7 @@ def test_what_is_refused_leaves_no_journal(
     run: Run, model: Model, tmp_path: Path, name: str
 ) -> None:
     records = tmp_path / name
-    records.write_bytes(b"" if name == "empty.csv" else "{}".encode("utf-16"))
+    records.write_bytes(b"" if name == "empty.csv" else "{}".encode("utf-32"))
     code = main(["run", "part-class", str(records), str(tmp_path / "out.jsonl")])
     assert code == (ExitCode.USAGE if name == "parts.txt" else ExitCode.BLOCKED)
     assert [path.name for path in tmp_path.glob("out*")] == []
@@ -170,11 +235,11 @@ def test_an_outage_leaves_no_output_and_the_next_run_asks_only_for_the_rest(
 
 
 @pytest.mark.parametrize(
-    ("sent", "code", "told"),
+    ("sent", "code", "expected"),
     [(signal.SIGKILL, -signal.SIGKILL, ""), (signal.SIGINT, 130, "the same command goes on")],
 )
 def test_a_run_ended_in_the_middle_goes_on_where_it_was(
-    run: Run, model: Model, tmp_path: Path, sent: signal.Signals, code: int, told: str
+    run: Run, model: Model, tmp_path: Path, sent: signal.Signals, code: int, expected: str
 ) -> None:
     records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
     rows = [f"PART-{number},Schottky diode 30 V 200 mA SOT-23,,\n" for number in range(30)]
@@ -190,7 +255,7 @@ def test_a_run_ended_in_the_middle_goes_on_where_it_was(
             assert time.monotonic() < deadline, "the run does not get going"
             time.sleep(0.01)
         process.send_signal(sent)
-        assert told in process.communicate()[1]
+        assert expected in process.communicate()[1]
     assert process.returncode == code
     assert not output.exists()
     ended, lines = run(*rows)
@@ -257,7 +322,7 @@ def test_an_unknown_task_is_a_sentence(
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said", "code"),
+    ("name", "text", "ending", "code"),
     [
         ("parts.txt", HEADER, "the ending '.txt' is not one of", ExitCode.USAGE),
         ("parts.csv", "", "has no header that can be read", ExitCode.BLOCKED),
@@ -270,7 +335,7 @@ def test_an_input_that_cannot_be_read_leaves_nothing_behind(
     capsys: pytest.CaptureFixture[str],
     name: str,
     text: str,
-    said: str,
+    ending: str,
     code: ExitCode,
 ) -> None:
     folder = tmp_path / "out"
@@ -278,7 +343,7 @@ def test_an_input_that_cannot_be_read_leaves_nothing_behind(
     records, output = tmp_path / name, folder / "out.jsonl"
     records.write_text(text)
     assert main(["run", "part-class", str(records), str(output)]) == code
-    assert said in capsys.readouterr().err
+    assert ending in capsys.readouterr().err
     assert list(folder.iterdir()) == []
 
 

@@ -46,7 +46,7 @@ def test_the_active_version_of_the_service_answers(running: Running, records: Pa
         "openai:small",
     )
     assert bad["output"] is None
-    assert str(bad["error"]).startswith("line 3: part_number: ")
+    assert str(bad["error"]).startswith("line 3: part_number is empty")
 
 
 def test_an_answer_that_breaks_the_contract_is_an_error_of_its_record(

@@ -27,7 +27,7 @@ from tests.unit.compatibility.previous_tree import (
     read_lines,
 )
 
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 """Seconds for a process to start, on a machine that does something else."""
 
 
@@ -55,7 +55,7 @@ def test_what_was_active_is_served_and_logged_under_the_names_of_then(
         command = [sys.executable, "-m", "prompt_hub.cli", "serve", "--port", str(port)]
         service = subprocess.Popen(command, stdout=log, env=dict(os.environ))
         try:
-            until = time.monotonic() + PATIENCE
+            until = time.monotonic() + TIMEOUT_SECONDS
             while True:
                 try:
                     ask(f"{url}/readyz")
@@ -69,7 +69,7 @@ def test_what_was_active_is_served_and_logged_under_the_names_of_then(
             answer = ask(f"{url}/v1/tasks/part-class/run", {"fields": fields})
         finally:
             service.send_signal(signal.SIGTERM)
-            service.wait(PATIENCE)
+            service.wait(TIMEOUT_SECONDS)
     active = {
         item["sk"]["S"]: (item["version"]["S"], item["sha256"]["S"], "ledger")
         for item in ledger_items("dev")

@@ -174,17 +174,17 @@ def test_cost_and_latency_are_limited() -> None:
 # --- power ------------------------------------------------------------------------------------
 
 
-def told(given_: Evidence, **gate: object) -> str:
+def verdict_text(given_: Evidence, **gate: object) -> str:
     settings = Gate.model_validate({"margin": 0.1, **gate})
     return " / ".join(with_power(decided(given_, **gate), given_, 0.5, settings).reasons)
 
 
 def test_every_verdict_says_what_its_examples_could_show() -> None:
-    words = told(evidence([1.0] * 42 + [0.0] * 6, [0.0] * 6 + [1.0] * 42), margin=0.05)
+    words = verdict_text(evidence([1.0] * 42 + [0.0] * 6, [0.0] * 6 + [1.0] * 42), margin=0.05)
     assert "with these 48 examples a drop of 0.24 would be seen (probability 0.8)" in words
     assert "to rule out a drop of 0.05 where there is none takes" in words
     assert "label about" in words
-    first = told(evidence([1.0] * 40 + [0.0] * 8))
+    first = verdict_text(evidence([1.0] * 40 + [0.0] * 8))
     assert "a true score of 0.43 would miss the threshold (probability 0.8)" in first
 
 

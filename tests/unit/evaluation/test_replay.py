@@ -261,12 +261,12 @@ def test_a_damaged_record_is_named_and_the_others_are_replayed(
     capsys: pytest.CaptureFixture[str],
     damage: bytes,
 ) -> None:
-    damaged = evaluated.path.with_name("brand.json")
-    damaged.write_bytes(damage)
+    damaged_record = evaluated.path.with_name("brand.json")
+    damaged_record.write_bytes(damage)
     folder = str(evaluated.path.parent)
     assert command(evaluated.folder, monkeypatch, folder) == ExitCode.BLOCKED
     message = capsys.readouterr().out
-    assert f"{damaged}: cannot be made again\n  record: {damaged}:1:" in message
+    assert f"{damaged_record}: cannot be made again\n  record: {damaged_record}:1:" in message
     assert "part-class 1.2.0 PASS, the same, byte for byte" in message
 
 

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -60,6 +61,23 @@ def test_damaged_lines_are_counted(path: Path) -> None:
     with path.open("ab") as stream:
         stream.write(b'{"key": "no checksum"}\n[]\n\n')
     assert ResponseCacheFile(path, TITLE).corrupt_entries == 3
+
+
+@pytest.mark.parametrize("rest", [b"[1]}", b'"text":"x","tokens":7}', b"[" * 100_000])
+def test_a_whole_line_of_another_form_is_asked_for_again(path: Path, rest: bytes) -> None:
+    """A stored response that cannot be read ends neither this run nor a later one."""
+    ResponseCacheFile(path, TITLE).put(key(1), response())
+    sealed = b'"key":"' + key(2).encode() + b'",' + rest
+    with path.open("ab") as stream:
+        stream.write(b'{"crc":"%08x",%s\n' % (crc32(sealed), sealed))
+    for _ in range(2):
+        cache_file = ResponseCacheFile(path, TITLE)
+        assert cache_file.get(key(2)) is None
+        assert key(2) not in cache_file
+        assert cache_file.corrupt_entries == 1
+        assert cache_file.get(key(1)) == response()
+    cache_file.put(key(2), response())
+    assert ResponseCacheFile(path, TITLE).get(key(2)) == response()
 
 
 def test_a_writer_cuts_off_what_a_killed_one_left_half_written(path: Path) -> None:

@@ -28,7 +28,7 @@ Reply = tuple[int, dict[str, str], bytes]
 """Status, headers and body; a body longer than its `Content-Length` says is cut off there."""
 
 
-def said(text: str, finish: str = "stop") -> Reply:
+def chat_reply(text: str, finish: str = "stop") -> Reply:
     body = {
         "id": "c",
         "object": "chat.completion",
@@ -133,7 +133,7 @@ def call(url: str, prompt: Prompt, *replies: Reply, **settings: object) -> Answe
 
 
 def test_an_answer_with_its_cost(url: str, prompt: Prompt) -> None:
-    answer = call(url, prompt, said('{"part_class": "diode"}'))
+    answer = call(url, prompt, chat_reply('{"part_class": "diode"}'))
     assert answer.output == {"part_class": "diode"}
     assert answer.valid
     assert answer.response.model == "model-2026-01"
@@ -159,7 +159,7 @@ LOW = {"effort": "low", "tokens": 1024}
 def test_a_model_that_reasons_has_room_to_and_only_its_answer_counts(
     url: str, prompt: Prompt, text: str
 ) -> None:
-    answer = call(url, prompt, said(text), reasoning=LOW)
+    answer = call(url, prompt, chat_reply(text), reasoning=LOW)
     assert answer.response.text == '{"part_class": "diode"}'
     assert answer.output == {"part_class": "diode"}
     (request,) = Provider.asked
@@ -171,7 +171,7 @@ def test_a_model_that_reasons_has_room_to_and_only_its_answer_counts(
     "text", ["<reasoning>never ends", "</reasoning>{}", "a <reasoning>b</reasoning>"]
 )
 def test_what_is_no_thinking_stays_in_the_answer(url: str, prompt: Prompt, text: str) -> None:
-    assert call(url, prompt, said(text), reasoning=LOW).response.text == text
+    assert call(url, prompt, chat_reply(text), reasoning=LOW).response.text == text
 
 
 def test_openais_own_reasoning_models_get_what_they_take() -> None:
@@ -183,7 +183,7 @@ def test_openais_own_reasoning_models_get_what_they_take() -> None:
 
 def test_a_model_that_does_not_reason_is_not_asked_to(url: str, prompt: Prompt) -> None:
     text = '<reasoning></reasoning>{"part_class": "diode"}'
-    assert call(url, prompt, said(text)).response.text == text
+    assert call(url, prompt, chat_reply(text)).response.text == text
     assert "reasoning_effort" not in Provider.asked[0]
 
 
@@ -203,7 +203,7 @@ TROUBLE: dict[str, Reply] = {
 
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 def test_a_call_that_fails_is_made_again(url: str, prompt: Prompt, trouble: Reply) -> None:
-    answer = call(url, prompt, trouble, trouble, said('{"part_class": "diode"}'))
+    answer = call(url, prompt, trouble, trouble, chat_reply('{"part_class": "diode"}'))
     assert answer.output == {"part_class": "diode"}
     assert answer.response.usage.attempts == 3
     assert len(Provider.asked) == 3
@@ -234,7 +234,7 @@ def test_a_provider_that_asks_for_an_hour_is_not_waited_for(url: str, prompt: Pr
 def test_half_a_character_in_an_answer_becomes_one_that_files_can_hold(
     url: str, prompt: Prompt
 ) -> None:
-    answer = call(url, prompt, said('{"part_class": "\ud83d"}'))
+    answer = call(url, prompt, chat_reply('{"part_class": "\ud83d"}'))
     assert answer.response.text == '{"part_class": "\ufffd"}'
     assert answer.response.text.encode("utf-8")
     assert not answer.valid
@@ -251,7 +251,7 @@ def test_a_bedrock_call_is_signed_by_the_role(
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_BEARER_TOKEN_BEDROCK", raising=False)
-    Provider.replies[:] = [TROUBLE["broken"], said('{"part_class": "diode"}')]
+    Provider.replies[:] = [TROUBLE["broken"], chat_reply('{"part_class": "diode"}')]
     setting = {"provider": "bedrock", "model": "openai.gpt-oss-20b-1:0", "region": "eu-west-1"}
     aliases = ModelAliases.parse(json.dumps({"catalogue-pinned": setting}))
 
@@ -271,7 +271,7 @@ def test_a_bedrock_call_is_signed_by_the_role(
 def keyed(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelAliases]:
     """The model behind a key in Secrets Manager, which is asked over real HTTP."""
     setting = {"provider": "openai", "model": "m", "base_url": url, "secret": "provider-key"}
-    Provider.replies[:] = [said('{"part_class": "diode"}')]
+    Provider.replies[:] = [chat_reply('{"part_class": "diode"}')]
     with serving(Secrets) as secrets:
         for name, value in {
             "AWS_ENDPOINT_URL_SECRETS_MANAGER": secrets,
@@ -365,16 +365,16 @@ def test_a_rotated_key_is_read_again_but_not_over_and_over(
 
 def test_nobody_listening_is_an_outage(prompt: Prompt) -> None:
     with pytest.raises(ModelUnavailableError, match="no connection"):
-        call("http://127.0.0.1:9/v1", prompt, said("{}"))
+        call("http://127.0.0.1:9/v1", prompt, chat_reply("{}"))
 
 
 @pytest.mark.parametrize(
     ("reply", "problem"),
     [
-        (said("a diode"), "not JSON"),
-        (said("[1]"), "not a JSON object"),
-        (said('{"part_class": "valve"}'), "valve"),
-        (said('{"part_cl', finish="length"), "cut off after 50 tokens"),
+        (chat_reply("a diode"), "not JSON"),
+        (chat_reply("[1]"), "not a JSON object"),
+        (chat_reply('{"part_class": "valve"}'), "valve"),
+        (chat_reply('{"part_cl', finish="length"), "cut off after 50 tokens"),
     ],
 )
 def test_an_answer_that_breaks_the_contract_is_an_answer(

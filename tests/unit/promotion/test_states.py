@@ -54,9 +54,9 @@ def test_every_state_of_the_registry_is_a_state_and_can_be_reached() -> None:
     assert len(ALLOWED) == len(MOVES), "one state and one event lead to one state"
 
 
-@pytest.mark.parametrize("one", MOVES, ids=lambda item: f"{item.source}, {item.event}")
-def test_a_move_of_the_table_is_made_when_its_guards_hold(one: Move) -> None:
-    assert move("part-class", one.source, one.event, fitting(one.guards)) is one.target
+@pytest.mark.parametrize("row", MOVES, ids=lambda item: f"{item.source}, {item.event}")
+def test_a_move_of_the_table_is_made_when_its_guards_hold(row: Move) -> None:
+    assert move("part-class", row.source, row.event, fitting(row.guards)) is row.target
 
 
 @pytest.mark.parametrize(
@@ -96,16 +96,16 @@ LACKING = [
 ]
 
 
-@pytest.mark.parametrize(("state", "event", "guard", "change", "said"), LACKING)
+@pytest.mark.parametrize(("state", "event", "guard", "change", "expected"), LACKING)
 def test_a_guard_that_does_not_hold_is_named_with_what_was_found(
-    state: State, event: Event, guard: Guard, change: dict[str, object], said: str
+    state: State, event: Event, guard: Guard, change: dict[str, object], expected: str
 ) -> None:
     fits = fitting(ALLOWED[state, event].guards)
     lacking = replace(fits, **change)  # type: ignore[arg-type]
     with pytest.raises(NotAllowedError) as refused:
         move("part-class", state, event, lacking)
     assert f"needs {guard.needs}" in refused.value.message
-    assert said in refused.value.message
+    assert expected in refused.value.message
     assert refused.value.hint
     move("part-class", state, event, lacking, later=(guard,))
 

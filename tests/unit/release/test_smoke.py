@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
 from prompt_hub.release import smoke_test as module
 from prompt_hub.release.service_client import Client
-from prompt_hub.release.smoke_test import SmokeTest, smoke_test
+from prompt_hub.release.smoke_test import SmokeTest, check_end, smoke_test
 from prompt_hub.repository.schema import Example
 
 EXAMPLE = Example(id="1", input={"part_number": "2N7002"}, expected={"part_class": "transistor"})
@@ -112,6 +113,14 @@ def test_a_stage_that_serves_the_release_passes(service: FakeService) -> None:
         ("part-class", "1.1.0", True)
     ]
     assert service.asked == [("/v1/tasks/part-class/run", {"fields": {"part_number": "2N7002"}})]
+
+
+@pytest.mark.parametrize(("ok", "code"), [(True, 1), (True, 137), (False, 0), (False, 3)])
+def test_a_task_that_ended_otherwise_than_its_result_is_a_failure(ok: bool, code: int) -> None:
+    test = SmokeTest(release="exec-1", stage="dev", ok=ok, problems=[], checks=[])
+    check_end(test, 0 if ok else 1)
+    with pytest.raises(PromptHubError, match=f"ended with exit code {code}"):
+        check_end(test, code)
 
 
 def test_a_version_that_no_example_fits_any_more_holds_up_nothing(service: FakeService) -> None:

@@ -68,7 +68,7 @@ def test_without_a_region_the_setting_is_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (
             ["verdict", "--execution", "exec-9"],
@@ -82,7 +82,7 @@ def test_without_a_region_the_setting_is_asked_for(
 )
 def test_what_an_earlier_action_did_not_leave_names_that_action(
     words: list[str],
-    told: str,
+    expected: str,
     healthy: RepositoryFolder,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -91,4 +91,4 @@ def test_what_an_earlier_action_did_not_leave_names_that_action(
     for variable in (aws_names.ENV_RESULTS_BUCKET, aws_names.ENV_LEDGER_TABLE):
         monkeypatch.delenv(variable, raising=False)
     assert main(words) == ExitCode.USAGE
-    assert capsys.readouterr().err == f"prompt-hub {words[0]}: {told}\n"
+    assert capsys.readouterr().err == f"prompt-hub {words[0]}: {expected}\n"

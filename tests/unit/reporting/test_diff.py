@@ -57,7 +57,7 @@ def test_a_version_that_was_never_evaluated_has_no_scores(evaluated: Builder) ->
 
 
 @pytest.mark.parametrize(
-    ("task", "name", "said"),
+    ("task", "name", "expected"),
     [
         (TASK, "1.1.0", "part-fields 1.1.0 is not in the repository. There are: candidate, 1.2.0,"),
         (TASK, "newest", "There are: candidate, 1.2.0, 1.0.0, 0.9.0."),
@@ -65,11 +65,11 @@ def test_a_version_that_was_never_evaluated_has_no_scores(evaluated: Builder) ->
     ],
 )
 def test_what_is_not_there_is_said_with_what_is(
-    evaluated: Builder, task: str, name: str, said: str
+    evaluated: Builder, task: str, name: str, expected: str
 ) -> None:
     with pytest.raises(PromptHubError) as refused:
         version_of(evaluated().evaluations.repository, task, name)
-    assert said in str(refused.value)
+    assert expected in str(refused.value)
 
 
 def test_people_read_words_scores_and_examples(evaluated: Builder) -> None:

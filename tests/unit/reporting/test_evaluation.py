@@ -190,7 +190,7 @@ def test_other_files_beside_records_are_no_versions(copied: Built) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "expected"),
     [
         ('{"arm":"candidate","id":"a"}', "1: score: found nothing; expected this field"),
         ('{"arm":"judge","id":"a","score":1}', "8: arm: found 'judge'; expected one of: candidate"),
@@ -201,12 +201,12 @@ def test_other_files_beside_records_are_no_versions(copied: Built) -> None:
     ],
 )
 def test_details_of_another_shape_are_refused_in_one_sentence(
-    copied: Built, line: str, said: str
+    copied: Built, line: str, expected: str
 ) -> None:
     copied.details_path.write_text(line + "\n", encoding="utf-8")
     with pytest.raises(PromptHubError) as refused:
         copied.evaluations.find(TASK)
-    assert f"evaluations/local/part-fields.jsonl:1:{said}" in str(refused.value)
+    assert f"evaluations/local/part-fields.jsonl:1:{expected}" in str(refused.value)
     assert "Evaluate the task again" in str(refused.value)
     assert "\n" not in str(refused.value)
 

@@ -10,7 +10,7 @@ from prompt_hub.repository.contracts import misfits, resolve, schema_problems, w
 from prompt_hub.repository.schema import JsonObject
 
 
-def said(schema: JsonObject) -> list[tuple[str, str, str]]:
+def violations(schema: JsonObject) -> list[tuple[str, str, str]]:
     return [
         (".".join(map(str, problem.location)), problem.found, problem.suggestion)
         for problem in schema_problems(schema)
@@ -25,7 +25,7 @@ def test_a_good_contract_has_no_problems() -> None:
         "properties": {"brand": {"type": "string", "pattern": "^[A-Z]", "x-note": "ours"}},
         "$defs": {"a": {"type": "integer"}},
     }
-    assert said(schema) == []
+    assert violations(schema) == []
     assert list(misfits({"brand": "TDK"}, schema)) == []
 
 
@@ -81,12 +81,15 @@ def test_a_good_contract_has_no_problems() -> None:
 def test_what_is_wrong_with_a_contract(
     schema: JsonObject, location: str, found: str, suggestion: str
 ) -> None:
-    assert said(schema) == [(location, found, suggestion)]
+    assert violations(schema) == [(location, found, suggestion)]
 
 
 def test_a_property_may_be_named_like_a_keyword_or_not() -> None:
-    assert said({"type": "object", "properties": {"colour": {}, "pattern": {"type": "null"}}}) == []
-    assert said({"type": "object", "properties": {"a": {"enum": [{"colour": 1}]}}}) == []
+    assert (
+        violations({"type": "object", "properties": {"colour": {}, "pattern": {"type": "null"}}})
+        == []
+    )
+    assert violations({"type": "object", "properties": {"a": {"enum": [{"colour": 1}]}}}) == []
 
 
 def test_the_worst_misfit_is_the_one_nearest_the_root() -> None:

@@ -34,7 +34,7 @@ def test_every_value_knows_its_line_and_column() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a: {b: 1\nc: 2}\n", "found no ',' or '}'; expected valid YAML"),
         ("a: [1\nb: 2\n", "found no ',' or ']'; expected valid YAML"),
@@ -44,8 +44,8 @@ def test_every_value_knows_its_line_and_column() -> None:
         ("a: `b`\n", "found character that cannot start any token; expected valid YAML"),
     ],
 )
-def test_broken_yaml_is_said_as_a_sentence(text: str, said: str) -> None:
-    assert said in str(yaml_problem(text))
+def test_broken_yaml_is_said_as_a_sentence(text: str, message: str) -> None:
+    assert message in str(yaml_problem(text))
 
 
 def test_a_missing_value_is_reported_at_what_is_around_it() -> None:
@@ -68,7 +68,7 @@ def test_a_missing_value_is_reported_at_what_is_around_it() -> None:
             "the YAML tag 'tag:yaml.org,2002:python/object:os.system'",
         ),
         ("a: 1\n---\nb: 2\n", 2, "another document"),
-        ("[" * 60 + "]" * 60, 1, "nested without end"),
+        ("[" * 60 + "]" * 60, 1, "nested more than 50 deep"),
         ("a: \x00\n", 1, "ontrol characters are not allowed"),
     ],
 )

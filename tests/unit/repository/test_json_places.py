@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prompt_hub.repository.json_positions import JsonScanner, PositionMap, position
+import pytest
+
+from prompt_hub.repository.json_positions import JsonScanner, LineIndex, PositionMap, position
 
 
 def test_lines_and_columns_count_from_one_and_from_where_the_text_starts() -> None:
@@ -11,6 +13,13 @@ def test_lines_and_columns_count_from_one_and_from_where_the_text_starts() -> No
     assert PositionMap(text, 10)["a", 1] == (12, 4)
     assert PositionMap(text, of_keys=True)[("a",)] == (2, 3)
     assert position("", 0) == (1, 1)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "a\nb\n\nc", "ab"])
+def test_an_index_of_lines_says_what_counting_says(text: str) -> None:
+    index = LineIndex(text, 7)
+    for offset in range(len(text) + 1):
+        assert index.position(offset) == position(text, offset, 7)
 
 
 def test_all_that_json_should_not_say_is_found_at_once() -> None:

@@ -11,22 +11,22 @@ from prompt_hub.ledger.items import VersionRef
 class Heard:
     """Keeps what was reported."""
 
-    said: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     def snapshot_served(self, reason: str) -> None:
-        self.said.append("snapshot")
+        self.messages.append("snapshot")
 
     def pointer_refused(self, task: str, wanted: VersionRef, kept: str) -> None:
-        self.said.append(f"refused {task} {wanted.version}, kept {kept}")
+        self.messages.append(f"refused {task} {wanted.version}, kept {kept}")
 
     def moved(self, task: str, left: str | None, reached: str, revision: int) -> None:
-        self.said.append(f"{task} {left} -> {reached} at {revision}")
+        self.messages.append(f"{task} {left} -> {reached} at {revision}")
 
     def ledger_lost(self, reason: str) -> None:
-        self.said.append("lost")
+        self.messages.append("lost")
 
     def ledger_unreachable(self, reason: str) -> None:
-        self.said.append("unreachable")
+        self.messages.append("unreachable")
 
     def ledger_found(self, revision: int) -> None:
-        self.said.append(f"found {revision}")
+        self.messages.append(f"found {revision}")

@@ -78,6 +78,10 @@ def test_fields_that_do_not_fit_are_named(running: Running) -> None:
         ('{"fields": {"a": 1, "a": 2}}', 400, "not_json"),
         ('{"fields": {"a": NaN}}', 400, "not_json"),
         ("[" * 100_000, 400, "not_json"),
+        *(
+            ('{"fields": {"title": ' + "[" * depth + "]" * depth + "}}", 400, "not_json")
+            for depth in (59, 260, 300, 960)
+        ),
         ("[]", 422, "no_fields"),
         ("{}", 422, "no_fields"),
         ('{"fields": []}', 422, "no_fields"),
@@ -137,6 +141,7 @@ def test_an_unknown_path_is_answered_in_the_same_form(running: Running) -> None:
         ("not json", "the answer is not JSON"),
         ('{"part_class": "banana"}', '"banana" is not one of'),
         ("[]", "not a JSON object"),
+        ('{"part_class": ' + "[" * 300 + "]" * 300 + "}", "values nested more than 50 deep"),
     ],
 )
 def test_an_answer_that_breaks_the_contract_is_a_bad_gateway(

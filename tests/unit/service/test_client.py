@@ -68,7 +68,7 @@ def test_what_does_not_speak_http_does_not_answer(stranger: int) -> None:
 
 
 def test_an_address_of_another_kind_is_refused() -> None:
-    with pytest.raises(PromptHubError, match="is not the address of a service"):
+    with pytest.raises(PromptHubError, match="the address of the service is no address"):
         Client("file:///etc", timeout=1.0)
 
 

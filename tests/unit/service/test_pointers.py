@@ -66,7 +66,7 @@ def test_it_serves_what_the_ledger_points_to_and_follows_a_change(world: World) 
     world.ledger.move(OLD)
     world.poll()
     assert world.served() == {"part-class": ("1.0.0", "ledger")}
-    assert world.heard.said == [
+    assert world.heard.messages == [
         "found 1",
         "part-class None -> 1.1.0 at 1",
         "part-class 1.1.0 -> 1.0.0 at 2",
@@ -105,12 +105,12 @@ def test_what_the_image_lacks_is_refused_and_the_last_good_kept(
 
     assert world.served() == {"part-class": ("1.0.0", "ledger")}
     assert world.follower.state.refused == {"part-class": wanted}
-    assert world.heard.said[-1] == f"refused part-class {wanted.version}, kept 1.0.0"
+    assert world.heard.messages[-1] == f"refused part-class {wanted.version}, kept 1.0.0"
 
     world.poll(1)
-    assert world.heard.said.count(world.heard.said[-1]) == 1
+    assert world.heard.messages.count(world.heard.messages[-1]) == 1
     world.poll(REPORT_EVERY_SECONDS)
-    assert world.heard.said.count(world.heard.said[-1]) == 2
+    assert world.heard.messages.count(world.heard.messages[-1]) == 2
 
     world.ledger.move(NEW)
     world.poll()
@@ -131,7 +131,7 @@ def test_a_new_release_that_lacks_what_is_active_stays_unready_and_serves_nothin
     assert world.served() == {"brand": ("1.0.0", "ledger")}
     assert world.follower.state.unserved == {"part-class": GONE}
     assert not world.follower.state.ready
-    assert world.heard.said[-1] == "refused part-class 0.9.0, kept none"
+    assert world.heard.messages[-1] == "refused part-class 0.9.0, kept none"
 
     # The ledger has answered: going away later does not make the image's own word better.
     world.ledger.table.away = True
@@ -190,12 +190,12 @@ def test_without_a_ledger_it_is_unready_for_a_minute_then_serves_the_image(world
     world.poll(1)
     assert world.follower.state.ready
     assert world.served() == {"part-class": ("1.1.0", "snapshot"), "brand": ("1.0.0", "snapshot")}
-    assert world.heard.said.count("snapshot") == 1
+    assert world.heard.messages.count("snapshot") == 1
 
     world.poll(1)
-    assert world.heard.said.count("snapshot") == 1
+    assert world.heard.messages.count("snapshot") == 1
     world.poll(REPORT_EVERY_SECONDS)
-    assert world.heard.said.count("snapshot") == 2
+    assert world.heard.messages.count("snapshot") == 2
 
     world.ledger.table.away = False
     world.ledger.move(OLD)
@@ -209,11 +209,11 @@ def test_a_ledger_that_stays_away_is_reported_every_minute(world: World) -> None
     world.ledger.table.away = True
     for _ in range(7):
         world.poll(REPORT_EVERY_SECONDS / 3)
-    assert world.heard.said.count("unreachable") == 3
+    assert world.heard.messages.count("unreachable") == 3
 
     world.ledger.table.away = False
     world.poll(REPORT_EVERY_SECONDS)
-    assert world.heard.said.count("unreachable") == 3
+    assert world.heard.messages.count("unreachable") == 3
 
 
 def test_a_report_that_fails_does_not_end_the_following(world: World) -> None:
@@ -242,7 +242,7 @@ def test_a_report_that_fails_does_not_end_the_following(world: World) -> None:
     finally:
         stop.set()
         thread.join()
-    assert "unreachable" in world.heard.said
+    assert "unreachable" in world.heard.messages
 
 
 def test_a_ledger_that_goes_away_leaves_the_last_good_pointers(world: World) -> None:
@@ -254,11 +254,11 @@ def test_a_ledger_that_goes_away_leaves_the_last_good_pointers(world: World) -> 
 
     assert world.follower.state.ready
     assert world.served() == {"part-class": ("1.0.0", "ledger")}
-    assert world.heard.said.count("lost") == 1
-    assert "snapshot" not in world.heard.said
+    assert world.heard.messages.count("lost") == 1
+    assert "snapshot" not in world.heard.messages
 
     world.ledger.move(NEW)
     world.ledger.table.away = False
     world.poll()
     assert world.served() == {"part-class": ("1.1.0", "ledger")}
-    assert world.heard.said[-2:] == ["found 2", "part-class 1.0.0 -> 1.1.0 at 2"]
+    assert world.heard.messages[-2:] == ["found 2", "part-class 1.0.0 -> 1.1.0 at 2"]

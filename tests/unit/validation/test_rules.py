@@ -21,12 +21,20 @@ from tests.unit.validation.breaking import (
     Fine,
     append,
 )
-from tests.unit.validation.breaks import examples, metadata, prompts, reading, released, tree
+from tests.unit.validation.breaks import (
+    contracts,
+    examples,
+    metadata,
+    prompts,
+    reading,
+    released,
+    tree,
+)
 
 SCORER_RULES = {"scorers", "judge"}
 """Their breaks are in test_scorer_rules.py."""
 
-MODULES = (reading, tree, metadata, prompts, examples, released)
+MODULES = (reading, tree, metadata, prompts, contracts, examples, released)
 CASES = [case for module in MODULES for case in module.CASES]
 FINE = [fine for module in MODULES for fine in module.FINE]
 
@@ -137,5 +145,5 @@ def test_a_bomb_of_nested_values_is_refused(healthy: RepositoryFolder) -> None:
     healthy.write("prompts/00-templates/aliases.yaml", "a: &a [x]\nb: [*a, *a]\n")
     append(EXAMPLES, "[" * 100_000 + "\n")(healthy)
     lines = [finding.problem.found for finding in healthy.findings()]
-    assert "values nested without end" in lines
+    assert "values nested more than 50 deep" in lines
     assert "a YAML alias" in lines

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from prompt_hub.cli.validate import annotation
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.repository.documents import Problem
+from prompt_hub.validation.check import TASK_RULES
+from prompt_hub.validation.rules.base import task_rule
+from prompt_hub.validation.tree import TaskFiles
 from tests.unit.building import RepositoryFolder
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -65,6 +69,7 @@ def test_machines_get_a_list(folder: RepositoryFolder, capsys: pytest.CaptureFix
         "found": "1.1.0, which is released with other content",
         "expected": "a higher version: bump the version here and in the metadata",
         "suggestion": "",
+        "severity": "error",
     }
 
 
@@ -79,6 +84,36 @@ def test_a_pull_request_gets_annotations(
         " property of the input: part_number, title, manufacturer\n"
         "2 tasks, 17 files: 1 problem in 1 file\n"
     )
+
+
+@task_rule("short-owner", "warning")
+def _owners_have_long_names(files: TaskFiles) -> Iterator[Problem]:
+    """A rule that the healthy repository breaks.
+
+    Do nothing.
+    """
+    if files.metadata:
+        yield files.metadata.problem(("owner",), "a short name", "a long one")
+
+
+def test_a_warning_is_told_and_blocks_nothing(
+    folder: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = (*TASK_RULES, _owners_have_long_names)
+    monkeypatch.setattr("prompt_hub.validation.check.TASK_RULES", rules)
+    metadata = "prompts/03-metadata/part-class.yaml"
+    assert main(["validate", "part-class"]) == ExitCode.OK
+    assert capsys.readouterr().out == (
+        f"{metadata}:4:8: owner: found a short name; expected a long one [warning: short-owner]\n"
+        "task part-class, 17 files: all valid, 1 warning\n"
+    )
+    assert main(["validate", "part-class", "--github"]) == ExitCode.OK
+    assert capsys.readouterr().out.startswith(f"::warning file={metadata},line=4,col=8,")
+    assert main(["validate", "part-class", "--json"]) == ExitCode.OK
+    assert [found["severity"] for found in json.loads(capsys.readouterr().out)] == ["warning"]
+    folder.edit(CANDIDATE, "{{ title }}", "{{ titel }} {{ title }}")
+    assert main(["validate", "part-class"]) == ExitCode.BLOCKED
+    assert capsys.readouterr().out.endswith("1 problem in 1 file, 1 warning\n")
 
 
 def test_no_text_can_break_out_of_an_annotation() -> None:

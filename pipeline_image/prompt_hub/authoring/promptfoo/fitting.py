@@ -56,11 +56,11 @@ def fitted(labelled: Sequence[Labelled], prompt: ImportedPrompt, notes: Notes) -
     columns = _Search(prompt, sent, places, notes).run(columns)
     kept = []
     for index, item in enumerate(known):
-        said = _said(prompt, _row(columns, index))
-        if said == sent[index]:
+        rendered = _rendered(prompt, _row(columns, index))
+        if rendered == sent[index]:
             kept.append(index)
         else:
-            notes.lost(item.case.place, "a test", _difference(sent[index], said))
+            notes.lost(item.case.place, "a test", _difference(sent[index], rendered))
     for item in known:
         for name in item.case.values.keys() - prompt.variables:
             why = "is not read by the prompt, so it is no part of the input"
@@ -83,7 +83,7 @@ def _row(columns: Mapping[str, Column], index: int) -> JsonObject:
     return {name: value for name, value in given.items() if not isinstance(value, js.Undefined)}
 
 
-def _said(prompt: ImportedPrompt, fields: JsonObject) -> list[str] | str:
+def _rendered(prompt: ImportedPrompt, fields: JsonObject) -> list[str] | str:
     """Return the texts of the messages here, or why there are none."""
     try:
         return [render_text(message.content, fields) for message in prompt.messages]
@@ -141,7 +141,7 @@ class _Search:
 
     def _wrong(self, columns: Mapping[str, Column]) -> int:
         return sum(
-            _said(self._prompt, _row(columns, index)) != sent
+            _rendered(self._prompt, _row(columns, index)) != sent
             for index, sent in enumerate(self._sent)
         )
 

@@ -140,38 +140,38 @@ def _kind(value: Value) -> str:
             assert_never(value)
 
 
-def identical(one: Value, other: Value) -> bool:
+def identical(left: Value, right: Value) -> bool:
     """`===`; lists and objects are the same only as themselves."""
-    if _kind(one) != _kind(other):
+    if _kind(left) != _kind(right):
         return False
-    return one is other if isinstance(one, list | dict) else one == other
+    return left is right if isinstance(left, list | dict) else left == right
 
 
-def alike(one: Value, other: Value) -> bool:
+def alike(left: Value, right: Value) -> bool:
     """`==`, which makes a number or a text of what it compares."""
-    kinds = {_kind(one), _kind(other)}
+    kinds = {_kind(left), _kind(right)}
     if len(kinds) == 1:
-        return identical(one, other)
+        return identical(left, right)
     if kinds & {"null", "undefined"}:
         return kinds == {"null", "undefined"}
     if "object" in kinds and "boolean" not in kinds:
-        one, other = (text(v) if isinstance(v, list | dict) else v for v in (one, other))
-        return alike(one, other)
-    return as_number(one) == as_number(other)
+        left, right = (text(v) if isinstance(v, list | dict) else v for v in (left, right))
+        return alike(left, right)
+    return as_number(left) == as_number(right)
 
 
-def before(one: Value, other: Value) -> bool:
+def before(left: Value, right: Value) -> bool:
     """`<`."""
-    if isinstance(first := _primitive(one), str) and isinstance(second := _primitive(other), str):
+    if isinstance(first := _primitive(left), str) and isinstance(second := _primitive(right), str):
         return _units(first) < _units(second)
-    return as_number(one) < as_number(other)
+    return as_number(left) < as_number(right)
 
 
-def at_most(one: Value, other: Value) -> bool:
+def at_most(left: Value, right: Value) -> bool:
     """`<=`."""
-    if isinstance(first := _primitive(one), str) and isinstance(second := _primitive(other), str):
+    if isinstance(first := _primitive(left), str) and isinstance(second := _primitive(right), str):
         return _units(first) <= _units(second)
-    return as_number(one) <= as_number(other)
+    return as_number(left) <= as_number(right)
 
 
 def _primitive(value: Value) -> Value:

@@ -138,27 +138,27 @@ class Nunjucks:
                 return self._filtered(name, value, [self._value(item, scope) for item in args])
         raise UnknownMeaningError(type(node).__name__)
 
-    def _compared(self, operator: str, one: Value, other: Value) -> bool:
+    def _compared(self, operator: str, left: Value, right: Value) -> bool:
         same = js.identical if self._strict else js.alike
         match operator:
             case "eq":
-                return same(one, other)
+                return same(left, right)
             case "ne":
-                return not same(one, other)
+                return not same(left, right)
             case "lt":
-                return js.before(one, other)
+                return js.before(left, right)
             case "gt":
-                return js.before(other, one)
+                return js.before(right, left)
             case "lteq":
-                return js.at_most(one, other)
+                return js.at_most(left, right)
             case "gteq":
-                return js.at_most(other, one)
-            case "in" | "notin" if isinstance(other, str) and isinstance(one, str):
-                return (one in other) is (operator == "in")
-            case "in" | "notin" if isinstance(other, list):
-                return any(js.identical(one, item) for item in other) is (operator == "in")
-            case "in" | "notin" if isinstance(other, dict):
-                return (js.text(one) in other) is (operator == "in")
+                return js.at_most(right, left)
+            case "in" | "notin" if isinstance(right, str) and isinstance(left, str):
+                return (left in right) is (operator == "in")
+            case "in" | "notin" if isinstance(right, list):
+                return any(js.identical(left, item) for item in right) is (operator == "in")
+            case "in" | "notin" if isinstance(right, dict):
+                return (js.text(left) in right) is (operator == "in")
         raise UnknownMeaningError(f"the operator {operator}")
 
     def _tested(self, name: str, value: Value) -> bool:
@@ -284,8 +284,8 @@ def _sort(value: Value) -> Value:
         raise TypeError
     folded = [(js.text(item).lower() if texts else item, item) for item in value]
 
-    def order(one: tuple[Value, Value], other: tuple[Value, Value]) -> int:
-        return js.before(other[0], one[0]) - js.before(one[0], other[0])
+    def order(left: tuple[Value, Value], right: tuple[Value, Value]) -> int:
+        return js.before(right[0], left[0]) - js.before(left[0], right[0])
 
     return [item for _, item in sorted(folded, key=cmp_to_key(order))]
 

@@ -131,8 +131,9 @@ def _setting(name: str, settings: Node | None) -> JsonObject | None:
         return {"provider": "openai", "model": model}
     if kind == "bedrock":
         region = settings.get("region") if settings else None
+        open_model = re.match(r"(?:[a-z-]+\.)?openai\.", model) is not None
         return {
-            "provider": "bedrock",
+            "provider": "bedrock" if open_model else "bedrock-converse",
             "model": model,
             "region": str(region.data) if region else "us-east-1",
         }

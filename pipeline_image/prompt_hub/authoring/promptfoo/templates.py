@@ -86,7 +86,7 @@ def to_jinja(text: str) -> Translated:
     return Translated(
         text=fresh,
         variables=frozenset(analysis.variables),
-        rewritten=(*rewriting.said,),
+        rewritten=(*rewriting.changes,),
         problem=None,
         filters=frozenset(rewriting.filters),
         loops=analysis.tree.find(nodes.For) is not None,
@@ -104,7 +104,7 @@ class _Rewriting:
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self._tokens = tokens
         self._at = 0
-        self.said: dict[str, None] = {}
+        self.changes: dict[str, None] = {}
         self.filters: set[str] = set()
         self.strict = self.loose = self.members = False
 
@@ -157,7 +157,7 @@ class _Rewriting:
                 raise _ForeignError("a loop over the entries of an object")
 
     def _rewrote(self, message: str) -> None:
-        self.said[message] = None
+        self.changes[message] = None
 
     def _name(self, name: str) -> str:
         before = self._before()

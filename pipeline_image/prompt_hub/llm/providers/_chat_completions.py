@@ -14,6 +14,7 @@ from sys import intern
 import httpx2
 import openai
 
+from prompt_hub.core.concurrency import run_off_loop
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.refusal import read_refusal
 from prompt_hub.llm.response import ModelResponse, Usage, repair_surrogates
@@ -61,13 +62,13 @@ class ChatCompletions:
             **parameters,
         }
         try:
+            size = sum(len(message["content"]) for message in messages)
+            content = await run_off_loop(size, _encode, body)
             response = await self._client(model).post(
-                "/chat/completions",
-                cast_to=httpx2.Response,
-                content=json.dumps(body, ensure_ascii=False).encode("utf-8"),
+                "/chat/completions", cast_to=httpx2.Response, content=content
             )
         except openai.APIStatusError as error:
-            raise self._refused(model, messages, error.response) from None
+            raise await run_off_loop(size, self._refused, model, messages, error.response) from None
         except openai.APIConnectionError:
             # Every kind of it, "timeout" included: the SDK calls a lost connection one, and the
             # time that an attempt may take is not its business.
@@ -115,6 +116,10 @@ class ChatCompletions:
         )
 
 
+def _encode(body: Mapping[str, object]) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode("utf-8")
+
+
 def _read(response: httpx2.Response) -> ModelResponse:
     """Read a provider's answer; raises `TransientError` if it cannot be made out."""
     try:
@@ -133,7 +138,7 @@ def _read(response: httpx2.Response) -> ModelResponse:
                 output_tokens=int(usage.get("completion_tokens") or 0),
             ),
         )
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise TransientError("its answer was not readable") from None
 
 

@@ -145,7 +145,7 @@ class Spread:
     outlines: tuple[str, ...]
     middle: str
     upper: str
-    said: str
+    description: str
 
 
 def spreads(view: EvaluationView) -> tuple[Spread, ...]:
@@ -185,7 +185,7 @@ def _spread(
         ),
         middle=say(histogram.upper / 2),
         upper=f"{say(histogram.upper)}{' and more' if histogram.beyond else ''}",
-        said=message,
+        description=message,
     )
 
 

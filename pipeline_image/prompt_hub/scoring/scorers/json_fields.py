@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from prompt_hub.repository.schema import FieldPath, JsonObject, Number
+from prompt_hub.repository.schema import FieldPath, JsonObject, Weight
 from prompt_hub.scoring.base import (
     TYPE,
     Complaint,
@@ -26,7 +26,7 @@ from prompt_hub.scoring.fields import FieldsScorer, Lists
 class FieldRule(Comparison):
     """One output field in a `json_fields` scorer."""
 
-    weight: Annotated[Number, Field(gt=0)] = 1.0
+    weight: Weight = 1.0
     """How much it counts beside the other fields."""
     list: Lists = "ordered"
     """Whether the order of a list counts.

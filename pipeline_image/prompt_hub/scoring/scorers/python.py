@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -28,7 +28,7 @@ from prompt_hub.scoring.base import (
     ScorerSettings,
     scorer_type,
 )
-from prompt_hub.scoring.function import Function, find, load
+from prompt_hub.scoring.function import Function, OwnCodeError, find, load, run_guarded
 
 
 @scorer_type(right="what a function of your own says", place=100)
@@ -87,17 +87,24 @@ class FunctionScorer(PureScorer):
 
     entry: str
     function: Function
+    late: list[str] = field(default_factory=list, compare=False)
+    """Why it is not asked any more: it did not come back."""
 
     def part(self, output: JsonObject | None, example: Example) -> ScorerResult:
         """Score one answer; raises `NotScoredError` for whatever goes wrong in the function."""
         if output is None:
             return ScorerResult(self.name, 0.0, self.weight, NO_OUTPUT)
+        if self.late:
+            # Waiting for every example would take hours.
+            raise self._failed(example, f"is given up ({self.late[0]} on an earlier one)")
         try:
-            value = self.function(output, example.expected, example.input)
+            value = run_guarded(lambda: self.function(output, example.expected, example.input))
         # Whatever a person's code raises is about that code, and must be told as such.
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}"
-            raise self._failed(example, f"raised {what}") from error
+        except OwnCodeError as error:
+            if error.late:
+                self.late.append(str(error))
+                raise self._failed(example, f"was {error}") from None
+            raise self._failed(example, f"raised {error}") from error
         score, loss = value if isinstance(value, tuple) and len(value) == 2 else (value, "")
         if isinstance(score, int | float) and not isinstance(score, bool) and 0 <= score <= 1:
             return ScorerResult(self.name, float(score), self.weight, str(loss))

@@ -13,12 +13,8 @@ from prompt_hub.validation.rules.base import Rule, task_rule, tree_rule
 from prompt_hub.validation.tree import MessageTemplate, Source, TaskFiles, Tree
 
 
-def _unreleased(files: TaskFiles) -> Iterator[Source[Prompt]]:
-    yield from (source for source in (files.candidate, files.judge) if source is not None)
-
-
 def _schema_faults(files: TaskFiles, rule: str) -> Iterator[Problem]:
-    for source in _unreleased(files):
+    for source in files.people_write:
         for name in ("input", "output"):
             for problem in schema_problems(getattr(source.content, name)):
                 if problem.rule == rule:
@@ -58,7 +54,7 @@ def _ends_with_a_question(files: TaskFiles) -> Iterator[Problem]:
 
     Put a message with `role: user` last.
     """
-    for source in _unreleased(files):
+    for source in files.people_write:
         last = len(source.content.messages) - 1
         role = source.content.messages[last].role
         if role != "user":
@@ -74,7 +70,7 @@ def _parameters_make_sense(files: TaskFiles) -> Iterator[Problem]:
 
     Write temperature 0 to 2, top_p 0 to 1, and whole numbers for max_tokens and seed.
     """
-    for source in _unreleased(files):
+    for source in files.people_write:
         for name, value in source.content.model.parameters.items():
             low, high = _RANGES.get(name, (-(2**63), 2**63 - 1))
             whole = name in {"max_tokens", "seed"}
@@ -158,7 +154,7 @@ def _properties_are_used(files: TaskFiles) -> Iterator[Problem]:
 
     Use it in a message, or take it out of `input`.
     """
-    for source in _unreleased(files):
+    for source in files.people_write:
         mine = [
             message_template
             for message_template in files.templates

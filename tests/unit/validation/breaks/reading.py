@@ -249,7 +249,7 @@ CASES = [
         "too-deep",
         lambda folder: folder.write("prompts/00-templates/b.yaml", "[" * 100_000),
         "prompts/00-templates/b.yaml",
-        "values nested without end",
+        "values nested more than 50 deep",
     ),
     Case("too-deep", append(EXAMPLES, "[" * 60 + "]" * 60 + "\n"), EXAMPLES, "at most 50 levels"),
     Case(

@@ -1,0 +1,1 @@
+"""The importer against promptfoo itself: the same configurations through both, test by test."""

@@ -1,0 +1,207 @@
+"""One configuration, drawn from a seed: its prompts, its provider, its tests and their files."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+from benchmarks.parity_promptfoo.configuration import Bare, Configuration, Effect, to_json, to_yaml
+from benchmarks.parity_promptfoo.generating import assertions, suites
+from benchmarks.parity_promptfoo.generating.fragments import template
+from benchmarks.parity_promptfoo.generating.suites import Test
+from benchmarks.parity_promptfoo.generating.values import Sort, value
+
+_NAMES = {
+    "title": Sort.TEXT, "note": Sort.TEXT, "count": Sort.NUMBER, "new": Sort.FLAG,
+    "tags": Sort.LIST, "spec": Sort.OBJECT,
+}  # fmt: skip
+_ODD = (0.0, 0.1, 0.2, 0.35)
+_ALL = (Effect.MESSAGES, Effect.VERDICT, Effect.TEST, Effect.IMPORT)
+
+
+def configuration(seed: int, number: int) -> Configuration:
+    """Return the configuration of this number; the same for the same seed."""
+    draw = Random(f"{seed}/{number}")
+    found = Configuration(number)
+    odd = draw.choice(_ODD)
+    names = ["title", *draw.sample([*_NAMES][1:], draw.randrange(3))]
+    variables = {name: _NAMES[name] for name in names}
+    config: dict[str, object] = {"description": f"Generated configuration {number}"}
+    config["prompts"] = _prompts(draw, found, variables, odd)
+    config["providers"] = _providers(draw, found, odd)
+    structured = draw.random() < 0.4
+    schema = draw.choice(assertions.SCHEMAS) if structured and draw.random() < 0.7 else None
+    shared = schema is not None and draw.random() < 0.6
+    default: dict[str, object] = {}
+    if schema is not None:
+        found.feature(assertions.schema_words(schema), *_ALL)
+    if shared:
+        default["assert"] = [{"type": "is-json", "value": schema}]
+        found.feature(("'is-json'",), Effect.VERDICT)
+    # Every combination of a list would be a test: mostly lists stay lists.
+    if "tags" in variables and draw.random() < 0.7:
+        default["options"] = {"disableVarExpansion": True}
+        found.feature(("'options'",), Effect.MESSAGES)
+    tests = [
+        _test(draw, found, index, variables, odd, schema, shared=shared, structured=structured)
+        for index in range(draw.randrange(2, 6))
+    ]
+    suites.put(draw, found, config, default, tests, odd)
+    name = "promptfooconfig.yaml"
+    found.files = {name: to_yaml(config), **found.files}
+    found.feature(("the threshold of",), Effect.VERDICT)
+    return found
+
+
+def _test(
+    draw: Random,
+    found: Configuration,
+    index: int,
+    variables: dict[str, Sort],
+    odd: float,
+    schema: assertions.JsonDict | None,
+    *,
+    shared: bool,
+    structured: bool,
+) -> Test:
+    key = f"K{index:02}"
+    if structured:
+        asserted = assertions.structured(draw, schema, odd=odd, shared=shared)
+    else:
+        asserted = assertions.plain(draw, odd=odd)
+    values: dict[str, object] = {"key": key}
+    for name, sort in variables.items():
+        if draw.random() < odd / 4:  # It is left out.
+            found.feature((f"'{name}'",), Effect.MESSAGES, Effect.TEST, Effect.IMPORT, test=key)
+            continue
+        other = draw.choice([*Sort]) if draw.random() < odd / 8 else sort
+        values[name] = value(draw, other, odd=odd, bare=True)
+        if values[name] is None or draw.random() < odd / 8:
+            values[name] = None
+    for words in asserted.words:
+        found.feature(words, Effect.VERDICT, Effect.TEST, Effect.IMPORT, test=key)
+        if words == ("'options'",):
+            found.feature(words, Effect.MESSAGES, test=key)
+    found.answers.append((f"({key})", asserted.answer))
+    return Test(key, values, asserted.assertions, dict(asserted.options))
+
+
+def _prompts(draw: Random, found: Configuration, variables: dict[str, Sort], odd: float) -> object:
+    number = 2 if draw.random() < odd / 2 else 1
+    entries = [_prompt(draw, found, variables, odd, index) for index in range(number)]
+    if number == 1 and isinstance(entries[0], str) and draw.random() < odd:
+        return entries[0]
+    return entries
+
+
+def _prompt(
+    draw: Random, found: Configuration, variables: dict[str, Sort], odd: float, index: int
+) -> object:
+    text, named = template(draw, variables, odd=odd)
+    for words in named:
+        found.feature(words, Effect.MESSAGES, Effect.IMPORT, Effect.TEST)
+    chat = draw.random() < 0.4
+    if chat:
+        return _chat(draw, found, text, odd, index)
+    forms = ["inline", "txt", "labelled", "id"]
+    if draw.random() < odd:
+        forms += ["md", "j2", "raw", "csv", "txt-cut", "md-rule", "plain-path", "function", "glob"]
+    form = draw.choice(forms)
+    path = f"prompts/ask{index}"
+    found.feature(("the prompt",), Effect.IMPORT)
+    match form:
+        case "inline":
+            return text
+        case "labelled":
+            return {"label": f"ask {index}", "raw": text}
+        case "raw":
+            return {"id": f"ask-{index}", "raw": text}
+        case "csv":
+            cell = text.replace('"', '""')
+            found.files[f"{path}.csv"] = f'prompt\n"{cell}"\n'
+            return f"file://{path}.csv"
+        case "txt-cut":
+            end = draw.choice(("\n---\n", "\n --- \n", "\r\n---\r\n"))
+            found.files[f"{path}.txt"] = f"{text}{end}Another one ({{{{ key }}}})\n"
+            return f"file://{path}.txt"
+        case "md-rule":
+            found.files[f"{path}.md"] = f"---\nname: x\n---\n{text}\n---\nend\n"
+            return f"file://{path}.md"
+        case "function":
+            found.files[f"{path}.py"] = (
+                "def build(context):\n    return 'Class of (' + context['vars']['key'] + ')?'\n"
+            )
+            return draw.choice((f"file://{path}.py:build", f"{path}.py:build", f"{path}.py"))
+        case "plain-path" | "glob":
+            found.files[f"{path}.txt"] = text
+            return f"{path}.txt" if form == "plain-path" else "file://prompts/*.txt"
+        case _:
+            suffix = {"id": "txt"}.get(form, form)
+            tail = draw.choice(("", "\n", "\n\n", "  \n")) if odd else "\n"
+            found.files[f"{path}.{suffix}"] = text + tail
+            reference = f"file://{path}.{suffix}"
+            return {"id": reference, "label": f"ask {index}"} if form == "id" else reference
+
+
+def _chat(draw: Random, found: Configuration, text: str, odd: float, index: int) -> object:
+    system = draw.choice(("You sort parts.", "You sort parts.\nBe brief.\n", "Sort {{ title }}."))
+    role = "developer" if draw.random() < odd / 4 else "system"
+    messages: list[dict[str, object]] = [{"role": role, "content": system}]
+    if draw.random() < odd:
+        messages.append({"role": "user", "content": "Which?"})
+        messages.append({"role": "assistant", "content": draw.choice(("diode", '{"class": "x"}'))})
+    if draw.random() < odd / 4:
+        messages[0]["name"] = "boss"
+        found.feature(("'name'",), Effect.MESSAGES)
+    messages.append({"role": "user", "content": text})
+    form = draw.choice(("json", "yaml", "inline-json", "inline-yaml", "list-in-raw"))
+    found.feature(("the prompt",), Effect.IMPORT)
+    path = f"prompts/chat{index}"
+    match form:
+        case "json":
+            found.files[f"{path}.json"] = to_json(messages)
+            return f"file://{path}.json"
+        case "yaml":
+            found.files[f"{path}.yaml"] = to_yaml(messages)
+            return f"file://{path}.yaml"
+        case "inline-json":
+            return json.dumps(messages)
+        case "inline-yaml":
+            return to_yaml(messages)
+        case _:
+            return {"label": f"chat {index}", "raw": json.dumps(messages)}
+
+
+def _providers(draw: Random, found: Configuration, odd: float) -> object:
+    name = draw.choice(("openai:chat:gpt-test", "openai:chat:scripted-model"))
+    if draw.random() > odd:
+        return draw.choice((name, [name], [{"id": name, "config": {"temperature": 0}}]))
+    provider: dict[str, object] = {"id": name}
+    kind = draw.choice(("transform", "delay", "config", "format", "two", "map", "prompts", "label"))
+    match kind:
+        case "transform":
+            provider["transform"] = draw.choice(
+                ("output.trim()", "output.toLowerCase()", "output.split(' ')[0]")
+            )
+            found.feature(("'transform'",), Effect.VERDICT)
+        case "delay":
+            provider["delay"] = 1
+            found.feature(("'delay'",), Effect.VERDICT)
+        case "config":
+            provider["config"] = {
+                "temperature": Bare("0.5"), "max_tokens": 50, "top_p": 1, "seed": 3,
+                "stop": ["\n"], "presence_penalty": 0,
+            }  # fmt: skip
+        case "format":
+            provider["config"] = {"response_format": {"type": "json_object"}}
+            found.feature(("'response_format'",), Effect.VERDICT)
+        case "two":
+            return [name, "openai:chat:second-model"]
+        case "map":
+            return [{name: {"config": {"temperature": 1}}}]
+        case "prompts":
+            provider["prompts"] = ["ask 0"]
+            found.feature(("'prompts'",), Effect.TEST)
+        case _:
+            provider["label"] = "the model"
+    return [provider]
