@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from cdk_app.settings import SettingsError
 
-_SHARED = ("__init__.py", "core/__init__.py", "core/aws_names.py", "ledger")
+_SHARED = ("__init__.py", "core/__init__.py", "core/aws_names.py", "core/exact.py", "ledger")
 """What a Lambda may import from `prompt_hub`: it imports the standard library and boto3 only.
 
 See docs/architecture.md#import-direction."""

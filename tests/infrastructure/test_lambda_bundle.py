@@ -28,6 +28,7 @@ def test_the_asset_holds_the_handler_and_the_shared_modules_only(bundle: Path) -
         "prompt_hub/__init__.py",
         "prompt_hub/core/__init__.py",
         "prompt_hub/core/aws_names.py",
+        "prompt_hub/core/exact.py",
         *(f"prompt_hub/ledger/{file.name}" for file in ledger.glob("*.py")),
     }
 

@@ -60,6 +60,8 @@ class Layout:
     header: tuple[str, ...] | None = None
     """The names of the columns; None for JSON lines, where every record names its own."""
     comment: str | None = None
+    spaced: bool = False
+    """Whether a space follows each separator, as in the header: a quote behind it begins a cell."""
     found: tuple[str, ...] = ()
     """In words, what the task did not declare and the file showed."""
 
@@ -100,7 +102,8 @@ def find_layout(
         found += (f"separated by {name_of(separator)} ({source} says so)",)
     if settings.header_line == "search" and line > 1:
         found += (f"the header stands in line {line}",)
-    return Layout(encoding, separator, line, header, settings.comment, found)
+    spaced = head.spaced(separator, line)
+    return Layout(encoding, separator, line, header, settings.comment, spaced, found)
 
 
 def name_of(separator: str) -> str:
@@ -204,6 +207,11 @@ class _Head:
             return self._read(separator, line)
         return self._read(separator, self._first)
 
+    def spaced(self, separator: str, line: int) -> bool:
+        """Whether a space follows each separator of the header in `line`."""
+        row = next(csv.reader(iter(self._lines[line - 1 :]), delimiter=separator))
+        return len(row) > 1 and all(cell.startswith(" ") for cell in row[1:])
+
     def refusal(self, candidates: Sequence[str], fitting: Sequence[str]) -> PromptHubError:
         """Say what is wrong with the header, in the words of whoever looks at the file."""
         if fitting:
@@ -273,7 +281,7 @@ class _Head:
             if not (comment and line.startswith(comment))
         ]
         kept = (self._lines[number - 1] for number in numbers)
-        reader = csv.reader(kept, delimiter=separator, strict=True)
+        reader = csv.reader(kept, delimiter=separator, strict=True, skipinitialspace=True)
         before = 0
         try:
             for row in reader:

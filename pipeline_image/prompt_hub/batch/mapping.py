@@ -93,10 +93,11 @@ def to_fields(
     return fields
 
 
-_TOTALS = frozenset(
-    {"total", "totals", "subtotal", "grandtotal", "ordertotal", "sum", "totalprice", "totalcost"}
-    | {"summe", "gesamt", "gesamtsumme", "zwischensumme", "gesamtpreis", "soustotal", "totale"}
+_TOTAL = re.compile(
+    r"(sub|grand|order|net|gross|bom|cart)?totals?(price|cost|amount|value|qty|quantity)?s?"
+    r"|sum|summe|gesamt|(gesamt|zwischen|end)summe|gesamtpreis|gesamtbetrag|(sous)?total|totale"
 )
+"""Words that a total is called by, without what stands between letters."""
 
 
 def no_record(header: Sequence[str], values: Sequence[JsonValue], fields: int) -> str | None:
@@ -112,7 +113,8 @@ def no_record(header: Sequence[str], values: Sequence[JsonValue], fields: int) -
     if not filled or len(filled) == max(len(said), fields) or max(len(said), fields) < 3:
         return None
     word, *others = [text for _, text in filled]
-    if re.sub(r"[\W_]", "", word.casefold()) in _TOTALS and all(map(_AMOUNT.fullmatch, others)):
+    letters = re.sub(r"\([^)]*\)|[\W_]", "", word.casefold())  # `Total (USD):`
+    if _TOTAL.fullmatch(letters) and all(map(_AMOUNT.fullmatch, others)):
         return f"it is a total ({word!r})"
     return None
 

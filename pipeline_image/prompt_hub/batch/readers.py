@@ -65,7 +65,9 @@ def _table(stream: io.TextIOWrapper, layout: Layout, header: tuple[str, ...]) ->
     lines = _Lines(stream, layout.comment)
     for _ in range(layout.header_line - 1):
         lines.skip()
-    reader = csv.reader(lines, delimiter=layout.separator, strict=True)
+    reader = csv.reader(
+        lines, delimiter=layout.separator, strict=True, skipinitialspace=layout.spaced
+    )
     next(reader)  # the header
     number = 0
     while True:

@@ -13,6 +13,7 @@ from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.replay import Change, Replayed, ReplayError, replay, rewrite
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.store import read_evaluation
+from prompt_hub.gate.rules import GATE_VERSION
 from prompt_hub.promotion.transitions import replace_record
 from prompt_hub.repository.documents import InvalidDocumentsError, read_text
 from prompt_hub.repository.json import parse_json
@@ -107,6 +108,8 @@ def _report(
 ) -> None:
     if record is not None and not changes:
         done = "written anew from its answers" if write else "the same, byte for byte"
+        if record.gate_version != GATE_VERSION:
+            done = f"the same, decided by gate {record.gate_version} and rounded by today's"
         print(f"{path}: {record.task} {record.version} {record.verdict.status}, {done}")
         return
     print(f"{path}: {'not written' if write else 'cannot be made again'}")

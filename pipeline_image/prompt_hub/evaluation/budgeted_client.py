@@ -17,9 +17,9 @@ from pydantic import JsonValue
 from prompt_hub.core.log_setup import log_context
 from prompt_hub.evaluation.budget import BudgetReachedError, BudgetTracker, Cost, Forecast
 from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore
-from prompt_hub.llm.client import ModelClient, ModelUnavailableError, Request
+from prompt_hub.llm.client import ModelClient, ModelUnavailableError, Request, answer_alone
 from prompt_hub.llm.config import ModelConfig
-from prompt_hub.llm.response import Answer, ModelResponse
+from prompt_hub.llm.response import FILTERED, Answer, ModelResponse
 from prompt_hub.repository.schema import Budget, Metadata, Prompt
 
 logger = logging.getLogger(__name__)
@@ -122,6 +122,7 @@ class BudgetedClient:
         budget: Budget | None = None,
         seconds_per_call: float = 60.0,
         store: ResponseStore | None = None,
+        filtered_counts: bool = True,
     ) -> None:
         self.caller = caller
         self.tracker = BudgetTracker(budget or Budget())
@@ -129,6 +130,8 @@ class BudgetedClient:
         """Answers that came from the store."""
         self._seconds_per_call = seconds_per_call
         self._store = store
+        self._filtered_counts = filtered_counts
+        """Whether what a content filter has stopped is an answer, though a wrong one."""
         self._lines: dict[int, _PromptSession] = {}
 
     @classmethod
@@ -141,6 +144,7 @@ class BudgetedClient:
             budget=metadata.gate.budget,
             seconds_per_call=metadata.limits.seconds_per_call,
             store=store,
+            filtered_counts=metadata.gate.content_filter == "wrong",
         )
 
     @property
@@ -168,12 +172,13 @@ class BudgetedClient:
         cache_file, key = line.cache_file, line.key(request, repeat)
         if cache_file is not None:
             stored = cache_file.get(key)
-            if stored is not None:
+            if stored is not None and self._counts(stored):
                 self.cached += 1
                 logger.debug("%s %s: %.12s is stored", prompt.task, prompt.version, key)
                 # Lets calls in flight go on: their time is being measured.
                 await asyncio.sleep(0)
-                return Answer.of(stored, prompt.output, cached=True)
+                # An earlier version may have stored the thinking, too.
+                return Answer.of(answer_alone(stored, line.model), prompt, cached=True)
         if line.silent >= GIVE_UP_AFTER:
             raise ModelUnavailableError(line.trouble)
         most = line.forecast.at_most(request.characters)
@@ -186,7 +191,7 @@ class BudgetedClient:
                     request, timeout=self._seconds_per_call, until=self.tracker.until
                 )
             line.silent = 0
-            if cache_file is not None:
+            if cache_file is not None and self._counts(response):
                 cache_file.put(key, response)
         except ModelUnavailableError as error:
             if self.tracker.time_exceeded is not None:
@@ -199,7 +204,15 @@ class BudgetedClient:
         finally:
             self.tracker.commit(most, response.usage if response is not None else None)
         line.learn(request, response)
-        return Answer.of(response, prompt.output)
+        if not self._counts(response):
+            raise ModelUnavailableError(
+                f"{FILTERED.reason}, which counts as not measured (gate.content_filter)"
+            )
+        return Answer.of(response, prompt)
+
+    def _counts(self, response: ModelResponse) -> bool:
+        filtered = response.withheld is not None and response.withheld.filtered
+        return self._filtered_counts or not filtered
 
     async def _reserve(self, prompt: Prompt, most: Cost) -> None:
         try:

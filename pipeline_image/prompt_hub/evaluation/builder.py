@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from prompt_hub.evaluation.calibration import calibrated
-from prompt_hub.evaluation.example_results import ArmName
+from prompt_hub.evaluation.example_results import ArmName, ExampleResult
 from prompt_hub.evaluation.inputs import Inputs
+from prompt_hub.evaluation.judge import JUDGE_FILTERED
 from prompt_hub.evaluation.looks import SequentialResult
 from prompt_hub.evaluation.record import Arm, EvaluationRecord, Judging, Verdict
 from prompt_hub.evaluation.summary import MeasurementInfo, arm_of
 from prompt_hub.gate.agreement import Agreement
 from prompt_hub.gate.power import with_power
-from prompt_hub.gate.rules import GATE_VERSION
 from prompt_hub.gate.types import Conclusion, Status
+from prompt_hub.llm.response import FILTERED
 from prompt_hub.scoring import SCORERS_VERSION, majority_baseline
 
 
@@ -63,7 +64,7 @@ def build_record(
         examples_sha256=inputs.examples_sha256,
         metadata_sha256=metadata.sha256,
         scorers_version=SCORERS_VERSION,
-        gate_version=GATE_VERSION,
+        gate_version=inputs.gate_version,
         threshold=metadata.threshold,
         baseline=majority_baseline(metadata.scorers, inputs.scored, inputs.candidate.output),
         candidate=arms.get("candidate"),
@@ -105,10 +106,26 @@ def _verdict(inputs: Inputs, sequential: SequentialResult) -> Verdict:
     )
     return Verdict(
         status=conclusion.status,
-        reasons=conclusion.reasons,
+        reasons=(*conclusion.reasons, *_filtered(sequential)),
         comparison=conclusion.comparison,
         tags=dict(conclusion.tags),
         power=conclusion.power,
         looks=sequential.looks,
         overridden_by=overridden,
     )
+
+
+def _filtered(sequential: SequentialResult) -> Iterator[str]:
+    """Say how many answers count as wrong because a content filter has stopped them."""
+    for arm, details in sequential.details.items():
+        stopped = sum(map(_is_filtered, details))
+        if stopped:
+            yield (
+                f"{FILTERED.reason}: {stopped} of {len(details)} answers of the {arm}, which count"
+                " as wrong (gate.content_filter)"
+            )
+
+
+def _is_filtered(result: ExampleResult) -> bool:
+    by_judge = any(part.loss == JUDGE_FILTERED for part in result.parts)
+    return result.problem == FILTERED.reason or by_judge

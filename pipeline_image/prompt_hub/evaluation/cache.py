@@ -22,7 +22,7 @@ from prompt_hub.core.json_log import JsonLinesLog, Span, json_line
 from prompt_hub.llm.client import ADAPTER_VERSION
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.refusal import redact
-from prompt_hub.llm.response import ModelResponse, Usage
+from prompt_hub.llm.response import ModelResponse, Usage, Withheld
 from prompt_hub.repository.schema import JsonObject, Prompt
 
 logger = logging.getLogger(__name__)
@@ -80,13 +80,14 @@ class ResponseCacheFile:
         if span is None:
             return None
         try:
-            return _decoded(self._log.read(span))
+            response = _decoded(self._log.read(span))
         except (ValueError, LookupError, TypeError, RecursionError):
             # Whole as it was written, and yet of another form: nobody else may stumble over it.
             del self._spans[bytes.fromhex(key)]
             self._log.corrupt += 1
             logger.warning("%s: a line cannot be read, asked for again", self.path.name)
             return None
+        return None if _holds_nothing(response) else response
 
     def put(self, key: str, response: ModelResponse) -> None:
         """Add a response; once this returns, the death of the process does not lose it."""
@@ -169,6 +170,10 @@ def _encoded(key: str, response: ModelResponse) -> bytes:
     }
     if response.truncated:
         line["truncated"] = True
+    if response.withheld is not None:
+        line["withheld"] = response.withheld.reason
+        if response.withheld.filtered:
+            line["filtered"] = True
     return _sealed(json_line(line)[1:-1])
 
 
@@ -176,13 +181,21 @@ def _sealed(rest: bytes) -> bytes:
     return b'{"crc":"%08x",%s\n' % (crc32(rest), rest)
 
 
+def _holds_nothing(response: ModelResponse) -> bool:
+    """Whether this is what an outage inside HTTP 200 left behind, which earlier versions kept."""
+    said = response.text or response.truncated or response.withheld
+    return not said and not response.usage.output_tokens
+
+
 def _decoded(raw: bytes) -> ModelResponse:
     line = json.loads(raw)
     input_tokens, output_tokens = line["tokens"]
+    withheld = line.get("withheld")
     return ModelResponse(
         text=line["text"],
         model=intern(line["by"]),
         truncated=line.get("truncated", False),
+        withheld=withheld and Withheld(withheld, filtered=line.get("filtered", False)),
         usage=Usage(
             input_tokens=input_tokens,
             output_tokens=output_tokens,

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.core.json_strict import strict_json
+from prompt_hub.core.exact import reaches
 from prompt_hub.evaluation.judge import votes_agree, votes_of
 from prompt_hub.evaluation.record import Arm, EvaluationRecord, Judging
 from prompt_hub.evaluation.store import logged_record
 from prompt_hub.gate.agreement import Agreement, Pair, agreement
+from prompt_hub.llm.response import object_in
 from prompt_hub.repository.reader import PromptRepository, evaluation_path
 from prompt_hub.repository.registry import Registry, VersionState
 from prompt_hub.repository.schema import Example, Judge, Prompt
@@ -37,15 +38,15 @@ def calibrated(
         return None
     pairs: dict[str, list[Pair]] = defaultdict(list)
     for example, text in answers:
-        given, wanted = _grade(text, bounds), example.expected.get("grade")
+        given, wanted = _grade(prompt, text, bounds), example.expected.get("grade")
         if given is not None and isinstance(wanted, int | float):
             pairs[example.id].append((given, float(wanted)))
     return agreement(pairs, confidence)
 
 
-def _grade(text: str, bounds: tuple[int, int]) -> float | None:
+def _grade(judge: Prompt, text: str, bounds: tuple[int, int]) -> float | None:
     try:
-        output = strict_json(text)
+        output = object_in(text, judge)
     except ValueError:
         return None
     given = output.get("grade") if isinstance(output, dict) else None
@@ -126,7 +127,7 @@ def _unfit(
         return (
             f"its agreement was measured on {measured.model}, here it would be answered by {model}"
         )
-    if agreement.value < settings.floor:
+    if not reaches(agreement.value, settings.floor):
         return f"its agreement with people is {agreement}, below the floor {settings.floor:.2f}"
     return None
 

@@ -10,7 +10,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.evaluation.example_results import ARMS, ArmName
 from prompt_hub.evaluation.judge import judge_of
-from prompt_hub.gate.rules import GATE_VERSION
+from prompt_hub.gate.rules import GATE_VERSION, GateVersion
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.repository.reader import PromptRepository, examples_sha256
 from prompt_hub.repository.registry import Registry
@@ -41,6 +41,8 @@ class Inputs:
     """Hash of the code of every scorer of one's own."""
     registered_model: str | None
     """Identity of the model that the champion was measured on, as the registry has it."""
+    gate_version: GateVersion
+    """The gate that decides: an earlier one where a record of it is made again."""
 
     @classmethod
     def of(
@@ -89,6 +91,7 @@ class Inputs:
             judge=judge_of(repository, metadata),
             entries=fingerprints(own_entries(metadata.scorers), repository.root),
             registered_model=registered_model,
+            gate_version=GATE_VERSION,
         )
 
     @property
@@ -163,7 +166,7 @@ class Inputs:
                 "metadata": self.metadata.sha256,
                 "scorers": SCORERS_VERSION,
                 "entries": dict(self.entries),
-                "gate": GATE_VERSION,
+                "gate": self.gate_version,
                 "judge": self.judge.sha256 if self.judge else None,
                 "judge_model": identity(self.judge) if self.judge else None,
             }

@@ -13,13 +13,15 @@ from statistics import fmean, median
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.budgeted_client import Ask
-from prompt_hub.llm.response import Answer
+from prompt_hub.llm.response import FILTERED, Answer
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION, PromptRepository
 from prompt_hub.repository.schema import Example, JsonObject, Judge, Prompt
 from prompt_hub.scoring.base import NO_OUTPUT, NotScoredError, ScorerResult
 from prompt_hub.scoring.metadata import ScoringMetadata
 from prompt_hub.scoring.registry import sort_scorers
 from prompt_hub.scoring.scorers.judge import INPUTS, grade_bounds
+
+JUDGE_FILTERED = f"the judge was {FILTERED.reason}"
 
 
 def judge_of(repository: PromptRepository, metadata: ScoringMetadata) -> Prompt | None:
@@ -112,6 +114,9 @@ async def grade(
     votes: list[tuple[int, str]] = []
     for vote in range(wanted):
         answer = await ask(judge, fields, repeat=repeat * wanted + vote)
+        if answer.response.withheld is not None and answer.response.withheld.filtered:
+            # No vote will ever come: a wrong answer, where `gate.content_filter` lets it be one.
+            return ScorerResult("judge", 0.0, weight, JUDGE_FILTERED)
         votes.append(_vote(judge, answer))
     grades = sorted(given for given, _ in votes)
     middle = median(grades)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from pydantic import JsonValue
 
@@ -17,13 +19,19 @@ from prompt_hub.evaluation.looks import SequentialResult, measure_until_decided
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
 from prompt_hub.evaluation.store import Evaluation
 from prompt_hub.evaluation.summary import MeasurementInfo
-from prompt_hub.gate.rules import GATE_VERSION
+from prompt_hub.gate.rules import GATE_VERSION, GateVersion
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.response import output_in
 from prompt_hub.repository.reader import PromptRepository, examples_sha256
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring import SCORERS_VERSION, build_scorers, score_answer, weighted_mean
 from prompt_hub.scoring.metadata import read_metadata
+
+ROUNDING = 1e-9
+"""By which numbers of an earlier gate may differ: it summed up floats, today's sums are exact."""
+LAST_PLACE = 1.001e-3
+"""By which the same numbers may differ in words, where they have three places."""
+_NUMBER = re.compile(r"\d+\.\d+")
 
 
 class ReplayError(PromptHubError):
@@ -68,14 +76,17 @@ def replay(repository: PromptRepository, stored: Evaluation) -> Replayed:
     changes += [
         *_compared("metadata", record.metadata_sha256, inputs.metadata.sha256),
         *_compared("scorers", record.scorers_version, SCORERS_VERSION),
-        *_compared("gate", record.gate_version, GATE_VERSION),
     ]
-    if changes:
+    gate = _gate_of(record)
+    if gate is None:
+        changes += _compared("gate", record.gate_version, GATE_VERSION)
+    if changes or gate is None:
         raise ReplayError(changes)
-    replayed = _made_again(inputs, stored)
+    replayed = _made_again(replace(inputs, gate_version=gate), stored)
     again = replayed.record.to_json()
-    differences = [*_differences(json.loads(stored.text), json.loads(again))]
-    if not differences and stored.text != again:
+    rounding = gate != GATE_VERSION
+    differences = [*_differences(json.loads(stored.text), json.loads(again), rounding=rounding)]
+    if not differences and not rounding and stored.text != again:
         differences = [Change("record", "its text was formatted by another program")]
     if differences:
         raise ReplayError(differences)
@@ -239,13 +250,19 @@ def _rescorer(inputs: Inputs) -> Callable[[ArmName, Example, ExampleResult], Exa
         if detail.answer is None:
             return detail
         prompt = inputs.arms[arm]
-        output, _ = output_in(detail.answer, prompt.output)
+        output, _ = output_in(detail.answer, prompt)
         usable = output if detail.problem is None else None
         parts = score_answer(scorers[arm], usable, example, detail.problem)
         parts = (*parts, *detail.parts[len(parts) :])
         return replace(detail, parts=parts, score=weighted_mean(parts))
 
     return rescored
+
+
+def _gate_of(record: EvaluationRecord) -> GateVersion | None:
+    """Return the gate that decided a record; None where it is none of ours."""
+    known: tuple[GateVersion, ...] = get_args(GateVersion)
+    return next((version for version in known if version == record.gate_version), None)
 
 
 def _compared(what: str, then: str, now: str) -> Iterator[Change]:
@@ -257,11 +274,28 @@ def _short(value: str | None) -> str:
     return value[:12] if value else "none"
 
 
-def _differences(then: JsonValue, now: JsonValue, where: str = "") -> Iterator[Change]:
-    """Where two JSON values differ, outermost first."""
+def _differences(
+    then: JsonValue, now: JsonValue, *, rounding: bool, where: str = ""
+) -> Iterator[Change]:
+    """Where two JSON values differ, outermost first; `rounding` alone is none where it says so."""
     if isinstance(then, dict) and isinstance(now, dict):
         for name in dict.fromkeys((*then, *now)):
             inside = f"{where}.{name}" if where else name
-            yield from _differences(then.get(name), now.get(name), inside)
-    elif then != now:
+            yield from _differences(then.get(name), now.get(name), rounding=rounding, where=inside)
+    elif then != now and not (rounding and _rounded_alike(then, now)):
         yield Change(where, f"{json.dumps(then)} in the record, {json.dumps(now)} made again")
+
+
+def _rounded_alike(then: JsonValue, now: JsonValue) -> bool:
+    """Whether two numbers, or texts with numbers in them, differ by rounding alone."""
+    if isinstance(then, float) and isinstance(now, float):
+        return abs(then - now) <= ROUNDING
+    if isinstance(then, str) and isinstance(now, str):
+        numbers = zip(_NUMBER.findall(then), _NUMBER.findall(now), strict=False)
+        return _NUMBER.sub("", then) == _NUMBER.sub("", now) and all(
+            abs(float(old) - float(new)) <= LAST_PLACE for old, new in numbers
+        )
+    if isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        pairs = zip(then, now, strict=True)
+        return all(old == new or _rounded_alike(old, new) for old, new in pairs)
+    return False

@@ -6,13 +6,12 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from prompt_hub.core.percentile import percentile
 from prompt_hub.evaluation.example_results import ExampleResult, scores_by_example
 from prompt_hub.evaluation.record import Arm, FieldScore, Slice
 from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations
-from prompt_hub.gate.types import Scores, mean_score
+from prompt_hub.gate.types import Scores, example_mean, mean_score
 from prompt_hub.repository.schema import Example, Prompt
 
 
@@ -55,7 +54,7 @@ def arm_of(
     low, high = 0.0, 1.0
     if whole:
         stakes = BettingPlan.on([example.weight for example in examples], 1 - confidence)
-        pairs = [(fmean(scores[example.id]), example.weight) for example in asked]
+        pairs = [(example_mean(scores, example), example.weight) for example in asked]
         low, high = WeightedObservations.of([pairs], stakes).interval()
     return Arm(
         version=prompt.version,
@@ -64,7 +63,7 @@ def arm_of(
         model=info.model,
         parameters={str(name): value for name, value in prompt.model.parameters.items()},
         answered_by=info.answered_by,
-        score=mean_score(scores, asked) if whole else None,
+        score=float(mean_score(scores, asked)) if whole else None,
         interval=(low, high),
         n=len(asked),
         unmeasured=unmeasured,
@@ -119,4 +118,6 @@ def _fields(answers: Sequence[ExampleResult]) -> dict[str, FieldScore]:
 def _tags(scores: Scores, asked: Sequence[Example]) -> dict[str, Slice]:
     tags = sorted({tag for example in asked for tag in example.tags})
     slices = {tag: [example for example in asked if tag in example.tags] for tag in tags}
-    return {tag: Slice(score=mean_score(scores, few), n=len(few)) for tag, few in slices.items()}
+    return {
+        tag: Slice(score=float(mean_score(scores, few)), n=len(few)) for tag, few in slices.items()
+    }

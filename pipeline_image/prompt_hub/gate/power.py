@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
+from prompt_hub.core.exact import reaches, stated
 from prompt_hub.gate.confidence_sequence import BettingPlan, round_allocation
-from prompt_hub.gate.types import Conclusion, Evidence, Power, Status, mean_score
+from prompt_hub.gate.types import Conclusion, Evidence, Power, Status, example_mean
 from prompt_hub.repository.schema import Example, Gate
 
 PROBABILITY = 0.8
@@ -161,7 +162,7 @@ def _differing(evidence: Evidence, seen: Sequence[Example]) -> float:
     """
     assert evidence.champion is not None
     squares = {
-        entry.id: (mean_score(evidence.candidate, [entry]) - mean_score(evidence.champion, [entry]))
+        entry.id: (example_mean(evidence.candidate, entry) - example_mean(evidence.champion, entry))
         ** 2
         for entry in seen
     }
@@ -202,7 +203,7 @@ def _least_number(chance: Callable[[int], float]) -> int | None:
 
 def _what_would_decide(test: GateTest, power: Power, differing: float, difference: float) -> str:
     wins, losses = _split(differing, difference)
-    if difference >= -test.margin:
+    if reaches(difference, -test.margin):
         number = _least_number(lambda n: test.power_to_pass(n, wins, losses))
     else:
         number = _least_number(lambda n: test.power_to_block(n, wins, losses))
@@ -239,7 +240,7 @@ def _against_threshold(evidence: Evidence, threshold: float, gate: Gate) -> tupl
 
     def misses(examples: int, drop: float) -> float:
         equal = max(1, round(examples * weighing.effective))
-        return 1 - _at_least(math.ceil(equal * threshold - 1e-9), equal, threshold - drop)
+        return 1 - _at_least(math.ceil(equal * stated(threshold)), equal, threshold - drop)
 
     power = Power(
         n=n,

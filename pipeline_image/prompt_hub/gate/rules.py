@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction as Rational
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal, assert_never
 
+from prompt_hub.core.exact import CARELESS, reaches, stated
 from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations, round_allocation
 from prompt_hub.gate.types import Conclusion, Difference, Evidence, Status, example_mean, mean_score
 from prompt_hub.repository.schema import Example, Gate, Limits
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
 
 Tested = Literal[Status.PASS, Status.BLOCK, Status.INCONCLUSIVE]
 """What a rule about scores can say."""
-GATE_VERSION = "1"
-"""Moves whenever the gate may decide differently on the same measurements."""
+GateVersion = Literal["1", "2"]
+GATE_VERSION: GateVersion = "2"
+"""Moves whenever the gate may decide differently on the same measurements.
+
+A record says by which one it was decided. `1` compared sums of floats.
+"""
 LEAST_EXAMPLES_OF_A_TAG = 8
 """With fewer examples a collapse of their tag cannot be shown, whatever the scores."""
 
@@ -78,6 +84,8 @@ def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) 
     )
 
 
+_MOST_PLACES = 15
+"""Of a score in words: further digits are those of the float."""
 _BY_FORCE = (Status.BLOCK, Status.INCONCLUSIVE, Status.PASS)
 """What one rule says outweighs what follows."""
 
@@ -106,7 +114,8 @@ def _missing(evidence: Evidence, gate: Gate) -> tuple[str, ...]:
 
 def _limits(evidence: Evidence, limits: Limits) -> Iterable[_Ruling]:
     usd, seconds = evidence.usd_per_call, evidence.seconds_p95
-    if usd is not None and usd > limits.usd_per_call:
+    # A price is a sum of floats, and nobody is charged a part in a million million.
+    if usd is not None and usd * (1 - CARELESS) > limits.usd_per_call:
         words = f"a call costs {usd:.6g} US dollars on average, more than {limits.usd_per_call:g}"
         yield _Ruling(Status.BLOCK, lambda: words)
     if seconds is not None and limits.seconds_p95 is not None and seconds > limits.seconds_p95:
@@ -157,15 +166,17 @@ class _Rules:
             return _Ruling(Status.INCONCLUSIVE)
         scores = self._evidence.candidate
         score = mean_score(scores, seen)
-        status = Status.PASS if score >= least else Status.BLOCK
+        enough = reaches(score, least)
+        status = Status.PASS if enough else Status.BLOCK
         if len(seen) < len(examples):
             status = _tested(
                 self._sample(examples, partial(example_mean, scores), self._alpha), least
             )
-        verb = "reaches" if score >= least else "is below"
+        verb = "reaches" if enough else "is below"
         of_all = "" if len(seen) == len(examples) else f" on {len(seen)} of {len(examples)}"
         return _Ruling(
-            status, lambda: f"{name} {score:.3f}{of_all} {verb} the threshold {least:.3f}"
+            status,
+            lambda: f"{name} {_digits(score, least)}{of_all} {verb} the threshold {least:.3f}",
         )
 
     def comparison(self) -> _Paired | None:
@@ -223,7 +234,7 @@ class _Rules:
         seen = self._seen(examples)
         difference = 0.0
         if seen:
-            difference = mean_score(candidate, seen) - mean_score(champion, seen)
+            difference = float(mean_score(candidate, seen) - mean_score(champion, seen))
         return _Paired(len(seen), difference, margin, self._sample(examples, in_unit, alpha))
 
     def _seen(self, examples: Sequence[Example]) -> tuple[Example, ...]:
@@ -243,9 +254,11 @@ class _Rules:
 
 
 def _tested(sample: WeightedObservations, mean: float) -> Tested:
-    """PASS where the true mean is shown to exceed `mean`, BLOCK where to fall below it."""
+    """PASS where the true mean is shown to reach `mean`, BLOCK where to fall below it."""
     if sample.exceeds(mean):
         return Status.PASS
+    if mean >= 1:  # one loss shows it, and without one nothing does
+        return Status.BLOCK if sample.mirrored.mean > 0 else Status.INCONCLUSIVE
     return Status.BLOCK if sample.mirrored.exceeds(1 - mean) else Status.INCONCLUSIVE
 
 
@@ -260,6 +273,16 @@ def _meaning(status: Tested, margin: str) -> str:
             return f"a loss of {margin} or more cannot be excluded"
         case _:
             assert_never(status)
+
+
+def _digits(score: Rational, least: float) -> str:
+    """Return a score in three digits, in more where three would make it look like `least`."""
+    places = 3
+    while places < _MOST_PLACES and score != stated(least):
+        if f"{float(score):.{places}f}" != f"{least:.{places}f}":
+            break
+        places += 1
+    return f"{float(score):.{places}f}"
 
 
 def _in_words(found: Difference) -> str:

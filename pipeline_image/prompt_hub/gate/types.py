@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from statistics import fmean
+from fractions import Fraction as Rational
 from typing import Literal
 
+from prompt_hub.core.exact import weighted_mean
 from prompt_hub.repository.schema import Example, Fraction, Strict
 
 Scores = Mapping[str, tuple[float, ...]]
@@ -101,10 +101,9 @@ class Conclusion:
 def example_mean(scores: Scores, example: Example, rounds: int | None = None) -> float:
     """Return an example's mean over its first `rounds` repeats, over all by default."""
     counted = scores[example.id][:rounds]
-    return counted[0] if len(counted) == 1 else fmean(counted)
+    return counted[0] if len(counted) == 1 else float(weighted_mean((s, 1.0) for s in counted))
 
 
-def mean_score(scores: Scores, examples: Sequence[Example]) -> float:
-    """Weighted mean over examples, each one observation however often it was asked."""
-    total = math.fsum(example.weight for example in examples)
-    return math.fsum(example_mean(scores, item) * item.weight for item in examples) / total
+def mean_score(scores: Scores, examples: Sequence[Example]) -> Rational:
+    """Weighted mean over examples, each one observation however often it was asked; exact."""
+    return weighted_mean((example_mean(scores, example), example.weight) for example in examples)

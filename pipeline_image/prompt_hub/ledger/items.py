@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import cast
 
 from prompt_hub.core import aws_names
+from prompt_hub.core.exact import reaches
 
 Attributes = dict[str, object]
 
@@ -307,7 +308,7 @@ class ScoreSample:
     @property
     def below_threshold(self) -> bool:
         """Whether the score misses the threshold locked with the version."""
-        return self.score < self.threshold
+        return not reaches(self.score, self.threshold)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.imports import gc_paused
+from prompt_hub.llm.answer_text import without_thinking
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.llm.providers.base import Adapter
 from prompt_hub.llm.providers.registry import provider_of
@@ -152,7 +153,7 @@ class ModelClient:
             )
         except PermanentError as error:
             raise _unavailable(model, error) from None
-        response = attempt.result
+        response = answer_alone(attempt.result, model)
         usage = response.usage
         limiter.correct(usage.tokens - expected)
         return replace(
@@ -180,7 +181,7 @@ class ModelClient:
             ModelUnavailableError: the model gave no answer at all.
         """
         response = await self.send(self.request(prompt, fields), timeout=timeout)
-        return Answer.of(response, prompt.output)
+        return Answer.of(response, prompt)
 
     def _connected(self, model: ModelConfig) -> Adapter:
         if self._adapter is not None:
@@ -201,6 +202,13 @@ class ModelClient:
                 tokens_per_minute=model.tokens_per_minute,
             )
         return limiter
+
+
+def answer_alone(response: ModelResponse, model: ModelConfig) -> ModelResponse:
+    """Take the thinking off a response, where its model is one that reasons."""
+    if model.reasoning is None:
+        return response
+    return replace(response, text=without_thinking(response.text))
 
 
 def _unavailable(model: ModelConfig, error: PermanentError) -> ModelUnavailableError:

@@ -20,6 +20,16 @@ MAX_NAME_CHARACTERS = 60
 """Longest error type or code that is shown."""
 QUOTE_CHARACTERS = 24
 """A run of so many characters that stands in the request is a quote of it."""
+FILTERS = frozenset(
+    {
+        "content_filter",  # Azure OpenAI
+        "content_policy_violation",  # OpenAI
+        "data_inspection_failed",  # Alibaba Cloud
+    }
+)
+"""Types and codes of errors that mean: a content filter does not let the question through."""
+_STATUS = re.compile("[45][0-9]{2}")
+_BROKEN = 500
 _READ_CHARACTERS = 2000
 """So much of a message is looked at; the rest would be cut anyway."""
 _SHORTEST_SECRET = 6
@@ -50,6 +60,19 @@ class Refusal:
     """The provider's name of this very error, such as `context_length_exceeded`."""
     message: str = ""
     """The provider's own words, as they came."""
+
+    @property
+    def filtered(self) -> bool:
+        """Whether a content filter has decided, so that the same question always ends so."""
+        return not FILTERS.isdisjoint({self.type, self.code})
+
+    @property
+    def own_status(self) -> int:
+        """The HTTP status that the error itself names, one of a broken provider if it names none.
+
+        Those who pass questions on answer with 200 and tell here what they were answered.
+        """
+        return int(self.code) if _STATUS.fullmatch(self.code) else _BROKEN
 
     def in_words(self, request: Iterable[str], secrets: Iterable[str] = ()) -> str:
         """Say why, without what must not be shown.

@@ -9,8 +9,9 @@ import json
 from dataclasses import dataclass
 
 from prompt_hub.core.json_strict import strict_json
+from prompt_hub.llm.answer_text import is_fenced, trimmed, without_fence
 from prompt_hub.repository.contracts import schema_problem
-from prompt_hub.repository.schema import JsonObject
+from prompt_hub.repository.schema import JsonObject, Prompt
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +41,35 @@ class Usage:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Why a response holds no answer to read, though the question is done with.
+
+    Asking again would bring the same: this is an answer, worth nothing, and no outage.
+    """
+
+    reason: str
+    """In words, for people."""
+    filtered: bool = False
+    """Whether the provider's content filter has decided it, not the model."""
+
+
+FILTERED = Withheld("stopped by the provider's content filter", filtered=True)
+"""The provider looks at questions and answers, too, and lets this one not through."""
+_REFUSAL_CHARACTERS = 200
+
+
+def refused(words: str) -> Withheld:
+    """Say that the model refused, in its own words as far as they are short."""
+    words = shortened(" ".join(words.split()), _REFUSAL_CHARACTERS)
+    return Withheld(f"the model refused: {words}" if words else "the model refused")
+
+
+def no_content(why: str) -> Withheld:
+    """Say that a message has no text; `why` is the provider's reason for its end."""
+    return Withheld(f"no content ({why})")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelResponse:
     """What a provider sent back."""
@@ -49,6 +79,8 @@ class ModelResponse:
     """The model that the provider says it used."""
     truncated: bool = False
     """Whether the answer was cut off at its greatest length."""
+    withheld: Withheld | None = None
+    """Why there is no answer in it; None where the text is one."""
     usage: Usage
 
 
@@ -65,12 +97,14 @@ class Answer:
     """Whether an earlier run has paid for it: the usage is that of then."""
 
     @classmethod
-    def of(cls, response: ModelResponse, schema: JsonObject, *, cached: bool = False) -> Answer:
-        """Check a response against an output schema."""
-        output, problem = output_in(response.text, schema)
+    def of(cls, response: ModelResponse, prompt: Prompt, *, cached: bool = False) -> Answer:
+        """Check a response against the output contract of its prompt."""
+        output, problem = output_in(response.text, prompt)
         if response.truncated:
             output = None
             problem = f"the answer was cut off after {response.usage.output_tokens} tokens"
+        if response.withheld is not None:
+            output, problem = None, response.withheld.reason
         return cls(response=response, output=output, problem=problem, cached=cached)
 
     @property
@@ -79,18 +113,38 @@ class Answer:
         return self.problem is None
 
 
-def output_in(text: str, schema: JsonObject) -> tuple[JsonObject | None, str | None]:
-    """Return the object that a text holds if it fits `schema`; if not, in which way."""
+def output_in(text: str, prompt: Prompt) -> tuple[JsonObject | None, str | None]:
+    """Return the object that a text holds if it keeps the prompt's output contract.
+
+    If it does not, say in which way.
+    """
     try:
-        value = strict_json(text)
+        value = object_in(text, prompt)
     except json.JSONDecodeError as error:
         return None, f"the answer is not JSON ({error.msg} at column {error.colno})"
     except ValueError as error:
         return None, f"the answer is not JSON ({error})"
     if not isinstance(value, dict):
         return None, "the answer is not a JSON object"
-    problem = schema_problem(value, schema)
+    problem = schema_problem(value, prompt.output)
     return (value, None) if problem is None else (None, problem)
+
+
+def object_in(text: str, prompt: Prompt) -> object:
+    """Return the JSON value that an answer to `prompt` holds; raises `ValueError` for none."""
+    text = trimmed(text)
+    if not text:
+        raise ValueError("it is empty")
+    if is_fenced(text):
+        if prompt.output_fence == "refused":
+            raise ValueError("it stands in a Markdown fence; output_fence: allowed takes that off")
+        text = without_fence(text)
+    return strict_json(text)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text, its end left out where it is longer than `longest` characters."""
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
 def repair_surrogates(text: str) -> str:

@@ -60,7 +60,7 @@ THROTTLED = frozenset({429, 503, 529})
 
 
 def call_error(
-    status: int, *, detail: str, after: float | None, final: bool = False
+    status: int, *, detail: str, after: float | None, final: bool = False, reason: str = ""
 ) -> TransientError | PermanentError:
     """Sort a refusal by its HTTP status into one that is tried again and one that is not.
 
@@ -69,8 +69,9 @@ def call_error(
         detail: the provider's words, made fit to be shown.
         after: seconds that the provider asks to wait.
         final: trying again does not help, whatever the status says.
+        reason: what happened, if it was not an answer with this status.
     """
-    reason = f"HTTP {status}"
+    reason = reason or f"HTTP {status}"
     if final or (status not in RETRYABLE and status < 500):
         return PermanentError(reason, detail=detail)
     return TransientError(reason, detail=detail, busy=status in THROTTLED, after=after)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.exact import surplus
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.inputs import scored
@@ -45,7 +46,7 @@ class Measurement:
     @property
     def margin(self) -> float:
         """Score minus locked threshold; below zero exactly where the score misses it."""
-        return self.score - self.carried.threshold
+        return float(surplus(self.score, self.carried.threshold))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from pydantic import JsonValue
 
 from prompt_hub.core.hashing import canonical
 from prompt_hub.core.json_strict import MAX_DEPTH
+from prompt_hub.repository.contract_words import reason_first
 from prompt_hub.repository.documents import closest
 from prompt_hub.repository.formats import NOT_ASSERTED
 from prompt_hub.repository.json_positions import Location
@@ -30,8 +31,6 @@ from prompt_hub.repository.schema import JsonObject
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
 
-SHORT = 160
-"""Characters of a message that are shown: messages quote whole values."""
 METASCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -63,7 +62,7 @@ def misfits(value: object, schema: JsonObject) -> Iterator[SchemaViolation]:
         location = tuple(validation_error.instance_path)
         yield SchemaViolation(
             location,
-            _shortened(validation_error.message),
+            reason_first(validation_error),
             validation_error.kind.name,
             validation_error.kind.value,
         )
@@ -116,8 +115,10 @@ def _validator(schema: bytes) -> Draft202012Validator:
             keywords={"enum": LargeEnum} if large else None,
             offline=True,
         )
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
-        raise UnusableSchemaError(_shortened(getattr(error, "message", str(error)))) from None
+    except jsonschema_rs.ValidationError as error:
+        raise UnusableSchemaError(reason_first(error)) from None
+    except jsonschema_rs.ReferencingError as error:
+        raise UnusableSchemaError(str(error)) from None
 
 
 def _anything(text: str) -> bool:
@@ -338,7 +339,3 @@ def _pattern_problem(pattern: str) -> str:
     except UnusableSchemaError:
         return pattern_fault(pattern)
     return ""
-
-
-def _shortened(message: str) -> str:
-    return message if len(message) <= SHORT else message[: SHORT - 3] + "..."

@@ -145,6 +145,14 @@ class Prompt(Strict):
     """JSON Schema of the fields that fill the templates."""
     output: JsonObject
     """JSON Schema of the answer."""
+    # Left out where it is the default, so that a prompt has the hash that it had before.
+    output_fence: Annotated[
+        Literal["refused", "allowed"], Field(exclude_if=lambda choice: choice == "refused")
+    ] = "refused"
+    """Whether an answer may stand in a Markdown fence, which is then taken off.
+
+    Models whose provider knows no `response_format` write one around every object.
+    """
     few_shot: FewShot | None = None
     """Worked examples before the question."""
     messages: Annotated[tuple[Message, ...], Field(min_length=1)]
@@ -232,6 +240,15 @@ class Gate(Strict):
     """Least score of the examples with a tag."""
     tag_margin: Fraction = 0.2
     """Loss of any tag's score that counts as its collapse."""
+    # Left out where it is the default: metadata has the hash that it had before there was a choice.
+    content_filter: Annotated[
+        Literal["wrong", "not-measured"], Field(exclude_if=lambda choice: choice == "wrong")
+    ] = "wrong"
+    """What an answer is that the provider's content filter stops: wrong, or not-measured.
+
+    A filter decides the same every time, so not-measured keeps a verdict open until somebody
+    changes the example, the prompt or the filter.
+    """
     budget: Budget = Budget()
     """The most that one evaluation may spend."""
 
@@ -265,7 +282,7 @@ class Numbers(Strict):
     """What stands before the decimals."""
     thousands: Literal[",", ".", " ", "'"] | None = None
     """What may stand between groups of three digits; a space is any space, ' either apostrophe."""
-    currency: tuple[Annotated[str, Field(min_length=1, pattern=r"^[^\d\s.,+-]+$")], ...] = ()
+    currency: tuple[Annotated[str, Field(pattern=r"^[^\d\s,+-]*[^\d\s.,+-][^\d\s,+-]*$")], ...] = ()
     """Signs or codes that may stand at either end of a number, such as € or EUR, in any case."""
 
     @model_validator(mode="after")

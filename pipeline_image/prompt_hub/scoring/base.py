@@ -10,6 +10,7 @@ from typing import ClassVar, TypeVar, get_args
 
 from pydantic import ConfigDict, Field
 
+from prompt_hub.core import exact
 from prompt_hub.llm.client import ModelUnavailableError
 from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.schema import Example, JsonObject, Prompt, ScorerEntry
@@ -57,7 +58,7 @@ class ScorerResult:
 
 def weighted_mean(parts: Sequence[ScorerResult]) -> float:
     """Weighted mean of the parts' scores."""
-    return sum(part.score * part.weight for part in parts) / sum(part.weight for part in parts)
+    return float(exact.weighted_mean((part.score, part.weight) for part in parts))
 
 
 # --- Scorers -----------------------------------------------------------------------------------

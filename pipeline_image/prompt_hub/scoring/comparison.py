@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self, assert_never
 
 from pydantic import Field, JsonValue, model_validator
 
+from prompt_hub.core.exact import stated
 from prompt_hub.repository.schema import Number, Strict
 
 Compare = Callable[[JsonValue, JsonValue], float]
@@ -120,9 +121,10 @@ def _numbers(absolute: float, relative: float) -> Compare:
         if given == wanted:
             return 1.0
         try:
-            return float(abs(given - wanted) <= max(absolute, relative * abs(wanted)))
-        except OverflowError:  # an integer beyond what a float holds is near no other number
+            found, right = stated(given), stated(wanted)
+        except (OverflowError, ValueError):  # what no float holds is near no other number
             return 0.0
+        return float(abs(found - right) <= max(stated(absolute), stated(relative) * abs(right)))
 
     return near
 

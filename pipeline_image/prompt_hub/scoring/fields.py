@@ -10,6 +10,7 @@ from typing import Literal, assert_never
 
 from pydantic import JsonValue
 
+from prompt_hub.core.exact import weighted_mean
 from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring.base import NO_OUTPUT, Counts, GuessWorth, PureScorer, ScorerResult
 from prompt_hub.scoring.comparison import (
@@ -233,18 +234,18 @@ class FieldsScorer(PureScorer):
         if self.partial:
             weights = _expected_ones(weights, example)
         counted: dict[str, Counts] = {}
-        earned: list[float] = []
+        earned: list[tuple[float, float]] = []
         lost: list[str] = []
         for item, weight in weights.items():
             got, wanted = item.values(given, example.expected)
             counts = counted[item.name] = item.counts(got, wanted)
             worth = f1(counts)
-            earned.append(weight * worth)
+            earned.append((worth, weight))
             if worth < 1:
                 lost.append(item.loss(got, wanted, counts[0]))
         if output is None:
             return ScorerResult(self.name, 0.0, self.weight, NO_OUTPUT, counted)
-        score = sum(earned) / sum(weights.values()) if weights else 1.0
+        score = float(weighted_mean(earned)) if lost else 1.0
         part = ScorerResult(self.name, score, self.weight, "; ".join(lost), counted)
         if lost or len(self._whole) >= CACHE_ENTRIES:
             return part

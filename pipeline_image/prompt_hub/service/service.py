@@ -193,9 +193,7 @@ class PromptService:
             async with asyncio.timeout(seconds):
                 request = await run_off_loop(size, self._client.request, prompt, fields)
                 response = await self._client.send(request, timeout=seconds)
-                attempt.answer = await run_off_loop(
-                    len(response.text), Answer.of, response, prompt.output
-                )
+                attempt.answer = await run_off_loop(len(response.text), Answer.of, response, prompt)
         except RenderError:
             # The renderer's own words may quote the caller's fields.
             message = f"{prompt.task} {prompt.version} cannot be rendered"

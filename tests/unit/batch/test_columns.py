@@ -178,6 +178,8 @@ WIDE = ["Index", "MPN", "Description", "Qty", "Price"]
         (["", "Total:", "", "", "$1,234.50"], "it is a total ('Total:')"),
         ([" GRAND TOTAL", "", "", "12", "EUR 25.00"], "it is a total ('GRAND TOTAL')"),
         (["", "Summe", "", "", "1.234,50 €"], "it is a total ('Summe')"),
+        (["Total (USD)", "", "", "", "25"], "it is a total ('Total (USD)')"),
+        (["", "BOM total cost:", "", "", ""], "it is a total ('BOM total cost:')"),
         (["index", "Mpn ", "Description", "QTY", "Price"], "it is the header once more"),
         (["", "MPN", "Description", "", ""], "it is the header once more"),
     ],
@@ -193,6 +195,8 @@ def test_what_stands_among_records_and_is_none(row: list[str], reason: str) -> N
         ["17", "Total", "", "", ""],  # a number stands before: a row of some list
         ["", "Total", "a word that means all", "", ""],
         ["", "Totalizer TX-5", "", "", "25.00"],
+        ["", "Total (USD) 5", "", "", "25.00"],
+        ["", "sum of parts", "", "", "25.00"],
         ["", "MPN", "", "", ""],
         ["", "", "", "", "25.00"],
         ["", "", "", "", ""],

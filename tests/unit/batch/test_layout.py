@@ -252,3 +252,11 @@ def test_what_is_no_text_is_named(tmp_path: Path, start: bytes, words: str) -> N
         layout(tmp_path / "a.csv", start)
     assert words in str(error.value)
     assert error.value.exit_code == ExitCode.BLOCKED
+
+
+def test_a_space_behind_every_separator_of_the_header_is_no_part_of_a_cell(tmp_path: Path) -> None:
+    spaced = 'MPN, "Description", Qty\nA1, "Relay, 5 V", 2\nA2,"5"" x",1\n'
+    first, second = read(tmp_path / "a.csv", spaced)
+    assert (first.values, second.values) == ((*ROW, "2"), ("A2", '5" x', "1"))
+    [plain] = read(tmp_path / "a.csv", 'MPN,Description, Qty\nA1, "5 V"" relay,2\n')
+    assert plain.values == ("A1", ' "5 V"" relay', "2")

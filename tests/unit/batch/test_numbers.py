@@ -37,6 +37,8 @@ FRENCH = Numbers(decimal=",", thousands=" ")
         (AMERICAN, "1,000", 1000),
         (SWISS, "CHF 1\u2019234.50", 1234.5),
         (SWISS, "1'234", 1234),
+        (Numbers(thousands=",", currency=("Rs.",)), "Rs. 1,234.5", 1234.5),
+        (Numbers(decimal=",", currency=("zł",)), "0,13420 zł", 0.1342),
         (FRENCH, "1\u202f234,5", 1234.5),
         (FRENCH, "1\u00a0234\u00a0567", 1234567),
     ],
@@ -120,5 +122,6 @@ def test_what_is_no_whole_number_is_no_integer(text: str) -> None:
 def test_settings_that_leave_no_number_readable_are_refused() -> None:
     with pytest.raises(ValidationError, match="decimal and thousands are the same character"):
         Numbers(decimal=",", thousands=",")
-    with pytest.raises(ValidationError, match="currency"):
-        Numbers(currency=("5",))
+    for sign in ("5", "-", ".", "", "a 5", "1,"):
+        with pytest.raises(ValidationError, match="currency"):
+            Numbers(currency=(sign,))

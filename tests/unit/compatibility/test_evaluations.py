@@ -17,6 +17,12 @@ SESSION = ("seconds", "cached")
 """What in an arm is about who was asked when."""
 
 
+@pytest.fixture
+def gate_of_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate that decided these records; today's decides anew, from the same answers."""
+    monkeypatch.setattr("prompt_hub.evaluation.inputs.GATE_VERSION", "1")
+
+
 def decided(record: Json) -> Json:
     """A record without what is about its run."""
     kept = {name: value for name, value in record.items() if name not in RUN}
@@ -30,7 +36,12 @@ def decided(record: Json) -> Json:
     [("part-class", "execution-7", 1), ("part-judge", "local", 0), ("series", "local", 4)],
 )
 def test_stored_responses_answer_every_question(
-    previous: Copy, hub: Hub, task: str, execution: str, code: int
+    previous: Copy,
+    hub: Hub,
+    task: str,
+    execution: str,
+    code: int,
+    gate_of_then: None,
 ) -> None:
     previous.forget_results()
     hub("evaluate", task, code=code)
@@ -48,7 +59,7 @@ def test_stored_responses_answer_every_question(
     assert answers == answers_then
 
 
-def test_a_verdict_is_remembered(previous: Copy, hub: Hub) -> None:
+def test_a_verdict_is_remembered(previous: Copy, hub: Hub, gate_of_then: None) -> None:
     (message,) = json.loads(hub("evaluate", "part-class", "--json", code=1))
     then = read_json(FOLDER / "state/results/evaluations/execution-7/part-class.json")
     assert message["remembered"]
@@ -58,6 +69,21 @@ def test_a_verdict_is_remembered(previous: Copy, hub: Hub) -> None:
     assert (
         details.read_bytes()
         == (FOLDER / "state/results/evaluations/execution-7/part-class.jsonl").read_bytes()
+    )
+
+
+def test_todays_gate_decides_anew_from_the_same_answers(previous: Copy, hub: Hub) -> None:
+    (record,) = json.loads(hub("evaluate", "part-class", "--json", code=1))
+    assert not record["remembered"]
+    assert record["gate_version"] == "2"
+    assert record["candidate"]["cached"] == record["candidate"]["n"]
+
+
+def test_records_of_an_earlier_gate_are_made_again(previous: Copy, hub: Hub) -> None:
+    lines = hub("replay", "prompts/04-evals").splitlines()
+    assert len(lines) == 10
+    assert all(
+        line.endswith("the same, decided by gate 1 and rounded by today's") for line in lines
     )
 
 

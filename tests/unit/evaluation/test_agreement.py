@@ -18,6 +18,13 @@ ANXIETY = [
 """Raters 2 and 3 of the data set `anxiety` of the R package irr."""
 
 
+def test_a_kappa_of_three_fifths_is_three_fifths() -> None:
+    # One is graded 1 for 0, one 0 for 1, eight are right: (0.8 - 0.5) / 0.5.
+    pairs: list[Pair] = [(0, 0)] * 4 + [(1, 1)] * 4 + [(0, 1), (1, 0)]
+    assert kappa(pairs) == 0.6
+    assert kappa(pairs * 7) == 0.6
+
+
 def test_kappa_is_what_other_packages_publish() -> None:
     # R: kappa2(anxiety[, 2:3], "squared"); irr numbers the categories that occur.
     ranks = {

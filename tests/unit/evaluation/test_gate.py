@@ -27,6 +27,44 @@ def test_heavy_examples_count_for_more() -> None:
     assert "score 0.750 reaches the threshold 0.750" in conclusion.reasons
 
 
+def test_a_score_that_equals_its_threshold_reaches_it() -> None:
+    assert sum([0.7] * 3) / 3 < 0.7
+    assert decided(evidence([0.7] * 3), threshold=0.7).status is Status.PASS
+    weights = examples(3, weights=[0.7, 0.1, 0.2])
+    conclusion = decided(evidence([1.0, 1.0, 0.0], of=weights), threshold=0.8)
+    assert conclusion.status is Status.PASS
+    thirds = decided(evidence([1 / 3, 2 / 3, 0.5]), threshold=0.5)
+    assert thirds.status is Status.PASS
+
+
+def test_a_tags_score_that_equals_its_least_reaches_it() -> None:
+    tagged = examples(3, tags=[["a"]] * 3)
+    assert decided(evidence([0.7] * 3, of=tagged), tags={"a": 0.7}).status is Status.PASS
+    assert decided(evidence([0.7] * 3, of=tagged), tags={"a": 0.701}).status is Status.BLOCK
+
+
+def test_a_score_a_little_below_is_told_in_enough_digits() -> None:
+    conclusion = decided(evidence([0.69996] * 3), threshold=0.7)
+    assert conclusion.reasons[0] == "score 0.69996 is below the threshold 0.700"
+
+
+def test_nothing_lost_is_no_loss_before_all_is_seen() -> None:
+    whole = examples(100)
+    waiting = decided(evidence([1.0] * 64, of=whole), threshold=1.0)
+    assert (waiting.status, waiting.more) == (Status.INCONCLUSIVE, "examples")
+    lost = decided(evidence([1.0] * 63 + [0.99], of=whole), threshold=1.0)
+    assert lost.status is Status.BLOCK
+
+
+def test_a_price_that_equals_its_limit_keeps_it() -> None:
+    limits = Limits(usd_per_call=0.3)
+    assert 0.1 + 0.2 > 0.3
+    found = decided(evidence([1.0], usd_per_call=0.1 + 0.2), limits=limits)
+    assert found.status is Status.PASS
+    dear = decided(evidence([1.0], usd_per_call=0.3000001), limits=limits)
+    assert dear.status is Status.BLOCK
+
+
 # --- the comparison ---------------------------------------------------------------------------
 
 

@@ -30,6 +30,12 @@ FUNCTIONS = """\
     def number(output, expected, input):
         return 1
 
+    def halves(output, expected, input):
+        return sum([0.05] * 20)
+
+    def nearly_none(output, expected, input):
+        return 0.3 - 0.1 - 0.1 - 0.1
+
     def much(output, expected, input):
         return 1.5
 
@@ -71,6 +77,12 @@ def test_a_function_is_given_output_expected_and_input(root: Path) -> None:
     assert result.score == 0.5
     assert result.loss == "{'ohms': 47} {'ohms': 10000} {'title': '10 kΩ'}"
     assert scored(root, "number").score == 1.0
+
+
+def test_what_a_sum_of_floats_misses_is_its_rounding(root: Path) -> None:
+    assert sum([0.05] * 20) > 1
+    assert scored(root, "halves").score == 1.0
+    assert scored(root, "nearly_none").score == 0.0
 
 
 @pytest.mark.parametrize(

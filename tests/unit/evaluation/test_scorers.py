@@ -29,6 +29,9 @@ ROOT = Path(__file__).resolve().parents[3]
 EVALS = ROOT / "prompts" / "04-evals"
 
 
+ABC: JsonObject = {"a": 1, "b": 1, "c": 1}
+
+
 @pytest.mark.parametrize(
     ("how", "output", "expected", "score", "loss"),
     [
@@ -70,6 +73,21 @@ EVALS = ROOT / "prompts" / "04-evals"
             "ohms: expected 10 ± 0.4 or 1%, got 9.5",
         ),
         (scorer("number", field="n", relative_tolerance=0.05), {"n": 9.5}, {"n": 10}, 1.0, ""),
+        # 0.4 - 0.3 is 0.10000000000000003.
+        (scorer("number", field="n", tolerance=0.1), {"n": 0.4}, {"n": 0.3}, 1.0, ""),
+        (scorer("number", field="n", tolerance=0.1), {"n": 0.4000001}, {"n": 0.3}, 0.0, None),
+        (scorer("number", field="n", relative_tolerance=0.1), {"n": 0.33}, {"n": 0.3}, 1.0, ""),
+        # 1 - 0.9 is 0.09999999999999998.
+        (scorer("text", field="n", similarity=0.1), {"n": "0123456789"}, {"n": "0"}, 0.1, None),
+        (scorer("json_fields", fields={"a": 3, "b": 3, "c": 4}), {"a": 1, "c": 1}, ABC, 0.7, None),
+        # 0.7 + 0.1 is 0.7999999999999999.
+        (
+            scorer("json_fields", fields={"a": 0.7, "b": 0.1, "c": 0.2}),
+            {"a": 1, "b": 1},
+            ABC,
+            0.8,
+            None,
+        ),
         (scorer("number", field="n"), {"n": True}, {"n": 1}, 0.0, "n: expected 1, got True"),
         (scorer("number", field="ohms"), {}, {"ohms": 1}, 0.0, "ohms: expected 1, got nothing"),
         (scorer("number", field="ohms", tolerance=1), {"ohms": 10**400}, {"ohms": 0.5}, 0.0, None),

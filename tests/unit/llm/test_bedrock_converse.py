@@ -170,15 +170,47 @@ def test_an_answer_that_was_cut_off_says_so(server: Scripted, prompt: Prompt, st
     assert answer.problem == "the answer was cut off after 50 tokens"
 
 
-@pytest.mark.parametrize(
-    "stop",
-    ["guardrail_intervened", "content_filtered", "malformed_model_output", "malformed_tool_use"],
-)
-def test_an_answer_that_was_stopped_is_worth_nothing_and_no_outage(
-    server: Scripted, prompt: Prompt, stop: str
+FILTER = "stopped by the provider's content filter"
+STOPPED: list[tuple[str, Reply, str]] = [
+    ("guardrail", answered({"text": "Sorry."}, stop="guardrail_intervened", tokens=(9, 0)), FILTER),
+    (
+        "guardrail after it",
+        answered(filled_in(part_class="diode"), stop="guardrail_intervened"),
+        FILTER,
+    ),
+    ("filter", answered(stop="content_filtered", tokens=(100, 0)), FILTER),
+    (
+        "malformed",
+        answered(stop="malformed_model_output", tokens=(100, 0)),
+        "(stopReason malformed_model_output)",
+    ),
+    (
+        "malformed tool",
+        answered({"text": "{"}, stop="malformed_tool_use"),
+        "(stopReason malformed_tool_use)",
+    ),
+    ("no tool", answered(stop="tool_use"), "no content (stopReason tool_use)"),
+    (
+        "thinking alone",
+        answered({"reasoningContent": {"reasoningText": {"text": "hm"}}}, stop="end_turn"),
+        "no content (stopReason end_turn)",
+    ),
+    (
+        "white space",
+        answered({"text": " "}, stop="stop_sequence"),
+        "no content (stopReason stop_sequence)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("_", "reply", "problem"), STOPPED, ids=[name for name, _, _ in STOPPED])
+def test_an_answer_that_was_stopped_says_by_what_and_is_no_outage(
+    server: Scripted, prompt: Prompt, _: str, reply: Reply, problem: str
 ) -> None:
-    answer = call(server, prompt, answered({"text": "Sorry."}, stop=stop, tokens=(100, 0)))
-    assert not answer.valid
+    answer = call(server, prompt, reply)
+    assert answer.output is None
+    assert answer.problem is not None
+    assert answer.problem.endswith(problem)
     assert len(server.asked) == 1
 
 
@@ -195,6 +227,8 @@ TROUBLE: dict[str, Reply] = {
     "another kind of JSON": (200, {}, [1, 2]),
     "no output": (200, {}, {}),
     "empty": answered(stop="end_turn", tokens=(100, 0)),
+    "empty text": answered({"text": ""}, stop="stop_sequence", tokens=(100, 0)),
+    "empty use of the tool": answered(stop="tool_use", tokens=(100, 0)),
 }
 
 

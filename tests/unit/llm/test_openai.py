@@ -167,13 +167,6 @@ def test_a_model_that_reasons_has_room_to_and_only_its_answer_counts(
     assert request["max_tokens"] == prompt.model.parameters["max_tokens"] + 1024
 
 
-@pytest.mark.parametrize(
-    "text", ["<reasoning>never ends", "</reasoning>{}", "a <reasoning>b</reasoning>"]
-)
-def test_what_is_no_thinking_stays_in_the_answer(url: str, prompt: Prompt, text: str) -> None:
-    assert call(url, prompt, chat_reply(text), reasoning=LOW).response.text == text
-
-
 def test_openais_own_reasoning_models_get_what_they_take() -> None:
     setting = {"gpt": {"provider": "openai", "model": "gpt-5-mini", "reasoning": LOW}}
     model = ModelAliases.parse(json.dumps(setting)).resolve("gpt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -201,6 +202,14 @@ def test_the_alarm_sees_the_active_version_only(healthy: RepositoryFolder) -> No
         if item["MetricName"] == "ScoreMargin"
     }
     assert margins == {"1.1.0": -0.7, "1.0.0": pytest.approx(0.3)}
+
+
+def test_a_score_that_equals_its_threshold_misses_by_nothing(healthy: RepositoryFolder) -> None:
+    run = measured(healthy, newer_is_wrong)
+    assert run.control is not None
+    assert replace(run.control, score=0.7).margin == 0
+    assert 0.6 - 0.7 != -0.1
+    assert replace(run.control, score=0.6).margin == -0.1
 
 
 def test_details_keep_every_answer(healthy: RepositoryFolder) -> None:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from sys import intern
 
 import httpx2
 import openai
 
 from prompt_hub.core.concurrency import run_off_loop
 from prompt_hub.llm.config import ModelConfig
-from prompt_hub.llm.refusal import read_refusal
-from prompt_hub.llm.response import ModelResponse, Usage, repair_surrogates
+from prompt_hub.llm.providers._chat_answer import ReportedError, read_completion
+from prompt_hub.llm.refusal import Refusal, read_refusal
+from prompt_hub.llm.response import FILTERED, ModelResponse, Usage
 from prompt_hub.llm.retry import (
     PermanentError,
     TransientError,
@@ -31,6 +30,7 @@ MAX_CONNECTIONS = 1024
 """The limiter says how many calls are in flight; the pool must never be what holds them up."""
 DENIED = frozenset({401, 403})
 """What a provider says to a key that was rotated or taken away."""
+OK = 200
 NEVER_TRIED_AGAIN = frozenset({"insufficient_quota", "billing_not_active"})
 """Errors that come as "too many requests", though only a person with a credit card can end them."""
 
@@ -68,17 +68,24 @@ class ChatCompletions:
                 "/chat/completions", cast_to=httpx2.Response, content=content
             )
         except openai.APIStatusError as error:
-            raise await run_off_loop(size, self._refused, model, messages, error.response) from None
+            refusal = self._refusal(model, error.response)
+            if refusal.filtered:
+                return _filtered(model)
+            headers = error.response.headers
+            after = parse_retry_after(headers.get("retry-after"), headers.get("retry-after-ms"))
+            raise await run_off_loop(size, self._error, model, messages, refusal, after) from None
         except openai.APIConnectionError:
             # Every kind of it, "timeout" included: the SDK calls a lost connection one, and the
             # time that an attempt may take is not its business.
             raise TransientError("no connection") from None
         except openai.OpenAIError as error:
             raise PermanentError(str(error).rstrip(".")) from None
-        completion = _read(response)
-        if model.reasoning is None:
-            return completion
-        return replace(completion, text=_answer_of(completion.text))
+        try:
+            return await run_off_loop(len(response.content), read_completion, response.content)
+        except ReportedError as error:
+            if error.refusal.filtered:
+                return _filtered(model)
+            raise await run_off_loop(size, self._error, model, messages, error.refusal) from None
 
     async def close(self) -> None:
         """Close every client."""
@@ -99,53 +106,37 @@ class ChatCompletions:
             client = self._clients[model] = self._connect(model, key, transport)
         return client
 
-    def _refused(
-        self, model: ModelConfig, messages: list[dict[str, str]], response: httpx2.Response
+    def _refusal(self, model: ModelConfig, response: httpx2.Response) -> Refusal:
+        """Read why a call was refused; a key that was taken away is read anew."""
+        key = self._keys[model]
+        if isinstance(key, SecretApiKey) and response.status_code in DENIED:
+            key.refused()
+        return read_refusal(response.status_code, response.content)
+
+    def _error(
+        self,
+        model: ModelConfig,
+        messages: list[dict[str, str]],
+        refusal: Refusal,
+        after: float | None = None,
     ) -> TransientError | PermanentError:
         key = self._keys[model]
         in_use = key if isinstance(key, str) else key.known
-        if isinstance(key, SecretApiKey) and response.status_code in DENIED:
-            key.refused()
-        refusal = read_refusal(response.status_code, response.content)
-        headers = response.headers
+        inside = refusal.status == OK
         return call_error(
-            refusal.status,
+            refusal.own_status if inside else refusal.status,
+            reason=f"an error inside HTTP {OK}" if inside else "",
             detail=refusal.in_words((message["content"] for message in messages), (in_use,)),
-            after=parse_retry_after(headers.get("retry-after"), headers.get("retry-after-ms")),
+            after=after,
             final=bool({refusal.type, refusal.code} & NEVER_TRIED_AGAIN),
         )
 
 
+def _filtered(model: ModelConfig) -> ModelResponse:
+    """Return what a call is worth that the provider's content filter did not let through."""
+    usage = Usage(input_tokens=0, output_tokens=0)
+    return ModelResponse(text="", model=model.model, withheld=FILTERED, usage=usage)
+
+
 def _encode(body: Mapping[str, object]) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode("utf-8")
-
-
-def _read(response: httpx2.Response) -> ModelResponse:
-    """Read a provider's answer; raises `TransientError` if it cannot be made out."""
-    try:
-        message = json.loads(response.content)
-        choice = message["choices"][0]
-        usage = message.get("usage") or {}
-        text = choice["message"].get("content")
-        if text is None:  # a refusal, or nothing to say
-            text = ""
-        return ModelResponse(
-            text=repair_surrogates(text),
-            model=intern(str(message.get("model", ""))),
-            truncated=choice.get("finish_reason") == "length",
-            usage=Usage(
-                input_tokens=int(usage.get("prompt_tokens") or 0),
-                output_tokens=int(usage.get("completion_tokens") or 0),
-            ),
-        )
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise TransientError("its answer was not readable") from None
-
-
-def _answer_of(text: str) -> str:
-    """Take off the thinking that Bedrock's open models put before an answer.
-
-    https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-openai.html
-    """
-    thinking, end, answer = text.lstrip().partition("</reasoning>")
-    return answer.lstrip() if end and thinking.startswith("<reasoning>") else text

@@ -20,7 +20,14 @@ from prompt_hub.core import aws_names
 from prompt_hub.llm.providers.base import Adapter, IamStatement, Provider
 from prompt_hub.llm.providers.bedrock import invoke_model_statements
 from prompt_hub.llm.refusal import Refusal
-from prompt_hub.llm.response import ModelResponse, Usage, repair_surrogates
+from prompt_hub.llm.response import (
+    FILTERED,
+    ModelResponse,
+    Usage,
+    Withheld,
+    no_content,
+    repair_surrogates,
+)
 from prompt_hub.llm.retry import (
     PermanentError,
     TransientError,
@@ -41,6 +48,10 @@ MAX_THREADS = 1024
 CONNECT_SECONDS = 5.0
 TRUNCATED = frozenset({"max_tokens", "model_context_window_exceeded"})
 """Stop reasons of an answer that was cut off."""
+STOPPED = frozenset({"content_filtered", "guardrail_intervened"})
+"""Stop reasons of an answer that a filter has kept back, its own text in its place."""
+MALFORMED = frozenset({"malformed_model_output", "malformed_tool_use"})
+"""Stop reasons of an answer that the model has written in a form that Bedrock cannot read."""
 MODEL_ERROR = 424
 """Bedrock's status for a model that failed while it worked on a request: the next may succeed."""
 _PARAMETERS: Mapping[Parameter, str] = {
@@ -221,33 +232,42 @@ def _texts(request: Mapping[str, object]) -> list[str]:
 
 
 def _read(model: ModelConfig, answer: Mapping[str, Any]) -> ModelResponse:
-    """Read an answer; raises `TransientError` if it cannot be made out.
-
-    A guardrail or a content filter leaves its own text or none: an answer that breaks the output
-    contract, not an outage, because the same question would be stopped again.
-    """
+    """Read an answer; raises `TransientError` if it cannot be made out or holds nothing."""
     try:
         content = answer["output"]["message"]["content"]
+        stop = answer["stopReason"]
         usage = answer["usage"]
         filled_in = [block["toolUse"]["input"] for block in content if "toolUse" in block]
         if filled_in:
             text = json.dumps(filled_in[0], ensure_ascii=False)
         else:
             text = "".join(block["text"] for block in content if "text" in block)
-        response = ModelResponse(
+        output_tokens = int(usage["outputTokens"])
+        return ModelResponse(
             text=repair_surrogates(text),
             # Converse does not say which model has answered.
             model=model.model,
-            truncated=answer["stopReason"] in TRUNCATED,
-            usage=Usage(
-                input_tokens=int(usage["inputTokens"]), output_tokens=int(usage["outputTokens"])
-            ),
+            truncated=stop in TRUNCATED,
+            withheld=_withheld(stop, text, output_tokens),
+            usage=Usage(input_tokens=int(usage["inputTokens"]), output_tokens=output_tokens),
         )
     except (LookupError, TypeError, ValueError, AttributeError):
         raise TransientError("its answer was not readable") from None
-    if answer["stopReason"] == "end_turn" and not text and not response.usage.output_tokens:
-        raise TransientError("its answer was empty")
-    return response
+
+
+def _withheld(stop: str, text: str, output_tokens: int) -> Withheld | None:
+    """Say why an answer holds none; raises `TransientError` where nothing was answered at all."""
+    if stop in STOPPED:
+        # A guardrail leaves its own text, which is nobody's answer.
+        return FILTERED
+    if stop in MALFORMED:
+        return Withheld(f"the model wrote what Bedrock cannot read (stopReason {stop})")
+    if text.strip() or stop in TRUNCATED:
+        return None
+    withheld = no_content(f"stopReason {stop}")
+    if not output_tokens:
+        raise TransientError(f"its answer was empty: {withheld.reason}")
+    return withheld
 
 
 def _refused(error: ClientError, request: list[str]) -> TransientError | PermanentError:

@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from prompt_hub.core import exact
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring.base import (
@@ -106,8 +107,10 @@ class FunctionScorer(PureScorer):
                 raise self._failed(example, f"was {error}") from None
             raise self._failed(example, f"raised {error}") from error
         score, loss = value if isinstance(value, tuple) and len(value) == 2 else (value, "")
-        if isinstance(score, int | float) and not isinstance(score, bool) and 0 <= score <= 1:
-            return ScorerResult(self.name, float(score), self.weight, str(loss))
+        if isinstance(score, int | float) and not isinstance(score, bool) and -1 <= score <= 2:
+            meant = exact.careful(float(score))
+            if 0 <= meant <= 1:
+                return ScorerResult(self.name, meant, self.weight, str(loss))
         raise self._failed(example, f"returned {value!r}")
 
     def _failed(self, example: Example, what: str) -> NotScoredError:

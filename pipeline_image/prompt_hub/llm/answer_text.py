@@ -1,0 +1,68 @@
+"""The answer in what a model wrote: without thinking, white space around it, or a fence.
+
+Only what stands around an object is taken away. What is inside is the model's word.
+"""
+
+from __future__ import annotations
+
+import re
+
+_WHITE = "".join(map(chr, filter(lambda code: chr(code).isspace(), range(0x3001)))) + "\ufeff"
+"""White space, and the byte-order mark, which Python does not count as such."""
+_TAG = re.compile(r"([<\[◁])(/?)([A-Za-z][\w:.-]*)[>\]▷]")
+"""Tags as models write them around their thinking: `<think>`, `[THINK]`, `◁think▷`."""
+_FENCE = "```"
+_ANSWER = ("{", _FENCE)
+"""What an answer begins with that holds an object."""
+_INFO = re.compile(r"[\w+-]*")
+"""What stands behind a fence's first mark, such as `json`."""
+
+
+def trimmed(text: str) -> str:
+    """Return a text without white space and byte-order marks around it."""
+    return text.strip(_WHITE)
+
+
+def without_thinking(text: str) -> str:
+    """Return what a model that reasons wrote after its thinking, whatever the tag around that is.
+
+    A template may write the first tag into the question, so a closing tag alone ends thinking, too.
+    A text that is thinking alone stays as it is: it holds no answer, and that should be seen.
+    """
+    answer = trimmed(text)
+    while not answer.startswith(_ANSWER):
+        end = _end_of_thinking(answer)
+        if end is None or not (rest := trimmed(answer[end:])):
+            break
+        answer = rest
+    return text if answer == trimmed(text) else answer
+
+
+def _end_of_thinking(text: str) -> int | None:
+    """Where the thinking ends that a text begins with; None where it begins with none."""
+    first = _TAG.match(text)
+    if first is not None and not first[2]:
+        opened = first[3].lower()
+        return next(
+            (tag.end() for tag in _TAG.finditer(text) if tag[2] and tag[3].lower() == opened), None
+        )
+    opened_before: set[str] = set()
+    for tag in _TAG.finditer(text):
+        name = tag[3].lower()
+        if not tag[2]:
+            opened_before.add(name)
+        elif name not in opened_before:
+            return tag.end()
+    return None
+
+
+def is_fenced(text: str) -> bool:
+    """Whether one Markdown fence stands around the whole text, which is trimmed."""
+    return len(text) >= 2 * len(_FENCE) and text.startswith(_FENCE) and text.endswith(_FENCE)
+
+
+def without_fence(text: str) -> str:
+    """Return what stands in the fence around a whole text, which is trimmed."""
+    inside = text[len(_FENCE) : -len(_FENCE)]
+    info = _INFO.match(inside)
+    return trimmed(inside[info.end() if info else 0 :])

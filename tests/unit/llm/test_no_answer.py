@@ -1,0 +1,217 @@
+"""HTTP 200 without an answer: an outage is tried again, a refusal says what it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.llm.client import ModelUnavailableError
+from prompt_hub.llm.response import Answer
+from prompt_hub.repository.schema import Prompt
+from tests.unit.building import RepositoryFolder
+from tests.unit.llm.calling import AT_ONCE, call_once
+from tests.unit.llm.servers import Reply, Scripted, scripted
+
+TEXT = '{"part_class": "diode"}'
+ZERO = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+SPENT = {"prompt_tokens": 40, "completion_tokens": 6}
+
+
+def reply(
+    content: object = TEXT,
+    finish: str | None = "stop",
+    *,
+    usage: object = None,
+    choice: dict[str, object] | None = None,
+    top: dict[str, object] | None = None,
+    **message: object,
+) -> Reply:
+    first = {
+        "index": 0,
+        "finish_reason": finish,
+        "message": {"role": "assistant", "content": content, **message},
+        **(choice or {}),
+    }
+    counted = {} if usage is None else {"usage": usage}
+    return 200, {}, {"id": "x", "choices": [first], **counted, **(top or {})}
+
+
+@pytest.fixture
+def prompt(healthy: RepositoryFolder) -> Prompt:
+    return healthy.repository.candidate("part-class")
+
+
+def ask(server: Scripted, prompt: Prompt, **settings: object) -> Answer:
+    alias = {"provider": "openai", "model": "m", "base_url": f"{server.url}/v1", **settings}
+    return call_once(prompt, alias)
+
+
+BAD_GATEWAY = {"code": 502, "message": "upstream connect error"}
+OUTAGES: dict[str, tuple[Reply, str]] = {
+    "finish error": (
+        reply("", "error", usage=SPENT),
+        r"its answer was broken off \(finish_reason error\)",
+    ),
+    "finish error, half an answer": (
+        reply('{"part_cl', "error", usage={"prompt_tokens": None, "completion_tokens": None}),
+        "broken off",
+    ),
+    "finish error, a whole answer": (reply(TEXT, "error", usage=SPENT), "broken off"),
+    "finish ERROR": (reply("", "ERROR"), "broken off"),
+    "finish abort": (reply("{", "abort", usage=SPENT), r"broken off \(finish_reason abort\)"),
+    "no resources": (reply("{", "insufficient_system_resource", usage=SPENT), "broken off"),
+    "a choice with an error": (
+        reply("", "stop", usage=SPENT, choice={"error": BAD_GATEWAY}),
+        r"an error inside HTTP 200, 6 times: upstream connect error \(502\)",
+    ),
+    "a choice with an error and an answer": (
+        reply(usage=SPENT, choice={"error": "upstream"}),
+        "an error inside HTTP 200, 6 times: upstream",
+    ),
+    "an error beside the choices": (
+        reply(usage=SPENT, top={"error": BAD_GATEWAY}),
+        "an error inside HTTP 200, 6 times: upstream connect error",
+    ),
+    "an error without choices": (
+        (200, {}, {"error": {"code": 529, "message": "Overloaded"}}),
+        "an error inside HTTP 200, 12 times: Overloaded",
+    ),
+    "empty, no tokens": (
+        reply("", usage=ZERO),
+        r"its answer was empty: no content \(finish_reason stop\)",
+    ),
+    "white space, no tokens": (reply(" \n", usage=ZERO), "its answer was empty"),
+    "null, no tokens": (reply(None, usage=ZERO), "its answer was empty"),
+    "no content at all, no tokens": (
+        (200, {}, {"choices": [{"message": {}, "finish_reason": "stop"}], "usage": ZERO}),
+        "its answer was empty",
+    ),
+    "tool calls without one, no tokens": (reply(None, "tool_calls", usage=ZERO), "was empty"),
+    "empty, nothing counted": (reply(""), "its answer was empty"),
+    "null, nothing said": (reply(None, None), r"no content \(finish_reason missing\)"),
+    "empty parts, no tokens": (reply([], usage=ZERO), "its answer was empty"),
+}
+
+
+@pytest.mark.parametrize(("outage", "says"), OUTAGES.values(), ids=OUTAGES)
+def test_an_outage_inside_http_200_is_tried_again_and_never_an_answer(
+    prompt: Prompt, outage: Reply, says: str
+) -> None:
+    with scripted(outage, outage, reply()) as server:
+        assert ask(server, prompt).response.usage.attempts == 3
+    with scripted(outage) as server:
+        with pytest.raises(ModelUnavailableError, match=says) as caught:
+            ask(server, prompt)
+        busy = "Overloaded" in says
+        assert len(server.asked) == (AT_ONCE.attempts_if_busy if busy else AT_ONCE.attempts)
+    assert caught.value.exit_code is ExitCode.NOT_MEASURED
+
+
+@pytest.mark.parametrize("code", [400, 402, "insufficient_quota"])
+def test_an_error_inside_http_200_that_stays_is_not_tried_again(
+    prompt: Prompt, code: int | str
+) -> None:
+    with scripted((200, {}, {"error": {"code": code, "message": "no"}})) as server:
+        with pytest.raises(ModelUnavailableError, match=f"inside HTTP 200: no.*{code}"):
+            ask(server, prompt)
+        assert len(server.asked) == 1
+
+
+PROBLEMS: dict[str, tuple[Reply, str]] = {
+    "refusal": (
+        reply(None, refusal="I can't help with that."),
+        "the model refused: I can't help with that.",
+    ),
+    "refusal beside no tokens": (
+        reply("", usage=ZERO, refusal="No."),
+        "the model refused: No.",
+    ),
+    "refusal as a part": (
+        reply([{"type": "refusal", "refusal": "No."}], usage=SPENT),
+        "the model refused: No.",
+    ),
+    "refusal as a finish reason": (reply("Not me.", "refusal"), "the model refused: Not me."),
+    "long refusal": (reply(None, refusal="no " * 100), f"the model refused: {'no ' * 66}n…"),
+    "filter": (reply("", "content_filter"), "stopped by the provider's content filter"),
+    "filter, half an answer": (
+        reply('{"part_cl', "content_filter", usage=SPENT),
+        "stopped by the provider's content filter",
+    ),
+    "filter, a reason of its own": (
+        reply(None, "content_filter: PROHIBITED_CONTENT", usage=ZERO),
+        "stopped by the provider's content filter",
+    ),
+    "filter, as an error": (
+        (400, {}, {"error": {"code": "content_filter", "message": "The prompt is filtered."}}),
+        "stopped by the provider's content filter",
+    ),
+    "filter, as an error inside HTTP 200": (
+        (200, {}, {"error": {"code": "content_filter", "message": "The prompt is filtered."}}),
+        "stopped by the provider's content filter",
+    ),
+    "tool calls": (
+        reply(None, "tool_calls", tool_calls=[{"id": "1", "type": "function"}]),
+        "no content (finish_reason tool_calls)",
+    ),
+    "function call": (
+        reply(None, "function_call", function_call={"name": "f", "arguments": "{}"}),
+        "no content (finish_reason function_call)",
+    ),
+    "null": (reply(None), "no content (finish_reason stop)"),
+    "null that took tokens": (reply(None, usage=SPENT), "no content (finish_reason stop)"),
+    "empty that took tokens": (reply("", usage=SPENT), "no content (finish_reason stop)"),
+    "thinking alone": (
+        reply([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}], usage=SPENT),
+        "no content (finish_reason stop)",
+    ),
+    "cut off": (reply('{"part_cl', "length", usage=SPENT), "the answer was cut off after 6 tokens"),
+    "cut off, Mistral": (
+        reply('{"part_cl', "model_length", usage=SPENT),
+        "the answer was cut off after 6 tokens",
+    ),
+    "cut off while it thought": (
+        reply(None, "length", usage=SPENT),
+        "the answer was cut off after 6 tokens",
+    ),
+}
+
+
+@pytest.mark.parametrize(("said", "problem"), PROBLEMS.values(), ids=PROBLEMS)
+def test_an_answer_that_holds_none_says_why_and_is_not_asked_for_again(
+    prompt: Prompt, said: Reply, problem: str
+) -> None:
+    with scripted(said) as server:
+        answer = ask(server, prompt)
+        assert len(server.asked) == 1
+    assert answer.problem == problem
+    assert answer.output is None
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [
+            {"type": "thinking", "thinking": [{"type": "text", "text": "A diode?"}]},
+            {"type": "text", "text": TEXT},
+        ],
+        [{"type": "text", "text": TEXT[:9]}, {"type": "text", "text": TEXT[9:]}],
+        [{"type": "output_text", "text": TEXT}, {"type": "reference", "reference_ids": [1]}],
+        [TEXT],
+    ],
+)
+def test_the_text_among_the_parts_of_a_message_is_the_answer(
+    prompt: Prompt, parts: list[object]
+) -> None:
+    with scripted(reply(parts, usage=SPENT)) as server:
+        assert ask(server, prompt).output == {"part_class": "diode"}
+
+
+@pytest.mark.parametrize(
+    "parts", [[7], [{"type": "text"}], [{"type": "text", "text": 7}], {"type": "text"}, 7, True]
+)
+def test_a_message_of_another_form_is_not_readable(prompt: Prompt, parts: object) -> None:
+    with (
+        scripted(reply(parts, usage=SPENT)) as server,
+        pytest.raises(ModelUnavailableError, match="its answer was not readable"),
+    ):
+        ask(server, prompt)
