@@ -44,7 +44,8 @@ class Bench:
         ended = self.workshop.new("task", *words)
         captured = self.capsys.readouterr()
         assert (ended, captured.err) == (ExitCode.OK, "")
-        assert self.workshop.folder.findings() == []
+        problems = [found.problem for found in self.workshop.folder.findings()]
+        assert [item for item in problems if item.severity == "error"] == []
         return captured.out
 
     def refuse(self, config: object) -> str:
@@ -430,6 +431,41 @@ def test_an_older_schema_and_one_written_as_text(bench: Bench, as_text: bool) ->
     assert bench.prompt.output["properties"] == {"c": colour}
     assert bench.prompt.output["$defs"] == {"colour": {"type": "string"}}
     assert bench.answers() == [{"c": "blue"}]
+
+
+def test_a_format_that_is_not_asserted_here_has_a_line(bench: Bench) -> None:
+    properties = {"a": {"type": "string", "format": "uri-template"},
+                  "b": {"type": "string", "format": "email"}}  # fmt: skip
+    schema = {"type": "object", "properties": properties}
+    asserted = [{"type": "is-json", "value": schema}, {"type": "equals", "value": {"a": "x"}}]
+    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
+    assert "the format 'uri-template' of the schema: promptfoo's validator" in output
+    assert "the format 'email'" not in output
+
+
+def test_a_schema_with_a_pattern_of_its_own_kind_is_lost_alone(bench: Bench) -> None:
+    schema = {"type": "object", "properties": {"c": {"type": "string", "pattern": "(?=b)"}}}
+    asserted = [{"type": "is-json", "value": schema}, {"type": "equals", "value": {"c": "blue"}}]
+    tests = [case({"thing": "sky"}, *asserted), case({"thing": "sea"}, asserted[1])]
+    output = bench.take({**ASK, "tests": tests})
+    assert len(bench.examples) == 2
+    assert "the schema of 'is-json': it is no JSON Schema" in output
+    assert "the assertion 'is-json': its schema cannot be held against answers here" in output
+
+
+def test_a_class_of_unicode_is_taken_and_told(bench: Bench) -> None:
+    pattern = {"type": "regex", "value": r"^\p{L}+$"}
+    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, *BLUE, pattern)]})
+    assert "the assertion 'regex': matches a class of Unicode here" in output
+
+
+@pytest.mark.parametrize("change", [{"providers": []}, {"prompts": "file://."}, {"tests": "."}])
+def test_what_is_empty_or_a_folder_ends_in_a_sentence(
+    bench: Bench, change: dict[str, object]
+) -> None:
+    path = bench.write("promptfooconfig.yaml", {**ASK, "tests": [case({"thing": "x"})], **change})
+    bench.workshop.new("fresh", "--from-promptfoo", path)
+    assert "Traceback" not in bench.capsys.readouterr().err
 
 
 # --- Providers ---------------------------------------------------------------------------------

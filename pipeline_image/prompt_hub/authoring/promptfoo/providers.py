@@ -57,7 +57,7 @@ def model_of(project: Project, notes: Notes, *, alias: str | None, default: str)
     """Return the first provider; the others are noted as lost."""
     given = project.config.get("providers") or project.config.get("targets")
     providers = project.resolved(given)
-    if providers is None:
+    if providers is None or providers.data == []:
         return ImportedModel(alias or default, {})
     first, *others = providers.elements()
     for other in others:

@@ -22,6 +22,8 @@ from prompt_hub.repository.json_positions import Location
 
 MAX_VALUES = 200_000
 """Values of one file, aliases expanded: more is a bomb, not a configuration."""
+MAX_NAME = 255
+"""Bytes of a file's name: a longer one is a text, and no file system has it."""
 REFERENCE = "file://"
 
 
@@ -83,6 +85,8 @@ class Project:
         """
         name = reference.removeprefix(REFERENCE)
         folder = self._folder if beside is None else (self._folder / beside).parent
+        if any(len(part.encode()) > MAX_NAME for part in Path(name).parts):
+            return []
         if any(mark in name for mark in "*?[") and not Path(name).is_absolute():
             return sorted(path for path in folder.glob(name) if path.is_file())
         return [folder / name]
@@ -96,6 +100,8 @@ class Project:
         if not any(path.resolve().is_relative_to(folder) for folder in inside):
             found = "a file outside the configuration's folder and the working directory"
             raise _broken(str(path), 1, found, "a file of the project")
+        if path.is_dir():
+            raise _broken(self.name(path), 1, "a folder", "a file")
         return read_text(path, self.name(path))
 
     def name(self, path: Path) -> str:
@@ -125,8 +131,9 @@ class Project:
         """Return the value that a `file://` reference stands for; any other value is itself."""
         if node is None or not isinstance(node.data, str) or not node.data.startswith(REFERENCE):
             return node
-        (path, *_) = self.find(node.data) or [self._folder / node.data]
-        return self.load(path)
+        for path in self.find(node.data):
+            return self.load(path)
+        raise _broken(*node.place, f"{node.data[:80]}, which no file is called", "a file")
 
 
 def _broken(file: str, line: int, found: str, expected: str) -> InvalidDocumentsError:

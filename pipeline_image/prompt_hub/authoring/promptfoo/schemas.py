@@ -78,3 +78,12 @@ def _references(value: JsonValue) -> Iterator[str]:
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for item in items:
         yield from _references(item)
+
+
+def formats_of(schema: JsonValue) -> Iterator[str]:
+    """Yield the names of `format` anywhere in a schema."""
+    if isinstance(schema, dict) and isinstance(schema.get("format"), str):
+        yield str(schema["format"])
+    inner = schema.values() if isinstance(schema, dict) else schema
+    for item in inner if isinstance(schema, dict | list) else ():
+        yield from formats_of(item)

@@ -9,6 +9,7 @@ no weight in the score; what does not hold of it makes a test that nothing passe
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -19,9 +20,15 @@ from prompt_hub.authoring.promptfoo import javascript as js
 from prompt_hub.authoring.promptfoo import vocabulary
 from prompt_hub.authoring.promptfoo.checks import holds
 from prompt_hub.authoring.promptfoo.notes import Notes
-from prompt_hub.authoring.promptfoo.schemas import in_todays_draft, read_schema, why_unusable
+from prompt_hub.authoring.promptfoo.schemas import (
+    formats_of,
+    in_todays_draft,
+    read_schema,
+    why_unusable,
+)
 from prompt_hub.authoring.promptfoo.tests import LOST_VALUE, Assertion, TestCase
 from prompt_hub.repository.contracts import properties, schema_problem
+from prompt_hub.repository.formats import ASSERTED
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.scoring.base import PureSettings
 from prompt_hub.scoring.scorers.exact import ExactSettings
@@ -32,6 +39,7 @@ ANSWER = "answer"
 """The field that holds the answer of a prompt that is answered in plain text."""
 
 _Check = tuple[str, str]
+_CLASS = re.compile(r"\\[pP]\{")
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,9 @@ def scoring_of(
         notes.lost(cases[0].place if cases else ("", 1), "the schema of 'response_format'", wrong)
         schema = None
     schema = schema or _schema(cases, notes)
+    for name in sorted(set(formats_of(schema)) - ASSERTED):
+        why = "promptfoo's validator holds answers to it, ours does not"
+        notes.lost(cases[0].place if cases else ("", 1), f"the format {name!r} of the schema", why)
     common = _common(cases)
     answers = [_answer(case, common, notes, parsed=parsed) for case in cases]
     objects = [answer for answer in answers if isinstance(answer, _Answer) and _fields(answer)]
@@ -254,6 +265,9 @@ def _others_hold(case: TestCase, answer: _Answer, value: JsonValue, notes: Notes
         elif assertion.type in vocabulary.JSON_CHECKS:
             why = "is the output contract: an answer that breaks it is wrong, without a weight"
             notes.changed(assertion.place, f"'{assertion.type}'", why)
+        elif assertion.type == "regex" and _CLASS.search(js.text(assertion.value)):
+            why = "matches a class of Unicode here; JavaScript matches the letters 'p{…}', never it"
+            notes.changed(assertion.place, what, why)
         else:
             why = "holds of the right answer, so that the comparison with it says as much"
             notes.changed(assertion.place, what, why)
@@ -267,6 +281,8 @@ def _note_lost(assertion: Assertion, notes: Notes) -> None:
     if kind in (LOST_VALUE, *vocabulary.LIMITS, *vocabulary.LABELS):
         return
     why = vocabulary.why_not(kind)
+    if kind in vocabulary.JSON_CHECKS:
+        why = "its schema cannot be held against answers here"
     if kind == "regex":
         why = "patterns here look neither around nor back (RE2), and it says nothing of a field"
     notes.lost(assertion.place, f"the assertion '{kind}'", why)

@@ -36,7 +36,7 @@ def read_variables(project: Project, values: Mapping[str, JsonValue]) -> dict[st
     read: dict[str, JsonValue] = {}
     for name, value in values.items():
         if isinstance(value, str) and value.startswith(REFERENCE):
-            (path, *_) = project.find(value) or [Path(value)]
+            (path, *_) = project.find(value) or [Path(value[:80])]
             value = _of_file(project, path)
         read[name] = value.removesuffix("\n") if isinstance(value, str) else value
     return _resolved(read)
