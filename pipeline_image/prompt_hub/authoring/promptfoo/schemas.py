@@ -84,6 +84,9 @@ def formats_of(schema: JsonValue) -> Iterator[str]:
     """Yield the names of `format` anywhere in a schema."""
     if isinstance(schema, dict) and isinstance(schema.get("format"), str):
         yield str(schema["format"])
-    inner = schema.values() if isinstance(schema, dict) else schema
-    for item in inner if isinstance(schema, dict | list) else ():
-        yield from formats_of(item)
+    if isinstance(schema, dict):
+        for item in schema.values():
+            yield from formats_of(item)
+    elif isinstance(schema, list):
+        for item in schema:
+            yield from formats_of(item)
