@@ -69,6 +69,11 @@ NO_ANSWER = [
     ([{"type": "equals", "value": "blue"}, {"type": "not-contains", "value": "blue"}],
      "no answer passes it: its 'not-contains' fails"),
     ([{"type": "equals", "value": "blue", "weight": 0}], "with the weight 0 it decides nothing"),
+    ([{"type": "contains", "value": '"c": "blue"'}, {"type": "is-json"}],
+     "something else is asserted of it, too"),
+    ([{"type": "contains", "value": "blue"}, {"type": "starts-with", "value": "The"}],
+     "the assertion 'starts-with': what must be in the answer of its test breaks it"),
+    ([{"type": "contains", "value": ""}], "its value cannot be worked out here: it is empty"),
     ([{"type": "equals"}], "its value cannot be worked out here: it has none"),
     ([{"type": "equals", "value": {"c": "{{thing}}"}}], "fills in no variables inside an object"),
     ([{"type": "javascript", "value": "output.c === 'blue'"}], "it is code"),
@@ -159,6 +164,23 @@ def test_what_is_empty_or_a_folder_ends_in_a_sentence(
     path = bench.write("promptfooconfig.yaml", {**ASK, "tests": [case({"thing": "x"})], **change})
     bench.workshop.new("fresh", "--from-promptfoo", path)
     assert "Traceback" not in bench.capsys.readouterr().err
+
+
+def test_what_a_scenario_and_a_table_say_beside_tests(bench: Bench) -> None:
+    bench.write(
+        "t.csv",
+        'thing,__expected,__metadata:from[]\nsea,not-contains:red,\nsky,blue,"a , b\\\\,c"\n',
+    )
+    scenario = {
+        "description": "x",
+        "config": [{"vars": {"thing": "fog"}}],
+        "tests": [{"assert": BLUE}],
+    }
+    output = bench.take({**ASK, "tests": "file://t.csv", "scenarios": [scenario]})
+    assert bench.asked() == ["Colour of sky?", "Colour of fog?"]
+    assert bench.examples[0].tags == ("from:a", "from:b,c")
+    assert "'description' of a scenario" in output
+    assert "the assertion 'not-contains': scorers say what is right, not what is wrong" in output
 
 
 # --- Providers ---------------------------------------------------------------------------------

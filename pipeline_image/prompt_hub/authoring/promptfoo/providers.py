@@ -101,7 +101,7 @@ _WHY = {
 def _beside_settings(provider: Node, name: str) -> Iterator[tuple[str, Node]]:
     """Yield what a provider says beside its id and its settings, in each form."""
     for key, node in provider.items():
-        if key not in {"id", "provider", "config", "label"} and key != name:
+        if key not in {"id", "provider", "config"} and key != name:
             yield key, node
         elif key == name and isinstance(node.data, dict):  # id: {config: …}
             yield from ((inner, item) for inner, item in node.items() if inner != "config")
@@ -121,7 +121,7 @@ def _identity(provider: Node) -> tuple[str, Node | None]:
 
 def _setting(name: str, settings: Node | None) -> JsonObject | None:
     kind, _, rest = name.partition(":")
-    if not rest or name.startswith(_NO_MODEL):
+    if not rest or name.startswith(_NO_MODEL) or "{{" in name:
         return None
     mode, _, model = rest.partition(":")
     if mode in _NOT_ASKED.get(kind, ()):

@@ -112,6 +112,9 @@ def _scenarios(project: Project, notes: Notes) -> Iterator[Node]:
     """Yield the tests of scenarios: each of their variables' sets with each of their tests."""
     scenarios = project.config.get("scenarios")
     for scenario in scenarios.elements() if scenarios else ():
+        for key, node in scenario.items():
+            if key not in ("config", "tests"):
+                notes.lost(node.place, f"{key!r} of a scenario", "examples are one list")
         sets, tests = scenario.get("config"), scenario.get("tests")
         for given in sets.elements() if sets else ():
             for test in tests.elements() if tests else (given,):
@@ -207,7 +210,9 @@ def _of_row(row: Node, notes: Notes) -> Node:
             test["description"] = text
         elif column.startswith("__metadata:"):
             key = column.removeprefix("__metadata:")
-            parts: list[JsonValue] = [*_COMMA.split(text)] if key.endswith("[]") else [text]
+            parts: list[JsonValue] = [text]
+            if key.endswith("[]"):
+                parts = [part.strip().replace("\\,", ",") for part in _COMMA.split(text)]
             metadata[key.removesuffix("[]")] = parts
         elif column in ("__prefix", "__suffix"):
             options[column[2:]] = text
@@ -423,4 +428,7 @@ def _asserted(
         return value
     if isinstance(value, list):
         return [filled(item, values) if isinstance(item, str) else item for item in value]
-    return filled(value, values) if isinstance(value, str) else value
+    found = filled(value, values) if isinstance(value, str) else value
+    if found == "" and kind in TEXT_CHECKS:
+        raise ValueError("it is empty")
+    return found
