@@ -88,6 +88,12 @@ def test_nothing_becomes_a_right_answer_that_was_none(
     assert output in bench.refuse({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
 
 
+def test_a_text_that_is_in_no_field_of_the_right_answer_has_a_line(bench: Bench) -> None:
+    asserted = [{"type": "equals", "value": {"c": "blue"}}, {"type": "contains", "value": "z"}]
+    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
+    assert "the assertion 'contains': answers have several fields" in output
+
+
 @pytest.mark.parametrize("code", ["output.length", "output.split(' ')[0]"])
 def test_an_answer_that_is_changed_first_is_no_right_answer(bench: Bench, code: str) -> None:
     test = case({"thing": "sky"}, options={"transform": code})
@@ -167,15 +173,10 @@ def test_what_is_empty_or_a_folder_ends_in_a_sentence(
 
 
 def test_what_a_scenario_and_a_table_say_beside_tests(bench: Bench) -> None:
-    bench.write(
-        "t.csv",
-        'thing,__expected,__metadata:from[]\nsea,not-contains:red,\nsky,blue,"a , b\\\\,c"\n',
-    )
-    scenario = {
-        "description": "x",
-        "config": [{"vars": {"thing": "fog"}}],
-        "tests": [{"assert": BLUE}],
-    }
+    header = "thing,__expected,__metadata:from[]"
+    bench.write("t.csv", f'{header}\nsea,not-contains:red,\nsky,blue,"a , b\\,c"\n')
+    sets = [{"vars": {"thing": "fog"}}]
+    scenario = {"description": "x", "config": sets, "tests": [{"assert": BLUE}]}
     output = bench.take({**ASK, "tests": "file://t.csv", "scenarios": [scenario]})
     assert bench.asked() == ["Colour of sky?", "Colour of fog?"]
     assert bench.examples[0].tags == ("from:a", "from:b,c")

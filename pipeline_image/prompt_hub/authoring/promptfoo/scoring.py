@@ -39,6 +39,12 @@ ANSWER = "answer"
 """The field that holds the answer of a prompt that is answered in plain text."""
 
 _Check = tuple[str, str]
+_STRICTER = "its value is now the right answer, all of it: stricter than there"
+_NOW_RIGHT = {
+    "javascript": "the fields that it compares are now the right answer",
+    "contains": _STRICTER,
+    "icontains": _STRICTER,
+}
 _CLASS = re.compile(r"\\[pP]\{")
 
 
@@ -107,6 +113,9 @@ def scoring_of(
         if isinstance(expected, str):
             notes.lost(case.place, "a test", expected)
         elif isinstance(answer, _Answer):
+            if answer.kind in _NOW_RIGHT:
+                what = f"the assertion '{answer.kind}'"
+                notes.changed(answer.said_by[0].place, what, _NOW_RIGHT[answer.kind])
             labelled.append(Labelled(case, expected))
             kept.append(answer)
     if plain and labelled:
@@ -178,8 +187,6 @@ def _answer(case: TestCase, common: set[_Check], notes: Notes, *, parsed: bool) 
                 return f"no answer passes it: two values of {name!r} are asserted"
         said_by += [assertion] if fields else []
     if said_by:
-        why = "the fields that it compares are now the right answer"
-        notes.changed(said_by[0].place, "the assertion 'javascript'", why)
         return _Answer(stated, tuple(said_by))
     weaker = [
         entry
@@ -190,8 +197,6 @@ def _answer(case: TestCase, common: set[_Check], notes: Notes, *, parsed: bool) 
         return "several texts must be in its answer, and none of them is known to be all of it"
     if not weaker:
         return "no assertion says what its right answer is; label it as an example yourself"
-    why = "its value is now the right answer, all of it: stricter than there"
-    notes.changed(weaker[0].place, f"the assertion '{weaker[0].type}'", why)
     return _Answer(js.text(weaker[0].value), (weaker[0],))
 
 
@@ -257,7 +262,7 @@ def _others_hold(case: TestCase, answer: _Answer, value: JsonValue, notes: Notes
         fulfilled = holds(assertion, value)
         if fulfilled is None:
             unknown = True
-            _note_lost(assertion, notes)
+            _note_lost(assertion, notes, beside=True)
         elif not fulfilled and answer.kind != "equals" and answer.kind != "javascript":
             unknown = True
             notes.lost(assertion.place, what, "what must be in the answer of its test breaks it")
@@ -279,11 +284,14 @@ def _others_hold(case: TestCase, answer: _Answer, value: JsonValue, notes: Notes
     return None
 
 
-def _note_lost(assertion: Assertion, notes: Notes) -> None:
+def _note_lost(assertion: Assertion, notes: Notes, *, beside: bool = False) -> None:
+    """Note an assertion as lost; `beside` a right answer even those that could have been one."""
     kind = assertion.type
-    if kind in (LOST_VALUE, *vocabulary.LIMITS, *vocabulary.LABELS):
+    if kind in (LOST_VALUE, *vocabulary.LIMITS) or (kind in vocabulary.LABELS and not beside):
         return
     why = vocabulary.why_not(kind)
+    if kind in vocabulary.TEXT_CHECKS:
+        why = "answers have several fields, and it does not say which"
     if kind in vocabulary.JSON_CHECKS:
         why = "its schema cannot be held against answers here"
     if kind == "regex":
