@@ -19,7 +19,7 @@ from prompt_hub.repository.transaction import apply
 from prompt_hub.validation.check import check
 from prompt_hub.validation.stamp import stamp
 from prompt_hub.validation.tree import Finding
-from tests.unit.providers import FunctionProvider
+from tests.unit.providers import Backend, FunctionProvider
 
 COMMIT = "c0ffee" + "0" * 34
 MADE_AT = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
@@ -190,12 +190,12 @@ class RepositoryFolder:
         for layer in ("00-templates", "03-metadata"):
             self.edit(f"prompts/{layer}/{task}.yaml", f"version: {before}", f"version: {after}")
 
-    def promote(self, task: str) -> None:
-        """Evaluate the candidate on a model that is always right, and promote it."""
+    def promote(self, task: str, answer: Backend = catalogue_answer) -> None:
+        """Evaluate the candidate on a model that is always right, or says else, and promote it."""
         results = FolderResults(self.root / ".prompt-hub" / "results")
         evaluator = Evaluator(
             self.repository,
-            FunctionProvider(catalogue_answer).caller(),
+            FunctionProvider(answer).caller(),
             results,
             execution="test",
             commit=COMMIT,

@@ -6,8 +6,9 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 
-from prompt_hub.llm.client import ModelClient, ModelUnavailableError
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, ModelConfig
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import ModelResponse, Usage
 from prompt_hub.repository.schema import JsonObject
 

@@ -14,7 +14,7 @@ from prompt_hub.cli.main import main
 from prompt_hub.cli.review import review_of
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
-from prompt_hub.llm.client import ModelUnavailableError
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.review.critique import Review, in_words

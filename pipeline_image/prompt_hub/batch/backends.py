@@ -10,7 +10,8 @@ from typing import Protocol
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.llm.client import ModelClient, ModelUnavailableError
+from prompt_hub.llm.client import ModelClient
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.release.service_client import Client, Response, UnreachableServiceError
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt

@@ -14,7 +14,7 @@ from prompt_hub.batch.mapping import RecordError, assign, no_record, to_fields
 from prompt_hub.batch.numbers import NumberReader
 from prompt_hub.batch.readers import Record
 from prompt_hub.core.concurrency import map_concurrently
-from prompt_hub.llm.client import ModelUnavailableError
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.repository.contracts import properties, schema_problem
 from prompt_hub.repository.schema import JsonObject
 

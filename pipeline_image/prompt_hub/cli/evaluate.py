@@ -112,9 +112,10 @@ def _arm(arm: Arm) -> str:
     low, high = arm.interval
     # A stored answer was given in another session than the other arm's: whoever reads must know.
     stored = f"  {arm.cached} answers stored by an earlier run" if arm.cached else ""
+    unnamed = "which names no version of itself" if arm.n else "no answer"
     return (
         f"{arm.version}  {score}  [{low:.3f}, {high:.3f}]  n={arm.n}"
-        f"  {arm.model} ({', '.join(arm.answered_by) or 'no answer'})  {arm.seconds:.1f} s{stored}"
+        f"  {arm.model} ({', '.join(arm.answered_by) or unnamed})  {arm.seconds:.1f} s{stored}"
     )
 
 

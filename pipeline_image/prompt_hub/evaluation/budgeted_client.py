@@ -17,8 +17,9 @@ from pydantic import JsonValue
 from prompt_hub.core.log_setup import log_context
 from prompt_hub.evaluation.budget import BudgetReachedError, BudgetTracker, Cost, Forecast
 from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore
-from prompt_hub.llm.client import ModelClient, ModelUnavailableError, Request, answer_alone
+from prompt_hub.llm.client import ModelClient, Request, answer_alone
 from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import FILTERED, Answer, ModelResponse
 from prompt_hub.repository.schema import Budget, Metadata, Prompt
 

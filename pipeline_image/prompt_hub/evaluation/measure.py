@@ -12,7 +12,7 @@ from prompt_hub.evaluation.budget import BudgetReachedError
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.summary import MeasurementInfo
-from prompt_hub.llm.client import ModelUnavailableError
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring.metadata import ScoringMetadata
 
@@ -70,7 +70,8 @@ async def measure(
             )
         else:
             details[index] = ExampleResult.of(example.id, repeat, answer, parts)
-            answered_by[index] = answer.response.model
+            if answer.response.model:
+                answered_by[index] = answer.response.model
         if progress is not None:
             progress(len(details), len(examples))
 

@@ -9,10 +9,10 @@ from typing import Self
 
 from pydantic import JsonValue
 
-from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.imports import gc_paused
 from prompt_hub.llm.answer_text import without_thinking
 from prompt_hub.llm.config import ModelAliases, ModelConfig
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.providers.base import Adapter
 from prompt_hub.llm.providers.registry import provider_of
 from prompt_hub.llm.rate_limit import Limiter
@@ -26,18 +26,6 @@ ADAPTER_VERSION = "2"
 """Moves whenever the same request is put to a provider, or its answer is read, in another way."""
 CHARACTERS_A_TOKEN = 4.0
 """What a token of a prompt is worth before a model has said so itself."""
-
-
-class ModelUnavailableError(PromptHubError):
-    """The model gave no answer at all: nothing was measured, and nothing may be concluded.
-
-    `public_message` is what a caller of the service may read: the provider's own words, which help
-    the author of a prompt, are left out.
-    """
-
-    def __init__(self, message: str, *, hint: str = "", public_message: str | None = None) -> None:
-        super().__init__(message, hint=hint, exit_code=ExitCode.NOT_MEASURED)
-        self.public_message = message if public_message is None else public_message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.llm.client import ModelUnavailableError
 from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.errors import ModelUnavailableError
 
 SAME_KEY_SECONDS = 60.0
 """So long a key counts as the present one: a storm of refusals reads no secret over and over."""

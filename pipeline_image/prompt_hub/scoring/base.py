@@ -11,7 +11,7 @@ from typing import ClassVar, TypeVar, get_args
 from pydantic import ConfigDict, Field
 
 from prompt_hub.core import exact
-from prompt_hub.llm.client import ModelUnavailableError
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.schema import Example, JsonObject, Prompt, ScorerEntry
 

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from prompt_hub.core.concurrency import run_off_loop
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.log_setup import log_context
-from prompt_hub.llm.client import ModelClient, ModelUnavailableError
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.refusal import without_values
 from prompt_hub.llm.response import Answer
 from prompt_hub.release.manifest import VersionKey

@@ -25,6 +25,7 @@ from prompt_hub.repository.json import parse_json, parse_jsonl
 from prompt_hub.repository.json_positions import position
 from prompt_hub.repository.reader import (
     ARCHIVE,
+    EVALS,
     EXAMPLES,
     METADATA,
     PRODUCTION,
@@ -40,6 +41,7 @@ from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.repository.templates import TemplateAnalysis, read
 from prompt_hub.repository.yaml import parse_yaml
 from prompt_hub.scoring.metadata import ScoringMetadata
+from prompt_hub.validation.hidden_characters import find_hidden, in_words
 from prompt_hub.validation.tree import ContentT, Finding, MessageTemplate, Source, TaskFiles, Tree
 
 
@@ -307,7 +309,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff\ufffd-\uffff\U000e0000-\U000e007f]")
+_EVIDENCE = f"prompts/{EVALS}/"
 
 
 def _odd_characters(text: str, file: str) -> Iterator[Problem]:
@@ -321,7 +323,13 @@ def _odd_characters(text: str, file: str) -> Iterator[Problem]:
             "a Windows line end (CR LF)" if body[at + 1 : at + 2] == "\n" else "a carriage return"
         )
         yield Problem(file, *position(body, at), "", what, "line feeds alone", "crlf")
-    for pattern, rule in ((_CONTROL, "control-character"), (_HIDDEN, "hidden-character")):
-        if match := pattern.search(body):
-            found = f"the character U+{ord(match[0]):04X}"
-            yield Problem(file, *position(body, match.start()), "", found, "visible text", rule)
+    if file.startswith(_EVIDENCE):
+        return  # What models have answered stands there as they said it.
+    if control := _CONTROL.search(body):
+        found = in_words(control[0])
+        place = position(body, control.start())
+        yield Problem(file, *place, "", found, "visible text", "control-character")
+    for at, character in find_hidden(body):
+        found = in_words(character)
+        yield Problem(file, *position(body, at), "", found, "visible text", "hidden-character")
+        break

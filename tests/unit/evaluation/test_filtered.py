@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from prompt_hub.cli.evaluate import in_words
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore
 from prompt_hub.evaluation.record import EvaluationRecord
@@ -17,8 +19,9 @@ from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.evaluation.store import evaluation_by
 from prompt_hub.gate.types import Status
-from prompt_hub.llm.client import ModelClient, ModelUnavailableError
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, ModelConfig
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import FILTERED, ModelResponse, Usage, Withheld
 from prompt_hub.llm.retry import Retries
 from prompt_hub.repository.schema import Gate, JsonObject
@@ -204,3 +207,25 @@ def test_an_outage_inside_http_200_is_not_stored(healthy: RepositoryFolder, tmp_
         assert asyncio.run(once(server.url)) == {"part_class": "diode"}
         assert asyncio.run(once(server.url)) == {"part_class": "diode"}
         assert len(server.asked) == retries.attempts + 1
+
+
+class Nameless(FunctionProvider):
+    """A provider whose answers do not say which model gave them."""
+
+    async def complete(
+        self,
+        model: ModelConfig,
+        messages: list[dict[str, str]],
+        parameters: Mapping[str, float | int],
+        schema: JsonObject,
+    ) -> ModelResponse:
+        return replace(await super().complete(model, messages, parameters, schema), model="")
+
+
+def test_an_answer_without_a_model_name_is_an_answer(healthy: RepositoryFolder) -> None:
+    silent = evaluate(healthy, FunctionProvider(lambda messages: None))
+    assert "(no answer)" in in_words(silent)
+    record = evaluate(healthy, Nameless(catalogue_answer))
+    assert record.candidate is not None
+    assert record.candidate.answered_by == ()
+    assert "(which names no version of itself)" in in_words(record)

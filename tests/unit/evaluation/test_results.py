@@ -7,7 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.results import SPOOLED_BYTES, BucketResults
+from tests.unit.batch.servers import serving
 
 
 class FakeS3:
@@ -50,3 +52,34 @@ def test_lines_are_ended_each_and_told_by_their_kind(
     kind, body = bucket.stored["evaluations/e1/part-class.jsonl"]
     assert kind == "application/x-ndjson"
     assert body.decode().splitlines() == lines
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket"])
+def test_a_bucket_that_refuses_is_a_sentence(code: str) -> None:
+    body = f"<Error><Code>{code}</Code><Message>arn:aws:iam::123456789012:role/x</Message></Error>"
+    with serving(lambda path, sent: (403, body.encode())) as url:
+        results = BucketResults(client(url), "results")
+        with pytest.raises(PromptHubError) as caught:
+            results.get("a.json")
+    assert caught.value.message == f"the results bucket results cannot be read: {code}."
+    assert caught.value.exit_code == ExitCode.NOT_MEASURED
+
+
+def test_a_bucket_out_of_reach_is_a_sentence() -> None:
+    results = BucketResults(client("http://127.0.0.1:9"), "results")
+    with pytest.raises(PromptHubError, match=r"cannot be written: EndpointConnectionError\."):
+        results.put("a.json", "{}")
+
+
+def client(url: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        region_name="us-east-1",
+        endpoint_url=url,
+        aws_access_key_id="none",
+        aws_secret_access_key="none",
+        config=Config(retries={"total_max_attempts": 1}),
+    )

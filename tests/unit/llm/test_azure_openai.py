@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from prompt_hub.llm.client import ModelUnavailableError
 from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.providers.registry import provider_of
 from prompt_hub.llm.response import Answer
 from prompt_hub.repository.schema import Prompt

@@ -17,8 +17,8 @@ import pytest
 from botocore.validate import ParamValidator
 
 from prompt_hub.core.errors import ExitCode
-from prompt_hub.llm.client import ModelUnavailableError
 from prompt_hub.llm.config import ModelConfig, Reasoning
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.providers.registry import provider_of
 from prompt_hub.llm.response import Answer
 from prompt_hub.repository.schema import Prompt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prompt_hub.core.errors import ExitCode
-from prompt_hub.llm.client import ModelUnavailableError
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import Answer
 from prompt_hub.repository.schema import Prompt
 from tests.unit.building import RepositoryFolder

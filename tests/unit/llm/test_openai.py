@@ -15,8 +15,9 @@ import pytest
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm import secrets
-from prompt_hub.llm.client import ModelClient, ModelUnavailableError
+from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import Answer
 from prompt_hub.llm.retry import Retries
 from prompt_hub.repository.schema import Prompt

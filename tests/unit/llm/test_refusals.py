@@ -9,7 +9,7 @@ import pytest
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
-from prompt_hub.llm.client import ModelUnavailableError
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.refusal import MAX_CHARACTERS, Refusal, read_refusal, redact, without_values
 from prompt_hub.repository.schema import Prompt
 from tests.unit.building import RepositoryFolder

@@ -28,12 +28,14 @@ READING_RULES: dict[str, tuple[str, str]] = {
         "Save with LF line ends; `prompts/.gitattributes` keeps git from changing them.",
     ),
     "control-character": (
-        "No file has NUL or another control character in it.",
+        "No file has NUL or another control character in it; evidence of models' answers may.",
         "Delete the character; inside JSON or a quoted text write it as an escape.",
     ),
     "hidden-character": (
-        "No file has characters that people cannot see and models can read.",
-        "Delete the direction mark, tag character or replacement character that is named.",
+        "No file has characters that people cannot see and models can read, by Unicode's own"
+        " properties (default-ignorable, line separators, marks of annotations, replacement"
+        " characters), but where emoji, Arabic, Thai, Khmer or the scripts of India need them.",
+        "Delete the character; a text that must hold it says so by an escape, such as `\\u200b`.",
     ),
     "yaml-syntax": (
         "YAML files are YAML.",
