@@ -155,6 +155,23 @@ def test_what_the_two_languages_render_otherwise_is_lost(
     )
 
 
+def test_what_one_variable_hides_is_found_behind_it(bench: Bench) -> None:
+    rows = "".join(f"part {n},{n % 3},blue\n" for n in range(6))
+    bench.write("t.csv", f"thing,legs,__expected\n{rows}")
+    prompt = "{% if legs == 2 %}two{% endif %} {{ thing | title }}{{ gone }}"
+    output = bench.take({**ASK, "prompts": [prompt], "tests": "file://t.csv"})
+    assert bench.asked() == [f"{'two' * (n % 3 == 2)} Part {n}" for n in range(6)]
+    assert "the variable 'legs': is a number everywhere" in output
+    assert "the variable 'gone' (and" not in output
+
+
+def test_tests_that_differ_alike_share_a_line(bench: Bench) -> None:
+    tests = [case({"thing": f"o'neil-smith {n}"}) for n in range(5)] + [case({"thing": "sky"})]
+    output = bench.take({**ASK, "prompts": ["{{ thing | title }}"], "tests": tests})
+    assert bench.asked() == ["Sky"]
+    assert 'a test (and 4 more like it): its prompt says "O\'neil-smith 0" there' in output
+
+
 def test_lists_stand_for_tests_where_they_begin_with_a_text(bench: Bench) -> None:
     prompt = "{{thing}} {{ sizes | join(' ') }}"
     tests = [

@@ -55,12 +55,15 @@ def fitted(labelled: Sequence[Labelled], prompt: ImportedPrompt, notes: Notes) -
     places = [item.case.place for item in known]
     columns = _Search(prompt, sent, places, notes).run(columns)
     kept = []
+    reasons: dict[bool, str] = {}
     for index, item in enumerate(known):
         rendered = _rendered(prompt, _row(columns, index))
         if rendered == sent[index]:
             kept.append(index)
         else:
-            notes.lost(item.case.place, "a test", _difference(sent[index], rendered))
+            # The first of each kind says it for all: thousands of rows may differ alike.
+            why = reasons.setdefault(isinstance(rendered, str), _difference(sent[index], rendered))
+            notes.lost(item.case.place, "a test", why)
     for item in known:
         for name in item.case.values.keys() - prompt.variables:
             why = "is not read by the prompt, so it is no part of the input"
@@ -123,27 +126,47 @@ class _Search:
     def run(self, columns: dict[str, Column]) -> dict[str, Column]:
         """Return the columns in the forms with which most tests say the same."""
         wrong = self._wrong(columns)
-        for name, column in columns.items():
-            mixed = not type_of([v for v in column if not isinstance(v, js.Undefined)])
-            for why, form in _FORMS:
-                tried = form(column) if wrong or mixed else None
-                if tried is None or tried == column:
-                    continue
-                fewer = self._wrong({**columns, name: tried})
-                typed = bool(type_of([v for v in tried if not isinstance(v, js.Undefined)]))
-                if fewer < wrong or (fewer == wrong and mixed and typed):
-                    columns = {**columns, name: tried}
-                    pairs = enumerate(zip(column, tried, strict=True))
-                    first = next(i for i, (a, b) in pairs if a is not b)
-                    self._notes.changed(self._places[first], f"the variable {name!r}", why)
-                    wrong, mixed, column = fewer, mixed and not typed, tried
+        # What one variable hides, another round finds.
+        for _ in range(len(columns) + 1):
+            before = len(wrong)
+            for name in columns:
+                columns, wrong = self._with_better(columns, name, wrong)
+            if not wrong or len(wrong) == before:
+                break
         return columns
 
-    def _wrong(self, columns: Mapping[str, Column]) -> int:
-        return sum(
-            _rendered(self._prompt, _row(columns, index)) != sent
-            for index, sent in enumerate(self._sent)
-        )
+    def _with_better(
+        self, columns: dict[str, Column], name: str, wrong: list[int]
+    ) -> tuple[dict[str, Column], list[int]]:
+        """Return columns with the best form of one, and the tests that are wrong then."""
+        for why, form in _FORMS:
+            column = columns[name]
+            mixed = not _is_of_one_type(column)
+            tried = form(column) if wrong or mixed else None
+            if tried is None or tried == column:
+                continue
+            changed = {**columns, name: tried}
+            typed = mixed and _is_of_one_type(tried)
+            # Of many tests only those that are wrong are looked at, as long as none gets right.
+            if not typed and all(self._is_wrong(changed, index) for index in wrong):
+                continue
+            left = self._wrong(changed)
+            if len(left) < len(wrong) or (typed and len(left) == len(wrong)):
+                pairs = enumerate(zip(column, tried, strict=True))
+                first = next(i for i, (a, b) in pairs if a is not b)
+                self._notes.changed(self._places[first], f"the variable {name!r}", why)
+                columns, wrong = changed, left
+        return columns, wrong
+
+    def _wrong(self, columns: Mapping[str, Column]) -> list[int]:
+        return [index for index in range(len(self._sent)) if self._is_wrong(columns, index)]
+
+    def _is_wrong(self, columns: Mapping[str, Column], index: int) -> bool:
+        return _rendered(self._prompt, _row(columns, index)) != self._sent[index]
+
+
+def _is_of_one_type(column: Column) -> bool:
+    return bool(type_of([value for value in column if not isinstance(value, js.Undefined)]))
 
 
 def _filled_with(fill: JsonValue) -> Callable[[Column], Column | None]:
