@@ -54,7 +54,36 @@ def test_equal_objects_are_compared_with_case_and_white_space(bench: Bench) -> N
     output = bench.take({**ASK, "tests": tests})
     assert bench.score(0, {"c": "blue"}) == 1
     assert bench.score(0, {"c": "Blue "}) == 0
-    assert "is compared as JSON, not letter by letter" in output
+    assert "compared as JSON, not letter by letter" in output
+    assert bench.score(0, {"c": "blue", "d": 1}) == 0
+
+
+def test_all_of_an_equal_object_is_compared(bench: Bench) -> None:
+    schema = {"type": "object", "properties": {"c": {"type": "string"}}}
+    asserted = [
+        {"type": "is-json", "value": schema},
+        {"type": "equals", "value": {"c": "blue", "d": None}},
+    ]
+    assert "a field that the output schema does not have" in bench.refuse(
+        {**ASK, "tests": [case({"thing": "sky"}, *asserted)]}
+    )
+    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, asserted[1])]})
+    assert bench.score(0, {"c": "blue"}) == 1
+    assert bench.score(0, {"c": "red", "d": None}) == 0
+    assert "null and a field that is left out are one here" in output
+
+
+def test_whole_objects_and_single_fields_are_not_compared_by_one_scorer(bench: Bench) -> None:
+    some = {"type": "javascript", "value": "JSON.parse(output).c === 'blue'"}
+    whole = {"type": "equals", "value": {"c": "blue", "d": 1}}
+    tests = [case({"thing": "sky"}, some), case({"thing": "sea"}, whole)]
+    output = bench.take({**ASK, "tests": tests})
+    assert bench.asked() == ["Colour of sea?"]
+    assert "it compares some fields where most tests compare all of the answer" in output
+    tests.append(case({"thing": "sun"}, some))
+    path = bench.write("promptfooconfig.yaml", {**ASK, "tests": tests})
+    assert bench.workshop.new("other", "--from-promptfoo", path) == ExitCode.OK
+    assert "it compares all of the answer where most" in bench.capsys.readouterr().out
 
 
 NO_ANSWER = [

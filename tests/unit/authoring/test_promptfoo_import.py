@@ -106,7 +106,7 @@ def test_answers_of_several_fields(workshop: Workshop, capsys: pytest.CaptureFix
     }
     assert prompt.output["required"] == ["ohms", "package"]
     # The schema is the contract: as a scorer, too, it would outweigh the fields.
-    assert [(scorer.type, scorer.weight) for scorer in metadata.scorers] == [("json_fields", 1.0)]
+    assert [(scorer.type, scorer.weight) for scorer in metadata.scorers] == [("exact", 1.0)]
     assert [example.expected for example in repository.examples("from-fields")] == [
         {"ohms": 10000, "package": "0603", "lead_free": True},
         {"ohms": 0.01, "package": "2512"},

@@ -217,6 +217,22 @@ def test_variables_of_a_file_lie_beside_the_file_that_names_them(bench: Bench) -
     assert "the variables in w*.yaml: no file has such a name" in bench.capsys.readouterr().out
 
 
+def test_variables_of_a_file_with_its_scheme_are_read_by_nobody(bench: Bench) -> None:
+    bench.write("v.yaml", "thing: sky\n")
+    default = {"defaultTest": {"vars": "v.yaml"}}
+    output = bench.take({**ASK, **default, "tests": [{"vars": "file://v.yaml", "assert": BLUE}]})
+    assert bench.asked() == ["Colour of ?"]
+    assert "the variables in file://v.yaml: promptfoo finds none" in output
+    assert "the variables in v.yaml: promptfoo reads no file for those of defaultTest" in output
+
+
+def test_prompts_in_a_table_of_one_column_are_its_lines(bench: Bench) -> None:
+    bench.write("p.csv", 'Prompt\r\n"Colour of {{thing}}\nat noon?"\n')
+    output = bench.take({**ASK, "prompts": ["p.csv"], "tests": [case({"thing": "sky"})]})
+    assert bench.asked() == ['"Colour of sky']
+    assert "p.csv:3: the prompt" in output
+
+
 def test_values_lose_one_line_end_and_take_each_other_in(bench: Bench) -> None:
     values = {"a": "x\n\n", "b": "{{ c }}!", "c": "y", "thing": "{{ c | upper }}"}
     bench.take({**ASK, "prompts": ["{{a}}|{{b}}|{{thing}}"], "tests": [case(values)]})

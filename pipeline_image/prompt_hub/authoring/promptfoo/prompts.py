@@ -177,7 +177,12 @@ def _texts(project: Project, node: Node) -> Iterator[tuple[JsonValue, Place]]:
 
 def _file(project: Project, path: Path) -> Iterator[tuple[JsonValue, Place]]:
     name, suffix = project.name(path), path.suffix.lower()
-    if suffix == ".csv":
+    if suffix == ".csv" and "," not in project.text(path):
+        lines = enumerate(project.text(path).splitlines(), start=1)
+        found = [(line, number) for number, line in lines if line.strip()]
+        for line, number in found[found[:1] != [] and found[0][0].strip().lower() == "prompt" :]:
+            yield _chat(line), (name, number)
+    elif suffix == ".csv":
         for row in project.load(path).elements():
             text = row.get("prompt")
             if text is not None and str(text.data).strip():

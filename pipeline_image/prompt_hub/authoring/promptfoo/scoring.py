@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -101,7 +101,7 @@ def scoring_of(
         why = "promptfoo's validator holds answers to it, ours does not"
         notes.lost(cases[0].place if cases else ("", 1), f"the format {name!r} of the schema", why)
     common = _common(cases)
-    answers = [_answer(case, common, notes, parsed=parsed) for case in cases]
+    answers = _of_one_kind([_answer(case, common, notes, parsed=parsed) for case in cases])
     objects = [answer for answer in answers if isinstance(answer, _Answer) and _fields(answer)]
     plain = schema is None and not objects
     output = _output(schema, objects)
@@ -125,9 +125,38 @@ def scoring_of(
         output=output,
         plain=plain,
         labelled=tuple(labelled),
-        scorers=(_scorer(kept, field, names, notes).to_file(),) if kept else (),
+        scorers=(_scorer(kept, field, notes).to_file(),) if kept else (),
         limits=_limits(cases, notes),
     )
+
+
+def _of_one_kind(answers: Sequence[_Answer | str]) -> list[_Answer | str]:
+    """Leave out the rarer of whole objects and of single fields: one scorer compares all alike."""
+    objects = [answer for answer in answers if isinstance(answer, _Answer) and _fields(answer)]
+    partial = [answer for answer in objects if answer.kind == "javascript"]
+    if not partial or len(partial) == len(objects):
+        return list(answers)
+    whole = 2 * len(partial) <= len(objects)
+    why = (
+        "it compares some fields where most tests compare all of the answer"
+        if whole
+        else "it compares all of the answer where most tests compare some fields"
+    )
+    return [
+        f"{why}: one scorer compares all alike"
+        if isinstance(answer, _Answer)
+        and _fields(answer)
+        and (answer.kind == "javascript") is whole
+        else answer
+        for answer in answers
+    ]
+
+
+def _all_values(value: JsonValue) -> Iterator[JsonValue]:
+    yield value
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in items:
+        yield from _all_values(item)
 
 
 def _fields(answer: _Answer) -> JsonObject | None:
@@ -216,8 +245,8 @@ def _as_object(assertion: Assertion, notes: Notes) -> str | JsonObject:
         except (ValueError, RecursionError):
             return value
         if isinstance(parsed, dict):
-            why = "is compared as JSON, not letter by letter"
-            notes.changed(assertion.place, "an answer that is a text of JSON", why)
+            why = "its text is JSON, and is compared as JSON, not letter by letter"
+            notes.changed(assertion.place, "the assertion 'equals'", why)
             return parsed
     return js.as_json(value) if isinstance(value, list) or value is None else js.text(value)
 
@@ -242,6 +271,11 @@ def _expected(
         return "its right answer is a text, but answers are objects of several fields"
     if expected is None:
         expected = {str(field): answer.value}
+    if case_fields := sorted(expected.keys() - properties(output).keys()):
+        return f"it compares {case_fields[0]!r}, a field that the output schema does not have"
+    if any(value is None for value in _all_values(expected)):
+        why = "null and a field that is left out are one here"
+        notes.changed(answer.said_by[0].place, f"the assertion '{answer.kind}'", why)
     unknown = _others_hold(case, answer, answer.value if plain else expected, notes)
     if unknown is not None:
         return unknown
@@ -364,9 +398,7 @@ def _kind(value: JsonValue) -> str:
 # --- Scorers and limits ------------------------------------------------------------------------
 
 
-def _scorer(
-    answers: Sequence[_Answer], field: str | None, names: Mapping[str, JsonValue], notes: Notes
-) -> PureSettings:
+def _scorer(answers: Sequence[_Answer], field: str | None, notes: Notes) -> PureSettings:
     """Return the comparison with right answers: never laxer than promptfoo's own."""
     texts = all(_fields(answer) is None for answer in answers)
     if texts and field is not None:
@@ -375,14 +407,14 @@ def _scorer(
         why = "case, width and white space do not count"
         notes.changed(answers[0].said_by[0].place, "a text in any case", why)
         return TextSettings(type="text", field=field)
-    partly = any(answer.kind == "javascript" for answer in answers)
+    if not any(answer.kind == "javascript" for answer in answers):
+        return ExactSettings(type="exact")
+    fields: dict[str, FieldRule] = {}
     for answer in answers:
-        why = "is scored field by field: each one earns its share"
-        if partly:
-            why += ", and one that it does not name costs nothing"
-        notes.changed(answer.said_by[0].place, "an answer of several fields", why)
-    rules = {name: FieldRule(compare="exact") for name in names}
-    return FieldsSettings(type="json_fields", fields=rules, partial=partly)
+        why = "earns its share, and one that is not compared costs nothing"
+        notes.changed(answer.said_by[0].place, "each field that is compared", why)
+        fields |= dict.fromkeys(_fields(answer) or (), FieldRule(compare="exact"))
+    return FieldsSettings(type="json_fields", fields=fields, partial=True)
 
 
 def _limits(cases: Sequence[TestCase], notes: Notes) -> JsonObject:

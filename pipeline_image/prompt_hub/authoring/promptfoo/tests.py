@@ -267,7 +267,10 @@ def _variables(
     values: dict[str, JsonValue] = {}
     for node in (default, test):
         given = node.get("vars") if node is not None else None
-        if given is not None:
+        if given is not None and node is default and not isinstance(given.data, dict):
+            why = "promptfoo reads no file for those of defaultTest, and asks without them"
+            notes.lost(given.place, f"the variables in {given.data}", why)
+        elif given is not None:
             for part in _from_files(project, given, notes):
                 values.update(_object(part.data))
     if _options(default, test).get("disableVarExpansion") is True:
@@ -289,6 +292,10 @@ def _from_files(project: Project, given: Node, notes: Notes) -> Iterator[Node]:
         yield given
         return
     for node in given.elements():
+        if str(node.data).startswith(REFERENCE):
+            why = "promptfoo finds none by a name with file:// here, and asks without them"
+            notes.lost(node.place, f"the variables in {node.data}", why)
+            continue
         paths = project.find(str(node.data), beside=node.source.file)
         if not paths:
             notes.lost(node.place, f"the variables in {node.data}", "no file has such a name")
