@@ -86,6 +86,16 @@ def test_whole_objects_and_single_fields_are_not_compared_by_one_scorer(bench: B
     assert "it compares all of the answer where most" in bench.capsys.readouterr().out
 
 
+def test_a_text_is_no_object_because_other_answers_are(bench: Bench) -> None:
+    tests = [
+        case({"thing": "sky"}),
+        case({"thing": "sea"}, {"type": "equals", "value": {"c": "x"}}),
+    ]
+    output = bench.take({**ASK, "tests": tests})
+    assert bench.answers() == [{"c": "x"}]
+    assert "its right answer is a text, but answers are objects" in output
+
+
 NO_ANSWER = [
     ([{"type": "javascript", "value": "output.includes('sky')", "weight": 3},
       {"type": "icontains", "value": "blue"}], "something else is asserted of it, too"),

@@ -106,7 +106,8 @@ def scoring_of(
     plain = schema is None and not objects
     output = _output(schema, objects)
     names = properties(output)
-    field = next(iter(names)) if len(names) == 1 else None
+    # A text stands in a field of its own, or in the one field of a schema that is asserted.
+    field = next(iter(names)) if len(names) == 1 and (plain or schema is not None) else None
     labelled, kept = [], []
     for case, answer in zip(cases, answers, strict=True):
         expected = _expected(case, answer, field, output, notes, plain=plain)
@@ -267,8 +268,8 @@ def _expected(
             _note_lost(assertion, notes)
         return answer
     expected = _fields(answer)
-    if expected is None and field is None:
-        return "its right answer is a text, but answers are objects of several fields"
+    if expected is None and (field is None or (answer.kind == "equals" and not plain)):
+        return "its right answer is a text, but answers are objects"
     if expected is None:
         expected = {str(field): answer.value}
     if case_fields := sorted(expected.keys() - properties(output).keys()):
