@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from pydantic import JsonValue
 
-_AROUND = r"[\s\u200b\u2060\ufeff]+"
-"""White space, no-break spaces too, and the invisible ones that spreadsheets leave."""
-_EDGES = re.compile(rf"\A{_AROUND}|{_AROUND}\Z")
+_INVISIBLE = "\u200b\u2060\ufeff"
+"""What spreadsheets leave around a cell and Unicode does not call white space."""
+_AROUND = _INVISIBLE + "".join(filter(str.isspace, map(chr, range(0x3001))))
+"""All white space of Unicode, the last of which is the ideographic space."""
 
 
 def trimmed(value: JsonValue) -> JsonValue:
     """Return text without the white space around it, and anything else as it is."""
-    return _EDGES.sub("", value) if isinstance(value, str) else value
+    return value.strip(_AROUND) if isinstance(value, str) else value
 
 
 def is_blank(value: JsonValue) -> bool:

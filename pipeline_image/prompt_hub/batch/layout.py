@@ -35,7 +35,7 @@ _NOT_TEXT = {
     b"\x1f\x8b": "compressed",
 }
 _MARKUP = re.compile(rb"\s*<(!doctype|html|table|\?xml)", re.IGNORECASE)
-_SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t| )"?')
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t| )"?\1*')
 _UNREADABLE = "\udcff"
 """Stands for bytes that are no text in the file's encoding: only their own record is refused."""
 

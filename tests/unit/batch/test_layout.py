@@ -20,6 +20,7 @@ SCHEMA: JsonObject = {
 COLUMNS = {"part_number": ["MPN"], "title": ["Description"]}
 ROW = ("A1", "Relay, 5 V")
 SEMICOLONS = ("separated by semicolons (its header says so)",)
+BY_LINE = ("separated by semicolons (its first line says so)",)
 TABS = ("separated by tabs (its header says so)",)
 
 
@@ -82,6 +83,7 @@ def read(path: Path, content: bytes | str, **settings: Any) -> list[Record]:
             "\ufeffsep=\t\nMPN\tDescription\nA1\tRelay, 5 V\n",
             ("separated by tabs (its first line says so)",),
         ),
+        ("a.csv", "sep=;;;\nMPN;Description\nA1;Relay, 5 V\n", BY_LINE),
         ("a.csv", 'sep=,\nMPN,Description\nA1,"Relay, 5 V"\n', ()),
         ("a.csv", ',,\n\n" "\nMPN,Description\nA1,"Relay, 5 V"\n', ()),
         (
