@@ -186,6 +186,14 @@ def test_a_format_that_is_not_asserted_here_has_a_line(bench: Bench) -> None:
     assert "the format 'email'" not in output
 
 
+def test_steps_that_are_no_whole_numbers_have_a_line(bench: Bench) -> None:
+    properties = {"n": {"type": "number", "multipleOf": 0.01}}
+    schema = {"type": "object", "properties": properties}
+    asserted = [{"type": "is-json", "value": schema}, {"type": "equals", "value": {"n": 0.07}}]
+    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
+    assert "a 'multipleOf' of the schema that is no whole number" in output
+
+
 def test_a_schema_with_a_pattern_of_its_own_kind_is_lost_alone(bench: Bench) -> None:
     schema = {"type": "object", "properties": {"c": {"type": "string", "pattern": "(?=b)"}}}
     asserted = [{"type": "is-json", "value": schema}, {"type": "equals", "value": {"c": "blue"}}]
