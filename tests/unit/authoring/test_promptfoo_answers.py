@@ -62,15 +62,21 @@ def test_all_of_an_equal_object_is_compared(bench: Bench) -> None:
     schema = {"type": "object", "properties": {"c": {"type": "string"}}}
     asserted = [
         {"type": "is-json", "value": schema},
-        {"type": "equals", "value": {"c": "blue", "d": None}},
+        {"type": "equals", "value": {"c": "blue", "n": 1, "d": None}},
     ]
-    assert "a field that the output schema does not have" in bench.refuse(
-        {**ASK, "tests": [case({"thing": "sky"}, *asserted)]}
-    )
-    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, asserted[1])]})
-    assert bench.score(0, {"c": "blue"}) == 1
-    assert bench.score(0, {"c": "red", "d": None}) == 0
+    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
+    assert bench.score(0, {"c": "blue", "n": 1}) == 1
+    assert bench.score(0, {"c": "blue"}) == 0
+    assert bench.score(0, {"c": "blue", "n": 1, "more": 2}) == 0
     assert "null and a field that is left out are one here" in output
+
+
+def test_a_single_field_must_stand_in_the_schema(bench: Bench) -> None:
+    schema = {"type": "object", "properties": {"c": {"type": "string"}}}
+    code = {"type": "javascript", "value": "JSON.parse(output).d === 1"}
+    asserted = [{"type": "is-json", "value": schema}, code]
+    output = bench.refuse({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
+    assert "it compares 'd', a field that the output schema does not have" in output
 
 
 def test_whole_objects_and_single_fields_are_not_compared_by_one_scorer(bench: Bench) -> None:
@@ -184,6 +190,14 @@ def test_a_format_that_is_not_asserted_here_has_a_line(bench: Bench) -> None:
     output = bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
     assert "the format 'uri-template' of the schema: promptfoo's validator" in output
     assert "the format 'email'" not in output
+
+
+def test_steps_that_are_no_whole_numbers_have_a_line(bench: Bench) -> None:
+    properties = {"n": {"type": "number", "multipleOf": 0.01}}
+    schema = {"type": "object", "properties": properties}
+    asserted = [{"type": "is-json", "value": schema}, {"type": "equals", "value": {"n": 0.07}}]
+    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
+    assert "a 'multipleOf' of the schema that is no whole number" in output
 
 
 def test_a_schema_with_a_pattern_of_its_own_kind_is_lost_alone(bench: Bench) -> None:

@@ -80,13 +80,13 @@ def _references(value: JsonValue) -> Iterator[str]:
         yield from _references(item)
 
 
-def formats_of(schema: JsonValue) -> Iterator[str]:
-    """Yield the names of `format` anywhere in a schema."""
-    if isinstance(schema, dict) and isinstance(schema.get("format"), str):
-        yield str(schema["format"])
+def values_of(schema: JsonValue, word: str) -> Iterator[JsonValue]:
+    """Yield what a schema says under a word, anywhere in it."""
     if isinstance(schema, dict):
+        if not isinstance(schema.get(word), dict | list | None):
+            yield schema[word]
         for item in schema.values():
-            yield from formats_of(item)
+            yield from values_of(item, word)
     elif isinstance(schema, list):
         for item in schema:
-            yield from formats_of(item)
+            yield from values_of(item, word)

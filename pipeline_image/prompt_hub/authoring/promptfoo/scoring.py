@@ -21,9 +21,9 @@ from prompt_hub.authoring.promptfoo import vocabulary
 from prompt_hub.authoring.promptfoo.checks import holds
 from prompt_hub.authoring.promptfoo.notes import Notes
 from prompt_hub.authoring.promptfoo.schemas import (
-    formats_of,
     in_todays_draft,
     read_schema,
+    values_of,
     why_unusable,
 )
 from prompt_hub.authoring.promptfoo.tests import LOST_VALUE, Assertion, TestCase
@@ -97,9 +97,13 @@ def scoring_of(
         notes.lost(cases[0].place if cases else ("", 1), "the schema of 'response_format'", wrong)
         schema = None
     schema = schema or _schema(cases, notes)
-    for name in sorted(set(formats_of(schema)) - ASSERTED):
+    place = cases[0].place if cases else ("", 1)
+    for name in sorted({str(name) for name in values_of(schema, "format")} - ASSERTED):
         why = "promptfoo's validator holds answers to it, ours does not"
-        notes.lost(cases[0].place if cases else ("", 1), f"the format {name!r} of the schema", why)
+        notes.lost(place, f"the format {name!r} of the schema", why)
+    if any(isinstance(step, float) for step in values_of(schema, "multipleOf")):
+        why = "promptfoo's validator divides as floating point does, ours exactly"
+        notes.changed(place, "a 'multipleOf' of the schema that is no whole number", why)
     common = _common(cases)
     answers = _of_one_kind([_answer(case, common, notes, parsed=parsed) for case in cases])
     objects = [answer for answer in answers if isinstance(answer, _Answer) and _fields(answer)]
@@ -272,8 +276,9 @@ def _expected(
         return "its right answer is a text, but answers are objects"
     if expected is None:
         expected = {str(field): answer.value}
-    if case_fields := sorted(expected.keys() - properties(output).keys()):
-        return f"it compares {case_fields[0]!r}, a field that the output schema does not have"
+    unlisted = sorted(expected.keys() - properties(output).keys())
+    if unlisted and answer.kind == "javascript":
+        return f"it compares {unlisted[0]!r}, a field that the output schema does not have"
     if any(value is None for value in _all_values(expected)):
         why = "null and a field that is left out are one here"
         notes.changed(answer.said_by[0].place, f"the assertion '{answer.kind}'", why)

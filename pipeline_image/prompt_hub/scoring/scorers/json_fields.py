@@ -59,7 +59,7 @@ class FieldsSettings(PureSettings):
         | None
     ) = None
     """Fields of the output, each with its weight or its rule; all by default."""
-    partial: bool = False
+    partial: Annotated[bool, Field(exclude_if=lambda partial: not partial)] = False
     """Whether a right answer may leave fields out that earn and cost nothing then."""
 
     @classmethod
