@@ -103,7 +103,7 @@ def scoring_of(
         notes.lost(place, f"the format {name!r} of the schema", why)
     if any(isinstance(step, float) for step in values_of(schema, "multipleOf")):
         why = "promptfoo's validator divides as floating point does, ours exactly"
-        notes.changed(place, "a 'multipleOf' of the schema that is no whole number", why)
+        notes.lost(place, "a 'multipleOf' of the schema that is no whole number", why)
     common = _common(cases)
     answers = _of_one_kind([_answer(case, common, notes, parsed=parsed) for case in cases])
     objects = [answer for answer in answers if isinstance(answer, _Answer) and _fields(answer)]
