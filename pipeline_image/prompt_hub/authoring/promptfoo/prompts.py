@@ -144,7 +144,7 @@ def _read(text: str) -> tuple[JsonValue, bool]:
     if text.lstrip().startswith("["):
         try:
             value: JsonValue = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text, True
         if isinstance(value, list) and all(
             isinstance(item, dict) and "role" in item for item in value

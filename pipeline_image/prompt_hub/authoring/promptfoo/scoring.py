@@ -190,7 +190,7 @@ def _as_object(value: JsonValue) -> JsonValue:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             parsed: JsonValue = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
         return parsed if isinstance(parsed, dict) else value
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
