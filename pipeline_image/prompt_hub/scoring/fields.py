@@ -212,6 +212,8 @@ class FieldsScorer(PureScorer):
     """Weighted mean of the F1 of fields; of every field of output and example if none is named."""
 
     fields: Mapping[Field, float]
+    partial: bool = False
+    """Whether only fields that the example expects are looked at."""
     _whole: dict[Hashable, ScorerResult] = field(default_factory=dict, repr=False, compare=False)
     """Parts without a loss, by their counts: of thousands of right answers one is kept."""
 
@@ -229,6 +231,8 @@ class FieldsScorer(PureScorer):
         if not weights:
             names = (*leaves(example.expected), *leaves(given))
             weights = {unnamed(name): 1.0 for name in dict.fromkeys(names)}
+        if self.partial:
+            weights = _expected_ones(weights, example)
         counted: dict[str, Counts] = {}
         earned: list[tuple[float, float]] = []
         lost: list[str] = []
@@ -249,7 +253,7 @@ class FieldsScorer(PureScorer):
 
     def guess_worth(self, examples: Sequence[Example]) -> GuessWorth:
         """Count the values of each field, where every example has the same fields."""
-        fields = self._same_fields(examples)
+        fields = {} if self.partial else self._same_fields(examples)
         if not fields:
             return super().guess_worth(examples)
         whole = sum(fields.values())
@@ -268,6 +272,14 @@ class FieldsScorer(PureScorer):
             return self.fields
         found = {frozenset(leaves(example.expected)) for example in examples}
         return {unnamed(name): 1.0 for name in found.pop()} if len(found) == 1 else {}
+
+
+def _expected_ones(weights: Mapping[Field, float], example: Example) -> Mapping[Field, float]:
+    return {
+        field: weight
+        for field, weight in weights.items()
+        if at(example.expected, field.path) is not None
+    }
 
 
 def _field_worth(field: Field, examples: Sequence[Example]) -> GuessWorth:

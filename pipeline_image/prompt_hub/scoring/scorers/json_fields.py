@@ -59,6 +59,8 @@ class FieldsSettings(PureSettings):
         | None
     ) = None
     """Fields of the output, each with its weight or its rule; all by default."""
+    partial: Annotated[bool, Field(exclude_if=lambda partial: not partial)] = False
+    """Whether a right answer may leave fields out that earn and cost nothing then."""
 
     @classmethod
     def of_equal(cls, names: Iterable[str]) -> FieldsSettings:
@@ -78,7 +80,7 @@ class FieldsSettings(PureSettings):
         fields = {
             ComparedField.of(name, rule, rule.list): rule.weight for name, rule in rules.items()
         }
-        return FieldsScorer(self.type, self.weight, fields)
+        return FieldsScorer(self.type, self.weight, fields, partial=self.partial)
 
     def complaints(self, context: RuleContext) -> Iterator[Complaint]:
         """Say which fields the output lacks, and which are of no type that suits their rule."""
