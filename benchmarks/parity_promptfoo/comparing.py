@@ -45,6 +45,7 @@ class Kind(StrEnum):
     INVALID = "what was imported is not valid"
     NOT_MEASURED = "an example was not measured"
     TEST_LOST = "a test is not there"
+    PROMPT_LOST = "a prompt is not there"
     TEST_INVENTED = "a test that is not there is here"
     MESSAGES = "other messages are sent"
     WRONG_HERE_ONLY = "an answer that is right there is wrong here"
@@ -112,7 +113,7 @@ class _Comparer:
         dropped = self._there.prompts - 1
         named = sum(_count(note.said) for note in self._here.notes if "the prompt " in note.said)
         if dropped > named:
-            self._add(Kind.TEST_LOST, "", f"{dropped + 1} prompts", f"{named} are named as lost")
+            self._add(Kind.PROMPT_LOST, "", f"{dropped + 1} prompts", f"{named} are named as lost")
         for pair in pairs:
             self._of_pair(pair)
         return sum(pair.there is not None and pair.here is not None for pair in pairs) - self.broken
@@ -154,7 +155,8 @@ class _Comparer:
             else:
                 later.append(test)
         for test in later:
-            own = next((own for own in left if own.key == test.key), None)
+            keys = {test.key, ""} if test.broken else {test.key}
+            own = next((own for own in left if own.key in keys), None)
             if own is not None:
                 left.remove(own)
             pairs.append(_Pair(test, own))
@@ -290,7 +292,7 @@ def _with_lost_tests(found: Sequence[Difference], here: OwnRun) -> tuple[Differe
             ),
             "",
         )
-        if difference.kind is Kind.TEST_LOST and difference.key and not difference.listed and line:
+        if difference.kind is Kind.TEST_LOST and not difference.listed and line:
             left[line] -= 1
             fresh.append(replace(difference, listed=line))
         else:

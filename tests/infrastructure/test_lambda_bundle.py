@@ -44,9 +44,8 @@ def test_it_imports_the_standard_library_boto3_and_itself_only(bundle: Path) -> 
             root = imported.split(".")[0]
             assert root in {*sys.stdlib_module_names, *own, "boto3", "botocore"}, (file, imported)
             if root == "prompt_hub":
-                assert imported.startswith(("prompt_hub.core.aws_names", "prompt_hub.ledger")) or (
-                    imported in {"prompt_hub", "prompt_hub.core"}
-                )
+                shared = ("prompt_hub.core.aws_names", "prompt_hub.core.exact", "prompt_hub.ledger")
+                assert imported.startswith(shared) or imported in {"prompt_hub", "prompt_hub.core"}
 
 
 def test_it_loads_from_the_asset_alone(bundle: Path) -> None:

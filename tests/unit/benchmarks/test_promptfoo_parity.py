@@ -141,7 +141,7 @@ def test_what_is_right_here_only_needs_a_line_about_an_assertion_that_failed_the
 
 
 def test_a_prompt_that_goes_without_a_line_is_a_difference() -> None:
-    assert kinds(compared(prompts=2), listed=False) == [Kind.TEST_LOST]
+    assert kinds(compared(prompts=2), listed=False) == [Kind.PROMPT_LOST]
     named = OwnNote(lost=True, said="c:2: the prompt 'ask 1': a task has one candidate")
     assert kinds(compared(prompts=2, notes=(named,)), listed=False) == []
 
