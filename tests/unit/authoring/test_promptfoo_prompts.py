@@ -233,6 +233,15 @@ def test_prompts_in_a_table_of_one_column_are_its_lines(bench: Bench) -> None:
     assert "p.csv:3: the prompt" in output
 
 
+def test_what_nobody_sees_is_listed_before_anything_is_written(bench: Bench) -> None:
+    tests = [case({"thing": "sky\u2028"}), case({"thing": "sea"})]
+    prompts = ["Colour\u200b of {{thing}}?", *ASK["prompts"]]
+    output = bench.take({**ASK, "prompts": prompts, "tests": tests})
+    assert bench.asked() == ["Colour of sea?"]
+    assert "a test: it holds the character U+2028" in output
+    assert "it holds the character U+200B (ZERO WIDTH SPACE), which nobody sees" in output
+
+
 def test_values_lose_one_line_end_and_take_each_other_in(bench: Bench) -> None:
     values = {"a": "x\n\n", "b": "{{ c }}!", "c": "y", "thing": "{{ c | upper }}"}
     bench.take({**ASK, "prompts": ["{{a}}|{{b}}|{{thing}}"], "tests": [case(values)]})
