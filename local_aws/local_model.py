@@ -134,7 +134,7 @@ class Model:
             return False
         # The output schema belongs to it: some chat templates write it into the prompt.
         shared = {"messages": prefix, "response_format": request.get("response_format")}
-        name = hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()
+        name = hashlib.sha256(json.dumps(shared).encode()).hexdigest()
         if name not in self._saved:
             first = {**shared, "messages": [*prefix, {"role": "user", "content": "."}]}
             first |= {"max_tokens": 1, "temperature": 0, "cache_prompt": False}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -31,7 +32,7 @@ def main() -> int:
         except MeasurementError as error:
             print(f"parity-promptfoo: {error}", file=sys.stderr)
             return 2
-    _print(comparisons, arguments.show)
+    _print(comparisons, arguments.show, arguments.show_listed)
     print(f"seed {arguments.seed} · {time.monotonic() - started:.0f} s")
     differences = [item for found in comparisons for item in found.differences]
     return 1 if any(not item.listed for item in differences) else 0
@@ -44,6 +45,7 @@ def run(configurations: Sequence[Configuration], folder: Path) -> list[Compariso
     with ScriptedEndpoint(by_number) as endpoint:
         jobs, peers = [], []
         for item in configurations:
+            shutil.rmtree(folder / f"{item.number}", ignore_errors=True)  # Of an earlier run.
             theirs = _write(item, folder / f"{item.number}" / "promptfoo")
             ours = _write(item, folder / f"{item.number}" / "prompt-hub")
             peers.append((theirs.parent, theirs.name, endpoint.url(item.number, "promptfoo")))
@@ -70,12 +72,14 @@ def _write(item: Configuration, folder: Path) -> Path:
     return folder / next(iter(item.files))
 
 
-def _print(comparisons: Sequence[Comparison], show: int) -> None:
+def _print(comparisons: Sequence[Comparison], show: int, show_listed: int) -> None:
     differences = [item for found in comparisons for item in found.differences]
     unlisted = [item for item in differences if not item.listed]
-    for item in sorted(unlisted, key=_rank)[:show]:
+    listed = [item for item in differences if item.listed]
+    for item in (*sorted(listed, key=_rank)[:show_listed], *sorted(unlisted, key=_rank)[:show]):
         print(f"--- {item.configuration} {item.key} {item.kind}")
         print(f"  there: {item.there[:600]}\n  here:  {item.here[:600]}")
+        print(f"  listed: {item.listed}" if item.listed else "  not listed")
     compared = sum(found.compared for found in comparisons)
     broken = sum(found.broken for found in comparisons)
     print(f"\nconfigurations {len(comparisons)} · tests compared {compared}", end=" · ")
@@ -101,6 +105,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=9)
     parser.add_argument("--only", type=int, nargs="+", metavar="NUMBER", help="these alone")
     parser.add_argument("--show", type=int, default=40, metavar="N", help="unlisted ones to print")
+    parser.add_argument("--show-listed", type=int, default=0, metavar="N", help="listed ones, too")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep all files there")
     return parser.parse_args()
 

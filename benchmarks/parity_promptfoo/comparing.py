@@ -2,7 +2,7 @@
 
 A difference counts as listed only if a line of the importer's own lists names a feature that this
 very test has, or says how many tests are lost and so many are. A line that claims to mean the same
-("as Nunjucks renders it", a rewritten operator) excuses nothing.
+("as Nunjucks renders it", a rewritten template) excuses nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from benchmarks.parity_promptfoo.configuration import Configuration, Effect, Message
@@ -21,7 +21,19 @@ from benchmarks.parity_promptfoo.product import OwnRun, OwnTest
 _ADDED = re.compile(r"the prompt: a sentence was added: (?P<sentence>.*)", re.DOTALL)
 _MORE = re.compile(r"\(and (\d+) more like it\)")
 _LOST_TEST = re.compile(r": (a test\b|the tests? )")
-_CLAIMS_THE_SAME = re.compile(r"as Nunjucks renders|holds of every answer")
+_CLAIMS_THE_SAME = re.compile(
+    r": the template\b|as Nunjucks renders|holds of (every|the right) answer|is the output contract"
+)
+_NO_ANSWER_PASSES = "no answer passes it"
+_OF_THE_WHOLE_VERDICT = (
+    "'transform'",
+    "threshold",
+    "assert-set",
+    "'options'",
+    "the weight",
+    "another weight",
+)
+"""What changes a verdict whichever assertion it is about."""
 _FULL_SCORE = 1 - 1e-9
 
 
@@ -50,6 +62,7 @@ class Difference:
     there: str
     here: str
     listed: str = ""
+    passed_there: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,7 +175,7 @@ class _Comparer:
             return
         if here is None:
             asked = str(self._messages_there(there))
-            self._add(Kind.TEST_LOST, there.key, f"{asked}, passed: {there.passed}", "")
+            self._add(Kind.TEST_LOST, there.key, asked, "", passed=there.passed)
             return
         if here.score is None:
             self._add(Kind.NOT_MEASURED, there.key, there.reason, here.reason)
@@ -173,7 +186,8 @@ class _Comparer:
         elif there.passed != _passed(here):
             kind = Kind.WRONG_HERE_ONLY if there.passed else Kind.RIGHT_HERE_ONLY
             said = f"score {here.score}: {here.reason}"
-            self._add(kind, there.key, f"answer {there.answer}: {there.reason}", said)
+            answered = f"answer {there.answer}: {there.reason}"
+            self._add(kind, there.key, answered, said, failed=there.failed)
 
     def _messages_there(self, test: PeerTest) -> list[tuple[str, str]] | str:
         sent = self._endpoint.messages(self._configuration.number, "promptfoo", test.call)
@@ -199,12 +213,24 @@ class _Comparer:
                 plain[0] = (role, text.rstrip().removesuffix(self._sentence).rstrip())
         return plain
 
-    def _add(self, kind: Kind, key: str, there: str, here: str) -> None:
-        number = self._configuration.number
-        self.found.append(Difference(number, kind, key, there, here, self._reason(kind, key)))
+    def _add(
+        self,
+        kind: Kind,
+        key: str,
+        there: str,
+        here: str,
+        *,
+        failed: Sequence[str] = (),
+        passed: bool = False,
+    ) -> None:
+        number, reason = self._configuration.number, self._reason(kind, key, failed)
+        self.found.append(Difference(number, kind, key, there, here, reason, passed))
 
-    def _reason(self, kind: Kind, key: str) -> str:
-        """Return the importer's line that names this difference, empty where none does."""
+    def _reason(self, kind: Kind, key: str, failed: Sequence[str]) -> str:
+        """Return the importer's line that names this difference, empty where none does.
+
+        What is right here only needs a line about an assertion that failed there.
+        """
         effect = {
             Kind.MESSAGES: Effect.MESSAGES,
             Kind.RIGHT_HERE_ONLY: Effect.VERDICT,
@@ -220,10 +246,15 @@ class _Comparer:
             for feature in self._configuration.features
             if effect is Effect.IMPORT or (effect in feature.effects and feature.test in {"", key})
         ]
-        lines = [note.said for note in self._here.notes if note.lost or effect is Effect.VERDICT]
+        lines = [note.said for note in self._here.notes]
         if effect is Effect.IMPORT:
             lines = self._here.printed.strip().split("\n")[1:] or [self._here.printed]
         lines = [line for line in lines if not _CLAIMS_THE_SAME.search(line)]
+        if kind is Kind.TEST_LOST:  # Those are counted, see `_with_lost_tests`.
+            lines = [line for line in lines if not _LOST_TEST.search(line)]
+        if failed and kind is Kind.RIGHT_HERE_ONLY:
+            about = (*(f"'{name}'" for name in failed), *_OF_THE_WHOLE_VERDICT)
+            lines = [line for line in lines if any(word in line for word in about)]
         named = (line for line in lines for feature in features if feature.is_named_in(line))
         return next(named, "")
 
@@ -238,23 +269,25 @@ def compare(
 
 
 def _with_lost_tests(found: Sequence[Difference], here: OwnRun) -> tuple[Difference, ...]:
-    """Tests that the lists call lost, as many as they count, as listed."""
+    """Tests that the lists call lost, as many as they count, as listed.
+
+    That no answer passes a test excuses only one that did not pass there.
+    """
     lines = [note.said for note in here.notes if note.lost and _LOST_TEST.search(note.said)]
     left = Counter({line: _count(line) for line in lines})
     fresh = []
     for difference in found:
-        line = next((line for line, many in left.items() if many > 0), "")
+        line = next(
+            (
+                line
+                for line, many in left.items()
+                if many > 0 and not (_NO_ANSWER_PASSES in line and difference.passed_there)
+            ),
+            "",
+        )
         if difference.kind is Kind.TEST_LOST and difference.key and not difference.listed and line:
             left[line] -= 1
-            listed = Difference(
-                difference.configuration,
-                difference.kind,
-                difference.key,
-                difference.there,
-                difference.here,
-                line,
-            )
-            fresh.append(listed)
+            fresh.append(replace(difference, listed=line))
         else:
             fresh.append(difference)
     return tuple(fresh)

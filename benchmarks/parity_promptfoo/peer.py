@@ -32,6 +32,8 @@ class PeerTest:
     reason: str
     broken: bool
     """It ended with an error of promptfoo's own, not with a verdict."""
+    failed: tuple[str, ...] = ()
+    """The types of the assertions that did not hold."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def run(folders: Sequence[tuple[Path, str, str]], home: Path) -> list[PeerRun]:
         MeasurementError: promptfoo cannot be installed, or the process of all runs died.
     """
     node = promptfoo.install()
-    entry = promptfoo.NODE_MODULES / "promptfoo" / "dist" / "src" / "main.js"
+    # Node knows a module by its real path, whatever links lead there.
+    entry = (promptfoo.NODE_MODULES / "promptfoo" / "dist" / "src" / "main.js").resolve()
     jobs = "".join(
         json.dumps(
             {
@@ -76,10 +79,13 @@ def run(folders: Sequence[tuple[Path, str, str]], home: Path) -> list[PeerRun]:
     if len(said) != len(folders):
         tail = (done.stderr or done.stdout)[-2000:]
         raise MeasurementError(f"promptfoo ended after {len(said)} of {len(folders)} runs:\n{tail}")
-    return [
+    runs = [
         _read(folder, json.loads(line.removeprefix(_MARK)))
         for (folder, _, _), line in zip(folders, said, strict=True)
     ]
+    if all(run.failure for run in runs):
+        raise MeasurementError(f"promptfoo ran none of the configurations:\n{runs[0].failure}")
+    return runs
 
 
 def _read(folder: Path, outcome: dict[str, object]) -> PeerRun:
@@ -105,6 +111,11 @@ def _read(folder: Path, outcome: dict[str, object]) -> PeerRun:
                 answer=json.dumps(response.get("output"), ensure_ascii=False),
                 reason=str(result.get("error") or grading.get("reason") or ""),
                 broken=result.get("failureReason") == _ERROR,
+                failed=tuple(
+                    str((part.get("assertion") or {}).get("type", ""))
+                    for part in grading.get("componentResults") or ()
+                    if not part["pass"]
+                ),
             )
         )
     return PeerRun(tuple(tests), len({prompt["raw"] for prompt in results["prompts"]}))

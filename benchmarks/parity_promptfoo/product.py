@@ -33,6 +33,7 @@ _PRELOADED = (
     "prompt_hub.cli.evaluate",
     "prompt_hub.cli.new",
     "prompt_hub.cli.validate",
+    "prompt_hub.llm.providers._chat_completions",
     "prompt_hub.llm.providers.openai",
 )
 _MARK = "\x01parity "

@@ -187,5 +187,9 @@ def test_a_finding_has_the_form_that_its_readme_states(finding: Path) -> None:
     packages = [word for word in pip[0].split()[2:] if word != "\\" and not word.startswith("-")]
     assert packages
     assert all(re.fullmatch(r"[\w-]+==[\w.]+", package) for package in packages)
+    for npm in re.findall(r"npm install (?:.*\\\n)?.*", text):
+        names = [word for word in npm.split()[2:] if re.match(r"[@a-z]", word)]
+        assert names
+        assert all(re.fullmatch(r"(@[\w-]+/)?[\w-]+@\d[\w.]*", name) for name in names)
     assert finding.stat().st_mode & 0o111, "it is run by its name"
     subprocess.run(["bash", "-n", str(finding)], check=True)

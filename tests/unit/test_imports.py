@@ -34,6 +34,7 @@ EAGER_ADAPTERS = {
     "prompt_hub.scoring.patterns": {"re2"},
     "prompt_hub.scoring.similarity": {"rapidfuzz"},
     "prompt_hub.service.http": {"fastapi"},
+    "prompt_hub.service.time_limits": {"uvicorn", "h11"},
 }
 """The modules that import a heavy package when they are loaded; everything else loads them late."""
 LAMBDA_SAFE = ("prompt_hub.core.aws_names", "prompt_hub.ledger")

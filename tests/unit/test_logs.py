@@ -310,7 +310,6 @@ def test_no_field_answer_or_key_is_in_any_line(
         "prompt_hub.llm.rate_limit",
         "prompt_hub.llm.retry",
         "prompt_hub.service.ledger_poller",
-        "uvicorn.error",
     } <= lines.loggers
     assert [line for line in lines.logged if MARK in json.dumps(line)] == []
     for library in LIBRARIES:
@@ -392,7 +391,7 @@ def run_batch_and_service(
         assert MARK not in captured.err
         assert "Traceback" not in captured.err
         lines.add(captured.out)
-        (error,) = (line for line in lines.logged if line.get("logger") == "uvicorn.error")
+        (error,) = (line for line in lines.logged if line.get("event") == "unexpected_error")
         assert error["error"].startswith("IndexError")
 
         command = ["run", "brand", str(records), str(records) + ".more", "-vv"]

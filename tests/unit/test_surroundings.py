@@ -289,3 +289,15 @@ def test_no_address_in_a_text_keeps_its_key(text: str) -> None:
 def test_a_plain_address_is_none(url: str) -> None:
     assert address_problem(url) == ""
     assert hide_credentials(url) == url
+
+
+@pytest.mark.parametrize("command", [("validate",), EVALUATE, ("promote", "promote", "part-class")])
+def test_prompts_that_are_a_link_out_of_the_tree_are_not_read(
+    hub: Hub, healthy: RepositoryFolder, command: tuple[str, ...]
+) -> None:
+    prompts = healthy.root / "prompts"
+    shutil.move(prompts, healthy.root.parent / "elsewhere")
+    prompts.symlink_to("../elsewhere")
+    code, said = hub(*command)
+    assert code == ExitCode.BLOCKED
+    assert "a symbolic link out of the tree; expected the folder itself" in said

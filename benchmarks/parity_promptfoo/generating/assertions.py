@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from random import Random
 
+from benchmarks.parity_promptfoo.generating.schemas import Schema
+
 LABELS = ("resistor", "capacitor", "diode", "transistor", "connector (2 pins)", "IC")
 
 JsonDict = dict[str, object]
@@ -78,7 +80,14 @@ def _side_check(draw: Random, label: str) -> tuple[JsonDict, tuple[str, ...]]:
         ("latency", None), ("cost", None), ("contains-any", []), ("equals", 5), ("equals", label),
         ("equals", {"class": label}), ("ends-with", label[-2:]), ("rouge-n", label),
         ("regex", r"\bres"), ("regex", "a{,3}"), ("regex", r"^\d"), ("contains", ""),
-        ("contains", 5), ("starts-with", ""), ("finish-reason", "stop"), ("bleu", label),
+        ("contains", 5), ("starts-with", ""), ("equals", True), ("equals", [label]),
+        ("equals", 5.0),
+        ("equals", "{{ title }}"), ("contains", "{{ key }}"), ("not-contains", "{{ title }}"),
+        ("equals", "{{ title | upper }}"), ("regex", "{{ key }}"), ("javascript", "true"),
+        ("equals", "{{ key"), ("icontains", ["a", "b"]), ("contains-any", "a,\"b,c\",d"),
+        ("contains-all", [label, 5]), ("is-valid-json", None), ("contains-any", ["", "x"]),
+        ("starts-with", 5), ("equals", f" {label}"), ("regex", "/^res/i"), ("regex", "^RES"),
+        ("finish-reason", "stop"), ("bleu", label),
     )  # fmt: skip
     kind, value = draw.choice(kinds)
     extra: JsonDict = {"type": kind}
@@ -139,88 +148,23 @@ def _options(draw: Random, found: Asserted, odd: float) -> None:
         found.words.append((words,))
 
 
-SCHEMAS: tuple[JsonDict, ...] = (
-    {
-        "type": "object",
-        "required": ["class", "pins"],
-        "properties": {"class": {"type": "string"}, "pins": {"type": "integer"}},
-    },
-    {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["class"],
-        "properties": {
-            "class": {"type": "string", "enum": list(LABELS)},
-            "pins": {"type": ["integer", "null"], "minimum": 1},
-        },
-    },
-    {
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "type": "object",
-        "definitions": {"kind": {"type": "string", "minLength": 2}},
-        "required": ["class"],
-        "properties": {"class": {"$ref": "#/definitions/kind"}, "pins": {"type": "number"}},
-    },
-    {
-        "type": "object",
-        "properties": {
-            "class": {"type": "string", "pattern": "^[a-z]"},
-            "pins": {"type": "integer"},
-            "made": {"type": "string", "format": "date"},
-        },
-    },
-    {
-        "type": "object",
-        "required": ["class"],
-        "properties": {
-            "class": {"type": "string"},
-            "pins": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
-            "tags": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
-        },
-    },
-    {
-        "type": "object",
-        "required": ["class"],
-        "properties": {
-            "class": {"type": "string", "pattern": r"^\p{L}"},
-            "mail": {"type": "string", "format": "email"},
-            "pins": {"type": "number", "multipleOf": 0.1, "exclusiveMinimum": 0},
-        },
-        "dependencies": {"mail": ["pins"]},
-    },
-    {
-        "type": "object",
-        "required": ["class"],
-        "properties": {"class": {"const": "resistor"}, "pins": {"type": "integer"}},
-        "if": {"required": ["pins"]},
-        "then": {"properties": {"pins": {"maximum": 4}}},
-    },
-)
-
-
-def schema_words(schema: JsonDict) -> tuple[str, ...]:
-    """Return by which words a note may name what is unusual in a schema."""
-    text = json.dumps(schema)
-    unusual = ("format", "pattern", "definitions", "dependencies", "uniqueItems", "multipleOf")
-    return tuple(word for word in unusual if f'"{word}"' in text)
-
-
-def structured(draw: Random, schema: JsonDict | None, *, odd: float, shared: bool) -> Asserted:
+def structured(draw: Random, schema: Schema | None, *, odd: float, shared: bool) -> Asserted:
     """Return a test whose answer is an object; `schema` is asserted of it unless all share it."""
     expected: JsonDict = {"class": draw.choice(LABELS)}
     if draw.random() < 0.7:
         expected["pins"] = draw.choice((2, 3, 8))
-    if draw.random() < odd / 2:
-        expected |= draw.choice(
-            (
-                {"pins": 2.0}, {"pins": 2.5}, {"pins": None}, {"made": "2026-01-02"},
-                {"made": "2026-13-45"}, {"mail": "a@b.example"}, {"mail": "no mail"},
-                {"tags": ["a", "b"]}, {"tags": ["a", "a"]}, {"pins": "2"}, {"pins": 0.3},
-            )
-        )  # fmt: skip
+    if schema is not None and schema.doubtful and draw.random() < 0.35:
+        expected = dict(draw.choice(schema.doubtful))
+    elif draw.random() < odd / 2:
+        expected |= draw.choice(({"pins": 2.0}, {"pins": None}, {"tags": ["a", "b"]}))
     found = Asserted([], [], _object_answer(draw, expected))
+    if schema is not None and schema.doubtful and draw.random() < 0.3:
+        found.answer = json.dumps(draw.choice(schema.doubtful))
     if schema is not None and not shared:
-        found.assertions.append({"type": "is-json", "value": schema})
+        value: object = schema.schema
+        if draw.random() < odd / 2:
+            value = json.dumps(value)
+        found.assertions.append({"type": "is-json", "value": value})
         found.words.append(("'is-json'", "schema"))
     form = draw.random()
     if form < 1 - odd:
@@ -265,13 +209,13 @@ def _object_answer(draw: Random, expected: JsonDict) -> str:
         case 2:
             changed["pins"] = float(draw.choice((2, 3, 8)))
         case 3:
-            changed["class"] = str(changed["class"]).upper()
+            changed["class"] = str(changed.get("class", "")).upper()
         case 4:
             changed.pop("pins", None)
         case 5:
             changed = dict(reversed(changed.items()))
         case 6:
-            changed["class"] = f"{changed['class']} "
+            changed["class"] = f"{changed.get('class', '')} "
         case _:
             return draw.choice(
                 (f"```json\n{text}\n```", f"Here: {text}", f"{text}\n", f"  {text}", text[:-1],

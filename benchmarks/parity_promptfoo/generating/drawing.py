@@ -6,7 +6,7 @@ import json
 from random import Random
 
 from benchmarks.parity_promptfoo.configuration import Bare, Configuration, Effect, to_json, to_yaml
-from benchmarks.parity_promptfoo.generating import assertions, suites
+from benchmarks.parity_promptfoo.generating import assertions, schemas, suites
 from benchmarks.parity_promptfoo.generating.fragments import template
 from benchmarks.parity_promptfoo.generating.suites import Test
 from benchmarks.parity_promptfoo.generating.values import Sort, value
@@ -30,13 +30,13 @@ def configuration(seed: int, number: int) -> Configuration:
     config["prompts"] = _prompts(draw, found, variables, odd)
     config["providers"] = _providers(draw, found, odd)
     structured = draw.random() < 0.4
-    schema = draw.choice(assertions.SCHEMAS) if structured and draw.random() < 0.7 else None
-    shared = schema is not None and draw.random() < 0.6
+    schema = schemas.draw_one(draw) if structured and draw.random() < 0.7 else None
+    shared = draw.random() < 0.6
     default: dict[str, object] = {}
     if schema is not None:
-        found.feature(assertions.schema_words(schema), *_ALL)
-    if shared:
-        default["assert"] = [{"type": "is-json", "value": schema}]
+        found.feature(schemas.words(schema), *_ALL)
+    if schema is not None and shared:
+        default["assert"] = [{"type": "is-json", "value": schema.schema}]
         found.feature(("'is-json'",), Effect.VERDICT)
     # Every combination of a list would be a test: mostly lists stay lists.
     if "tags" in variables and draw.random() < 0.7:
@@ -47,10 +47,37 @@ def configuration(seed: int, number: int) -> Configuration:
         for index in range(draw.randrange(2, 6))
     ]
     suites.put(draw, found, config, default, tests, odd)
+    _settings(draw, found, config, odd)
     name = "promptfooconfig.yaml"
     found.files = {name: to_yaml(config), **found.files}
     found.feature(("the threshold of",), Effect.VERDICT)
     return found
+
+
+def _settings(draw: Random, found: Configuration, config: dict[str, object], odd: float) -> None:
+    """Add what is set for the whole configuration."""
+    if draw.random() > odd / 2:
+        return
+    key, value = draw.choice(
+        (
+            ("evaluateOptions", {"maxConcurrency": 4}), ("evaluateOptions", {"repeat": 2}),
+            ("commandLineOptions", {"repeat": 1}), ("env", {"HOME_TOWN": "Ulm"}),
+            ("tags", {"team": "parts"}), ("sharing", False),
+            ("nunjucksFilters", {"upcase": "file://upcase.js"}),
+            ("derivedMetrics", [{"name": "double", "value": "accuracy * 2"}]),
+            ("assertionTemplates", {"short": {"type": "regex", "value": "^.{1,40}$"}}),
+        )
+    )  # fmt: skip
+    config[key] = value
+    found.feature((f"'{key}'",), Effect.MESSAGES, Effect.TEST, Effect.IMPORT)
+    if key == "nunjucksFilters":
+        found.files["upcase.js"] = "module.exports = (text) => String(text).toUpperCase();\n"
+    if key == "assertionTemplates":
+        tests = config.get("tests")
+        first = tests[0] if isinstance(tests, list) else None
+        if isinstance(first, dict) and isinstance(first.get("assert"), list):
+            first["assert"].append({"$ref": "#/assertionTemplates/short"})
+            found.feature(("'regex'",), Effect.VERDICT, Effect.TEST, Effect.IMPORT)
 
 
 def _test(
@@ -59,7 +86,7 @@ def _test(
     index: int,
     variables: dict[str, Sort],
     odd: float,
-    schema: assertions.JsonDict | None,
+    schema: schemas.Schema | None,
     *,
     shared: bool,
     structured: bool,
@@ -105,7 +132,19 @@ def _prompt(
         return _chat(draw, found, text, odd, index)
     forms = ["inline", "txt", "labelled", "id"]
     if draw.random() < odd:
-        forms += ["md", "j2", "raw", "csv", "txt-cut", "md-rule", "plain-path", "function", "glob"]
+        forms += [
+            "md",
+            "j2",
+            "raw",
+            "csv",
+            "txt-cut",
+            "md-rule",
+            "plain-path",
+            "function",
+            "glob",
+            "map",
+            "jsonl",
+        ]
     form = draw.choice(forms)
     path = f"prompts/ask{index}"
     found.feature(("the prompt",), Effect.IMPORT)
@@ -132,6 +171,12 @@ def _prompt(
                 "def build(context):\n    return 'Class of (' + context['vars']['key'] + ')?'\n"
             )
             return draw.choice((f"file://{path}.py:build", f"{path}.py:build", f"{path}.py"))
+        case "map":
+            found.files[f"{path}.txt"] = text
+            return {"id": f"file://{path}.txt", "display": f"ask {index}"}
+        case "jsonl":
+            found.files[f"{path}.jsonl"] = json.dumps([{"role": "user", "content": text}]) + "\n"
+            return f"file://{path}.jsonl"
         case "plain-path" | "glob":
             found.files[f"{path}.txt"] = text
             return f"{path}.txt" if form == "plain-path" else "file://prompts/*.txt"
@@ -154,7 +199,10 @@ def _chat(draw: Random, found: Configuration, text: str, odd: float, index: int)
         messages[0]["name"] = "boss"
         found.feature(("'name'",), Effect.MESSAGES)
     messages.append({"role": "user", "content": text})
-    form = draw.choice(("json", "yaml", "inline-json", "inline-yaml", "list-in-raw"))
+    forms = ["json", "yaml", "inline-json", "inline-yaml", "list-in-raw"]
+    if draw.random() < odd:
+        forms = ["messages", "parts", "loop", "dumped", "template-json"]
+    form = draw.choice(forms)
     found.feature(("the prompt",), Effect.IMPORT)
     path = f"prompts/chat{index}"
     match form:
@@ -164,6 +212,32 @@ def _chat(draw: Random, found: Configuration, text: str, odd: float, index: int)
         case "yaml":
             found.files[f"{path}.yaml"] = to_yaml(messages)
             return f"file://{path}.yaml"
+        case "messages":
+            found.files[f"{path}.json"] = to_json({"messages": messages})
+            return f"file://{path}.json"
+        case "parts":
+            messages[-1]["content"] = [
+                {"type": "text", "text": text},
+                {"type": "text", "text": "!"},
+            ]
+            found.feature(("text",), Effect.MESSAGES)
+            found.files[f"{path}.json"] = to_json(messages)
+            return f"file://{path}.json"
+        case "loop":
+            return (
+                '[{"role": "system", "content": "Sort."}{% for i in [1, 2] %},'
+                '{"role": "user", "content": "{{ i }} ({{ key }})"}{% endfor %}]'
+            )
+        case "dumped":
+            return (
+                '[{"role": "system", "content": "Sort."},'
+                '{"role": "user", "content": {{ ("Part " + title + " (" + key + ")") | dump }}}]'
+            )
+        case "template-json":
+            found.files[f"{path}.json"] = (
+                '[{"role": "user", "content": "{{ title }} ({{ key }})"}]\n'
+            )
+            return f"file://{path}.json"
         case "inline-json":
             return json.dumps(messages)
         case "inline-yaml":
@@ -186,7 +260,6 @@ def _providers(draw: Random, found: Configuration, odd: float) -> object:
             found.feature(("'transform'",), Effect.VERDICT)
         case "delay":
             provider["delay"] = 1
-            found.feature(("'delay'",), Effect.VERDICT)
         case "config":
             provider["config"] = {
                 "temperature": Bare("0.5"), "max_tokens": 50, "top_p": 1, "seed": 3,

@@ -45,6 +45,8 @@ def put(
         _defaults(draw, found, default, tests)
     if draw.random() < odd / 2:
         _values_in_files(draw, found, tests)
+    if draw.random() < odd / 2:
+        _values_of_values(draw, tests)
     if form in {"json", "csv", "jsonl"}:
         for test in tests:
             test.values = {name: _as_data(value) for name, value in test.values.items()}
@@ -124,6 +126,17 @@ def _defaults(
                 test.values["label"] = "resistor"
 
 
+def _values_of_values(draw: Random, tests: list[Test]) -> None:
+    """Values that are templates themselves."""
+    for test in tests:
+        if isinstance(test.values.get("title"), str):
+            test.values["title"] = draw.choice(
+                ("{{ key }} part", "{{ word }} part", "{{ key | lower }}", "{{ 1 + 1 }}", "{{ key",
+                 "{% if key %}yes{% endif %}", "{{ nobody }}", "{# gone #}x", "{{ title }}")
+            )  # fmt: skip
+            test.values.setdefault("word", "inner {{ key }}")
+
+
 def _values_in_files(draw: Random, found: Configuration, tests: list[Test]) -> None:
     for number, test in enumerate(tests):
         if draw.random() < 0.5 or "title" not in test.values:
@@ -146,6 +159,21 @@ def _scenarios(
     draw: Random, found: Configuration, config: dict[str, object], tests: list[Test]
 ) -> None:
     """Each test's variables as a scenario's configuration, what it asserts in the tests of it."""
+    if draw.random() < 0.5:  # All variables, each with all that the first test asserts.
+        first = tests[0]
+        config["scenarios"] = [
+            {
+                "description": "all of them",
+                "config": [{"vars": test.values} for test in tests],
+                "tests": [
+                    {"description": "one", "assert": first.assertions, **first.options},
+                    {"vars": {"extra": "y"}, "assert": [{"type": "equals", "value": "diode"}]},
+                ],
+            }
+        ]
+        found.feature(("'equals'",), Effect.VERDICT, Effect.TEST)
+        found.feature(("'scenarios'", "scenario"), Effect.TEST, Effect.IMPORT)
+        return
     config["scenarios"] = [
         {
             "config": [{"vars": test.values}],
@@ -165,12 +193,15 @@ def _csv(draw: Random, found: Configuration, tests: list[Test]) -> str:
     expected = ["__expected"] if many == 1 else [f"__expected{n + 1}" for n in range(many)]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator=draw.choice(("\n", "\r\n")))
-    writer.writerow([*names, *expected, "__description"])
+    extra = draw.choice(("", "", "__metadata:team", "__threshold", "__suffix", "__metric", "free"))
+    found.feature((f"'{extra}'", extra), Effect.MESSAGES, Effect.VERDICT, Effect.TEST)
+    last = {"__threshold": "0.5", "": ""}.get(extra, "x")
+    writer.writerow([*names, *expected, "__description", *([extra] if extra else [])])
     for test in tests:
         cells = [_cell(test.values.get(name, "")) for name in names]
         short = [_short(assertion) for assertion in test.assertions]
         short += [""] * (many - len(short))
-        writer.writerow([*cells, *short, f"case {test.key}"])
+        writer.writerow([*cells, *short, f"case {test.key}", *([last] if extra else [])])
     return out.getvalue()
 
 

@@ -115,8 +115,12 @@ def behind_balancer(app: FastAPI, host: str, port: int) -> uvicorn.Config:
     """How the service listens: its times are those that the balancer needs (`names`)."""
     import uvicorn
 
+    from prompt_hub.service.time_limits import TimedProtocol
+
     return uvicorn.Config(
         app,
+        http=TimedProtocol,
+        ws="none",
         host=host,
         port=port,
         log_config=None,

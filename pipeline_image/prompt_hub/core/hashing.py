@@ -1,4 +1,8 @@
-"""One canonical form, one hash: equal content has equal hashes on every machine."""
+"""One canonical form, one hash: equal content has equal hashes on every machine.
+
+Where what is hashed is sent to a model, the order of its keys is part of it: a constrained decoder
+writes properties in the order of the schema, and a model reads examples as they stand.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,38 @@ def canonical(value: object) -> bytes:
 def sha256_of(value: object) -> str:
     """Lower-case hexadecimal SHA-256 of the canonical form of a JSON value."""
     return hashlib.sha256(canonical(value)).hexdigest()
+
+
+_FIRST = {
+    key: place
+    for place, key in enumerate(
+        (
+            "type", "additionalProperties", "required", "properties", "minLength", "maxLength",
+            "minItems", "maxItems", "minimum", "maximum", "items",
+        )
+    )
+}  # fmt: skip
+"""Keys that come first in the usual order, which is that of this repository's first schemas."""
+
+
+def order_of(value: object) -> str | None:
+    """Return a JSON value as it is written, None where all of its keys stand in the usual order.
+
+    The usual order is: the keys of `_FIRST`, then all others by the alphabet. What stands so is
+    told apart by its canonical form alone, and keeps the hash that it had before order counted.
+    """
+    if _is_usual(value):
+        return None
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _is_usual(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_usual, value))
+    if not isinstance(value, dict):
+        return True
+    usual = sorted(value, key=lambda key: (_FIRST.get(key, len(_FIRST)), key))
+    return [*value] == usual and all(map(_is_usual, value.values()))
 
 
 def evidence_sha256(record: bytes, details: bytes) -> str:

@@ -145,22 +145,26 @@ class _LineHandler(logging.Handler):
         _write(sys.stdout if self._stdout else sys.stderr, line)
 
 
+def describe_exception(error: BaseException | None) -> list[str]:
+    """Return an exception's type and those behind it, then its places; never its words."""
+    places: list[str] = []
+    trace = error.__traceback__ if error else None
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    kinds: list[str] = []
+    while error is not None and len(kinds) < MOST_FRAMES:
+        kinds.append(type(error).__name__)
+        error = error.__cause__ or error.__context__
+    return [" from ".join(kinds), *places[-MOST_FRAMES:]]
+
+
 class _Formatter(logging.Formatter):
     """Formats exceptions by type and place, for their words may quote what was sent."""
 
     def formatException(self, ei: ExceptionInfo) -> str:  # noqa: N802  (the library's name)
-        error = ei[1]
-        places: list[str] = []
-        trace = error.__traceback__ if error else None
-        while trace is not None:
-            code = trace.tb_frame.f_code
-            places.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
-            trace = trace.tb_next
-        kinds: list[str] = []
-        while error is not None and len(kinds) < MOST_FRAMES:
-            kinds.append(type(error).__name__)
-            error = error.__cause__ or error.__context__
-        return "\n".join([" from ".join(kinds), *places[-MOST_FRAMES:]])
+        return "\n".join(describe_exception(ei[1]))
 
 
 class _TextFormatter(_Formatter):

@@ -17,7 +17,7 @@ from pathlib import Path
 from sys import intern
 from zlib import crc32
 
-from prompt_hub.core.hashing import canonical, sha256_of
+from prompt_hub.core.hashing import canonical, order_of, sha256_of
 from prompt_hub.core.json_log import JsonLinesLog, Span, json_line
 from prompt_hub.llm.client import ADAPTER_VERSION
 from prompt_hub.llm.config import ModelConfig
@@ -143,6 +143,8 @@ def cache_context(prompt: Prompt, model: ModelConfig) -> JsonObject:
         "output": prompt.output,
         "adapter": ADAPTER_VERSION,
     }
+    if (order := order_of(prompt.output)) is not None:
+        context["in_order"] = order
     if model.api_version is not None:
         context["api_version"] = model.api_version
     return context

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.hashing import sha256_of
+from prompt_hub.core.hashing import order_of, sha256_of
 from prompt_hub.evaluation.example_results import ARMS, ArmName
 from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.gate.rules import GATE_VERSION, GateVersion
@@ -35,6 +35,7 @@ class Inputs:
     champion: Prompt | None
     examples: tuple[Example, ...]
     examples_sha256: str
+    """Hash of the example set, whatever the order of its keys."""
     metadata: ScoringMetadata
     judge: Prompt | None
     entries: Mapping[str, str]
@@ -53,8 +54,8 @@ class Inputs:
         """Read the inputs; raises `PromptHubError` where a file is wrong."""
         metadata = read_metadata(repository, task)
         authored = repository.authored(metadata)
-        candidate = authored.candidate
         champion = repository.production(task)
+        candidate = authored.candidate.known_as(champion)
         entry = (registry or repository.registry()).tasks.get(task)
         if candidate.version != metadata.version:
             raise PromptHubError(
@@ -104,7 +105,7 @@ class Inputs:
         itself = (
             champion is not None
             and champion.version == self.candidate.version
-            and champion.sha256 == self.candidate.sha256
+            and champion.content_sha256 == self.candidate.content_sha256
         )
         return None if itself else champion
 
@@ -157,8 +158,12 @@ class Inputs:
     def digest(self, identity: Callable[[Prompt], str]) -> str:
         """Hash of everything that could change the verdict; `identity` names a prompt's model."""
         target = self.comparison_target
+        pairs = [[example.input, example.expected] for example in self.examples]
+        # Templates and judges write objects as they stand.
+        order = None if self.gate_version == "1" else order_of(pairs)
         return sha256_of(
             {
+                **({} if order is None else {"examples_in_order": sha256_of(order)}),
                 "task": self.candidate.task,
                 "version": self.candidate.version,
                 "candidate": self.candidate.sha256,

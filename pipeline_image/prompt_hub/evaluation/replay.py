@@ -141,7 +141,8 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
 
     def version(what: str, number: str, sha256: str | None) -> Prompt | None:
         kept = repository.version(task, number)
-        for prompt in (draft, kept):
+        before = draft.hashed_as_before() if record.gate_version == "1" else None
+        for prompt in (draft, kept, before):
             if prompt and (prompt.version, prompt.sha256) == (number, sha256):
                 return prompt
         there = "is in no layer" if kept is None and draft.version != number else "has changed"

@@ -57,7 +57,8 @@ def promote(
         PromptHubError: the record does not speak of this candidate.
     """
     task = record.task
-    candidate, champion = repository.candidate(task), repository.production(task)
+    champion = repository.production(task)
+    candidate = repository.candidate(task).known_as(champion)
     arm = _measured(record, candidate)
     metadata = repository.metadata(task)
     override = metadata.override
@@ -77,6 +78,7 @@ def promote(
     if state is not State.RELEASED:
         lock = Lock(
             sha256=candidate.sha256,
+            in_order=True,
             promoted_at=at,
             evaluation=evaluation_path(task, record.version),
             commit=record.commit,
@@ -103,7 +105,8 @@ def refuse(
         PromptHubError: the record does not speak of this candidate.
     """
     task = record.task
-    candidate, champion = repository.candidate(task), repository.production(task)
+    champion = repository.production(task)
+    candidate = repository.candidate(task).known_as(champion)
     arm = _measured(record, candidate)
     standing = TaskRegistryView(repository.registry(), task)
     last = standing.verdict
@@ -264,7 +267,7 @@ def _case(
     return TransitionContext(
         version=record.version,
         released=champion.version if champion else None,
-        same_content=champion is not None and champion.sha256 == candidate.sha256,
+        same_content=champion is not None and champion.content_sha256 == candidate.content_sha256,
         status=record.verdict.status,
         reasons=record.verdict.reasons,
         decision=decision,

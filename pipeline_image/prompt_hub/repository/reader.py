@@ -89,8 +89,19 @@ class PromptRepository:
                 f"there is no folder 'prompts' in {root.resolve()}.",
                 hint=f"Run the command in the repository's folder or set {aws_names.ENV_ROOT}.",
             )
+        repository = cls(root)
+        if problem := repository.link_problem():
+            raise InvalidDocumentsError([problem])
         recover(root)
-        return cls(root)
+        return repository
+
+    def link_problem(self) -> Problem | None:
+        """Say what is wrong with `prompts` itself: nobody reads or writes through a link there."""
+        if not self.prompts.is_symlink():
+            return None
+        inside = path_inside(self.root, self.prompts.name) is not None
+        found = f"a symbolic link {'to a folder' if inside else 'out of the tree'}"
+        return Problem(self.prompts.name, 1, 1, "", found, "the folder itself", "symlink")
 
     # --- where things are ----------------------------------------------------------------------
 

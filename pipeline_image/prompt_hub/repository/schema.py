@@ -13,11 +13,12 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    PrivateAttr,
     model_validator,
 )
 
 from prompt_hub.core import aws_names
-from prompt_hub.core.hashing import sha256_of
+from prompt_hub.core.hashing import order_of, sha256_of
 
 TASK_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 LONGEST_TASK = 48
@@ -121,6 +122,8 @@ class Lock(Strict):
 
     sha256: Sha256
     """Hash of the content that was promoted."""
+    in_order: Annotated[bool, Field(exclude_if=lambda known: not known)] = False
+    """Whether the hash knows the order of keys. Locks of earlier versions, without it, do not."""
     promoted_at: Moment
     """When it was promoted."""
     evaluation: str
@@ -160,18 +163,54 @@ class Prompt(Strict):
     """The conversation; the last message is the user's."""
     lock: Lock | None = None
     """Written by promotion: what was sealed."""
+    _order_is_unknown: bool = PrivateAttr(default=False)
 
     @property
     def sha256(self) -> str:
-        """Hash of everything that can change an answer: not the version, description or lock."""
-        return sha256_of(
-            self.model_dump(
-                mode="json",
-                by_alias=True,
-                exclude={"version", "description", "lock"},
-                exclude_none=True,
-            )
+        """Hash of everything that can change an answer: not the version, description or lock.
+
+        A version that was promoted before order counted keeps the hash it is known by everywhere.
+        """
+        known, lock = self.content_sha256, self.lock
+        of_before = lock is not None and not lock.in_order and lock.sha256 != known
+        return sha256_of(self._content()) if of_before or self._order_is_unknown else known
+
+    @property
+    def content_sha256(self) -> str:
+        """Hash of the content as it is sent, whatever the lock says: tells two prompts apart."""
+        content = self._content()
+        shots = (self.few_shot.examples if self.few_shot else None) or ()
+        # Templates take fields by their names, but may write one that is an object as it stands.
+        fields = [[shot.input[name] for name in sorted(shot.input)] for shot in shots]
+        sent = (self.output, fields, [shot.expected for shot in shots])
+        if (order := order_of(sent)) is not None:
+            content["in_order"] = order
+        return sha256_of(content)
+
+    def hashed_as_before(self) -> Prompt:
+        """Return the prompt under the hash that it had before order counted."""
+        copy = self.model_copy()
+        copy._order_is_unknown = True
+        return copy
+
+    def known_as(self, released: Prompt | None) -> Prompt:
+        """Return the prompt under the hash of a released version, where it is that version."""
+        itself = (
+            released is not None
+            and released.version == self.version
+            and released.content_sha256 == self.content_sha256
+            and released.sha256 != self.sha256
         )
+        return self.hashed_as_before() if itself else self
+
+    def _content(self) -> JsonObject:
+        dumped: JsonObject = self.model_dump(
+            mode="json",
+            by_alias=True,
+            exclude={"version", "description", "lock"},
+            exclude_none=True,
+        )
+        return dumped
 
     def to_file(self) -> JsonObject:
         """Return the prompt as it stands in a file."""

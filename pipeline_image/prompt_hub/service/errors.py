@@ -53,6 +53,10 @@ class ErrorCode(StrEnum):
         "body_too_large", 413, Fault.CALLER, False,
         "The body has more than 256 KiB, or more than 5,000 names and values.",
     )  # fmt: skip
+    TOO_SLOW = (
+        "too_slow", 408, Fault.CALLER, True,
+        "The body did not arrive within 30 s.",
+    )  # fmt: skip
     NO_SUCH_PATH = (
         "no_such_path", 404, Fault.CALLER, False,
         "There is no such path. With status 405: the path is there, and not for this method.",

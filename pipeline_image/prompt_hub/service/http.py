@@ -13,6 +13,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prompt_hub.core.concurrency import run_off_loop
 from prompt_hub.core.json_strict import (
@@ -21,6 +23,7 @@ from prompt_hub.core.json_strict import (
     refuse_large,
     strict_json,
 )
+from prompt_hub.core.log_setup import describe_exception
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.api_models import (
     CallUsage,
@@ -50,6 +53,8 @@ from prompt_hub.service.service import Answered, PromptService
 
 API_VERSION = "1.0.0"
 """Version of the interface under `/v1`: its minor number moves with every addition."""
+BODY_SECONDS = 30.0
+"""Time for a body to arrive."""
 MAX_BODY_BYTES = 256 * 1024
 """A record of a few fields comes nowhere near; more is a mistake or an attack."""
 RETRY_AFTER_SECONDS = 5
@@ -58,8 +63,13 @@ TRACE_PARENT = re.compile(r"^[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0
 AMAZON_TRACE = re.compile(r"Root=(?P<trace>1-[0-9a-f]{8}-[0-9a-f]{24})")
 
 
-def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
-    """Return the application; its lifespan runs the thread that follows the ledger."""
+def create_app(
+    service: PromptService, *, poll_seconds: float, body_seconds: float = BODY_SECONDS
+) -> FastAPI:
+    """Return the application; its lifespan runs the thread that follows the ledger.
+
+    A body has `body_seconds` to arrive.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -105,7 +115,7 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
         """Answer one record. Which fields a task takes, the path of that very task says."""
         trace_id = _trace_id(request)
         try:
-            body = await _body(request)
+            body = await _body(request, body_seconds)
             fields = await run_off_loop(len(body), _fields, body)
             answered = await service.run(task, fields, trace_id, size=len(body))
         except ServiceError as error:
@@ -157,25 +167,59 @@ def create_app(service: PromptService, *, poll_seconds: float) -> FastAPI:
         response.headers.update(error.headers or {})
         return response
 
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        trace_id = _trace_id(request)
-        # The type only: a message could quote what the caller sent.
-        log_line("unexpected_error", error=type(error).__name__, trace_id=trace_id)
-        found = ServiceError(ErrorCode.UNEXPECTED, "an unexpected error; see the log")
-        return _error(found, trace_id)
-
+    app.add_middleware(LastResort)
     return app
 
 
-async def _body(request: Request) -> bytes:
+class LastResort:
+    """Answers what nobody foresaw. Nothing reaches the server, which would log it its own way."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        trace_id = _trace_id(Request(scope))
+        begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+            return
+        except ClientDisconnect:
+            return  # Nobody is there to be answered, and nothing went wrong here.
+        except asyncio.CancelledError:
+            # The process has waited long enough for the calls in flight.
+            error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, "the service stops: ask again")
+        except Exception as unexpected:
+            # Types and places only: a message could quote what the caller sent.
+            kind, *places = describe_exception(unexpected)
+            log_line("unexpected_error", error=kind, places=places, trace_id=trace_id)
+            error = ServiceError(ErrorCode.UNEXPECTED, "an unexpected error; see the log")
+        if not begun:
+            await _error(error, trace_id)(scope, receive, send)
+
+
+async def _body(request: Request, seconds: float) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise ServiceError(
-                ErrorCode.BODY_TOO_LARGE, f"the body has more than {MAX_BODY_BYTES} bytes"
-            )
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    raise ServiceError(
+                        ErrorCode.BODY_TOO_LARGE, f"the body has more than {MAX_BODY_BYTES} bytes"
+                    )
+    except TimeoutError:
+        message = f"the body did not arrive within {seconds:g} s"
+        raise ServiceError(ErrorCode.TOO_SLOW, message) from None
     return bytes(body)
 
 
@@ -265,8 +309,10 @@ def _error(error: ServiceError, trace_id: str, status: int | None = None) -> Res
         {"code": error.code, "message": error.message, **error.details}
     )
     response = _json(ErrorResponse(error=detail, valid=False, trace_id=trace_id), status)
-    if status == 503:
+    if error.code.retry:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if error.code is ErrorCode.TOO_SLOW:
+        response.headers["Connection"] = "close"
     return response
 
 

@@ -65,6 +65,9 @@ class _Reader:
 
     def read(self) -> Tree:
         tree = self._tree
+        if problem := self._repository.link_problem():
+            self._note(problem)
+            return tree
         paths = [path for path in _walk(self._repository.prompts) if self._is_ours(path)]
         registry = self._repository.root / REGISTRY
         if (registry.exists() or registry.is_symlink()) and self._is_ours(registry):

@@ -71,7 +71,7 @@ def test_another_verdict_is_excused_only_by_a_line_about_that_assertion(
 
 
 def test_a_line_that_claims_to_mean_the_same_excuses_no_other_message() -> None:
-    claims = OwnNote(lost=False, said="c:1: the filter 'nl2br': is an empty text here")
+    claims = OwnNote(lost=False, said="c:1: the template: the filter 'nl2br' as 'replace'")
     lost = OwnNote(lost=True, said="c:1: the filter 'nl2br': templates here have not")
     assert kinds(compared(text="Class?", notes=(claims,)), listed=False) == [Kind.MESSAGES]
     assert kinds(compared(text="Class?", notes=(lost,)), listed=True) == [Kind.MESSAGES]

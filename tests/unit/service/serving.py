@@ -19,13 +19,14 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from prompt_hub.cli.serve import behind_balancer
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.release.manifest import Release, VersionKey, carried_prompts, load
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Prompt
-from prompt_hub.service.http import create_app
+from prompt_hub.service.http import BODY_SECONDS, create_app
 from prompt_hub.service.ledger_poller import LedgerPoller
 from prompt_hub.service.service import PromptService
 from tests.unit.ledger.fake_dynamodb import FakeLedger
@@ -148,9 +149,8 @@ def service(built: Path) -> Iterator[Running]:
         )
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        server = uvicorn.Server(
-            uvicorn.Config(create_app(service, poll_seconds=0.02), log_level="warning")
-        )
+        app = create_app(service, poll_seconds=0.02)
+        server = uvicorn.Server(behind_balancer(app, "127.0.0.1", 0))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         yield Running(
@@ -185,6 +185,7 @@ def unstarted(
     client: ModelClient | None = None,
     champions: Mapping[str, VersionRef] | None = None,
     changed: Mapping[VersionKey, Prompt] | None = None,
+    body_seconds: float = BODY_SECONDS,
 ) -> CheckedClient:
     """A service after one look at the ledger; without `champions` git has nothing released.
 
@@ -208,4 +209,5 @@ def unstarted(
         poller=poller,
         client=client or ModelClient(ModelAliases({})),
     )
-    return CheckedClient(create_app(service, poll_seconds=60), poller)
+    app = create_app(service, poll_seconds=60, body_seconds=body_seconds)
+    return CheckedClient(app, poller)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import re
@@ -13,6 +14,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from openapi_spec_validator import validate
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as AsgiMessage
 
 from prompt_hub.batch.backends import RECORD_ERRORS
 from prompt_hub.ledger.items import VersionRef
@@ -203,6 +206,27 @@ def astray(built: Path) -> CheckedClient:
     return serving(built, client=FunctionProvider(fail).caller())
 
 
+class LateBody:
+    """Lets the body of every request wait."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def late() -> AsgiMessage:
+            await asyncio.sleep(0.2)
+            return await receive()
+
+        await self.app(scope, late, send)
+
+
+def slow(built: Path) -> CheckedClient:
+    """A caller whose body does not come in time."""
+    client = unstarted(built, FakeLedger(), body_seconds=0.01)
+    client.application.add_middleware(LateBody)
+    return client
+
+
 def lacking(built: Path) -> CheckedClient:
     """A stage that has something active which the image does not carry."""
     ledger = FakeLedger(activated="exec-1")
@@ -221,6 +245,7 @@ SCENARIOS: dict[tuple[str, int, str], Scenario] = {
     (RUN_PATH, 400, "not_json"): lambda built: post(serving(built), RUN, b"{"),
     (RUN_PATH, 404, "no_such_path"): lambda built: post(serving(built), "/v1/tasks/a%2Fb/run", {}),
     (RUN_PATH, 404, "unknown_task"): lambda built: post(serving(built), "/v1/tasks/x/run", FULL),
+    (RUN_PATH, 408, "too_slow"): lambda built: post(slow(built), RUN, FULL),
     (RUN_PATH, 410, "retired"): lambda built: post(serving(built), BRAND, MAKER),
     (RUN_PATH, 413, "body_too_large"): lambda built: post(
         serving(built), RUN, b" " * (MAX_BODY_BYTES + 1)

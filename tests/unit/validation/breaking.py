@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,17 @@ def link(folder: RepositoryFolder) -> None:
     outside = folder.root.parent / "outside.yaml"
     outside.write_text("secret: true\n")
     folder.path("prompts/00-templates/leak.yaml").symlink_to(outside)
+
+
+def move_prompts(where: str) -> Callable[[RepositoryFolder], None]:
+    """All prompts lie somewhere else, and a link in their place."""
+
+    def move(folder: RepositoryFolder) -> None:
+        prompts = folder.path("prompts")
+        shutil.move(prompts, folder.root / where)
+        prompts.symlink_to(where)
+
+    return move
 
 
 def released_as(version: str) -> Callable[[RepositoryFolder], None]:

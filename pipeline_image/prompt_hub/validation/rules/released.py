@@ -52,7 +52,8 @@ def _content_moves_the_version(files: TaskFiles) -> Iterator[Problem]:
         return
     for source in files.released:
         released = source.content
-        if released.version == files.whole.version and released.sha256 != files.whole.sha256:
+        same = released.content_sha256 == files.whole.content_sha256
+        if released.version == files.whole.version and not same:
             yield files.candidate.problem(
                 ("version",),
                 f"{files.whole.version}, which is released with other content",

@@ -19,6 +19,7 @@ from tests.unit.validation.breaking import (
     edit,
     example,
     link,
+    move_prompts,
     raw,
     template,
     write,
@@ -26,6 +27,8 @@ from tests.unit.validation.breaking import (
 
 CASES = [
     Case("symlink", link, "prompts/00-templates/leak.yaml", "a symbolic link out of the tree"),
+    Case("symlink", move_prompts("../elsewhere"), "prompts", "a symbolic link out of the tree"),
+    Case("symlink", move_prompts("elsewhere"), "prompts", "a symbolic link to a folder"),
     Case(
         "symlink",
         lambda folder: folder.path("prompts/00-templates/gone.yaml").symlink_to("nowhere"),

@@ -1,0 +1,201 @@
+"""A connection whose request does not arrive in time is ended, and the log stays ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.types import Message, Receive, Scope, Send
+
+from prompt_hub.cli.serve import behind_balancer, log_as_service
+from prompt_hub.ledger.items import VersionRef
+from prompt_hub.release.manifest import load
+from prompt_hub.repository.schema import JsonObject
+from prompt_hub.service import time_limits
+from prompt_hub.service.http import LastResort
+from tests.unit.ledger.fake_dynamodb import FakeLedger
+from tests.unit.providers import FunctionProvider
+from tests.unit.service.serving import RUN, unstarted
+
+SECONDS = 0.6
+HEAD = f"POST {RUN} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode()
+GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+RECORD = json.dumps({"fields": {"part_number": "R1", "title": "resistor"}}).encode()
+
+
+@pytest.fixture(scope="module")
+def port(built: Path) -> Iterator[int]:
+    """The service as in a stage, but for its patience; its model has a bug."""
+
+    def fail(_: object) -> JsonObject:
+        raise RuntimeError("hunter2: nobody foresaw this")
+
+    carried = load(built).tasks["part-class"].version("1.1.0")
+    assert carried is not None
+    ledger = FakeLedger()
+    ledger.move(VersionRef(version="1.1.0", sha256=carried.sha256), "part-class")
+    client = FunctionProvider(fail).caller()
+    app = unstarted(built, ledger, client=client, body_seconds=SECONDS).application
+    with pytest.MonkeyPatch.context() as patch, socket.socket() as listener:
+        patch.setattr(time_limits, "SILENT_SECONDS", 2 * SECONDS)
+        patch.setattr(time_limits, "HEAD_SECONDS", SECONDS)
+        patch.setattr(time_limits, "BODY_SECONDS", 2 * SECONDS)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = uvicorn.Server(behind_balancer(app, "127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        thread.join(10)
+
+
+def drip(connection: socket.socket, data: bytes, every: float = SECONDS / 8) -> tuple[bytes, float]:
+    """Send a byte now and then until the service hangs up; what it said, and after how long."""
+    connection.settimeout(every)
+    began, said = time.monotonic(), b""
+    while time.monotonic() - began < 30:
+        try:
+            received = connection.recv(65_536)
+            if not received:
+                return said, time.monotonic() - began
+            said += received
+        except TimeoutError:
+            pass
+        except ConnectionError:
+            return said, time.monotonic() - began
+        try:
+            connection.sendall(data[:1])
+            data = data[1:] or data
+        except ConnectionError:
+            pass
+    raise AssertionError("the service never hung up")
+
+
+@pytest.mark.parametrize(
+    ("before", "dripped", "says"),
+    [
+        (b"", b"", b""),
+        (b"", b"GET /" + b"x" * 1000, b"408 Request Timeout"),
+        (b"GET / HTTP/1.1\r\n", b"X-A: " + b"x" * 1000, b"408 Request Timeout"),
+        (GET, b"GET /" + b"x" * 1000, b"408 Request Timeout"),
+        (HEAD, b"x" * 1000, b'"code":"too_slow"'),
+        (HEAD, b"", b'"code":"too_slow"'),
+        (HEAD.replace(b"run", b"nowhere"), b"x" * 1000, b'"code":"no_such_path"'),
+        (
+            HEAD.replace(b"Content-Length: 100", b"Transfer-Encoding: chunked"),
+            b"1\r\nx\r\n" * 1000,
+            b'"code":"too_slow"',
+        ),
+    ],
+    ids=[
+        "nothing",
+        "a head",
+        "headers",
+        "a second head",
+        "a body",
+        "no body",
+        "a body that nobody reads",
+        "chunks",
+    ],
+)
+def test_who_is_slow_is_hung_up_on(port: int, before: bytes, dripped: bytes, says: bytes) -> None:
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(before)
+        said, seconds = drip(connection, dripped)
+    assert says in said
+    assert bool(said) == bool(says)
+    assert seconds >= SECONDS * 0.8
+
+
+def test_who_is_not_slow_keeps_the_connection(port: int) -> None:
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.settimeout(10)
+        for _ in range(3):
+            for piece in (GET[:10], GET[10:]):
+                connection.sendall(piece)
+                time.sleep(SECONDS / 8)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+        time.sleep(SECONDS * 3)
+        connection.sendall(GET)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    time.sleep(0.2)
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "Traceback" not in said.out
+    assert "hunter2" not in said.out
+    return [json.loads(line) for line in said.out.splitlines()]
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_of_ours(
+    port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log_as_service(0)
+    head = HEAD.replace(b": 100", b": %d" % len(RECORD))
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(head + RECORD)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 500 ")
+    (line,) = [line for line in logged(capsys) if line["event"] != "prompt_call"]
+    assert (line["event"], line["error"]) == ("unexpected_error", "RuntimeError")
+    assert any("test_time_limits.py" in str(place) for place in [line["places"]])
+
+
+def test_what_the_server_itself_says_is_a_line_of_our_form(
+    port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log_as_service(0)
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(b"hunter2 is no request\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 400 ")
+    (line,) = logged(capsys)
+    assert (line["event"], line["logger"]) == ("log", "uvicorn.error")
+
+
+@pytest.mark.parametrize("sent", [b"", HEAD, HEAD + b"x", GET[:9]])
+def test_a_caller_that_goes_away_is_no_error(
+    port: int, capsys: pytest.CaptureFixture[str], sent: bytes
+) -> None:
+    log_as_service(0)
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.sendall(sent)
+        time.sleep(0.05)
+    assert logged(capsys) == []
+
+
+def test_a_call_that_outlives_the_drain_is_answered() -> None:
+    """The server cancels what is left when it has waited long enough."""
+
+    async def for_ever(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(3600)
+
+    async def receive() -> Message:
+        raise AssertionError("nothing is read")
+
+    async def cancelled() -> list[Message]:
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": RUN, "headers": []}
+        task = asyncio.create_task(LastResort(for_ever)(scope, receive, send))
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+        return sent
+
+    start, body = asyncio.run(cancelled())
+    assert start["status"] == 503
+    assert (b"retry-after", b"5") in start["headers"]
+    assert json.loads(body["body"])["error"]["message"] == "the service stops: ask again"
