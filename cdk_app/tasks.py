@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from cdk_app.settings import SettingsError
+from prompt_hub.repository.alarm_windows import watch_misfits
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Metadata, ScoreWatch
@@ -27,7 +28,7 @@ class Task:
     budget_seconds: float
 
     def __post_init__(self) -> None:
-        for name, found, expected in self.watch.misfits():
+        for name, found, expected in watch_misfits(self.watch):
             raise SettingsError(
                 f"03-metadata/{self.name}.yaml: score_watch.{name}: found {found};"
                 f" expected {expected}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -304,41 +303,15 @@ class Limits(Strict):
     """Seconds within which 95 of 100 calls are answered."""
 
 
-HOUR_MINUTES = 60
-DAY_MINUTES = 24 * HOUR_MINUTES
-
-
 class ScoreWatch(Strict):
     """How often the active version is measured, and how many bad samples fire its alarm."""
 
-    every_minutes: Annotated[Count, Field(ge=1, le=DAY_MINUTES)] = 15
+    every_minutes: Annotated[Count, Field(ge=1, le=1440)] = 15
     """Minutes from one measurement of the active version to the next."""
     datapoints_to_alarm: Annotated[Count, Field(ge=1)] = 1
     """Bad samples that fire the alarm."""
     evaluation_periods: Annotated[Count, Field(ge=1)] = 1
     """Latest samples among which they are counted."""
-
-    def misfits(self) -> Iterator[tuple[str, str, str]]:
-        """Say what makes no alarm that can fire: the setting, what it is, what is expected.
-
-        CloudWatch looks back seven days where a period is an hour or more, else one day (`Period`
-        in the documentation of PutMetricAlarm, November 2026).
-        """
-        hourly = self.every_minutes >= HOUR_MINUTES
-        most = (7 * DAY_MINUTES if hourly else DAY_MINUTES) // self.every_minutes
-        if self.evaluation_periods > most:
-            window = "seven days" if hourly else "one day where samples come within the hour"
-            yield (
-                "evaluation_periods",
-                f"{self.evaluation_periods} with a sample every {self.every_minutes} minutes",
-                f"at most {most}: CloudWatch looks back {window}",
-            )
-        if self.datapoints_to_alarm > self.evaluation_periods:
-            yield (
-                "datapoints_to_alarm",
-                str(self.datapoints_to_alarm),
-                f"at most evaluation_periods, {self.evaluation_periods}",
-            )
 
 
 class Numbers(Strict):

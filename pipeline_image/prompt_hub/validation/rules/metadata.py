@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from prompt_hub.batch.mapping import normalise
 from prompt_hub.core.hashing import sha256_of
+from prompt_hub.repository.alarm_windows import watch_misfits
 from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.documents import Problem, closest
 from prompt_hub.repository.json_positions import Location
@@ -135,7 +136,7 @@ def _watch_can_fire(files: TaskFiles) -> Iterator[Problem]:
     and one day else.
     """
     if files.metadata:
-        for name, found, expected in files.metadata.content.score_watch.misfits():
+        for name, found, expected in watch_misfits(files.metadata.content.score_watch):
             yield files.metadata.problem(("score_watch", name), found, expected)
 
 
