@@ -79,6 +79,7 @@ docs: setup  ## the pages and schemas that are made from the code, again
 	@$(VENV)/python -m prompt_hub.promotion.states_page docs/states.md
 	@$(VENV)/python -m prompt_hub.service.errors_page docs/http-api.md
 	@$(VENV)/python -m prompt_hub.scoring.scorers_page docs/scorers.md
+	@$(VENV)/python -m prompt_hub.llm.schemas_page docs/schemas.md
 	@$(VENV)/python docs/decision_index.py
 
 # The largest set is resolved first, the others are held to it: one version of a package everywhere.
@@ -96,8 +97,8 @@ image: setup  ## build the service's image with a Docker engine
 bench-eval: setup  ## the evaluation engine beside promptfoo and a bare SDK loop (2 GB, a quiet machine)
 	@$(VENV)/python -m benchmarks.eval
 
-bench-gate: setup  ## error rates of the gate in worlds where the truth is known
-	@$(VENV)/python -m benchmarks.gate
+bench-gate: setup  ## error rates of the gate beside other rules, in worlds where the truth is known
+	@$(VENV)/python -m benchmarks.gate --opponents
 
 bench-catalogue: setup  ## real catalogue data on the model that `make up` has started
 	@PROMPT_HUB_MODELS=$${PROMPT_HUB_MODELS:-.local/models.json} $(VENV)/python -m benchmarks.catalogue

@@ -66,6 +66,37 @@ def set_alias(state: Path, name: str, target: str) -> None:
     partial.replace(state / "aliases.json")
 
 
+# --- Output schemas ----------------------------------------------------------------------------
+
+
+GUIDANCE: Json = {
+    "lenient": True,
+    "coerce_one_of": True,
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+}
+"""How llguidance reads a schema: one word that it does not know would make it drop the rest of the
+schema without a sign, and free white space lets a small model write blanks until its last token."""
+
+
+def constrained(request: Json) -> Json:
+    """Ask for an output schema as a grammar of llguidance.
+
+    llama.cpp's own translation of `response_format` drops patterns with classes, bounds of numbers
+    and more, refuses `true` as a schema, and lets only an object through where `allOf` stands
+    beside a text.
+    """
+    wanted = request.get("response_format")
+    described = wanted.get("json_schema") if isinstance(wanted, dict) else None
+    schema = described.get("schema") if isinstance(described, dict) else None
+    if not isinstance(schema, dict):
+        return request
+    schema = {**schema, "x-guidance": GUIDANCE}
+    rest = {name: value for name, value in request.items() if name != "response_format"}
+    return {**rest, "grammar": f"%llguidance {{}}\nstart: %json {json.dumps(schema)}"}
+
+
 # --- Models ------------------------------------------------------------------------------------
 
 
@@ -117,26 +148,24 @@ class Model:
         with self._turn:
             if not wanted():
                 return 499, _error("the client left before its turn came")
-            prepared = self._start_after(cast(list[Json], request["messages"])[:-1], request)
+            prepared = self._start_after(cast(list[Json], request["messages"])[:-1])
             status, answer = self._post(
-                "/v1/chat/completions", {**request, "cache_prompt": prepared}
+                "/v1/chat/completions", {**constrained(request), "cache_prompt": prepared}
             )
         if status == 200:
             answer["model"] = self.name
         return status, answer
 
-    def _start_after(self, prefix: list[Json], request: Json) -> bool:
+    def _start_after(self, prefix: list[Json]) -> bool:
         """Restore the state in which every call begins whose messages begin with `prefix`.
 
         False if there is none to restore: then the call computes everything afresh.
         """
         if not prefix:
             return False
-        # The output schema belongs to it: some chat templates write it into the prompt.
-        shared = {"messages": prefix, "response_format": request.get("response_format")}
-        name = hashlib.sha256(json.dumps(shared).encode()).hexdigest()
+        name = hashlib.sha256(json.dumps(prefix).encode()).hexdigest()
         if name not in self._saved:
-            first = {**shared, "messages": [*prefix, {"role": "user", "content": "."}]}
+            first: Json = {"messages": [*prefix, {"role": "user", "content": "."}]}
             first |= {"max_tokens": 1, "temperature": 0, "cache_prompt": False}
             if self._post("/v1/chat/completions", first)[0] != 200:
                 return False

@@ -70,6 +70,14 @@ def some_differences(random: Random, drop: float, _: Example) -> tuple[Asked, As
     return always(same), always(same)
 
 
+def often_different(random: Random, drop: float, _: Example) -> tuple[Asked, Asked]:
+    """Three in ten answers differ."""
+    chance = random.random()
+    if chance < (0.3 - drop) / 2:
+        return always(1.0), always(0.0)
+    return (always(0.0), always(1.0)) if chance < 0.3 else (always(1.0), always(1.0))
+
+
 def independent(random: Random, drop: float, _: Example) -> tuple[Asked, Asked]:
     """Both are right by their own luck."""
     return always(right(random, 0.85 - drop)), always(right(random, 0.85))
@@ -107,7 +115,10 @@ SKEWED = (1.0,) * 8 + (3.0, 6.0)
 WORLDS = (
     World("rare losses only, n=48", 48, Gate(margin=0.05), rare_losses),
     World("rare losses only, n=120", 120, Gate(margin=0.05), rare_losses),
+    World("one in ten differs, n=48", 48, Gate(margin=0.1), some_differences),
+    World("one in ten differs, n=120", 120, Gate(margin=0.1), some_differences),
     World("one in ten differs, tags", 200, Gate(margin=0.1), some_differences, tags=tuple("abcde")),
+    World("three in ten differ", 200, Gate(margin=0.1), often_different),
     World("independent noise", 200, Gate(margin=0.1), independent),
     World("graded, four fields", 200, Gate(margin=0.05), graded),
     World("skewed weights, heavy losses", 200, Gate(margin=0.1), heavy_losses, weights=SKEWED),

@@ -10,15 +10,20 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 from statistics import NormalDist, fmean, stdev
+from typing import Literal
 
+from benchmarks.gate.opponents import client
 from benchmarks.gate.scenarios import Asked, World
 from prompt_hub.evaluation.example_results import ArmName, ExampleResult
 from prompt_hub.evaluation.looks import SequentialResult, measure_until_decided
-from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations
 from prompt_hub.gate.power import with_power
+from prompt_hub.gate.rules import GATE_VERSION, GateVersion, alpha_of
+from prompt_hub.gate.targeted_bets import TargetedTest
 from prompt_hub.gate.types import Power, Status
 from prompt_hub.repository.schema import Example, Metadata
 
+Rules = Literal["none", "ours", "all"]
+"""Whom else to ask about an evaluation: nobody, what needs no package, everybody."""
 CHUNK = 100
 """Evaluations that a worker process makes at a time."""
 
@@ -50,12 +55,13 @@ class Rate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One evaluation: its verdict, calls of both arms together, and what a z-test would say."""
+    """One evaluation: its verdict, calls of both arms together, and what others would say."""
 
     status: Status
     calls: int
     looks: int
-    passes_z: bool
+    passes: Mapping[str, bool]
+    """By rule: the gate before this one, a z-test, the opponents where they were asked."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,9 @@ class Outcomes:
     def rate(self, status: Status) -> Rate:
         return Rate(sum(outcome.status is status for outcome in self.all), len(self.all))
 
-    @property
-    def passes_z(self) -> Rate:
-        return Rate(sum(outcome.passes_z for outcome in self.all), len(self.all))
+    def passed(self, rule: str) -> Rate:
+        """How often another rule passes the candidate."""
+        return Rate(sum(outcome.passes[rule] for outcome in self.all), len(self.all))
 
     @property
     def calls(self) -> float:
@@ -100,6 +106,7 @@ async def evaluate(
     settings: Metadata,
     examples: Sequence[Example],
     arms: Mapping[str, tuple[Asked, Asked]],
+    gate_version: GateVersion = GATE_VERSION,
 ) -> SequentialResult:
     """One evaluation of what candidate and champion answer to each example."""
 
@@ -111,39 +118,63 @@ async def evaluate(
         ]
 
     return await measure_until_decided(
-        examples, "simulated", settings, ("candidate", "champion"), ask, sampled=world.sampled
+        examples,
+        "simulated",
+        settings,
+        ("candidate", "champion"),
+        ask,
+        sampled=world.sampled,
+        gate_version=gate_version,
     )
 
 
-def _chunk(world: World, drop: float, size: int | None, seeds: range) -> list[Outcome]:
-    return asyncio.run(_evaluations(world, drop, size, seeds))
+def _chunk(
+    world: World, drop: float, size: int | None, rules: Rules, seeds: range
+) -> list[Outcome]:
+    return asyncio.run(_evaluations(world, drop, size, rules, seeds))
 
 
-async def _evaluations(world: World, drop: float, size: int | None, seeds: range) -> list[Outcome]:
+async def _evaluations(
+    world: World, drop: float, size: int | None, rules: Rules, seeds: range
+) -> list[Outcome]:
     settings, examples = metadata(world), world.examples(size)
+    weights = [example.weight for example in examples]
+    alpha = alpha_of(world.gate)
     outcomes = []
     for seed in seeds:
         random = Random(f"{world.name}:{drop}:{seed}")
         arms = {example.id: world.draw(random, drop, example) for example in examples}
         sequential = await evaluate(world, settings, examples, arms)
-        differences = [candidate() - champion() for candidate, champion in arms.values()]
+        passes: dict[str, bool] = {}
+        if rules != "none":
+            differences = [candidate() - champion() for candidate, champion in arms.values()]
+            before = await evaluate(world, settings, examples, arms, "1")
+            passes["before"] = before.conclusion.status is Status.PASS
+            passes["z"] = passes_z(differences, world.gate.margin, alpha)
+            if rules == "all":
+                passes |= client.verdicts(differences, weights, world.gate.margin, alpha)
         outcomes.append(
             Outcome(
                 sequential.conclusion.status,
                 sum(len(details) for details in sequential.details.values()),
                 sequential.looks,
-                passes_z(differences, world.gate.margin, 1 - world.gate.confidence),
+                passes,
             )
         )
     return outcomes
 
 
 def simulate(
-    pool: Executor, world: World, drop: float, runs: int, size: int | None = None
+    pool: Executor,
+    world: World,
+    drop: float,
+    runs: int,
+    size: int | None = None,
+    rules: Rules = "none",
 ) -> Outcomes:
     """`runs` evaluations of a candidate worse by `drop`, on `size` examples."""
     chunks = [range(start, min(start + CHUNK, runs)) for start in range(0, runs, CHUNK)]
-    found: Iterable[list[Outcome]] = pool.map(partial(_chunk, world, drop, size), chunks)
+    found: Iterable[list[Outcome]] = pool.map(partial(_chunk, world, drop, size, rules), chunks)
     return Outcomes(tuple(outcome for outcomes in found for outcome in outcomes))
 
 
@@ -156,15 +187,14 @@ def passes_z(differences: Sequence[float], margin: float, alpha: float) -> bool:
 def passes_at_once(differences: Sequence[float], margin: float, alpha: float) -> bool:
     """What the gate's test says of examples of equal weight that are all looked at at once."""
     pairs = [((1 + difference) / 2, 1.0) for difference in differences]
-    stakes = BettingPlan.on([1.0] * len(pairs), alpha)
-    return WeightedObservations.of([pairs], stakes).exceeds((1 - margin) / 2)
+    return TargetedTest.of([pairs], [1.0] * len(pairs), alpha, (1.0,), (1 - margin) / 2).shown
 
 
 def fixed_size(
     world: World, passes: Callable[[Sequence[float], float, float], bool], power: float, runs: int
 ) -> int:
     """Examples with which a test of fixed size passes an equal candidate so often."""
-    alpha = 1 - world.gate.confidence
+    alpha = alpha_of(world.gate)
 
     def chance(size: int) -> float:
         random = Random(f"{world.name}:{size}")

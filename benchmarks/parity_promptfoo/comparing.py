@@ -133,7 +133,10 @@ class _Comparer:
             self._add(Kind.CRASH, "", "", f"{run.stage}, exit {run.exit_code}: {tail}")
 
     def _matched(self, prompt: int) -> list[_Pair]:
-        """Pair tests and examples of the same key: those with the same messages first."""
+        """Pair tests and examples of the same key: those with the same messages first.
+
+        An example without a key is of a prompt that does not show it.
+        """
         pairs: list[_Pair] = []
         left = list(self._here.tests)
         later: list[PeerTest] = []
@@ -141,7 +144,8 @@ class _Comparer:
             same = [
                 own
                 for own in left
-                if own.key == test.key and self._messages_here(own) == self._messages_there(test)
+                if own.key in {test.key, ""}
+                and self._messages_here(own) == self._messages_there(test)
             ]
             agreeing = [own for own in same if _passed(own) == test.passed] or same
             if agreeing:
@@ -236,6 +240,7 @@ class _Comparer:
             Kind.RIGHT_HERE_ONLY: Effect.VERDICT,
             Kind.WRONG_HERE_ONLY: Effect.VERDICT,
             Kind.TEST_LOST: Effect.TEST,
+            Kind.TEST_INVENTED: Effect.MORE_TESTS,
             Kind.REFUSED: Effect.IMPORT,
             Kind.REFUSED_LATE: Effect.IMPORT,
         }.get(kind)

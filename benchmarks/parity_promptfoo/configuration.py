@@ -19,6 +19,7 @@ class Effect(StrEnum):
     MESSAGES = "messages"
     VERDICT = "verdict"
     TEST = "test"
+    MORE_TESTS = "more tests"
     IMPORT = "import"
 
 

@@ -16,7 +16,7 @@ _NAMES = {
     "tags": Sort.LIST, "spec": Sort.OBJECT,
 }  # fmt: skip
 _ODD = (0.0, 0.1, 0.2, 0.35)
-_ALL = (Effect.MESSAGES, Effect.VERDICT, Effect.TEST, Effect.IMPORT)
+_ALL = (Effect.MESSAGES, Effect.VERDICT, Effect.IMPORT)
 
 
 def configuration(seed: int, number: int) -> Configuration:
@@ -69,7 +69,8 @@ def _settings(draw: Random, found: Configuration, config: dict[str, object], odd
         )
     )  # fmt: skip
     config[key] = value
-    found.feature((f"'{key}'",), Effect.MESSAGES, Effect.TEST, Effect.IMPORT)
+    repeated = [Effect.TEST] if key == "evaluateOptions" else []
+    found.feature((f"'{key}'",), Effect.MESSAGES, Effect.IMPORT, *repeated)
     if key == "nunjucksFilters":
         found.files["upcase.js"] = "module.exports = (text) => String(text).toUpperCase();\n"
     if key == "assertionTemplates":
@@ -77,7 +78,7 @@ def _settings(draw: Random, found: Configuration, config: dict[str, object], odd
         first = tests[0] if isinstance(tests, list) else None
         if isinstance(first, dict) and isinstance(first.get("assert"), list):
             first["assert"].append({"$ref": "#/assertionTemplates/short"})
-            found.feature(("'regex'",), Effect.VERDICT, Effect.TEST, Effect.IMPORT)
+            found.feature(("'regex'",), Effect.VERDICT, Effect.IMPORT)
 
 
 def _test(
@@ -99,14 +100,14 @@ def _test(
     values: dict[str, object] = {"key": key}
     for name, sort in variables.items():
         if draw.random() < odd / 4:  # It is left out.
-            found.feature((f"'{name}'",), Effect.MESSAGES, Effect.TEST, Effect.IMPORT, test=key)
+            found.feature((f"'{name}'",), Effect.MESSAGES, Effect.IMPORT, test=key)
             continue
         other = draw.choice([*Sort]) if draw.random() < odd / 8 else sort
         values[name] = value(draw, other, odd=odd, bare=True)
         if values[name] is None or draw.random() < odd / 8:
             values[name] = None
     for words in asserted.words:
-        found.feature(words, Effect.VERDICT, Effect.TEST, Effect.IMPORT, test=key)
+        found.feature(words, Effect.VERDICT, Effect.IMPORT, test=key)
         if words == ("'options'",):
             found.feature(words, Effect.MESSAGES, test=key)
     found.answers.append((f"({key})", asserted.answer))
@@ -126,7 +127,7 @@ def _prompt(
 ) -> object:
     text, named = template(draw, variables, odd=odd)
     for words in named:
-        found.feature(words, Effect.MESSAGES, Effect.IMPORT, Effect.TEST)
+        found.feature(words, Effect.MESSAGES, Effect.IMPORT)
     chat = draw.random() < 0.4
     if chat:
         return _chat(draw, found, text, odd, index)
@@ -274,7 +275,7 @@ def _providers(draw: Random, found: Configuration, odd: float) -> object:
             return [{name: {"config": {"temperature": 1}}}]
         case "prompts":
             provider["prompts"] = ["ask 0"]
-            found.feature(("'prompts'",), Effect.TEST)
+            found.feature(("'prompts'",), Effect.MORE_TESTS)
         case _:
             provider["label"] = "the model"
     return [provider]

@@ -113,7 +113,7 @@ def _defaults(
                 )
             )  # fmt: skip
             shared.append({**extra})
-            found.feature((f"'{extra['type']}'",), Effect.VERDICT, Effect.TEST, Effect.IMPORT)
+            found.feature((f"'{extra['type']}'",), Effect.VERDICT, Effect.IMPORT)
         case "threshold":
             default["threshold"] = 0.5
             found.feature(("'threshold'",), Effect.VERDICT)
@@ -121,7 +121,7 @@ def _defaults(
             shared = default.setdefault("assert", [])
             assert isinstance(shared, list)
             shared.append({"type": "equals", "value": "{{ label }}"})
-            found.feature(("'equals'", "a test"), Effect.VERDICT, Effect.TEST, Effect.IMPORT)
+            found.feature(("'equals'", "a test"), Effect.VERDICT, Effect.IMPORT)
             for test in tests:
                 test.values["label"] = "resistor"
 
@@ -152,7 +152,7 @@ def _values_in_files(draw: Random, found: Configuration, tests: list[Test]) -> N
         path = f"data/{number}.{suffix}"
         found.files[path] = text
         test.values["title"] = f"file://{path}"
-        found.feature((path, "'title'"), Effect.MESSAGES, Effect.TEST, test=test.key)
+        found.feature((path, "'title'"), Effect.MESSAGES, test=test.key)
 
 
 def _scenarios(
@@ -171,8 +171,8 @@ def _scenarios(
                 ],
             }
         ]
-        found.feature(("'equals'",), Effect.VERDICT, Effect.TEST)
-        found.feature(("'scenarios'", "scenario"), Effect.TEST, Effect.IMPORT)
+        found.feature(("'equals'",), Effect.VERDICT)
+        found.feature(("'scenarios'",), Effect.TEST, Effect.IMPORT)
         return
     config["scenarios"] = [
         {
@@ -181,7 +181,7 @@ def _scenarios(
         }
         for test in tests
     ]
-    found.feature(("'scenarios'", "scenario"), Effect.TEST, Effect.IMPORT)
+    found.feature(("'scenarios'",), Effect.TEST, Effect.IMPORT)
     if draw.random() < 0.5:
         config["tests"] = [tests[0].to_entry()]
 
@@ -194,7 +194,8 @@ def _csv(draw: Random, found: Configuration, tests: list[Test]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator=draw.choice(("\n", "\r\n")))
     extra = draw.choice(("", "", "__metadata:team", "__threshold", "__suffix", "__metric", "free"))
-    found.feature((f"'{extra}'", extra), Effect.MESSAGES, Effect.VERDICT, Effect.TEST)
+    words = (f"'{extra}'", f"'{extra.removeprefix('__')}'")
+    found.feature(words if extra else (), Effect.MESSAGES, Effect.VERDICT)
     last = {"__threshold": "0.5", "": ""}.get(extra, "x")
     writer.writerow([*names, *expected, "__description", *([extra] if extra else [])])
     for test in tests:

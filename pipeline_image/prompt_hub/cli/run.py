@@ -95,7 +95,8 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
                 _say(journal.set_aside)
             if journal.corrupt:
                 _say(
-                    f"{journal.path}: {journal.corrupt} lines cannot be read and are left out;"
+                    f"{journal.path}: lines that cannot be read and are left out:"
+                    f" {journal.corrupt};"
                     " their records are asked for again"
                 )
             if journal.finished:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.llm.config import ModelAliases
 from prompt_hub.reporting.words import count
 from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.reader import METADATA, PromptRepository, no_task
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         message = "stamped" if changed else "is up to date already"
         print(f"prompts/{METADATA}/{arguments.task}.yaml: {message}")
         return ExitCode.OK
-    tree, findings = check(repository, arguments.task)
+    tree, findings = check(repository, arguments.task, models=_models_here())
     if arguments.task and arguments.task not in tree.tasks:
         raise no_task(arguments.task, tree.tasks)
     if arguments.json:
@@ -72,6 +73,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             print(annotation(finding.problem) if arguments.github else line(finding))
         print(summary(tree, findings, arguments.task))
     return ExitCode.BLOCKED if any(item.is_error for item in findings) else ExitCode.OK
+
+
+def _models_here() -> ModelAliases | None:
+    """Read what aliases mean here; a setting that is missing or wrong is no fault of a prompt."""
+    try:
+        return ModelAliases.from_environment()
+    except PromptHubError:
+        return None
 
 
 def line(finding: Finding) -> str:

@@ -92,7 +92,13 @@ def _verdict(inputs: Inputs, sequential: SequentialResult) -> Verdict:
     metadata, override = inputs.metadata, inputs.metadata.override
     conclusion = sequential.conclusion
     if sequential.evidence is not None:
-        conclusion = with_power(conclusion, sequential.evidence, metadata.threshold, metadata.gate)
+        conclusion = with_power(
+            conclusion,
+            sequential.evidence,
+            metadata.threshold,
+            metadata.gate,
+            version=inputs.gate_version,
+        )
     if inputs.comparison_blocker and conclusion.status is Status.PASS:
         # Good enough, but nobody knows whether it is worse than what it replaces.
         reasons = (inputs.comparison_blocker, *conclusion.reasons)

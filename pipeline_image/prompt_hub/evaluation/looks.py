@@ -14,7 +14,7 @@ from typing import assert_never
 
 from prompt_hub.evaluation.example_results import ArmName, ExampleResult, scores_by_example
 from prompt_hub.evaluation.summary import latency, missing_answers, usd_per_call
-from prompt_hub.gate.rules import decide
+from prompt_hub.gate.rules import GATE_VERSION, GateVersion, decide
 from prompt_hub.gate.types import Conclusion, Evidence
 from prompt_hub.repository.schema import Example, Metadata
 
@@ -53,6 +53,7 @@ async def measure_until_decided(
     ask: AskArm,
     *,
     sampled: bool,
+    gate_version: GateVersion = GATE_VERSION,
     say: Callable[[str], None] = lambda line: None,
 ) -> SequentialResult:
     """Look until the verdict is final.
@@ -67,6 +68,7 @@ async def measure_until_decided(
         arms: the candidate, and the champion where there is one; they are asked side by side.
         ask: how answers are come by.
         sampled: whether asking again can give another answer.
+        gate_version: the gate that decides.
         say: told after a look that decides nothing.
     """
     order = shuffled(examples, examples_sha256)
@@ -83,7 +85,11 @@ async def measure_until_decided(
         seen = min(upto, len(order))
         evidence = _evidence(examples, details, sampled)
         conclusion = decide(
-            evidence, threshold=metadata.threshold, gate=metadata.gate, limits=metadata.limits
+            evidence,
+            threshold=metadata.threshold,
+            gate=metadata.gate,
+            limits=metadata.limits,
+            version=gate_version,
         )
         if conclusion.more is None:
             break

@@ -241,6 +241,7 @@ def _looked_again(
             tuple(inputs.arms),
             ask,
             sampled=inputs.sampled,
+            gate_version=inputs.gate_version,
         )
     )
     if stored:

@@ -133,6 +133,7 @@ class Evaluator:
                 tuple(inputs.arms),
                 measuring.ask,
                 sampled=inputs.sampled,
+                gate_version=inputs.gate_version,
                 say=undecided,
             )
         finally:

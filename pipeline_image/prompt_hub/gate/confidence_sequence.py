@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import mul
@@ -120,7 +120,16 @@ class WeightedObservations:
             for part, observed in zip(self.capital, self.rounds, strict=False)
             for grown in _log_products(observed, fractions, mean)
         ]
-        return _log_sum(grown)
+        return log_sum(grown)
+
+    def log_wealth_by_round(self, mean: float) -> tuple[float, ...]:
+        """Logarithm of what capital 1 has become in each round; `mean` is above 0."""
+        mean = min(mean, 1.0)
+        fractions = self.stakes.bet_fractions(mean)
+        return tuple(
+            log_sum([*_log_products(observed, fractions, mean)]) - math.log(len(fractions))
+            for observed in self.rounds
+        )
 
     def exceeds(self, mean: float) -> bool:
         """Whether it is shown, with chance of error alpha, that the true mean exceeds `mean`."""
@@ -130,32 +139,40 @@ class WeightedObservations:
         return self.log_wealth(mean) - math.log(1 / self.stakes.alpha)
 
     def lower_bound(self) -> float:
-        """Return the greatest mean that the true one is shown to exceed; never above the sample's.
+        """Return the greatest mean that the true one exceeds, for all that is shown.
 
-        The more is doubted, the less is won: the bound is where wealth is just enough. It is
-        searched by false position (the Illinois algorithm), rounded down by `PRECISION`.
+        It is never above the sample's.
         """
-        low, high = 0.0, self.mean
-        above, below = math.inf, self._excess(high)
-        side = 0
-        while high - low > PRECISION:
-            middle = (low + high) / 2
-            if math.isfinite(above) and math.isfinite(below):
-                middle = low + (high - low) * above / (above - below)
-            excess = self._excess(middle)
-            if excess >= 0:
-                low, above = middle, excess
-                below = below / 2 if side > 0 else below
-                side = 1
-            else:
-                high, below = middle, excess
-                above = above / 2 if side < 0 else above
-                side = -1
-        return low
+        return greatest_below(self.mean, self._excess)
 
     def interval(self) -> tuple[float, float]:
         """Confidence sequence of the mean: each of its sides is wrong with chance alpha."""
         return self.lower_bound(), 1 - self.mirrored.lower_bound()
+
+
+def greatest_below(most: float, excess: Callable[[float], float]) -> float:
+    """Return the greatest mean up to `most` that is excluded, rounded down by `PRECISION`.
+
+    The more is doubted, the less is won: the bound is where the excess of wealth is 0. It is
+    searched by false position (the Illinois algorithm).
+    """
+    low, high = 0.0, most
+    above, below = math.inf, excess(high)
+    side = 0
+    while high - low > PRECISION:
+        middle = (low + high) / 2
+        if math.isfinite(above) and math.isfinite(below):
+            middle = low + (high - low) * above / (above - below)
+        found = excess(middle)
+        if found >= 0:
+            low, above = middle, found
+            below = below / 2 if side > 0 else below
+            side = 1
+        else:
+            high, below = middle, found
+            above = above / 2 if side < 0 else above
+            side = -1
+    return low
 
 
 def _log_products(observed: Observed, bets: Sequence[float], mean: float) -> Iterator[float]:
@@ -170,7 +187,8 @@ def _log_products(observed: Observed, bets: Sequence[float], mean: float) -> Ite
             yield sum(map(mul, counts, map(math.log1p, [bet * gain for gain in gains])))
 
 
-def _log_sum(logarithms: Sequence[float]) -> float:
+def log_sum(logarithms: Sequence[float]) -> float:
+    """Logarithm of a sum, of the logarithms of its parts."""
     greatest = max(logarithms)
     if math.isinf(greatest):
         return greatest

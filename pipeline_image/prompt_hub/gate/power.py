@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from prompt_hub.core.exact import reaches, stated
-from prompt_hub.gate.confidence_sequence import BettingPlan, round_allocation
+from prompt_hub.gate.confidence_sequence import BettingPlan, log_sum, round_allocation
+from prompt_hub.gate.rules import GATE_VERSION, GateVersion, alpha_of
+from prompt_hub.gate.targeted_bets import MOST, TIE, Division
 from prompt_hub.gate.types import Conclusion, Evidence, Power, Status, example_mean
 from prompt_hub.repository.schema import Example, Gate
 
@@ -24,6 +26,10 @@ _SPREAD = 5.0
 """Counts further from their mean than this many standard deviations are left out."""
 _POINTS = 60
 """Over so many counts of losses the chance is summed up."""
+NEARLY_ALL = 1 - 1e-9
+"""Of the goal: floats are rounded."""
+_MOST_LOG = 700.0
+"""Of a capital: the greatest logarithm whose exponential is a float."""
 _MANY = 400
 """From this variance on a count is as good as normally distributed."""
 
@@ -56,6 +62,7 @@ class GateTest:
     alpha: float
     capital: float
     weighing: DesignEffect
+    version: GateVersion = GATE_VERSION
 
     def power_to_pass(self, n: int, wins: float, losses: float) -> float:
         """Probability that `n` examples rule out a loss of the margin."""
@@ -76,13 +83,37 @@ class GateTest:
             )
             for bet in stakes.bet_fractions(mean)
         ]
-        enough = math.log(len(grown) / self.capital / self.alpha)
+        goal = 1 / self.capital / self.alpha
+        enough = math.log(len(grown) * goal)
+        reach = self.weighing.reach
+        tied = math.log1p(reach * (TIE / mean - 1)) if mean < 1 else -math.inf
+        division = Division.of(goal, equal * tied)
+
+        def mixture(ups: int, ties: int, downs: int) -> float:
+            return log_sum([ups * u + ties * t + downs * d for u, t, d in grown])
 
         def shown(ups: int, downs: int) -> bool:
             ties = equal - ups - downs
-            logs = [ups * u + ties * t + downs * d for u, t, d in grown]
-            top = max(logs)
-            return top + math.log(sum(math.exp(log - top) for log in logs)) >= enough
+            if self.version == "1":
+                return mixture(ups, ties, downs) >= enough
+            won = math.exp(min(mixture(ups, ties, downs), enough)) / len(grown)
+            others = division.on_mixture * won
+            if not downs:  # one loss takes all that is staked on ties
+                kept = ups * math.log1p(reach * (1 / mean - 1)) + ties * tied if mean < 1 else 0.0
+                others += division.on_ties * math.exp(min(kept, _MOST_LOG))
+            if others >= goal * NEARLY_ALL:
+                return True
+            # The hedge ends at its goal about where its normal approximation would, but for the
+            # last loss: how much it falls short of Brownian motion was measured (docs/gate.md).
+            hand = division.on_hedge / (goal - others)
+            if hand >= 1:
+                return True
+            gains = ((ups, reach * (1 / mean - 1)), (ties, reach * (TIE / mean - 1)))
+            if hand <= 0 or math.log(hand) + _most(gains) < 0:
+                return False
+            total = sum(count * gain for count, gain in gains) - downs * reach
+            squares = sum(count * gain**2 for count, gain in gains) + downs * reach**2
+            return total >= reach - NormalDist().inv_cdf(hand) * math.sqrt(squares)
 
         chance = 0.0
         least = 0
@@ -92,6 +123,11 @@ class GateTest:
             least += bisect_left(range(least, rest + 1), True, key=lambda ups: shown(ups, downs))
             chance += share * _at_least(least, rest, up / (1 - down) if down < 1 else 0.0)
         return chance
+
+
+def _most(gains: Iterable[tuple[int, float]]) -> float:
+    """Logarithm of the most that the hedge can make of capital 1 from counts of gains."""
+    return sum(count * math.log1p(MOST * gain) for count, gain in gains if gain > 0)
 
 
 def _counts(n: int, probability: float, least: int = 0) -> Iterator[tuple[int, float]]:
@@ -127,7 +163,12 @@ def _at_least(least: int, n: int, probability: float) -> float:
 
 
 def with_power(
-    conclusion: Conclusion, evidence: Evidence, threshold: float, gate: Gate
+    conclusion: Conclusion,
+    evidence: Evidence,
+    threshold: float,
+    gate: Gate,
+    *,
+    version: GateVersion = GATE_VERSION,
 ) -> Conclusion:
     """Return a final conclusion that also says, in words, what its examples could have shown."""
     if conclusion.status is Status.NOT_MEASURED:
@@ -138,7 +179,8 @@ def with_power(
     seen = [example for example in evidence.examples if example.id in evidence.candidate]
     rounds = gate.repeats if evidence.sampled else 1
     capital = sum(round_allocation(rounds)[: evidence.rounds])
-    test = GateTest(gate.margin, 1 - gate.confidence, capital, DesignEffect.of(evidence.examples))
+    weighing = DesignEffect.of(evidence.examples)
+    test = GateTest(gate.margin, alpha_of(gate), capital, weighing, version)
     differing = _differing(evidence, seen)
     power = Power(
         n=len(seen),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from prompt_hub.core.exact import CARELESS, reaches, stated
 from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations, round_allocation
+from prompt_hub.gate.targeted_bets import MeanTest, TargetedTest
 from prompt_hub.gate.types import Conclusion, Difference, Evidence, Status, example_mean, mean_score
 from prompt_hub.repository.schema import Example, Gate, Limits
 
@@ -26,7 +27,8 @@ GateVersion = Literal["1", "2"]
 GATE_VERSION: GateVersion = "2"
 """Moves whenever the gate may decide differently on the same measurements.
 
-A record says by which one it was decided. `1` compared sums of floats.
+A record says by which one it was decided. `1` compared sums of floats, and its comparisons bet by
+the mixture alone (decision 1302).
 """
 LEAST_EXAMPLES_OF_A_TAG = 8
 """With fewer examples a collapse of their tag cannot be shown, whatever the scores."""
@@ -40,7 +42,14 @@ class _Ruling:
     words: Callable[[], str] = str
 
 
-def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) -> Conclusion:
+def decide(
+    evidence: Evidence,
+    *,
+    threshold: float,
+    gate: Gate,
+    limits: Limits,
+    version: GateVersion = GATE_VERSION,
+) -> Conclusion:
     """Decide about a candidate, or say what more must be measured.
 
     Before every example was looked at, a rule counts as decided only where the confidence
@@ -52,11 +61,12 @@ def decide(evidence: Evidence, *, threshold: float, gate: Gate, limits: Limits) 
         threshold: the least score that is good enough.
         gate: margins, confidence and possible repeats.
         limits: what a call may cost and how long it may take.
+        version: the gate that decides, an earlier one where its verdict is made again.
     """
     missing = _missing(evidence, gate)
     if missing:
         return Conclusion(Status.NOT_MEASURED, missing)
-    rules = _Rules(evidence, gate)
+    rules = _Rules(evidence, gate, version)
     comparison, slices = rules.comparison(), rules.slices()
     rulings = [
         rules.score("score", evidence.examples, threshold),
@@ -123,6 +133,11 @@ def _limits(evidence: Evidence, limits: Limits) -> Iterable[_Ruling]:
         yield _Ruling(Status.BLOCK, lambda: slow)
 
 
+def alpha_of(gate: Gate) -> float:
+    """Return the chance of each error that the gate allows."""
+    return float(1 - stated(gate.confidence))
+
+
 @dataclass(frozen=True)
 class _Paired:
     """Both arms on some examples, and whether the candidate is shown to lose less than `margin`."""
@@ -130,28 +145,33 @@ class _Paired:
     n: int
     difference: float
     margin: float
-    sample: WeightedObservations
-    """Of (1 + difference) / 2, which lies in [0, 1]."""
+    not_worse: MeanTest
+    """That (1 + difference) / 2, which lies in [0, 1], exceeds what a loss of the margin leaves."""
+    worse: MeanTest
+    """That (1 - difference) / 2 exceeds it."""
 
     @cached_property
     def status(self) -> Tested:
         """PASS where a loss of the margin is ruled out, BLOCK where more than it is shown."""
-        return _tested(self.sample, (1 - self.margin) / 2)
+        if self.not_worse.shown:
+            return Status.PASS
+        return Status.BLOCK if self.worse.shown else Status.INCONCLUSIVE
 
     @cached_property
     def found(self) -> Difference:
         """The comparison as it is reported."""
-        low, high = self.sample.interval()
+        low, high = self.not_worse.lower_bound(), 1 - self.worse.lower_bound()
         return Difference(n=self.n, difference=self.difference, low=2 * low - 1, high=2 * high - 1)
 
 
 class _Rules:
     """The rules about scores, on one state of the evidence."""
 
-    def __init__(self, evidence: Evidence, gate: Gate) -> None:
+    def __init__(self, evidence: Evidence, gate: Gate, version: GateVersion) -> None:
         self._evidence = evidence
         self._gate = gate
-        self._alpha = 1 - gate.confidence
+        self._version = version
+        self._alpha = 1 - gate.confidence if version == "1" else alpha_of(gate)
         self.possible_rounds = gate.repeats if evidence.sampled else 1
         self._capital = round_allocation(self.possible_rounds)
 
@@ -231,11 +251,43 @@ class _Rules:
             )
             return (1 + difference) / 2
 
+        def mirrored(example: Example, rounds: int) -> float:
+            return 1 - in_unit(example, rounds)
+
         seen = self._seen(examples)
         difference = 0.0
         if seen:
             difference = float(mean_score(candidate, seen) - mean_score(champion, seen))
-        return _Paired(len(seen), difference, margin, self._sample(examples, in_unit, alpha))
+        return _Paired(
+            n=len(seen),
+            difference=difference,
+            margin=margin,
+            not_worse=self._test(examples, in_unit, alpha, (1 - margin) / 2),
+            worse=self._test(examples, mirrored, alpha, (1 + margin) / 2),
+        )
+
+    def _test(
+        self,
+        examples: Sequence[Example],
+        value: Callable[[Example, int], float],
+        alpha: float,
+        target: float,
+    ) -> MeanTest:
+        """Return the test that a mean over `examples` exceeds `target`."""
+        if self._version == "1":
+            return MeanTest(self._sample(examples, value, alpha), target)
+        by_id = {example.id: example for example in examples}
+        asked = [by_id[name] for name in self._evidence.candidate if name in by_id]
+        return TargetedTest.of(
+            (
+                [(value(example, number), example.weight) for example in asked]
+                for number in range(1, self._evidence.rounds + 1)
+            ),
+            [example.weight for example in examples],
+            alpha,
+            self._capital,
+            target,
+        )
 
     def _seen(self, examples: Sequence[Example]) -> tuple[Example, ...]:
         return tuple(example for example in examples if example.id in self._evidence.candidate)

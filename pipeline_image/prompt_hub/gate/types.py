@@ -33,7 +33,8 @@ class Evidence:
     """What is measured so far.
 
     `examples` is the whole set that may be scored, `candidate` and `champion` hold the scores of
-    those that were (the champion's None before the first release). `sampled` says whether asking
+    those that were, in the order in which they were asked (the champion's None before the first
+    release). `sampled` says whether asking
     again can give another answer; cost and latency are the candidate's (None: unknown).
     """
 

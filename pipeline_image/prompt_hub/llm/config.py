@@ -27,6 +27,7 @@ from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.urls import address_problem
 from prompt_hub.llm.providers.base import Provider
 from prompt_hub.llm.providers.registry import all_providers, provider_of
+from prompt_hub.llm.schema_support import SchemaSupport
 from prompt_hub.repository.schema import Parameter
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
@@ -121,6 +122,11 @@ class ModelConfig(BaseModel):
     @property
     def _provider(self) -> Provider:
         return provider_of(self.provider)
+
+    @property
+    def schema_support(self) -> SchemaSupport:
+        """What becomes of an output schema on its way to this model."""
+        return self._provider.schema_support(self)
 
     @property
     def identity(self) -> str:

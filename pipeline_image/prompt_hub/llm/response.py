@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.llm.answer_text import is_fenced, trimmed, without_fence
 from prompt_hub.repository.contracts import schema_problem
+from prompt_hub.repository.nulls import without_nulls
 from prompt_hub.repository.schema import JsonObject, Prompt
 
 
@@ -126,6 +127,7 @@ def output_in(text: str, prompt: Prompt) -> tuple[JsonObject | None, str | None]
         return None, f"the answer is not JSON ({error})"
     if not isinstance(value, dict):
         return None, "the answer is not a JSON object"
+    value = without_nulls(value, prompt.output)
     problem = schema_problem(value, prompt.output)
     return (value, None) if problem is None else (None, problem)
 

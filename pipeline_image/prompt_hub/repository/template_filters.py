@@ -43,8 +43,15 @@ def _items(value: object) -> list[tuple[object, object]]:
     return list(value.items())
 
 
-def _tojson(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+MAX_INDENT = 4
+"""Spaces a level: a deep value with a wide margin would be much out of little."""
+
+
+def _tojson(value: object, form: bool | int = False) -> str:
+    """Write JSON on one line; `true` without spaces, a number on lines with such an indent."""
+    if isinstance(form, bool):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":") if form else None)
+    return json.dumps(value, ensure_ascii=False, indent=max(1, min(MAX_INDENT, form)))
 
 
 def plain_text(value: object) -> str:
@@ -132,7 +139,7 @@ FILTERS: dict[str, Filter] = {
     "round": Filter(_round, ((int,),)),
     "sort": Filter(_sort),
     "title": Filter(_of_text(filters.do_title)),
-    "tojson": Filter(_tojson),
+    "tojson": Filter(_tojson, ((bool, int),)),
     "trim": Filter(_of_text(str.strip)),
     "truncate": Filter(_truncate, ((int,), (bool,))),
     "unique": Filter(_unique),

@@ -221,6 +221,8 @@ class FieldsScorer(PureScorer):
     fields: Mapping[Field, float]
     case: Case = "fold"
     """Whether case matters in texts of fields that nobody has named."""
+    partial: bool = False
+    """Whether only fields that the example expects are looked at."""
     _whole: dict[Hashable, ScorerResult] = field(default_factory=dict, repr=False, compare=False)
     """Parts without a loss, by their counts: of thousands of right answers one is kept."""
 
@@ -238,6 +240,8 @@ class FieldsScorer(PureScorer):
         if not weights:
             names = (*leaves(example.expected), *leaves(given))
             weights = {unnamed(name, self.case): 1.0 for name in dict.fromkeys(names)}
+        if self.partial:
+            weights = _expected_ones(weights, example)
         counted: dict[str, Counts] = {}
         earned: list[tuple[float, float]] = []
         lost: list[str] = []
@@ -258,7 +262,7 @@ class FieldsScorer(PureScorer):
 
     def guess_worth(self, examples: Sequence[Example]) -> GuessWorth:
         """Count the values of each field, where every example has the same fields."""
-        fields = self._same_fields(examples)
+        fields = {} if self.partial else self._same_fields(examples)
         if not fields:
             return super().guess_worth(examples)
         whole = sum(fields.values())
@@ -277,6 +281,14 @@ class FieldsScorer(PureScorer):
             return self.fields
         found = {frozenset(leaves(example.expected)) for example in examples}
         return {unnamed(name, self.case): 1.0 for name in found.pop()} if len(found) == 1 else {}
+
+
+def _expected_ones(weights: Mapping[Field, float], example: Example) -> Mapping[Field, float]:
+    return {
+        field: weight
+        for field, weight in weights.items()
+        if at(example.expected, field.path) is not None
+    }
 
 
 def _field_worth(field: Field, examples: Sequence[Example]) -> GuessWorth:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.validation import secrets
@@ -41,10 +42,12 @@ def check(
     task: str | None = None,
     *,
     proposed: Mapping[str, str] | None = None,
+    models: ModelAliases | None = None,
 ) -> tuple[Tree, list[Finding]]:
     """Every finding in the repository, or those about `task`, in the order of files and lines.
 
-    `proposed` are texts of files that are looked at as if they lay in the repository already.
+    `proposed` are texts of files that are looked at as if they lay in the repository already,
+    `models` is what aliases mean here.
     Nothing that looks like a key is repeated in a finding.
     """
     tree = read_tree(repository, proposed)
@@ -53,7 +56,7 @@ def check(
         findings += (Finding(_of(whole, problem)) for problem in whole.check(tree))
     for files in tree.tasks.values():
         for rule in TASK_RULES:
-            found = rule.check(files)
+            found = rule.check(replace(files, models=models))
             findings += (Finding(_of(rule, problem), files.task) for problem in found)
     if task is not None:
         findings = [finding for finding in findings if tree.touches(task, finding)]

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from pydantic import JsonValue
 
+from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.documents import (
     Document,
     Problem,
@@ -131,6 +132,8 @@ class TaskFiles:
     texts: Mapping[str, str]
     registry: Source[Registry] | None
     prompts: Path
+    models: ModelAliases | None = None
+    """What aliases mean here, where that is known."""
 
     @property
     def registered(self) -> RegisteredTask | None:

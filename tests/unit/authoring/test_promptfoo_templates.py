@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from jinja2 import Environment
+from pydantic import JsonValue
 
 from prompt_hub.authoring.promptfoo.templates import to_jinja
+from prompt_hub.repository.templates import render_text
 
 SAME = [
     "Hello {{name}}",
@@ -29,21 +30,22 @@ def test_what_both_know_stays_byte_for_byte(text: str) -> None:
     [
         ("{% if a === 'x' %}1{% endif %}", {"a": "x"}, "1", "'===' as '=='"),
         ("{% if a !== 'x' %}1{% endif %}", {"a": "x"}, "", "'!==' as '!='"),
-        ("{% if a && !b %}1{% endif %}", {"a": 1, "b": 0}, "1", "'&&' as 'and'"),
-        ("{{ 'y' if a || b }}", {"a": 0, "b": 1}, "y", "'||' as 'or'"),
-        ("{{ a != '!' }}", {"a": "?"}, "True", None),
-        ("{{ a | dump }}", {"a": {"k": [1]}}, '{"k": [1]}', "'dump' as 'tojson'"),
+        ("{{ a != '!' }}", {"a": "?"}, "true", None),
+        ("{{ a | dump }}", {"a": {"k": [1, 2]}}, '{"k":[1,2]}', "'dump' as 'tojson'"),
+        ("{{ a | dump(2) }}", {"a": [1]}, "[\n  1\n]", "'dump' as 'tojson'"),
+        ("{{ a | d('x') }}", {"a": "y"}, "y", None),
+        ("{% if a == null %}1{% endif %}", {"a": None}, "1", None),
         ("{{ a | dump(2) | safe }}", {"a": 1}, "1", "'safe' left out"),
-        ("{{ a.length }} {{ a['b'].length }}", {"a": {"b": "xyz"}}, "1 3", "'.length'"),
+        ("{{ a.length }} {{ b['c'].length }}", {"a": [0], "b": {"c": "xyz"}}, "1 3", "'.length'"),
         ("{% if a %}1{% elseif b %}2{% endif %}", {"a": 0, "b": 1}, "2", "'elseif'"),
     ],
 )
 def test_what_is_written_otherwise_renders_the_same(
-    text: str, fields: dict[str, object], rendered: str, message: str | None
+    text: str, fields: dict[str, JsonValue], rendered: str, message: str | None
 ) -> None:
     found = to_jinja(text)
     assert found.problem is None
-    assert Environment().from_string(found.text).render(fields) == rendered
+    assert render_text(found.text, fields) == found.there(fields) == rendered
     assert found.variables == fields.keys()
     assert message is None or any(message in item for item in found.rewritten)
 
@@ -57,9 +59,20 @@ def test_what_is_written_otherwise_renders_the_same(
         ("{% for k, v in record %}{{ k }}{% endfor %}", "entries of an object"),
         ("{% asyncEach x in y %}{% endeach %}", "a tag"),
         ("{% import 'a' as b %}", "a tag"),
-        ("{% include 'part.njk' %}", "an included template"),
+        ("{% include 'part.njk' %}", "a tag"),
         ("{% if a %}", "cannot read"),
         ("{{ a ? b : c }}", "cannot read"),
+        ("{{ a && b }}", "cannot read"),
+        ("{{ a || b }}", "cannot read"),
+        ("{{ !a }}", "cannot read"),
+        ("{{ a | nl2br }}", "the filter 'nl2br'"),
+        ("{{ a | tojson }}", "the filter 'tojson'"),
+        ("{{ True }}", "the name 'True'"),
+        ("{% if a is boolean %}x{% endif %}", "the test 'boolean'"),
+        ("{{ 0x1f }}", "the number 0x1f"),
+        ("{{ 'a' 'b' }}", "the text 'a'"),
+        ("{% for a in b if a %}x{% endfor %}", "a loop with a condition"),
+        ("{{ a == 1 }}{{ a === 1 }}", "'==' beside '==='"),
     ],
 )
 def test_what_has_no_counterpart_is_named(text: str, named: str) -> None:

@@ -111,6 +111,35 @@ def test_lost_tests_are_listed_as_often_as_the_line_counts() -> None:
     assert kinds(found, listed=False) == [Kind.TEST_LOST]
 
 
+def test_that_no_answer_passes_is_no_excuse_for_a_test_that_passed_there() -> None:
+    item = Configuration(1)
+    endpoint = ScriptedEndpoint({1: item})
+    said = "c:4: a test (and 1 more like it): no answer passes it: its 'is-json' fails"
+    run = OwnRun(notes=(OwnNote(lost=True, said=said),))
+    for passed in (True, False):
+        call = asked(endpoint, "promptfoo")
+        there = PeerRun((PeerTest(0, "K00", call, passed, "x", "", broken=False),), 1)
+        found = compare(item, there, run, endpoint)
+        assert kinds(found, listed=not passed) == [Kind.TEST_LOST]
+
+
+def test_what_is_right_here_only_needs_a_line_about_an_assertion_that_failed_there() -> None:
+    item = Configuration(1)
+    item.feature(["'icontains'"], Effect.VERDICT)
+    endpoint = ScriptedEndpoint({1: item})
+    about = OwnNote(lost=True, said="c:3: the assertion 'icontains': it is not the only one")
+    for failed, listed in (("icontains", True), ("equals", False)):
+        there = PeerTest(
+            0, "K00", asked(endpoint, "promptfoo"), False, "x", "", broken=False, failed=(failed,)
+        )
+        own = OwnTest(
+            id="test-1", key="K00", call=asked(endpoint, "prompt-hub"), score=1.0, reason=""
+        )
+        run = OwnRun(notes=(about,), tests=(own,))
+        found = compare(item, PeerRun((there,), 1), run, endpoint)
+        assert kinds(found, listed=listed) == [Kind.RIGHT_HERE_ONLY]
+
+
 def test_a_prompt_that_goes_without_a_line_is_a_difference() -> None:
     assert kinds(compared(prompts=2), listed=False) == [Kind.TEST_LOST]
     named = OwnNote(lost=True, said="c:2: the prompt 'ask 1': a task has one candidate")

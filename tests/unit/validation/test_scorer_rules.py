@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from prompt_hub.repository.schema import JsonObject
+from prompt_hub.validation.tree import Finding
 from tests.unit.building import RepositoryFolder
 from tests.unit.judging import PROMPT, TASK, TEMPLATE, USER, add_judge, use_judge
 
@@ -40,6 +41,11 @@ def rich(healthy: RepositoryFolder) -> RepositoryFolder:
     healthy.write("scorers/parts.py", "def score(output, expected, input):\n    return 1.0\n")
     healthy.write("scorers/broken.py", "def score(:\n")
     return healthy
+
+
+def errors(folder: RepositoryFolder) -> list[Finding]:
+    """What is wrong, without what an output of every kind of value is only warned of."""
+    return [finding for finding in folder.findings() if finding.is_error]
 
 
 def with_scorer(folder: RepositoryFolder, scorer: JsonObject, more: str = ONE) -> None:
@@ -81,7 +87,7 @@ def with_scorer(folder: RepositoryFolder, scorer: JsonObject, more: str = ONE) -
 )  # fmt: skip
 def test_a_scorer_that_fits_is_valid(rich: RepositoryFolder, scorer: JsonObject) -> None:
     with_scorer(rich, scorer)
-    assert rich.findings() == []
+    assert errors(rich) == []
 
 
 MODEL = [
@@ -118,7 +124,7 @@ def test_an_option_of_another_type_is_refused_where_it_stands(
     rich: RepositoryFolder, scorer: JsonObject, says: str
 ) -> None:
     with_scorer(rich, scorer)
-    findings = rich.findings()
+    findings = errors(rich)
     assert {(item.problem.file, item.problem.line) for item in findings} == {(USER, 10)}
     assert says in "\n".join(str(finding.problem) for finding in findings)
 
@@ -154,7 +160,7 @@ def test_a_scorer_that_does_not_fit_the_prompt_is_told(
     rich: RepositoryFolder, scorer: JsonObject, says: str
 ) -> None:
     with_scorer(rich, scorer)
-    findings = rich.findings()
+    findings = errors(rich)
     assert {finding.rule for finding in findings} == {"scorers"}
     assert says in "\n".join(str(finding.problem) for finding in findings)
 
@@ -261,7 +267,7 @@ def test_a_schema_that_does_not_say_allows_anything(healthy: RepositoryFolder, s
     )
     healthy.stamp("part-class")
     with_scorer(healthy, {"type": "text", "field": "odd.deep"})
-    assert {finding.rule for finding in healthy.findings()} <= {"scorers"}
+    assert {finding.rule for finding in errors(healthy)} <= {"scorers"}
 
 
 def test_a_broken_contract_is_told_once(healthy: RepositoryFolder) -> None:
@@ -273,7 +279,7 @@ def test_a_broken_contract_is_told_once(healthy: RepositoryFolder) -> None:
 
 def test_an_attack_needs_a_scorer_that_knows_what_is_right(rich: RepositoryFolder) -> None:
     rich.edit(USER, ONE, "{type: injection, fields: [title]}")
-    (finding,) = rich.findings()
+    (finding,) = errors(rich)
     assert "injection scorers only" in str(finding.problem)
 
 
@@ -281,7 +287,7 @@ def test_validation_runs_nobodys_code(rich: RepositoryFolder) -> None:
     trap = rich.path("sprung")
     rich.write("scorers/trap.py", f"open({str(trap)!r}, 'w')\ndef score(*a):\n    return 1\n")
     with_scorer(rich, {"type": "python", "entry": "scorers.trap:score"})
-    assert rich.findings() == []
+    assert errors(rich) == []
     assert not trap.exists()
 
 
@@ -291,7 +297,7 @@ def test_a_link_out_of_the_repository_is_no_way_in(rich: RepositoryFolder) -> No
     (outside / "far.py").write_text("def score(*a):\n    return 1\n")
     rich.path("linked").symlink_to(outside)
     with_scorer(rich, {"type": "python", "entry": "linked.far:score"})
-    (finding,) = rich.findings()
+    (finding,) = errors(rich)
     assert "lies outside" in finding.problem.found
 
 

@@ -192,3 +192,30 @@ def test_the_door_validates_and_pays_for_no_model_client(folder: RepositoryFolde
         check=True,
     )
     assert done.stdout.splitlines() == ["2 tasks, 17 files: all valid", "0", "[]"]
+
+
+def test_an_output_schema_is_held_against_the_provider_of_its_alias(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = "    part_class: {type: string, enum: [capacitor, resistor, diode, transistor]}"
+    folder.edit(CANDIDATE, output, f"{output}\n    ohms: {{type: number, minimum: 0}}")
+    folder.stamp("part-class")
+    said = f"{CANDIDATE}:22:26: output.properties.ohms.minimum: found the keyword 'minimum', which "
+    for provider, fate in (
+        (None, "openai-compatible ignores"),
+        ({"provider": "openai"}, None),
+        ({"provider": "openai", "base_url": "http://localhost/v1"}, "openai-compatible ignores"),
+        ({"provider": "bedrock", "region": "eu-west-1"}, "bedrock refuses (left out, and told"),
+        ({"provider": "bedrock-converse", "region": "eu-west-1"}, None),
+    ):
+        models = json.dumps({"catalogue-pinned": {"model": "m", **provider}}) if provider else "{"
+        monkeypatch.setenv(aws_names.ENV_MODELS, models)
+        assert main(["validate"]) == ExitCode.OK
+        out = capsys.readouterr().out
+        if fate is None:
+            assert out == "2 tasks, 17 files: all valid\n"
+        else:
+            assert out.startswith(said + fate)
+            assert out.endswith(
+                " [warning: schema-provider]\n2 tasks, 17 files: all valid, 1 warning\n"
+            )

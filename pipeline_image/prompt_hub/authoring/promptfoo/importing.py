@@ -9,11 +9,12 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from prompt_hub.authoring.promptfoo.fitting import fitted
 from prompt_hub.authoring.promptfoo.notes import Note, Notes
 from prompt_hub.authoring.promptfoo.prompts import ChatMessage, ImportedPrompt, prompts_of
 from prompt_hub.authoring.promptfoo.providers import ImportedModel, model_of
-from prompt_hub.authoring.promptfoo.reading import Node, Project, as_text
-from prompt_hub.authoring.promptfoo.scoring import ANSWER, Labelled, Scoring, scoring_of, type_of
+from prompt_hub.authoring.promptfoo.reading import Project
+from prompt_hub.authoring.promptfoo.scoring import ANSWER, Labelled, Scoring, scoring_of
 from prompt_hub.authoring.promptfoo.tests import cases_of
 from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -22,10 +23,9 @@ from prompt_hub.repository.schema import Example, JsonObject
 THRESHOLD = 0.8
 _CONFIG_KEYS = {
     "prompts", "providers", "targets", "tests", "defaultTest", "description", "$schema",
-    "assertionTemplates",
+    "assertionTemplates", "scenarios",
 }  # fmt: skip
 _WHY = {
-    "scenarios": "examples are a list; write the combinations out as tests",
     "nunjucksFilters": "templates here know the built-in filters only",
     "evaluateOptions": "concurrency, repeats and limits are the gate's, in the metadata",
     "commandLineOptions": "they are settings of another program",
@@ -73,12 +73,14 @@ def imported(
             notes.lost(node.place, f"'{key}'", _WHY.get(key, "a task has no such setting here"))
     chosen = _chosen(prompts_of(project, notes), prompt, notes)
     model = model_of(project, notes, alias=alias, default=default_alias)
-    cases = cases_of(project, notes, expand=_expands(project))
-    scoring = scoring_of(cases, notes, schema=model.schema)
-    if not scoring.labelled or not scoring.scorers:
+    cases = cases_of(project, notes)
+    scoring = scoring_of(cases, notes, schema=model.schema, parsed=model.parsed)
+    if not scoring.labelled:
         raise _unusable("no test in it says what the right answer is", notes)
     message = project.config.get("description")
-    contract, inputs = _inputs(scoring.labelled, chosen, notes)
+    fit = fitted(scoring.labelled, chosen, notes)
+    if not fit.labelled:
+        raise _unusable("no test of it can be asked here as promptfoo asks it", notes)
     fresh = NewTask(
         task=task,
         owner=owner,
@@ -86,7 +88,7 @@ def imported(
         prompt={
             "description": description or (str(message.data) if message else f"Imported: {task}"),
             "model": {"alias": model.alias, "parameters": model.parameters},
-            "input": contract,
+            "input": fit.contract,
             "output": scoring.output,
             "messages": _messages(chosen, scoring, notes),
         },
@@ -95,7 +97,7 @@ def imported(
             "scorers": list(scoring.scorers),
             **({"limits": scoring.limits} if scoring.limits else {}),
         },
-        examples=_examples(scoring.labelled, inputs),
+        examples=_examples(fit.labelled, fit.inputs),
     )
     why = f"a task has one, for the mean over all examples: it is {THRESHOLD}, look it over"
     notes.changed(project.config.place, "the threshold", why)
@@ -105,15 +107,6 @@ def imported(
 def _unusable(what: str, notes: Notes) -> PromptHubError:
     listed = "".join(f"\n  {note}" for note in notes.all())
     return PromptHubError(f"nothing was imported: {what}.{listed}", exit_code=ExitCode.BLOCKED)
-
-
-def _expands(project: Project) -> bool:
-    options = project.config.get("evaluateOptions")
-    off = options.get("disableVarExpansion") if options else None
-    default: Node | None = project.resolved(project.config.get("defaultTest"))
-    for_tests = default.get("options") if default else None
-    also_off = for_tests.get("disableVarExpansion") if for_tests else None
-    return not any(node is not None and node.data is True for node in (off, also_off))
 
 
 def _chosen(prompts: Sequence[ImportedPrompt], number: int | None, notes: Notes) -> ImportedPrompt:
@@ -146,41 +139,6 @@ def _messages(prompt: ImportedPrompt, scoring: Scoring, notes: Notes) -> list[Js
         else:
             messages.insert(0, ChatMessage("system", sentence))
     return [{"role": message.role, "content": message.content} for message in messages]
-
-
-def _inputs(
-    labelled: Sequence[Labelled], prompt: ImportedPrompt, notes: Notes
-) -> tuple[JsonObject, list[JsonObject]]:
-    """Return the input contract, and the input of every example."""
-    inputs: list[JsonObject] = [{} for _ in labelled]
-    properties: JsonObject = {}
-    text = " ".join(message.content for message in prompt.messages)
-    for name in sorted(prompt.variables, key=text.find):
-        values = [entry.case.values.get(name) for entry in labelled]
-        empty = [item.case for item, value in zip(labelled, values, strict=True) if value is None]
-        if empty:
-            why = "is an empty text where a test does not say it, as Nunjucks renders it"
-            notes.changed(empty[0].place, f"the variable {name!r}", why)
-            values = ["" if value is None else value for value in values]
-        schema = type_of(values)
-        if not schema:
-            why = "has values of several types: all are texts now, as Nunjucks renders them"
-            notes.changed(labelled[0].case.place, f"the variable {name!r}", why)
-            values, schema = [as_text(value) for value in values], {"type": "string"}
-        properties[name] = schema
-        for fields, value in zip(inputs, values, strict=True):
-            fields[name] = value
-    for element in labelled:
-        for name in element.case.values.keys() - prompt.variables:
-            why = "is not read by the prompt, so it is no part of the input"
-            notes.changed(element.case.place, f"the variable {name!r}", why)
-    contract: JsonObject = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(properties),
-        "properties": properties,
-    }
-    return contract, inputs
 
 
 def _examples(labelled: Sequence[Labelled], inputs: Sequence[JsonObject]) -> list[Example]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -19,8 +20,21 @@ _PARAMETERS = {
     "max_completion_tokens": "max_tokens",
     "max_output_tokens": "max_tokens",
     "maxTokens": "max_tokens",
+    "topP": "top_p",
 }
 _MODES = {"chat", "completion", "responses", "messages", "converse"}
+_NOT_ASKED = {
+    "openai": {
+        "agents", "assistant", "chatkit", "codex-sdk", "embedding", "embeddings", "image",
+        "moderation", "realtime", "transcription", "video", "speech",
+    },
+    "bedrock": {
+        "agents", "embedding", "embeddings", "flows", "image", "kb", "knowledge-base",
+        "nova-sonic", "video",
+    },
+    "ollama": {"embedding", "embeddings"},
+}  # fmt: skip
+"""Kinds of a provider that are no model to be asked with messages."""
 _NO_MODEL = ("file://", "exec:", "python:", "http", "javascript:", "package:", "echo")
 
 
@@ -35,13 +49,15 @@ class ImportedModel:
     parameters: JsonObject
     setting: JsonObject | None = None
     schema: JsonObject | None = None
+    parsed: bool = False
+    """Whether promptfoo hands answers in JSON to code as objects."""
 
 
 def model_of(project: Project, notes: Notes, *, alias: str | None, default: str) -> ImportedModel:
     """Return the first provider; the others are noted as lost."""
     given = project.config.get("providers") or project.config.get("targets")
     providers = project.resolved(given)
-    if providers is None:
+    if providers is None or providers.data == []:
         return ImportedModel(alias or default, {})
     first, *others = providers.elements()
     for other in others:
@@ -58,9 +74,8 @@ def model_of(project: Project, notes: Notes, *, alias: str | None, default: str)
         elif key != "region":
             why = "parameters here are temperature, top_p, max_tokens and seed"
             notes.lost(node.place, f"'{key}' of the provider", why)
-    for key, node in first.items():
-        if key not in {"id", "config"} and settings is not None and key != name:
-            notes.lost(node.place, f"'{key}' of a provider", "an alias has no such setting here")
+    for key, node in _beside_settings(first, name):
+        notes.lost(node.place, f"'{key}' of a provider", _WHY.get(key, _NO_SETTING))
     setting = _setting(name, settings)
     if setting is None:
         why = "an alias is a model of an OpenAI-compatible endpoint or of Bedrock; name one for it"
@@ -69,7 +84,27 @@ def model_of(project: Project, notes: Notes, *, alias: str | None, default: str)
         model = str(setting["model"]) if setting else name
         alias = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
         alias = alias if re.match(r"[a-z]", alias) else f"model-{alias}".strip("-")
-    return ImportedModel(alias, parameters, setting, schema)
+    format_ = project.resolved(settings.get("response_format")) if settings else None
+    kind = format_.get("type") if format_ else None
+    parsed = kind is not None and kind.data == "json_schema" and name.startswith("openai:")
+    return ImportedModel(alias, parameters, setting, schema, parsed)
+
+
+_NO_SETTING = "an alias has no such setting here"
+_WHY = {
+    "transform": "right answers are compared with the answer as the model writes it",
+    "delay": "how many calls are made at once is a setting of the alias",
+    "prompts": "a task has one prompt",
+}
+
+
+def _beside_settings(provider: Node, name: str) -> Iterator[tuple[str, Node]]:
+    """Yield what a provider says beside its id and its settings, in each form."""
+    for key, node in provider.items():
+        if key not in {"id", "provider", "config"} and key != name:
+            yield key, node
+        elif key == name and isinstance(node.data, dict):  # id: {config: …}
+            yield from ((inner, item) for inner, item in node.items() if inner != "config")
 
 
 def _identity(provider: Node) -> tuple[str, Node | None]:
@@ -86,16 +121,19 @@ def _identity(provider: Node) -> tuple[str, Node | None]:
 
 def _setting(name: str, settings: Node | None) -> JsonObject | None:
     kind, _, rest = name.partition(":")
-    if not rest or name.startswith(_NO_MODEL):
+    if not rest or name.startswith(_NO_MODEL) or "{{" in name:
         return None
     mode, _, model = rest.partition(":")
+    if mode in _NOT_ASKED.get(kind, ()):
+        return None
     model = model if mode in _MODES and model else rest
     if kind == "openai":
         return {"provider": "openai", "model": model}
     if kind == "bedrock":
         region = settings.get("region") if settings else None
+        open_model = re.match(r"(?:[a-z-]+\.)?openai\.", model) is not None
         return {
-            "provider": "bedrock",
+            "provider": "bedrock" if open_model else "bedrock-converse",
             "model": model,
             "region": str(region.data) if region else "us-east-1",
         }

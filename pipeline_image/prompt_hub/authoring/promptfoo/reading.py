@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import assert_never
 
 import yaml
 from pydantic import JsonValue
 
+from prompt_hub.authoring.promptfoo.javascript import number
 from prompt_hub.authoring.promptfoo.notes import Place
 from prompt_hub.core.json_strict import MAX_DEPTH, strict_json
 from prompt_hub.repository.contracts import referred
@@ -23,6 +22,8 @@ from prompt_hub.repository.json_positions import Location
 
 MAX_VALUES = 200_000
 """Values of one file, aliases expanded: more is a bomb, not a configuration."""
+MAX_NAME = 255
+"""Bytes of a file's name: a longer one is a text, and no file system has it."""
 REFERENCE = "file://"
 
 
@@ -77,12 +78,18 @@ class Project:
         self._folder = config.resolve().parent
         self.config = self.load(config.resolve())
 
-    def find(self, reference: str) -> list[Path]:
-        """Return the files that `file://…` or a plain path names; a pattern may name several."""
+    def find(self, reference: str, beside: str | None = None) -> list[Path]:
+        """Return the files that `file://…` or a plain path names; a pattern may name several.
+
+        They are looked for in the configuration's folder, or in that of its file `beside`.
+        """
         name = reference.removeprefix(REFERENCE)
-        if any(mark in name for mark in "*?["):
-            return sorted(path for path in self._folder.glob(name) if path.is_file())
-        return [self._folder / name]
+        folder = self._folder if beside is None else (self._folder / beside).parent
+        if any(len(part.encode()) > MAX_NAME for part in Path(name).parts):
+            return []
+        if any(mark in name for mark in "*?[") and not Path(name).is_absolute():
+            return sorted(path for path in folder.glob(name) if path.is_file())
+        return [folder / name]
 
     def text(self, path: Path) -> str:
         """Return a file's text; raises `InvalidDocumentsError`, also for one outside the project.
@@ -93,6 +100,8 @@ class Project:
         if not any(path.resolve().is_relative_to(folder) for folder in inside):
             found = "a file outside the configuration's folder and the working directory"
             raise _broken(str(path), 1, found, "a file of the project")
+        if path.is_dir():
+            raise _broken(self.name(path), 1, "a folder", "a file")
         return read_text(path, self.name(path))
 
     def name(self, path: Path) -> str:
@@ -111,7 +120,7 @@ class Project:
         name, text = self.name(path), self.text(path)
         match path.suffix.lower():
             case ".yaml" | ".yml" | ".json":
-                return _parsed(text, name)
+                return parsed_yaml(text, name)
             case ".jsonl":
                 return _lines(text, name)
             case ".csv":
@@ -122,8 +131,9 @@ class Project:
         """Return the value that a `file://` reference stands for; any other value is itself."""
         if node is None or not isinstance(node.data, str) or not node.data.startswith(REFERENCE):
             return node
-        (path, *_) = self.find(node.data) or [self._folder / node.data]
-        return self.load(path)
+        for path in self.find(node.data):
+            return self.load(path)
+        raise _broken(*node.place, f"{node.data[:80]}, which no file is called", "a file")
 
 
 def _broken(file: str, line: int, found: str, expected: str) -> InvalidDocumentsError:
@@ -131,26 +141,40 @@ def _broken(file: str, line: int, found: str, expected: str) -> InvalidDocuments
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML 1.2's core schema, as promptfoo reads it: `yes` and `12:30` are texts, `010` is ten."""
+    """YAML 1.2's core schema, as promptfoo reads it: `yes` and `12:30` are texts, `010` is ten.
+
+    Numbers are JavaScript's: `5.0` is 5, and of 20 digits the last ones are gone.
+    """
 
 
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
-    ("int", r"[-+]?[0-9]+", [*"-+0123456789"]),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", [*"-+0123456789"]),
     ("float", r"[-+]?(?:\.[0-9]+|[0-9]+\.?[0-9]*)(?:[eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
     ("merge", r"<<", ["<"]),
+    ("timestamp", r"\d{4}-\d\d-\d\d|\d{4}-\d\d?-\d\d?(?:[Tt]|[ \t]+)\d.*", [*"0123456789"]),
 ):
     _Loader.add_implicit_resolver(
         f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first
     )
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(str(node.value)))
-_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(str(node.value)))
+_BASES = {"0o": 8, "0x": 16}
+_Loader.add_constructor(
+    "tag:yaml.org,2002:int",
+    lambda _, node: number(int(str(node.value), _BASES.get(str(node.value)[:2], 10))),
+)
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: number(float(str(node.value))))
+# promptfoo makes an object of JavaScript of a date without quotes, and loses what is in it.
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: {})
 
 
-def _parsed(text: str, name: str) -> Node:
-    """YAML, of which JSON is a part. Unlike our own files, it may use aliases and merge keys."""
+def parsed_yaml(text: str, name: str) -> Node:
+    """YAML, of which JSON is a part. Unlike our own files, it may use aliases and merge keys.
+
+    Raises:
+        InvalidDocumentsError: it is broken.
+    """
     try:
         loader = _Loader(text)
         try:
@@ -182,13 +206,13 @@ def _json(text: str, name: str) -> Node:
 def _lines(text: str, name: str) -> Node:
     values: list[JsonValue] = []
     lines: dict[Location, int] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
+    for at, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 values.append(_plain(strict_json(line)))
             except ValueError as error:
-                raise _broken(name, number, str(error), "one JSON value a line") from None
-            lines[(len(values) - 1,)] = number
+                raise _broken(name, at, str(error), "one JSON value a line") from None
+            lines[(len(values) - 1,)] = at
     return Node(values, Source(name, lines))
 
 
@@ -198,16 +222,22 @@ def _rows(text: str, name: str) -> Node:
     rows: list[JsonValue] = []
     lines: dict[Location, int] = {}
     before = 0
+    limit = csv.field_size_limit(len(text) + 1)
     try:
         for cells in reader:
             start, before = before + 1, reader.line_num
             if not header:
                 header = [cell.strip() for cell in cells]
             elif any(cells):
-                rows.append(dict(zip(header, cells, strict=False)))
+                if len(cells) != len(header):
+                    found, expected = f"{len(cells)} cells", f"{len(header)}, as in the header"
+                    raise _broken(name, start, found, expected)
+                rows.append(dict(zip(header, cells, strict=True)))
                 lines[(len(rows) - 1,)] = start
     except csv.Error as error:
         raise _broken(name, reader.line_num, str(error), "valid CSV") from None
+    finally:
+        csv.field_size_limit(limit)
     return Node(rows, Source(name, lines))
 
 
@@ -220,18 +250,21 @@ def _walk(node: yaml.Node, location: Location, lines: dict[Location, int]) -> No
             _walk(item, (*location, index), lines)
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            _walk(value, (*location, str(key.value)), lines)
+            name = (*location, str(key.value))
+            if name in lines and key.value != "<<":
+                raise ValueError(f"the key {key.value!r} twice (line {key.start_mark.line + 1})")
+            _walk(value, name, lines)
 
 
 def _plain(value: object) -> JsonValue:
     """Return a value of YAML as one of JSON: keys as text, and no number that is none."""
     match value:
-        case None | bool() | int() | str():
+        case None | bool() | str():
             return value
-        case float():
-            if not isfinite(value):
+        case int() | float():
+            if not isfinite(exact := number(value)):
                 raise ValueError(f"{value}, which is not a finite number")
-            return value
+            return exact
         case dict():
             return {str(key): _plain(item) for key, item in value.items()}
         case list():
@@ -252,41 +285,3 @@ def _dereferenced(value: JsonValue, root: JsonValue, depth: int = 0) -> JsonValu
         found = referred(reference, root)
         return value if found is None else _dereferenced(found, root, depth + 1)
     return {key: _dereferenced(item, root, depth + 1) for key, item in value.items()}
-
-
-_SUBSTITUTION = re.compile(r"\{\{-?\s*([A-Za-z_][\w.]*)\s*-?\}\}")
-
-
-def substituted(text: str, values: Mapping[str, JsonValue]) -> str | None:
-    """`text` with `{{ name }}` and `{{ name.part }}` replaced; None if it asks for more."""
-    missing = False
-
-    def one(match: re.Match[str]) -> str:
-        nonlocal missing
-        found: JsonValue = dict(values)
-        for part in match[1].split("."):
-            if not isinstance(found, dict) or part not in found:
-                missing = True
-                return ""
-            found = found[part]
-        return as_text(found)
-
-    fresh = _SUBSTITUTION.sub(one, text)
-    return None if missing or "{{" in fresh or "{%" in fresh else fresh
-
-
-def as_text(value: JsonValue) -> str:
-    """Return a value as a template renders it."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return value
-        case dict() | list():
-            return json.dumps(value, ensure_ascii=False)
-        case int() | float():
-            return str(value)
-        case _:
-            assert_never(value)

@@ -1,37 +1,51 @@
-"""What promptfoo asserts of single tests as right answers and as scorers of the whole task.
+"""What promptfoo asserts of single tests as right answers, and one scorer that compares with them.
 
-There, each test has assertions of its own. Here, each example has a right answer, and scorers,
-the same for all examples, compare. So what is asserted of one test becomes its right answer, what
-is asserted of all alike becomes a scorer.
+There, each test has assertions of its own. Here, each example has a right answer, and the same
+scorer compares all of them. So what is asserted of one test becomes its right answer. All else that
+is asserted is held against that answer: what holds of it is said by the comparison, too, and needs
+no weight in the score; what does not hold of it makes a test that nothing passes.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import assert_never
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
+from prompt_hub.authoring.promptfoo import javascript as js
 from prompt_hub.authoring.promptfoo import vocabulary
+from prompt_hub.authoring.promptfoo.checks import holds
 from prompt_hub.authoring.promptfoo.notes import Notes
-from prompt_hub.authoring.promptfoo.tests import Assertion, TestCase
-from prompt_hub.repository.contracts import schema_problem, schema_problems
+from prompt_hub.authoring.promptfoo.schemas import (
+    in_todays_draft,
+    read_schema,
+    values_of,
+    why_unusable,
+)
+from prompt_hub.authoring.promptfoo.tests import LOST_VALUE, Assertion, TestCase
+from prompt_hub.repository.contracts import properties, schema_problem
+from prompt_hub.repository.formats import ASSERTED
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.scoring.base import PureSettings
 from prompt_hub.scoring.scorers.exact import ExactSettings
-from prompt_hub.scoring.scorers.json_fields import FieldsSettings
-from prompt_hub.scoring.scorers.json_schema import SchemaSettings
-from prompt_hub.scoring.scorers.regex import RegexSettings
+from prompt_hub.scoring.scorers.json_fields import FieldRule, FieldsSettings
 from prompt_hub.scoring.scorers.text import TextSettings
 
 ANSWER = "answer"
 """The field that holds the answer of a prompt that is answered in plain text."""
 
 _Check = tuple[str, str]
+_STRICTER = "its value is now the right answer, all of it: stricter than there"
+_NOW_RIGHT = {
+    "javascript": "the fields that it compares are now the right answer",
+    "contains": _STRICTER,
+    "icontains": _STRICTER,
+}
+_CLASS = re.compile(r"\\[pP]\{")
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,18 @@ class Labelled:
 
     case: TestCase
     expected: JsonObject
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a test says the right answer is, and the assertions that say so."""
+
+    value: str | JsonObject
+    said_by: tuple[Assertion, ...]
+
+    @property
+    def kind(self) -> str:
+        return self.said_by[0].type
 
 
 @dataclass(frozen=True)
@@ -56,32 +82,47 @@ class Scoring:
     limits: JsonObject
 
 
-def scoring_of(cases: Sequence[TestCase], notes: Notes, *, schema: JsonObject | None) -> Scoring:
-    """Turn assertions into right answers and scorers.
+def scoring_of(
+    cases: Sequence[TestCase], notes: Notes, *, schema: JsonObject | None, parsed: bool
+) -> Scoring:
+    """Turn assertions into right answers and a scorer.
 
     Args:
         cases: the tests.
         notes: told what is lost, and what means something else now.
         schema: the schema of answers that the provider's settings name, if any.
+        parsed: whether promptfoo hands answers to code as objects, not as text.
     """
-    common = _common(cases)
-    if schema is not None and (wrong := _unusable(schema)):
+    if schema is not None and (wrong := why_unusable(schema := in_todays_draft(schema))):
         notes.lost(cases[0].place if cases else ("", 1), "the schema of 'response_format'", wrong)
         schema = None
     schema = schema or _schema(cases, notes)
-    answers = [_answer(case, common, notes) for case in cases]
-    plain = schema is None and not any(isinstance(answer, dict) for answer in answers)
-    output = _output(schema, [answer for answer in answers if isinstance(answer, dict)])
-    properties = output["properties"]
-    assert isinstance(properties, dict)
-    field = next(iter(properties)) if len(properties) == 1 else None
-    labelled = []
+    place = cases[0].place if cases else ("", 1)
+    for name in sorted({str(name) for name in values_of(schema, "format")} - ASSERTED):
+        why = "promptfoo's validator holds answers to it, ours does not"
+        notes.lost(place, f"the format {name!r} of the schema", why)
+    if any(isinstance(step, float) for step in values_of(schema, "multipleOf")):
+        why = "promptfoo's validator divides as floating point does, ours exactly"
+        notes.lost(place, "a 'multipleOf' of the schema that is no whole number", why)
+    common = _common(cases)
+    answers = _of_one_kind([_answer(case, common, notes, parsed=parsed) for case in cases])
+    objects = [answer for answer in answers if isinstance(answer, _Answer) and _fields(answer)]
+    plain = schema is None and not objects
+    output = _output(schema, objects)
+    names = properties(output)
+    # A text stands in a field of its own, or in the one field of a schema that is asserted.
+    field = next(iter(names)) if len(names) == 1 and (plain or schema is not None) else None
+    labelled, kept = [], []
     for case, answer in zip(cases, answers, strict=True):
-        expected = _expected(answer, field, output)
+        expected = _expected(case, answer, field, output, notes, plain=plain)
         if isinstance(expected, str):
             notes.lost(case.place, "a test", expected)
-        else:
+        elif isinstance(answer, _Answer):
+            if answer.kind in _NOW_RIGHT:
+                what = f"the assertion '{answer.kind}'"
+                notes.changed(answer.said_by[0].place, what, _NOW_RIGHT[answer.kind])
             labelled.append(Labelled(case, expected))
+            kept.append(answer)
     if plain and labelled:
         why = f"answers are JSON here: the text stands in the field '{ANSWER}'"
         notes.changed(cases[0].place, "the answer as plain text", why)
@@ -89,9 +130,42 @@ def scoring_of(cases: Sequence[TestCase], notes: Notes, *, schema: JsonObject | 
         output=output,
         plain=plain,
         labelled=tuple(labelled),
-        scorers=_scorers(cases, common, field, plain, properties, notes),
+        scorers=(_scorer(kept, field, notes).to_file(),) if kept else (),
         limits=_limits(cases, notes),
     )
+
+
+def _of_one_kind(answers: Sequence[_Answer | str]) -> list[_Answer | str]:
+    """Leave out the rarer of whole objects and of single fields: one scorer compares all alike."""
+    objects = [answer for answer in answers if isinstance(answer, _Answer) and _fields(answer)]
+    partial = [answer for answer in objects if answer.kind == "javascript"]
+    if not partial or len(partial) == len(objects):
+        return list(answers)
+    whole = 2 * len(partial) <= len(objects)
+    why = (
+        "it compares some fields where most tests compare all of the answer"
+        if whole
+        else "it compares all of the answer where most tests compare some fields"
+    )
+    return [
+        f"{why}: one scorer compares all alike"
+        if isinstance(answer, _Answer)
+        and _fields(answer)
+        and (answer.kind == "javascript") is whole
+        else answer
+        for answer in answers
+    ]
+
+
+def _all_values(value: JsonValue) -> Iterator[JsonValue]:
+    yield value
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in items:
+        yield from _all_values(item)
+
+
+def _fields(answer: _Answer) -> JsonObject | None:
+    return answer.value if isinstance(answer.value, dict) else None
 
 
 def _key(assertion: Assertion) -> _Check:
@@ -106,6 +180,9 @@ def _common(cases: Sequence[TestCase]) -> set[_Check]:
     return {_key(item) for case in cases for item in case.assertions if item.shared}
 
 
+# --- The schema of answers ---------------------------------------------------------------------
+
+
 def _schema(cases: Iterable[TestCase], notes: Notes) -> JsonObject | None:
     """Return the JSON Schema that answers are held against; the first where there are several."""
     found: JsonObject | None = None
@@ -113,8 +190,8 @@ def _schema(cases: Iterable[TestCase], notes: Notes) -> JsonObject | None:
         for assertion in case.assertions:
             if assertion.type not in vocabulary.JSON_CHECKS or assertion.value in (None, ""):
                 continue
-            value = assertion.value
-            wrong = _unusable(value)
+            value = read_schema(assertion.value)
+            wrong = why_unusable(value)
             if wrong is not None or not isinstance(value, dict):
                 notes.lost(assertion.place, f"the schema of '{assertion.type}'", str(wrong))
             elif found is None:
@@ -125,94 +202,172 @@ def _schema(cases: Iterable[TestCase], notes: Notes) -> JsonObject | None:
     return found
 
 
-def _unusable(schema: JsonValue) -> str | None:
-    """Why a JSON Schema cannot be the contract of answers, None where it can."""
-    is_object = isinstance(schema, dict) and schema.get("type", "object") == "object"
-    if not is_object or not isinstance(schema, dict) or not schema.get("properties"):
-        return "an answer here is one JSON object with named fields"
-    if any(not reference.startswith("#") for reference in _references(schema)):
-        return "it refers to another file or to the network"
-    wrong = next((problem for problem in schema_problems(schema) if problem.rule == "schema"), None)
-    if wrong is None:
-        return None
-    return f"it is no JSON Schema (it has {wrong.found} where {wrong.expected} is expected)"
+# --- Right answers -----------------------------------------------------------------------------
 
 
-def _references(value: JsonValue) -> Iterator[str]:
-    for key, item in value.items() if isinstance(value, dict) else ():
-        if key == "$ref":
-            yield str(item)
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for item in items:
-        yield from _references(item)
-
-
-def _answer(case: TestCase, common: set[_Check], notes: Notes) -> JsonValue:
-    """Return what a test says the right answer is: a text or an object; None if it does not say."""
+def _answer(case: TestCase, common: set[_Check], notes: Notes, *, parsed: bool) -> _Answer | str:
+    """Return what a test says the right answer is, or why it does not say."""
+    if case.problem is not None:
+        return case.problem
     equals = [element for element in case.assertions if element.type == "equals"]
+    if equals:
+        return _Answer(_as_object(equals[0], notes), (equals[0],))
+    stated: JsonObject = {}
+    said_by = []
+    for assertion in case.assertions:
+        fields = _stated(assertion, parsed=parsed or case.parsed)
+        for name, value in (fields or {}).items():
+            if stated.setdefault(name, value) != value:
+                return f"no answer passes it: two values of {name!r} are asserted"
+        said_by += [assertion] if fields else []
+    if said_by:
+        return _Answer(stated, tuple(said_by))
     weaker = [
         entry
         for entry in case.assertions
-        if entry.type in vocabulary.LABELS and entry.type != "equals" and _key(entry) not in common
+        if entry.type in vocabulary.LABELS and _key(entry) not in common
     ]
-    for extra in (*equals[1:], *(weaker if equals or len(weaker) > 1 else [])):
-        what = f"the assertion '{extra.type}'"
-        why = "it is not the only one that says what the answer of its test is"
-        notes.lost(extra.place, what, why)
-    if equals:
-        return _as_object(equals[0].value)
-    statements = [item for item in case.assertions if _stated(item)]
-    if statements:
-        why = "the fields that it compares are now the right answer"
-        notes.changed(statements[0].place, "the assertion 'javascript'", why)
-        return {
-            key: value
-            for assertion in statements
-            for key, value in (_stated(assertion) or {}).items()
-        }
-    if len(weaker) != 1:
-        return None
-    chosen = weaker[0]
-    why = "its value is now the right answer; scored as text, without case and white space"
-    notes.changed(chosen.place, f"the assertion '{chosen.type}'", why)
-    return _as_object(chosen.value)
+    if len(weaker) > 1:
+        return "several texts must be in its answer, and none of them is known to be all of it"
+    if not weaker:
+        return "no assertion says what its right answer is; label it as an example yourself"
+    return _Answer(js.text(weaker[0].value), (weaker[0],))
 
 
-def _stated(assertion: Assertion) -> JsonObject | None:
+def _stated(assertion: Assertion, *, parsed: bool) -> JsonObject | None:
     is_code = assertion.type == "javascript"
-    return vocabulary.stated_fields(assertion.value) if is_code else None
+    return vocabulary.stated_fields(assertion.value, parsed=parsed) if is_code else None
 
 
-def _as_object(value: JsonValue) -> JsonValue:
+def _as_object(assertion: Assertion, notes: Notes) -> str | JsonObject:
     """Return an object, also where it was written as text; everything else as text."""
+    value = assertion.value
     if isinstance(value, dict):
         return value
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             parsed: JsonValue = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
-        return parsed if isinstance(parsed, dict) else value
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if isinstance(parsed, dict):
+            why = "its text is JSON, and is compared as JSON, not letter by letter"
+            notes.changed(assertion.place, "the assertion 'equals'", why)
+            return parsed
+    return js.as_json(value) if isinstance(value, list) or value is None else js.text(value)
 
 
-def _output(schema: JsonObject | None, answers: Sequence[JsonObject]) -> JsonObject:
+def _expected(
+    case: TestCase,
+    answer: _Answer | str,
+    field: str | None,
+    output: JsonObject,
+    notes: Notes,
+    *,
+    plain: bool,
+) -> JsonObject | str:
+    """Return the right answer as an object that keeps the contract, or why there is none."""
+    if isinstance(answer, str):
+        # What else is asserted has its line, whether or not there is a right answer.
+        for assertion in case.assertions:
+            _note_lost(assertion, notes)
+        return answer
+    expected = _fields(answer)
+    if expected is None and (field is None or (answer.kind == "equals" and not plain)):
+        return "its right answer is a text, but answers are objects"
+    if expected is None:
+        expected = {str(field): answer.value}
+    unlisted = sorted(expected.keys() - properties(output).keys())
+    if unlisted and answer.kind == "javascript":
+        return f"it compares {unlisted[0]!r}, a field that the output schema does not have"
+    if any(value is None for value in _all_values(expected)):
+        why = "null and a field that is left out are one here"
+        notes.changed(answer.said_by[0].place, f"the assertion '{answer.kind}'", why)
+    unknown = _others_hold(case, answer, answer.value if plain else expected, notes)
+    if unknown is not None:
+        return unknown
+    problem = schema_problem(expected, output)
+    return expected if problem is None else f"its right answer breaks the output schema: {problem}"
+
+
+def _others_hold(case: TestCase, answer: _Answer, value: JsonValue, notes: Notes) -> str | None:
+    """Hold everything else that is asserted against the right answer; say what keeps it from it."""
+    unknown = False
+    for assertion in case.assertions:
+        what = f"the assertion '{assertion.type}'"
+        if assertion.weight != 1 and assertion.type != LOST_VALUE:
+            why = "decides nothing here: one comparison is all that is scored"
+            notes.changed(assertion.place, f"the weight of {what[4:]}", why)
+        if assertion in answer.said_by or assertion.type in vocabulary.LIMITS:
+            continue
+        fulfilled = holds(assertion, value)
+        if fulfilled is None:
+            unknown = True
+            _note_lost(assertion, notes, beside=True)
+        elif not fulfilled and answer.kind != "equals" and answer.kind != "javascript":
+            unknown = True
+            notes.lost(assertion.place, what, "what must be in the answer of its test breaks it")
+        elif not fulfilled and not case.lenient:
+            return f"no answer passes it: its '{assertion.type}' fails on its right answer"
+        elif not fulfilled:
+            notes.lost(assertion.place, what, "it fails on the right answer of its test")
+        elif assertion.type in vocabulary.JSON_CHECKS:
+            why = "is the output contract: an answer that breaks it is wrong, without a weight"
+            notes.changed(assertion.place, f"'{assertion.type}'", why)
+        elif assertion.type == "regex" and _CLASS.search(js.text(assertion.value)):
+            why = "matches a class of Unicode here; JavaScript matches the letters 'p{…}', never it"
+            notes.changed(assertion.place, what, why)
+        else:
+            why = "holds of the right answer, so that the comparison with it says as much"
+            notes.changed(assertion.place, what, why)
+    if unknown and answer.kind in ("contains", "icontains"):
+        return "something else is asserted of it, too: what must be in its answer is not all of it"
+    return None
+
+
+def _note_lost(assertion: Assertion, notes: Notes, *, beside: bool = False) -> None:
+    """Note an assertion as lost; `beside` a right answer even those that could have been one."""
+    kind = assertion.type
+    if kind in (LOST_VALUE, *vocabulary.LIMITS) or (kind in vocabulary.LABELS and not beside):
+        return
+    why = vocabulary.why_not(kind)
+    if kind in vocabulary.TEXT_CHECKS:
+        why = "answers have several fields, and it does not say which"
+    if kind in vocabulary.JSON_CHECKS:
+        why = "its schema cannot be held against answers here"
+    if kind == "regex":
+        why = "patterns here look neither around nor back (RE2), and it says nothing of a field"
+    notes.lost(assertion.place, f"the assertion '{kind}'", why)
+
+
+# --- The output contract -----------------------------------------------------------------------
+
+
+def _output(schema: JsonObject | None, answers: Sequence[_Answer]) -> JsonObject:
     """Return the output contract: as stated, else as right answers have it, else a text field."""
     if schema is not None:
         return {**schema, "type": "object"}
     if not answers:
-        return _object({ANSWER: {"type": "string"}}, [ANSWER])
-    names = dict.fromkeys(name for answer in answers for name in answer)
-    return _object(
-        {name: type_of([answer[name] for answer in answers if name in answer]) for name in names},
-        [name for name in names if all(name in answer for answer in answers)],
-    )
+        return _object({ANSWER: {"type": "string"}}, [ANSWER], closed=True)
+    found = [answer.value for answer in answers if isinstance(answer.value, dict)]
+    names = dict.fromkeys(name for answer in found for name in answer)
+    # Code that compares a field says nothing about the others.
+    partly = any(answer.kind == "javascript" for answer in answers)
+    everywhere = [name for name in names if all(name in answer for answer in found)]
+    types = {
+        name: {}
+        if partly and name not in everywhere
+        else type_of([answer[name] for answer in found if name in answer])
+        for name in names
+    }
+    return _object(types, everywhere, closed=not partly)
 
 
-def _object(properties: Mapping[str, JsonValue], required: Sequence[str]) -> JsonObject:
+def _object(
+    properties: Mapping[str, JsonValue], required: Sequence[str], *, closed: bool
+) -> JsonObject:
     return {
         "type": "object",
-        "additionalProperties": False,
+        **({"additionalProperties": False} if closed else {}),
         "required": list(required),
         "properties": dict(properties),
     }
@@ -246,114 +401,26 @@ def _kind(value: JsonValue) -> str:
             assert_never(value)
 
 
-def _expected(answer: JsonValue, field: str | None, output: JsonObject) -> JsonObject | str:
-    """Return the right answer as an object that keeps the contract, or why there is none."""
-    if answer is None:
-        return "no assertion says what its right answer is; label it as an example yourself"
-    if not isinstance(answer, dict):
-        if field is None:
-            return "its right answer is a text, but answers are objects of several fields"
-        answer = {field: answer}
-    problem = schema_problem(answer, output)
-    return answer if problem is None else f"its right answer breaks the output schema: {problem}"
+# --- Scorers and limits ------------------------------------------------------------------------
 
 
-class _Scorers:
-    """Collects scorers, each once, with the weight that its assertion had."""
-
-    def __init__(self, notes: Notes) -> None:
-        self._notes = notes
-        self._found: dict[str, PureSettings] = {}
-
-    def add(self, assertion: Assertion, settings: Callable[[], PureSettings]) -> None:
-        """Take over what `assertion` checks, as the scorer that `settings` makes."""
-        what, weight = f"the assertion '{assertion.type}'", assertion.weight
-        if weight <= 0:
-            self._notes.lost(assertion.place, what, "with the weight 0 it decides nothing")
-            return
-        try:
-            scorer = settings()
-        except ValidationError as error:
-            why = f"no scorer here takes it ({error.errors()[0]['msg']})"
-            self._notes.lost(assertion.place, what, why)
-            return
-        weighted = scorer.model_copy(update={"weight": weight})
-        before = self._found.setdefault(scorer.model_dump_json(), weighted)
-        if before.weight != weight:
-            why = "a scorer has one weight for all examples: the first one is taken"
-            self._notes.lost(assertion.place, f"another weight of '{assertion.type}'", why)
-
-    def all(self) -> tuple[JsonObject, ...]:
-        """Return the scorers as metadata have them; a weight of 1 goes without saying."""
-        return tuple(scorer.to_file() for scorer in self._found.values())
-
-
-def _scorers(
-    cases: Sequence[TestCase],
-    common: set[_Check],
-    field: str | None,
-    plain: bool,
-    properties: Mapping[str, JsonValue],
-    notes: Notes,
-) -> tuple[JsonObject, ...]:
-    found = _Scorers(notes)
-    labels = {
-        assertion.type
-        for case in cases
-        for assertion in case.assertions
-        if assertion.type in vocabulary.LABELS
-        and (assertion.type == "equals" or _key(assertion) not in common)
-    }
-    for case in cases:
-        for item in case.assertions:
-            states = item.type in labels and _key(item) not in common
-            if item.type == "equals" or states or (not plain and _stated(item)):
-                if plain:
-                    found.add(item, partial(_of_text, exactly=labels == {"equals"}))
-                else:
-                    found.add(item, partial(FieldsSettings.of_equal, properties))
-                    why = "is scored field by field: each one earns its share"
-                    notes.changed(item.place, "an answer of several fields", why)
-            elif item.type in vocabulary.JSON_CHECKS:
-                if plain:
-                    notes.changed(item.place, f"'{item.type}'", "holds of every answer here")
-                else:
-                    found.add(item, partial(SchemaSettings, type="json_schema"))
-            elif item.type in vocabulary.PATTERNS:
-                _add_patterns(found, item, common, field, notes)
-            elif item.type not in vocabulary.LIMITS:
-                what = f"the assertion '{item.type}'"
-                notes.lost(item.place, what, vocabulary.why_not(item.type))
-    return found.all()
-
-
-def _of_text(*, exactly: bool) -> PureSettings:
-    if exactly:
-        return ExactSettings(type="exact", field=ANSWER)
-    return TextSettings(type="text", field=ANSWER)
-
-
-def _add_patterns(
-    found: _Scorers, assertion: Assertion, common: set[_Check], field: str | None, notes: Notes
-) -> None:
-    what = f"the assertion '{assertion.type}'"
-    if _key(assertion) not in common:
-        why = "it is made of this test only; scorers are the same for all examples"
-        notes.lost(assertion.place, what, why)
-        return
-    if field is None:
-        notes.lost(assertion.place, what, "answers have several fields, and it does not say which")
-        return
-    for pattern in vocabulary.PATTERNS[assertion.type](assertion.value):
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            notes.lost(assertion.place, what, f"its pattern cannot be read here ({error})")
-            return
-        if assertion.type == "regex" and vocabulary.NOT_RE2.search(pattern):
-            notes.lost(assertion.place, what, "patterns here look neither around nor back (RE2)")
-            return
-        found.add(assertion, partial(RegexSettings, type="regex", field=field, pattern=pattern))
+def _scorer(answers: Sequence[_Answer], field: str | None, notes: Notes) -> PureSettings:
+    """Return the comparison with right answers: never laxer than promptfoo's own."""
+    texts = all(_fields(answer) is None for answer in answers)
+    if texts and field is not None:
+        if any(answer.kind != "icontains" for answer in answers):
+            return ExactSettings(type="exact", field=field)
+        why = "case, width and white space do not count"
+        notes.changed(answers[0].said_by[0].place, "a text in any case", why)
+        return TextSettings(type="text", field=field)
+    if not any(answer.kind == "javascript" for answer in answers):
+        return ExactSettings(type="exact")
+    fields: dict[str, FieldRule] = {}
+    for answer in answers:
+        why = "earns its share, and one that is not compared costs nothing"
+        notes.changed(answer.said_by[0].place, "each field that is compared", why)
+        fields |= dict.fromkeys(_fields(answer) or (), FieldRule(compare="exact"))
+    return FieldsSettings(type="json_fields", fields=fields, partial=True)
 
 
 def _limits(cases: Sequence[TestCase], notes: Notes) -> JsonObject:

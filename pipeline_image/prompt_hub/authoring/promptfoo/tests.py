@@ -6,30 +6,54 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import assert_never
 
 from pydantic import JsonValue
 
+from prompt_hub.authoring.promptfoo import javascript as js
 from prompt_hub.authoring.promptfoo.notes import Notes, Place
-from prompt_hub.authoring.promptfoo.reading import REFERENCE, Node, Project, Source, substituted
-from prompt_hub.authoring.promptfoo.vocabulary import KNOWN_TYPES
+from prompt_hub.authoring.promptfoo.nunjucks import UnknownMeaningError
+from prompt_hub.authoring.promptfoo.reading import REFERENCE, Node, Project, Source
+from prompt_hub.authoring.promptfoo.templates import filled
+from prompt_hub.authoring.promptfoo.variables import (
+    UnreadableError,
+    expanded,
+    listed,
+    read_variables,
+)
+from prompt_hub.authoring.promptfoo.vocabulary import (
+    KNOWN_TYPES,
+    LABELS,
+    NOT_CARRIED,
+    TEXT_CHECKS,
+)
 from prompt_hub.core.errors import PromptHubError
 
 MAX_CASES = 20_000
 _DATA = {".yaml", ".yml", ".json", ".jsonl", ".csv"}
-_TEXT = {".txt", ".md"}
 _COMMA = re.compile(r"(?<!\\),")
-_EXPECTED = re.compile(r"__expected\d*")
-_SHORTHAND = re.compile(r"(?P<type>[a-z][a-z-]*)(?:\((?P<threshold>[\d.]+)\))?:(?P<value>.*)", re.S)
-SHORTHANDS = {"fn": "javascript", "eval": "javascript", "grade": "llm-rubric"}
-_LISTS = ("contains-any", "contains-all", "icontains-any", "icontains-all")
+_SHORTHAND = re.compile(
+    rf"(?P<not>not-)?(?P<type>{'|'.join(map(re.escape, sorted(KNOWN_TYPES)))})"
+    r"(?:\((?P<threshold>\d+(?:\.\d+)?)\))?(?::(?P<value>.*))?",
+    re.DOTALL,
+)
+_CODE_FILE = re.compile(r"\.(?:[cm]?[jt]s|(?P<python>py))(?::\w+)?$")
+_CODE = ("javascript", "fn", "eval")
+_WITH_THRESHOLD = ("cost", "latency", "levenshtein", "perplexity", "similar", "classifier")
+"""Types that have a threshold in a CSV cell, also where it states none."""
 _TEST_KEYS = {"vars", "assert", "description", "metadata"}
+_ASSERTION_KEYS = {"type", "value", "threshold", "weight"}
+_CHANGES_THE_ANSWER = ("transform", "contextTransform")
 _WHY = {
     "threshold": "here the mean over all examples is held against the task's threshold",
     "options": "what is put around a prompt or done to an answer belongs into the prompt here",
     "provider": "all examples of a task go to one model",
     "providers": "all examples of a task go to one model",
+    "prompts": "all examples of a task are asked by one prompt",
 }
+_HONOURED = {"disableVarExpansion", "disableDefaultAsserts", "prefix", "suffix"}
+_HARMLESS = re.compile(r"JSON\.parse\(output\)|output(?:\.trim\(\))?")
+LOST_VALUE = "lost value"
+"""The type of an assertion that is asserted and could not be read; it has its line already."""
 
 
 @dataclass(frozen=True)
@@ -49,34 +73,82 @@ class TestCase:
     """One test."""
 
     values: Mapping[str, JsonValue]
+    """Its variables as promptfoo has them before it fills in the prompt."""
     assertions: tuple[Assertion, ...]
     description: str
     tags: tuple[str, ...]
     place: Place
+    lenient: bool
+    """Whether it has a threshold: then it may pass though an assertion fails."""
+    parsed: bool
+    """Whether code sees its answer as an object, not as text."""
+    problem: str | None = None
+    """Why it cannot be an example, whatever is asserted of it."""
 
 
-def cases_of(project: Project, notes: Notes, *, expand: bool) -> list[TestCase]:
+def cases_of(project: Project, notes: Notes) -> list[TestCase]:
     """Every test with its variables and assertions, those of `defaultTest` put in.
 
     Args:
         project: the configuration.
         notes: told what cannot be carried over.
-        expand: whether a variable that is a list stands for one test for each of its elements.
     """
     default = project.resolved(project.config.get("defaultTest"))
     found: list[TestCase] = []
     if default is not None:
         _note_other_keys(default, notes)
-    for node in _tests(project, notes):
-        _note_other_keys(node, notes)
-        for values in _variables(project, default, node, notes, expand=expand):
-            found.append(_case(project, default, node, values, notes))
+    for test in [*_tests(project, notes), *_scenarios(project, notes)]:
+        _note_other_keys(test, notes)
+        for values in _variables(project, default, test, notes):
+            found.append(_case(project, default, test, values, notes))
             if len(found) > MAX_CASES:
                 raise PromptHubError(
-                    f"the configuration stands for more than {MAX_CASES} tests.",
-                    hint="Import a part of it.",
+                    f"the lists among the variables make more than {MAX_CASES} tests."
                 )
     return found
+
+
+def _scenarios(project: Project, notes: Notes) -> Iterator[Node]:
+    """Yield the tests of scenarios: each of their variables' sets with each of their tests."""
+    scenarios = project.config.get("scenarios")
+    for scenario in scenarios.elements() if scenarios else ():
+        for key, node in scenario.items():
+            if key not in ("config", "tests"):
+                notes.lost(node.place, f"{key!r} of a scenario", "examples are one list")
+        sets, tests = scenario.get("config"), scenario.get("tests")
+        for given in sets.elements() if sets else ():
+            for test in tests.elements() if tests else (given,):
+                readable = isinstance(given.data, dict) and isinstance(test.data, dict)
+                if not readable or not all(_inline(node) for node in (given, test)):
+                    why = "its variables or tests are in files; write them out as tests"
+                    notes.lost(scenario.place, "a scenario", why)
+                    return
+                yield _merged(given, test)
+
+
+def _inline(node: Node) -> bool:
+    return all(
+        isinstance(part.data, kind)
+        for key, kind in (("vars", dict), ("assert", list))
+        if (part := node.get(key)) is not None
+    )
+
+
+def _merged(given: Node, test: Node) -> Node:
+    if test is given:
+        return given
+    one, other = given.data, test.data
+    assert isinstance(one, dict)
+    assert isinstance(other, dict)
+    merged: dict[str, JsonValue] = {**one, **other}
+    for key in ("vars", "options", "metadata"):
+        merged[key] = {**_object(one.get(key)), **_object(other.get(key))}
+    merged["assert"] = [*_elements(one.get("assert")), *_elements(other.get("assert"))]
+    return _wrapped(test, merged)
+
+
+def _object(value: JsonValue) -> dict[str, JsonValue]:
+    return value if isinstance(value, dict) else {}
 
 
 def _tests(project: Project, notes: Notes) -> Iterator[Node]:
@@ -109,8 +181,10 @@ def _file(project: Project, node: Node, notes: Notes) -> Iterator[Node]:
                 yield _of_row(element, notes)
             elif isinstance(element.data, dict):
                 # A line of pure data is a test of these variables.
-                is_test = "vars" in element.data or "assert" in element.data
+                is_test = any(key in element.data for key in _TEST_KEYS)
                 yield element if is_test else _wrapped(element, {"vars": element.data})
+            else:
+                notes.lost(element.place, "a test", "it is no object with variables and assertions")
     if not paths:
         notes.lost(node.place, f"the tests in {name}", "no file has such a name")
 
@@ -125,101 +199,112 @@ def _of_row(row: Node, notes: Notes) -> Node:
     test: dict[str, JsonValue] = {}
     values: dict[str, JsonValue] = {}
     asserted: list[JsonValue] = []
+    options: dict[str, JsonValue] = {}
     metadata: dict[str, JsonValue] = {}
     for column, node in row.items():
         text = str(node.data)
-        if _EXPECTED.fullmatch(column):
+        if column.startswith("__expected"):
             if text.strip():
                 asserted.append(shorthand(text))
         elif column == "__description":
             test["description"] = text
         elif column.startswith("__metadata:"):
             key = column.removeprefix("__metadata:")
-            parts: list[JsonValue] = [*_COMMA.split(text)] if key.endswith("[]") else [text]
+            parts: list[JsonValue] = [text]
+            if key.endswith("[]"):
+                parts = [part.strip().replace("\\,", ",") for part in _COMMA.split(text)]
             metadata[key.removesuffix("[]")] = parts
+        elif column in ("__prefix", "__suffix"):
+            options[column[2:]] = text
         elif column.startswith("__"):
             why = "examples here are an input and the right answer"
             notes.lost(row.place, f"the column {column!r}", why)
         else:
             values[column] = text
-    return _wrapped(row, {**test, "vars": values, "assert": asserted, "metadata": metadata})
+    test |= {"vars": values, "assert": asserted, "metadata": metadata, "options": options}
+    return _wrapped(row, test)
 
 
 def shorthand(text: str) -> dict[str, JsonValue]:
-    """Read an assertion of a CSV cell: `contains: Paris`, `similar(0.8): Hello`, plain `Paris`."""
-    match = _SHORTHAND.fullmatch(text.strip())
+    """Read an assertion of a CSV cell: `contains: Paris`, `latency(500)`, `is-json`, `Paris`."""
+    text = text.strip()
+    head, colon, rest = text.partition(":")
+    if head in _CODE and colon:
+        return {"type": "javascript", "value": rest.strip()}
+    if head == "grade" and colon:
+        return {"type": "llm-rubric", "value": rest}
+    if text.startswith(REFERENCE) and (code := _CODE_FILE.search(text)):
+        return {"type": "python" if code["python"] else "javascript", "value": text}
+    match = _SHORTHAND.fullmatch(text)
     if match is None:
-        bare = text.strip()
-        return {"type": bare} if bare in {"is-json", "contains-json"} else _equals(text)
-    kind = SHORTHANDS.get(match["type"], match["type"])
-    if kind not in KNOWN_TYPES and not kind.startswith("not-"):
-        return _equals(text)
-    value: JsonValue = match["value"].strip()
-    if kind in _LISTS:
-        value = [part.strip() for part in str(value).split(",")]
-    asserted: dict[str, JsonValue] = {"type": kind, "value": value}
-    if match["threshold"]:
-        asserted["threshold"] = float(match["threshold"])
+        return {"type": "equals", "value": text}
+    kind, value, threshold = match["type"], match["value"], match["threshold"]
+    asserted: dict[str, JsonValue] = {"type": (match["not"] or "") + kind}
+    if value is not None:
+        given = value.strip()
+        asserted["value"] = listed(given) if kind.endswith(("-any", "-all")) else given
+    if threshold or kind.startswith(_WITH_THRESHOLD):
+        asserted["threshold"] = float(threshold or (0.8 if kind == "similar" else 0.75))
     return asserted
-
-
-def _equals(text: str) -> dict[str, JsonValue]:
-    return {"type": "equals", "value": text.strip()}
 
 
 def _note_other_keys(test: Node, notes: Notes) -> None:
     for key, node in test.items():
-        if key not in _TEST_KEYS and node.data not in (None, {}, []):
+        if key == "options":
+            other = [name for name in _object(node.data) if name not in _HONOURED]
+            if other:
+                names = ", ".join(map(repr, other))
+                notes.lost(node.place, f"'options' of a test ({names})", _WHY["options"])
+        elif key not in _TEST_KEYS and node.data not in (None, {}, []):
             notes.lost(
                 node.place, f"'{key}' of a test", _WHY.get(key, "examples have no such thing")
             )
 
 
 def _variables(
-    project: Project, default: Node | None, test: Node, notes: Notes, *, expand: bool
+    project: Project, default: Node | None, test: Node, notes: Notes
 ) -> Iterator[dict[str, JsonValue]]:
     values: dict[str, JsonValue] = {}
     for node in (default, test):
-        given = project.resolved(node.get("vars")) if node is not None else None
-        if given is not None and isinstance(given.data, str):  # a file's name without file://
-            given = project.load(project.find(given.data)[0])
-        if given is not None:
-            for name, value in given.items():
-                values[name] = _value(project, value, notes)
-    lists = [name for name, value in values.items() if isinstance(value, list) and expand]
-    for chosen in itertools.product(*(_elements(values[name]) for name in lists)):
-        item = {**values, **dict(zip(lists, chosen, strict=True))}
-        yield {name: _filled(value, item) for name, value in item.items()}
+        given = node.get("vars") if node is not None else None
+        if given is not None and node is default and not isinstance(given.data, dict):
+            why = "promptfoo reads no file for those of defaultTest, and asks without them"
+            notes.lost(given.place, f"the variables in {given.data}", why)
+        elif given is not None:
+            for part in _from_files(project, given, notes):
+                values.update(_object(part.data))
+    if _options(default, test).get("disableVarExpansion") is True:
+        yield values
+        return
+    lists = {name: expanded(project, value) for name, value in values.items()}
+    for chosen in itertools.product(*lists.values()):
+        yield dict(zip(lists, chosen, strict=True))
+
+
+def _options(default: Node | None, test: Node) -> dict[str, JsonValue]:
+    given = [node.get("options") if node is not None else None for node in (default, test)]
+    return {key: value for node in given if node for key, value in _object(node.data).items()}
+
+
+def _from_files(project: Project, given: Node, notes: Notes) -> Iterator[Node]:
+    """Yield variables, also those of files that stand in their place."""
+    if isinstance(given.data, dict):
+        yield given
+        return
+    for node in given.elements():
+        if str(node.data).startswith(REFERENCE):
+            why = "promptfoo finds none by a name with file:// here, and asks without them"
+            notes.lost(node.place, f"the variables in {node.data}", why)
+            continue
+        paths = project.find(str(node.data), beside=node.source.file)
+        if not paths:
+            notes.lost(node.place, f"the variables in {node.data}", "no file has such a name")
+        for path in paths:
+            yield project.load(path)
 
 
 def _elements(value: JsonValue) -> list[JsonValue]:
-    return value if isinstance(value, list) else [value]
-
-
-def _filled(value: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
-    """Fill a variable that may use others."""
-    if not isinstance(value, str) or "{{" not in value:
-        return value
-    fresh = substituted(value, values)
-    return value if fresh is None else fresh
-
-
-def _value(project: Project, node: Node, notes: Notes) -> JsonValue:
-    """Return a variable's value; a `file://` reference is the file's text or data."""
-    if not isinstance(node.data, str) or not node.data.startswith(REFERENCE):
-        return node.data
-    values: list[JsonValue] = []
-    for path in project.find(node.data):
-        suffix = path.suffix.lower()
-        if suffix in _TEXT:
-            values.append(project.text(path))
-        elif suffix in _DATA:
-            values.append(project.load(path).data)
-        else:
-            why = "an input here is text or data, neither picture nor program"
-            notes.lost(node.place, f"the value {node.data}", why)
-            return None
-    return values[0] if len(values) == 1 else values
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _case(
@@ -231,11 +316,19 @@ def _case(
 ) -> TestCase:
     assertions: list[Assertion] = []
     tags: dict[str, None] = {}
-    for node in (default, test):
+    options = _options(default, test)
+    problem = _problem(options, _options(None, test))
+    try:
+        values = read_variables(project, values)
+    except UnreadableError as error:
+        problem = problem or str(error)
+    bare = options.get("disableDefaultAsserts") is True
+    for node in (None if bare else default, test):
         asserted = project.resolved(node.get("assert")) if node is not None else None
         if asserted is not None:
             for element in asserted.elements():
                 assertions += _assertions(project, element, values, notes, shared=node is default)
+    for node in (default, test):
         metadata = node.get("metadata") if node is not None else None
         for key, value in metadata.items() if metadata else ():
             for element in value.elements():
@@ -244,13 +337,29 @@ def _case(
                 else:
                     notes.lost(value.place, f"the metadata {key!r}", "a tag here is a word")
     description = test.get("description")
+    threshold = test.get("threshold") or (default.get("threshold") if default else None)
     return TestCase(
         values=values,
         assertions=tuple(assertions),
         description=str(description.data) if description else "",
         tags=tuple(tags),
         place=test.place,
+        lenient=_number(threshold) is not None,
+        parsed=str(options.get("transform")).strip() == "JSON.parse(output)",
+        problem=problem,
     )
+
+
+def _problem(options: Mapping[str, JsonValue], own: Mapping[str, JsonValue]) -> str | None:
+    """Why options of a test keep it from being an example."""
+    if options.get("transformVars"):
+        return "'transformVars' is code that changes its variables"
+    if own.get("prefix") or own.get("suffix"):
+        return "'prefix' or 'suffix' makes another prompt of it"
+    code = options.get("transform") or options.get("postprocess")
+    if code is not None and not _HARMLESS.fullmatch(str(code).strip()):
+        return "'transform' changes the answer before anything is asserted of it"
+    return None
 
 
 def _assertions(
@@ -260,67 +369,73 @@ def _assertions(
     if kind is None:
         notes.lost(node.place, "an assertion without a type", "nothing says what it asserts")
         return
+    what = f"the assertion '{kind.data}'"
+    weight = 1.0 if (given := _number(node.get("weight"))) is None else given
+    if weight <= 0:
+        notes.lost(node.place, what, "with the weight 0 it decides nothing")
+        return
+    unread = Assertion(LOST_VALUE, None, None, weight, node.place, shared)
     if kind.data == "assert-set":
         if node.get("threshold") is not None:
-            why = "scorers have weights here; all of the set's assertions are taken"
-            notes.lost(node.place, "the threshold of an assert-set", why)
-        for element in (node.get("assert") or node).elements():
-            if element.location != node.location:
-                yield from _assertions(project, element, values, notes, shared=shared)
+            why = "not all of its assertions must hold, so none of them says what is right"
+            notes.lost(node.place, "an assert-set with a threshold", why)
+            yield unread
+            return
+        inner = node.get("assert")
+        for element in inner.elements() if inner else ():
+            yield from _assertions(project, element, values, notes, shared=shared)
         return
     for key, other in node.items():
-        if key not in {"type", "value", "threshold", "weight"}:
-            what, why = f"'{key}' of an assertion", "scorers here have no such setting"
-            notes.lost(other.place, what, why)
+        if key in _CHANGES_THE_ANSWER:
+            notes.lost(node.place, what, f"it is asserted of what '{key}' makes of the answer")
+            yield unread
+            return
+        if key not in _ASSERTION_KEYS:
+            why = "scorers here have no such setting"
+            notes.lost(other.place, f"'{key}' of an assertion", why)
     try:
-        value = _asserted(project, node.get("value"), values)
-    except ValueError:
-        why = "its value is computed by more than names of variables"
-        notes.lost(node.place, f"the assertion '{kind.data}'", why)
+        value = _asserted(project, str(kind.data), node.get("value"), values)
+    except (ValueError, UnknownMeaningError) as error:
+        notes.lost(node.place, what, f"its value cannot be worked out here: {error}")
+        yield unread
         return
-    yield Assertion(
-        type=str(kind.data),
-        value=value,
-        threshold=_number(node.get("threshold")),
-        weight=1.0 if (weight := _number(node.get("weight"))) is None else weight,
-        place=node.place,
-        shared=shared,
-    )
+    threshold = _number(node.get("threshold"))
+    yield Assertion(str(kind.data), value, threshold, weight, node.place, shared)
 
 
 def _number(node: Node | None) -> float | None:
     return float(node.data) if node is not None and isinstance(node.data, int | float) else None
 
 
-def _asserted(project: Project, node: Node | None, values: Mapping[str, JsonValue]) -> JsonValue:
+def _asserted(
+    project: Project, kind: str, node: Node | None, values: Mapping[str, JsonValue]
+) -> JsonValue:
     """Return the value of an assertion, variables filled in.
 
-    Raises `ValueError` where that is not all.
+    Raises `ValueError` or `UnknownMeaningError` where that is not all.
     """
     if node is None:
+        if kind in LABELS or kind in TEXT_CHECKS:
+            raise ValueError("it has none")
         return None
-    if isinstance(node.data, str) and node.data.startswith(REFERENCE):
-        path = next(iter(project.find(node.data)), None)
-        if path is None or path.suffix.lower() not in _DATA | _TEXT:
-            raise ValueError(node.data)
-        if path.suffix.lower() in _TEXT:
-            return project.text(path).strip()
-        node = project.load(path)
-    return _deeply_filled(node.data, values)
-
-
-def _deeply_filled(value: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
-    match value:
-        case str() if "{{" in value or "{%" in value:
-            filled = substituted(value, values)
-            if filled is None:
-                raise ValueError(value)
-            return filled
-        case list():
-            return [_deeply_filled(item, values) for item in value]
-        case dict():
-            return {key: _deeply_filled(item, values) for key, item in value.items()}
-        case None | bool() | int() | float() | str():
-            return value
-        case _:
-            assert_never(value)
+    value = node.data
+    if kind in NOT_CARRIED and kind != "javascript":
+        return value
+    if isinstance(value, str) and value.startswith(REFERENCE):
+        path = next(iter(project.find(value)), None)
+        if path is None or path.suffix.lower() not in (".json", ".yaml", ".yml", ".txt"):
+            if kind in NOT_CARRIED:
+                return value
+            raise ValueError(f"{value} is neither text nor data")
+        is_text = path.suffix.lower() == ".txt"
+        return js.trim(project.text(path)) if is_text else project.load(path).data
+    if isinstance(value, dict):
+        if kind in LABELS and "{{" in js.as_json(value):
+            raise ValueError("promptfoo fills in no variables inside an object")
+        return value
+    if isinstance(value, list):
+        return [filled(item, values) if isinstance(item, str) else item for item in value]
+    found = filled(value, values) if isinstance(value, str) else value
+    if found == "" and kind in TEXT_CHECKS:
+        raise ValueError("it is empty")
+    return found

@@ -4,69 +4,57 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 
 from pydantic import JsonValue
 
+from prompt_hub.authoring.promptfoo.javascript import number
 from prompt_hub.repository.schema import JsonObject
 
 LABELS = ("equals", "contains", "icontains")
 """What may say, for one test, what the right answer is."""
 JSON_CHECKS = ("is-json", "contains-json")
 LIMITS = ("cost", "latency")
+TEXT_CHECKS = (
+    "contains", "icontains", "contains-any", "contains-all", "icontains-any", "icontains-all",
+    "starts-with", "regex",
+)  # fmt: skip
+"""What is asserted of the text of an answer, and can be asked of a right one."""
 
-
-def _texts(value: JsonValue) -> list[str]:
-    return [str(item) for item in (value if isinstance(value, list) else [value])]
-
-
-def _somewhere(*alternatives: str, flags: str = "s") -> str:
-    """Return a pattern for a whole text that holds one of these somewhere, as scorers match it."""
-    return f"(?{flags}).*(?:{'|'.join(alternatives)}).*"
-
-
-def _of_javascript(pattern: str) -> str:
-    """Return a pattern as RE2 reads it: it names groups otherwise than JavaScript."""
-    return re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern)
-
-
-NOT_RE2 = re.compile(r"\(\?<?[=!]|\(\?>|\(\?P=|\\[1-9k]")
-"""Look-around, atomic groups and back references: JavaScript has them, RE2 has not."""
-
-PATTERNS: dict[str, Callable[[JsonValue], list[str]]] = {
-    "contains": lambda value: [_somewhere(re.escape(str(value)))],
-    "icontains": lambda value: [_somewhere(re.escape(str(value)), flags="is")],
-    "contains-any": lambda value: [_somewhere(*map(re.escape, _texts(value)))],
-    "icontains-any": lambda value: [_somewhere(*map(re.escape, _texts(value)), flags="is")],
-    "contains-all": lambda value: [_somewhere(re.escape(text)) for text in _texts(value)],
-    "icontains-all": lambda value: [
-        _somewhere(re.escape(text), flags="is") for text in _texts(value)
-    ],
-    "starts-with": lambda value: [f"(?s){re.escape(str(value))}.*"],
-    "regex": lambda value: [f"(?s:.*)(?:{_of_javascript(str(value))})(?s:.*)"],
-}
-"""Patterns of `regex` scorers for what is asserted of every test alike."""
 
 _EQUALITY = re.compile(
-    r"(?:JSON\.parse\(output\)|output)\.(?P<field>[A-Za-z_]\w*)\s*={2,3}\s*"
+    r"(?P<output>JSON\.parse\(output\)|output)\.(?P<field>[A-Za-z_]\w*)\s*={2,3}\s*"
     r"(?P<value>'[^'\\]*'|\"[^\"\\]*\"|-?\d+(?:\.\d+)?|true|false)"
 )
 
 
-def stated_fields(code: JsonValue) -> JsonObject | None:
+def stated_fields(code: JsonValue, *, parsed: bool = True) -> JsonObject | None:
     """Return the fields that JavaScript such as `output.colour === 'red' && output.n === 2` states.
 
-    None where the code says anything else.
+    None where the code says anything else, and where it never holds: code of several lines returns
+    nothing, and `output.colour` is nothing while the answer is a text.
+
+    Args:
+        code: the code.
+        parsed: whether promptfoo hands it an answer in JSON as an object.
     """
     found: JsonObject = {}
-    for part in str(code).strip().rstrip(";").split("&&"):
+    lines = str(code).rstrip()
+    for part in lines.strip().rstrip(";").split("&&"):
         match = _EQUALITY.fullmatch(part.strip())
-        if match is None:
+        if match is None or "\n" in lines or (match["output"] == "output") is not parsed:
             return None
         value = match["value"]
         quoted = value[0] in "'\""
-        found[match["field"]] = value[1:-1] if quoted else json.loads(value)
+        stated: JsonValue = value[1:-1] if quoted else number_of(value)
+        if found.setdefault(match["field"], stated) != stated:
+            return None
     return found
+
+
+def number_of(written: str) -> JsonValue:
+    """Return a number or a boolean of JavaScript."""
+    value: JsonValue = json.loads(written)
+    return number(value) if type(value) in (int, float) else value  # type: ignore[arg-type]
 
 
 _JUDGED = (
@@ -86,7 +74,8 @@ NOT_CARRIED: dict[str, str] = {
             "model-graded-closedqa", "model-graded-factuality", "factuality", "g-eval", "pi",
             "answer-relevance", "context-faithfulness", "context-recall", "context-relevance",
             "conversation-relevance", "select-best", "max-score", "similar", "classifier",
-            "moderation", "guardrails", "is-refusal", "human",
+            "moderation", "guardrails", "is-refusal", "human", "similar:cosine", "similar:dot",
+            "similar:euclidean",
         ),
         _JUDGED,
     ),
@@ -118,7 +107,7 @@ NOT_CARRIED: dict[str, str] = {
     ),
 }  # fmt: skip
 
-KNOWN_TYPES = {*LABELS, *JSON_CHECKS, *LIMITS, *PATTERNS, *NOT_CARRIED}
+KNOWN_TYPES = {*LABELS, *JSON_CHECKS, *LIMITS, *TEXT_CHECKS, *NOT_CARRIED, "assert-set"}
 
 
 def why_not(kind: str) -> str:

@@ -24,6 +24,7 @@ from prompt_hub.llm.retry import (
     parse_retry_after,
 )
 from prompt_hub.llm.secrets import SecretApiKey, api_key
+from prompt_hub.llm.sent_schema import sent_schema
 from prompt_hub.repository.schema import JsonObject
 
 MAX_CONNECTIONS = 1024
@@ -54,7 +55,8 @@ class ChatCompletions:
         schema: JsonObject,
     ) -> ModelResponse:
         """Ask once, output constrained to `schema`; raises `TransientError` or `PermanentError`."""
-        form = {"name": "output", "schema": schema, "strict": True}
+        sent = sent_schema(schema, model.schema_support)
+        form = {"name": "output", "schema": sent.schema, "strict": sent.strict}
         body = {
             "model": model.model,
             "messages": messages,

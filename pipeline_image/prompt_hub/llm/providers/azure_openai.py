@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from prompt_hub.llm.providers.base import Adapter, IamStatement, Provider, read_key_statement
 from prompt_hub.llm.providers.openai import own_reasoning_parameters
+from prompt_hub.llm.schema_support import AZURE_OPENAI, SchemaSupport
 from prompt_hub.repository.schema import Parameter
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ class AzureOpenAIProvider(Provider):
     telemetry_name = "azure.ai.openai"
     required_keys = frozenset({"base_url"})
     optional_keys = frozenset({"api_version", "secret", "api_key_env"})
+
+    def schema_support(self, model: ModelConfig) -> SchemaSupport:
+        """Say what becomes of an output schema."""
+        return AZURE_OPENAI
 
     def connect(self) -> Adapter:
         """Make an adapter."""

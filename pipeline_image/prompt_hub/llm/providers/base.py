@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from prompt_hub.llm.schema_support import OPENAI, SchemaSupport
 from prompt_hub.repository.schema import JsonObject, Parameter
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class Provider(ABC):
     @abstractmethod
     def connect(self) -> Adapter:
         """Make an adapter; imports the SDK, opens no connection yet."""
+
+    def schema_support(self, model: ModelConfig) -> SchemaSupport:
+        """Say what becomes of an output schema on its way to `model`; as at OpenAI by default."""
+        return OPENAI
 
     def iam_statements(self, model: ModelConfig) -> tuple[IamStatement, ...]:
         """Name what a role needs to call `model`; nothing by default."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prompt_hub.llm.providers.base import Adapter, IamStatement, Provider
+from prompt_hub.llm.schema_support import BEDROCK, SchemaSupport
 
 if TYPE_CHECKING:
     import httpx2
@@ -23,6 +24,10 @@ class BedrockProvider(Provider):
     name = "bedrock"
     telemetry_name = "aws.bedrock"
     required_keys = frozenset({"region"})
+
+    def schema_support(self, model: ModelConfig) -> SchemaSupport:
+        """Say what becomes of an output schema."""
+        return BEDROCK
 
     def connect(self) -> Adapter:
         """Make an adapter."""

@@ -34,6 +34,8 @@ from prompt_hub.llm.retry import (
     call_error,
     parse_retry_after,
 )
+from prompt_hub.llm.schema_support import BEDROCK_CONVERSE, SchemaSupport
+from prompt_hub.llm.sent_schema import sent_schema
 from prompt_hub.repository.schema import JsonObject, Parameter
 
 if TYPE_CHECKING:
@@ -68,6 +70,10 @@ class BedrockConverseProvider(Provider):
     telemetry_name = "aws.bedrock"
     required_keys = frozenset({"region"})
     optional_keys = frozenset({"base_url"})
+
+    def schema_support(self, model: ModelConfig) -> SchemaSupport:
+        """Say what becomes of an output schema."""
+        return BEDROCK_CONVERSE
 
     def connect(self) -> Adapter:
         """Make an adapter."""
@@ -205,7 +211,8 @@ def _request(
             turns[-1]["content"].append(block)
         else:
             turns.append({"role": message["role"], "content": [block]})
-    tool = {"name": OUTPUT_TOOL, "description": "The answer.", "inputSchema": {"json": schema}}
+    form = sent_schema(schema, model.schema_support).schema
+    tool = {"name": OUTPUT_TOOL, "description": "The answer.", "inputSchema": {"json": form}}
     inference = {name: value for name, value in parameters.items() if name != "effort"}
     request: dict[str, object] = {
         "modelId": model.model,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from prompt_hub.llm.providers.base import Adapter, IamStatement, Provider, read_key_statement
+from prompt_hub.llm.schema_support import OPENAI, OPENAI_COMPATIBLE, SchemaSupport
 from prompt_hub.repository.schema import Parameter
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ class OpenAIProvider(Provider):
     name = "openai"
     telemetry_name = "openai"
     optional_keys = frozenset({"base_url", "secret", "api_key_env"})
+
+    def schema_support(self, model: ModelConfig) -> SchemaSupport:
+        """Say what becomes of an output schema."""
+        return OPENAI if model.base_url is None else OPENAI_COMPATIBLE
 
     def connect(self) -> Adapter:
         """Make an adapter."""

@@ -64,6 +64,8 @@ class FieldsSettings(PureSettings):
     case: Annotated[Case, Unstated] = "fold"
     """Whether upper and lower case are the same in texts of fields that do not say so themselves.
     """
+    partial: Annotated[bool, Unstated] = False
+    """Whether a right answer may leave fields out that earn and cost nothing then."""
 
     @classmethod
     def of_equal(cls, names: Iterable[str]) -> FieldsSettings:
@@ -82,7 +84,7 @@ class FieldsSettings(PureSettings):
         fields = {
             Field.of(name, rule, rule.list): rule.weight for name, rule in self._rules().items()
         }
-        return FieldsScorer(self.type, self.weight, fields, self.case)
+        return FieldsScorer(self.type, self.weight, fields, case=self.case, partial=self.partial)
 
     def compared(self, names: Iterable[str]) -> Iterator[ComparedField]:
         """Yield the fields that are named, or all that are expected."""

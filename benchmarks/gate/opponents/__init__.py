@@ -1,0 +1,1 @@
+"""Rules that others decide by, on the same differences as the gate."""

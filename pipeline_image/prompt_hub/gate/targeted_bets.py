@@ -1,0 +1,235 @@
+"""A test that aims at one mean: bets on what is still to be won in the examples that are left.
+
+`confidence_sequence.py` stakes the same shares on every example. That is right whatever is asked
+and whenever one stops, and leaves power unused where one number is asked about and the set has an
+end. Here a part of the capital plays as a trader hedges an option that pays 1/alpha: with the
+capital p of the goal in hand and n examples to go, the stake is the one with which Brownian motion
+would end at the goal with probability p (the delta of a digital option). It is the exact form of
+bets recalculated for what is left to win (V. Voráček and F. Orabona, "STaR-Bets", NeurIPS 2025,
+arXiv 2505.22422). Any stake that is chosen before its example is seen keeps the expectation of the
+capital, so the error is bounded at every look, whatever the scores.
+
+What is chosen here, and what it costs, is said in docs/gate.md and in decision 1302.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
+
+from prompt_hub.gate.confidence_sequence import (
+    BettingPlan,
+    WeightedObservations,
+    greatest_below,
+    log_sum,
+)
+
+MIXTURE = 0.5
+"""Share of the capital that bets like the mixture: for early looks, and for means not aimed at."""
+TIE = 0.5
+"""The value of an example on which nothing differs."""
+LEAST_ON_TIES = 1e-3
+"""A smaller share is not set aside for sets without a difference: they pass anyway."""
+MOST = 0.75
+"""The greatest share of its capital that the hedge puts on one example."""
+EXPECTED_SQUARE = 0.025
+"""Of a value's distance from the target, before there are any: a tenth of the answers differ."""
+EXPECTED_FOR = 10
+"""So many examples that expectation counts for."""
+_NEARLY = 1e-9
+"""A capital that is short of its goal by such a part has reached it: floats are rounded."""
+_NORMAL = NormalDist()
+
+Ordered = tuple[tuple[float, float], ...]
+"""Value and weight (of the heaviest: 1) of every example, in the order in which it was asked."""
+
+
+@dataclass(frozen=True)
+class MeanTest:
+    """Whether the mean of a sample is shown to exceed `target`."""
+
+    sample: WeightedObservations
+    target: float
+
+    @property
+    def shown(self) -> bool:
+        """Whether it is, with chance of error alpha at all looks together."""
+        return self.sample.exceeds(self.target)
+
+    def lower_bound(self) -> float:
+        """Return the greatest mean that the true one is shown to exceed."""
+        return self.sample.lower_bound()
+
+
+@dataclass(frozen=True)
+class Division:
+    """How the capital of a round is divided over three ways to bet."""
+
+    on_mixture: float
+    on_ties: float
+    """On nothing being lost at all; a set without any difference reaches the goal by it."""
+    on_hedge: float
+
+    @classmethod
+    def of(cls, goal: float, log_tied: float) -> Division:
+        """Divide capital 1.
+
+        Args:
+            goal: what it must become.
+            log_tied: logarithm of what all of it, staked on every example, becomes if all are ties.
+        """
+        needed = math.log(goal) - log_tied
+        aside = math.log(LEAST_ON_TIES) < needed <= _NEARLY
+        on_ties = min(1.0, math.exp(needed)) if aside else 0.0
+        return cls((1 - on_ties) * MIXTURE, on_ties, (1 - on_ties) * (1 - MIXTURE))
+
+
+@dataclass(frozen=True)
+class _Round:
+    """The bets of one round of asking."""
+
+    division: Division
+    stakes: tuple[float, ...]
+    """Per unit of value above the mean in doubt, example by example, until the goal was reached."""
+    reached: bool
+    """Whether the capital of the round alone has reached the goal."""
+
+
+@dataclass(frozen=True)
+class TargetedTest(MeanTest):
+    """The same, with bets that aim at the target; what was asked first is bet on first.
+
+    `weights` are those of the whole set, those included that may never be looked at.
+    """
+
+    ordered: tuple[Ordered, ...]
+    weights: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        rounds: Iterable[Sequence[tuple[float, float]]],
+        weights: Sequence[float],
+        alpha: float,
+        capital: tuple[float, ...],
+        target: float,
+    ) -> TargetedTest:
+        """Return a test on (value, weight) of every example, in order, round by round."""
+        plan = BettingPlan.on(weights, alpha)
+        kept = [tuple(pairs) for pairs in rounds]
+        return cls(
+            sample=WeightedObservations.of(kept, plan, capital),
+            target=target,
+            ordered=tuple(
+                tuple((value, weight / plan.heaviest) for value, weight in pairs) for pairs in kept
+            ),
+            weights=tuple(weight / plan.heaviest for weight in weights),
+        )
+
+    @property
+    def shown(self) -> bool:
+        """Whether the mean is shown to exceed the target; never where the sample's does not."""
+        if self.target <= 0:
+            return True
+        if self.sample.mean <= self.target:
+            return False
+        return any(entry.reached for entry in self._rounds) or self._excess(self.target) >= 0
+
+    def lower_bound(self) -> float:
+        """Return the greatest mean that the true one is shown to exceed; the target if it is."""
+        bound = greatest_below(self.sample.mean, self._excess)
+        return max(bound, self.target) if self.shown else bound
+
+    def _excess(self, mean: float) -> float:
+        """Logarithm of the capital of one who doubts "at most `mean`", as a part of the goal.
+
+        The hedge's stakes are those for the target, whatever the mean: so the more is doubted, the
+        less is won, and the bound is one number.
+        """
+        if mean <= 0:
+            return math.inf
+        parts = []
+        for capital, entry, ordered, mixture in zip(
+            self.sample.capital,
+            self._rounds,
+            self.ordered,
+            self.sample.log_wealth_by_round(mean),
+            strict=False,
+        ):
+            shares = (
+                (entry.division.on_mixture, mixture),
+                (
+                    entry.division.on_ties,
+                    _log_product(ordered, [1 / mean] * len(ordered), mean),
+                ),
+                (entry.division.on_hedge, _log_product(ordered, entry.stakes, mean)),
+            )
+            parts += [math.log(capital * share) + log for share, log in shares if share]
+        return log_sum(parts) - math.log(1 / self.sample.stakes.alpha) + _NEARLY
+
+    @cached_property
+    def _rounds(self) -> tuple[_Round, ...]:
+        # A further round measures the same examples: what the first has won must not lead its bets.
+        return tuple(
+            self._played(ordered, 1 / self.sample.stakes.alpha / capital)
+            for ordered, capital in zip(self.ordered, self.sample.capital, strict=False)
+        )
+
+    def _played(self, ordered: Ordered, goal: float) -> _Round:
+        """Play one round against the doubt "at most the target", with capital 1."""
+        target, plan = self.target, self.sample.stakes
+        # What a set without any difference needs to reach the goal with its last example.
+        tied = math.fsum(math.log1p(weight * (TIE / target - 1)) for weight in self.weights)
+        division = Division.of(goal, tied)
+        bets = plan.bet_fractions(target)
+        mixture, ties, hedge = [1.0] * len(bets), 1.0, 1.0
+        square_of_weight = plan.size / len(self.weights)
+        counted = EXPECTED_FOR * square_of_weight
+        squares = EXPECTED_SQUARE / target**2 * counted
+        stakes: list[float] = []
+        reached = False
+        for place in range(len(ordered) + 1):
+            others = division.on_mixture * math.fsum(mixture) / len(bets)
+            others += division.on_ties * ties
+            reached = others + division.on_hedge * hedge >= goal * (1 - _NEARLY)
+            if reached or place == len(ordered):
+                break
+            value, weight = ordered[place]
+            gain = weight * (value / target - 1)
+            stake = 0.0
+            if hedge > 0 and division.on_hedge > 0:
+                left = square_of_weight * max(1, len(self.weights) - place) * squares / counted
+                stake = _hedging_stake(division.on_hedge * hedge / (goal - others), left)
+            stakes.append(stake / target)
+            hedge *= 1 + stake * gain
+            ties *= 1 + gain
+            mixture = [part * (1 + bet * gain) for part, bet in zip(mixture, bets, strict=True)]
+            squares += gain**2
+            counted += weight**2
+        return _Round(division, tuple(stakes), reached)
+
+
+def _hedging_stake(hand: float, left: float) -> float:
+    """Return the share of capital to stake.
+
+    Args:
+        hand: what is in hand, as a part of the goal.
+        left: expected sum of the squared gains that are left.
+    """
+    hand = min(max(hand, 1e-300), 1 - 1e-9)
+    return min(MOST, _NORMAL.pdf(_NORMAL.inv_cdf(hand)) / hand / math.sqrt(left))
+
+
+def _log_product(ordered: Ordered, stakes: Sequence[float], mean: float) -> float:
+    """Logarithm of what capital 1 has become; stakes end where the gambler has stopped."""
+    most = 1 / mean
+    total = 0.0
+    for (value, weight), stake in zip(ordered, stakes, strict=False):
+        factor = 1 + min(stake, most) * weight * (value - mean)
+        if factor <= 0:
+            return -math.inf
+        total += math.log(factor)
+    return total
