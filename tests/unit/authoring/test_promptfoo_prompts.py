@@ -272,3 +272,13 @@ def test_a_cell_of_a_table_may_be_long(bench: Bench) -> None:
     bench.write("t.csv", f'thing,__expected\n"{"x" * 140_000}",blue\n')
     bench.take({**ASK, "prompts": ["{{thing}}"], "tests": "file://t.csv"})
     assert len(bench.asked()[0]) == 140_000
+
+
+@pytest.mark.parametrize("option", ["prefix", "suffix"])
+def test_what_stands_around_a_prompt_makes_another_of_it(bench: Bench, option: str) -> None:
+    around = {"options": {option: "Answer in one word."}}
+    error = bench.refuse({**ASK, "defaultTest": around, "tests": [case({"thing": "sky"})]})
+    assert "'prefix' or 'suffix' makes another prompt of it" in error
+    lines = bench.take({**ASK, "tests": [case({"thing": "sky"}), case({"thing": "sea"}, **around)]})
+    assert "'prefix' or 'suffix' makes another prompt of it; write it into the prompt" in lines
+    assert bench.asked() == ["Colour of sky?"]
