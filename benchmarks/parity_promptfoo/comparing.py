@@ -122,8 +122,8 @@ class _Comparer:
         run = self._here
         tail = run.printed.strip()[-1500:]
         if run.stage == "new" and run.exit_code in {1, 2}:
-            if self._there.failure:
-                self.broken += 1
+            if self._there.failure or not self._there.tests:
+                self.broken += bool(self._there.failure)
                 return
             late = "nothing was written" in tail
             kind = Kind.REFUSED_LATE if late else Kind.REFUSED
@@ -260,7 +260,7 @@ class _Comparer:
         about_tests = [line for line in lines if _LOST_TEST.search(line)]
         if effect is not Effect.IMPORT:  # Those are counted, see `_with_lost_tests`.
             lines = [line for line in lines if line not in about_tests]
-        elif sum(map(_count, about_tests)) >= len(self._there.tests):
+        elif about_tests and sum(map(_count, about_tests)) >= len(self._there.tests):
             return about_tests[0]
         if failed and kind is Kind.RIGHT_HERE_ONLY:
             about = (*(f"'{name}'" for name in failed), *_OF_THE_WHOLE_VERDICT)

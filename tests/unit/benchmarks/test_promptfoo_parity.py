@@ -172,6 +172,12 @@ def test_a_refusal_that_names_every_test_is_listed() -> None:
         assert kinds(found, listed=listed) == [Kind.REFUSED]
 
 
+def test_a_refusal_of_what_runs_no_test_there_either_is_no_difference() -> None:
+    item = Configuration(1)
+    run = OwnRun(stage="new", exit_code=1, printed="nothing was imported: no")
+    assert compare(item, PeerRun((), 1), run, ScriptedEndpoint({1: item})) == Comparison(0, ())
+
+
 def test_a_line_about_a_lost_test_excuses_no_verdict_of_another() -> None:
     about = OwnNote(lost=True, said="c:3: a test: no answer passes it: its 'icontains' fails")
     found = compared(passed=False, notes=(about,))
