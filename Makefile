@@ -14,7 +14,7 @@ unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 .DEFAULT_GOAL := help
 .PHONY: help setup up down clean status drill test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser lifecycle docs image lock
-.PHONY: bench-eval bench-gate bench-catalogue parity-promptfoo
+.PHONY: bench-eval bench-gate bench-catalogue bench-quantities parity-promptfoo
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -102,6 +102,9 @@ bench-gate: setup  ## error rates of the gate beside other rules, in worlds wher
 
 bench-catalogue: setup  ## real catalogue data on the model that `make up` has started
 	@PROMPT_HUB_MODELS=$${PROMPT_HUB_MODELS:-.local/models.json} $(VENV)/python -m benchmarks.catalogue
+
+bench-quantities: setup  ## values of real catalogue parts, compared as texts and as quantities
+	@$(VENV)/python -m benchmarks.quantities
 
 parity-promptfoo: setup  ## generated promptfoo configurations through promptfoo and us, test by test
 	@$(VENV)/python -m benchmarks.parity_promptfoo

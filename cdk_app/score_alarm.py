@@ -45,8 +45,8 @@ class ScoreAlarm(Construct):
             ),
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             threshold=0,
-            datapoints_to_alarm=task.datapoints_to_alarm,
-            evaluation_periods=task.evaluation_periods,
+            datapoints_to_alarm=task.watch.datapoints_to_alarm,
+            evaluation_periods=task.watch.evaluation_periods,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
         alarm.add_alarm_action(

@@ -19,5 +19,5 @@ def score_metric(metric: str, *, stage: str, task: Task, statistic: str) -> clou
         metric_name=metric,
         dimensions_map={aws_names.DIMENSION_STAGE: stage, aws_names.DIMENSION_TASK: task.name},
         statistic=statistic,
-        period=Duration.minutes(task.every_minutes),
+        period=Duration.minutes(task.watch.every_minutes),
     )

@@ -24,7 +24,7 @@ class ScoreWatch(Construct):
             self,
             "Rule",
             description=f"Measures the active version of {task.name}",
-            schedule=events.Schedule.rate(Duration.minutes(task.every_minutes)),
+            schedule=events.Schedule.rate(Duration.minutes(task.watch.every_minutes)),
             targets=[
                 targets.EcsTask(
                     cluster=service.cluster,

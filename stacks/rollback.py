@@ -80,7 +80,7 @@ class RollbackStack(StageStack):
 
     def _build_sweep(self, tasks: Sequence[Task], rollback: lambda_.IFunction) -> None:
         """CloudWatch calls only on the transition; "not enough evidence yet" needs another look."""
-        minutes = min(task.every_minutes for task in tasks)
+        minutes = min(task.watch.every_minutes for task in tasks)
         events.Rule(
             self,
             "Sweep",

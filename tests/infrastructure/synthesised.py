@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +13,7 @@ from aws_cdk import App
 
 from cdk_app.settings import CONTEXT_KEY, Settings
 from cdk_app.tasks import Task
+from prompt_hub.repository.schema import ScoreWatch
 from stacks.assembly import add_stacks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,16 +23,9 @@ CONTEXT: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
 Json = dict[str, Any]
 
 
-def task(name: str, **changes: Any) -> Task:
+def task(name: str, *, budget_seconds: float = 1800, **watch: int) -> Task:
     """A task whose watch runs every quarter of an hour."""
-    made = Task(
-        name=name,
-        every_minutes=15,
-        datapoints_to_alarm=1,
-        evaluation_periods=1,
-        budget_seconds=1800,
-    )
-    return replace(made, **changes)
+    return Task(name=name, watch=ScoreWatch(**watch), budget_seconds=budget_seconds)
 
 
 TASKS = (

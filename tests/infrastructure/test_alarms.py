@@ -123,14 +123,15 @@ def test_the_score_watch_runs_the_service_s_own_task_definition(assembly: Assemb
         }
 
 
-@pytest.mark.parametrize("minutes", [1, 480])
+@pytest.mark.parametrize(("minutes", "periods"), [(1, 1440), (59, 24), (60, 168), (1440, 7)])
 def test_the_shortest_and_the_longest_watch_make_valid_alarms(
-    synthesise: Callable[..., Assembly], minutes: int
+    synthesise: Callable[..., Assembly], minutes: int, periods: int
 ) -> None:
-    edge = synthesise(tasks=(task("edge", every_minutes=minutes),))
+    edge = synthesise(tasks=(task("edge", every_minutes=minutes, evaluation_periods=periods),))
     for alarm in alarms(edge).values():
         assert alarm["Period"] == minutes * 60
-        assert alarm["Period"] * alarm["EvaluationPeriods"] <= 86_400
+        longest = 604_800 if alarm["Period"] >= 3600 else 86_400
+        assert alarm["Period"] * alarm["EvaluationPeriods"] <= longest
 
 
 def test_alarms_may_publish_to_the_topic_that_nobody_else_may_publish_to(

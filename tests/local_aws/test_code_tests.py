@@ -51,7 +51,7 @@ def test_a_prompt_commit_skips_the_tests_of_code_that_it_did_not_touch(
     first = synth_tests(aws, tmp_path, "e0")
     assert "2 passed" in first
     assert first[0].startswith("tests: run (")
-    assert "bucket does not exist" in first[0]
+    assert "cannot be read: NoSuchBucket" in first[0]
     assert "tests: green, but not remembered" in first[-1]
 
     s3 = aws.client("s3")

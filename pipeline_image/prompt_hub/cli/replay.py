@@ -19,6 +19,7 @@ from prompt_hub.repository.documents import InvalidDocumentsError, read_text
 from prompt_hub.repository.json import parse_json
 from prompt_hub.repository.reader import PromptRepository, evaluation_path
 from prompt_hub.repository.transaction import apply
+from prompt_hub.scoring import SCORERS_VERSION
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -110,6 +111,8 @@ def _report(
         done = "written anew from its answers" if write else "the same, byte for byte"
         if record.gate_version != GATE_VERSION:
             done = f"the same, decided by gate {record.gate_version} and rounded by today's"
+        if record.scorers_version != SCORERS_VERSION:
+            done = f"scored by scorers {record.scorers_version} as by today's, {done}"
         print(f"{path}: {record.task} {record.version} {record.verdict.status}, {done}")
         return
     print(f"{path}: {'not written' if write else 'cannot be made again'}")

@@ -17,7 +17,7 @@ from prompt_hub.gate.agreement import Agreement
 from prompt_hub.gate.power import with_power
 from prompt_hub.gate.types import Conclusion, Status
 from prompt_hub.llm.response import FILTERED
-from prompt_hub.scoring import SCORERS_VERSION, majority_baseline
+from prompt_hub.scoring import majority_baseline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ def build_record(
         version=inputs.candidate.version,
         examples_sha256=inputs.examples_sha256,
         metadata_sha256=metadata.sha256,
-        scorers_version=SCORERS_VERSION,
+        scorers_version=inputs.scorers_version,
         gate_version=inputs.gate_version,
         threshold=metadata.threshold,
         baseline=majority_baseline(metadata.scorers, inputs.scored, inputs.candidate.output),

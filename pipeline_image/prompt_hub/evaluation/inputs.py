@@ -42,6 +42,8 @@ class Inputs:
     """Hash of the code of every scorer of one's own."""
     registered_model: str | None
     """Identity of the model that the champion was measured on, as the registry has it."""
+    scorers_version: str
+    """The scorers: earlier ones where a record of theirs is made again."""
     gate_version: GateVersion
     """The gate that decides: an earlier one where a record of it is made again."""
 
@@ -92,6 +94,7 @@ class Inputs:
             judge=judge_of(repository, metadata),
             entries=fingerprints(own_entries(metadata.scorers), repository.root),
             registered_model=registered_model,
+            scorers_version=SCORERS_VERSION,
             gate_version=GATE_VERSION,
         )
 
@@ -169,7 +172,7 @@ class Inputs:
                 "champion_model": identity(target) if target else None,
                 "examples": self.examples_sha256,
                 "metadata": self.metadata.sha256,
-                "scorers": SCORERS_VERSION,
+                "scorers": self.scorers_version,
                 "entries": dict(self.entries),
                 "gate": self.gate_version,
                 "judge": self.judge.sha256 if self.judge else None,

@@ -24,7 +24,13 @@ from prompt_hub.gate.types import Status
 from prompt_hub.llm.response import output_in
 from prompt_hub.repository.reader import PromptRepository, examples_sha256
 from prompt_hub.repository.schema import Example, Prompt
-from prompt_hub.scoring import SCORERS_VERSION, build_scorers, score_answer, weighted_mean
+from prompt_hub.scoring import (
+    SCORERS_CHANGED,
+    SCORERS_VERSION,
+    build_scorers,
+    score_answer,
+    weighted_mean,
+)
 from prompt_hub.scoring.metadata import read_metadata
 
 ROUNDING = 1e-9
@@ -75,21 +81,25 @@ def replay(repository: PromptRepository, stored: Evaluation) -> Replayed:
     inputs, changes = _inputs(repository, record)
     changes += [
         *_compared("metadata", record.metadata_sha256, inputs.metadata.sha256),
-        *_compared("scorers", record.scorers_version, SCORERS_VERSION),
     ]
-    gate = _gate_of(record)
+    gate, earlier = _gate_of(record), SCORERS_CHANGED.get(record.scorers_version)
+    scorers = [*_compared("scorers", record.scorers_version, SCORERS_VERSION)]
+    if earlier is None:
+        changes += scorers
     if gate is None:
         changes += _compared("gate", record.gate_version, GATE_VERSION)
     if changes or gate is None:
         raise ReplayError(changes)
-    replayed = _made_again(replace(inputs, gate_version=gate), stored)
+    versions = replace(inputs, gate_version=gate, scorers_version=record.scorers_version)
+    replayed = _made_again(versions, stored)
     again = replayed.record.to_json()
     rounding = gate != GATE_VERSION
     differences = [*_differences(json.loads(stored.text), json.loads(again), rounding=rounding)]
     if not differences and not rounding and stored.text != again:
         differences = [Change("record", "its text was formatted by another program")]
     if differences:
-        raise ReplayError(differences)
+        changed = [replace(change, how=f"{change.how}: {earlier}") for change in scorers]
+        raise ReplayError([*changed, *differences])
     return replayed
 
 

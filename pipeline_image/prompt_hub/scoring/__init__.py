@@ -4,18 +4,19 @@ One file a scorer type in `scorers/`: its settings, its scorer, its rules and it
 `registry.py` finds them. Most are pure functions of an answer and an example. The judge and the
 attacks call a model, which `evaluation/judge.py` and `evaluation/answer_scoring.py` do.
 `SCORERS_VERSION` moves whenever a scorer may give another number for the same answer: it is part
-of every verdict.
+of every verdict, and `SCORERS_CHANGED` says in words what moved it.
 """
 
 from __future__ import annotations
 
 from prompt_hub.scoring.base import NotScoredError, PureScorer, ScorerResult, weighted_mean
 from prompt_hub.scoring.baseline import majority_baseline
-from prompt_hub.scoring.comparison import normalise
 from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
 from prompt_hub.scoring.registry import Scorer, build_scorers, score_answer
+from prompt_hub.scoring.text_forms import normalise
 
 __all__ = [
+    "SCORERS_CHANGED",
     "SCORERS_VERSION",
     "NotScoredError",
     "PureScorer",
@@ -30,4 +31,14 @@ __all__ = [
     "weighted_mean",
 ]
 
-SCORERS_VERSION = "2"
+SCORERS_VERSION = "3"
+
+SCORERS_CHANGED = {
+    "2": "since 3, a superscript, a subscript, a fraction or an enclosed digit in a text is no"
+    " longer the same as plain digits (10³ was 103)",
+}
+"""Earlier versions, and what answers they scored otherwise.
+
+Where an answer is none of those, its score is the same by both: such a record is made again as it
+is, under the version that it names.
+"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, TypeVar, get_args
@@ -14,6 +14,7 @@ from prompt_hub.core import exact
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.schema import Example, JsonObject, Prompt, ScorerEntry
+from prompt_hub.scoring.comparison import Comparison
 
 Counts = tuple[float, int, int]
 """How much of a field was matched, how many values were given and how many wanted."""
@@ -109,6 +110,16 @@ Complaint = tuple[Location, str, str]
 """Location below the scorer, what was found, what is expected."""
 
 
+@dataclass(frozen=True)
+class ComparedField:
+    """A field of the output that a scorer compares with the expected one."""
+
+    location: Location
+    """Where the scorer's settings name it."""
+    path: str
+    how: Comparison
+
+
 @dataclass(frozen=True, kw_only=True)
 class RuleContext:
     """What the rules of a scorer look at beside its settings."""
@@ -132,6 +143,14 @@ class ScorerSettings(ScorerEntry):
     @abstractmethod
     def complaints(self, context: RuleContext) -> Iterator[Complaint]:
         """Say what in these settings does not suit the prompt or the repository."""
+
+    def compared(self, names: Iterable[str]) -> Iterator[ComparedField]:
+        """Yield the fields of the output that are compared; none by default.
+
+        Args:
+            names: paths of all values that are expected, for who compares whatever is.
+        """
+        yield from ()
 
     def to_file(self) -> JsonObject:
         """Return the settings as metadata have them, without what is as usual."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 from prompt_hub.core.hashing import canonical
 from prompt_hub.repository.schema import Example, JsonObject
-from prompt_hub.scoring.comparison import identity
+from prompt_hub.scoring.comparison import folded, identity
 from prompt_hub.scoring.registry import Scorer, build_scorers, sort_scorers
 
 TRIED = 32
@@ -46,7 +46,7 @@ def _commonness(examples: Sequence[Example]) -> Callable[[JsonObject], float]:
     tally: dict[Hashable, float] = defaultdict(float)
 
     def keys(value: JsonObject) -> list[Hashable]:
-        return [(name, identity(item, folded=True)) for name, item in value.items()]
+        return [(name, identity(item, folded)) for name, item in value.items()]
 
     for example in examples:
         for key in keys(example.expected):

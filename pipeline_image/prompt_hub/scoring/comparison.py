@@ -2,76 +2,158 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Hashable
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from typing import Annotated, Literal, Self, assert_never
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import BaseModel, Field, JsonValue, model_validator
 
 from prompt_hub.core.exact import stated
 from prompt_hub.repository.schema import Number, Strict
+from prompt_hub.scoring.part_number import part_number
+from prompt_hub.scoring.quantity import (
+    DecimalMark,
+    NoQuantityError,
+    Quantity,
+    QuantityReader,
+)
+from prompt_hub.scoring.text_forms import Case, normalise, spelled
+from prompt_hub.scoring.units import UnitName
 
 Compare = Callable[[JsonValue, JsonValue], float]
 """How alike what was given and what was wanted are, from 0 to 1, where 1 is the same."""
 
+Leaf = str | int | float
+Canonical = Callable[[Leaf], Hashable]
+"""The form of a text or number under which all that counts as the same is equal."""
+
 SHOWN = 80
 """Characters of a value that a loss shows."""
+
+Way = Literal["text", "exact", "number", "quantity", "part_number"]
+
+_OPTIONS: Mapping[str, tuple[Way, ...]] = {
+    "similarity": ("text",),
+    "tolerance": ("number",),
+    "relative_tolerance": ("number", "quantity"),
+    "case": ("text", "part_number"),
+    "unit": ("quantity",),
+    "decimal": ("quantity",),
+    "strip_packaging": ("part_number",),
+}
+"""Which ways to compare an option belongs to."""
+
+
+def _is_default(value: object) -> bool:
+    return value in (None, False, "fold")
+
+
+Unstated = Field(exclude_if=_is_default)
+"""An option that came later: one that is as usual is left out, so that older hashes hold."""
 
 
 class Comparison(Strict):
     """How two values of a field are compared."""
 
-    compare: Literal["text", "exact", "number"] = "text"
-    """How two values are compared: as texts, exactly, or as numbers.
+    compare: Way = "text"
+    """How two values are compared: as texts, numbers, quantities, part numbers, or exactly.
 
     `text`: texts by their normalised form, graded by edit similarity where `similarity` states the
     least that still counts; other values by equality. `exact`: equality. `number`: numbers that
-    differ by no more than `tolerance` or `relative_tolerance` times the expected one.
+    differ by no more than `tolerance` or `relative_tolerance` times the expected one. `quantity`:
+    values of electronic parts, however they are spelled. `part_number`: part numbers, with all
+    punctuation.
     """
     similarity: Annotated[Number, Field(gt=0, le=1)] | None = None
     """Least edit similarity (0 to 1) of a text that still earns it."""
     tolerance: Annotated[Number, Field(ge=0)] = 0.0
     """How far a number may be off."""
     relative_tolerance: Annotated[Number, Field(ge=0)] = 0.0
-    """How far a number may be off, as a share of the expected one."""
+    """How far a number or a quantity may be off, as a share of the expected one."""
+    case: Annotated[Case, Unstated] = "fold"
+    """Whether upper and lower case are the same in texts and part numbers."""
+    unit: Annotated[UnitName | None, Unstated] = None
+    """Unit of the field: quantities without a unit are read in it."""
+    decimal: Annotated[DecimalMark | None, Unstated] = None
+    """Decimal mark of the field's quantities; without one a comma is never taken for it."""
+    strip_packaging: Annotated[bool, Unstated] = False
+    """Whether suffixes that say how a part is packed are left out of part numbers."""
+
+    @classmethod
+    def from_settings(cls, way: Way, settings: BaseModel) -> Comparison:
+        """Return the comparison that a scorer's settings state, no more than they do state."""
+        names = settings.model_fields_set & set(cls.model_fields)
+        return cls.model_validate(
+            {name: getattr(settings, name) for name in names} | {"compare": way}
+        )
 
     @property
-    def folded(self) -> bool:
-        """Whether texts are compared by their normalised form."""
-        return self.compare == "text"
+    def canonical(self) -> Canonical:
+        """The form of a value in which it is compared."""
+        match self.compare:
+            case "text":
+                return folded if self.case == "fold" else kept
+            case "quantity":
+                return QuantityReader(self.unit, self.decimal).key
+            case "part_number":
+                return partial(_part_number, case=self.case, strip_packaging=self.strip_packaging)
+            case "exact" | "number":
+                return plain
+            case _:
+                assert_never(self.compare)
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
-        if self.similarity is not None and self.compare != "text":
-            raise ValueError(f"similarity with compare: text only, not with {self.compare}")
-        if self.compare != "number" and (self.tolerance or self.relative_tolerance):
-            raise ValueError(f"a tolerance with compare: number only, not with {self.compare}")
+        for option, ways in _OPTIONS.items():
+            is_set = getattr(self, option) != type(self).model_fields[option].default
+            if is_set and self.compare not in ways:
+                name = "a tolerance" if option.endswith("tolerance") else option
+                here = f"not with {self.compare}"
+                raise ValueError(f"{name} with compare: {' or '.join(ways)} only, {here}")
         return self
 
 
-@lru_cache(maxsize=4096)
-def normalise(text: str) -> str:
-    """Text without differences that do not matter: Unicode form, case, runs of white space."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+# --- Forms -------------------------------------------------------------------------------------
 
 
-def identity(value: JsonValue, *, folded: bool) -> Hashable:
-    """Equal for values that are the same in JSON; `folded` texts are compared normalised.
+def plain(value: Leaf) -> Hashable:
+    """Return the value itself."""
+    return value
+
+
+def folded(value: Leaf) -> Hashable:
+    """Return a text without differences that do not matter, its case among them."""
+    return normalise(value) if isinstance(value, str) else value
+
+
+def kept(value: Leaf) -> Hashable:
+    """Return a text without differences that do not matter, in its own case."""
+    return spelled(value) if isinstance(value, str) else value
+
+
+def _part_number(value: Leaf, *, case: Case, strip_packaging: bool) -> Hashable:
+    if not isinstance(value, str):
+        return value
+    return part_number(value, case, strip_packaging=strip_packaging)
+
+
+def identity(value: JsonValue, canonical: Canonical = plain) -> Hashable:
+    """Equal for values that are the same in JSON, their texts and numbers in a canonical form.
 
     An object's property that is null counts as left out, `1` and `1.0` are one number, and `true`
     is none.
     """
-    if isinstance(value, str):
-        return normalise(value) if folded else value
     if isinstance(value, bool):
         return (bool, value)
     if isinstance(value, list):
-        return (list, tuple(identity(item, folded=folded) for item in value))
+        return (list, tuple(identity(item, canonical) for item in value))
     if isinstance(value, dict):
-        items = ((k, identity(v, folded=folded)) for k, v in value.items() if v is not None)
+        items = ((k, identity(v, canonical)) for k, v in value.items() if v is not None)
         return (dict, frozenset(items))
-    return value
+    return None if value is None else canonical(value)
+
+
+# --- Comparing ---------------------------------------------------------------------------------
 
 
 def comparing(how: Comparison) -> Compare:
@@ -79,23 +161,25 @@ def comparing(how: Comparison) -> Compare:
     match how.compare:
         case "number":
             return _numbers(how.tolerance, how.relative_tolerance)
-        case "text" | "exact":
+        case "quantity" if how.relative_tolerance:
+            return _quantities(how)
+        case "text" | "exact" | "quantity" | "part_number":
             return _values(how)
         case _:
             assert_never(how.compare)
 
 
 def _values(how: Comparison) -> Compare:
-    folded, least = how.folded, how.similarity
+    canonical, least = how.canonical, how.similarity
 
     def same(given: JsonValue, wanted: JsonValue) -> float:
-        if identity(given, folded=folded) == identity(wanted, folded=folded):
+        if identity(given, canonical) == identity(wanted, canonical):
             return 1.0
         if least is None or not isinstance(given, str) or not isinstance(wanted, str):
             return 0.0
         from prompt_hub.scoring.similarity import similarity
 
-        alike = similarity(normalise(given), normalise(wanted))
+        alike = similarity(str(canonical(given)), str(canonical(wanted)))
         return alike if alike >= least else 0.0
 
     return same
@@ -106,10 +190,56 @@ def by_equality(how: Comparison) -> bool:
     match how.compare:
         case "number":
             return not how.tolerance and not how.relative_tolerance
-        case "text" | "exact":
+        case "quantity":
+            return not how.relative_tolerance
+        case "text" | "exact" | "part_number":
             return how.similarity is None
         case _:
             assert_never(how.compare)
+
+
+def _quantities(how: Comparison) -> Compare:
+    reader, relative = QuantityReader(how.unit, how.decimal), stated(how.relative_tolerance)
+
+    def near(given: JsonValue, wanted: JsonValue) -> float:
+        got, right = identity(given, reader.key), identity(wanted, reader.key)
+        if isinstance(got, Quantity) and isinstance(right, Quantity):
+            return float(got.near(right, relative))
+        return float(got == right)
+
+    return near
+
+
+def lost(how: Comparison, text: str) -> str | None:
+    """Return what a comparison should keep of a text; None where all that it loses is meant.
+
+    Whoever states `case` or `strip_packaging` means it, and quantities are there to be spelled in
+    many ways.
+    """
+    if how.compare == "text":
+        return text.casefold() if "case" in how.model_fields_set else text
+    if how.compare == "part_number":
+        case = how.case if "case" in how.model_fields_set else "keep"
+        return part_number(text, case, strip_packaging=how.strip_packaging)
+    return None
+
+
+def unread(how: Comparison, value: JsonValue) -> str:
+    """Return why a text is no quantity where quantities are compared; empty where it is one."""
+    if how.compare != "quantity" or not isinstance(value, str):
+        return ""
+    try:
+        QuantityReader(how.unit, how.decimal).read(value)
+    except NoQuantityError as error:
+        return str(error)
+    return ""
+
+
+def without_unit(how: Comparison, text: str) -> bool:
+    """Whether a text is a quantity without a unit, in a field that declares none."""
+    if how.compare != "quantity" or unread(how, text):
+        return False
+    return not QuantityReader(how.unit, how.decimal).read(text).value.dimension
 
 
 def _numbers(absolute: float, relative: float) -> Compare:

@@ -20,6 +20,10 @@ def compared_types(how: Comparison) -> tuple[str, ...]:
     match how.compare:
         case "number":
             return ("number", "integer")
+        case "quantity":
+            return ("string", "number", "integer")
+        case "part_number":
+            return ("string",)
         case "text" | "exact":
             return ("string",) if how.similarity is not None else ()
         case _:
@@ -53,7 +57,8 @@ def field_complaints(
         if may_be(schema, "array") and isinstance(schema, dict):
             schema = schema.get("items", {}) if schema.get("type") else {}
     if types and not may_be(schema, *types):
-        kind = "text" if types == ("string",) else "number"
+        kinds = {"string": "text", "number": "number"}
+        kind = " or ".join(kinds[name] for name in types if name in kinds)
         yield location, f"{name!r}, which is no {kind} in the output", " or ".join(types)
 
 

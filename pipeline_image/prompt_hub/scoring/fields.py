@@ -14,6 +14,7 @@ from prompt_hub.core.exact import weighted_mean
 from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring.base import NO_OUTPUT, Counts, GuessWorth, PureScorer, ScorerResult
 from prompt_hub.scoring.comparison import (
+    Canonical,
     Compare,
     Comparison,
     by_equality,
@@ -21,7 +22,9 @@ from prompt_hub.scoring.comparison import (
     difference,
     identity,
     shown,
+    unread,
 )
+from prompt_hub.scoring.text_forms import Case
 
 Lists = Literal["ordered", "set"]
 CACHE_ENTRIES = 1024
@@ -64,9 +67,10 @@ class Field:
     name: str
     path: tuple[str, ...]
     lists: Lists
-    compare: Compare
-    equality: bool
-    folded: bool
+    how: Comparison
+    compare: Compare = field(compare=False)
+    canonical: Canonical = field(compare=False)
+    equality: bool = False
     tolerance: str = ""
 
     @classmethod
@@ -76,9 +80,10 @@ class Field:
             name=name,
             path=tuple(name.split(".")),
             lists=lists,
+            how=how,
             compare=comparing(how),
+            canonical=how.canonical,
             equality=by_equality(how),
-            folded=how.folded,
             tolerance=_tolerance(how),
         )
 
@@ -124,13 +129,15 @@ class Field:
         lines = [f"{self.name}: {difference(wanted, given, self.tolerance)}"]
         if isinstance(given, str) and matched:
             lines.append(f"(similarity {matched:.2f})")
+        elif reason := unread(self.how, given):
+            lines.append(f"(which is no quantity: {reason})")
         return " ".join(lines)
 
     def _identities(self, values: list[JsonValue]) -> set[Hashable]:
-        return {identity(value, folded=self.folded) for value in values}
+        return {identity(value, self.canonical) for value in values}
 
     def _distinct(self, values: list[JsonValue]) -> list[JsonValue]:
-        unique = {identity(value, folded=self.folded): value for value in reversed(values)}
+        unique = {identity(value, self.canonical): value for value in reversed(values)}
         return list(reversed(unique.values()))
 
     def _pairs(self, given: list[JsonValue], wanted: list[JsonValue]) -> Mapping[int, int]:
@@ -202,9 +209,9 @@ def _in_order(given: Sequence[JsonValue], wanted: Sequence[JsonValue], compare: 
 
 
 @lru_cache(maxsize=1024)
-def unnamed(name: str) -> Field:
+def unnamed(name: str, case: Case = "fold") -> Field:
     """Return a field that nobody has named, compared by the defaults."""
-    return Field.of(name, Comparison())
+    return Field.of(name, Comparison(case=case))
 
 
 @dataclass(frozen=True)
@@ -212,6 +219,8 @@ class FieldsScorer(PureScorer):
     """Weighted mean of the F1 of fields; of every field of output and example if none is named."""
 
     fields: Mapping[Field, float]
+    case: Case = "fold"
+    """Whether case matters in texts of fields that nobody has named."""
     partial: bool = False
     """Whether only fields that the example expects are looked at."""
     _whole: dict[Hashable, ScorerResult] = field(default_factory=dict, repr=False, compare=False)
@@ -230,7 +239,7 @@ class FieldsScorer(PureScorer):
         weights = self.fields
         if not weights:
             names = (*leaves(example.expected), *leaves(given))
-            weights = {unnamed(name): 1.0 for name in dict.fromkeys(names)}
+            weights = {unnamed(name, self.case): 1.0 for name in dict.fromkeys(names)}
         if self.partial:
             weights = _expected_ones(weights, example)
         counted: dict[str, Counts] = {}
@@ -271,7 +280,7 @@ class FieldsScorer(PureScorer):
         if self.fields:
             return self.fields
         found = {frozenset(leaves(example.expected)) for example in examples}
-        return {unnamed(name): 1.0 for name in found.pop()} if len(found) == 1 else {}
+        return {unnamed(name, self.case): 1.0 for name in found.pop()} if len(found) == 1 else {}
 
 
 def _expected_ones(weights: Mapping[Field, float], example: Example) -> Mapping[Field, float]:
@@ -287,12 +296,12 @@ def _field_worth(field: Field, examples: Sequence[Example]) -> GuessWorth:
     wanted: dict[Hashable, JsonValue] = {}
     for example in examples:
         value = at(example.expected, field.path)
-        key = identity(value, folded=field.folded)
+        key = identity(value, field.canonical)
         tally[key] += example.weight
         wanted[key] = value
     if field.equality and not any(isinstance(value, list) for value in wanted.values()):
         return GuessWorth(
-            lambda guess: tally[identity(at(guess, field.path), folded=field.folded)],
+            lambda guess: tally[identity(at(guess, field.path), field.canonical)],
             graded=False,
         )
 

@@ -76,7 +76,7 @@ def test_the_expected_answer_is_right(how: Scorer, expected: JsonObject) -> None
 def test_all_of_it_is_right_only_if_it_is_the_same(
     output: JsonObject, expected: JsonObject
 ) -> None:
-    same = identity(output, folded=False) == identity(expected, folded=False)
+    same = identity(output) == identity(expected)
     assert (part(scorer("exact"), output, expected).score == 1.0) == same
 
 

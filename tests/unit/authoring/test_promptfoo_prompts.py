@@ -233,6 +233,15 @@ def test_prompts_in_a_table_of_one_column_are_its_lines(bench: Bench) -> None:
     assert "p.csv:3: the prompt" in output
 
 
+def test_what_nobody_sees_is_listed_before_anything_is_written(bench: Bench) -> None:
+    tests = [case({"thing": "sky\u2028"}), case({"thing": "sea"})]
+    prompts = ["Colour\u200b of {{thing}}?", *ASK["prompts"]]
+    output = bench.take({**ASK, "prompts": prompts, "tests": tests})
+    assert bench.asked() == ["Colour of sea?"]
+    assert "a test: it holds the character U+2028" in output
+    assert "it holds the character U+200B (ZERO WIDTH SPACE), which nobody sees" in output
+
+
 def test_values_lose_one_line_end_and_take_each_other_in(bench: Bench) -> None:
     values = {"a": "x\n\n", "b": "{{ c }}!", "c": "y", "thing": "{{ c | upper }}"}
     bench.take({**ASK, "prompts": ["{{a}}|{{b}}|{{thing}}"], "tests": [case(values)]})
@@ -263,3 +272,13 @@ def test_a_cell_of_a_table_may_be_long(bench: Bench) -> None:
     bench.write("t.csv", f'thing,__expected\n"{"x" * 140_000}",blue\n')
     bench.take({**ASK, "prompts": ["{{thing}}"], "tests": "file://t.csv"})
     assert len(bench.asked()[0]) == 140_000
+
+
+@pytest.mark.parametrize("option", ["prefix", "suffix"])
+def test_what_stands_around_a_prompt_makes_another_of_it(bench: Bench, option: str) -> None:
+    around = {"options": {option: "Answer in one word."}}
+    error = bench.refuse({**ASK, "defaultTest": around, "tests": [case({"thing": "sky"})]})
+    assert "'prefix' or 'suffix' makes another prompt of it" in error
+    lines = bench.take({**ASK, "tests": [case({"thing": "sky"}), case({"thing": "sea"}, **around)]})
+    assert "'prefix' or 'suffix' makes another prompt of it; write it into the prompt" in lines
+    assert bench.asked() == ["Colour of sky?"]

@@ -18,8 +18,9 @@ SESSION = ("seconds", "cached")
 
 
 @pytest.fixture
-def gate_of_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gate that decided these records; today's decides anew, from the same answers."""
+def code_of_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scorers and gate under the versions of these records; today's decide anew."""
+    monkeypatch.setattr("prompt_hub.evaluation.inputs.SCORERS_VERSION", "2")
     monkeypatch.setattr("prompt_hub.evaluation.inputs.GATE_VERSION", "1")
 
 
@@ -31,17 +32,13 @@ def decided(record: Json) -> Json:
     return kept
 
 
+@pytest.mark.usefixtures("code_of_then")
 @pytest.mark.parametrize(
     ("task", "execution", "code"),
     [("part-class", "execution-7", 1), ("part-judge", "local", 0), ("series", "local", 4)],
 )
 def test_stored_responses_answer_every_question(
-    previous: Copy,
-    hub: Hub,
-    task: str,
-    execution: str,
-    code: int,
-    gate_of_then: None,
+    previous: Copy, hub: Hub, task: str, execution: str, code: int
 ) -> None:
     previous.forget_results()
     hub("evaluate", task, code=code)
@@ -59,7 +56,8 @@ def test_stored_responses_answer_every_question(
     assert answers == answers_then
 
 
-def test_a_verdict_is_remembered(previous: Copy, hub: Hub, gate_of_then: None) -> None:
+@pytest.mark.usefixtures("code_of_then")
+def test_a_verdict_is_remembered(previous: Copy, hub: Hub) -> None:
     (message,) = json.loads(hub("evaluate", "part-class", "--json", code=1))
     then = read_json(FOLDER / "state/results/evaluations/execution-7/part-class.json")
     assert message["remembered"]
@@ -72,19 +70,18 @@ def test_a_verdict_is_remembered(previous: Copy, hub: Hub, gate_of_then: None) -
     )
 
 
-def test_todays_gate_decides_anew_from_the_same_answers(previous: Copy, hub: Hub) -> None:
+def test_todays_code_decides_anew_from_the_same_answers(previous: Copy, hub: Hub) -> None:
     (record,) = json.loads(hub("evaluate", "part-class", "--json", code=1))
     assert not record["remembered"]
-    assert record["gate_version"] == "2"
+    assert (record["scorers_version"], record["gate_version"]) == ("3", "2")
     assert record["candidate"]["cached"] == record["candidate"]["n"]
 
 
 def test_records_of_an_earlier_gate_are_made_again(previous: Copy, hub: Hub) -> None:
     lines = hub("replay", "prompts/04-evals").splitlines()
     assert len(lines) == 10
-    assert all(
-        line.endswith("the same, decided by gate 1 and rounded by today's") for line in lines
-    )
+    told = "scored by scorers 2 as by today's, the same, decided by gate 1 and rounded by today's"
+    assert all(line.endswith(told) for line in lines)
 
 
 def test_a_champion_counts_as_measured_on_the_model_of_then(previous: Copy, hub: Hub) -> None:

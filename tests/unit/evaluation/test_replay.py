@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -162,6 +163,46 @@ def test_a_champion_that_is_gone_is_named(evaluated: Evaluated) -> None:
 def test_other_scorers_are_named(evaluated: Evaluated, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prompt_hub.evaluation.replay.SCORERS_VERSION", "next")
     assert evaluated.changed()["scorers"].endswith("next now")
+
+
+def of_earlier_scorers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Score as version 2 did: texts in Unicode's form NFKC, in which 10³ is 103."""
+
+    def normalise(text: str) -> str:
+        return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+    monkeypatch.setattr("prompt_hub.evaluation.inputs.SCORERS_VERSION", "2")
+    monkeypatch.setattr("prompt_hub.scoring.comparison.normalise", normalise)
+
+
+def test_a_record_of_earlier_scorers_is_the_same_where_todays_agree(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as then:
+        of_earlier_scorers(then)
+        evaluated = Evaluated(healthy, mostly_right)
+    assert evaluated.replayed().scorers_version == "2"
+
+
+def test_an_answer_that_earlier_scorers_judged_otherwise_is_told(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy.edit("prompts/01-examples/brand.jsonl", '"Murata"', '"Murata 103"')
+    healthy.bump("brand", "1.0.0", "1.1.0")
+    healthy.stamp("brand")
+
+    def raised(messages: list[dict[str, str]]) -> JsonObject:
+        answer = catalogue_answer(messages)
+        return {"brand": "Murata 10³"} if answer["brand"] == "Murata" else answer
+
+    with monkeypatch.context() as then:
+        of_earlier_scorers(then)
+        evaluated = Evaluated(healthy, raised, "brand")
+    assert evaluated.record.candidate is not None
+    assert evaluated.record.candidate.score == 1.0
+    changed = evaluated.changed()
+    assert changed["scorers"].startswith("2 then, 3 now: since 3, a superscript")
+    assert changed["candidate.score"].startswith("1.0 in the record, 0.")
 
 
 def test_a_missing_answer_is_named(evaluated: Evaluated) -> None:

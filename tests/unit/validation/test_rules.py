@@ -31,7 +31,7 @@ from tests.unit.validation.breaks import (
     tree,
 )
 
-SCORER_RULES = {"scorers", "judge"}
+SCORER_RULES = {"scorers", "judge", "lost-difference", "unread-quantity"}
 """Their breaks are in test_scorer_rules.py."""
 
 MODULES = (reading, tree, metadata, prompts, contracts, examples, released)

@@ -13,6 +13,7 @@ from tests.unit.building import RepositoryFolder
 from tests.unit.judging import PROMPT, TASK, TEMPLATE, USER, add_judge, use_judge
 
 CANDIDATE = "prompts/00-templates/part-class.yaml"
+EXAMPLES = "prompts/01-examples/part-class.jsonl"
 ONE = "{type: json_fields, fields: {part_class: 1.0}}"
 
 OUTPUT = """\
@@ -74,6 +75,11 @@ def with_scorer(folder: RepositoryFolder, scorer: JsonObject, more: str = ONE) -
         },
         {"type": "set_f1", "field": "tags", "weight": 0.5},
         {"type": "set_f1", "field": "pins.at", "compare": "number", "tolerance": 1},
+        {"type": "text", "field": "maker.name", "case": "keep"},
+        {"type": "quantity", "field": "maker.name", "unit": "kΩ", "decimal": "comma"},
+        {"type": "quantity", "field": "ohms", "unit": "Ω", "relative_tolerance": 0.01},
+        {"type": "part_number", "field": "maker.name", "strip_packaging": True},
+        {"type": "json_fields", "case": "keep", "fields": {"ohms": {"compare": "quantity"}}},
         {"type": "injection", "fields": ["title"], "kinds": ["ignore"], "share": 0.2},
         {"type": "python", "entry": "scorers.parts:score"},
         {"type": "python", "entry": "rapidfuzz.fuzz:ratio"},
@@ -104,6 +110,11 @@ MODEL = [
     ({"type": "injection", "fields": ["title"], "share": 0}, "scorers.0.share: found 0"),
     ({"type": "python", "entry": "../evil:score"}, "scorers.0.entry: found '../evil:score'"),
     ({"type": "python", "entry": "scorers.parts"}, "scorers.0.entry: found 'scorers.parts'"),
+    ({"type": "quantity", "field": "ohms", "unit": "parsec"}, "unit: found 'parsec'"),
+    ({"type": "quantity", "field": "ohms", "decimal": "dot"}, "decimal: found 'dot'"),
+    ({"type": "json_fields", "fields": {"ohms": {"unit": "Ω"}}}, "unit with compare: quantity"),
+    ({"type": "set_f1", "field": "tags", "compare": "exact", "case": "keep"}, "case with compare"),
+    ({"type": "set_f1", "field": "tags", "strip_packaging": True}, "compare: part_number only"),
     ({"type": "judge", "votes": 3}, "scorers.0.votes: found the key 'votes'"),
 ]  # fmt: skip
 
@@ -131,6 +142,8 @@ FITS = [
     ({"type": "json_fields", "fields": {"class": 1}}, "fields.class: found 'class'"),
     ({"type": "json_fields", "fields": {"part_class": {"list": "set"}}}, "no list in the output"),
     ({"type": "json_fields", "fields": {"tags": {"compare": "number"}}}, "no number in the output"),
+    ({"type": "quantity", "field": "tags"}, "no text or number in the output"),
+    ({"type": "part_number", "field": "ohms"}, "no text in the output"),
     ({"type": "set_f1", "field": "part_class"}, "no list in the output"),
     ({"type": "set_f1", "field": "pins.colour"}, "found 'pins.colour'"),
     ({"type": "injection", "fields": ["titel"]}, "fields.0: found 'titel'; expected a property of"),
@@ -150,6 +163,90 @@ def test_a_scorer_that_does_not_fit_the_prompt_is_told(
     findings = errors(rich)
     assert {finding.rule for finding in findings} == {"scorers"}
     assert says in "\n".join(str(finding.problem) for finding in findings)
+
+
+# --- Warnings about what is expected ------------------------------------------------------------
+
+
+def expecting(folder: RepositoryFolder, scorer: JsonObject, *names: str | list[str]) -> list[str]:
+    """What is said of a scorer whose examples expect these makers, or these tags."""
+    with_scorer(folder, scorer)
+    lines = folder.read(EXAMPLES).splitlines()
+    for index, name in enumerate(names):
+        line = json.loads(lines[index])
+        what = {"tags": name} if isinstance(name, list) else {"maker": {"name": name}}
+        line["expected"].update(what)
+        lines[index] = json.dumps(line, ensure_ascii=False)
+    folder.write(EXAMPLES, "\n".join(lines) + "\n")
+    folder.stamp("part-class")
+    findings = folder.findings()
+    assert not any(finding.is_error for finding in findings)
+    about = {"lost-difference", "unread-quantity"}
+    return [f"{item.rule}: {item.problem}" for item in findings if item.rule in about]
+
+
+TEXT: JsonObject = {"type": "text", "field": "maker.name"}
+QUANTITY: JsonObject = {"type": "quantity", "field": "maker.name"}
+
+
+def test_values_that_differ_only_by_what_is_thrown_away_are_told(rich: RepositoryFolder) -> None:
+    (told,) = expecting(rich, TEXT, "10 mΩ", "10 V", "10 MΩ", "10 mΩ")
+    assert told == (
+        f"lost-difference: {USER}:10:31: scorers.0.field: found '10 mΩ' and '10 MΩ' expected as"
+        " maker.name in lines 1 and 3 of the examples, which text calls the same; expected a"
+        " comparison that tells them apart, or one spelling"
+    )
+
+
+@pytest.mark.parametrize(
+    ("scorer", "names", "is_told"),
+    [
+        (TEXT, ("Würth", "Murata", "WÜRTH"), True),
+        (TEXT, ("10³", "103"), False),
+        ({**TEXT, "case": "fold"}, ("10 mΩ", "10 MΩ"), False),
+        ({**TEXT, "case": "keep"}, ("10 mΩ", "10 MΩ"), False),
+        ({"type": "json_fields", "fields": {"maker.name": 1}}, ("mF", "MF"), True),
+        ({"type": "json_fields", "case": "keep", "fields": {"maker.name": 1}}, ("mF", "MF"), False),
+        ({"type": "json_fields"}, ("mF", "MF"), True),
+        ({"type": "json_fields", "case": "keep"}, ("mF", "MF"), False),
+        ({"type": "set_f1", "field": "tags"}, (["mF", "nF"], ["MF"]), True),
+        ({"type": "set_f1", "field": "tags", "case": "keep"}, (["mF", "nF"], ["MF"]), False),
+        (QUANTITY, ("4k7", "4.7 kΩ", "10 mΩ", "10 MΩ"), False),
+        ({"type": "part_number", "field": "maker.name"}, ("2N7002", "2n7002"), True),
+        ({"type": "part_number", "field": "maker.name"}, ("2N7002,215", "2N7002"), False),
+        (
+            {"type": "part_number", "field": "maker.name", "strip_packaging": True},
+            ("2N7002,215", "2N7002"),
+            False,
+        ),
+        ({"type": "exact", "field": "maker.name"}, ("mF", "MF"), False),
+    ],
+)
+def test_what_a_comparison_keeps_or_is_said_to_lose_is_not_told(
+    rich: RepositoryFolder, scorer: JsonObject, names: tuple[str | list[str], ...], is_told: bool
+) -> None:
+    told = expecting(rich, scorer, *names)
+    assert [line.partition(":")[0] for line in told] == ["lost-difference"] * is_told
+
+
+@pytest.mark.parametrize(
+    ("scorer", "names", "says"),
+    [
+        (QUANTITY, ("4k7", "X7R"), "found 'X7R' expected in line 2 of the examples: no number"),
+        (QUANTITY, ("4,7 kΩ",), "',7 kΩ' behind a number without a unit; expected a quantity"),
+        ({**QUANTITY, "decimal": "comma"}, ("4,7 kΩ",), ""),
+        (QUANTITY, ("4700", "4.7 kΩ"), "'4.7 kΩ' with a unit and '4700' without one expected"),
+        (QUANTITY, ("4700", "47"), ""),
+        ({**QUANTITY, "unit": "Ω"}, ("4700", "4.7 kΩ"), ""),
+        (TEXT, ("4700", "4.7 kΩ", "X7R"), ""),
+    ],
+)
+def test_an_expected_value_that_is_no_quantity_is_told(
+    rich: RepositoryFolder, scorer: JsonObject, names: tuple[str, ...], says: str
+) -> None:
+    told = expecting(rich, scorer, *names)
+    assert len(told) == bool(says)
+    assert all(line.startswith("unread-quantity: ") and says in line for line in told)
 
 
 @pytest.mark.parametrize(

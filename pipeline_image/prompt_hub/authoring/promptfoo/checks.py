@@ -31,7 +31,7 @@ def _holds_as_stated(kind: str, value: JsonValue, answer: JsonValue) -> bool | N
     if kind == "equals":
         if text is not None and not isinstance(value, dict | list | None):
             return js.text(value) == text
-        return identity(value, folded=False) == identity(_parsed(answer), folded=False)
+        return identity(value) == identity(_parsed(answer))
     if kind == "javascript":
         as_object = stated_fields(value, parsed=True)
         fields = as_object or stated_fields(value, parsed=False)

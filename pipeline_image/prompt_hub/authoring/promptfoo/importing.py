@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from prompt_hub.authoring.promptfoo.tests import cases_of
 from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.schema import Example, JsonObject
+from prompt_hub.validation.hidden_characters import find_hidden, in_words
 
 THRESHOLD = 0.8
 _CONFIG_KEYS = {
@@ -79,7 +81,8 @@ def imported(
         raise _unusable("no test in it says what the right answer is", notes)
     message = project.config.get("description")
     fit = fitted(scoring.labelled, chosen, notes)
-    if not fit.labelled:
+    examples = [*_without_hidden(_examples(fit.labelled, fit.inputs), fit.labelled, notes)]
+    if not examples:
         raise _unusable("no test of it can be asked here as promptfoo asks it", notes)
     fresh = NewTask(
         task=task,
@@ -97,7 +100,7 @@ def imported(
             "scorers": list(scoring.scorers),
             **({"limits": scoring.limits} if scoring.limits else {}),
         },
-        examples=_examples(fit.labelled, fit.inputs),
+        examples=examples,
     )
     why = f"a task has one, for the mean over all examples: it is {THRESHOLD}, look it over"
     notes.changed(project.config.place, "the threshold", why)
@@ -139,6 +142,20 @@ def _messages(prompt: ImportedPrompt, scoring: Scoring, notes: Notes) -> list[Js
         else:
             messages.insert(0, ChatMessage("system", sentence))
     return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _without_hidden(
+    examples: Sequence[Example], labelled: Sequence[Labelled], notes: Notes
+) -> Iterator[Example]:
+    """Yield the examples that validation takes: without characters that nobody sees."""
+    for example, item in zip(examples, labelled, strict=True):
+        texts = [example.input, example.expected, list(example.tags)]
+        hidden = next(find_hidden(json.dumps(texts, ensure_ascii=False)), None)
+        if hidden is None:
+            yield example
+        else:
+            why = f"it holds {in_words(hidden[1])}, which nobody sees and examples may not have"
+            notes.lost(item.case.place, "a test", why)
 
 
 def _examples(labelled: Sequence[Labelled], inputs: Sequence[JsonObject]) -> list[Example]:

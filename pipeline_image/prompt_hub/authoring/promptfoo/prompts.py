@@ -20,6 +20,7 @@ from prompt_hub.authoring.promptfoo.templates import (
     to_jinja,
 )
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.validation.hidden_characters import find_hidden, in_words
 
 _WHOLE = {".md", ".j2"}
 _CHAT = {".json", ".yaml", ".yml"}
@@ -294,6 +295,8 @@ def _translated(text: str, literal: bool, place: Place, notes: Notes) -> Transla
     translated = to_jinja(text)
     if translated.problem is not None:
         raise UnusablePromptError(f"it uses {translated.problem}, which templates here have not")
+    if (hidden := next(find_hidden(text), None)) is not None:
+        raise UnusablePromptError(f"it holds {in_words(hidden[1])}, which nobody sees")
     for message in translated.rewritten:
         notes.changed(place, "the template", message)
     if "\r" in text:

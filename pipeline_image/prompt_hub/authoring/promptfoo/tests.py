@@ -317,7 +317,7 @@ def _case(
     assertions: list[Assertion] = []
     tags: dict[str, None] = {}
     options = _options(default, test)
-    problem = _problem(options, _options(None, test))
+    problem = _problem(options)
     try:
         values = read_variables(project, values)
     except UnreadableError as error:
@@ -350,12 +350,12 @@ def _case(
     )
 
 
-def _problem(options: Mapping[str, JsonValue], own: Mapping[str, JsonValue]) -> str | None:
+def _problem(options: Mapping[str, JsonValue]) -> str | None:
     """Why options of a test keep it from being an example."""
     if options.get("transformVars"):
         return "'transformVars' is code that changes its variables"
-    if own.get("prefix") or own.get("suffix"):
-        return "'prefix' or 'suffix' makes another prompt of it"
+    if options.get("prefix") or options.get("suffix"):
+        return "'prefix' or 'suffix' makes another prompt of it; write it into the prompt"
     code = options.get("transform") or options.get("postprocess")
     if code is not None and not _HARMLESS.fullmatch(str(code).strip()):
         return "'transform' changes the answer before anything is asserted of it"

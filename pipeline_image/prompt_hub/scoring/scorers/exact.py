@@ -55,7 +55,7 @@ class WholeScorer(PureScorer):
         if output is None:
             return ScorerResult(self.name, 0.0, self.weight, NO_OUTPUT)
         wanted = example.expected
-        if identity(output, folded=False) == identity(wanted, folded=False):
+        if identity(output) == identity(wanted):
             return ScorerResult(self.name, 1.0, self.weight)
         return ScorerResult(self.name, 0.0, self.weight, difference(wanted, output))
 
@@ -64,5 +64,5 @@ class WholeScorer(PureScorer):
         weight = self.weight
         tally: dict[Hashable, float] = defaultdict(float)
         for example in examples:
-            tally[identity(example.expected, folded=False)] += example.weight
-        return GuessWorth(lambda guess: weight * tally[identity(guess, folded=False)], graded=False)
+            tally[identity(example.expected)] += example.weight
+        return GuessWorth(lambda guess: weight * tally[identity(guess)], graded=False)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
+from pydantic import Field as Limits
 
 from prompt_hub.repository.schema import FieldPath, JsonObject, Weight
 from prompt_hub.scoring.base import (
     TYPE,
+    ComparedField,
     Complaint,
     PureScorer,
     PureSettings,
     RuleContext,
     scorer_type,
 )
-from prompt_hub.scoring.comparison import Comparison
+from prompt_hub.scoring.comparison import Comparison, Unstated
 from prompt_hub.scoring.field_rules import compared_types, field_complaints
-from prompt_hub.scoring.fields import Field as ComparedField
-from prompt_hub.scoring.fields import FieldsScorer, Lists
+from prompt_hub.scoring.fields import Field, FieldsScorer, Lists
+from prompt_hub.scoring.text_forms import Case
 
 
 class FieldRule(Comparison):
@@ -54,12 +56,15 @@ class FieldsSettings(PureSettings):
                     BeforeValidator(_rule_of_weight, json_schema_input_type=float | FieldRule),
                 ],
             ],
-            Field(min_length=1),
+            Limits(min_length=1),
         ]
         | None
     ) = None
     """Fields of the output, each with its weight or its rule; all by default."""
-    partial: Annotated[bool, Field(exclude_if=lambda partial: not partial)] = False
+    case: Annotated[Case, Unstated] = "fold"
+    """Whether upper and lower case are the same in texts of fields that do not say so themselves.
+    """
+    partial: Annotated[bool, Unstated] = False
     """Whether a right answer may leave fields out that earn and cost nothing then."""
 
     @classmethod
@@ -76,11 +81,29 @@ class FieldsSettings(PureSettings):
 
     def build(self, schema: JsonObject, root: Path | None) -> PureScorer:
         """Prepare the scorer."""
-        rules = self.fields or {}
         fields = {
-            ComparedField.of(name, rule, rule.list): rule.weight for name, rule in rules.items()
+            Field.of(name, rule, rule.list): rule.weight for name, rule in self._rules().items()
         }
-        return FieldsScorer(self.type, self.weight, fields, partial=self.partial)
+        return FieldsScorer(self.type, self.weight, fields, case=self.case, partial=self.partial)
+
+    def compared(self, names: Iterable[str]) -> Iterator[ComparedField]:
+        """Yield the fields that are named, or all that are expected."""
+        for name, rule in self._rules().items():
+            yield ComparedField(("fields", name), name, rule)
+        if self.fields is None:
+            how = Comparison.from_settings("text", self)
+            yield from (ComparedField((), name, how) for name in names)
+
+    def _rules(self) -> Mapping[str, FieldRule]:
+        """Return the rules of the fields, with what this scorer says for all of them."""
+        if "case" not in self.model_fields_set:
+            return self.fields or {}
+        return {
+            name: rule.model_copy(update={"case": self.case})
+            if rule.compare == "text" and "case" not in rule.model_fields_set
+            else rule
+            for name, rule in (self.fields or {}).items()
+        }
 
     def complaints(self, context: RuleContext) -> Iterator[Complaint]:
         """Say which fields the output lacks, and which are of no type that suits their rule."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from prompt_hub.repository.schema import FieldPath, JsonObject
 from prompt_hub.scoring.base import (
     TYPE,
+    ComparedField,
     Complaint,
     PureScorer,
     PureSettings,
@@ -31,6 +32,10 @@ class SetSettings(Comparison, PureSettings):
     def build(self, schema: JsonObject, root: Path | None) -> PureScorer:
         """Prepare the scorer."""
         return FieldsScorer.of_one(self.type, self.weight, self.field, self, lists="set")
+
+    def compared(self, names: Iterable[str]) -> Iterator[ComparedField]:
+        """Yield the field."""
+        yield ComparedField(("field",), self.field, self)
 
     def complaints(self, context: RuleContext) -> Iterator[Complaint]:
         """Say whether the output has no list there, or one of elements of the wrong type."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from prompt_hub.batch.mapping import normalise
 from prompt_hub.core.hashing import sha256_of
+from prompt_hub.repository.alarm_windows import watch_misfits
 from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.documents import Problem, closest
 from prompt_hub.repository.json_positions import Location
@@ -129,18 +130,14 @@ def _up_to_date(files: TaskFiles) -> Iterator[Problem]:
 
 @task_rule("score-watch")
 def _watch_can_fire(files: TaskFiles) -> Iterator[Problem]:
-    """The score alarm needs no more bad samples than it looks at.
+    """The score alarm needs no more bad samples than it looks at, and CloudWatch looks as far.
 
-    Lower `datapoints_to_alarm`, or raise `evaluation_periods`.
+    Lower what is named; CloudWatch looks back seven days where samples are an hour apart or more,
+    and one day else.
     """
     if files.metadata:
-        watch = files.metadata.content.score_watch
-        if watch.datapoints_to_alarm > watch.evaluation_periods:
-            yield files.metadata.problem(
-                ("score_watch", "datapoints_to_alarm"),
-                str(watch.datapoints_to_alarm),
-                f"at most evaluation_periods, {watch.evaluation_periods}",
-            )
+        for name, found, expected in watch_misfits(files.metadata.content.score_watch):
+            yield files.metadata.problem(("score_watch", name), found, expected)
 
 
 @task_rule("records")

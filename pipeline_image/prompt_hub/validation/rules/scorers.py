@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
+
+from pydantic import JsonValue
 
 from prompt_hub.repository.contracts import schema_problems
 from prompt_hub.repository.documents import Problem
-from prompt_hub.scoring.base import RuleContext
+from prompt_hub.repository.json_positions import Location
+from prompt_hub.scoring.base import ComparedField, RuleContext
+from prompt_hub.scoring.comparison import lost, unread, without_unit
+from prompt_hub.scoring.fields import at, leaves
 from prompt_hub.scoring.registry import sort_scorers
 from prompt_hub.scoring.scorers.judge import contract_complaints
 from prompt_hub.validation.rules.base import Rule, task_rule
@@ -63,7 +68,86 @@ def _judge_fits(files: TaskFiles) -> Iterator[Problem]:
         yield files.metadata.problem(("judge",), found, expected)
 
 
+@task_rule("lost-difference", "warning")
+def _differences_count(files: TaskFiles) -> Iterator[Problem]:
+    """No two expected values of a field differ only by what its comparison throws away.
+
+    Compare values with units as `quantity`, keep case with `case: keep`, or state what is meant
+    (`case: fold`); if both values are the same, spell them alike.
+    """
+    for location, field, values in _compared(files):
+        how = field.how
+        first: dict[Hashable, tuple[str, int]] = {}
+        for line, text in values:
+            kept = lost(how, text)
+            if kept is None:
+                break
+            other, where = first.setdefault(how.canonical(text), (text, line))
+            if kept != lost(how, other):
+                found = (
+                    f"{other!r} and {text!r} expected as {field.path} in lines {where} and {line}"
+                    f" of the examples, which {how.compare} calls the same"
+                )
+                expected = "a comparison that tells them apart, or one spelling"
+                yield _in_metadata(files, location, found, expected)
+                break
+
+
+@task_rule("unread-quantity", "warning")
+def _quantities_are_read(files: TaskFiles) -> Iterator[Problem]:
+    """Every expected value of a field that is compared as a quantity is one.
+
+    Spell it as docs/scorers.md says, declare `unit` or `decimal`, or leave out what is no value;
+    what is no quantity is compared as text.
+    """
+    for location, field, values in _compared(files):
+        units: dict[bool, str] = {}
+        for line, text in values:
+            if reason := unread(field.how, text):
+                found = f"{text!r} expected in line {line} of the examples: {reason}"
+                yield _in_metadata(files, location, found, "a quantity, or another comparison")
+                break
+            has_unit = not without_unit(field.how, text)
+            units.setdefault(has_unit, text)
+        if len(units) > 1:
+            found = f"{units[True]!r} with a unit and {units[False]!r} without one expected"
+            yield _in_metadata(files, location, found, "`unit`, or a unit in every value")
+
+
+def _compared(
+    files: TaskFiles,
+) -> Iterator[tuple[Location, ComparedField, Sequence[tuple[int, str]]]]:
+    """Yield the fields that scorers name, where, and the texts expected in them by line."""
+    if files.metadata is None:
+        return
+    names = dict.fromkeys(
+        name for _, example in files.examples for name in leaves(example.expected)
+    )
+    for index, scorer in enumerate(files.metadata.content.scorers):
+        for field in scorer.compared(names):
+            path = field.path.split(".")
+            values = [
+                (line, text)
+                for line, example in files.examples
+                for text in _texts(at(example.expected, path))
+            ]
+            yield ("scorers", index, *field.location), field, values
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, str):
+            yield item
+
+
+def _in_metadata(files: TaskFiles, location: Location, found: str, expected: str) -> Problem:
+    assert files.metadata is not None
+    return files.metadata.problem(location, found, expected)
+
+
 TASK_RULES: tuple[Rule[TaskFiles], ...] = (
     _scorers_fit,
     _judge_fits,
+    _differences_count,
+    _quantities_are_read,
 )

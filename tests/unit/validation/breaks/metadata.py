@@ -80,6 +80,16 @@ CASES = [
         "at most evaluation_periods, 1",
     ),
     Case(
+        "score-watch",
+        edit(
+            METADATA,
+            "{every_minutes: 15, datapoints_to_alarm: 1, evaluation_periods: 1}",
+            "{every_minutes: 60, datapoints_to_alarm: 1, evaluation_periods: 169}",
+        ),
+        METADATA,
+        "found 169 with a sample every 60 minutes; expected at most 168: CloudWatch looks back",
+    ),
+    Case(
         "records",
         edit(METADATA, "    title: [Description]", "    name: [Description]"),
         METADATA,
@@ -124,6 +134,7 @@ FINE = [
     Fine("candidate-version", lambda folder: folder.bump("part-class", "1.2.0", "2.0.0")),
     Fine("up-to-date", first(EXAMPLES, '"input": {', '"input":   {')),
     Fine("score-watch", edit(METADATA, "evaluation_periods: 1", "evaluation_periods: 3")),
+    Fine("score-watch", edit(METADATA, "every_minutes: 15", "every_minutes: 1440")),
     Fine("records", edit(METADATA, "[Description]", "[Description, description]")),
 ]
 """What comes close to a rule, and breaks none."""

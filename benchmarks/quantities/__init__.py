@@ -1,0 +1,1 @@
+"""Values and tolerances of real parts, compared as texts and as quantities."""
