@@ -122,8 +122,8 @@ class _Comparer:
         run = self._here
         tail = run.printed.strip()[-1500:]
         if run.stage == "new" and run.exit_code in {1, 2}:
-            if self._there.failure:
-                self.broken += 1
+            if self._there.failure or not self._there.tests:
+                self.broken += bool(self._there.failure)
                 return
             late = "nothing was written" in tail
             kind = Kind.REFUSED_LATE if late else Kind.REFUSED
@@ -257,8 +257,11 @@ class _Comparer:
         if effect is Effect.IMPORT:
             lines = self._here.printed.strip().split("\n")[1:] or [self._here.printed]
         lines = [line for line in lines if not _CLAIMS_THE_SAME.search(line)]
-        if kind is Kind.TEST_LOST:  # Those are counted, see `_with_lost_tests`.
-            lines = [line for line in lines if not _LOST_TEST.search(line)]
+        about_tests = [line for line in lines if _LOST_TEST.search(line)]
+        if effect is not Effect.IMPORT:  # Those are counted, see `_with_lost_tests`.
+            lines = [line for line in lines if line not in about_tests]
+        elif about_tests and sum(map(_count, about_tests)) >= len(self._there.tests):
+            return about_tests[0]
         if failed and kind is Kind.RIGHT_HERE_ONLY:
             about = (*(f"'{name}'" for name in failed), *_OF_THE_WHOLE_VERDICT)
             lines = [line for line in lines if any(word in line for word in about)]

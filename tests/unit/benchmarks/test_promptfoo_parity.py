@@ -162,6 +162,28 @@ def test_a_command_that_fails_is_a_difference(run: OwnRun, kind: Kind) -> None:
     assert (found.compared, kinds(found, listed=False)) == (0, [kind])
 
 
+def test_a_refusal_that_names_every_test_is_listed() -> None:
+    item = Configuration(1)
+    there = PeerRun((PeerTest(0, "", 1, True, "x", "", broken=False),) * 2, 1)
+    for more, listed in (("", False), (" (and 1 more like it)", True)):
+        printed = f"nothing was imported: no test.\n  c:1: a test{more}: no assertion says what"
+        run = OwnRun(stage="new", exit_code=1, printed=printed)
+        found = compare(item, there, run, ScriptedEndpoint({1: item}))
+        assert kinds(found, listed=listed) == [Kind.REFUSED]
+
+
+def test_a_refusal_of_what_runs_no_test_there_either_is_no_difference() -> None:
+    item = Configuration(1)
+    run = OwnRun(stage="new", exit_code=1, printed="nothing was imported: no")
+    assert compare(item, PeerRun((), 1), run, ScriptedEndpoint({1: item})) == Comparison(0, ())
+
+
+def test_a_line_about_a_lost_test_excuses_no_verdict_of_another() -> None:
+    about = OwnNote(lost=True, said="c:3: a test: no answer passes it: its 'icontains' fails")
+    found = compared(passed=False, notes=(about,))
+    assert kinds(found, listed=False) == [Kind.RIGHT_HERE_ONLY]
+
+
 def test_what_promptfoo_ends_with_an_error_is_left_out_and_counted() -> None:
     item = Configuration(1)
     endpoint = ScriptedEndpoint({1: item})
