@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import assert_never
 
 from pydantic import JsonValue
 
@@ -90,3 +91,31 @@ def values_of(schema: JsonValue, word: str) -> Iterator[JsonValue]:
     elif isinstance(schema, list):
         for item in schema:
             yield from values_of(item, word)
+
+
+def type_of(values: Sequence[JsonValue]) -> JsonObject:
+    """Return the JSON Schema of a field that has these values; no type where they have several."""
+    kinds = {_kind(value) for value in values}
+    if kinds == {"integer", "number"}:
+        return {"type": "number"}
+    return {"type": kinds.pop()} if len(kinds) == 1 else {}
+
+
+def _kind(value: JsonValue) -> str:
+    match value:
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case dict():
+            return "object"
+        case None:
+            return "null"
+        case _:
+            assert_never(value)

@@ -1,0 +1,147 @@
+"""What an import lists, it lists for the reason that is true of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from prompt_hub.repository.schema import JsonObject
+from tests.unit.authoring.bench import ASK, Bench, case
+
+SEA = case({"thing": "sea"})
+OF_RED = {"type": "equals", "value": {"c": "red", "d": 1}}
+
+
+def code(javascript: str) -> JsonObject:
+    """Return an assertion in JavaScript."""
+    return {"type": "javascript", "value": javascript}
+
+
+def is_json(**properties: JsonObject) -> JsonObject:
+    """Return an assertion of a schema with these fields."""
+    return {"type": "is-json", "value": {"type": "object", "properties": {**properties}}}
+
+
+# --- Numbers of JavaScript ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", ["010", "-007.5", "9" * 5000, "9" * 400, "٣"])
+def test_a_number_that_javascript_or_json_has_otherwise_is_code(bench: Bench, number: str) -> None:
+    asserted = code(f"JSON.parse(output).n === {number}")
+    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, asserted), SEA]})
+    assert bench.asked() == ["Colour of sea?"]
+    assert "the assertion 'javascript': it is code" in output
+
+
+# --- Texts, patterns and schemas ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("contains-any", ["R"]), ("starts-with", "R"), ("icontains-all", ["R"]), ("regex", "^R$")],
+)
+def test_part_of_a_plain_text_is_no_right_answer(bench: Bench, kind: str, value: object) -> None:
+    tests = [case({"thing": "sky"}, {"type": kind, "value": value}), SEA]
+    output = bench.take({**ASK, "tests": tests})
+    assert f"the assertion '{kind}': it says something of a right answer, not which it" in output
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "why"),
+    [
+        ("regex", "(?=R)", "patterns here look neither around nor back (RE2)"),
+        ("regex", "R(", "patterns here are those of RE2, which does not read it: missing )"),
+        ("contains-any", '"R', "its value cannot be read: a list whose quotes do not end"),
+    ],
+)
+def test_what_cannot_be_read_says_so(bench: Bench, kind: str, value: str, why: str) -> None:
+    tests = [case({"thing": "sky"}, {"type": kind, "value": value}), SEA]
+    output = bench.take({**ASK, "tests": tests})
+    assert f"the assertion '{kind}': {why}" in output
+
+
+@pytest.mark.parametrize("kind", ["regex", "contains", "starts-with"])
+def test_a_text_of_answers_with_several_fields_says_so(bench: Bench, kind: str) -> None:
+    tests = [case({"thing": "sky"}, OF_RED, {"type": kind, "value": "z"})]
+    output = bench.take({**ASK, "tests": tests})
+    assert f"the assertion '{kind}': answers have several fields, and it does not say" in output
+
+
+def test_a_schema_that_became_the_contract_is_that_and_no_more(bench: Bench) -> None:
+    contract = is_json(c={"type": "string"}, d={"type": "integer"})
+    tests = [case({"thing": "sky"}, OF_RED, contract), case({"thing": "sea"}, contract)]
+    output = bench.take({**ASK, "tests": tests})
+    assert "'is-json' (and 1 more like it): is the output contract" in output
+    assert "cannot be held" not in output
+
+
+def test_another_schema_than_the_contract_is_not_called_the_contract(bench: Bench) -> None:
+    first, second = is_json(c={"type": "string"}, d={}), is_json(c={"enum": ["red"]})
+    tests = [
+        case({"thing": "sky"}, OF_RED, first, second),
+        case({"thing": "sea"}, second),
+    ]
+    output = bench.take({**ASK, "tests": tests})
+    assert "'is-json': is the output contract" in output
+    assert "the assertion 'is-json': holds of the right answer" in output
+    assert "the assertion 'is-json': a task has one output schema, and this is" in output
+
+
+# --- JavaScript's `==` -------------------------------------------------------------------------
+
+NUMBER: JsonObject = {"type": "number"}
+TEXT: JsonObject = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kind", "right"),
+    [
+        (NUMBER, "'1'", "string", 1),
+        (TEXT, "1", "number", "1"),
+        ({}, "1", "number", 1),
+        ({}, "''", "string", ""),
+        ({}, "'0x1F'", "string", 31),
+        ({"type": ["integer", "string"]}, "1", "number", 1),
+        ({"enum": [1, "1"]}, "'1'", "string", 1),
+        ({"type": "boolean"}, "1", "number", True),
+    ],
+)
+def test_a_loose_comparison_that_takes_two_types_is_listed(
+    bench: Bench, field: JsonObject, value: str, kind: str, right: object
+) -> None:
+    asserted = [is_json(n=field), code(f"JSON.parse(output).n == {value}")]
+    other = case({"thing": "sea"}, {"type": "equals", "value": {"n": right}})
+    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted), other]})
+    assert bench.asked() == ["Colour of sea?"]
+    assert f"(to JavaScript, 1 == '1'), and no schema says that 'n' is a {kind}" in output
+    assert "breaks the output schema" not in output
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "right"),
+    [
+        (NUMBER, "1", 1),
+        ({"type": ["integer", "null"]}, "1", 1),
+        (TEXT, "'1'", "1"),
+        ({"enum": ["1", "2"]}, "'1'", "1"),
+        ({"const": True}, "true", True),
+        ({}, "'red'", "red"),
+    ],
+)
+def test_a_loose_comparison_of_one_type_is_a_right_answer(
+    bench: Bench, field: JsonObject, value: str, right: object
+) -> None:
+    asserted = [is_json(n=field), code(f"JSON.parse(output).n == {value}")]
+    bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
+    assert bench.answers() == [{"n": right}]
+
+
+@pytest.mark.parametrize(("sign", "passes"), [("==", True), ("===", False)])
+def test_a_right_answer_is_held_against_each_sign(bench: Bench, sign: str, passes: bool) -> None:
+    right = {"type": "equals", "value": {"n": 1}}
+    tests = [
+        case({"thing": "sky"}, right, code(f"JSON.parse(output).n {sign} '1'")),
+        case({"thing": "sea"}, right),
+    ]
+    output = bench.take({**ASK, "tests": tests})
+    assert (len(bench.examples) == 2) is passes
+    assert ("the assertion 'javascript': holds of the right answer" in output) is passes
