@@ -210,6 +210,10 @@ class RepositoryFolder:
         """What validation says."""
         return check(self.repository, task)[1]
 
+    def errors(self) -> list[Finding]:
+        """What validation refuses, warnings left out."""
+        return [finding for finding in self.findings() if finding.problem.severity == "error"]
+
     def rules_broken(self, task: str | None = None) -> list[str]:
         """Ids of the rules that find something, sorted, each once."""
         return sorted({finding.rule for finding in self.findings(task)})

@@ -227,6 +227,15 @@ def test_a_scorer_that_ends_the_process_ends_without_a_verdict(
     assert says in " ".join(said.split())
 
 
+def test_what_a_scorer_prints_is_no_result(hub: Hub, healthy: RepositoryFolder) -> None:
+    own_scorer(healthy, "def score(output, expected, input):\n    print('hi')\n    return 1.0")
+    code, said = hub(*EVALUATE, "--json")
+    assert code == ExitCode.OK
+    records, _ = json.JSONDecoder().raw_decode(said)
+    assert records[0]["verdict"]["status"] == "PASS"
+    assert "hi" in said
+
+
 @pytest.mark.parametrize(
     "body",
     ["while True: pass", "time.sleep(600)", "re.match('(a+)+$', 'a' * 40 + 'b')"],

@@ -12,6 +12,7 @@ from prompt_hub.evaluation.example_results import ARMS, ArmName
 from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.gate.rules import GATE_VERSION, GateVersion
 from prompt_hub.llm.client import ModelClient
+from prompt_hub.repository.contracts import schema_problems
 from prompt_hub.repository.reader import PromptRepository, examples_sha256
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.rendering import rejection_reason
@@ -64,6 +65,7 @@ class Inputs:
                 hint="Make both the same.",
                 exit_code=ExitCode.BLOCKED,
             )
+        _check_contracts(candidate)
         return cls.for_prompts(
             repository,
             metadata,
@@ -179,3 +181,17 @@ class Inputs:
                 "judge_model": identity(self.judge) if self.judge else None,
             }
         )
+
+
+def _check_contracts(candidate: Prompt) -> None:
+    """Refuse a contract that no answer can be held against: every answer would be worth nothing."""
+    for name in ("input", "output"):
+        for problem in schema_problems(getattr(candidate, name)):
+            if problem.rule == "schema":
+                place = ".".join(map(str, (name, *problem.location)))
+                raise PromptHubError(
+                    f"{candidate.task} {candidate.version}: {place}: found {problem.found};"
+                    f" expected {problem.expected}.",
+                    hint=f"prompt-hub validate {candidate.task} shows where.",
+                    exit_code=ExitCode.BLOCKED,
+                )

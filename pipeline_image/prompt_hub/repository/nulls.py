@@ -55,6 +55,8 @@ def without_nulls(value: JsonObject, schema: JsonObject) -> JsonObject:
 
 def _without(value: ValueT, schemas: tuple[JsonValue, ...], root: JsonObject) -> ValueT:
     parts = _parts(schemas, root)
+    # What one of several branches requires may be left out where another branch is taken.
+    certain = _parts(schemas, root, ("allOf",))
     if isinstance(value, list):
         items = tuple(part["items"] for part in parts if "items" in part)
         return [_without(entry, items, root) for entry in value]  # type: ignore[return-value]
@@ -64,21 +66,23 @@ def _without(value: ValueT, schemas: tuple[JsonValue, ...], root: JsonObject) ->
     for name, entry in value.items():
         mine = tuple(part for part in parts if name in properties(part))
         inner = tuple(properties(part)[name] for part in mine)
-        optional = mine and not any(name in required(part) for part in parts)
+        optional = mine and not any(name in required(part) for part in certain)
         if entry is None and optional and not any(takes_null(part, root) for part in inner):
             continue
         kept[name] = _without(entry, inner, root)
     return kept  # type: ignore[return-value]
 
 
-def _parts(schemas: tuple[JsonValue, ...], root: JsonObject) -> list[JsonObject]:
-    """Return schemas and all that they are joined from, each once."""
+def _parts(
+    schemas: tuple[JsonValue, ...], root: JsonObject, joined: tuple[str, ...] = _JOINED
+) -> list[JsonObject]:
+    """Return schemas and all that they are joined from by the words `joined`, each once."""
     parts: dict[int, JsonObject] = {}
     waiting = list(schemas)
     while waiting:
         schema = resolve(waiting.pop(), root)
         if isinstance(schema, dict) and id(schema) not in parts:
             parts[id(schema)] = schema
-            members = (schema.get(joined) for joined in _JOINED)
+            members = (schema.get(word) for word in joined)
             waiting += (member for some in members if isinstance(some, list) for member in some)
     return list(parts.values())

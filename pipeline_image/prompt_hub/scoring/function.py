@@ -12,7 +12,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -50,10 +50,11 @@ class _LateError(BaseException):
 def run_guarded(code: Callable[[], ResultT]) -> ResultT:
     """Run a person's code; raises `OwnCodeError` for whatever it does instead of returning.
 
-    The time limit needs the main thread, where evaluations run; elsewhere there is none.
+    The time limit needs the main thread, where evaluations run; elsewhere there is none. What it
+    prints goes to standard error: results alone stand on standard output.
     """
     try:
-        with _time_limit():
+        with _time_limit(), redirect_stdout(sys.stderr):
             return code()
     except KeyboardInterrupt:
         raise

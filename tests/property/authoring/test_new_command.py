@@ -63,4 +63,4 @@ def test_a_kill_at_any_step_leaves_all_files_of_the_task_or_none(workshop: Works
         for name in made:
             workshop.folder.path(name).unlink()
     assert step > 20
-    assert workshop.folder.findings() == []
+    assert workshop.folder.errors() == []

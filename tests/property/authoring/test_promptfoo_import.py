@@ -63,4 +63,4 @@ def test_broken_configurations_end_in_a_sentence(
         assert ended in (ExitCode.OK, ExitCode.BLOCKED, ExitCode.USAGE), captured.err
         assert "Traceback" not in captured.err
         assert (ended == ExitCode.OK) == (captured.err == "")
-    assert workshop.folder.findings() == []
+    assert workshop.folder.errors() == []

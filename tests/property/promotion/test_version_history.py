@@ -103,7 +103,7 @@ class VersionHistory(RuleBasedStateMachine):
             text = self.folder.read(name)
             self.folder.write(name, text.replace(f"\nversion: {before}", f"\nversion: {version}"))
         self.folder.write(ROLE, words)
-        if refused := self.folder.findings():
+        if refused := self.folder.errors():
             event(f"edit refused: {refused[0].rule}")
             for name, text in texts.items():
                 self.folder.write(name, text)
@@ -237,7 +237,7 @@ class VersionHistory(RuleBasedStateMachine):
 
     def _validation_passes(self) -> None:
         """Whoever moves a version never leaves a repository that the pipeline refuses."""
-        found = [f"{finding.rule}: {finding.problem}" for finding in self.folder.findings()]
+        found = [f"{finding.rule}: {finding.problem}" for finding in self.folder.errors()]
         assert not found, found
 
     def _one_version_is_released_or_none(self, snapshot: Snapshot) -> None:

@@ -48,8 +48,7 @@ class Bench:
         ended = self.workshop.new("task", *words)
         captured = self.capsys.readouterr()
         assert (ended, captured.err) == (ExitCode.OK, "")
-        problems = [found.problem for found in self.workshop.folder.findings()]
-        assert [item for item in problems if item.severity == "error"] == []
+        assert self.workshop.folder.errors() == []
         return captured.out
 
     def refuse(self, config: object) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.record import EvaluationRecord, parse_record
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
@@ -361,3 +362,16 @@ def test_an_answer_that_cannot_be_used_says_why_in_the_details(
     for line in map(json.loads, details.splitlines()):
         assert line["problem"].startswith("the answer is not JSON")
         assert line["score"] == 0.0
+
+
+def test_no_model_is_asked_under_a_contract_that_cannot_be_used(
+    healthy: RepositoryFolder, results: FolderResults
+) -> None:
+    text = "    part_class: {type: string, enum"
+    healthy.edit(TEMPLATE, text, f"    series: {{type: string, pattern: '^(?=x)'}}\n{text}")
+    model = FunctionProvider(catalogue_answer)
+    reason = r"part-class 1\.2\.0: output\.properties\.series\.pattern: found '\^\(\?=x\)'"
+    with pytest.raises(PromptHubError, match=reason) as refused:
+        evaluate(healthy, results, model)
+    assert refused.value.exit_code == ExitCode.BLOCKED
+    assert model.calls == 0

@@ -76,6 +76,14 @@ OUTAGES: dict[str, tuple[Reply, str]] = {
         (200, {}, {"error": {"code": 529, "message": "Overloaded"}}),
         "an error inside HTTP 200, 12 times: Overloaded",
     ),
+    "words that are under no key of their own": (
+        (200, {}, {"message": "Rate limit exceeded: Overloaded", "code": 429}),
+        r"an error inside HTTP 200, 12 times: Rate limit exceeded: Overloaded \(429\)",
+    ),
+    "words of a gateway": (
+        (200, {}, {"detail": "Not found"}),
+        "an error inside HTTP 200, 6 times: Not found",
+    ),
     "empty, no tokens": (
         reply("", usage=ZERO),
         r"its answer was empty: no content \(finish_reason stop\)",

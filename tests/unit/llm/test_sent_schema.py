@@ -203,7 +203,42 @@ def test_every_keyword_has_a_row_of_the_table() -> None:
         (of(a={"type": "array", "items": of(b=CLASS)}), {"a": [{"b": None}]}, {"a": [{}]}),
         (of(a={"oneOf": [CLASS, of(b=CLASS)]}), {"a": {"b": None}}, {"a": {}}),
         ({**of(a={"$ref": "#"}), "title": "t"}, {"a": {"a": {"a": None}}}, {"a": {"a": {}}}),
-        ({**of(a=CLASS), "anyOf": [{"required": ["a"]}, True]}, {"a": None}, {"a": None}),
+        ({**of(a=CLASS), "anyOf": [{"required": ["a"]}, True]}, {"a": None}, {}),
+        # What a branch requires that the answer does not take may be left out.
+        (
+            {**of(a=CLASS, b=CLASS), "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+            {"a": "resistor", "b": None},
+            {"a": "resistor"},
+        ),
+        (
+            {
+                **of(kind=CLASS, ohms={"type": "number"}, farads={"type": "number"}),
+                "oneOf": [
+                    {"required": ["ohms"], "properties": {"kind": {"const": "resistor"}}},
+                    {"required": ["farads"], "properties": {"kind": {"const": "capacitor"}}},
+                ],
+            },
+            {"kind": "resistor", "ohms": 1, "farads": None},
+            {"kind": "resistor", "ohms": 1},
+        ),
+        (
+            of(
+                p={
+                    "anyOf": [
+                        {**of(r=CLASS, tol=CLASS), "required": ["r"]},
+                        {**of(c=CLASS, tol=CLASS), "required": ["c", "tol"]},
+                    ]
+                }
+            ),
+            {"p": {"r": "resistor", "tol": None}},
+            {"p": {"r": "resistor"}},
+        ),
+        # What is required whatever the branch stays, and is told as null.
+        (
+            {**of(a=CLASS), "allOf": [{"required": ["a"]}]},
+            {"a": None},
+            {"a": None},
+        ),
     ],
 )
 def test_null_is_left_out_where_that_is_what_it_means(

@@ -51,6 +51,8 @@ def read_completion(body: bytes) -> ModelResponse:
     try:
         completion = json.loads(body)
         _raise_reported(completion)
+        if "choices" not in completion and (told := read_refusal(200, body)).message:
+            raise ReportedError(told)
         choice = completion["choices"][0]
         _raise_reported(choice)
         return _read_choice(completion, choice)
