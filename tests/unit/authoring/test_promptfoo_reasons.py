@@ -145,3 +145,96 @@ def test_a_right_answer_is_held_against_each_sign(bench: Bench, sign: str, passe
     output = bench.take({**ASK, "tests": tests})
     assert (len(bench.examples) == 2) is passes
     assert ("the assertion 'javascript': holds of the right answer" in output) is passes
+
+
+# --- What YAML makes of words without quotes ---------------------------------------------------
+
+CONFIG = """
+prompts: ['Colour of {thing}?']
+providers: [openai:gpt-4o-mini]
+tests:
+  - vars: {thing: sea}
+    assert: [{type: equals, value: blue}]
+  -
+""".strip().replace("{thing}?", "{{thing}}?")
+
+
+def with_test(second: str) -> str:
+    """Return a configuration whose second test is as it is written."""
+    return f"{CONFIG} {second}\n"
+
+
+@pytest.mark.parametrize("kind", ["equals", "contains", "contains-any", "not-contains", "regex"])
+@pytest.mark.parametrize("value", ["2024-01-02", "[2024-01-02]", "{d: 2024-01-02}"])
+def test_a_date_without_quotes_is_the_reason(bench: Bench, kind: str, value: str) -> None:
+    asserted = f"{{vars: {{thing: sky}}, assert: [{{type: {kind}, value: {value}}}]}}"
+    output = bench.take(with_test(asserted))
+    assert bench.answers() == [{"answer": "blue"}]
+    assert (
+        f"promptfooconfig.yaml:6: the assertion '{kind}': its value cannot be worked out here:"
+        " promptfoo keeps nothing of a date without quotes"
+    ) in output
+
+
+INFINITE = ["123e4567", "-1e999", ".inf", "-.Inf", ".nan", "9" * 400, "9" * 5000]
+
+
+OF_SKY = "{vars: {thing: sky}, assert: [{type: equals, value: N}]}"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        *(OF_SKY.replace("N", number) for number in INFINITE),
+        "{vars: {thing: N}, assert: [{type: equals, value: blue}]}",
+        "{vars: {thing: [x, N]}, assert: [{type: equals, value: {c: [N]}}]}",
+        "{vars: {thing: sky}, assert: [{type: cost, threshold: N}, {type: equals, value: x}]}",
+        "{vars: {thing: sky}, metadata: {id: N}, assert: [{type: equals, value: x}]}",
+    ],
+)
+def test_a_number_without_end_costs_its_own_test_only(bench: Bench, second: str) -> None:
+    output = bench.take(with_test(second.replace("N", "123e4567")))
+    assert bench.asked() == ["Colour of sea?"]
+    assert "promptfooconfig.yaml:6: a test" in output
+    assert "a number in it is not finite; put quotes around" in output
+
+
+def test_a_number_without_end_in_a_schema_costs_the_schema(bench: Bench) -> None:
+    schema = "{type: object, properties: {c: {maximum: 123e4567}}}"
+    asserted = f"{{vars: {{thing: sky}}, assert: [{{type: is-json, value: {schema}}}]}}"
+    output = bench.take(with_test(asserted))
+    assert "the schema of 'is-json': it has a number that is not finite" in output
+
+
+@pytest.mark.parametrize("where", ["tests", "vars", "assert"])
+def test_a_number_without_end_in_a_file_costs_its_own_test_only(bench: Bench, where: str) -> None:
+    bench.write("tests.yaml", "- vars: {thing: 123e4567}\n  assert: [{type: equals, value: x}]\n")
+    bench.write("vars.yaml", "thing: 123e4567\n")
+    bench.write("assert.yaml", "[{c: 123e4567}]\n")
+    second = {
+        "tests": "file://tests.yaml",
+        "vars": "{vars: vars.yaml, assert: [{type: equals, value: x}]}",
+        "assert": "{vars: {thing: x}, assert: [{type: equals, value: file://assert.yaml}]}",
+    }[where]
+    output = bench.take(with_test(second))
+    assert bench.asked() == ["Colour of sea?"]
+    assert "a number in it is not finite; put quotes around" in output
+
+
+def test_a_number_without_end_elsewhere_refuses_with_its_line(bench: Bench) -> None:
+    provider = "[{id: openai:gpt-4o-mini, config: {temperature: 123e4567}}]"
+    error = bench.refuse(with_test("{}").replace("[openai:gpt-4o-mini]", provider))
+    assert "promptfooconfig.yaml:2:1: found inf, which is not a finite number" in error
+
+
+@pytest.mark.parametrize("value", [[1e-7], "file://small.yaml"])
+def test_a_small_number_is_right_in_an_object_and_has_no_known_text(
+    bench: Bench, value: object
+) -> None:
+    bench.write("small.yaml", "[1.0e-7]\n")
+    listed = case({"thing": "sky"}, {"type": "equals", "value": value})
+    output = bench.take(
+        {**ASK, "tests": [listed, case({"thing": "sea"}, {"type": "equals", "value": {"n": 1e-7}})]}
+    )
+    assert bench.answers() == [{"n": 1e-7}]
+    assert "the assertion 'equals': its value cannot be worked out here: a number that" in output

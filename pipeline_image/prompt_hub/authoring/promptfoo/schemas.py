@@ -7,7 +7,7 @@ from typing import assert_never
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo.reading import parsed_yaml
+from prompt_hub.authoring.promptfoo.reading import infinite, parsed_yaml
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.contracts import schema_problems
 from prompt_hub.repository.schema import JsonObject
@@ -65,6 +65,8 @@ def why_unusable(schema: JsonValue) -> str | None:
         return "an answer here is one JSON object with named fields"
     if any(not reference.startswith("#") for reference in _references(schema)):
         return "it refers to another file or to the network"
+    if infinite(schema):
+        return "it has a number that is not finite"
     problems = schema_problems({**schema, "type": "object"})
     wrong = next((item for item in problems if item.rule in ("schema", "schema-keyword")), None)
     if wrong is None:
