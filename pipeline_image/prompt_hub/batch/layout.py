@@ -11,7 +11,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -70,8 +70,8 @@ class UnreadableHeaderError(ValueError):
     """No header can be read where it should stand."""
 
 
-Check = Callable[[tuple[str, ...]], str | None]
-"""Says why a header does not name the columns that are needed; None if it does."""
+Check = Callable[[tuple[str, ...]], Collection[str]]
+"""Returns the fields that find their column in a header; raises `ValueError` if one is lacking."""
 
 
 def find_layout(
@@ -90,12 +90,12 @@ def find_layout(
         return Layout(encoding, comment=settings.comment, found=found)
     with open_text(path, encoding) as stream:
         lines = list(islice(stream, HEAD_LINES))
-    head = _Head(path, lines, settings, check or (lambda header: None), settings_file)
+    head = _Head(path, lines, settings, check or (lambda header: ()), settings_file)
     candidates = head.separators(SEPARATORS[kind])[: None if check else 1]
     fitting = [mark for mark in candidates if head.problem(mark) is None]
-    if not fitting or (len(fitting) > 1 and fitting[0] != candidates[0]):
+    separator = head.proved(candidates, fitting)
+    if separator is None:
         raise head.refusal(candidates, fitting)
-    separator = fitting[0]
     line, header = head.read(separator)
     if separator != SEPARATORS[kind] and settings.separator is None:
         source = "its first line" if head.named else "its header"
@@ -194,9 +194,26 @@ class _Head:
     def problem(self, separator: str) -> str | None:
         """Say why no header that fits can be read with this separator; None if one can."""
         try:
-            return self._check(self.read(separator)[1])
-        except UnreadableHeaderError as error:
+            self._check(self.read(separator)[1])
+        except ValueError as error:  # of the check, or unreadable
             return str(error)
+        return None
+
+    def proved(self, candidates: Sequence[str], fitting: Sequence[str]) -> str | None:
+        """Return the one of the `fitting` separators that the header proves; None if none is.
+
+        The first candidate is, unless another one splits the header and finds as many fields. One
+        that finds several is, where no other finds more than one.
+        """
+        if len(fitting) < 2:
+            return next(iter(fitting), None)
+        found = {mark: len(self._check(self.read(mark)[1])) for mark in fitting}
+        first, most = fitting[0], max(found.values())
+        rivals = [mark for mark in fitting if found[mark] == most and self._width(mark) > 1]
+        if first == candidates[0] and (most == 0 or not rivals or rivals == [first]):
+            return first
+        others = [fields for mark, fields in found.items() if mark not in rivals]
+        return rivals[0] if len(rivals) == 1 and max(others) <= 1 < most else None
 
     def read(self, separator: str) -> tuple[int, tuple[str, ...]]:
         """Return the header and its line; raises `UnreadableHeaderError`."""
@@ -265,10 +282,10 @@ class _Head:
         for at in range(self._first, len(self._lines)):
             try:
                 line, header = self._read(separator, at)
-                if self._check(header) is None:
-                    return line - 1
-            except UnreadableHeaderError:
+                self._check(header)
+            except ValueError:  # of the check, or unreadable
                 continue
+            return line - 1
         return None
 
     def _read(self, separator: str, start: int) -> tuple[int, tuple[str, ...]]:

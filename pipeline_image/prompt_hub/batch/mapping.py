@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
 from pydantic import JsonValue
@@ -28,6 +28,11 @@ def normalise(column: str) -> str:
     return "".join(column.casefold().split())
 
 
+def names_of(field: str, columns: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return the names that a field's column may have, normalised: its own and those declared."""
+    return {normalise(name) for name in (field, *columns.get(field, ()))}
+
+
 def assign(
     header: Sequence[str], columns: Mapping[str, Sequence[str]], schema: JsonObject
 ) -> dict[str, int]:
@@ -42,7 +47,7 @@ def assign(
     must = required(schema)
     assigned: dict[str, int] = {}
     for field in properties(schema):
-        names = {normalise(name) for name in (field, *columns.get(field, ()))}
+        names = names_of(field, columns)
         claims = [index for index, column in enumerate(header) if normalise(column) in names]
         if len(claims) > 1:
             rivals = " and ".join(repr(header[index]) for index in claims)
@@ -93,33 +98,78 @@ def to_fields(
     return fields
 
 
+_COUNTED = (
+    "parts?|items?|components?|positions?|pieces?|pcs?|units?|lines?|ea|teile?|stück|stueck|stk"
+)
 _TOTAL = re.compile(
-    r"(sub|grand|order|net|gross|bom|cart)?totals?(price|cost|amount|value|qty|quantity)?s?"
-    r"|sum|summe|gesamt|(gesamt|zwischen|end)summe|gesamtpreis|gesamtbetrag|(sous)?total|totale"
+    r"(sub|grand|order|net|gross|bom|cart)?totals?((numberof|no)?("
+    rf"price|cost|amount|value|qty|quantity|count|{_COUNTED}))?s?"
+    r"|sum|summe|gesamt|(gesamt|zwischen|end)summe|gesamt(preis|betrag|anzahl|menge)"
+    r"|(sous)?total|totale"
 )
 """Words that a total is called by, without what stands between letters."""
+_CURRENCY = re.compile(r"\W{1,3}|EUR|USD|GBP|CHF|JPY|CNY|RMB|SEK|NOK|DKK|PLN|CZK|CAD|AUD|INR")
+_AMOUNT = re.compile(
+    r"\W{0,3}(?:[A-Z]{3}\s*)?[+-]?[0-9][0-9.,'\s]*"
+    rf"(?:\W{{0,3}}|\s*[A-Z]{{3}}|(?i:{_COUNTED})\.?)"
+)
+_TOTAL_IN_ONE = re.compile(rf"([^:=]+)[:=]\s*({_AMOUNT.pattern})")
+"""`Total: 12`. Without the mark it may be a name with a number."""
+_COLUMN_OF_AMOUNTS = re.compile(
+    r"(total|unit|ext(ended)?|line)?(qty|quantity|price|cost|amount)s?(usd|eur)?"
+    r"|menge|anzahl|st(ü|ue)ckzahl|(einzel|gesamt|st(ü|ue)ck)?preis|betrag|pcs"
+)
+"""Names, without what stands between letters, of columns that hold quantities or prices."""
 
 
-def no_record(header: Sequence[str], values: Sequence[JsonValue], fields: int) -> str | None:
+def no_record(
+    header: Sequence[str],
+    values: Sequence[JsonValue],
+    fields: int,
+    names: Mapping[int, Collection[str]] | None = None,
+) -> str | None:
     """Say what a row is that stands among records and is none; None if nothing says so.
 
-    That is the header once more, and a total: one of the known words, behind it numbers alone, and
-    something left out of the columns or of the `fields` that a record may have.
+    That is the header once more, also in the other `names` (normalised) that a column may have; and
+    a total: one of the known words, behind it amounts alone, and either something left out of the
+    columns or of the `fields` that a record may have, or all behind it in columns of amounts.
     """
-    said = [(name, trimmed(value)) for name, value in zip(header, values, strict=True)]
-    filled = [(name, str(value)) for name, value in said if not is_blank(value)]
-    if len(filled) > 1 and all(normalise(name) == normalise(text) for name, text in filled):
+    said = [
+        (place, name, trimmed(value))
+        for place, (name, value) in enumerate(zip(header, values, strict=True))
+    ]
+    filled = [(place, name, str(value)) for place, name, value in said if not is_blank(value)]
+    known = names or {}
+    if len(filled) > 1 and all(
+        normalise(text) in (normalise(name), *known.get(place, ())) for place, name, text in filled
+    ):
         return "it is the header once more"
-    if not filled or len(filled) == max(len(said), fields) or max(len(said), fields) < 3:
+    if not filled:
         return None
-    word, *others = [text for _, text in filled]
-    letters = re.sub(r"\([^)]*\)|[\W_]", "", word.casefold())  # `Total (USD):`
-    if _TOTAL.fullmatch(letters) and all(map(_AMOUNT.fullmatch, others)):
-        return f"it is a total ({word!r})"
-    return None
+    (_, _, first), *others = filled
+    in_one = _TOTAL_IN_ONE.fullmatch(first)
+    word, said_there = in_one.groups() if in_one else (first, None)
+    if not _TOTAL.fullmatch(_letters(word)):
+        return None
+    width = max(len(said), fields)
+    left_out = len(filled) < width and (width > 2 or in_one is not None)
+    if not left_out and not (
+        others and all(_COLUMN_OF_AMOUNTS.fullmatch(_letters(name)) for _, name, _ in others)
+    ):
+        return None
+    behind = [text for _, _, text in others]
+    amounts = [text for text in (said_there, *behind) if text and _AMOUNT.fullmatch(text)]
+    rest = [text for text in behind if not _AMOUNT.fullmatch(text)]
+    if rest and not (amounts and all(map(_CURRENCY.fullmatch, rest))):
+        return None
+    return f"it is a total ({first!r})"
 
 
-_AMOUNT = re.compile(r"\W{0,3}([A-Z]{3}\s*)?[+-]?[0-9][0-9.,'\s]*(\W{0,3}|\s*[A-Z]{3})")
+def _letters(text: str) -> str:
+    """Return a name's letters alone: `Total (USD):` is `total`."""
+    return re.sub(r"\([^)]*\)|[\W_]", "", text.casefold())
+
+
 _AS_TEXT = re.compile(r'="([^"]*)"')
 """How spreadsheets are told that `="0603"` is text, and its zeros stay."""
 

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from prompt_hub.batch.backends import Backend, BatchAnswer
 from prompt_hub.batch.journal import Journal
-from prompt_hub.batch.mapping import RecordError, assign, no_record, to_fields
+from prompt_hub.batch.mapping import RecordError, assign, names_of, no_record, to_fields
 from prompt_hub.batch.numbers import NumberReader
 from prompt_hub.batch.readers import Record
 from prompt_hub.core.concurrency import map_concurrently
@@ -53,11 +53,16 @@ class RecordMapper:
         self._schema = schema
         self._numbers = numbers or NumberReader()
         self._assigned: dict[tuple[str, ...], dict[str, int]] = {}
+        self._names: dict[tuple[str, ...], dict[int, set[str]]] = {}
 
     def places(self, header: tuple[str, ...]) -> Mapping[str, int]:
         """Which column of `header` holds each field; raises `RecordError`."""
         if header not in self._assigned:
-            self._assigned[header] = assign(header, self._columns, self._schema)
+            places = assign(header, self._columns, self._schema)
+            self._assigned[header] = places
+            self._names[header] = {
+                place: names_of(field, self._columns) for field, place in places.items()
+            }
         return self._assigned[header]
 
     def fields(self, record: Record) -> JsonObject:
@@ -65,7 +70,8 @@ class RecordMapper:
         if record.problem is not None:
             raise RecordError(record.problem)
         places = self.places(record.columns)
-        what = no_record(record.columns, record.values, len(properties(self._schema)))
+        names = self._names[record.columns]
+        what = no_record(record.columns, record.values, len(properties(self._schema)), names)
         try:
             fields = to_fields(record.values, places, self._schema, self._numbers)
         except RecordError as error:

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pydantic import JsonValue
 from prompt_hub.batch.backends import Backend, LocalAnswerer, ServiceAnswerer
 from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.layout import Layout, find_layout
-from prompt_hub.batch.mapping import RecordError, assign
+from prompt_hub.batch.mapping import assign
 from prompt_hub.batch.numbers import NumberReader
 from prompt_hub.batch.readers import read_records
 from prompt_hub.batch.runner import BatchStats, RecordMapper, Runner
@@ -144,12 +145,8 @@ def _check_paths(source: Path, output: Path) -> None:
 
 
 def _find_layout(source: Path, records: Records, contract: JsonObject, task: str) -> Layout:
-    def check(header: tuple[str, ...]) -> str | None:
-        try:
-            assign(header, records.columns, contract)
-        except RecordError as error:
-            return str(error)
-        return None
+    def check(header: tuple[str, ...]) -> Collection[str]:
+        return assign(header, records.columns, contract)
 
     return find_layout(source, records, check, f"{METADATA}/{task}.yaml")
 

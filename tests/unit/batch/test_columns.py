@@ -180,6 +180,13 @@ WIDE = ["Index", "MPN", "Description", "Qty", "Price"]
         (["", "Summe", "", "", "1.234,50 €"], "it is a total ('Summe')"),
         (["Total (USD)", "", "", "", "25"], "it is a total ('Total (USD)')"),
         (["", "BOM total cost:", "", "", ""], "it is a total ('BOM total cost:')"),
+        (["Total parts", "", "", "5", ""], "it is a total ('Total parts')"),
+        (["", "Total number of items", "", "5", ""], "it is a total ('Total number of items')"),
+        (["Total: 12", "", "", "", ""], "it is a total ('Total: 12')"),
+        (["", "Total parts: 1.234 Stk.", "", "", "5"], "it is a total ('Total parts: 1.234 Stk.')"),
+        (["Total", "12 pcs", "", "", ""], "it is a total ('Total')"),
+        (["Total", "USD", "", "", "12.5"], "it is a total ('Total')"),
+        (["Summe", "-", "", "12 Stück", "€"], "it is a total ('Summe')"),
         (["index", "Mpn ", "Description", "QTY", "Price"], "it is the header once more"),
         (["", "MPN", "Description", "", ""], "it is the header once more"),
     ],
@@ -197,6 +204,12 @@ def test_what_stands_among_records_and_is_none(row: list[str], reason: str) -> N
         ["", "Totalizer TX-5", "", "", "25.00"],
         ["", "Total (USD) 5", "", "", "25.00"],
         ["", "sum of parts", "", "", "25.00"],
+        ["", "Total 5", "", "", "25.00"],
+        ["", "Total", "TDK", "", "25.00"],
+        ["", "Total", "USD", "", ""],
+        ["", "Total: 5 V relay", "", "", "25.00"],
+        ["", "Part: 5", "", "", "25.00"],
+        ["", "Total", "Relay", "5", "25.00"],
         ["", "MPN", "", "", ""],
         ["", "", "", "", "25.00"],
         ["", "", "", "", ""],
@@ -209,6 +222,53 @@ def test_what_may_be_a_record_is_taken_for_one(row: list[str]) -> None:
 def test_a_table_of_two_columns_may_hold_the_word_total() -> None:
     assert no_record(["word", "language"], ["Total", ""], 2) is None
     assert no_record(["MPN", "Sum"], ["Total", 25.0], 4) == "it is a total ('Total')"
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        (["MPN", "Qty"], ["Total", "5"]),
+        (["MPN", "Menge"], ["Summe", "12"]),
+        (["Unit Price (USD)", "MPN"], ["Grand total", "12"]),
+        (["MPN", "Qty", "Ext. Price"], ["TOTAL", "5", "$12.50"]),
+        (["MPN", "Qty"], ["Total: 5", ""]),
+    ],
+)
+def test_a_total_that_leaves_nothing_out_is_one_in_columns_of_amounts(
+    header: list[str], row: list[str]
+) -> None:
+    known = no_record(header, row, 2)
+    assert known == (f"it is a total ({row[0]!r})" if header[0] == "MPN" else None)
+    assert no_record(header, ["Totalizer", *row[1:]], 2) is None
+    assert (
+        no_record(["word", "rank", "age"][: len(row)], ["Total", "5", "7"][: len(row)], 2) is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "header"),
+    [
+        (("MPN", "Description", "Qty"), True),
+        (("Part No", "Description", "Qty"), True),
+        (("part_number", "Title", ""), True),
+        (("PART NO", "", "qty"), True),
+        (("Part No", "Description", "Anzahl"), False),  # nobody has declared this name
+        (("Part No", "Relay", "Qty"), False),
+        (("Description", "MPN", "Qty"), False),
+        (("Part No", "", ""), False),
+    ],
+)
+def test_a_header_in_other_names_that_are_declared_is_one_once_more(
+    row: tuple[str, ...], header: bool
+) -> None:
+    columns = ("MPN", "Description", "Qty")
+    schema: JsonObject = {"properties": SCHEMA["properties"]}
+    mapper = RecordMapper(COLUMNS, schema)
+    if header:
+        with pytest.raises(RecordError, match=r"^it is the header once more$"):
+            mapper.fields(Record(2, 3, columns, row))
+    else:
+        assert mapper.fields(Record(2, 3, columns, row))["part_number"] == row[0]
 
 
 def test_a_number_in_json_serves_a_field_of_text() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prompt_hub.batch.layout import Layout, find_layout
-from prompt_hub.batch.mapping import RecordError, assign
+from prompt_hub.batch.mapping import assign
 from prompt_hub.batch.readers import Record, read_records
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.schema import JsonObject, Records
@@ -24,16 +25,14 @@ BY_LINE = ("separated by semicolons (its first line says so)",)
 TABS = ("separated by tabs (its header says so)",)
 
 
-def layout(path: Path, content: bytes | str, **settings: Any) -> Layout:
+def layout(
+    path: Path, content: bytes | str, schema: JsonObject = SCHEMA, /, **settings: Any
+) -> Layout:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     records = Records.model_validate({"columns": COLUMNS, **settings})
 
-    def check(header: tuple[str, ...]) -> str | None:
-        try:
-            assign(header, records.columns, SCHEMA)
-        except RecordError as error:
-            return str(error)
-        return None
+    def check(header: tuple[str, ...]) -> Collection[str]:
+        return assign(header, records.columns, schema)
 
     return find_layout(path, records, check, "03-metadata/bom.yaml")
 
@@ -233,6 +232,47 @@ def test_what_two_separators_may_mean_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PromptHubError, match="may be separated by semicolons or by bars"):
         layout(tmp_path / "a.csv", content, columns=columns)
     assert layout(tmp_path / "a.csv", content, columns=columns, separator="|").separator == "|"
+
+
+OPTIONAL: JsonObject = {"properties": SCHEMA["properties"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "separator"),
+    [
+        ("Description, long;Qty;MPN\nRes 0,25W;5;A\n", ";"),
+        ("Description, long\tQty\tMPN\nRes 0,25W\t5\tA\n", "\t"),
+        ("Value, Ohm;Qty;Description;x|MPN\n1,5;5;x;y\n", ";"),
+        ("MPN,Qty,Value;Title\nA,5,x\n", ","),
+        ("MPN\nA\n", ","),
+        ("Description, long\nRes\n", ","),
+    ],
+)
+def test_where_no_field_is_required_the_separator_that_finds_more_fields_counts(
+    tmp_path: Path, content: str, separator: str
+) -> None:
+    known = layout(tmp_path / "a.csv", content, OPTIONAL)
+    assert known.separator == separator
+    assert len(known.found) == (separator != ",")
+
+
+@pytest.mark.parametrize(
+    ("content", "settings"),
+    [
+        ("Description, long;MPN\nRes;A\n", {}),  # one field each
+        ("Qty;MPN;x,Title,MPN\n5;A\n", {}),  # two
+        ("Qty;MPN;Title;x,MPN,Title\n5;A\n", {}),  # three or two
+        ("Source\nTitle, long;MPN\nRes;A\n", {"header_line": "search"}),
+    ],
+)
+def test_where_no_field_is_required_separators_that_both_may_be_meant_are_refused(
+    tmp_path: Path, content: str, settings: dict[str, object]
+) -> None:
+    with pytest.raises(PromptHubError) as error:
+        layout(tmp_path / "a.csv", content, OPTIONAL, **settings)
+    assert "it may be separated by commas or by semicolons. State records.separator in" in str(
+        error.value
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from prompt_hub.authoring.promptfoo import javascript as js
 from prompt_hub.authoring.promptfoo.schemas import read_schema, why_unusable
 from prompt_hub.authoring.promptfoo.tests import Assertion
 from prompt_hub.authoring.promptfoo.variables import listed
-from prompt_hub.authoring.promptfoo.vocabulary import JSON_CHECKS, stated_fields
+from prompt_hub.authoring.promptfoo.vocabulary import JSON_CHECKS, loose_fields, stated_fields
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.scoring.comparison import identity
 
@@ -38,7 +38,11 @@ def _holds_as_stated(kind: str, value: JsonValue, answer: JsonValue) -> bool | N
         known = isinstance(answer, dict) and fields is not None and fields.keys() <= answer.keys()
         if not known or not isinstance(answer, dict) or fields is None:
             return None
-        return all(answer[name] == wanted for name, wanted in fields.items())
+        loose = loose_fields(value)
+        return all(
+            (js.alike if name in loose else js.identical)(answer[name], wanted)
+            for name, wanted in fields.items()
+        )
     check = _TEXT_CHECKS.get(kind)
     if check is None:
         return None
@@ -50,6 +54,17 @@ def _holds_as_stated(kind: str, value: JsonValue, answer: JsonValue) -> bool | N
     except (ValueError, TypeError):
         return None
     return True if inside else None
+
+
+def why_unreadable(assertion: Assertion) -> str | None:
+    """Why what is asserted of a text cannot be read here; None where it can."""
+    check = _TEXT_CHECKS.get(assertion.type)
+    try:
+        if check is not None:
+            check(assertion.value, "")
+    except (ValueError, TypeError) as error:
+        return str(error)
+    return None
 
 
 def _leaves(value: JsonValue) -> Iterator[str]:

@@ -16,7 +16,8 @@ from prompt_hub.authoring.promptfoo import javascript as js
 from prompt_hub.authoring.promptfoo.notes import Notes, Place
 from prompt_hub.authoring.promptfoo.nunjucks import UnknownMeaningError
 from prompt_hub.authoring.promptfoo.prompts import ImportedPrompt
-from prompt_hub.authoring.promptfoo.scoring import Labelled, type_of
+from prompt_hub.authoring.promptfoo.schemas import type_of
+from prompt_hub.authoring.promptfoo.scoring import Labelled
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.templates import render_text
 

@@ -122,7 +122,8 @@ def as_number(value: Value) -> float:
             assert_never(value)
 
 
-def _kind(value: Value) -> str:
+def kind(value: Value) -> str:
+    """Return the type of a value, `null` apart from objects."""
     match value:
         case None:
             return "null"
@@ -142,14 +143,14 @@ def _kind(value: Value) -> str:
 
 def identical(left: Value, right: Value) -> bool:
     """`===`; lists and objects are the same only as themselves."""
-    if _kind(left) != _kind(right):
+    if kind(left) != kind(right):
         return False
     return left is right if isinstance(left, list | dict) else left == right
 
 
 def alike(left: Value, right: Value) -> bool:
     """`==`, which makes a number or a text of what it compares."""
-    kinds = {_kind(left), _kind(right)}
+    kinds = {kind(left), kind(right)}
     if len(kinds) == 1:
         return identical(left, right)
     if kinds & {"null", "undefined"}:

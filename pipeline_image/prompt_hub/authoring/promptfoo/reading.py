@@ -25,6 +25,8 @@ MAX_VALUES = 200_000
 MAX_NAME = 255
 """Bytes of a file's name: a longer one is a text, and no file system has it."""
 REFERENCE = "file://"
+_OF_TESTS = ("tests", "scenarios", "defaultTest")
+"""Where a number that is not finite keeps single tests from being examples, and no more."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,10 @@ class Project:
 
     def __init__(self, config: Path) -> None:
         self._folder = config.resolve().parent
-        self.config = self.load(config.resolve())
+        self.config = self.load(config.resolve(), infinite=True)
+        for key, node in self.config.items():
+            if key not in _OF_TESTS:
+                _refuse_infinite(node)
 
     def find(self, reference: str, beside: str | None = None) -> list[Path]:
         """Return the files that `file://…` or a plain path names; a pattern may name several.
@@ -111,8 +116,12 @@ class Project:
             return resolved.relative_to(self._folder).as_posix()
         return str(path)
 
-    def load(self, path: Path) -> Node:
+    def load(self, path: Path, *, infinite: bool = False) -> Node:
         """Return a file as a value: a list of rows for CSV, of lines for JSON lines.
+
+        Args:
+            path: the file.
+            infinite: whether its numbers may be infinite, as YAML has them; the caller looks.
 
         Raises:
             InvalidDocumentsError: the file is missing, broken, or of a kind that is not data.
@@ -120,24 +129,59 @@ class Project:
         name, text = self.name(path), self.text(path)
         match path.suffix.lower():
             case ".yaml" | ".yml" | ".json":
-                return parsed_yaml(text, name)
+                node = parsed_yaml(text, name)
+                if not infinite:
+                    _refuse_infinite(node)
+                return node
             case ".jsonl":
                 return _lines(text, name)
             case ".csv":
                 return _rows(text, name)
         raise _broken(name, 1, f"a {path.suffix or 'nameless'} file", "YAML, JSON, JSONL or CSV")
 
-    def resolved(self, node: Node | None) -> Node | None:
+    def resolved(self, node: Node | None, *, infinite: bool = False) -> Node | None:
         """Return the value that a `file://` reference stands for; any other value is itself."""
         if node is None or not isinstance(node.data, str) or not node.data.startswith(REFERENCE):
             return node
         for path in self.find(node.data):
-            return self.load(path)
+            return self.load(path, infinite=infinite)
         raise _broken(*node.place, f"{node.data[:80]}, which no file is called", "a file")
 
 
 def _broken(file: str, line: int, found: str, expected: str) -> InvalidDocumentsError:
     return InvalidDocumentsError([Problem(file, line, 1, "", found, expected)])
+
+
+def _refuse_infinite(node: Node) -> None:
+    """Raise `InvalidDocumentsError` where a number is not finite, with its line."""
+    if isinstance(node.data, float) and not isfinite(node.data):
+        found = f"{node.data}, which is not a finite number"
+        raise _broken(*node.place, found, "a number, or a text in quotes")
+    for entry in node.items():
+        _refuse_infinite(entry[1])
+    for item in node.elements() if isinstance(node.data, list) else ():
+        _refuse_infinite(item)
+
+
+class UnquotedDate(dict[str, JsonValue]):
+    """A date without quotes: promptfoo makes an object of it and keeps nothing of what is in it."""
+
+
+def infinite(value: JsonValue) -> bool:
+    """Whether a number that is not finite stands in a value: JSON has none of these."""
+    return any(isinstance(item, float) and not isfinite(item) for item in _all_in(value))
+
+
+def dated(value: JsonValue) -> bool:
+    """Whether a date without quotes stands in a value."""
+    return any(isinstance(item, UnquotedDate) for item in _all_in(value))
+
+
+def _all_in(value: JsonValue) -> Iterator[JsonValue]:
+    yield value
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in items:
+        yield from _all_in(item)
 
 
 class _Loader(yaml.CSafeLoader):
@@ -153,6 +197,7 @@ for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
     ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", [*"-+0123456789"]),
     ("float", r"[-+]?(?:\.[0-9]+|[0-9]+\.?[0-9]*)(?:[eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
+    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", [*"-+."]),
     ("merge", r"<<", ["<"]),
     ("timestamp", r"\d{4}-\d\d-\d\d|\d{4}-\d\d?-\d\d?(?:[Tt]|[ \t]+)\d.*", [*"0123456789"]),
 ):
@@ -160,13 +205,20 @@ for _tag, _pattern, _first in (
         f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first
     )
 _BASES = {"0o": 8, "0x": 16}
+
+
+def _whole(written: str) -> int | float:
+    base = _BASES.get(written[:2])
+    # Python makes no integer of thousands of digits; a double has fewer than twenty anyway.
+    return number(float(written) if base is None else int(written, base))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: _whole(str(node.value)))
 _Loader.add_constructor(
-    "tag:yaml.org,2002:int",
-    lambda _, node: number(int(str(node.value), _BASES.get(str(node.value)[:2], 10))),
+    "tag:yaml.org,2002:float",
+    lambda _, node: number(float(re.sub(r"\.(?=[a-zA-Z])", "", str(node.value)))),
 )
-_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: number(float(str(node.value))))
-# promptfoo makes an object of JavaScript of a date without quotes, and loses what is in it.
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: {})
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: UnquotedDate())
 
 
 def parsed_yaml(text: str, name: str) -> Node:
@@ -257,14 +309,12 @@ def _walk(node: yaml.Node, location: Location, lines: dict[Location, int]) -> No
 
 
 def _plain(value: object) -> JsonValue:
-    """Return a value of YAML as one of JSON: keys as text, and no number that is none."""
+    """Return a value of YAML as one of JSON, but for numbers that are not finite: keys as text."""
     match value:
-        case None | bool() | str():
+        case None | bool() | str() | UnquotedDate():
             return value
         case int() | float():
-            if not isfinite(exact := number(value)):
-                raise ValueError(f"{value}, which is not a finite number")
-            return exact
+            return number(value)
         case dict():
             return {str(key): _plain(item) for key, item in value.items()}
         case list():
@@ -278,7 +328,7 @@ def _dereferenced(value: JsonValue, root: JsonValue, depth: int = 0) -> JsonValu
         raise ValueError("references without end")
     if isinstance(value, list):
         return [_dereferenced(item, root, depth + 1) for item in value]
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or isinstance(value, UnquotedDate):
         return value
     reference = value.get("$ref")
     if isinstance(reference, str) and reference.startswith("#/") and len(value) == 1:

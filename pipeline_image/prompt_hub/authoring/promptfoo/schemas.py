@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import assert_never
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo.reading import parsed_yaml
+from prompt_hub.authoring.promptfoo.reading import infinite, parsed_yaml
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.contracts import schema_problems
 from prompt_hub.repository.schema import JsonObject
@@ -64,6 +65,8 @@ def why_unusable(schema: JsonValue) -> str | None:
         return "an answer here is one JSON object with named fields"
     if any(not reference.startswith("#") for reference in _references(schema)):
         return "it refers to another file or to the network"
+    if infinite(schema):
+        return "it has a number that is not finite"
     problems = schema_problems({**schema, "type": "object"})
     wrong = next((item for item in problems if item.rule in ("schema", "schema-keyword")), None)
     if wrong is None:
@@ -90,3 +93,31 @@ def values_of(schema: JsonValue, word: str) -> Iterator[JsonValue]:
     elif isinstance(schema, list):
         for item in schema:
             yield from values_of(item, word)
+
+
+def type_of(values: Sequence[JsonValue]) -> JsonObject:
+    """Return the JSON Schema of a field that has these values; no type where they have several."""
+    kinds = {_kind(value) for value in values}
+    if kinds == {"integer", "number"}:
+        return {"type": "number"}
+    return {"type": kinds.pop()} if len(kinds) == 1 else {}
+
+
+def _kind(value: JsonValue) -> str:
+    match value:
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case dict():
+            return "object"
+        case None:
+            return "null"
+        case _:
+            assert_never(value)

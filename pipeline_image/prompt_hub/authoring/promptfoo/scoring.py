@@ -12,17 +12,24 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 from pydantic import JsonValue
 
 from prompt_hub.authoring.promptfoo import javascript as js
 from prompt_hub.authoring.promptfoo import vocabulary
 from prompt_hub.authoring.promptfoo.checks import holds
+from prompt_hub.authoring.promptfoo.losses import (
+    Contract,
+    is_contract,
+    note_contract,
+    note_lost,
+    why_loose,
+)
 from prompt_hub.authoring.promptfoo.notes import Notes
 from prompt_hub.authoring.promptfoo.schemas import (
     in_todays_draft,
     read_schema,
+    type_of,
     values_of,
     why_unusable,
 )
@@ -105,16 +112,17 @@ def scoring_of(
         why = "promptfoo's validator divides as floating point does, ours exactly"
         notes.lost(place, "a 'multipleOf' of the schema that is no whole number", why)
     common = _common(cases)
-    answers = _of_one_kind([_answer(case, common, notes, parsed=parsed) for case in cases])
+    answers = _of_one_kind([_answer(case, common, schema, notes, parsed=parsed) for case in cases])
     objects = [answer for answer in answers if isinstance(answer, _Answer) and _fields(answer)]
     plain = schema is None and not objects
     output = _output(schema, objects)
+    contract = Contract(output, schema, plain)
     names = properties(output)
     # A text stands in a field of its own, or in the one field of a schema that is asserted.
     field = next(iter(names)) if len(names) == 1 and (plain or schema is not None) else None
     labelled, kept = [], []
     for case, answer in zip(cases, answers, strict=True):
-        expected = _expected(case, answer, field, output, notes, plain=plain)
+        expected = _expected(case, answer, field, contract, notes, parsed=parsed or case.parsed)
         if isinstance(expected, str):
             notes.lost(case.place, "a test", expected)
         elif isinstance(answer, _Answer):
@@ -205,7 +213,14 @@ def _schema(cases: Iterable[TestCase], notes: Notes) -> JsonObject | None:
 # --- Right answers -----------------------------------------------------------------------------
 
 
-def _answer(case: TestCase, common: set[_Check], notes: Notes, *, parsed: bool) -> _Answer | str:
+def _answer(
+    case: TestCase,
+    common: set[_Check],
+    schema: JsonObject | None,
+    notes: Notes,
+    *,
+    parsed: bool,
+) -> _Answer | str:
     """Return what a test says the right answer is, or why it does not say."""
     if case.problem is not None:
         return case.problem
@@ -215,7 +230,7 @@ def _answer(case: TestCase, common: set[_Check], notes: Notes, *, parsed: bool) 
     stated: JsonObject = {}
     said_by = []
     for assertion in case.assertions:
-        fields = _stated(assertion, parsed=parsed or case.parsed)
+        fields = _stated(assertion, schema, parsed=parsed or case.parsed)
         for name, value in (fields or {}).items():
             if stated.setdefault(name, value) != value:
                 return f"no answer passes it: two values of {name!r} are asserted"
@@ -234,9 +249,11 @@ def _answer(case: TestCase, common: set[_Check], notes: Notes, *, parsed: bool) 
     return _Answer(js.text(weaker[0].value), (weaker[0],))
 
 
-def _stated(assertion: Assertion, *, parsed: bool) -> JsonObject | None:
-    is_code = assertion.type == "javascript"
-    return vocabulary.stated_fields(assertion.value, parsed=parsed) if is_code else None
+def _stated(assertion: Assertion, schema: JsonObject | None, *, parsed: bool) -> JsonObject | None:
+    code = assertion.value
+    if assertion.type != "javascript" or why_loose(code, schema, parsed=parsed):
+        return None
+    return vocabulary.stated_fields(code, parsed=parsed)
 
 
 def _as_object(assertion: Assertion, notes: Notes) -> str | JsonObject:
@@ -260,36 +277,46 @@ def _expected(
     case: TestCase,
     answer: _Answer | str,
     field: str | None,
-    output: JsonObject,
+    contract: Contract,
     notes: Notes,
     *,
-    plain: bool,
+    parsed: bool,
 ) -> JsonObject | str:
     """Return the right answer as an object that keeps the contract, or why there is none."""
     if isinstance(answer, str):
         # What else is asserted has its line, whether or not there is a right answer.
         for assertion in case.assertions:
-            _note_lost(assertion, notes)
+            note_lost(assertion, contract, notes, parsed=parsed)
         return answer
     expected = _fields(answer)
-    if expected is None and (field is None or (answer.kind == "equals" and not plain)):
+    if expected is None and (field is None or (answer.kind == "equals" and not contract.plain)):
         return "its right answer is a text, but answers are objects"
     if expected is None:
         expected = {str(field): answer.value}
-    unlisted = sorted(expected.keys() - properties(output).keys())
+    unlisted = sorted(expected.keys() - properties(contract.output).keys())
     if unlisted and answer.kind == "javascript":
         return f"it compares {unlisted[0]!r}, a field that the output schema does not have"
     if any(value is None for value in _all_values(expected)):
         why = "null and a field that is left out are one here"
         notes.changed(answer.said_by[0].place, f"the assertion '{answer.kind}'", why)
-    unknown = _others_hold(case, answer, answer.value if plain else expected, notes)
+    unknown = _others_hold(
+        case, answer, answer.value if contract.plain else expected, contract, notes, parsed=parsed
+    )
     if unknown is not None:
         return unknown
-    problem = schema_problem(expected, output)
+    problem = schema_problem(expected, contract.output)
     return expected if problem is None else f"its right answer breaks the output schema: {problem}"
 
 
-def _others_hold(case: TestCase, answer: _Answer, value: JsonValue, notes: Notes) -> str | None:
+def _others_hold(
+    case: TestCase,
+    answer: _Answer,
+    value: JsonValue,
+    contract: Contract,
+    notes: Notes,
+    *,
+    parsed: bool,
+) -> str | None:
     """Hold everything else that is asserted against the right answer; say what keeps it from it."""
     unknown = False
     for assertion in case.assertions:
@@ -302,7 +329,7 @@ def _others_hold(case: TestCase, answer: _Answer, value: JsonValue, notes: Notes
         fulfilled = holds(assertion, value)
         if fulfilled is None:
             unknown = True
-            _note_lost(assertion, notes, beside=True)
+            note_lost(assertion, contract, notes, parsed=parsed, beside=True)
         elif not fulfilled and answer.kind != "equals" and answer.kind != "javascript":
             unknown = True
             notes.lost(assertion.place, what, "what must be in the answer of its test breaks it")
@@ -310,9 +337,8 @@ def _others_hold(case: TestCase, answer: _Answer, value: JsonValue, notes: Notes
             return f"no answer passes it: its '{assertion.type}' fails on its right answer"
         elif not fulfilled:
             notes.lost(assertion.place, what, "it fails on the right answer of its test")
-        elif assertion.type in vocabulary.JSON_CHECKS:
-            why = "is the output contract: an answer that breaks it is wrong, without a weight"
-            notes.changed(assertion.place, f"'{assertion.type}'", why)
+        elif is_contract(assertion, contract):
+            note_contract(assertion, notes)
         elif assertion.type == "regex" and _CLASS.search(js.text(assertion.value)):
             why = "matches a class of Unicode here; JavaScript matches the letters 'p{…}', never it"
             notes.changed(assertion.place, what, why)
@@ -322,21 +348,6 @@ def _others_hold(case: TestCase, answer: _Answer, value: JsonValue, notes: Notes
     if unknown and answer.kind in ("contains", "icontains"):
         return "something else is asserted of it, too: what must be in its answer is not all of it"
     return None
-
-
-def _note_lost(assertion: Assertion, notes: Notes, *, beside: bool = False) -> None:
-    """Note an assertion as lost; `beside` a right answer even those that could have been one."""
-    kind = assertion.type
-    if kind in (LOST_VALUE, *vocabulary.LIMITS) or (kind in vocabulary.LABELS and not beside):
-        return
-    why = vocabulary.why_not(kind)
-    if kind in vocabulary.TEXT_CHECKS:
-        why = "answers have several fields, and it does not say which"
-    if kind in vocabulary.JSON_CHECKS:
-        why = "its schema cannot be held against answers here"
-    if kind == "regex":
-        why = "patterns here look neither around nor back (RE2), and it says nothing of a field"
-    notes.lost(assertion.place, f"the assertion '{kind}'", why)
 
 
 # --- The output contract -----------------------------------------------------------------------
@@ -371,34 +382,6 @@ def _object(
         "required": list(required),
         "properties": dict(properties),
     }
-
-
-def type_of(values: Sequence[JsonValue]) -> JsonObject:
-    """Return the JSON Schema of a field that has these values; no type where they have several."""
-    kinds = {_kind(value) for value in values}
-    if kinds == {"integer", "number"}:
-        return {"type": "number"}
-    return {"type": kinds.pop()} if len(kinds) == 1 else {}
-
-
-def _kind(value: JsonValue) -> str:
-    match value:
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case dict():
-            return "object"
-        case None:
-            return "null"
-        case _:
-            assert_never(value)
 
 
 # --- Scorers and limits ------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from prompt_hub.authoring.promptfoo import javascript as js
 from prompt_hub.authoring.promptfoo.notes import Notes, Place
 from prompt_hub.authoring.promptfoo.nunjucks import UnknownMeaningError
-from prompt_hub.authoring.promptfoo.reading import REFERENCE, Node, Project, Source
+from prompt_hub.authoring.promptfoo.reading import REFERENCE, Node, Project, Source, dated, infinite
 from prompt_hub.authoring.promptfoo.templates import filled
 from prompt_hub.authoring.promptfoo.variables import (
     UnreadableError,
@@ -52,6 +52,8 @@ _WHY = {
 }
 _HONOURED = {"disableVarExpansion", "disableDefaultAsserts", "prefix", "suffix"}
 _HARMLESS = re.compile(r"JSON\.parse\(output\)|output(?:\.trim\(\))?")
+_DATE = "promptfoo keeps nothing of a date without quotes; put it in quotes"
+_INFINITE = "a number in it is not finite; put quotes around a text such as 123e4567"
 LOST_VALUE = "lost value"
 """The type of an assertion that is asserted and could not be read; it has its line already."""
 
@@ -93,7 +95,7 @@ def cases_of(project: Project, notes: Notes) -> list[TestCase]:
         project: the configuration.
         notes: told what cannot be carried over.
     """
-    default = project.resolved(project.config.get("defaultTest"))
+    default = project.resolved(project.config.get("defaultTest"), infinite=True)
     found: list[TestCase] = []
     if default is not None:
         _note_other_keys(default, notes)
@@ -174,7 +176,7 @@ def _file(project: Project, node: Node, notes: Notes) -> Iterator[Node]:
             why = "a program makes them; write its output into a file and name that"
             notes.lost(node.place, f"the tests in {name}", why)
             continue
-        loaded = project.load(path)
+        loaded = project.load(path, infinite=True)
         rows = path.suffix.lower() == ".csv"
         for element in loaded.elements():
             if rows:
@@ -300,7 +302,7 @@ def _from_files(project: Project, given: Node, notes: Notes) -> Iterator[Node]:
         if not paths:
             notes.lost(node.place, f"the variables in {node.data}", "no file has such a name")
         for path in paths:
-            yield project.load(path)
+            yield project.load(path, infinite=True)
 
 
 def _elements(value: JsonValue) -> list[JsonValue]:
@@ -324,10 +326,12 @@ def _case(
         problem = problem or str(error)
     bare = options.get("disableDefaultAsserts") is True
     for node in (None if bare else default, test):
-        asserted = project.resolved(node.get("assert")) if node is not None else None
+        asserted = project.resolved(node.get("assert"), infinite=True) if node is not None else None
         if asserted is not None:
             for element in asserted.elements():
                 assertions += _assertions(project, element, values, notes, shared=node is default)
+    said = [test.data, default.data if default else None, *(item.value for item in assertions)]
+    problem = problem or (_INFINITE if infinite([*said, *values.values()]) else None)
     for node in (default, test):
         metadata = node.get("metadata") if node is not None else None
         for key, value in metadata.items() if metadata else ():
@@ -395,7 +399,11 @@ def _assertions(
             notes.lost(other.place, f"'{key}' of an assertion", why)
     try:
         value = _asserted(project, str(kind.data), node.get("value"), values)
-    except (ValueError, UnknownMeaningError) as error:
+        if dated(value) and str(kind.data).removeprefix("not-") in (*LABELS, *TEXT_CHECKS):
+            raise ValueError(_DATE)
+        if kind.data == "equals" and isinstance(value, list) and not infinite(value):
+            js.as_json(value)  # raises where the text that it is compared with is not known
+    except (ValueError, ArithmeticError, UnknownMeaningError) as error:
         notes.lost(node.place, what, f"its value cannot be worked out here: {error}")
         yield unread
         return
@@ -404,7 +412,8 @@ def _assertions(
 
 
 def _number(node: Node | None) -> float | None:
-    return float(node.data) if node is not None and isinstance(node.data, int | float) else None
+    value = node.data if node is not None and isinstance(node.data, int | float) else None
+    return None if value is None or infinite(value) else float(value)
 
 
 def _asserted(
@@ -428,9 +437,9 @@ def _asserted(
                 return value
             raise ValueError(f"{value} is neither text nor data")
         is_text = path.suffix.lower() == ".txt"
-        return js.trim(project.text(path)) if is_text else project.load(path).data
+        return js.trim(project.text(path)) if is_text else project.load(path, infinite=True).data
     if isinstance(value, dict):
-        if kind in LABELS and "{{" in js.as_json(value):
+        if kind in LABELS and "{{" in repr(value):
             raise ValueError("promptfoo fills in no variables inside an object")
         return value
     if isinstance(value, list):

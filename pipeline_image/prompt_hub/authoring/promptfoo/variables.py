@@ -58,7 +58,7 @@ def _of_file(project: Project, path: Path) -> str:
     if _DATE.search(project.text(path)):
         raise UnreadableError(f"{project.name(path)} has a date without quotes")
     try:
-        return js.as_json(project.load(path).data)
+        return js.as_json(project.load(path, infinite=True).data)
     except ArithmeticError as error:
         raise UnreadableError(f"{project.name(path)} has {error}") from None
 

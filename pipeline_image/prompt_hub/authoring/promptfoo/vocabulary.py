@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
+from math import isfinite
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo.javascript import number
+from prompt_hub.authoring.promptfoo.javascript import identical, number
 from prompt_hub.repository.schema import JsonObject
 
 LABELS = ("equals", "contains", "icontains")
@@ -22,9 +22,10 @@ TEXT_CHECKS = (
 
 
 _EQUALITY = re.compile(
-    r"(?P<output>JSON\.parse\(output\)|output)\.(?P<field>[A-Za-z_]\w*)\s*={2,3}\s*"
-    r"(?P<value>'[^'\\]*'|\"[^\"\\]*\"|-?\d+(?:\.\d+)?|true|false)"
+    r"(?P<output>JSON\.parse\(output\)|output)\.(?P<field>[A-Za-z_]\w*)\s*(?P<sign>={2,3})\s*"
+    r"(?P<value>'[^'\\]*'|\"[^\"\\]*\"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?|true|false)"
 )
+"""A number with leading zeros is one of base 8 or an error, so it is none here."""
 
 
 def stated_fields(code: JsonValue, *, parsed: bool = True) -> JsonObject | None:
@@ -44,17 +45,24 @@ def stated_fields(code: JsonValue, *, parsed: bool = True) -> JsonObject | None:
         if match is None or "\n" in lines or (match["output"] == "output") is not parsed:
             return None
         value = match["value"]
-        quoted = value[0] in "'\""
-        stated: JsonValue = value[1:-1] if quoted else number_of(value)
-        if found.setdefault(match["field"], stated) != stated:
+        stated = value[1:-1] if value[0] in "'\"" else _literal(value)
+        if stated is None or not identical(found.setdefault(match["field"], stated), stated):
             return None
     return found
 
 
-def number_of(written: str) -> JsonValue:
-    """Return a number or a boolean of JavaScript."""
-    value: JsonValue = json.loads(written)
-    return number(value) if type(value) in (int, float) else value  # type: ignore[arg-type]
+def loose_fields(code: JsonValue) -> set[str]:
+    """Return the fields that such JavaScript compares with `==`, which takes other types, too."""
+    parts = (_EQUALITY.fullmatch(part.strip()) for part in str(code).strip().strip(";").split("&&"))
+    return {match["field"] for match in parts if match is not None and match["sign"] == "=="}
+
+
+def _literal(written: str) -> JsonValue:
+    """Return a number or a boolean of JavaScript, None for one that no answer in JSON has."""
+    if written in ("true", "false"):
+        return written == "true"
+    value = float(written)
+    return number(value) if isfinite(value) else None
 
 
 _JUDGED = (

@@ -1,0 +1,240 @@
+"""What an import lists, it lists for the reason that is true of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from prompt_hub.repository.schema import JsonObject
+from tests.unit.authoring.bench import ASK, Bench, case
+
+SEA = case({"thing": "sea"})
+OF_RED = {"type": "equals", "value": {"c": "red", "d": 1}}
+
+
+def code(javascript: str) -> JsonObject:
+    """Return an assertion in JavaScript."""
+    return {"type": "javascript", "value": javascript}
+
+
+def is_json(**properties: JsonObject) -> JsonObject:
+    """Return an assertion of a schema with these fields."""
+    return {"type": "is-json", "value": {"type": "object", "properties": {**properties}}}
+
+
+# --- Numbers of JavaScript ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", ["010", "-007.5", "9" * 5000, "9" * 400, "٣"])
+def test_a_number_that_javascript_or_json_has_otherwise_is_code(bench: Bench, number: str) -> None:
+    asserted = code(f"JSON.parse(output).n === {number}")
+    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, asserted), SEA]})
+    assert bench.asked() == ["Colour of sea?"]
+    assert "the assertion 'javascript': it is code" in output
+
+
+# --- Texts, patterns and schemas ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("contains-any", ["R"]), ("starts-with", "R"), ("icontains-all", ["R"]), ("regex", "^R$")],
+)
+def test_part_of_a_plain_text_is_no_right_answer(bench: Bench, kind: str, value: object) -> None:
+    tests = [case({"thing": "sky"}, {"type": kind, "value": value}), SEA]
+    output = bench.take({**ASK, "tests": tests})
+    assert f"the assertion '{kind}': it says something of a right answer, not which it" in output
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "why"),
+    [
+        ("regex", "(?=R)", "patterns here look neither around nor back (RE2)"),
+        ("regex", "R(", "patterns here are those of RE2, which does not read it: missing )"),
+        ("contains-any", '"R', "its value cannot be read: a list whose quotes do not end"),
+    ],
+)
+def test_what_cannot_be_read_says_so(bench: Bench, kind: str, value: str, why: str) -> None:
+    tests = [case({"thing": "sky"}, {"type": kind, "value": value}), SEA]
+    output = bench.take({**ASK, "tests": tests})
+    assert f"the assertion '{kind}': {why}" in output
+
+
+@pytest.mark.parametrize("kind", ["regex", "contains", "starts-with"])
+def test_a_text_of_answers_with_several_fields_says_so(bench: Bench, kind: str) -> None:
+    tests = [case({"thing": "sky"}, OF_RED, {"type": kind, "value": "z"})]
+    output = bench.take({**ASK, "tests": tests})
+    assert f"the assertion '{kind}': answers have several fields, and it does not say" in output
+
+
+def test_a_schema_that_became_the_contract_is_that_and_no_more(bench: Bench) -> None:
+    contract = is_json(c={"type": "string"}, d={"type": "integer"})
+    tests = [case({"thing": "sky"}, OF_RED, contract), case({"thing": "sea"}, contract)]
+    output = bench.take({**ASK, "tests": tests})
+    assert "'is-json' (and 1 more like it): is the output contract" in output
+    assert "cannot be held" not in output
+
+
+def test_another_schema_than_the_contract_is_not_called_the_contract(bench: Bench) -> None:
+    first, second = is_json(c={"type": "string"}, d={}), is_json(c={"enum": ["red"]})
+    tests = [
+        case({"thing": "sky"}, OF_RED, first, second),
+        case({"thing": "sea"}, second),
+    ]
+    output = bench.take({**ASK, "tests": tests})
+    assert "'is-json': is the output contract" in output
+    assert "the assertion 'is-json': holds of the right answer" in output
+    assert "the assertion 'is-json': a task has one output schema, and this is" in output
+
+
+# --- JavaScript's `==` -------------------------------------------------------------------------
+
+NUMBER: JsonObject = {"type": "number"}
+TEXT: JsonObject = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kind", "right"),
+    [
+        (NUMBER, "'1'", "string", 1),
+        (TEXT, "1", "number", "1"),
+        ({}, "1", "number", 1),
+        ({}, "''", "string", ""),
+        ({}, "'0x1F'", "string", 31),
+        ({"type": ["integer", "string"]}, "1", "number", 1),
+        ({"enum": [1, "1"]}, "'1'", "string", 1),
+        ({"type": "boolean"}, "1", "number", True),
+    ],
+)
+def test_a_loose_comparison_that_takes_two_types_is_listed(
+    bench: Bench, field: JsonObject, value: str, kind: str, right: object
+) -> None:
+    asserted = [is_json(n=field), code(f"JSON.parse(output).n == {value}")]
+    other = case({"thing": "sea"}, {"type": "equals", "value": {"n": right}})
+    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted), other]})
+    assert bench.asked() == ["Colour of sea?"]
+    assert f"(to JavaScript, 1 == '1'), and no schema says that 'n' is a {kind}" in output
+    assert "breaks the output schema" not in output
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "right"),
+    [
+        (NUMBER, "1", 1),
+        ({"type": ["integer", "null"]}, "1", 1),
+        (TEXT, "'1'", "1"),
+        ({"enum": ["1", "2"]}, "'1'", "1"),
+        ({"const": True}, "true", True),
+        ({}, "'red'", "red"),
+    ],
+)
+def test_a_loose_comparison_of_one_type_is_a_right_answer(
+    bench: Bench, field: JsonObject, value: str, right: object
+) -> None:
+    asserted = [is_json(n=field), code(f"JSON.parse(output).n == {value}")]
+    bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
+    assert bench.answers() == [{"n": right}]
+
+
+@pytest.mark.parametrize(("sign", "passes"), [("==", True), ("===", False)])
+def test_a_right_answer_is_held_against_each_sign(bench: Bench, sign: str, passes: bool) -> None:
+    right = {"type": "equals", "value": {"n": 1}}
+    tests = [
+        case({"thing": "sky"}, right, code(f"JSON.parse(output).n {sign} '1'")),
+        case({"thing": "sea"}, right),
+    ]
+    output = bench.take({**ASK, "tests": tests})
+    assert (len(bench.examples) == 2) is passes
+    assert ("the assertion 'javascript': holds of the right answer" in output) is passes
+
+
+# --- What YAML makes of words without quotes ---------------------------------------------------
+
+CONFIG = """
+prompts: ['Colour of {thing}?']
+providers: [openai:gpt-4o-mini]
+tests:
+  - vars: {thing: sea}
+    assert: [{type: equals, value: blue}]
+  -
+""".strip().replace("{thing}?", "{{thing}}?")
+
+
+def with_test(second: str) -> str:
+    """Return a configuration whose second test is as it is written."""
+    return f"{CONFIG} {second}\n"
+
+
+@pytest.mark.parametrize("kind", ["equals", "contains", "contains-any", "not-contains", "regex"])
+@pytest.mark.parametrize("value", ["2024-01-02", "[2024-01-02]", "{d: 2024-01-02}"])
+def test_a_date_without_quotes_is_the_reason(bench: Bench, kind: str, value: str) -> None:
+    asserted = f"{{vars: {{thing: sky}}, assert: [{{type: {kind}, value: {value}}}]}}"
+    output = bench.take(with_test(asserted))
+    assert bench.answers() == [{"answer": "blue"}]
+    assert (
+        f"promptfooconfig.yaml:6: the assertion '{kind}': its value cannot be worked out here:"
+        " promptfoo keeps nothing of a date without quotes"
+    ) in output
+
+
+INFINITE = ["123e4567", "-1e999", ".inf", "-.Inf", ".nan", "9" * 400, "9" * 5000]
+
+
+OF_SKY = "{vars: {thing: sky}, assert: [{type: equals, value: N}]}"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        *(OF_SKY.replace("N", number) for number in INFINITE),
+        "{vars: {thing: N}, assert: [{type: equals, value: blue}]}",
+        "{vars: {thing: [x, N]}, assert: [{type: equals, value: {c: [N]}}]}",
+        "{vars: {thing: sky}, assert: [{type: cost, threshold: N}, {type: equals, value: x}]}",
+        "{vars: {thing: sky}, metadata: {id: N}, assert: [{type: equals, value: x}]}",
+    ],
+)
+def test_a_number_without_end_costs_its_own_test_only(bench: Bench, second: str) -> None:
+    output = bench.take(with_test(second.replace("N", "123e4567")))
+    assert bench.asked() == ["Colour of sea?"]
+    assert "promptfooconfig.yaml:6: a test" in output
+    assert "a number in it is not finite; put quotes around" in output
+
+
+def test_a_number_without_end_in_a_schema_costs_the_schema(bench: Bench) -> None:
+    schema = "{type: object, properties: {c: {maximum: 123e4567}}}"
+    asserted = f"{{vars: {{thing: sky}}, assert: [{{type: is-json, value: {schema}}}]}}"
+    output = bench.take(with_test(asserted))
+    assert "the schema of 'is-json': it has a number that is not finite" in output
+
+
+@pytest.mark.parametrize("where", ["tests", "vars", "assert"])
+def test_a_number_without_end_in_a_file_costs_its_own_test_only(bench: Bench, where: str) -> None:
+    bench.write("tests.yaml", "- vars: {thing: 123e4567}\n  assert: [{type: equals, value: x}]\n")
+    bench.write("vars.yaml", "thing: 123e4567\n")
+    bench.write("assert.yaml", "[{c: 123e4567}]\n")
+    second = {
+        "tests": "file://tests.yaml",
+        "vars": "{vars: vars.yaml, assert: [{type: equals, value: x}]}",
+        "assert": "{vars: {thing: x}, assert: [{type: equals, value: file://assert.yaml}]}",
+    }[where]
+    output = bench.take(with_test(second))
+    assert bench.asked() == ["Colour of sea?"]
+    assert "a number in it is not finite; put quotes around" in output
+
+
+def test_a_number_without_end_elsewhere_refuses_with_its_line(bench: Bench) -> None:
+    provider = "[{id: openai:gpt-4o-mini, config: {temperature: 123e4567}}]"
+    error = bench.refuse(with_test("{}").replace("[openai:gpt-4o-mini]", provider))
+    assert "promptfooconfig.yaml:2:1: found inf, which is not a finite number" in error
+
+
+@pytest.mark.parametrize("value", [[1e-7], "file://small.yaml"])
+def test_a_small_number_is_right_in_an_object_and_has_no_known_text(
+    bench: Bench, value: object
+) -> None:
+    bench.write("small.yaml", "[1.0e-7]\n")
+    listed = case({"thing": "sky"}, {"type": "equals", "value": value})
+    output = bench.take(
+        {**ASK, "tests": [listed, case({"thing": "sea"}, {"type": "equals", "value": {"n": 1e-7}})]}
+    )
+    assert bench.answers() == [{"n": 1e-7}]
+    assert "the assertion 'equals': its value cannot be worked out here: a number that" in output
