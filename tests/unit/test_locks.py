@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,3 +120,26 @@ def test_the_base_image_stands_in_one_place_that_dependabot_reads() -> None:
     assert text.count(base) == 1
     assert re.search(rf"^FROM {re.escape(base)} AS base$", text, re.MULTILINE)
     assert re.search(r"^ARG BASE_IMAGE=base$", text, re.MULTILINE)
+
+
+def test_what_the_image_installs_is_compiled(tmp_path: Path) -> None:
+    text = (ROOT / "pipeline_image/Dockerfile").read_text(encoding="utf-8")
+    build = text.partition(" AS build\n")[2].partition("\nFROM ")[0].replace("\\\n", " ")
+    (variables,) = re.findall(r"^ENV (.+)$", build, re.MULTILINE)
+    wheel, info = tmp_path / "one-1-py3-none-any.whl", "one-1.dist-info"
+    with zipfile.ZipFile(wheel, "w") as files:
+        files.writestr("one.py", "")
+        files.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: one\nVersion: 1\n")
+        files.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        files.writestr(f"{info}/RECORD", "")
+    subprocess.run(
+        [sys.executable, "-m", "uv", "pip", "install", "--no-index", "--target", "there", wheel],
+        cwd=tmp_path,
+        env={"PATH": os.defpath, **dict(word.split("=", 1) for word in variables.split())},
+        capture_output=True,
+        check=True,
+    )
+    # The container cannot write: without this each start compiles all that it imports.
+    assert [path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")] == ["one"]

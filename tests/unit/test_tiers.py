@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ast
 import re
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 FAST = ("unit", "lambdas")
+OURS = {"prompt_hub"}
+TYPES_ALONE = {"mypy_boto3_dynamodb"}
+"""Imported where types are checked, and nowhere else."""
 
 
 def imported(path: Path) -> set[str]:
@@ -35,6 +40,21 @@ def test_what_draws_its_data_is_a_property_test() -> None:
     ]
     assert drawing == []
     assert any("hypothesis" in imported(path) for path in (TESTS / "property").rglob("*.py"))
+
+
+def test_what_a_pipeline_runs_needs_only_what_it_installs() -> None:
+    """Synth runs the fast tests, with the packages of `requirements.lock` alone."""
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    locked = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
+    owners = packages_distributions()
+    missing = {
+        f"{path.relative_to(ROOT).as_posix()}: {name}"
+        for tier in FAST
+        for path in (TESTS / tier).rglob("*.py")
+        for name in imported(path) - OURS - TYPES_ALONE
+        if name in owners and locked.isdisjoint(map(canonicalize_name, owners[name]))
+    }
+    assert missing == set()
 
 
 def test_no_test_file_imports_another() -> None:
