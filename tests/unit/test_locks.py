@@ -21,6 +21,7 @@ LOCKS = (
     "requirements-dev",
     "requirements-install",
 )
+UV_INSTALL = (sys.executable, "-m", "uv", "pip", "install")
 OWN = "-e ."
 """Our own package is installed from the tree and has no hash."""
 
@@ -135,7 +136,7 @@ def test_what_the_image_installs_is_compiled(tmp_path: Path) -> None:
         )
         files.writestr(f"{info}/RECORD", "")
     subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "install", "--no-index", "--target", "there", wheel],
+        [*UV_INSTALL, "--python", sys.executable, "--no-index", "--target", "there", wheel],
         cwd=tmp_path,
         env={"PATH": os.defpath, **dict(word.split("=", 1) for word in variables.split())},
         capture_output=True,
