@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
-import textwrap
-from itertools import pairwise
 from typing import cast
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import ModelSchema
 
+from prompt_hub.core.field_docstrings import field_docstrings
 from prompt_hub.repository.contracts import METASCHEMA
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import Registry
@@ -58,29 +55,11 @@ class _WithDocstrings(GenerateJsonSchema):
     def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
         found = super().model_schema(schema)
         model = cast(type[BaseModel], schema["cls"])
-        for name, words in _field_docstrings(model).items():
+        for name, words in field_docstrings(model).items():
             field = model.model_fields[name]
             if field.description is None:
                 found["properties"][field.alias or name]["description"] = words
         return found
-
-
-def _field_docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """Docstrings that stand below fields, by field, those of inherited fields among them."""
-    words: dict[str, str] = {}
-    for owner in reversed(model.__mro__):
-        if owner is BaseModel or not issubclass(owner, BaseModel):
-            continue
-        (body,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
-        statements = cast(ast.ClassDef, body).body
-        for field, below in pairwise(statements):
-            match field, below:
-                case (
-                    ast.AnnAssign(target=ast.Name(id=name)),
-                    ast.Expr(value=ast.Constant(value=str(text))),
-                ) if name in model.model_fields:
-                    words[name] = inspect.cleandoc(text)
-    return words
 
 
 def _text(model: type[BaseModel]) -> str:
