@@ -39,6 +39,7 @@ async def _inside(stage: str, task: str) -> ExitCode:
     from prompt_hub.llm.config import ModelAliases
     from prompt_hub.monitoring.metrics import publish
     from prompt_hub.monitoring.monitor import NotMeasuredError, ScoreMonitor
+    from prompt_hub.monitoring.round_event import ask_for_rollback, connect
     from prompt_hub.release.manifest import load
     from prompt_hub.repository.reader import PromptRepository
 
@@ -51,6 +52,7 @@ async def _inside(stage: str, task: str) -> ExitCode:
         return ExitCode.OK
     if pointer is None:
         raise NotMeasuredError(f"no version of {task} is active in {stage}.")
+    rollback = connect()
     async with ModelClient(ModelAliases.from_environment()) as caller:
         found = await ScoreMonitor(repository, release, caller, task).round(pointer)
     at = now()
@@ -64,6 +66,8 @@ async def _inside(stage: str, task: str) -> ExitCode:
     if after is None or after.active != pointer.active:
         print(f"{task}: the pointer moved meanwhile; the samples are kept, no metric is published")
         return ExitCode.OK
+    # Before the metric: this is the fast way back, the alarm is the one behind it.
+    ask_for_rollback(rollback, stage, task)
     publish(boto3.client("cloudwatch"), found, stage)
     print(f"{task}: published the margin {found.active.margin:+.3f} of {pointer.version}")
     if found.no_control:
