@@ -66,12 +66,11 @@ class _Teller:
         self._failed: set[int] = set()
         self._finished: list[int] = []
         self._ends = time.monotonic() + TELLING_SECONDS
+        self._late = False
 
     def run(self) -> list[int]:
         try:
-            # What was written while the claim was held, by others who left it to its holder, is
-            # found by the look after the claim was given back.
-            while self._waiting():
+            while True:
                 claim = self._outbox.claim(at=self._people.now(), seconds=CLAIM_SECONDS)
                 if claim is None:
                     _say("told-elsewhere")
@@ -80,17 +79,22 @@ class _Teller:
                 # Every person is told before the bus is asked: it may hang.
                 claim = self._tell_bus(claim)
                 self._outbox.release(claim)
+                # Others left to this one what they wrote while the claim was held.
+                if not self._waiting():
+                    break
         except LedgerConflictError:
             # The claim ended under us: whoever has it now goes on.
             _say("claim-lost")
         except Exception as error:
             self._failures.append(f"telling people: {type(error).__name__}: {error}")
+        if self._late:
+            self._failures.append("telling people: there may be more than fits into one invocation")
         return self._finished
 
     def _waiting(self, *states: Notify) -> list[Event]:
         """Return what is still to be told and has not failed here already."""
         if time.monotonic() > self._ends:
-            self._failures.append("telling people: there is more than fits into one invocation")
+            self._late = True
             return []
         return [
             event

@@ -200,7 +200,7 @@ def test_what_does_not_fit_into_one_invocation_makes_lambda_try_again(
 ) -> None:
     monkeypatch.setattr("telling.TELLING_SECONDS", -1.0)
     world.measured("part-class", 0.55, 0.9)
-    with pytest.raises(IncompleteInvocationError, match="more than fits into one invocation"):
+    with pytest.raises(IncompleteInvocationError, match="more than fits into one"):
         world.invoke(recorded("alarm"))
     monkeypatch.undo()
     world.invoke(recorded("alarm"))
