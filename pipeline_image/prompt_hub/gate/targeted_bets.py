@@ -27,7 +27,7 @@ from prompt_hub.gate.confidence_sequence import (
     greatest_below,
     log_sum,
 )
-from prompt_hub.gate.planned_stakes import JUMP, STEP, STEPS, planned_stake
+from prompt_hub.gate.planned_stakes import STEP, STEPS, planned_stake
 
 Betting = Literal["gate 2", "several looks", "one look"]
 """How bets aim: as those of that gate did, or with the end of the set planned."""
@@ -231,12 +231,10 @@ class TargetedTest(MeanTest):
             if hedge > 0 and division.on_hedge > 0:
                 hand = division.on_hedge * hedge / (goal - others)
                 left = max(1, len(self.weights) - place)
-                square = square_of_weight * squares / counted
                 if left < STEPS * per_step:
-                    rate = square * per_step / JUMP
-                    stake = planned_stake(hand, left / per_step, rate, spread)
+                    stake = planned_stake(hand, left / per_step, spread)
                 else:
-                    stake = _hedging_stake(hand, left * square)
+                    stake = _hedging_stake(hand, square_of_weight * left * squares / counted)
             stakes.append(stake / target)
             hedge *= 1 + stake * gain
             ties *= 1 + gain
