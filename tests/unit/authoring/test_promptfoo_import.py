@@ -242,7 +242,6 @@ def test_aliases_of_aliases_are_no_bomb(
         ([[{"role": "system", "content": "Class of {{title}}"}]], ["system", "user"]),
         ("file://p.yaml", ["system", "user", "assistant", "user"]),
         ({"file://p.md": "mine"}, ["system", "user"]),
-        (["file://p.csv"], ["system", "user"]),
     ],
 )  # fmt: skip
 def test_prompts_in_every_form(
@@ -256,7 +255,6 @@ def test_prompts_in_every_form(
     ]
     written(project, turns, "p.yaml")
     written(project, "Class of {{title}}?\n", "p.md")
-    written(project, "prompt,label\nClass of {{title}}?,short\n", "p.csv")
     if prompts == "file://p.yaml":
         prompts = ["file://p.yaml"]
     path = written(project, {**PROMPT, "prompts": prompts, "tests": [TEST, TEST]})
