@@ -79,12 +79,16 @@ Form = dict[str, tuple[js.Value, str]]
 
 def _forms(values: Mapping[str, JsonValue], prompt: ImportedPrompt) -> Sequence[Form]:
     """Every combination of the forms of a test's variables, as they are before anything else."""
-    text = " ".join(message.content for message in prompt.messages)
-    names = sorted(prompt.variables, key=lambda name: (text.find(name), name))
+    names = _in_order(prompt)
     combinations = itertools.product(*(_options(values.get(name, js.UNDEFINED)) for name in names))
     return [
         dict(zip(names, form, strict=True)) for form in itertools.islice(combinations, MAX_TRIES)
     ]
+
+
+def _in_order(prompt: ImportedPrompt) -> list[str]:
+    text = " ".join(message.content for message in prompt.messages)
+    return sorted(prompt.variables, key=lambda name: (text.find(name), name))
 
 
 def _options(value: js.Value) -> list[tuple[js.Value, str]]:
@@ -137,7 +141,7 @@ def _contract(
 ) -> JsonObject:
     properties: JsonObject = {}
     required = []
-    for name in sorted(prompt.variables):
+    for name in _in_order(prompt):
         values = [fields[name] for fields in inputs if name in fields]
         absent = next((i for i, fields in enumerate(inputs) if name not in fields), None)
 
