@@ -43,6 +43,7 @@ def fitted(labelled: Sequence[Labelled], prompt: ImportedPrompt, notes: Notes) -
     """Find the inputs of examples; tests whose prompt cannot be said alike are noted as lost."""
     kept: list[Labelled] = []
     inputs: list[JsonObject] = []
+    asked: list[list[str]] = []
     reasons: dict[bool, str] = {}
     for item in labelled:
         place = item.case.place
@@ -70,6 +71,13 @@ def fitted(labelled: Sequence[Labelled], prompt: ImportedPrompt, notes: Notes) -
             notes.changed(place, f"the variable {name!r}", why)
         kept.append(item)
         inputs.append(_fields(chosen))
+        asked.append(sent)
+    for name in _in_order(prompt):
+        mixed = not type_of([fields[name] for fields in inputs if name in fields])
+        texts = [_with_text(fields, name) for fields in inputs] if mixed else inputs
+        if texts != inputs and [_rendered(prompt, fields) for fields in texts] == asked:
+            notes.changed(kept[0].case.place, f"the variable {name!r}", _TEXT)
+            inputs = texts
     return Fitted(_contract(inputs, kept, prompt, notes), tuple(kept), tuple(inputs))
 
 
@@ -109,6 +117,13 @@ def _fields(form: Form) -> JsonObject:
 
 def _says(prompt: ImportedPrompt, form: Form, sent: list[str]) -> bool:
     return _rendered(prompt, _fields(form)) == sent
+
+
+def _with_text(fields: JsonObject, name: str) -> JsonObject:
+    """Return an input in which a value is a text, where it can be: a field has one type."""
+    if name not in fields or isinstance(fields[name], dict):
+        return fields
+    return {**fields, name: js.text(fields[name])}
 
 
 def _rendered(prompt: ImportedPrompt, fields: JsonObject) -> list[str] | str:
