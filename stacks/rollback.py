@@ -15,7 +15,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from cdk_app import arns
-from cdk_app.freshness_alarm import FreshnessAlarm
+from cdk_app.freshness_alarm import FreshnessAlarm, WatchBudgetAlarm
 from cdk_app.rollback_function import RollbackFunction
 from cdk_app.score_alarm import ScoreAlarm
 from cdk_app.settings import StageSettings
@@ -40,7 +40,9 @@ class RollbackStack(StageStack):
             scope, construct_id, stage=stage, purpose="score alarms and automatic rollback"
         )
         topic = self._build_topic(stage)
-        rollback = RollbackFunction(self, "Rollback", stage=stage.name, root=root, topic=topic)
+        rollback = RollbackFunction(
+            self, "Rollback", stage=stage.name, tasks=tasks, root=root, topic=topic
+        )
         for task in tasks:
             ScoreAlarm(
                 self,
@@ -51,6 +53,7 @@ class RollbackStack(StageStack):
                 topic=topic,
             )
             FreshnessAlarm(self, f"Freshness-{task.name}", stage=stage.name, task=task, topic=topic)
+        WatchBudgetAlarm(self, "WatchBudget", stage=stage.name, topic=topic)
         self._build_sweep(tasks, rollback.function)
 
     def _build_topic(self, stage: StageSettings) -> sns.Topic:

@@ -15,6 +15,10 @@ METRIC_NAMESPACE = "PromptHub"
 METRIC_SCORE = "Score"
 METRIC_THRESHOLD = "Threshold"
 METRIC_SCORE_MARGIN = "ScoreMargin"
+METRIC_HEARTBEAT = "WatchHeartbeat"
+"""Counts what the score watch did for a task: a score, or nothing, because there was no cause."""
+METRIC_ROUNDS_REFUSED = "RoundsRefused"
+"""Counts rounds that a task's day had no model calls left for, by task and by stage."""
 DIMENSION_STAGE = "Stage"
 DIMENSION_TASK = "Task"
 DIMENSION_VERSION = "Version"
@@ -84,6 +88,10 @@ EVALUATION_PROJECT = f"{PROJECT}-evaluation"
 EVENT_SOURCE = "prompt-hub.rollback"
 """EventBridge source of the event from which a rollback is written back into git."""
 EVENT_ROLLED_BACK = "PromptRolledBack"
+EVENT_SOURCE_WATCH = "prompt-hub.watch"
+"""Source of the event by which the score watch asks the rollback Lambda to look at a task."""
+WINDOWS_FILE = "windows.json"
+"""Beside the Lambda's handler: how many bad samples, of how many, are a breach, by task."""
 
 
 def results_bucket(account: str, region: str) -> str:
@@ -153,6 +161,11 @@ def score_alarm(stage: str, task: str) -> str:
 def freshness_alarm(stage: str, task: str) -> str:
     """Name of the alarm that fires when no score of `task` has arrived for too long."""
     return f"{PROJECT}-{stage}-freshness-{task}"
+
+
+def watch_budget_alarm(stage: str) -> str:
+    """Name of the alarm that says that a task is not measured for the rest of its day."""
+    return f"{PROJECT}-{stage}-watch-budget"
 
 
 # --- The ledger's table -------------------------------------------------------------------------

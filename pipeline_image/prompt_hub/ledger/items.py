@@ -23,6 +23,8 @@ DEPLOYED_KEY = ("RELEASE", "DEPLOYED")
 VERSION_PREFIX = "VERSION#"
 EVENT_PREFIX = "EVENT#"
 
+BY_HAND = "by-hand"
+"""Code of every change that a person makes by command."""
 NO_WAY_BACK = "no_way_back"
 """In an event's evidence: code and reason why the version it left is not the way back."""
 
@@ -175,7 +177,7 @@ class Pointer:
             active=VersionRef(version=str(item["version"]), sha256=str(item["sha256"])),
             previous=_referenced(item["previous"]),
             frozen=bool(item["frozen"]),
-            revision=_integer(item["revision"]),
+            revision=whole_number(item["revision"]),
             changed_by=str(item["changed_by"]),
             reason=str(item["reason"]),
             at=str(item["at"]),
@@ -251,6 +253,11 @@ class Event:
         """Partition and sort key; the revision is padded so that text order is history order."""
         return (task_partition(self.task), f"{EVENT_PREFIX}{self.revision:012d}")
 
+    @property
+    def reaches_the_bus(self) -> bool:
+        """Whether git has to learn of it: people knowing is then not all that is left to do."""
+        return self.kind is EventKind.ROLLED_BACK
+
     def to_attributes(self) -> Attributes:
         """Return the item without its keys."""
         return {
@@ -274,7 +281,7 @@ class Event:
             raise ValueError(f"event {item['revision']} of {task} names no version")
         return cls(
             task=task,
-            revision=_integer(item["revision"]),
+            revision=whole_number(item["revision"]),
             kind=EventKind(str(item["kind"])),
             left=_referenced(item["left"]),
             reached=reached,
@@ -336,7 +343,7 @@ class ScoreSample:
             version=str(item["version"]),
             score=_real(item["score"]),
             threshold=_real(item["threshold"]),
-            n=_integer(item["n"]),
+            n=whole_number(item["n"]),
             interval=(_real(low), _real(high)),
             evaluation=str(item["evaluation"]),
             at=str(item["at"]),
@@ -399,7 +406,8 @@ def _mapping(value: object) -> Mapping[str, object]:
     return cast(Mapping[str, object], value)
 
 
-def _integer(value: object) -> int:
+def whole_number(value: object) -> int:
+    """Return `value`; raises `ValueError` unless it is a whole number."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"expected a whole number, found {value!r}")
     return value

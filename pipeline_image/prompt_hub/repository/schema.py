@@ -62,7 +62,6 @@ class Strict(BaseModel):
         frozen=True,
         populate_by_name=True,
         defer_build=True,
-        use_attribute_docstrings=True,
     )
 
 
@@ -312,6 +311,8 @@ class ScoreWatch(Strict):
     """Bad samples that fire the alarm."""
     evaluation_periods: Annotated[Count, Field(ge=1)] = 1
     """Latest samples among which they are counted."""
+    calls_a_day: Annotated[Count, Field(ge=1)] | None = None
+    """Model calls that all rounds of a day (UTC) may take; by default as many as they need."""
 
 
 class Numbers(Strict):
