@@ -306,6 +306,7 @@ def test_a_provider_becomes_an_alias_that_must_be_configured(
         ("contains-any: a, b", {"type": "contains-any", "value": ["a", "b"]}),
         ("fn: output > 1", {"type": "javascript", "value": "output > 1"}),
         ("grade: is nice", {"type": "llm-rubric", "value": " is nice"}),
+        ("file://check.py:score", {"type": "python", "value": "file://check.py:score"}),
         ("not-contains: x", {"type": "not-contains", "value": "x"}),
         ("is-json", {"type": "is-json"}),
         ("ratio: 1:2", {"type": "equals", "value": "ratio: 1:2"}),

@@ -251,6 +251,14 @@ def test_values_lose_one_line_end_and_take_each_other_in(bench: Bench) -> None:
     assert bench.asked() == ["x\n|y!|Y"]
 
 
+@pytest.mark.parametrize("inner", ["1 $ each", 5, "{{ thing }}", None])
+def test_a_value_that_takes_in_more_than_a_text_is_listed(bench: Bench, inner: object) -> None:
+    tests = [case({"thing": "{{ cost }}!", "cost": inner}), case({"thing": "sea"})]
+    output = bench.take({**ASK, "tests": tests})
+    assert bench.asked() == ["Colour of sea?"]
+    assert "the variable 'thing' is a template itself, of more than other texts" in output
+
+
 def test_a_date_without_quotes_is_lost_there(bench: Bench) -> None:
     text = (
         "prompts: ['{{d}}?']\nproviders: [openai:gpt-4o-mini]\ntests:\n"

@@ -76,10 +76,17 @@ class ImportedPrompt:
             for name, value in values.items()
             if isinstance(value, str) and any(mark in value for mark in ("{{", "{%", "{#"))
         }
-        texts = {n: v for n, v in values.items() if isinstance(v, str) and n not in marked}
+        # A '$' in what is taken in has a meaning of its own to JavaScript's `replace`.
+        texts = {
+            name: value
+            for name, value in values.items()
+            if isinstance(value, str) and name not in marked and "$" not in value
+        }
         needed = marked.keys() & self.variables
-        if needed and self.whole is None:
-            raise UnknownMeaningError(f"the variable {min(needed)!r} is a template itself")
+        for name in sorted(needed):
+            if self.whole is None or to_jinja(marked[name]).variables - texts.keys():
+                why = f"the variable {name!r} is a template itself, of more than other texts"
+                raise UnknownMeaningError(why)
         return {**values, **{name: filled(marked[name], texts) for name in sorted(needed)}}
 
     def sent(self, values: Mapping[str, JsonValue]) -> list[str]:

@@ -401,8 +401,9 @@ def shorthand(text: str) -> dict[str, JsonValue]:
     if colon and head in ("javascript", *_SHORT_NAMES):
         kind = _SHORT_NAMES.get(head, head)
         return {"type": kind, "value": rest if head == "grade" else rest.strip()}
-    if text.startswith(REFERENCE) and _PROGRAM.search(text):
-        return {"type": "javascript", "value": text}
+    if text.startswith(REFERENCE) and (code := _PROGRAM.search(text)):
+        kind = "python" if code[0].startswith(".py") else "javascript"
+        return {"type": kind, "value": text}
     match = _SHORTHAND.fullmatch(text)
     if match is None:
         return {"type": "equals", "value": text}
