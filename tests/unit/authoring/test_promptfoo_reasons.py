@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prompt_hub.repository.schema import JsonObject
-from tests.unit.authoring.bench import ASK, Bench, case
+from tests.unit.authoring.bench import ASK, BLUE, Bench, case
 
 SEA = case({"thing": "sea"})
 OF_RED = {"type": "equals", "value": {"c": "red", "d": 1}}
@@ -210,6 +210,24 @@ def test_a_number_without_end_in_json_costs_its_own_test_only(
     output = bench.take({**ASK, "tests": f"file://{name}"})
     assert bench.asked() == ["Colour of sea?"]
     assert f"{name}:1: a test: a number in it is not finite; put quotes around" in output
+
+
+ELSEWHERE: JsonObject = {"vars": {"thing": "sky"}, "value": {"c": "x"}}
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        {"vars": {"$ref": "#/derivedMetrics/vars"}, "assert": BLUE},
+        case({"thing": "sky"}, {"type": "equals", "value": {"$ref": "#/derivedMetrics/value"}}),
+        case({"thing": "sky"}, *BLUE, {"$ref": "#/derivedMetrics/value"}),
+        case({"thing": "sky"}, *BLUE, options={"$ref": "#/derivedMetrics/value"}),
+    ],
+)
+def test_what_stands_elsewhere_costs_its_own_test(bench: Bench, test: dict[str, object]) -> None:
+    output = bench.take({**ASK, "derivedMetrics": ELSEWHERE, "tests": [test, SEA]})
+    assert bench.asked() == ["Colour of sea?"]
+    assert "a test: it stands elsewhere (#/derivedMetrics/" in output
 
 
 def test_an_assertion_that_stands_elsewhere_makes_no_side_check_a_right_answer(

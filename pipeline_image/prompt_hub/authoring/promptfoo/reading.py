@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from prompt_hub.authoring.promptfoo import javascript as js
 from prompt_hub.authoring.promptfoo.notes import Place
 from prompt_hub.core.json_strict import MAX_DEPTH, is_deeper, unique_keys
+from prompt_hub.repository.contracts import referred
 from prompt_hub.repository.documents import InvalidDocumentsError, Problem, read_text
 from prompt_hub.repository.json_positions import Location
 
@@ -89,7 +90,8 @@ class Project:
 
     def __init__(self, config: Path) -> None:
         self._folder = config.resolve().parent
-        self.config = self.load(config.resolve())
+        read = self.load(config.resolve())
+        self.config = Node(_without_references(read.data, read.data), read.source)
 
     def find(self, reference: str, beside: str | None = None) -> list[Path]:
         """Return the files that `file://…` or a plain path names; a pattern may name several.
@@ -150,6 +152,20 @@ class Project:
 
 def _broken(file: str, line: int, found: str, expected: str) -> InvalidDocumentsError:
     return InvalidDocumentsError([Problem(file, line, 1, "", found, expected)])
+
+
+def _without_references(value: JsonValue, root: JsonValue) -> JsonValue:
+    """Return a configuration in which `{$ref: '#/a/b'}`, which promptfoo replaces, is not kept."""
+    match value:
+        case Unkept():
+            return value
+        case {"$ref": str() as reference} if referred(reference, root) is not None:
+            return Unkept(f"it stands elsewhere ({reference}); write it out where it is used")
+        case dict():
+            return {key: _without_references(item, root) for key, item in value.items()}
+        case list():
+            return [_without_references(item, root) for item in value]
+    return value
 
 
 class _Loader(yaml.CSafeLoader):

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from prompt_hub.authoring.promptfoo import javascript as js
 from prompt_hub.authoring.promptfoo.notes import Notes, Place
-from prompt_hub.authoring.promptfoo.reading import REFERENCE, Node, Project, Source, unkept
+from prompt_hub.authoring.promptfoo.reading import REFERENCE, Node, Project, Source, Unkept, unkept
 from prompt_hub.authoring.promptfoo.templates import filled
 from prompt_hub.authoring.promptfoo.variables import expanded, listed, read_variables
 from prompt_hub.authoring.promptfoo.vocabulary import (
@@ -264,6 +264,10 @@ class _Reader:
         ]
         said = [*values.values(), *(found.value for found in assertions)]
         said += [element.data for element, _ in asserted]
+        for node in (self._default, test):
+            said += [node.data] if isinstance(node.data, Unkept) else []
+            parts = (node.get(key) for key in ("vars", "assert", "options"))
+            said += [part.data for part in parts if part is not None]
         description = test.get("description")
         threshold = test.get("threshold") or self._default.get("threshold")
         return TestCase(
