@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     results = results_from_environment(repository.root)
     if _digest(ecr, uri, release_id):
         print(f"{tag} is there already; a release's image never changes")
-        _note(ecr, uri, results, load_manifest(results, release_id))
+        note_image(ecr, uri, results, load_manifest(results, release_id))
         return ExitCode.OK
     live = _live(stages)
     every = [pointer for pointers in live.values() for pointer in pointers]
@@ -92,11 +92,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     results.put(aws_names.manifest_key(release_id), release.to_json())
     docker.push(tag)
     print(f"pushed {tag}")
-    _note(ecr, uri, results, release)
+    note_image(ecr, uri, results, release)
     return ExitCode.OK
 
 
-def _note(ecr: ECRClient, uri: str, results: Results, release: Release) -> None:
+def note_image(ecr: ECRClient, uri: str, results: Results, release: Release) -> None:
     """Write down which image was pushed, once: a trace compares it with what ECR has later."""
     key = aws_names.image_key(release.release)
     digest = _digest(ecr, uri, release.release)

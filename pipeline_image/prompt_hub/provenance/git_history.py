@@ -176,7 +176,7 @@ class GitHistory:
         except ReplayError as error:
             return error.changes
         except PromptHubError as error:
-            return [Change("candidate", error.message)]
+            return [Change("task", error.message)]
         return ()
 
     def _first_release(self, task: str, version: str) -> tuple[Commit, str] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.provenance.calls import Call, call_in, calls_in
 from prompt_hub.provenance.chain import Chain
-from prompt_hub.provenance.evidence import Evidence
-from prompt_hub.provenance.git_history import GitHistory
+from prompt_hub.provenance.evidence import LEDGER, Evidence
+from prompt_hub.provenance.git_history import GitEvidence, GitHistory
 from prompt_hub.provenance.stage_reader import LedgerEvidence, ReleaseEvidence, StageReader
 from prompt_hub.provenance.verify import hops
 from prompt_hub.repository.schema import VERSION_PATTERN
@@ -40,6 +41,7 @@ class Tracer:
         self._git, self._stage = git, stage
         self._ledger: LedgerEvidence | None = None
         self._releases: dict[str, ReleaseEvidence] = {}
+        self._versions: dict[tuple[str, str], GitEvidence] = {}
 
     def subject(self, words: Sequence[str], files: Sequence[Path]) -> Subject:
         """Tell what `words` name; a trace id is looked for in `files`, then in the stage's log.
@@ -119,7 +121,7 @@ class Tracer:
         call: Call | None = None,
         digest: str | None = None,
     ) -> Chain:
-        git, stage = self._git.evidence(task, version), self._stage
+        git, stage = self._evidence(task, version), self._stage
         found = self._release(release) if release and stage else None
         manifest = found.manifest if found else None
         commit = self._git.commit(manifest.commit) if manifest else None
@@ -130,7 +132,8 @@ class Tracer:
             except PromptHubError as error:
                 released_sha256 = f"none: {error.message}"
         if stage is not None and git.released and git.released.execution:
-            promotion = stage.promotion(git.released.execution)
+            with _at_hop("promotion"):
+                promotion = stage.promotion(git.released.execution)
         record = git.evaluation.record if git.evaluation else None
         if stage is not None and record and git.recorded and git.recorded.execution:
             evaluation_text = stage.results.get(aws_names.evaluation_key(record.execution, task))
@@ -157,8 +160,14 @@ class Tracer:
         deployed = self._state().deployed
         if deployed is not None and version in deployed.carries.get(task, {}):
             return deployed.release.release
-        released = self._git.evidence(task, version).released
+        released = self._evidence(task, version).released
         return released.execution if released else None
+
+    def _evidence(self, task: str, version: str) -> GitEvidence:
+        if (task, version) not in self._versions:
+            with _at_hop("version"):
+                self._versions[task, version] = self._git.evidence(task, version)
+        return self._versions[task, version]
 
     def _needed(self) -> StageReader:
         if self._stage is None:
@@ -169,13 +178,36 @@ class Tracer:
 
     def _state(self) -> LedgerEvidence:
         if self._ledger is None:
-            self._ledger = self._needed().ledger()
+            stage = self._needed()
+            with _at_hop("activation"):
+                self._ledger = stage.ledger()
         return self._ledger
 
     def _release(self, release: str) -> ReleaseEvidence:
         if release not in self._releases:
-            self._releases[release] = self._needed().release(release)
+            stage = self._needed()
+            with _at_hop("release"):
+                self._releases[release] = stage.release(release)
         return self._releases[release]
+
+
+@contextmanager
+def _at_hop(name: str) -> Iterator[None]:
+    """Name the hop whose link is there and cannot be read."""
+    try:
+        yield
+    except PromptHubError as error:
+        raise PromptHubError(
+            f"broken at hop {name}: {error.message}",
+            hint=error.hint,
+            exit_code=ExitCode.BLOCKED,
+        ) from None
+    except (KeyError, ValueError) as error:
+        raise PromptHubError(
+            f"broken at hop {name}: an item that nobody can read ({error}).",
+            hint=LEDGER,
+            exit_code=ExitCode.BLOCKED,
+        ) from None
 
 
 def _call_of(text: str, where: str) -> Call:

@@ -61,8 +61,8 @@ def _promoted(evidence: Evidence, released: Commit) -> Iterator[Fault | None]:
         return
     yield differs("a promotion in", promotion.released_commit, released.sha, source, RELEASE_ANEW)
     outcome = promotion.tasks.get(evidence.task)
-    found = outcome.version if outcome else None
-    yield differs("a promotion of", found, evidence.version, source, RELEASE_ANEW)
+    promoted = outcome.version if outcome else None
+    yield differs("a promotion of", promoted, evidence.version, source, RELEASE_ANEW)
 
 
 def verify_activation(evidence: Evidence) -> Hop:

@@ -73,21 +73,22 @@ def _input(
     if git.evaluation is None:
         return Hop.without(name, HopState.NONE, "there is no evaluation record")
     record = git.evaluation.record
+    unread = git.evaluated is None or any(change.what == "task" for change in git.changes)
+    early = record.execution == LOCAL_EXECUTION
+    if git.evaluated is not None and early and any(c.what in _INPUTS for c in git.changes):
+        note = "measured on a machine, from files that no commit has"
+        return Hop(name=name, state=HopState.NOT_RECORDED, facts=facts, notes=(note,))
+    if unread and name != "commit":
+        note = "not compared: the commit to read it from is missing or cannot be read"
+        return Hop(name=name, state=HopState.NONE, facts=facts, notes=(note,))
     if git.evaluated is None:
         found = f"no commit {record.commit} in this clone"
         fault = Fault(found=found, expected="the inputs of the evaluation", mend=FETCH)
         return Hop.judged(name, facts, [fault])
-    if not any(change.what in _INPUTS for change in git.changes):
-        at = git.inputs_at
-        early = at is not None and at.sha != record.commit
-        note = "measured on a machine, and committed with its record"
-        return Hop.judged(name, facts, notes=[note] if early else [])
-    if record.execution == LOCAL_EXECUTION:
-        note = "measured on a machine, from files that no commit has"
-        return Hop(name=name, state=HopState.NOT_RECORDED, facts=facts, notes=(note,))
-    faults = [*_faults(git.changes, what)]
-    note = "could not be made again: another input is broken"
-    return Hop.judged(name, facts, faults, [] if faults else [note])
+    at = git.inputs_at
+    notes = ["measured on a machine, and committed with its record"]
+    moved = at is not None and at.sha != git.evaluated.sha
+    return Hop.judged(name, facts, _faults(git.changes, what), notes if moved else [])
 
 
 def _record_facts(evidence: Evidence, *names: str) -> dict[str, str | None]:
@@ -106,7 +107,7 @@ def verify_examples(evidence: Evidence) -> Hop:
 def verify_metadata(evidence: Evidence) -> Hop:
     """Hold the metadata at the record's commit against the record."""
     facts = _record_facts(evidence, "metadata_sha256")
-    return _input(evidence, "metadata", ("metadata", "task"), facts)
+    return _input(evidence, "metadata", ("metadata",), facts)
 
 
 def verify_scorers(evidence: Evidence) -> Hop:
@@ -138,4 +139,10 @@ def verify_commit(evidence: Evidence) -> Hop:
     facts: dict[str, str | None] = {}
     if at is not None:
         facts = {"commit": at.sha, "author": at.author, "at": at.at, "subject": at.subject}
-    return _input(evidence, "commit", ("candidate", "champion"), facts)
+    hop = _input(evidence, "commit", ("candidate", "champion", "task"), facts)
+    promotion, record = evidence.promotion, git.evaluation.record if git.evaluation else None
+    if promotion is None or record is None or promotion.execution != record.execution:
+        return hop
+    source = f"the promotion record of {promotion.execution}"
+    other = differs("a record of commit", record.commit, promotion.commit, source, UNDO)
+    return hop if other is None else Hop.judged("commit", hop.facts, [*hop.faults, other])
