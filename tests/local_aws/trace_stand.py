@@ -120,7 +120,7 @@ def _pushed(aws: LocalAws, results: BucketResults, release: Release) -> str:
     ecr = aws.client("ecr")
     ecr.create_repository(repositoryName=aws_names.IMAGE_REPOSITORY)
     digest = _image(aws, RELEASE, "the release's")
-    note_image(ecr, URI, results, release)
+    note_image(ecr, URI, results, RELEASE)
     return digest
 
 

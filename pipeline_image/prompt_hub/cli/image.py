@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     results = results_from_environment(repository.root)
     if _digest(ecr, uri, release_id):
         print(f"{tag} is there already; a release's image never changes")
-        note_image(ecr, uri, results, load_manifest(results, release_id))
+        note_image(ecr, uri, results, release_id)
         return ExitCode.OK
     live = _live(stages)
     every = [pointer for pointers in live.values() for pointer in pointers]
@@ -92,22 +92,23 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     results.put(aws_names.manifest_key(release_id), release.to_json())
     docker.push(tag)
     print(f"pushed {tag}")
-    note_image(ecr, uri, results, release)
+    note_image(ecr, uri, results, release_id)
     return ExitCode.OK
 
 
-def note_image(ecr: ECRClient, uri: str, results: Results, release: Release) -> None:
+def note_image(ecr: ECRClient, uri: str, results: Results, release_id: str) -> None:
     """Write down which image was pushed, once: a trace compares it with what ECR has later."""
-    key = aws_names.image_key(release.release)
-    digest = _digest(ecr, uri, release.release)
-    if digest is None or results.get(key) is not None:
+    key = aws_names.image_key(release_id)
+    digest = _digest(ecr, uri, release_id)
+    described = results.get(aws_names.manifest_key(release_id)) is not None
+    if digest is None or not described or results.get(key) is not None:
         return
     record = ImageRecord(
         schema_="prompt-hub/image@1",
-        release=release.release,
-        image=f"{uri}:{release.release}",
+        release=release_id,
+        image=f"{uri}:{release_id}",
         digest=digest,
-        commit=release.commit,
+        commit=load_manifest(results, release_id).commit,
         at=datetime.now(UTC),
     )
     results.put(key, record.to_json())

@@ -12,7 +12,7 @@ from prompt_hub.provenance.stage_reader import LedgerEvidence, ReleaseEvidence
 FETCH = "Fetch the branch and its history, or restore it from another clone."
 UNDO = "Undo the edit: git log -p names it, prompt-hub validate shows the rest."
 RELEASE_ANEW = "Release again, and find out who changed it: a release never changes."
-LEDGER = "Compare with a point-in-time copy of the table; only prompt-hub writes to it."
+LEDGER = "Compare with a point-in-time copy of the table: nobody edits it by hand."
 NEEDS_STAGE = "needs --stage NAME"
 
 
