@@ -146,10 +146,12 @@ class PromptService(Construct):
             *permissions.add_samples(self, stage),
             *permissions.call_models(self, self._settings.models.values()),
             *permissions.publish_metrics(),
+            *permissions.ask_for_rollback(self, stage),
             *permissions.write_results(
                 self,
                 aws_names.sample_key(stage, "*", "*"),
                 aws_names.smoke_key("*", stage),
+                aws_names.drill_key("*", stage),
             ),
         )
         nag.grant(role, granted)

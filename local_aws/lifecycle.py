@@ -53,17 +53,19 @@ class Lifecycle:
             self._deploy()
             self._first_push()
             self._serve()
+            known = self.observer.executions()
             self.regression.run()
+            self._follow_into_git(known)
         else:
             self._further_push()
             self._serve()
             self._remember()
         self._finish("run" if first else "push")
 
-    def drill(self) -> None:
+    def push_twice(self) -> None:
         """Two pushes in quick succession, each promoting another task; both must be active."""
         if not self._told.exists():
-            raise LocalRunError("the drill builds on a finished run; run `make up` first.")
+            raise LocalRunError("this builds on a finished run; run `make up` first.")
         self._start()
         with self.story.step(
             "Two pushes in quick succession, each promoting another task"
@@ -73,7 +75,7 @@ class Lifecycle:
                 commit = self._author_push(name, f"Author's {name.replace('-', ' ')}")
                 if commit is None:
                     raise LocalRunError(
-                        f"{name} was pushed by an earlier drill; `make clean` and `make up` first."
+                        f"{name} was pushed by an earlier run; `make clean` and `make up` first."
                     )
                 say(lines, f"pushed {name} as {commit[:8]}")
                 # The second push finds the first one's execution under way.
@@ -88,7 +90,7 @@ class Lifecycle:
                 if active[task]["version"] != version:
                     raise LocalRunError(f"{task} serves {active[task]['version']}, not {version}.")
             self.story.pointers = self.observer.pointers()
-        self._finish("drill")
+        self._finish("pushes")
 
     # --- steps ---------------------------------------------------------------------------------
 
@@ -248,6 +250,20 @@ class Lifecycle:
                     f"  by {record['task']} {record['version']}",
                 )
             say(message, f"{len(lines)} records in {output}")
+
+    def _follow_into_git(self, known: set[str]) -> None:
+        """Wait for the execution that the rollback's event starts, and for what it commits."""
+        with self.story.step("The rollback reaches git: its event starts the pipeline") as lines:
+            self.executions.await_started(known, 1)
+            execution = self.executions.await_execution(known, lines)
+            failed = self.executions.failed(execution)
+            if failed:
+                raise LocalRunError(self.executions.reason_of(failed))
+            clone = str(self.stack.author_clone())
+            subject = self.stack.git("-C", clone, "log", "-1", "--format=%an: %s").strip()
+            if not subject.startswith(f"prompt-hub: Roll back {TASK} "):
+                raise LocalRunError(f"the newest commit is {subject!r}, and no rollback.")
+            say(lines, subject)
 
     def _finish(self, name: str) -> None:
         with self.story.step("The report page") as lines:

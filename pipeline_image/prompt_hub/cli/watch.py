@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 from prompt_hub.cli.stage import add_stage, ledger_of, stage_of, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+
+if TYPE_CHECKING:
+    from prompt_hub.monitoring.watch import ScoreWatch
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,19 +49,27 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 async def _inside(stage: str, task: str | None) -> ExitCode:
+    async with connected_watch(stage) as watch:
+        return await (watch.measure_due() if task is None else watch.measure(task))
+
+
+@asynccontextmanager
+async def connected_watch(stage: str) -> AsyncIterator[ScoreWatch]:
+    """Make the score watch of `stage` from the environment, as its containers have it."""
     import boto3
 
     from prompt_hub.evaluation.results import results_from_environment
     from prompt_hub.ledger.rounds import WatchRounds
     from prompt_hub.llm.client import ModelClient
     from prompt_hub.llm.config import ModelAliases
+    from prompt_hub.monitoring.round_event import ask_for_rollback, connect
     from prompt_hub.monitoring.watch import ScoreWatch
     from prompt_hub.release.manifest import load
     from prompt_hub.repository.reader import PromptRepository
 
     repository = PromptRepository.from_environment()
     async with ModelClient(ModelAliases.from_environment()) as caller:
-        watch = ScoreWatch(
+        yield ScoreWatch(
             stage=stage,
             repository=repository,
             release=load(repository.root),
@@ -63,8 +78,8 @@ async def _inside(stage: str, task: str | None) -> ExitCode:
             results=results_from_environment(repository.root),
             caller=caller,
             cloudwatch=boto3.client("cloudwatch"),
+            ask_for_rollback=partial(ask_for_rollback, connect(), stage),
         )
-        return await (watch.measure_due() if task is None else watch.measure(task))
 
 
 def _outside(stage: str, task: str | None, *, wait_for_it: bool) -> ExitCode:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 PROJECT = "prompt-hub"
 
+DRILL_TASK = f"{PROJECT}-drill"
+"""The task of the rollback drill, and the alias of its model: no task of a user's is called so."""
+
 # --- CloudWatch --------------------------------------------------------------------------------
 
 METRIC_NAMESPACE = "PromptHub"
@@ -88,6 +91,10 @@ EVALUATION_PROJECT = f"{PROJECT}-evaluation"
 EVENT_SOURCE = "prompt-hub.rollback"
 """EventBridge source of the event from which a rollback is written back into git."""
 EVENT_ROLLED_BACK = "PromptRolledBack"
+EVENT_SOURCE_WATCH = "prompt-hub.watch"
+"""Source of the event by which the score watch asks the rollback Lambda to look at a task."""
+WINDOWS_FILE = "windows.json"
+"""Beside the Lambda's handler: how many bad samples, of how many, are a breach, by task."""
 
 
 def results_bucket(account: str, region: str) -> str:
@@ -237,6 +244,11 @@ def release_key(release: str, stage: str) -> str:
 def smoke_key(release: str, stage: str) -> str:
     """Key of the result of the smoke test of `release` in `stage`."""
     return f"releases/{release}/{stage}-smoke.json"
+
+
+def drill_key(release: str, stage: str) -> str:
+    """Key of the result of the newest rollback drill of `release` in `stage`."""
+    return f"releases/{release}/{stage}-drill.json"
 
 
 def sample_key(stage: str, task: str, at: str) -> str:

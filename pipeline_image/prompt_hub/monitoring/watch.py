@@ -21,6 +21,7 @@ from prompt_hub.monitoring import metrics
 from prompt_hub.monitoring.due import is_due, longest_waiting, refusal
 from prompt_hub.monitoring.lease import Lease, LeaseLostError
 from prompt_hub.monitoring.monitor import ScoreMonitor
+from prompt_hub.release.drill_repository import repository_of
 from prompt_hub.release.manifest import Release
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.reader import PromptRepository
@@ -48,6 +49,8 @@ class ScoreWatch:
     results: Results
     caller: ModelClient
     cloudwatch: CloudWatchClient
+    ask_for_rollback: Callable[[str], object]
+    """Has somebody look at a task whose samples are in the ledger; must not raise."""
     say: Callable[[str], None] = print
     clock: Callable[[], datetime] = _now
 
@@ -140,12 +143,13 @@ class ScoreWatch:
 
     async def _measure(self, pointer: Pointer, last: WatchRound | None) -> ExitCode:
         task = pointer.task
-        monitor = ScoreMonitor(self.repository, self.release, self.caller, task, say=self.say)
+        repository = repository_of(task, self.repository)
+        monitor = ScoreMonitor(repository, self.release, self.caller, task, say=self.say)
         # Before the round is noted: what this image lacks is for the image that has it.
         monitor.require(pointer.active)
-        planned = len(scored(self.repository.examples(task)))
+        planned = len(scored(repository.examples(task)))
         at = timestamp(self.clock())
-        calls_a_day = self.repository.metadata(task).score_watch.calls_a_day
+        calls_a_day = repository.metadata(task).score_watch.calls_a_day
         refused = refusal(last, planned, calls_a_day, at)
         spent = last.calls_on(at) if last else 0
         begun = WatchRound(
@@ -184,6 +188,8 @@ class ScoreWatch:
             )
             metrics.publish_heartbeats(self.cloudwatch, self.stage, [task])
             return ExitCode.OK
+        # Before the metric: this is the fast way back, the alarm is the one behind it.
+        self.ask_for_rollback(task)
         metrics.publish(self.cloudwatch, found, self.stage)
         self.say(f"{task}: published the margin {found.active.margin:+.3f} of {pointer.version}")
         if found.no_control:
