@@ -166,6 +166,9 @@ class StageReader:
             )
             for page in pages:
                 for arn in page["taskDefinitionArns"]:
+                    # The emulator takes the family for a prefix: stage dev is not stage dev-2.
+                    if arn.rpartition("/")[2].partition(":")[0] != aws_names.service(self.stage):
+                        continue
                     definition = self._definition(arn)
                     tag = definition.image.rpartition(":")[2]
                     if release in {definition.release, tag}:
