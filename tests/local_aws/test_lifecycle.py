@@ -164,6 +164,31 @@ def test_every_evaluation_has_a_page_of_its_own(state: Path) -> None:
         assert str(line["verdict"]) in page
 
 
+def test_a_request_is_traced_to_its_commit_and_its_version_to_its_end(state: Path) -> None:
+    running = stack.LocalStack(ROOT, state)
+    answer = stack_reader.Observer(running).ask(lifecycle.TASK)
+    clone = state / "traced"
+    subprocess.run(["git", "clone", "--quiet", state / "remote.git", clone], check=True)
+    environment = {**running.environment, aws_names.ENV_ROOT: str(clone)}
+    rollback = cast(Json, report(state)["rollback"])
+    for subject in (str(answer["trace_id"]), f"{lifecycle.TASK}@{rollback['from']}"):
+        done = subprocess.run(
+            [sys.executable, "-m", "prompt_hub.cli", "trace", subject, "--stage", "dev", "--json"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        (chain,) = json.loads(done.stdout)["chains"]
+        hops = {hop["name"]: hop for hop in chain["hops"]}
+        for name in ("version", "release", "image", "task-definition", "activation"):
+            assert hops[name]["state"] == "verified", hops[name]
+    assert hops["rollback"]["state"] == "verified"
+    assert hops["commit"]["state"] == "verified"
+
+
 def test_the_users_checkout_is_not_touched(state: Path) -> None:
     done = subprocess.run(
         ["git", "status", "--porcelain", "prompts", "prompt_registry.yaml"],
