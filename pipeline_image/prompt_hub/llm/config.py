@@ -31,7 +31,7 @@ from prompt_hub.llm.providers.registry import SCRIPTED, all_providers, provider_
 from prompt_hub.llm.schema_support import SchemaSupport
 from prompt_hub.repository.schema import Parameter
 
-_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Price(BaseModel):
