@@ -112,7 +112,9 @@ class _Comparer:
         pairs, _ = max(matched, key=lambda entry: (self._same(entry[0]), -entry[1]))
         dropped = self._there.prompts - 1
         named = sum(_count(note.said) for note in self._here.notes if "the prompt " in note.said)
-        if dropped > named:
+        # One line names all prompts of a table.
+        in_tables = any("is a table of prompts" in note.said for note in self._here.notes)
+        if dropped > named and not in_tables:
             self._add(Kind.PROMPT_LOST, "", f"{dropped + 1} prompts", f"{named} are named as lost")
         for pair in pairs:
             self._of_pair(pair)

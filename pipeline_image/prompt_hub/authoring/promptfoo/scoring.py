@@ -340,6 +340,11 @@ def _hold_the_others(
         elif not fulfilled and weak:
             unknown = True
             notes.lost(assertion.place, what, "what must be in the answer of its test breaks it")
+        elif not fulfilled and not case.lenient and assertion.type in vocabulary.JSON_CHECKS:
+            # promptfoo's validator may read a pattern otherwise, and take it.
+            raise _NoAnswerError(
+                f"its '{assertion.type}' fails on its right answer, as schemas are read here"
+            )
         elif not fulfilled and not case.lenient:
             raise _NoAnswerError(
                 f"no answer passes it: its '{assertion.type}' fails on its right answer"
