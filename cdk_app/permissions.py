@@ -182,6 +182,18 @@ def run_service_task(scope: Construct, stage: str) -> tuple[Permission, ...]:
     )
 
 
+def read_running_image() -> tuple[Permission, ...]:
+    """See which image a task definition names; the service says which definition it runs."""
+    return (
+        _allow(
+            ["ecs:DescribeTaskDefinition"],
+            ["*"],
+            wildcard="DescribeTaskDefinition knows no resources. Read only, and no definition of"
+            " ours holds a secret.",
+        ),
+    )
+
+
 def wait_for_tasks(scope: Construct, stage: str) -> tuple[Permission, ...]:
     """See whether a started task has ended, and how."""
     return (

@@ -248,6 +248,7 @@ class PipelineStack(ToolchainStack):
                 granted=(
                     *permissions.change_ledger(self, stage),
                     *permissions.run_service_task(self, stage),
+                    *permissions.read_running_image(),
                     *permissions.read_results(self, aws_names.manifest_key("*")),
                 ),
             )

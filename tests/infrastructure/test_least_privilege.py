@@ -88,6 +88,7 @@ READ = {"GetObject", "ListBucket"}
             "dev/Activate",
             {
                 **RUN_TASK,
+                "ecs": {*RUN_TASK["ecs"], "DescribeTaskDefinition"},
                 "dynamodb": {"GetItem", "Query", "PutItem", "ConditionCheckItem"},
                 "s3": READ,
             },

@@ -1,7 +1,8 @@
 """A stage's life by its own commands: activate, serve, smoke test, watch, roll back, undo.
 
-Real processes of the command line against the emulator's DynamoDB, S3, CloudWatch and SNS; the
-model is a small real server that is told what to think. ECS is left out: see `test_ecs.py`.
+Real processes of the command line against the emulator's DynamoDB, S3, CloudWatch, SNS and ECS; the
+model is a small real server that is told what to think. The ECS service has no tasks, only an image
+to its name: see `test_ecs.py` for the rest.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from prompt_hub.evaluation.results import BucketResults
 from prompt_hub.ledger.items import VersionState
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.promotion.promoter import Promotion
-from prompt_hub.release.manifest import describe_promoted
+from prompt_hub.release.manifest import describe_promoted, load_manifest
+from prompt_hub.repository.registry import VersionState as InGit
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, create_table, eventually, free_port
 from tests.unit.building import RepositoryFolder, build, catalogue_answer
 from tests.unit.service.fake_provider import FakeProvider, fake_provider
@@ -93,8 +95,32 @@ class Stage:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    def deploy(self, release: str) -> None:
+        """Let the stage's service run the image of `release`, as Deploy would."""
+        ecs = self.aws.client("ecs")
+        image = f"registry:5000/{aws_names.IMAGE_REPOSITORY}:{release}"
+        name = ecs.register_task_definition(
+            family=aws_names.service(STAGE),
+            containerDefinitions=[{"name": aws_names.CONTAINER, "image": image, "memory": 64}],
+        )["taskDefinition"]["taskDefinitionArn"]
+        cluster, service = aws_names.cluster(STAGE), aws_names.service(STAGE)
+        if ecs.describe_services(cluster=cluster, services=[service])["services"]:
+            ecs.update_service(cluster=cluster, service=service, taskDefinition=name)
+        else:
+            ecs.create_service(
+                cluster=cluster, serviceName=service, taskDefinition=name, desiredCount=0
+            )
+
+        def rolled_out() -> bool:
+            (found,) = ecs.describe_services(cluster=cluster, services=[service])["services"]
+            (now,) = (item for item in found["deployments"] if item["status"] == "PRIMARY")
+            return (now["taskDefinition"], now["rolloutState"]) == (name, "COMPLETED")
+
+        eventually(rolled_out, what=f"the deployment of {release}")
+
     def promoted(self, release: str) -> None:
-        """Write what Promote would have written, and bake the manifest as Image would."""
+        """Write what Promote would have written, bake the manifest as Image would, deploy it."""
+        self.deploy(release)
         self.release = release
         promotion = Promotion(
             schema_="prompt-hub/promotion@1",
@@ -192,6 +218,7 @@ def newer_is_wrong(messages: list[dict[str, str]]) -> object:
 @pytest.fixture(scope="module")
 def stage(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     create_table(aws, aws_names.ledger_table(STAGE))
+    aws.client("ecs").create_cluster(clusterName=aws_names.cluster(STAGE))
     aws.client("s3").create_bucket(
         Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
     )
@@ -211,8 +238,10 @@ def test_a_stage_lives_by_its_commands(stage: Stage) -> None:
     with stage.serving() as process:
         instance = _seed_and_smoke(stage)
         _watch_finds_it_good(stage)
+        _an_older_release_that_is_not_deployed_changes_nothing(stage)
         _rolled_back_by_the_alarm(stage, instance)
         _not_brought_back_by_the_next_release(stage)
+        _an_older_release_that_is_deployed_again_is_what_the_ledger_says(stage)
         _brought_back_by_a_person(stage)
         assert process.poll() is None
         assert stage.get("/v1/tasks")["instance"] == instance
@@ -250,6 +279,65 @@ def _watch_finds_it_good(stage: Stage) -> None:
     assert "could not be measured" in stage.run("watch", "part-class", code=3)
     stage.provider.status = 200
     assert len(stage.ledger.samples("part-class", 10)) == 1
+
+
+def _older(stage: Stage) -> str:
+    """A release that was made before the others, when `part-class` had 1.0.0 only."""
+    manifest = load_manifest(stage.results, "exec-1")
+    task = manifest.tasks["part-class"]
+    first = task.versions[-1].model_copy(update={"state": InGit.RELEASED})
+    older = manifest.model_copy(
+        update={
+            "release": "exec-0",
+            "made_at": manifest.made_at - timedelta(hours=1),
+            "tasks": {
+                **manifest.tasks,
+                "part-class": task.model_copy(
+                    update={"champion": first.version, "versions": (first,)}
+                ),
+            },
+        }
+    )
+    stage.results.put(aws_names.manifest_key("exec-0"), older.to_json())
+    return "exec-0"
+
+
+def _an_older_release_that_is_not_deployed_changes_nothing(stage: Stage) -> None:
+    """Its Activate is retried alone, or run by hand: the rollback below still finds its way."""
+    before = stage.ledger.deployed()
+    message = stage.run("activate", "--no-watch", "--release", _older(stage), code=1)
+    assert "stage dev runs the image of release exec-1, not of exec-0" in message
+    after = stage.ledger.deployed()
+    assert before is not None
+    assert after == replace(before, at=after.at if after else "")
+
+
+def _an_older_release_that_is_deployed_again_is_what_the_ledger_says(stage: Stage) -> None:
+    def noted() -> str:
+        deployed = stage.ledger.deployed()
+        return deployed.release.release if deployed else ""
+
+    pointers = stage.ledger.pointers()
+    stage.deploy("exec-1")
+    message = stage.run("activate", "--no-watch", "--release", "exec-1")
+    assert "stage dev runs release exec-1, made at" in message
+    assert "; the ledger had exec-2, made at" in message
+    assert noted() == "exec-1"
+
+    # A stage that CodePipeline rolls back belongs to a new execution, which built no image.
+    message = stage.run("activate", "--no-watch", "--release", "exec-8", code=1)
+    assert "stage dev runs the image of release exec-1, not of exec-8" in message
+    assert noted() == "exec-1"
+
+    stage.deploy(_older(stage))
+    message = stage.run("activate", "--no-watch", "--release", "exec-0")
+    assert "part-class: left alone, 1.0.0 is active already" in message
+    assert noted() == "exec-0"
+    assert stage.ledger.pointers() == pointers
+
+    stage.deploy("exec-2")
+    stage.run("activate", "--no-watch")
+    assert noted() == "exec-2"
 
 
 def _rolled_back_by_the_alarm(stage: Stage, instance: object) -> None:
@@ -292,6 +380,13 @@ def _brought_back_by_a_person(stage: Stage) -> None:
     assert "1.0.0 -> 1.1.0 by ann" in stage.run(*activate, "1.1.0")
     eventually(lambda: stage.served()["part-class"] == "1.1.0", seconds=5)
 
+    stage.deploy("exec-0")
+    for _ in range(2):
+        message = stage.run("activate", "--no-watch", "--release", "exec-0", code=1)
+        assert "its image lacks part-class 1.1.0 active: what is missing is not served" in message
+    stage.deploy("exec-2")
+    stage.run("activate", "--no-watch")
+
     stage.run("ledger", "downgrade", "part-class", "--to", "1.0.0", *by_ann, "bad after all")
     eventually(lambda: stage.served()["part-class"] == "1.0.0", seconds=5)
     assert stage.ledger.version_states("part-class")["1.1.0"] is VersionState.DOWNGRADED
@@ -305,7 +400,10 @@ def _brought_back_by_a_person(stage: Stage) -> None:
 
 
 def test_commands_outside_a_stage_say_what_is_missing(stage: Stage, tmp_path: Path) -> None:
-    assert "stage dev runs no service" in stage.run("watch", "part-class", "--now", code=70)
+    for words in (["watch", "part-class", "--now"], ["activate", "--release", "exec-9"]):
+        message = stage.run(*words, "--stage", "prod", code=70)
+        assert "stage prod runs no service" in message
+    stage.deploy("exec-9")
     assert "has no manifest" in stage.run("activate", "--release", "exec-9", code=2)
     message = stage.run("ledger", "show", "--stage", "prod", code=70)
     assert "there is no table prompt-hub-prod-ledger. Look at --stage" in message
