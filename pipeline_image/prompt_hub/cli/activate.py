@@ -101,9 +101,7 @@ def note_deployed(ledger: Ledger, stage: str) -> tuple[Release, Deployed | None]
     return release, before
 
 
-def _check_carried(
-    release: Release, before: Deployed | None, pointers: Iterable[Pointer]
-) -> None:
+def _check_carried(release: Release, before: Deployed | None, pointers: Iterable[Pointer]) -> None:
     """Say what is live and not in the image; raises where an older image has replaced a newer one.
 
     A newer image that lacks something was made knowing it: git forbids the version.

@@ -71,9 +71,7 @@ class Cloud:
         assert operation == "DescribeServices", operation
         deployment = {"status": "PRIMARY", "rolloutState": "COMPLETED"}
         return {
-            "services": [
-                {"status": "ACTIVE", "taskDefinition": "a:1", "deployments": [deployment]}
-            ]
+            "services": [{"status": "ACTIVE", "taskDefinition": "a:1", "deployments": [deployment]}]
         }
 
     def _ask_table(self, operation: str, sent: Json) -> dict[str, Any]:
