@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import jsii
+from aws_cdk import Duration, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_iam as iam
-from aws_cdk import pipelines
 
 from cdk_app import permissions, toolchain
 from cdk_app.permissions import Permission
@@ -33,9 +33,11 @@ class CommandStep(pipelines.CodeBuildStep):
         output: str | None = None,
         privileged: bool = False,
         build_spec: Mapping[str, object] | None = None,
+        timeout: Duration | None = None,
     ) -> None:
         super().__init__(
             step_id,
+            timeout=timeout,
             input=source,
             install_commands=list(install),
             commands=list(commands),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aws_cdk import RemovalPolicy, pipelines
+from aws_cdk import Duration, RemovalPolicy, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_ecr as ecr
@@ -17,7 +17,7 @@ from constructs import Construct
 from cdk_app import nag, permissions, toolchain, trigger
 from cdk_app.build_action import EXECUTION_ID, CommandStep, SharedProjectStep
 from cdk_app.failure_notice import FailureNotice
-from cdk_app.settings import Settings
+from cdk_app.settings import Settings, SoakSettings
 from cdk_app.stack import ToolchainStack
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
@@ -25,6 +25,8 @@ from stacks.release_stage import ReleaseStage
 from stacks.source import artifact_bucket_name
 
 _CLI = "python -m prompt_hub.cli"
+_SET_UP_MINUTES = 15
+"""What a build that waits has for everything but waiting."""
 _TESTS = "python -m pytest --quiet -m 'not shipped' tests/unit tests/lambdas"
 
 
@@ -68,8 +70,8 @@ class PipelineStack(ToolchainStack):
         pipeline.add_wave("Promote", post=[promote])
         stages = [release.settings.name for release in releases]
         pipeline.add_wave("Image", post=[self._image(promote, stages)])
-        for release in releases:
-            self._add_release(pipeline, release, promote)
+        for number, release in enumerate(releases):
+            self._add_release(pipeline, release, promote, earlier=stages[:number])
         pipeline.add_wave("Verdict", post=[self._verdict(promote)])
         pipeline.build_pipeline()
         trigger.start_on_push(pipeline.pipeline, branch=settings.branch)
@@ -221,6 +223,8 @@ class PipelineStack(ToolchainStack):
         pipeline: pipelines.CodePipeline,
         release: ReleaseStage,
         tree: pipelines.IFileSetProducer,
+        *,
+        earlier: Sequence[str],
     ) -> None:
         stage = release.settings
         approval = pipelines.ManualApprovalStep(
@@ -231,21 +235,33 @@ class PipelineStack(ToolchainStack):
             pre=[approval] if stage.approval else [],
             post=pipelines.Step.sequence(
                 [
-                    self._activate(stage.name, tree),
+                    self._activate(stage.name, tree, earlier),
                     self._smoke_test(stage.name, tree),
                     self._record(stage.name, tree),
+                    *([self._soak(stage.name, stage.soak, tree)] if stage.soak else []),
                 ]
             ),
         )
 
-    def _activate(self, stage: str, tree: pipelines.IFileSetProducer) -> CommandStep:
+    def _activate(
+        self, stage: str, tree: pipelines.IFileSetProducer, earlier: Sequence[str]
+    ) -> CommandStep:
+        """Build the activation; it reads the ledgers of the stages that the release has passed."""
         return self._step(
             CommandStep(
                 "Activate",
                 source=tree,
                 commands=[f"{_CLI} activate"],
-                environment=self._stage_environment(stage),
+                environment={
+                    **self._stage_environment(stage),
+                    **({aws_names.ENV_EARLIER_STAGES: ",".join(earlier)} if earlier else {}),
+                },
                 granted=(
+                    *(
+                        permission
+                        for passed in earlier
+                        for permission in permissions.read_ledger(self, passed)
+                    ),
                     *permissions.change_ledger(self, stage),
                     *permissions.run_service_task(self, stage),
                     *permissions.read_running_image(),
@@ -283,6 +299,28 @@ class PipelineStack(ToolchainStack):
                     ),
                     *permissions.write_results(self, aws_names.release_key("*", stage)),
                 ),
+            )
+        )
+
+    def _soak(
+        self, stage: str, soak: SoakSettings, tree: pipelines.IFileSetProducer
+    ) -> CommandStep:
+        """Build the last action of a stage that asks for it: meanwhile no newer release comes."""
+        return self._step(
+            CommandStep(
+                "Soak",
+                source=tree,
+                commands=[
+                    f"{_CLI} soak --rounds {soak.rounds} --minutes {soak.minutes}"
+                    f" --limit-minutes {soak.limit_minutes}"
+                ],
+                environment=self._stage_environment(stage),
+                granted=(
+                    *permissions.read_ledger(self, stage),
+                    *permissions.read_results(self, aws_names.manifest_key("*")),
+                ),
+                # The command itself gives up first, and says why.
+                timeout=Duration.minutes(soak.limit_minutes + _SET_UP_MINUTES),
             )
         )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
@@ -16,6 +17,7 @@ from prompt_hub.cli.stage import (
     stage_of,
     translate_aws_errors,
 )
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.errors import LedgerConflictError, TransitionRefusedError
 from prompt_hub.ledger.items import NO_WAY_BACK, Deployed, Pointer
@@ -42,6 +44,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_stage(parser)
     add_release(parser)
+    parser.add_argument(
+        "--earlier-stages",
+        default=os.environ.get(aws_names.ENV_EARLIER_STAGES, ""),
+        metavar="STAGE,STAGE",
+        help="stages that the release has passed: what they have taken out is left out here; "
+        f"{aws_names.ENV_EARLIER_STAGES} by default",
+    )
     add_no_watch(parser)
 
 
@@ -63,7 +72,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             hint="Deploy the release that is to run, then activate it: retry its whole stage.",
             exit_code=ExitCode.BLOCKED,
         )
-    done = execute(ledger, release, plan(release, _state(ledger, release)))
+    earlier = {name: ledger_of(name) for name in arguments.earlier_stages.split(",") if name}
+    done = execute(ledger, release, plan(release, _state(ledger, release, earlier)))
     if not arguments.no_watch:
         measure_now(stage, done.moved)
     _check_carried(release, before, ledger.pointers().values())
@@ -136,12 +146,16 @@ def execute(ledger: Ledger, release: Release, steps: Iterable[Step]) -> Activati
     return done
 
 
-def _state(ledger: Ledger, release: Release) -> StageState:
+def _state(ledger: Ledger, release: Release, earlier: Mapping[str, Ledger]) -> StageState:
     return StageState(
         pointers=ledger.pointers(),
         retired=ledger.retired(),
         versions={task: ledger.versions(task) for task in release.tasks},
         models=_models(release),
+        earlier={
+            stage: {task: passed.versions(task) for task in release.tasks}
+            for stage, passed in earlier.items()
+        },
     )
 
 
