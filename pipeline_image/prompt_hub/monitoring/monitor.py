@@ -132,6 +132,10 @@ class ScoreMonitor:
         self._metadata = read_metadata(repository, task)
         self._judge = judge_of(repository, self._metadata)
 
+    def require(self, reference: VersionRef) -> None:
+        """Raise `NotMeasuredError` unless the image carries `reference`."""
+        self._find(reference)
+
     async def round(self, pointer: Pointer) -> MonitorRun:
         """Measure what is active; raises `NotMeasuredError` if that yields no score."""
         active = await self._measure(pointer.active)

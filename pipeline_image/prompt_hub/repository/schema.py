@@ -312,6 +312,8 @@ class ScoreWatch(Strict):
     """Bad samples that fire the alarm."""
     evaluation_periods: Annotated[Count, Field(ge=1)] = 1
     """Latest samples among which they are counted."""
+    calls_a_day: Annotated[Count, Field(ge=1)] | None = None
+    """Model calls that all rounds of a day (UTC) may take; by default as many as they need."""
 
 
 class Numbers(Strict):
