@@ -64,7 +64,7 @@ class SoakSettings(_Strict):
     minutes: Annotated[int, Field(ge=0, le=360)] = 0
     """Minutes since the activation at least."""
     # A build may take eight hours.
-    limit_minutes: Annotated[int, Field(ge=5, le=420)] = 180
+    limit_minutes: Annotated[int, Field(ge=5, le=420, validate_default=True)] = 180
     """When the action gives up waiting and ends red; longer than `minutes`."""
 
     @field_validator("limit_minutes")
