@@ -161,6 +161,14 @@ def trace() -> tuple[Permission, ...]:
     )
 
 
+# --- People ------------------------------------------------------------------------------------
+
+
+def tell_of_the_pipeline(scope: Construct) -> tuple[Permission, ...]:
+    """Publish to the pipeline's own topic."""
+    return (_allow(["sns:Publish"], [arns.pipeline_topic(scope)]),)
+
+
 # --- The service's own task definition ---------------------------------------------------------
 
 

@@ -189,7 +189,8 @@ class Settings(_Strict):
     ) = None
     """The account's OIDC provider for GitHub, where it has one: it can have only one."""
     notification_emails: tuple[Email, ...] = ()
-    """Who hears of executions of the pipeline that failed or blocked a prompt."""
+    """Who hears of executions of the pipeline that failed or blocked a prompt, and of approvals
+    that wait."""
     models: dict[str, ModelConfig]
     """What each model alias means on AWS."""
     stages: Annotated[

@@ -12,10 +12,11 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cdk_app import nag, permissions, toolchain, trigger
-from cdk_app.build_action import EXECUTION_ID, CommandStep, SharedProjectStep
+from cdk_app import arns, nag, permissions, toolchain, trigger
+from cdk_app.build_action import EXECUTION_ID, ApprovalStep, CommandStep, SharedProjectStep
 from cdk_app.failure_notice import FailureNotice
 from cdk_app.settings import Settings, SoakSettings
 from cdk_app.stack import ToolchainStack
@@ -25,6 +26,10 @@ from stacks.release_stage import ReleaseStage
 from stacks.source import artifact_bucket_name
 
 _CLI = "python -m prompt_hub.cli"
+_NOTES = ".prompt-hub/notes"
+"""Where Image writes what an approval shows."""
+_LINK = "RELEASED"
+"""Variable of the Image action: where the released commit is read."""
 _SET_UP_MINUTES = 15
 """What a build that waits has for everything but waiting."""
 _TESTS = "python -m pytest --quiet -m 'not shipped' tests/unit tests/lambdas"
@@ -69,9 +74,11 @@ class PipelineStack(ToolchainStack):
         promote = self._promote(source)
         pipeline.add_wave("Promote", post=[promote])
         stages = [release.settings.name for release in releases]
-        pipeline.add_wave("Image", post=[self._image(promote, stages)])
+        asking = [release.settings.name for release in releases if release.settings.approval]
+        image = self._image(promote, stages, asking)
+        pipeline.add_wave("Image", post=[image, self._tell(promote)])
         for number, release in enumerate(releases):
-            self._add_release(pipeline, release, promote, earlier=stages[:number])
+            self._add_release(pipeline, release, promote, image, earlier=stages[:number])
         pipeline.add_wave("Verdict", post=[self._verdict(promote)])
         pipeline.build_pipeline()
         trigger.start_on_push(pipeline.pipeline, branch=settings.branch)
@@ -190,14 +197,23 @@ class PipelineStack(ToolchainStack):
             )
         )
 
-    def _image(self, tree: pipelines.IFileSetProducer, stages: Sequence[str]) -> CommandStep:
-        """Build the image action, which reads every ledger: an image carries what any has live."""
+    def _image(
+        self, tree: pipelines.IFileSetProducer, stages: Sequence[str], asking: Sequence[str]
+    ) -> CommandStep:
+        """Build the image action, which reads every ledger: an image carries what any has live.
+
+        It knows therefore what the release would change where a person is asked to let it in.
+        """
         repository = ecr.Repository.from_repository_name(self, "Images", aws_names.IMAGE_REPOSITORY)
+        link = f"https://github.com/{self._settings.repository}/commit/"
+        notes = [f'export {_changes_in(stage)}="$(cat {_NOTES}/{stage})"' for stage in asking]
+        if asking:
+            notes.append(f'export {_LINK}="{link}$(cat {_NOTES}/commit)"')
         return self._step(
             CommandStep(
                 "Image",
                 source=tree,
-                commands=[f"{_CLI} image"],
+                commands=[f"{_CLI} image{f' --notes {_NOTES}' if asking else ''}", *notes],
                 environment={
                     **self._results,
                     aws_names.ENV_RELEASE: EXECUTION_ID,
@@ -211,10 +227,31 @@ class PipelineStack(ToolchainStack):
                         for stage in stages
                         for permission in permissions.read_ledger(self, stage)
                     ),
-                    *permissions.read_results(self, aws_names.promotion_key("*")),
+                    *permissions.read_results(
+                        self, aws_names.promotion_key("*"), aws_names.manifest_key("*")
+                    ),
                     *permissions.write_results(self, aws_names.manifest_key("*")),
                 ),
                 privileged=True,
+            )
+        )
+
+    def _tell(self, tree: pipelines.IFileSetProducer) -> CommandStep:
+        """Build the action that tells people at once of what was blocked, beside the image."""
+        return self._step(
+            CommandStep(
+                "Tell",
+                source=tree,
+                commands=[f"{_CLI} verdict --tell"],
+                environment={
+                    **self._results,
+                    aws_names.ENV_EXECUTION: EXECUTION_ID,
+                    aws_names.ENV_TOPIC_ARN: arns.pipeline_topic(self),
+                },
+                granted=(
+                    *permissions.read_results(self, aws_names.promotion_key("*")),
+                    *permissions.tell_of_the_pipeline(self),
+                ),
             )
         )
 
@@ -223,16 +260,14 @@ class PipelineStack(ToolchainStack):
         pipeline: pipelines.CodePipeline,
         release: ReleaseStage,
         tree: pipelines.IFileSetProducer,
+        image: CommandStep,
         *,
         earlier: Sequence[str],
     ) -> None:
         stage = release.settings
-        approval = pipelines.ManualApprovalStep(
-            "Approve", comment=f"Let this release into {stage.name}?"
-        )
         pipeline.add_stage(
             release,
-            pre=[approval] if stage.approval else [],
+            pre=[self._approval(stage.name, image)] if stage.approval else [],
             post=pipelines.Step.sequence(
                 [
                     self._activate(stage.name, tree, earlier),
@@ -241,6 +276,20 @@ class PipelineStack(ToolchainStack):
                     *([self._soak(stage.name, stage.soak, tree)] if stage.soak else []),
                 ]
             ),
+        )
+
+    def _approval(self, stage: str, image: CommandStep) -> ApprovalStep:
+        """Build the action that waits for a person, tells people so, and shows what it is about.
+
+        The topic is the pipeline's: that of the stage comes with the stage's first release.
+        """
+        changes = image.exported_variable(_changes_in(stage))
+        topic = sns.Topic.from_topic_arn(self, f"Approvers-{stage}", arns.pipeline_topic(self))
+        return ApprovalStep(
+            "Approve",
+            comment=f"Let release {EXECUTION_ID} into {stage}? {changes}",
+            link=image.exported_variable(_LINK),
+            topic=topic,
         )
 
     def _activate(
@@ -357,3 +406,8 @@ class PipelineStack(ToolchainStack):
         nag.acknowledge_pipeline(pipeline)
         for step in self._steps:
             nag.acknowledge_permissions(step.project, step.granted)
+
+
+def _changes_in(stage: str) -> str:
+    """Name the variable of the Image action that says what a release would change in `stage`."""
+    return f"CHANGES_{stage.replace('-', '_').upper()}"

@@ -12,6 +12,7 @@ COMMANDS = (
     "Build/Synth",
     "Promote/Promote",
     "Image/Image",
+    "Image/Tell",
     "dev/Activate",
     "dev/SmokeTest",
     "dev/Record",
@@ -84,6 +85,7 @@ READ = {"GetObject", "ListBucket"}
                 "s3": {*READ, "PutObject"},
             },
         ),
+        ("Image/Tell", {"s3": READ, "sns": {"Publish"}}),
         (
             "dev/Activate",
             {

@@ -61,6 +61,35 @@ def test_a_person_lets_a_release_into_a_stage_that_asks_for_it(two_stages: Assem
     assert "dev/Approve" not in two_stages.actions
 
 
+def test_an_approval_that_waits_tells_people_with_a_link_and_what_is_in_the_release(
+    two_stages: Assembly,
+) -> None:
+    shown = two_stages.actions["prod/Approve"]["Configuration"]
+    release = "#{codepipeline.PipelineExecutionId}"
+    namespace = two_stages.actions["Image/Image"]["Namespace"]
+    assert shown["CustomData"] == (
+        f"Let release {release} into prod? #{{{namespace}.CHANGES_PROD}}"
+    )
+    assert shown["ExternalEntityLink"] == f"#{{{namespace}.RELEASED}}"
+    build = two_stages.build_spec("Image/Image")
+    assert sorted(build["env"]["exported-variables"]) == ["CHANGES_PROD", "RELEASED"]
+    assert build["phases"]["build"]["commands"] == [
+        "python -m prompt_hub.cli image --notes .prompt-hub/notes",
+        'export CHANGES_PROD="$(cat .prompt-hub/notes/prod)"',
+        'export RELEASED="https://github.com/example/gpt-pipeline-hub/commit/'
+        '$(cat .prompt-hub/notes/commit)"',
+    ]
+    # The pipeline's own topic: the stage's is not there before the stage's first release.
+    topic = two_stages.only("pipeline", "AWS::SNS::Topic")["TopicName"]
+    assert json.dumps(shown["NotificationArn"]).endswith(f':{topic}"]]}}')
+    role = two_stages.actions["prod/Approve"]["RoleArn"]["Fn::GetAtt"][0]
+    (statement,) = two_stages.statements("pipeline")[role]
+    assert (statement["Action"], statement["Resource"]) == (
+        "sns:Publish",
+        shown["NotificationArn"],
+    )
+
+
 def test_each_stage_has_names_of_its_own(two_stages: Assembly) -> None:
     for stage in ("dev", "prod"):
         table = two_stages.only(f"{stage}-ledger", "AWS::DynamoDB::Table")

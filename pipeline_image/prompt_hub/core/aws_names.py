@@ -85,6 +85,8 @@ ENV_LOG = "PROMPT_HUB_LOG"
 # --- Toolchain ---------------------------------------------------------------------------------
 
 PIPELINE = PROJECT
+PIPELINE_TOPIC = f"{PIPELINE}-failures"
+"""Name of the SNS topic that tells people of the pipeline: blocks, red ends, approvals."""
 IMAGE_REPOSITORY = PROJECT
 EVALUATION_PROJECT = f"{PROJECT}-evaluation"
 EVENT_SOURCE = "prompt-hub.rollback"
