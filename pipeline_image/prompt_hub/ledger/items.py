@@ -23,6 +23,8 @@ DEPLOYED_KEY = ("RELEASE", "DEPLOYED")
 VERSION_PREFIX = "VERSION#"
 EVENT_PREFIX = "EVENT#"
 
+BY_HAND = "by-hand"
+"""Code of every change that a person makes by command."""
 NO_WAY_BACK = "no_way_back"
 """In an event's evidence: code and reason why the version it left is not the way back."""
 
@@ -250,6 +252,11 @@ class Event:
     def key(self) -> tuple[str, str]:
         """Partition and sort key; the revision is padded so that text order is history order."""
         return (task_partition(self.task), f"{EVENT_PREFIX}{self.revision:012d}")
+
+    @property
+    def reaches_the_bus(self) -> bool:
+        """Whether git has to learn of it: people knowing is then not all that is left to do."""
+        return self.kind is EventKind.ROLLED_BACK
 
     def to_attributes(self) -> Attributes:
         """Return the item without its keys."""
