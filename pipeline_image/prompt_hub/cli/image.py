@@ -23,6 +23,7 @@ from prompt_hub.release.manifest import (
     load_manifest,
     not_carried,
 )
+from prompt_hub.release.notes import changes
 from prompt_hub.repository.reader import PromptRepository
 
 if TYPE_CHECKING:
@@ -51,6 +52,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--base-image", help="another base than the Dockerfile's, with the same Python in it"
+    )
+    parser.add_argument(
+        "--notes",
+        type=Path,
+        metavar="FOLDER",
+        help="write into FOLDER what an approval shows: the released commit, and for each stage "
+        "what the release would change there",
     )
     parser.add_argument(
         "--local",
@@ -82,6 +90,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if _digest(ecr, uri, release_id):
         print(f"{tag} is there already; a release's image never changes")
         note_image(ecr, uri, results, release_id)
+        if arguments.notes:
+            _note(arguments.notes, load_manifest(results, release_id), _live(stages))
         return ExitCode.OK
     live = _live(stages)
     every = [pointer for pointers in live.values() for pointer in pointers]
@@ -93,6 +103,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     docker.push(tag)
     print(f"pushed {tag}")
     note_image(ecr, uri, results, release_id)
+    if arguments.notes:
+        _note(arguments.notes, release, live)
     return ExitCode.OK
 
 
@@ -122,7 +134,15 @@ def _live(stages: Iterable[str]) -> dict[str, list[Pointer]]:
             live[stage] = list(ledger_of(stage).pointers().values())
         except LedgerMissingError:
             print(f"stage {stage} has no ledger yet: nothing is live there")
+            live[stage] = []
     return live
+
+
+def _note(folder: Path, release: Release, live: Mapping[str, Iterable[Pointer]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "commit").write_text(release.commit, encoding="utf-8")
+    for stage, pointers in live.items():
+        (folder / stage).write_text(changes(release, pointers), encoding="utf-8")
 
 
 def _warn(release: Release, live: Mapping[str, Iterable[Pointer]]) -> None:
