@@ -15,6 +15,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
 from prompt_hub.ledger.errors import LedgerMissingError
+from prompt_hub.promotion.write_back import StageWord, read_words
 from prompt_hub.release.manifest import Release, build_manifest, describe_promoted, not_carried
 from prompt_hub.repository.reader import PromptRepository
 
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     results = results_from_environment(repository.root)
     live = _live(stages)
     every = [pointer for pointers in live.values() for pointer in pointers]
-    release = describe_promoted(repository, results, release_id, every)
+    release = describe_promoted(repository, results, release_id, every, _words(live))
     _warn(release, live)
     _login(ecr, uri)
     _build(repository.root, release, tag, arguments.base_image)
@@ -95,6 +96,11 @@ def _live(stages: Iterable[str]) -> dict[str, list[Pointer]]:
         except LedgerMissingError:
             print(f"stage {stage} has no ledger yet: nothing is live there")
     return live
+
+
+def _words(deployed: Iterable[str]) -> list[StageWord]:
+    """Return what each deployed stage says about versions: what it has quarantined, above all."""
+    return [word for stage in deployed for word in read_words(stage, ledger_of(stage))]
 
 
 def _warn(release: Release, live: Mapping[str, Iterable[Pointer]]) -> None:
