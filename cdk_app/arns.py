@@ -52,6 +52,11 @@ def notification_topic(scope: Construct, stage: str) -> str:
     return Stack.of(scope).format_arn(service="sns", resource=aws_names.notification_topic(stage))
 
 
+def pipeline_topic(scope: Construct) -> str:
+    """Return the topic that tells people what the pipeline did, and what it waits for."""
+    return Stack.of(scope).format_arn(service="sns", resource=aws_names.PIPELINE_TOPIC)
+
+
 def default_event_bus(scope: Construct) -> str:
     """Return the event bus that every account has."""
     return Stack.of(scope).format_arn(

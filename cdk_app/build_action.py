@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import jsii
+from aws_cdk import Duration, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_iam as iam
-from aws_cdk import pipelines
+from aws_cdk import aws_sns as sns
 
 from cdk_app import permissions, toolchain
 from cdk_app.permissions import Permission
@@ -33,9 +34,11 @@ class CommandStep(pipelines.CodeBuildStep):
         output: str | None = None,
         privileged: bool = False,
         build_spec: Mapping[str, object] | None = None,
+        timeout: Duration | None = None,
     ) -> None:
         super().__init__(
             step_id,
+            timeout=timeout,
             input=source,
             install_commands=list(install),
             commands=list(commands),
@@ -93,6 +96,42 @@ class SharedProjectStep(pipelines.Step):
                     name: codebuild.BuildEnvironmentVariable(value=value)
                     for name, value in self._environment.items()
                 },
+            )
+        )
+        return pipelines.CodePipelineActionFactoryResult(run_orders_consumed=1)
+
+
+@jsii.implements(pipelines.ICodePipelineActionFactory)
+class ApprovalStep(pipelines.Step):
+    """An action that waits for a person, and tells a topic that it does.
+
+    `ManualApprovalStep` of CDK Pipelines takes no variables of earlier actions.
+    """
+
+    def __init__(self, step_id: str, *, comment: str, link: str, topic: sns.ITopic) -> None:
+        super().__init__(step_id)
+        self._comment = comment
+        self._link = link
+        self._topic = topic
+        self._discover_referenced_outputs({"comment": comment, "link": link})
+
+    def produce_action(
+        self,
+        stage: codepipeline.IStage,
+        *,
+        action_name: str,
+        artifacts: pipelines.ArtifactMap,
+        pipeline: pipelines.CodePipeline,
+        run_order: int,
+    ) -> pipelines.CodePipelineActionFactoryResult:
+        """Add the action to `stage`; CDK Pipelines calls this and decides name and order."""
+        stage.add_action(
+            actions.ManualApprovalAction(
+                action_name=action_name,
+                run_order=run_order,
+                additional_information=self._comment,
+                external_entity_link=self._link,
+                notification_topic=self._topic,
             )
         )
         return pipelines.CodePipelineActionFactoryResult(run_orders_consumed=1)

@@ -29,7 +29,7 @@ class FailureNotice(Construct):
         topic = sns.Topic(
             self,
             "Topic",
-            topic_name=f"{aws_names.PIPELINE}-failures",
+            topic_name=aws_names.PIPELINE_TOPIC,
             display_name="Prompt Hub pipeline",
             enforce_ssl=True,
         )

@@ -161,6 +161,14 @@ def trace() -> tuple[Permission, ...]:
     )
 
 
+# --- People ------------------------------------------------------------------------------------
+
+
+def tell_of_the_pipeline(scope: Construct) -> tuple[Permission, ...]:
+    """Publish to the pipeline's own topic."""
+    return (_allow(["sns:Publish"], [arns.pipeline_topic(scope)]),)
+
+
 # --- The service's own task definition ---------------------------------------------------------
 
 
@@ -178,6 +186,18 @@ def run_service_task(scope: Construct, stage: str) -> tuple[Permission, ...]:
             ["iam:PassRole"],
             [arns.task_role(scope, stage), arns.execution_role(scope, stage)],
             conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        ),
+    )
+
+
+def read_running_image() -> tuple[Permission, ...]:
+    """See which image a task definition names; the service says which definition it runs."""
+    return (
+        _allow(
+            ["ecs:DescribeTaskDefinition"],
+            ["*"],
+            wildcard="DescribeTaskDefinition knows no resources. Read only, and no definition of"
+            " ours holds a secret.",
         ),
     )
 

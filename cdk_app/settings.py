@@ -53,6 +53,29 @@ class _Strict(BaseModel):
     )
 
 
+class SoakSettings(_Strict):
+    """How long a release must hold in a stage before the next stage gets it.
+
+    It waits in a small build of CodeBuild, at 0.005 US dollars a minute: 0.30 an hour.
+    """
+
+    rounds: Annotated[int, Field(ge=0, le=20)] = 1
+    """Good rounds of the score watch in a row, for each task; activation starts the first."""
+    minutes: Annotated[int, Field(ge=0, le=360)] = 0
+    """Minutes since the activation at least."""
+    # A build may take eight hours.
+    limit_minutes: Annotated[int, Field(ge=5, le=420, validate_default=True)] = 180
+    """When the action gives up waiting and ends red; longer than `minutes`."""
+
+    @field_validator("limit_minutes")
+    @classmethod
+    def _is_longer_than_what_is_asked_for(cls, limit: int, info: ValidationInfo) -> int:
+        minutes = info.data.get("minutes", 0)
+        if limit <= minutes:
+            raise ValueError(f" is {limit}; it must be more than minutes, which is {minutes}.")
+        return limit
+
+
 class StageSettings(_Strict):
     """One stage that the pipeline deploys to.
 
@@ -96,6 +119,9 @@ class StageSettings(_Strict):
     """The least that the stage's containers log; always as one JSON object a line."""
     approval: bool = False
     """Whether a person lets each release in."""
+    soak: SoakSettings | None = None
+    """How long a release must hold here before the next stage gets it; by default not at all. A
+    rollback, a freeze or a page ends the release there."""
     protect: bool = True
     """Whether the ledger is kept from being deleted by mistake."""
     notification_emails: tuple[Email, ...] = ()
@@ -163,7 +189,8 @@ class Settings(_Strict):
     ) = None
     """The account's OIDC provider for GitHub, where it has one: it can have only one."""
     notification_emails: tuple[Email, ...] = ()
-    """Who hears of executions of the pipeline that failed or blocked a prompt."""
+    """Who hears of executions of the pipeline that failed or blocked a prompt, and of approvals
+    that wait."""
     models: dict[str, ModelConfig]
     """What each model alias means on AWS."""
     stages: Annotated[

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from local_aws import clients, codebuild, source
+from local_aws import approvals, clients, codebuild, source
 from local_aws.builds import BuildOrder, Place
 from local_aws.buildspec import unpack
 from local_aws.settings import CloudSettings
@@ -405,8 +405,16 @@ def _stack(client: CloudFormationClient, name: str) -> StackTypeDef | None:
 
 
 def approval(context: Context) -> Variables:
-    """Wait for PutApprovalResult."""
+    """Tell the action's topic, if it names one, and wait for PutApprovalResult."""
     context.run.token = str(uuid.uuid4())
+    if topic := context.configuration.get("NotificationArn"):
+        try:
+            approvals.announce(
+                topic, context.pipeline, context.run, context.configuration, context.settings
+            )
+        except ClientError as error:
+            reason = f"the topic {topic} takes no message: {error.response['Error']['Code']}"
+            raise ActionFailedError("ConfigurationError", reason) from None
     context.wait(lambda: context.run.approval is not None)
     assert context.run.approval is not None
     context.run.summary = context.run.approval["summary"]

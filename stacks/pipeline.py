@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aws_cdk import RemovalPolicy, pipelines
+from aws_cdk import Duration, RemovalPolicy, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cdk_app import nag, permissions, toolchain, trigger
-from cdk_app.build_action import EXECUTION_ID, CommandStep, SharedProjectStep
+from cdk_app import arns, nag, permissions, toolchain, trigger
+from cdk_app.build_action import EXECUTION_ID, ApprovalStep, CommandStep, SharedProjectStep
 from cdk_app.failure_notice import FailureNotice
-from cdk_app.settings import Settings
+from cdk_app.settings import Settings, SoakSettings
 from cdk_app.stack import ToolchainStack
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
@@ -25,6 +26,12 @@ from stacks.release_stage import ReleaseStage
 from stacks.source import artifact_bucket_name
 
 _CLI = "python -m prompt_hub.cli"
+_NOTES = ".prompt-hub/notes"
+"""Where Image writes what an approval shows."""
+_LINK = "RELEASED"
+"""Variable of the Image action: where the released commit is read."""
+_SET_UP_MINUTES = 15
+"""What a build that waits has for everything but waiting."""
 _TESTS = "python -m pytest --quiet -m 'not shipped' tests/unit tests/lambdas"
 
 
@@ -67,9 +74,11 @@ class PipelineStack(ToolchainStack):
         stages = [release.settings.name for release in releases]
         promote = self._promote(source, stages)
         pipeline.add_wave("Promote", post=[promote])
-        pipeline.add_wave("Image", post=[self._image(promote, stages)])
-        for release in releases:
-            self._add_release(pipeline, release, promote)
+        asking = [release.settings.name for release in releases if release.settings.approval]
+        image = self._image(promote, stages, asking)
+        pipeline.add_wave("Image", post=[image, self._tell(promote)])
+        for number, release in enumerate(releases):
+            self._add_release(pipeline, release, promote, image, earlier=stages[:number])
         pipeline.add_wave("Verdict", post=[self._verdict(promote)])
         pipeline.build_pipeline()
         trigger.start_on_push(pipeline.pipeline, branch=settings.branch)
@@ -198,14 +207,23 @@ class PipelineStack(ToolchainStack):
             )
         )
 
-    def _image(self, tree: pipelines.IFileSetProducer, stages: Sequence[str]) -> CommandStep:
-        """Build the image action, which reads every ledger: an image carries what any has live."""
+    def _image(
+        self, tree: pipelines.IFileSetProducer, stages: Sequence[str], asking: Sequence[str]
+    ) -> CommandStep:
+        """Build the image action, which reads every ledger: an image carries what any has live.
+
+        It knows therefore what the release would change where a person is asked to let it in.
+        """
         repository = ecr.Repository.from_repository_name(self, "Images", aws_names.IMAGE_REPOSITORY)
+        link = f"https://github.com/{self._settings.repository}/commit/"
+        notes = [f'export {_changes_in(stage)}="$(cat {_NOTES}/{stage})"' for stage in asking]
+        if asking:
+            notes.append(f'export {_LINK}="{link}$(cat {_NOTES}/commit)"')
         return self._step(
             CommandStep(
                 "Image",
                 source=tree,
-                commands=[f"{_CLI} image"],
+                commands=[f"{_CLI} image{f' --notes {_NOTES}' if asking else ''}", *notes],
                 environment={
                     **self._results,
                     aws_names.ENV_RELEASE: EXECUTION_ID,
@@ -219,10 +237,31 @@ class PipelineStack(ToolchainStack):
                         for stage in stages
                         for permission in permissions.read_ledger(self, stage)
                     ),
-                    *permissions.read_results(self, aws_names.promotion_key("*")),
+                    *permissions.read_results(
+                        self, aws_names.promotion_key("*"), aws_names.manifest_key("*")
+                    ),
                     *permissions.write_results(self, aws_names.manifest_key("*")),
                 ),
                 privileged=True,
+            )
+        )
+
+    def _tell(self, tree: pipelines.IFileSetProducer) -> CommandStep:
+        """Build the action that tells people at once of what was blocked, beside the image."""
+        return self._step(
+            CommandStep(
+                "Tell",
+                source=tree,
+                commands=[f"{_CLI} verdict --tell"],
+                environment={
+                    **self._results,
+                    aws_names.ENV_EXECUTION: EXECUTION_ID,
+                    aws_names.ENV_TOPIC_ARN: arns.pipeline_topic(self),
+                },
+                granted=(
+                    *permissions.read_results(self, aws_names.promotion_key("*")),
+                    *permissions.tell_of_the_pipeline(self),
+                ),
             )
         )
 
@@ -231,33 +270,60 @@ class PipelineStack(ToolchainStack):
         pipeline: pipelines.CodePipeline,
         release: ReleaseStage,
         tree: pipelines.IFileSetProducer,
+        image: CommandStep,
+        *,
+        earlier: Sequence[str],
     ) -> None:
         stage = release.settings
-        approval = pipelines.ManualApprovalStep(
-            "Approve", comment=f"Let this release into {stage.name}?"
-        )
         pipeline.add_stage(
             release,
-            pre=[approval] if stage.approval else [],
+            pre=[self._approval(stage.name, image)] if stage.approval else [],
             post=pipelines.Step.sequence(
                 [
-                    self._activate(stage.name, tree),
+                    self._activate(stage.name, tree, earlier),
                     self._smoke_test(stage.name, tree),
                     self._record(stage.name, tree),
+                    *([self._soak(stage.name, stage.soak, tree)] if stage.soak else []),
                 ]
             ),
         )
 
-    def _activate(self, stage: str, tree: pipelines.IFileSetProducer) -> CommandStep:
+    def _approval(self, stage: str, image: CommandStep) -> ApprovalStep:
+        """Build the action that waits for a person, tells people so, and shows what it is about.
+
+        The topic is the pipeline's: that of the stage comes with the stage's first release.
+        """
+        changes = image.exported_variable(_changes_in(stage))
+        topic = sns.Topic.from_topic_arn(self, f"Approvers-{stage}", arns.pipeline_topic(self))
+        return ApprovalStep(
+            "Approve",
+            comment=f"Let release {EXECUTION_ID} into {stage}? {changes}",
+            link=image.exported_variable(_LINK),
+            topic=topic,
+        )
+
+    def _activate(
+        self, stage: str, tree: pipelines.IFileSetProducer, earlier: Sequence[str]
+    ) -> CommandStep:
+        """Build the activation; it reads the ledgers of the stages that the release has passed."""
         return self._step(
             CommandStep(
                 "Activate",
                 source=tree,
                 commands=[f"{_CLI} activate"],
-                environment=self._stage_environment(stage),
+                environment={
+                    **self._stage_environment(stage),
+                    **({aws_names.ENV_EARLIER_STAGES: ",".join(earlier)} if earlier else {}),
+                },
                 granted=(
+                    *(
+                        permission
+                        for passed in earlier
+                        for permission in permissions.read_ledger(self, passed)
+                    ),
                     *permissions.change_ledger(self, stage),
                     *permissions.run_service_task(self, stage),
+                    *permissions.read_running_image(),
                     *permissions.read_results(self, aws_names.manifest_key("*")),
                 ),
             )
@@ -295,6 +361,28 @@ class PipelineStack(ToolchainStack):
             )
         )
 
+    def _soak(
+        self, stage: str, soak: SoakSettings, tree: pipelines.IFileSetProducer
+    ) -> CommandStep:
+        """Build the last action of a stage that asks for it: meanwhile no newer release comes."""
+        return self._step(
+            CommandStep(
+                "Soak",
+                source=tree,
+                commands=[
+                    f"{_CLI} soak --rounds {soak.rounds} --minutes {soak.minutes}"
+                    f" --limit-minutes {soak.limit_minutes}"
+                ],
+                environment=self._stage_environment(stage),
+                granted=(
+                    *permissions.read_ledger(self, stage),
+                    *permissions.read_results(self, aws_names.manifest_key("*")),
+                ),
+                # The command itself gives up first, and says why.
+                timeout=Duration.minutes(soak.limit_minutes + _SET_UP_MINUTES),
+            )
+        )
+
     def _verdict(self, tree: pipelines.IFileSetProducer) -> CommandStep:
         """Build the last action: a task blocked by this execution never ends it green."""
         return self._step(
@@ -328,3 +416,8 @@ class PipelineStack(ToolchainStack):
         nag.acknowledge_pipeline(pipeline)
         for step in self._steps:
             nag.acknowledge_permissions(step.project, step.granted)
+
+
+def _changes_in(stage: str) -> str:
+    """Name the variable of the Image action that says what a release would change in `stage`."""
+    return f"CHANGES_{stage.replace('-', '_').upper()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from tests.infrastructure.synthesised import TASKS, Assembly, task
@@ -19,6 +20,7 @@ def test_the_actions_stand_in_the_order_of_the_lifecycle(assembly: Assembly) -> 
         "Evaluate/shop-category",
         "Promote/Promote",
         "Image/Image",
+        "Image/Tell",
         "dev/prompt-hub-dev-ledger.Prepare",
         "dev/prompt-hub-dev-ledger.Deploy",
         "dev/prompt-hub-dev-rollback.Prepare",
@@ -76,7 +78,7 @@ def test_what_promotion_leaves_is_what_is_released(assembly: Assembly) -> None:
     (tree,) = assembly.actions["Promote/Promote"]["OutputArtifacts"]
     for action in ("Build/Synth", "Evaluate/part-class", "Promote/Promote"):
         assert reads(action) == [source["Name"]]
-    for action in ("Image/Image", "dev/Activate", "dev/SmokeTest", "dev/Record", "Verdict/Verdict"):
+    for action in ("Image/Image", "Image/Tell", "dev/Activate", "dev/Record", "Verdict/Verdict"):
         assert reads(action) == [tree["Name"]]
 
 
@@ -93,6 +95,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
             "rm -rf .git",
         ],
         "Image/Image": ["python -m prompt_hub.cli image"],
+        "Image/Tell": ["python -m prompt_hub.cli verdict --tell"],
         "dev/Activate": ["python -m prompt_hub.cli activate"],
         "dev/SmokeTest": ["python -m prompt_hub.cli smoke-test"],
         "dev/Record": ["python -m prompt_hub.cli record"],
@@ -121,6 +124,11 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
             "PROMPT_HUB_RESULTS_BUCKET",
             "PROMPT_HUB_REPOSITORY_URI",
             "PROMPT_HUB_STAGES",
+        },
+        "Image/Tell": {
+            "PROMPT_HUB_EXECUTION",
+            "PROMPT_HUB_RESULTS_BUCKET",
+            "PROMPT_HUB_TOPIC_ARN",
         },
         "dev/Activate": stage,
         "dev/SmokeTest": stage,
@@ -172,6 +180,18 @@ def test_every_build_log_ends_one_day(assembly: Assembly) -> None:
         for project in assembly.resources(stack, "AWS::CodeBuild::Project").values():
             assert project["LogsConfig"]["CloudWatchLogs"]["GroupName"] == {"Ref": log_group}
         assert assembly.only(stack, "AWS::Logs::LogGroup")["RetentionInDays"] == 90
+
+
+def test_people_hear_of_a_block_before_any_stage_is_asked(assembly: Assembly) -> None:
+    actions = list(assembly.actions)
+    assert actions.index("Image/Tell") < actions.index("dev/prompt-hub-dev-ledger.Prepare")
+    # Beside the image: it costs the release no time, and Promote has written what it reads.
+    orders = [assembly.actions[f"Image/{name}"]["RunOrder"] for name in ("Image", "Tell")]
+    assert orders == [1, 1]
+    topic = assembly.only("pipeline", "AWS::SNS::Topic")["TopicName"]
+    variables = assembly.project("Image/Tell")["Environment"]["EnvironmentVariables"]
+    (arn,) = (item["Value"] for item in variables if item["Name"] == "PROMPT_HUB_TOPIC_ARN")
+    assert json.dumps(arn).endswith(f':{topic}"]]}}')
 
 
 def test_people_hear_of_an_execution_that_ends_red(synthesise: Callable[..., Assembly]) -> None:

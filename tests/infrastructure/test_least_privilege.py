@@ -12,6 +12,7 @@ COMMANDS = (
     "Build/Synth",
     "Promote/Promote",
     "Image/Image",
+    "Image/Tell",
     "dev/Activate",
     "dev/SmokeTest",
     "dev/Record",
@@ -85,10 +86,12 @@ READ = {"GetObject", "ListBucket"}
                 "s3": {*READ, "PutObject"},
             },
         ),
+        ("Image/Tell", {"s3": READ, "sns": {"Publish"}}),
         (
             "dev/Activate",
             {
                 **RUN_TASK,
+                "ecs": {*RUN_TASK["ecs"], "DescribeTaskDefinition"},
                 "dynamodb": {"GetItem", "Query", "PutItem", "ConditionCheckItem"},
                 "s3": READ,
             },

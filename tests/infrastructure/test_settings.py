@@ -173,6 +173,17 @@ def test_the_models_are_what_the_runtime_understands() -> None:
             "prompt-hub.stages[0].nat_gateways is 3; it must be a whole number from 1 to 2.",
         ),
         (
+            "stages.0.soak",
+            {"rounds": 0, "minutes": 200},
+            "prompt-hub.stages[0].soak.limit_minutes is 180; it must be more than minutes, which "
+            "is 200.",
+        ),
+        (
+            "stages.0.soak",
+            {"round": 2},
+            "prompt-hub.stages[0].soak has the unknown setting 'round'",
+        ),
+        (
             "stages.0.poll_seconds",
             True,
             "prompt-hub.stages[0].poll_seconds is True; it must be a whole number from 1 to 60.",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from prompt_hub.core import aws_names
-from tests.infrastructure.synthesised import CONTEXT, Assembly
+from tests.infrastructure.synthesised import CONTEXT, Assembly, Json, listed
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def two_stages(synthesise: Callable[..., Assembly]) -> Assembly:
     return synthesise(
         {
             "stages": [
-                {"name": "dev", "availability_zones": zones},
+                {"name": "dev", "availability_zones": zones, "soak": {"rounds": 2}},
                 {
                     "name": "prod",
                     "availability_zones": zones,
@@ -61,6 +61,35 @@ def test_a_person_lets_a_release_into_a_stage_that_asks_for_it(two_stages: Assem
     assert "dev/Approve" not in two_stages.actions
 
 
+def test_an_approval_that_waits_tells_people_with_a_link_and_what_is_in_the_release(
+    two_stages: Assembly,
+) -> None:
+    shown = two_stages.actions["prod/Approve"]["Configuration"]
+    release = "#{codepipeline.PipelineExecutionId}"
+    namespace = two_stages.actions["Image/Image"]["Namespace"]
+    assert shown["CustomData"] == (
+        f"Let release {release} into prod? #{{{namespace}.CHANGES_PROD}}"
+    )
+    assert shown["ExternalEntityLink"] == f"#{{{namespace}.RELEASED}}"
+    build = two_stages.build_spec("Image/Image")
+    assert sorted(build["env"]["exported-variables"]) == ["CHANGES_PROD", "RELEASED"]
+    assert build["phases"]["build"]["commands"] == [
+        "python -m prompt_hub.cli image --notes .prompt-hub/notes",
+        'export CHANGES_PROD="$(cat .prompt-hub/notes/prod)"',
+        'export RELEASED="https://github.com/example/gpt-pipeline-hub/commit/'
+        '$(cat .prompt-hub/notes/commit)"',
+    ]
+    # The pipeline's own topic: the stage's is not there before the stage's first release.
+    topic = two_stages.only("pipeline", "AWS::SNS::Topic")["TopicName"]
+    assert json.dumps(shown["NotificationArn"]).endswith(f':{topic}"]]}}')
+    role = two_stages.actions["prod/Approve"]["RoleArn"]["Fn::GetAtt"][0]
+    (statement,) = two_stages.statements("pipeline")[role]
+    assert (statement["Action"], statement["Resource"]) == (
+        "sns:Publish",
+        shown["NotificationArn"],
+    )
+
+
 def test_each_stage_has_names_of_its_own(two_stages: Assembly) -> None:
     for stage in ("dev", "prod"):
         table = two_stages.only(f"{stage}-ledger", "AWS::DynamoDB::Table")
@@ -83,3 +112,45 @@ def test_the_image_is_made_for_every_stage(two_stages: Assembly) -> None:
     ]
     tables = json.dumps([node["Resource"] for node in reading])
     assert all(aws_names.ledger_table(stage) in tables for stage in ("dev", "prod"))
+
+
+def tables(statements: list[Json]) -> dict[str, set[str]]:
+    """The ledgers that statements name, and what may be done to each."""
+    found: dict[str, set[str]] = {}
+    for statement in statements:
+        actions = [name for name in listed(statement["Action"]) if name.startswith("dynamodb:")]
+        for resource in listed(statement["Resource"]) if actions else ():
+            table = json.dumps(resource).partition(":table/")[2].partition('"')[0]
+            found.setdefault(table, set()).update(actions)
+    return found
+
+
+READ = {"dynamodb:GetItem", "dynamodb:Query"}
+
+
+def test_activation_reads_the_ledgers_of_earlier_stages_and_changes_its_own(
+    two_stages: Assembly,
+) -> None:
+    dev, prod = (aws_names.ledger_table(stage) for stage in ("dev", "prod"))
+    change = {*READ, "dynamodb:PutItem", "dynamodb:ConditionCheckItem"}
+    assert tables(two_stages.role_of("dev/Activate")) == {dev: change}
+    assert tables(two_stages.role_of("prod/Activate")) == {dev: READ, prod: change}
+    earlier = [
+        {item["Name"]: item["Value"] for item in project["Environment"]["EnvironmentVariables"]}
+        for project in map(two_stages.project, ("dev/Activate", "prod/Activate"))
+    ]
+    assert aws_names.ENV_EARLIER_STAGES not in earlier[0]
+    assert earlier[1][aws_names.ENV_EARLIER_STAGES] == "dev"
+
+
+def test_a_stage_that_asks_for_it_is_left_last_of_all_after_its_soak(two_stages: Assembly) -> None:
+    dev = [name for name in two_stages.actions if name.startswith("dev/")]
+    assert dev[-1] == "dev/Soak"
+    orders = [two_stages.actions[f"dev/{name}"]["RunOrder"] for name in ("Record", "Soak")]
+    assert orders == sorted(set(orders))
+    assert "prod/Soak" not in two_stages.actions
+    command = "python -m prompt_hub.cli soak --rounds 2 --minutes 0 --limit-minutes 180"
+    assert two_stages.build_spec("dev/Soak")["phases"]["build"]["commands"] == [command]
+    # The command gives up before its build is ended, and CodeBuild takes eight hours at most.
+    assert 180 < two_stages.project("dev/Soak")["TimeoutInMinutes"] <= 8 * 60
+    assert tables(two_stages.role_of("dev/Soak")) == {aws_names.ledger_table("dev"): READ}

@@ -245,6 +245,63 @@ def test_a_rejected_approval_fails_and_a_foreign_token_is_refused(pipelines: Pip
         )
 
 
+def test_an_approval_that_waits_tells_its_topic_what_it_is_about(pipelines: Pipelines) -> None:
+    sns, sqs = pipelines.aws.client("sns"), pipelines.aws.client("sqs")
+    topic = sns.create_topic(Name="approvers")["TopicArn"]
+    queue = sqs.create_queue(QueueName="approvers")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
+    exported = {"exported-variables": ["CHANGES"]}
+    pipelines.project("notes", "export CHANGES='brand 1.0.0 -> 1.1.0'", env=exported)
+    id_ = pipelines.plain_pipeline(
+        "told",
+        ("Work", [build("Image", "notes", namespace="Image@Image")]),
+        (
+            "prod",
+            [
+                action(
+                    "Approve",
+                    ("Approval", "Manual"),
+                    {
+                        "NotificationArn": topic,
+                        "CustomData": "Into prod? #{Image@Image.CHANGES}",
+                        "ExternalEntityLink": "https://example.com/#{codepipeline.PipelineExecutionId}",
+                    },
+                )
+            ],
+        ),
+    )
+
+    def received() -> list[dict[str, str]]:
+        found: list[dict[str, str]] = sqs.receive_message(QueueUrl=queue).get("Messages", [])
+        return found
+
+    (message,) = eventually(received, seconds=60, what="a message about the approval")
+    envelope = json.loads(message["Body"])
+    assert envelope["Subject"] == "APPROVAL NEEDED: AWS CodePipeline told for action Approve"
+    told = json.loads(envelope["Message"])["approval"]
+    assert told["customData"] == "Into prod? brand 1.0.0 -> 1.1.0"
+    assert told["externalEntityLink"] == f"https://example.com/{id_}"
+    assert (told["stageName"], told["actionName"]) == ("prod", "Approve")
+    pipelines.api.put_approval_result(
+        pipelineName="told",
+        stageName="prod",
+        actionName="Approve",
+        result={"status": "Approved", "summary": "read it"},
+        token=told["token"],
+    )
+    assert pipelines.ended("told", id_)["status"] == "Succeeded"
+
+
+def test_an_approval_whose_topic_is_not_there_fails(pipelines: Pipelines) -> None:
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:nobody"
+    gate = action("Approve", ("Approval", "Manual"), {"NotificationArn": topic})
+    id_ = pipelines.plain_pipeline("untold", ("Gate", [gate]))
+    ended = pipelines.ended("untold", id_)
+    assert ended["status"] == "Failed"
+    assert f"the topic {topic} takes no message: NotFound" in ended["statusSummary"]
+
+
 def test_an_execution_that_is_stopped_ends_its_build(pipelines: Pipelines) -> None:
     pipelines.project("endless", "sleep 3600")
     id_ = pipelines.plain_pipeline("stopped", ("Work", [build("Endless", "endless")]))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
@@ -16,12 +17,13 @@ from prompt_hub.cli.stage import (
     stage_of,
     translate_aws_errors,
 )
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.errors import LedgerConflictError, TransitionRefusedError
-from prompt_hub.ledger.items import NO_WAY_BACK, Deployed
+from prompt_hub.ledger.items import NO_WAY_BACK, Deployed, Pointer
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.release.manifest import Release, load_manifest
+from prompt_hub.release.manifest import Release, load_manifest, not_carried
 from prompt_hub.release.plan import Move, Retire, Seed, Skip, StageState, Step, plan
 
 if TYPE_CHECKING:
@@ -42,6 +44,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_stage(parser)
     add_release(parser)
+    parser.add_argument(
+        "--earlier-stages",
+        default=os.environ.get(aws_names.ENV_EARLIER_STAGES, ""),
+        metavar="STAGE,STAGE",
+        help="stages that the release has passed: what they have taken out is left out here; "
+        f"{aws_names.ENV_EARLIER_STAGES} by default",
+    )
     add_no_watch(parser)
 
 
@@ -54,32 +63,74 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """
     stage = stage_of(arguments)
     ledger = ledger_of(stage)
-    done = _to_release(ledger, release_of(arguments))
+    wanted = release_of(arguments)
+    release, before = note_deployed(ledger, stage)
+    if release.release != wanted:
+        raise PromptHubError(
+            f"stage {stage} runs the image of release {release.release}, not of {wanted}: the "
+            f"ledger says {release.release}, and no pointer was moved.",
+            hint="Deploy the release that is to run, then activate it: retry its whole stage.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    earlier = {name: ledger_of(name) for name in arguments.earlier_stages.split(",") if name}
+    done = execute(ledger, release, plan(release, _state(ledger, release, earlier)))
     if not arguments.no_watch:
         measure_now(stage, done.moved)
+    _check_carried(release, before, ledger.pointers().values())
     return ExitCode.UNEXPECTED if done.failed else ExitCode.OK
 
 
 # --- A release ---------------------------------------------------------------------------------
 
 
-def _to_release(ledger: Ledger, release_id: str) -> ActivationResult:
+def note_deployed(ledger: Ledger, stage: str) -> tuple[Release, Deployed | None]:
+    """Write into the ledger which release the stage runs, whichever was to be activated.
+
+    Returns it, and what the ledger said before. A retried activation may belong to an image that
+    was replaced since, or to an older one that was deployed anew: only ECS knows.
+    """
+    import boto3
+
     from prompt_hub.evaluation.results import results_from_environment
+    from prompt_hub.release.ecs_task import running_release
     from prompt_hub.repository.reader import PromptRepository
 
-    repository = PromptRepository.from_environment()
-    results = results_from_environment(repository.root)
-    release = load_manifest(results, release_id)
-    ledger.deploy(
-        Deployed(
-            release=release.reference,
-            commit=release.commit,
-            carries=release.carries(),
-            at=now(),
-        ),
-        by=BY,
+    results = results_from_environment(PromptRepository.from_environment().root)
+    running = running_release(boto3.client("ecs"), stage)
+    release = load_manifest(results, running)
+    before = ledger.deployed()
+    if before is not None and before.release.release != running:
+        print(
+            f"stage {stage} runs release {running}, made at {release.reference.made_at}; the "
+            f"ledger had {before.release.release}, made at {before.release.made_at}"
+        )
+    deployed = Deployed(
+        release=release.reference, commit=release.commit, carries=release.carries(), at=now()
     )
-    return execute(ledger, release, plan(release, _state(ledger, release)))
+    ledger.deploy(deployed, by=BY)
+    return release, before
+
+
+def _check_carried(release: Release, before: Deployed | None, pointers: Iterable[Pointer]) -> None:
+    """Say what is live and not in the image; raises where an older image has replaced a newer one.
+
+    A newer image that lacks something was made knowing it: git forbids the version.
+    """
+    lost = []
+    for pointer in pointers:
+        newest = max(pointer.release.made_at, before.release.made_at if before else "")
+        for text in not_carried(release, pointer):
+            print(f"WARNING: the image of release {release.release} does not carry {text}")
+            if newest > release.reference.made_at:
+                lost.append(text)
+    if lost:
+        raise PromptHubError(
+            f"release {release.release} is older than what moved the pointers, and its image lacks "
+            f"{', '.join(lost)}: what is missing is not served, and not rolled back to.",
+            hint="Deploy a newer release, or go to a version that this image carries with "
+            "prompt-hub ledger.",
+            exit_code=ExitCode.BLOCKED,
+        )
 
 
 def execute(ledger: Ledger, release: Release, steps: Iterable[Step]) -> ActivationResult:
@@ -95,12 +146,16 @@ def execute(ledger: Ledger, release: Release, steps: Iterable[Step]) -> Activati
     return done
 
 
-def _state(ledger: Ledger, release: Release) -> StageState:
+def _state(ledger: Ledger, release: Release, earlier: Mapping[str, Ledger]) -> StageState:
     return StageState(
         pointers=ledger.pointers(),
         retired=ledger.retired(),
         versions={task: ledger.versions(task) for task in release.tasks},
         models=_models(release),
+        earlier={
+            stage: {task: passed.versions(task) for task in release.tasks}
+            for stage, passed in earlier.items()
+        },
     )
 
 

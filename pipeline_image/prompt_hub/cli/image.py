@@ -6,6 +6,7 @@ import argparse
 import base64
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,14 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
 from prompt_hub.ledger.errors import LedgerMissingError
 from prompt_hub.promotion.write_back import StageWord, read_words
-from prompt_hub.release.manifest import Release, build_manifest, describe_promoted, not_carried
+from prompt_hub.release.manifest import (
+    Release,
+    build_manifest,
+    describe_promoted,
+    load_manifest,
+    not_carried,
+)
+from prompt_hub.release.notes import changes
 from prompt_hub.repository.reader import PromptRepository
 
 if TYPE_CHECKING:
@@ -46,6 +54,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--base-image", help="another base than the Dockerfile's, with the same Python in it"
     )
     parser.add_argument(
+        "--notes",
+        type=Path,
+        metavar="FOLDER",
+        help="write into FOLDER what an approval shows: the released commit, and for each stage "
+        "what the release would change there",
+    )
+    parser.add_argument(
         "--local",
         action="store_true",
         help="build the tree as it stands, under the name prompt-hub, and push nothing",
@@ -71,10 +86,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     ecr = boto3.client("ecr")
     tag = f"{uri}:{release_id}"
+    results = results_from_environment(repository.root)
     if _exists(ecr, uri, release_id):
         print(f"{tag} is there already; a release's image never changes")
+        if arguments.notes:
+            _note(arguments.notes, load_manifest(results, release_id), _live(stages))
         return ExitCode.OK
-    results = results_from_environment(repository.root)
     live = _live(stages)
     every = [pointer for pointers in live.values() for pointer in pointers]
     release = describe_promoted(repository, results, release_id, every, _words(live))
@@ -84,6 +101,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     results.put(aws_names.manifest_key(release_id), release.to_json())
     docker.push(tag)
     print(f"pushed {tag}")
+    if arguments.notes:
+        _note(arguments.notes, release, live)
     return ExitCode.OK
 
 
@@ -95,12 +114,24 @@ def _live(stages: Iterable[str]) -> dict[str, list[Pointer]]:
             live[stage] = list(ledger_of(stage).pointers().values())
         except LedgerMissingError:
             print(f"stage {stage} has no ledger yet: nothing is live there")
+            live[stage] = []
     return live
 
 
-def _words(deployed: Iterable[str]) -> list[StageWord]:
+def _words(stages: Iterable[str]) -> list[StageWord]:
     """Return what each deployed stage says about versions: what it has quarantined, above all."""
-    return [word for stage in deployed for word in read_words(stage, ledger_of(stage))]
+    words: list[StageWord] = []
+    for stage in stages:
+        with suppress(LedgerMissingError):
+            words += read_words(stage, ledger_of(stage))
+    return words
+
+
+def _note(folder: Path, release: Release, live: Mapping[str, Iterable[Pointer]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "commit").write_text(release.commit, encoding="utf-8")
+    for stage, pointers in live.items():
+        (folder / stage).write_text(changes(release, pointers), encoding="utf-8")
 
 
 def _warn(release: Release, live: Mapping[str, Iterable[Pointer]]) -> None:

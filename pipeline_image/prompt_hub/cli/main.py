@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "watch": ("prompt_hub.cli.watch", "measure the active version and publish its score"),
     "smoke-test": ("prompt_hub.cli.smoke_test", "prove that a stage serves this release"),
     "record": ("prompt_hub.cli.record", "write down what a stage runs now"),
+    "soak": ("prompt_hub.cli.soak", "wait until this release has held in a stage"),
     "ledger": ("prompt_hub.cli.ledger", "show or change by hand what is active"),
     "verdict": ("prompt_hub.cli.verdict", "end red if this execution blocked a task"),
     "report": ("prompt_hub.cli.report", "pages and summaries: evaluations, all prompts, a run"),

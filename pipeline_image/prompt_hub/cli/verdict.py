@@ -1,4 +1,4 @@
-"""`prompt-hub verdict`: the last action of an execution, red for what it newly refused."""
+"""`prompt-hub verdict`: tells people at once of what an execution refused, and ends it red."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from prompt_hub.gate.types import Status
 from prompt_hub.promotion.promoter import TaskOutcome, promotion_by
 from prompt_hub.repository.reader import PromptRepository
 
+LONGEST_MESSAGE = 20_000
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -19,6 +21,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--execution",
         default=os.environ.get(aws_names.ENV_EXECUTION),
         help=f"pipeline execution; {aws_names.ENV_EXECUTION} by default",
+    )
+
+    parser.add_argument(
+        "--tell",
+        action="store_true",
+        help="tell people now and end with 0: the release goes on with what passed, and the last "
+        f"action ends red for the rest; {aws_names.ENV_TOPIC_ARN} names the topic",
     )
 
 
@@ -29,16 +38,51 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     repository = PromptRepository.from_environment()
     results = results_from_environment(repository.root)
     promotion = promotion_by(results, arguments.execution)
-    red = False
+    red: list[str] = []
     for task, outcome in promotion.tasks.items():
         fresh = newly_refused(outcome)
-        red = red or fresh
-        mark = "RED" if fresh else "ok "
-        print(
-            f"{mark} {task} {outcome.version}: {outcome.outcome}, {outcome.status}"
+        text = (
+            f"{task} {outcome.version}: {outcome.outcome}, {outcome.status}"
             f"{' (known before)' if outcome.remembered else ''}: {'; '.join(outcome.reasons)}"
         )
+        print(f"{'RED' if fresh else 'ok '} {text}")
+        if fresh:
+            red.append(text)
+    if arguments.tell:
+        if red:
+            _tell(arguments.execution, red)
+        return ExitCode.OK
     return ExitCode.BLOCKED if red else ExitCode.OK
+
+
+def _tell(execution: str, red: list[str]) -> None:
+    """Publish what was refused; never raises, for the release must go on with what passed."""
+    topic = os.environ.get(aws_names.ENV_TOPIC_ARN)
+    if not topic:
+        print(f"nobody was told: {aws_names.ENV_TOPIC_ARN} is not set")
+        return
+    import boto3
+
+    message = "\n".join(
+        [
+            f"Execution {execution} of {aws_names.PIPELINE} did not release:",
+            "",
+            *red,
+            "",
+            "Everything else goes on through the stages; the execution ends red after the last.",
+        ]
+    )
+    try:
+        boto3.client("sns").publish(
+            TopicArn=topic,
+            Subject=f"{aws_names.PROJECT}: {len(red)} blocked",
+            # SNS takes 256 KiB; a mail that long is read by nobody.
+            Message=message[:LONGEST_MESSAGE],
+        )
+    except Exception as error:
+        print(f"nobody was told ({type(error).__name__}: {error}); the execution ends red for it")
+        return
+    print(f"told {topic}")
 
 
 def newly_refused(outcome: TaskOutcome) -> bool:

@@ -61,6 +61,8 @@ ENV_ROOT = "PROMPT_HUB_ROOT"
 ENV_STAGE = "PROMPT_HUB_STAGE"
 ENV_STAGES = "PROMPT_HUB_STAGES"
 """Every stage that a release may reach, separated by commas."""
+ENV_EARLIER_STAGES = "PROMPT_HUB_EARLIER_STAGES"
+"""The stages that a release passes before this one, in order, separated by commas."""
 ENV_LEDGER_TABLE = "PROMPT_HUB_LEDGER_TABLE"
 ENV_RESULTS_BUCKET = "PROMPT_HUB_RESULTS_BUCKET"
 ENV_RELEASE = "PROMPT_HUB_RELEASE"
@@ -83,6 +85,8 @@ ENV_LOG = "PROMPT_HUB_LOG"
 # --- Toolchain ---------------------------------------------------------------------------------
 
 PIPELINE = PROJECT
+PIPELINE_TOPIC = f"{PIPELINE}-failures"
+"""Name of the SNS topic that tells people of the pipeline: blocks, red ends, approvals."""
 IMAGE_REPOSITORY = PROJECT
 EVALUATION_PROJECT = f"{PROJECT}-evaluation"
 EVENT_SOURCE = "prompt-hub.rollback"

@@ -1,4 +1,4 @@
-"""Runs the service's own task definition once with another command: same image, same role."""
+"""What the service of a stage runs, and its own task definition once with another command."""
 
 from __future__ import annotations
 
@@ -41,6 +41,38 @@ def run(ecs: ECSClient, stage: str, command: Sequence[str]) -> str:
             exit_code=ExitCode.UNEXPECTED,
         )
     return answer["tasks"][0]["taskArn"]
+
+
+def running_release(ecs: ECSClient, stage: str) -> str:
+    """Return the release whose image the service of `stage` runs: the tag of that image.
+
+    Raises `PromptHubError` where no service is there, or another image is just being rolled out.
+    """
+    service = _service(ecs, stage)
+    for deployment in service["deployments"]:
+        # COMPLETED for good: only a new deployment is in progress again, no replaced task is.
+        if deployment["status"] == "PRIMARY" and deployment.get("rolloutState") != "COMPLETED":
+            raise PromptHubError(
+                f"the deployment of {service['taskDefinition'].rpartition('/')[2]} in stage "
+                f"{stage} is {deployment.get('rolloutState', 'UNKNOWN')}, not COMPLETED: nobody "
+                "can say which image runs.",
+                hint="Wait for its end and run this again.",
+                exit_code=ExitCode.UNEXPECTED,
+            )
+    definition = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])
+    containers = definition["taskDefinition"]["containerDefinitions"]
+    image = next(
+        (item["image"] for item in containers if item["name"] == aws_names.CONTAINER), "none"
+    )
+    # The last part alone: a registry's port is behind a colon as well.
+    _, _, tag = image.rpartition("/")[2].partition(":")
+    if not tag:
+        raise PromptHubError(
+            f"the service of stage {stage} runs the image {image}, which no release has tagged.",
+            hint="Deploy a release.",
+            exit_code=ExitCode.UNEXPECTED,
+        )
+    return tag
 
 
 def _service(ecs: ECSClient, stage: str) -> ServiceTypeDef:

@@ -8,7 +8,7 @@ decides anew.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prompt_hub.ledger.items import Pointer, VersionRecord, VersionRef, timestamp
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
@@ -73,13 +73,27 @@ class StageState:
     """What the stage says before an activation.
 
     `models` is the identity of the model behind each alias here; an alias that is missing is not
-    configured. `retired` holds the pointers of tasks that were taken out of service.
+    configured. `retired` holds the pointers of tasks that were taken out of service. `earlier` is
+    what the stages that a release passes before this one know of its versions: by stage, task and
+    version.
     """
 
     pointers: Mapping[str, Pointer]
     retired: Mapping[str, Pointer]
     versions: Mapping[str, Mapping[str, VersionRecord]]
     models: Mapping[str, str]
+    earlier: Mapping[str, Mapping[str, Mapping[str, VersionRecord]]] = field(default_factory=dict)
+
+    def taken_out_earlier(self, task: str, reference: VersionRef) -> str | None:
+        """Say which earlier stage has taken `reference` out, who did and why; `None` if none."""
+        for stage, tasks in self.earlier.items():
+            record = tasks.get(task, {}).get(reference.version)
+            if record is not None and record.state.taken_out and record.sha256 == reference.sha256:
+                return (
+                    f"stage {stage} has {record.version} {record.state.value} since {record.at} by "
+                    f"{record.by} ({record.reason})"
+                )
+        return None
 
 
 def plan(release: Release, stage: StageState) -> list[Step]:
@@ -94,17 +108,19 @@ def _step(release: Release, name: str, stage: StageState) -> Step:
     if task is None or desired is None:
         return _without_release(release, name, pointer)
     if pointer is not None and pointer.active == desired.reference:
-        return Skip(task=name, code="active-already", reason=f"{desired.version} is active already")
-    reason = _obstacle(release, name, desired, pointer, stage)
-    if reason is not None:
-        return reason
+        reason = f"{desired.version} is active already"
+        if out := stage.taken_out_earlier(name, desired.reference):
+            reason += f", although {out}"
+        return Skip(task=name, code="active-already", reason=reason)
+    obstacle = _obstacle(release, name, desired, pointer, stage)
+    if obstacle is not None:
+        return obstacle
     known = stage.versions.get(name, {})
     if pointer is None:
         previous = task.way_back
-        taken_out = (
-            previous is not None
-            and previous.version in known
-            and known[previous.version].state.taken_out
+        taken_out = previous is not None and (
+            (previous.version in known and known[previous.version].state.taken_out)
+            or stage.taken_out_earlier(name, previous.reference) is not None
         )
         return Seed(
             task=name,
@@ -116,7 +132,9 @@ def _step(release: Release, name: str, stage: StageState) -> Step:
         to=desired.reference,
         left=pointer.active,
         seen=pointer.revision,
-        no_way_back=_no_way_back(task, pointer.active),
+        no_way_back=_no_way_back(
+            task, pointer.active, stage.taken_out_earlier(name, pointer.active)
+        ),
     )
 
 
@@ -130,7 +148,9 @@ def _without_release(release: Release, name: str, pointer: Pointer | None) -> St
     )
 
 
-def _no_way_back(task: CarriedTask, left: VersionRef) -> NoWayBack | None:
+def _no_way_back(
+    task: CarriedTask, left: VersionRef, taken_out_earlier: str | None
+) -> NoWayBack | None:
     carried = task.version(left.version)
     if carried is None or carried.reference != left:
         return NoWayBack(
@@ -140,6 +160,8 @@ def _no_way_back(task: CarriedTask, left: VersionRef) -> NoWayBack | None:
         return NoWayBack(
             code="way-back-taken-out", reason=f"git has {left.version} {carried.state.value}"
         )
+    if taken_out_earlier is not None:
+        return NoWayBack(code="way-back-taken-out", reason=taken_out_earlier)
     return None
 
 
@@ -162,6 +184,8 @@ def _obstacle(
             f"{desired.version} is {record.state.value} since {record.at} by {record.by} "
             f"({record.reason}); only a named override brings it back",
         )
+    if out := stage.taken_out_earlier(name, desired.reference):
+        return skip("taken-out-earlier", f"{out}; only a named override brings it into this one")
     here = stage.models.get(desired.model.alias)
     if here != desired.model.identity:
         return skip(

@@ -32,6 +32,8 @@ class Cloud:
             for stage in ("dev", "prod")
         }
     )
+    image: str = "registry:5000/prompt-hub:execution-7"
+    """What the services of the stages run."""
     subjects: list[str] = field(default_factory=list)
     events: list[Json] = field(default_factory=list)
 
@@ -44,6 +46,8 @@ class Cloud:
         service, _, operation = target.rpartition(".")
         if service.startswith("DynamoDB"):
             found = self._ask_table(operation, json.loads(body))
+        elif service.startswith("AmazonEC2ContainerService"):
+            found = self._ask_ecs(operation)
         elif service == "AWSEvents":
             self.events += json.loads(body)["Entries"]
             found = {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
@@ -53,6 +57,22 @@ class Cloud:
         else:  # CloudWatch takes metrics and says nothing
             return "application/cbor", b"\xa0"
         return "application/x-amz-json-1.0", json.dumps(found).encode()
+
+    def _ask_ecs(self, operation: str) -> dict[str, Any]:
+        if operation == "DescribeTaskDefinition":
+            return {
+                "taskDefinition": {
+                    "containerDefinitions": [
+                        {"name": "agent", "image": "agent:1"},
+                        {"name": "service", "image": self.image},
+                    ]
+                }
+            }
+        assert operation == "DescribeServices", operation
+        deployment = {"status": "PRIMARY", "rolloutState": "COMPLETED"}
+        return {
+            "services": [{"status": "ACTIVE", "taskDefinition": "a:1", "deployments": [deployment]}]
+        }
 
     def _ask_table(self, operation: str, sent: Json) -> dict[str, Any]:
         if operation == "TransactWriteItems":

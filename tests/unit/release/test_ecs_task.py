@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -14,26 +14,70 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.release import ecs_task
 
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+
 ARN = "arn:aws:ecs:eu-central-1:000000000000:task/cluster/1"
 OURS = {"name": aws_names.CONTAINER}
 AGENT = {"name": "aws-guardduty-agent-1"}
 """Runtime monitoring adds it to tasks on Fargate; it is told to stop once ours has ended."""
 
 
-def code_of(containers: list[dict[str, Any]]) -> int:
-    """Wait for a task that stopped, with these containers as ECS describes them."""
-    client = boto3.client(
+def client() -> ECSClient:
+    """A client that asks nobody."""
+    return boto3.client(
         "ecs", region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b"
     )
+
+
+def running(image: str, *states: str) -> str:
+    """The release of a service with this image, and deployments in these states, newest first."""
+    ecs = client()
+    deployments = [
+        {"status": "ACTIVE" if number else "PRIMARY", "rolloutState": state}
+        for number, state in enumerate(states)
+    ]
+    service = {"status": "ACTIVE", "taskDefinition": "dev:7", "deployments": deployments}
+    containers = [{"name": "aws-guardduty-agent-1", "image": "agent:1"}, {**OURS, "image": image}]
+    with Stubber(ecs) as stub:
+        stub.add_response("describe_services", {"services": [service]})
+        stub.add_response(
+            "describe_task_definition",
+            {"taskDefinition": {"containerDefinitions": containers}},
+            {"taskDefinition": "dev:7"},
+        )
+        return ecs_task.running_release(ecs, "dev")
+
+
+def test_the_release_that_runs_is_the_tag_of_its_image() -> None:
+    assert running("1.dkr.ecr.aws/prompt-hub:exec-1", "COMPLETED") == "exec-1"
+    assert running("registry:5000/prompt-hub:exec-1", "COMPLETED", "FAILED") == "exec-1"
+
+
+@pytest.mark.parametrize("state", ["IN_PROGRESS", "FAILED"])
+def test_nobody_knows_what_runs_while_it_is_rolled_out(state: str) -> None:
+    with pytest.raises(PromptHubError, match=f"is {state}, not COMPLETED: nobody can say which"):
+        running("registry/prompt-hub:exec-1", state, "COMPLETED")
+
+
+@pytest.mark.parametrize("image", ["registry:5000/prompt-hub", "prompt-hub"])
+def test_an_image_without_a_tag_is_no_release(image: str) -> None:
+    with pytest.raises(PromptHubError, match="which no release has tagged"):
+        running(image, "COMPLETED")
+
+
+def code_of(containers: list[dict[str, Any]]) -> int:
+    """Wait for a task that stopped, with these containers as ECS describes them."""
+    ecs = client()
     task = {
         "taskArn": ARN,
         "lastStatus": "STOPPED",
         "stoppedReason": "Essential container in task exited",
         "containers": containers,
     }
-    with Stubber(client) as stub:
+    with Stubber(ecs) as stub:
         stub.add_response("describe_tasks", {"tasks": [task], "failures": []})
-        return ecs_task.wait(client, "dev", ARN)
+        return ecs_task.wait(ecs, "dev", ARN)
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,7 @@ def image(**given: object) -> argparse.Namespace:
         "stages": "dev,prod",
         "base_image": None,
         "local": False,
+        "notes": None,
     }
     return argparse.Namespace(**{**defaults, **given})
 
@@ -196,6 +197,38 @@ def test_it_carries_what_any_stage_has_live_and_writes_down_what_it_carries(
     message = capsys.readouterr().out
     assert "stage dev has no ledger yet" in message
     assert "WARNING: stage prod has brand 0.1.0 active, and this image cannot carry it" in message
+
+
+def test_it_notes_what_the_release_would_change_in_each_stage(
+    healthy: RepositoryFolder,
+    tree: Path,
+    aws: FakeAWS,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the image is there already: a retry must not end in an empty approval."""
+    with_docker(tmp_path, monkeypatch)
+    brand = healthy.repository.production("brand")
+    assert brand is not None
+    first = ReleaseRef(release="exec-0", made_at="2026")
+    cause = Cause(by="pipeline", reason="first", at="2026")
+    for task, active in (
+        ("brand", VersionRef(version="1.0.0", sha256=brand.sha256)),
+        ("part-class", VersionRef(version="1.0.0", sha256="other")),
+        ("gone", VersionRef(version="2.0.0", sha256="other")),
+    ):
+        aws.ledger("dev").seed(task, active, previous=None, release=first, cause=cause)
+    for retried in (False, True):
+        notes = tmp_path / f"notes-{retried}"
+        assert command.run(image(notes=notes)) == 0
+        assert {path.name: path.read_text(encoding="utf-8") for path in notes.iterdir()} == {
+            "commit": "released",
+            "dev": "gone 2.0.0 goes out of service; "
+            "part-class 1.0.0 -> 1.1.0 (1.000, threshold 0.700)",
+            "prod": "brand 1.0.0 (1.000, threshold 0.700), the first here; "
+            "part-class 1.1.0 (1.000, threshold 0.700), the first here",
+        }
+        aws.registry.tags = frozenset({"exec-1"})
 
 
 def test_an_image_that_was_not_built_leaves_no_manifest(

@@ -262,3 +262,49 @@ def test_a_rollback_is_not_undone_by_the_next_release_of_another_task() -> None:
     moved = step(release(fixed, repaired, OLD, champion="1.2.0", hours=7), rolled_back)
     assert isinstance(moved, Move)
     assert moved.to == fixed.reference
+
+
+BY_DEV = {"dev": {"part-class": {"1.1.0": record(NEW, State.QUARANTINED)}}}
+
+
+@pytest.mark.parametrize("pointers", [STAGE.pointers, {}], ids=["moves", "is new here"])
+@pytest.mark.parametrize("state", [State.QUARANTINED, State.DOWNGRADED])
+def test_what_an_earlier_stage_has_taken_out_is_left_out(
+    state: State, pointers: dict[str, Pointer]
+) -> None:
+    earlier = {"dev": {"part-class": {"1.1.0": record(NEW, state)}}, "qa": {}}
+    skip = step(release(), replace(STAGE, pointers=pointers, earlier=earlier))
+    assert isinstance(skip, Skip)
+    assert skip.code == "taken-out-earlier"
+    assert skip.reason.startswith(f"stage dev has 1.1.0 {state.value} since 2026-11-03T10:30:00Z")
+
+
+def test_an_earlier_stage_takes_out_only_what_it_has_taken_out() -> None:
+    moved = step(release())
+    other = record(version("1.1.0", VersionState.RELEASED), State.QUARANTINED)
+    for entry in (
+        record(NEW, State.ACTIVE),
+        record(NEW, State.SUPERSEDED),
+        replace(other, sha256="f" * 64),
+    ):
+        earlier = {"dev": {"part-class": {"1.1.0": entry}}}
+        assert step(release(), replace(STAGE, earlier=earlier)) == moved
+
+
+def test_what_is_active_here_already_stays_and_that_is_said() -> None:
+    here = {"part-class": pointer(NEW, 1)}
+    skip = step(release(), replace(STAGE, pointers=here, earlier=BY_DEV))
+    assert isinstance(skip, Skip)
+    assert skip.code == "active-already"
+    assert "1.1.0 is active already, although stage dev has 1.1.0 quarantined" in skip.reason
+
+
+def test_a_version_that_an_earlier_stage_has_taken_out_is_no_way_back() -> None:
+    earlier = {"dev": {"part-class": {"1.0.0": record(OLD, State.QUARANTINED)}}}
+    move = step(release(), replace(STAGE, earlier=earlier))
+    assert isinstance(move, Move)
+    assert move.no_way_back is not None
+    assert move.no_way_back.code == "way-back-taken-out"
+    assert move.no_way_back.reason.startswith("stage dev has 1.0.0 quarantined since")
+    seed = step(release(), replace(STAGE, pointers={}, versions={}, earlier=earlier))
+    assert seed == Seed(task="part-class", to=NEW.reference, previous=None)

@@ -1,0 +1,47 @@
+"""What a release would change in a stage, in one line for the person who is asked to let it in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prompt_hub.ledger.items import Pointer
+from prompt_hub.release.manifest import CarriedVersion, Release
+
+LONGEST = 800
+"""Characters; CodePipeline takes a thousand for what an approval shows."""
+
+
+def changes(release: Release, pointers: Iterable[Pointer]) -> str:
+    """Return what differs between the release's champions and what is active, in one line.
+
+    `pointers` are the stage's when the image was made; what is left alone there for another reason
+    is activation's to say.
+    """
+    active = {pointer.task: pointer for pointer in pointers}
+    texts = []
+    for name in sorted({*release.tasks, *active}):
+        task, pointer = release.tasks.get(name), active.get(name)
+        champion = task.version(task.champion) if task else None
+        if champion is None:
+            if pointer is not None:
+                texts.append(f"{name} {pointer.version} goes out of service")
+        elif pointer is None:
+            texts.append(f"{name} {_words(champion)}, the first here")
+        elif pointer.active != champion.reference:
+            texts.append(f"{name} {pointer.version} -> {_words(champion)}")
+    return _within(texts) if texts else "no prompt changes, only code and settings"
+
+
+def _words(champion: CarriedVersion) -> str:
+    score = "not measured" if champion.score is None else f"{champion.score:.3f}"
+    return f"{champion.version} ({score}, threshold {champion.threshold:.3f})"
+
+
+def _within(texts: list[str]) -> str:
+    shown: list[str] = []
+    for number, text in enumerate(texts):
+        rest = f"and {len(texts) - number} more"
+        if len("; ".join([*shown, text, rest])) > LONGEST:
+            return "; ".join([*shown, rest])
+        shown.append(text)
+    return "; ".join(shown)

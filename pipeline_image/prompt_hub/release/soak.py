@@ -1,0 +1,109 @@
+"""Whether a release has held in a stage for as long as the stage asks for: pure.
+
+A rollback, a freeze, a page or a change by hand since the release was activated ends the soak: what
+the next stage would get is not what held. A score below the threshold alone does not: the rollback
+decides what it means, and until it has, the soak waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from prompt_hub.ledger.items import Event, EventKind, Pointer, ScoreSample, VersionRef
+
+
+class Progress(StrEnum):
+    """How far a task's soak has come."""
+
+    HELD = "held"
+    WAITING = "waiting"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSoak:
+    """One task's soak, in words for people."""
+
+    task: str
+    progress: Progress
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.task}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskHistory:
+    """What a stage's ledger says about one task; events and samples newest first."""
+
+    task: str
+    pointer: Pointer | None
+    events: Sequence[Event]
+    samples: Sequence[ScoreSample]
+
+
+def soak(history: TaskHistory, champion: VersionRef | None, *, since: str, rounds: int) -> TaskSoak:
+    """Return how far the soak of `champion`, the release's version of the task, has come.
+
+    Args:
+        history: of the task in the stage.
+        champion: `None` where the release has nothing released for the task.
+        since: when the release was activated in the stage.
+        rounds: how many rounds of the score watch in a row must be good.
+    """
+
+    def said(progress: Progress, reason: str) -> TaskSoak:
+        return TaskSoak(task=history.task, progress=progress, reason=reason)
+
+    for event in reversed(history.events):
+        if event.at >= since and _breaks(event, champion):
+            return said(
+                Progress.BROKEN,
+                f"{event.kind.value} at {event.at} by {event.by}, {event.reached.version} is "
+                f"active: {event.reason}",
+            )
+    pointer = history.pointer
+    if pointer is None or champion is None:
+        return said(Progress.HELD, "nothing of this release is active")
+    if pointer.active != champion:
+        return said(
+            Progress.HELD,
+            f"left alone, {pointer.version} is active and not {champion.version} of this release",
+        )
+    good = _good_rounds(history, champion)
+    if good < rounds:
+        return said(
+            Progress.WAITING, f"{champion.version} has {good} of {rounds} good rounds in a row"
+        )
+    return said(Progress.HELD, f"{champion.version} has {rounds} good rounds in a row")
+
+
+def _breaks(event: Event, champion: VersionRef | None) -> bool:
+    match event.kind:
+        case EventKind.SEEDED | EventKind.RETIRED | EventKind.UNFROZEN:
+            return False
+        case EventKind.ACTIVATED:
+            return event.reached != champion
+        case _:
+            return True
+
+
+def _good_rounds(history: TaskHistory, champion: VersionRef) -> int:
+    """Count the newest rounds in which `champion` was good, since it became active."""
+    arrivals = [
+        event.at
+        for event in history.events
+        if event.kind in {EventKind.SEEDED, EventKind.ACTIVATED} and event.reached == champion
+    ]
+    # A history that was not read to its beginning says no more than that it is older.
+    active_since = arrivals[0] if arrivals else ""
+    good = 0
+    for sample in history.samples:
+        if sample.version != champion.version:
+            continue
+        if sample.at < active_since or sample.below_threshold:
+            break
+        good += 1
+    return good

@@ -1,0 +1,112 @@
+"""What people hear of an execution that refused something, and when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.gate.types import Status
+from prompt_hub.promotion.promoter import Outcome, Promotion, TaskOutcome
+from tests.unit.building import RepositoryFolder
+
+TOPIC = "arn:aws:sns:eu-central-1:000000000000:prompt-hub-failures"
+
+
+class Topic:
+    """SNS that keeps what is published, or that is away."""
+
+    def __init__(self) -> None:
+        self.published: list[dict[str, Any]] = []
+        self.away = False
+
+    def publish(self, **message: str) -> None:
+        if self.away:
+            raise ConnectionError("no route to SNS")
+        self.published.append(message)
+
+
+@pytest.fixture
+def topic(monkeypatch: pytest.MonkeyPatch, healthy: RepositoryFolder) -> Topic:
+    made = Topic()
+    monkeypatch.setattr(boto3, "client", {"sns": made}.__getitem__)
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    monkeypatch.setenv(aws_names.ENV_TOPIC_ARN, TOPIC)
+    monkeypatch.delenv(aws_names.ENV_RESULTS_BUCKET, raising=False)
+    return made
+
+
+def promoted(root: Path, **outcomes: TaskOutcome) -> None:
+    promotion = Promotion(
+        schema_="prompt-hub/promotion@1",
+        execution="exec-1",
+        commit="source",
+        released_commit="released",
+        tasks=outcomes,
+        at=datetime(2026, 11, 3, 10, tzinfo=UTC),
+    )
+    results = FolderResults(root / ".prompt-hub" / "results")
+    results.put(aws_names.promotion_key("exec-1"), promotion.model_dump_json(by_alias=True))
+
+
+def outcome(
+    outcome: Outcome, status: Status = Status.BLOCK, *, remembered: bool = False
+) -> TaskOutcome:
+    return TaskOutcome(
+        outcome=outcome,
+        version="1.1.0",
+        status=status,
+        remembered=remembered,
+        reasons=("0.412 is below 0.700",),
+    )
+
+
+def verdict(*words: str) -> int:
+    return main(["verdict", "--execution", "exec-1", *words])
+
+
+def test_people_hear_at_once_and_the_release_goes_on(
+    topic: Topic, healthy: RepositoryFolder
+) -> None:
+    promoted(healthy.root, brand=outcome("refused"), maker=outcome("promoted", Status.PASS))
+    assert verdict("--tell") == 0
+    (message,) = topic.published
+    assert (message["TopicArn"], message["Subject"]) == (TOPIC, "prompt-hub: 1 blocked")
+    assert "Execution exec-1 of prompt-hub did not release:" in message["Message"]
+    assert "brand 1.1.0: refused, BLOCK: 0.412 is below 0.700" in message["Message"]
+    assert "maker" not in message["Message"]
+    # The last action still ends red, and tells nobody twice.
+    assert verdict() == 1
+    assert len(topic.published) == 1
+
+
+def test_nobody_is_told_of_what_was_known_before(topic: Topic, healthy: RepositoryFolder) -> None:
+    promoted(
+        healthy.root,
+        brand=outcome("refused", remembered=True),
+        maker=outcome("promoted", Status.PASS),
+    )
+    assert verdict("--tell") == 0
+    assert topic.published == []
+
+
+@pytest.mark.parametrize("missing", ["topic", "service"])
+def test_where_nobody_can_be_told_the_release_goes_on_all_the_same(
+    topic: Topic,
+    healthy: RepositoryFolder,
+    missing: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    promoted(healthy.root, brand=outcome("refused"))
+    topic.away = True
+    if missing == "topic":
+        monkeypatch.delenv(aws_names.ENV_TOPIC_ARN)
+    assert verdict("--tell") == 0
+    assert "nobody was told" in capsys.readouterr().out
