@@ -34,7 +34,10 @@ ARCHIVED_VERSIONS_KEPT = 5
 
 
 class CarriedVersion(Strict):
-    """One version in the image: what git knows of it, and `decided_at`, when git last decided."""
+    """One version in the image: what git knows of it, and `decided_at`, when git last decided.
+
+    `decided_by` names who did, where it was not the gate.
+    """
 
     version: Version
     sha256: Sha256
@@ -43,6 +46,7 @@ class CarriedVersion(Strict):
     score: Fraction | None
     model: RegisteredModel
     decided_at: datetime
+    decided_by: Annotated[str | None, Field(exclude_if=lambda name: name is None)] = None
 
     @property
     def reference(self) -> VersionRef:
@@ -105,7 +109,10 @@ class Release(Strict):
     commit: str
     made_at: datetime
     tasks: dict[TaskName, CarriedTask]
-    quarantined: Annotated[dict[TaskName, dict[Version, Quarantine]], Field(default={})]
+    quarantined: Annotated[
+        dict[TaskName, dict[Version, Quarantine]],
+        Field(default={}, exclude_if=lambda found: not found),
+    ]
 
     def quarantine(self, task: str, sha256: str) -> str | None:
         """Say which version did harm with this very content, `None` if none did."""
@@ -371,4 +378,5 @@ def _entry(name: str, task: RegisteredTask, prompt: Prompt) -> CarriedVersion:
         score=known.score,
         model=known.model,
         decided_at=known.at,
+        decided_by=known.person,
     )
