@@ -17,12 +17,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from decision import Window
 from handler import Clients, process
 from prompt_hub.core import aws_names
 from prompt_hub.evaluation.results import BucketResults
+from prompt_hub.ledger.outbox import Outbox
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.release.manifest import describe_promoted
+from telling import People
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, create_table, eventually
 from tests.unit.building import RepositoryFolder, catalogue_answer
 from tests.unit.service.fake_provider import FakeProvider
@@ -82,12 +85,15 @@ class Stage:
     def roll_back(self) -> dict[str, Any]:
         """Let the Lambda look at the score alarms; what came of it."""
         clients = Clients(
-            stage=self.name,
-            topic=self.aws.client("sns").create_topic(Name="people")["TopicArn"],
-            ledger=self.ledger,
+            ledger=Outbox(self.aws.client("dynamodb"), aws_names.ledger_table(self.name)),
             alarms=self.aws.client("cloudwatch"),
-            sns=self.aws.client("sns"),
-            events=self.aws.client("events"),
+            people=People(
+                stage=self.name,
+                topic=self.aws.client("sns").create_topic(Name="people")["TopicArn"],
+                sns=self.aws.client("sns"),
+                bus=self.aws.client("events"),
+            ),
+            windows=lambda: {"part-class": Window(to_alarm=1, of_last=1)},
         )
         return process({"source": "aws.events"}, ACCOUNT, clients)
 
