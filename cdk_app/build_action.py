@@ -105,7 +105,7 @@ class SharedProjectStep(pipelines.Step):
 class ApprovalStep(pipelines.Step):
     """An action that waits for a person, and tells a topic that it does.
 
-    `ManualApprovalStep` of CDK Pipelines takes no variables of earlier actions.
+    `ManualApprovalStep` of CDK Pipelines takes variables of earlier actions in its comment only.
     """
 
     def __init__(self, step_id: str, *, comment: str, link: str, topic: sns.ITopic) -> None:
