@@ -275,6 +275,7 @@ class PipelineStack(ToolchainStack):
         earlier: Sequence[str],
     ) -> None:
         stage = release.settings
+        drills = [self._drill(stage.name, tree)] if stage.drill else []
         pipeline.add_stage(
             release,
             pre=[self._approval(stage.name, image)] if stage.approval else [],
@@ -282,6 +283,7 @@ class PipelineStack(ToolchainStack):
                 [
                     self._activate(stage.name, tree, earlier),
                     self._smoke_test(stage.name, tree),
+                    *drills,
                     self._record(stage.name, tree),
                     *([self._soak(stage.name, stage.soak, tree)] if stage.soak else []),
                 ]
@@ -340,6 +342,22 @@ class PipelineStack(ToolchainStack):
                     *permissions.run_service_task(self, stage),
                     *permissions.wait_for_tasks(self, stage),
                     *permissions.read_results(self, aws_names.smoke_key("*", stage)),
+                ),
+            )
+        )
+
+    def _drill(self, stage: str, tree: pipelines.IFileSetProducer) -> CommandStep:
+        return self._step(
+            CommandStep(
+                "Drill",
+                source=tree,
+                commands=[f"{_CLI} drill"],
+                environment=self._stage_environment(stage),
+                granted=(
+                    *permissions.change_ledger(self, stage),
+                    *permissions.run_service_task(self, stage),
+                    *permissions.wait_for_tasks(self, stage),
+                    *permissions.read_results(self, aws_names.drill_key("*", stage)),
                 ),
             )
         )

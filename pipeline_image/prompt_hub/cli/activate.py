@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from prompt_hub.ledger.table import Ledger
 
 BY = "pipeline"
+DRILL = "drill"
+"""Who, in the ledger, changes the drill's own task, and why."""
 
 
 @dataclass
@@ -63,6 +65,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """
     stage = stage_of(arguments)
     ledger = ledger_of(stage)
+    if put_back(stage):
+        print("an earlier rollback drill was broken off; it is put back")
     wanted = release_of(arguments)
     release, before = note_deployed(ledger, stage)
     if release.release != wanted:
@@ -131,6 +135,14 @@ def _check_carried(release: Release, before: Deployed | None, pointers: Iterable
             "prompt-hub ledger.",
             exit_code=ExitCode.BLOCKED,
         )
+
+
+def put_back(stage: str) -> bool:
+    """Undo what a rollback drill left in the ledger of `stage`; says whether there was anything."""
+    from prompt_hub.ledger.drill import DrillLedger
+
+    cause = Cause(by=DRILL, reason="the drill is over", at=now(), code=DRILL)
+    return DrillLedger.connect(aws_names.ledger_table(stage)).put_back(cause)
 
 
 def execute(ledger: Ledger, release: Release, steps: Iterable[Step]) -> ActivationResult:

@@ -16,6 +16,7 @@ from prompt_hub.cli.stage import (
     stage_of,
     translate_aws_errors,
 )
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.items import timestamp
 from prompt_hub.release.manifest import Release, load_manifest
@@ -131,6 +132,9 @@ def _look(ledger: Ledger, release: Release, since: str, rounds: int) -> list[Tas
     pointers = ledger.pointers()
     soaks = []
     for name, task in release.tasks.items():
+        # A drill is rolled back on purpose.
+        if name == aws_names.DRILL_TASK:
+            continue
         history = TaskHistory(
             task=name,
             pointer=pointers.get(name),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, cast
 
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import (
     BY_HAND,
     Event,
@@ -84,7 +85,8 @@ def read_words(stage: str, ledger: Ledger) -> list[StageWord]:
     """
     return [
         word
-        for task in sorted({**ledger.pointers(), **ledger.retired()})
+        # Git knows nothing of the drill's own task, which is rolled back for show.
+        for task in sorted({*ledger.pointers(), *ledger.retired()} - {aws_names.DRILL_TASK})
         for word in stage_words(stage, task, ledger.versions(task), ledger.events(task))
     ]
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from prompt_hub.cli.soak import wait_until_held
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.items import (
     Deployed,
@@ -189,6 +190,19 @@ def test_a_task_that_the_release_did_not_move_holds_by_the_rounds_it_had(stage: 
     again = replace_at(stage, minute=3)
     assert again.soak(rounds=2) == 0
     assert again.soak(rounds=0, item=release(champion=None)) == 0
+
+
+def test_the_drill_is_rolled_back_on_purpose(stage: Stage) -> None:
+    tasks = {**release().tasks, aws_names.DRILL_TASK: release().tasks["brand"]}
+    stage.ledger.seed(
+        aws_names.DRILL_TASK,
+        NEW,
+        previous=OLD,
+        release=release().reference,
+        cause=stage.cause("drill", 1),
+    )
+    stage.ledger.roll_back(aws_names.DRILL_TASK, seen=3, cause=stage.cause("rollback", 2))
+    assert stage.soak(rounds=0, item=release().model_copy(update={"tasks": tasks})) == 0
 
 
 def test_another_release_in_the_stage_ends_it(stage: Stage) -> None:
