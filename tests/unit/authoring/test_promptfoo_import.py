@@ -242,7 +242,6 @@ def test_aliases_of_aliases_are_no_bomb(
         ([[{"role": "system", "content": "Class of {{title}}"}]], ["system", "user"]),
         ("file://p.yaml", ["system", "user", "assistant", "user"]),
         ({"file://p.md": "mine"}, ["system", "user"]),
-        (["file://p.csv"], ["system", "user"]),
     ],
 )  # fmt: skip
 def test_prompts_in_every_form(
@@ -256,7 +255,6 @@ def test_prompts_in_every_form(
     ]
     written(project, turns, "p.yaml")
     written(project, "Class of {{title}}?\n", "p.md")
-    written(project, "prompt,label\nClass of {{title}}?,short\n", "p.csv")
     if prompts == "file://p.yaml":
         prompts = ["file://p.yaml"]
     path = written(project, {**PROMPT, "prompts": prompts, "tests": [TEST, TEST]})
@@ -308,6 +306,7 @@ def test_a_provider_becomes_an_alias_that_must_be_configured(
         ("contains-any: a, b", {"type": "contains-any", "value": ["a", "b"]}),
         ("fn: output > 1", {"type": "javascript", "value": "output > 1"}),
         ("grade: is nice", {"type": "llm-rubric", "value": " is nice"}),
+        ("file://check.py:score", {"type": "python", "value": "file://check.py:score"}),
         ("not-contains: x", {"type": "not-contains", "value": "x"}),
         ("is-json", {"type": "is-json"}),
         ("ratio: 1:2", {"type": "equals", "value": "ratio: 1:2"}),

@@ -40,6 +40,7 @@ def test_it_writes_what_the_real_one_wrote(template: str, written: str) -> None:
         "{{ 1 < 2 < 3 }}",
         "{{ a == x is defined }}",
         "{{ s.trim }}",
+        "{{ t == x is defined }}",
         "{{ a == two }}",
         "{{ two === 2 }}",
         "{{ n == x }}",

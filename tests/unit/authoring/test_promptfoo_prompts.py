@@ -224,14 +224,16 @@ def test_variables_of_a_file_with_its_scheme_are_read_by_nobody(bench: Bench) ->
     output = bench.take({**ASK, **default, "tests": [{"vars": "file://v.yaml", "assert": BLUE}]})
     assert bench.asked() == ["Colour of ?"]
     assert "the variables in file://v.yaml: promptfoo finds none" in output
-    assert "the variables in v.yaml: promptfoo reads no file for those of defaultTest" in output
+    assert "the variables in v.yaml: promptfoo finds none by such a name" in output
 
 
-def test_prompts_in_a_table_of_one_column_are_its_lines(bench: Bench) -> None:
-    bench.write("p.csv", 'Prompt\r\n"Colour of {{thing}}\nat noon?"\n')
-    output = bench.take({**ASK, "prompts": ["p.csv"], "tests": [case({"thing": "sky"})]})
-    assert bench.asked() == ['"Colour of sky']
-    assert "p.csv:3: the prompt" in output
+@pytest.mark.parametrize("name", ["p.csv", "p.jsonl"])
+def test_prompts_in_a_table_are_listed(bench: Bench, name: str) -> None:
+    bench.write(name, "prompt\nColour of {{thing}}?\n")
+    prompts = [name, *ASK["prompts"]]
+    output = bench.take({**ASK, "prompts": prompts, "tests": [case({"thing": "sky"})]})
+    assert bench.asked() == ["Colour of sky?"]
+    assert f"the prompt '{name}': {name} is a table of prompts; write them out" in output
 
 
 def test_what_nobody_sees_is_listed_before_anything_is_written(bench: Bench) -> None:
@@ -247,6 +249,14 @@ def test_values_lose_one_line_end_and_take_each_other_in(bench: Bench) -> None:
     values = {"a": "x\n\n", "b": "{{ c }}!", "c": "y", "thing": "{{ c | upper }}"}
     bench.take({**ASK, "prompts": ["{{a}}|{{b}}|{{thing}}"], "tests": [case(values)]})
     assert bench.asked() == ["x\n|y!|Y"]
+
+
+@pytest.mark.parametrize("inner", ["1 $ each", 5, "{{ thing }}", None])
+def test_a_value_that_takes_in_more_than_a_text_is_listed(bench: Bench, inner: object) -> None:
+    tests = [case({"thing": "{{ cost }}!", "cost": inner}), case({"thing": "sea"})]
+    output = bench.take({**ASK, "tests": tests})
+    assert bench.asked() == ["Colour of sea?"]
+    assert "the variable 'thing' is a template itself, of more than other texts" in output
 
 
 def test_a_date_without_quotes_is_lost_there(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prompt_hub.repository.schema import JsonObject
-from tests.unit.authoring.bench import ASK, Bench, case
+from tests.unit.authoring.bench import ASK, BLUE, Bench, case
 
 SEA = case({"thing": "sea"})
 OF_RED = {"type": "equals", "value": {"c": "red", "d": 1}}
@@ -142,8 +142,8 @@ def test_a_date_without_quotes_is_the_reason(bench: Bench, kind: str, value: str
     output = bench.take(with_test(asserted))
     assert bench.answers() == [{"answer": "blue"}]
     assert (
-        f"promptfooconfig.yaml:6: the assertion '{kind}': its value cannot be worked out here:"
-        " promptfoo keeps nothing of a date without quotes"
+        "promptfooconfig.yaml:6: a test: promptfoo keeps nothing of a date without quotes;"
+        " put it in quotes"
     ) in output
 
 
@@ -160,7 +160,6 @@ OF_SKY = "{vars: {thing: sky}, assert: [{type: equals, value: N}]}"
         "{vars: {thing: N}, assert: [{type: equals, value: blue}]}",
         "{vars: {thing: [x, N]}, assert: [{type: equals, value: {c: [N]}}]}",
         "{vars: {thing: sky}, assert: [{type: cost, threshold: N}, {type: equals, value: x}]}",
-        "{vars: {thing: sky}, metadata: {id: N}, assert: [{type: equals, value: x}]}",
     ],
 )
 def test_a_number_without_end_costs_its_own_test_only(bench: Bench, second: str) -> None:
@@ -174,7 +173,7 @@ def test_a_number_without_end_in_a_schema_costs_the_schema(bench: Bench) -> None
     schema = "{type: object, properties: {c: {maximum: 123e4567}}}"
     asserted = f"{{vars: {{thing: sky}}, assert: [{{type: is-json, value: {schema}}}]}}"
     output = bench.take(with_test(asserted))
-    assert "the schema of 'is-json': it has a number that is not finite" in output
+    assert "the schema of 'is-json': a number in it is not finite" in output
 
 
 @pytest.mark.parametrize("where", ["tests", "vars", "assert"])
@@ -192,10 +191,52 @@ def test_a_number_without_end_in_a_file_costs_its_own_test_only(bench: Bench, wh
     assert "a number in it is not finite; put quotes around" in output
 
 
-def test_a_number_without_end_elsewhere_refuses_with_its_line(bench: Bench) -> None:
+def test_a_number_without_end_elsewhere_has_its_line(bench: Bench) -> None:
     provider = "[{id: openai:gpt-4o-mini, config: {temperature: 123e4567}}]"
-    error = bench.refuse(with_test("{}").replace("[openai:gpt-4o-mini]", provider))
-    assert "promptfooconfig.yaml:2:1: found inf, which is not a finite number" in error
+    second = "{vars: {thing: sky}, metadata: {id: 1e999}, assert: [{type: equals, value: x}]}"
+    output = bench.take(with_test(second).replace("[openai:gpt-4o-mini]", provider))
+    assert "promptfooconfig.yaml:2: 'temperature' of the provider: parameters here are" in output
+    assert "promptfooconfig.yaml:6: the metadata 'id': a tag here is a word" in output
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+@pytest.mark.parametrize("emoji", ["", '"note": "\\ud83d\\ude00", '])
+def test_a_number_without_end_in_json_costs_its_own_test_only(
+    bench: Bench, name: str, emoji: str
+) -> None:
+    asserted = '"assert": [{"type": "equals", "value": "blue"}]}'
+    rows = [f'{{"vars": {{{emoji}"thing": {thing}}}, {asserted}' for thing in ("1e999", '"sea"')]
+    bench.write(name, "\n".join(rows) if name == "t.jsonl" else f"[{','.join(rows)}]")
+    output = bench.take({**ASK, "tests": f"file://{name}"})
+    assert bench.asked() == ["Colour of sea?"]
+    assert f"{name}:1: a test: a number in it is not finite; put quotes around" in output
+
+
+ELSEWHERE: JsonObject = {"vars": {"thing": "sky"}, "value": {"c": "x"}}
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        {"vars": {"$ref": "#/derivedMetrics/vars"}, "assert": BLUE},
+        case({"thing": "sky"}, {"type": "equals", "value": {"$ref": "#/derivedMetrics/value"}}),
+        case({"thing": "sky"}, *BLUE, {"$ref": "#/derivedMetrics/value"}),
+        case({"thing": "sky"}, *BLUE, options={"$ref": "#/derivedMetrics/value"}),
+    ],
+)
+def test_what_stands_elsewhere_costs_its_own_test(bench: Bench, test: dict[str, object]) -> None:
+    output = bench.take({**ASK, "derivedMetrics": ELSEWHERE, "tests": [test, SEA]})
+    assert bench.asked() == ["Colour of sea?"]
+    assert "a test: it stands elsewhere (#/derivedMetrics/" in output
+
+
+def test_an_assertion_that_stands_elsewhere_makes_no_side_check_a_right_answer(
+    bench: Bench,
+) -> None:
+    asserted = [{"$ref": "#/assertionTemplates/short"}, {"type": "contains", "value": "blue"}]
+    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted), SEA]})
+    assert bench.asked() == ["Colour of sea?"]
+    assert "an assertion without a type: nothing says what it asserts; write it out" in output
 
 
 @pytest.mark.parametrize("value", [[1e-7], "file://small.yaml"])

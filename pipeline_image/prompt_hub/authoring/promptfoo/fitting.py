@@ -43,6 +43,7 @@ def fitted(labelled: Sequence[Labelled], prompt: ImportedPrompt, notes: Notes) -
     """Find the inputs of examples; tests whose prompt cannot be said alike are noted as lost."""
     kept: list[Labelled] = []
     inputs: list[JsonObject] = []
+    asked: list[list[str]] = []
     reasons: dict[bool, str] = {}
     for item in labelled:
         place = item.case.place
@@ -70,6 +71,13 @@ def fitted(labelled: Sequence[Labelled], prompt: ImportedPrompt, notes: Notes) -
             notes.changed(place, f"the variable {name!r}", why)
         kept.append(item)
         inputs.append(_fields(chosen))
+        asked.append(sent)
+    for name in _in_order(prompt):
+        mixed = not type_of([fields[name] for fields in inputs if name in fields])
+        texts = [_with_text(fields, name) for fields in inputs] if mixed else inputs
+        if texts != inputs and [_rendered(prompt, fields) for fields in texts] == asked:
+            notes.changed(kept[0].case.place, f"the variable {name!r}", _TEXT)
+            inputs = texts
     return Fitted(_contract(inputs, kept, prompt, notes), tuple(kept), tuple(inputs))
 
 
@@ -79,12 +87,16 @@ Form = dict[str, tuple[js.Value, str]]
 
 def _forms(values: Mapping[str, JsonValue], prompt: ImportedPrompt) -> Sequence[Form]:
     """Every combination of the forms of a test's variables, as they are before anything else."""
-    text = " ".join(message.content for message in prompt.messages)
-    names = sorted(prompt.variables, key=lambda name: (text.find(name), name))
+    names = _in_order(prompt)
     combinations = itertools.product(*(_options(values.get(name, js.UNDEFINED)) for name in names))
     return [
         dict(zip(names, form, strict=True)) for form in itertools.islice(combinations, MAX_TRIES)
     ]
+
+
+def _in_order(prompt: ImportedPrompt) -> list[str]:
+    text = " ".join(message.content for message in prompt.messages)
+    return sorted(prompt.variables, key=lambda name: (text.find(name), name))
 
 
 def _options(value: js.Value) -> list[tuple[js.Value, str]]:
@@ -105,6 +117,13 @@ def _fields(form: Form) -> JsonObject:
 
 def _says(prompt: ImportedPrompt, form: Form, sent: list[str]) -> bool:
     return _rendered(prompt, _fields(form)) == sent
+
+
+def _with_text(fields: JsonObject, name: str) -> JsonObject:
+    """Return an input in which a value is a text, where it can be: a field has one type."""
+    if name not in fields or isinstance(fields[name], dict):
+        return fields
+    return {**fields, name: js.text(fields[name])}
 
 
 def _rendered(prompt: ImportedPrompt, fields: JsonObject) -> list[str] | str:
@@ -137,7 +156,7 @@ def _contract(
 ) -> JsonObject:
     properties: JsonObject = {}
     required = []
-    for name in sorted(prompt.variables):
+    for name in _in_order(prompt):
         values = [fields[name] for fields in inputs if name in fields]
         absent = next((i for i, fields in enumerate(inputs) if name not in fields), None)
 

@@ -116,6 +116,8 @@ class Nunjucks:
                     return self._value(yes, scope)
                 return self._value(no, scope) if no is not None else ""
             case nodes.Compare(expr=left, ops=[operand]) if operand.op in _OPERATORS:
+                if any(isinstance(side, nodes.Test) for side in (left, operand.expr)):
+                    raise UnknownMeaningError("a test beside a comparison")  # It binds otherwise.
                 value, other = self._value(left, scope), self._value(operand.expr, scope)
                 return _compared(operand.op, value, other)
             case nodes.Test(node=of, name=name) if name in TESTS:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -17,13 +16,13 @@ from prompt_hub.authoring.promptfoo.templates import Translated, filled, to_jinj
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.validation.hidden_characters import find_hidden, in_words
 
+_PATH = re.compile(r"[^\s{}]+\.[A-Za-z0-9]{1,5}(?::\w+)?")
 _WHOLE = {".md", ".j2"}
 _CHAT = {".json", ".yaml", ".yml"}
-_PROGRAMS = "py|js|cjs|mjs|ts|cts|mts|go|rb"
-_PATH = re.compile(rf"[^\s{{}}]+\.[A-Za-z0-9]{{1,5}}|[^\s{{}}]+\.(?:{_PROGRAMS}):\w+")
-_PROGRAM = re.compile(rf".+\.(?:{_PROGRAMS}|sh|bash|exe|bat|cmd|ps1|pl)(?::\w+)?", re.IGNORECASE)
+_TABLES = {".csv", ".jsonl"}
 _REMOTE = ("exec:", "langfuse://", "portkey://", "helicone://", "http://", "https://")
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+_IN_YAML = re.compile(r"\s*- role:")
 _CHAT_TO_BE = re.compile(r"\s*(?:\[\s*(?:\{|\")|\{\s*\").*[\]}]\s*", re.DOTALL)
 """A text that promptfoo takes for JSON once its variables are filled in."""
 _LIKE_JSON = re.compile(
@@ -43,7 +42,7 @@ class ChatMessage:
 
 @dataclass(frozen=True)
 class ImportedPrompt:
-    """One prompt: what it is called, where it stands, what it says and which fields it reads.
+    """One prompt: what it is called, where it stands, and what it says.
 
     `plain` says that it was a text, not a chat: what the model writes is then free text, too.
     """
@@ -51,14 +50,21 @@ class ImportedPrompt:
     label: str
     place: Place
     messages: tuple[ChatMessage, ...]
-    variables: frozenset[str]
     plain: bool
-    loops: bool
-    """Whether a template of it has a loop."""
     parts: tuple[Translated, ...]
     """The templates of its messages."""
     whole: Translated | None
     """The template of all of its text; None where promptfoo fills in message by message."""
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The fields that it reads."""
+        return frozenset().union(*(part.variables for part in self.parts))
+
+    @property
+    def loops(self) -> bool:
+        """Whether a template of it has a loop."""
+        return any(part.loops for part in self.parts)
 
     def values(self, values: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
         """Return the values that its templates see: promptfoo fills in texts among them first.
@@ -70,10 +76,17 @@ class ImportedPrompt:
             for name, value in values.items()
             if isinstance(value, str) and any(mark in value for mark in ("{{", "{%", "{#"))
         }
-        texts = {n: v for n, v in values.items() if isinstance(v, str) and n not in marked}
+        # A '$' in what is taken in has a meaning of its own to JavaScript's `replace`.
+        texts = {
+            name: value
+            for name, value in values.items()
+            if isinstance(value, str) and name not in marked and "$" not in value
+        }
         needed = marked.keys() & self.variables
-        if needed and self.whole is None:
-            raise UnknownMeaningError(f"the variable {min(needed)!r} is a template itself")
+        for name in sorted(needed):
+            if self.whole is None or to_jinja(marked[name]).variables - texts.keys():
+                why = f"the variable {name!r} is a template itself, of more than other texts"
+                raise UnknownMeaningError(why)
         return {**values, **{name: filled(marked[name], texts) for name in sorted(needed)}}
 
     def sent(self, values: Mapping[str, JsonValue]) -> list[str]:
@@ -85,7 +98,7 @@ class ImportedPrompt:
             return [part.there(values) for part in self.parts]
         text = self.whole.there(values)
         if self.plain:
-            if _is_json(text):
+            if _LIKE_JSON.fullmatch(text) or _json_of(text) != text:
                 raise UnknownMeaningError("the text is JSON, which promptfoo sends as it is")
             return [text]
         try:
@@ -95,16 +108,6 @@ class ImportedPrompt:
         messages = chat if isinstance(chat, list) else []
         texts = [item.get("content") if isinstance(item, dict) else None for item in messages]
         return [text if isinstance(text, str) else "" for text in texts]
-
-
-def _is_json(text: str) -> bool:
-    if _LIKE_JSON.fullmatch(text):
-        return True
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 class UnusablePromptError(PromptHubError):
@@ -123,7 +126,7 @@ def prompts_of(project: Project, notes: Notes) -> list[ImportedPrompt]:
         what = f"the prompt {label or _short(node.data)}"
         try:
             texts = [*_texts(project, node)]
-        except UnusablePromptError as error:
+        except PromptHubError as error:
             notes.lost(node.place, what, error.message)
             continue
         for text, place in texts:
@@ -142,15 +145,14 @@ def _entries(entries: Node, notes: Notes) -> Iterator[tuple[str, Node]]:
             yield str(node.data), Node(key, node.source, node.location)
         return
     for node in entries.elements():
-        if not isinstance(node.data, dict):
-            yield "", node
-            continue
         label = node.get("label") or node.get("display") or node.get("id")
         for key, value in node.items():
             if key not in _ENTRY_KEYS:
                 notes.lost(value.place, f"'{key}' of a prompt", "prompts have no such setting here")
         content = node.get("raw") or node.get("prompt") or node.get("id")
-        if content is not None:
+        if not isinstance(node.data, dict):
+            yield "", node
+        elif content is not None:
             yield str(label.data) if label else "", content
 
 
@@ -159,59 +161,32 @@ def _texts(project: Project, node: Node) -> Iterator[tuple[JsonValue, Place]]:
     if not isinstance(node.data, str):
         yield node.data, node.place
         return
-    text = node.data
-    if text.startswith(_REMOTE):
+    if node.data.startswith(_REMOTE):
         raise UnusablePromptError(
             "it is fetched from elsewhere when promptfoo runs; write it into a file"
         )
-    name = text.strip()
+    name = node.data.strip()
     if not name.startswith(REFERENCE) and _PATH.fullmatch(name) is None:
-        yield _chat(text), node.place
+        yield _json_of(node.data), node.place
         return
-    if _PROGRAM.fullmatch(name):
-        raise UnusablePromptError(
-            f"{name.removeprefix(REFERENCE)} is a program;"
-            " a prompt here is a template that says all it says"
-        )
     paths = project.find(name)
     if not paths:
         raise UnusablePromptError("no file has such a name")
     for path in paths:
-        yield from _file(project, path)
-
-
-def _file(project: Project, path: Path) -> Iterator[tuple[JsonValue, Place]]:
-    name, suffix = project.name(path), path.suffix.lower()
-    if suffix == ".csv" and "," not in project.text(path):
-        lines = enumerate(project.text(path).splitlines(), start=1)
-        found = [(line, number) for number, line in lines if line.strip()]
-        for line, number in found[found[:1] != [] and found[0][0].strip().lower() == "prompt" :]:
-            yield _chat(line), (name, number)
-    elif suffix == ".csv":
-        for row in project.load(path).elements():
-            text = row.get("prompt")
-            if text is not None and str(text.data).strip():
-                yield _chat(str(text.data).strip()), row.place
-    elif suffix == ".txt":
-        yield from _sections(project.text(path), name)
-    elif suffix in _WHOLE:
-        yield _chat(project.text(path)), (name, 1)
-    elif suffix == ".jsonl":
-        for number, line in enumerate(project.text(path).splitlines(), start=1):
-            if line:
-                yield _chat(line), (name, number)
-    elif suffix in _CHAT:
-        try:
-            node = project.load(path)
-        except PromptHubError as error:
+        file, suffix = project.name(path), path.suffix.lower()
+        if suffix == ".txt":
+            yield from _sections(project.text(path), file)
+        elif suffix in _WHOLE:
+            yield _json_of(project.text(path)), (file, 1)
+        elif suffix in _CHAT:
+            loaded = project.load(path)
+            yield loaded.data, loaded.place
+        elif suffix in _TABLES:
+            raise UnusablePromptError(f"{file} is a table of prompts; write them out")
+        else:
             raise UnusablePromptError(
-                f"as it stands it is no list of messages ({error.message})"
-            ) from None
-        yield node.data, node.place
-    else:
-        raise UnusablePromptError(
-            f"{name} is a program; a prompt here is a template that says all it says"
-        )
+                f"{file} is a program; a prompt here is a template that says all it says"
+            )
 
 
 def _sections(content: str, name: str) -> Iterator[tuple[JsonValue, Place]]:
@@ -221,17 +196,17 @@ def _sections(content: str, name: str) -> Iterator[tuple[JsonValue, Place]]:
         if line.strip() == "---":
             text = "\n".join(lines[start - 1 : number - 1]).strip()
             if text:
-                yield _chat(text), (name, start)
+                yield _json_of(text), (name, start)
             start = number + 1
 
 
-def _chat(text: str) -> JsonValue:
-    """Return text that is a JSON list of messages as that list; any other text as it is."""
+def _json_of(text: str) -> JsonValue:
+    """Return the list or object that a text is in JSON; any other text as it is."""
     try:
         value: JsonValue = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    return value if isinstance(value, list | dict) else text
+    return value
 
 
 def _prompt(
@@ -244,35 +219,27 @@ def _prompt(
         value = value["messages"]
     if not isinstance(value, list) or not value:
         raise UnusablePromptError("it is neither a text nor a list of messages")
-    messages = [_message(item, place, notes) for item in value]
-    parts = [_translated(message.content, place, notes) for message in messages]
+    roles, contents = zip(*(_message(item, place, notes) for item in value), strict=True)
+    parts = [_translated(content, place, notes) for content in contents]
     used = frozenset().union(*(part.filters for part in parts))
     for name in sorted(used & redefined):
         raise UnusablePromptError(f"it uses the filter {name!r}, which nunjucksFilters defines")
-    messages = [
-        ChatMessage(message.role, part.text) for message, part in zip(messages, parts, strict=True)
-    ]
-    if messages[-1].role != "user":
-        if any(message.role == "user" for message in messages):
-            raise UnusablePromptError(
-                f"its last message is the {messages[-1].role}'s, not the user's"
-            )
+    if roles[-1] != "user":
+        if "user" in roles:
+            raise UnusablePromptError(f"its last message is the {roles[-1]}'s, not the user's")
         notes.changed(place, "the last message", "said by the user: here it asks the question")
-        messages[-1] = ChatMessage("user", messages[-1].content)
     plain = whole is not None and not _IN_YAML.match(whole)
     return ImportedPrompt(
         label=label,
         place=place,
-        messages=tuple(messages),
-        variables=frozenset().union(*(part.variables for part in parts)),
+        messages=tuple(
+            ChatMessage(role, part.text)
+            for role, part in zip((*roles[:-1], "user"), parts, strict=True)
+        ),
         plain=plain,
-        loops=any(part.loops for part in parts),
         parts=tuple(parts),
         whole=None if whole is None else parts[0] if plain else to_jinja(whole),
     )
-
-
-_IN_YAML = re.compile(r"\s*- role:")
 
 
 def _messages_of(text: str, place: Place) -> JsonValue:
@@ -293,7 +260,7 @@ def _messages_of(text: str, place: Place) -> JsonValue:
 def _translated(text: str, place: Place, notes: Notes) -> Translated:
     translated = to_jinja(text)
     if translated.problem is not None:
-        raise UnusablePromptError(f"it uses {translated.problem}, which templates here have not")
+        raise UnusablePromptError(f"it uses {translated.problem}")
     if (hidden := next(find_hidden(text), None)) is not None:
         raise UnusablePromptError(f"it holds {in_words(hidden[1])}, which nobody sees")
     for message in translated.rewritten:
@@ -303,13 +270,13 @@ def _translated(text: str, place: Place, notes: Notes) -> Translated:
     return translated
 
 
-def _message(item: JsonValue, place: Place, notes: Notes) -> ChatMessage:
-    if not isinstance(item, dict) or str(item.get("role")) not in _ROLES:
-        role = item.get("role") if isinstance(item, dict) else None
-        raise UnusablePromptError(
-            f"it has a message of the role {role!r}; here are {', '.join(_ROLES)}"
-        )
-    if item["role"] == "developer":
+def _message(item: JsonValue, place: Place, notes: Notes) -> tuple[str, str]:
+    """Return the role and the text of a message."""
+    role = str(item.get("role")) if isinstance(item, dict) else ""
+    if not isinstance(item, dict) or role not in _ROLES:
+        known = ", ".join(_ROLES)
+        raise UnusablePromptError(f"it has a message of the role {role!r}; here are {known}")
+    if role == "developer":
         notes.changed(place, "the role 'developer'", "is 'system' here")
     for key in item:
         if key not in {"role", "content"}:
@@ -319,12 +286,12 @@ def _message(item: JsonValue, place: Place, notes: Notes) -> ChatMessage:
         parts = [part.get("text") if isinstance(part, dict) else None for part in content]
         if any(not isinstance(part, str) for part in parts):
             raise UnusablePromptError("it shows the model something else than text")
-        content = "\n".join(str(part) for part in parts)
+        content = "\n".join(map(str, parts))
         if len(parts) > 1:
             notes.changed(place, "the parts of a message", "are one text of several lines here")
     if not isinstance(content, str) or not content.strip():
         raise UnusablePromptError("it has a message without text")
-    return ChatMessage(_ROLES[str(item["role"])], content)
+    return _ROLES[role], content
 
 
 def _short(value: JsonValue) -> str:

@@ -6,36 +6,22 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pydantic import JsonValue
-
 from prompt_hub.authoring.promptfoo.notes import Notes
 from prompt_hub.authoring.promptfoo.reading import Node, Project
 from prompt_hub.repository.schema import JsonObject
 
 _PARAMETERS = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "seed": "seed",
-    "max_tokens": "max_tokens",
-    "max_completion_tokens": "max_tokens",
-    "max_output_tokens": "max_tokens",
-    "maxTokens": "max_tokens",
+    **{name: name for name in ("temperature", "top_p", "seed", "max_tokens")},
+    **dict.fromkeys(("max_completion_tokens", "max_output_tokens", "maxTokens"), "max_tokens"),
     "topP": "top_p",
 }
-_MODES = {"chat", "completion", "responses", "messages", "converse"}
-_NOT_ASKED = {
-    "openai": {
-        "agents", "assistant", "chatkit", "codex-sdk", "embedding", "embeddings", "image",
-        "moderation", "realtime", "transcription", "video", "speech",
-    },
-    "bedrock": {
-        "agents", "embedding", "embeddings", "flows", "image", "kb", "knowledge-base",
-        "nova-sonic", "video",
-    },
-    "ollama": {"embedding", "embeddings"},
-}  # fmt: skip
-"""Kinds of a provider that are no model to be asked with messages."""
-_NO_MODEL = ("file://", "exec:", "python:", "http", "javascript:", "package:", "echo")
+_MODE = "(?:(?:chat|completion|responses|messages|converse):)"
+_OPENAI = re.compile(rf"openai:(?:{_MODE}(?P<model>.+)|(?P<bare>[^:{{]+))")
+_BEDROCK = re.compile(rf"bedrock:{_MODE}?(?P<model>[a-z0-9-]+\.[^{{]+)")
+_COMPATIBLE = re.compile(
+    rf"(?:ollama|vllm|localai|openrouter|groq|together|deepseek):{_MODE}?"
+    r"(?P<model>(?!embeddings?:)[^{]+)"
+)
 
 
 @dataclass(frozen=True)
@@ -65,18 +51,16 @@ def model_of(project: Project, notes: Notes, *, alias: str | None, default: str)
         notes.lost(other.place, f"the provider {_identity(other)[0]!r}", why)
     name, settings = _identity(first)
     parameters: JsonObject = {}
-    schema = None
     for key, node in settings.items() if settings else ():
         if key in _PARAMETERS and isinstance(node.data, int | float):
             parameters[_PARAMETERS[key]] = node.data
-        elif key == "response_format":
-            schema = _schema(project, node, notes)
-        elif key != "region":
+        elif key not in ("region", "response_format"):
             why = "parameters here are temperature, top_p, max_tokens and seed"
             notes.lost(node.place, f"'{key}' of the provider", why)
     for key, node in _beside_settings(first, name):
         notes.lost(node.place, f"'{key}' of a provider", _WHY.get(key, _NO_SETTING))
-    setting = _setting(name, settings)
+    region = settings.get("region") if settings else None
+    setting = _setting(name, str(region.data) if region else "us-east-1")
     if setting is None:
         why = "an alias is a model of an OpenAI-compatible endpoint or of Bedrock; name one for it"
         notes.lost(first.place, f"the provider {name!r}", why)
@@ -87,7 +71,7 @@ def model_of(project: Project, notes: Notes, *, alias: str | None, default: str)
     format_ = project.resolved(settings.get("response_format")) if settings else None
     kind = format_.get("type") if format_ else None
     parsed = kind is not None and kind.data == "json_schema" and name.startswith("openai:")
-    return ImportedModel(alias, parameters, setting, schema, parsed)
+    return ImportedModel(alias, parameters, setting, _schema(format_, notes), parsed)
 
 
 _NO_SETTING = "an alias has no such setting here"
@@ -101,9 +85,9 @@ _WHY = {
 def _beside_settings(provider: Node, name: str) -> Iterator[tuple[str, Node]]:
     """Yield what a provider says beside its id and its settings, in each form."""
     for key, node in provider.items():
-        if key not in {"id", "provider", "config"} and key != name:
+        if key not in {"id", "provider", "config", name}:
             yield key, node
-        elif key == name and isinstance(node.data, dict):  # id: {config: …}
+        elif key == name:  # id: {config: …}
             yield from ((inner, item) for inner, item in node.items() if inner != "config")
 
 
@@ -114,45 +98,33 @@ def _identity(provider: Node) -> tuple[str, Node | None]:
     identity = provider.get("id") or provider.get("provider")
     if identity is not None:
         return str(identity.data), provider.get("config")
-    for name, node in provider.items():  # id: {config: …}
-        return name, node.get("config")
-    return "", None
+    return next(((name, node.get("config")) for name, node in provider.items()), ("", None))
 
 
-def _setting(name: str, settings: Node | None) -> JsonObject | None:
-    kind, _, rest = name.partition(":")
-    if not rest or name.startswith(_NO_MODEL) or "{{" in name:
-        return None
-    mode, _, model = rest.partition(":")
-    if mode in _NOT_ASKED.get(kind, ()):
-        return None
-    model = model if mode in _MODES and model else rest
-    if kind == "openai":
-        return {"provider": "openai", "model": model}
-    if kind == "bedrock":
-        region = settings.get("region") if settings else None
-        open_model = re.match(r"(?:[a-z-]+\.)?openai\.", model) is not None
-        return {
-            "provider": "bedrock" if open_model else "bedrock-converse",
-            "model": model,
-            "region": str(region.data) if region else "us-east-1",
-        }
-    if kind in {"ollama", "vllm", "localai", "openrouter", "groq", "together", "deepseek"}:
-        return {"provider": "openai", "model": model, "base_url": "https://YOUR-ENDPOINT/v1"}
+def _setting(name: str, region: str) -> JsonObject | None:
+    """Return what an alias of a provider could mean, None for what is no model or not known."""
+    if found := _OPENAI.fullmatch(name):
+        return {"provider": "openai", "model": found["model"] or found["bare"]}
+    if found := _BEDROCK.fullmatch(name):
+        model = found["model"]
+        compatible = re.match(r"(?:[a-z-]+\.)?openai\.", model) is not None
+        kind = "bedrock" if compatible else "bedrock-converse"
+        return {"provider": kind, "model": model, "region": region}
+    if found := _COMPATIBLE.fullmatch(name):
+        url = "https://YOUR-ENDPOINT/v1"
+        return {"provider": "openai", "model": found["model"], "base_url": url}
     return None
 
 
-def _schema(project: Project, node: Node, notes: Notes) -> JsonObject | None:
+def _schema(format_: Node | None, notes: Notes) -> JsonObject | None:
     """Return the JSON Schema in OpenAI's `response_format`."""
-    format_ = project.resolved(node)
-    found: JsonValue = format_.data if format_ else None
+    found = format_.data if format_ else None
     for key in ("json_schema", "schema"):
         found = found.get(key, found) if isinstance(found, dict) else None
     if isinstance(found, dict) and isinstance(found.get("properties"), dict):
         return {**found, "type": "object"}
-    kind = format_.data.get("type") if format_ and isinstance(format_.data, dict) else None
-    if kind == "json_object":
-        notes.changed(node.place, "'response_format'", "answers are one JSON object anyway")
-    else:
-        notes.lost(node.place, "'response_format'", "it holds no JSON Schema of an object")
+    if format_ is not None and format_.data == {"type": "json_object"}:
+        notes.changed(format_.place, "'response_format'", "answers are one JSON object anyway")
+    elif format_ is not None:
+        notes.lost(format_.place, "'response_format'", "it holds no JSON Schema of an object")
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +14,9 @@ from pathlib import Path
 import yaml
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo.javascript import number
+from prompt_hub.authoring.promptfoo import javascript as js
 from prompt_hub.authoring.promptfoo.notes import Place
-from prompt_hub.core.json_strict import MAX_DEPTH, strict_json
+from prompt_hub.core.json_strict import MAX_DEPTH, is_deeper, unique_keys
 from prompt_hub.repository.contracts import referred
 from prompt_hub.repository.documents import InvalidDocumentsError, Problem, read_text
 from prompt_hub.repository.json_positions import Location
@@ -25,8 +26,6 @@ MAX_VALUES = 200_000
 MAX_NAME = 255
 """Bytes of a file's name: a longer one is a text, and no file system has it."""
 REFERENCE = "file://"
-_OF_TESTS = ("tests", "scenarios", "defaultTest")
-"""Where a number that is not finite keeps single tests from being examples, and no more."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +72,26 @@ class Node:
         return None if value is None else Node(value, self.source, (*self.location, key))
 
 
+class Unkept(dict[str, JsonValue]):
+    """A value without quotes that promptfoo or JSON has no form for; says why."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+
+def unkept(value: JsonValue) -> str | None:
+    """Why something in a value could not be kept, None where all of it was."""
+    return next((part.why for part in js.parts(value) if isinstance(part, Unkept)), None)
+
+
 class Project:
     """The files of one configuration, found from its folder as promptfoo finds them."""
 
     def __init__(self, config: Path) -> None:
         self._folder = config.resolve().parent
-        self.config = self.load(config.resolve(), infinite=True)
-        for key, node in self.config.items():
-            if key not in _OF_TESTS:
-                _refuse_infinite(node)
+        read = self.load(config.resolve())
+        self.config = Node(_without_references(read.data, read.data), read.source)
 
     def find(self, reference: str, beside: str | None = None) -> list[Path]:
         """Return the files that `file://…` or a plain path names; a pattern may name several.
@@ -116,35 +126,27 @@ class Project:
             return resolved.relative_to(self._folder).as_posix()
         return str(path)
 
-    def load(self, path: Path, *, infinite: bool = False) -> Node:
+    def load(self, path: Path) -> Node:
         """Return a file as a value: a list of rows for CSV, of lines for JSON lines.
 
-        Args:
-            path: the file.
-            infinite: whether its numbers may be infinite, as YAML has them; the caller looks.
-
-        Raises:
-            InvalidDocumentsError: the file is missing, broken, or of a kind that is not data.
+        Raises `InvalidDocumentsError` for a file that is missing, broken, or no data.
         """
         name, text = self.name(path), self.text(path)
         match path.suffix.lower():
             case ".yaml" | ".yml" | ".json":
-                node = parsed_yaml(text, name)
-                if not infinite:
-                    _refuse_infinite(node)
-                return node
+                return parsed_yaml(text, name)
             case ".jsonl":
                 return _lines(text, name)
             case ".csv":
                 return _rows(text, name)
         raise _broken(name, 1, f"a {path.suffix or 'nameless'} file", "YAML, JSON, JSONL or CSV")
 
-    def resolved(self, node: Node | None, *, infinite: bool = False) -> Node | None:
+    def resolved(self, node: Node | None) -> Node | None:
         """Return the value that a `file://` reference stands for; any other value is itself."""
         if node is None or not isinstance(node.data, str) or not node.data.startswith(REFERENCE):
             return node
         for path in self.find(node.data):
-            return self.load(path, infinite=infinite)
+            return self.load(path)
         raise _broken(*node.place, f"{node.data[:80]}, which no file is called", "a file")
 
 
@@ -152,36 +154,18 @@ def _broken(file: str, line: int, found: str, expected: str) -> InvalidDocuments
     return InvalidDocumentsError([Problem(file, line, 1, "", found, expected)])
 
 
-def _refuse_infinite(node: Node) -> None:
-    """Raise `InvalidDocumentsError` where a number is not finite, with its line."""
-    if isinstance(node.data, float) and not isfinite(node.data):
-        found = f"{node.data}, which is not a finite number"
-        raise _broken(*node.place, found, "a number, or a text in quotes")
-    for entry in node.items():
-        _refuse_infinite(entry[1])
-    for item in node.elements() if isinstance(node.data, list) else ():
-        _refuse_infinite(item)
-
-
-class UnquotedDate(dict[str, JsonValue]):
-    """A date without quotes: promptfoo makes an object of it and keeps nothing of what is in it."""
-
-
-def infinite(value: JsonValue) -> bool:
-    """Whether a number that is not finite stands in a value: JSON has none of these."""
-    return any(isinstance(item, float) and not isfinite(item) for item in _all_in(value))
-
-
-def dated(value: JsonValue) -> bool:
-    """Whether a date without quotes stands in a value."""
-    return any(isinstance(item, UnquotedDate) for item in _all_in(value))
-
-
-def _all_in(value: JsonValue) -> Iterator[JsonValue]:
-    yield value
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for item in items:
-        yield from _all_in(item)
+def _without_references(value: JsonValue, root: JsonValue) -> JsonValue:
+    """Return a configuration in which `{$ref: '#/a/b'}`, which promptfoo replaces, is not kept."""
+    match value:
+        case Unkept():
+            return value
+        case {"$ref": str() as reference} if referred(reference, root) is not None:
+            return Unkept(f"it stands elsewhere ({reference}); write it out where it is used")
+        case dict():
+            return {key: _without_references(item, root) for key, item in value.items()}
+        case list():
+            return [_without_references(item, root) for item in value]
+    return value
 
 
 class _Loader(yaml.CSafeLoader):
@@ -205,20 +189,21 @@ for _tag, _pattern, _first in (
         f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first
     )
 _BASES = {"0o": 8, "0x": 16}
+_DATE = "promptfoo keeps nothing of a date without quotes; put it in quotes"
+_INFINITE = "a number in it is not finite; put quotes around a text such as 123e4567"
 
 
-def _whole(written: str) -> int | float:
+def _number(written: str) -> JsonValue:
     base = _BASES.get(written[:2])
     # Python makes no integer of thousands of digits; a double has fewer than twenty anyway.
-    return number(float(written) if base is None else int(written, base))
+    bare = re.sub(r"\.(?=[a-zA-Z])", "", written)
+    found = js.number(float(bare) if base is None else int(written, base))
+    return found if isfinite(found) else Unkept(_INFINITE)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: _whole(str(node.value)))
-_Loader.add_constructor(
-    "tag:yaml.org,2002:float",
-    lambda _, node: number(float(re.sub(r"\.(?=[a-zA-Z])", "", str(node.value)))),
-)
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: UnquotedDate())
+for _tag in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", lambda _, node: _number(str(node.value)))
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: Unkept(_DATE))
 
 
 def parsed_yaml(text: str, name: str) -> Node:
@@ -237,22 +222,26 @@ def parsed_yaml(text: str, name: str) -> Node:
             data = loader.construct_document(node) if node is not None else None
         finally:
             loader.dispose()
-        plain = _plain(data)
-        return Node(_dereferenced(plain, plain), Source(name, lines))
+        return Node(_plain(data), Source(name, lines))
     except yaml.MarkedYAMLError as error:
         if name.endswith(".json"):
-            return _json(text, name)
+            return _json(text, name, 1)
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise _broken(name, line, error.problem or "broken YAML", "valid YAML") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _broken(name, 1, str(error).splitlines()[0], "valid YAML") from None
 
 
-def _json(text: str, name: str) -> Node:
+def _json(text: str, name: str, line: int) -> Node:
     try:
-        return Node(_plain(strict_json(text)), Source(name))
-    except ValueError as error:
-        raise _broken(name, 1, str(error), "valid JSON") from None
+        value = json.loads(
+            text, parse_int=_number, parse_float=_number, object_pairs_hook=unique_keys
+        )
+        if is_deeper(value):
+            raise ValueError(f"values nested more than {MAX_DEPTH} deep")
+    except (ValueError, RecursionError) as error:
+        raise _broken(name, line, str(error), "valid JSON") from None
+    return Node(value, Source(name))
 
 
 def _lines(text: str, name: str) -> Node:
@@ -260,11 +249,8 @@ def _lines(text: str, name: str) -> Node:
     lines: dict[Location, int] = {}
     for at, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            try:
-                values.append(_plain(strict_json(line)))
-            except ValueError as error:
-                raise _broken(name, at, str(error), "one JSON value a line") from None
-            lines[(len(values) - 1,)] = at
+            lines[(len(values),)] = at
+            values.append(_json(line, name, at).data)
     return Node(values, Source(name, lines))
 
 
@@ -284,8 +270,8 @@ def _rows(text: str, name: str) -> Node:
                 if len(cells) != len(header):
                     found, expected = f"{len(cells)} cells", f"{len(header)}, as in the header"
                     raise _broken(name, start, found, expected)
+                lines[(len(rows),)] = start
                 rows.append(dict(zip(header, cells, strict=True)))
-                lines[(len(rows) - 1,)] = start
     except csv.Error as error:
         raise _broken(name, reader.line_num, str(error), "valid CSV") from None
     finally:
@@ -309,29 +295,12 @@ def _walk(node: yaml.Node, location: Location, lines: dict[Location, int]) -> No
 
 
 def _plain(value: object) -> JsonValue:
-    """Return a value of YAML as one of JSON, but for numbers that are not finite: keys as text."""
+    """Return a value of YAML as one of JSON: keys as text."""
     match value:
-        case None | bool() | str() | UnquotedDate():
+        case None | bool() | int() | float() | str() | Unkept():
             return value
-        case int() | float():
-            return number(value)
         case dict():
             return {str(key): _plain(item) for key, item in value.items()}
         case list():
             return [_plain(item) for item in value]
     raise ValueError(f"a value of a kind that JSON has not ({type(value).__name__})")
-
-
-def _dereferenced(value: JsonValue, root: JsonValue, depth: int = 0) -> JsonValue:
-    """`{$ref: '#/a/b'}` as what stands there in the same file; others stay for a note."""
-    if depth > MAX_DEPTH:
-        raise ValueError("references without end")
-    if isinstance(value, list):
-        return [_dereferenced(item, root, depth + 1) for item in value]
-    if not isinstance(value, dict) or isinstance(value, UnquotedDate):
-        return value
-    reference = value.get("$ref")
-    if isinstance(reference, str) and reference.startswith("#/") and len(value) == 1:
-        found = referred(reference, root)
-        return value if found is None else _dereferenced(found, root, depth + 1)
-    return {key: _dereferenced(item, root, depth + 1) for key, item in value.items()}

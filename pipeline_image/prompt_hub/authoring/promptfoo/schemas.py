@@ -8,7 +8,7 @@ from copy import deepcopy
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo.reading import infinite, parsed_yaml
+from prompt_hub.authoring.promptfoo.reading import parsed_yaml, unkept
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.contracts import schema_problems, subschemas
 from prompt_hub.repository.schema import JsonObject
@@ -42,13 +42,13 @@ def why_unusable(schema: JsonValue) -> str | None:
     is_object = isinstance(schema, dict) and schema.get("type", "object") == "object"
     if not is_object or not isinstance(schema, dict) or not schema.get("properties"):
         return "an answer here is one JSON object with named fields"
-    if infinite(schema):
-        return "it has a number that is not finite"
+    if wrong := unkept(schema):
+        return wrong
     problems = schema_problems({**schema, "type": "object"})
-    wrong = next((item for item in problems if item.rule in ("schema", "schema-keyword")), None)
-    if wrong is None:
-        return None
-    return f"it is no JSON Schema (it has {wrong.found} where {wrong.expected} is expected)"
+    for item in problems:
+        if item.rule in ("schema", "schema-keyword"):
+            return f"it is no JSON Schema (it has {item.found} where {item.expected} is expected)"
+    return None
 
 
 _TYPES: dict[type, str] = {

@@ -25,7 +25,7 @@ def expanded(project: Project, value: JsonValue) -> list[JsonValue]:
 
 
 def read_variables(project: Project, values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return variables as they are before the prompt is filled in; raises `UnreadableError`."""
+    """Return variables as they are before the prompt is filled in; raises `UnknownMeaningError`."""
     read: dict[str, JsonValue] = {}
     for name, value in values.items():
         if isinstance(value, str) and value.startswith(REFERENCE):
@@ -35,16 +35,14 @@ def read_variables(project: Project, values: Mapping[str, JsonValue]) -> dict[st
     return read
 
 
-class UnreadableError(Exception):
-    """A variable that has no value here, in words."""
-
-
 def _of_file(project: Project, path: Path) -> str:
     """Return what promptfoo makes of a file that a variable names: its text, also of data."""
     if path.suffix.lower() not in _TEXTS:
-        raise UnreadableError(f"{project.name(path)} is no text; promptfoo makes another of it")
+        raise js.UnknownMeaningError(
+            f"{project.name(path)} is no text; promptfoo makes another of it"
+        )
     if not path.is_file():
-        raise UnreadableError(f"no file has the name {project.name(path)}")
+        raise js.UnknownMeaningError(f"no file has the name {project.name(path)}")
     return js.trim(project.text(path))
 
 
