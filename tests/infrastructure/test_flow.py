@@ -121,6 +121,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
             "PROMPT_HUB_EXECUTION",
             "PROMPT_HUB_RESULTS_BUCKET",
             "PROMPT_HUB_BRANCH",
+            "PROMPT_HUB_STAGES",
         },
         "Image/Image": {
             "PROMPT_HUB_RELEASE",
@@ -203,7 +204,7 @@ def test_people_hear_of_an_execution_that_ends_red(synthesise: Callable[..., Ass
     (rule,) = (
         resource
         for resource in assembly.resources("pipeline", "AWS::Events::Rule").values()
-        if resource["EventPattern"]["detail"]["state"] == ["FAILED"]
+        if resource["EventPattern"].get("detail", {}).get("state") == ["FAILED"]
     )
     assert rule["EventPattern"]["source"] == ["aws.codepipeline"]
     (topic,) = assembly.resources("pipeline", "AWS::SNS::Topic")

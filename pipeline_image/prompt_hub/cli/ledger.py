@@ -12,6 +12,7 @@ from prompt_hub.cli.stage import add_stage, ledger_of, now, stage_of, translate_
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.items import BY_HAND, VersionRef
 from prompt_hub.ledger.transitions import Cause
+from prompt_hub.promotion.states import NAMED, Decision, TransitionContext
 
 if TYPE_CHECKING:
     from prompt_hub.ledger.items import Event, Pointer
@@ -66,6 +67,7 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
             hint="Release one: the first pointer of a task, and of a retired one, comes from git.",
             exit_code=ExitCode.BLOCKED,
         )
+    _require_signature(arguments)
     cause = Cause(by=arguments.person, reason=arguments.reason, at=now(), code=BY_HAND)
     seen = pointer.revision
     action: _Change = arguments.action
@@ -91,6 +93,18 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
         print(f"{task}: the rollback pages people from now on instead of moving it")
         if not arguments.no_watch:
             measure_now(stage, [task])
+
+
+def _require_signature(arguments: argparse.Namespace) -> None:
+    """Raise `PromptHubError` unless somebody says why, as for a move in git."""
+    decision = Decision(arguments.person, arguments.reason)
+    lacking = NAMED.lacks(TransitionContext(version="", decision=decision))
+    if lacking is not None:
+        raise PromptHubError(
+            f"'{arguments.action}' needs {NAMED.needs}, but {lacking}.",
+            hint=NAMED.hint,
+            exit_code=ExitCode.BLOCKED,
+        )
 
 
 def _carried(ledger: Ledger, stage: str, task: str, version: str) -> VersionRef:

@@ -30,7 +30,7 @@ def verbosity_of(arguments: argparse.Namespace) -> int:
 
 def add_signature(parser: argparse.ArgumentParser) -> None:
     """Add `--person` and `--reason`, which every decision by hand needs."""
-    parser.add_argument("--person", required=True, type=_said, help="who answers for it")
+    parser.add_argument("--person", required=True, type=_person, help="who answers for it")
     parser.add_argument("--reason", required=True, type=_said, help="why; the history keeps it")
 
 
@@ -49,6 +49,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
     return int(text)
+
+
+def _person(text: str) -> str:
+    name = _said(text)
+    # What a rollback decided is told apart by its name, in git and in the ledger.
+    if name.split()[0].lower() in ("rollback", "pipeline"):
+        raise argparse.ArgumentTypeError(f"{name!r} is what the automation is called")
+    return name
 
 
 def _said(text: str) -> str:

@@ -50,6 +50,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     archive = actions.add_parser("archive", help="retire the released version, with no successor")
     archive.add_argument("task")
+    archive.add_argument(
+        "--version",
+        help="an older version, which a stage went back to; the released one by default",
+    )
 
     quarantine = actions.add_parser("quarantine", help="keep a version out of later images")
     quarantine.add_argument("task")
@@ -114,7 +118,7 @@ def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Cha
         case "override":
             return _override(repository, task, decision)
         case "archive":
-            return transitions.archive(repository, task, decision, now)
+            return transitions.archive(repository, task, decision, now, version=arguments.version)
         case "quarantine":
             version, successor = arguments.version, arguments.to
             return transitions.quarantine(

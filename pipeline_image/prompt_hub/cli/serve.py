@@ -87,6 +87,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             release=release.release,
             carries=release.carries(),
             champions=champions,
+            snapshot=release.snapshot(),
             report=LogsAndMetrics.connect(stage),
         ),
         client=client,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.errors import TransitionRefusedError
 from prompt_hub.ledger.items import (
+    AUTOMATION,
     Event,
     EventKind,
     Notify,
@@ -120,6 +121,8 @@ def activate(
     score.
     """
     pointer = _moving(state, to)
+    if override and (not cause.by.strip() or cause.by in AUTOMATION):
+        raise TransitionRefusedError("an override needs a person who answers for it")
     if not override:
         _refuse_taken_out(state, to.version)
         if pointer.frozen:

@@ -69,7 +69,7 @@ def _meaning(event: Event) -> str:
         case Event.DOWNGRADE:
             return "a person takes the champion out for an older version"
         case Event.ARCHIVE:
-            return "a person retires the champion with no successor"
+            return "a person retires it with no successor"
         case Event.QUARANTINE:
             return "it did harm: out of production, and out of images once no stage serves it"
         case Event.RESTORE:
@@ -227,7 +227,7 @@ MOVES = _moves(
     (_RELEASED, Event.FALL_SHORT, State.RELEASED, (SAME,)),
     (_RELEASED, Event.SUPERSEDE, State.SUPERSEDED, ()),
     (_RELEASED, Event.DOWNGRADE, State.DOWNGRADED, (NAMED,)),
-    (_RELEASED, Event.ARCHIVE, State.ARCHIVED, (NAMED,)),
+    ((State.RELEASED, State.SUPERSEDED), Event.ARCHIVE, State.ARCHIVED, (NAMED,)),
     (_RELEASED, Event.QUARANTINE, State.QUARANTINED, (NAMED,)),
     ((State.SUPERSEDED,), Event.RESTORE, State.RELEASED, (NAMED,)),
     (_TAKEN_OUT, Event.RESTORE, State.RELEASED, (NAMED, INSISTED)),

@@ -77,7 +77,12 @@ def promote(
         event = Event.OVERRIDE
     reached = move(task, state, event, case)
     by = decision if event is Event.OVERRIDE else None
-    versions = {record.version: _entry(record, arm, reached, at, details, by)}
+    entry = _entry(record, arm, reached, at, details, by)
+    known = standing.version(record.version)
+    if event is Event.REQUALIFY and known is not None:
+        # Measured anew, not decided anew: who released it, and when, stays as it was.
+        entry = entry.model_copy(update=known.model_dump(include={"at", "person", "reason"}))
+    versions = {record.version: entry}
     changes: dict[str, str | None] = _evaluation_files(record, details)
     if state is not State.RELEASED:
         lock = Lock(
@@ -149,17 +154,28 @@ def downgrade(
     return _go_back(repository, task, version, Event.DOWNGRADE, decision, at)
 
 
-def archive(repository: PromptRepository, task: str, decision: Decision, at: datetime) -> Changes:
-    """Retire the released version with no successor.
+def archive(
+    repository: PromptRepository,
+    task: str,
+    decision: Decision,
+    at: datetime,
+    *,
+    version: str | None = None,
+) -> Changes:
+    """Retire the released version with no successor, or an older `version` by its number.
 
     Raises:
-        NotAllowedError: nobody is named.
-        PromptHubError: nothing is released.
+        NotAllowedError: nobody is named, or the version may not be retired.
+        PromptHubError: nothing is released, and no version is named.
     """
     champion = repository.production(task)
+    standing = TaskRegistryView(repository.registry(), task)
+    if version is not None and (champion is None or champion.version != version):
+        older = standing.transition(version, Event.ARCHIVE, decision, at)
+        metadata = repository.metadata(task)
+        return standing.updated_registry(metadata, older, released=standing.released)
     if champion is None:
         raise PromptHubError(f"{task} has no released version.", hint="Promote one first.")
-    standing = TaskRegistryView(repository.registry(), task)
     versions = standing.transition(champion.version, Event.ARCHIVE, decision, at)
     return {
         production_path(task): None,

@@ -25,7 +25,7 @@ from prompt_hub.promotion import transitions
 from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.states import Decision, NotAllowedError
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion
+from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion, Registry
 from prompt_hub.repository.registry import VersionState as GitState
 from prompt_hub.repository.schema import JsonObject, Strict, Version, version_key
 from prompt_hub.repository.transaction import apply
@@ -85,6 +85,7 @@ def read_words(stage: str, ledger: Ledger) -> list[StageWord]:
     """
     return [
         word
+        # Git knows nothing of the drill's own task, which is rolled back for show.
         for task in sorted({*ledger.pointers(), *ledger.retired()} - {aws_names.DRILL_TASK})
         for word in stage_words(stage, task, ledger.versions(task), ledger.events(task))
     ]
@@ -165,6 +166,26 @@ def write_back(
     return tuple(written)
 
 
+def standing_quarantines(words: Iterable[StageWord], registry: Registry) -> list[StageWord]:
+    """Return the quarantines of stages that nobody has decided against since, in git or a stage."""
+    return [
+        word
+        for word in _newest(words)
+        if word.quarantined
+        and not (
+            (task := registry.tasks.get(word.task))
+            and (entry := task.versions.get(word.version.version))
+            and _released_knowingly(entry, word)
+        )
+    ]
+
+
+def _released_knowingly(entry: RegisteredVersion, word: StageWord) -> bool:
+    """Whether a person decided about the version in git after its rollback."""
+    by_person = entry.person is not None and not by_rollback(entry.person)
+    return by_person and entry.at > word.moment
+
+
 def _newest(words: Iterable[StageWord]) -> Iterator[StageWord]:
     """Return the newest word about each version; of two at one moment, that of the rollback."""
     found: dict[tuple[str, VersionRef], StageWord] = {}
@@ -213,8 +234,8 @@ def _quarantine(
 ) -> WrittenBack | None:
     if entry.state not in {GitState.RELEASED, GitState.SUPERSEDED}:
         return None  # git has it out of production already, and a person's word there stands
-    if entry.person is not None and entry.at > word.moment and not by_rollback(entry.person):
-        return None  # a person released it in git, knowing of the rollback
+    if _released_knowingly(entry, word):
+        return None
     successor = None
     if task.released == word.version.version:
         successor = _successor(task, word)

@@ -16,10 +16,11 @@ from prompt_hub.evaluation.results import Results
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef, timestamp
 from prompt_hub.llm.config import DRILL_MODEL
 from prompt_hub.promotion.promoter import promotion_by
+from prompt_hub.promotion.write_back import StageWord, standing_quarantines
 from prompt_hub.release.drill_repository import drill_repository, repository_of
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.registry import RegisteredModel, RegisteredTask, VersionState
+from prompt_hub.repository.registry import RegisteredModel, RegisteredTask, Registry, VersionState
 from prompt_hub.repository.schema import (
     Fraction,
     Prompt,
@@ -35,7 +36,10 @@ ARCHIVED_VERSIONS_KEPT = 5
 
 
 class CarriedVersion(Strict):
-    """One version in the image: what git knows of it, and `decided_at`, when git last decided."""
+    """One version in the image: what git knows of it, and `decided_at`, when git last decided.
+
+    `decided_by` names who did, where it was not the gate.
+    """
 
     version: Version
     sha256: Sha256
@@ -44,6 +48,7 @@ class CarriedVersion(Strict):
     score: Fraction | None
     model: RegisteredModel
     decided_at: datetime
+    decided_by: Annotated[str | None, Field(exclude_if=lambda name: name is None)] = None
 
     @property
     def reference(self) -> VersionRef:
@@ -85,14 +90,58 @@ class CarriedTask(Strict):
         )
 
 
+class Quarantine(Strict):
+    """A version that did harm, in git or in a stage, and who took it out, when and why."""
+
+    sha256: Sha256
+    by: str
+    reason: str
+    at: datetime
+
+
 class Release(Strict):
-    """The manifest of one release; `made_at` orders releases, `commit` holds the tree."""
+    """The manifest of one release; `made_at` orders releases, `commit` holds the tree.
+
+    `quarantined` is what git or any stage had quarantined when the image was made, by task and
+    version: whatever a ledger says or has forgotten, only a named person serves it again.
+    """
 
     schema_: Annotated[Literal["prompt-hub/release@1"], Field(alias="schema")]
     release: Annotated[str, Field(min_length=1)]
     commit: str
     made_at: datetime
     tasks: dict[TaskName, CarriedTask]
+    quarantined: Annotated[
+        dict[TaskName, dict[Version, Quarantine]],
+        Field(default={}, exclude_if=lambda found: not found),
+    ]
+
+    def quarantine(self, task: str, sha256: str) -> str | None:
+        """Say which version did harm with this very content, `None` if none did."""
+        for version, found in self.quarantined.get(task, {}).items():
+            if found.sha256 == sha256:
+                return f"{version} is quarantined by {found.by} since {timestamp(found.at)}"
+        return None
+
+    def way_back(self, name: str) -> CarriedVersion | None:
+        """Where the first rollback of a task would go: never to what is quarantined."""
+        task = self.tasks[name]
+        harmless = tuple(v for v in task.versions if self.quarantine(name, v.sha256) is None)
+        return task.model_copy(update={"versions": harmless}).way_back
+
+    def snapshot(self) -> dict[str, VersionRef]:
+        """Return what is served where no ledger can be asked: champions, or their ways back.
+
+        A task of which everything is quarantined is not among them.
+        """
+        served = {}
+        for name, task in self.tasks.items():
+            champion = task.version(task.champion)
+            if champion is not None and self.quarantine(name, champion.sha256) is not None:
+                champion = self.way_back(name)
+            if champion is not None:
+                served[name] = champion.reference
+        return served
 
     @property
     def reference(self) -> ReleaseRef:
@@ -118,6 +167,7 @@ def build_manifest(
     commit: str,
     made_at: datetime,
     live: Collection[Pointer] = (),
+    words: Collection[StageWord] = (),
     kept: int = ARCHIVED_VERSIONS_KEPT,
 ) -> Release:
     """Return the manifest of the tree in `repository`.
@@ -126,6 +176,7 @@ def build_manifest(
 
     `live` is every pointer of every stage: what is active is carried, be it quarantined in git, for
     taking it out of service is activation's business; ways back unless they are quarantined.
+    `words` is what every stage says about versions.
     """
     registry = repository.registry()
     judges = _judges(repository)
@@ -138,15 +189,48 @@ def build_manifest(
             name: _carried(repository, name, task, kept, judges, live)
             for name, task in registry.tasks.items()
         },
+        quarantined=_quarantined(registry, words),
     )
 
 
+def _quarantined(
+    registry: Registry, words: Collection[StageWord]
+) -> dict[str, dict[str, Quarantine]]:
+    """Return what git has quarantined, and what stages have since."""
+    found = {
+        name: {
+            version: Quarantine(
+                sha256=entry.sha256,
+                by=entry.person or "git",
+                reason=entry.reason or "",
+                at=entry.at,
+            )
+            for version, entry in task.versions.items()
+            if entry.state is VersionState.QUARANTINED
+        }
+        for name, task in registry.tasks.items()
+    }
+    for word in standing_quarantines(words, registry):
+        told = Quarantine(
+            sha256=word.version.sha256,
+            by=f"rollback ({word.stage})",
+            reason=word.reason,
+            at=word.moment,
+        )
+        found.setdefault(word.task, {}).setdefault(word.version.version, told)
+    return {name: versions for name, versions in found.items() if versions}
+
+
 def describe_promoted(
-    repository: PromptRepository, results: Results, release: str, live: Collection[Pointer]
+    repository: PromptRepository,
+    results: Results,
+    release: str,
+    live: Collection[Pointer],
+    words: Collection[StageWord] = (),
 ) -> Release:
     """Return the manifest of the release that the execution `release` promoted.
 
-    `live` as in `describe`.
+    `live` and `words` as in `build_manifest`.
 
     Raises `PromptHubError` if that execution left no promotion record.
     """
@@ -157,6 +241,7 @@ def describe_promoted(
         commit=promotion.released_commit,
         made_at=promotion.at,
         live=live,
+        words=words,
     )
     tasks = {**built.tasks, aws_names.DRILL_TASK: carried_for_drills()}
     return built.model_copy(update={"tasks": tasks})
@@ -321,4 +406,5 @@ def _entry(name: str, task: RegisteredTask, prompt: Prompt) -> CarriedVersion:
         score=known.score,
         model=known.model,
         decided_at=known.at,
+        decided_by=known.person,
     )

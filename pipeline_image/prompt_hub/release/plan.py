@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prompt_hub.core import aws_names
-from prompt_hub.ledger.items import Pointer, VersionRecord, VersionRef, timestamp
+from prompt_hub.ledger.items import AUTOMATION, Pointer, VersionRecord, VersionRef, timestamp
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
 from prompt_hub.repository.registry import VersionState
 
@@ -108,7 +108,7 @@ def _step(release: Release, name: str, stage: StageState) -> Step:
     task = release.tasks.get(name)
     desired = task.version(task.champion) if task else None
     if task is None or desired is None:
-        return _without_release(release, name, pointer)
+        return _without_release(release, name, task, pointer, stage)
     if pointer is not None and pointer.active == desired.reference:
         reason = f"{desired.version} is active already"
         if out := stage.taken_out_earlier(name, desired.reference):
@@ -119,7 +119,7 @@ def _step(release: Release, name: str, stage: StageState) -> Step:
         return obstacle
     known = stage.versions.get(name, {})
     if pointer is None:
-        previous = task.way_back
+        previous = release.way_back(name)
         taken_out = previous is not None and (
             (previous.version in known and known[previous.version].state.taken_out)
             or stage.taken_out_earlier(name, previous.reference) is not None
@@ -140,13 +140,42 @@ def _step(release: Release, name: str, stage: StageState) -> Step:
     )
 
 
-def _without_release(release: Release, name: str, pointer: Pointer | None) -> Step:
+def _without_release(
+    release: Release,
+    name: str,
+    task: CarriedTask | None,
+    pointer: Pointer | None,
+    stage: StageState,
+) -> Step:
     if pointer is None:
         return Skip(task=name, code="nothing-released", reason="git has no version of it released")
     return (
-        _frozen(name, pointer)
+        _archived_after_rollback(name, task, pointer, stage)
+        or _frozen(name, pointer)
         or _older(release, name, pointer)
         or Retire(task=name, left=pointer.active, seen=pointer.revision)
+    )
+
+
+def _archived_after_rollback(
+    name: str, task: CarriedTask | None, pointer: Pointer, stage: StageState
+) -> Skip | None:
+    """Keep what a stage went back to, where what git archived had been taken out here before.
+
+    Whoever archived meant the version that did harm; its way back is somebody else's decision.
+    """
+    archived = [v for v in task.versions if v.state is VersionState.ARCHIVED] if task else []
+    if not archived:
+        return None
+    last = max(archived, key=lambda version: version.decided_at)
+    record = stage.versions.get(name, {}).get(last.version)
+    if last.reference == pointer.active or record is None or not record.state.taken_out:
+        return None
+    return Skip(
+        task=name,
+        code="archived-after-rollback",
+        reason=f"git archived {last.version}, which was {record.state.value} here already; "
+        f"{pointer.version} stays active until it is archived by its own number",
     )
 
 
@@ -188,6 +217,11 @@ def _obstacle(
         )
     if out := stage.taken_out_earlier(name, desired.reference):
         return skip("taken-out-earlier", f"{out}; only a named override brings it into this one")
+    if harm := release.quarantine(name, desired.sha256):
+        return skip(
+            "quarantined-in-release",
+            f"{harm}, as this release knows; only a named override in git brings it here",
+        )
     here = stage.models.get(desired.model.alias)
     if here != desired.model.identity:
         return skip(
@@ -201,6 +235,17 @@ def _obstacle(
     held = _frozen(name, pointer) or _older(release, name, pointer)
     if held is not None:
         return held
+    chosen = stage.versions.get(name, {}).get(pointer.version)
+    if chosen is not None and chosen.by not in AUTOMATION:
+        # What `at` says decides nothing against a person: a new measurement moves it, an edit, too.
+        left_by_person = record is not None and record.by not in AUTOMATION
+        unsigned = left_by_person and desired.decided_by is None
+        if unsigned or timestamp(desired.decided_at) <= chosen.at:
+            return skip(
+                "moved-since",
+                f"{chosen.by} chose {chosen.version} by hand ({chosen.reason}), and nobody has "
+                f"decided anew about {desired.version} in git",
+            )
     if timestamp(desired.decided_at) <= pointer.release.made_at:
         return skip(
             "moved-since",

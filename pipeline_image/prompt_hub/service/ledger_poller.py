@@ -100,18 +100,21 @@ class LedgerPoller:
         release: str,
         carries: Mapping[str, Mapping[str, str]],
         champions: Mapping[str, VersionRef],
+        snapshot: Mapping[str, VersionRef] | None = None,
         report: Reporter,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Follow `source` with what the image has.
 
-        `release` is the image's own, `carries` the hash by version by task, `champions` what to
-        serve where there is no ledger to ask.
+        `release` is the image's own, `carries` the hash by version by task, `champions` what git
+        has released, and `snapshot` what to serve where there is no ledger to ask: the champions,
+        unless some of them did harm.
         """
         self._source = source
         self._release = release
         self._carries = carries
         self.champions = champions
+        self._image = champions if snapshot is None else snapshot
         self._report = report
         self._clock = clock
         self._started = clock()
@@ -194,8 +197,8 @@ class LedgerPoller:
 
     def _snapshot(self) -> dict[str, ServedVersion]:
         return {
-            task: ServedVersion(reference=champion, source="snapshot", revision=0)
-            for task, champion in self.champions.items()
+            task: ServedVersion(reference=reference, source="snapshot", revision=0)
+            for task, reference in self._image.items()
         }
 
     def _show(self, state: ServingState) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from prompt_hub.ledger.errors import LedgerConflictError, TransitionRefusedError
@@ -139,5 +141,19 @@ def test_a_version_never_changes_its_content(ledger: Ledger) -> None:
             seen=pointer.revision,
             release=RELEASE,
             cause=cause(1),
+            override=True,
+        )
+
+
+@pytest.mark.parametrize("nobody", ["", "  ", "pipeline", "rollback"])
+def test_an_override_without_a_persons_name_is_refused(ledger: Ledger, nobody: str) -> None:
+    pointer = seeded(ledger)
+    with pytest.raises(TransitionRefusedError, match="needs a person"):
+        ledger.activate(
+            "part-class",
+            reference("1.0.0"),
+            seen=pointer.revision,
+            release=RELEASE,
+            cause=replace(cause(1), by=nobody),
             override=True,
         )

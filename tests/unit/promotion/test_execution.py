@@ -176,6 +176,7 @@ def test_a_champion_that_qualifies_on_another_model_makes_no_tag_and_stops_nobod
     git(world.author.root, "pull", "--quiet", "origin", "main")
     bump_brand(world.author)
     world.author.stamp("brand")
+    before = PromptRepository(world.author.root).registry().tasks["part-class"].versions["1.2.0"]
     clone = world.evaluated("e2", world.push("brand, on another model"), aliases=OTHER_MODEL)
     promotion = world.promote("e2")
     assert {task: outcome.outcome for task, outcome in promotion.tasks.items()} == {
@@ -191,6 +192,10 @@ def test_a_champion_that_qualifies_on_another_model_makes_no_tag_and_stops_nobod
     model = PromptRepository(clone).registry().tasks["part-class"].model
     assert model is not None
     assert model.identity == "openai:small-model-2026-09"
+    # Measured anew is not decided anew: a person who moved a stage away from it is not overruled.
+    after = PromptRepository(clone).registry().tasks["part-class"].versions["1.2.0"]
+    assert (after.at, after.person) == (before.at, before.person)
+    assert after.evaluation_sha256 != before.evaluation_sha256
 
 
 def test_a_tag_that_somebody_made_by_hand_stays_and_stops_no_promotion(world: World) -> None:

@@ -265,3 +265,32 @@ def test_a_ledger_that_does_not_answer_is_no_answer(
     head = world.head()
     assert main(["promote", "execution", "--push", "--stages", "dev"]) != ExitCode.OK
     assert world.head() == head
+
+
+def test_a_registry_that_was_edited_by_hand_is_put_right_by_the_next_execution(
+    world: World,
+) -> None:
+    rolled = Rolled(world, "dev")
+    rolled.roll_back("dev", 5)
+    rolled.execute("e2")
+    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
+    world.author.edit("prompt_registry.yaml", "state: quarantined", "state: superseded")
+    world.push("nobody saw this")
+    promotion, _ = rolled.execute("e3")
+    assert [back.action for back in promotion.written_back] == ["quarantined"]
+    assert rolled.registered.versions[BAD].state is VersionState.QUARANTINED
+    assert rolled.registered.released == GOOD
+
+
+def test_a_second_push_of_the_quarantined_number_stays_out(world: World) -> None:
+    rolled = Rolled(world, "dev")
+    rolled.roll_back("dev", 5)
+    rolled.execute("e2")
+    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
+    world.author.edit(f"prompts/00-templates/{TASK}.yaml", "Answer with JSON", "Say it as JSON")
+    world.author.stamp(TASK)
+    world.push("repaired, and the number forgotten")
+    promotion, _ = rolled.execute("e3")
+    assert promotion.tasks[TASK].outcome == "taken out"
+    assert "was quarantined (rolled back in dev" in promotion.tasks[TASK].reasons[0]
+    assert rolled.registered.released == GOOD

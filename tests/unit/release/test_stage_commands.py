@@ -101,3 +101,12 @@ def test_what_an_earlier_action_did_not_leave_names_that_action(
         monkeypatch.delenv(variable, raising=False)
     assert main(words) == ExitCode.USAGE
     assert capsys.readouterr().err == f"prompt-hub {words[0]}: {expected}\n"
+
+
+def test_a_person_is_not_called_like_the_automation(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("rollback (dev)", "pipeline", " Rollback"):
+        words = ["ledger", "activate", "part-class", "--to", "1.0.0", "--person", name]
+        with pytest.raises(SystemExit) as refused:
+            main([*words, "--reason", "supplier audit"])
+        assert refused.value.code == ExitCode.USAGE
+        assert "is what the automation is called" in capsys.readouterr().err

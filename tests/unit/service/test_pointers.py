@@ -262,3 +262,20 @@ def test_a_ledger_that_goes_away_leaves_the_last_good_pointers(world: World) -> 
     world.poll()
     assert world.served() == {"part-class": ("1.1.0", "ledger")}
     assert world.heard.messages[-2:] == ["found 2", "part-class 1.0.0 -> 1.1.0 at 2"]
+
+
+def test_a_snapshot_leaves_out_what_did_harm(world: World) -> None:
+    """The ledger is away at the start: the image's ways back are served, not its bad champions."""
+    world.ledger.table.away = True
+    world.follower = LedgerPoller(
+        world.ledger,
+        release="exec-2",
+        carries=CARRIES,
+        champions=CHAMPIONS,
+        snapshot={"part-class": OLD},
+        report=world.heard,
+        clock=lambda: world.now,
+    )
+    world.poll()
+    world.poll(after=61)
+    assert world.served() == {"part-class": ("1.0.0", "snapshot")}
