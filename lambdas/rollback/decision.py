@@ -99,6 +99,11 @@ def refusal(alarm: Alarm, stage: str) -> Decision | None:
     return None
 
 
+def samples_wanted(alarm: Alarm) -> int:
+    """Return how many of the newest samples decide: the alarm's last, each with its control."""
+    return 2 * alarm.of_last
+
+
 def decide(situation: AlarmContext) -> Decision:
     """Return the decision on a firing score alarm."""
     decision = _judge(situation)
@@ -113,10 +118,16 @@ def _judge(situation: AlarmContext) -> Decision:
     task, pointer = situation.alarm.task, situation.pointer
     if pointer is None:
         return _nothing("nothing-active", f"no version of {task} is active in the ledger")
-    own = [sample for sample in situation.samples if sample.version == pointer.version]
+    # What was measured before the pointer came here says nothing about now: the version may have
+    # been repaired by its provider and restored by a person since.
+    moved_at = _moved_at(situation, pointer)
+    samples = [sample for sample in situation.samples if sample.at >= moved_at]
+    own = [sample for sample in samples if sample.version == pointer.version]
     if not own:
         return _nothing(
-            "no-sample", f"there is no score sample of {pointer.version} yet, the active version"
+            "no-sample",
+            f"there is no score sample of {pointer.version}, the active version, since the pointer "
+            f"moved at {moved_at}",
         )
     newest = own[0]
     if not newest.below_threshold:
@@ -132,10 +143,36 @@ def _judge(situation: AlarmContext) -> Decision:
             f"{breaches} of the last {situation.alarm.of_last} samples of {pointer.version} "
             f"breach, {situation.alarm.to_alarm} are needed; looking again with the next sweep",
         )
-    return _way_back(situation, pointer, newest)
+    return _way_back(situation, pointer, newest, _control(samples, pointer, newest))
 
 
-def _way_back(situation: AlarmContext, pointer: Pointer, newest: ScoreSample) -> Decision:
+def _moved_at(situation: AlarmContext, pointer: Pointer) -> str:
+    """Return when the pointer came to what is active; freezing it since is no move."""
+    for event in situation.events:
+        if _never_undone(event) is not None:
+            return event.at
+    return pointer.at
+
+
+def _control(
+    samples: Sequence[ScoreSample], pointer: Pointer, newest: ScoreSample
+) -> ScoreSample | None:
+    """Return the sample of the way back that was measured on the same examples."""
+    return next(
+        (
+            sample
+            for sample in samples
+            if pointer.previous is not None
+            and sample.version == pointer.previous.version
+            and sample.evaluation == newest.evaluation
+        ),
+        None,
+    )
+
+
+def _way_back(
+    situation: AlarmContext, pointer: Pointer, newest: ScoreSample, control: ScoreSample | None
+) -> Decision:
     breach = f"{pointer.version} is below its threshold: {_words(newest)}"
     evidence = {"active": newest.to_attributes()}
     previous = pointer.previous
@@ -163,14 +200,6 @@ def _way_back(situation: AlarmContext, pointer: Pointer, newest: ScoreSample) ->
             f"does not carry {previous.version}, the version to go back to.",
             evidence=evidence,
         )
-    control = next(
-        (
-            sample
-            for sample in situation.samples
-            if sample.version == previous.version and sample.evaluation == newest.evaluation
-        ),
-        None,
-    )
     if control is None:
         return Decision(
             action=Action.PAGE,
@@ -188,10 +217,20 @@ def _way_back(situation: AlarmContext, pointer: Pointer, newest: ScoreSample) ->
             f"the same examples: {_words(control)}. The provider or the data changed.",
             evidence=evidence,
         )
+    if not control.score > newest.score:
+        # It has a lower threshold of its own: passing that makes it no better than what is active.
+        return Decision(
+            action=Action.PAGE,
+            code="way-back-not-better",
+            reason=f"{breach}. {previous.version}, the version to go back to, passes its own "
+            f"threshold but is no better on the same examples: {_words(control)}.",
+            evidence=evidence,
+        )
     return Decision(
         action=Action.ROLL_BACK,
         code="below-threshold",
-        reason=f"{breach}. {previous.version} passes on the same examples: {_words(control)}.",
+        reason=f"{breach}. {previous.version} passes and is better on the same examples: "
+        f"{_words(control)}.",
         evidence=evidence,
     )
 

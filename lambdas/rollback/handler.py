@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never, cast
 import boto3
 from botocore.config import Config
 
-from decision import Action, Alarm, AlarmContext, Decision, decide, refusal
+from decision import Action, Alarm, AlarmContext, Decision, decide, refusal, samples_wanted
 from messages import body, subject
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.errors import LedgerConflictError
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 BY = "rollback"
-SAMPLES = 50
-"""How many samples are looked at: enough for M of N, each with its control."""
+EVENTS = 50
+"""How many of a task's last events are looked at: who was told, and why there is no way back."""
 DECISIONS = 3
 """How often an alarm is decided on again when its task changed meanwhile."""
 BOTO_CONFIG = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
@@ -200,8 +200,8 @@ def _decide_and_write(alarm: Alarm, clients: Clients) -> tuple[Decision, Event |
             alarm=alarm,
             pointer=pointer,
             states=ledger.version_states(task),
-            samples=ledger.samples(task, SAMPLES),
-            events=ledger.events(task, SAMPLES),
+            samples=ledger.samples(task, samples_wanted(alarm)),
+            events=ledger.events(task, EVENTS),
             deployed=ledger.deployed(),
         )
     )

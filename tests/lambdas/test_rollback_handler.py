@@ -227,7 +227,7 @@ def test_the_same_alarm_again_changes_nothing(world: World) -> None:
     world.invoke(recorded("alarm"))
     revision = world.ledger.revision()
 
-    assert world.invoke(recorded("alarm")) == [("part-class", "active-passes")]
+    assert world.invoke(recorded("alarm")) == [("part-class", "no-sample")]
     assert world.ledger.revision() == revision
     assert len(world.topic.published) == 1
 

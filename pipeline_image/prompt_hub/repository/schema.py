@@ -308,10 +308,10 @@ class ScoreWatch(Strict):
 
     every_minutes: Annotated[Count, Field(ge=1, le=1440)] = 15
     """Minutes from one measurement of the active version to the next."""
-    datapoints_to_alarm: Annotated[Count, Field(ge=1)] = 1
+    datapoints_to_alarm: Annotated[Count, Field(ge=1, le=1440)] = 1
     """Bad samples that fire the alarm."""
-    evaluation_periods: Annotated[Count, Field(ge=1)] = 1
-    """Latest samples among which they are counted."""
+    evaluation_periods: Annotated[Count, Field(ge=1, le=1440)] = 1
+    """Latest samples among which they are counted; CloudWatch looks back a day or seven."""
 
 
 class Numbers(Strict):

@@ -80,6 +80,12 @@ CASES = [
         "at most evaluation_periods, 1",
     ),
     Case(
+        "schema",
+        edit(METADATA, "evaluation_periods: 1", "evaluation_periods: 1000000"),
+        METADATA,
+        "1440",
+    ),
+    Case(
         "score-watch",
         edit(
             METADATA,
