@@ -80,7 +80,7 @@ CASES = [
         "at most evaluation_periods, 1",
     ),
     Case(
-        "schema",
+        "value",
         edit(METADATA, "evaluation_periods: 1", "evaluation_periods: 1000000"),
         METADATA,
         "1440",
