@@ -84,7 +84,7 @@ def test_a_breach_of_the_active_version_with_a_good_control_rolls_back() -> None
     decision = decide(SITUATION)
     assert (decision.action, decision.code) == (Action.ROLL_BACK, "below-threshold")
     assert "1.1.0 is below its threshold: 0.550 against 0.850 on 40 examples" in decision.reason
-    assert "1.0.0 passes and is better" in decision.reason
+    assert "1.0.0 is better" in decision.reason
     assert set(decision.evidence) == {"active", "control"}
 
 

@@ -217,5 +217,6 @@ def test_details_keep_every_answer(healthy: RepositoryFolder) -> None:
     details = json.loads(found.details(stage="dev", release="exec-1", at="2026"))
     roles = [(detail["role"], detail["version"]) for detail in details["versions"]]
     assert roles == [("active", "1.1.0"), ("control", "1.0.0")]
-    assert len(details["versions"][0]["examples"]) == 6
+    # The suspicious round and four fresh ones.
+    assert len(details["versions"][0]["examples"]) == 5 * 6
     assert details["versions"][0]["examples"][0]["answer"] == '{"part_class": "banana"}'
