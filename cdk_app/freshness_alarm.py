@@ -1,7 +1,8 @@
-"""The alarm that hears silence."""
+"""The alarms that hear silence: a watch that is dead, and one that may not measure."""
 
 from __future__ import annotations
 
+from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
@@ -13,9 +14,10 @@ from prompt_hub.core import aws_names
 
 
 class FreshnessAlarm(Construct):
-    """Pages people when no score of `task` arrives: a watch that is dead watches nothing.
+    """Pages people when the watch of `task` is silent: one that is dead watches nothing.
 
-    It also fires once on a new stage, before the first activation has been measured.
+    It looks at the watch's heartbeat: a score, or that there was none to measure. An active version
+    that cannot be measured has none. It also fires once on a new stage, before the first run.
     """
 
     def __init__(
@@ -33,14 +35,44 @@ class FreshnessAlarm(Construct):
             "Alarm",
             alarm_name=aws_names.freshness_alarm(stage, task.name),
             alarm_description=(
-                f"No score of {task.name} in {stage} for {FRESHNESS_PERIODS} rounds of its watch."
+                f"No word of {task.name} in {stage} for {FRESHNESS_PERIODS} rounds of its watch."
             ),
             metric=score_metric(
-                aws_names.METRIC_SCORE, stage=stage, task=task, statistic="SampleCount"
+                aws_names.METRIC_HEARTBEAT, stage=stage, task=task, statistic="SampleCount"
             ),
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             threshold=1,
             evaluation_periods=FRESHNESS_PERIODS,
             treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(topic))
+
+
+class WatchBudgetAlarm(Construct):
+    """Tells people that a task of `stage` is not measured for the rest of its day."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, stage: str, topic: sns.ITopic
+    ) -> None:
+        super().__init__(scope, construct_id)
+        alarm = cloudwatch.Alarm(
+            self,
+            "Alarm",
+            alarm_name=aws_names.watch_budget_alarm(stage),
+            alarm_description=(
+                f"A task of {stage} has used its score_watch.calls_a_day: until midnight UTC it is"
+                " not measured. The watch's log names it."
+            ),
+            metric=cloudwatch.Metric(
+                namespace=aws_names.METRIC_NAMESPACE,
+                metric_name=aws_names.METRIC_ROUNDS_REFUSED,
+                dimensions_map={aws_names.DIMENSION_STAGE: stage},
+                statistic="Sum",
+                period=Duration.hours(1),
+            ),
+            comparison_operator=(cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD),
+            threshold=1,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
         alarm.add_alarm_action(actions.SnsAction(topic))

@@ -1,30 +1,66 @@
-"""The schedule on which the active version of a task is measured."""
+"""The schedule on which a stage's score watch measures what is due."""
 
 from __future__ import annotations
 
-from aws_cdk import Duration
+from collections.abc import Sequence
+
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
+from cdk_app.settings import StageSettings
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
 
+_EVEN = (
+    *(minutes for minutes in range(1, 60) if 60 % minutes == 0),
+    *(60 * hours for hours in range(1, 25) if 24 % hours == 0),
+)
+"""Minutes after which a cron expression can come back again and again: they divide hour or day."""
+
+
+def watch_schedule(
+    tasks: Sequence[Task], *, stage: StageSettings, stages: Sequence[StageSettings]
+) -> events.Schedule:
+    """Return when the watch of `stage` runs: often enough for the task that is measured most often.
+
+    Evenly, by the clock: an interval of a task's, by which its alarms count as well, always holds a
+    run. Stages follow one another, so that they do not ask the same models in the same minute; all
+    of them begin in the first half of an interval, to publish in the one that they measured for.
+    """
+    shortest = min(task.watch.every_minutes for task in tasks)
+    interval = max(minutes for minutes in _EVEN if minutes <= shortest)
+    hours, minutes = divmod(interval, 60)
+    place = [other.name for other in stages].index(stage.name)
+    start = (2 * place + 1) * min(interval, 60) // (4 * len(stages))
+    if not hours:
+        return events.Schedule.expression(f"cron({start}/{minutes} * * * ? *)")
+    # An increment of a whole day is none.
+    return events.Schedule.expression(f"cron({start} {f'0/{hours}' if hours < 24 else 0} * * ? *)")
+
 
 class ScoreWatch(Construct):
-    """Runs the service's own task definition with another command: same image, same role."""
+    """Runs the service's own task definition with another command: same image, same role.
+
+    One container for all tasks: each with its own would limit its rate as if it were alone.
+    """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, task: Task, service: ecs.FargateService
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        schedule: events.Schedule,
+        service: ecs.FargateService,
     ) -> None:
         super().__init__(scope, construct_id)
         events.Rule(
             self,
             "Rule",
-            description=f"Measures the active version of {task.name}",
-            schedule=events.Schedule.rate(Duration.minutes(task.watch.every_minutes)),
+            description="Measures every task that is due",
+            schedule=schedule,
             targets=[
                 targets.EcsTask(
                     cluster=service.cluster,
@@ -32,7 +68,7 @@ class ScoreWatch(Construct):
                     container_overrides=[
                         targets.ContainerOverride(
                             container_name=aws_names.CONTAINER,
-                            command=["prompt-hub", "watch", task.name],
+                            command=["prompt-hub", "watch", "--due"],
                         )
                     ],
                     subnet_selection=ec2.SubnetSelection(
@@ -40,7 +76,7 @@ class ScoreWatch(Construct):
                     ),
                     security_groups=service.connections.security_groups,
                     assign_public_ip=False,
-                    # The next round comes anyway, and the freshness alarm hears a long silence.
+                    # The next run comes anyway, and the freshness alarm hears a long silence.
                     retry_attempts=0,
                 )
             ],

@@ -15,7 +15,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from cdk_app import arns
-from cdk_app.freshness_alarm import FreshnessAlarm
+from cdk_app.freshness_alarm import FreshnessAlarm, WatchBudgetAlarm
 from cdk_app.rollback_function import RollbackFunction
 from cdk_app.score_alarm import ScoreAlarm
 from cdk_app.settings import StageSettings
@@ -51,6 +51,7 @@ class RollbackStack(StageStack):
                 topic=topic,
             )
             FreshnessAlarm(self, f"Freshness-{task.name}", stage=stage.name, task=task, topic=topic)
+        WatchBudgetAlarm(self, "WatchBudget", stage=stage.name, topic=topic)
         self._build_sweep(tasks, rollback.function)
 
     def _build_topic(self, stage: StageSettings) -> sns.Topic:

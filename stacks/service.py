@@ -11,7 +11,7 @@ from constructs import Construct
 from cdk_app import arns, nag
 from cdk_app.network import Network
 from cdk_app.prompt_service import PromptService
-from cdk_app.score_watch import ScoreWatch
+from cdk_app.score_watch import ScoreWatch, watch_schedule
 from cdk_app.service_health import ServiceHealth
 from cdk_app.settings import Settings, StageSettings
 from cdk_app.stack import StageStack
@@ -49,11 +49,15 @@ class ServiceStack(StageStack):
                 self, "Notifications", arns.notification_topic(self, stage.name)
             ),
         )
-        for task in tasks:
-            # The schedule is here and not beside the alarms: it names the exact revision of the
-            # task definition, which another stack could only import as an export that every
-            # release would then be unable to change.
-            ScoreWatch(self, f"Watch-{task.name}", task=task, service=prompts.service)
+        # The schedule is here and not beside the alarms: it names the exact revision of the task
+        # definition, which another stack could only import as an export that every release would
+        # then be unable to change.
+        ScoreWatch(
+            self,
+            "Watch",
+            schedule=watch_schedule(tasks, stage=stage, stages=settings.stages),
+            service=prompts.service,
+        )
         nag.acknowledge_schedules(prompts.task_definition)
         CfnOutput(self, "Url", value=f"http://{prompts.load_balancer.load_balancer_dns_name}")
         CfnOutput(self, "VpcId", value=network.vpc.vpc_id, description="To peer callers with")

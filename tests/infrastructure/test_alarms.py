@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
+from cdk_app.score_watch import watch_schedule
+from cdk_app.settings import CONTEXT_KEY, Settings
 from prompt_hub.core import aws_names
-from tests.infrastructure.synthesised import TASKS, Assembly, Json, task
+from tests.infrastructure.synthesised import CONTEXT, TASKS, Assembly, Json, task
 
 
 def alarms(assembly: Assembly) -> dict[str, Json]:
@@ -25,6 +27,7 @@ def _measured(alarm: Json) -> Json:
 def test_every_task_has_a_score_alarm_and_a_freshness_alarm(assembly: Assembly) -> None:
     expected = {aws_names.score_alarm("dev", task.name) for task in TASKS}
     expected |= {aws_names.freshness_alarm("dev", task.name) for task in TASKS}
+    expected |= {aws_names.watch_budget_alarm("dev")}
     assert set(alarms(assembly)) == expected
 
 
@@ -48,12 +51,14 @@ def test_a_score_below_its_locked_threshold_fires(assembly: Assembly) -> None:
     }
 
 
-def test_silence_fires(assembly: Assembly) -> None:
+def test_silence_of_the_watch_fires_and_a_task_with_nothing_active_is_no_silence(
+    assembly: Assembly,
+) -> None:
     alarm = alarms(assembly)["prompt-hub-dev-freshness-part-class"]
     assert _measured(alarm) == {
         "AlarmName": "prompt-hub-dev-freshness-part-class",
         "Namespace": "PromptHub",
-        "MetricName": "Score",
+        "MetricName": "WatchHeartbeat",
         "Dimensions": [
             {"Name": "Stage", "Value": "dev"},
             {"Name": "Task", "Value": "part-class"},
@@ -101,26 +106,58 @@ def test_alarms_that_keep_firing_are_swept_every_shortest_period(assembly: Assem
 def test_the_score_watch_runs_the_service_s_own_task_definition(assembly: Assembly) -> None:
     (definition,) = assembly.resources("dev-service", "AWS::ECS::TaskDefinition")
     service = assembly.only("dev-service", "AWS::ECS::Service")
-    rules = assembly.resources("dev-service", "AWS::Events::Rule").values()
-    assert [rule["ScheduleExpression"] for rule in rules] == ["rate(15 minutes)", "rate(1 hour)"]
-    for rule, watched in zip(rules, TASKS, strict=True):
-        (target,) = rule["Targets"]
-        ecs = target["EcsParameters"]
-        assert ecs["TaskDefinitionArn"] == {"Ref": definition}
-        network = ecs["NetworkConfiguration"]["AwsVpcConfiguration"]
-        expected = service["NetworkConfiguration"]["AwsvpcConfiguration"]
-        assert {**network, "Subnets": sorted(map(json.dumps, network["Subnets"]))} == {
-            **expected,
-            "Subnets": sorted(map(json.dumps, expected["Subnets"])),
-        }
-        assert json.loads(target["Input"]) == {
-            "containerOverrides": [
-                {
-                    "name": aws_names.CONTAINER,
-                    "command": ["prompt-hub", "watch", watched.name],
-                }
-            ]
-        }
+    rule = assembly.only("dev-service", "AWS::Events::Rule")
+    (target,) = rule["Targets"]
+    ecs = target["EcsParameters"]
+    assert ecs["TaskDefinitionArn"] == {"Ref": definition}
+    network = ecs["NetworkConfiguration"]["AwsVpcConfiguration"]
+    expected = service["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert {**network, "Subnets": sorted(map(json.dumps, network["Subnets"]))} == {
+        **expected,
+        "Subnets": sorted(map(json.dumps, expected["Subnets"])),
+    }
+    assert json.loads(target["Input"]) == {
+        "containerOverrides": [
+            {"name": aws_names.CONTAINER, "command": ["prompt-hub", "watch", "--due"]}
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("minutes", "names", "expressions"),
+    [
+        ((15, 60), ["dev"], ["cron(3/15 * * * ? *)"]),
+        ((15, 60), ["dev", "prod"], ["cron(1/15 * * * ? *)", "cron(5/15 * * * ? *)"]),
+        ((7,), ["dev"], ["cron(1/6 * * * ? *)"]),
+        ((1,), ["dev", "prod"], ["cron(0/1 * * * ? *)", "cron(0/1 * * * ? *)"]),
+        ((90, 1440), ["dev", "prod"], ["cron(7 0/1 * * ? *)", "cron(22 0/1 * * ? *)"]),
+        ((1440,), ["dev"], ["cron(15 0 * * ? *)"]),
+    ],
+)
+def test_one_run_a_stage_often_enough_for_every_task_and_not_with_the_other_stages(
+    minutes: tuple[int, ...], names: list[str], expressions: list[str]
+) -> None:
+    tasks = [task(f"every-{every}", every_minutes=every) for every in minutes]
+    first = Settings.from_context(CONTEXT[CONTEXT_KEY]).stages[0]
+    stages = [first.model_copy(update={"name": name}) for name in names]
+    found = [watch_schedule(tasks, stage=stage, stages=stages) for stage in stages]
+    assert [schedule.expression_string for schedule in found] == expressions
+
+
+def test_a_day_without_calls_left_is_told_once_an_hour_at_most(assembly: Assembly) -> None:
+    alarm = alarms(assembly)[aws_names.watch_budget_alarm("dev")]
+    assert _measured(alarm) == {
+        "AlarmName": "prompt-hub-dev-watch-budget",
+        "Namespace": "PromptHub",
+        "MetricName": "RoundsRefused",
+        "Dimensions": [{"Name": "Stage", "Value": "dev"}],
+        "Statistic": "Sum",
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "Threshold": 1,
+        "Period": 3600,
+        "EvaluationPeriods": 1,
+        "TreatMissingData": "notBreaching",
+    }
 
 
 @pytest.mark.parametrize(("minutes", "periods"), [(1, 1440), (59, 24), (60, 168), (1440, 7)])
@@ -128,7 +165,9 @@ def test_the_shortest_and_the_longest_watch_make_valid_alarms(
     synthesise: Callable[..., Assembly], minutes: int, periods: int
 ) -> None:
     edge = synthesise(tasks=(task("edge", every_minutes=minutes, evaluation_periods=periods),))
-    for alarm in alarms(edge).values():
+    found = alarms(edge)
+    for name in (aws_names.score_alarm("dev", "edge"), aws_names.freshness_alarm("dev", "edge")):
+        alarm = found[name]
         assert alarm["Period"] == minutes * 60
         longest = 604_800 if alarm["Period"] >= 3600 else 86_400
         assert alarm["Period"] * alarm["EvaluationPeriods"] <= longest

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 FAST = ("unit", "lambdas")
 OURS = {"prompt_hub"}
-TYPES_ALONE = {"mypy_boto3_dynamodb"}
+TYPES_ALONE = {"mypy_boto3_cloudwatch", "mypy_boto3_dynamodb"}
 """Imported where types are checked, and nowhere else."""
 
 

@@ -175,14 +175,16 @@ def add_no_watch(parser: argparse.ArgumentParser) -> None:
 
 
 def measure_now(stage: str, tasks: list[str]) -> None:
-    """Start a round of the score watch for each of `tasks` in the stage."""
+    """Start one run of the score watch in the stage: `tasks` are due, for their pointers moved.
+
+    One and not one for each: they would ask the same models at once, each as if it were alone.
+    """
     if not tasks:
         return
     import boto3
 
     from prompt_hub.release.ecs_task import run
 
-    ecs = boto3.client("ecs")
+    run(boto3.client("ecs"), stage, ["prompt-hub", "watch", "--due"])
     for task in tasks:
-        run(ecs, stage, ["prompt-hub", "watch", task])
         print(f"{task}: the score watch measures it now")

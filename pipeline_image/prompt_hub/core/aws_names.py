@@ -15,6 +15,10 @@ METRIC_NAMESPACE = "PromptHub"
 METRIC_SCORE = "Score"
 METRIC_THRESHOLD = "Threshold"
 METRIC_SCORE_MARGIN = "ScoreMargin"
+METRIC_HEARTBEAT = "WatchHeartbeat"
+"""Counts what the score watch did for a task: a score, or nothing, because there was no cause."""
+METRIC_ROUNDS_REFUSED = "RoundsRefused"
+"""Counts rounds that a task's day had no model calls left for, by task and by stage."""
 DIMENSION_STAGE = "Stage"
 DIMENSION_TASK = "Task"
 DIMENSION_VERSION = "Version"
@@ -153,6 +157,11 @@ def score_alarm(stage: str, task: str) -> str:
 def freshness_alarm(stage: str, task: str) -> str:
     """Name of the alarm that fires when no score of `task` has arrived for too long."""
     return f"{PROJECT}-{stage}-freshness-{task}"
+
+
+def watch_budget_alarm(stage: str) -> str:
+    """Name of the alarm that says that a task is not measured for the rest of its day."""
+    return f"{PROJECT}-{stage}-watch-budget"
 
 
 # --- The ledger's table -------------------------------------------------------------------------

@@ -176,7 +176,7 @@ class Pointer:
             active=VersionRef(version=str(item["version"]), sha256=str(item["sha256"])),
             previous=_referenced(item["previous"]),
             frozen=bool(item["frozen"]),
-            revision=_integer(item["revision"]),
+            revision=whole_number(item["revision"]),
             changed_by=str(item["changed_by"]),
             reason=str(item["reason"]),
             at=str(item["at"]),
@@ -275,7 +275,7 @@ class Event:
             raise ValueError(f"event {item['revision']} of {task} names no version")
         return cls(
             task=task,
-            revision=_integer(item["revision"]),
+            revision=whole_number(item["revision"]),
             kind=EventKind(str(item["kind"])),
             left=_referenced(item["left"]),
             reached=reached,
@@ -341,7 +341,7 @@ class ScoreSample:
             version=str(item["version"]),
             score=_real(item["score"]),
             threshold=_real(item["threshold"]),
-            n=_integer(item["n"]),
+            n=whole_number(item["n"]),
             interval=(_real(low), _real(high)),
             evaluation=str(item["evaluation"]),
             at=str(item["at"]),
@@ -416,7 +416,8 @@ def _mapping(value: object) -> Mapping[str, object]:
     return cast(Mapping[str, object], value)
 
 
-def _integer(value: object) -> int:
+def whole_number(value: object) -> int:
+    """Return `value`; raises `ValueError` unless it is a whole number."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"expected a whole number, found {value!r}")
     return value

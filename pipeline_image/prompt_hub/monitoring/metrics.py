@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from prompt_hub.core import aws_names
@@ -10,6 +11,10 @@ from prompt_hub.monitoring.monitor import Measurement, MonitorRun
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_cloudwatch.type_defs import DimensionTypeDef, MetricDatumTypeDef
+
+
+_AT_ONCE = 500
+"""Data in one request; CloudWatch takes 1,000, and a refusal of it would cost all of them."""
 
 
 def metric_data(round_: MonitorRun, stage: str) -> list[MetricDatumTypeDef]:
@@ -22,9 +27,40 @@ def metric_data(round_: MonitorRun, stage: str) -> list[MetricDatumTypeDef]:
 
 def publish(client: CloudWatchClient, round_: MonitorRun, stage: str) -> None:
     """Publish a round in one request: all of it or nothing."""
+    data = [*metric_data(round_, stage), *_heartbeats(stage, [round_.task])]
+    client.put_metric_data(Namespace=aws_names.METRIC_NAMESPACE, MetricData=data)
+
+
+def publish_heartbeats(client: CloudWatchClient, stage: str, tasks: Iterable[str]) -> None:
+    """Say of `tasks`, which have no score to publish, that they are watched all the same."""
+    data = list(_heartbeats(stage, tasks))
+    for start in range(0, len(data), _AT_ONCE):
+        client.put_metric_data(
+            Namespace=aws_names.METRIC_NAMESPACE, MetricData=data[start : start + _AT_ONCE]
+        )
+
+
+def publish_refusal(client: CloudWatchClient, stage: str, task: str) -> None:
+    """Say that a round of `task` was refused: its day has no calls left."""
+    of_stage: list[DimensionTypeDef] = [{"Name": aws_names.DIMENSION_STAGE, "Value": stage}]
+    refused = aws_names.METRIC_ROUNDS_REFUSED
+    data: list[MetricDatumTypeDef] = [
+        {"MetricName": refused, "Dimensions": dimensions, "Value": 1, "Unit": "Count"}
+        for dimensions in (_dimensions(stage, task), of_stage)
+    ]
     client.put_metric_data(
-        Namespace=aws_names.METRIC_NAMESPACE, MetricData=metric_data(round_, stage)
+        Namespace=aws_names.METRIC_NAMESPACE, MetricData=[*data, *_heartbeats(stage, [task])]
     )
+
+
+def _heartbeats(stage: str, tasks: Iterable[str]) -> Iterator[MetricDatumTypeDef]:
+    for task in tasks:
+        yield {
+            "MetricName": aws_names.METRIC_HEARTBEAT,
+            "Dimensions": _dimensions(stage, task),
+            "Value": 1,
+            "Unit": "Count",
+        }
 
 
 def _of(reading: Measurement, dimensions: list[DimensionTypeDef]) -> list[MetricDatumTypeDef]:

@@ -175,6 +175,10 @@ class ScoreMonitor:
         watch = self._metadata.score_watch
         self._error = error_of_a_run(watch.false_rollbacks, watch.every_minutes)
 
+    def require(self, reference: VersionRef) -> None:
+        """Raise `NotMeasuredError` unless the image carries `reference`."""
+        self._find(reference)
+
     async def round(self, pointer: Pointer) -> MonitorRun:
         """Measure what is active; raises `NotMeasuredError` if that yields no score."""
         rounds = await self._ask(_Rounds(*self._find(pointer.active)), self._part())

@@ -316,6 +316,8 @@ class ScoreWatch(Strict):
     """Part of the examples that a round asks, drawn anew; a suspicious round is followed by all."""
     false_rollbacks: Annotated[Number, Field(ge=0.000001, lt=0.5)] = 0.01
     """Chance of a false rollback in a month of 30 days, at most."""
+    calls_a_day: Annotated[Count, Field(ge=1)] | None = None
+    """Model calls that all rounds of a day (UTC) may take; by default as many as they need."""
 
 
 class Numbers(Strict):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 
+from prompt_hub.cli.activate import measure_now
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.release import ecs_task
@@ -54,3 +56,17 @@ def test_the_exit_code_is_that_of_our_container(
 def test_a_container_that_never_ran_is_a_failure(containers: list[dict[str, Any]]) -> None:
     with pytest.raises(PromptHubError, match="never ran: Essential container"):
         code_of(containers)
+
+
+def test_activation_starts_one_run_however_many_tasks_have_moved(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One container a task asks the same models at once, each as if it were alone."""
+    started: list[Sequence[str]] = []
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setattr(
+        ecs_task, "run", lambda ecs, stage, command: started.append((stage, *command))
+    )
+    measure_now("dev", [f"task-{number}" for number in range(50)])
+    assert started == [("dev", "prompt-hub", "watch", "--due")]
+    assert capsys.readouterr().out.count("the score watch measures it now") == 50

@@ -49,12 +49,21 @@ def test_every_decision_by_hand_needs_a_person_and_a_reason(
         assert missing in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["watch"], ["watch", "part-class", "--due"]], ids=" ".join)
+def test_the_watch_measures_one_task_or_what_is_due(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--stage", "dev"]) == ExitCode.USAGE
+    assert "Name one task, or say --due and no task." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ["ledger", "show"],
         ["ledger", "freeze", "part-class", *BY_ADA],
         ["watch", "part-class", "--now"],
+        ["watch", "--due", "--now"],
         ["activate", "--release", "exec-1"],
     ],
     ids=" ".join,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from prompt_hub.batch.mapping import normalise
 from prompt_hub.core.hashing import sha256_of
+from prompt_hub.evaluation.inputs import scored
 from prompt_hub.repository.alarm_windows import watch_misfits
 from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.documents import Problem, closest
@@ -130,14 +131,22 @@ def _up_to_date(files: TaskFiles) -> Iterator[Problem]:
 
 @task_rule("score-watch")
 def _watch_can_fire(files: TaskFiles) -> Iterator[Problem]:
-    """The score alarm needs no more bad samples than it looks at, and CloudWatch looks as far.
+    """The score alarm can fire: CloudWatch looks back as far, and a day has calls for a round.
 
-    Lower what is named; CloudWatch looks back seven days where samples are an hour apart or more,
-    and one day else.
+    Change what is named; CloudWatch looks back seven days where samples are an hour apart or more,
+    and one day else, and a round asks every scored example once.
     """
-    if files.metadata:
-        for name, found, expected in watch_misfits(files.metadata.content.score_watch):
-            yield files.metadata.problem(("score_watch", name), found, expected)
+    if not files.metadata:
+        return
+    watch = files.metadata.content.score_watch
+    for name, found, expected in watch_misfits(watch):
+        yield files.metadata.problem(("score_watch", name), found, expected)
+    round_ = len(scored(example for _, example in files.examples))
+    if watch.calls_a_day is not None and watch.calls_a_day < round_:
+        expected = f"at least {round_}, what one round takes"
+        yield files.metadata.problem(
+            ("score_watch", "calls_a_day"), str(watch.calls_a_day), expected
+        )
 
 
 @task_rule("records")

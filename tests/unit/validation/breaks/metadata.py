@@ -87,6 +87,12 @@ CASES = [
     ),
     Case(
         "score-watch",
+        edit(METADATA, "datapoints_to_alarm: 1", "calls_a_day: 5"),
+        METADATA,
+        "calls_a_day: found 5; expected at least 6, what one round takes",
+    ),
+    Case(
+        "score-watch",
         edit(
             METADATA,
             "{every_minutes: 15, datapoints_to_alarm: 1, evaluation_periods: 1}",
@@ -141,6 +147,7 @@ FINE = [
     Fine("up-to-date", first(EXAMPLES, '"input": {', '"input":   {')),
     Fine("score-watch", edit(METADATA, "evaluation_periods: 1", "evaluation_periods: 3")),
     Fine("score-watch", edit(METADATA, "every_minutes: 15", "every_minutes: 1440")),
+    Fine("score-watch", edit(METADATA, "datapoints_to_alarm: 1", "calls_a_day: 6")),
     Fine("records", edit(METADATA, "[Description]", "[Description, description]")),
 ]
 """What comes close to a rule, and breaks none."""

@@ -1,0 +1,197 @@
+"""What the score watch remembers in a stage's ledger: its last round of each task, and its lease.
+
+Both lie in a partition that begins as those of the samples do, the only ones that the watch's role
+may write into. No task has its name, and no pointer, state or history is near it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from prompt_hub.core import aws_names
+from prompt_hub.ledger.errors import LedgerConflictError, LedgerMissingError
+from prompt_hub.ledger.items import Attributes, whole_number
+from prompt_hub.ledger.wire import pack, unpack_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+PARTITION = f"{aws_names.LEDGER_SCORES}*watch"
+LEASE = "LEASE"
+ROUND_PREFIX = "ROUND#"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchRound:
+    """The last round of one task, noted before it is measured.
+
+    `revision` is that of the pointer it measures. `calls` counts the model calls of the UTC day
+    that `at` is in, those of this round as planned until they are known.
+    """
+
+    task: str
+    at: str
+    revision: int
+    calls: int
+
+    @property
+    def sort_key(self) -> str:
+        """Sort key within the watch's partition."""
+        return ROUND_PREFIX + self.task
+
+    def calls_on(self, at: str) -> int:
+        """Model calls so far on the UTC day of `at`.
+
+        >>> noted = WatchRound(task="t", at="2026-11-03T09:30:00Z", revision=1, calls=48)
+        >>> noted.calls_on("2026-11-03T23:00:00Z"), noted.calls_on("2026-11-04T00:10:00Z")
+        (48, 0)
+        """
+        return self.calls if self.at[:10] == at[:10] else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchLease:
+    """Which run measures the stage, with the image of which release, and until when that holds."""
+
+    holder: str
+    release: str
+    until: str
+
+
+class WatchRounds:
+    """Reads and changes the watch's own items in the ledger of one stage.
+
+    Every change is conditional on what was read before: of two runs that want the same, one gets a
+    `LedgerConflictError`.
+    """
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    @classmethod
+    def connect(cls, table: str) -> WatchRounds:
+        """Return the watch's items in the DynamoDB table named `table`."""
+        import boto3
+        from botocore.config import Config
+
+        config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
+        return cls(boto3.client("dynamodb", config=config), table)
+
+    def last(self) -> dict[str, WatchRound]:
+        """Return the last round of each task that had one."""
+        items: list[Mapping[str, object]] = []
+        request: QueryInputTypeDef = {
+            "TableName": self._table,
+            "KeyConditionExpression": (
+                f"{aws_names.LEDGER_PARTITION_KEY} = :partition"
+                f" AND begins_with({aws_names.LEDGER_SORT_KEY}, :prefix)"
+            ),
+            "ExpressionAttributeValues": {
+                ":partition": {"S": PARTITION},
+                ":prefix": {"S": ROUND_PREFIX},
+            },
+            "ConsistentRead": True,
+            "ScanIndexForward": True,
+        }
+        while True:
+            try:
+                answer = self._client.query(**request)
+            except self._client.exceptions.ResourceNotFoundException:
+                raise LedgerMissingError(f"there is no table {self._table}") from None
+            items += map(_unpacked, answer["Items"])
+            if not answer.get("LastEvaluatedKey"):
+                break
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        rounds = {}
+        for item in items:
+            task = str(item[aws_names.LEDGER_SORT_KEY]).removeprefix(ROUND_PREFIX)
+            rounds[task] = WatchRound(
+                task=task,
+                at=str(item["at"]),
+                revision=whole_number(item["revision"]),
+                calls=whole_number(item["calls"]),
+            )
+        return rounds
+
+    def note(self, begun: WatchRound, *, before: WatchRound | None) -> None:
+        """Note that a round begins, where `before` is still the last one.
+
+        Raises:
+            LedgerConflictError: another run has begun one meanwhile.
+        """
+        self._put(
+            begun.sort_key,
+            {"at": begun.at, "revision": begun.revision, "calls": begun.calls},
+            "at",
+            before.at if before else None,
+        )
+
+    def correct(self, begun: WatchRound, more: int) -> None:
+        """Count `more` calls than a round was planned with, or fewer where `more` is negative.
+
+        Raises:
+            LedgerConflictError: another round of the task has begun meanwhile.
+        """
+        self.note(replace(begun, calls=begun.calls + more), before=begun)
+
+    def lease(self) -> WatchLease | None:
+        """Return the newest lease, run out or not."""
+        answer = self._client.get_item(
+            TableName=self._table,
+            Key={
+                aws_names.LEDGER_PARTITION_KEY: {"S": PARTITION},
+                aws_names.LEDGER_SORT_KEY: {"S": LEASE},
+            },
+            ConsistentRead=True,
+        )
+        if not answer.get("Item"):
+            return None
+        item = _unpacked(answer["Item"])
+        return WatchLease(
+            holder=str(item["holder"]), release=str(item["release"]), until=str(item["until"])
+        )
+
+    def hold(self, lease: WatchLease, *, before: WatchLease | None) -> None:
+        """Take the lease, or prolong it, where `before` is still the newest.
+
+        Raises:
+            LedgerConflictError: another run took it first.
+        """
+        self._put(
+            LEASE,
+            {"holder": lease.holder, "release": lease.release, "until": lease.until},
+            "until",
+            before.until if before else None,
+        )
+
+    def _put(self, sort: str, attributes: Attributes, attribute: str, believed: str | None) -> None:
+        item = {
+            aws_names.LEDGER_PARTITION_KEY: PARTITION,
+            aws_names.LEDGER_SORT_KEY: sort,
+            **attributes,
+        }
+        put: dict[str, object] = {
+            "TableName": self._table,
+            "Item": {name: pack(value) for name, value in item.items()},
+        }
+        if believed is None:
+            put["ConditionExpression"] = f"attribute_not_exists({aws_names.LEDGER_PARTITION_KEY})"
+        else:
+            put["ConditionExpression"] = "#attribute = :believed"
+            put["ExpressionAttributeNames"] = {"#attribute": attribute}
+            put["ExpressionAttributeValues"] = {":believed": pack(believed)}
+        try:
+            # A transaction of one, as every write of the ledger is: one kind of conflict.
+            self._client.transact_write_items(
+                TransactItems=[{"Put": put}]  # type: ignore[typeddict-item]
+            )
+        except self._client.exceptions.TransactionCanceledException as error:
+            raise LedgerConflictError("another run of the score watch came first") from error
+
+
+def _unpacked(item: Mapping[str, object]) -> dict[str, object]:
+    return unpack_item(cast(Mapping[str, Mapping[str, object]], item))

@@ -1,0 +1,202 @@
+"""The score watch of a stage: what is due, in turn, and what becomes of each round."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.inputs import scored
+from prompt_hub.evaluation.results import Results
+from prompt_hub.ledger.errors import LedgerConflictError
+from prompt_hub.ledger.items import Pointer, timestamp
+from prompt_hub.ledger.rounds import WatchRound, WatchRounds
+from prompt_hub.ledger.table import Ledger
+from prompt_hub.llm.client import ModelClient
+from prompt_hub.monitoring import metrics
+from prompt_hub.monitoring.due import is_due, longest_waiting, refusal
+from prompt_hub.monitoring.lease import Lease, LeaseLostError
+from prompt_hub.monitoring.monitor import ScoreMonitor
+from prompt_hub.release.manifest import Release
+from prompt_hub.repository.documents import InvalidDocumentsError
+from prompt_hub.repository.reader import PromptRepository
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreWatch:
+    """Measures tasks of one stage with what its image carries.
+
+    All rounds of a run share `caller`, and with it the limiter of each model.
+    """
+
+    stage: str
+    repository: PromptRepository
+    release: Release
+    ledger: Ledger
+    rounds: WatchRounds
+    results: Results
+    caller: ModelClient
+    cloudwatch: CloudWatchClient
+    say: Callable[[str], None] = print
+    clock: Callable[[], datetime] = _now
+
+    async def measure_due(self) -> ExitCode:
+        """Measure every task that is due, one after the other; return the worst exit code.
+
+        What comes due meanwhile, because a pointer moves, is measured too. Where another run has
+        the lease it does that, and this one leaves.
+        """
+        lease = Lease(self.rounds, self.release.release, clock=self.clock)
+        tried: set[tuple[str, int]] = set()
+        codes = [self._tell_of_idle_tasks()]
+        while True:
+            if not await lease.take():
+                self.say(f"{self.stage}: another run measures what is due")
+                break
+            try:
+                async with lease.kept():
+                    while due := self._due(tried):
+                        lease.check()
+                        codes.append(await self._measure_next(due, tried))
+            except LeaseLostError:
+                self.say(f"{self.stage}: another run has taken over what is due")
+                break
+            # A run that came while the lease was held has left: what it came for must not wait.
+            if not self._due(tried):
+                break
+        return max(codes)
+
+    async def measure(self, task: str) -> ExitCode:
+        """Measure one task now, due or not; raises `NotMeasuredError` without a score."""
+        pointer = self.ledger.pointer(task)
+        if pointer is None:
+            retired = task in self.ledger.retired()
+            self.say(f"{task}: {self._why_idle(retired=retired)}")
+            metrics.publish_heartbeats(self.cloudwatch, self.stage, [task])
+            return ExitCode.OK
+        return await self._measure(pointer, self.rounds.last().get(task))
+
+    def _tell_of_idle_tasks(self) -> ExitCode:
+        """Say that the watch lives where it has nothing to measure: silence would page people."""
+        active, retired = self.ledger.pointers(), self.ledger.retired()
+        idle = [task for task in self.repository.tasks() if task not in active]
+        for task in idle:
+            self.say(f"{task}: {self._why_idle(retired=task in retired)}")
+        if idle:
+            metrics.publish_heartbeats(self.cloudwatch, self.stage, idle)
+        return ExitCode.OK
+
+    def _why_idle(self, *, retired: bool) -> str:
+        state = "retired" if retired else "no version is active"
+        return f"{state} in {self.stage}, there is nothing to measure"
+
+    def _due(self, tried: set[tuple[str, int]]) -> dict[str, tuple[Pointer, WatchRound | None]]:
+        pointers, last = self.ledger.pointers(), self.rounds.last()
+        at = timestamp(self.clock())
+        due = {}
+        for task in self.repository.tasks():
+            pointer = pointers.get(task)
+            if pointer is None or (task, pointer.revision) in tried:
+                continue
+            try:
+                watch = self.repository.metadata(task).score_watch
+            except InvalidDocumentsError:
+                # Due, so that measuring it says what is wrong with it, and to it alone.
+                due[task] = (pointer, last.get(task))
+                continue
+            if is_due(pointer, last.get(task), watch.every_minutes, at):
+                due[task] = (pointer, last.get(task))
+        return due
+
+    async def _measure_next(
+        self,
+        due: Mapping[str, tuple[Pointer, WatchRound | None]],
+        tried: set[tuple[str, int]],
+    ) -> ExitCode:
+        """Measure the task that waits longest; its failure is its own, and an exit code."""
+        task = longest_waiting({name: last for name, (_, last) in due.items()})
+        pointer, last = due[task]
+        tried.add((task, pointer.revision))
+        try:
+            return await self._measure(pointer, last)
+        except PromptHubError as error:
+            self.say(f"{task}: not measured, {error}")
+            return error.exit_code
+        except Exception:
+            traceback.print_exc()
+            self.say(f"{task}: not measured, unexpected error; please report the above")
+            return ExitCode.UNEXPECTED
+
+    async def _measure(self, pointer: Pointer, last: WatchRound | None) -> ExitCode:
+        task = pointer.task
+        monitor = ScoreMonitor(self.repository, self.release, self.caller, task, say=self.say)
+        # Before the round is noted: what this image lacks is for the image that has it.
+        monitor.require(pointer.active)
+        planned = len(scored(self.repository.examples(task)))
+        at = timestamp(self.clock())
+        calls_a_day = self.repository.metadata(task).score_watch.calls_a_day
+        refused = refusal(last, planned, calls_a_day, at)
+        spent = last.calls_on(at) if last else 0
+        begun = WatchRound(
+            task=task,
+            at=at,
+            revision=pointer.revision,
+            calls=spent if refused else spent + planned,
+        )
+        try:
+            self.rounds.note(begun, before=last)
+        except LedgerConflictError:
+            self.say(f"{task}: another run measures it")
+            return ExitCode.OK
+        if refused:
+            self.say(f"{task}: {refused}")
+            metrics.publish_refusal(self.cloudwatch, self.stage, task)
+            return ExitCode.OK
+        before = self.caller.stats.sent
+        try:
+            return await self._round(monitor, pointer)
+        finally:
+            self._count(begun, self.caller.stats.sent - before - planned)
+
+    async def _round(self, monitor: ScoreMonitor, pointer: Pointer) -> ExitCode:
+        task = pointer.task
+        found = await monitor.round(pointer)
+        at = timestamp(self.clock())
+        key = aws_names.sample_key(self.stage, task, at)
+        # The evidence lies there before the alarm can ask for it.
+        self.results.put(key, found.details(stage=self.stage, release=self.release.release, at=at))
+        self.ledger.add_samples(found.samples(evaluation=key, at=at))
+        after = self.ledger.pointer(task)
+        if after is None or after.active != pointer.active:
+            self.say(
+                f"{task}: the pointer moved meanwhile; the samples are kept, no score is published"
+            )
+            metrics.publish_heartbeats(self.cloudwatch, self.stage, [task])
+            return ExitCode.OK
+        metrics.publish(self.cloudwatch, found, self.stage)
+        self.say(f"{task}: published the margin {found.active.margin:+.3f} of {pointer.version}")
+        if found.no_control:
+            self.say(f"{task}: without a control, {found.no_control}")
+        return ExitCode.OK
+
+    def _count(self, begun: WatchRound, more: int) -> None:
+        """Count what the round really took: repeated calls and the control on top of the plan."""
+        if more == 0:
+            return
+        try:
+            self.rounds.correct(begun, more)
+        except LedgerConflictError:
+            self.say(
+                f"{begun.task}: {more:+d} model calls are not counted, a round began meanwhile"
+            )

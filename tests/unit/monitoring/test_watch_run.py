@@ -1,0 +1,329 @@
+"""One run of the score watch over all tasks of a stage, on a ledger in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.evaluation.inputs import scored
+from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.ledger.items import VersionRef, timestamp
+from prompt_hub.ledger.rounds import WatchLease, WatchRounds
+from prompt_hub.ledger.transitions import Cause
+from prompt_hub.llm.client import ModelClient
+from prompt_hub.monitoring.lease import LEASE_SECONDS, Lease
+from prompt_hub.monitoring.monitor import NotMeasuredError
+from prompt_hub.monitoring.watch import ScoreWatch
+from prompt_hub.release.manifest import load
+from prompt_hub.repository.schema import JsonObject
+from tests.unit.building import RepositoryFolder, catalogue_answer
+from tests.unit.ledger.fake_dynamodb import FakeLedger
+from tests.unit.providers import ALIASES, FunctionProvider
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+START = datetime(2026, 11, 3, 9, 3, 20, tzinfo=UTC)
+
+
+@dataclass
+class Metrics:
+    """What CloudWatch was sent."""
+
+    data: list[MetricDatumTypeDef] = field(default_factory=list)
+
+    def put_metric_data(self, *, Namespace: str, MetricData: Iterable[MetricDatumTypeDef]) -> None:  # noqa: N803
+        self.data += MetricData
+
+    def tasks(self, metric: str) -> list[str]:
+        """Tasks that a metric came for, without those by version; of the stage alone, empty."""
+        found = []
+        for datum in self.data:
+            names = {entry["Name"]: entry["Value"] for entry in datum.get("Dimensions", ())}
+            if datum["MetricName"] == metric and "Version" not in names:
+                found.append(names.get("Task", ""))
+        return sorted(found)
+
+
+class Stage:
+    """A stage whose clock stands until a test moves it."""
+
+    def __init__(self, folder: RepositoryFolder, results: Path) -> None:
+        self.folder = folder
+        self.release = load(folder.root)
+        self.ledger = FakeLedger()
+        self.metrics = Metrics()
+        self.now = START
+        self.results = FolderResults(results)
+        self.answer: Callable[[list[dict[str, str]]], JsonObject | str | None] = catalogue_answer
+        self.said: list[str] = []
+        self.provider = FunctionProvider(lambda messages: self.answer(messages))
+
+    @property
+    def rounds(self) -> WatchRounds:
+        return WatchRounds(cast("DynamoDBClient", self.ledger.table), "ledger")
+
+    @property
+    def watch(self) -> ScoreWatch:
+        return ScoreWatch(
+            stage="dev",
+            repository=self.folder.repository,
+            release=self.release,
+            ledger=self.ledger,
+            rounds=self.rounds,
+            results=self.results,
+            caller=ModelClient(ALIASES, self.provider),
+            cloudwatch=cast("CloudWatchClient", self.metrics),
+            say=self.said.append,
+            clock=lambda: self.now,
+        )
+
+    def move(self, task: str, version: str) -> None:
+        carried = self.release.tasks[task].version(version)
+        assert carried is not None
+        self.ledger.move(carried.reference, task)
+
+    def due(self) -> ExitCode:
+        self.said.clear()
+        self.metrics.data.clear()
+        return asyncio.run(self.watch.measure_due())
+
+    def measured(self) -> list[str]:
+        """Tasks whose samples the run has added, in order."""
+        return [line.split(":")[0] for line in self.said if ": published the margin" in line]
+
+
+@pytest.fixture
+def stage(healthy: RepositoryFolder, tmp_path: Path) -> Stage:
+    made = Stage(healthy, tmp_path / "results")
+    made.move("part-class", "1.1.0")
+    made.move("brand", "1.0.0")
+    return made
+
+
+def test_a_task_with_nothing_active_has_a_heartbeat_and_no_failure(stage: Stage) -> None:
+    stage.ledger.forget("brand")
+    assert stage.due() == ExitCode.OK
+    assert "brand: no version is active in dev, there is nothing to measure" in stage.said
+    assert stage.metrics.tasks("Score") == ["part-class"]
+    assert stage.metrics.tasks("WatchHeartbeat") == ["brand", "part-class"]
+    assert asyncio.run(stage.watch.measure("brand")) == ExitCode.OK
+
+
+def test_an_active_version_that_cannot_be_measured_has_no_heartbeat(stage: Stage) -> None:
+    stage.answer = lambda messages: None
+    assert stage.due() == ExitCode.NOT_MEASURED
+    assert stage.metrics.tasks("WatchHeartbeat") == []
+
+
+def test_one_task_s_failure_holds_up_no_other_and_is_the_exit_code(stage: Stage) -> None:
+    stage.answer = lambda messages: (
+        None if "Title:" in messages[-1]["content"] else catalogue_answer(messages)
+    )
+    assert stage.due() == ExitCode.NOT_MEASURED
+    assert stage.measured() == ["brand"]
+    assert any(line.startswith("part-class: not measured, ") for line in stage.said)
+
+
+def test_metadata_that_cannot_be_read_holds_up_no_other(stage: Stage) -> None:
+    stage.folder.write("prompts/03-metadata/brand.yaml", "schema: no\n")
+    assert stage.due() == ExitCode.BLOCKED
+    assert stage.measured() == ["part-class"]
+
+
+def test_an_error_that_nobody_foresaw_holds_up_no_other(stage: Stage) -> None:
+    def answer(messages: list[dict[str, str]]) -> JsonObject:
+        if "Title:" in messages[-1]["content"]:
+            raise ZeroDivisionError
+        return catalogue_answer(messages)
+
+    stage.answer = answer
+    assert stage.due() == ExitCode.UNEXPECTED
+    assert stage.measured() == ["brand"]
+
+
+def test_a_task_is_measured_once_in_each_interval_of_the_clock(stage: Stage) -> None:
+    metadata = "prompts/03-metadata/brand.yaml"
+    stage.folder.write(metadata, stage.folder.read(metadata) + "score_watch: {every_minutes: 60}\n")
+    seen: Counter[str] = Counter()
+    for minute in range(0, 24 * 60, 15):
+        # A schedule does not keep the second: a run that begins a little early skips nothing.
+        stage.now = START + timedelta(minutes=minute, seconds=-(minute % 7))
+        assert stage.due() == ExitCode.OK
+        seen.update(stage.measured())
+    assert seen == {"part-class": 96, "brand": 24}
+
+
+def test_a_pointer_that_moved_is_measured_at_once(stage: Stage) -> None:
+    stage.due()
+    stage.now += timedelta(seconds=40)
+    stage.due()
+    assert stage.measured() == []
+    stage.move("part-class", "1.0.0")
+    stage.due()
+    assert stage.measured() == ["part-class"]
+
+
+def test_a_round_that_failed_waits_for_its_next_interval(stage: Stage) -> None:
+    stage.answer = lambda messages: None
+    stage.due()
+    stage.answer = catalogue_answer
+    stage.now += timedelta(minutes=1)
+    stage.due()
+    assert stage.measured() == []
+    stage.now += timedelta(minutes=15)
+    stage.due()
+    assert sorted(stage.measured()) == ["brand", "part-class"]
+
+
+def test_the_task_that_waits_longest_comes_first(stage: Stage) -> None:
+    asyncio.run(stage.watch.measure("brand"))
+    stage.now += timedelta(minutes=15)
+    stage.due()
+    assert stage.measured() == ["part-class", "brand"]
+
+
+def test_two_runs_at_once_measure_each_task_once(stage: Stage) -> None:
+    async def both() -> list[ExitCode]:
+        return list(await asyncio.gather(stage.watch.measure_due(), stage.watch.measure_due()))
+
+    assert asyncio.run(both()) == [ExitCode.OK, ExitCode.OK]
+    assert sorted(stage.measured()) == ["brand", "part-class"]
+    assert stage.said.count("dev: another run measures what is due") == 1
+
+
+def test_what_moves_during_a_run_is_measured_by_it(stage: Stage) -> None:
+    """The run that activation starts finds the lease taken and leaves: its work must not wait."""
+
+    def answer(messages: list[dict[str, str]]) -> JsonObject:
+        if not moved and "Title:" in messages[-1]["content"]:
+            moved.append(1)
+            stage.now += timedelta(seconds=30)
+            stage.move("brand", "1.0.0")
+        return catalogue_answer(messages)
+
+    moved: list[int] = []
+    asyncio.run(stage.watch.measure("brand"))
+    stage.answer = answer
+    stage.now += timedelta(seconds=30)
+    assert stage.due() == ExitCode.OK
+    assert stage.measured() == ["part-class", "brand"]
+
+
+def test_a_run_that_died_is_replaced_when_its_lease_has_run_out(stage: Stage) -> None:
+    release = stage.release.release
+    dead = WatchLease(
+        holder="dead", release=release, until=timestamp(START + timedelta(seconds=LEASE_SECONDS))
+    )
+    stage.rounds.hold(dead, before=None)
+    stage.due()
+    assert stage.said == ["dev: another run measures what is due"]
+    stage.now += timedelta(seconds=LEASE_SECONDS)
+    stage.due()
+    assert sorted(stage.measured()) == ["brand", "part-class"]
+
+
+def test_a_run_with_another_image_is_waited_for(stage: Stage) -> None:
+    """It cannot measure what this release brought; leaving it all to it would lose that."""
+    waits: list[float] = []
+    until = timestamp(START + timedelta(seconds=LEASE_SECONDS))
+    stage.rounds.hold(WatchLease(holder="old", release="r-0", until=until), before=None)
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        stage.now += timedelta(seconds=seconds)
+
+    lease = Lease(stage.rounds, "r-1", clock=lambda: stage.now, sleep=sleep)
+    assert asyncio.run(lease.take())
+    assert sum(waits) == LEASE_SECONDS
+
+
+def test_a_run_whose_lease_was_taken_leaves_the_rest_to_the_other(stage: Stage) -> None:
+    def answer(messages: list[dict[str, str]]) -> JsonObject:
+        found = stage.rounds.lease()
+        assert found is not None
+        if found.holder != "other":
+            stage.now += timedelta(seconds=LEASE_SECONDS + 1)
+            until = timestamp(stage.now + timedelta(seconds=LEASE_SECONDS))
+            other = WatchLease(holder="other", release=found.release, until=until)
+            stage.rounds.hold(other, before=found)
+        return catalogue_answer(messages)
+
+    stage.answer = answer
+    stage.due()
+    assert len(stage.measured()) == 1
+    assert stage.said[-1] == "dev: another run has taken over what is due"
+    found = stage.rounds.lease()
+    assert found is not None
+    assert found.holder == "other", "what is another's is not given back"
+
+
+def test_what_the_image_lacks_is_left_for_the_image_that_has_it(stage: Stage) -> None:
+    stage.ledger.move(VersionRef(version="9.0.0", sha256="0" * 64), "brand")
+    assert stage.due() == ExitCode.NOT_MEASURED
+    assert stage.measured() == ["part-class"]
+    assert "brand" not in stage.rounds.last()
+    with pytest.raises(NotMeasuredError, match="does not carry brand"):
+        asyncio.run(stage.watch.measure("brand"))
+
+
+def test_a_day_s_calls_refuse_further_rounds_aloud(stage: Stage) -> None:
+    planned = len(scored(stage.folder.repository.examples("brand")))
+    metadata = "prompts/03-metadata/brand.yaml"
+    stage.folder.write(
+        metadata,
+        stage.folder.read(metadata) + f"score_watch: {{calls_a_day: {2 * planned + 1}}}\n",
+    )
+    for expected in (["brand", "part-class"], ["brand", "part-class"], ["part-class"]):
+        assert stage.due() == ExitCode.OK
+        assert sorted(stage.measured()) == expected
+        assert stage.metrics.tasks("WatchHeartbeat") == ["brand", "part-class"]
+        stage.now += timedelta(minutes=15)
+    assert stage.metrics.tasks("RoundsRefused") == ["", "brand"]
+    (line,) = (line for line in stage.said if line.startswith("brand: "))
+    assert line == (
+        f"brand: {2 * planned} of {2 * planned + 1} model calls of 2026-11-03 (UTC) are used, and"
+        f" a round takes {planned}: it is not measured again before midnight UTC"
+    )
+    stage.now = START + timedelta(days=1)
+    stage.due()
+    assert sorted(stage.measured()) == ["brand", "part-class"]
+
+
+def test_every_call_of_a_round_counts_the_control_s_and_repeated_ones_too(stage: Stage) -> None:
+    part_class = stage.release.tasks["part-class"]
+    newer, older = part_class.version("1.1.0"), part_class.version("1.0.0")
+    assert newer is not None
+    assert older is not None
+    stage.ledger.move(older.reference)
+    pointer = stage.ledger.pointer("part-class")
+    assert pointer is not None
+    stage.ledger.activate(
+        "part-class",
+        newer.reference,
+        seen=pointer.revision,
+        release=pointer.release,
+        cause=Cause(by="pipeline", reason="", at="2026"),
+    )
+    stage.answer = lambda messages: {"part_class": "banana"}
+    asyncio.run(stage.watch.measure("part-class"))
+    assert stage.rounds.last()["part-class"].calls == stage.provider.calls
+    assert stage.provider.calls == 2 * len(scored(stage.folder.repository.examples("part-class")))
+
+
+def test_the_details_lie_where_the_sample_says(stage: Stage) -> None:
+    stage.due()
+    (sample,) = stage.ledger.samples("brand", 5)
+    kept = json.loads(stage.results.get(sample.evaluation) or "")
+    assert kept["versions"][0]["score"] == sample.score
