@@ -130,16 +130,24 @@ def is_better(oldest_first: Iterable[Evidence], error: float) -> bool:
     return detector.shows(error)
 
 
-def wants_fresh_round(active: Evidence, control: Evidence | None, threshold: float) -> bool:
+def wants_fresh_round(
+    active: tuple[Evidence, float], control: tuple[Evidence, float] | None
+) -> bool:
     """Whether a run that began with a suspicious round goes on with a fresh one.
 
-    It ends when the pooled answers reach the threshold after all, when this run alone decides, or
-    after `FOLLOW_UPS` fresh rounds.
+    It ends when the pooled answers reach the threshold after all, when this run alone decides (the
+    control is better, or has fallen as well), or after `FOLLOW_UPS` fresh rounds.
+
+    Args:
+        active: evidence about the active version, and its locked threshold.
+        control: the same of its way back; None where it was not measured.
     """
-    if active.rounds > FOLLOW_UPS or reaches(active.earned / active.asked, threshold):
+    found, threshold = active
+    if found.rounds > FOLLOW_UPS or reaches(found.earned / found.asked, threshold):
         return False
-    fallen = has_fallen([(active, threshold)], active.error)
-    return not (fallen and control is not None and is_better([control], active.error))
+    if control is None or not has_fallen([active], found.error):
+        return True
+    return not (is_better([control[0]], found.error) or has_fallen([control], found.error))
 
 
 def _log_plus_one(log: float) -> float:

@@ -388,7 +388,7 @@ class Deployed:
 
 def _evidence(item: Mapping[str, object]) -> Evidence:
     return Evidence(
-        rounds=_integer(item["rounds"]),
+        rounds=whole_number(item["rounds"]),
         asked=_real(item["asked"]),
         earned=_real(item["earned"]),
         error=_real(item["error"]),

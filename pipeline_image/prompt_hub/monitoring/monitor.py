@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from random import Random, SystemRandom
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.exact import surplus, weighted_mean
+from prompt_hub.core.exact import stated, surplus, weighted_mean
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.inputs import scored
@@ -49,6 +49,11 @@ class Measurement:
     arm: Arm
     details: Sequence[ExampleResult]
     evidence: Evidence
+
+    @property
+    def against_threshold(self) -> tuple[Evidence, float]:
+        """Evidence and the threshold that it speaks about."""
+        return self.evidence, self.carried.threshold
 
     @property
     def margin(self) -> float:
@@ -175,6 +180,12 @@ class ScoreMonitor:
         watch = self._metadata.score_watch
         self._error = error_of_a_run(watch.false_rollbacks, watch.every_minutes)
 
+    @property
+    def first_round(self) -> int:
+        """Examples that a round asks where nothing is suspicious."""
+        # As the decimal number that was written: 0.07 of 100 are 7.
+        return math.ceil(stated(self._metadata.score_watch.part) * len(self._examples))
+
     def require(self, reference: VersionRef) -> None:
         """Raise `NotMeasuredError` unless the image carries `reference`."""
         self._find(reference)
@@ -191,7 +202,7 @@ class ScoreMonitor:
         if pointer.previous is None:
             no_control = "there is no version to go back to"
         while wants_fresh_round(
-            active.evidence, control.evidence if control else None, active.carried.threshold
+            active.against_threshold, control.against_threshold if control else None
         ):
             try:
                 rounds = await self._ask(rounds, self._examples)
@@ -216,11 +227,9 @@ class ScoreMonitor:
 
     def _part(self) -> Sequence[Example]:
         """Draw the examples of a first round, each set of that size with the same chance."""
-        part = self._metadata.score_watch.part
-        size = math.ceil(part * len(self._examples))
-        if size >= len(self._examples):
+        if self.first_round >= len(self._examples):
             return self._examples
-        chosen = {example.id for example in self._random.sample(self._examples, size)}
+        chosen = {example.id for example in self._random.sample(self._examples, self.first_round)}
         return [example for example in self._examples if example.id in chosen]
 
     async def _ask(self, rounds: _Rounds, examples: Sequence[Example]) -> _Rounds:
@@ -251,8 +260,8 @@ class ScoreMonitor:
         heaviest = max(example.weight for example in self._examples)
         weights = {example.id: example.weight / heaviest for example in self._examples}
         answers = [(detail, detail.score or 0.0) for detail in rounds.details]
-        stated = {example.id: example.weight for example in self._examples}
-        score = float(weighted_mean((score, stated[detail.id]) for detail, score in answers))
+        as_written = {example.id: example.weight for example in self._examples}
+        score = float(weighted_mean((score, as_written[detail.id]) for detail, score in answers))
         differences = [] if beside is None else _paired(rounds, beside, weights)
         arm = arm_of(
             rounds.prompt,
