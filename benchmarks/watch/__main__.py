@@ -93,7 +93,7 @@ def seconds_to_rollback(world: World, trials: int, name: str) -> Cell:
 def main(argv: list[str] | None = None) -> int:
     """Run the study; 0 if every promise is kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.watch", description=__doc__)
-    parser.add_argument("--months", type=int, default=200, help="task-months of each kind")
+    parser.add_argument("--months", type=int, default=100, help="task-months of each kind")
     parser.add_argument("--trials", type=int, default=100, help="falls of each kind")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args(argv)
