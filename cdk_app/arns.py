@@ -47,6 +47,16 @@ def alarm(scope: Construct, name: str) -> str:
     )
 
 
+def rollback_function(scope: Construct, stage: str) -> str:
+    """Return the rollback Lambda of `stage`."""
+    return Stack.of(scope).format_arn(
+        service="lambda",
+        resource="function",
+        resource_name=aws_names.rollback_function(stage),
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+
+
 def notification_topic(scope: Construct, stage: str) -> str:
     """Return the topic that tells people what happened in `stage`."""
     return Stack.of(scope).format_arn(service="sns", resource=aws_names.notification_topic(stage))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import jsii
@@ -10,6 +12,8 @@ from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
 from aws_cdk import aws_lambda as lambda_
 
 from cdk_app.settings import SettingsError
+from cdk_app.tasks import Task
+from prompt_hub.core import aws_names
 
 _SHARED = ("__init__.py", "core/__init__.py", "core/aws_names.py", "core/exact.py", "ledger")
 """What a Lambda may import from `prompt_hub`: it imports the standard library and boto3 only.
@@ -18,10 +22,10 @@ See docs/architecture.md#import-direction."""
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
-def rollback_code(root: Path) -> lambda_.Code:
+def rollback_code(root: Path, tasks: Sequence[Task]) -> lambda_.Code:
     """Return the asset of `lambdas/rollback`, put together without Docker.
 
-    Named by what is in it.
+    Named by what is in it: the code, and what a breach is for each of `tasks`.
     """
     source = root / "lambdas" / "rollback"
     if not (source / "handler.py").is_file():
@@ -32,18 +36,22 @@ def rollback_code(root: Path) -> lambda_.Code:
         bundling=BundlingOptions(
             # Never pulled: the local bundling below always succeeds or raises.
             image=DockerImage.from_registry("local-bundling-only"),
-            local=_Copied(source, root / "pipeline_image" / "prompt_hub"),
+            local=_Copied(source, root / "pipeline_image" / "prompt_hub", tasks),
         ),
     )
 
 
 @jsii.implements(ILocalBundling)
 class _Copied:
-    """Copies the handler's folder and the shared modules into the asset."""
+    """Copies the handler's folder and the shared modules into the asset, and writes the windows."""
 
-    def __init__(self, source: Path, package: Path) -> None:
+    def __init__(self, source: Path, package: Path, tasks: Sequence[Task]) -> None:
         self._source = source
         self._package = package
+        self._windows = {
+            task.name: [task.watch.datapoints_to_alarm, task.watch.evaluation_periods]
+            for task in tasks
+        }
 
     def try_bundle(self, output_dir: str, *, image: DockerImage, **options: object) -> bool:
         target = Path(output_dir)
@@ -57,4 +65,6 @@ class _Copied:
             else:
                 (shared / name).parent.mkdir(exist_ok=True)
                 shutil.copy(origin, shared / name)
+        windows = json.dumps(self._windows, indent=1, sort_keys=True)
+        (target / aws_names.WINDOWS_FILE).write_text(windows, encoding="utf-8")
         return True

@@ -127,6 +127,11 @@ def publish_metrics() -> tuple[Permission, ...]:
     )
 
 
+def ask_for_rollback(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Ask the stage's rollback Lambda, and no other function, to look at a task."""
+    return (_allow(["lambda:InvokeFunction"], [arns.rollback_function(scope, stage)]),)
+
+
 def read_alarms(scope: Construct) -> tuple[Permission, ...]:
     """Ask for the state of alarms."""
     return (

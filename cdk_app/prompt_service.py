@@ -146,6 +146,7 @@ class PromptService(Construct):
             *permissions.add_samples(self, stage),
             *permissions.call_models(self, self._settings.models.values()),
             *permissions.publish_metrics(),
+            *permissions.ask_for_rollback(self, stage),
             *permissions.write_results(
                 self,
                 aws_names.sample_key(stage, "*", "*"),

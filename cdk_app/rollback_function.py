@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from aws_cdk import Duration, RemovalPolicy
@@ -14,11 +15,12 @@ from constructs import Construct
 
 from cdk_app import nag, permissions
 from cdk_app.lambda_bundle import rollback_code
+from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
 
 
 class RollbackFunction(Construct):
-    """Decides on an alarm: rolls a pointer back, freezes it, or says why it does nothing.
+    """Decides on a task: rolls a pointer back, freezes it, or says why it does nothing.
 
     No concurrency is reserved: the ledger's conditional transactions already put concurrent
     decisions in order, and a reservation fails to deploy in an account with the initial quota of
@@ -26,7 +28,14 @@ class RollbackFunction(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, stage: str, root: Path, topic: sns.ITopic
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: str,
+        tasks: Sequence[Task],
+        root: Path,
+        topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, construct_id)
         name = aws_names.rollback_function(stage)
@@ -44,7 +53,7 @@ class RollbackFunction(Construct):
             description=f"Takes a prompt that scores badly out of service in {stage}",
             runtime=lambda_.Runtime.PYTHON_3_13,
             handler="handler.handler",
-            code=rollback_code(root),
+            code=rollback_code(root, tasks),
             memory_size=256,
             timeout=Duration.seconds(aws_names.ROLLBACK_SECONDS),
             tracing=lambda_.Tracing.ACTIVE,
@@ -55,7 +64,7 @@ class RollbackFunction(Construct):
                 aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(stage),
                 aws_names.ENV_TOPIC_ARN: topic.topic_arn,
             },
-            # An alarm calls asynchronously: what fails three times must reach a person.
+            # Whoever calls does not wait: what fails three times must reach a person.
             retry_attempts=2,
             max_event_age=Duration.hours(1),
             on_failure=destinations.SnsDestination(topic),

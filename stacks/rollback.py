@@ -40,7 +40,9 @@ class RollbackStack(StageStack):
             scope, construct_id, stage=stage, purpose="score alarms and automatic rollback"
         )
         topic = self._build_topic(stage)
-        rollback = RollbackFunction(self, "Rollback", stage=stage.name, root=root, topic=topic)
+        rollback = RollbackFunction(
+            self, "Rollback", stage=stage.name, tasks=tasks, root=root, topic=topic
+        )
         for task in tasks:
             ScoreAlarm(
                 self,

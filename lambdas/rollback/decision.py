@@ -1,7 +1,7 @@
-"""What to do about a score alarm: pure, from what was read to a decision with its reason.
+"""What to do about a task: pure, from what was read to a decision with its reason.
 
-The alarm only says that *something* scored below its threshold. Whether the active version is to
-blame is decided here, on the score samples in the ledger.
+A round, an alarm or the sweep only asks to look. Whether the active version is to blame is decided
+here, on the score samples in the ledger.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
@@ -23,7 +22,6 @@ from prompt_hub.ledger.items import (
     Pointer,
     ScoreSample,
     VersionState,
-    timestamp,
 )
 
 
@@ -47,11 +45,18 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alarm:
-    """A CloudWatch alarm as DescribeAlarms tells of it.
+class Window:
+    """How many bad samples of the active version, among how many, are a breach."""
 
-    It fires when `to_alarm` of the last `of_last` datapoints breach; `since` is when it went into
-    its present state.
+    to_alarm: int
+    of_last: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """A CloudWatch alarm, as its own event or DescribeAlarms tells of it.
+
+    `since` is when it went into its present state, as it was written there.
     """
 
     name: str
@@ -59,9 +64,7 @@ class Alarm:
     namespace: str
     metric: str
     dimensions: Mapping[str, str]
-    to_alarm: int
-    of_last: int
-    since: datetime
+    since: str
 
     @property
     def task(self) -> str:
@@ -71,9 +74,10 @@ class Alarm:
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmContext:
-    """Everything that decides: the alarm, and what the ledger says about its task."""
+    """Everything that decides: what a breach is, and what the ledger says about the task."""
 
-    alarm: Alarm
+    task: str
+    window: Window
     pointer: Pointer | None
     states: Mapping[str, VersionState]
     samples: Sequence[ScoreSample]
@@ -101,23 +105,21 @@ def refusal(alarm: Alarm, stage: str) -> Decision | None:
     return None
 
 
-def samples_wanted(alarm: Alarm) -> int:
+def samples_wanted(window: Window) -> int:
     """Return how many of the newest samples decide, each run with its control."""
-    return 2 * max(RUNS_READ, alarm.of_last)
+    return 2 * max(RUNS_READ, window.of_last)
 
 
 def decide(situation: AlarmContext) -> Decision:
-    """Return the decision on a firing score alarm."""
+    """Return the decision on a task that was asked for; who asked makes no difference."""
     decision = _judge(situation)
     if decision.action in {Action.PAGE, Action.FREEZE} and _told(situation, decision.code):
-        return _nothing(
-            "people-know", f"people were told since the alarm went off: {decision.reason}"
-        )
+        return _nothing("people-know", f"people were told since it went bad: {decision.reason}")
     return decision
 
 
 def _judge(situation: AlarmContext) -> Decision:
-    task, pointer = situation.alarm.task, situation.pointer
+    task, pointer = situation.task, situation.pointer
     if pointer is None:
         return _nothing("nothing-active", f"no version of {task} is active in the ledger")
     # What was measured before the pointer came here says nothing about now: the version may have
@@ -163,13 +165,13 @@ def _not_shown(
 def _too_few(
     situation: AlarmContext, own: Sequence[ScoreSample], pointer: Pointer
 ) -> Decision | None:
-    breaches = sum(sample.below_threshold for sample in own[: situation.alarm.of_last])
-    if breaches >= situation.alarm.to_alarm:
+    breaches = sum(sample.below_threshold for sample in own[: situation.window.of_last])
+    if breaches >= situation.window.to_alarm:
         return None
     return _nothing(
         "too-few-samples",
-        f"{breaches} of the last {situation.alarm.of_last} samples of {pointer.version} "
-        f"breach, {situation.alarm.to_alarm} are needed; looking again with the next sweep",
+        f"{breaches} of the last {situation.window.of_last} samples of {pointer.version} "
+        f"breach, {situation.window.to_alarm} are needed; looking again with the next sweep",
     )
 
 
@@ -318,14 +320,31 @@ def _never_undone(event: Event) -> str | None:
 
 
 def _told(situation: AlarmContext, code: str) -> bool:
-    """Whether people heard of this reason for this version since the alarm went off."""
+    """Whether people heard of this reason for this version since its samples began to breach."""
     if situation.pointer is None:
         return False
-    since = timestamp(situation.alarm.since)
+    since = _breaching_since(situation, situation.pointer)
     return any(
         event.code == code and event.reached == situation.pointer.active and event.at >= since
         for event in situation.events
     )
+
+
+def _breaching_since(situation: AlarmContext, pointer: Pointer) -> str:
+    """When the newest unbroken breach of the active version began; empty if it is older than all.
+
+    Alarm and sweep know a time of their own, a round does not: only the samples tell all three the
+    same.
+    """
+    window = situation.window
+    own = [sample for sample in situation.samples if sample.version == pointer.version]
+    since = ""
+    for newest in range(len(own)):
+        latest = own[newest : newest + window.of_last]
+        if sum(sample.below_threshold for sample in latest) < window.to_alarm:
+            return since
+        since = own[newest].at
+    return ""
 
 
 def _nothing(code: str, reason: str) -> Decision:

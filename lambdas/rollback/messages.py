@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 from prompt_hub.ledger.items import Event, EventKind
@@ -10,26 +13,69 @@ SUBJECT_LIMIT = 100
 """SNS takes no longer subject, and ASCII only."""
 
 
-def subject(event: Event, stage: str) -> str:
-    """One line, fit for SNS."""
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """What SNS is asked to deliver."""
+
+    subject: str
+    body: str
+
+
+def message(event: Event, stage: str, *, repeated: bool = False) -> Message:
+    """Return the message of one event: plain words, then the exact commands.
+
+    `repeated`: people may have been told of it before, by an invocation that ended too early to
+    note it.
+    """
     headline = _headline(event)
-    text = f"[prompt-hub {stage}] {event.task}: {headline}"
+    return Message(
+        subject=_subject(f"[prompt-hub {stage}] {event.task}: {headline}"),
+        body="\n".join(_lines(event, stage, repeated=repeated)),
+    )
+
+
+def digest(events: Sequence[Event], stage: str, *, repeated: Collection[int] = ()) -> Message:
+    """Return one message of many events; `repeated` holds the revisions told of before, perhaps."""
+    counted = Counter(_COUNTED[event.kind] for event in events)
+    counts = ", ".join(f"{count} {words}" for words, count in counted.most_common())
+    lines = [f"{len(events)} events in stage {stage}: {counts}.", ""]
+    lines += [f"- {event.task}: {_headline(event)}" for event in events]
+    for event in events:
+        lines += ["", "----", *_lines(event, stage, repeated=event.revision in repeated)]
+    return Message(
+        subject=_subject(f"[prompt-hub {stage}] {len(events)} events: {counts}"),
+        body="\n".join(lines),
+    )
+
+
+_COUNTED = {
+    EventKind.ROLLED_BACK: "rolled back",
+    EventKind.DOWNGRADED: "downgraded by hand",
+    EventKind.ACTIVATED: "activated by hand",
+    EventKind.SEEDED: "first versions",
+    EventKind.FROZEN: "frozen",
+    EventKind.UNFROZEN: "unfrozen",
+    EventKind.RETIRED: "retired",
+    EventKind.PAGED: "need a person",
+}
+
+
+def _subject(text: str) -> str:
     return text.encode("ascii", "replace").decode("ascii")[:SUBJECT_LIMIT]
 
 
-def body(event: Event, stage: str) -> str:
-    """Return the message: plain words, then the exact command."""
-    return "\n".join(
-        [
-            f"Task {event.task} in stage {stage}: {_headline(event)}.",
-            "",
-            f"What happened: {event.reason}",
-            f"What was done: {_done(event)}",
-            f"Who and when:  {event.by}, {event.at}, ledger revision {event.revision}",
-            "",
-            _next(event, stage),
-        ]
-    )
+def _lines(event: Event, stage: str, *, repeated: bool) -> list[str]:
+    again = ["You may have been told of this before: its note was lost in a crash.", ""]
+    return [
+        *(again if repeated else []),
+        f"Task {event.task} in stage {stage}: {_headline(event)}.",
+        "",
+        f"What happened: {event.reason}",
+        f"What was done: {_done(event)}",
+        f"Who and when:  {event.by}, {event.at}, ledger revision {event.revision}",
+        "",
+        _next(event, stage),
+    ]
 
 
 def _headline(event: Event) -> str:
@@ -85,10 +131,17 @@ def _done(event: Event) -> str:
 
 def _next(event: Event, stage: str) -> str:
     where = f"{event.task} --stage {stage}"
-    signed = '--person YOUR-NAME --reason "why"'
+    signed = '--person YOUR-NAME --reason "WHY, in 10 characters or more"'
     if event.left is not None and event.left != event.reached:
+        in_stage = f"prompt-hub ledger activate {where} --to {event.left.version} {signed}"
+        if event.kind is not EventKind.ROLLED_BACK:
+            return f"To undo it:\n  {in_stage}"
+        in_git = f"prompt-hub promote downgrade {event.task} --to {event.left.version} --override"
         return (
-            f"To undo it:\n  prompt-hub ledger activate {where} --to {event.left.version} {signed}"
+            f"To undo it here, within seconds; {stage} then keeps it whatever git says:\n"
+            f"  {in_stage}\n"
+            "To undo it in git, for every stage, once git says quarantined; commit and push:\n"
+            f"  {in_git} {signed}"
         )
     if event.kind is EventKind.FROZEN:
         return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -25,12 +26,18 @@ def test_the_asset_holds_the_handler_and_the_shared_modules_only(bundle: Path) -
     assert "handler.py" in own
     assert found == {
         *own,
+        "windows.json",
         "prompt_hub/__init__.py",
         "prompt_hub/core/__init__.py",
         "prompt_hub/core/aws_names.py",
         "prompt_hub/core/exact.py",
         *(f"prompt_hub/ledger/{file.name}" for file in ledger.glob("*.py")),
     }
+
+
+def test_it_knows_what_a_breach_is_for_every_task(bundle: Path) -> None:
+    windows = json.loads((bundle / "windows.json").read_text(encoding="utf-8"))
+    assert windows == {"part-class": [1, 1], "shop-category": [2, 3]}
 
 
 def test_no_compiled_file_is_shipped(bundle: Path) -> None:

@@ -139,8 +139,13 @@ def test_the_service_cannot_move_a_pointer(assembly: Assembly) -> None:
         "dynamodb": {"GetItem", "Query", "PutItem"},
         "bedrock": {"InvokeModel"},
         "cloudwatch": {"PutMetricData"},
+        "lambda": {"InvokeFunction"},
         "s3": {"PutObject"},
     }
+    # To ask is all that it may: that one function decides on the ledger.
+    invoked = on(statements, "lambda:InvokeFunction")
+    assert invoked.endswith(':function:prompt-hub-dev-rollback"]]}')
+    assert "*" not in invoked
     (put,) = (node for node in statements if "dynamodb:PutItem" in listed(node["Action"]))
     assert put["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["SCORE#*"]}}
     (publish,) = (

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from decision import Action, Alarm, AlarmContext, decide, refusal, samples_wanted
+from decision import Action, Alarm, AlarmContext, Window, decide, refusal, samples_wanted
 from prompt_hub.ledger.items import (
     Deployed,
     Event,
@@ -32,9 +32,7 @@ ALARM = Alarm(
     namespace="PromptHub",
     metric="ScoreMargin",
     dimensions={"Stage": "dev", "Task": "part-class"},
-    to_alarm=1,
-    of_last=1,
-    since=WENT_OFF,
+    since="2026-11-03T09:31:00.000+0000",
 )
 POINTER = Pointer(
     task="part-class",
@@ -66,7 +64,8 @@ def sample(
 
 
 SITUATION = AlarmContext(
-    alarm=ALARM,
+    task="part-class",
+    window=Window(to_alarm=1, of_last=1),
     pointer=POINTER,
     states={"1.0.0": VersionState.SUPERSEDED, "1.1.0": VersionState.ACTIVE},
     samples=(sample("1.1.0", 0.55), sample("1.0.0", 0.9)),
@@ -180,22 +179,22 @@ def test_what_was_measured_before_the_pointer_moved_decides_nothing() -> None:
 def test_older_breaches_do_not_count_towards_m_of_n() -> None:
     pointer = replace(POINTER, at=timestamp(WENT_OFF - timedelta(minutes=10)))
     samples = [sample("1.0.0", 0.9), *(sample("1.1.0", 0.5, before) for before in (1, 16, 31))]
-    alarm = replace(ALARM, to_alarm=2, of_last=3)
-    situation = replace(SITUATION, alarm=alarm, pointer=pointer, samples=samples)
+    window = Window(to_alarm=2, of_last=3)
+    situation = replace(SITUATION, window=window, pointer=pointer, samples=samples)
     assert decide(situation).code == "too-few-samples"
 
 
 @pytest.mark.parametrize("of_last", [1, 25, 26, 96, 1440])
 def test_every_alarm_that_can_be_set_reads_enough_to_roll_back(of_last: int) -> None:
-    alarm = replace(ALARM, to_alarm=of_last, of_last=of_last)
+    window = Window(to_alarm=of_last, of_last=of_last)
     samples = [
         reading
         for before in range(1, of_last + 1)
         for reading in (sample("1.1.0", 0.5, before), sample("1.0.0", 0.9, before))
     ]
     pointer = replace(POINTER, at=samples[-1].at)
-    read = samples[: samples_wanted(alarm)]
-    situation = replace(SITUATION, alarm=alarm, pointer=pointer, samples=read)
+    read = samples[: samples_wanted(window)]
+    situation = replace(SITUATION, window=window, pointer=pointer, samples=read)
     assert decide(situation).action is Action.ROLL_BACK
 
 
@@ -214,8 +213,8 @@ def test_two_of_three_means_two_of_the_active_versions_own_three(
 ) -> None:
     samples = [sample("1.0.0", 0.9, 1)]
     samples += [sample("1.1.0", score, 15 * i + 1) for i, score in enumerate(scores)]
-    alarm = replace(ALARM, to_alarm=2, of_last=3)
-    assert decide(replace(SITUATION, alarm=alarm, samples=samples)).action is action
+    window = Window(to_alarm=2, of_last=3)
+    assert decide(replace(SITUATION, window=window, samples=samples)).action is action
 
 
 def moved(kind: EventKind, reached: VersionRef, **changes: object) -> Event:
@@ -297,11 +296,41 @@ def notification(code: str, minutes_after: int, reached: VersionRef = NEW) -> Ev
         (notification("no-way-back", 1, reached=OLD), Action.PAGE),
     ],
 )
-def test_people_are_told_once_for_each_time_the_alarm_goes_off(
-    event: Event, action: Action
-) -> None:
-    situation = replace(SITUATION, pointer=replace(POINTER, previous=None), events=(event,))
+def test_people_are_told_once_for_each_stretch_of_bad_samples(event: Event, action: Action) -> None:
+    situation = replace(
+        SITUATION,
+        pointer=replace(POINTER, previous=None),
+        samples=(sample("1.1.0", 0.55), sample("1.1.0", 0.5, 16), sample("1.1.0", 0.9, 31)),
+        events=(event,),
+    )
     assert decide(situation).action is action
+
+
+def test_a_round_that_tells_before_the_alarm_goes_off_is_not_told_of_again_by_the_alarm() -> None:
+    """The alarm's own time lies behind the page that a round has made: only samples know."""
+    told = notification("no-way-back", -1)
+    situation = replace(
+        SITUATION,
+        pointer=replace(POINTER, previous=None),
+        samples=(sample("1.1.0", 0.55, 1), sample("1.1.0", 0.9, 16)),
+        events=(replace(told, at=timestamp(WENT_OFF - timedelta(seconds=59))),),
+    )
+    assert (decide(situation).action, decide(situation).code) == (Action.NOTHING, "people-know")
+
+
+def test_a_breach_by_some_of_many_lasts_over_a_good_sample_in_between() -> None:
+    scores = (0.5, 0.9, 0.5, 0.5, 0.9, 0.9)
+    samples = tuple(sample("1.1.0", score, 1 + 15 * ago) for ago, score in enumerate(scores))
+    situation = replace(
+        SITUATION,
+        pointer=replace(POINTER, previous=None),
+        window=Window(to_alarm=2, of_last=3),
+        samples=samples,
+    )
+    at_the_second_bad_sample = notification("no-way-back", -30)
+    at_the_first_bad_sample = notification("no-way-back", -45)
+    assert decide(replace(situation, events=(at_the_second_bad_sample,))).code == "people-know"
+    assert decide(replace(situation, events=(at_the_first_bad_sample,))).code == "no-way-back"
 
 
 @pytest.mark.parametrize(

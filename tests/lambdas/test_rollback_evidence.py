@@ -8,23 +8,14 @@ from random import Random
 
 import pytest
 
-from decision import Action, Alarm, AlarmContext, Decision, decide, samples_wanted
+from decision import Action, AlarmContext, Decision, Window, decide, samples_wanted
 from prompt_hub.ledger.detector import RUNS_READ, Evidence, error_of_a_run
 from prompt_hub.ledger.items import Pointer, ReleaseRef, ScoreSample, VersionRef, timestamp
 
 NOW = datetime(2026, 11, 27, 9, 30, tzinfo=UTC)
 ERROR = error_of_a_run(0.01, 15)
 SIZE = 48
-ALARM = Alarm(
-    name="prompt-hub-dev-score-brand",
-    state="ALARM",
-    namespace="PromptHub",
-    metric="ScoreMargin",
-    dimensions={"Stage": "dev", "Task": "brand"},
-    to_alarm=1,
-    of_last=1,
-    since=NOW,
-)
+WINDOW = Window(to_alarm=1, of_last=1)
 POINTER = Pointer(
     task="brand",
     active=VersionRef(version="1.0.0", sha256="new"),
@@ -74,7 +65,8 @@ def run(
 def decision_on(*runs: list[ScoreSample]) -> Decision:
     return decide(
         AlarmContext(
-            alarm=ALARM,
+            task="brand",
+            window=WINDOW,
             pointer=POINTER,
             states={},
             samples=[sample for samples in runs for sample in samples],
@@ -147,4 +139,4 @@ def test_evidence_from_before_the_last_move_counts_for_nothing() -> None:
 def test_a_run_is_small_whatever_the_examples_are() -> None:
     sums = Evidence(rounds=5, asked=1e6 / 3, earned=1e6 / 7, error=ERROR, won=1e5 / 3, lost=1 / 3)
     assert len(json.dumps(sample("1.0.0", sums).to_attributes())) < 500
-    assert samples_wanted(ALARM) == 2 * RUNS_READ
+    assert samples_wanted(WINDOW) == 2 * RUNS_READ

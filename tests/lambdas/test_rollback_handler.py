@@ -3,180 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from itertools import permutations
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
+from decision import Window
 from handler import Clients, IncompleteInvocationError, process
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import (
     Notify,
-    Pointer,
-    ReleaseRef,
-    ScoreSample,
-    VersionRef,
     VersionState,
 )
 from prompt_hub.ledger.transitions import Cause
-from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
-
-EVENTS = Path(__file__).parent / "events"
-ACCOUNT = "111122223333"
-RELEASE = ReleaseRef(release="r-2", made_at="2026-11-03T08:00:00.000000Z")
-OLD = VersionRef(version="1.0.0", sha256="old")
-NEW = VersionRef(version="1.1.0", sha256="new")
-AT = "2026-11-03T09:30:00.000000Z"
-
-
-def recorded(name: str) -> dict[str, Any]:
-    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
-    return event
-
-
-@dataclass
-class FakeAlarms:
-    """As much of CloudWatch as the Lambda asks for."""
-
-    firing: dict[str, str]
-    ok: set[str] = field(default_factory=set)
-
-    def describe_alarms(self, **wanted: Any) -> dict[str, Any]:
-        names = wanted.get("AlarmNames") or [
-            name for name in self.firing if name.startswith(wanted["AlarmNamePrefix"])
-        ]
-        alarms = [self._alarm(name) for name in names if name in self.firing]
-        state = wanted.get("StateValue")
-        return {"MetricAlarms": [a for a in alarms if state in {None, a["StateValue"]}]}
-
-    def get_paginator(self, operation: str) -> FakeAlarms:
-        assert operation == "describe_alarms"
-        return self
-
-    def paginate(self, **wanted: Any) -> Iterator[dict[str, Any]]:
-        yield self.describe_alarms(**wanted)
-
-    def _alarm(self, name: str) -> dict[str, Any]:
-        return {
-            "AlarmName": name,
-            "StateValue": "OK" if name in self.ok else "ALARM",
-            "StateUpdatedTimestamp": datetime(2026, 11, 3, 9, 31, tzinfo=UTC),
-            "Namespace": "PromptHub",
-            "MetricName": "ScoreMargin",
-            "Dimensions": [
-                {"Name": "Stage", "Value": "dev"},
-                {"Name": "Task", "Value": self.firing[name]},
-            ],
-            "EvaluationPeriods": 1,
-            "DatapointsToAlarm": 1,
-        }
-
-
-class KilledByLambda(BaseException):
-    """The time of the invocation is over."""
-
-
-@dataclass
-class FakeTopic:
-    """Keeps what was published; out of order while `broken`, deaf to subjects with `refuses`."""
-
-    published: list[dict[str, str]] = field(default_factory=list)
-    broken: bool = False
-    hangs: bool = False
-    refuses: str = ""
-
-    def publish(self, **message: str) -> None:
-        if self.hangs:
-            raise KilledByLambda
-        if self.broken or (self.refuses and self.refuses in message["Subject"]):
-            raise ConnectionError("SNS is out of order")
-        self.published.append(message)
-
-
-@dataclass
-class FakeBus:
-    """Keeps what was put on it, unless it `refuses`."""
-
-    entries: list[dict[str, str]] = field(default_factory=list)
-    refuses: bool = False
-    hangs: bool = False
-
-    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
-        if self.hangs:
-            raise KilledByLambda
-        if self.refuses:
-            return {"FailedEntryCount": 1, "Entries": [{"ErrorMessage": "AccessDenied"}]}
-        self.entries += Entries
-        return {"FailedEntryCount": 0, "Entries": [{}]}
-
-
-@dataclass
-class World:
-    """A stage with two tasks whose new versions became active, and the Lambda's desk in it."""
-
-    table: FakeDynamoDB = field(default_factory=FakeDynamoDB)
-    topic: FakeTopic = field(default_factory=FakeTopic)
-    bus: FakeBus = field(default_factory=FakeBus)
-    alarms: FakeAlarms = field(
-        default_factory=lambda: FakeAlarms(
-            {
-                "prompt-hub-dev-score-part-class": "part-class",
-                "prompt-hub-dev-score-brand": "brand",
-            }
-        )
-    )
-
-    def __post_init__(self) -> None:
-        self.ledger = ledger_on(self.table)
-        for task in ("part-class", "brand"):
-            self.ledger.seed(
-                task,
-                NEW,
-                previous=OLD,
-                release=RELEASE,
-                cause=Cause(by="pipeline", reason="first", at=RELEASE.made_at),
-            )
-
-    @property
-    def desk(self) -> Clients:
-        return Clients(
-            stage="dev",
-            topic="arn:topic",
-            ledger=self.ledger,
-            alarms=cast(Any, self.alarms),
-            sns=cast(Any, self.topic),
-            events=cast(Any, self.bus),
-        )
-
-    def measured(self, task: str, active: float, control: float | None, round_: str = "1") -> None:
-        scores = [("1.1.0", active)] + ([("1.0.0", control)] if control is not None else [])
-        self.ledger.add_samples(
-            [
-                ScoreSample(
-                    task=task,
-                    version=version,
-                    score=score,
-                    threshold=0.85,
-                    n=40,
-                    interval=(score, score),
-                    evaluation=f"round-{round_}",
-                    at=f"2026-11-03T09:30:0{round_}.000000Z",
-                )
-                for version, score in scores
-            ]
-        )
-
-    def pointer(self, task: str = "part-class") -> Pointer:
-        found = self.ledger.pointer(task)
-        assert found is not None
-        return found
-
-    def invoke(self, event: dict[str, Any]) -> list[tuple[object, object]]:
-        outcomes = cast(list[dict[str, object]], process(event, ACCOUNT, self.desk)["outcomes"])
-        return [(outcome["task"], outcome["code"]) for outcome in outcomes]
+from tests.lambdas.world import ACCOUNT, AT, OLD, ROUND, KilledByLambda, World, recorded
+from tests.unit.ledger.fake_dynamodb import ledger_on
+from triggers import read_windows
 
 
 @pytest.fixture
@@ -208,6 +51,9 @@ def test_people_read_what_happened_what_was_done_and_how_to_undo_it(world: World
     assert "1.1.0 is quarantined" in message["Message"]
     assert (
         "prompt-hub ledger activate part-class --stage dev --to 1.1.0 --person YOUR-NAME"
+    ) in message["Message"]
+    assert (
+        "prompt-hub promote downgrade part-class --to 1.1.0 --override --person YOUR-NAME"
     ) in message["Message"]
 
 
@@ -269,11 +115,115 @@ def test_a_sweep_with_nothing_firing_says_so(world: World) -> None:
     assert world.invoke(recorded("sweep")) == [(None, "all-quiet")]
 
 
-def test_the_alarm_is_read_again_before_anything_is_done(world: World) -> None:
+def test_the_alarm_s_own_event_is_believed_while_a_read_of_it_lags(world: World) -> None:
     world.measured("part-class", 0.55, 0.9)
     world.alarms.ok = {"prompt-hub-dev-score-part-class"}
-    assert world.invoke(recorded("alarm")) == [("part-class", "not-firing")]
-    assert world.pointer().version == "1.1.0"
+    assert world.invoke(recorded("alarm")) == [("part-class", "below-threshold")]
+    assert world.pointer().version == "1.0.0"
+    evidence = world.ledger.events("part-class")[0].evidence
+    assert evidence["trigger"] == {"kind": "alarm", "at": "2026-11-03T09:31:04.212+0000"}
+
+
+def test_only_the_sweep_reads_cloudwatch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(**wanted: Any) -> dict[str, Any]:
+        raise ConnectionError("CloudWatch is out of order")
+
+    monkeypatch.setattr(world.alarms, "describe_alarms", away)
+    world.measured("part-class", 0.55, 0.9)
+    assert world.invoke(recorded("alarm")) == [("part-class", "below-threshold")]
+    assert world.invoke(ROUND) == [("part-class", "no-sample")]
+    with pytest.raises(IncompleteInvocationError, match="reading alarms: ConnectionError"):
+        world.invoke(recorded("sweep"))
+
+
+def test_a_round_rolls_back_before_any_alarm_goes_off(world: World) -> None:
+    world.measured("part-class", 0.55, 0.9)
+    world.alarms.ok = set(world.alarms.firing)
+    assert world.invoke(ROUND) == [("part-class", "below-threshold")]
+    assert world.pointer().version == "1.0.0"
+    assert world.messages() == ["[prompt-hub dev] part-class: rolled back 1.1.0 -> 1.0.0"]
+    evidence = world.ledger.events("part-class")[0].evidence
+    assert evidence["trigger"] == {"kind": "round", "at": ""}
+    assert evidence["alarm"] == "prompt-hub-dev-score-part-class"
+
+
+@pytest.mark.parametrize("order", list(permutations(("round", "alarm", "sweep"))))
+@pytest.mark.parametrize(
+    ("scores", "code", "events"),
+    [
+        ((0.55, 0.9), "below-threshold", ["rolled-back"]),
+        ((0.55, 0.5), "provider-or-data", ["frozen"]),
+        ((0.55, None), "no-control", ["paged"]),
+    ],
+)
+def test_every_order_of_the_three_does_the_same_once(
+    world: World,
+    order: tuple[str, ...],
+    scores: tuple[float, float | None],
+    code: str,
+    events: list[str],
+) -> None:
+    world.measured("part-class", *scores)
+    for name in (*order, *order):
+        world.invoke(ROUND if name == "round" else recorded(name))
+    found = world.ledger.events("part-class")
+    assert [event.kind.value for event in found if event.by == "rollback"] == events
+    assert found[0].code == code
+    assert len(world.topic.published) == 1
+
+
+def test_two_that_decide_at_once_to_page_page_once(world: World) -> None:
+    """A page moves no pointer: the history alone tells the second that it was done."""
+    world.measured("part-class", 0.55, None)
+    world.table.before_write = lambda: process(recorded("alarm"), ACCOUNT, world.desk)
+    assert world.invoke(ROUND) == [("part-class", "people-know")]
+    kinds = [event.kind.value for event in world.ledger.events("part-class")]
+    assert kinds == ["paged", "seeded"]
+    assert len(world.topic.published) == 1
+
+
+def test_as_many_samples_are_read_as_the_decision_needs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world, "window", Window(to_alarm=60, of_last=60))
+    for round_ in range(60):
+        world.measured("part-class", 0.55, 0.9, round_=f"{round_:02}")
+    assert world.invoke(ROUND) == [("part-class", "below-threshold")]
+
+
+@pytest.mark.parametrize(
+    ("event", "code"),
+    [
+        ({"source": "prompt-hub.watch"}, "no-task"),
+        ({"source": "prompt-hub.watch", "task": ["part-class"]}, "no-task"),
+    ],
+)
+def test_a_round_that_names_no_task_does_nothing(
+    world: World, event: dict[str, Any], code: str
+) -> None:
+    assert world.invoke(event) == [(None, code)]
+
+
+def test_a_task_that_the_function_was_deployed_without_is_left_alone(world: World) -> None:
+    assert world.invoke(ROUND | {"task": "maker"}) == [("maker", "unknown-task")]
+
+
+def test_a_good_round_looks_at_its_own_task_only(world: World) -> None:
+    world.measured("part-class", 0.95, None)
+    world.measured("brand", 0.5, 0.4)
+    world.topic.broken = True
+    with pytest.raises(IncompleteInvocationError):
+        world.invoke(ROUND | {"task": "brand"})
+    world.topic.broken = False
+    assert world.invoke(ROUND) == [("part-class", "active-passes")]
+    assert world.messages() == []
+    assert world.invoke(ROUND | {"task": "brand"}) == [("brand", "people-know")]
+    assert world.messages() == ["[prompt-hub dev] brand: frozen at 1.1.0"]
+
+
+def test_what_a_breach_is_was_written_when_the_function_was_deployed(tmp_path: Path) -> None:
+    (tmp_path / aws_names.WINDOWS_FILE).write_text('{"part-class": [2, 3]}', encoding="utf-8")
+    assert read_windows(tmp_path) == {"part-class": Window(to_alarm=2, of_last=3)}
 
 
 @pytest.mark.parametrize(
@@ -282,7 +232,8 @@ def test_the_alarm_is_read_again_before_anything_is_done(world: World) -> None:
         ({"accountId": "999999999999"}, "other-account"),
         ({"source": "aws.s3"}, "unknown-event"),
         ({"alarmData": {"alarmName": "x", "state": {"value": "OK"}}}, "not-alarm"),
-        ({"alarmData": {"alarmName": "x", "state": {"value": "ALARM"}}}, "no-such-alarm"),
+        ({"alarmData": {"alarmName": "x", "state": {"value": "ALARM"}}}, "not-a-score-alarm"),
+        ({"alarmData": "x"}, "not-alarm"),
         ({"alarmData": {}}, "not-alarm"),
     ],
 )
@@ -401,7 +352,7 @@ def test_no_service_that_hangs_takes_the_time_of_the_others(
     ):
         monkeypatch.setenv(name, value)
     desk = Clients.from_environment()
-    clients = (desk.alarms, desk.sns, desk.events, desk.ledger._client)
+    clients = (desk.alarms, desk.people.sns, desk.people.bus, desk.ledger._client)
 
     def longest(client: Any) -> float:
         config = client.meta.config
@@ -416,9 +367,7 @@ def test_no_service_that_hangs_takes_the_time_of_the_others(
 def test_one_tasks_trouble_does_not_keep_another_from_being_rolled_back(world: World) -> None:
     world.measured("brand", 0.55, 0.9)
     world.table.items[("SCORE#part-class", "~broken")] = {"sk": {"S": "~broken"}}
-    with pytest.raises(
-        IncompleteInvocationError, match="prompt-hub-dev-score-part-class: KeyError"
-    ):
+    with pytest.raises(IncompleteInvocationError, match="part-class: KeyError"):
         world.invoke(recorded("sweep"))
     assert world.pointer("brand").version == "1.0.0"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -17,6 +19,7 @@ from prompt_hub.ledger.items import (
     VersionRef,
     VersionState,
 )
+from prompt_hub.ledger.outbox import Outbox
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
 from tests.local_aws.emulator import LocalAws, create_table
@@ -29,10 +32,10 @@ CAUSE = Cause(by="ann", reason="test", at=AT, evidence={"score": 0.5, "n": 40})
 
 
 @pytest.fixture
-def ledger(aws: LocalAws) -> Iterator[Ledger]:
+def ledger(aws: LocalAws) -> Iterator[Outbox]:
     table = f"ledger-{uuid4().hex}"
     create_table(aws, table)
-    yield Ledger(aws.client("dynamodb"), table)
+    yield Outbox(aws.client("dynamodb"), table)
     aws.client("dynamodb").delete_table(TableName=table)
 
 
@@ -54,12 +57,19 @@ def test_a_rollback_is_one_transaction_and_reads_back_whole(ledger: Ledger) -> N
     }
     assert ledger.events("part-class")[0] == event
     assert ledger.pending_events() == (event,)
-    message = ledger.mark(event, Notify.TOLD)
-    assert ledger.pending_events() == (message,)
-    ledger.mark(message, Notify.SENT)
-    assert ledger.pending_events() == ()
+    now = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
+    first = ledger.claim(at=now, seconds=20)
+    assert first is not None
+    assert ledger.claim(at=now, seconds=20) is None
+    claim = ledger.told(first, [event], at=now)
+    (told,) = ledger.pending_events()
+    assert told == replace(event, notify=Notify.TOLD)
     with pytest.raises(LedgerConflictError):
-        ledger.mark(message, Notify.SENT)
+        ledger.finished(first, [told])
+    ledger.finished(claim, [told])
+    assert ledger.pending_events() == ()
+    ledger.release(claim)
+    assert ledger.claim(at=now, seconds=20) is not None
     with pytest.raises(TransitionRefusedError):
         ledger.roll_back("part-class", seen=2, cause=CAUSE)
 

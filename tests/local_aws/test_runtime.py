@@ -21,13 +21,16 @@ from typing import Any
 
 import pytest
 
+from decision import Window
 from handler import Clients, process
 from prompt_hub.core import aws_names
 from prompt_hub.evaluation.results import BucketResults
 from prompt_hub.ledger.items import VersionState
+from prompt_hub.ledger.outbox import Outbox
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.release.manifest import describe_promoted
+from telling import People
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, create_table, eventually, free_port
 from tests.unit.building import RepositoryFolder, build, catalogue_answer
 from tests.unit.service.fake_provider import FakeProvider, fake_provider
@@ -259,12 +262,15 @@ def _rolled_back_by_the_alarm(stage: Stage, instance: object) -> None:
 
     topic = stage.aws.client("sns").create_topic(Name="people")["TopicArn"]
     clients = Clients(
-        stage=STAGE,
-        topic=topic,
-        ledger=stage.ledger,
+        ledger=Outbox(stage.aws.client("dynamodb"), aws_names.ledger_table(STAGE)),
         alarms=stage.aws.client("cloudwatch"),
-        sns=stage.aws.client("sns"),
-        events=stage.aws.client("events"),
+        people=People(
+            stage=STAGE,
+            topic=topic,
+            sns=stage.aws.client("sns"),
+            bus=stage.aws.client("events"),
+        ),
+        windows=lambda: {"part-class": Window(to_alarm=1, of_last=1)},
     )
     brand = stage.ledger.pointer("brand")
     outcome = process({"source": "aws.events"}, ACCOUNT, clients)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from functools import partial
 
 from prompt_hub.cli.stage import add_stage, ledger_of, stage_of, translate_aws_errors
 from prompt_hub.core import aws_names
@@ -48,6 +49,7 @@ async def _inside(stage: str, task: str | None) -> ExitCode:
     from prompt_hub.ledger.rounds import WatchRounds
     from prompt_hub.llm.client import ModelClient
     from prompt_hub.llm.config import ModelAliases
+    from prompt_hub.monitoring.round_event import ask_for_rollback, connect
     from prompt_hub.monitoring.watch import ScoreWatch
     from prompt_hub.release.manifest import load
     from prompt_hub.repository.reader import PromptRepository
@@ -63,6 +65,7 @@ async def _inside(stage: str, task: str | None) -> ExitCode:
             results=results_from_environment(repository.root),
             caller=caller,
             cloudwatch=boto3.client("cloudwatch"),
+            ask_for_rollback=partial(ask_for_rollback, connect(), stage),
         )
         return await (watch.measure_due() if task is None else watch.measure(task))
 

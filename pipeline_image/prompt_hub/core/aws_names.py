@@ -88,6 +88,10 @@ EVALUATION_PROJECT = f"{PROJECT}-evaluation"
 EVENT_SOURCE = "prompt-hub.rollback"
 """EventBridge source of the event from which a rollback is written back into git."""
 EVENT_ROLLED_BACK = "PromptRolledBack"
+EVENT_SOURCE_WATCH = "prompt-hub.watch"
+"""Source of the event by which the score watch asks the rollback Lambda to look at a task."""
+WINDOWS_FILE = "windows.json"
+"""Beside the Lambda's handler: how many bad samples, of how many, are a breach, by task."""
 
 
 def results_bucket(account: str, region: str) -> str:

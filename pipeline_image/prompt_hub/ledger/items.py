@@ -252,6 +252,11 @@ class Event:
         """Partition and sort key; the revision is padded so that text order is history order."""
         return (task_partition(self.task), f"{EVENT_PREFIX}{self.revision:012d}")
 
+    @property
+    def reaches_the_bus(self) -> bool:
+        """Whether git has to learn of it: people knowing is then not all that is left to do."""
+        return self.kind is EventKind.ROLLED_BACK
+
     def to_attributes(self) -> Attributes:
         """Return the item without its keys."""
         return {

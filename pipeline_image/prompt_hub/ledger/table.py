@@ -7,8 +7,8 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self, cast
 
 from prompt_hub.core import aws_names
 from prompt_hub.ledger import transitions
@@ -22,7 +22,6 @@ from prompt_hub.ledger.items import (
     Attributes,
     Deployed,
     Event,
-    Notify,
     Pointer,
     ReleaseRef,
     ScoreSample,
@@ -48,7 +47,7 @@ NOT_THERE = f"attribute_not_exists({aws_names.LEDGER_PARTITION_KEY})"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Step:
+class Step:
     """Write a whole item, if what is there is what was believed to be there.
 
     That is: `attribute` has the value `believed`, or, where that is `None`, there is no item.
@@ -67,7 +66,8 @@ class Ledger:
 
     A change is decided on a task's state as read and written in one transaction that holds only if
     nobody wrote meanwhile. Methods that take `seen` raise `LedgerConflictError` when the task's
-    pointer is no longer at that revision: what the caller decided on has changed.
+    pointer is no longer at that revision, those that are given `newest` also when the task has a
+    newer event: what the caller decided on has changed.
     """
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
@@ -75,7 +75,7 @@ class Ledger:
         self._table = table
 
     @classmethod
-    def from_environment(cls) -> Ledger:
+    def from_environment(cls) -> Self:
         """Return the ledger named in `PROMPT_HUB_LEDGER_TABLE`; raises `LedgerError` if none is."""
         table = os.environ.get(aws_names.ENV_LEDGER_TABLE)
         if not table:
@@ -83,7 +83,7 @@ class Ledger:
         return cls.connect(table)
 
     @classmethod
-    def connect(cls, table: str) -> Ledger:
+    def connect(cls, table: str) -> Self:
         """Return the ledger in the DynamoDB table named `table`."""
         import boto3
         from botocore.config import Config
@@ -158,15 +158,12 @@ class Ledger:
         items = self._query(task_partition(task), EVENT_PREFIX, newest_first=True, limit=limit)
         return tuple(Event.from_attributes(task, item) for item in items)
 
-    def pending_events(self) -> tuple[Event, ...]:
-        """Everything that people still have to be told, oldest first."""
-        pending = [
-            event
-            for task in self._every_pointer()
-            for event in self.events(task)
-            if event.notify in {Notify.PENDING, Notify.TOLD}
-        ]
-        return tuple(sorted(pending, key=lambda event: event.revision))
+    def newest_event(self, task: str) -> int:
+        """Revision of the newest event of `task`, 0 if it has none.
+
+        Paging changes no pointer: two that decide at once to page are told apart by this alone.
+        """
+        return next((event.revision for event in self.events(task, 1)), 0)
 
     def samples(self, task: str, limit: int) -> tuple[ScoreSample, ...]:
         """Return the newest `limit` score samples of `task`, newest first, controls included."""
@@ -223,9 +220,11 @@ class Ledger:
             ),
         )
 
-    def roll_back(self, task: str, *, seen: int, cause: Cause) -> Event:
+    def roll_back(self, task: str, *, seen: int, cause: Cause, newest: int | None = None) -> Event:
         """See `transitions.roll_back`."""
-        return self._change(task, seen, lambda state: transitions.roll_back(state, cause=cause))
+        return self._change(
+            task, seen, lambda state: transitions.roll_back(state, cause=cause), newest
+        )
 
     def downgrade(
         self, task: str, to: VersionRef, *, seen: int, cause: Cause, override: bool = False
@@ -243,34 +242,19 @@ class Ledger:
             task, seen, lambda state: transitions.retire(state, release=release, cause=cause)
         )
 
-    def freeze(self, task: str, *, seen: int, cause: Cause) -> Event:
+    def freeze(self, task: str, *, seen: int, cause: Cause, newest: int | None = None) -> Event:
         """See `transitions.freeze`."""
-        return self._change(task, seen, lambda state: transitions.freeze(state, cause=cause))
+        return self._change(
+            task, seen, lambda state: transitions.freeze(state, cause=cause), newest
+        )
 
     def unfreeze(self, task: str, *, seen: int, cause: Cause) -> Event:
         """See `transitions.unfreeze`."""
         return self._change(task, seen, lambda state: transitions.unfreeze(state, cause=cause))
 
-    def page(self, task: str, *, seen: int, cause: Cause) -> Event:
+    def page(self, task: str, *, seen: int, cause: Cause, newest: int | None = None) -> Event:
         """See `transitions.page`."""
-        return self._change(task, seen, lambda state: transitions.page(state, cause=cause))
-
-    def mark(self, event: Event, notify: Notify) -> Event:
-        """Note how far the news of `event` has come.
-
-        Raises:
-            LedgerConflictError: somebody did first.
-        """
-        marked = replace(event, notify=notify)
-        self._write(
-            _Step(
-                key=event.key,
-                attributes=marked.to_attributes(),
-                attribute="notify",
-                believed=event.notify.value,
-            )
-        )
-        return marked
+        return self._change(task, seen, lambda state: transitions.page(state, cause=cause), newest)
 
     def add_samples(self, samples: Sequence[ScoreSample]) -> None:
         """Add the samples of one round, all or none.
@@ -279,7 +263,7 @@ class Ledger:
             LedgerConflictError: one of them is there already.
         """
         self._write(
-            *(_Step(key=sample.key, attributes=sample.to_attributes()) for sample in samples)
+            *(Step(key=sample.key, attributes=sample.to_attributes()) for sample in samples)
         )
 
     def deploy(self, deployed: Deployed, *, by: str) -> None:
@@ -290,7 +274,7 @@ class Ledger:
         """
         before = self.deployed()
         self._write(
-            _Step(
+            Step(
                 key=DEPLOYED_KEY,
                 attributes=deployed.to_attributes(),
                 attribute="at",
@@ -314,12 +298,18 @@ class Ledger:
             ]
             if new:
                 self._write(
-                    *(_Step(key=record.key, attributes=record.to_attributes()) for record in new)
+                    *(Step(key=record.key, attributes=record.to_attributes()) for record in new)
                 )
 
     # --- Underneath ----------------------------------------------------------------------------
 
-    def _change(self, task: str, seen: int | None, decide: Callable[[TaskState], Change]) -> Event:
+    def _change(
+        self,
+        task: str,
+        seen: int | None,
+        decide: Callable[[TaskState], Change],
+        newest: int | None = None,
+    ) -> Event:
         """Decide, write, and start again where another task's change came between."""
         for attempt in range(ATTEMPTS):
             state = self.state(task)
@@ -328,6 +318,8 @@ class Ledger:
                 raise LedgerConflictError(
                     f"the pointer of {task} is at revision {found}, not {seen} as read before"
                 )
+            if newest is not None and self.newest_event(task) != newest:
+                raise LedgerConflictError(f"{task} has an event newer than revision {newest}")
             change = decide(state)
             try:
                 self._write(*_steps(change))
@@ -340,7 +332,7 @@ class Ledger:
                 return event
         raise LedgerConflictError(f"{task} could not be changed: others kept changing the ledger")
 
-    def _write(self, *steps: _Step) -> None:
+    def _write(self, *steps: Step) -> None:
         try:
             self._client.transact_write_items(TransactItems=[self._action(step) for step in steps])
         except self._client.exceptions.TransactionCanceledException as error:
@@ -352,7 +344,7 @@ class Ledger:
                 raise LedgerConflictError("somebody else changed the ledger first") from error
             raise LedgerError(f"the ledger refused a transaction: {', '.join(codes)}") from error
 
-    def _action(self, step: _Step) -> TransactWriteItemTypeDef:
+    def _action(self, step: Step) -> TransactWriteItemTypeDef:
         partition, sort = step.key
         keys = {aws_names.LEDGER_PARTITION_KEY: partition, aws_names.LEDGER_SORT_KEY: sort}
         action: dict[str, object] = {"TableName": self._table}
@@ -418,26 +410,26 @@ class Ledger:
             request["ExclusiveStartKey"] = rest
 
 
-def _steps(change: Change) -> list[_Step]:
+def _steps(change: Change) -> list[Step]:
     before, event = change.before, change.event
     pointer = change.pointer
     return [
-        _Step(
+        Step(
             key=HEAD_KEY,
             attributes={"revision": event.revision},
             believed=before.revision or None,
         ),
-        _Step(
+        Step(
             key=(ACTIVE, before.task),
             attributes=pointer.to_attributes() if pointer else None,
             believed=before.pointer.revision if before.pointer else None,
         ),
         # The head's condition covers the versions: every change of a state moves the head.
         *(
-            _Step(key=version.key, attributes=version.to_attributes(), unconditional=True)
+            Step(key=version.key, attributes=version.to_attributes(), unconditional=True)
             for version in change.versions
         ),
-        _Step(key=event.key, attributes=event.to_attributes()),
+        Step(key=event.key, attributes=event.to_attributes()),
     ]
 
 

@@ -47,6 +47,8 @@ class ScoreWatch:
     results: Results
     caller: ModelClient
     cloudwatch: CloudWatchClient
+    ask_for_rollback: Callable[[str], object]
+    """Has somebody look at a task whose samples are in the ledger; must not raise."""
     say: Callable[[str], None] = print
     clock: Callable[[], datetime] = _now
 
@@ -183,6 +185,8 @@ class ScoreWatch:
             )
             metrics.publish_heartbeats(self.cloudwatch, self.stage, [task])
             return ExitCode.OK
+        # Before the metric: this is the fast way back, the alarm is the one behind it.
+        self.ask_for_rollback(task)
         metrics.publish(self.cloudwatch, found, self.stage)
         self.say(f"{task}: published the margin {found.active.margin:+.3f} of {pointer.version}")
         if found.no_control:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from prompt_hub.ledger.errors import LedgerConflictError, TransitionRefusedError
 from prompt_hub.ledger.items import (
     EventKind,
-    Notify,
     VersionState,
 )
 from prompt_hub.ledger.transitions import Cause, TaskState, activate, seed
@@ -135,8 +135,16 @@ class LedgerHistory(RuleBasedStateMachine):
 
     @rule()
     def tell_people(self) -> None:
-        for event in self.ledger.pending_events():
-            self.ledger.mark(event, Notify.SENT)
+        now = datetime(2026, 11, 3, tzinfo=UTC)
+        claim = self.ledger.claim(at=now, seconds=20)
+        assert claim is not None
+        assert self.ledger.claim(at=now, seconds=20) is None
+        if pending := self.ledger.pending_events():
+            claim = self.ledger.told(claim, pending, at=now)
+        if rest := self.ledger.pending_events():
+            assert {event.kind for event in rest} == {EventKind.ROLLED_BACK}
+            self.ledger.finished(claim, rest)
+        self.ledger.release(claim)
         assert self.ledger.pending_events() == ()
 
     @invariant()

@@ -45,8 +45,9 @@ class Cloud:
         if service.startswith("DynamoDB"):
             found = self._ask_table(operation, json.loads(body))
         elif service == "AWSEvents":
-            self.events += json.loads(body)["Entries"]
-            found = {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
+            entries = json.loads(body)["Entries"]
+            self.events += entries
+            found = {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in entries]}
         elif form := parse_qs(body.decode("utf-8", "replace")).get("Subject"):
             self.subjects += form
             return "text/xml", PUBLISHED

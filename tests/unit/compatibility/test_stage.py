@@ -10,6 +10,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from prompt_hub.ledger.outbox import marked
 from prompt_hub.release.smoke_test import SmokeTest
 from tests.unit.batch.servers import completion, serving
 from tests.unit.building import catalogue_answer
@@ -76,7 +77,7 @@ def test_events_and_the_deployed_release_are_written_as_they_were_read(cloud: Cl
                     for entry in ledger.events(task)
                     if str(entry.revision) == item["revision"]["N"]
                 )
-                ledger.mark(event, event.notify)
+                ledger._write(marked(event, event.notify))
         deployed = ledger.deployed()
         assert deployed is not None
         ledger.deploy(deployed, by="pipeline")

@@ -18,6 +18,7 @@ from prompt_hub.ledger.items import (
     ReleaseRef,
     VersionRef,
 )
+from prompt_hub.ledger.outbox import Outbox
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.wire import pack
 
@@ -119,9 +120,9 @@ def _key(item: Item) -> tuple[str, str]:
     return item["pk"]["S"], item["sk"]["S"]
 
 
-def ledger_on(table: FakeDynamoDB) -> Ledger:
+def ledger_on(table: FakeDynamoDB) -> Outbox:
     """The real ledger on a table in memory."""
-    return Ledger(cast("DynamoDBClient", table), "ledger")
+    return Outbox(cast("DynamoDBClient", table), "ledger")
 
 
 class FakeLedger(Ledger):

@@ -68,6 +68,8 @@ class Stage:
         self.results = FolderResults(results)
         self.answer: Callable[[list[dict[str, str]]], JsonObject | str | None] = catalogue_answer
         self.said: list[str] = []
+        self.asked: list[tuple[str, int, int]] = []
+        """For which tasks a rollback was asked, with the samples and metrics that were there."""
         self.provider = FunctionProvider(lambda messages: self.answer(messages))
 
     @property
@@ -85,6 +87,9 @@ class Stage:
             results=self.results,
             caller=ModelClient(ALIASES, self.provider),
             cloudwatch=cast("CloudWatchClient", self.metrics),
+            ask_for_rollback=lambda task: self.asked.append(
+                (task, len(self.ledger.samples(task, 10)), len(self.metrics.data))
+            ),
             say=self.said.append,
             clock=lambda: self.now,
         )
@@ -328,3 +333,17 @@ def test_the_details_lie_where_the_sample_says(stage: Stage) -> None:
     (sample,) = stage.ledger.samples("brand", 5)
     kept = json.loads(stage.results.get(sample.evaluation) or "")
     assert kept["versions"][0]["score"] == sample.score
+
+
+def test_a_rollback_is_asked_for_when_the_samples_are_there_and_before_the_metric(
+    stage: Stage,
+) -> None:
+    assert stage.due() is ExitCode.OK
+    a_task_s_metrics = 7
+    assert stage.asked == [("brand", 1, 0), ("part-class", 1, a_task_s_metrics)]
+
+
+def test_no_rollback_is_asked_for_where_there_is_no_sample(stage: Stage) -> None:
+    stage.answer = lambda messages: None
+    assert stage.due() is ExitCode.NOT_MEASURED
+    assert stage.asked == []

@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from messages import body, subject
+from messages import message as written
 from prompt_hub.cli.main import COMMANDS, Command
 from prompt_hub.ledger.items import Event, EventKind, Notify, VersionRef
 
@@ -88,18 +88,23 @@ def test_every_command_in_a_message_is_one() -> None:
 @pytest.mark.parametrize("reached", ["1.0.0", "1.1.0"])
 def test_each_message_ends_with_a_command_that_exists(kind: EventKind, reached: str) -> None:
     message = event(kind, "1.1.0", reached)
-    found = commands(body(message, "dev"))
+    found = commands(written(message, "dev").body)
     assert found
     for words in found:
         arguments = parse(words)
-        assert (arguments.stage, arguments.task) == ("dev", "part-class")
-    assert len(subject(message, "dev")) <= 100
-    assert subject(message, "dev").isascii()
+        assert arguments.task == "part-class"
+        # A move in git is for every stage.
+        assert getattr(arguments, "stage", "dev") == "dev"
+    assert len(written(message, "dev").subject) <= 100
+    assert written(message, "dev").subject.isascii()
 
 
 def test_a_rollback_is_undone_by_activating_what_was_left() -> None:
-    (words,) = commands(body(event(EventKind.ROLLED_BACK, "1.1.0", "1.0.0"), "dev"))
+    words, elsewhere = commands(written(event(EventKind.ROLLED_BACK, "1.1.0", "1.0.0"), "dev").body)
     arguments = parse(words)
     assert (arguments.action, arguments.to) == ("activate", "1.1.0")
     assert arguments.person
     assert arguments.reason
+    in_git = parse(elsewhere)
+    assert (in_git.action, in_git.to, in_git.override) == ("downgrade", "1.1.0", True)
+    assert len(in_git.reason) >= 10

@@ -1,0 +1,1 @@
+"""How long a prompt that goes bad is served: drills on a local AWS."""

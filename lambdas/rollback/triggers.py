@@ -1,0 +1,162 @@
+"""What makes the Lambda look at a task: a round of the score watch, an alarm, or the sweep.
+
+An event only names whom to look at: what is done is decided on the ledger, so that every order of
+them, and any number of repetitions, comes to the same. An alarm's event is taken at its word:
+CloudWatch's answer to a read may lag behind the event that it has just sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from decision import Action, Alarm, Decision, Window, refusal
+from prompt_hub.core import aws_names
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
+
+
+class TriggerKind(StrEnum):
+    """Who called."""
+
+    ROUND = "round"
+    ALARM = "alarm"
+    SWEEP = "sweep"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """A task to look at, and who asked for it: `at` is when its alarm went off, if one did."""
+
+    kind: TriggerKind
+    task: str
+    alarm: str
+    at: str
+
+    def to_evidence(self) -> dict[str, object]:
+        """Return what the history keeps of it."""
+        return {"alarm": self.alarm, "trigger": {"kind": self.kind.value, "at": self.at}}
+
+
+def triggers(
+    event: Mapping[str, object],
+    *,
+    account: str,
+    stage: str,
+    firing: Callable[[], Iterable[Alarm]],
+) -> Iterator[Trigger | Decision]:
+    """Yield the tasks that an event speaks of, or why there is none.
+
+    `firing` reads the stage's score alarms that are in ALARM; only the sweep asks for them.
+    """
+    match event.get("source"):
+        case aws_names.EVENT_SOURCE_WATCH:
+            yield _round(event, stage)
+        case "aws.cloudwatch":
+            yield _alarm(event, account, stage)
+        case "aws.events":
+            found = list(firing())
+            if not found:
+                yield _ignored("all-quiet", f"no score alarm of {stage} is firing")
+            for alarm in found:
+                yield _accepted(alarm, stage, TriggerKind.SWEEP)
+        case source:
+            yield _ignored(
+                "unknown-event", f"an event from {source!r} is neither round, alarm nor schedule"
+            )
+
+
+def _round(event: Mapping[str, object], stage: str) -> Trigger | Decision:
+    task = event.get("task")
+    if not isinstance(task, str) or not task:
+        return _ignored("no-task", f"a round of the score watch names no task: {task!r}")
+    alarm = aws_names.score_alarm(stage, task)
+    return Trigger(kind=TriggerKind.ROUND, task=task, alarm=alarm, at="")
+
+
+def _alarm(event: Mapping[str, object], account: str, stage: str) -> Trigger | Decision:
+    if event.get("accountId") != account:
+        return _ignored("other-account", f"the alarm is of account {event.get('accountId')}")
+    data = _mapping(event.get("alarmData"))
+    name, state = str(data.get("alarmName", "")), _mapping(data.get("state"))
+    if state.get("value") != "ALARM":
+        return _ignored("not-alarm", f"{name} went to {state.get('value')}: only ALARM is acted on")
+    metric = _metric(data)
+    return _accepted(
+        Alarm(
+            name=name,
+            state="ALARM",
+            namespace=str(metric.get("namespace", "")),
+            metric=str(metric.get("name", "")),
+            dimensions={
+                dimension: str(value)
+                for dimension, value in _mapping(metric.get("dimensions")).items()
+            },
+            since=str(state.get("timestamp", "")),
+        ),
+        stage,
+        TriggerKind.ALARM,
+    )
+
+
+def _metric(data: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the one metric that an alarm watches; empty for one on an expression, or on alarms."""
+    metrics = _mapping(data.get("configuration")).get("metrics")
+    if not isinstance(metrics, list) or len(metrics) != 1:
+        return {}
+    return _mapping(_mapping(_mapping(metrics[0]).get("metricStat")).get("metric"))
+
+
+def _accepted(alarm: Alarm, stage: str, kind: TriggerKind) -> Trigger | Decision:
+    refused = refusal(alarm, stage)
+    if refused is not None:
+        return refused
+    return Trigger(kind=kind, task=alarm.task, alarm=alarm.name, at=alarm.since)
+
+
+def firing_alarms(client: CloudWatchClient, stage: str) -> list[Alarm]:
+    """Read the score alarms of `stage` that are in ALARM."""
+    pages = client.get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix=aws_names.score_alarm_prefix(stage), StateValue="ALARM"
+    )
+    return [_described(alarm) for page in pages for alarm in page["MetricAlarms"]]
+
+
+def _described(alarm: MetricAlarmTypeDef) -> Alarm:
+    since = alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]
+    return Alarm(
+        name=alarm["AlarmName"],
+        state=alarm["StateValue"],
+        namespace=alarm.get("Namespace", ""),
+        metric=alarm.get("MetricName", ""),
+        dimensions={
+            dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions", [])
+        },
+        since=since.isoformat(),
+    )
+
+
+def read_windows(folder: Path) -> dict[str, Window]:
+    """Read what the function was deployed with: how many bad samples of how many decide, by task.
+
+    Neither a round nor an alarm's event says it.
+    """
+    content = json.loads((folder / aws_names.WINDOWS_FILE).read_text(encoding="utf-8"))
+    return {
+        task: Window(to_alarm=to_alarm, of_last=of_last)
+        for task, (to_alarm, of_last) in content.items()
+    }
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _ignored(code: str, reason: str) -> Decision:
+    return Decision(action=Action.NOTHING, code=code, reason=reason)
