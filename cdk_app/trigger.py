@@ -1,8 +1,13 @@
-"""Which pushes start the pipeline."""
+"""What starts the pipeline: pushes of what people write, and a rollback that git must learn of."""
 
 from __future__ import annotations
 
 from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from constructs import Construct
+
+from prompt_hub.core import aws_names
 
 PATHS = (
     # What people write. Promotion writes 02-production, 04-evals, 99-archive and
@@ -34,4 +39,21 @@ def start_on_push(pipeline: codepipeline.Pipeline, *, branch: str) -> None:
                 )
             ],
         ),
+    )
+
+
+def start_on_rollback(scope: Construct, pipeline: codepipeline.Pipeline) -> None:
+    """Start when a rollback Lambda says that it moved a pointer: Promote writes it into git.
+
+    The rule's role may start this one pipeline and do nothing else. An event that is lost costs
+    time only: Promote asks the ledgers, not the event.
+    """
+    events.Rule(
+        scope,
+        "RolledBack",
+        description="Starts the pipeline, which writes a rollback into git",
+        event_pattern=events.EventPattern(
+            source=[aws_names.EVENT_SOURCE], detail_type=[aws_names.EVENT_ROLLED_BACK]
+        ),
+        targets=[targets.CodePipeline(pipeline)],
     )

@@ -387,6 +387,17 @@ def install(settings: CloudSettings) -> None:
     )
 
 
+def start_by_event(name: str, rule: str) -> None:
+    """Start the pipeline `name` because an EventBridge rule says so.
+
+    Raises:
+        RefusedError: there is no such pipeline.
+    """
+    with _pipelines.changed:
+        _pipelines.find(name).start("CloudWatchEvent", rule)
+        _pipelines.changed.notify_all()
+
+
 def start() -> None:
     """Watch the repositories from now on."""
     global _watcher

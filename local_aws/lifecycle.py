@@ -53,7 +53,9 @@ class Lifecycle:
             self._deploy()
             self._first_push()
             self._serve()
+            known = self.observer.executions()
             self.regression.run()
+            self._follow_into_git(known)
         else:
             self._further_push()
             self._serve()
@@ -248,6 +250,20 @@ class Lifecycle:
                     f"  by {record['task']} {record['version']}",
                 )
             say(message, f"{len(lines)} records in {output}")
+
+    def _follow_into_git(self, known: set[str]) -> None:
+        """Wait for the execution that the rollback's event starts, and for what it commits."""
+        with self.story.step("The rollback reaches git: its event starts the pipeline") as lines:
+            self.executions.await_started(known, 1)
+            execution = self.executions.await_execution(known, lines)
+            failed = self.executions.failed(execution)
+            if failed:
+                raise LocalRunError(self.executions.reason_of(failed))
+            clone = str(self.stack.author_clone())
+            subject = self.stack.git("-C", clone, "log", "-1", "--format=%an: %s").strip()
+            if not subject.startswith(f"prompt-hub: Roll back {TASK} "):
+                raise LocalRunError(f"the newest commit is {subject!r}, and no rollback.")
+            say(lines, subject)
 
     def _finish(self, name: str) -> None:
         with self.story.step("The report page") as lines:

@@ -1,8 +1,9 @@
-"""EventBridge rules that start ECS tasks, and whose Lambda targets are retried as on AWS.
+"""EventBridge rules that start ECS tasks and pipelines, their Lambda targets retried as on AWS.
 
 The emulator parses rate() and cron(), keeps disabled rules still, matches patterns and delivers to
-Lambda, SNS and SQS. It has no ECS target, invokes a function only once whatever its
-EventInvokeConfig says, and looks at its schedules every ten seconds; here it is every second.
+Lambda, SNS and SQS. It has neither an ECS nor a CodePipeline target, invokes a function only once
+whatever its EventInvokeConfig says, and looks at its schedules every ten seconds; here it is every
+second.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ministack.core.arn import ArnParseError, parse_arn
 from ministack.services import ecs, eventbridge
 from ministack.services.cloudformation import provisioners
 
-from local_aws import functions
+from local_aws import codepipeline, functions
 from local_aws.settings import CloudSettings
 
 logger = logging.getLogger("local_aws.schedules")
@@ -28,7 +29,7 @@ Invoke = Callable[..., None]
 
 
 def install(settings: CloudSettings) -> None:
-    """Add the ECS target and the asynchronous Lambda invocation."""
+    """Add the ECS and CodePipeline targets and the asynchronous Lambda invocation."""
     eventbridge._SCHEDULER_TICK_INTERVAL = LOOK_EVERY
     eventbridge._invoke_target = _with_tasks(eventbridge._invoke_target)
     eventbridge._dispatch_to_lambda = _invoke_function
@@ -42,6 +43,9 @@ def _with_tasks(invoke: Invoke) -> Invoke:
             service = parse_arn(target.get("Arn", "")).service
         except ArnParseError:
             service = ""
+        if service == "codepipeline":
+            _start_pipeline(target, event, rule)
+            return
         if service != "ecs":
             invoke(target, event, rule, view)
             return
@@ -51,6 +55,14 @@ def _with_tasks(invoke: Invoke) -> Invoke:
             logger.exception("rule %s could not start its task", rule["Name"])
 
     return invoke_target
+
+
+def _start_pipeline(target: Record, event: Record, rule: Record) -> None:
+    """StartPipelineExecution, once for each event; EventBridge, too, does not look at the event."""
+    try:
+        codepipeline.start_by_event(parse_arn(target["Arn"]).resource, rule["Arn"])
+    except Exception:
+        logger.exception("rule %s could not start its pipeline", rule["Name"])
 
 
 def _run_tasks(target: Record, rule: Record, view: object) -> None:

@@ -64,15 +64,16 @@ class PipelineStack(ToolchainStack):
         )
         pipeline = self._build_pipeline(source, root)
         pipeline.add_wave("Evaluate", post=self._evaluations(source, tasks, evaluation))
-        promote = self._promote(source)
-        pipeline.add_wave("Promote", post=[promote])
         stages = [release.settings.name for release in releases]
+        promote = self._promote(source, stages)
+        pipeline.add_wave("Promote", post=[promote])
         pipeline.add_wave("Image", post=[self._image(promote, stages)])
         for release in releases:
             self._add_release(pipeline, release, promote)
         pipeline.add_wave("Verdict", post=[self._verdict(promote)])
         pipeline.build_pipeline()
         trigger.start_on_push(pipeline.pipeline, branch=settings.branch)
+        trigger.start_on_rollback(self, pipeline.pipeline)
         self._let_source_use_connection(pipeline.pipeline)
         FailureNotice(
             self, "Failures", pipeline=pipeline.pipeline, emails=settings.notification_emails
@@ -162,8 +163,11 @@ class PipelineStack(ToolchainStack):
             for task in tasks
         ]
 
-    def _promote(self, source: pipelines.IFileSetProducer) -> CommandStep:
-        """Build the only action that writes to git; the tree it leaves is what gets released."""
+    def _promote(self, source: pipelines.IFileSetProducer, stages: Sequence[str]) -> CommandStep:
+        """Build the only action that writes to git; the tree it leaves is what gets released.
+
+        It reads every ledger, and changes none: git takes over what a stage rolled back.
+        """
         return self._step(
             CommandStep(
                 "Promote",
@@ -177,9 +181,15 @@ class PipelineStack(ToolchainStack):
                     **self._results,
                     aws_names.ENV_BRANCH: self._settings.branch,
                     aws_names.ENV_EXECUTION: EXECUTION_ID,
+                    aws_names.ENV_STAGES: ",".join(stages),
                 },
                 granted=(
                     *permissions.use_connection(self._connection_arn),
+                    *(
+                        permission
+                        for stage in stages
+                        for permission in permissions.read_ledger(self, stage)
+                    ),
                     *permissions.read_results(self, "evaluations/*"),
                     *permissions.write_results(self, aws_names.promotion_key("*")),
                 ),

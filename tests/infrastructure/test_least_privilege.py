@@ -64,6 +64,7 @@ READ = {"GetObject", "ListBucket"}
             "Promote/Promote",
             {
                 "s3": {*READ, "PutObject"},
+                "dynamodb": {"GetItem", "Query"},
                 **CONNECTION,
             },
         ),
@@ -198,6 +199,30 @@ def test_build_actions_hand_on_only_the_roles_of_the_service(assembly: Assembly)
             statement for statement in statements if "ecs:RunTask" in listed(statement["Action"])
         )
         assert "cluster/prompt-hub-dev" in json.dumps(running["Condition"]["ArnEquals"])
+
+
+def test_promotion_reads_the_ledger_of_every_stage_and_writes_none(assembly: Assembly) -> None:
+    statements = assembly.role_of("Promote/Promote")
+    for action in ("dynamodb:GetItem", "dynamodb:Query"):
+        assert on(statements, action).count("table/prompt-hub-dev-ledger") == 1
+    variables = assembly.project("Promote/Promote")["Environment"]["EnvironmentVariables"]
+    assert {"Name": "PROMPT_HUB_STAGES", "Type": "PLAINTEXT", "Value": "dev"} in variables
+
+
+def test_a_rollback_may_start_the_one_pipeline_and_do_nothing_else(assembly: Assembly) -> None:
+    (rule,) = (
+        found
+        for found in assembly.resources("pipeline", "AWS::Events::Rule").values()
+        if found.get("EventPattern", {}).get("source") == ["prompt-hub.rollback"]
+    )
+    assert rule["EventPattern"]["detail-type"] == ["PromptRolledBack"]
+    (target,) = rule["Targets"]
+    (pipeline,) = assembly.resources("pipeline", "AWS::CodePipeline::Pipeline")
+    assert flat(target["Arn"]).endswith(f'{{"Ref": "{pipeline}"}}]]}}')
+    (role,) = target["RoleArn"]["Fn::GetAtt"][:1]
+    (statement,) = assembly.statements("pipeline")[role]
+    assert listed(statement["Action"]) == ["codepipeline:StartPipelineExecution"]
+    assert statement["Resource"] == target["Arn"]
 
 
 def test_images_are_pushed_to_one_repository(assembly: Assembly) -> None:

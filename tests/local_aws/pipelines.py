@@ -146,12 +146,22 @@ class Pipelines:
             token=eventually(token, what="an approval"),
         )
 
-    def plain_pipeline(self, name: str, *stages: tuple[str, list[dict[str, Any]]]) -> str:
-        """Create a pipeline; answers the execution that its creation starts."""
+    def plain_pipeline(
+        self, name: str, *stages: tuple[str, list[dict[str, Any]]], clone: bool = False
+    ) -> str:
+        """Create a pipeline; answers the execution that its creation starts.
+
+        `clone`: builds get a full clone of the repository, not a copy of its files.
+        """
         take = action(
             "Take",
             ("Source", "CodeStarSourceConnection"),
-            {"FullRepositoryId": PLAIN, "BranchName": "main", "ConnectionArn": "arn:local"},
+            {
+                "FullRepositoryId": PLAIN,
+                "BranchName": "main",
+                "ConnectionArn": "arn:local",
+                **({"OutputArtifactFormat": "CODEBUILD_CLONE_REF"} if clone else {}),
+            },
             outputs=["Tree"],
             namespace="Taken",
         )

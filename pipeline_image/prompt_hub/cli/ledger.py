@@ -10,7 +10,7 @@ from prompt_hub.cli.activate import add_no_watch, measure_now
 from prompt_hub.cli.options import add_signature
 from prompt_hub.cli.stage import add_stage, ledger_of, now, stage_of, translate_aws_errors
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.ledger.items import VersionRef
+from prompt_hub.ledger.items import BY_HAND, VersionRef
 from prompt_hub.ledger.transitions import Cause
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
             hint="Release one: the first pointer of a task, and of a retired one, comes from git.",
             exit_code=ExitCode.BLOCKED,
         )
-    cause = Cause(by=arguments.person, reason=arguments.reason, at=now(), code="by-hand")
+    cause = Cause(by=arguments.person, reason=arguments.reason, at=now(), code=BY_HAND)
     seen = pointer.revision
     action: _Change = arguments.action
     match action:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal, assert_never
 
 from prompt_hub.cli.options import add_signature
+from prompt_hub.cli.stage import ledger_of, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
 from prompt_hub.evaluation.store import evaluation_by
+from prompt_hub.ledger.errors import LedgerMissingError
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.git_promotion import Checkout
 from prompt_hub.promotion.promoter import Promoter
 from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.states import OPEN, SAME, Decision, Event, TransitionContext, move
+from prompt_hub.promotion.write_back import StageWord, read_words
 from prompt_hub.repository.documents import read_text
 from prompt_hub.repository.edit import edited
 from prompt_hub.repository.reader import METADATA, PromptRepository
@@ -62,6 +66,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     execution = actions.add_parser("execution", help="inside the pipeline: promote each task")
     execution.add_argument("--push", action="store_true", help="push the bot commit and the tags")
+    execution.add_argument(
+        "--stages",
+        default=os.environ.get(aws_names.ENV_STAGES, ""),
+        metavar="STAGE,STAGE",
+        help="stages whose rollbacks are written into git first;"
+        f" {aws_names.ENV_STAGES} by default",
+    )
 
     for action in (promote, downgrade, archive, quarantine, override, execution):
         action.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -168,9 +179,21 @@ def _execution(arguments: argparse.Namespace, repository: PromptRepository) -> E
         results_from_environment(repository.root),
         execution=execution,
         branch=os.environ.get(aws_names.ENV_BRANCH, "main"),
+        stage_words=lambda: _stage_words(arguments.stages),
         say=(lambda _: None) if arguments.json else print,
     )
     promotion = promoter.run(push=arguments.push)
     if arguments.json:
         print(promotion.model_dump_json(by_alias=True, indent=2))
     return ExitCode.OK
+
+
+@translate_aws_errors()
+def _stage_words(stages: str) -> list[StageWord]:
+    """Return what every stage's ledger says; one that does not answer is no answer, and raises."""
+    words: list[StageWord] = []
+    for stage in filter(None, stages.split(",")):
+        # A stage that was never deployed has decided nothing.
+        with suppress(LedgerMissingError):
+            words += read_words(stage, ledger_of(stage))
+    return words

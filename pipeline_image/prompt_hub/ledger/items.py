@@ -24,6 +24,8 @@ DEPLOYED_KEY = ("RELEASE", "DEPLOYED")
 VERSION_PREFIX = "VERSION#"
 EVENT_PREFIX = "EVENT#"
 
+BY_HAND = "by-hand"
+"""Code of every change that a person makes by command."""
 NO_WAY_BACK = "no_way_back"
 """In an event's evidence: code and reason why the version it left is not the way back."""
 

@@ -30,7 +30,7 @@ from prompt_hub.llm.providers.registry import all_providers, provider_of
 from prompt_hub.llm.schema_support import SchemaSupport
 from prompt_hub.repository.schema import Parameter
 
-_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Price(BaseModel):

@@ -18,6 +18,7 @@ from prompt_hub.promotion import transitions
 from prompt_hub.promotion.git_promotion import Checkout, PushRejectedError
 from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.states import NotAllowedError, State
+from prompt_hub.promotion.write_back import StageWord, WrittenBack, write_back
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Strict
@@ -57,6 +58,8 @@ class Promotion(Strict):
     released_commit: str
     tasks: dict[str, TaskOutcome]
     at: datetime
+    written_back: tuple[WrittenBack, ...] = ()
+    """What stages had decided and git did not know."""
 
 
 def promotion_by(results: Results, execution: str) -> Promotion:
@@ -88,12 +91,15 @@ class Promoter:
         *,
         execution: str,
         branch: str,
+        stage_words: Callable[[], Sequence[StageWord]] = tuple,
         say: Callable[[str], None] = print,
     ) -> None:
+        """Promote into `branch`; `stage_words` asks every stage what git may not know."""
         self._checkout = checkout
         self._results = results
         self._execution = execution
         self._branch = branch
+        self._stage_words = stage_words
         self._say = say
 
     def run(self, *, push: bool) -> Promotion:
@@ -109,8 +115,12 @@ class Promoter:
         for _ in range(PUSH_ATTEMPTS):
             head = self._checkout.fetch(self._branch)
             self._checkout.checkout_generated_layers(head)
-            outcomes = self._promote_each()
-            released = self._checkout.commit_bot_layers(head, _message(outcomes, self._execution))
+            repository = PromptRepository(self._checkout.root)
+            # First, so that a candidate is held against what the stages really have active.
+            written = write_back(repository, self._stage_words(), self._say)
+            outcomes = self._promote_each(repository)
+            message = commit_message(written, outcomes, self._execution)
+            released = self._checkout.commit_bot_layers(head, message)
             try:
                 if push and released != head:
                     self._push(released, _tags(outcomes))
@@ -124,6 +134,7 @@ class Promoter:
                 released_commit=released,
                 tasks=outcomes,
                 at=datetime.now(UTC),
+                written_back=written,
             )
             text = promotion.model_dump_json(by_alias=True, indent=2)
             self._results.put(aws_names.promotion_key(self._execution), text)
@@ -138,8 +149,7 @@ class Promoter:
         for tag in self._checkout.push(released, self._branch, tags):
             self._say(f"the tag {tag} is there already and stays where it is")
 
-    def _promote_each(self) -> dict[str, TaskOutcome]:
-        repository = PromptRepository(self._checkout.root)
+    def _promote_each(self, repository: PromptRepository) -> dict[str, TaskOutcome]:
         outcomes = {}
         for task in repository.tasks():
             outcome = self._promote_one(repository, task)
@@ -167,14 +177,15 @@ class Promoter:
             )
 
         champion = repository.production(task)
-        if record.verdict.status is Status.UNCHANGED:
-            return ended("unchanged")
         standing = TaskRegistryView(repository.registry(), task)
+        gone = standing.reuse_blocker(record.version)
+        if record.verdict.status is Status.UNCHANGED:
+            # What was released when it was evaluated may have been taken out since.
+            return ended("unchanged") if gone is None else ended("taken out", gone)
         if _released_already(standing, record):
             return ended("released already", "an earlier execution has promoted it")
         if record.champion_sha256 != (champion.sha256 if champion else None):
             return ended("champion changed", "it was compared with a version since superseded")
-        gone = standing.reuse_blocker(record.version)
         if gone is not None:
             return ended("taken out", gone)
         if record.verdict.status is Status.NOT_MEASURED:
@@ -200,8 +211,15 @@ def _released_already(standing: TaskRegistryView, record: EvaluationRecord) -> b
     return released == (arm.version, arm.sha256, arm.model)
 
 
-def _message(outcomes: Mapping[str, TaskOutcome], execution: str) -> str:
+def commit_message(
+    written: Sequence[WrittenBack], outcomes: Mapping[str, TaskOutcome], execution: str
+) -> str:
+    """Return the bot commit's message: what was done in a line, each rollback with its reason."""
     parts = [
+        f"{'roll back' if back.action == 'quarantined' else 'restore'} {back.task} {back.version}"
+        for back in written
+    ]
+    parts += [
         f"{verb} {', '.join(found)}"
         for verb, outcome in (
             ("promote", "promoted"),
@@ -213,7 +231,24 @@ def _message(outcomes: Mapping[str, TaskOutcome], execution: str) -> str:
         )
     ]
     subject = "; ".join(parts) or "nothing promoted"
-    return f"{subject[0].upper()}{subject[1:]}\n\nExecution: {execution}\n"
+    told = "".join(f"{_told(back)}\n\n" for back in written)
+    return f"{subject[0].upper()}{subject[1:]}\n\n{told}Execution: {execution}\n"
+
+
+def _told(back: WrittenBack) -> str:
+    """Return what git took over from a stage, and how a person takes it back."""
+    lines = [f"{back.task} {back.version} is {back.action}; released is {back.to or 'nothing'}."]
+    lines += [f"Decided: {back.person}, {back.at.isoformat()}", f"Why: {back.reason}"]
+    if back.action == "quarantined":
+        signed = '--person YOUR-NAME --reason "why"'
+        lines += [
+            "Undo it in the stage, and git follows with the next execution:",
+            f"  prompt-hub ledger activate {back.task} --stage {back.stage}"
+            f" --to {back.version} {signed}",
+            "or in git, and the stages follow with the next release:",
+            f"  prompt-hub promote downgrade {back.task} --to {back.version} --override {signed}",
+        ]
+    return "\n".join(lines)
 
 
 def _tags(outcomes: Mapping[str, TaskOutcome]) -> tuple[str, ...]:

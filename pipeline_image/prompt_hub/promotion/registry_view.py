@@ -82,7 +82,8 @@ class TaskRegistryView:
         update: dict[str, object] = {"state": VersionState(reached)}
         if decision is not None:
             person, reason = decision.person.strip(), decision.reason.strip()
-            update |= {"person": person, "reason": reason, "at": at}
+            evidence = decision.evidence
+            update |= {"person": person, "reason": reason, "at": at, "evidence": evidence}
         return {version: entry.model_copy(update=update)}
 
     def updated_registry(

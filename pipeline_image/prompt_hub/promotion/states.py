@@ -13,7 +13,7 @@ from typing import assert_never
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.gate.types import Status
-from prompt_hub.repository.schema import version_key
+from prompt_hub.repository.schema import JsonObject, version_key
 
 LEAST_REASON = 10
 """Characters of a reason that a person must give; less than that says nothing."""
@@ -83,23 +83,29 @@ MEANING = {event: _meaning(event) for event in Event}
 
 @dataclass(frozen=True)
 class Decision:
-    """A person who answers for a move by hand, and why; `insists` on what was taken out."""
+    """Who answers for a move by hand, and why; `override` brings back what was taken out.
+
+    A rollback that is written back has a name, too, and the `evidence` that it decided on.
+    """
 
     person: str
     reason: str
     override: bool = False
+    evidence: JsonObject | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransitionContext:
     """What guards look at: the version, its verdict, the champion, who decided.
 
-    `same_content` says that the version is the champion word for word.
+    `same_content` says that the version is the champion word for word, `quarantined_as` which
+    version that did harm has its content.
     """
 
     version: str
     released: str | None = None
     same_content: bool = False
+    quarantined_as: str | None = None
     status: Status | None = None
     reasons: tuple[str, ...] = ()
     decision: Decision | None = None
@@ -137,6 +143,12 @@ def _other_content(case: TransitionContext) -> str | None:
     return None if case.same_content else "it was released with other content"
 
 
+def _known_harm(case: TransitionContext) -> str | None:
+    if case.quarantined_as is None:
+        return None
+    return f"its content is that of {case.quarantined_as}, which did harm and is quarantined"
+
+
 def _unnamed(case: TransitionContext) -> str | None:
     decision = case.decision
     if decision is None or not decision.person.strip():
@@ -164,6 +176,11 @@ OPEN = Guard(
     "Evaluate again: only what was measured can be decided otherwise.",
 )
 NEWER = Guard("a version newer than the released one", _not_newer, _RAISE)
+HARMLESS = Guard(
+    "content that is not quarantined",
+    _known_harm,
+    "Mend the prompt, or override by name with `prompt-hub promote override`.",
+)
 SAME = Guard("the released content", _other_content, _RAISE)
 NAMED = Guard(
     f"a named person and a reason of {LEAST_REASON} characters",
@@ -201,7 +218,7 @@ _TAKEN_OUT = (State.DOWNGRADED, State.ARCHIVED, State.QUARANTINED)
 _RELEASED = (State.RELEASED,)
 
 MOVES = _moves(
-    (UNRELEASED, Event.PROMOTE, State.RELEASED, (PASSED, NEWER)),
+    (UNRELEASED, Event.PROMOTE, State.RELEASED, (PASSED, NEWER, HARMLESS)),
     (UNRELEASED, Event.OVERRIDE, State.RELEASED, (OPEN, NEWER, NAMED)),
     (UNRELEASED, Event.BLOCK, State.BLOCKED, ()),
     (UNRELEASED, Event.LEAVE_OPEN, None, ()),

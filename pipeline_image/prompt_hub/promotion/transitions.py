@@ -6,6 +6,7 @@ all files of it together, so that layers and registry can never disagree.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -65,8 +66,11 @@ def promote(
     decision = None
     if override is not None and override.version == record.version:
         decision = Decision(override.person, override.reason)
-    case = _case(record, candidate, champion, decision)
     standing = TaskRegistryView(repository.registry(), task)
+    case = replace(
+        _case(record, candidate, champion, decision),
+        quarantined_as=_quarantined_as(repository, standing, candidate),
+    )
     state = standing.state(record.version)
     event = Event.REQUALIFY if state is State.RELEASED else Event.PROMOTE
     if record.verdict.overridden_by is not None:
@@ -201,6 +205,18 @@ def quarantine(
     )
 
 
+def undo_rollback(
+    repository: PromptRepository, task: str, version: str, decision: Decision, at: datetime
+) -> Changes:
+    """Release a quarantined version again; its way back is superseded, not taken out.
+
+    Raises:
+        NotAllowedError: nobody is named, or it may not be released again.
+        PromptHubError: the version is not in the archive.
+    """
+    return _go_back(repository, task, version, Event.SUPERSEDE, decision, at)
+
+
 def replace_record(repository: PromptRepository, record: EvaluationRecord, details: str) -> Changes:
     """Seal a record of `04-evals` that was made again from its answers.
 
@@ -245,16 +261,32 @@ def _go_back(
             hint="Name one of the archived versions.",
         )
     standing = TaskRegistryView(repository.registry(), task)
-    versions = standing.transition(version, Event.RESTORE, decision, at)
+    versions = standing.transition(version, Event.RESTORE, replace(decision, evidence=None), at)
     changes: dict[str, str | None] = {
         production_path(task): prompt_text(target),
         archive_path(task, version): None,
     }
     if champion is not None:
-        versions |= standing.transition(champion.version, leaving, decision, at)
+        by = None if leaving is Event.SUPERSEDE else decision
+        versions |= standing.transition(champion.version, leaving, by, at)
         changes[archive_path(task, champion.version)] = prompt_text(champion, depth=2)
     return changes | standing.updated_registry(
         repository.metadata(task), versions, released=version
+    )
+
+
+def _quarantined_as(
+    repository: PromptRepository, standing: TaskRegistryView, candidate: Prompt
+) -> str | None:
+    """Return the quarantined version that the candidate is word for word, whatever its number."""
+    return next(
+        (
+            old.version
+            for old in repository.archived(standing.task)
+            if standing.state(old.version) is State.QUARANTINED
+            and old.content_sha256 == candidate.content_sha256
+        ),
+        None,
     )
 
 

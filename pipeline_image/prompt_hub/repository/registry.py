@@ -62,7 +62,9 @@ class RegisteredVersion(Strict):
     reason: str | None = None
     """Why: the words of the person who decided, or of the gate that blocked."""
     person: str | None = Field(default=None, exclude_if=lambda person: person is None)
-    """Who decided about it by hand or overrode the gate."""
+    """Who decided about it by hand or overrode the gate; `rollback (STAGE)` for a rollback."""
+    evidence: JsonObject | None = Field(default=None, exclude_if=lambda found: found is None)
+    """What a rollback decided on: its stage, the ledger's revision, the scores."""
 
 
 class RegisteredVerdict(Strict):

@@ -62,7 +62,6 @@ class Strict(BaseModel):
         frozen=True,
         populate_by_name=True,
         defer_build=True,
-        use_attribute_docstrings=True,
     )
 
 

@@ -85,11 +85,7 @@ def test_whole_objects_and_single_fields_are_not_compared_by_one_scorer(bench: B
     tests = [case({"thing": "sky"}, some), case({"thing": "sea"}, whole)]
     output = bench.take({**ASK, "tests": tests})
     assert bench.asked() == ["Colour of sea?"]
-    assert "it compares some fields where most tests compare all of the answer" in output
-    tests.append(case({"thing": "sun"}, some))
-    path = bench.write("promptfooconfig.yaml", {**ASK, "tests": tests})
-    assert bench.workshop.new("other", "--from-promptfoo", path) == ExitCode.OK
-    assert "it compares all of the answer where most" in bench.capsys.readouterr().out
+    assert "it compares some fields where others compare all of them" in output
 
 
 def test_a_text_is_no_object_because_other_answers_are(bench: Bench) -> None:
@@ -136,7 +132,7 @@ def test_nothing_becomes_a_right_answer_that_was_none(
 def test_a_text_that_is_in_no_field_of_the_right_answer_has_a_line(bench: Bench) -> None:
     asserted = [{"type": "equals", "value": {"c": "blue"}}, {"type": "contains", "value": "z"}]
     output = bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
-    assert "the assertion 'contains': it looks at an answer's JSON as text" in output
+    assert "the assertion 'contains': it says something of a right answer" in output
 
 
 @pytest.mark.parametrize("code", ["output.length", "output.split(' ')[0]"])
@@ -159,7 +155,7 @@ def test_a_pattern_that_cannot_be_read_here_refuses_its_own_test_only(bench: Ben
     tests = [case({"thing": "sky"}, label, behind), case({"thing": "sea"})]
     output = bench.take({**ASK, "tests": tests})
     assert bench.asked() == ["Colour of sea?"]
-    assert "patterns here look neither around nor back" in output
+    assert "patterns here are those of RE2, which look neither around nor back" in output
 
 
 @pytest.mark.parametrize("as_text", [True, False])
@@ -207,7 +203,10 @@ def test_a_schema_with_a_pattern_of_its_own_kind_is_lost_alone(bench: Bench) -> 
     output = bench.take({**ASK, "tests": tests})
     assert len(bench.examples) == 2
     assert "the schema of 'is-json': it is no JSON Schema" in output
-    assert "the assertion 'is-json': its schema cannot be held against answers here" in output
+    assert (
+        "the assertion 'is-json': a task has one output schema, and this is another, or none"
+        in output
+    )
 
 
 def test_a_class_of_unicode_is_taken_and_told(bench: Bench) -> None:

@@ -321,7 +321,7 @@ def test_assertions_as_csv_writes_them(text: str, asserted: JsonObject) -> None:
     ("code", "fields"),
     [
         ("output.colour === 'red'", {"colour": "red"}),
-        ("output.n == 2.0 && output.ok === true;", {"n": 2, "ok": True}),
+        ("output.n === 2.0 && output.ok === true;", {"n": 2, "ok": True}),
         ("output.n === 2 && output.n === 3", None),
         ("output.n === 2\n&& output.ok === true", None),
         ("output.colour !== 'red'", None),
@@ -344,7 +344,7 @@ OBJECT = {"type": "object", "properties": {"n": {"type": "integer"}}}
     ("schema", "said"),
     [
         ({"type": "array"}, "one JSON object with named fields"),
-        ({**OBJECT, "$ref": "https://example.com/s.json"}, "another file or to the network"),
+        ({**OBJECT, "$ref": "https://example.com/s.json"}, "'https://example.com"),
         ({**OBJECT, "required": "n"}, "it is no JSON Schema"),
         ({"properties": {"n": None}}, "it is no JSON Schema"),
         ({"properties": {"n": {"$ref": "#/$defs/gone"}}}, "it is no JSON Schema"),

@@ -80,11 +80,10 @@ def test_what_templates_here_have_not_refuses_the_prompt(
     assert bench.asked() == ["Colour of sky?"]
 
 
-def test_a_tag_over_two_lines_is_sent_as_it_stands(bench: Bench) -> None:
+def test_a_tag_over_two_lines_refuses_the_prompt(bench: Bench) -> None:
     prompt = "Colour of {{ thing\n | upper }}?"
-    output = bench.take({**ASK, "prompts": [prompt], "tests": [case({"thing": "sky"})]})
-    assert bench.asked() == [prompt]
-    assert "promptfoo fills nothing in" in output
+    output = bench.refuse({**ASK, "prompts": [prompt], "tests": [case({"thing": "sky"})]})
+    assert "a tag over several lines, for which promptfoo fills in none" in output
 
 
 # --- Values ------------------------------------------------------------------------------------
@@ -121,11 +120,11 @@ def test_numbers_are_those_of_javascript(bench: Bench, written: str, sent: str) 
     assert bench.asked() == [f"{sent} V?"]
 
 
-def test_texts_of_a_table_are_compared_with_numbers(bench: Bench) -> None:
+def test_texts_of_a_table_that_are_compared_with_numbers_are_listed(bench: Bench) -> None:
     bench.write("t.csv", "thing,legs,__expected\nfly,6,blue\nspider,8,blue\n")
     prompt = "{{thing}}: {% if legs == 6 %}six{% else %}others{% endif %}"
-    bench.take({**ASK, "prompts": [prompt], "tests": "file://t.csv"})
-    assert bench.asked() == ["fly: six", "spider: others"]
+    output = bench.refuse({**ASK, "prompts": [prompt], "tests": "file://t.csv"})
+    assert "cannot be worked out: a comparison of values of two types" in output
 
 
 @pytest.mark.parametrize(
@@ -152,24 +151,24 @@ def test_what_the_two_languages_render_otherwise_is_lost(
     captured = bench.capsys.readouterr()
     assert "Nunjucks and Jinja2 differ" in captured.out + captured.err or (
         "cannot be" in captured.out + captured.err
+        or "which is not translated" in captured.out + captured.err
     )
 
 
 def test_what_one_variable_hides_is_found_behind_it(bench: Bench) -> None:
-    rows = "".join(f"part {n},{n % 3},blue\n" for n in range(6))
-    bench.write("t.csv", f"thing,legs,__expected\n{rows}")
-    prompt = "{% if legs == 2 %}two{% endif %} {{ thing | title }}{{ gone }}"
-    output = bench.take({**ASK, "prompts": [prompt], "tests": "file://t.csv"})
-    assert bench.asked() == [f"{'two' * (n % 3 == 2)} Part {n}" for n in range(6)]
-    assert "the variable 'legs': is a number everywhere" in output
-    assert "the variable 'gone' (and" not in output
+    tests = [case({"thing": "sky", "on": n % 2 == 0, "who": None}) for n in range(4)]
+    prompt = "{{ thing }} {{ on }} {{ who | default('nobody') }}{{ gone }}{{ far | default('x') }}"
+    output = bench.take({**ASK, "prompts": [prompt], "tests": tests})
+    assert bench.asked() == ["sky true x", "sky false x"] * 2
+    assert "the variable 'gone' (and 3 more like it): is an empty text" in output
+    assert "the variable 'far': may be left out" in output
 
 
 def test_tests_that_differ_alike_share_a_line(bench: Bench) -> None:
-    tests = [case({"thing": f"o'neil-smith {n}"}) for n in range(5)] + [case({"thing": "sky"})]
-    output = bench.take({**ASK, "prompts": ["{{ thing | title }}"], "tests": tests})
-    assert bench.asked() == ["Sky"]
-    assert 'a test (and 4 more like it): its prompt says "O\'neil-smith 0" there' in output
+    tests = [case({"thing": {"n": n}}) for n in range(5)] + [case({"thing": "sky"})]
+    output = bench.take({**ASK, "prompts": ["{{ thing | upper }}{{ thing }}"], "tests": tests})
+    assert bench.asked() == ["SKYsky"]
+    assert "a test (and 4 more like it): what promptfoo sends for it cannot be worked" in output
 
 
 def test_lists_stand_for_tests_where_they_begin_with_a_text(bench: Bench) -> None:
@@ -196,13 +195,15 @@ def test_a_loop_gets_the_bound_that_it_needs(bench: Bench) -> None:
 
 def test_files_of_variables_are_texts(bench: Bench) -> None:
     bench.write("d.json", '{"k": [1, 2]}\n')
-    bench.write("d.yaml", "k: 1.0\nl: [a]\n")
     bench.write("d.csv", "a,b\n1,2\n")
     bench.write("d.txt", " text \n\n")
-    values = {name: f"file://d.{name}" for name in ("json", "yaml", "csv", "txt")}
-    prompt = "{{json}}|{{yaml}}|{{csv}}|{{txt}}"
-    bench.take({**ASK, "prompts": [prompt], "tests": [case(values)]})
-    assert bench.asked() == ['{"k": [1, 2]}|{"k":1,"l":["a"]}|a,b\n1,2|text']
+    values = {name: f"file://d.{name}" for name in ("json", "csv", "txt")}
+    prompt = "{{json}}|{{csv}}|{{txt}}"
+    bench.write("d.yaml", "k: 1.0\n")
+    tests = [case(values), case({**values, "txt": "file://d.yaml"})]
+    output = bench.take({**ASK, "prompts": [prompt], "tests": tests})
+    assert bench.asked() == ['{"k": [1, 2]}|a,b\n1,2|text']
+    assert "a test: d.yaml is no text; promptfoo makes another of it" in output
 
 
 def test_variables_of_a_file_lie_beside_the_file_that_names_them(bench: Bench) -> None:

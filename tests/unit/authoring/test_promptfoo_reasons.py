@@ -48,8 +48,8 @@ def test_part_of_a_plain_text_is_no_right_answer(bench: Bench, kind: str, value:
 @pytest.mark.parametrize(
     ("kind", "value", "why"),
     [
-        ("regex", "(?=R)", "patterns here look neither around nor back (RE2)"),
-        ("regex", "R(", "patterns here are those of RE2, which does not read it: missing )"),
+        ("regex", "(?=R)", "its value cannot be read: patterns here are those of RE2, which look"),
+        ("regex", "R(", "its value cannot be read: patterns here are those of RE2, which look"),
         ("contains-any", '"R', "its value cannot be read: a list whose quotes do not end"),
     ],
 )
@@ -63,7 +63,7 @@ def test_what_cannot_be_read_says_so(bench: Bench, kind: str, value: str, why: s
 def test_a_text_of_answers_with_several_fields_says_so(bench: Bench, kind: str) -> None:
     tests = [case({"thing": "sky"}, OF_RED, {"type": kind, "value": "z"})]
     output = bench.take({**ASK, "tests": tests})
-    assert f"the assertion '{kind}': answers have several fields, and it does not say" in output
+    assert f"the assertion '{kind}': it says something of a right answer, not which it is" in output
 
 
 def test_a_schema_that_became_the_contract_is_that_and_no_more(bench: Bench) -> None:
@@ -88,58 +88,29 @@ def test_another_schema_than_the_contract_is_not_called_the_contract(bench: Benc
 
 # --- JavaScript's `==` -------------------------------------------------------------------------
 
-NUMBER: JsonObject = {"type": "number"}
-TEXT: JsonObject = {"type": "string"}
 
-
-@pytest.mark.parametrize(
-    ("field", "value", "kind", "right"),
-    [
-        (NUMBER, "'1'", "string", 1),
-        (TEXT, "1", "number", "1"),
-        ({}, "1", "number", 1),
-        ({}, "''", "string", ""),
-        ({}, "'0x1F'", "string", 31),
-        ({"type": ["integer", "string"]}, "1", "number", 1),
-        ({"enum": [1, "1"]}, "'1'", "string", 1),
-        ({"type": "boolean"}, "1", "number", True),
-    ],
-)
+@pytest.mark.parametrize(("value", "right"), [("1", 1), ("''", ""), ("'0x1F'", 31), ("true", True)])
 def test_a_loose_comparison_that_takes_two_types_is_listed(
-    bench: Bench, field: JsonObject, value: str, kind: str, right: object
+    bench: Bench, value: str, right: object
 ) -> None:
-    asserted = [is_json(n=field), code(f"JSON.parse(output).n == {value}")]
-    other = case({"thing": "sea"}, {"type": "equals", "value": {"n": right}})
-    output = bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted), other]})
+    asserted = code(f"JSON.parse(output).n == {value}")
+    whole = {"type": "equals", "value": {"n": right}}
+    tests = [case({"thing": "sky"}, asserted), case({"thing": "sea"}, whole, asserted)]
+    output = bench.take({**ASK, "tests": tests})
     assert bench.asked() == ["Colour of sea?"]
-    assert f"(to JavaScript, 1 == '1'), and no schema says that 'n' is a {kind}" in output
-    assert "breaks the output schema" not in output
+    assert "the assertion 'javascript' (and 1 more like it): it is code" in output
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "right"),
-    [
-        (NUMBER, "1", 1),
-        ({"type": ["integer", "null"]}, "1", 1),
-        (TEXT, "'1'", "1"),
-        ({"enum": ["1", "2"]}, "'1'", "1"),
-        ({"const": True}, "true", True),
-        ({}, "'red'", "red"),
-    ],
-)
-def test_a_loose_comparison_of_one_type_is_a_right_answer(
-    bench: Bench, field: JsonObject, value: str, right: object
-) -> None:
-    asserted = [is_json(n=field), code(f"JSON.parse(output).n == {value}")]
-    bench.take({**ASK, "tests": [case({"thing": "sky"}, *asserted)]})
-    assert bench.answers() == [{"n": right}]
+def test_a_loose_comparison_with_a_word_is_a_right_answer(bench: Bench) -> None:
+    bench.take({**ASK, "tests": [case({"thing": "sky"}, code("JSON.parse(output).n == 'red'"))]})
+    assert bench.answers() == [{"n": "red"}]
 
 
-@pytest.mark.parametrize(("sign", "passes"), [("==", True), ("===", False)])
-def test_a_right_answer_is_held_against_each_sign(bench: Bench, sign: str, passes: bool) -> None:
+@pytest.mark.parametrize(("value", "passes"), [("1", True), ("'1'", False)])
+def test_a_right_answer_is_held_against_code(bench: Bench, value: str, passes: bool) -> None:
     right = {"type": "equals", "value": {"n": 1}}
     tests = [
-        case({"thing": "sky"}, right, code(f"JSON.parse(output).n {sign} '1'")),
+        case({"thing": "sky"}, right, code(f"JSON.parse(output).n === {value}")),
         case({"thing": "sea"}, right),
     ]
     output = bench.take({**ASK, "tests": tests})

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.field_docstrings import field_docstrings
 from prompt_hub.llm import providers
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, ModelConfig, Price, Reasoning
@@ -156,18 +158,20 @@ def cell(value: object) -> str:
 def expected_rows() -> list[str]:
     """The table of keys, as ModelConfig says it."""
     rows = []
-    nested = {"price_per_million": Price, "reasoning": Reasoning}
+    meanings = field_docstrings(ModelConfig)
+    nested: dict[str, type[BaseModel]] = {"price_per_million": Price, "reasoning": Reasoning}
     for key, field in ModelConfig.model_fields.items():
         if key == "alias":
             continue
-        rows.append(row(key, field.description, field.is_required(), field.default, takers(key)))
+        rows.append(row(key, meanings[key], field.is_required(), field.default, takers(key)))
         for name, inner in nested[key].model_fields.items() if key in nested else ():
             needed = inner.is_required()
-            rows.append(row(f"{key}.{name}", inner.description, needed, inner.default, "all"))
+            meaning = field_docstrings(nested[key])[name]
+            rows.append(row(f"{key}.{name}", meaning, needed, inner.default, "all"))
     return rows
 
 
-def row(key: str, meaning: str | None, required: bool, default: object, takers: str) -> str:
+def row(key: str, meaning: str, required: bool, default: object, takers: str) -> str:
     shown = "required" if required else "none" if default is None else default
     return f"| `{key}` | {cell(meaning)} | {shown} | {takers} |"
 
@@ -202,4 +206,4 @@ def test_the_docs_have_a_paragraph_for_every_provider() -> None:
 def test_every_effort_of_reasoning_is_named_where_it_is_described() -> None:
     field = Reasoning.model_fields["effort"]
     for effort in get_args(field.annotation):
-        assert effort in str(field.description)
+        assert effort in field_docstrings(Reasoning)["effort"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.promotion.git_promotion import Checkout
 from prompt_hub.promotion.promoter import Promoter, Promotion
+from prompt_hub.promotion.write_back import StageWord
 from prompt_hub.repository.reader import PromptRepository
 from tests.unit.building import (
     RepositoryFolder,
@@ -78,12 +79,18 @@ class World:
             asyncio.run(evaluator.evaluate(task))
         return clone
 
-    def promote(self, execution: str, say: Callable[[str], None] = lambda line: None) -> Promotion:
+    def promote(
+        self,
+        execution: str,
+        say: Callable[[str], None] = lambda line: None,
+        stage_words: Callable[[], Sequence[StageWord]] = tuple,
+    ) -> Promotion:
         promoter = Promoter(
             Checkout(self.folder / execution),
             self.results,
             execution=execution,
             branch="main",
+            stage_words=stage_words,
             say=say,
         )
         return promoter.run(push=True)

@@ -12,6 +12,7 @@ from prompt_hub.core.errors import ExitCode
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion import states_page
 from prompt_hub.promotion.states import (
+    HARMLESS,
     INSISTED,
     MEANING,
     MOVES,
@@ -85,6 +86,7 @@ LACKING = [
     (State.CANDIDATE, Event.OVERRIDE, NAMED, {"decision": None}, "nobody is named"),
     (State.RELEASED, Event.ARCHIVE, NAMED, {"decision": Decision(" \n", "x" * 20)}, "nobody is"),
     (State.RELEASED, Event.DOWNGRADE, NAMED, {"decision": Decision("Ada", " why ")}, "less than"),
+    (State.CANDIDATE, Event.PROMOTE, HARMLESS, {"quarantined_as": "1.0.0"}, "that of 1.0.0"),
     (State.RELEASED, Event.REQUALIFY, SAME, {"same_content": False}, "other content"),
     (
         State.QUARANTINED,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from pydantic import JsonValue
 
@@ -12,7 +12,7 @@ from prompt_hub.authoring.promptfoo import javascript as js
 from prompt_hub.authoring.promptfoo.schemas import read_schema, why_unusable
 from prompt_hub.authoring.promptfoo.tests import Assertion
 from prompt_hub.authoring.promptfoo.variables import listed
-from prompt_hub.authoring.promptfoo.vocabulary import JSON_CHECKS, loose_fields, stated_fields
+from prompt_hub.authoring.promptfoo.vocabulary import JSON_CHECKS, stated_fields
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.scoring.comparison import identity
 
@@ -33,16 +33,10 @@ def _holds_as_stated(kind: str, value: JsonValue, answer: JsonValue) -> bool | N
             return js.text(value) == text
         return identity(value) == identity(_parsed(answer))
     if kind == "javascript":
-        as_object = stated_fields(value, parsed=True)
-        fields = as_object or stated_fields(value, parsed=False)
-        known = isinstance(answer, dict) and fields is not None and fields.keys() <= answer.keys()
-        if not known or not isinstance(answer, dict) or fields is None:
+        fields = stated_fields(value, parsed=True) or stated_fields(value, parsed=False)
+        if not isinstance(answer, dict) or fields is None or fields.keys() - answer.keys():
             return None
-        loose = loose_fields(value)
-        return all(
-            (js.alike if name in loose else js.identical)(answer[name], wanted)
-            for name, wanted in fields.items()
-        )
+        return all(js.identical(answer[name], wanted) for name, wanted in fields.items())
     check = _TEXT_CHECKS.get(kind)
     if check is None:
         return None
@@ -50,7 +44,7 @@ def _holds_as_stated(kind: str, value: JsonValue, answer: JsonValue) -> bool | N
         if text is not None:
             return check(value, text)
         # How a model spaces its JSON is not known; what stands in a field stands in the text.
-        inside = "contains" in kind and check(value, " ".join(_leaves(answer)))
+        inside = "contains" in kind and check(value, _told(answer))
     except (ValueError, TypeError):
         return None
     return True if inside else None
@@ -67,12 +61,9 @@ def why_unreadable(assertion: Assertion) -> str | None:
     return None
 
 
-def _leaves(value: JsonValue) -> Iterator[str]:
-    if not isinstance(value, dict | list):
-        yield js.text(value)
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for item in items:
-        yield from _leaves(item)
+def _told(answer: JsonValue) -> str:
+    leaves = (part for part in js.parts(answer) if not isinstance(part, dict | list))
+    return " ".join(map(js.text, leaves))
 
 
 def _parsed(answer: JsonValue) -> JsonValue:
@@ -111,7 +102,11 @@ def _matches(value: JsonValue, answer: str) -> bool:
     # It names groups and characters otherwise than RE2.
     pattern = re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern)
     pattern = re.sub(r"\\u([0-9A-Fa-f]{4})", r"\\x{\1}", pattern)
-    return matcher(f"(?s:.*)(?:{pattern})(?s:.*)")(answer)
+    try:
+        return matcher(f"(?s:.*)(?:{pattern})(?s:.*)")(answer)
+    except ValueError as error:
+        why = f"patterns here are those of RE2, which look neither around nor back: {error}"
+        raise ValueError(why) from None
 
 
 _TEXT_CHECKS: dict[str, Callable[[JsonValue, str], bool]] = {

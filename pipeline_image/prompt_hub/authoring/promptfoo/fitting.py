@@ -1,29 +1,33 @@
 """The inputs of examples: for each the values with which a prompt says here what it says there.
 
 A value goes over as it is, where the prompt then says the same. Where it does not, a value in
-another form may: a text for a number that JavaScript writes otherwise, a number for a text that is
-compared with one, an empty text for one that is not there. What no form makes the same is lost.
+another form may: a text for a number that JavaScript writes otherwise, an empty text for one that
+is not there. What no form makes the same is lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from prompt_hub.authoring.promptfoo import javascript as js
-from prompt_hub.authoring.promptfoo.notes import Notes, Place
-from prompt_hub.authoring.promptfoo.nunjucks import UnknownMeaningError
+from prompt_hub.authoring.promptfoo.notes import Notes
 from prompt_hub.authoring.promptfoo.prompts import ImportedPrompt
 from prompt_hub.authoring.promptfoo.schemas import type_of
 from prompt_hub.authoring.promptfoo.scoring import Labelled
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.templates import render_text
 
-Column = list[JsonValue | js.Undefined]
-"""The values of one variable, over all tests."""
+MAX_TRIES = 256
+"""Combinations of forms that are tried for one test."""
 _SHOWN = 60
+_EMPTY = "is an empty text where a test does not say it, as Nunjucks renders it"
+_NO_LIST = "is an empty list where a test does not say it, as Nunjucks loops over it"
+_LEFT_OUT = "is left out where it is null, as Nunjucks renders it"
+_TEXT = "is a text, as Nunjucks renders it"
 
 
 @dataclass(frozen=True)
@@ -37,54 +41,70 @@ class Fitted:
 
 def fitted(labelled: Sequence[Labelled], prompt: ImportedPrompt, notes: Notes) -> Fitted:
     """Find the inputs of examples; tests whose prompt cannot be said alike are noted as lost."""
-    sent: list[list[str]] = []
-    known: list[Labelled] = []
-    rows: list[Mapping[str, JsonValue]] = []
+    kept: list[Labelled] = []
+    inputs: list[JsonObject] = []
+    reasons: dict[bool, str] = {}
     for item in labelled:
+        place = item.case.place
         try:
             values = prompt.values(item.case.values)
-            sent.append(prompt.sent(values))
-        except UnknownMeaningError as error:
+            sent = prompt.sent(values)
+        except js.UnknownMeaningError as error:
             why = f"what promptfoo sends for it cannot be worked out: {error}"
-            notes.lost(item.case.place, "a test", why)
+            notes.lost(place, "a test", why)
             continue
-        known.append(item)
-        rows.append(values)
-    columns: dict[str, Column] = {
-        name: [values.get(name, js.UNDEFINED) for values in rows] for name in _in_order(prompt)
-    }
-    places = [item.case.place for item in known]
-    columns = _Search(prompt, sent, places, notes).run(columns)
-    kept = []
-    reasons: dict[bool, str] = {}
-    for index, item in enumerate(known):
-        rendered = _rendered(prompt, _row(columns, index))
-        if rendered == sent[index]:
-            kept.append(index)
-        else:
+        chosen = next((form for form in _forms(values, prompt) if _says(prompt, form, sent)), None)
+        if chosen is None:
+            here = _rendered(
+                prompt, {name: values[name] for name in values.keys() & prompt.variables}
+            )
             # The first of each kind says it for all: thousands of rows may differ alike.
-            why = reasons.setdefault(isinstance(rendered, str), _difference(sent[index], rendered))
-            notes.lost(item.case.place, "a test", why)
-    for item in known:
-        for name in item.case.values.keys() - prompt.variables:
+            why = reasons.setdefault(isinstance(here, str), _difference(sent, here))
+            notes.lost(place, "a test", why)
+            continue
+        for name, (_, why) in chosen.items():
+            if why:
+                notes.changed(place, f"the variable {name!r}", why)
+        for name in values.keys() - prompt.variables:
             why = "is not read by the prompt, so it is no part of the input"
-            notes.changed(item.case.place, f"the variable {name!r}", why)
-    chosen = {name: [column[index] for index in kept] for name, column in columns.items()}
-    return Fitted(
-        contract=_contract(chosen, prompt, places, notes),
-        labelled=tuple(known[index] for index in kept),
-        inputs=tuple(_row(columns, index) for index in kept),
-    )
+            notes.changed(place, f"the variable {name!r}", why)
+        kept.append(item)
+        inputs.append(_fields(chosen))
+    return Fitted(_contract(inputs, kept, prompt, notes), tuple(kept), tuple(inputs))
 
 
-def _in_order(prompt: ImportedPrompt) -> list[str]:
+Form = dict[str, tuple[js.Value, str]]
+"""The value of each variable, and what was done to it, if anything."""
+
+
+def _forms(values: Mapping[str, JsonValue], prompt: ImportedPrompt) -> Sequence[Form]:
+    """Every combination of the forms of a test's variables, as they are before anything else."""
     text = " ".join(message.content for message in prompt.messages)
-    return sorted(prompt.variables, key=lambda name: (text.find(name), name))
+    names = sorted(prompt.variables, key=lambda name: (text.find(name), name))
+    combinations = itertools.product(*(_options(values.get(name, js.UNDEFINED)) for name in names))
+    return [
+        dict(zip(names, form, strict=True)) for form in itertools.islice(combinations, MAX_TRIES)
+    ]
 
 
-def _row(columns: Mapping[str, Column], index: int) -> JsonObject:
-    given = {name: column[index] for name, column in columns.items()}
-    return {name: value for name, value in given.items() if not isinstance(value, js.Undefined)}
+def _options(value: js.Value) -> list[tuple[js.Value, str]]:
+    absent: list[tuple[js.Value, str]] = [("", _EMPTY), ([], _NO_LIST)]
+    match value:
+        case js.Undefined():
+            return [(value, ""), *absent]
+        case None:
+            return [(value, ""), (js.UNDEFINED, _LEFT_OUT), *absent]
+        case str() | dict():
+            return [(value, "")]
+    return [(value, ""), (js.text(value), _TEXT)]
+
+
+def _fields(form: Form) -> JsonObject:
+    return {name: v for name, (v, _) in form.items() if not isinstance(v, js.Undefined)}
+
+
+def _says(prompt: ImportedPrompt, form: Form, sent: list[str]) -> bool:
+    return _rendered(prompt, _fields(form)) == sent
 
 
 def _rendered(prompt: ImportedPrompt, fields: JsonObject) -> list[str] | str:
@@ -109,127 +129,29 @@ def _difference(there: list[str], here: list[str] | str) -> str:
     )
 
 
-class _Search:
-    """Tries forms of one variable after the other, as long as more tests say the same."""
-
-    def __init__(
-        self,
-        prompt: ImportedPrompt,
-        sent: Sequence[list[str]],
-        places: Sequence[Place],
-        notes: Notes,
-    ) -> None:
-        self._prompt = prompt
-        self._sent = sent
-        self._places = places
-        self._notes = notes
-
-    def run(self, columns: dict[str, Column]) -> dict[str, Column]:
-        """Return the columns in the forms with which most tests say the same."""
-        wrong = self._wrong(columns)
-        # What one variable hides, another round finds.
-        for _ in range(len(columns) + 1):
-            before = len(wrong)
-            for name in columns:
-                columns, wrong = self._with_better(columns, name, wrong)
-            if not wrong or len(wrong) == before:
-                break
-        return columns
-
-    def _with_better(
-        self, columns: dict[str, Column], name: str, wrong: list[int]
-    ) -> tuple[dict[str, Column], list[int]]:
-        """Return columns with the best form of one, and the tests that are wrong then."""
-        for why, form in _FORMS:
-            column = columns[name]
-            mixed = not _is_of_one_type(column)
-            tried = form(column) if wrong or mixed else None
-            if tried is None or tried == column:
-                continue
-            changed = {**columns, name: tried}
-            typed = mixed and _is_of_one_type(tried)
-            # Of many tests only those that are wrong are looked at, as long as none gets right.
-            if not typed and all(self._is_wrong(changed, index) for index in wrong):
-                continue
-            left = self._wrong(changed)
-            if len(left) < len(wrong) or (typed and len(left) == len(wrong)):
-                pairs = enumerate(zip(column, tried, strict=True))
-                first = next(i for i, (a, b) in pairs if a is not b)
-                self._notes.changed(self._places[first], f"the variable {name!r}", why)
-                columns, wrong = changed, left
-        return columns, wrong
-
-    def _wrong(self, columns: Mapping[str, Column]) -> list[int]:
-        return [index for index in range(len(self._sent)) if self._is_wrong(columns, index)]
-
-    def _is_wrong(self, columns: Mapping[str, Column], index: int) -> bool:
-        return _rendered(self._prompt, _row(columns, index)) != self._sent[index]
-
-
-def _is_of_one_type(column: Column) -> bool:
-    return bool(type_of([value for value in column if not isinstance(value, js.Undefined)]))
-
-
-def _filled_with(fill: JsonValue) -> Callable[[Column], Column | None]:
-    def form(column: Column) -> Column | None:
-        absent = [value is None or isinstance(value, js.Undefined) for value in column]
-        if not any(absent):
-            return None
-        return [fill if gone else v for gone, v in zip(absent, column, strict=True)]
-
-    return form
-
-
-def _left_out(column: Column) -> Column | None:
-    return [js.UNDEFINED if value is None else value for value in column]
-
-
-def _as_texts(column: Column) -> Column | None:
-    if any(isinstance(value, dict) for value in column):
-        return None
-    return [v if isinstance(v, js.Undefined) else js.text(v) for v in column]
-
-
-def _as_numbers(column: Column) -> Column | None:
-    found: Column = []
-    for value in column:
-        number = js.number(js.as_number(value)) if isinstance(value, str) else None
-        if number is not None and js.text(number) != value:
-            return None
-        found.append(value if number is None else number)
-    return found
-
-
-_FORMS: tuple[tuple[str, Callable[[Column], Column | None]], ...] = (
-    ("is an empty text where a test does not say it, as Nunjucks renders it", _filled_with("")),
-    ("is an empty list where a test does not say it, as Nunjucks loops over it", _filled_with([])),
-    ("is left out where it is null, as Nunjucks renders it", _left_out),
-    ("is a text everywhere, as Nunjucks renders it", _as_texts),
-    ("is a number everywhere, as Nunjucks compares it", _as_numbers),
-)
-
-
 # --- The input contract ------------------------------------------------------------------------
 
 
 def _contract(
-    columns: Mapping[str, Column], prompt: ImportedPrompt, places: Sequence[Place], notes: Notes
+    inputs: Sequence[JsonObject], kept: Sequence[Labelled], prompt: ImportedPrompt, notes: Notes
 ) -> JsonObject:
     properties: JsonObject = {}
     required = []
-    for name, column in columns.items():
-        values = [value for value in column if not isinstance(value, js.Undefined)]
-        shape = shape_of(values) if prompt.loops else type_of(values)
+    for name in sorted(prompt.variables):
+        values = [fields[name] for fields in inputs if name in fields]
+        absent = next((i for i, fields in enumerate(inputs) if name not in fields), None)
+
+        def bounded(path: str, length: int) -> None:
+            why = f"holds {length} elements at most, as the longest of the tests: a loop needs it"
+            notes.changed(kept[0].case.place, f"the list {path!r}", why)
+
+        shape = shape_of(values, name, bounded) if prompt.loops else type_of(values)
         properties[name] = shape if values else {"type": "string"}
-        if len(values) == len(column):
+        if absent is None:
             required.append(name)
         else:
-            absent = next(i for i, value in enumerate(column) if isinstance(value, js.Undefined))
             why = "may be left out, as it is in some of the tests"
-            notes.changed(places[absent], f"the variable {name!r}", why)
-        for path, length in _bounded(properties[name], name) if prompt.loops else ():
-            why = f"holds {length} elements at most, as the longest of the tests: a loop needs it"
-            notes.changed(places[0], f"the list {path!r}", why)
+            notes.changed(kept[absent].case.place, f"the variable {name!r}", why)
     return {
         "type": "object",
         "additionalProperties": False,
@@ -238,29 +160,22 @@ def _contract(
     }
 
 
-def shape_of(values: Sequence[JsonValue]) -> JsonObject:
+def shape_of(
+    values: Sequence[JsonValue], path: str, bounded: Callable[[str, int], None]
+) -> JsonObject:
     """Return the JSON Schema of values, lists with a bound: for templates that loop over them."""
     shape = type_of(values)
     if shape.get("type") == "array":
         lists = [value for value in values if isinstance(value, list)]
-        shape["maxItems"] = max(map(len, lists), default=0)
-        if items := shape_of([item for value in lists for item in value]):
+        shape["maxItems"] = longest = max(map(len, lists), default=0)
+        bounded(path, longest)
+        if items := shape_of([item for value in lists for item in value], f"{path}[]", bounded):
             shape["items"] = items
     if shape.get("type") == "object":
         objects = [value for value in values if isinstance(value, dict)]
         names = dict.fromkeys(name for value in objects for name in value)
         shape["properties"] = {
-            name: shape_of([value[name] for value in objects if name in value]) for name in names
+            name: shape_of([v[name] for v in objects if name in v], f"{path}.{name}", bounded)
+            for name in names
         }
     return shape
-
-
-def _bounded(schema: JsonValue, path: str) -> Iterator[tuple[str, JsonValue]]:
-    if not isinstance(schema, dict):
-        return
-    if "maxItems" in schema:
-        yield path, schema["maxItems"]
-    inner = schema.get("properties")
-    for name, item in inner.items() if isinstance(inner, dict) else ():
-        yield from _bounded(item, f"{path}.{name}")
-    yield from _bounded(schema.get("items"), f"{path}[]")

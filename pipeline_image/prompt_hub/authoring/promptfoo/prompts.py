@@ -10,15 +10,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from prompt_hub.authoring.promptfoo.javascript import UnknownMeaningError
 from prompt_hub.authoring.promptfoo.notes import Notes, Place
-from prompt_hub.authoring.promptfoo.nunjucks import UnknownMeaningError
 from prompt_hub.authoring.promptfoo.reading import REFERENCE, Node, Project, parsed_yaml
-from prompt_hub.authoring.promptfoo.templates import (
-    Translated,
-    partly_written,
-    rendered_values,
-    to_jinja,
-)
+from prompt_hub.authoring.promptfoo.templates import Translated, filled, to_jinja
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.validation.hidden_characters import find_hidden, in_words
 
@@ -66,11 +61,20 @@ class ImportedPrompt:
     """The template of all of its text; None where promptfoo fills in message by message."""
 
     def values(self, values: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-        """Return the values that its templates see; raises `UnknownMeaningError`.
+        """Return the values that its templates see: promptfoo fills in texts among them first.
 
-        promptfoo reads texts among the values as templates, but not for a chat in JSON.
+        Raises `UnknownMeaningError` for more than a template that takes in texts.
         """
-        return values if self.whole is None else rendered_values(values)
+        marked = {
+            name: value
+            for name, value in values.items()
+            if isinstance(value, str) and any(mark in value for mark in ("{{", "{%", "{#"))
+        }
+        texts = {n: v for n, v in values.items() if isinstance(v, str) and n not in marked}
+        needed = marked.keys() & self.variables
+        if needed and self.whole is None:
+            raise UnknownMeaningError(f"the variable {min(needed)!r} is a template itself")
+        return {**values, **{name: filled(marked[name], texts) for name in sorted(needed)}}
 
     def sent(self, values: Mapping[str, JsonValue]) -> list[str]:
         """Return the texts that promptfoo sends for what `values` returned.
@@ -241,8 +245,7 @@ def _prompt(
     if not isinstance(value, list) or not value:
         raise UnusablePromptError("it is neither a text nor a list of messages")
     messages = [_message(item, place, notes) for item in value]
-    literal = whole is not None and partly_written(whole)
-    parts = [_translated(message.content, literal, place, notes) for message in messages]
+    parts = [_translated(message.content, place, notes) for message in messages]
     used = frozenset().union(*(part.filters for part in parts))
     for name in sorted(used & redefined):
         raise UnusablePromptError(f"it uses the filter {name!r}, which nunjucksFilters defines")
@@ -265,7 +268,7 @@ def _prompt(
         plain=plain,
         loops=any(part.loops for part in parts),
         parts=tuple(parts),
-        whole=None if whole is None else parts[0] if plain or literal else to_jinja(whole),
+        whole=None if whole is None else parts[0] if plain else to_jinja(whole),
     )
 
 
@@ -287,11 +290,7 @@ def _messages_of(text: str, place: Place) -> JsonValue:
     return [{"role": "user", "content": text}]
 
 
-def _translated(text: str, literal: bool, place: Place, notes: Notes) -> Translated:
-    if literal:
-        why = "promptfoo fills nothing in: a line of it begins a tag and does not end it"
-        notes.changed(place, "the prompt as it stands", why)
-        text = "{% raw %}" + text + "{% endraw %}"
+def _translated(text: str, place: Place, notes: Notes) -> Translated:
     translated = to_jinja(text)
     if translated.problem is not None:
         raise UnusablePromptError(f"it uses {translated.problem}, which templates here have not")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from prompt_hub.authoring.promptfoo import javascript as js
+from prompt_hub.authoring.promptfoo.javascript import UnknownMeaningError
 from prompt_hub.authoring.promptfoo.notes import Notes, Place
-from prompt_hub.authoring.promptfoo.nunjucks import UnknownMeaningError
 from prompt_hub.authoring.promptfoo.reading import REFERENCE, Node, Project, Source, dated, infinite
 from prompt_hub.authoring.promptfoo.templates import filled
 from prompt_hub.authoring.promptfoo.variables import (
@@ -403,7 +403,7 @@ def _assertions(
             raise ValueError(_DATE)
         if kind.data == "equals" and isinstance(value, list) and not infinite(value):
             js.as_json(value)  # raises where the text that it is compared with is not known
-    except (ValueError, ArithmeticError, UnknownMeaningError) as error:
+    except (ValueError, UnknownMeaningError) as error:
         notes.lost(node.place, what, f"its value cannot be worked out here: {error}")
         yield unread
         return

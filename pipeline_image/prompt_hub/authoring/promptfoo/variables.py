@@ -10,15 +10,8 @@ from pydantic import JsonValue
 
 from prompt_hub.authoring.promptfoo import javascript as js
 from prompt_hub.authoring.promptfoo.reading import REFERENCE, Project
-from prompt_hub.repository.templates import MAX_TEMPLATE
 
-_PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
-_DATE = re.compile(r"(?:^|[\s\[{,:])\d{4}-\d\d?-\d\d?")
-_BINARY = {
-    ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".svg", ".tif", ".tiff", ".ico", ".avif",
-    ".heic", ".heif", ".mp4", ".webm", ".mov", ".mp3", ".wav", ".m4a", ".ogg", ".flac", ".pdf",
-}  # fmt: skip
-_PROGRAMS = {".js", ".cjs", ".mjs", ".ts", ".cts", ".mts", ".py"}
+_TEXTS = {".txt", ".md", ".json", ".jsonl", ".csv", ".html", ".xml"}
 
 
 def expanded(project: Project, value: JsonValue) -> list[JsonValue]:
@@ -39,7 +32,7 @@ def read_variables(project: Project, values: Mapping[str, JsonValue]) -> dict[st
             (path, *_) = project.find(value) or [Path(value[:80])]
             value = _of_file(project, path)
         read[name] = value.removesuffix("\n") if isinstance(value, str) else value
-    return _resolved(read)
+    return read
 
 
 class UnreadableError(Exception):
@@ -47,40 +40,12 @@ class UnreadableError(Exception):
 
 
 def _of_file(project: Project, path: Path) -> str:
-    """Return what promptfoo makes of a file that a variable names: a text, also of data."""
-    suffix = path.suffix.lower()
-    if suffix in _BINARY or suffix in _PROGRAMS:
-        raise UnreadableError(f"{project.name(path)} is neither text nor data")
+    """Return what promptfoo makes of a file that a variable names: its text, also of data."""
+    if path.suffix.lower() not in _TEXTS:
+        raise UnreadableError(f"{project.name(path)} is no text; promptfoo makes another of it")
     if not path.is_file():
         raise UnreadableError(f"no file has the name {project.name(path)}")
-    if suffix not in (".yaml", ".yml"):
-        return js.trim(project.text(path))
-    if _DATE.search(project.text(path)):
-        raise UnreadableError(f"{project.name(path)} has a date without quotes")
-    try:
-        return js.as_json(project.load(path, infinite=True).data)
-    except ArithmeticError as error:
-        raise UnreadableError(f"{project.name(path)} has {error}") from None
-
-
-def _resolved(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Put variables that are texts into each other, as promptfoo does: at most five rounds."""
-    for _ in range(5):
-        settled = True
-        for name, value in values.items():
-            match = _PLACEHOLDER.search(value) if isinstance(value, str) else None
-            if match is None or not isinstance(value, str) or match[1] not in values:
-                continue
-            inner = js.text(values[match[1]]) if values[match[1]] is not None else "null"
-            if "$" in inner:
-                raise UnreadableError(f"the variable {name!r} takes in another that has a '$'")
-            if len(value) + len(inner) > MAX_TEMPLATE:
-                raise UnreadableError(f"the variable {name!r} grows without end")
-            values[name] = value.replace(match[0], inner, 1)
-            settled = False
-        if settled:
-            break
-    return values
+    return js.trim(project.text(path))
 
 
 def listed(value: str) -> list[JsonValue]:

@@ -1,0 +1,194 @@
+"""A rollback on the local AWS: its event starts the pipeline, and Promote writes it into git."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.core import aws_names
+from prompt_hub.ledger.items import BY_HAND, Event, ReleaseRef, VersionRef, timestamp
+from prompt_hub.ledger.table import Ledger
+from prompt_hub.ledger.transitions import Cause
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.registry import RegisteredTask, VersionState
+from tests.local_aws.emulator import ACCOUNT, REGION, ROOT, LocalAws, create_table, eventually
+from tests.local_aws.pipelines import PLAIN, Pipelines, Repository, build
+from tests.unit.building import build as build_tree
+
+TASK, BAD, GOOD = "part-class", "1.2.0", "1.1.0"
+STAGES = ("first", "second")
+MODELS = json.dumps(
+    {
+        alias: {"provider": "openai", "model": model}
+        for alias, model in (
+            ("catalogue-pinned", "small-model-2026-01"),
+            ("catalogue-latest", "latest"),
+        )
+    }
+)
+
+
+@dataclass
+class Released:
+    """A repository whose version 1.2.0 is released and active in two stages, and its pipeline."""
+
+    pipelines: Pipelines
+    ledgers: dict[str, Ledger]
+
+    @property
+    def git(self) -> Repository:
+        return self.pipelines.plain
+
+    def head(self) -> str:
+        self.git.git("fetch", "-q", "origin")
+        return self.git.git("rev-parse", "origin/main")
+
+    def registered(self) -> RegisteredTask:
+        self.git.git("pull", "-q", "--rebase", "origin", "main")
+        return PromptRepository(self.git.work).registry().tasks[TASK]
+
+    def deliver(self, stage: str, event: Event) -> str:
+        """Put the rollback's event on the bus as the Lambda does; the execution that it started."""
+        known = {e["pipelineExecutionId"] for e in self.pipelines.executions(aws_names.PIPELINE)}
+        detail = {"stage": stage, "task": TASK, **event.to_attributes()}
+        entry = {
+            "Source": aws_names.EVENT_SOURCE,
+            "DetailType": aws_names.EVENT_ROLLED_BACK,
+            "Detail": json.dumps(detail),
+        }
+        self.pipelines.aws.client("events").put_events(Entries=[entry])
+
+        def started() -> str | None:
+            for execution in self.pipelines.executions(aws_names.PIPELINE):
+                if execution["pipelineExecutionId"] not in known:
+                    assert execution["trigger"]["triggerType"] == "CloudWatchEvent"
+                    return str(execution["pipelineExecutionId"])
+            return None
+
+        found = eventually(started, seconds=20, what="an execution for the event")
+        assert found is not None
+        ended = self.pipelines.ended(aws_names.PIPELINE, found, seconds=180)
+        assert ended["status"] == "Succeeded", self.pipelines.actions(aws_names.PIPELINE, found)
+        return found
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Iterator[Released]:
+    repository = Repository.make(tmp_path / "repository", {".gitignore": ".prompt-hub/\n"})
+    folder = build_tree(repository.work)
+    folder.promote(TASK)
+    repository.push({})
+    aws = LocalAws(state=tmp_path / "aws", repositories={PLAIN: repository.bare})
+    aws.start()
+    try:
+        pipelines = Pipelines(aws, repository, repository)
+        ledgers = {stage: _ledger(aws, stage, repository.work) for stage in STAGES}
+        _pipeline(pipelines)
+        yield Released(pipelines, ledgers)
+    finally:
+        aws.stop()
+
+
+def _ledger(aws: LocalAws, stage: str, work: Path) -> Ledger:
+    create_table(aws, aws_names.ledger_table(stage))
+    ledger = Ledger(aws.client("dynamodb"), aws_names.ledger_table(stage))
+    versions = PromptRepository(work).registry().tasks[TASK].versions
+    now = timestamp(datetime.now(UTC))
+    ledger.seed(
+        TASK,
+        VersionRef(version=BAD, sha256=versions[BAD].sha256),
+        previous=VersionRef(version=GOOD, sha256=versions[GOOD].sha256),
+        release=ReleaseRef(release="r-1", made_at=now),
+        cause=Cause(by="pipeline", reason="release r-1", at=now),
+    )
+    return ledger
+
+
+def _pipeline(pipelines: Pipelines) -> None:
+    """Source, Evaluate and Promote as the product has them, started by the product's event."""
+    aws = pipelines.aws
+    bucket = aws_names.results_bucket(ACCOUNT, REGION)
+    for name in (bucket, "plain-artifacts"):
+        aws.client("s3").create_bucket(
+            Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+    python = f"PYTHONPATH={ROOT / 'pipeline_image'} {sys.executable} -m prompt_hub.cli"
+    spec = {"env": {"git-credential-helper": "yes"}}
+    pipelines.project("evaluate", f"{python} evaluate --record", **spec)
+    pipelines.project("promote", f"{python} promote execution --push", **spec)
+    variables = {
+        aws_names.ENV_EXECUTION: "#{codepipeline.PipelineExecutionId}",
+        aws_names.ENV_RESULTS_BUCKET: bucket,
+        aws_names.ENV_STAGES: ",".join((*STAGES, "never-deployed")),
+        aws_names.ENV_BRANCH: "main",
+        aws_names.ENV_MODELS: MODELS,
+    }
+    first = pipelines.plain_pipeline(
+        aws_names.PIPELINE,
+        ("Evaluate", [build("Evaluate", "evaluate", variables)]),
+        ("Promote", [build("Promote", "promote", variables)]),
+        clone=True,
+    )
+    assert pipelines.ended(aws_names.PIPELINE, first, seconds=180)["status"] == "Succeeded"
+    events = aws.client("events")
+    pattern = {
+        "source": [aws_names.EVENT_SOURCE],
+        "detail-type": [aws_names.EVENT_ROLLED_BACK],
+    }
+    events.put_rule(Name="rolled-back", EventPattern=json.dumps(pattern))
+    target = {
+        "Id": "Target0",
+        "Arn": f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:{aws_names.PIPELINE}",
+        "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/events",
+    }
+    events.put_targets(Rule="rolled-back", Targets=[target])
+
+
+def _cause(by: str, code: str = "") -> Cause:
+    return Cause(
+        by=by, reason="it scores 0.41", at=timestamp(datetime.now(UTC)), code=code, evidence={}
+    )
+
+
+def test_a_rollback_reaches_git_in_one_commit_and_a_persons_undo_follows_it(
+    released: Released,
+) -> None:
+    before = released.head()
+    first = released.ledgers["first"]
+    rolled_back = first.roll_back(TASK, seen=1, cause=_cause("rollback"))
+
+    released.deliver("first", rolled_back)
+    task = released.registered()
+    assert task.released == GOOD
+    assert task.versions[BAD].state is VersionState.QUARANTINED
+    assert task.versions[BAD].person == "rollback (first)"
+    assert released.git.git("rev-list", "--count", f"{before}..origin/main") == "1"
+    assert released.git.git("log", "-1", "--format=%an %s", "origin/main") == (
+        f"prompt-hub Roll back {TASK} {BAD}"
+    )
+
+    # The same event once more: EventBridge promises at least one delivery, not one.
+    committed = released.head()
+    released.deliver("first", rolled_back)
+    assert released.head() == committed
+
+    # A person takes it back in the stage; git follows with whatever execution comes next.
+    versions = task.versions
+    undone = first.activate(
+        TASK,
+        VersionRef(version=BAD, sha256=versions[BAD].sha256),
+        seen=rolled_back.revision,
+        release=ReleaseRef(release="r-1", made_at=timestamp(datetime.now(UTC))),
+        cause=_cause("Ada", BY_HAND),
+        override=True,
+    )
+    released.deliver("first", undone)
+    task = released.registered()
+    assert (task.released, task.versions[BAD].person) == (BAD, "Ada")
+    assert task.versions[GOOD].state is VersionState.SUPERSEDED
