@@ -12,7 +12,7 @@ WORKERS := -n 2 --dist worksteal
 unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down clean status drill test lint types unit coverage property property-fresh infrastructure local
+.PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser lifecycle docs image lock
 .PHONY: bench-eval bench-gate bench-watch bench-catalogue bench-quantities bench-rollback parity-promptfoo
 
@@ -34,8 +34,8 @@ clean: down  ## stop and remove everything that `make up` made
 status: setup  ## what runs here now
 	@$(VENV)/python -m local_aws status
 
-drill: setup  ## two pushes in quick succession, each promoting another task (needs `make up` first)
-	@$(VENV)/python -m local_aws drill
+pushes: setup  ## two pushes in quick succession, each promoting another task (needs `make up` first)
+	@$(VENV)/python -m local_aws pushes
 
 test: setup lint types coverage property infrastructure local browser lifecycle  ## everything that CI runs
 

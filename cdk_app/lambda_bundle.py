@@ -36,13 +36,13 @@ def rollback_code(root: Path, tasks: Sequence[Task]) -> lambda_.Code:
         bundling=BundlingOptions(
             # Never pulled: the local bundling below always succeeds or raises.
             image=DockerImage.from_registry("local-bundling-only"),
-            local=_Copied(source, root / "pipeline_image" / "prompt_hub", tasks),
+            local=CopiedCode(source, root / "pipeline_image" / "prompt_hub", tasks),
         ),
     )
 
 
 @jsii.implements(ILocalBundling)
-class _Copied:
+class CopiedCode:
     """Copies the handler's folder and the shared modules into the asset, and writes the windows."""
 
     def __init__(self, source: Path, package: Path, tasks: Sequence[Task]) -> None:
@@ -54,7 +54,12 @@ class _Copied:
         }
 
     def try_bundle(self, output_dir: str, *, image: DockerImage, **options: object) -> bool:
-        target = Path(output_dir)
+        """Write the asset, as CDK asks for it; no Docker is needed."""
+        self.copy_to(Path(output_dir))
+        return True
+
+    def copy_to(self, target: Path) -> None:
+        """Write the asset into a folder."""
         shutil.copytree(self._source, target, ignore=_IGNORED, dirs_exist_ok=True)
         shared = target / self._package.name
         shared.mkdir()
@@ -67,4 +72,3 @@ class _Copied:
                 shutil.copy(origin, shared / name)
         windows = json.dumps(self._windows, indent=1, sort_keys=True)
         (target / aws_names.WINDOWS_FILE).write_text(windows, encoding="utf-8")
-        return True

@@ -151,6 +151,7 @@ class PromptService(Construct):
                 self,
                 aws_names.sample_key(stage, "*", "*"),
                 aws_names.smoke_key("*", stage),
+                aws_names.drill_key("*", stage),
             ),
         )
         nag.grant(role, granted)

@@ -18,7 +18,7 @@ class ScoreAlarm(Construct):
 
     It looks at `ScoreMargin`, score minus locked threshold: a threshold raised in git, whose
     candidate is blocked, can then not roll back a healthy champion. Silence is not a
-    bad score; the freshness alarm hears it.
+    bad score; the freshness alarm hears it. Without a `topic` nobody is told.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class ScoreAlarm(Construct):
         stage: str,
         task: Task,
         rollback: lambda_.IFunction,
-        topic: sns.ITopic,
+        topic: sns.ITopic | None,
     ) -> None:
         super().__init__(scope, construct_id)
         alarm = cloudwatch.Alarm(
@@ -52,5 +52,5 @@ class ScoreAlarm(Construct):
         alarm.add_alarm_action(
             # Otherwise two alarms with the same construct id on one Lambda fail at synth.
             actions.LambdaAction(rollback, use_unique_permission_id=True),
-            actions.SnsAction(topic),
+            *([] if topic is None else [actions.SnsAction(topic)]),
         )

@@ -94,6 +94,9 @@ class StageSettings(_Strict):
     """Seconds between two looks of the service at the ledger."""
     log_level: Literal["off", "warning", "info", "debug"] = "warning"
     """The least that the stage's containers log; always as one JSON object a line."""
+    drill: bool = False
+    """Whether each release proves, after its smoke test, that a bad version is taken back by
+    itself: with a task of the product's own, and a failed drill ends the release."""
     approval: bool = False
     """Whether a person lets each release in."""
     protect: bool = True

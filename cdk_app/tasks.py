@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Self
 
 from cdk_app.settings import SettingsError
+from prompt_hub.core import aws_names
 from prompt_hub.repository.alarm_windows import watch_misfits
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Metadata, ScoreWatch
 
+_DRILL_SECONDS = 60.0
 FRESHNESS_PERIODS = 3
 """A task without a sample for this many rounds of the score watch pages a person."""
 
@@ -42,6 +44,13 @@ class Task:
             watch=metadata.score_watch,
             budget_seconds=metadata.gate.budget.seconds,
         )
+
+
+def drill_task() -> Task:
+    """Return the product's own task, with which a stage drills its rollback."""
+    return Task(
+        name=aws_names.DRILL_TASK, watch=ScoreWatch(every_minutes=1), budget_seconds=_DRILL_SECONDS
+    )
 
 
 def read_tasks(root: Path) -> tuple[Task, ...]:

@@ -1,4 +1,4 @@
-"""`python -m local_aws up|down|status|drill`: the whole lifecycle on this machine."""
+"""`python -m local_aws up|down|status|pushes`: the whole lifecycle on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns 0, 1 after a failure in one sentence, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m local_aws", description=__doc__)
-    parser.add_argument("command", choices=("up", "down", "status", "drill"))
+    parser.add_argument("command", choices=("up", "down", "status", "pushes"))
     parser.add_argument(
         "--state",
         type=Path,
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         elif arguments.command == "status":
             stack.describe()
         else:
-            _print_story(stack, drill=arguments.command == "drill")
+            _print_story(stack, pushes=arguments.command == "pushes")
     except LocalRunError as error:
         print(f"\nlocal run failed: {error}", file=sys.stderr)
         return 1
@@ -44,8 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _print_story(stack: LocalStack, *, drill: bool) -> None:
-    """Run the lifecycle, or the drill after it; raises `LocalRunError` if another one runs."""
+def _print_story(stack: LocalStack, *, pushes: bool) -> None:
+    """Run the lifecycle, or two pushes after it; raises `LocalRunError` if another one runs."""
     # Here, because `down` must work with half of the packages there.
     from local_aws.lifecycle import Lifecycle
 
@@ -55,10 +55,10 @@ def _print_story(stack: LocalStack, *, drill: bool) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LocalRunError(
-                f"another `make up` or `make drill` runs on {stack.state}; wait for it, or end it."
+                f"another `make up` or `make pushes` runs on {stack.state}; wait for it, or end it."
             ) from None
-        if drill:
-            Lifecycle(stack).drill()
+        if pushes:
+            Lifecycle(stack).push_twice()
         else:
             Lifecycle(stack).up()
 

@@ -62,10 +62,10 @@ class Lifecycle:
             self._remember()
         self._finish("run" if first else "push")
 
-    def drill(self) -> None:
+    def push_twice(self) -> None:
         """Two pushes in quick succession, each promoting another task; both must be active."""
         if not self._told.exists():
-            raise LocalRunError("the drill builds on a finished run; run `make up` first.")
+            raise LocalRunError("this builds on a finished run; run `make up` first.")
         self._start()
         with self.story.step(
             "Two pushes in quick succession, each promoting another task"
@@ -75,7 +75,7 @@ class Lifecycle:
                 commit = self._author_push(name, f"Author's {name.replace('-', ' ')}")
                 if commit is None:
                     raise LocalRunError(
-                        f"{name} was pushed by an earlier drill; `make clean` and `make up` first."
+                        f"{name} was pushed by an earlier run; `make clean` and `make up` first."
                     )
                 say(lines, f"pushed {name} as {commit[:8]}")
                 # The second push finds the first one's execution under way.
@@ -90,7 +90,7 @@ class Lifecycle:
                 if active[task]["version"] != version:
                     raise LocalRunError(f"{task} serves {active[task]['version']}, not {version}.")
             self.story.pointers = self.observer.pointers()
-        self._finish("drill")
+        self._finish("pushes")
 
     # --- steps ---------------------------------------------------------------------------------
 

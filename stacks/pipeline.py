@@ -236,6 +236,7 @@ class PipelineStack(ToolchainStack):
         approval = pipelines.ManualApprovalStep(
             "Approve", comment=f"Let this release into {stage.name}?"
         )
+        drills = [self._drill(stage.name, tree)] if stage.drill else []
         pipeline.add_stage(
             release,
             pre=[approval] if stage.approval else [],
@@ -243,6 +244,7 @@ class PipelineStack(ToolchainStack):
                 [
                     self._activate(stage.name, tree),
                     self._smoke_test(stage.name, tree),
+                    *drills,
                     self._record(stage.name, tree),
                 ]
             ),
@@ -274,6 +276,22 @@ class PipelineStack(ToolchainStack):
                     *permissions.run_service_task(self, stage),
                     *permissions.wait_for_tasks(self, stage),
                     *permissions.read_results(self, aws_names.smoke_key("*", stage)),
+                ),
+            )
+        )
+
+    def _drill(self, stage: str, tree: pipelines.IFileSetProducer) -> CommandStep:
+        return self._step(
+            CommandStep(
+                "Drill",
+                source=tree,
+                commands=[f"{_CLI} drill"],
+                environment=self._stage_environment(stage),
+                granted=(
+                    *permissions.change_ledger(self, stage),
+                    *permissions.run_service_task(self, stage),
+                    *permissions.wait_for_tasks(self, stage),
+                    *permissions.read_results(self, aws_names.drill_key("*", stage)),
                 ),
             )
         )

@@ -20,7 +20,7 @@ from cdk_app.rollback_function import RollbackFunction
 from cdk_app.score_alarm import ScoreAlarm
 from cdk_app.settings import StageSettings
 from cdk_app.stack import StageStack
-from cdk_app.tasks import Task
+from cdk_app.tasks import Task, drill_task
 from prompt_hub.core import aws_names
 
 
@@ -41,7 +41,13 @@ class RollbackStack(StageStack):
         )
         topic = self._build_topic(stage)
         rollback = RollbackFunction(
-            self, "Rollback", stage=stage.name, tasks=tasks, root=root, topic=topic
+            self,
+            "Rollback",
+            stage=stage.name,
+            # A drill by hand needs no setting of the stage's.
+            tasks=[*tasks, drill_task()],
+            root=root,
+            topic=topic,
         )
         for task in tasks:
             ScoreAlarm(
@@ -53,6 +59,16 @@ class RollbackStack(StageStack):
                 topic=topic,
             )
             FreshnessAlarm(self, f"Freshness-{task.name}", stage=stage.name, task=task, topic=topic)
+        if stage.drill:
+            # A drill is no news: it acts like every score alarm, and tells nobody.
+            ScoreAlarm(
+                self,
+                "Score-drill",
+                stage=stage.name,
+                task=drill_task(),
+                rollback=rollback.function,
+                topic=None,
+            )
         WatchBudgetAlarm(self, "WatchBudget", stage=stage.name, topic=topic)
         self._build_sweep(tasks, rollback.function)
 

@@ -35,8 +35,6 @@ from prompt_hub.gate.types import Status
 RUNS = 2000
 BEHIND = 0.10
 """By how much less often equal candidates may pass than by BCa where that errs within its bound."""
-FURTHER_BEHIND = {"one in ten differs, n=48": 0.25, "skewed weights, heavy losses": 0.25}
-"""Worlds where that is missed, and how far behind they may be: docs/gate.md says why."""
 POWER_RANGE = (0.65, 0.95)
 """What a stated probability of 0.8 may turn out to be: it rests on scores of one evaluation."""
 
@@ -79,9 +77,7 @@ class Study:
             cells.append(f"{equal.passed(rule).value:.3f} {wrong.value:.3f}{mark} ")
         if self._rules == "all":
             short = equal.passed("bca").value - equal.rate(Status.PASS).value
-            if short > FURTHER_BEHIND.get(world.name, BEHIND) and not worse.passed("bca").exceeds(
-                alpha
-            ):
+            if short > BEHIND and not worse.passed("bca").exceeds(alpha):
                 self.failures.append(
                     f"{world.name}: equal candidates pass {short:.2f} less often than by BCa,"
                     " which does not err more than it may here"

@@ -28,6 +28,7 @@ def test_every_task_has_a_score_alarm_and_a_freshness_alarm(assembly: Assembly) 
     expected = {aws_names.score_alarm("dev", task.name) for task in TASKS}
     expected |= {aws_names.freshness_alarm("dev", task.name) for task in TASKS}
     expected |= {aws_names.watch_budget_alarm("dev")}
+    expected |= {aws_names.score_alarm("dev", aws_names.DRILL_TASK)}
     assert set(alarms(assembly)) == expected
 
 
@@ -78,7 +79,9 @@ def test_a_bad_score_calls_the_lambda_and_people_silence_only_people(assembly: A
     people, rollback = {"Ref": topic}, {"Fn::GetAtt": [function, "Arn"]}
     for name, alarm in alarms(assembly).items():
         score = name.startswith(aws_names.score_alarm_prefix("dev"))
-        assert alarm["AlarmActions"] == ([rollback, people] if score else [people])
+        drill = name == aws_names.score_alarm("dev", aws_names.DRILL_TASK)
+        told = [] if drill else [people]
+        assert alarm["AlarmActions"] == ([rollback, *told] if score else [people])
 
 
 def test_every_score_alarm_may_call_the_lambda_and_nothing_else_may(assembly: Assembly) -> None:
@@ -90,6 +93,7 @@ def test_every_score_alarm_may_call_the_lambda_and_nothing_else_may(assembly: As
     cloudwatch = "lambda.alarms.cloudwatch.amazonaws.com"
     assert callers == {
         **{aws_names.score_alarm("dev", task.name): cloudwatch for task in TASKS},
+        aws_names.score_alarm("dev", aws_names.DRILL_TASK): cloudwatch,
         "the sweep": "events.amazonaws.com",
     }
 

@@ -27,6 +27,7 @@ def test_the_actions_stand_in_the_order_of_the_lifecycle(assembly: Assembly) -> 
         "dev/prompt-hub-dev-service.Deploy",
         "dev/Activate",
         "dev/SmokeTest",
+        "dev/Drill",
         "dev/Record",
         "Verdict/Verdict",
     ]
@@ -76,7 +77,8 @@ def test_what_promotion_leaves_is_what_is_released(assembly: Assembly) -> None:
     (tree,) = assembly.actions["Promote/Promote"]["OutputArtifacts"]
     for action in ("Build/Synth", "Evaluate/part-class", "Promote/Promote"):
         assert reads(action) == [source["Name"]]
-    for action in ("Image/Image", "dev/Activate", "dev/SmokeTest", "dev/Record", "Verdict/Verdict"):
+    stage = ("dev/Activate", "dev/SmokeTest", "dev/Drill", "dev/Record")
+    for action in ("Image/Image", *stage, "Verdict/Verdict"):
         assert reads(action) == [tree["Name"]]
 
 
@@ -95,6 +97,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
         "Image/Image": ["python -m prompt_hub.cli image"],
         "dev/Activate": ["python -m prompt_hub.cli activate"],
         "dev/SmokeTest": ["python -m prompt_hub.cli smoke-test"],
+        "dev/Drill": ["python -m prompt_hub.cli drill"],
         "dev/Record": ["python -m prompt_hub.cli record"],
         "Verdict/Verdict": ["python -m prompt_hub.cli verdict"],
     }
@@ -124,6 +127,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
         },
         "dev/Activate": stage,
         "dev/SmokeTest": stage,
+        "dev/Drill": stage,
         "dev/Record": stage,
         "Verdict/Verdict": {"PROMPT_HUB_EXECUTION", "PROMPT_HUB_RESULTS_BUCKET"},
     }
@@ -190,3 +194,15 @@ def test_people_hear_of_an_execution_that_ends_red(synthesise: Callable[..., Ass
         "authors@example.com",
         {"Ref": topic},
     )
+
+
+def test_a_stage_drills_only_where_it_says_so(synthesise: Callable[..., Assembly]) -> None:
+    stages = [
+        {"name": name, "availability_zones": ["us-east-1a", "us-east-1b"], **drill}
+        for name, drill in (("dev", {"drill": True}), ("prod", {}))
+    ]
+    both = synthesise({"stages": stages})
+    drills = [name for name in both.actions if name.endswith("/Drill")]
+    assert drills == ["dev/Drill"]
+    drill, record = both.actions["dev/Drill"], both.actions["dev/Record"]
+    assert both.actions["dev/SmokeTest"]["RunOrder"] < drill["RunOrder"] < record["RunOrder"]

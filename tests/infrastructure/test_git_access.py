@@ -11,6 +11,7 @@ STRANGERS = (
     "Image/Image",
     "dev/Activate",
     "dev/SmokeTest",
+    "dev/Drill",
     "dev/Record",
     "Verdict/Verdict",
 )

@@ -14,6 +14,7 @@ COMMANDS = (
     "Image/Image",
     "dev/Activate",
     "dev/SmokeTest",
+    "dev/Drill",
     "dev/Record",
     "Verdict/Verdict",
 )
@@ -94,6 +95,14 @@ READ = {"GetObject", "ListBucket"}
             },
         ),
         ("dev/SmokeTest", {**RUN_TASK_AND_WAIT, "s3": READ}),
+        (
+            "dev/Drill",
+            {
+                **RUN_TASK_AND_WAIT,
+                "dynamodb": {"GetItem", "Query", "PutItem", "ConditionCheckItem"},
+                "s3": READ,
+            },
+        ),
         ("dev/Record", {"dynamodb": {"GetItem", "Query"}, "s3": {*READ, "PutObject"}}),
         ("Verdict/Verdict", {"s3": READ}),
     ],

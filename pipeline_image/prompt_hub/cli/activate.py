@@ -16,6 +16,7 @@ from prompt_hub.cli.stage import (
     stage_of,
     translate_aws_errors,
 )
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.errors import LedgerConflictError, TransitionRefusedError
 from prompt_hub.ledger.items import NO_WAY_BACK, Deployed
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from prompt_hub.ledger.table import Ledger
 
 BY = "pipeline"
+DRILL = "drill"
+"""Who, in the ledger, changes the drill's own task, and why."""
 
 
 @dataclass
@@ -54,6 +57,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """
     stage = stage_of(arguments)
     ledger = ledger_of(stage)
+    if put_back(stage):
+        print("an earlier rollback drill was broken off; it is put back")
     done = _to_release(ledger, release_of(arguments))
     if not arguments.no_watch:
         measure_now(stage, done.moved)
@@ -80,6 +85,14 @@ def _to_release(ledger: Ledger, release_id: str) -> ActivationResult:
         by=BY,
     )
     return execute(ledger, release, plan(release, _state(ledger, release)))
+
+
+def put_back(stage: str) -> bool:
+    """Undo what a rollback drill left in the ledger of `stage`; says whether there was anything."""
+    from prompt_hub.ledger.drill import DrillLedger
+
+    cause = Cause(by=DRILL, reason="the drill is over", at=now(), code=DRILL)
+    return DrillLedger.connect(aws_names.ledger_table(stage)).put_back(cause)
 
 
 def execute(ledger: Ledger, release: Release, steps: Iterable[Step]) -> ActivationResult:

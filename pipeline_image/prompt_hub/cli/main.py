@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "activate": ("prompt_hub.cli.activate", "move a stage's pointers to this release"),
     "watch": ("prompt_hub.cli.watch", "measure the active version and publish its score"),
     "smoke-test": ("prompt_hub.cli.smoke_test", "prove that a stage serves this release"),
+    "drill": ("prompt_hub.cli.drill", "prove that a stage takes a bad version back by itself"),
     "record": ("prompt_hub.cli.record", "write down what a stage runs now"),
     "ledger": ("prompt_hub.cli.ledger", "show or change by hand what is active"),
     "verdict": ("prompt_hub.cli.verdict", "end red if this execution blocked a task"),

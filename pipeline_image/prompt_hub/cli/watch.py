@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from prompt_hub.cli.stage import add_stage, ledger_of, stage_of, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+
+if TYPE_CHECKING:
+    from prompt_hub.monitoring.watch import ScoreWatch
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +49,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 async def _inside(stage: str, task: str | None) -> ExitCode:
+    async with connected_watch(stage) as watch:
+        return await (watch.measure_due() if task is None else watch.measure(task))
+
+
+@asynccontextmanager
+async def connected_watch(stage: str) -> AsyncIterator[ScoreWatch]:
+    """Make the score watch of `stage` from the environment, as its containers have it."""
     import boto3
 
     from prompt_hub.evaluation.results import results_from_environment
@@ -56,7 +69,7 @@ async def _inside(stage: str, task: str | None) -> ExitCode:
 
     repository = PromptRepository.from_environment()
     async with ModelClient(ModelAliases.from_environment()) as caller:
-        watch = ScoreWatch(
+        yield ScoreWatch(
             stage=stage,
             repository=repository,
             release=load(repository.root),
@@ -67,7 +80,6 @@ async def _inside(stage: str, task: str | None) -> ExitCode:
             cloudwatch=boto3.client("cloudwatch"),
             ask_for_rollback=partial(ask_for_rollback, connect(), stage),
         )
-        return await (watch.measure_due() if task is None else watch.measure(task))
 
 
 def _outside(stage: str, task: str | None, *, wait_for_it: bool) -> ExitCode:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 PROJECT = "prompt-hub"
 
+DRILL_TASK = f"{PROJECT}-drill"
+"""The task of the rollback drill, and the alias of its model: no task of a user's is called so."""
+
 # --- CloudWatch --------------------------------------------------------------------------------
 
 METRIC_NAMESPACE = "PromptHub"
@@ -231,6 +234,11 @@ def release_key(release: str, stage: str) -> str:
 def smoke_key(release: str, stage: str) -> str:
     """Key of the result of the smoke test of `release` in `stage`."""
     return f"releases/{release}/{stage}-smoke.json"
+
+
+def drill_key(release: str, stage: str) -> str:
+    """Key of the result of the newest rollback drill of `release` in `stage`."""
+    return f"releases/{release}/{stage}-drill.json"
 
 
 def sample_key(stage: str, task: str, at: str) -> str:

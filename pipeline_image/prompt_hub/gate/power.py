@@ -14,8 +14,8 @@ from statistics import NormalDist
 
 from prompt_hub.core.exact import reaches, stated
 from prompt_hub.gate.confidence_sequence import BettingPlan, log_sum, round_allocation
-from prompt_hub.gate.rules import GATE_VERSION, GateVersion, alpha_of
-from prompt_hub.gate.targeted_bets import MOST, TIE, Division
+from prompt_hub.gate.rules import GATE_VERSION, GateVersion, alpha_of, betting_of
+from prompt_hub.gate.targeted_bets import MIXTURE, MOST, TIE, Betting, Division, betting_at
 from prompt_hub.gate.types import Conclusion, Evidence, Power, Status, example_mean
 from prompt_hub.repository.schema import Example, Gate
 
@@ -63,6 +63,7 @@ class GateTest:
     capital: float
     weighing: DesignEffect
     version: GateVersion = GATE_VERSION
+    betting: Betting = "one look"
 
     def power_to_pass(self, n: int, wins: float, losses: float) -> float:
         """Probability that `n` examples rule out a loss of the margin."""
@@ -87,7 +88,7 @@ class GateTest:
         enough = math.log(len(grown) * goal)
         reach = self.weighing.reach
         tied = math.log1p(reach * (TIE / mean - 1)) if mean < 1 else -math.inf
-        division = Division.of(goal, equal * tied)
+        division = Division.of(goal, equal * tied, MIXTURE[betting_at(mean, self.betting)])
 
         def mixture(ups: int, ties: int, downs: int) -> float:
             return log_sum([ups * u + ties * t + downs * d for u, t, d in grown])
@@ -180,7 +181,8 @@ def with_power(
     rounds = gate.repeats if evidence.sampled else 1
     capital = sum(round_allocation(rounds)[: evidence.rounds])
     weighing = DesignEffect.of(evidence.examples)
-    test = GateTest(gate.margin, alpha_of(gate), capital, weighing, version)
+    betting = betting_of(evidence, gate, version)
+    test = GateTest(gate.margin, alpha_of(gate), capital, weighing, version, betting)
     differing = _differing(evidence, seen)
     power = Power(
         n=len(seen),

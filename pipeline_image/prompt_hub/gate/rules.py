@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from prompt_hub.core.exact import CARELESS, reaches, stated
 from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations, round_allocation
-from prompt_hub.gate.targeted_bets import MeanTest, TargetedTest
+from prompt_hub.gate.targeted_bets import Betting, MeanTest, TargetedTest
 from prompt_hub.gate.types import Conclusion, Difference, Evidence, Status, example_mean, mean_score
 from prompt_hub.repository.schema import Example, Gate, Limits
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 Tested = Literal[Status.PASS, Status.BLOCK, Status.INCONCLUSIVE]
 """What a rule about scores can say."""
-GateVersion = Literal["1", "2"]
-GATE_VERSION: GateVersion = "2"
+GateVersion = Literal["1", "2", "3"]
+GATE_VERSION: GateVersion = "3"
 """Moves whenever the gate may decide differently on the same measurements.
 
 A record says by which one it was decided. `1` compared sums of floats, and its comparisons bet by
-the mixture alone (decision 1302).
+the mixture alone (decision 1302); `2` did not plan the end of a set (decision 1303).
 """
 LEAST_EXAMPLES_OF_A_TAG = 8
 """With fewer examples a collapse of their tag cannot be shown, whatever the scores."""
@@ -136,6 +136,13 @@ def _limits(evidence: Evidence, limits: Limits) -> Iterable[_Ruling]:
 def alpha_of(gate: Gate) -> float:
     """Return the chance of each error that the gate allows."""
     return float(1 - stated(gate.confidence))
+
+
+def betting_of(evidence: Evidence, gate: Gate, version: GateVersion) -> Betting:
+    """Return how a comparison bets: by the looks that are planned for its set."""
+    if version != GATE_VERSION:
+        return "gate 2"
+    return "one look" if len(evidence.examples) <= gate.first_look else "several looks"
 
 
 @dataclass(frozen=True)
@@ -287,6 +294,7 @@ class _Rules:
             alpha,
             self._capital,
             target,
+            betting=betting_of(self._evidence, self._gate, self._version),
         )
 
     def _seen(self, examples: Sequence[Example]) -> tuple[Example, ...]:

@@ -15,10 +15,11 @@ What is chosen here, and what it costs, is said in docs/gate.md and in decision 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
+from typing import Literal
 
 from prompt_hub.gate.confidence_sequence import (
     BettingPlan,
@@ -26,8 +27,11 @@ from prompt_hub.gate.confidence_sequence import (
     greatest_below,
     log_sum,
 )
+from prompt_hub.gate.planned_stakes import STEP, STEPS, planned_stake
 
-MIXTURE = 0.5
+Betting = Literal["gate 2", "several looks", "one look"]
+"""How bets aim: as those of that gate did, or with the end of the set planned."""
+MIXTURE: Mapping[Betting, float] = {"gate 2": 0.5, "several looks": 0.25, "one look": 0.1}
 """Share of the capital that bets like the mixture: for early looks, and for means not aimed at."""
 TIE = 0.5
 """The value of an example on which nothing differs."""
@@ -74,17 +78,23 @@ class Division:
     on_hedge: float
 
     @classmethod
-    def of(cls, goal: float, log_tied: float) -> Division:
+    def of(cls, goal: float, log_tied: float, mixture: float) -> Division:
         """Divide capital 1.
 
         Args:
             goal: what it must become.
             log_tied: logarithm of what all of it, staked on every example, becomes if all are ties.
+            mixture: share of the mixture in what is not set aside for ties.
         """
         needed = math.log(goal) - log_tied
         aside = math.log(LEAST_ON_TIES) < needed <= _NEARLY
         on_ties = min(1.0, math.exp(needed)) if aside else 0.0
-        return cls((1 - on_ties) * MIXTURE, on_ties, (1 - on_ties) * (1 - MIXTURE))
+        return cls((1 - on_ties) * mixture, on_ties, (1 - on_ties) * (1 - mixture))
+
+
+def betting_at(target: float, betting: Betting) -> Betting:
+    """Return how one bets at a target: a loss is shown by the bets of gate 2."""
+    return betting if target < TIE else "gate 2"
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,7 @@ class TargetedTest(MeanTest):
 
     ordered: tuple[Ordered, ...]
     weights: tuple[float, ...]
+    betting: Betting
 
     @classmethod
     def of(
@@ -116,8 +127,19 @@ class TargetedTest(MeanTest):
         alpha: float,
         capital: tuple[float, ...],
         target: float,
+        *,
+        betting: Betting = "one look",
     ) -> TargetedTest:
-        """Return a test on (value, weight) of every example, in order, round by round."""
+        """Return a test on (value, weight) of every example, in order, round by round.
+
+        Args:
+            rounds: what was asked, in order.
+            weights: of the whole set.
+            alpha: chance of error.
+            capital: how it is divided over the rounds.
+            target: the mean to exceed.
+            betting: how many looks are planned.
+        """
         plan = BettingPlan.on(weights, alpha)
         kept = [tuple(pairs) for pairs in rounds]
         return cls(
@@ -127,6 +149,7 @@ class TargetedTest(MeanTest):
                 tuple((value, weight / plan.heaviest) for value, weight in pairs) for pairs in kept
             ),
             weights=tuple(weight / plan.heaviest for weight in weights),
+            betting=betting_at(target, betting),
         )
 
     @property
@@ -183,13 +206,18 @@ class TargetedTest(MeanTest):
         target, plan = self.target, self.sample.stakes
         # What a set without any difference needs to reach the goal with its last example.
         tied = math.fsum(math.log1p(weight * (TIE / target - 1)) for weight in self.weights)
-        division = Division.of(goal, tied)
+        division = Division.of(goal, tied, MIXTURE[self.betting])
         bets = plan.bet_fractions(target)
         mixture, ties, hedge = [1.0] * len(bets), 1.0, 1.0
         square_of_weight = plan.size / len(self.weights)
         counted = EXPECTED_FOR * square_of_weight
         squares = EXPECTED_SQUARE / target**2 * counted
         stakes: list[float] = []
+        mean_weight = math.fsum(self.weights) / len(self.weights)
+        # Of the planned part of the set: examples in a step, spread of what ties earn in it.
+        per_step = 0.0 if self.betting == "gate 2" else STEP / mean_weight / (TIE / target - 1)
+        uneven = max(0.0, square_of_weight / mean_weight**2 - 1)
+        spread = math.sqrt(uneven / per_step) if per_step else 0.0
         reached = False
         for place in range(len(ordered) + 1):
             others = division.on_mixture * math.fsum(mixture) / len(bets)
@@ -201,8 +229,12 @@ class TargetedTest(MeanTest):
             gain = weight * (value / target - 1)
             stake = 0.0
             if hedge > 0 and division.on_hedge > 0:
-                left = square_of_weight * max(1, len(self.weights) - place) * squares / counted
-                stake = _hedging_stake(division.on_hedge * hedge / (goal - others), left)
+                hand = division.on_hedge * hedge / (goal - others)
+                left = max(1, len(self.weights) - place)
+                if left < STEPS * per_step:
+                    stake = planned_stake(hand, left / per_step, spread)
+                else:
+                    stake = _hedging_stake(hand, square_of_weight * left * squares / counted)
             stakes.append(stake / target)
             hedge *= 1 + stake * gain
             ties *= 1 + gain

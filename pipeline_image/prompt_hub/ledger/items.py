@@ -200,6 +200,11 @@ class VersionRecord:
     at: str
 
     @property
+    def reference(self) -> VersionRef:
+        """Version and hash."""
+        return VersionRef(version=self.version, sha256=self.sha256)
+
+    @property
     def key(self) -> tuple[str, str]:
         """Partition and sort key."""
         return (task_partition(self.task), VERSION_PREFIX + self.version)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.errors import TransitionRefusedError
 from prompt_hub.ledger.items import (
     Event,
@@ -196,6 +197,41 @@ def retire(state: TaskState, *, release: ReleaseRef, cause: Cause) -> Change:
     )
 
 
+def put_back(state: TaskState, *, cause: Cause) -> Change | None:
+    """Leave the drill's task as if it had never had anything active; `None` where it has not.
+
+    Its versions may be activated again: what the drill quarantined is not bad, it plays bad. For no
+    other task; raises `TransitionRefusedError`.
+    """
+    if state.task != aws_names.DRILL_TASK:
+        raise TransitionRefusedError(f"{state.task} is a task of people, not the drill's own")
+    moved = tuple(
+        _record(state.task, known.reference, VersionState.RELEASED, cause)
+        for known in state.versions.values()
+        if known.state is not VersionState.RELEASED
+    )
+    pointer = state.pointer
+    if pointer is None or (pointer.retired and not moved):
+        return None
+    parked = _pointer(
+        state,
+        pointer.active,
+        previous=None,
+        release=pointer.release,
+        cause=cause,
+        frozen=False,
+    )
+    return _change(
+        state,
+        EventKind.RETIRED,
+        cause,
+        reached=pointer.active,
+        pointer=replace(parked, retired=True),
+        versions=moved,
+        notify=Notify.NOT_NEEDED,
+    )
+
+
 def freeze(state: TaskState, *, cause: Cause) -> Change:
     """Keep activation away from the task until somebody unfreezes it."""
     return _set_frozen(state, True, EventKind.FROZEN, cause)
@@ -326,7 +362,8 @@ def _change(
         code=cause.code,
         reason=cause.reason,
         at=cause.at,
-        notify=notify,
+        # A drill is no news: nobody is called, and nothing is written back into git.
+        notify=Notify.NOT_NEEDED if state.task == aws_names.DRILL_TASK else notify,
         evidence=cause.evidence,
     )
     return Change(before=state, pointer=pointer, versions=versions, event=event)

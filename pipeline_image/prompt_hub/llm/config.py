@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -26,7 +27,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.urls import address_problem
 from prompt_hub.llm.providers.base import Provider
-from prompt_hub.llm.providers.registry import all_providers, provider_of
+from prompt_hub.llm.providers.registry import SCRIPTED, all_providers, provider_of
 from prompt_hub.llm.schema_support import SchemaSupport
 from prompt_hub.repository.schema import Parameter
 
@@ -101,8 +102,9 @@ class ModelConfig(BaseModel):
 
     @field_validator("provider")
     @classmethod
-    def _is_known(cls, name: str) -> str:
-        if name not in all_providers():
+    def _is_known(cls, name: str, info: ValidationInfo) -> str:
+        drill = name == SCRIPTED and info.data.get("alias") == aws_names.DRILL_TASK
+        if name not in all_providers() and not drill:
             raise ValueError(f"there is no provider {name!r} (known: {', '.join(all_providers())})")
         return name
 
@@ -160,6 +162,9 @@ class ModelConfig(BaseModel):
         return self.model_dump(mode="json", exclude={"alias"}, exclude_defaults=True)
 
 
+DRILL_MODEL = ModelConfig(alias=aws_names.DRILL_TASK, provider=SCRIPTED, model="drill")
+"""What the rollback drill asks, in every environment."""
+
 _HINT = (
     f"Set {aws_names.ENV_MODELS} to JSON text or to a JSON file, for example"
     ' {"catalogue-pinned": {"provider": "openai", "model": "gpt-4.1-mini"}};'
@@ -202,6 +207,8 @@ class ModelAliases:
 
     def resolve(self, alias: str) -> ModelConfig:
         """Find the model behind `alias`; raises `PromptHubError` for an alias nobody configured."""
+        if alias == aws_names.DRILL_TASK:
+            return DRILL_MODEL
         try:
             return self._models[alias]
         except KeyError:

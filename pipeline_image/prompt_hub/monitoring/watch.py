@@ -20,6 +20,7 @@ from prompt_hub.monitoring import metrics
 from prompt_hub.monitoring.due import is_due, longest_waiting, refusal
 from prompt_hub.monitoring.lease import Lease, LeaseLostError
 from prompt_hub.monitoring.monitor import ScoreMonitor
+from prompt_hub.release.drill_repository import repository_of
 from prompt_hub.release.manifest import Release
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.reader import PromptRepository
@@ -141,12 +142,13 @@ class ScoreWatch:
 
     async def _measure(self, pointer: Pointer, last: WatchRound | None) -> ExitCode:
         task = pointer.task
-        monitor = ScoreMonitor(self.repository, self.release, self.caller, task, say=self.say)
+        repository = repository_of(task, self.repository)
+        monitor = ScoreMonitor(repository, self.release, self.caller, task, say=self.say)
         # Before the round is noted: what this image lacks is for the image that has it.
         monitor.require(pointer.active)
         planned = monitor.first_round
         at = timestamp(self.clock())
-        calls_a_day = self.repository.metadata(task).score_watch.calls_a_day
+        calls_a_day = repository.metadata(task).score_watch.calls_a_day
         refused = refusal(last, planned, calls_a_day, at)
         spent = last.calls_on(at) if last else 0
         begun = WatchRound(

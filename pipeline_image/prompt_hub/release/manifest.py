@@ -14,7 +14,9 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
 from prompt_hub.evaluation.results import Results
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef, timestamp
+from prompt_hub.llm.config import DRILL_MODEL
 from prompt_hub.promotion.promoter import promotion_by
+from prompt_hub.release.drill_repository import drill_repository, repository_of
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredModel, RegisteredTask, VersionState
@@ -149,12 +151,37 @@ def describe_promoted(
     Raises `PromptHubError` if that execution left no promotion record.
     """
     promotion = promotion_by(results, release)
-    return build_manifest(
+    built = build_manifest(
         repository,
         release=release,
         commit=promotion.released_commit,
         made_at=promotion.at,
         live=live,
+    )
+    tasks = {**built.tasks, aws_names.DRILL_TASK: carried_for_drills()}
+    return built.model_copy(update={"tasks": tasks})
+
+
+def carried_for_drills() -> CarriedTask:
+    """Return what every image carries for the rollback drill; git has nothing of it released."""
+    repository = drill_repository()
+    threshold = repository.metadata(aws_names.DRILL_TASK).threshold
+    model = RegisteredModel(alias=DRILL_MODEL.alias, identity=DRILL_MODEL.identity)
+    return CarriedTask(
+        champion=None,
+        versions=tuple(
+            CarriedVersion(
+                version=prompt.version,
+                sha256=prompt.sha256,
+                state=VersionState.SUPERSEDED,
+                threshold=threshold,
+                score=None,
+                model=model,
+                decided_at=prompt.lock.promoted_at,
+            )
+            for prompt in repository.archived(aws_names.DRILL_TASK)
+            if prompt.lock is not None
+        ),
     )
 
 
@@ -213,8 +240,9 @@ def carried_prompts(repository: PromptRepository, release: Release) -> dict[Vers
     """
     prompts: dict[VersionKey, Prompt] = {}
     for name, task in release.tasks.items():
-        champion = repository.production(name)
-        there = {old.version: old for old in repository.archived(name)}
+        source = repository_of(name, repository)
+        champion = source.production(name)
+        there = {old.version: old for old in source.archived(name)}
         if champion is not None:
             there[champion.version] = champion
         for version in task.versions:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import Pointer, VersionRecord, VersionRef, timestamp
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
 from prompt_hub.repository.registry import VersionState
@@ -83,8 +84,9 @@ class StageState:
 
 
 def plan(release: Release, stage: StageState) -> list[Step]:
-    """One step for each task that the release or the stage knows."""
-    return [_step(release, name, stage) for name in sorted({*release.tasks, *stage.pointers})]
+    """One step for each task that the release or the stage knows, the drill's own left out."""
+    names = {*release.tasks, *stage.pointers} - {aws_names.DRILL_TASK}
+    return [_step(release, name, stage) for name in sorted(names)]
 
 
 def _step(release: Release, name: str, stage: StageState) -> Step:

@@ -8,7 +8,11 @@ from random import Random
 
 import pytest
 
+from prompt_hub.gate.planned_stakes import STEP, STEPS, planned_stake
+from prompt_hub.gate.rules import betting_of
 from prompt_hub.gate.targeted_bets import TargetedTest
+from prompt_hub.repository.schema import Gate
+from tests.unit.evaluation.evidence import evidence
 
 ALPHA = 0.1
 
@@ -111,3 +115,52 @@ def test_a_stake_depends_on_what_came_before_alone() -> None:
     start = [0.5, 0.0, 1.0, 0.5, 0.5]
     one, other = aimed([*start, 0.0], 0.1, of=50), aimed([*start, 1.0], 0.1, of=50)
     assert one._rounds[0].stakes[:6] == other._rounds[0].stakes[:6]
+
+
+def test_few_examples_of_which_a_tenth_differ_pass_two_times_in_three() -> None:
+    # BCa's rule passes 75 of 100; no test that holds can pass more than 77.
+    random, passed = Random(7), 0
+    for _ in range(300):
+        values = [random.choice([0.0] + [0.5] * 18 + [1.0]) for _ in range(48)]
+        passed += aimed(values, 0.1).shown
+    assert passed / 300 > 0.63
+
+
+def test_a_few_heavy_losses_among_light_ties_are_borne() -> None:
+    random, passed = Random(8), 0
+    weights = [1.0] * 160 + [3.0] * 20 + [6.0] * 20
+    for _ in range(200):
+        random.shuffle(weights)
+        values = [
+            random.choice([0.0] + [0.5] * 9 + [1.0]) if weight == 6 else 0.5 for weight in weights
+        ]
+        passed += aimed(values, 0.1, weights=weights).shown
+    assert passed / 200 > 0.8
+
+
+def test_stakes_are_never_more_than_there_is_and_the_last_ties_take_all_that_they_need() -> None:
+    for steps in (0.3, 1.0, 2.7, 30.0, STEPS - 0.1):
+        for hand in (1e-9, 0.01, 0.1, 0.5, 0.9, 1.0):
+            for spread in (0.0, 0.5, 4.0):
+                assert 0 <= planned_stake(hand, steps, spread) <= 1
+    just = (1 + STEP) ** -7
+    assert planned_stake(just, 7.0, 0.0) == pytest.approx(1)
+
+
+def test_an_earlier_gate_bets_as_it_did_and_one_look_more_boldly_than_several() -> None:
+    there, gate = evidence([1.0] * 65, [1.0] * 65), Gate(first_look=64)
+    assert betting_of(there, gate, "2") == "gate 2"
+    assert betting_of(there, gate, "3") == "several looks"
+    assert betting_of(there, Gate(first_look=65), "3") == "one look"
+
+
+@pytest.mark.parametrize(
+    ("margin", "low"),
+    [(0.05, 0.4316859356138943), (0.1, 0.42594985240260314), (0.3, 0.4160936658578682)],
+)
+def test_bounds_of_the_gate_before_this_one_are_what_they_were(margin: float, low: float) -> None:
+    values = [0.0, *[0.5] * 20, 1.0, 0.5, 0.0, *[0.5] * 24, 1.0]
+    pairs = [(value, 1.0 + 2 * (place % 3 == 0)) for place, value in enumerate(values)]
+    weights = [*(weight for _, weight in pairs), *[1.0] * 20]
+    found = TargetedTest.of([pairs], weights, ALPHA, (1.0,), (1 - margin) / 2, betting="gate 2")
+    assert found.lower_bound() == pytest.approx(low, abs=1e-9)

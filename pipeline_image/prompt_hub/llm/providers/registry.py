@@ -13,6 +13,9 @@ from importlib import import_module
 from prompt_hub.llm import providers
 from prompt_hub.llm.providers.base import Provider
 
+SCRIPTED = "scripted"
+"""The provider behind the drill's own alias, and behind no other."""
+
 
 @cache
 def all_providers() -> Mapping[str, Provider]:
@@ -31,5 +34,9 @@ def all_providers() -> Mapping[str, Provider]:
 
 
 def provider_of(name: str) -> Provider:
-    """Look a provider up by name; raises `KeyError` for an unknown one."""
+    """Look a provider up by name, the drill's own too; raises `KeyError` for an unknown one."""
+    if name == SCRIPTED:
+        provider = import_module(f"{providers.__name__}._scripted").PROVIDER
+        assert isinstance(provider, Provider)
+        return provider
     return all_providers()[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prompt_hub.batch.mapping import normalise
+from prompt_hub.core.aws_names import DRILL_TASK
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.evaluation.inputs import scored
 from prompt_hub.repository.alarm_windows import watch_misfits
@@ -29,6 +30,17 @@ def _complete(files: TaskFiles) -> Iterator[Problem]:
             others = ", ".join(sorted(files.layers)) or "the registry"
             found = f"no {what}, though {others} has {files.task!r}"
             yield Problem(missing, 1, 1, "", found, "this file: both make a task live")
+
+
+@task_rule("reserved-task")
+def _name_is_free(files: TaskFiles) -> Iterator[Problem]:
+    """A task is not called as the product's own is, with which it drills rollbacks.
+
+    Rename the task.
+    """
+    if files.task == DRILL_TASK and files.layers:
+        file = f"prompts/{METADATA}/{files.task}.yaml"
+        yield Problem(file, 1, 1, "", repr(files.task), "another name: the product has such a task")
 
 
 @task_rule("metadata-task")
@@ -174,6 +186,7 @@ def _columns_fit(files: TaskFiles) -> Iterator[Problem]:
 
 TASK_RULES: tuple[Rule[TaskFiles], ...] = (
     _complete,
+    _name_is_free,
     _metadata_names_its_task,
     _candidate_is_there,
     _candidate_names_its_task,

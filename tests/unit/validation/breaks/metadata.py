@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from prompt_hub.core.aws_names import DRILL_TASK
+from tests.unit.building import RepositoryFolder
 from tests.unit.validation.breaking import (
     CANDIDATE,
     EXAMPLES,
@@ -13,6 +17,21 @@ from tests.unit.validation.breaking import (
     edit,
     first,
 )
+
+
+def _new_task(task: str) -> Callable[[RepositoryFolder], None]:
+    """Copy a healthy task to another name."""
+
+    def copy(folder: RepositoryFolder) -> None:
+        for name in ("00-templates/{}.yaml", "03-metadata/{}.yaml", "01-examples/{}.jsonl"):
+            text = folder.read(f"prompts/{name.format('brand')}")
+            text = text.replace("task: brand", f"task: {task}")
+            text = text.replace("/brand.yaml", f"/{task}.yaml")
+            folder.write(f"prompts/{name.format(task)}", text)
+        folder.stamp(task)
+
+    return copy
+
 
 CASES = [
     Case(
@@ -72,6 +91,12 @@ CASES = [
         edit(CANDIDATE, "title: {type: string}", "title: {type: string, maxLength: 200}"),
         METADATA,
         "prompt-hub validate --stamp part-class",
+    ),
+    Case(
+        "reserved-task",
+        _new_task(DRILL_TASK),
+        "prompts/03-metadata/prompt-hub-drill.yaml",
+        "another name: the product has such a task",
     ),
     Case(
         "score-watch",
@@ -145,6 +170,7 @@ FINE = [
     Fine("candidate-lock", append(CANDIDATE, "# lock: none yet\n")),
     Fine("candidate-version", lambda folder: folder.bump("part-class", "1.2.0", "2.0.0")),
     Fine("up-to-date", first(EXAMPLES, '"input": {', '"input":   {')),
+    Fine("reserved-task", _new_task(f"{DRILL_TASK}s")),
     Fine("score-watch", edit(METADATA, "evaluation_periods: 1", "evaluation_periods: 3")),
     Fine("score-watch", edit(METADATA, "every_minutes: 15", "every_minutes: 1440")),
     Fine("score-watch", edit(METADATA, "datapoints_to_alarm: 1", "calls_a_day: 6")),
