@@ -85,6 +85,9 @@ def test_a_total_failure_is_shown_by_one_run() -> None:
     assert has_fallen([(run(0), THRESHOLD)], ERROR)
     assert has_fallen([(run(0, 6 * rounds, rounds), THRESHOLD)], ERROR)
     assert is_better([run(37, won=37)], ERROR)
+    # docs/watch.md: six examples are enough, five are not.
+    assert is_better([run(6 * FOLLOW_UPS, won=6 * FOLLOW_UPS)], ERROR)
+    assert not is_better([run(5 * FOLLOW_UPS, won=5 * FOLLOW_UPS)], ERROR)
 
 
 def test_one_unlucky_round_shows_nothing() -> None:
