@@ -14,7 +14,7 @@ unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 .DEFAULT_GOAL := help
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser lifecycle docs image lock
-.PHONY: bench-eval bench-gate bench-catalogue bench-quantities bench-rollback parity-promptfoo
+.PHONY: bench-eval bench-gate bench-watch bench-catalogue bench-quantities bench-rollback parity-promptfoo
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -99,6 +99,9 @@ bench-eval: setup  ## the evaluation engine beside promptfoo and a bare SDK loop
 
 bench-gate: setup  ## error rates of the gate beside other rules, in worlds where the truth is known
 	@$(VENV)/python -m benchmarks.gate --opponents
+
+bench-watch: setup  ## false rollbacks of the score watch beside other rules, and seconds to a right one
+	@$(VENV)/python -m benchmarks.watch
 
 bench-catalogue: setup  ## real catalogue data on the model that `make up` has started
 	@PROMPT_HUB_MODELS=$${PROMPT_HUB_MODELS:-.local/models.json} $(VENV)/python -m benchmarks.catalogue

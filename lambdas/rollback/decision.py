@@ -6,12 +6,14 @@ here, on the score samples in the ledger.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
 from prompt_hub.core import aws_names
+from prompt_hub.ledger.detector import RUNS_READ, Evidence, has_fallen, is_better
 from prompt_hub.ledger.items import (
     NO_WAY_BACK,
     Deployed,
@@ -103,6 +105,11 @@ def refusal(alarm: Alarm, stage: str) -> Decision | None:
     return None
 
 
+def samples_wanted(window: Window) -> int:
+    """Return how many of the newest samples decide, each run with its control."""
+    return 2 * max(RUNS_READ, window.of_last)
+
+
 def decide(situation: AlarmContext) -> Decision:
     """Return the decision on a task that was asked for; who asked makes no difference."""
     decision = _judge(situation)
@@ -115,10 +122,16 @@ def _judge(situation: AlarmContext) -> Decision:
     task, pointer = situation.task, situation.pointer
     if pointer is None:
         return _nothing("nothing-active", f"no version of {task} is active in the ledger")
-    own = [sample for sample in situation.samples if sample.version == pointer.version]
+    # What was measured before the pointer came here says nothing about now: the version may have
+    # been repaired by its provider and restored by a person since.
+    moved_at = _moved_at(situation, pointer)
+    samples = [sample for sample in situation.samples if sample.at >= moved_at]
+    own = [sample for sample in samples if sample.version == pointer.version]
     if not own:
         return _nothing(
-            "no-sample", f"there is no score sample of {pointer.version} yet, the active version"
+            "no-sample",
+            f"there is no score sample of {pointer.version}, the active version, since the pointer "
+            f"moved at {moved_at}",
         )
     newest = own[0]
     if not newest.below_threshold:
@@ -127,17 +140,76 @@ def _judge(situation: AlarmContext) -> Decision:
             f"the newest sample of {pointer.version} passes: {_words(newest)}; the breach belongs "
             "to another version or is over",
         )
+    if newest.evidence is not None:
+        waiting = _not_shown(own, newest, newest.evidence)
+    else:
+        # The image of before the detector: its rounds are decided as they were then.
+        waiting = _too_few(situation, own, pointer)
+    if waiting is not None:
+        return waiting
+    return _way_back(situation, pointer, newest, samples)
+
+
+def _not_shown(
+    own: Sequence[ScoreSample], newest: ScoreSample, evidence: Evidence
+) -> Decision | None:
+    if has_fallen(_against_threshold(own), evidence.error):
+        return None
+    return _nothing(
+        "not-shown",
+        f"{newest.version} is below its threshold: {_words(newest)}. {len(own)} runs do not show "
+        "yet that this is more than noise; the next run adds its evidence",
+    )
+
+
+def _too_few(
+    situation: AlarmContext, own: Sequence[ScoreSample], pointer: Pointer
+) -> Decision | None:
     breaches = sum(sample.below_threshold for sample in own[: situation.window.of_last])
-    if breaches < situation.window.to_alarm:
-        return _nothing(
-            "too-few-samples",
-            f"{breaches} of the last {situation.window.of_last} samples of {pointer.version} "
-            f"breach, {situation.window.to_alarm} are needed; looking again with the next sweep",
-        )
-    return _way_back(situation, pointer, newest)
+    if breaches >= situation.window.to_alarm:
+        return None
+    return _nothing(
+        "too-few-samples",
+        f"{breaches} of the last {situation.window.of_last} samples of {pointer.version} "
+        f"breach, {situation.window.to_alarm} are needed; looking again with the next sweep",
+    )
 
 
-def _way_back(situation: AlarmContext, pointer: Pointer, newest: ScoreSample) -> Decision:
+def _against_threshold(newest_first: Sequence[ScoreSample]) -> list[tuple[Evidence, float]]:
+    return [
+        (sample.evidence, sample.threshold)
+        for sample in reversed(newest_first)
+        if sample.evidence is not None
+    ]
+
+
+def _moved_at(situation: AlarmContext, pointer: Pointer) -> str:
+    """Return when the pointer came to what is active; freezing it since is no move."""
+    for event in situation.events:
+        if _never_undone(event) is not None:
+            return event.at
+    return pointer.at
+
+
+def _control(
+    samples: Sequence[ScoreSample], pointer: Pointer, newest: ScoreSample
+) -> ScoreSample | None:
+    """Return the sample of the way back that was measured on the same examples."""
+    return next(
+        (
+            sample
+            for sample in samples
+            if pointer.previous is not None
+            and sample.version == pointer.previous.version
+            and sample.evaluation == newest.evaluation
+        ),
+        None,
+    )
+
+
+def _way_back(
+    situation: AlarmContext, pointer: Pointer, newest: ScoreSample, samples: Sequence[ScoreSample]
+) -> Decision:
     breach = f"{pointer.version} is below its threshold: {_words(newest)}"
     evidence = {"active": newest.to_attributes()}
     previous = pointer.previous
@@ -165,14 +237,7 @@ def _way_back(situation: AlarmContext, pointer: Pointer, newest: ScoreSample) ->
             f"does not carry {previous.version}, the version to go back to.",
             evidence=evidence,
         )
-    control = next(
-        (
-            sample
-            for sample in situation.samples
-            if sample.version == previous.version and sample.evaluation == newest.evaluation
-        ),
-        None,
-    )
+    control = _control(samples, pointer, newest)
     if control is None:
         return Decision(
             action=Action.PAGE,
@@ -182,7 +247,8 @@ def _way_back(situation: AlarmContext, pointer: Pointer, newest: ScoreSample) ->
             evidence=evidence,
         )
     evidence["control"] = control.to_attributes()
-    if control.below_threshold:
+    controls = [sample for sample in samples if sample.version == previous.version]
+    if _both_fell(controls, control):
         return Decision(
             action=Action.PAGE if pointer.frozen else Action.FREEZE,
             code="provider-or-data",
@@ -190,12 +256,40 @@ def _way_back(situation: AlarmContext, pointer: Pointer, newest: ScoreSample) ->
             f"the same examples: {_words(control)}. The provider or the data changed.",
             evidence=evidence,
         )
+    paired = [sample.evidence for sample in reversed(controls) if sample.evidence is not None]
+    if control.evidence is None:
+        better = ahead = control.score > newest.score
+    else:
+        better = is_better(paired, control.evidence.error)
+        ahead = math.fsum(part.won - part.lost for part in paired) > 0
+    if not better and ahead:
+        return _nothing(
+            "not-better-yet",
+            f"{breach}. {previous.version}, the version to go back to, is ahead on the same "
+            "examples, but it is not shown yet that this is more than noise",
+        )
+    if not better:
+        # It may have a lower threshold of its own: passing that makes it no better.
+        return Decision(
+            action=Action.PAGE,
+            code="way-back-not-better",
+            reason=f"{breach}. {previous.version}, the version to go back to, has not fallen "
+            f"but is no better on the same examples: {_words(control)}.",
+            evidence=evidence,
+        )
     return Decision(
         action=Action.ROLL_BACK,
         code="below-threshold",
-        reason=f"{breach}. {previous.version} passes on the same examples: {_words(control)}.",
+        reason=f"{breach}. {previous.version} is better on the same examples: {_words(control)}.",
         evidence=evidence,
     )
+
+
+def _both_fell(controls: Sequence[ScoreSample], control: ScoreSample) -> bool:
+    """Whether the way back is below its own threshold, too; one noisy round does not show it."""
+    if not control.below_threshold or control.evidence is None:
+        return control.below_threshold
+    return has_fallen(_against_threshold(controls), control.evidence.error)
 
 
 def _no_way_back(situation: AlarmContext) -> tuple[str, str]:

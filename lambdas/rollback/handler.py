@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 import boto3
 from botocore.config import Config
 
-from decision import Action, AlarmContext, Decision, Window, decide
+from decision import Action, AlarmContext, Decision, Window, decide, samples_wanted
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.errors import LedgerConflictError
 from prompt_hub.ledger.items import Event, Notify, timestamp
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
 
 BY = "rollback"
-SAMPLES = 50
-"""How many samples are looked at, at least: enough for M of N, each with its control."""
+EVENTS = 50
+"""How many of a task's last events are looked at: who was told, and why there is no way back."""
 DECISIONS = 3
 """How often a task is decided on again when it changed meanwhile."""
 BOTO_CONFIG = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
@@ -166,14 +166,14 @@ def _decide_and_write(trigger: Trigger, clients: Clients) -> tuple[Decision, Eve
         return Decision(action=Action.NOTHING, code="unknown-task", reason=reason), None, False
     # The pointer is read first: what is written holds only if it is still the same.
     pointer = ledger.pointer(task)
-    events = ledger.events(task, SAMPLES)
+    events = ledger.events(task, EVENTS)
     decision = decide(
         AlarmContext(
             task=task,
             window=window,
             pointer=pointer,
             states=ledger.version_states(task),
-            samples=ledger.samples(task, max(SAMPLES, 2 * window.of_last)),
+            samples=ledger.samples(task, samples_wanted(window)),
             events=events,
             deployed=ledger.deployed(),
         )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from decision import Action, Alarm, AlarmContext, Window, decide, refusal
+from decision import Action, Alarm, AlarmContext, Window, decide, refusal, samples_wanted
 from prompt_hub.ledger.items import (
     Deployed,
     Event,
@@ -47,13 +47,15 @@ POINTER = Pointer(
 )
 
 
-def sample(version: str, score: float, minutes_before: int = 1) -> ScoreSample:
+def sample(
+    version: str, score: float, minutes_before: int = 1, threshold: float = 0.85
+) -> ScoreSample:
     at = timestamp(WENT_OFF - timedelta(minutes=minutes_before))
     return ScoreSample(
         task="part-class",
         version=version,
         score=score,
-        threshold=0.85,
+        threshold=threshold,
         n=40,
         interval=(score - 0.1, score + 0.1),
         evaluation=f"round-{minutes_before}",
@@ -81,7 +83,7 @@ def test_a_breach_of_the_active_version_with_a_good_control_rolls_back() -> None
     decision = decide(SITUATION)
     assert (decision.action, decision.code) == (Action.ROLL_BACK, "below-threshold")
     assert "1.1.0 is below its threshold: 0.550 against 0.850 on 40 examples" in decision.reason
-    assert "1.0.0 passes" in decision.reason
+    assert "1.0.0 is better" in decision.reason
     assert set(decision.evidence) == {"active", "control"}
 
 
@@ -149,6 +151,51 @@ def test_each_branch_says_why(change: dict[str, object], action: Action, code: s
 def test_exactly_at_the_threshold_is_not_below_it() -> None:
     decision = decide(replace(SITUATION, samples=(sample("1.1.0", 0.85),)))
     assert decision.code == "active-passes"
+
+
+def test_a_way_back_that_passes_its_own_threshold_but_is_no_better_calls_people() -> None:
+    # This repository's registry on a first deployment: brand 1.0.0 and its way back 0.9.0.
+    samples = (sample("1.1.0", 0.688, threshold=0.7), sample("1.0.0", 0.417, threshold=0.4))
+    decision = decide(replace(SITUATION, samples=samples))
+    assert (decision.action, decision.code) == (Action.PAGE, "way-back-not-better")
+    assert "no better on the same examples: 0.417" in decision.reason
+    assert set(decision.evidence) == {"active", "control"}
+
+
+def test_a_way_back_that_is_exactly_as_good_is_not_better() -> None:
+    samples = (sample("1.1.0", 0.688, threshold=0.7), sample("1.0.0", 0.688, threshold=0.4))
+    assert decide(replace(SITUATION, samples=samples)).code == "way-back-not-better"
+
+
+def test_what_was_measured_before_the_pointer_moved_decides_nothing() -> None:
+    # Quarantined thirty days ago, restored by a person, not measured since.
+    restored = replace(POINTER, at=timestamp(WENT_OFF))
+    samples = (sample("1.1.0", 0.2, 30 * 24 * 60), sample("1.0.0", 0.9, 30 * 24 * 60))
+    decision = decide(replace(SITUATION, pointer=restored, samples=samples))
+    assert (decision.action, decision.code) == (Action.NOTHING, "no-sample")
+    assert f"since the pointer moved at {restored.at}" in decision.reason
+
+
+def test_older_breaches_do_not_count_towards_m_of_n() -> None:
+    pointer = replace(POINTER, at=timestamp(WENT_OFF - timedelta(minutes=10)))
+    samples = [sample("1.0.0", 0.9), *(sample("1.1.0", 0.5, before) for before in (1, 16, 31))]
+    window = Window(to_alarm=2, of_last=3)
+    situation = replace(SITUATION, window=window, pointer=pointer, samples=samples)
+    assert decide(situation).code == "too-few-samples"
+
+
+@pytest.mark.parametrize("of_last", [1, 25, 26, 96, 1440])
+def test_every_alarm_that_can_be_set_reads_enough_to_roll_back(of_last: int) -> None:
+    window = Window(to_alarm=of_last, of_last=of_last)
+    samples = [
+        reading
+        for before in range(1, of_last + 1)
+        for reading in (sample("1.1.0", 0.5, before), sample("1.0.0", 0.9, before))
+    ]
+    pointer = replace(POINTER, at=samples[-1].at)
+    read = samples[: samples_wanted(window)]
+    situation = replace(SITUATION, window=window, pointer=pointer, samples=read)
+    assert decide(situation).action is Action.ROLL_BACK
 
 
 @pytest.mark.parametrize(

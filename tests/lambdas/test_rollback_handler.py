@@ -73,7 +73,7 @@ def test_the_same_alarm_again_changes_nothing(world: World) -> None:
     world.invoke(recorded("alarm"))
     revision = world.ledger.revision()
 
-    assert world.invoke(recorded("alarm")) == [("part-class", "active-passes")]
+    assert world.invoke(recorded("alarm")) == [("part-class", "no-sample")]
     assert world.ledger.revision() == revision
     assert len(world.topic.published) == 1
 
@@ -131,7 +131,7 @@ def test_only_the_sweep_reads_cloudwatch(world: World, monkeypatch: pytest.Monke
     monkeypatch.setattr(world.alarms, "describe_alarms", away)
     world.measured("part-class", 0.55, 0.9)
     assert world.invoke(recorded("alarm")) == [("part-class", "below-threshold")]
-    assert world.invoke(ROUND) == [("part-class", "active-passes")]
+    assert world.invoke(ROUND) == [("part-class", "no-sample")]
     with pytest.raises(IncompleteInvocationError, match="reading alarms: ConnectionError"):
         world.invoke(recorded("sweep"))
 

@@ -14,6 +14,7 @@ from typing import cast
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.exact import reaches
+from prompt_hub.ledger.detector import Evidence
 
 Attributes = dict[str, object]
 
@@ -307,7 +308,8 @@ class ScoreSample:
 
     `score` and `threshold` lie in 0..1, `threshold` is the one locked with the version, `n` counts
     examples, `interval` is the score's. `evaluation` names the round: the active version and its
-    control carry the same one, for they were measured on the same examples.
+    control carry the same one, for they were measured on the same examples. `evidence` has the sums
+    that the detector needs; None in samples from before there was one.
     """
 
     task: str
@@ -318,6 +320,7 @@ class ScoreSample:
     interval: tuple[float, float]
     evaluation: str
     at: str
+    evidence: Evidence | None = None
 
     @property
     def below_threshold(self) -> bool:
@@ -339,11 +342,13 @@ class ScoreSample:
             "interval": list(self.interval),
             "evaluation": self.evaluation,
             "at": self.at,
+            **({} if self.evidence is None else {"evidence": self.evidence.to_attributes()}),
         }
 
     @classmethod
     def from_attributes(cls, task: str, item: Mapping[str, object]) -> ScoreSample:
         """Read back what `to_attributes` wrote."""
+        evidence = item.get("evidence")
         low, high = cast(list[object], item["interval"])
         return cls(
             task=task,
@@ -354,6 +359,7 @@ class ScoreSample:
             interval=(_real(low), _real(high)),
             evaluation=str(item["evaluation"]),
             at=str(item["at"]),
+            evidence=None if evidence is None else _evidence(_mapping(evidence)),
         )
 
 
@@ -392,6 +398,17 @@ class Deployed:
             },
             at=str(item["at"]),
         )
+
+
+def _evidence(item: Mapping[str, object]) -> Evidence:
+    return Evidence(
+        rounds=whole_number(item["rounds"]),
+        asked=_real(item["asked"]),
+        earned=_real(item["earned"]),
+        error=_real(item["error"]),
+        won=_real(item["won"]),
+        lost=_real(item["lost"]),
+    )
 
 
 def _reference(reference: VersionRef | None) -> Attributes | None:

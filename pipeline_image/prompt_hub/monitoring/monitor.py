@@ -1,4 +1,7 @@
-"""One round of the score watch: the active version, and its way back as a control if it fails.
+"""One run of the score watch: a round of the active version, and fresh rounds if it is suspicious.
+
+A fresh round measures the active version again and its way back as a control, on all examples. The
+round that raised the suspicion is no comparison: it was chosen for being bad.
 
 Measures only; what becomes of a round is the command's business.
 """
@@ -6,24 +9,27 @@ Measures only; what becomes of a round is the command's business.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random, SystemRandom
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.exact import surplus
+from prompt_hub.core.exact import stated, surplus, weighted_mean
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.inputs import scored
 from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.evaluation.measure import measure
 from prompt_hub.evaluation.record import Arm
-from prompt_hub.evaluation.summary import arm_of, missing_answers
+from prompt_hub.evaluation.summary import MeasurementInfo, arm_of, missing_answers
+from prompt_hub.ledger.detector import Evidence, error_of_a_run, wants_fresh_round
 from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.release.manifest import CarriedVersion, Release
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.rendering import rejection_reason
-from prompt_hub.repository.schema import Prompt
+from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring.metadata import read_metadata
 
 
@@ -36,12 +42,18 @@ class NotMeasuredError(PromptHubError):
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One version with its score and the threshold locked with it."""
+    """One version with its score over all rounds of a run and the threshold locked with it."""
 
     carried: CarriedVersion
     score: float
     arm: Arm
     details: Sequence[ExampleResult]
+    evidence: Evidence
+
+    @property
+    def against_threshold(self) -> tuple[Evidence, float]:
+        """Evidence and the threshold that it speaks about."""
+        return self.evidence, self.carried.threshold
 
     @property
     def margin(self) -> float:
@@ -75,6 +87,7 @@ class MonitorRun:
                 interval=reading.arm.interval,
                 evaluation=evaluation,
                 at=at,
+                evidence=reading.evidence,
             )
             for reading in self.readings
         ]
@@ -112,8 +125,38 @@ class MonitorRun:
         )
 
 
+@dataclass(frozen=True)
+class _Rounds:
+    """What one version answered so far in a run."""
+
+    prompt: Prompt
+    carried: CarriedVersion
+    details: tuple[ExampleResult, ...] = ()
+    info: MeasurementInfo | None = None
+    count: int = 0
+
+    def with_more(self, details: Sequence[ExampleResult], info: MeasurementInfo) -> _Rounds:
+        """Add a round."""
+        known = self.info.answered_by if self.info else ()
+        seconds = self.info.seconds if self.info else 0.0
+        return _Rounds(
+            self.prompt,
+            self.carried,
+            (*self.details, *details),
+            MeasurementInfo(
+                model=info.model,
+                answered_by=tuple(dict.fromkeys((*known, *info.answered_by))),
+                seconds=round(seconds + info.seconds, 3),
+            ),
+            self.count + 1,
+        )
+
+
 class ScoreMonitor:
-    """Measures versions of one task that the image carries, on the image's own examples."""
+    """Measures versions of one task that the image carries, on the image's own examples.
+
+    `random` draws the examples of a round where only a part of them is asked.
+    """
 
     def __init__(
         self,
@@ -123,14 +166,25 @@ class ScoreMonitor:
         task: str,
         *,
         say: Callable[[str], None] = print,
+        random: Random | None = None,
     ) -> None:
         self._repository = repository
         self._release = release
         self._caller = caller
         self._task = task
         self._say = say
+        self._random = random or SystemRandom()
         self._metadata = read_metadata(repository, task)
         self._judge = judge_of(repository, self._metadata)
+        self._examples = scored(repository.examples(task))
+        watch = self._metadata.score_watch
+        self._error = error_of_a_run(watch.false_rollbacks, watch.every_minutes)
+
+    @property
+    def first_round(self) -> int:
+        """Examples that a round asks where nothing is suspicious."""
+        # As the decimal number that was written: 0.07 of 100 are 7.
+        return math.ceil(stated(self._metadata.score_watch.part) * len(self._examples))
 
     def require(self, reference: VersionRef) -> None:
         """Raise `NotMeasuredError` unless the image carries `reference`."""
@@ -138,48 +192,103 @@ class ScoreMonitor:
 
     async def round(self, pointer: Pointer) -> MonitorRun:
         """Measure what is active; raises `NotMeasuredError` if that yields no score."""
-        active = await self._measure(pointer.active)
+        rounds = await self._ask(_Rounds(*self._find(pointer.active)), self._part())
+        active = self._summed(rounds)
+        if active.margin >= 0:
+            return MonitorRun(task=self._task, active=active, control=None, no_control=None)
         control: Measurement | None = None
         no_control: str | None = None
-        if active.margin < 0:
-            if pointer.previous is None:
-                no_control = "there is no version to go back to"
+        control_rounds: _Rounds | None = None
+        if pointer.previous is None:
+            no_control = "there is no version to go back to"
+        while wants_fresh_round(
+            active.against_threshold, control.against_threshold if control else None
+        ):
+            try:
+                rounds = await self._ask(rounds, self._examples)
+            except PromptHubError as error:
+                # What was measured stands; without a fresh round there is nothing to compare with.
+                no_control = no_control or (None if control else error.message)
+                break
+            active = self._summed(rounds)
+            if pointer.previous is None or no_control is not None:
+                continue
+            try:
+                control_rounds = await self._ask(
+                    control_rounds or _Rounds(*self._find(pointer.previous)), self._examples
+                )
+            # Retired alias, renamed field, missing key: what stops the control is a reason of
+            # the control's, and must not cost the active version's score.
+            except PromptHubError as error:
+                no_control = error.message
             else:
-                try:
-                    control = await self._measure(pointer.previous)
-                # Retired alias, renamed field, missing key: what stops the control is a reason of
-                # the control's, and must not cost the active version's score.
-                except PromptHubError as error:
-                    no_control = error.message
+                control = self._summed(control_rounds, beside=rounds)
         return MonitorRun(task=self._task, active=active, control=control, no_control=no_control)
 
-    async def _measure(self, reference: VersionRef) -> Measurement:
-        prompt, carried = self._find(reference)
+    def _part(self) -> Sequence[Example]:
+        """Draw the examples of a first round, each set of that size with the same chance."""
+        if self.first_round >= len(self._examples):
+            return self._examples
+        chosen = {example.id for example in self._random.sample(self._examples, self.first_round)}
+        return [example for example in self._examples if example.id in chosen]
+
+    async def _ask(self, rounds: _Rounds, examples: Sequence[Example]) -> _Rounds:
+        """Ask one round more; raises `NotMeasuredError` where an answer is missing."""
+        prompt, version = rounds.prompt, rounds.carried.version
         # Without a store: a score of now is not made of answers of yesterday.
         engine = BudgetedClient.within(self._metadata, self._caller)
-        examples = scored(self._repository.examples(self._task))
         for example in examples:
             if problem := rejection_reason(prompt, example.input):
                 raise NotMeasuredError(
-                    f"{self._task} {reference.version} cannot be asked today's examples:"
+                    f"{self._task} {version} cannot be asked today's examples:"
                     f" {example.id}: {problem}."
                 )
-        measured = await measure(prompt, examples, self._metadata, engine, judge=self._judge)
-        confidence = self._metadata.gate.confidence
-        arm = arm_of(prompt, measured.info, measured.details, examples, confidence)
-        if arm.score is None:
-            reasons = (
-                "; ".join(missing_answers(prompt.version, measured.details))
-                or "there are no examples"
-            )
-            raise NotMeasuredError(
-                f"{self._task} {reference.version} could not be measured: {reasons}."
-            )
-        self._say(
-            f"{self._task} {reference.version}: {arm.score:.3f} against "
-            f"{carried.threshold:.3f} on {arm.n} examples in {arm.seconds:.1f} s"
+        measured = await measure(
+            prompt, examples, self._metadata, engine, judge=self._judge, repeat=rounds.count
         )
-        return Measurement(carried=carried, score=arm.score, arm=arm, details=measured.details)
+        missing = "; ".join(missing_answers(prompt.version, measured.details))
+        if missing or not examples:
+            raise NotMeasuredError(
+                f"{self._task} {version} could not be measured: "
+                f"{missing or 'there are no examples'}."
+            )
+        return rounds.with_more(measured.details, measured.info)
+
+    def _summed(self, rounds: _Rounds, *, beside: _Rounds | None = None) -> Measurement:
+        """Sum up what a version answered; a control `beside` the active version's rounds."""
+        assert rounds.info is not None
+        heaviest = max(example.weight for example in self._examples)
+        weights = {example.id: example.weight / heaviest for example in self._examples}
+        answers = [(detail, detail.score or 0.0) for detail in rounds.details]
+        as_written = {example.id: example.weight for example in self._examples}
+        score = float(weighted_mean((score, as_written[detail.id]) for detail, score in answers))
+        differences = [] if beside is None else _paired(rounds, beside, weights)
+        arm = arm_of(
+            rounds.prompt,
+            rounds.info,
+            rounds.details,
+            self._examples,
+            self._metadata.gate.confidence,
+        )
+        self._say(
+            f"{self._task} {rounds.carried.version}: {score:.3f} against "
+            f"{rounds.carried.threshold:.3f} on {arm.n} examples in {arm.seconds:.1f} s, "
+            f"{rounds.count} round{'s' * (rounds.count > 1)}"
+        )
+        return Measurement(
+            carried=rounds.carried,
+            score=score,
+            arm=arm,
+            details=rounds.details,
+            evidence=Evidence(
+                rounds=rounds.count,
+                asked=math.fsum(weights[detail.id] for detail, _ in answers),
+                earned=math.fsum(weights[detail.id] * score for detail, score in answers),
+                error=self._error,
+                won=math.fsum(value for value in differences if value > 0),
+                lost=math.fsum(-value for value in differences if value < 0),
+            ),
+        )
 
     def _find(self, reference: VersionRef) -> tuple[Prompt, CarriedVersion]:
         task = self._release.tasks.get(self._task)
@@ -191,3 +300,18 @@ class ScoreMonitor:
                 f"{reference.version} with the hash {reference.sha256}."
             )
         return prompt, carried
+
+
+def _paired(control: _Rounds, active: _Rounds, weights: Mapping[str, float]) -> Sequence[float]:
+    """Return control minus active, example by example, over their last rounds.
+
+    The control's first round was asked with the second one of the active version.
+    """
+    earlier = active.count - control.count
+    scores = {
+        (detail.id, detail.repeat - earlier): detail.score or 0.0 for detail in active.details
+    }
+    return [
+        weights[detail.id] * ((detail.score or 0.0) - scores[detail.id, detail.repeat])
+        for detail in control.details
+    ]

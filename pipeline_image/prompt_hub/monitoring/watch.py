@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.evaluation.inputs import scored
 from prompt_hub.evaluation.results import Results
 from prompt_hub.ledger.errors import LedgerConflictError
 from prompt_hub.ledger.items import Pointer, timestamp
@@ -147,7 +146,7 @@ class ScoreWatch:
         monitor = ScoreMonitor(repository, self.release, self.caller, task, say=self.say)
         # Before the round is noted: what this image lacks is for the image that has it.
         monitor.require(pointer.active)
-        planned = len(scored(repository.examples(task)))
+        planned = monitor.first_round
         at = timestamp(self.clock())
         calls_a_day = repository.metadata(task).score_watch.calls_a_day
         refused = refusal(last, planned, calls_a_day, at)

@@ -307,10 +307,14 @@ class ScoreWatch(Strict):
 
     every_minutes: Annotated[Count, Field(ge=1, le=1440)] = 15
     """Minutes from one measurement of the active version to the next."""
-    datapoints_to_alarm: Annotated[Count, Field(ge=1)] = 1
+    datapoints_to_alarm: Annotated[Count, Field(ge=1, le=1440)] = 1
     """Bad samples that fire the alarm."""
-    evaluation_periods: Annotated[Count, Field(ge=1)] = 1
-    """Latest samples among which they are counted."""
+    evaluation_periods: Annotated[Count, Field(ge=1, le=1440)] = 1
+    """Latest samples among which they are counted; CloudWatch looks back a day or seven."""
+    part: Annotated[Fraction, Field(gt=0)] = 1.0
+    """Part of the examples that a round asks, drawn anew; a suspicious round is followed by all."""
+    false_rollbacks: Annotated[Number, Field(ge=0.000001, lt=0.5)] = 0.01
+    """Chance of a false rollback in a month of 30 days, at most."""
     calls_a_day: Annotated[Count, Field(ge=1)] | None = None
     """Model calls that all rounds of a day (UTC) may take; by default as many as they need."""
 

@@ -217,5 +217,57 @@ def test_details_keep_every_answer(healthy: RepositoryFolder) -> None:
     details = json.loads(found.details(stage="dev", release="exec-1", at="2026"))
     roles = [(detail["role"], detail["version"]) for detail in details["versions"]]
     assert roles == [("active", "1.1.0"), ("control", "1.0.0")]
-    assert len(details["versions"][0]["examples"]) == 6
+    # The suspicious round and four fresh ones.
+    assert len(details["versions"][0]["examples"]) == 5 * 6
     assert details["versions"][0]["examples"][0]["answer"] == '{"part_class": "banana"}'
+
+
+def test_only_fresh_rounds_compare_the_versions(healthy: RepositoryFolder) -> None:
+    found = measured(healthy, newer_is_wrong)
+    assert found.control is not None
+    active, control = found.active.evidence, found.control.evidence
+    # One suspicious round, chosen for being bad; then both are asked the same, equally often.
+    assert (active.rounds, control.rounds) == (5, 4)
+    assert (active.asked, active.earned) == (30, 0)
+    assert (control.asked, control.earned) == (24, 24)
+    assert (control.won, control.lost) == (24, 0)
+    (kept, _) = found.samples(evaluation="round", at="2026")
+    assert kept.evidence == active
+
+
+def test_a_good_round_keeps_its_evidence_and_asks_nothing_more(healthy: RepositoryFolder) -> None:
+    evidence = measured(healthy, catalogue_answer).active.evidence
+    assert (evidence.rounds, evidence.asked, evidence.earned) == (1, 6, 6)
+    # 0.01 false rollbacks in 30 days of a round every 15 minutes.
+    assert evidence.error == pytest.approx(0.01 / 2880)
+
+
+def test_a_round_asks_a_part_and_a_suspicious_one_is_followed_by_all(
+    healthy: RepositoryFolder,
+) -> None:
+    healthy.edit(
+        "prompts/03-metadata/part-class.yaml", "score_watch: {", "score_watch: {part: 0.3, "
+    )
+    good = measured(healthy, catalogue_answer)
+    assert (good.active.evidence.asked, good.active.arm.n) == (2, 2)
+    drawn = {
+        tuple(detail.id for detail in measured(healthy, catalogue_answer).active.details)
+        for _ in range(12)
+    }
+    assert len(drawn) > 1
+
+    bad = measured(healthy, newer_is_wrong)
+    assert bad.control is not None
+    assert bad.active.evidence.asked == 2 + 4 * 6
+    assert (bad.control.evidence.asked, bad.control.evidence.won) == (24, 24)
+
+
+def test_heavier_examples_count_more(healthy: RepositoryFolder) -> None:
+    examples = "prompts/01-examples/part-class.jsonl"
+    lines = [json.loads(line) for line in healthy.read(examples).splitlines()]
+    for line in lines:
+        line["weight"] = 4.0 if line["id"] == "BAT54" else 1.0
+    healthy.write(examples, "".join(json.dumps(line) + "\n" for line in lines))
+    found = measured(healthy, catalogue_answer)
+    assert found.active.evidence.asked == pytest.approx(1 + 5 / 4)
+    assert found.active.evidence.earned == pytest.approx(1 + 5 / 4)

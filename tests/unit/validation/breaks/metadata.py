@@ -105,6 +105,12 @@ CASES = [
         "at most evaluation_periods, 1",
     ),
     Case(
+        "value",
+        edit(METADATA, "evaluation_periods: 1", "evaluation_periods: 1000000"),
+        METADATA,
+        "1440",
+    ),
+    Case(
         "score-watch",
         edit(METADATA, "datapoints_to_alarm: 1", "calls_a_day: 5"),
         METADATA,
