@@ -110,7 +110,7 @@ class PromptService(Construct):
                 log_group=logs.LogGroup(
                     self,
                     "Logs",
-                    log_group_name=f"/{aws_names.PROJECT}/{stage}/service",
+                    log_group_name=aws_names.service_log_group(stage),
                     retention=logs.RetentionDays.THREE_MONTHS,
                     removal_policy=RemovalPolicy.DESTROY,
                 ),

@@ -219,8 +219,15 @@ class PipelineStack(ToolchainStack):
                         for stage in stages
                         for permission in permissions.read_ledger(self, stage)
                     ),
-                    *permissions.read_results(self, aws_names.promotion_key("*")),
-                    *permissions.write_results(self, aws_names.manifest_key("*")),
+                    *permissions.read_results(
+                        self,
+                        aws_names.promotion_key("*"),
+                        aws_names.manifest_key("*"),
+                        aws_names.image_key("*"),
+                    ),
+                    *permissions.write_results(
+                        self, aws_names.manifest_key("*"), aws_names.image_key("*")
+                    ),
                 ),
                 privileged=True,
             )

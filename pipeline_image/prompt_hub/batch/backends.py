@@ -37,6 +37,8 @@ class BatchAnswer:
     output: JsonObject | None
     error: str | None
     answered_by: VersionInfo
+    trace_id: str | None = None
+    """The call in the service's log; None where no service was asked."""
 
 
 class Backend(Protocol):
@@ -111,18 +113,30 @@ class ServiceAnswerer:
         path = f"/v1/tasks/{task}/run"
         answer = await asyncio.to_thread(self._ask, path, {"fields": fields})
         status, text = answer.status, answer.object()
+        trace_id = text.get("trace_id")
+        trace_id = trace_id if isinstance(trace_id, str) else None
         logger.debug("the service answered with HTTP %d", status)
         if status == 200:
             output = text.get("output")
             if isinstance(output, dict):
-                return BatchAnswer(output=output, error=None, answered_by=_answered_by(task, text))
+                return BatchAnswer(
+                    output=output,
+                    error=None,
+                    answered_by=_answered_by(task, text),
+                    trace_id=trace_id,
+                )
             raise ModelUnavailableError(f"the service at {self._url} answered without an output.")
         error = text.get("error")
         code, message = (
             (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", "")
         )
         if code in RECORD_ERRORS:
-            return BatchAnswer(output=None, error=str(message), answered_by=self.answered_by)
+            return BatchAnswer(
+                output=None,
+                error=str(message),
+                answered_by=self.answered_by,
+                trace_id=trace_id,
+            )
         reason = f"HTTP {status}{f', {message}' if message else ''}"
         raise ModelUnavailableError(f"the service at {self._url} gave no answer: {reason}.")
 

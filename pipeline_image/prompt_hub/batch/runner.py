@@ -164,6 +164,8 @@ class Runner:
             "error": problem,
             **asdict(answer.answered_by),
         }
+        if answer.trace_id is not None:
+            line["trace_id"] = answer.trace_id
         self.journal.append(line)
         logger.debug("record %d: %s", record.number, "failed" if problem else "answered")
         if problem:

@@ -15,12 +15,20 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
 from prompt_hub.ledger.errors import LedgerMissingError
-from prompt_hub.release.manifest import Release, build_manifest, describe_promoted, not_carried
+from prompt_hub.release.image_record import ImageRecord
+from prompt_hub.release.manifest import (
+    Release,
+    build_manifest,
+    describe_promoted,
+    load_manifest,
+    not_carried,
+)
 from prompt_hub.repository.reader import PromptRepository
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
+    from prompt_hub.evaluation.results import Results
     from prompt_hub.ledger.items import Pointer
 
 DOCKERFILE = "pipeline_image/Dockerfile"
@@ -70,10 +78,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     ecr = boto3.client("ecr")
     tag = f"{uri}:{release_id}"
-    if _exists(ecr, uri, release_id):
-        print(f"{tag} is there already; a release's image never changes")
-        return ExitCode.OK
     results = results_from_environment(repository.root)
+    if _digest(ecr, uri, release_id):
+        print(f"{tag} is there already; a release's image never changes")
+        note_image(ecr, uri, results, release_id)
+        return ExitCode.OK
     live = _live(stages)
     every = [pointer for pointers in live.values() for pointer in pointers]
     release = describe_promoted(repository, results, release_id, every)
@@ -83,7 +92,26 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     results.put(aws_names.manifest_key(release_id), release.to_json())
     docker.push(tag)
     print(f"pushed {tag}")
+    note_image(ecr, uri, results, release_id)
     return ExitCode.OK
+
+
+def note_image(ecr: ECRClient, uri: str, results: Results, release_id: str) -> None:
+    """Write down which image was pushed, once: a trace compares it with what ECR has later."""
+    key = aws_names.image_key(release_id)
+    digest = _digest(ecr, uri, release_id)
+    described = results.get(aws_names.manifest_key(release_id)) is not None
+    if digest is None or not described or results.get(key) is not None:
+        return
+    record = ImageRecord(
+        schema_="prompt-hub/image@1",
+        release=release_id,
+        image=f"{uri}:{release_id}",
+        digest=digest,
+        commit=load_manifest(results, release_id).commit,
+        at=datetime.now(UTC),
+    )
+    results.put(key, record.to_json())
 
 
 def _live(stages: Iterable[str]) -> dict[str, list[Pointer]]:
@@ -141,8 +169,9 @@ def _login(ecr: ECRClient, uri: str) -> None:
     docker.login(uri.partition("/")[0], user=user, password=password)
 
 
-def _exists(ecr: ECRClient, uri: str, tag: str) -> bool:
+def _digest(ecr: ECRClient, uri: str, tag: str) -> str | None:
+    """Return the digest of the image under a tag; None if there is none."""
     _, _, name = uri.partition("/")
     # Not DescribeImages: that raises for a missing tag, and some stand-ins answer it with nothing.
-    found = ecr.batch_get_image(repositoryName=name, imageIds=[{"imageTag": tag}])
-    return bool(found["images"])
+    found = ecr.batch_get_image(repositoryName=name, imageIds=[{"imageTag": tag}])["images"]
+    return found[0]["imageId"]["imageDigest"] if found else None

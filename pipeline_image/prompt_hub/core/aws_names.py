@@ -137,6 +137,11 @@ KEEP_ALIVE_SECONDS = 90
 """How long the service does."""
 
 
+def service_log_group(stage: str) -> str:
+    """Name of the log group of the service of `stage`: its execution log is in there."""
+    return f"/{PROJECT}/{stage}/service"
+
+
 def rollback_function(stage: str) -> str:
     """Name of the rollback Lambda of `stage`."""
     return f"{PROJECT}-{stage}-rollback"
@@ -224,6 +229,11 @@ def promotion_key(execution: str) -> str:
 def manifest_key(release: str) -> str:
     """Key of the manifest of `release`: what its image carries."""
     return f"manifests/{release}.json"
+
+
+def image_key(release: str) -> str:
+    """Key of the record of the image of `release`: which one was pushed, by its digest."""
+    return f"images/{release}.json"
 
 
 def release_key(release: str, stage: str) -> str:

@@ -27,6 +27,8 @@ class Call:
     version: str
     sha256: str
     release: str
+    revision: int
+    """The ledger's revision that made the version active; 0 from a snapshot."""
     instance: str
     trace_id: str
     model: ModelConfig | None
@@ -55,6 +57,7 @@ def log_call(
         version=call.version,
         sha256=call.sha256,
         release=call.release,
+        revision=call.revision,
         instance=call.instance,
         trace_id=call.trace_id,
         valid=outcome == "ok",

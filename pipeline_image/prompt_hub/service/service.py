@@ -166,6 +166,7 @@ class PromptService:
                 version=prompt.version,
                 sha256=prompt.sha256,
                 release=self.release,
+                revision=served.revision,
                 instance=self.instance.id,
                 trace_id=trace_id,
                 model=attempt.model,

@@ -45,6 +45,8 @@ def test_the_running_service_answers_and_its_version_is_on_every_line(
     assert lines[0]["output"] == {"part_class": "diode"}
     assert lines[0]["release"] == "execution-9"
     assert lines[0]["model"] == "bedrock:large"
+    assert lines[0]["trace_id"] == "1"
+    assert "trace_id" not in lines[1]
     assert lines[1]["error"] == "line 3: the answer is not JSON"
     assert {line["version"] for line in lines} == {"9.9.9"}
     assert f"served by {url}" in capsys.readouterr().err

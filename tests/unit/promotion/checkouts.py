@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.evaluation.results import FolderResults, Results
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, ModelConfig
@@ -43,7 +43,7 @@ class World:
 
     folder: Path
     author: RepositoryFolder
-    results: FolderResults
+    results: Results
 
     @property
     def remote(self) -> Path:

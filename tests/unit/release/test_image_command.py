@@ -22,6 +22,7 @@ from prompt_hub.ledger.items import ReleaseRef, VersionRef
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.promotion.promoter import Promotion
+from prompt_hub.release.image_record import ImageRecord
 from prompt_hub.release.manifest import load, load_manifest
 from tests.unit.building import RepositoryFolder
 from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
@@ -33,6 +34,9 @@ if [ "$1" = login ]; then cat >> "{log}"; fi
 echo >> "{log}"
 [ "$1" != "{fails}" ]
 """
+
+
+DIGEST = "sha256:" + "a" * 64
 
 
 class FakeRegistry:
@@ -47,7 +51,8 @@ class FakeRegistry:
         imageIds: list[dict[str, str]],  # noqa: N803
     ) -> dict[str, Any]:
         assert repositoryName == "prompt-hub"
-        return {"images": [imageId for imageId in imageIds if imageId["imageTag"] in self.tags]}
+        found = [imageId for imageId in imageIds if imageId["imageTag"] in self.tags]
+        return {"images": [{"imageId": {**name, "imageDigest": DIGEST}} for name in found]}
 
     def get_authorization_token(self) -> dict[str, Any]:
         token = base64.b64encode(b"AWS:secret-token").decode()
@@ -221,6 +226,24 @@ def test_an_image_that_is_there_already_is_success_without_docker(
     monkeypatch.setenv("PATH", "/nonexistent")
     assert command.run(image()) == 0
     assert not (tree / aws_names.RELEASE_FILE).exists()
+
+
+def test_a_retry_notes_which_image_was_pushed_and_never_changes_that(
+    tree: Path, registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_docker(tmp_path, monkeypatch)
+    assert command.run(image()) == 0
+    results, key = results_of(tree), aws_names.image_key("exec-1")
+    assert results.get(key) is None  # the registry has nothing yet: killed before it was noted
+    registry.tags = frozenset({"exec-1"})
+    assert command.run(image()) == 0
+    noted = ImageRecord.model_validate_json(results.get(key) or "")
+    assert (noted.digest, noted.commit) == (DIGEST, "released")
+    assert noted.image == f"{URI}:exec-1"
+    monkeypatch.setattr(registry, "tags", frozenset({"exec-1", "exec-2"}))
+    before = results.get(key)
+    assert command.run(image()) == 0
+    assert results.get(key) == before
 
 
 @pytest.mark.usefixtures("registry", "tree")

@@ -213,6 +213,8 @@ def test_the_log_has_one_line_a_call_and_no_fields(
     assert first["gen_ai.response.model"] == "small-model-2026-01-build-7"
     assert first["gen_ai.usage.input_tokens"] == 41
     assert (first["task"], first["version"], first["stage"]) == ("part-class", "1.1.0", "dev")
+    served = {item["task"]: item["revision"] for item in running.get("/v1/tasks")[1]["tasks"]}
+    assert first["revision"] == served["part-class"]
     assert "RC0603FR-0710KL" not in json.dumps(calls)
 
 

@@ -1,0 +1,231 @@
+"""What git holds about a version: read from commits, never from the working tree."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.hashing import evidence_sha256
+from prompt_hub.evaluation.replay import Change, ReplayError, replay
+from prompt_hub.evaluation.results import LOCAL_EXECUTION
+from prompt_hub.evaluation.store import Evaluation
+from prompt_hub.repository.documents import to_model
+from prompt_hub.repository.reader import (
+    ARCHIVE,
+    PRODUCTION,
+    REGISTRY,
+    PromptRepository,
+    evaluation_path,
+    sealed,
+)
+from prompt_hub.repository.registry import RegisteredVersion, Registry
+from prompt_hub.repository.yaml import parse_yaml
+
+_FORMAT = "%H%x1f%an <%ae>%x1f%aI%x1f%s%x1f%(trailers:key=Execution,valueonly)%x1e"
+_CARRIED = ("prompts", REGISTRY, "scorers")
+"""What a verdict depends on; code of the product is not run from an old commit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """A commit; `execution` is that of the pipeline that made it, None where a person did."""
+
+    sha: str
+    author: str
+    at: str
+    subject: str
+    execution: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitEvidence:
+    """Everything that git holds of one version; what is missing is None."""
+
+    registered: RegisteredVersion | None
+    prompt_sha256: str | None
+    """Recomputed from the content of the released or archived prompt."""
+    prompt_problem: str = ""
+    evaluation: Evaluation | None = None
+    evaluation_problem: str = ""
+    seal: str | None = None
+    """Recomputed from record and example results."""
+    evaluated: Commit | None = None
+    """The commit that the record names."""
+    changes: Sequence[Change] = ()
+    """What of the record does not come out again from the inputs of then."""
+    inputs_at: Commit | None = None
+    """The commit that has these inputs: `evaluated`, but for what a machine measured early."""
+    recorded: Commit | None = None
+    """The commit that wrote the record last: that of its promotion, or of its refusal."""
+    released: Commit | None = None
+    """The first commit that had the version among what is, or was, released."""
+    released_as: str | None = None
+    """The version's hash, recomputed from its content at `released`."""
+    tag: str | None = None
+    """The commit that the version's tag points to."""
+
+
+class GitHistory:
+    """Reads commits of the repository in `root`; changes nothing."""
+
+    def __init__(self, root: Path) -> None:
+        """Look at `root`; raises `PromptHubError` where git knows nothing of it."""
+        self._root = root
+        if self._git("rev-parse", "--verify", "--quiet", "HEAD") is None:
+            raise PromptHubError(
+                f"{root} has no history: a trace is read from git, not from files.",
+                hint="Run it in a full clone of the prompt repository.",
+            )
+
+    def commit(self, name: str) -> Commit | None:
+        """Return a commit by its hash or name; None if this clone does not have it."""
+        text = self._git("log", "-1", f"--format={_FORMAT}", name, "--")
+        return _parsed(text.decode()) if text else None
+
+    def blob(self, commit: str, path: str) -> bytes | None:
+        """Return a file's bytes at a commit; None if it was not there."""
+        return self._git("show", f"{commit}:./{path}")
+
+    def prompt_sha256(self, commit: str, task: str, version: str) -> str | None:
+        """Return the recomputed hash of a released or archived prompt as a commit has it.
+
+        None if the commit does not have it; raises `PromptHubError` where its lock is broken.
+        """
+        for path in (
+            f"prompts/{PRODUCTION}/{task}.yaml",
+            f"prompts/{ARCHIVE}/{task}/{version}.yaml",
+        ):
+            content = self.blob(commit, path)
+            if content is not None:
+                prompt = sealed(parse_yaml(content.decode(), f"{path} at {commit[:12]}"))
+                if prompt.version == version:
+                    return prompt.sha256
+        return None
+
+    def registry(self, commit: str) -> Registry:
+        """Return the registry at a commit; an empty one where it had none."""
+        content = self.blob(commit, REGISTRY)
+        if content is None:
+            return Registry(schema_="prompt-hub/registry@1")
+        return to_model(parse_yaml(content.decode(), f"{REGISTRY} at {commit[:12]}"), Registry)
+
+    def evidence(self, task: str, version: str) -> GitEvidence:
+        """Collect what the checked-out commit and its history say of a version."""
+        entry = self.registry("HEAD").tasks.get(task)
+        registered = entry.versions.get(version) if entry else None
+        prompt_sha256, prompt_problem = None, ""
+        try:
+            prompt_sha256 = self.prompt_sha256("HEAD", task, version)
+        except PromptHubError as error:
+            prompt_problem = error.message
+        record_path = f"prompts/{evaluation_path(task, version)}"
+        evaluation, evaluation_problem, seal = self._evaluation(record_path)
+        evaluated = self.commit(evaluation.record.commit) if evaluation else None
+        recorded = next(self._log("-1", record_path), None)
+        changes: Sequence[Change] = ()
+        inputs_at = evaluated
+        if evaluation is not None and evaluated is not None:
+            changes = self._replayed(evaluated.sha, evaluation)
+            if changes and evaluation.record.execution == LOCAL_EXECUTION and recorded:
+                # Measured on a machine, before it was committed: the inputs came with the record.
+                later = self._replayed(recorded.sha, evaluation)
+                if not later:
+                    changes, inputs_at = later, recorded
+        released = self._first_release(task, version)
+        tagged = self.commit(f"refs/tags/{task}/v{version}")
+        return GitEvidence(
+            registered=registered,
+            prompt_sha256=prompt_sha256,
+            prompt_problem=prompt_problem,
+            evaluation=evaluation,
+            evaluation_problem=evaluation_problem,
+            seal=seal,
+            evaluated=evaluated,
+            changes=changes,
+            inputs_at=inputs_at,
+            recorded=recorded,
+            released=released[0] if released else None,
+            released_as=released[1] if released else None,
+            tag=tagged.sha if tagged else None,
+        )
+
+    def _evaluation(self, path: str) -> tuple[Evaluation | None, str, str | None]:
+        record, details = self.blob("HEAD", path), self.blob("HEAD", f"{path}l")
+        if record is None:
+            return None, f"no {path}", None
+        seal = evidence_sha256(record, details or b"")
+        try:
+            found = Evaluation.of(
+                path, record.decode(), None if details is None else details.decode()
+            )
+        except (PromptHubError, UnicodeDecodeError) as error:
+            return None, str(error), seal
+        return found, "", seal
+
+    def _replayed(self, commit: str, stored: Evaluation) -> Sequence[Change]:
+        try:
+            with self._tree(commit) as repository:
+                replay(repository, stored)
+        except ReplayError as error:
+            return error.changes
+        except PromptHubError as error:
+            return [Change("task", error.message)]
+        return ()
+
+    def _first_release(self, task: str, version: str) -> tuple[Commit, str] | None:
+        paths = (f"prompts/{PRODUCTION}/{task}.yaml", f"prompts/{ARCHIVE}/{task}/{version}.yaml")
+        for commit in self._log("--reverse", *paths):
+            try:
+                sha256 = self.prompt_sha256(commit.sha, task, version)
+            except PromptHubError:
+                continue
+            if sha256 is not None:
+                return commit, sha256
+        return None
+
+    def _log(self, *words: str) -> Iterator[Commit]:
+        """Yield commits that touched paths; options of `git log` stand before them."""
+        options = [word for word in words if word.startswith("-")]
+        paths = [word for word in words if not word.startswith("-")]
+        text = self._git("log", *options, f"--format={_FORMAT}", "--", *paths) or b""
+        yield from map(_parsed, text.decode().split("\x1e")[:-1])
+
+    @contextmanager
+    def _tree(self, commit: str) -> Iterator[PromptRepository]:
+        """Lay the prompts of a commit out in a folder of their own, for as long as it is used."""
+        there = [
+            name
+            for name in _CARRIED
+            if self._git("cat-file", "-e", f"{commit}:./{name}") is not None
+        ]
+        packed = self._git("archive", "--format=tar", commit, *there)
+        if packed is None:
+            raise PromptHubError(f"git cannot lay out {commit}.", exit_code=ExitCode.UNEXPECTED)
+        with tempfile.TemporaryDirectory() as folder:
+            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+                archive.extractall(folder, filter="data")
+            yield PromptRepository(Path(folder))
+
+    def _git(self, *arguments: str) -> bytes | None:
+        """Return what git prints; None where it refuses, for what is asked is not there."""
+        try:
+            done = subprocess.run(
+                ["git", *arguments], cwd=self._root, capture_output=True, check=False
+            )
+        except OSError as error:
+            raise PromptHubError(f"git does not run: {error}.") from error
+        return done.stdout if done.returncode == 0 else None
+
+
+def _parsed(text: str) -> Commit:
+    sha, author, at, subject, execution = text.strip("\n\x1e").split("\x1f", 4)
+    return Commit(
+        sha=sha, author=author, at=at, subject=subject, execution=execution.strip() or None
+    )

@@ -1,0 +1,174 @@
+"""Verifiers from the promotion of a version to the end of its life in a stage. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prompt_hub.ledger.items import Event, EventKind, VersionState
+from prompt_hub.provenance.chain import Fault, Hop, HopState, differs
+from prompt_hub.provenance.evidence import FETCH, LEDGER, NEEDS_STAGE, RELEASE_ANEW, UNDO, Evidence
+from prompt_hub.provenance.git_history import Commit
+from prompt_hub.provenance.stage_reader import LedgerEvidence
+from prompt_hub.repository.registry import VersionState as GitState
+
+_TAKEN_OUT = {
+    EventKind.ROLLED_BACK: VersionState.QUARANTINED,
+    EventKind.DOWNGRADED: VersionState.DOWNGRADED,
+}
+
+
+def verify_promotion(evidence: Evidence) -> Hop:
+    """Hold the commit that released a version against registry, tag and promotion record."""
+    git, registered = evidence.git, evidence.git.registered
+    if registered is not None and registered.state is GitState.BLOCKED:
+        return Hop.without("promotion", HopState.NONE, f"blocked: {registered.reason}")
+    released, recorded = git.released, git.recorded
+    if released is None or recorded is None or registered is None:
+        fault = Fault(
+            found="no commit that released it",
+            expected="one that brought it into 02-production",
+            mend=FETCH,
+        )
+        return Hop.judged("promotion", {}, [fault])
+    facts: dict[str, str | int | float | None] = {
+        "commit": released.sha,
+        "by": registered.person or released.author,
+        "at": released.at,
+        "execution": released.execution or "by hand",
+        "tag": git.tag or "",
+    }
+    faults = [differs("released hash", git.released_as, registered.sha256, "the registry", UNDO)]
+    if git.tag is not None:
+        faults.append(
+            differs("a tag on", git.tag, released.sha, "the commit that released it", UNDO)
+        )
+    record = git.evaluation.record if git.evaluation else None
+    if recorded.execution is not None and record is not None:
+        source = f"commit {recorded.sha[:12]}"
+        faults.append(
+            differs("a record of execution", record.execution, recorded.execution, source, UNDO)
+        )
+    if evidence.stage is not None and released.execution is not None:
+        faults += _promoted(evidence, released)
+    return Hop.judged("promotion", facts, faults)
+
+
+def _promoted(evidence: Evidence, released: Commit) -> Iterator[Fault | None]:
+    promotion, source = evidence.promotion, "the history of git"
+    if promotion is None:
+        found = f"no record of execution {released.execution} in the results bucket"
+        yield Fault(found=found, expected="what it promoted", mend=RELEASE_ANEW)
+        return
+    yield differs("a promotion in", promotion.released_commit, released.sha, source, RELEASE_ANEW)
+    outcome = promotion.tasks.get(evidence.task)
+    promoted = outcome.version if outcome else None
+    yield differs("a promotion of", promoted, evidence.version, source, RELEASE_ANEW)
+
+
+def verify_activation(evidence: Evidence) -> Hop:
+    """Hold the ledger's history against itself, the pointer and the registry."""
+    ledger = evidence.ledger
+    if ledger is None:
+        return Hop.without("activation", HopState.NOT_ASKED, NEEDS_STAGE)
+    events = ledger.events.get(evidence.task, ())
+    reached = [
+        event
+        for event in events
+        if event.reached.version == evidence.version
+        and event.kind not in {EventKind.PAGED, EventKind.FROZEN, EventKind.UNFROZEN}
+    ]
+    pointer = ledger.pointers.get(evidence.task)
+    active = pointer is not None and not pointer.retired and pointer.version == evidence.version
+    facts: dict[str, str | int | float | None] = {
+        "stage": evidence.stage,
+        "active now": "yes" if active else "no",
+    }
+    for event in reached:
+        facts[f"#{event.revision}"] = f"{event.kind.value} {event.at} by {event.by}: {event.reason}"
+    wanted = evidence.registered_hash
+    faults = [
+        *_continuity(ledger),
+        *_history(evidence.task, ledger),
+        *(
+            differs(f"#{event.revision} of", event.reached.sha256, wanted, "the registry", LEDGER)
+            for event in reached
+        ),
+    ]
+    known = ledger.versions.get(evidence.task, {}).get(evidence.version)
+    if known is not None:
+        faults.append(differs("a version of", known.sha256, wanted, "the registry", LEDGER))
+    deployed, release = ledger.deployed, evidence.release
+    manifest = release.manifest if release else None
+    if deployed and manifest and deployed.release.release == manifest.release:
+        carries = {task: dict(versions) for task, versions in deployed.carries.items()}
+        faults.append(
+            differs("deployed", carries, manifest.carries(), "the release's manifest", LEDGER)
+        )
+    return Hop.judged("activation", facts, faults, [] if reached else ["never active here"])
+
+
+def _continuity(ledger: LedgerEvidence) -> Iterator[Fault]:
+    """Every revision up to the head has made exactly one event."""
+    revisions = sorted(e.revision for events in ledger.events.values() for e in events)
+    there = {revision for revision in revisions if revision <= ledger.revision}
+    missing = [str(n) for n in range(1, ledger.revision + 1) if n not in there]
+    if missing:
+        found = f"no event of ledger revision {', '.join(missing[:10])}"
+        yield Fault(found=found, expected=f"one for each of 1..{ledger.revision}", mend=LEDGER)
+
+
+def _history(task: str, ledger: LedgerEvidence) -> Iterator[Fault | None]:
+    """Each event leaves what the one before it reached, and the pointer is where the last led."""
+    events = ledger.events.get(task, ())
+    before: Event | None = None
+    for event in events:
+        if before is not None and event.left is not None:
+            source = f"#{before.revision}"
+            yield differs(f"#{event.revision} left", event.left, before.reached, source, LEDGER)
+        before = event
+    pointer = ledger.pointers.get(task)
+    moves = [event for event in events if event.kind is not EventKind.PAGED]
+    if pointer is not None and moves and pointer.revision <= ledger.revision:
+        last = moves[-1]
+        yield differs("a pointer to", pointer.active, last.reached, f"#{last.revision}", LEDGER)
+        yield differs(
+            "a pointer of revision", pointer.revision, last.revision, "the history", LEDGER
+        )
+
+
+def verify_rollback(evidence: Evidence) -> Hop:
+    """Hold the state of a version against the events that took it out."""
+    ledger = evidence.ledger
+    if ledger is None:
+        return Hop.without("rollback", HopState.NOT_ASKED, NEEDS_STAGE)
+    events = ledger.events.get(evidence.task, ())
+    out = [
+        event
+        for event in events
+        if event.kind in _TAKEN_OUT and event.left and event.left.version == evidence.version
+    ]
+    known = ledger.versions.get(evidence.task, {}).get(evidence.version)
+    state = known.state if known else None
+    back = [e.revision for e in events if e.reached.version == evidence.version]
+    last = out[-1] if out and max(back, default=0) < out[-1].revision else None
+    faults = [
+        differs(
+            "state",
+            state.value if state else None,
+            _TAKEN_OUT[last.kind].value,
+            f"#{last.revision}",
+            LEDGER,
+        )
+        if last
+        else None
+    ]
+    if last is None and state is not None and state.taken_out:
+        found, expected = f"state {state.value}", "an event that took it out"
+        faults.append(Fault(found=found, expected=expected, mend=LEDGER))
+    facts: dict[str, str | int | float | None] = {"state": state.value if state else None}
+    for event in out:
+        way = f"{event.kind.value} to {event.reached.version}"
+        facts[f"#{event.revision}"] = f"{way} {event.at} by {event.by}: {event.reason}"
+    if not out and not any(faults):
+        return Hop.without("rollback", HopState.NONE, "never taken out here")
+    return Hop.judged("rollback", facts, faults)
