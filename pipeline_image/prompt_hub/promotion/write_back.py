@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, cast
 
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import (
     BY_HAND,
     Event,
@@ -78,13 +79,13 @@ class WrittenBack(Strict):
 
 
 def read_words(stage: str, ledger: Ledger) -> list[StageWord]:
-    """Return what stands about every version in the ledger of `stage`.
+    """Return what stands about every version in the ledger of `stage`, the drill's left out.
 
     Raises `LedgerMissingError` where the stage was never deployed.
     """
     return [
         word
-        for task in sorted({**ledger.pointers(), **ledger.retired()})
+        for task in sorted({*ledger.pointers(), *ledger.retired()} - {aws_names.DRILL_TASK})
         for word in stage_words(stage, task, ledger.versions(task), ledger.events(task))
     ]
 

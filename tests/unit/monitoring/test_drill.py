@@ -20,6 +20,7 @@ from prompt_hub.llm.config import DRILL_MODEL, ModelAliases
 from prompt_hub.llm.providers.registry import all_providers
 from prompt_hub.monitoring.drill import Drill, run_drill
 from prompt_hub.monitoring.monitor import ScoreMonitor
+from prompt_hub.promotion.write_back import read_words
 from prompt_hub.release.drill_repository import BAD_VERSION, GOOD_VERSION, drill_repository
 from prompt_hub.release.manifest import carried_for_drills, load
 from prompt_hub.release.plan import StageState, plan
@@ -206,6 +207,12 @@ def test_a_release_that_is_activated_leaves_the_drill_s_task_alone(
     release = release.model_copy(update={"tasks": tasks})
     empty = StageState(pointers={}, retired={}, versions={}, models={})
     assert DRILL_TASK not in {step.task for step in plan(release, empty)}
+
+
+def test_git_learns_nothing_of_a_drill_that_goes_on() -> None:
+    stage = Stage(rollback_after=None)
+    stage.ledger.roll_back(DRILL_TASK, seen=stage.revision, cause=stage._cause("rollback"))
+    assert read_words("dev", stage.ledger) == []
 
 
 def test_a_task_of_people_s_may_not_have_its_name(healthy: RepositoryFolder) -> None:
