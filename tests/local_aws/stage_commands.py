@@ -97,6 +97,18 @@ class Stage:
         )
         return process({"source": "aws.events"}, ACCOUNT, clients)
 
+    def rolled_back_when_shown(self, task: str) -> dict[str, Any]:
+        """Watch the failing `task` until its evidence is enough; what the Lambda then did.
+
+        Few examples need a few runs.
+        """
+        for _ in range(8):
+            outcome = self.roll_back()
+            if [item["code"] for item in outcome["outcomes"]] != ["not-shown"]:
+                return outcome
+            self.run("watch", task)
+        raise AssertionError(f"eight runs are not enough: {outcome}")
+
     def run(self, *words: str, code: int = 0) -> str:
         """Run one command in the tree; its exit code must be `code`."""
         done = subprocess.run(

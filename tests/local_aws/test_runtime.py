@@ -157,7 +157,7 @@ def _rolled_back_by_the_alarm(stage: Stage, instance: object) -> None:
     eventually(lambda: stage.alarm() == "ALARM", what="the score alarm")
 
     brand = stage.ledger.pointer("brand")
-    outcome = stage.roll_back()
+    outcome = stage.rolled_back_when_shown("part-class")
     assert [item["code"] for item in outcome["outcomes"]] == ["below-threshold"]
     assert outcome["told"] == [3]
     eventually(lambda: stage.served()["part-class"] == "1.0.0", seconds=5)
@@ -194,11 +194,11 @@ def _brought_back_by_a_person(stage: Stage) -> None:
     assert stage.ledger.version_states("part-class")["1.1.0"] is VersionState.DOWNGRADED
     assert "left alone, 1.1.0 is downgraded" in stage.run("activate", "--no-watch")
 
-    stage.run("ledger", "freeze", "brand", *by_ann, "holidays")
+    stage.run("ledger", "freeze", "brand", *by_ann, "long holidays")
     shown = json.loads(stage.run("ledger", "show", "--json"))
     assert shown["tasks"]["brand"]["frozen"] is True
-    stage.run("ledger", "unfreeze", "brand", *by_ann, "over")
-    assert "not frozen already" in stage.run("ledger", "unfreeze", "brand", *by_ann, "x", code=1)
+    stage.run("ledger", "unfreeze", "brand", *by_ann, "holidays over")
+    assert "not frozen already" in stage.run("ledger", "unfreeze", "brand", *by_ann, "holidays over", code=1)
 
 
 def test_commands_outside_a_stage_say_what_is_missing(stage: Stage, tmp_path: Path) -> None:
@@ -207,5 +207,6 @@ def test_commands_outside_a_stage_say_what_is_missing(stage: Stage, tmp_path: Pa
         assert "stage prod runs no service" in message
     stage.deploy("exec-9")
     assert "has no manifest" in stage.run("activate", "--release", "exec-9", code=2)
-    message = stage.run("ledger", "show", "--stage", "prod", code=70)
-    assert "there is no table prompt-hub-prod-ledger. Look at --stage" in message
+    for words in (["ledger", "show"], ["drill"]):
+        message = stage.run(*words, "--stage", "prod", code=70)
+        assert "there is no table prompt-hub-prod-ledger. Look at --stage" in message

@@ -63,7 +63,8 @@ def test_what_the_first_stage_rolled_back_does_not_reach_the_second(
     dev.provider.thinks = newer_is_wrong
     dev.run("watch", "part-class")
     eventually(lambda: dev.alarm() == "ALARM", what="the score alarm")
-    assert [item["code"] for item in dev.roll_back()["outcomes"]] == ["below-threshold"]
+    outcome = dev.rolled_back_when_shown("part-class")
+    assert [item["code"] for item in outcome["outcomes"]] == ["below-threshold"]
     waiting.join(60)
     assert "release exec-1 has not held in stage dev: part-class: rolled-back at" in ended[0]
 

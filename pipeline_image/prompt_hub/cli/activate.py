@@ -65,10 +65,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """
     stage = stage_of(arguments)
     ledger = ledger_of(stage)
+    wanted = release_of(arguments)
+    # First, for it says so where the stage was never deployed.
+    release, before = note_deployed(ledger, stage)
     if put_back(stage):
         print("an earlier rollback drill was broken off; it is put back")
-    wanted = release_of(arguments)
-    release, before = note_deployed(ledger, stage)
     if release.release != wanted:
         raise PromptHubError(
             f"stage {stage} runs the image of release {release.release}, not of {wanted}: the "

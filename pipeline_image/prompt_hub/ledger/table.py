@@ -364,14 +364,17 @@ class Ledger:
 
     def _get(self, key: Key) -> dict[str, object] | None:
         partition, sort = key
-        answer = self._client.get_item(
-            TableName=self._table,
-            Key={
-                aws_names.LEDGER_PARTITION_KEY: {"S": partition},
-                aws_names.LEDGER_SORT_KEY: {"S": sort},
-            },
-            ConsistentRead=True,
-        )
+        try:
+            answer = self._client.get_item(
+                TableName=self._table,
+                Key={
+                    aws_names.LEDGER_PARTITION_KEY: {"S": partition},
+                    aws_names.LEDGER_SORT_KEY: {"S": sort},
+                },
+                ConsistentRead=True,
+            )
+        except self._client.exceptions.ResourceNotFoundException:
+            raise LedgerMissingError(f"there is no table {self._table}") from None
         item = answer.get("Item")
         return _unpacked(item) if item else None
 
