@@ -125,6 +125,15 @@ def test_what_did_harm_is_no_way_back_of_a_seed() -> None:
     assert seeded == Seed(task=TASK, to=NEW.reference, previous=None)
 
 
+def test_what_did_harm_in_another_stage_is_no_way_back_of_a_move() -> None:
+    """A later stage rolled 1.0.0 back after Promote had released 1.1.0: git does not know yet."""
+    moved = step(with_harm(OLD), stage(OLD, record(OLD, State.ACTIVE, "pipeline")))
+    assert isinstance(moved, Move)
+    assert moved.no_way_back is not None
+    assert moved.no_way_back.code == "way-back-taken-out"
+    assert "1.0.0 is quarantined by rollback (first)" in moved.no_way_back.reason
+
+
 def test_a_restored_ledger_that_points_to_harm_is_moved_to_what_git_has_released() -> None:
     """Recovered to before the rollback: 1.1.0 is active again, and git knows better."""
     taken = version("1.1.0", VersionState.QUARANTINED, hours=1, by="rollback (dev)")
@@ -138,8 +147,18 @@ def test_a_restored_ledger_that_points_to_harm_is_moved_to_what_git_has_released
 
 @pytest.mark.parametrize(
     ("decided", "by", "moves"),
-    [(9, None, False), (9, "Grace", True), (2, "Grace", False)],
-    ids=["an edited or measured at", "a person in git, later", "a person in git, earlier"],
+    [
+        (9, None, False),
+        (9, "Grace", True),
+        (2, "Grace", False),
+        (9, "rollback (first)", False),
+    ],
+    ids=[
+        "an edited or measured at",
+        "a person in git, later",
+        "a person in git, earlier",
+        "a rollback to it in another stage",
+    ],
 )
 def test_a_persons_choice_stands_until_somebody_decides_anew_by_name(
     decided: float, by: str | None, moves: bool
