@@ -181,9 +181,13 @@ def standing_quarantines(words: Iterable[StageWord], registry: Registry) -> list
 
 
 def _released_knowingly(entry: RegisteredVersion, word: StageWord) -> bool:
-    """Whether a person decided about the version in git after its rollback."""
+    """Whether a person released the version in git after its rollback.
+
+    Whoever took it out there as well has not lifted the quarantine.
+    """
+    released = entry.state in {GitState.RELEASED, GitState.SUPERSEDED}
     by_person = entry.person is not None and not by_rollback(entry.person)
-    return by_person and entry.at > word.moment
+    return released and by_person and entry.at > word.moment
 
 
 def _newest(words: Iterable[StageWord]) -> Iterator[StageWord]:

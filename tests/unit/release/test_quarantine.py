@@ -10,7 +10,7 @@ import pytest
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRecord, VersionRef, timestamp
 from prompt_hub.ledger.items import VersionState as State
 from prompt_hub.promotion.states import Decision
-from prompt_hub.promotion.transitions import archive, quarantine
+from prompt_hub.promotion.transitions import archive, downgrade, quarantine
 from prompt_hub.promotion.write_back import StageWord
 from prompt_hub.release.manifest import (
     CarriedTask,
@@ -118,6 +118,17 @@ def test_its_content_is_not_seeded_under_another_number_either() -> None:
     skipped = step(with_harm(NEW, of=release(again, OLD, champion="1.2.0")), EMPTY)
     assert isinstance(skipped, Skip)
     assert skipped.code == "quarantined-in-release"
+
+
+def test_a_person_who_released_its_content_by_name_since_is_followed() -> None:
+    by_name = NEW.model_copy(update={"version": "1.2.0", "decided_by": "Ada"})
+    wanted = with_harm(NEW, of=release(by_name, OLD, champion="1.2.0"))
+    assert isinstance(step(wanted, EMPTY), Seed)
+    assert wanted.snapshot()[TASK].version == "1.2.0"
+    for other in ({"decided_by": "rollback (second)"}, {"decided_at": NINE}):
+        before = by_name.model_copy(update=other)
+        skipped = step(with_harm(NEW, of=release(before, OLD, champion="1.2.0")), EMPTY)
+        assert isinstance(skipped, Skip)
 
 
 def test_what_did_harm_is_no_way_back_of_a_seed() -> None:
@@ -249,6 +260,16 @@ def test_a_container_without_a_ledger_serves_the_way_back_of_what_a_stage_rolled
     )
     assert TASK not in both.snapshot()
     assert "brand" in both.snapshot()
+
+
+def test_a_person_who_takes_out_what_did_harm_has_not_lifted_its_quarantine(
+    healthy: RepositoryFolder,
+) -> None:
+    """The same words under a new number would come back otherwise."""
+    word = rolled_back(healthy, "1.1.0", NINE + timedelta(days=20))
+    later = NINE + timedelta(days=29)
+    apply(healthy.root, downgrade(healthy.repository, TASK, "1.0.0", ADA, later))
+    assert list(manifest(healthy, word).quarantined[TASK]) == ["1.1.0"]
 
 
 def test_a_manifest_of_before_knows_of_no_quarantine(healthy: RepositoryFolder) -> None:
