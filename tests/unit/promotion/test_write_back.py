@@ -251,6 +251,17 @@ def test_a_person_who_released_it_again_in_git_wins_over_the_older_rollback(worl
     assert world.head() == head
 
 
+def test_a_way_back_whose_file_is_gone_does_not_hold_up_every_promotion(world: World) -> None:
+    rolled = Rolled(world, "dev")
+    rolled.roll_back("dev", 5)
+    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
+    (world.author.root / "prompts" / "99-archive" / TASK / f"{GOOD}.yaml").unlink()
+    world.push("tidied up too much")
+    promotion, _ = rolled.execute("e2")
+    assert [(back.version, back.to) for back in promotion.written_back] == [(BAD, "1.0.0")]
+    assert set(promotion.tasks) == {TASK, "brand"}
+
+
 def test_without_a_version_to_release_instead_people_are_told_and_nothing_moves(
     world: World,
 ) -> None:
