@@ -334,14 +334,16 @@ def _breaching_since(situation: AlarmContext, pointer: Pointer) -> str:
     """When the newest unbroken breach of the active version began; empty if it is older than all.
 
     Alarm and sweep know a time of their own, a round does not: only the samples tell all three the
-    same.
+    same. A fall is shown before its rounds are as many as the alarm wants: bad ones without a
+    good one between them are a breach as well.
     """
     window = situation.window
     own = [sample for sample in situation.samples if sample.version == pointer.version]
-    since = ""
+    since, every_bad = "", True
     for newest in range(len(own)):
+        every_bad = every_bad and own[newest].below_threshold
         latest = own[newest : newest + window.of_last]
-        if sum(sample.below_threshold for sample in latest) < window.to_alarm:
+        if not every_bad and sum(sample.below_threshold for sample in latest) < window.to_alarm:
             return since
         since = own[newest].at
     return ""

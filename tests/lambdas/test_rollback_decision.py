@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from decision import Action, Alarm, AlarmContext, Window, decide, refusal, samples_wanted
+from prompt_hub.ledger.detector import Evidence
 from prompt_hub.ledger.items import (
     Deployed,
     Event,
@@ -331,6 +332,30 @@ def test_a_breach_by_some_of_many_lasts_over_a_good_sample_in_between() -> None:
     at_the_first_bad_sample = notification("no-way-back", -45)
     assert decide(replace(situation, events=(at_the_second_bad_sample,))).code == "people-know"
     assert decide(replace(situation, events=(at_the_first_bad_sample,))).code == "no-way-back"
+
+
+@pytest.mark.parametrize("action", [Action.FREEZE, Action.PAGE])
+def test_what_people_heard_of_an_older_fall_does_not_silence_a_new_one(action: Action) -> None:
+    """One run shows a fall, also where the alarm waits for three."""
+    pointer = replace(POINTER, previous=OLD if action is Action.FREEZE else None)
+    code = "provider-or-data" if action is Action.FREEZE else "no-way-back"
+    run = Evidence(rounds=5, asked=200, earned=0, error=1e-5)
+    bad, control = sample("1.1.0", 0.0), sample("1.0.0", 0.0)
+    good = [sample("1.1.0", 0.9, 1 + 15 * ago) for ago in range(1, 90)]
+    situation = replace(
+        SITUATION,
+        pointer=pointer,
+        window=Window(to_alarm=3, of_last=3),
+        samples=(replace(bad, evidence=run), replace(control, evidence=run), *good),
+    )
+    long_ago = notification(code, -20 * 24 * 60)
+    assert decide(replace(situation, events=(long_ago,))).action is action
+    now = notification(code, 0)
+    assert decide(replace(situation, events=(now, long_ago))).code == "people-know"
+    again = replace(sample("1.1.0", 0.0, minutes_before=-14), evidence=run)
+    same = replace(sample("1.0.0", 0.0, minutes_before=-14), evidence=run)
+    later = replace(situation, samples=(again, same, *situation.samples), events=(now, long_ago))
+    assert decide(later).code == "people-know"
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def _other_content(case: TransitionContext) -> str | None:
 
 
 def _known_harm(case: TransitionContext) -> str | None:
-    if case.quarantined_as is None:
+    if case.quarantined_as is None or _unnamed(case) is None:
         return None
     return f"its content is that of {case.quarantined_as}, which did harm and is quarantined"
 
@@ -177,7 +177,7 @@ OPEN = Guard(
 )
 NEWER = Guard("a version newer than the released one", _not_newer, _RAISE)
 HARMLESS = Guard(
-    "content that is not quarantined",
+    "content that is not quarantined, or a named override",
     _known_harm,
     "Mend the prompt, or override by name with `prompt-hub promote override`.",
 )

@@ -76,7 +76,8 @@ def promote(
     if record.verdict.overridden_by is not None:
         event = Event.OVERRIDE
     reached = move(task, state, event, case)
-    by = decision if event is Event.OVERRIDE else None
+    # Who insists on what did harm is named, also where the gate would have passed it.
+    by = decision if event is Event.OVERRIDE or case.quarantined_as is not None else None
     entry = _entry(record, arm, reached, at, details, by)
     known = standing.version(record.version)
     if event is Event.REQUALIFY and known is not None:

@@ -7,7 +7,7 @@ docs/architecture.md#what-git-learns-from-the-stages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, cast
@@ -181,9 +181,13 @@ def standing_quarantines(words: Iterable[StageWord], registry: Registry) -> list
 
 
 def _released_knowingly(entry: RegisteredVersion, word: StageWord) -> bool:
-    """Whether a person decided about the version in git after its rollback."""
+    """Whether a person released the version in git after its rollback.
+
+    Whoever took it out there as well has not lifted the quarantine.
+    """
+    released = entry.state in {GitState.RELEASED, GitState.SUPERSEDED}
     by_person = entry.person is not None and not by_rollback(entry.person)
-    return by_person and entry.at > word.moment
+    return released and by_person and entry.at > word.moment
 
 
 def _newest(words: Iterable[StageWord]) -> Iterator[StageWord]:
@@ -238,7 +242,8 @@ def _quarantine(
         return None
     successor = None
     if task.released == word.version.version:
-        successor = _successor(task, word)
+        archived = {old.version for old in repository.archived(word.task)}
+        successor = _successor(task, word, archived)
         if successor is None:
             say(
                 f"WARNING: {_what(word)} stays released in git: there is no superseded version to"
@@ -264,12 +269,16 @@ def _quarantine(
     return _written(word, "quarantined", decision, successor or task.released)
 
 
-def _successor(task: RegisteredTask, word: StageWord) -> str | None:
-    """Return what the stage went back to, if git may release it, else the newest one older."""
+def _successor(task: RegisteredTask, word: StageWord, archived: Collection[str]) -> str | None:
+    """Return what the stage went back to, if git may release it, else the newest one older.
+
+    A version whose file is gone cannot be released, whatever the registry says.
+    """
     older = [
         version
         for version, entry in task.versions.items()
         if entry.state is GitState.SUPERSEDED
+        and version in archived
         and version_key(version) < version_key(word.version.version)
     ]
     reached = word.reached

@@ -16,7 +16,7 @@ from prompt_hub.evaluation.results import Results
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef, timestamp
 from prompt_hub.llm.config import DRILL_MODEL
 from prompt_hub.promotion.promoter import promotion_by
-from prompt_hub.promotion.write_back import StageWord, standing_quarantines
+from prompt_hub.promotion.write_back import StageWord, by_rollback, standing_quarantines
 from prompt_hub.release.drill_repository import drill_repository, repository_of
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
@@ -117,11 +117,25 @@ class Release(Strict):
     ]
 
     def quarantine(self, task: str, sha256: str) -> str | None:
-        """Say which version did harm with this very content, `None` if none did."""
+        """Say which version did harm with this very content, `None` if none did.
+
+        None either where a person has released that content since, whatever its number.
+        """
         for version, found in self.quarantined.get(task, {}).items():
-            if found.sha256 == sha256:
+            if found.sha256 == sha256 and not self._released_knowingly(task, found):
                 return f"{version} is quarantined by {found.by} since {timestamp(found.at)}"
         return None
+
+    def _released_knowingly(self, task: str, harm: Quarantine) -> bool:
+        carried = self.tasks.get(task)
+        return carried is not None and any(
+            version.sha256 == harm.sha256
+            and version.state in {VersionState.RELEASED, VersionState.SUPERSEDED}
+            and version.decided_by is not None
+            and not by_rollback(version.decided_by)
+            and version.decided_at > harm.at
+            for version in carried.versions
+        )
 
     def way_back(self, name: str) -> CarriedVersion | None:
         """Where the first rollback of a task would go: never to what is quarantined."""

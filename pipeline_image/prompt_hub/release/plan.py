@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import AUTOMATION, Pointer, VersionRecord, VersionRef, timestamp
+from prompt_hub.promotion.write_back import by_rollback
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
 from prompt_hub.repository.registry import VersionState
 
@@ -135,7 +136,10 @@ def _step(release: Release, name: str, stage: StageState) -> Step:
         left=pointer.active,
         seen=pointer.revision,
         no_way_back=_no_way_back(
-            task, pointer.active, stage.taken_out_earlier(name, pointer.active)
+            task,
+            pointer.active,
+            stage.taken_out_earlier(name, pointer.active)
+            or release.quarantine(name, pointer.active.sha256),
         ),
     )
 
@@ -179,9 +183,7 @@ def _archived_after_rollback(
     )
 
 
-def _no_way_back(
-    task: CarriedTask, left: VersionRef, taken_out_earlier: str | None
-) -> NoWayBack | None:
+def _no_way_back(task: CarriedTask, left: VersionRef, harm: str | None) -> NoWayBack | None:
     carried = task.version(left.version)
     if carried is None or carried.reference != left:
         return NoWayBack(
@@ -191,8 +193,8 @@ def _no_way_back(
         return NoWayBack(
             code="way-back-taken-out", reason=f"git has {left.version} {carried.state.value}"
         )
-    if taken_out_earlier is not None:
-        return NoWayBack(code="way-back-taken-out", reason=taken_out_earlier)
+    if harm is not None:
+        return NoWayBack(code="way-back-taken-out", reason=harm)
     return None
 
 
@@ -239,7 +241,9 @@ def _obstacle(
     if chosen is not None and chosen.by not in AUTOMATION:
         # What `at` says decides nothing against a person: a new measurement moves it, an edit, too.
         left_by_person = record is not None and record.by not in AUTOMATION
-        unsigned = left_by_person and desired.decided_by is None
+        # A rollback in another stage releases what it went back to: nobody chose that for here.
+        by = desired.decided_by
+        unsigned = left_by_person and (by is None or by_rollback(by))
         if unsigned or timestamp(desired.decided_at) <= chosen.at:
             return skip(
                 "moved-since",

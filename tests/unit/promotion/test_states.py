@@ -86,7 +86,13 @@ LACKING = [
     (State.CANDIDATE, Event.OVERRIDE, NAMED, {"decision": None}, "nobody is named"),
     (State.RELEASED, Event.ARCHIVE, NAMED, {"decision": Decision(" \n", "x" * 20)}, "nobody is"),
     (State.RELEASED, Event.DOWNGRADE, NAMED, {"decision": Decision("Ada", " why ")}, "less than"),
-    (State.CANDIDATE, Event.PROMOTE, HARMLESS, {"quarantined_as": "1.0.0"}, "that of 1.0.0"),
+    (
+        State.CANDIDATE,
+        Event.PROMOTE,
+        HARMLESS,
+        {"quarantined_as": "1.0.0", "decision": None},
+        "that of 1.0.0",
+    ),
     (State.RELEASED, Event.REQUALIFY, SAME, {"same_content": False}, "other content"),
     (
         State.QUARANTINED,

@@ -162,6 +162,25 @@ def test_the_same_content_under_a_new_number_is_not_promoted(world: World) -> No
     assert rolled.registered.released == GOOD
 
 
+def test_the_same_content_under_a_new_number_is_promoted_for_a_person_who_insists(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rolled = Rolled(world, "dev")
+    rolled.roll_back("dev", 5)
+    rolled.execute("e2")
+    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
+    world.author.bump(TASK, BAD, "1.3.0")
+    world.author.stamp(TASK)
+    monkeypatch.setenv("PROMPT_HUB_ROOT", str(world.author.root))
+    signed = ["--person", "Ada", "--reason", "the examples were wrong"]
+    assert main(["promote", "override", TASK, *signed]) is ExitCode.OK
+    world.push("the same words again, by name")
+    promotion, _ = rolled.execute("e3")
+    assert promotion.tasks[TASK].outcome == "promoted"
+    entry = rolled.registered.versions["1.3.0"]
+    assert (rolled.registered.released, entry.person) == ("1.3.0", "Ada")
+
+
 def test_a_person_who_undid_it_before_git_knew_wins(world: World) -> None:
     rolled = Rolled(world, "dev")
     rolled.roll_back("dev", 5)
@@ -230,6 +249,17 @@ def test_a_person_who_released_it_again_in_git_wins_over_the_older_rollback(worl
     assert promotion.written_back == ()
     assert rolled.registered.released == BAD
     assert world.head() == head
+
+
+def test_a_way_back_whose_file_is_gone_does_not_hold_up_every_promotion(world: World) -> None:
+    rolled = Rolled(world, "dev")
+    rolled.roll_back("dev", 5)
+    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
+    (world.author.root / "prompts" / "99-archive" / TASK / f"{GOOD}.yaml").unlink()
+    world.push("tidied up too much")
+    promotion, _ = rolled.execute("e2")
+    assert [(back.version, back.to) for back in promotion.written_back] == [(BAD, "1.0.0")]
+    assert set(promotion.tasks) == {TASK, "brand"}
 
 
 def test_without_a_version_to_release_instead_people_are_told_and_nothing_moves(

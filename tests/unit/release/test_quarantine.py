@@ -10,7 +10,7 @@ import pytest
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRecord, VersionRef, timestamp
 from prompt_hub.ledger.items import VersionState as State
 from prompt_hub.promotion.states import Decision
-from prompt_hub.promotion.transitions import archive, quarantine
+from prompt_hub.promotion.transitions import archive, downgrade, quarantine
 from prompt_hub.promotion.write_back import StageWord
 from prompt_hub.release.manifest import (
     CarriedTask,
@@ -120,9 +120,29 @@ def test_its_content_is_not_seeded_under_another_number_either() -> None:
     assert skipped.code == "quarantined-in-release"
 
 
+def test_a_person_who_released_its_content_by_name_since_is_followed() -> None:
+    by_name = NEW.model_copy(update={"version": "1.2.0", "decided_by": "Ada"})
+    wanted = with_harm(NEW, of=release(by_name, OLD, champion="1.2.0"))
+    assert isinstance(step(wanted, EMPTY), Seed)
+    assert wanted.snapshot()[TASK].version == "1.2.0"
+    for other in ({"decided_by": "rollback (second)"}, {"decided_at": NINE}):
+        before = by_name.model_copy(update=other)
+        skipped = step(with_harm(NEW, of=release(before, OLD, champion="1.2.0")), EMPTY)
+        assert isinstance(skipped, Skip)
+
+
 def test_what_did_harm_is_no_way_back_of_a_seed() -> None:
     seeded = step(with_harm(OLD), EMPTY)
     assert seeded == Seed(task=TASK, to=NEW.reference, previous=None)
+
+
+def test_what_did_harm_in_another_stage_is_no_way_back_of_a_move() -> None:
+    """A later stage rolled 1.0.0 back after Promote had released 1.1.0: git does not know yet."""
+    moved = step(with_harm(OLD), stage(OLD, record(OLD, State.ACTIVE, "pipeline")))
+    assert isinstance(moved, Move)
+    assert moved.no_way_back is not None
+    assert moved.no_way_back.code == "way-back-taken-out"
+    assert "1.0.0 is quarantined by rollback (first)" in moved.no_way_back.reason
 
 
 def test_a_restored_ledger_that_points_to_harm_is_moved_to_what_git_has_released() -> None:
@@ -138,8 +158,18 @@ def test_a_restored_ledger_that_points_to_harm_is_moved_to_what_git_has_released
 
 @pytest.mark.parametrize(
     ("decided", "by", "moves"),
-    [(9, None, False), (9, "Grace", True), (2, "Grace", False)],
-    ids=["an edited or measured at", "a person in git, later", "a person in git, earlier"],
+    [
+        (9, None, False),
+        (9, "Grace", True),
+        (2, "Grace", False),
+        (9, "rollback (first)", False),
+    ],
+    ids=[
+        "an edited or measured at",
+        "a person in git, later",
+        "a person in git, earlier",
+        "a rollback to it in another stage",
+    ],
 )
 def test_a_persons_choice_stands_until_somebody_decides_anew_by_name(
     decided: float, by: str | None, moves: bool
@@ -230,6 +260,16 @@ def test_a_container_without_a_ledger_serves_the_way_back_of_what_a_stage_rolled
     )
     assert TASK not in both.snapshot()
     assert "brand" in both.snapshot()
+
+
+def test_a_person_who_takes_out_what_did_harm_has_not_lifted_its_quarantine(
+    healthy: RepositoryFolder,
+) -> None:
+    """The same words under a new number would come back otherwise."""
+    word = rolled_back(healthy, "1.1.0", NINE + timedelta(days=20))
+    later = NINE + timedelta(days=29)
+    apply(healthy.root, downgrade(healthy.repository, TASK, "1.0.0", ADA, later))
+    assert list(manifest(healthy, word).quarantined[TASK]) == ["1.1.0"]
 
 
 def test_a_manifest_of_before_knows_of_no_quarantine(healthy: RepositoryFolder) -> None:
