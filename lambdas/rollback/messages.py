@@ -65,7 +65,7 @@ def _subject(text: str) -> str:
 
 
 def _lines(event: Event, stage: str, *, repeated: bool) -> list[str]:
-    again = ["You may have been told of this before: its note was lost in a crash.", ""]
+    again = ["You may have been told of this before: an earlier try failed or was cut off.", ""]
     return [
         *(again if repeated else []),
         f"Task {event.task} in stage {stage}: {_headline(event)}.",

@@ -299,7 +299,7 @@ def _restore(
     newer = task.released is not None and version_key(task.released) > version_key(
         word.version.version
     )
-    if not lifted or newer or entry.at >= word.moment:
+    if not lifted or newer or entry.at >= word.moment or _decided_since(task, word):
         return None
     decision = Decision(word.by, f"undone in {word.stage}: {word.reason}", override=True)
     apply(
@@ -309,6 +309,18 @@ def _restore(
         ),
     )
     return _written(word, "restored", decision, word.version.version)
+
+
+def _decided_since(task: RegisteredTask, word: StageWord) -> bool:
+    """Whether a person has decided in git, after the word, what is released, or that nothing is."""
+    deciding = {GitState.ARCHIVED} if task.released is None else {GitState.RELEASED}
+    return any(
+        entry.state in deciding
+        and entry.person is not None
+        and not by_rollback(entry.person)
+        and entry.at > word.moment
+        for entry in task.versions.values()
+    )
 
 
 def by_rollback(person: str | None) -> bool:

@@ -126,6 +126,17 @@ def test_a_task_with_nothing_active_has_a_heartbeat_and_no_failure(stage: Stage)
     assert asyncio.run(stage.watch.measure("brand")) == ExitCode.OK
 
 
+def test_a_retired_task_keeps_its_freshness_alarm_quiet(stage: Stage) -> None:
+    pointer = stage.ledger.pointer("brand")
+    assert pointer is not None
+    cause = Cause(by="pipeline", reason="archived in git", at=timestamp(START))
+    stage.ledger.retire("brand", seen=pointer.revision, release=pointer.release, cause=cause)
+    assert stage.due() is ExitCode.OK
+    assert stage.measured() == ["part-class"]
+    assert "brand" in stage.metrics.tasks("WatchHeartbeat")
+    assert "brand: retired in dev, there is nothing to measure" in stage.said
+
+
 def test_an_active_version_that_cannot_be_measured_has_no_heartbeat(stage: Stage) -> None:
     stage.answer = lambda messages: None
     assert stage.due() == ExitCode.NOT_MEASURED

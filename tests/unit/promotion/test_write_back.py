@@ -15,7 +15,7 @@ from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.promotion.states import Decision
-from prompt_hub.promotion.transitions import downgrade
+from prompt_hub.promotion.transitions import archive, downgrade
 from prompt_hub.promotion.write_back import StageWord, read_words
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredTask, VersionState
@@ -249,6 +249,29 @@ def test_a_person_who_released_it_again_in_git_wins_over_the_older_rollback(worl
     assert promotion.written_back == ()
     assert rolled.registered.released == BAD
     assert world.head() == head
+
+
+@pytest.mark.parametrize("decided", ["archived", "downgraded"])
+def test_what_a_person_decides_in_git_after_an_undo_in_a_stage_stands(
+    world: World, decided: str
+) -> None:
+    rolled = Rolled(world, "dev")
+    rolled.roll_back("dev", 5)
+    rolled.execute("e2")
+    rolled.choose("dev", BAD, 7)
+    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
+    author, grace = world.author.repository, Decision("Grace", "it names wrong classes")
+    later = rolled.released.at + timedelta(minutes=9)
+    changes = (
+        archive(author, TASK, grace, later)
+        if decided == "archived"
+        else downgrade(author, TASK, "1.0.0", grace, later)
+    )
+    apply(author.root, changes)
+    world.push("by hand")
+    promotion, _ = rolled.execute("e3")
+    assert promotion.written_back == ()
+    assert rolled.registered.released == (None if decided == "archived" else "1.0.0")
 
 
 def test_a_way_back_whose_file_is_gone_does_not_hold_up_every_promotion(world: World) -> None:
