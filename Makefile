@@ -48,8 +48,9 @@ types: setup
 unit: setup  ## fast tests, under a minute: what the core, the commands, the service and the Lambda do
 	@$(VENV)/pytest -q $(WORKERS) tests/unit tests/lambdas
 
-coverage: setup  ## the tests of `unit`, and how much of the product they run; fails below the floor
-	@$(VENV)/pytest -q $(WORKERS) tests/unit tests/lambdas --cov --cov-report=term
+# A trace reads git and AWS, and is tested on both alone: without it a package would count as never run.
+coverage: setup  ## the tests of `unit` and of the trace, and how much of the product they run; fails below the floor
+	@$(VENV)/pytest -q $(WORKERS) tests/unit tests/lambdas tests/local_aws/test_trace.py --cov --cov-report=term
 
 property: setup  ## drawn data, the fuzz, a kill at every step; the same draws in every run
 	@$(VENV)/pytest -q $(WORKERS) tests/property
