@@ -6,7 +6,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 # Tiers of tests (docs/testing.md) share two cores with a language model: one after the other,
 # whatever -j says.
 .NOTPARALLEL:
-# Of a tier whose tests need nothing of each other, two run at a time; `make unit WORKERS=` one.
+# Of a tier whose tests (`local`: whose files) need nothing of each other, two run at a time; `make unit WORKERS=` one.
 WORKERS := -n 2 --dist worksteal
 # What would keep this checkout's own packages from being found or installed.
 unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
@@ -65,7 +65,7 @@ infrastructure: setup  ## the templates: every resource, and one validated `cdk 
 	@$(VENV)/pytest -q -n 2 --dist loadfile tests/infrastructure
 
 local: setup  ## the local AWS and the local model
-	@$(VENV)/pytest -q tests/local_aws -m "not lifecycle"
+	@$(VENV)/pytest -q $(if $(WORKERS),$(WORKERS) --dist loadfile) tests/local_aws -m "not lifecycle"
 
 browser: setup  ## the report pages in a real browser
 	@$(PYTHON) local_aws/prepare.py --browser

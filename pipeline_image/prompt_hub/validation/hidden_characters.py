@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 
 # Python's own tables have no such property, and the packages that do are no part of the image:
 # a test holds both tables to one of them. Unicode promises that the first never loses a range.
@@ -43,16 +44,24 @@ def _class(ranges: str) -> str:
     return "".join(f"\\U{int(a, 16):08x}-\\U{int(b or a, 16):08x}" for a, b in ends)
 
 
+EMOJI = f"[{_class(_EMOJI)}]"
 HIDDEN = re.compile(f"[{_class(_DEFAULT_IGNORABLE)}{_class(_OTHERS)}]")
-EMOJI = re.compile(f"[{_class(_EMOJI)}]")
-_SEQUENCE = re.compile(
-    # As emoji-sequences.txt has them: keycaps, the flags of three nations, what joiners join.
-    "[0-9#*]\ufe0f\u20e3"
-    "|\U0001f3f4\U000e0067\U000e0062"
-    "(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)"
-    "\U000e007f"
-    f"|{EMOJI.pattern}[\ufe0e\ufe0f]?(?:\u200d{EMOJI.pattern}\ufe0f?)*"
-)
+
+
+@cache
+def _sequence() -> re.Pattern[str]:
+    """Match what emoji-sequences.txt has: keycaps, the flags of three nations, what joiners join.
+
+    Made where a text has something hidden: few have, and it takes milliseconds of each start.
+    """
+    return re.compile(
+        "[0-9#*]\ufe0f\u20e3"
+        "|\U0001f3f4\U000e0067\U000e0062"
+        "(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)"
+        "\U000e007f"
+        f"|{EMOJI}[\ufe0e\ufe0f]?(?:\u200d{EMOJI}\ufe0f?)*"
+    )
+
 
 _ZERO_WIDTH_SPACE = "\u200b"
 _JOINERS = "\u200c\u200d"
@@ -67,7 +76,7 @@ def find_hidden(text: str) -> Iterator[tuple[int, str]]:
     if HIDDEN.search(text) is None:
         return
     in_emoji: set[int] = set()
-    for sequence in _SEQUENCE.finditer(text):
+    for sequence in _sequence().finditer(text):
         if sequence.end() - sequence.start() > 1:
             in_emoji.update(range(*sequence.span()))
     for match in HIDDEN.finditer(text):
