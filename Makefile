@@ -14,7 +14,7 @@ unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 .DEFAULT_GOAL := help
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser lifecycle docs image lock
-.PHONY: bench bench-eval bench-gate bench-watch bench-catalogue bench-quantities bench-rollback parity-promptfoo
+.PHONY: bench bench-eval bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -112,6 +112,9 @@ bench-catalogue: setup  ## real catalogue data on the model that `make up` has s
 
 bench-quantities: setup  ## values of real catalogue parts, compared as texts and as quantities
 	@$(VENV)/python -m benchmarks.quantities
+
+bench-serve: setup  ## the service beside LiteLLM, Portkey's gateway, the tree before and the bare call
+	@$(VENV)/python -m benchmarks.serve
 
 bench-rollback: setup  ## 20 rollbacks asked for by the score watch and 20 by the alarm alone, on a local AWS
 	@$(VENV)/python -m benchmarks.rollback

@@ -29,12 +29,12 @@ PACKAGES = ("pipeline_image/prompt_hub", "cdk_app", "stacks", "local_aws", "benc
 CORE_PACKAGES = {"pydantic", "pydantic_core", "yaml", "jinja2"}
 """Third-party packages that every module of the product may import."""
 EAGER_ADAPTERS = {
-    "prompt_hub.cli.serve": {"uvicorn", "fastapi"},
+    "prompt_hub.cli.serve": {"uvicorn"},
     "prompt_hub.llm.providers._chat_completions": {"openai"},
     "prompt_hub.scoring.patterns": {"re2"},
     "prompt_hub.scoring.similarity": {"rapidfuzz"},
-    "prompt_hub.service.http": {"fastapi"},
-    "prompt_hub.service.time_limits": {"uvicorn", "h11"},
+    "prompt_hub.service.declared_api": {"fastapi"},
+    "prompt_hub.service.time_limits": {"uvicorn", "httptools"},
 }
 """The modules that import a heavy package when they are loaded; everything else loads them late."""
 LAMBDA_SAFE = ("prompt_hub.core.aws_names", "prompt_hub.ledger")

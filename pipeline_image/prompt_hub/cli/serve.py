@@ -15,7 +15,8 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 
 if TYPE_CHECKING:
     import uvicorn
-    from fastapi import FastAPI
+
+    from prompt_hub.service.http import AsgiApp
 
 POLL_SECONDS = 5.0
 """Seconds between two looks at the ledger."""
@@ -112,7 +113,7 @@ def log_as_service(verbosity: int) -> None:
     log_setup.configure(verbosity, log_setup.SERVICE, stdout=True, servers=SERVER_LOGGERS)
 
 
-def behind_balancer(app: FastAPI, host: str, port: int) -> uvicorn.Config:
+def behind_balancer(app: AsgiApp, host: str, port: int) -> uvicorn.Config:
     """How the service listens: its times are those that the balancer needs (`names`)."""
     import uvicorn
 
@@ -121,6 +122,7 @@ def behind_balancer(app: FastAPI, host: str, port: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=TimedProtocol,
+        loop="asyncio",
         ws="none",
         host=host,
         port=port,

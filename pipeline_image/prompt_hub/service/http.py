@@ -1,20 +1,18 @@
-"""The HTTP face of the service: requests read, answers written, both as `api_models` has them."""
+"""The HTTP face of the service: requests read, answers written, both as `api_models` has them.
+
+A plain ASGI application: there are five paths, and everything that a framework does for a request
+beyond finding one of them would be paid by every call. `declared_api` describes them.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import secrets
 import threading
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, NamedTuple
 
 from prompt_hub.core.concurrency import run_off_loop
 from prompt_hub.core.json_strict import (
@@ -25,164 +23,146 @@ from prompt_hub.core.json_strict import (
 )
 from prompt_hub.core.log_setup import describe_exception
 from prompt_hub.repository.schema import JsonObject
-from prompt_hub.service.api_models import (
-    CallUsage,
-    ErrorDetail,
-    ErrorResponse,
-    HealthResponse,
-    InstanceInfo,
-    LedgerInfo,
-    NotReadyResponse,
-    ReadyResponse,
-    RefusedTask,
-    RunRequest,
-    RunResponse,
-    ServedTask,
-    TasksResponse,
-)
 from prompt_hub.service.errors import ErrorCode, ServiceError
 from prompt_hub.service.execution_log import log_line
-from prompt_hub.service.openapi import (
-    JSON,
-    RUN_PATH,
-    TRACE_PARAMETERS,
-    OpenApiDocument,
-    error_responses,
-)
+from prompt_hub.service.openapi import JSON, OpenApiDocument
 from prompt_hub.service.service import Answered, PromptService
 
-API_VERSION = "1.0.0"
-"""Version of the interface under `/v1`: its minor number moves with every addition."""
 BODY_SECONDS = 30.0
 """Time for a body to arrive."""
 MAX_BODY_BYTES = 256 * 1024
 """A record of a few fields comes nowhere near; more is a mistake or an attack."""
 RETRY_AFTER_SECONDS = 5
 
-TRACE_PARENT = re.compile(r"^[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
-AMAZON_TRACE = re.compile(r"Root=(?P<trace>1-[0-9a-f]{8}-[0-9a-f]{24})")
+TRACE_PARENT = re.compile(rb"^[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
+AMAZON_TRACE = re.compile(rb"Root=(?P<trace>1-[0-9a-f]{8}-[0-9a-f]{24})")
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_RUN_START, _RUN_END = "/v1/tasks/", "/run"
+_JSON_HEADER = (b"content-type", JSON.encode())
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+class _CallerLeftError(Exception):
+    """Nobody is there to be answered, and nothing went wrong here."""
+
+
+class _Response(NamedTuple):
+    """One answer."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def create_app(
     service: PromptService, *, poll_seconds: float, body_seconds: float = BODY_SECONDS
-) -> FastAPI:
+) -> ServiceApp:
     """Return the application; its lifespan runs the thread that follows the ledger.
 
     A body has `body_seconds` to arrive.
     """
+    return ServiceApp(service, poll_seconds=poll_seconds, body_seconds=body_seconds)
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        stop = threading.Event()
+
+class ServiceApp:
+    """The application, as an ASGI server takes it."""
+
+    def __init__(self, service: PromptService, *, poll_seconds: float, body_seconds: float) -> None:
+        self.document = OpenApiDocument(service)
+        self._service = service
+        self._poll_seconds = poll_seconds
+        self._body_seconds = body_seconds
+        self._requests = LastResort(self._respond)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or live from the server's start to its end."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._requests(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        service, stop = self._service, threading.Event()
+        await receive()
         poller = threading.Thread(
-            target=service.poller.run, args=(poll_seconds, stop), name="pointers", daemon=True
+            target=service.poller.run, args=(self._poll_seconds, stop), name="pointers", daemon=True
         )
         poller.start()
         log_line("started", release=service.release, instance=service.instance.id)
-        yield
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
         stop.set()
         await service.close()
         log_line("stopped", release=service.release, instance=service.instance.id)
+        await send({"type": "lifespan.shutdown.complete"})
 
-    app = FastAPI(
-        title="Prompt Hub",
-        summary="Records in, structured fields out, by the prompt versions that are active.",
-        version=API_VERSION,
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-    )
-    document = app.state.document = OpenApiDocument(service, app.openapi)
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path.startswith(_RUN_START) and path.endswith(_RUN_END):
+            task = path[len(_RUN_START) : -len(_RUN_END)]
+            if task and "/" not in task:
+                if scope["method"] == "POST":
+                    await _send(send, await self._run(task, scope, receive))
+                else:
+                    await _send(send, _wrong_method(scope, "POST"))
+                return
+        await _send(send, await self._look(path, scope))
 
-    @app.post(
-        RUN_PATH,
-        operation_id="run",
-        summary="Answer one record with the active version of a task",
-        response_model=RunResponse,
-        response_description="An output that keeps the prompt's output contract.",
-        responses=error_responses(ErrorCode),
-        openapi_extra={
-            # Not a parameter of the function: JSON is read more strictly here than FastAPI does.
-            "requestBody": {
-                "required": True,
-                "content": {JSON: {"schema": RunRequest.model_json_schema()}},
-            },
-            "parameters": TRACE_PARAMETERS,
-        },
-    )
-    async def run(task: str, request: Request) -> Response:
-        """Answer one record. Which fields a task takes, the path of that very task says."""
-        trace_id = _trace_id(request)
+    async def _run(self, task: str, scope: Scope, receive: Receive) -> _Response:
+        service, trace_id = self._service, _trace_id(scope["headers"])
         try:
-            body = await _body(request, body_seconds)
+            body = await _body(receive, self._body_seconds)
             fields = await run_off_loop(len(body), _fields, body)
             answered = await service.run(task, fields, trace_id, size=len(body))
         except ServiceError as error:
             return _error(error, trace_id)
-        return _json(_answer(answered, service.release, trace_id))
+        return _Response(200, _encode(_answer(answered, service.release, trace_id)).encode("utf-8"))
 
-    @app.get("/v1/tasks", operation_id="tasks", summary="What is served, and why")
-    async def tasks() -> TasksResponse:
-        """Version and hash that answer each task, and where the decision came from."""
-        return _tasks(service)
+    async def _look(self, path: str, scope: Scope) -> _Response:
+        """Answer what asks about the service itself."""
+        page = {
+            "/v1/tasks": self._tasks,
+            "/healthz": self._health,
+            "/readyz": self._ready,
+            "/openapi.json": self._openapi,
+        }.get(path)
+        if page is None:
+            return _no_such_path(scope, "Not Found", 404)
+        if scope["method"] != "GET":
+            return _wrong_method(scope, "GET")
+        return await page()
 
-    @app.get("/healthz", operation_id="health", summary="Whether the process lives")
-    async def healthz() -> HealthResponse:
-        """Answer as long as the process can."""
-        return HealthResponse(ok=True)
+    async def _tasks(self) -> _Response:
+        # Of many tasks it is long, and callers would wait for it.
+        return _Response(200, await asyncio.to_thread(_served, self._service))
 
-    @app.get(
-        "/readyz",
-        operation_id="ready",
-        summary="Whether calls should be sent here",
-        response_model=ReadyResponse,
-        response_description="It serves what the ledger says, or has given up waiting for it.",
-        responses={
-            503: {
-                "model": NotReadyResponse,
-                "description": "It waits for the ledger, or lacks what is active.",
-            }
-        },
-    )
-    async def readyz() -> Response:
-        """Tell a load balancer whether this process can answer."""
-        reason = _not_ready(service)
+    async def _health(self) -> _Response:
+        return _Response(200, b'{"ok":true}')
+
+    async def _ready(self) -> _Response:
+        reason = _not_ready(self._service)
         if reason is None:
-            return _json(ReadyResponse(ready=True))
-        return _json(NotReadyResponse(ready=False, reason=reason), 503)
+            return _Response(200, b'{"ready":true}')
+        return _Response(503, _encode({"ready": False, "reason": reason}).encode("utf-8"))
 
-    @app.get("/openapi.json", include_in_schema=False)
-    async def openapi() -> Response:
-        """Describe this interface, with the contracts of what is active now."""
-        return Response(await asyncio.to_thread(document.encoded), media_type=JSON)
-
-    @app.exception_handler(HTTPException)
-    async def no_such_path(request: Request, error: HTTPException) -> Response:
-        found = ServiceError(
-            ErrorCode.NO_SUCH_PATH, f"{request.method} {request.url.path}: {error.detail}"
-        )
-        response = _error(found, _trace_id(request), error.status_code)
-        # A wrong method is told which ones there are (`Allow`).
-        response.headers.update(error.headers or {})
-        return response
-
-    app.add_middleware(LastResort)
-    return app
+    async def _openapi(self) -> _Response:
+        return _Response(200, await asyncio.to_thread(self.document.encoded))
 
 
 class LastResort:
     """Answers what nobody foresaw. Nothing reaches the server, which would log it its own way."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: AsgiApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        trace_id = _trace_id(Request(scope))
         begun = False
 
         async def watch(message: Message) -> None:
@@ -193,34 +173,50 @@ class LastResort:
         try:
             await self._app(scope, receive, watch)
             return
-        except ClientDisconnect:
-            return  # Nobody is there to be answered, and nothing went wrong here.
+        except _CallerLeftError:
+            return
         except asyncio.CancelledError:
             # The process has waited long enough for the calls in flight.
             error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, "the service stops: ask again")
+            trace_id = _trace_id(scope["headers"])
         except Exception as unexpected:
             # Types and places only: a message could quote what the caller sent.
             kind, *places = describe_exception(unexpected)
+            trace_id = _trace_id(scope["headers"])
             log_line("unexpected_error", error=kind, places=places, trace_id=trace_id)
             error = ServiceError(ErrorCode.UNEXPECTED, "an unexpected error; see the log")
         if not begun:
-            await _error(error, trace_id)(scope, receive, send)
+            await _send(send, _error(error, trace_id))
 
 
-async def _body(request: Request, seconds: float) -> bytes:
+async def _send(send: Send, response: _Response) -> None:
+    headers = [
+        (b"content-length", b"%d" % len(response.body)),
+        _JSON_HEADER,
+        *response.headers,
+    ]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def _body(receive: Receive, seconds: float) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                body += chunk
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _CallerLeftError
+                body += message.get("body", b"")
                 if len(body) > MAX_BODY_BYTES:
                     raise ServiceError(
                         ErrorCode.BODY_TOO_LARGE, f"the body has more than {MAX_BODY_BYTES} bytes"
                     )
+                if not message.get("more_body", False):
+                    return bytes(body)
     except TimeoutError:
-        message = f"the body did not arrive within {seconds:g} s"
-        raise ServiceError(ErrorCode.TOO_SLOW, message) from None
-    return bytes(body)
+        message_in_words = f"the body did not arrive within {seconds:g} s"
+        raise ServiceError(ErrorCode.TOO_SLOW, message_in_words) from None
 
 
 def _fields(body: bytes) -> JsonObject:
@@ -242,50 +238,53 @@ def _fields(body: bytes) -> JsonObject:
     return fields
 
 
-def _answer(answered: Answered, release: str, trace_id: str) -> RunResponse:
-    usage = answered.answer.response.usage
-    return RunResponse(
-        output=answered.output,
-        task=answered.task,
-        version=answered.served.reference.version,
-        sha256=answered.served.reference.sha256,
-        release=release,
-        model=answered.model,
-        valid=True,
-        trace_id=trace_id,
-        usage=CallUsage(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            usd=usage.usd,
-            seconds=usage.seconds,
-            attempts=usage.attempts,
-        ),
-    )
+def _answer(answered: Answered, release: str, trace_id: str) -> Mapping[str, object]:
+    """Return a `RunResponse`; the tests hold every answer against the document made of it."""
+    usage, reference = answered.answer.response.usage, answered.served.reference
+    return {
+        "output": answered.output,
+        "task": answered.task,
+        "version": reference.version,
+        "sha256": reference.sha256,
+        "release": release,
+        "model": answered.model,
+        "valid": True,
+        "trace_id": trace_id,
+        "usage": {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "usd": usage.usd,
+            "seconds": usage.seconds,
+            "attempts": usage.attempts,
+        },
+    }
 
 
-def _tasks(service: PromptService) -> TasksResponse:
+def _served(service: PromptService) -> bytes:
+    """Return a `TasksResponse` as JSON."""
     state = service.poller.state
-    return TasksResponse(
-        stage=service.stage,
-        release=service.release,
-        instance=InstanceInfo(id=service.instance.id, started_at=service.instance.started_at),
-        ledger=LedgerInfo(revision=state.revision, answers=state.ledger_answers),
-        tasks=[
-            ServedTask(
-                task=task,
-                version=served.reference.version,
-                sha256=served.reference.sha256,
-                release=service.release,
-                revision=served.revision,
-                source=served.source,
-            )
+    listed = {
+        "stage": service.stage,
+        "release": service.release,
+        "instance": {"id": service.instance.id, "started_at": service.instance.started_at},
+        "ledger": {"revision": state.revision, "answers": state.ledger_answers},
+        "tasks": [
+            {
+                "task": task,
+                "version": served.reference.version,
+                "sha256": served.reference.sha256,
+                "release": service.release,
+                "revision": served.revision,
+                "source": served.source,
+            }
             for task, served in sorted(state.served.items())
         ],
-        refused=[
-            RefusedTask(task=task, version=wanted.version, sha256=wanted.sha256)
+        "refused": [
+            {"task": task, "version": wanted.version, "sha256": wanted.sha256}
             for task, wanted in sorted(state.refused.items())
         ],
-    )
+    }
+    return _encode(listed).encode("utf-8")
 
 
 def _not_ready(service: PromptService) -> str | None:
@@ -302,28 +301,37 @@ def _not_ready(service: PromptService) -> str | None:
     )
 
 
-def _error(error: ServiceError, trace_id: str, status: int | None = None) -> Response:
-    """Answer with an error; `status` where it is another one than the table has."""
-    status = status or error.code.status
-    detail = ErrorDetail.model_validate(
-        {"code": error.code, "message": error.message, **error.details}
-    )
-    response = _json(ErrorResponse(error=detail, valid=False, trace_id=trace_id), status)
+def _wrong_method(scope: Scope, allowed: str) -> _Response:
+    """Say that a path is there, and for which method (`Allow`)."""
+    refused = _no_such_path(scope, "Method Not Allowed", 405)
+    return refused._replace(headers=(*refused.headers, (b"allow", allowed.encode())))
+
+
+def _no_such_path(scope: Scope, words: str, status: int) -> _Response:
+    error = ServiceError(ErrorCode.NO_SUCH_PATH, f"{scope['method']} {scope['path']}: {words}")
+    return _error(error, _trace_id(scope["headers"]), status)
+
+
+def _error(error: ServiceError, trace_id: str, status: int | None = None) -> _Response:
+    """Return an `ErrorResponse`; `status` where it is another one than the table has."""
+    headers = []
     if error.code.retry:
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
     if error.code is ErrorCode.TOO_SLOW:
-        response.headers["Connection"] = "close"
-    return response
+        headers.append((b"connection", b"close"))
+    detail = {"code": str(error.code), "message": error.message, **error.details}
+    body = {"error": detail, "valid": False, "trace_id": trace_id}
+    encoded = _encode(body).encode("utf-8")
+    return _Response(status or error.code.status, encoded, tuple(headers))
 
 
-def _json(body: BaseModel, status: int = 200) -> Response:
-    return JSONResponse(body.model_dump(mode="json", exclude_unset=True), status_code=status)
-
-
-def _trace_id(request: Request) -> str:
+def _trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Return the caller's trace (W3C or Amazon's), or a fresh one."""
-    for header, form in (("traceparent", TRACE_PARENT), ("x-amzn-trace-id", AMAZON_TRACE)):
-        found = form.search(request.headers.get(header, ""))
-        if found:
-            return found["trace"]
-    return uuid.uuid4().hex
+    amazon: re.Match[bytes] | None = None
+    for name, value in headers:
+        if name == b"traceparent":
+            if found := TRACE_PARENT.search(value):
+                return found["trace"].decode("ascii")
+        elif name == b"x-amzn-trace-id" and amazon is None:
+            amazon = AMAZON_TRACE.search(value)
+    return amazon["trace"].decode("ascii") if amazon else secrets.token_hex(16)

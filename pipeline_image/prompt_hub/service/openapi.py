@@ -1,10 +1,10 @@
-"""The OpenAPI document: what `http` declares, and the contracts of the prompts that answer now."""
+"""The OpenAPI document: `declared_api`, and the contracts of the prompts that answer now."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -14,6 +14,8 @@ from prompt_hub.service.api_models import ErrorResponse
 from prompt_hub.service.errors import ErrorCode
 from prompt_hub.service.service import PromptService
 
+API_VERSION = "1.0.0"
+"""Version of the interface under `/v1`: its minor number moves with every addition."""
 JSON = "application/json"
 RUN_PATH = "/v1/tasks/{task}/run"
 COMPONENTS = "#/components/schemas/"
@@ -61,12 +63,11 @@ def error_responses(codes: Iterable[ErrorCode]) -> dict[int | str, dict[str, Any
 class OpenApiDocument:
     """The document of one service, made when it is asked for and kept until a pointer moves."""
 
-    def __init__(self, service: PromptService, declared: Callable[[], dict[str, Any]]) -> None:
-        """Add the tasks of `service` to the document that `declared` makes."""
+    def __init__(self, service: PromptService) -> None:
+        """Add the tasks of `service` to what is declared of every image."""
         self.lock = threading.Lock()
         """Held while a document is made; only threads that may wait take it."""
         self._service = service
-        self._declared = declared
         self._made: tuple[tuple[str, ...], bytes] | None = None
 
     def encoded(self) -> bytes:
@@ -75,7 +76,9 @@ class OpenApiDocument:
             prompts = self._service.active_prompts
             versions = tuple(prompt.sha256 for prompt in prompts.values())
             if self._made is None or self._made[0] != versions:
-                document = with_tasks(self._declared(), prompts)
+                from prompt_hub.service.declared_api import declared_document
+
+                document = with_tasks(declared_document(), prompts)
                 text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
                 self._made = (versions, text.encode("utf-8"))
             return self._made[1]

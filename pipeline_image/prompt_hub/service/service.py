@@ -164,7 +164,8 @@ class PromptService:
                 stage=self.stage,
                 task=task,
                 version=prompt.version,
-                sha256=prompt.sha256,
+                # Not the prompt's own, which is worked out anew each time.
+                sha256=served.reference.sha256,
                 release=self.release,
                 revision=served.revision,
                 instance=self.instance.id,

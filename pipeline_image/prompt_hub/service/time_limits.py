@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from prompt_hub.core import aws_names
 
@@ -19,6 +18,8 @@ HEAD_SECONDS = 10.0
 """Time for the head of a request, from its first byte."""
 BODY_SECONDS = 35.0
 """Time for a body, whoever waits for it: a little more than for one that is to be answered."""
+MAX_HEAD_BYTES = 64 * 1024
+"""Bytes of a head; the parser itself would take as many as come."""
 
 _Phase = Literal["silent", "head", "body"]
 _TOO_SLOW = (
@@ -27,11 +28,14 @@ _TOO_SLOW = (
 )
 
 
-class TimedProtocol(H11Protocol):
+class TimedProtocol(HttpToolsProtocol):
     """Closes connections whose requests do not arrive in time."""
 
     _timer: asyncio.TimerHandle | None = None
-    _waits_for: tuple[_Phase, RequestResponseCycle | None] | None = None
+    _waits_for: _Phase | None = None
+    _arriving: _Phase | None = None
+    """The part of a request that has begun and is not yet whole."""
+    _head_bytes = 0
 
     def connection_made(  # type: ignore[override]  # as the class above
         self, transport: asyncio.Transport
@@ -43,13 +47,31 @@ class TimedProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came, and wait for what is missing of a request that has begun."""
         super().data_received(data)
-        state = self.conn.their_state
-        if state is h11.IDLE:
-            self._wait_for("head")
-        elif state is h11.SEND_BODY:
-            self._wait_for("body")
-        else:
+        if self._arriving == "head":
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.logger.warning("The head of a request is too long.")
+                self.send_400_response("Invalid HTTP request received.")
+        if self._arriving is None:
             self._stop()
+        else:
+            self._wait_for(self._arriving)
+
+    def on_message_begin(self) -> None:
+        """Note that a request has begun."""
+        self._stop()
+        self._arriving, self._head_bytes = "head", 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Note that a head is whole."""
+        self._arriving = "body"
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that a request is whole."""
+        self._arriving = None
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
@@ -58,10 +80,10 @@ class TimedProtocol(H11Protocol):
 
     def _wait_for(self, phase: _Phase) -> None:
         # The time is that of the whole: another byte of the same head or body does not prolong it.
-        if self._waits_for == (phase, self.cycle):
+        if self._waits_for == phase:
             return
         self._stop()
-        self._waits_for = (phase, self.cycle)
+        self._waits_for = phase
         limits = {"silent": SILENT_SECONDS, "head": HEAD_SECONDS, "body": BODY_SECONDS}
         self._timer = self.loop.call_later(limits[phase], self._end, phase)
 

@@ -9,15 +9,15 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 
 from prompt_hub.cli.serve import behind_balancer
 from prompt_hub.ledger.items import VersionRef
@@ -26,7 +26,7 @@ from prompt_hub.llm.config import ModelAliases
 from prompt_hub.release.manifest import Release, VersionKey, carried_prompts, load
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Prompt
-from prompt_hub.service.http import BODY_SECONDS, create_app
+from prompt_hub.service.http import BODY_SECONDS, ServiceApp, create_app
 from prompt_hub.service.ledger_poller import LedgerPoller
 from prompt_hub.service.service import PromptService
 from tests.unit.ledger.fake_dynamodb import FakeLedger
@@ -96,8 +96,14 @@ class Running:
 class CheckedClient(TestClient):
     """A client of an application in this process that holds it to its OpenAPI document."""
 
-    def __init__(self, application: FastAPI, poller: LedgerPoller) -> None:
-        super().__init__(application, raise_server_exceptions=False)
+    def __init__(
+        self,
+        application: ServiceApp,
+        poller: LedgerPoller,
+        *,
+        around: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    ) -> None:
+        super().__init__(around(application), raise_server_exceptions=False)
         self.application = application
         self.poller = poller
 

@@ -108,7 +108,7 @@ def test_a_task_has_the_contracts_of_its_active_version(built: Path) -> None:
 
 def test_calls_are_answered_while_the_document_is_being_made(built: Path) -> None:
     client = serving(built)
-    document: OpenApiDocument = client.application.state.document
+    document: OpenApiDocument = client.application.document
     with client, ThreadPoolExecutor(1) as pool:
         with document.lock:
             asked = pool.submit(client.get, "/openapi.json")
@@ -223,8 +223,7 @@ class LateBody:
 def slow(built: Path) -> CheckedClient:
     """A caller whose body does not come in time."""
     client = unstarted(built, FakeLedger(), body_seconds=0.01)
-    client.application.add_middleware(LateBody)
-    return client
+    return CheckedClient(client.application, client.poller, around=LateBody)
 
 
 def lacking(built: Path) -> CheckedClient:

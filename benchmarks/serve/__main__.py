@@ -1,0 +1,254 @@
+"""`python -m benchmarks.serve`: the service beside gateways, the tree before, and the bare call.
+
+Every round measures each server once in each cell, one after the other, so that all of them see
+the machine in the same mood. CPU is user and system time of the server's whole process tree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmarks.earlier_tree import earlier_tree
+from benchmarks.eval.measuring import ROOT, MeasurementError
+from benchmarks.eval.printing import machine, number, table
+from benchmarks.results import Ratio, record
+from benchmarks.serve import gateways
+from benchmarks.serve.gateways import Target
+from benchmarks.serve.ledger import LedgerServer
+from benchmarks.serve.model import ScriptedModel
+from benchmarks.serve.processes import Server
+from benchmarks.serve.repository import build
+
+LATENCIES = (0, 50)
+CALLERS = (1, 64, 256)
+OURS, BEFORE, BARE = "ours", "before", "bare call"
+CPU_CELL = (50, 64)
+"""Where requests a CPU-second are compared: milliseconds of the model, callers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One run of one server in one cell."""
+
+    requests: int
+    wall: float
+    p50: float
+    p99: float
+    cpu: float | None
+
+    @property
+    def per_cpu_second(self) -> float | None:
+        """Requests a second of the server's CPU time."""
+        return self.requests / self.cpu if self.cpu else None
+
+
+Cell = tuple[str, int, int]
+"""Server, latency in milliseconds, callers."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print; 0 if every promise is kept, 1 if one is missed, 2 if one has no number."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
+    peers = (OURS, BEFORE, "litellm", "portkey")
+    parser.add_argument("--only", nargs="+", choices=peers, default=peers, help="servers to run")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of every cell (default 5)")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of a run (default 1.5)")
+    parser.add_argument("--callers", type=int, nargs="+", default=CALLERS, help="at once")
+    parser.add_argument("--latencies", type=int, nargs="+", default=LATENCIES, help="milliseconds")
+    arguments = parser.parse_args(argv)
+    print(machine(), flush=True)
+    try:
+        with ExitStack() as stack:
+            return _measure(arguments, stack)
+    except MeasurementError as error:
+        print(f"benchmarks.serve: NOT MEASURED: {error}", file=sys.stderr)
+        return 2
+
+
+def _measure(arguments: argparse.Namespace, stack: ExitStack) -> int:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prompt-hub-serve-")))
+    model = stack.enter_context(ScriptedModel())
+    release = build(folder / "repository", model.base_url)
+    ledger = stack.enter_context(LedgerServer(release))
+    settings = gateways.service_settings(folder / "repository", model.base_url, ledger.url)
+    pairs: dict[str, tuple[Server, Target]] = {}
+    if OURS in arguments.only:
+        pairs[OURS] = gateways.service(OURS, ROOT, sys.executable, folder, settings)
+    if BEFORE in arguments.only:
+        tree = stack.enter_context(earlier_tree())
+        pairs[BEFORE] = gateways.service(BEFORE, tree.path, tree.python, folder, settings)
+    if "litellm" in arguments.only:
+        pairs["litellm"] = gateways.litellm(folder, model.base_url)
+    if "portkey" in arguments.only:
+        pairs["portkey"] = gateways.portkey(folder, model.base_url)
+    servers = {name: stack.enter_context(server) for name, (server, _) in pairs.items()}
+    targets = {BARE: gateways.direct(model.port, folder)} | {n: t for n, (_, t) in pairs.items()}
+    samples = _samples(arguments, model, targets, servers)
+    print(f"\n{_table(samples, targets)}\n")
+    for name, server in servers.items():
+        print(
+            f"{targets[name].name}: ready after {server.start_cpu:.2f} s of CPU with"
+            f" {server.start_mb:.0f} MB; {server.resident_mb():.0f} MB after the runs,"
+            f" {server.processes()} processes"
+        )
+    ratios = _ratios(samples, servers, targets)
+    return record("serve", ratios) if ratios else 0
+
+
+def _samples(
+    arguments: argparse.Namespace,
+    model: ScriptedModel,
+    targets: dict[str, Target],
+    servers: dict[str, Server],
+) -> dict[Cell, list[Sample]]:
+    samples: dict[Cell, list[Sample]] = defaultdict(list)
+    for turn in range(arguments.rounds + 1):
+        for latency in arguments.latencies:
+            model.answer_after(latency)
+            for callers in arguments.callers:
+                for name, target in targets.items():
+                    sample = _run(target, servers.get(name), callers, arguments.seconds)
+                    # The first round warms up.
+                    if turn:
+                        samples[name, latency, callers].append(sample)
+    return samples
+
+
+def _run(target: Target, server: Server | None, callers: int, seconds: float) -> Sample:
+    before = server.cpu_seconds() if server else 0.0
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "benchmarks.serve.callers"),
+            *(str(target.port), str(target.requests), str(callers), str(seconds)),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise MeasurementError(f"the callers of {target.name} failed: {done.stderr.strip()}")
+    found = json.loads(done.stdout)
+    if found["statuses"] != {"200": found["requests"]}:
+        raise MeasurementError(f"{target.name} answered {found['statuses']}: {found['example']}")
+    return Sample(
+        requests=found["requests"],
+        wall=found["wall"],
+        p50=found["p50"],
+        p99=found["p99"],
+        cpu=server.cpu_seconds() - before if server else None,
+    )
+
+
+def _table(samples: dict[Cell, list[Sample]], targets: dict[str, Target]) -> str:
+    rows = []
+    for (name, latency, callers), found in samples.items():
+        rows.append(
+            [
+                f"{latency} ms, {callers} callers: {targets[name].name}",
+                number(statistics.median(s.requests / s.wall for s in found), 0),
+                number(_median_of([s.per_cpu_second for s in found]), 0),
+                number(statistics.median(s.p50 for s in found)),
+                number(statistics.median(s.p99 for s in found)),
+                number(_added(samples, name, latency, callers, "p50")),
+                number(_added(samples, name, latency, callers, "p99")),
+            ]
+        )
+    header = ("model, callers: server", "requests/s", "requests/CPU-s", "p50 ms", "p99 ms")
+    return table((*header, "added p50", "added p99"), rows)
+
+
+def _added(
+    samples: dict[Cell, list[Sample]],
+    name: str,
+    latency: int,
+    callers: int,
+    what: Literal["p50", "p99"],
+) -> float:
+    """Milliseconds more than the bare call in the same round, the median of all rounds."""
+    bare, found = samples[BARE, latency, callers], samples[name, latency, callers]
+    added = [
+        mine.p50 - theirs.p50 if what == "p50" else mine.p99 - theirs.p99
+        for mine, theirs in zip(found, bare, strict=True)
+    ]
+    return statistics.median(added)
+
+
+def _median_of(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def _ratios(
+    samples: dict[Cell, list[Sample]], servers: dict[str, Server], targets: dict[str, Target]
+) -> list[Ratio]:
+    ratios: list[Ratio] = []
+    ours = samples.get((OURS, *CPU_CELL))
+    if not ours:
+        return []
+    mine = _median_of([s.per_cpu_second for s in ours]) or 0.0
+    limits = {BEFORE: ("the tree before", 3.5), "litellm": ("LiteLLM", 15.0)}
+    for name, (words, limit) in limits.items():
+        found = samples.get((name, *CPU_CELL))
+        if found:
+            theirs = _median_of([s.per_cpu_second for s in found]) or 0.0
+            ratios.append(
+                Ratio(
+                    name=f"requests a CPU-second, of {words}'s",
+                    value=mine / theirs,
+                    limit=limit,
+                    at_most=False,
+                    measured=f"{mine:,.0f}",
+                    beside=f"{targets[name].name}: {theirs:,.0f}",
+                    runs=len(found),
+                )
+            )
+    for callers, limit in ((64, 5.0), (1, 1.2)):
+        if (OURS, 50, callers) in samples:
+            cell = samples[OURS, 50, callers]
+            before = (
+                f"; before: {_added(samples, BEFORE, 50, callers, 'p99'):.2f} ms"
+                if (BEFORE, 50, callers) in samples
+                else ""
+            )
+            ratios.append(
+                Ratio(
+                    name=f"added p99 in ms, {callers} callers, model at 50 ms",
+                    value=_added(samples, OURS, 50, callers, "p99"),
+                    limit=limit,
+                    at_most=True,
+                    measured=f"{statistics.median(s.p99 for s in cell):.2f} ms",
+                    beside=f"bare call: "
+                    f"{statistics.median(s.p99 for s in samples[BARE, 50, callers]):.2f} ms"
+                    f"{before}",
+                    runs=len(cell),
+                )
+            )
+    server = servers[OURS]
+    for name, value, limit in (
+        ("CPU-seconds from start to ready", server.start_cpu, 1.0),
+        ("MB when ready, the whole process tree", server.start_mb, 128.0),
+    ):
+        beside = servers.get(BEFORE)
+        was = "" if beside is None else f"before: {beside.start_cpu:.2f}"
+        if beside is not None and "MB" in name:
+            was = f"before: {beside.start_mb:.0f}"
+        ratios.append(
+            Ratio(name=name, value=value, limit=limit, at_most=True, measured="", beside=was)
+        )
+    return ratios
+
+
+if __name__ == "__main__":
+    sys.exit(main())

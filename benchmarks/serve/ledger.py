@@ -1,0 +1,102 @@
+"""A ledger on a port: what DynamoDB answers to the reads of a service, and a pointer to move.
+
+Only reads are answered. The service under test polls it as it would poll the real table.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+
+from prompt_hub.core import aws_names
+from prompt_hub.ledger.items import ACTIVE, HEAD_KEY, Pointer, VersionRef
+from prompt_hub.ledger.wire import pack
+from prompt_hub.release.manifest import Release
+
+TABLE = "bench-ledger"
+
+
+class LedgerServer:
+    """Serves pointers to the champions of a release; a context manager."""
+
+    def __init__(self, release: Release) -> None:
+        self._lock = threading.Lock()
+        self._revision = 0
+        self._pointers: dict[str, Pointer] = {}
+        for task in release.tasks:
+            champion = release.tasks[task].version(release.tasks[task].champion)
+            if champion is not None:
+                self._revision += 1
+                self._pointers[task] = Pointer(
+                    task=task,
+                    active=champion.reference,
+                    previous=None,
+                    frozen=False,
+                    revision=self._revision,
+                    changed_by="bench",
+                    reason="the benchmark begins",
+                    at="2026-11-27T00:00:00+00:00",
+                    release=release.reference,
+                )
+        ledger = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+                body = json.dumps(ledger.answer(operation, asked)).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/x-amz-json-1.0")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def move(self, task: str, reached: VersionRef) -> int:
+        """Let the pointer of `task` go to another version; returns the ledger's new revision."""
+        with self._lock:
+            self._revision += 1
+            self._pointers[task] = replace(
+                self._pointers[task], active=reached, revision=self._revision
+            )
+            return self._revision
+
+    def answer(self, operation: str, asked: dict[str, dict[str, dict[str, str]]]) -> object:
+        """Answer one read."""
+        with self._lock:
+            if operation == "Query":
+                return {"Items": [_item(pointer) for pointer in self._pointers.values()]}
+            key = asked["Key"]
+            head = (key[aws_names.LEDGER_PARTITION_KEY]["S"], key[aws_names.LEDGER_SORT_KEY]["S"])
+            if head == HEAD_KEY:
+                return {"Item": {"revision": pack(self._revision)}}
+            return {}
+
+
+def _item(pointer: Pointer) -> dict[str, object]:
+    keys = {aws_names.LEDGER_PARTITION_KEY: ACTIVE, aws_names.LEDGER_SORT_KEY: pointer.task}
+    return {name: pack(value) for name, value in {**keys, **pointer.to_attributes()}.items()}
