@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from prompt_hub.cli.options import verbosity_of
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.service.admission import MAX_CALLS, Admission
 
 if TYPE_CHECKING:
     import uvicorn
@@ -40,12 +41,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=environment.get(aws_names.ENV_POLL_SECONDS, str(POLL_SECONDS)),
         help="seconds between two looks at the ledger",
     )
+    parser.add_argument(
+        "--max-calls",
+        type=int,
+        default=environment.get(aws_names.ENV_MAX_CALLS, str(MAX_CALLS)),
+        help="calls in hand at once; one more is answered 429 (default %(default)s)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Serve until SIGTERM or Ctrl-C, then let calls in flight end."""
     if arguments.poll_seconds <= 0:
         raise PromptHubError("--poll-seconds must be more than 0.")
+    if arguments.max_calls < 1:
+        raise PromptHubError("--max-calls must be 1 or more.")
     import uvicorn
 
     from prompt_hub.ledger.errors import LedgerError
@@ -100,7 +109,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     gc.freeze()
     # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))
-    app = create_app(service, poll_seconds=arguments.poll_seconds)
+    app = create_app(
+        service, poll_seconds=arguments.poll_seconds, admission=Admission(arguments.max_calls)
+    )
     uvicorn.Server(behind_balancer(app, arguments.host, arguments.port)).run()
     return ExitCode.OK
 

@@ -77,6 +77,10 @@ class ErrorCode(StrEnum):
         "prompt_broken", 500, Fault.PROMPT, False,
         "The prompt cannot be rendered with fields that keep its input contract.",
     )  # fmt: skip
+    OVERLOADED = (
+        "overloaded", 429, Fault.OPERATOR, True,
+        "The service has as many calls in hand as it takes on at once.",
+    )  # fmt: skip
     UNEXPECTED = (
         "unexpected", 500, Fault.SERVICE, False,
         "An error that nobody foresaw; the log has it under the trace id.",

@@ -23,6 +23,7 @@ from prompt_hub.core.json_strict import (
 )
 from prompt_hub.core.log_setup import describe_exception
 from prompt_hub.repository.schema import JsonObject
+from prompt_hub.service.admission import Admission
 from prompt_hub.service.errors import ErrorCode, ServiceError
 from prompt_hub.service.execution_log import log_line
 from prompt_hub.service.openapi import JSON, OpenApiDocument
@@ -61,23 +62,40 @@ class _Response(NamedTuple):
 
 
 def create_app(
-    service: PromptService, *, poll_seconds: float, body_seconds: float = BODY_SECONDS
+    service: PromptService,
+    *,
+    poll_seconds: float,
+    body_seconds: float = BODY_SECONDS,
+    admission: Admission | None = None,
 ) -> ServiceApp:
     """Return the application; its lifespan runs the thread that follows the ledger.
 
-    A body has `body_seconds` to arrive.
+    A body has `body_seconds` to arrive; `admission` says how many calls are taken on at once.
     """
-    return ServiceApp(service, poll_seconds=poll_seconds, body_seconds=body_seconds)
+    return ServiceApp(
+        service,
+        poll_seconds=poll_seconds,
+        body_seconds=body_seconds,
+        admission=admission or Admission(),
+    )
 
 
 class ServiceApp:
     """The application, as an ASGI server takes it."""
 
-    def __init__(self, service: PromptService, *, poll_seconds: float, body_seconds: float) -> None:
+    def __init__(
+        self,
+        service: PromptService,
+        *,
+        poll_seconds: float,
+        body_seconds: float,
+        admission: Admission,
+    ) -> None:
         self.document = OpenApiDocument(service)
         self._service = service
         self._poll_seconds = poll_seconds
         self._body_seconds = body_seconds
+        self._admission = admission
         self._requests = LastResort(self._respond)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,12 +134,18 @@ class ServiceApp:
 
     async def _run(self, task: str, scope: Scope, receive: Receive) -> _Response:
         service, trace_id = self._service, _trace_id(scope["headers"])
+        admission = self._admission
+        if not admission.enter():
+            message = f"the service has {admission.most} calls in hand and takes on no other"
+            return _error(ServiceError(ErrorCode.OVERLOADED, message), trace_id)
         try:
             body = await _body(receive, self._body_seconds)
             fields = await run_off_loop(len(body), _fields, body)
             answered = await service.run(task, fields, trace_id, size=len(body))
         except ServiceError as error:
             return _error(error, trace_id)
+        finally:
+            admission.leave()
         return _Response(200, _encode(_answer(answered, service.release, trace_id)).encode("utf-8"))
 
     async def _look(self, path: str, scope: Scope) -> _Response:

@@ -55,7 +55,7 @@ def error_responses(codes: Iterable[ErrorCode]) -> dict[int | str, dict[str, Any
             "model": ErrorResponse,
             "description": "\n\n".join(f"`{code}`: {code.meaning}" for code in possible),
             "content": {JSON: {"schema": {"properties": {"error": known}}}},
-            **({"headers": RETRY_AFTER} if status == 503 else {}),
+            **({"headers": RETRY_AFTER} if status in {429, 503} else {}),
         }
     return responses
 

@@ -26,6 +26,7 @@ from prompt_hub.llm.config import ModelAliases
 from prompt_hub.release.manifest import Release, VersionKey, carried_prompts, load
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Prompt
+from prompt_hub.service.admission import Admission
 from prompt_hub.service.http import BODY_SECONDS, ServiceApp, create_app
 from prompt_hub.service.ledger_poller import LedgerPoller
 from prompt_hub.service.service import PromptService
@@ -192,6 +193,7 @@ def unstarted(
     champions: Mapping[str, VersionRef] | None = None,
     changed: Mapping[VersionKey, Prompt] | None = None,
     body_seconds: float = BODY_SECONDS,
+    admission: Admission | None = None,
 ) -> CheckedClient:
     """A service after one look at the ledger; without `champions` git has nothing released.
 
@@ -215,5 +217,5 @@ def unstarted(
         poller=poller,
         client=client or ModelClient(ModelAliases({})),
     )
-    app = create_app(service, poll_seconds=60, body_seconds=body_seconds)
+    app = create_app(service, poll_seconds=60, body_seconds=body_seconds, admission=admission)
     return CheckedClient(app, poller)

@@ -24,6 +24,7 @@ from prompt_hub.repository.contracts import relocate
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject, Message
 from prompt_hub.service import errors_page
+from prompt_hub.service.admission import Admission
 from prompt_hub.service.errors import ErrorCode
 from prompt_hub.service.http import MAX_BODY_BYTES
 from prompt_hub.service.openapi import RUN_PATH, OpenApiDocument, with_tasks
@@ -246,6 +247,9 @@ SCENARIOS: dict[tuple[str, int, str], Scenario] = {
     (RUN_PATH, 404, "unknown_task"): lambda built: post(serving(built), "/v1/tasks/x/run", FULL),
     (RUN_PATH, 408, "too_slow"): lambda built: post(slow(built), RUN, FULL),
     (RUN_PATH, 410, "retired"): lambda built: post(serving(built), BRAND, MAKER),
+    (RUN_PATH, 429, "overloaded"): lambda built: post(
+        serving(built, admission=Admission(0)), RUN, FULL
+    ),
     (RUN_PATH, 413, "body_too_large"): lambda built: post(
         serving(built), RUN, b" " * (MAX_BODY_BYTES + 1)
     ),

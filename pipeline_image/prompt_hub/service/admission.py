@@ -1,0 +1,56 @@
+"""How many calls the service has in hand, and whether it takes on another.
+
+A call beyond the bound is sent away at once: a queue that grows answers nobody in time.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+MAX_CALLS = 512
+"""Calls in hand at once, by default: more than a model's own limit lets through, so that short
+bursts wait their turn, and few enough that the last of them is answered in time."""
+
+
+class Counts(Protocol):
+    """One number for each process of the service; a part of memory that they share, or a list."""
+
+    def __getitem__(self, place: int, /) -> int:
+        """Return the number of one process."""
+
+    def __setitem__(self, place: int, number: int, /) -> None:
+        """Set it."""
+
+    def __len__(self) -> int:
+        """Return how many processes there are."""
+
+
+class Admission:
+    """Counts the calls in hand of one process, and takes none on beyond the bound of all."""
+
+    def __init__(
+        self, most: int = MAX_CALLS, counts: Counts | None = None, process: int = 0
+    ) -> None:
+        """Bound the calls in hand.
+
+        Args:
+            most: of all processes together. Each writes its own count alone, so two of them may
+                both take the last place; there are never more calls than `most` and the processes.
+            counts: the calls in hand of each process.
+            process: the place of this one.
+        """
+        self.most = most
+        self._counts: Counts = [0] if counts is None else counts
+        self._process = process
+
+    def enter(self) -> bool:
+        """Take a call on; returns whether there was room. Each that was is to leave once."""
+        counts = self._counts
+        if sum(counts[place] for place in range(len(counts))) >= self.most:
+            return False
+        counts[self._process] += 1
+        return True
+
+    def leave(self) -> None:
+        """Give the place of a call back."""
+        self._counts[self._process] -= 1
