@@ -15,6 +15,11 @@ from cdk_app import arns, nag, permissions
 from cdk_app.settings import Settings, StageSettings
 from prompt_hub.core import aws_names
 
+TASK_CPU = 256
+"""CPU units of a task of the service."""
+CORE_CPU = 1024
+"""CPU units of a whole core."""
+
 
 class PromptService(Construct):
     """Cluster, task definition, load balancer and service of one stage.
@@ -77,7 +82,7 @@ class PromptService(Construct):
             self,
             "TaskDefinition",
             family=aws_names.service(stage),
-            cpu=256,
+            cpu=TASK_CPU,
             memory_limit_mib=512,
             runtime_platform=ecs.RuntimePlatform(
                 cpu_architecture=ecs.CpuArchitecture.X86_64,
@@ -129,6 +134,8 @@ class PromptService(Construct):
             aws_names.ENV_RELEASE: self._release,
             aws_names.ENV_MODELS: self._settings.models_json,
             aws_names.ENV_POLL_SECONDS: str(stage.poll_seconds),
+            # A task sees more cores than it is given.
+            aws_names.ENV_WORKERS: str(max(1, TASK_CPU // CORE_CPU)),
             aws_names.ENV_LOG: f"{stage.log_level},json",
             aws_names.ENV_SERVICE_URL: f"http://{self.load_balancer.load_balancer_dns_name}",
         }

@@ -61,6 +61,7 @@ def test_the_container_knows_everything_by_its_environment(
         },
         aws_names.ENV_RELEASE: "unreleased",
         aws_names.ENV_POLL_SECONDS: "5",
+        aws_names.ENV_WORKERS: "1",
         aws_names.ENV_LOG: "warning,json",
         aws_names.ENV_SERVICE_URL: {
             "Fn::Join": ["", ["http://", {"Fn::GetAtt": [balancer, "DNSName"]}]]

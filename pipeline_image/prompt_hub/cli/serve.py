@@ -15,6 +15,8 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.service.admission import MAX_CALLS, Admission
 
 if TYPE_CHECKING:
+    from socket import socket
+
     import uvicorn
 
     from prompt_hub.service.http import AsgiApp
@@ -42,6 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="seconds between two looks at the ledger",
     )
     parser.add_argument(
+        "--workers",
+        type=int,
+        default=environment.get(aws_names.ENV_WORKERS, "0"),
+        help="processes that answer calls; 0, the default: one for each core",
+    )
+    parser.add_argument(
         "--max-calls",
         type=int,
         default=environment.get(aws_names.ENV_MAX_CALLS, str(MAX_CALLS)),
@@ -53,6 +61,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Serve until SIGTERM or Ctrl-C, then let calls in flight end."""
     if arguments.poll_seconds <= 0:
         raise PromptHubError("--poll-seconds must be more than 0.")
+    if arguments.workers < 0:
+        raise PromptHubError("--workers must be 0 (one for each core) or more.")
     if arguments.max_calls < 1:
         raise PromptHubError("--max-calls must be 1 or more.")
     import uvicorn
@@ -63,10 +73,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.llm.config import ModelAliases
     from prompt_hub.release.manifest import carried_prompts, load
     from prompt_hub.repository.reader import PromptRepository
+    from prompt_hub.service.execution_log import log_line
     from prompt_hub.service.http import create_app
     from prompt_hub.service.ledger_poller import LedgerPoller
     from prompt_hub.service.metrics import LogsAndMetrics
     from prompt_hub.service.service import PromptService
+    from prompt_hub.service.shared_state import FollowedState, SharedLimitClient, SharedMemory
+    from prompt_hub.service.workers import Supervisor, cores, listeners
 
     log_as_service(verbosity_of(arguments))
     repository = PromptRepository.from_environment()
@@ -82,9 +95,20 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         for name, task in release.tasks.items()
         if (champion := task.version(task.champion)) is not None
     }
-    client = ModelClient(ModelAliases.from_environment())
+    aliases = ModelAliases.from_environment()
+    workers = arguments.workers or cores()
+    memory = SharedMemory(workers, list(aliases)) if workers > 1 else None
+    client = ModelClient(aliases) if memory is None else SharedLimitClient(aliases, memory)
     # With the start, not with the first request, which would wait for it.
     client.connect()
+    poller = LedgerPoller(
+        ledger,
+        release=release.release,
+        carries=release.carries(),
+        champions=champions,
+        snapshot=release.snapshot(),
+        report=LogsAndMetrics.connect(stage),
+    )
     service = PromptService(
         stage=stage,
         release=release.release,
@@ -92,14 +116,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         seconds_per_call={
             task: repository.metadata(task).limits.seconds_per_call for task in repository.tasks()
         },
-        poller=LedgerPoller(
-            ledger,
-            release=release.release,
-            carries=release.carries(),
-            champions=champions,
-            snapshot=release.snapshot(),
-            report=LogsAndMetrics.connect(stage),
-        ),
+        poller=poller,
         client=client,
     )
     # A thread that reads a large request gives the event loop its turn after so many seconds, and
@@ -107,13 +124,34 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
     gc.freeze()
-    # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))
-    app = create_app(
-        service, poll_seconds=arguments.poll_seconds, admission=Admission(arguments.max_calls)
-    )
-    uvicorn.Server(behind_balancer(app, arguments.host, arguments.port)).run()
-    return ExitCode.OK
+
+    def listen(app: AsgiApp, sockets: list[socket] | None = None) -> None:
+        # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))
+        config = behind_balancer(app, arguments.host, arguments.port)
+        uvicorn.Server(config).run(sockets)
+
+    if memory is None:
+        admission = Admission(arguments.max_calls)
+        poll_seconds = arguments.poll_seconds
+        listen(create_app(service, poll_seconds=poll_seconds, admission=admission))
+        return ExitCode.OK
+
+    def serve(place: int, listener: socket, state: FollowedState) -> None:
+        assert isinstance(client, SharedLimitClient)
+        assert memory is not None
+        client.worker, service.poller = place, state
+        admission = Admission(arguments.max_calls, memory.calls_in_hand, place)
+        app = create_app(
+            service, poll_seconds=arguments.poll_seconds, admission=admission, announce=False
+        )
+        listen(app, [listener])
+
+    sockets = listeners(arguments.host, arguments.port, workers)
+    log_line("started", release=release.release, instance=service.instance.id, workers=workers)
+    code = Supervisor(poller, memory, sockets, serve).run(arguments.poll_seconds)
+    log_line("stopped", release=release.release, instance=service.instance.id)
+    return code
 
 
 def log_as_service(verbosity: int) -> None:

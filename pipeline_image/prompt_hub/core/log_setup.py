@@ -9,6 +9,7 @@ value, a model's answer or a key, and never the words of an exception, which may
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -37,6 +38,8 @@ ExceptionInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 )
 _EMPTY: Mapping[str, str] = MappingProxyType({})
+_output_lock: int | None = None
+"""The file whose lock a process holds that writes, where several write to one output."""
 _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=_EMPTY)
 
 
@@ -120,9 +123,31 @@ def write_json_line(stream: TextIO, line: Mapping[str, object]) -> None:
     _write(stream, json.dumps(line, ensure_ascii=False, default=str))
 
 
+def share_output() -> None:
+    """Keep lines whole that this process and its forks write: from now on one writes at a time.
+
+    A pipe takes no more than 4 KB of a line at once.
+    """
+    global _output_lock
+    # Locks of a file are held by processes, and are free when their process ends.
+    _output_lock = os.memfd_create("prompt-hub-output", os.MFD_CLOEXEC)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    if _output_lock is None:
+        yield
+        return
+    fcntl.lockf(_output_lock, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.lockf(_output_lock, fcntl.LOCK_UN)
+
+
 def _write(stream: TextIO, line: str) -> None:
     # OSError: the disk is full, the pipe closed. ValueError: the stream itself is closed.
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError), _alone():
         stream.write(line + "\n")
         stream.flush()
 

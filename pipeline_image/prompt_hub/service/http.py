@@ -67,16 +67,19 @@ def create_app(
     poll_seconds: float,
     body_seconds: float = BODY_SECONDS,
     admission: Admission | None = None,
+    announce: bool = True,
 ) -> ServiceApp:
     """Return the application; its lifespan runs the thread that follows the ledger.
 
-    A body has `body_seconds` to arrive; `admission` says how many calls are taken on at once.
+    A body has `body_seconds` to arrive; `admission` says how many calls are taken on at once. What
+    is one of several workers does not `announce` its start and end.
     """
     return ServiceApp(
         service,
         poll_seconds=poll_seconds,
         body_seconds=body_seconds,
         admission=admission or Admission(),
+        announce=announce,
     )
 
 
@@ -90,12 +93,14 @@ class ServiceApp:
         poll_seconds: float,
         body_seconds: float,
         admission: Admission,
+        announce: bool,
     ) -> None:
         self.document = OpenApiDocument(service)
         self._service = service
         self._poll_seconds = poll_seconds
         self._body_seconds = body_seconds
         self._admission = admission
+        self._announce = announce
         self._requests = LastResort(self._respond)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,12 +117,14 @@ class ServiceApp:
             target=service.poller.run, args=(self._poll_seconds, stop), name="pointers", daemon=True
         )
         poller.start()
-        log_line("started", release=service.release, instance=service.instance.id)
+        if self._announce:
+            log_line("started", release=service.release, instance=service.instance.id)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         stop.set()
         await service.close()
-        log_line("stopped", release=service.release, instance=service.instance.id)
+        if self._announce:
+            log_line("stopped", release=service.release, instance=service.instance.id)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:

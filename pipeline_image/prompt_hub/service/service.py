@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 from prompt_hub.core.concurrency import run_off_loop
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.log_setup import log_context
+from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.errors import ModelUnavailableError
@@ -23,10 +26,24 @@ from prompt_hub.repository.schema import JsonObject, Prompt
 from prompt_hub.service.errors import ErrorCode, ServiceError
 from prompt_hub.service.execution_log import Call, log_call
 from prompt_hub.service.input_check import field_problems
-from prompt_hub.service.ledger_poller import LedgerPoller, ServedVersion
+from prompt_hub.service.ledger_poller import ServedVersion, ServingState
 
 SECONDS_PER_CALL = 60.0
 """Longest wait for a model where metadata names none."""
+
+
+class StateSource(Protocol):
+    """Where the pointers come from: a `LedgerPoller`, or what a worker hears of one."""
+
+    champions: Mapping[str, VersionRef]
+    """What git has released."""
+
+    @property
+    def state(self) -> ServingState:
+        """Return the pointers as they are now."""
+
+    def run(self, every_seconds: float, stop: threading.Event) -> None:
+        """Follow them until `stop` is set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +86,7 @@ class PromptService:
         release: str,
         prompts: Mapping[VersionKey, Prompt],
         seconds_per_call: Mapping[str, float],
-        poller: LedgerPoller,
+        poller: StateSource,
         client: ModelClient,
     ) -> None:
         self.stage = stage

@@ -1,0 +1,308 @@
+"""What the processes of one service share: the pointers, the calls in hand, the models' limits.
+
+One process, the supervisor, follows the ledger. Its workers learn of a change through a pipe each;
+a number in shared memory then tells them that there is one. A worker looks at that number with each
+call, so that once it has moved no worker answers by what was active before.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import select
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from types import TracebackType
+
+from prompt_hub.ledger.items import VersionRef
+from prompt_hub.llm.client import ModelClient, Request
+from prompt_hub.llm.config import ModelAliases, ModelConfig
+from prompt_hub.llm.rate_limit import Limiter, Rate, Slot
+from prompt_hub.service.ledger_poller import ServedVersion, ServingState
+
+LOOK_AGAIN_SECONDS = 0.005
+"""How soon a call looks again whether another process has left it a place with its model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateChange:
+    """What a worker has to take over: of the tasks only those that moved, as there may be many."""
+
+    number: int
+    ready: bool
+    revision: int
+    ledger_answers: bool
+    refused: Mapping[str, VersionRef]
+    moved: Mapping[str, ServedVersion]
+    gone: Sequence[str]
+
+    @classmethod
+    def between(cls, before: ServingState, after: ServingState, number: int) -> StateChange:
+        """Describe what leads from one state to the next."""
+        return cls(
+            number=number,
+            ready=after.ready,
+            revision=after.revision,
+            ledger_answers=after.ledger_answers,
+            refused=dict(after.refused),
+            moved={
+                task: served
+                for task, served in after.served.items()
+                if before.served.get(task) != served
+            },
+            gone=[task for task in before.served if task not in after.served],
+        )
+
+    def apply(self, before: ServingState) -> ServingState:
+        """Return the state after the change."""
+        served = {**before.served, **self.moved}
+        for task in self.gone:
+            del served[task]
+        return ServingState(
+            ready=self.ready,
+            revision=self.revision,
+            served=served,
+            refused=self.refused,
+            ledger_answers=self.ledger_answers,
+        )
+
+
+class SharedMemory:
+    """Numbers that several processes read and write; each is written at once."""
+
+    def __init__(self, workers: int, models: Sequence[ModelConfig]) -> None:
+        """Make room for so many workers; `models` are those that calls may go to."""
+        size = 8 * (1 + workers + len(models) * (_FIELDS + workers))
+        self.workers = workers
+        self._models = {model: place for place, model in enumerate(models)}
+        whole = memoryview(mmap.mmap(-1, size))
+        head, rest = 8 * (1 + workers), whole[8 * (1 + workers) :]
+        self._numbers = whole[:head].cast("Q")
+        self.calls_in_hand = self._numbers[1:]
+        """Calls in hand of each worker."""
+        self._limits = rest.cast("d")
+        # Locks of this file are held by processes, and are free when their process ends.
+        self._lock_file = os.memfd_create("prompt-hub-limits", os.MFD_CLOEXEC)
+
+    @property
+    def change(self) -> int:
+        """The number of the newest change of the pointers."""
+        return self._numbers[0]
+
+    @change.setter
+    def change(self, number: int) -> None:
+        self._numbers[0] = number
+
+    def knows(self, model: ModelConfig) -> bool:
+        """Whether the limits of a model are shared."""
+        return model in self._models
+
+    def limits(self, model: ModelConfig) -> memoryview[float]:
+        """Return what is shared of one model's limits: `_FIELDS`, then calls in flight."""
+        width = _FIELDS + self.workers
+        place = self._models[model]
+        return self._limits[place * width : (place + 1) * width]
+
+    @contextmanager
+    def locked(self, model: ModelConfig) -> Iterator[None]:
+        """Keep the other processes from the limits of one model."""
+        place = self._models[model]
+        fcntl.lockf(self._lock_file, fcntl.LOCK_EX, 1, place)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._lock_file, fcntl.LOCK_UN, 1, place)
+
+    def forget(self, worker: int) -> None:
+        """Give back what a worker held that is no more."""
+        self.calls_in_hand[worker] = 0
+        for model in self._models:
+            with self.locked(model):
+                self.limits(model)[_FIELDS + worker] = 0.0
+
+
+class FollowedState:
+    """The pointers as a worker has them: a `LedgerPoller` as far as calls are concerned."""
+
+    def __init__(
+        self,
+        memory: SharedMemory,
+        changes: Connection,
+        *,
+        state: ServingState,
+        number: int,
+        champions: Mapping[str, VersionRef],
+    ) -> None:
+        """Begin with `state`, which is that of change `number`; later ones come by `changes`."""
+        self.champions = champions
+        self._memory = memory
+        self._changes = changes
+        self._state = state
+        self._number = number
+        self._lock = threading.Lock()
+
+    @property
+    def state(self) -> ServingState:
+        """The pointers as they are now."""
+        newest = self._memory.change
+        if self._number < newest:
+            with self._lock:
+                while self._number < newest:
+                    # It was written before its number was.
+                    self._take()
+        return self._state
+
+    def run(self, every_seconds: float, stop: threading.Event) -> None:
+        """Take changes over while no call asks for them, until `stop` is set."""
+        while not stop.is_set():
+            if not self._changes.poll(min(every_seconds, 1.0)):
+                continue
+            with self._lock:
+                try:
+                    if self._changes.poll(0):
+                        self._take()
+                except (EOFError, OSError):
+                    # The supervisor is gone: pointers would be followed no more.
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    return
+
+    def _take(self) -> None:
+        change: StateChange = self._changes.recv()
+        self._state = change.apply(self._state)
+        self._number = change.number
+
+
+class SharedLimitClient(ModelClient):
+    """Asks models within limits that all workers share."""
+
+    def __init__(self, aliases: ModelAliases, memory: SharedMemory) -> None:
+        super().__init__(aliases)
+        self.worker = 0
+        """The place of this process among the workers."""
+        self._memory = memory
+
+    def _limiter(self, request: Request) -> Limiter:
+        model = request.model
+        limiter = self._limiters.get(model)
+        if limiter is None:
+            if not self._memory.knows(model):
+                # The drill's script: no provider's limits are to be kept.
+                return super()._limiter(request)
+            limiter = self._limiters[model] = SharedLimiter(
+                model, self.concurrency(request.prompt), self._memory, self.worker
+            )
+        return limiter
+
+
+_FIELDS = 8
+_UNSET = 0.0
+"""What new memory holds: the window of a limiter is never that."""
+
+
+class SharedLimiter(Limiter):
+    """The limiter of one model with its state in shared memory; first come, first served in each.
+
+    Rates and window are those of all processes together. Between processes a free place goes to
+    whoever looks first.
+    """
+
+    def __init__(self, model: ModelConfig, ceiling: int, memory: SharedMemory, worker: int) -> None:
+        """Limit the calls of one worker to `model`, together with those of the others."""
+        super().__init__(
+            ceiling,
+            requests_per_minute=model.requests_per_minute,
+            tokens_per_minute=model.tokens_per_minute,
+        )
+        self._model = model
+        self._memory = memory
+        self._shared = memory.limits(model)
+        self._own = _FIELDS + worker
+        with _Together(self):
+            pass
+
+    async def acquire(self, tokens: int = 0) -> Slot:
+        """Wait for a place; `tokens` is what the call is expected to use."""
+        async with self._turn:
+            while True:
+                with _Together(self):
+                    wait = self._wait(tokens) if self._has_room() else LOOK_AGAIN_SECONDS
+                    if wait <= 0:
+                        self._let_in(tokens)
+                        return Slot(self, self._halvings)
+                await self._sleep(wait)
+
+    def correct(self, tokens: int) -> None:
+        """Take as many tokens more than a call had announced; negative if it used fewer."""
+        with _Together(self):
+            super().correct(tokens)
+
+    def released(self, generation: int, *, busy: bool, failed: bool, pause: float) -> None:
+        """Take back the slot of a call that has ended (see `Slot.release`)."""
+        with _Together(self):
+            super().released(generation, busy=busy, failed=failed, pause=pause)
+
+    def load(self) -> None:
+        """Read what all processes share."""
+        shared = self._shared
+        if shared[0] != _UNSET:
+            self.window, self._paused_until = shared[0], shared[1]
+            self._busy_in_a_row, self._halvings = int(shared[2]), int(shared[3])
+            for rate, at in ((self._requests, 4), (self._tokens, 6)):
+                if rate is not None:
+                    rate._left, rate._at = shared[at], shared[at + 1]
+        self.in_flight = self._others = int(sum(shared[_FIELDS:]))
+
+    def store(self) -> None:
+        """Write what all processes share."""
+        shared = self._shared
+        shared[0], shared[1] = self.window, self._paused_until
+        shared[2], shared[3] = self._busy_in_a_row, self._halvings
+        for rate, at in ((self._requests, 4), (self._tokens, 6)):
+            if rate is not None:
+                shared[at], shared[at + 1] = _rate(rate)
+        shared[self._own] += self.in_flight - self._others
+
+    @property
+    def lock(self) -> tuple[SharedMemory, ModelConfig]:
+        """What to lock."""
+        return self._memory, self._model
+
+
+def _rate(rate: Rate) -> tuple[float, float]:
+    return rate._left, rate._at
+
+
+class _Together:
+    """Holds a limiter's shared state for one step."""
+
+    __slots__ = ("_held", "_limiter")
+
+    def __init__(self, limiter: SharedLimiter) -> None:
+        memory, model = limiter.lock
+        self._limiter = limiter
+        self._held = memory.locked(model)
+
+    def __enter__(self) -> None:
+        self._held.__enter__()
+        self._limiter.load()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._limiter.store()
+        finally:
+            self._held.__exit__(kind, error, trace)
+
+
+def can_write(pipe: Connection, seconds: float) -> bool:
+    """Whether a pipe takes something within so many seconds; its reader may be stuck."""
+    return bool(select.select([], [pipe], [], seconds)[1])

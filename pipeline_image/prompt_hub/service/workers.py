@@ -1,0 +1,218 @@
+"""Several processes that serve as one: a supervisor follows the ledger, workers answer calls.
+
+The supervisor answers nothing. It listens for all, starts a worker again that died, and lets calls
+in flight end when it is told to stop. What the workers share is in `shared_state`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import NoReturn
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.log_setup import share_output
+from prompt_hub.service.execution_log import log_line
+from prompt_hub.service.ledger_poller import LedgerPoller, ServingState
+from prompt_hub.service.shared_state import FollowedState, SharedMemory, StateChange, can_write
+
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+_CHECK_SECONDS = 1.0
+_SHORTEST_LIFE_SECONDS = 2.0
+"""A worker that dies sooner would only die again."""
+_STUCK_SECONDS = 5.0
+"""A worker whose pipe is full for so long takes no more changes."""
+_BACKLOG = 2048
+
+Serve = Callable[[int, socket.socket, FollowedState], None]
+"""Serves as one worker until it is told to stop."""
+
+
+def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Return how many cores this process may use: its affinity, and the quota of its container."""
+    if sys.platform != "linux":
+        # Workers share their limits by means that Linux alone has.
+        return 1
+    allowed = len(os.sched_getaffinity(0))
+    with suppress(OSError, ValueError):
+        most, period = quota.read_text("ascii").split()
+        allowed = min(allowed, max(1, math.floor(float(most) / float(period))))
+    return allowed
+
+
+def listeners(host: str, port: int, number: int) -> list[socket.socket]:
+    """Return a socket for each worker, all at one address: the system spreads connections.
+
+    One socket for all would give a burst of connections to the worker that wakes first.
+    """
+    found: list[socket.socket] = []
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        for _ in range(number):
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            found.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind((host, found[0].getsockname()[1] if len(found) > 1 else port))
+            listener.listen(_BACKLOG)
+            listener.set_inheritable(True)
+    except OSError as error:
+        for listener in found:
+            listener.close()
+        raise PromptHubError(
+            f"{host}:{port} cannot be listened on ({error.strerror}).",
+            hint="Choose another --port.",
+        ) from None
+    return found
+
+
+@dataclass
+class _Worker:
+    """One worker as the supervisor knows it."""
+
+    pid: int
+    changes: Connection
+    started: float
+
+
+class Supervisor:
+    """Starts workers, and passes on to them what the ledger says."""
+
+    def __init__(
+        self,
+        poller: LedgerPoller,
+        memory: SharedMemory,
+        sockets: Sequence[socket.socket],
+        serve: Serve,
+    ) -> None:
+        self._poller = poller
+        self._memory = memory
+        self._sockets = sockets
+        self._serve = serve
+        self._workers: dict[int, _Worker] = {}
+        self._told = poller.state
+        # Held while something is sent and while a worker is started, so that it misses nothing and
+        # begins with no lock of the other thread's in someone's hand.
+        self._lock = threading.Lock()
+
+    def run(self, poll_seconds: float) -> ExitCode:
+        """Supervise until SIGTERM or Ctrl-C, then let calls in flight end."""
+        share_output()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        for place in range(len(self._sockets)):
+            self._start(place)
+        stop = threading.Event()
+        thread = threading.Thread(
+            target=self._follow, args=(poll_seconds, stop), name="pointers", daemon=True
+        )
+        thread.start()
+        code = ExitCode.OK
+        while True:
+            found = signal.sigtimedwait(_SIGNALS, _CHECK_SECONDS)
+            if found is not None and found.si_signo in {signal.SIGTERM, signal.SIGINT}:
+                break
+            if not self._replace_dead():
+                code = ExitCode.UNEXPECTED
+                break
+        stop.set()
+        self._drain()
+        return code
+
+    def _follow(self, poll_seconds: float, stop: threading.Event) -> None:
+        turn = threading.Event()
+        while not stop.is_set():
+            with self._lock:
+                turn.set()
+                # One look: it reports what goes wrong, and never raises.
+                self._poller.run(0, turn)
+                self._tell(self._poller.state)
+            stop.wait(poll_seconds)
+
+    def _tell(self, state: ServingState) -> None:
+        if state is self._told:
+            return
+        number = self._memory.change + 1
+        change = StateChange.between(self._told, state, number)
+        for worker in list(self._workers.values()):
+            with suppress(OSError):
+                if can_write(worker.changes, _STUCK_SECONDS):
+                    worker.changes.send(change)
+                    continue
+            # It would answer by old pointers: another takes its place.
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGKILL)
+        self._told = state
+        self._memory.change = number
+
+    def _start(self, place: int) -> None:
+        with self._lock:
+            receiver, sender = Pipe(duplex=False)
+            pid = os.fork()
+            if pid == 0:
+                self._be_worker(place, receiver, sender)
+            receiver.close()
+            self._workers[place] = _Worker(pid, sender, time.monotonic())
+
+    def _be_worker(self, place: int, receiver: Connection, sender: Connection) -> NoReturn:
+        code = int(ExitCode.UNEXPECTED)
+        try:
+            sender.close()
+            for worker in self._workers.values():
+                worker.changes.close()
+            for other, listener in enumerate(self._sockets):
+                if other != place:
+                    listener.close()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            followed = FollowedState(
+                self._memory,
+                receiver,
+                state=self._told,
+                number=self._memory.change,
+                champions=self._poller.champions,
+            )
+            self._serve(place, self._sockets[place], followed)
+            code = 0
+        except SystemExit as left:
+            code = left.code if isinstance(left.code, int) else 0
+        except KeyboardInterrupt:
+            code = 0
+        except BaseException as error:
+            log_line("worker_failed", error=type(error).__name__)
+        finally:
+            os._exit(code)
+
+    def _replace_dead(self) -> bool:
+        """Start again what has died; False where that would not help."""
+        for place, worker in list(self._workers.items()):
+            pid, status = os.waitpid(worker.pid, os.WNOHANG)
+            if pid == 0:
+                continue
+            worker.changes.close()
+            del self._workers[place]
+            self._memory.forget(place)
+            log_line("worker_lost", worker=place, status=os.waitstatus_to_exitcode(status))
+            if time.monotonic() - worker.started < _SHORTEST_LIFE_SECONDS:
+                return False
+            self._start(place)
+        return True
+
+    def _drain(self) -> None:
+        for listener in self._sockets:
+            listener.close()
+        for worker in self._workers.values():
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGTERM)
+        for worker in self._workers.values():
+            with suppress(ChildProcessError):
+                os.waitpid(worker.pid, 0)

@@ -1,0 +1,175 @@
+"""Several workers serve as one: the real command, real processes, a ledger on a port."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.serve.ledger import TABLE, LedgerServer
+from prompt_hub.release.manifest import Release, load
+from tests.unit.service.fake_provider import FakeProvider, fake_provider
+from tests.unit.service.serving import FIELDS, RUN
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers share what Linux has")
+WORKERS = 2
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass
+class Team:
+    """A service of several workers."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    ledger: LedgerServer
+    provider: FakeProvider
+    release: Release
+
+    def get(self, path: str) -> dict[str, Any]:
+        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+    def run(self) -> dict[str, Any]:
+        """One call on a connection of its own, which the system gives to any of the workers."""
+        body = json.dumps({"fields": FIELDS}).encode()
+        request = urllib.request.Request(self.url + RUN, data=body)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+    def workers(self) -> list[int]:
+        pid = self.process.pid
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
+        return [line for line in lines if line["event"] == event]
+
+    def move(self, version: str) -> None:
+        """Move the pointer, and wait until one of the workers says that it has."""
+        carried = self.release.tasks["part-class"].version(version)
+        assert carried is not None
+        revision = self.ledger.move("part-class", carried.reference)
+        until(lambda: self.get("/v1/tasks")["ledger"]["revision"] == revision)
+
+
+def until(true: Any) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            if true():
+                return
+        except OSError:
+            pass
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def environment(built: Path, provider: FakeProvider, ledger: LedgerServer) -> Mapping[str, str]:
+    model = {"provider": "openai", "model": "small", "base_url": provider.url}
+    aliases = ("catalogue-pinned", "catalogue-latest")
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "PROMPT_HUB_ROOT": str(built),
+        "PROMPT_HUB_MODELS": json.dumps(dict.fromkeys(aliases, model)),
+        "PROMPT_HUB_STAGE": "dev",
+        "PROMPT_HUB_LEDGER_TABLE": TABLE,
+        "AWS_ENDPOINT_URL": ledger.url,
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
+
+
+@pytest.fixture
+def team(built: Path, tmp_path: Path, free_port: int) -> Iterator[Team]:
+    release, log = load(built), tmp_path / "log.jsonl"
+    with fake_provider() as provider, LedgerServer(release) as ledger, log.open("wb") as output:
+        provider.says = '{"part_class": "resistor"}'
+        words = ["--workers", str(WORKERS), "--port", str(free_port), "--poll-seconds", "0.05"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prompt_hub.cli", "serve", *words],
+            env=environment(built, provider, ledger),
+            stdout=output,
+        )
+        team = Team(f"http://127.0.0.1:{free_port}", process, log, ledger, provider, release)
+        try:
+            until(lambda: team.get("/readyz")["ready"])
+            yield team
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            assert process.wait(PATIENCE_SECONDS) in {0, 70}
+
+
+@pytest.fixture
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def test_a_change_of_one_pointer_reaches_every_worker_at_once(team: Team) -> None:
+    for version in ("1.0.0", "1.1.0", "1.0.0"):
+        team.move(version)
+        # Once one of them has it, no call on any of them is answered by the version before.
+        assert {team.run()["version"] for _ in range(24)} == {version}
+    team.process.terminate()
+    assert team.process.wait(PATIENCE_SECONDS) == 0
+    calls = team.lines("prompt_call")
+    assert len(calls) == 72
+    assert len({call["instance"] for call in calls}) == 1
+    moves = [line["reached"] for line in team.lines("pointer_moved") if line["left"]]
+    assert moves == ["1.0.0", "1.1.0", "1.0.0"], "the ledger is followed once, not by each"
+    assert len(team.lines("started")) == len(team.lines("stopped")) == 1
+
+
+def test_a_call_in_flight_is_answered_when_the_service_is_told_to_stop(team: Team) -> None:
+    team.run()
+    team.provider.delay_seconds = 1.0
+    with ThreadPoolExecutor(8) as pool:
+        asked = len(team.provider.asked)
+        calls = [pool.submit(team.run) for _ in range(8)]
+        until(lambda: len(team.provider.asked) == asked + 8)
+        team.process.terminate()
+        assert {call.result(30)["version"] for call in calls} == {"1.1.0"}
+    assert team.process.wait(PATIENCE_SECONDS) == 0
+
+
+def test_a_worker_that_dies_is_replaced_and_knows_the_pointers(team: Team) -> None:
+    team.move("1.0.0")
+    until(lambda: time.monotonic() > 0 and len(team.workers()) == WORKERS)
+    time.sleep(2.5)  # One that dies at once would only die again.
+    before = team.workers()
+    os.kill(before[0], signal.SIGKILL)
+    until(lambda: len(team.workers()) == WORKERS and team.workers() != before)
+    assert {team.run()["version"] for _ in range(24)} == {"1.0.0"}
+    team.move("1.1.0")
+    assert {team.run()["version"] for _ in range(24)} == {"1.1.0"}
+    assert [line["status"] for line in team.lines("worker_lost")] == [-signal.SIGKILL]
+
+
+def test_workers_stop_when_nobody_follows_the_ledger_for_them(team: Team) -> None:
+    workers = team.workers()
+    team.process.kill()
+    team.process.wait()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+    team.process.returncode = 0
