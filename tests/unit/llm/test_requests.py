@@ -112,6 +112,20 @@ def test_every_call_sends_what_the_sdk_would_have_sent(server: Scripted, prompt:
     assert "Zener diode" in json.dumps(second.body)
 
 
+@pytest.mark.parametrize("parameters", [{}, {"temperature": 0, "max_tokens": 64}])
+def test_a_body_is_the_json_of_its_parts_in_one_order(
+    server: Scripted, prompt: Prompt, parameters: dict[str, float]
+) -> None:
+    model = prompt.model.model_copy(update={"parameters": parameters})
+    one = prompt.model_copy(update={"model": model})
+    call_each(one, f"{server.url}/v1", 'Schottky "diode", 100 Ω', "Zener diode")
+    first, second = server.asked
+    assert list(first.body) == ["model", "messages", "response_format", *parameters]
+    assert first.body["response_format"] == second.body["response_format"]
+    for asked in server.asked:
+        assert asked.raw == json.dumps(asked.body, ensure_ascii=False).encode("utf-8")
+
+
 def test_what_is_signed_is_signed_for_every_body(
     server: Scripted, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
 ) -> None:

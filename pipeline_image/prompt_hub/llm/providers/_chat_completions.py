@@ -23,7 +23,7 @@ from prompt_hub.llm.retry import (
     parse_retry_after,
 )
 from prompt_hub.llm.secrets import SecretApiKey
-from prompt_hub.llm.sent_schema import sent_schema
+from prompt_hub.llm.sent_schema import SentSchema, sent_schema
 from prompt_hub.repository.schema import JsonObject
 
 DENIED = frozenset({401, 403})
@@ -57,15 +57,8 @@ class ChatCompletions:
     ) -> ModelResponse:
         """Ask once, output constrained to `schema`; raises `TransientError` or `PermanentError`."""
         sent = sent_schema(schema, model.schema_support)
-        form = {"name": "output", "schema": sent.schema, "strict": sent.strict}
-        body = {
-            "model": model.model,
-            "messages": messages,
-            "response_format": {"type": "json_schema", "json_schema": form},
-            **parameters,
-        }
         size = sum(len(message["content"]) for message in messages)
-        content = await run_off_loop(size, _encode, body)
+        content = await run_off_loop(size, _encode, model.model, messages, sent, parameters)
         client = self._client(model)
         reply = await self._connections.send(client, await client.form(content), content)
         if not reply.good:
@@ -126,5 +119,19 @@ def _filtered(model: ModelConfig) -> ModelResponse:
     return ModelResponse(text="", model=model.model, withheld=FILTERED, usage=usage)
 
 
-def _encode(body: Mapping[str, object]) -> bytes:
-    return json.dumps(body, ensure_ascii=False).encode("utf-8")
+_JSON = json.JSONEncoder(ensure_ascii=False)
+
+
+def _encode(
+    model: str,
+    messages: list[dict[str, str]],
+    sent: SentSchema,
+    parameters: Mapping[str, float | int | str],
+) -> bytes:
+    """Write the body of a request; the schema is as long as all the rest, and always the same."""
+    asked = _JSON.encode({"model": model, "messages": messages})[:-1]
+    strict = _JSON.encode(sent.strict)
+    form = f'{{"name": "output", "schema": {sent.as_json}, "strict": {strict}}}'
+    rest = f", {_JSON.encode(dict(parameters))[1:]}" if parameters else "}"
+    format_ = f'{{"type": "json_schema", "json_schema": {form}}}'
+    return f'{asked}, "response_format": {format_}{rest}'.encode()
