@@ -16,6 +16,12 @@ class Check:
     unit: str = ""
     at_most: float | None = None
     at_least: float | None = None
+    measured: str = ""
+    """Our own figure, where `found` is a ratio."""
+    beside: str = ""
+    """The figure that it is a ratio of."""
+    runs: int = 1
+    """How many runs the figures are the medians of."""
 
     @property
     def kept(self) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
+from benchmarks.earlier_tree import EarlierTree
 from benchmarks.eval import task
 from benchmarks.eval.measuring import ROOT, MeasurementError, bare_environment
 from benchmarks.eval.task import Item, Outcome
@@ -73,6 +75,20 @@ class BenchRepository:
         path.write_text(text.replace(found[0], lower), encoding="utf-8")
         self._product(_VALIDATE)
 
+    def release(self, environment: Mapping[str, str]) -> None:
+        """Release the candidate, which the last run has evaluated."""
+        self._product("-m", "prompt_hub.cli", "promote", "promote", task.TASK, more=environment)
+
+    def write_records(self, count: int) -> Path:
+        """Write as many records as a table, and return where."""
+        path = self.root.parent / f"{count}.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["Description", "Maker"])
+            for item in task.items(count):
+                table.writerow([item.fields["title"], item.fields["manufacturer"]])
+        return path
+
     def record(self) -> EvaluationRecord | None:
         """The record of the last run, None if it wrote none."""
         found = self._evaluation()
@@ -92,17 +108,19 @@ class BenchRepository:
     def _evaluation(self) -> Evaluation | None:
         return evaluation_by(FolderResults(self.root / RESULTS_DIR), LOCAL_EXECUTION, task.TASK)
 
-    def _product(self, *command: str | Path) -> None:
+    def _product(self, *command: str | Path, more: Mapping[str, str] | None = None) -> None:
+        settings = {aws_names.ENV_ROOT: str(self.root), "PYTHONPATH": str(PRODUCT), **(more or {})}
         done = subprocess.run(
             [sys.executable, *command],
-            env=bare_environment(self._home, {aws_names.ENV_ROOT: str(self.root)}),
+            env=bare_environment(self._home, settings),
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode != 0:
             message = (done.stderr or done.stdout).strip()
-            raise MeasurementError(f"the benchmark's repository is not valid:\n{message}")
+            words = " ".join(Path(str(word)).name for word in command)
+            raise MeasurementError(f"{words} failed in the benchmark's repository:\n{message}")
 
     def _write(self) -> None:
         prompts = self.root / "prompts"
@@ -161,10 +179,30 @@ class BenchRepository:
         examples.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def evaluate_command(in_flight: int = task.IN_FLIGHT) -> list[str]:
-    """The command that is measured."""
-    door = str(PRODUCT / "eval_runner.py")
-    return [sys.executable, door, task.TASK, "--concurrency", str(in_flight)]
+def evaluate_command(
+    in_flight: int = task.IN_FLIGHT, earlier: EarlierTree | None = None
+) -> list[str]:
+    """The command that is measured: of this tree, or of an earlier one."""
+    python = earlier.python if earlier else sys.executable
+    tree = earlier.path if earlier else ROOT
+    door = tree / PRODUCT.relative_to(ROOT) / "eval_runner.py"
+    return [str(python), str(door), task.TASK, "--concurrency", str(in_flight)]
+
+
+def run_command(records: Path, output: Path) -> list[str]:
+    """The command that turns a table of records into lines."""
+    words = ["run", task.TASK, str(records), str(output), "--concurrency", str(task.IN_FLIGHT)]
+    return [sys.executable, "-m", "prompt_hub.cli", *words]
+
+
+def run_outcome(output: Path) -> Outcome:
+    """What a run over records says of them, from its output."""
+    right = wrong = 0
+    with output.open(encoding="utf-8") as lines:
+        for line in map(json.loads, lines):
+            fits = line["output"] == Item(line["record"] - 1).expected
+            right, wrong = right + fits, wrong + (not fits)
+    return Outcome(right=right, wrong=wrong)
 
 
 def _dump(path: Path, value: object) -> None:

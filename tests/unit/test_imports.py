@@ -30,7 +30,8 @@ CORE_PACKAGES = {"pydantic", "pydantic_core", "yaml", "jinja2"}
 """Third-party packages that every module of the product may import."""
 EAGER_ADAPTERS = {
     "prompt_hub.cli.serve": {"uvicorn"},
-    "prompt_hub.llm.providers._chat_completions": {"openai"},
+    "prompt_hub.llm.providers._chat_completions": {"aiohttp", "openai"},
+    "prompt_hub.llm.providers._requests": {"aiohttp", "openai"},
     "prompt_hub.scoring.patterns": {"re2"},
     "prompt_hub.scoring.similarity": {"rapidfuzz"},
     "prompt_hub.service.declared_api": {"fastapi"},

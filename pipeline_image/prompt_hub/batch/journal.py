@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterator, Mapping, Set
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -39,8 +40,7 @@ class Journal:
         self.set_aside = ""
         """What became of the lines of another run, for people; empty if there were none."""
         self._identity = {**_FORMAT, **identity}
-        self._spans: dict[int, Span] = {}
-        self._failed: set[int] = set()
+        self._lines = _Lines()
 
     def __enter__(self) -> Self:
         try:
@@ -57,7 +57,7 @@ class Journal:
         self._log.begin(title, anew=first != title)
         self._log.scan(lambda raw, span: self._note(_parse(raw), span))
         if first == title:
-            logger.info("%s: %d records finished by an earlier run", self.path, len(self._spans))
+            logger.info("%s: %d records finished by an earlier run", self.path, len(self._lines))
         return self
 
     def __exit__(
@@ -69,9 +69,9 @@ class Journal:
         self._log.close()
 
     @property
-    def finished(self) -> frozenset[int]:
-        """Numbers of the records that have a line."""
-        return frozenset(self._spans)
+    def finished(self) -> Set[int]:
+        """Numbers of the records that have a line, in their order."""
+        return self._lines
 
     @property
     def corrupt(self) -> int:
@@ -81,7 +81,7 @@ class Journal:
     @property
     def failed(self) -> frozenset[int]:
         """Numbers of the records whose line says an error."""
-        return frozenset(self._failed)
+        return frozenset(filter(self._lines.is_failed, self._lines))
 
     def append(self, line: Line) -> None:
         """Add the line of one record; once this returns, a crash of the process keeps it."""
@@ -93,10 +93,10 @@ class Journal:
         The journal ends with that, unless it holds answers that the output does not.
         """
         with explain_write_errors(self.output), atomic_write(self.output) as stream:
-            for number in sorted(self._spans):
+            for number in self._lines:
                 if upto is None or number <= upto:
-                    stream.write(self._log.read(self._spans[number]))
-        if upto is None or all(number <= upto for number in self._spans):
+                    stream.write(self._log.read(self._lines.span(number)))
+        if upto is None or all(number <= upto for number in self._lines):
             self.path.unlink()
 
     def _keep(self, first: bytes, rest: BinaryIO) -> None:
@@ -120,9 +120,53 @@ class Journal:
         number = line.get("record") if isinstance(line, Mapping) else None
         if not isinstance(line, Mapping) or not isinstance(number, int):
             raise ValueError("no line of a record")
-        self._spans[number] = span
-        if line.get("error"):
-            self._failed.add(number)
+        self._lines.put(number, span, failed=bool(line.get("error")))
+
+
+class _Lines(Set[int]):
+    """Where the line of each record stands, by its number: twelve bytes a record, not hundreds."""
+
+    PAGE = 4096
+
+    def __init__(self) -> None:
+        self._pages: dict[int, tuple[array[int], array[int]]] = {}
+        """Starts of lines, and their lengths: 0 where there is none, negative where it failed."""
+        self._count = 0
+
+    def put(self, number: int, span: Span, *, failed: bool) -> None:
+        """Take note of a line."""
+        page, place = divmod(number, self.PAGE)
+        if page not in self._pages:
+            self._pages[page] = array("q", bytes(8 * self.PAGE)), array("i", bytes(4 * self.PAGE))
+        starts, lengths = self._pages[page]
+        self._count += not lengths[place]
+        starts[place], length = span
+        lengths[place] = -length if failed else length
+
+    def span(self, number: int) -> Span:
+        """Return where the line of a record stands that has one."""
+        page, place = divmod(number, self.PAGE)
+        starts, lengths = self._pages[page]
+        return starts[place], abs(lengths[place])
+
+    def is_failed(self, number: int) -> bool:
+        """Whether the line of a record that has one says an error."""
+        page, place = divmod(number, self.PAGE)
+        return self._pages[page][1][place] < 0
+
+    def __contains__(self, number: object) -> bool:
+        if not isinstance(number, int):
+            return False
+        page, place = divmod(number, self.PAGE)
+        return page in self._pages and self._pages[page][1][place] != 0
+
+    def __iter__(self) -> Iterator[int]:
+        for page in sorted(self._pages):
+            _, lengths = self._pages[page]
+            yield from (page * self.PAGE + place for place, length in enumerate(lengths) if length)
+
+    def __len__(self) -> int:
+        return self._count
 
 
 def _parse(raw: bytes) -> object:

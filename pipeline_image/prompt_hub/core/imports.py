@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from threading import RLock
+from types import ModuleType
 
 
 @contextmanager
@@ -20,3 +25,54 @@ def gc_paused() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@contextmanager
+def bodies_deferred(*packages: str) -> Iterator[None]:
+    """Import in this what imports more than it uses.
+
+    Of `packages` and of the packages in them, no `__init__` runs until somebody asks for a name in
+    it. Their modules can be imported as ever.
+    """
+    finder = _DeferringFinder(packages)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _DeferringFinder(MetaPathFinder):
+    def __init__(self, packages: Sequence[str]) -> None:
+        self._packages = packages
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not any(f"{name}.".startswith(f"{package}.") for package in self._packages):
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is None or spec.loader is None or spec.submodule_search_locations is None:
+            return spec
+        spec.loader = _DeferringLoader(spec.loader)
+        return spec
+
+
+class _DeferringLoader(Loader):
+    """Runs a package's `__init__` when a name is looked up that the package does not have yet."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+        self._running = RLock()
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        def run_body(name: str) -> object:
+            with self._running:
+                if vars(module).pop("__getattr__", None) is not None:
+                    self._loader.exec_module(module)
+            return getattr(module, name)
+
+        vars(module)["__getattr__"] = run_body

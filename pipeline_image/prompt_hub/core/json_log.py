@@ -37,6 +37,8 @@ class JsonLinesLog:
         self.corrupt = 0
         """Lines that nobody could read: they are left where they are."""
         self._exclusive = exclusive
+        self._end = 0
+        """Where the line ends that was written last, and whole."""
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         with explain_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +66,7 @@ class JsonLinesLog:
         """Add a line, and return where it stands; raises `PromptHubError` if it cannot be."""
         with self._writing() as end:
             self._write(line)
+            self._end = end + len(line)
         return end, len(line)
 
     def read(self, span: Span) -> bytes:
@@ -105,13 +108,16 @@ class JsonLinesLog:
 
     def _whole_end(self) -> int:
         end = os.fstat(self._file).st_size
-        if end == 0 or os.pread(self._file, 1, end - 1) == b"\n":
+        if end in (0, self._end) or os.pread(self._file, 1, end - 1) == b"\n":
             return end
         end = os.pread(self._file, end, 0).rfind(b"\n") + 1
         os.ftruncate(self._file, end)
         return end
 
 
+_LINES = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def json_line(value: object) -> bytes:
     """Return a value as one line of JSON, as small as it goes."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8") + b"\n"
+    return _LINES.encode(value).encode("utf-8") + b"\n"

@@ -90,21 +90,26 @@ class Limiter:
 
     async def acquire(self, tokens: int = 0) -> Slot:
         """Wait for a place; `tokens` is what the call is expected to use."""
+        slot = self.acquire_now(tokens)
+        if slot is not None:
+            return slot
+        async with self._turn:
+            while True:
+                while not self._has_room():
+                    self._room.clear()
+                    await self._room.wait()
+                wait = self._wait(tokens)
+                if wait <= 0:
+                    break
+                logger.debug("a call waits %.2f s for its turn", wait)
+                await self._sleep(wait)
+            return self._let_in(tokens)
+
+    def acquire_now(self, tokens: int = 0) -> Slot | None:
+        """Take a place if nobody waits for one and no wait is due; None otherwise."""
         if self._turn.locked() or not self._has_room() or self._wait(tokens) > 0:
-            async with self._turn:
-                while True:
-                    while not self._has_room():
-                        self._room.clear()
-                        await self._room.wait()
-                    wait = self._wait(tokens)
-                    if wait <= 0:
-                        break
-                    logger.debug("a call waits %.2f s for its turn", wait)
-                    await self._sleep(wait)
-                self._let_in(tokens)
-        else:
-            self._let_in(tokens)
-        return Slot(self, self._halvings)
+            return None
+        return self._let_in(tokens)
 
     def correct(self, tokens: int) -> None:
         """Take as many tokens more than a call had announced; negative if it used fewer."""
@@ -144,9 +149,10 @@ class Limiter:
             wait = max(wait, self._tokens.wait(tokens))
         return wait
 
-    def _let_in(self, tokens: int) -> None:
+    def _let_in(self, tokens: int) -> Slot:
         self.in_flight += 1
         if self._requests is not None:
             self._requests.take(1)
         if self._tokens is not None:
             self._tokens.take(tokens)
+        return Slot(self, self._halvings)

@@ -127,9 +127,10 @@ def output_in(text: str, prompt: Prompt) -> tuple[JsonObject | None, str | None]
         return None, f"the answer is not JSON ({error})"
     if not isinstance(value, dict):
         return None, "the answer is not a JSON object"
-    value = without_nulls(value, prompt.output)
-    problem = schema_problem(value, prompt.output)
-    return (value, None) if problem is None else (None, problem)
+    written = without_nulls(value, prompt.output)
+    # What keeps the contract as it is stays as it is.
+    problem = None if written is value else schema_problem(written, prompt.output)
+    return (written, None) if problem is None else (None, problem)
 
 
 def object_in(text: str, prompt: Prompt) -> object:

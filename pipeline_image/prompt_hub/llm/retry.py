@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Generic, TypeVar
 
-from prompt_hub.llm.rate_limit import Limiter
+from prompt_hub.llm.rate_limit import Limiter, Slot
 
 ResultT = TypeVar("ResultT")
 logger = logging.getLogger(__name__)
@@ -141,12 +141,9 @@ class Retries:
             PermanentError: every attempt failed; says how often and the last reason.
         """
         for number in range(1, max(self.attempts, self.attempts_if_busy) + 1):
-            try:
-                async with asyncio.timeout(None if until is None else until - self.clock()):
-                    place = await limiter.acquire(tokens)
-            except TimeoutError:
-                logger.info("not asked: no time left before attempt %d", number)
-                raise PermanentError("there was no time left to ask it") from None
+            place = limiter.acquire_now(tokens) or await self._acquire(
+                limiter, tokens, number, until
+            )
             stats.sent += 1
             started = self.clock()
             try:
@@ -177,6 +174,17 @@ class Retries:
                 place.release()
                 return Attempt(result=message, attempts=number, seconds=self.clock() - started)
         raise AssertionError("the last attempt returns or raises")
+
+    async def _acquire(
+        self, limiter: Limiter, tokens: int, number: int, until: float | None
+    ) -> Slot:
+        """Wait for a place; raises `PermanentError` when there is none in time."""
+        try:
+            async with asyncio.timeout(None if until is None else until - self.clock()):
+                return await limiter.acquire(tokens)
+        except TimeoutError:
+            logger.info("not asked: no time left before attempt %d", number)
+            raise PermanentError("there was no time left to ask it") from None
 
     def _wait(self, failed: int, error: TransientError, now: float, until: float | None) -> float:
         """Seconds before the next attempt; raises `PermanentError` if there is none."""

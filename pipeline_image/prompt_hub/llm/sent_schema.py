@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from pydantic import JsonValue
@@ -46,6 +47,11 @@ class SentSchema:
     """Whether the provider is asked to hold the answer to it."""
     reason: str = ""
     """Why it is not strict, in words."""
+
+    @cached_property
+    def as_json(self) -> str:
+        """The schema as JSON: thousands of requests send the same one."""
+        return json.dumps(self.schema, ensure_ascii=False)
 
 
 class CannotBeStrictError(ValueError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
@@ -70,6 +71,9 @@ def misfits(value: object, schema: JsonObject) -> Iterator[SchemaViolation]:
 
 def worst_misfit(value: object, schema: JsonObject) -> SchemaViolation | None:
     """Return the misfit nearest to the root, which best says what is wrong; None when it fits."""
+    with suppress(UnusableSchemaError):
+        if _validator_of(schema).is_valid(value):
+            return None
     return min(misfits(value, schema), key=lambda misfit: len(misfit.location), default=None)
 
 

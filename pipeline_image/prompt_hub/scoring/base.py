@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, TypeVar, get_args
 
@@ -59,7 +60,13 @@ class ScorerResult:
 
 def weighted_mean(parts: Sequence[ScorerResult]) -> float:
     """Weighted mean of the parts' scores."""
-    return float(exact.weighted_mean((part.score, part.weight) for part in parts))
+    return _mean_of(tuple([(part.score, part.weight) for part in parts]))
+
+
+@lru_cache(maxsize=1024)
+def _mean_of(pairs: tuple[tuple[float, float], ...]) -> float:
+    # Most answers of a task are scored alike, and fractions take their time.
+    return float(exact.weighted_mean(pairs))
 
 
 # --- Scorers -----------------------------------------------------------------------------------

@@ -232,9 +232,13 @@ class SharedLimiter(Limiter):
                 with _Together(self):
                     wait = self._wait(tokens) if self._has_room() else LOOK_AGAIN_SECONDS
                     if wait <= 0:
-                        self._let_in(tokens)
-                        return Slot(self, self._halvings)
+                        return self._let_in(tokens)
                 await self._sleep(wait)
+
+    def acquire_now(self, tokens: int = 0) -> Slot | None:
+        """Take a place if nobody here waits for one and no wait is due; None otherwise."""
+        with _Together(self):
+            return super().acquire_now(tokens)
 
     def correct(self, tokens: int) -> None:
         """Take as many tokens more than a call had announced; negative if it used fewer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,3 +153,38 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path) -> None:
         assert journal.finished == {1, 2}
         journal.publish()
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_a_finished_record_takes_a_few_bytes(tmp_path: Path) -> None:
+    def traced(count: int) -> int:
+        output = tmp_path / f"{count}.jsonl"
+        tracemalloc.start()
+        try:
+            with Journal(output, IDENTITY) as journal:
+                for number in range(1, count + 1):
+                    journal.append(
+                        {"record": number, "error": "line 1: no" if number % 2 else None}
+                    )
+                assert len(journal.finished) == count
+                held, _ = tracemalloc.get_traced_memory()
+                journal.publish()
+        finally:
+            tracemalloc.stop()
+        assert sum(1 for _ in output.open("rb")) == count
+        return held
+
+    assert (traced(12_000) - traced(2_000)) / 10_000 < 20
+
+
+def test_records_far_apart_are_written_in_their_order(tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    numbers = [10**15, 4096, 5, 4095]
+    with Journal(output, IDENTITY) as journal:
+        for number in numbers:
+            journal.append({"record": number, "error": "no" if number == 5 else None})
+        assert list(journal.finished) == sorted(numbers)
+        assert 6 not in journal.finished
+        assert journal.failed == {5}
+        journal.publish()
+    lines = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert [line["record"] for line in lines] == sorted(numbers)

@@ -15,11 +15,12 @@ Reply = tuple[int, dict[str, str], object]
 
 @dataclass
 class Asked:
-    """One request: the path as it was sent, headers in lower case, and the JSON body."""
+    """One request: the path as it was sent, headers in lower case, the JSON body and its bytes."""
 
     path: str
     headers: dict[str, str]
     body: dict[str, object]
+    raw: bytes
 
 
 @dataclass
@@ -39,7 +40,7 @@ def scripted(*replies: Reply) -> Iterator[Scripted]:
         def do_POST(self) -> None:
             sent = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            script.asked.append(Asked(self.path, headers, json.loads(sent)))
+            script.asked.append(Asked(self.path, headers, json.loads(sent), sent))
             replies = script.replies
             status, head, body = replies.pop(0) if len(replies) > 1 else replies[0]
             self.close_connection = True

@@ -64,6 +64,7 @@ def test_calls_in_flight_are_those_of_all_workers() -> None:
         waiting = asyncio.create_task(here.acquire())
         await asyncio.sleep(0.05)
         assert not waiting.done()
+        assert there.acquire_now() is None
         last.release()
         (await asyncio.wait_for(waiting, 10)).release()
         for slot in slots:

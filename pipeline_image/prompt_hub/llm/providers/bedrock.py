@@ -33,7 +33,7 @@ class BedrockProvider(Provider):
         """Make an adapter."""
         from prompt_hub.llm.providers._chat_completions import ChatCompletions
 
-        return ChatCompletions(_client)
+        return ChatCompletions(_client, signed=True)
 
     def iam_statements(self, model: ModelConfig) -> tuple[IamStatement, ...]:
         """Allow to call this one model."""

@@ -1,0 +1,240 @@
+"""Requests as the openai SDK forms them, and the connections over which they are sent.
+
+The SDK knows keys, base URLs, default headers and signing. It forms requests and sends none: but
+for the body all requests to one model are the same, and building one costs more than sending it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import aiohttp
+import httpx2
+
+from prompt_hub.core.imports import bodies_deferred
+from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.retry import PermanentError, TransientError
+from prompt_hub.llm.secrets import SecretApiKey, api_key
+
+# Half of the SDK's import are types of requests and answers, few of which it needs itself.
+with bodies_deferred("openai.types"):
+    import openai
+
+PATH = "/chat/completions"
+KEPT_SECONDS = 5.0
+"""A connection without a call is given back after so long, as by the SDK's own transports."""
+MOST_REDIRECTS = 20
+"""As many as the SDK's own transports follow."""
+_OURS = frozenset({"accept-encoding", "content-length"})
+"""Headers that belong to who sends the bytes and reads the answer."""
+_PROXY = "prompt_hub.proxy"
+_REPLY = "prompt_hub.reply"
+
+Connect = Callable[[ModelConfig, str | SecretApiKey, httpx2.AsyncClient], openai.AsyncOpenAI]
+"""Makes the SDK's client for a model from its key and a transport."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FormedRequest:
+    """All of a request but its body."""
+
+    method: str
+    url: str
+    headers: list[tuple[str, str]]
+    proxy: str | None
+    """With its credentials, where it wants some."""
+
+    @classmethod
+    def of(cls, noted: httpx2.Response) -> FormedRequest:
+        """Take the request that a `_Recorder` was given, and the proxy that it is meant for."""
+        request = noted.request
+        proxy: httpx2.Proxy | None = noted.extensions[_PROXY]
+        headers = request.headers.multi_items()
+        return cls(
+            method=request.method,
+            url=str(request.url),
+            headers=[(name, value) for name, value in headers if name.lower() not in _OURS],
+            proxy=_address(proxy) if proxy else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """What came back over a connection."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By names in upper or lower case."""
+    content: bytes
+
+    @property
+    def good(self) -> bool:
+        """Whether it is an answer, not a refusal."""
+        return 200 <= self.status < 300
+
+
+class SdkClient:
+    """The SDK's client for one model, asked for requests.
+
+    One that is `signed` with its body is formed for every call. All others are formed once, and
+    again when the key has changed.
+    """
+
+    def __init__(self, model: ModelConfig, connect: Connect, *, signed: bool) -> None:
+        """Make the client; raises `PromptHubError` when the key is missing."""
+        self.key = api_key(model)
+        self._recorder = _Recorder()
+        self._client = connect(model, self.key, self._recorder)
+        self._signed = signed
+        self._formed: FormedRequest | None = None
+        self._formed_with = ""
+        self._forming = asyncio.Lock()
+
+    async def form(self, content: bytes) -> FormedRequest:
+        """Form the request that sends `content`; raises `PermanentError` or `TransientError`."""
+        if self._signed:
+            return await self._form(content)
+        # Asked for before the lock: all who wait for a key that cannot be read fail together.
+        key = self.key if isinstance(self.key, str) else await self.key()
+        if self._formed is None or self._formed_with != key:
+            async with self._forming:
+                if self._formed is None or self._formed_with != key:
+                    self._formed = await self._form(content)
+                    self._formed_with = key
+        return self._formed
+
+    async def follow(self, formed: FormedRequest, reply: Reply) -> FormedRequest | None:
+        """Form the request that a reply asks for instead; None if it asks for none."""
+        location = reply.headers.get("location")
+        answer = httpx2.Response(reply.status, headers={"location": location} if location else {})
+        if not answer.has_redirect_location:
+            return None
+        request = httpx2.Request(
+            formed.method, formed.url, headers=formed.headers, extensions={_REPLY: answer}
+        )
+        response = await self._recorder.send(request, follow_redirects=False)
+        if response.next_request is None:
+            raise TransientError("no connection")
+        response.next_request.extensions = {}
+        return FormedRequest.of(await self._recorder.send(response.next_request))
+
+    async def close(self) -> None:
+        """Close the SDK's client."""
+        await self._client.close()
+
+    async def _form(self, content: bytes) -> FormedRequest:
+        try:
+            noted = await self._client.post(PATH, cast_to=httpx2.Response, content=content)
+        except openai.APIConnectionError:
+            # What signs has asked somebody, who did not answer.
+            raise TransientError("no connection") from None
+        except openai.OpenAIError as error:
+            raise PermanentError(str(error).rstrip(".")) from None
+        return FormedRequest.of(noted)
+
+
+class Connections:
+    """Sends formed requests, over as many connections as there are calls at once.
+
+    The limiter says how many calls are in flight; the pool must never be what holds them up.
+    """
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+        self._tls: ssl.SSLContext | None = None
+
+    async def send(self, client: SdkClient, formed: FormedRequest, content: bytes) -> Reply:
+        """Send a request, and those that the answers ask for instead, to the last answer.
+
+        Raises:
+            TransientError: no whole answer came.
+        """
+        try:
+            for _ in range(MOST_REDIRECTS + 1):
+                reply = await self._send(formed, content)
+                if not 300 <= reply.status < 400:
+                    return reply
+                instead = await client.follow(formed, reply)
+                if instead is None:
+                    return reply
+                if instead.method != formed.method:
+                    content = b""
+                formed = instead
+        # Every kind of it, "timeout" included: a lost connection is called one, and the time that
+        # an attempt may take is the retry layer's business.
+        except (aiohttp.ClientError, httpx2.RequestError, OSError):
+            pass
+        raise TransientError("no connection")
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _send(self, formed: FormedRequest, content: bytes) -> Reply:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            )
+        async with self._session.request(
+            formed.method,
+            formed.url,
+            data=content or None,
+            headers=formed.headers,
+            allow_redirects=False,
+            proxy=formed.proxy,
+            ssl=self._tls_context() if formed.url.startswith("https:") else True,
+        ) as response:
+            return Reply(
+                status=response.status,
+                headers=response.headers,
+                content=await response.read(),
+            )
+
+    def _tls_context(self) -> ssl.SSLContext:
+        """Return what the SDK's transports trust: it heeds the environment, and takes a moment."""
+        if self._tls is None:
+            self._tls = httpx2.create_ssl_context()
+        return self._tls
+
+
+class _Recorder(httpx2.AsyncClient):
+    """What the SDK takes for its way to the network: it notes requests and answers at once.
+
+    The proxies are those that the environment names, chosen by the same rules as ever. These two
+    methods are also what the SDK's own client for aiohttp overrides.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(timeout=None)
+
+    def _init_transport(self, *_: object, **__: object) -> httpx2.AsyncBaseTransport:
+        return _Note(None)
+
+    def _init_proxy_transport(
+        self, proxy: httpx2.Proxy, *_: object, **__: object
+    ) -> httpx2.AsyncBaseTransport:
+        return _Note(proxy)
+
+
+class _Note(httpx2.AsyncBaseTransport):
+    """Gives each request back in its response, with the proxy that it was meant for."""
+
+    def __init__(self, proxy: httpx2.Proxy | None) -> None:
+        self._proxy = proxy
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        reply: httpx2.Response | None = request.extensions.get(_REPLY)
+        if reply is not None:
+            return reply
+        return httpx2.Response(204, request=request, extensions={_PROXY: self._proxy})
+
+
+def _address(proxy: httpx2.Proxy) -> str:
+    username, password = proxy.auth or (None, None)
+    return str(proxy.url.copy_with(username=username, password=password))

@@ -1,0 +1,66 @@
+"""Packages whose `__init__` waits until somebody needs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.core.imports import bodies_deferred
+
+SDK = """
+import sys
+from prompt_hub.llm.providers import _chat_completions
+few = [name for name in sys.modules if name.startswith("openai.types")]
+assert "openai.types.responses.response" not in few and len(few) < 150, len(few)
+import openai
+assert openai.types.responses.Response.__name__ == "Response"
+from openai.types import *
+assert Batch.__module__ == "openai.types.batch"
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    folder = tmp_path / "slow_package"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "__init__.py").write_text("from slow_package.leaf import NAME\nBODY = 1\n")
+    (folder / "leaf.py").write_text("NAME = 'leaf'\n")
+    (folder / "inner" / "__init__.py").write_text("raise ImportError('the body has run')\n")
+    (folder / "inner" / "leaf.py").write_text("NAME = 'inner leaf'\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield folder.name
+    for name in [name for name in sys.modules if name.partition(".")[0] == folder.name]:
+        del sys.modules[name]
+
+
+def test_a_module_is_imported_without_the_packages_around_it(package: str) -> None:
+    with bodies_deferred(package):
+        assert import_module(f"{package}.inner.leaf").NAME == "inner leaf"
+    assert "BODY" not in vars(sys.modules[package])
+    assert f"{package}.leaf" not in sys.modules
+
+
+def test_a_package_runs_as_soon_as_a_name_of_it_is_needed(package: str) -> None:
+    with bodies_deferred(package):
+        import_module(package)
+    module = sys.modules[package]
+    assert (module.NAME, module.BODY) == ("leaf", 1)
+    assert "__getattr__" not in vars(module)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = module.nothing
+
+
+def test_other_packages_are_imported_as_ever(package: str) -> None:
+    with bodies_deferred("slow_pack", f"{package}.inner"):
+        import_module(package)
+    assert vars(sys.modules[package])["BODY"] == 1
+
+
+def test_the_sdk_is_whole_though_most_of_its_types_wait() -> None:
+    done = subprocess.run([sys.executable, "-c", SDK], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,207 @@
+"""What goes over the wire: what the openai SDK would send, formed once, sent over and over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import httpx2
+import openai
+import pytest
+
+from prompt_hub.llm.client import ModelClient
+from prompt_hub.llm.config import ModelAliases
+from prompt_hub.llm.errors import ModelUnavailableError
+from prompt_hub.llm.response import Answer
+from prompt_hub.llm.retry import Retries
+from prompt_hub.repository.schema import Prompt
+from tests.unit.building import RepositoryFolder
+from tests.unit.llm.calling import AT_ONCE
+from tests.unit.llm.servers import Asked, Reply, Scripted, scripted
+
+GOOD: Reply = (
+    200,
+    {},
+    {
+        "model": "model-2026-01",
+        "choices": [
+            {
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": '{"part_class": "diode"}'},
+            }
+        ],
+        "usage": {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050},
+    },
+)
+KEY = "key-of-the-model"
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture
+def prompt(healthy: RepositoryFolder) -> Prompt:
+    return healthy.repository.candidate("part-class")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_KEY", KEY)
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with scripted(GOOD) as script:
+        yield script
+
+
+def call_each(
+    prompt: Prompt,
+    base_url: str | None,
+    *titles: str,
+    retries: Retries = AT_ONCE,
+    **setting: object,
+) -> list[Answer]:
+    """Ask about one record a title, one after the other, through one client."""
+    entry = {
+        "provider": "openai",
+        "model": "m",
+        "base_url": base_url,
+        "api_key_env": "MODEL_KEY",
+        **setting,
+    }
+    given = {name: value for name, value in entry.items() if value is not None}
+    aliases = ModelAliases.parse(json.dumps({"catalogue-pinned": given}))
+
+    async def each() -> list[Answer]:
+        async with ModelClient(aliases, retries=retries) as client:
+            return [
+                await client.call(prompt, {"part_number": "BAT54", "title": title}, timeout=5)
+                for title in titles
+            ]
+
+    return asyncio.run(each())
+
+
+def own_headers(asked: Asked) -> dict[str, str]:
+    """All headers but those that every body has its own of."""
+    return {name: value for name, value in asked.headers.items() if name != "content-length"}
+
+
+def test_every_call_sends_what_the_sdk_would_have_sent(server: Scripted, prompt: Prompt) -> None:
+    async def by_the_sdk() -> None:
+        transport = openai.DefaultAioHttpClient(timeout=None)
+        async with openai.AsyncOpenAI(
+            api_key=KEY,
+            base_url=f"{server.url}/v1",
+            max_retries=0,
+            timeout=None,
+            http_client=transport,
+        ) as client:
+            await client.post("/chat/completions", cast_to=httpx2.Response, content=b"{}")
+
+    asyncio.run(by_the_sdk())
+    call_each(prompt, f"{server.url}/v1", "Schottky diode", "Zener diode")
+    expected, first, second = server.asked
+    assert first.path == second.path == expected.path == "/v1/chat/completions"
+    assert own_headers(first) == own_headers(second) == own_headers(expected)
+    assert expected.headers["authorization"] == f"Bearer {KEY}"
+    assert "Schottky diode" in json.dumps(first.body)
+    assert "Zener diode" in json.dumps(second.body)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"temperature": 0, "max_tokens": 64}])
+def test_a_body_is_the_json_of_its_parts_in_one_order(
+    server: Scripted, prompt: Prompt, parameters: dict[str, float]
+) -> None:
+    model = prompt.model.model_copy(update={"parameters": parameters})
+    one = prompt.model_copy(update={"model": model})
+    call_each(one, f"{server.url}/v1", 'Schottky "diode", 100 Ω', "Zener diode")
+    first, second = server.asked
+    assert list(first.body) == ["model", "messages", "response_format", *parameters]
+    assert first.body["response_format"] == second.body["response_format"]
+    for asked in server.asked:
+        assert asked.raw == json.dumps(asked.body, ensure_ascii=False).encode("utf-8")
+
+
+def test_what_is_signed_is_signed_for_every_body(
+    server: Scripted, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_BEDROCK_BASE_URL": f"{server.url}/v1",
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_BEARER_TOKEN_BEDROCK", raising=False)
+    setting = {"provider": "bedrock", "region": "eu-west-1", "api_key_env": None}
+    call_each(prompt, None, "Schottky diode", "Zener diode", **setting)
+    first, second = (asked.headers["authorization"] for asked in server.asked)
+    assert first.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+    assert first.partition("Signature=")[2] != second.partition("Signature=")[2]
+
+
+# --- Redirects -----------------------------------------------------------------------------------
+
+
+def test_a_moved_endpoint_gets_the_body_of_each_call(server: Scripted, prompt: Prompt) -> None:
+    moved: Reply = (307, {"Location": "/v2/chat/completions"}, {})
+    server.replies[:] = [moved, GOOD, moved, GOOD]
+    call_each(prompt, f"{server.url}/v1", "Schottky diode", "Zener diode")
+    assert [asked.path.split("/")[1] for asked in server.asked] == ["v1", "v2", "v1", "v2"]
+    for before, after in zip(server.asked[::2], server.asked[1::2], strict=True):
+        assert after.body == before.body
+        assert after.headers["authorization"] == f"Bearer {KEY}"
+    assert "Zener diode" in json.dumps(server.asked[3].body)
+
+
+def test_another_host_is_not_given_the_key(server: Scripted, prompt: Prompt) -> None:
+    with scripted(GOOD) as other:
+        server.replies[:] = [(308, {"Location": f"{other.url}/v1/chat/completions"}, {})]
+        (answer,) = call_each(prompt, f"{server.url}/v1", "Schottky diode")
+        assert answer.output == {"part_class": "diode"}
+        assert server.asked[0].headers["authorization"] == f"Bearer {KEY}"
+        assert "authorization" not in other.asked[0].headers
+        assert other.asked[0].headers["host"] == other.url.removeprefix("http://")
+
+
+@pytest.mark.parametrize("location", ["/v1/chat/completions", "gopher://host/", "http://[::1"])
+def test_a_redirect_that_leads_nowhere_is_no_connection(
+    server: Scripted, prompt: Prompt, location: str
+) -> None:
+    server.replies[:] = [(307, {"Location": location}, {})]
+    once = Retries(attempts=1, attempts_if_busy=1)
+    with pytest.raises(ModelUnavailableError, match="no connection, 1 times"):
+        call_each(prompt, f"{server.url}/v1", "Schottky diode", retries=once)
+
+
+def test_a_redirect_to_no_address_is_a_refusal(server: Scripted, prompt: Prompt) -> None:
+    server.replies[:] = [(307, {}, {"error": {"message": "moved"}})]
+    with pytest.raises(ModelUnavailableError, match="HTTP 307: moved"):
+        call_each(prompt, f"{server.url}/v1", "Schottky diode")
+
+
+# --- Proxies -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
+def test_the_environments_proxy_is_asked(
+    server: Scripted, prompt: Prompt, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, server.url.replace("http://", "http://user:w%2Frd@"))
+    call_each(prompt, "http://model.example/v1", "Schottky diode", "Zener diode")
+    for asked in server.asked:
+        assert asked.path == "http://model.example/v1/chat/completions"
+        assert asked.headers["host"] == "model.example"
+        assert asked.headers["proxy-authorization"] == "Basic dXNlcjp3L3Jk"
+
+
+def test_a_host_that_needs_no_proxy_is_asked_itself(
+    server: Scripted, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")
+    call_each(prompt, f"{server.url}/v1", "Schottky diode")
+    assert server.asked[0].path == "/v1/chat/completions"
