@@ -119,6 +119,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         poller=poller,
         client=client,
     )
+    if memory is not None:
+        # Once, not in each worker.
+        import uvicorn.lifespan.on
+        import uvicorn.loops.asyncio
+
+        import prompt_hub.service.time_limits  # noqa: F401
     # A thread that reads a large request gives the event loop its turn after so many seconds, and
     # what was loaded until now stays: it need not be looked at each time rubbish is collected.
     sys.setswitchinterval(SWITCH_SECONDS)

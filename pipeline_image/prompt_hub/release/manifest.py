@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
-from prompt_hub.evaluation.results import Results
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef, timestamp
 from prompt_hub.llm.config import DRILL_MODEL
-from prompt_hub.promotion.promoter import promotion_by
-from prompt_hub.promotion.write_back import StageWord, by_rollback, standing_quarantines
 from prompt_hub.release.drill_repository import drill_repository, repository_of
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
@@ -30,6 +27,10 @@ from prompt_hub.repository.schema import (
     Version,
     version_key,
 )
+
+if TYPE_CHECKING:
+    from prompt_hub.evaluation.results import Results
+    from prompt_hub.promotion.write_back import StageWord
 
 ARCHIVED_VERSIONS_KEPT = 5
 """How many archived versions of each task an image carries, whatever the stages have live."""
@@ -127,6 +128,9 @@ class Release(Strict):
         return None
 
     def _released_knowingly(self, task: str, harm: Quarantine) -> bool:
+        # What promotes knows evaluation and scoring, which a service that starts does without.
+        from prompt_hub.promotion.write_back import by_rollback
+
         carried = self.tasks.get(task)
         return carried is not None and any(
             version.sha256 == harm.sha256
@@ -224,7 +228,7 @@ def _quarantined(
         }
         for name, task in registry.tasks.items()
     }
-    for word in standing_quarantines(words, registry):
+    for word in _standing(words, registry):
         told = Quarantine(
             sha256=word.version.sha256,
             by=f"rollback ({word.stage})",
@@ -233,6 +237,14 @@ def _quarantined(
         )
         found.setdefault(word.task, {}).setdefault(word.version.version, told)
     return {name: versions for name, versions in found.items() if versions}
+
+
+def _standing(words: Collection[StageWord], registry: Registry) -> list[StageWord]:
+    if not words:
+        return []
+    from prompt_hub.promotion.write_back import standing_quarantines
+
+    return standing_quarantines(words, registry)
 
 
 def describe_promoted(
@@ -248,6 +260,8 @@ def describe_promoted(
 
     Raises `PromptHubError` if that execution left no promotion record.
     """
+    from prompt_hub.promotion.promoter import promotion_by
+
     promotion = promotion_by(results, release)
     built = build_manifest(
         repository,
