@@ -7,16 +7,16 @@ call, so that once it has moved no worker answers by what was active before.
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import select
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Lock
 from types import TracebackType
 
 from prompt_hub.ledger.items import VersionRef
@@ -86,8 +86,8 @@ class SharedMemory:
         self.calls_in_hand = self._numbers[1:]
         """Calls in hand of each worker."""
         self._limits = rest.cast("d")
-        # Locks of this file are held by processes, and are free when their process ends.
-        self._lock_file = os.memfd_create("prompt-hub-limits", os.MFD_CLOEXEC)
+        context = get_context("fork")
+        self._locks = {model: context.Lock() for model in models}
 
     @property
     def change(self) -> int:
@@ -108,22 +108,20 @@ class SharedMemory:
         place = self._models[model]
         return self._limits[place * width : (place + 1) * width]
 
-    @contextmanager
-    def locked(self, model: ModelConfig) -> Iterator[None]:
-        """Keep the other processes from the limits of one model."""
-        place = self._models[model]
-        fcntl.lockf(self._lock_file, fcntl.LOCK_EX, 1, place)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self._lock_file, fcntl.LOCK_UN, 1, place)
+    def lock(self, model: ModelConfig) -> Lock:
+        """Return what keeps the other processes from the limits of one model."""
+        return self._locks[model]
 
     def forget(self, worker: int) -> None:
-        """Give back what a worker held that is no more."""
+        """Give back what a worker held that is no more, a lock included."""
         self.calls_in_hand[worker] = 0
-        for model in self._models:
-            with self.locked(model):
+        for model, lock in self._locks.items():
+            # Locks are held for microseconds: one that stays shut was the dead worker's.
+            lock.acquire(timeout=_STUCK_SECONDS)
+            try:
                 self.limits(model)[_FIELDS + worker] = 0.0
+            finally:
+                lock.release()
 
 
 class FollowedState:
@@ -200,6 +198,7 @@ class SharedLimitClient(ModelClient):
 
 
 _FIELDS = 8
+_STUCK_SECONDS = 1.0
 _UNSET = 0.0
 """What new memory holds: the window of a limiter is never that."""
 
@@ -218,8 +217,7 @@ class SharedLimiter(Limiter):
             requests_per_minute=model.requests_per_minute,
             tokens_per_minute=model.tokens_per_minute,
         )
-        self._model = model
-        self._memory = memory
+        self._lock = memory.lock(model)
         self._shared = memory.limits(model)
         self._own = _FIELDS + worker
         with _Together(self):
@@ -272,9 +270,9 @@ class SharedLimiter(Limiter):
         shared[self._own] += self.in_flight - self._others
 
     @property
-    def lock(self) -> tuple[SharedMemory, ModelConfig]:
-        """What to lock."""
-        return self._memory, self._model
+    def lock(self) -> Lock:
+        """What is held while a step is taken."""
+        return self._lock
 
 
 def _rate(rate: Rate) -> tuple[float, float]:
@@ -284,15 +282,13 @@ def _rate(rate: Rate) -> tuple[float, float]:
 class _Together:
     """Holds a limiter's shared state for one step."""
 
-    __slots__ = ("_held", "_limiter")
+    __slots__ = ("_limiter",)
 
     def __init__(self, limiter: SharedLimiter) -> None:
-        memory, model = limiter.lock
         self._limiter = limiter
-        self._held = memory.locked(model)
 
     def __enter__(self) -> None:
-        self._held.__enter__()
+        self._limiter.lock.acquire()
         self._limiter.load()
 
     def __exit__(
@@ -304,7 +300,7 @@ class _Together:
         try:
             self._limiter.store()
         finally:
-            self._held.__exit__(kind, error, trace)
+            self._limiter.lock.release()
 
 
 def can_write(pipe: Connection, seconds: float) -> bool:

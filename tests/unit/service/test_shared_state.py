@@ -102,6 +102,8 @@ def test_what_a_worker_held_that_died_is_given_back() -> None:
         for _ in range(4):
             await here.acquire()
         memory.calls_in_hand[0] = 4
+        # It died in the middle of a step.
+        here.lock.acquire()
         memory.forget(0)
         slot = await asyncio.wait_for(there.acquire(), 10)
         assert there.in_flight == 1
