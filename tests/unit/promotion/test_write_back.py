@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.evaluation.results import RESULTS_DIR
 from prompt_hub.ledger.items import BY_HAND, ReleaseRef, VersionRef, timestamp
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
@@ -307,17 +309,26 @@ def test_without_a_version_to_release_instead_people_are_told_and_nothing_moves(
 
 
 def test_a_ledger_that_does_not_answer_is_no_answer(
-    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    world.evaluated("e1", world.push("candidate"))
+    clone = world.evaluated("e1", world.push("candidate"))
+    shutil.copytree(world.folder / "results", clone / RESULTS_DIR)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+    names = ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE", aws_names.ENV_RESULTS_BUCKET)
+    for name in names:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(aws_names.ENV_ROOT, str(world.folder / "e1"))
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(clone))
     monkeypatch.setenv(aws_names.ENV_EXECUTION, "e1")
     head = world.head()
-    assert main(["promote", "execution", "--push", "--stages", "dev"]) != ExitCode.OK
+    assert main(["promote", "execution", "--push", "--stages", "dev"]) == ExitCode.USAGE
+    assert "AWS was not asked: You must specify a region" in capsys.readouterr().err
     assert world.head() == head
+    # Nothing else stood in its way.
+    assert main(["promote", "execution", "--push", "--stages", ""]) == ExitCode.OK
+    assert world.head() != head
 
 
 def test_a_registry_that_was_edited_by_hand_is_put_right_by_the_next_execution(
