@@ -9,7 +9,11 @@ import pytest
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.ledger.items import Deployed, ReleaseRef, VersionRef
+from prompt_hub.ledger.table import Ledger
+from prompt_hub.ledger.transitions import Cause
 from tests.unit.building import RepositoryFolder
+from tests.unit.ledger.fake_dynamodb import FakeLedger
 
 BY_ADA = ("--person", "Ada Lovelace", "--reason", "supplier audit")
 
@@ -110,3 +114,34 @@ def test_a_person_is_not_called_like_the_automation(capsys: pytest.CaptureFixtur
             main([*words, "--reason", "supplier audit"])
         assert refused.value.code == ExitCode.USAGE
         assert "is what the automation is called" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["freeze"],
+        ["downgrade", "--to", "1.0.0"],
+        ["activate", "--no-watch", "--to", "1.0.0"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_move_in_the_ledger_takes_the_reason_that_one_in_git_takes(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger, release = FakeLedger(), ReleaseRef(release="exec-1", made_at="2026-11-03")
+    old, new = (VersionRef(version=number, sha256=number) for number in ("1.0.0", "1.1.0"))
+    first = Cause(by="pipeline", reason="first", at=release.made_at)
+    ledger.seed("part-class", new, previous=old, release=release, cause=first)
+    carried = {"part-class": {each.version: each.sha256 for each in (old, new)}}
+    ledger.deploy(
+        Deployed(release=release, commit="c0ffee", carries=carried, at=first.at), by="pipeline"
+    )
+    monkeypatch.setattr(Ledger, "connect", lambda table: ledger)
+    before = ledger.pointer("part-class")
+    command = ["ledger", words[0], "part-class", *words[1:], "--stage", "dev", "--person", "x"]
+    assert main([*command, "--reason", "y"]) == ExitCode.BLOCKED
+    assert "a reason of 10 characters" in capsys.readouterr().err
+    assert ledger.pointer("part-class") == before
+    # Nothing else was wrong with it.
+    assert main([*command, "--reason", "customers see wrong classes"]) == ExitCode.OK
+    assert ledger.pointer("part-class") != before
