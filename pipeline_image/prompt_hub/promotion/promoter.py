@@ -240,7 +240,7 @@ def _told(back: WrittenBack) -> str:
     lines = [f"{back.task} {back.version} is {back.action}; released is {back.to or 'nothing'}."]
     lines += [f"Decided: {back.person}, {back.at.isoformat()}", f"Why: {back.reason}"]
     if back.action == "quarantined":
-        signed = '--person YOUR-NAME --reason "why"'
+        signed = '--person YOUR-NAME --reason "WHY, in 10 characters or more"'
         lines += [
             "Undo it in the stage, and git follows with the next execution:",
             f"  prompt-hub ledger activate {back.task} --stage {back.stage}"
