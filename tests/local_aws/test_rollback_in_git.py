@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from cdk_app.trigger import PATHS
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import BY_HAND, Event, ReleaseRef, VersionRef, timestamp
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredTask, VersionState
-from tests.local_aws.emulator import ACCOUNT, REGION, ROOT, LocalAws, create_table, eventually
+from tests.local_aws.emulator import ACCOUNT, REGION, ROOT, LocalAws, create_table
 from tests.local_aws.pipelines import PLAIN, Pipelines, Repository, build
 from tests.unit.building import build as build_tree
 
@@ -64,15 +65,7 @@ class Released:
         }
         self.pipelines.aws.client("events").put_events(Entries=[entry])
 
-        def started() -> str | None:
-            for execution in self.pipelines.executions(aws_names.PIPELINE):
-                if execution["pipelineExecutionId"] not in known:
-                    assert execution["trigger"]["triggerType"] == "CloudWatchEvent"
-                    return str(execution["pipelineExecutionId"])
-            return None
-
-        found = eventually(started, seconds=20, what="an execution for the event")
-        assert found is not None
+        found = self.pipelines.started_by_event(aws_names.PIPELINE, known)
         ended = self.pipelines.ended(aws_names.PIPELINE, found, seconds=180)
         assert ended["status"] == "Succeeded", self.pipelines.actions(aws_names.PIPELINE, found)
         return found
@@ -134,20 +127,10 @@ def _pipeline(pipelines: Pipelines) -> None:
         ("Evaluate", [build("Evaluate", "evaluate", variables)]),
         ("Promote", [build("Promote", "promote", variables)]),
         clone=True,
+        paths=PATHS,
     )
     assert pipelines.ended(aws_names.PIPELINE, first, seconds=180)["status"] == "Succeeded"
-    events = aws.client("events")
-    pattern = {
-        "source": [aws_names.EVENT_SOURCE],
-        "detail-type": [aws_names.EVENT_ROLLED_BACK],
-    }
-    events.put_rule(Name="rolled-back", EventPattern=json.dumps(pattern))
-    target = {
-        "Id": "Target0",
-        "Arn": f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:{aws_names.PIPELINE}",
-        "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/events",
-    }
-    events.put_targets(Rule="rolled-back", Targets=[target])
+    pipelines.start_on_rollback(aws_names.PIPELINE)
 
 
 def _cause(by: str, code: str = "") -> Cause:
