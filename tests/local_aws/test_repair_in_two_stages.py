@@ -94,6 +94,9 @@ def test_a_rollback_in_the_first_stage_is_repaired_by_a_push_and_reaches_both(
     # The rollback's execution writes it into git, in one commit, and brings the good one to both.
     before = release.git.git("rev-parse", "HEAD")
     release.approve(second)
+    judged = evaluation_by(release.results, second, TASK)
+    assert judged is not None
+    assert judged.record.remembered, "nothing is paid for a candidate that is known"
     task = release.pull()
     assert task.released == GOOD
     assert task.versions[BAD].state is GitState.QUARANTINED

@@ -421,6 +421,20 @@ def test_a_registry_that_was_edited_by_hand_is_put_right_by_the_next_execution(
     assert rolled.registered.released == GOOD
 
 
+def test_a_bot_commit_that_somebody_reverts_is_made_again(world: World) -> None:
+    """A revert names nobody: the commit's message says what does."""
+    rolled = Rolled(world, "dev")
+    rolled.roll_back("dev", 5)
+    rolled.execute("e2")
+    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
+    git(world.author.root, "revert", "--no-edit", "HEAD")
+    git(world.author.root, "push", "--quiet", "origin", "HEAD:main")
+    promotion, _ = rolled.execute("e3")
+    assert [back.action for back in promotion.written_back] == ["quarantined"]
+    assert promotion.tasks[TASK].outcome == "taken out"
+    assert rolled.registered.released == GOOD
+
+
 def test_a_second_push_of_the_quarantined_number_stays_out(world: World) -> None:
     rolled = Rolled(world, "dev")
     rolled.roll_back("dev", 5)
