@@ -255,7 +255,7 @@ def _told(back: WrittenBack) -> str:
             "Undo it in the stage, and git follows with the next execution:",
             f"  prompt-hub ledger activate {back.task} --stage {back.stage}"
             f" --to {back.version} {signed}",
-            "or in git, and the stages follow with the next release:",
+            f"or in git; but {back.stage} and later stages follow only after the command above:",
             f"  prompt-hub promote downgrade {back.task} --to {back.version} --override {signed}",
         ]
     return "\n".join(lines)
