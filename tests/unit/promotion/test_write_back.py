@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
-from prompt_hub.evaluation.results import RESULTS_DIR
+from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
 from prompt_hub.ledger.items import BY_HAND, ReleaseRef, VersionRef, timestamp
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
@@ -23,8 +25,10 @@ from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredTask, VersionState
 from prompt_hub.repository.transaction import apply
 from prompt_hub.validation.check import check
+from tests.unit.building import catalogue_answer
 from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
 from tests.unit.promotion.checkouts import World, git
+from tests.unit.service.fake_provider import fake_provider
 
 TASK, BAD, GOOD = "part-class", "1.2.0", "1.1.0"
 Stages = dict[str, Ledger]
@@ -116,6 +120,7 @@ def test_a_rollback_is_written_into_git_in_one_commit_and_only_once(world: World
     assert message.startswith(f"Roll back {TASK} {BAD}\n\n{TASK} {BAD} is quarantined;")
     assert f"prompt-hub ledger activate {TASK} --stage dev --to {BAD}" in message
     assert f"prompt-hub promote downgrade {TASK} --to {BAD} --override" in message
+    assert "dev and later stages follow only after the command above" in message
     head = world.head()
     again, _ = rolled.execute("e3")
     assert again.written_back == ()
@@ -137,17 +142,93 @@ def test_the_next_candidate_is_compared_with_what_is_active(world: World) -> Non
     rolled = Rolled(world, "dev")
     rolled.roll_back("dev", 5)
     rolled.execute("e2")
-    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
-    world.author.bump(TASK, BAD, "1.3.0")
-    world.author.edit(f"prompts/00-templates/{TASK}.yaml", "Answer with JSON", "Say it as JSON")
-    world.author.stamp(TASK)
-    world.push("repaired")
+    repaired(world)
     promotion, _ = rolled.execute("e3")
     assert promotion.tasks[TASK].outcome == "promoted"
     record = (rolled.tree.prompts / "04-evals" / TASK / "1.3.0.json").read_text(encoding="utf-8")
     assert reference(rolled.tree, GOOD).sha256 in record
     assert rolled.registered.released == "1.3.0"
     assert rolled.registered.versions[BAD].state is VersionState.QUARANTINED
+
+
+def repaired(world: World) -> None:
+    """An author pushes another wording under the next number."""
+    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
+    world.author.bump(TASK, BAD, "1.3.0")
+    world.author.edit(f"prompts/00-templates/{TASK}.yaml", "Answer with JSON", "Say it as JSON")
+    world.author.stamp(TASK)
+    world.push("repaired")
+
+
+def test_a_candidate_that_waits_while_git_does_not_know_is_held_against_what_is_active(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rolled = Rolled(world, "dev")
+    rolled.roll_back("dev", 5)
+    repaired(world)
+    clone = world.folder / "e2"
+    git(world.folder, "clone", "--quiet", str(world.remote), str(clone))
+    monkeypatch.setattr(Ledger, "connect", lambda name: rolled.stages["dev"])
+    with fake_provider() as provider:
+        provider.thinks = catalogue_answer
+        model = {"provider": "openai", "model": "small-model-2026-01", "base_url": provider.url}
+        models = {"catalogue-pinned": model, "catalogue-latest": {**model, "model": "latest"}}
+        for name, value in (
+            (aws_names.ENV_ROOT, str(clone)),
+            (aws_names.ENV_MODELS, json.dumps(models)),
+            (aws_names.ENV_EXECUTION, "e2"),
+        ):
+            monkeypatch.setenv(name, value)
+        assert main(["evaluate", "--record", "--stages", "dev"]) is ExitCode.OK
+    here = replace(world, results=FolderResults(clone / RESULTS_DIR))
+    promotion = here.promote("e2", stage_words=rolled.words)
+    assert promotion.tasks[TASK].outcome == "promoted"
+    registered = PromptRepository(clone).registry().tasks[TASK]
+    assert (registered.released, registered.versions[BAD].state) == (
+        "1.3.0",
+        VersionState.QUARANTINED,
+    )
+    subject = git(world.remote, "log", "-1", "--format=%s", "main")
+    assert subject == f"Roll back {TASK} {BAD}; promote {TASK} 1.3.0"
+    assert git(world.remote, "rev-list", "--count", f"{rolled.head}..main") == "2"
+
+
+def test_a_rollback_between_evaluation_and_promotion_asks_for_another_execution(
+    world: World,
+) -> None:
+    rolled = Rolled(world, "dev")
+    repaired(world)
+    world.evaluated("e2", world.head())
+    rolled.roll_back("dev", 5)
+    late = world.promote("e2", stage_words=rolled.words)
+    assert late.tasks[TASK].outcome == "champion changed"
+    assert late.tasks[TASK].reasons == (
+        f"it was compared with {BAD}, and {GOOD} is released since; an execution that starts now"
+        " compares it with that (the rollback of a stage starts one)",
+    )
+    # The rollback's event starts it: nobody needs to push again.
+    promotion, _ = rolled.execute("e3")
+    assert promotion.tasks[TASK].outcome == "promoted"
+    assert rolled.registered.released == "1.3.0"
+
+
+def test_an_execution_that_is_retried_after_the_rollback_brings_nothing_back(world: World) -> None:
+    rolled = Rolled(world, "dev")
+    rolled.roll_back("dev", 5)
+    # Before git knows: its own Promote is the one that writes the rollback.
+    retried = world.promote("e1", stage_words=rolled.words)
+    assert [back.action for back in retried.written_back] == ["quarantined"]
+    assert retried.tasks[TASK].outcome == "taken out"
+    head = world.head()
+    # And after it.
+    again = world.promote("e1", stage_words=rolled.words)
+    assert again.tasks[TASK].outcome == "taken out"
+    assert world.head() == head
+    registered = PromptRepository(world.folder / "e1").registry().tasks[TASK]
+    assert (registered.released, registered.versions[BAD].state) == (
+        GOOD,
+        VersionState.QUARANTINED,
+    )
 
 
 def test_the_same_content_under_a_new_number_is_not_promoted(world: World) -> None:
@@ -326,6 +407,8 @@ def test_a_ledger_that_does_not_answer_is_no_answer(
     assert main(["promote", "execution", "--push", "--stages", "dev"]) == ExitCode.USAGE
     assert "AWS was not asked: You must specify a region" in capsys.readouterr().err
     assert world.head() == head
+    assert main(["evaluate", "--record", "--stages", "dev"]) == ExitCode.USAGE
+    assert "AWS was not asked" in capsys.readouterr().err
     # Nothing else stood in its way.
     assert main(["promote", "execution", "--push", "--stages", ""]) == ExitCode.OK
     assert world.head() != head
@@ -343,6 +426,20 @@ def test_a_registry_that_was_edited_by_hand_is_put_right_by_the_next_execution(
     promotion, _ = rolled.execute("e3")
     assert [back.action for back in promotion.written_back] == ["quarantined"]
     assert rolled.registered.versions[BAD].state is VersionState.QUARANTINED
+    assert rolled.registered.released == GOOD
+
+
+def test_a_bot_commit_that_somebody_reverts_is_made_again(world: World) -> None:
+    """A revert names nobody: the commit's message says what does."""
+    rolled = Rolled(world, "dev")
+    rolled.roll_back("dev", 5)
+    rolled.execute("e2")
+    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
+    git(world.author.root, "revert", "--no-edit", "HEAD")
+    git(world.author.root, "push", "--quiet", "origin", "HEAD:main")
+    promotion, _ = rolled.execute("e3")
+    assert [back.action for back in promotion.written_back] == ["quarantined"]
+    assert promotion.tasks[TASK].outcome == "taken out"
     assert rolled.registered.released == GOOD
 
 
