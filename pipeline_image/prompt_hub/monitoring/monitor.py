@@ -75,7 +75,7 @@ class MonitorRun:
         """The active version, then the control if there is one."""
         return [self.active] + ([self.control] if self.control else [])
 
-    def samples(self, *, evaluation: str, at: str) -> list[ScoreSample]:
+    def samples(self, *, evaluation: str, at: str, release: str) -> list[ScoreSample]:
         """Return the round as the ledger keeps it."""
         return [
             ScoreSample(
@@ -88,6 +88,7 @@ class MonitorRun:
                 evaluation=evaluation,
                 at=at,
                 evidence=reading.evidence,
+                release=release,
             )
             for reading in self.readings
         ]

@@ -95,9 +95,11 @@ def test_a_bad_active_version_brings_its_way_back_as_control(healthy: Repository
     assert found.control is not None
     assert (found.control.carried.version, found.control.score) == ("1.0.0", 1.0)
 
-    active, control = found.samples(evaluation="round-1", at="2026-11-03T09:30:00.000000Z")
+    at = "2026-11-03T09:30:00.000000Z"
+    active, control = found.samples(evaluation="round-1", at=at, release="exec-1")
     assert (active.below_threshold, control.below_threshold) == (True, False)
     assert active.evaluation == control.evaluation
+    assert active.release == control.release == "exec-1"
     assert active.key != control.key
 
 
@@ -231,7 +233,7 @@ def test_only_fresh_rounds_compare_the_versions(healthy: RepositoryFolder) -> No
     assert (active.asked, active.earned) == (30, 0)
     assert (control.asked, control.earned) == (24, 24)
     assert (control.won, control.lost) == (24, 0)
-    (kept, _) = found.samples(evaluation="round", at="2026")
+    (kept, _) = found.samples(evaluation="round", at="2026", release="exec-1")
     assert kept.evidence == active
 
 

@@ -344,6 +344,7 @@ def test_the_details_lie_where_the_sample_says(stage: Stage) -> None:
     (sample,) = stage.ledger.samples("brand", 5)
     kept = json.loads(stage.results.get(sample.evaluation) or "")
     assert kept["versions"][0]["score"] == sample.score
+    assert kept["release"] == sample.release == stage.release.release
 
 
 def test_a_rollback_is_asked_for_when_the_samples_are_there_and_before_the_metric(
