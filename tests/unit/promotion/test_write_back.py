@@ -52,18 +52,18 @@ class Rolled:
                 cause=self.cause("pipeline", 0),
             )
 
-    def cause(self, by: str, minute: int, code: str = "") -> Cause:
+    def cause(self, by: str, minute: float, code: str = "") -> Cause:
         at = timestamp(self.released.at + timedelta(minutes=minute))
         evidence = {"score": 0.41, "threshold": 0.8} if by == "rollback" else {}
         return Cause(by=by, reason="it scores 0.41", at=at, code=code, evidence=evidence)
 
-    def roll_back(self, stage: str, minute: int) -> None:
+    def roll_back(self, stage: str, minute: float) -> None:
         ledger = self.stages[stage]
         pointer = ledger.pointer(TASK)
         assert pointer is not None
         ledger.roll_back(TASK, seen=pointer.revision, cause=self.cause("rollback", minute))
 
-    def choose(self, stage: str, version: str, minute: int) -> None:
+    def choose(self, stage: str, version: str, minute: float) -> None:
         """A person's `ledger activate`."""
         ledger = self.stages[stage]
         pointer = ledger.pointer(TASK)
@@ -131,14 +131,19 @@ def test_two_executions_that_both_learn_of_a_rollback_write_it_once(world: World
     assert (world.head(), late.released_commit) == (head, head)
 
 
-def test_the_next_candidate_is_compared_with_what_is_active(world: World) -> None:
-    rolled = Rolled(world, "dev")
-    rolled.roll_back("dev", 5)
-    rolled.execute("e2")
+def repaired(world: World) -> None:
+    """Write the next version, with other words, on what the bot has pushed."""
     git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
     world.author.bump(TASK, BAD, "1.3.0")
     world.author.edit(f"prompts/00-templates/{TASK}.yaml", "Answer with JSON", "Say it as JSON")
     world.author.stamp(TASK)
+
+
+def test_the_next_candidate_is_compared_with_what_is_active(world: World) -> None:
+    rolled = Rolled(world, "dev")
+    rolled.roll_back("dev", 5)
+    rolled.execute("e2")
+    repaired(world)
     world.push("repaired")
     promotion, _ = rolled.execute("e3")
     assert promotion.tasks[TASK].outcome == "promoted"
@@ -204,6 +209,46 @@ def test_a_person_who_undoes_it_after_git_knew_is_followed(world: World) -> None
     assert check(rolled.tree)[1] == []
     head = world.head()
     rolled.execute("e4")
+    assert world.head() == head
+
+
+@pytest.mark.parametrize(("insisted", "chosen"), [(False, 7), (True, 0.002)])
+def test_one_execution_takes_a_version_out_and_brings_back_what_a_person_chose(
+    world: World, insisted: bool, chosen: float
+) -> None:
+    """What goes stands in the way of nothing, not even where a person released it afterwards."""
+    rolled = Rolled(world, "dev", "prod")
+    rolled.roll_back("dev", 0.001)
+    rolled.execute("e2")
+    repaired(world)
+    if insisted:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(aws_names.ENV_ROOT, str(world.author.root))
+            signed = ["--person", "Ada", "--reason", "the examples were wrong"]
+            assert main(["promote", "override", TASK, *signed]) is ExitCode.OK
+    world.push("repaired")
+    promotion, _ = rolled.execute("e3")
+    assert rolled.registered.released == "1.3.0"
+    rolled.choose("dev", BAD, chosen)
+    rolled.stages["prod"].activate(
+        TASK,
+        reference(rolled.tree, "1.3.0"),
+        seen=1,
+        release=ReleaseRef(release="e3", made_at=timestamp(promotion.at)),
+        cause=rolled.cause("pipeline", 8),
+    )
+    rolled.roll_back("prod", 9)
+    promotion, _ = rolled.execute("e4")
+    assert [(back.version, back.action) for back in promotion.written_back] == [
+        (BAD, "restored"),
+        ("1.3.0", "quarantined"),
+    ]
+    assert rolled.registered.released == BAD
+    assert rolled.registered.versions["1.3.0"].state is VersionState.QUARANTINED
+    assert rolled.registered.versions[GOOD].state is VersionState.SUPERSEDED
+    assert check(rolled.tree)[1] == []
+    head = world.head()
+    rolled.execute("e5")
     assert world.head() == head
 
 
