@@ -194,6 +194,8 @@ class ScoreWatch:
         self.say(f"{task}: published the margin {found.active.margin:+.3f} of {pointer.version}")
         if found.no_control:
             self.say(f"{task}: without a control, {found.no_control}")
+        if found.cut_short:
+            self.say(f"{task}: a fresh round failed, the rounds before it count: {found.cut_short}")
         return ExitCode.OK
 
     def _count(self, begun: WatchRound, more: int) -> None:
