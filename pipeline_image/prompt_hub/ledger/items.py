@@ -26,8 +26,6 @@ EVENT_PREFIX = "EVENT#"
 
 BY_HAND = "by-hand"
 """Code of every change that a person makes by command."""
-AUTOMATION = frozenset({"pipeline", "rollback"})
-"""Who changes the ledger and is no person."""
 NO_WAY_BACK = "no_way_back"
 """In an event's evidence: code and reason why the version it left is not the way back."""
 

@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     JsonValue,
     PrivateAttr,
+    field_validator,
     model_validator,
 )
 
@@ -389,6 +390,13 @@ class Override(Strict):
     """Why, in at least ten characters."""
     version: Version
     """The one version that it is about."""
+
+    @field_validator("person")
+    @classmethod
+    def _is_a_person(cls, name: str) -> str:
+        if aws_names.is_automation(name):
+            raise ValueError(f" is {name!r}, which is what the automation is called.")
+        return name
 
 
 class Metadata(Strict):
