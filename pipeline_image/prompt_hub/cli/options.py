@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from prompt_hub.core.aws_names import ENV_LOG, is_automation
+from prompt_hub.core.aws_names import ENV_LOG, person
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -52,10 +52,10 @@ def positive(text: str) -> int:
 
 
 def _person(text: str) -> str:
-    name = _said(text)
-    if is_automation(name):
-        raise argparse.ArgumentTypeError(f"{name!r} is what the automation is called")
-    return name
+    try:
+        return person(_said(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _said(text: str) -> str:

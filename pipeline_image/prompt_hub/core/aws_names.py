@@ -29,6 +29,13 @@ def is_automation(name: str) -> bool:
     return bool(words) and words[0].lower() in AUTOMATION
 
 
+def person(name: str) -> str:
+    """Return the name of a person; raises `ValueError` for that of an automation."""
+    if is_automation(name):
+        raise ValueError(f"{name!r} is what the automation is called")
+    return name
+
+
 # --- CloudWatch --------------------------------------------------------------------------------
 
 METRIC_NAMESPACE = "PromptHub"

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -13,7 +14,6 @@ from pydantic import (
     Field,
     JsonValue,
     PrivateAttr,
-    field_validator,
     model_validator,
 )
 
@@ -384,19 +384,12 @@ class Judge(Strict):
 class Override(Strict):
     """A named person's decision to promote one version against its verdict."""
 
-    person: Annotated[str, Field(min_length=1)]
+    person: Annotated[str, Field(min_length=1), AfterValidator(aws_names.person)]
     """Who decides it."""
     reason: Annotated[str, Field(min_length=10)]
     """Why, in at least ten characters."""
     version: Version
     """The one version that it is about."""
-
-    @field_validator("person")
-    @classmethod
-    def _is_a_person(cls, name: str) -> str:
-        if aws_names.is_automation(name):
-            raise ValueError(f" is {name!r}, which is what the automation is called.")
-        return name
 
 
 class Metadata(Strict):
