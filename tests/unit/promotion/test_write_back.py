@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,89 +11,15 @@ import pytest
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
-from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
-from prompt_hub.ledger.items import BY_HAND, ReleaseRef, VersionRef, timestamp
-from prompt_hub.ledger.table import Ledger
-from prompt_hub.ledger.transitions import Cause
-from prompt_hub.promotion.promoter import Promotion
+from prompt_hub.evaluation.results import RESULTS_DIR
+from prompt_hub.ledger.items import ReleaseRef, timestamp
 from prompt_hub.promotion.states import Decision
 from prompt_hub.promotion.transitions import archive, downgrade
-from prompt_hub.promotion.write_back import StageWord, read_words
-from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.registry import RegisteredTask, VersionState
+from prompt_hub.repository.registry import VersionState
 from prompt_hub.repository.transaction import apply
 from prompt_hub.validation.check import check
-from tests.unit.building import catalogue_answer
-from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
 from tests.unit.promotion.checkouts import World, git
-from tests.unit.service.fake_provider import fake_provider
-
-TASK, BAD, GOOD = "part-class", "1.2.0", "1.1.0"
-Stages = dict[str, Ledger]
-
-
-def reference(tree: PromptRepository, version: str) -> VersionRef:
-    entry = tree.registry().tasks[TASK].versions[version]
-    return VersionRef(version=version, sha256=entry.sha256)
-
-
-class Rolled:
-    """A world whose first execution has released the bad version, and stages that follow it."""
-
-    def __init__(self, world: World, *stages: str) -> None:
-        self.world = world
-        world.evaluated("e1", world.push("candidate"))
-        self.released = world.promote("e1")
-        self.head = world.head()
-        self.tree = PromptRepository(world.folder / "e1")
-        self.stages: Stages = {stage: ledger_on(FakeDynamoDB()) for stage in stages}
-        for ledger in self.stages.values():
-            ledger.seed(
-                TASK,
-                reference(self.tree, BAD),
-                previous=reference(self.tree, GOOD),
-                release=ReleaseRef(release="e1", made_at=timestamp(self.released.at)),
-                cause=self.cause("pipeline", 0),
-            )
-
-    def cause(self, by: str, minute: int, code: str = "") -> Cause:
-        at = timestamp(self.released.at + timedelta(minutes=minute))
-        evidence = {"score": 0.41, "threshold": 0.8} if by == "rollback" else {}
-        return Cause(by=by, reason="it scores 0.41", at=at, code=code, evidence=evidence)
-
-    def roll_back(self, stage: str, minute: int) -> None:
-        ledger = self.stages[stage]
-        pointer = ledger.pointer(TASK)
-        assert pointer is not None
-        ledger.roll_back(TASK, seen=pointer.revision, cause=self.cause("rollback", minute))
-
-    def choose(self, stage: str, version: str, minute: int) -> None:
-        """A person's `ledger activate`."""
-        ledger = self.stages[stage]
-        pointer = ledger.pointer(TASK)
-        assert pointer is not None
-        ledger.activate(
-            TASK,
-            reference(self.tree, version),
-            seen=pointer.revision,
-            release=pointer.release,
-            cause=self.cause("Ada", minute, BY_HAND),
-            override=True,
-        )
-
-    def execute(self, name: str) -> tuple[Promotion, list[str]]:
-        said: list[str] = []
-        self.world.evaluated(name, self.world.head())
-        promotion = self.world.promote(name, said.append, self.words)
-        self.tree = PromptRepository(self.world.folder / name)
-        return promotion, said
-
-    def words(self) -> list[StageWord]:
-        return [w for stage, ledger in self.stages.items() for w in read_words(stage, ledger)]
-
-    @property
-    def registered(self) -> RegisteredTask:
-        return self.tree.registry().tasks[TASK]
+from tests.unit.promotion.rolled_back import BAD, GOOD, TASK, Rolled, reference, repaired
 
 
 def test_a_rollback_is_written_into_git_in_one_commit_and_only_once(world: World) -> None:
@@ -138,132 +62,6 @@ def test_two_executions_that_both_learn_of_a_rollback_write_it_once(world: World
     assert (world.head(), late.released_commit) == (head, head)
 
 
-def test_the_next_candidate_is_compared_with_what_is_active(world: World) -> None:
-    rolled = Rolled(world, "dev")
-    rolled.roll_back("dev", 5)
-    rolled.execute("e2")
-    repaired(world)
-    promotion, _ = rolled.execute("e3")
-    assert promotion.tasks[TASK].outcome == "promoted"
-    record = (rolled.tree.prompts / "04-evals" / TASK / "1.3.0.json").read_text(encoding="utf-8")
-    assert reference(rolled.tree, GOOD).sha256 in record
-    assert rolled.registered.released == "1.3.0"
-    assert rolled.registered.versions[BAD].state is VersionState.QUARANTINED
-
-
-def repaired(world: World) -> None:
-    """An author pushes another wording under the next number."""
-    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
-    world.author.bump(TASK, BAD, "1.3.0")
-    world.author.edit(f"prompts/00-templates/{TASK}.yaml", "Answer with JSON", "Say it as JSON")
-    world.author.stamp(TASK)
-    world.push("repaired")
-
-
-def test_a_candidate_that_waits_while_git_does_not_know_is_held_against_what_is_active(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rolled = Rolled(world, "dev")
-    rolled.roll_back("dev", 5)
-    repaired(world)
-    clone = world.folder / "e2"
-    git(world.folder, "clone", "--quiet", str(world.remote), str(clone))
-    monkeypatch.setattr(Ledger, "connect", lambda name: rolled.stages["dev"])
-    with fake_provider() as provider:
-        provider.thinks = catalogue_answer
-        model = {"provider": "openai", "model": "small-model-2026-01", "base_url": provider.url}
-        models = {"catalogue-pinned": model, "catalogue-latest": {**model, "model": "latest"}}
-        for name, value in (
-            (aws_names.ENV_ROOT, str(clone)),
-            (aws_names.ENV_MODELS, json.dumps(models)),
-            (aws_names.ENV_EXECUTION, "e2"),
-        ):
-            monkeypatch.setenv(name, value)
-        assert main(["evaluate", "--record", "--stages", "dev"]) is ExitCode.OK
-    here = replace(world, results=FolderResults(clone / RESULTS_DIR))
-    promotion = here.promote("e2", stage_words=rolled.words)
-    assert promotion.tasks[TASK].outcome == "promoted"
-    registered = PromptRepository(clone).registry().tasks[TASK]
-    assert (registered.released, registered.versions[BAD].state) == (
-        "1.3.0",
-        VersionState.QUARANTINED,
-    )
-    subject = git(world.remote, "log", "-1", "--format=%s", "main")
-    assert subject == f"Roll back {TASK} {BAD}; promote {TASK} 1.3.0"
-    assert git(world.remote, "rev-list", "--count", f"{rolled.head}..main") == "2"
-
-
-def test_a_rollback_between_evaluation_and_promotion_asks_for_another_execution(
-    world: World,
-) -> None:
-    rolled = Rolled(world, "dev")
-    repaired(world)
-    world.evaluated("e2", world.head())
-    rolled.roll_back("dev", 5)
-    late = world.promote("e2", stage_words=rolled.words)
-    assert late.tasks[TASK].outcome == "champion changed"
-    assert late.tasks[TASK].reasons == (
-        f"it was compared with {BAD}, and {GOOD} is released since; an execution that starts now"
-        " compares it with that (the rollback of a stage starts one)",
-    )
-    # The rollback's event starts it: nobody needs to push again.
-    promotion, _ = rolled.execute("e3")
-    assert promotion.tasks[TASK].outcome == "promoted"
-    assert rolled.registered.released == "1.3.0"
-
-
-def test_an_execution_that_is_retried_after_the_rollback_brings_nothing_back(world: World) -> None:
-    rolled = Rolled(world, "dev")
-    rolled.roll_back("dev", 5)
-    # Before git knows: its own Promote is the one that writes the rollback.
-    retried = world.promote("e1", stage_words=rolled.words)
-    assert [back.action for back in retried.written_back] == ["quarantined"]
-    assert retried.tasks[TASK].outcome == "taken out"
-    head = world.head()
-    # And after it.
-    again = world.promote("e1", stage_words=rolled.words)
-    assert again.tasks[TASK].outcome == "taken out"
-    assert world.head() == head
-    registered = PromptRepository(world.folder / "e1").registry().tasks[TASK]
-    assert (registered.released, registered.versions[BAD].state) == (
-        GOOD,
-        VersionState.QUARANTINED,
-    )
-
-
-def test_the_same_content_under_a_new_number_is_not_promoted(world: World) -> None:
-    rolled = Rolled(world, "dev")
-    rolled.roll_back("dev", 5)
-    rolled.execute("e2")
-    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
-    world.author.bump(TASK, BAD, "1.3.0")
-    world.author.stamp(TASK)
-    world.push("the same words again")
-    promotion, _ = rolled.execute("e3")
-    assert promotion.tasks[TASK].outcome == "not allowed"
-    assert f"its content is that of {BAD}" in promotion.tasks[TASK].reasons[0]
-    assert rolled.registered.released == GOOD
-
-
-def test_the_same_content_under_a_new_number_is_promoted_for_a_person_who_insists(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rolled = Rolled(world, "dev")
-    rolled.roll_back("dev", 5)
-    rolled.execute("e2")
-    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
-    world.author.bump(TASK, BAD, "1.3.0")
-    world.author.stamp(TASK)
-    monkeypatch.setenv("PROMPT_HUB_ROOT", str(world.author.root))
-    signed = ["--person", "Ada", "--reason", "the examples were wrong"]
-    assert main(["promote", "override", TASK, *signed]) is ExitCode.OK
-    world.push("the same words again, by name")
-    promotion, _ = rolled.execute("e3")
-    assert promotion.tasks[TASK].outcome == "promoted"
-    entry = rolled.registered.versions["1.3.0"]
-    assert (rolled.registered.released, entry.person) == ("1.3.0", "Ada")
-
-
 def test_a_person_who_undid_it_before_git_knew_wins(world: World) -> None:
     rolled = Rolled(world, "dev")
     rolled.roll_back("dev", 5)
@@ -287,6 +85,46 @@ def test_a_person_who_undoes_it_after_git_knew_is_followed(world: World) -> None
     assert check(rolled.tree)[1] == []
     head = world.head()
     rolled.execute("e4")
+    assert world.head() == head
+
+
+@pytest.mark.parametrize(("insisted", "chosen"), [(False, 7), (True, 0.002)])
+def test_one_execution_takes_a_version_out_and_brings_back_what_a_person_chose(
+    world: World, insisted: bool, chosen: float
+) -> None:
+    """What goes stands in the way of nothing, not even where a person released it afterwards."""
+    rolled = Rolled(world, "dev", "prod")
+    rolled.roll_back("dev", 0.001)
+    rolled.execute("e2")
+    repaired(world)
+    if insisted:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(aws_names.ENV_ROOT, str(world.author.root))
+            signed = ["--person", "Ada", "--reason", "the examples were wrong"]
+            assert main(["promote", "override", TASK, *signed]) is ExitCode.OK
+    world.push("repaired")
+    promotion, _ = rolled.execute("e3")
+    assert rolled.registered.released == "1.3.0"
+    rolled.choose("dev", BAD, chosen)
+    rolled.stages["prod"].activate(
+        TASK,
+        reference(rolled.tree, "1.3.0"),
+        seen=1,
+        release=ReleaseRef(release="e3", made_at=timestamp(promotion.at)),
+        cause=rolled.cause("pipeline", 8),
+    )
+    rolled.roll_back("prod", 9)
+    promotion, _ = rolled.execute("e4")
+    assert [(back.version, back.action) for back in promotion.written_back] == [
+        (BAD, "restored"),
+        ("1.3.0", "quarantined"),
+    ]
+    assert rolled.registered.released == BAD
+    assert rolled.registered.versions["1.3.0"].state is VersionState.QUARANTINED
+    assert rolled.registered.versions[GOOD].state is VersionState.SUPERSEDED
+    assert check(rolled.tree)[1] == []
+    head = world.head()
+    rolled.execute("e5")
     assert world.head() == head
 
 
@@ -440,18 +278,4 @@ def test_a_bot_commit_that_somebody_reverts_is_made_again(world: World) -> None:
     promotion, _ = rolled.execute("e3")
     assert [back.action for back in promotion.written_back] == ["quarantined"]
     assert promotion.tasks[TASK].outcome == "taken out"
-    assert rolled.registered.released == GOOD
-
-
-def test_a_second_push_of_the_quarantined_number_stays_out(world: World) -> None:
-    rolled = Rolled(world, "dev")
-    rolled.roll_back("dev", 5)
-    rolled.execute("e2")
-    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
-    world.author.edit(f"prompts/00-templates/{TASK}.yaml", "Answer with JSON", "Say it as JSON")
-    world.author.stamp(TASK)
-    world.push("repaired, and the number forgotten")
-    promotion, _ = rolled.execute("e3")
-    assert promotion.tasks[TASK].outcome == "taken out"
-    assert "was quarantined (rolled back in dev" in promotion.tasks[TASK].reasons[0]
     assert rolled.registered.released == GOOD

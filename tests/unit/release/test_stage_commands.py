@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from prompt_hub.cli.main import main
+from prompt_hub.cli.main import COMMANDS, main
+from prompt_hub.cli.options import CommandParser
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.ledger.items import Deployed, ReleaseRef, VersionRef
@@ -16,6 +19,17 @@ from tests.unit.building import RepositoryFolder
 from tests.unit.ledger.fake_dynamodb import FakeLedger
 
 BY_ADA = ("--person", "Ada Lovelace", "--reason", "supplier audit")
+DECISIONS = [
+    ["ledger", "freeze", "part-class"],
+    ["ledger", "unfreeze", "part-class"],
+    ["ledger", "downgrade", "part-class", "--to", "1.0.0"],
+    ["ledger", "activate", "part-class", "--to", "1.0.0"],
+    ["promote", "downgrade", "part-class", "--to", "1.0.0"],
+    ["promote", "archive", "part-class"],
+    ["promote", "quarantine", "part-class", "--version", "1.0.0"],
+    ["promote", "override", "part-class"],
+]
+"""Every command that takes a person."""
 
 
 @pytest.fixture(autouse=True)
@@ -25,20 +39,7 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["ledger", "freeze", "part-class"],
-        ["ledger", "unfreeze", "part-class"],
-        ["ledger", "downgrade", "part-class", "--to", "1.0.0"],
-        ["ledger", "activate", "part-class", "--to", "1.0.0"],
-        ["promote", "downgrade", "part-class", "--to", "1.0.0"],
-        ["promote", "archive", "part-class"],
-        ["promote", "quarantine", "part-class", "--version", "1.0.0"],
-        ["promote", "override", "part-class"],
-    ],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("words", DECISIONS, ids=" ".join)
 def test_every_decision_by_hand_needs_a_person_and_a_reason(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,15 +108,6 @@ def test_what_an_earlier_action_did_not_leave_names_that_action(
     assert capsys.readouterr().err == f"prompt-hub {words[0]}: {expected}\n"
 
 
-def test_a_person_is_not_called_like_the_automation(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("rollback (dev)", "pipeline", " Rollback"):
-        words = ["ledger", "activate", "part-class", "--to", "1.0.0", "--person", name]
-        with pytest.raises(SystemExit) as refused:
-            main([*words, "--reason", "supplier audit"])
-        assert refused.value.code == ExitCode.USAGE
-        assert "is what the automation is called" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -145,3 +137,31 @@ def test_a_move_in_the_ledger_takes_the_reason_that_one_in_git_takes(
     # Nothing else was wrong with it.
     assert main([*command, "--reason", "customers see wrong classes"]) == ExitCode.OK
     assert ledger.pointer("part-class") != before
+
+
+@pytest.mark.parametrize("words", DECISIONS, ids=" ".join)
+@pytest.mark.parametrize(
+    "name", ["pipeline", "rollback", "drill", "rollback (dev)", "rollback(dev)", " Rollback: dev"]
+)
+def test_a_person_is_not_called_like_the_automation(
+    words: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main([*words, "--person", name, "--reason", "supplier audit"])
+    assert refused.value.code == ExitCode.USAGE
+    assert "is what the automation is called" in capsys.readouterr().err
+
+
+def test_every_command_that_takes_a_person_is_known_here() -> None:
+    found = set()
+    for name, (module, _) in COMMANDS.items():
+        parser = CommandParser()
+        import_module(module).configure(parser)
+        for action in parser._actions:
+            if not isinstance(action, argparse._SubParsersAction):
+                assert action.dest != "person", name
+                continue
+            for word, sub in action.choices.items():
+                if "--person" in sub.format_help():
+                    found.add((name, word))
+    assert found == {(words[0], words[1]) for words in DECISIONS}
