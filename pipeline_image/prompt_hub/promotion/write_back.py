@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, cast
 
 from prompt_hub.core import aws_names
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.ledger.items import (
     BY_HAND,
     Event,
@@ -23,7 +24,7 @@ from prompt_hub.ledger.items import (
 )
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.registry_view import TaskRegistryView
-from prompt_hub.promotion.states import Decision, NotAllowedError
+from prompt_hub.promotion.states import Decision
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion, Registry
 from prompt_hub.repository.registry import VersionState as GitState
@@ -160,7 +161,7 @@ def write_back(
     for word in _in_order(newest, repository):
         try:
             done = _write(repository, word, going, say)
-        except NotAllowedError as error:
+        except PromptHubError as error:
             say(f"{_what(word)} is not written back: {error.message}")
             continue
         if done is not None:

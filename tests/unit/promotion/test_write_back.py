@@ -206,6 +206,22 @@ def test_a_way_back_whose_file_is_gone_does_not_hold_up_every_promotion(world: W
     assert set(promotion.tasks) == {TASK, "brand"}
 
 
+def test_a_version_that_a_person_chose_and_git_has_lost_is_said_and_holds_up_nothing(
+    world: World,
+) -> None:
+    rolled = Rolled(world, "dev")
+    rolled.roll_back("dev", 5)
+    rolled.execute("e2")
+    git(world.author.root, "pull", "--quiet", "--rebase", "origin", "main")
+    (world.author.root / "prompts" / "99-archive" / TASK / f"{BAD}.yaml").unlink()
+    world.push("tidied up too much")
+    rolled.choose("dev", BAD, 7)
+    promotion, said = rolled.execute("e3")
+    assert promotion.written_back == ()
+    assert any(f"{TASK} {BAD} is not in the archive" in line for line in said)
+    assert set(promotion.tasks) == {TASK, "brand"}
+
+
 def test_without_a_version_to_release_instead_people_are_told_and_nothing_moves(
     world: World,
 ) -> None:
