@@ -7,6 +7,8 @@ import gc
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from prompt_hub.cli.options import verbosity_of
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
     import uvicorn
 
+    from prompt_hub.release.manifest import Release
     from prompt_hub.service.http import AsgiApp
+    from prompt_hub.service.ledger_poller import LedgerPoller, PointerSource, Reporter
 
 POLL_SECONDS = 5.0
 """Seconds between two looks at the ledger."""
@@ -77,7 +81,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.repository.reader import PromptRepository
     from prompt_hub.service.execution_log import log_line
     from prompt_hub.service.http import create_app
-    from prompt_hub.service.ledger_poller import LedgerPoller
     from prompt_hub.service.metrics import LogsAndMetrics
     from prompt_hub.service.service import PromptService
     from prompt_hub.service.shared_state import FollowedState, SharedLimitClient, SharedMemory
@@ -92,25 +95,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         ledger = Ledger.from_environment()
     except LedgerError as error:
         raise PromptHubError(f"{error}.", hint=f"Set {aws_names.ENV_LEDGER_TABLE}.") from None
-    champions = {
-        name: champion.reference
-        for name, task in release.tasks.items()
-        if (champion := task.version(task.champion)) is not None
-    }
     aliases = ModelAliases.from_environment()
     workers = arguments.workers or cores()
     memory = SharedMemory(workers, list(aliases)) if workers > 1 else None
     client = ModelClient(aliases) if memory is None else SharedLimitClient(aliases, memory)
     # With the start, not with the first request, which would wait for it.
     client.connect()
-    poller = LedgerPoller(
-        ledger,
-        release=release.release,
-        carries=release.carries(),
-        champions=champions,
-        snapshot=release.snapshot(),
-        report=LogsAndMetrics.connect(stage),
-    )
+    poller = poller_of(ledger, release, LogsAndMetrics.connect(stage))
     service = PromptService(
         stage=stage,
         release=release.release,
@@ -163,6 +154,30 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     code = Supervisor(poller, memory, sockets, serve).run(arguments.poll_seconds)
     log_line("stopped", release=release.release, instance=service.instance.id)
     return code
+
+
+def poller_of(
+    ledger: PointerSource,
+    release: Release,
+    report: Reporter,
+    clock: Callable[[], float] = time.monotonic,
+) -> LedgerPoller:
+    """Follow `ledger` with what the image of `release` carries."""
+    from prompt_hub.service.ledger_poller import LedgerPoller
+
+    return LedgerPoller(
+        ledger,
+        release=release.release,
+        carries=release.carries(),
+        champions={
+            name: champion.reference
+            for name, task in release.tasks.items()
+            if (champion := task.version(task.champion)) is not None
+        },
+        snapshot=release.snapshot(),
+        report=report,
+        clock=clock,
+    )
 
 
 def log_as_service(verbosity: int) -> None:
