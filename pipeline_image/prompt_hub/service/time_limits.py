@@ -28,57 +28,6 @@ _TOO_SLOW = (
 )
 
 
-class JoinedWrites(asyncio.Transport):
-    """Sends the head of an answer with its body: the server writes them apart, at twice the cost.
-
-    What nothing follows goes with the loop's next step.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._held = b""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send what is held back and this, or hold this back until the next step."""
-        if self._held:
-            held, self._held = self._held, b""
-            self._transport.write(held + data)
-        else:
-            self._held = bytes(data)
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        if self._held:
-            held, self._held = self._held, b""
-            self._transport.write(held)
-
-    def close(self) -> None:
-        """Send what is held back, and close."""
-        self._flush()
-        self._transport.close()
-
-    def abort(self) -> None:
-        """Close at once."""
-        self._transport.abort()
-
-    def is_closing(self) -> bool:
-        """Whether it is closed or about to be."""
-        return self._transport.is_closing()
-
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        """Tell what is known of the connection."""
-        return self._transport.get_extra_info(name, default)
-
-    def pause_reading(self) -> None:
-        """Take nothing more for now."""
-        self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Take more."""
-        self._transport.resume_reading()
-
-
 class TimedProtocol(HttpToolsProtocol):
     """Closes connections whose requests do not arrive in time."""
 
@@ -92,7 +41,7 @@ class TimedProtocol(HttpToolsProtocol):
         self, transport: asyncio.Transport
     ) -> None:
         """Begin to wait for the first byte."""
-        super().connection_made(JoinedWrites(transport, self.loop))
+        super().connection_made(transport)
         self._wait_for("silent")
 
     def data_received(self, data: bytes) -> None:

@@ -138,6 +138,21 @@ def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in said.out.splitlines()]
 
 
+@pytest.mark.parametrize(("size", "status"), [(32, b"200"), (65, b"400")])
+def test_a_head_that_goes_on_and_on_is_refused(port: int, size: int, status: bytes) -> None:
+    said = b""
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.settimeout(10)
+        connection.sendall(GET.removesuffix(b"\r\n") + b"Connection: close\r\nX-Long: ")
+        for _ in range(size):
+            connection.sendall(b"x" * 1024)
+        if status == b"200":
+            connection.sendall(b"\r\n\r\n")
+        while received := connection.recv(65_536):
+            said += received
+    assert said.startswith(b"HTTP/1.1 " + status)
+
+
 def test_an_error_that_nobody_foresaw_is_one_line_of_ours(
     port: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
