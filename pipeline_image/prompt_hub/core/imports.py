@@ -6,10 +6,13 @@ import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from threading import RLock
 from types import ModuleType
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
 
 
 @contextmanager
@@ -42,7 +45,9 @@ def bodies_deferred(*packages: str) -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-class _DeferringFinder(MetaPathFinder):
+class _DeferringFinder:
+    """Finds packages as ever; has no base class, as `importlib.abc` takes long to import."""
+
     def __init__(self, packages: Sequence[str]) -> None:
         self._packages = packages
 
@@ -52,13 +57,13 @@ class _DeferringFinder(MetaPathFinder):
         if not any(f"{name}.".startswith(f"{package}.") for package in self._packages):
             return None
         spec = PathFinder.find_spec(name, path, target)
-        if spec is None or spec.loader is None or spec.submodule_search_locations is None:
-            return spec
-        spec.loader = _DeferringLoader(spec.loader)
+        if spec is not None and spec.submodule_search_locations is not None:
+            assert spec.loader is not None
+            spec.loader = cast("Loader", _DeferringLoader(spec.loader))
         return spec
 
 
-class _DeferringLoader(Loader):
+class _DeferringLoader:
     """Runs a package's `__init__` when a name is looked up that the package does not have yet."""
 
     def __init__(self, loader: Loader) -> None:

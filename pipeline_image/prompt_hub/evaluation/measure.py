@@ -56,10 +56,12 @@ async def measure(
         progress: told after every example.
     """
     scoring = Scoring(metadata, prompt, judge)
-    details: dict[int, ExampleResult] = {}
-    answered_by: dict[int, str] = {}
+    details: list[ExampleResult | None] = [None] * len(examples)
+    answered_by: list[str] = [""] * len(examples)
+    done = 0
 
     async def measure_example(index: int) -> None:
+        nonlocal done
         example = examples[index]
         try:
             answer = await engine.ask(prompt, example.input, repeat=repeat)
@@ -70,18 +72,18 @@ async def measure(
             )
         else:
             details[index] = ExampleResult.of(example.id, repeat, answer, parts)
-            if answer.response.model:
-                answered_by[index] = answer.response.model
+            answered_by[index] = answer.response.model
+        done += 1
         if progress is not None:
-            progress(len(details), len(examples))
+            progress(done, len(examples))
 
     started = time.perf_counter()
     await map_concurrently(range(len(examples)), measure_example, engine.max_concurrency(prompt))
     return Measurement(
-        details=tuple(details[index] for index in range(len(examples))),
+        details=tuple(detail for detail in details if detail is not None),
         info=MeasurementInfo(
             model=engine.caller.resolve(prompt).identity,
-            answered_by=tuple(dict.fromkeys(answered_by[index] for index in sorted(answered_by))),
+            answered_by=tuple(dict.fromkeys(filter(None, answered_by))),
             seconds=round(time.perf_counter() - started, 3),
         ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -37,8 +37,11 @@ class Results(Protocol):
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
 
-    def put_lines(self, key: str, lines: Iterable[str]) -> None:
-        """Store `lines` under `key`, each ended by a line feed; they are not held all at once."""
+    def put_lines(self, keys: Sequence[str], lines: Iterable[str]) -> None:
+        """Store `lines` under each of `keys`, each line ended by a line feed.
+
+        They are made once, and not held all at once.
+        """
 
 
 class FolderResults:
@@ -60,18 +63,22 @@ class FolderResults:
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
-        self._write(key, [text])
+        self._write(key, [text.encode("utf-8")])
 
-    def put_lines(self, key: str, lines: Iterable[str]) -> None:
-        """Store `lines` under `key`, each ended by a line feed."""
-        self._write(key, (f"{line}\n" for line in lines))
+    def put_lines(self, keys: Sequence[str], lines: Iterable[str]) -> None:
+        """Store `lines` under each of `keys`, each line ended by a line feed."""
+        first, *others = keys
+        self._write(first, (f"{line}\n".encode() for line in lines))
+        for key in others:
+            with (self._folder / first).open("rb") as stored:
+                self._write(key, stored)
 
-    def _write(self, key: str, parts: Iterable[str]) -> None:
+    def _write(self, key: str, parts: Iterable[bytes]) -> None:
         path = self._folder / key
         with explain_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(path) as stream:
-                stream.writelines(part.encode("utf-8") for part in parts)
+                stream.writelines(parts)
 
 
 class BucketResults:
@@ -95,12 +102,13 @@ class BucketResults:
         # Straight from memory: the service's container has no folder to write into.
         self._put(key, text.encode("utf-8"))
 
-    def put_lines(self, key: str, lines: Iterable[str]) -> None:
-        """Store `lines` under `key`, each ended by a line feed."""
+    def put_lines(self, keys: Sequence[str], lines: Iterable[str]) -> None:
+        """Store `lines` under each of `keys`, each line ended by a line feed."""
         with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as body:
             body.writelines(f"{line}\n".encode() for line in lines)
-            body.seek(0)
-            self._put(key, body)
+            for key in keys:
+                body.seek(0)
+                self._put(key, body)
 
     def _put(self, key: str, body: bytes | IO[bytes]) -> None:
         kind = "application/x-ndjson" if key.endswith(".jsonl") else "application/json"

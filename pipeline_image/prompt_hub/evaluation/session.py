@@ -143,8 +143,8 @@ class Evaluator:
         # What could not be measured must be tried again, so only real verdicts are remembered.
         real = record.verdict.status is not Status.NOT_MEASURED
         key = aws_names.evaluation_details_key(self._execution, record.task)
-        for where in (key, aws_names.verdict_details_key(record.digest)) if real else (key,):
-            self._results.put_lines(where, lines_of(sequential))
+        keys = [key, aws_names.verdict_details_key(record.digest)] if real else [key]
+        self._results.put_lines(keys, lines_of(sequential))
         if real:
             self._results.put(aws_names.verdict_key(record.digest), record.to_json())
 

@@ -40,12 +40,12 @@ def parse_jsonl(text: str, file: str) -> Iterator[tuple[int, Document]]:
         InvalidDocumentsError: after the last line, if any was bad.
     """
     problems: list[Problem] = []
-    # Not `splitlines`: U+2028 and its kind may stand inside a JSON string.
-    for number, line in enumerate(text.split("\n"), start=1):
+    names: dict[str, str] = {}
+    for number, line in enumerate(_lines(text), start=1):
         if not line.strip():
             continue
         try:
-            data = strict_json(line)
+            data = strict_json(line, names=names)
         except ValueError as error:
             problems += _json_problems(line, file, number, error)
             continue
@@ -57,6 +57,18 @@ def parse_jsonl(text: str, file: str) -> Iterator[tuple[int, Document]]:
         )
     if problems:
         raise InvalidDocumentsError(problems)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text that may be long: a list of all would hold it twice.
+
+    Not those of `splitlines`: U+2028 and its kind may stand inside a JSON string.
+    """
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def _json_problems(text: str, file: str, first_line: int, error: ValueError) -> Iterator[Problem]:

@@ -99,3 +99,16 @@ def test_what_nests_too_deep_is_not_looked_at_any_further(limit: int) -> None:
 @pytest.mark.parametrize("text", ["", '"', '[1, "', "[[[", "]]]]", '{"a" "b" "c"}'])
 def test_what_is_no_json_is_left_to_the_parser(text: str) -> None:
     refuse_large(text, max_values=4, max_depth=3)
+
+
+def test_texts_with_one_dictionary_of_names_share_their_keys() -> None:
+    names: dict[str, str] = {}
+    first, second = (
+        strict_json(f'{{"title of a part": {{"inner name": {n}}}}}', names=names) for n in (1, 2)
+    )
+    assert first == {"title of a part": {"inner name": 1}}
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    assert next(iter(first)) is next(iter(second))
+    with pytest.raises(ValueError, match="the key 'title' twice"):
+        strict_json('{"title": 1, "title": 2}', names=names)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.evaluation.results import SPOOLED_BYTES, BucketResults
+from prompt_hub.evaluation.results import SPOOLED_BYTES, BucketResults, FolderResults
 from tests.unit.batch.servers import serving
 
 
@@ -48,10 +49,19 @@ def test_lines_are_ended_each_and_told_by_their_kind(
     bucket: FakeS3, results: BucketResults
 ) -> None:
     lines = [f'"{number} µ"' for number in range(SPOOLED_BYTES // 8)]
-    results.put_lines("evaluations/e1/part-class.jsonl", iter(lines))
-    kind, body = bucket.stored["evaluations/e1/part-class.jsonl"]
-    assert kind == "application/x-ndjson"
-    assert body.decode().splitlines() == lines
+    keys = ["evaluations/e1/part-class.jsonl", "verdicts/0.jsonl"]
+    results.put_lines(keys, iter(lines))
+    assert [*bucket.stored] == keys
+    for kind, body in bucket.stored.values():
+        assert kind == "application/x-ndjson"
+        assert body.decode().splitlines() == lines
+
+
+def test_lines_in_a_folder_stand_under_every_key(tmp_path: Path) -> None:
+    results = FolderResults(tmp_path)
+    results.put("again.jsonl", "before")
+    results.put_lines(["folder/first.jsonl", "again.jsonl"], iter(['"µ"', "2"]))
+    assert results.get("folder/first.jsonl") == results.get("again.jsonl") == '"µ"\n2\n'
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket"])

@@ -13,6 +13,7 @@ import pytest
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.errors import ModelUnavailableError
+from prompt_hub.llm.providers._requests import FormedRequest
 from prompt_hub.llm.response import Answer
 from prompt_hub.llm.retry import Retries
 from prompt_hub.repository.schema import Prompt
@@ -141,6 +142,14 @@ def test_what_is_signed_is_signed_for_every_body(
     first, second = (asked.headers["authorization"] for asked in server.asked)
     assert first.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
     assert first.partition("Signature=")[2] != second.partition("Signature=")[2]
+
+
+def test_a_formed_request_shows_no_key() -> None:
+    headers = [("authorization", f"Bearer {KEY}")]
+    proxy = "http://user:word@proxy.example"
+    formed = FormedRequest(method="POST", url="http://host/v1", headers=headers, proxy=proxy)
+    assert KEY not in repr(formed)
+    assert "word" not in repr(formed)
 
 
 # --- Redirects -----------------------------------------------------------------------------------

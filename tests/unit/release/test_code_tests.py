@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -261,8 +261,8 @@ class NoBucket:
     def put(self, key: str, text: str) -> None:
         raise PermissionError(f"AccessDenied: {key}")
 
-    def put_lines(self, key: str, lines: Iterable[str]) -> None:
-        raise PermissionError(f"AccessDenied: {key}")
+    def put_lines(self, keys: Sequence[str], lines: Iterable[str]) -> None:
+        raise PermissionError(f"AccessDenied: {keys[0]}")
 
 
 def no_client() -> Results:

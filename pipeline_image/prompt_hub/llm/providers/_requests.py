@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 import httpx2
@@ -43,8 +43,9 @@ class FormedRequest:
 
     method: str
     url: str
-    headers: list[tuple[str, str]]
-    proxy: str | None
+    headers: list[tuple[str, str]] = field(repr=False)
+    """With the key."""
+    proxy: str | None = field(repr=False)
     """With its credentials, where it wants some."""
 
     @classmethod
