@@ -4,8 +4,9 @@
     python -m local_aws.local_model serve --port PORT --state FOLDER [--model NAME=FILE.gguf ...]
     python -m local_aws.local_model alias NAME TARGET --state FOLDER
 
-The server runs llama.cpp (xllamacpp) in its own process, one slot a model, so that the same request
-gets the same answer whatever was asked before it. An alias is a floating model name, as providers
+The server runs llama.cpp (xllamacpp) in its own process, for each model one worker a core with one
+thread and one slot, so that the same request gets the same answer whatever was asked before it or
+beside it. An alias is a floating model name, as providers
 have them: what stands behind it is read at every request, and an answer says which model gave it.
 """
 
@@ -21,18 +22,22 @@ import signal
 import socket
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import LifoQueue
 from typing import NoReturn, cast
 
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, cached, fetch
 
 CONTEXT_TOKENS = 4096
 SAVED_PREFIXES = 16
+REMEMBERED_ANSWERS = 10_000
 FLOATING = "catalogue-latest"
 """The alias behind which a provider may put another model."""
 DEFAULT_ALIASES = {FLOATING: DEFAULT.name}
@@ -101,21 +106,112 @@ def constrained(request: Json) -> Json:
 
 
 class Model:
-    """One file of weights in llama.cpp's own server, answering one request after the other.
+    """One file of weights in llama.cpp's own servers: a worker a core, each with a single thread.
+
+    Threads that share one answer meet hundreds of times a token, and burn their core until the last
+    has come: on busy cores that costs many times what is computed. Workers never wait for each
+    other, and read the same mapped file.
 
     llama.cpp's prompt cache makes an answer depend on what was asked before: how many tokens come
     from the cache decides in which batches the rest is computed, hence how it is rounded. To read
     worked examples only once all the same, the state after everything but the last message is
-    saved once and restored before every call: each call starts from the same bits.
+    saved once and restored before every call: each call starts from the same bits, in any worker.
+    So a request that leaves nothing to chance has one answer, which is computed once.
     """
 
-    def __init__(self, name: str, weights: Path, scratch: Path) -> None:
-        import xllamacpp  # 34 MB of native code that `fetch` and `alias` do without
-
+    def __init__(
+        self, name: str, weights: Path, scratch: Path, *, workers: int, remembered: int
+    ) -> None:
         if not weights.is_file():
             raise LocalModelError(f"There is no file {weights} for the model {name}.")
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
+        try:
+            started = [_Worker(weights, scratch) for _ in range(workers)]
+        except Exception as error:
+            raise LocalModelError(f"{weights} does not load as {name}: {error}.") from error
+        self.name = name
+        self._scratch = scratch
+        self._saved: list[str] = []
+        self._saving = threading.Lock()
+        self._answers: dict[str, Json] = {}
+        self._remembered = remembered
+        self._free: LifoQueue[_Worker] = LifoQueue()
+        for worker in started:
+            self._free.put(worker)
+
+    def complete(self, request: Json, wanted: Callable[[], bool]) -> tuple[int, Json]:
+        """Answer a chat completion: HTTP status and body.
+
+        `wanted` is asked when the request's turn has come: nobody computes for a client that left.
+        """
+        name = _digest({**request, "model": self.name})
+        known = self._answers.get(name)
+        if known is not None:
+            return 200, _told_again(known)
+        worker = self._free.get()
+        try:
+            if not wanted():
+                return 499, _error("the client left before its turn came")
+            prefix = cast(list[Json], request["messages"])[:-1]
+            prepared = self._start_after(prefix, worker)
+            status, answer = worker.post(
+                "/v1/chat/completions", {**constrained(request), "cache_prompt": prepared}
+            )
+        finally:
+            self._free.put(worker)
+        if status == 200:
+            answer["model"] = self.name
+            # Without the state that it should begin in, it was rounded otherwise.
+            exact = prepared or not prefix
+            if repeatable(request) and exact and len(self._answers) < self._remembered:
+                self._answers[name] = answer
+        return status, answer
+
+    def _start_after(self, prefix: list[Json], worker: _Worker) -> bool:
+        """Restore the state in which every call begins whose messages begin with `prefix`.
+
+        False if there is none to restore: then the call computes everything afresh.
+        """
+        if not prefix:
+            return False
+        name = _digest(prefix)
+        # Held until it is restored: a file that another worker removes in between would be missed.
+        with self._saving:
+            if name not in self._saved:
+                first: Json = {"messages": [*prefix, {"role": "user", "content": "."}]}
+                first |= {"max_tokens": 1, "temperature": 0, "cache_prompt": False}
+                if worker.post("/v1/chat/completions", first)[0] != 200:
+                    return False
+                if worker.post("/slots/0?action=save", {"filename": name})[0] != 200:
+                    return False
+                self._saved.append(name)
+                while len(self._saved) > SAVED_PREFIXES:
+                    (self._scratch / self._saved.pop(0)).unlink(missing_ok=True)
+            return worker.post("/slots/0?action=restore", {"filename": name})[0] == 200
+
+
+def repeatable(request: Json) -> bool:
+    """Whether a request leaves nothing to chance: no temperature, or a seed for it."""
+    return request.get("temperature") == 0 or isinstance(request.get("seed"), int)
+
+
+def _told_again(answer: Json) -> Json:
+    """Return a remembered answer as one of its own; how long the first one took belongs to that."""
+    again = {name: value for name, value in answer.items() if name != "timings"}
+    return {**again, "id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time())}
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+class _Worker:
+    """One server of llama.cpp with one thread, which answers one request after the other."""
+
+    def __init__(self, weights: Path, scratch: Path) -> None:
+        import xllamacpp  # 34 MB of native code that `fetch` and `alias` do without
+
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(weights)
         parameters.hostnames = ["127.0.0.1"]
@@ -123,60 +219,18 @@ class Model:
         parameters.n_parallel = 1
         parameters.n_ctx = CONTEXT_TOKENS
         for threads in (parameters.cpuparams, parameters.cpuparams_batch):
-            threads.n_threads = _cores()
-            # Waiting threads sleep: spinning ones on busy cores make a call many times slower.
-            threads.poll = 0
+            threads.n_threads = 1
+        # Rearranged weights would be a copy for each worker, and are no faster with one thread.
+        parameters.no_extra_bufts = True
         parameters.use_jinja = True
         parameters.ui = False
         parameters.verbosity = 0
         parameters.cache_ram_mib = 0
         parameters.slot_save_path = f"{scratch}{os.sep}"
-        try:
-            self._server = xllamacpp.Server(parameters)
-        except Exception as error:
-            raise LocalModelError(f"{weights} does not load as {name}: {error}.") from error
-        self.name = name
-        self._scratch = scratch
-        self._saved: list[str] = []
-        self._turn = threading.Lock()
+        self._server = xllamacpp.Server(parameters)
 
-    def complete(self, request: Json, wanted: Callable[[], bool]) -> tuple[int, Json]:
-        """Answer a chat completion: HTTP status and body.
-
-        `wanted` is asked when the request's turn has come: nobody computes for a client that left.
-        """
-        with self._turn:
-            if not wanted():
-                return 499, _error("the client left before its turn came")
-            prepared = self._start_after(cast(list[Json], request["messages"])[:-1])
-            status, answer = self._post(
-                "/v1/chat/completions", {**constrained(request), "cache_prompt": prepared}
-            )
-        if status == 200:
-            answer["model"] = self.name
-        return status, answer
-
-    def _start_after(self, prefix: list[Json]) -> bool:
-        """Restore the state in which every call begins whose messages begin with `prefix`.
-
-        False if there is none to restore: then the call computes everything afresh.
-        """
-        if not prefix:
-            return False
-        name = hashlib.sha256(json.dumps(prefix).encode()).hexdigest()
-        if name not in self._saved:
-            first: Json = {"messages": [*prefix, {"role": "user", "content": "."}]}
-            first |= {"max_tokens": 1, "temperature": 0, "cache_prompt": False}
-            if self._post("/v1/chat/completions", first)[0] != 200:
-                return False
-            if self._post("/slots/0?action=save", {"filename": name})[0] != 200:
-                return False
-            self._saved.append(name)
-            while len(self._saved) > SAVED_PREFIXES:
-                (self._scratch / self._saved.pop(0)).unlink(missing_ok=True)
-        return self._post("/slots/0?action=restore", {"filename": name})[0] == 200
-
-    def _post(self, path: str, body: Mapping[str, object]) -> tuple[int, Json]:
+    def post(self, path: str, body: Mapping[str, object]) -> tuple[int, Json]:
+        """Send one request to llama.cpp's server: HTTP status and body."""
         request = urllib.request.Request(  # noqa: S310
             f"{self._server.listening_address}{path}",
             data=json.dumps(body).encode(),
@@ -282,18 +336,22 @@ def _error(message: str, kind: str = "invalid_request_error", code: str | None =
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def serve(port: int, state: Path, named: Mapping[str, Path]) -> NoReturn:
+def serve(port: int, state: Path, named: Mapping[str, Path], remembered: int) -> NoReturn:
     """Serve the `named` files and the fetched ones on 127.0.0.1:`port` until SIGTERM or Ctrl-C.
 
-    Port 0 takes a free one. Ends the process with 0, a call in flight or not. Raises
-    `LocalModelError` if there is no model, or one does not load, or the port is taken.
+    Port 0 takes a free one; up to `remembered` answers a model are computed no second time. Ends
+    the process with 0, a call in flight or not. Raises `LocalModelError` if there is no model, or
+    one does not load, or the port is taken.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     fetched = {known.name: cached(known) for known in (DEFAULT, SMALL)}
     files = {name: file for name, file in fetched.items() if file.exists()} | {**named}
     if not files:
         raise LocalModelError("There are no weights yet: run `fetch`, or name a file by --model.")
-    models = {name: Model(name, file, state / "prefixes" / name) for name, file in files.items()}
+    models = {
+        name: Model(name, file, state / "prefixes" / name, workers=cores(), remembered=remembered)
+        for name, file in files.items()
+    }
     try:
         server = Server(port, state, models)
     except OSError as error:
@@ -309,7 +367,7 @@ def serve(port: int, state: Path, named: Mapping[str, Path]) -> NoReturn:
 # --- Command line ------------------------------------------------------------------------------
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use: a container may have fewer than its machine."""
     try:
         allowed = len(os.sched_getaffinity(0))
@@ -330,6 +388,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     fetching.add_argument("--small", action="store_true", help="those of the small model")
     serving = commands.add_parser("serve", help="serve the models on loopback")
     serving.add_argument("--port", type=int, required=True, help="0 takes a free one")
+    serving.add_argument(
+        "--remember",
+        type=int,
+        default=REMEMBERED_ANSWERS,
+        metavar="COUNT",
+        help="answers a model that are not computed again; 0 computes every one",
+    )
     serving.add_argument("--model", action="append", default=[], metavar="NAME=FILE.gguf")
     aliasing = commands.add_parser("alias", help="change what a floating name means")
     aliasing.add_argument("name")
@@ -344,7 +409,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             set_alias(arguments.state, arguments.name, arguments.target)
         else:
             pairs = (word.partition("=") for word in arguments.model)
-            serve(arguments.port, arguments.state, {name: Path(file) for name, _, file in pairs})
+            files = {name: Path(file) for name, _, file in pairs}
+            serve(arguments.port, arguments.state, files, arguments.remember)
     except LocalModelError as error:
         print(f"local_model: {error}", file=sys.stderr)
         return 2
