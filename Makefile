@@ -14,7 +14,7 @@ unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 .DEFAULT_GOAL := help
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser lifecycle docs image lock
-.PHONY: bench-eval bench-gate bench-watch bench-catalogue bench-quantities bench-rollback parity-promptfoo
+.PHONY: bench bench-eval bench-gate bench-watch bench-catalogue bench-quantities bench-rollback parity-promptfoo
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -94,6 +94,9 @@ lock: setup  ## lock files with hashes from the requirements; UPGRADE=--upgrade 
 
 image: setup  ## build the service's image with a Docker engine
 	@$(VENV)/prompt-hub image --local --release dev
+
+bench: setup  ## every benchmark of waiting times, then docs/performance.md (a quiet machine)
+	@$(VENV)/python -m benchmarks
 
 bench-eval: setup  ## the evaluation engine beside promptfoo and a bare SDK loop (2 GB, a quiet machine)
 	@$(VENV)/python -m benchmarks.eval

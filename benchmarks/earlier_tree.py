@@ -1,0 +1,55 @@
+"""The tree before a piece of work, ready to run: performance is a ratio against it, in one run."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.eval.measuring import MeasurementError
+
+ROOT = Path(__file__).resolve().parent.parent
+BEFORE_PERFORMANCE = "d16a857a38"
+"""The last commit before the work on waiting times began."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierTree:
+    """A checkout of another commit, with what `make setup` installs."""
+
+    path: Path
+    python: Path
+    """The interpreter of its own virtual environment."""
+
+
+@contextmanager
+def earlier_tree(commit: str = BEFORE_PERFORMANCE) -> Iterator[EarlierTree]:
+    """Yield the tree at `commit`, a git worktree in `.prompt-hub/earlier`, kept for the next run.
+
+    Raises:
+        MeasurementError: the commit is not in this clone, or its set-up failed.
+    """
+    path = ROOT / ".prompt-hub" / "earlier" / commit
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Two benchmarks at once would make it twice.
+        if not (path / "Makefile").exists():
+            print(f"git worktree of {commit} in {path.relative_to(ROOT)}", flush=True)
+            _run(["git", "-C", str(ROOT), "worktree", "prune"])
+            _run(["git", "-C", str(ROOT), "worktree", "add", "--detach", str(path), commit])
+        _run(["make", "-C", str(path), "setup", f"PYTHON={sys.executable}"])
+    yield EarlierTree(path=path, python=path / ".venv" / "bin" / "python")
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
+        raise MeasurementError(
+            f"the earlier tree could not be made: {' '.join(command[:5])} ended with"
+            f" {done.returncode}: {last[0]} (a shallow clone: git fetch --unshallow)"
+        )

@@ -1,0 +1,130 @@
+"""What the benchmarks found: kept in `benchmarks/results`, shown in docs/performance.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.eval.printing import CHECK_HEADER, table
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """One number beside a peer, an earlier tree or a limit, measured in one run on one machine."""
+
+    name: str
+    """What is compared with what: `requests a CPU-second, times LiteLLM's`."""
+    value: float
+    limit: float
+    at_most: bool
+    """Whether `limit` is the most that `value` may be; otherwise it is the least."""
+    measured: str = ""
+    """Our own figure, with its unit: `6,100 requests a CPU-second`."""
+    beside: str = ""
+    """The peer's figure, with its name and version: `LiteLLM 1.108.7: 355`."""
+    runs: int = 1
+    """How many runs the figures are the medians of."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether the promise is kept; a number that is none keeps nothing."""
+        return self.value <= self.limit if self.at_most else self.value >= self.limit
+
+    @property
+    def found(self) -> str:
+        """The ratio as people read it: three figures, no exponent."""
+        return f"{self.value:,.0f}" if self.value >= 100 else f"{self.value:.3g}"
+
+    @property
+    def promise(self) -> str:
+        """The limit with its sign."""
+        return f"{'≤' if self.at_most else '≥'} {self.limit:.6g}"
+
+    @property
+    def outcome(self) -> str:
+        """One word: `ok` or `MISSED`."""
+        return "ok" if self.kept else "MISSED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of one benchmark."""
+
+    benchmark: str
+    at: str
+    """The day, in UTC: `2026-11-27`."""
+    commit: str
+    """The commit that was measured; `+` behind it says that files had changed since."""
+    machine: str
+    """Cores, memory, Python, and the load before the run."""
+    ratios: tuple[Ratio, ...]
+
+
+def record(benchmark: str, ratios: Sequence[Ratio], folder: Path = RESULTS) -> int:
+    """Print the ratios and append them to the benchmark's results.
+
+    Args:
+        benchmark: the name of its file in `folder`.
+        ratios: what was measured; at least one.
+        folder: where results are kept, JSON Lines, a run a line.
+
+    Returns:
+        1 if a promise is missed, else 0: what the benchmark ends with.
+    """
+    rows = [[ratio.name, ratio.found, ratio.promise, ratio.outcome] for ratio in ratios]
+    print(f"\n{table(CHECK_HEADER, rows)}", flush=True)
+    run = Run(
+        benchmark=benchmark,
+        at=time.strftime("%Y-%m-%d", time.gmtime()),
+        commit=_commit(),
+        machine=describe_machine(),
+        ratios=tuple(ratios),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{benchmark}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(run), ensure_ascii=False) + "\n")
+    return 0 if all(ratio.kept for ratio in ratios) else 1
+
+
+def load(folder: Path = RESULTS) -> Mapping[str, Sequence[Run]]:
+    """Return every run of every benchmark, oldest first, benchmarks by name."""
+    return {path.stem: _runs(path) for path in sorted(folder.glob("*.jsonl"))}
+
+
+def describe_machine() -> str:
+    """Say what machine this is and how busy it was, in one line."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    load = os.getloadavg()[0]
+    return (
+        f"{os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()},"
+        f" load {load:.1f}"
+    )
+
+
+def _runs(path: Path) -> list[Run]:
+    runs = []
+    for line in path.read_text("utf-8").splitlines():
+        fields = json.loads(line)
+        runs.append(Run(**{**fields, "ratios": tuple(Ratio(**each) for each in fields["ratios"])}))
+    return runs
+
+
+def _commit() -> str:
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True)
+        return done.stdout.strip()
+
+    # Results themselves are no change of what is measured.
+    changed = git(
+        "status", "--porcelain", "--", ".", ":!benchmarks/results", ":!docs/performance.md"
+    )
+    return (git("rev-parse", "--short=10", "HEAD") or "unknown") + ("+" if changed else "")

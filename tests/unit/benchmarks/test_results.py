@@ -1,0 +1,65 @@
+"""Results of benchmarks: kept a line a run, shown on one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.performance_page import write_page
+from benchmarks.results import Ratio, load, record
+
+MARKS = "<!-- generated from benchmarks/results: do not edit -->"
+END = "<!-- end of the generated part -->"
+
+
+def ratio(value: float, *, limit: float = 3.5, at_most: bool = False) -> Ratio:
+    return Ratio(
+        name="requests, times the tree before",
+        value=value,
+        limit=limit,
+        at_most=at_most,
+        measured=f"{value * 100:.0f}",
+        beside="100",
+        runs=5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "at_most", "code"),
+    [(3.5, False, 0), (3.49, False, 1), (3.5, True, 0), (3.51, True, 1), (float("nan"), True, 1)],
+)
+def test_a_missed_promise_ends_red_and_is_kept_all_the_same(
+    tmp_path: Path, value: float, at_most: bool, code: int
+) -> None:
+    assert record("serve", [ratio(value, at_most=at_most)], tmp_path) == code
+    (run,) = load(tmp_path)["serve"]
+    assert run.ratios[0].kept == (code == 0)
+    assert run.commit
+    assert "cores" in run.machine
+
+
+def test_runs_are_appended_and_read_back_as_they_were(tmp_path: Path) -> None:
+    for value in (1.0, 4.0):
+        record("serve", [ratio(value)], tmp_path)
+    runs = load(tmp_path)["serve"]
+    assert [run.ratios for run in runs] == [(ratio(1.0),), (ratio(4.0),)]
+
+
+def test_the_page_shows_the_newest_run_the_trend_and_what_was_not_measured(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    for value in (1.0, 4.2):
+        record("serve", [ratio(value)], results)
+    page = tmp_path / "performance.md"
+    page.write_text(f"# Performance\n\n{MARKS}\n\nold\n\n{END}\nafter\n", "utf-8")
+    write_page(["loader", "serve"], page, results)
+    text = page.read_text("utf-8")
+    assert "old" not in text
+    assert text.endswith(f"{END}\nafter\n")
+    assert "## loader\n\nNot measured yet." in text
+    newest, trend = text.split("By commit:")
+    assert "4.2" in newest
+    assert "≥ 3.5" in newest
+    assert "MISSED" not in newest
+    cells = trend.split(END)[0].strip().splitlines()[-1].strip("|").split("|")
+    assert [cell.strip() for cell in cells] == ["requests, times the tree before", "1", "4.2"]
