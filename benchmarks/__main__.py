@@ -12,6 +12,7 @@ from benchmarks.results import ROOT
 
 BENCHMARKS: Mapping[str, Sequence[str]] = {
     "eval": ("benchmarks.eval",),
+    "local": ("benchmarks.local",),
 }
 """The modules that `make bench` runs, by the names of their results, in the order of the page."""
 
