@@ -51,10 +51,11 @@ class Lifecycle:
         Where an earlier run has told the story already, a further push shows instead that nothing
         is paid for twice and that a quarantined version stays out.
         """
+        if not self._told.exists():
+            self._show_released()
         self._start()
         first = not self._told.exists() and not self._rolled_back_meanwhile()
         if first:
-            self._show_released()
             self._deploy()
             self._first_push()
             self._serve()
