@@ -4,9 +4,8 @@
     python -m local_aws.local_model serve --port PORT --state FOLDER [--model NAME=FILE.gguf ...]
     python -m local_aws.local_model alias NAME TARGET --state FOLDER
 
-The server runs llama.cpp (xllamacpp) in its own process, for each model one worker a core with one
-thread and one slot, so that the same request gets the same answer whatever was asked before it or
-beside it. An alias is a floating model name, as providers
+The server runs llama.cpp (xllamacpp) in its own process, one slot a model, so that the same request
+gets the same answer whatever was asked before it. An alias is a floating model name, as providers
 have them: what stands behind it is read at every request, and an answer says which model gave it.
 """
 
@@ -30,7 +29,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from queue import LifoQueue
 from typing import NoReturn, cast
 
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, cached, fetch
@@ -106,39 +104,47 @@ def constrained(request: Json) -> Json:
 
 
 class Model:
-    """One file of weights in llama.cpp's own servers: a worker a core, each with a single thread.
-
-    Threads that share one answer meet hundreds of times a token, and burn their core until the last
-    has come: on busy cores that costs many times what is computed. Workers never wait for each
-    other, and read the same mapped file.
+    """One file of weights in llama.cpp's own server, answering one request after the other.
 
     llama.cpp's prompt cache makes an answer depend on what was asked before: how many tokens come
     from the cache decides in which batches the rest is computed, hence how it is rounded. To read
     worked examples only once all the same, the state after everything but the last message is
-    saved once and restored before every call: each call starts from the same bits, in any worker.
-    So a request that leaves nothing to chance has one answer, which is computed once.
+    saved once and restored before every call: each call starts from the same bits. So a request
+    that leaves nothing to chance has one answer, which is computed once.
     """
 
-    def __init__(
-        self, name: str, weights: Path, scratch: Path, *, workers: int, remembered: int
-    ) -> None:
+    def __init__(self, name: str, weights: Path, scratch: Path, *, remembered: int) -> None:
+        import xllamacpp  # 34 MB of native code that `fetch` and `alias` do without
+
         if not weights.is_file():
             raise LocalModelError(f"There is no file {weights} for the model {name}.")
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(weights)
+        parameters.hostnames = ["127.0.0.1"]
+        parameters.port = 0
+        parameters.n_parallel = 1
+        parameters.n_ctx = CONTEXT_TOKENS
+        for threads in (parameters.cpuparams, parameters.cpuparams_batch):
+            threads.n_threads = _cores()
+            # Waiting threads sleep: spinning ones on busy cores make a call many times slower.
+            threads.poll = 0
+        parameters.use_jinja = True
+        parameters.ui = False
+        parameters.verbosity = 0
+        parameters.cache_ram_mib = 0
+        parameters.slot_save_path = f"{scratch}{os.sep}"
         try:
-            started = [_Worker(weights, scratch) for _ in range(workers)]
+            self._server = xllamacpp.Server(parameters)
         except Exception as error:
             raise LocalModelError(f"{weights} does not load as {name}: {error}.") from error
         self.name = name
         self._scratch = scratch
         self._saved: list[str] = []
-        self._saving = threading.Lock()
+        self._turn = threading.Lock()
         self._answers: dict[str, Json] = {}
         self._remembered = remembered
-        self._free: LifoQueue[_Worker] = LifoQueue()
-        for worker in started:
-            self._free.put(worker)
 
     def complete(self, request: Json, wanted: Callable[[], bool]) -> tuple[int, Json]:
         """Answer a chat completion: HTTP status and body.
@@ -146,29 +152,26 @@ class Model:
         `wanted` is asked when the request's turn has come: nobody computes for a client that left.
         """
         name = _digest({**request, "model": self.name})
-        known = self._answers.get(name)
-        if known is not None:
-            return 200, _told_again(known)
-        worker = self._free.get()
-        try:
+        prefix = cast(list[Json], request["messages"])[:-1]
+        with self._turn:
             if not wanted():
                 return 499, _error("the client left before its turn came")
-            prefix = cast(list[Json], request["messages"])[:-1]
-            prepared = self._start_after(prefix, worker)
-            status, answer = worker.post(
+            known = self._answers.get(name)
+            if known is not None:
+                return 200, _told_again(known)
+            prepared = self._start_after(prefix)
+            status, answer = self._post(
                 "/v1/chat/completions", {**constrained(request), "cache_prompt": prepared}
             )
-        finally:
-            self._free.put(worker)
-        if status == 200:
-            answer["model"] = self.name
-            # Without the state that it should begin in, it was rounded otherwise.
-            exact = prepared or not prefix
-            if repeatable(request) and exact and len(self._answers) < self._remembered:
-                self._answers[name] = answer
+            if status == 200:
+                answer["model"] = self.name
+                # Without the state that it should begin in, it was rounded otherwise.
+                exact = prepared or not prefix
+                if repeatable(request) and exact and len(self._answers) < self._remembered:
+                    self._answers[name] = answer
         return status, answer
 
-    def _start_after(self, prefix: list[Json], worker: _Worker) -> bool:
+    def _start_after(self, prefix: list[Json]) -> bool:
         """Restore the state in which every call begins whose messages begin with `prefix`.
 
         False if there is none to restore: then the call computes everything afresh.
@@ -176,19 +179,29 @@ class Model:
         if not prefix:
             return False
         name = _digest(prefix)
-        # Held until it is restored: a file that another worker removes in between would be missed.
-        with self._saving:
-            if name not in self._saved:
-                first: Json = {"messages": [*prefix, {"role": "user", "content": "."}]}
-                first |= {"max_tokens": 1, "temperature": 0, "cache_prompt": False}
-                if worker.post("/v1/chat/completions", first)[0] != 200:
-                    return False
-                if worker.post("/slots/0?action=save", {"filename": name})[0] != 200:
-                    return False
-                self._saved.append(name)
-                while len(self._saved) > SAVED_PREFIXES:
-                    (self._scratch / self._saved.pop(0)).unlink(missing_ok=True)
-            return worker.post("/slots/0?action=restore", {"filename": name})[0] == 200
+        if name not in self._saved:
+            first: Json = {"messages": [*prefix, {"role": "user", "content": "."}]}
+            first |= {"max_tokens": 1, "temperature": 0, "cache_prompt": False}
+            if self._post("/v1/chat/completions", first)[0] != 200:
+                return False
+            if self._post("/slots/0?action=save", {"filename": name})[0] != 200:
+                return False
+            self._saved.append(name)
+            while len(self._saved) > SAVED_PREFIXES:
+                (self._scratch / self._saved.pop(0)).unlink(missing_ok=True)
+        return self._post("/slots/0?action=restore", {"filename": name})[0] == 200
+
+    def _post(self, path: str, body: Mapping[str, object]) -> tuple[int, Json]:
+        request = urllib.request.Request(  # noqa: S310
+            f"{self._server.listening_address}{path}",
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request) as response:  # noqa: S310
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
 
 
 def repeatable(request: Json) -> bool:
@@ -204,43 +217,6 @@ def _told_again(answer: Json) -> Json:
 
 def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-class _Worker:
-    """One server of llama.cpp with one thread, which answers one request after the other."""
-
-    def __init__(self, weights: Path, scratch: Path) -> None:
-        import xllamacpp  # 34 MB of native code that `fetch` and `alias` do without
-
-        parameters = xllamacpp.CommonParams()
-        parameters.model.path = str(weights)
-        parameters.hostnames = ["127.0.0.1"]
-        parameters.port = 0
-        parameters.n_parallel = 1
-        parameters.n_ctx = CONTEXT_TOKENS
-        for threads in (parameters.cpuparams, parameters.cpuparams_batch):
-            threads.n_threads = 1
-        # Rearranged weights would be a copy for each worker, and are no faster with one thread.
-        parameters.no_extra_bufts = True
-        parameters.use_jinja = True
-        parameters.ui = False
-        parameters.verbosity = 0
-        parameters.cache_ram_mib = 0
-        parameters.slot_save_path = f"{scratch}{os.sep}"
-        self._server = xllamacpp.Server(parameters)
-
-    def post(self, path: str, body: Mapping[str, object]) -> tuple[int, Json]:
-        """Send one request to llama.cpp's server: HTTP status and body."""
-        request = urllib.request.Request(  # noqa: S310
-            f"{self._server.listening_address}{path}",
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request) as response:  # noqa: S310
-                return response.status, json.load(response)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
 
 
 # --- Server ------------------------------------------------------------------------------------
@@ -349,7 +325,7 @@ def serve(port: int, state: Path, named: Mapping[str, Path], remembered: int) ->
     if not files:
         raise LocalModelError("There are no weights yet: run `fetch`, or name a file by --model.")
     models = {
-        name: Model(name, file, state / "prefixes" / name, workers=cores(), remembered=remembered)
+        name: Model(name, file, state / "prefixes" / name, remembered=remembered)
         for name, file in files.items()
     }
     try:
@@ -367,7 +343,7 @@ def serve(port: int, state: Path, named: Mapping[str, Path], remembered: int) ->
 # --- Command line ------------------------------------------------------------------------------
 
 
-def cores() -> int:
+def _cores() -> int:
     """Cores that this process may use: a container may have fewer than its machine."""
     try:
         allowed = len(os.sched_getaffinity(0))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local_aws.isolation import isolated
-from local_aws.local_model import FLOATING, cores
+from local_aws.local_model import FLOATING
 from local_aws.ports import SERVERS, reserve
 from local_aws.processes import Background, LocalRunError, end_holders
 from local_aws.settings import BUILD_LOCKS, TASK_LOCKS
@@ -163,8 +163,8 @@ class LocalStack:
                 "provider": "openai",
                 "model": model,
                 "base_url": f"{self.model_url}/v1",
-                # It answers one call a core at a time: one more that waits keeps it busy.
-                "concurrency": cores() + 1,
+                # It answers one call at a time: one more that waits keeps it busy.
+                "concurrency": 2,
             }
             for alias, model in ((PINNED, DEFAULT.name), (FLOATING, FLOATING))
         }
