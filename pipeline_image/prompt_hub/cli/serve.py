@@ -7,6 +7,8 @@ import gc
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from prompt_hub.cli.options import verbosity_of
@@ -16,6 +18,9 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
+
+    from prompt_hub.release.manifest import Release
+    from prompt_hub.service.ledger_poller import LedgerPoller, PointerSource, Reporter
 
 POLL_SECONDS = 5.0
 """Seconds between two looks at the ledger."""
@@ -54,7 +59,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.release.manifest import carried_prompts, load
     from prompt_hub.repository.reader import PromptRepository
     from prompt_hub.service.http import create_app
-    from prompt_hub.service.ledger_poller import LedgerPoller
     from prompt_hub.service.metrics import LogsAndMetrics
     from prompt_hub.service.service import PromptService
 
@@ -67,11 +71,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         ledger = Ledger.from_environment()
     except LedgerError as error:
         raise PromptHubError(f"{error}.", hint=f"Set {aws_names.ENV_LEDGER_TABLE}.") from None
-    champions = {
-        name: champion.reference
-        for name, task in release.tasks.items()
-        if (champion := task.version(task.champion)) is not None
-    }
     client = ModelClient(ModelAliases.from_environment())
     # With the start, not with the first request, which would wait for it.
     client.connect()
@@ -82,14 +81,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         seconds_per_call={
             task: repository.metadata(task).limits.seconds_per_call for task in repository.tasks()
         },
-        poller=LedgerPoller(
-            ledger,
-            release=release.release,
-            carries=release.carries(),
-            champions=champions,
-            snapshot=release.snapshot(),
-            report=LogsAndMetrics.connect(stage),
-        ),
+        poller=poller_of(ledger, release, LogsAndMetrics.connect(stage)),
         client=client,
     )
     # A thread that reads a large request gives the event loop its turn after so many seconds, and
@@ -102,6 +94,30 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     app = create_app(service, poll_seconds=arguments.poll_seconds)
     uvicorn.Server(behind_balancer(app, arguments.host, arguments.port)).run()
     return ExitCode.OK
+
+
+def poller_of(
+    ledger: PointerSource,
+    release: Release,
+    report: Reporter,
+    clock: Callable[[], float] = time.monotonic,
+) -> LedgerPoller:
+    """Follow `ledger` with what the image of `release` carries."""
+    from prompt_hub.service.ledger_poller import LedgerPoller
+
+    return LedgerPoller(
+        ledger,
+        release=release.release,
+        carries=release.carries(),
+        champions={
+            name: champion.reference
+            for name, task in release.tasks.items()
+            if (champion := task.version(task.champion)) is not None
+        },
+        snapshot=release.snapshot(),
+        report=report,
+        clock=clock,
+    )
 
 
 def log_as_service(verbosity: int) -> None:
