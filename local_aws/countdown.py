@@ -6,8 +6,9 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 TYPICAL: Mapping[str, float] = {
@@ -15,7 +16,7 @@ TYPICAL: Mapping[str, float] = {
     "Another push: nothing is paid for twice, the quarantined stays out": 80,
     "Two pushes in quick succession, each promoting another task": 200,
     "The rollback reaches git: its event starts the pipeline": 60,
-    "Score watch, alarm, rollback Lambda, ledger, service": 60,
+    "Score watch, rollback Lambda, ledger, service": 60,
     "cdk bootstrap, cdk deploy of the pipeline: the unmodified app": 24,
     "The provider puts a weaker model behind 'catalogue-latest'": 10,
     "Models, and a local AWS, on loopback": 6,
@@ -29,8 +30,11 @@ EVERY_SECONDS = 15.0
 class Countdown:
     """Tells a step's remaining time while it runs; what steps took is kept in `file`."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(
+        self, file: Path, tell: Callable[[str], None] = partial(print, flush=True)
+    ) -> None:
         self._file = file
+        self._say = tell
         self._last = _read(file)
         self._took: dict[str, float] = {}
 
@@ -67,7 +71,7 @@ class Countdown:
     def _tell(self, step: str, started: float, ended: threading.Event) -> None:
         waited = QUIET_SECONDS
         while not ended.wait(waited):
-            print(f"    {self.line(step, time.monotonic() - started)}", flush=True)
+            self._say(f"    {self.line(step, time.monotonic() - started)}")
             waited = QUIET_SECONDS if sys.stdout.isatty() else EVERY_SECONDS
 
 
