@@ -30,11 +30,9 @@ EVERY_SECONDS = 15.0
 class Countdown:
     """Tells a step's remaining time while it runs; what steps took is kept in `file`."""
 
-    def __init__(
-        self, file: Path, tell: Callable[[str], None] = partial(print, flush=True)
-    ) -> None:
+    def __init__(self, file: Path, tell: Callable[[str], None] | None = None) -> None:
         self._file = file
-        self._say = tell
+        self._say = tell or partial(print, flush=True)
         self._last = _read(file)
         self._took: dict[str, float] = {}
 
