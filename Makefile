@@ -16,7 +16,7 @@ unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 .DEFAULT_GOAL := help
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser lifecycle docs image lock
-.PHONY: bench bench-eval bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
+.PHONY: bench bench-eval bench-local bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -103,6 +103,9 @@ bench: setup  ## every benchmark of waiting times, then docs/performance.md (a q
 
 bench-eval: setup  ## the evaluation engine beside promptfoo and a bare SDK loop (2 GB, a quiet machine)
 	@$(VENV)/python -m benchmarks.eval
+
+bench-local: setup  ## `make up`, pushes and tests beside the tree before, from fresh clones (two hours)
+	@$(VENV)/python -m benchmarks.local
 
 bench-gate: setup  ## error rates of the gate beside other rules, in worlds where the truth is known
 	@$(VENV)/python -m benchmarks.gate --opponents

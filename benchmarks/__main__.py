@@ -13,6 +13,7 @@ from benchmarks.results import ROOT
 BENCHMARKS: Mapping[str, Sequence[str]] = {
     "eval": ("benchmarks.eval",),
     "serve": ("benchmarks.serve",),
+    "local": ("benchmarks.local",),
 }
 """The modules that `make bench` runs, by the names of their results, in the order of the page."""
 

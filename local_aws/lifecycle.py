@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
+from local_aws.countdown import Countdown
 from local_aws.executions import Executions
 from local_aws.processes import LocalRunError
 from local_aws.regression import TASK, Regression
@@ -32,7 +33,10 @@ class Lifecycle:
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack
         self.observer = Observer(stack)
-        self.story = Story("Prompt Hub: the whole lifecycle on this machine")
+        self.story = Story(
+            "Prompt Hub: the whole lifecycle on this machine",
+            Countdown(stack.state / "seconds.json"),
+        )
         self.executions = Executions(stack, self.observer, self.story)
         self.regression = Regression(stack, self.observer, self.story, self._remember)
         self._demo = stack.root / "local_aws" / "demo"
@@ -47,6 +51,8 @@ class Lifecycle:
         Where an earlier run has told the story already, a further push shows instead that nothing
         is paid for twice and that a quarantined version stays out.
         """
+        if not self._told.exists():
+            self._show_released()
         self._start()
         first = not self._told.exists() and not self._rolled_back_meanwhile()
         if first:
@@ -103,6 +109,24 @@ class Lifecycle:
                 f"{'started' if fresh else 'running already'}: model at"
                 f" {self.stack.model_url}, AWS at {self.stack.endpoint}",
             )
+
+    def _show_released(self) -> None:
+        """Tell what is released, and make its pages: something to look at from the first minute."""
+        prompts = self.stack.root / "prompts"
+        with self.story.step("What is released, by the evaluations that git keeps") as lines:
+            for released in sorted((prompts / "02-production").glob("*.yaml")):
+                task, version = released.stem, _version_in(released.read_text(encoding="utf-8"))
+                kept = prompts / "04-evals" / task / f"{version}.json"
+                record = json.loads(kept.read_text(encoding="utf-8"))
+                score, threshold = record["candidate"]["score"], record["threshold"]
+                page = self.stack.state / f"released-{task}.html"
+                report = [sys.executable, "-m", "prompt_hub.cli", "report", "evaluation", task]
+                self.stack.run([*report, "--record", str(kept), "--html", str(page)], quiet=True)
+                say(
+                    lines,
+                    f"{task} {version}: score {score:.3f} · threshold {threshold:.3f}"
+                    f" · every example: open {page}",
+                )
 
     def _deploy(self) -> None:
         with self.story.step(
@@ -290,10 +314,13 @@ class Lifecycle:
         versions = {}
         for push in pushes:
             for path in sorted((self._demo / push / "prompts" / "03-metadata").glob("*.yaml")):
-                lines = path.read_text(encoding="utf-8").splitlines()
-                version = next(line for line in lines if line.startswith("version:"))
-                versions[path.stem] = version.partition(":")[2].split("#")[0].strip(" \"'")
+                versions[path.stem] = _version_in(path.read_text(encoding="utf-8"))
         return versions
+
+
+def _version_in(text: str) -> str:
+    line = next(line for line in text.splitlines() if line.startswith("version:"))
+    return line.partition(":")[2].split("#")[0].strip(" \"'")
 
 
 def _only_verdict(failed: Sequence[ActionExecutionDetailTypeDef]) -> bool:

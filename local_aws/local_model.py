@@ -21,8 +21,10 @@ import signal
 import socket
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +35,7 @@ from local_aws.weights import DEFAULT, SMALL, LocalModelError, cached, fetch
 
 CONTEXT_TOKENS = 4096
 SAVED_PREFIXES = 16
+REMEMBERED_ANSWERS = 10_000
 FLOATING = "catalogue-latest"
 """The alias behind which a provider may put another model."""
 DEFAULT_ALIASES = {FLOATING: DEFAULT.name}
@@ -106,10 +109,11 @@ class Model:
     llama.cpp's prompt cache makes an answer depend on what was asked before: how many tokens come
     from the cache decides in which batches the rest is computed, hence how it is rounded. To read
     worked examples only once all the same, the state after everything but the last message is
-    saved once and restored before every call: each call starts from the same bits.
+    saved once and restored before every call: each call starts from the same bits. So a request
+    that leaves nothing to chance has one answer, which is computed once.
     """
 
-    def __init__(self, name: str, weights: Path, scratch: Path) -> None:
+    def __init__(self, name: str, weights: Path, scratch: Path, *, remembered: int) -> None:
         import xllamacpp  # 34 MB of native code that `fetch` and `alias` do without
 
         if not weights.is_file():
@@ -139,21 +143,32 @@ class Model:
         self._scratch = scratch
         self._saved: list[str] = []
         self._turn = threading.Lock()
+        self._answers: dict[str, Json] = {}
+        self._remembered = remembered
 
     def complete(self, request: Json, wanted: Callable[[], bool]) -> tuple[int, Json]:
         """Answer a chat completion: HTTP status and body.
 
         `wanted` is asked when the request's turn has come: nobody computes for a client that left.
         """
+        name = _digest({**request, "model": self.name})
+        prefix = cast(list[Json], request["messages"])[:-1]
         with self._turn:
             if not wanted():
                 return 499, _error("the client left before its turn came")
-            prepared = self._start_after(cast(list[Json], request["messages"])[:-1])
+            known = self._answers.get(name)
+            if known is not None:
+                return 200, _told_again(known)
+            prepared = self._start_after(prefix)
             status, answer = self._post(
                 "/v1/chat/completions", {**constrained(request), "cache_prompt": prepared}
             )
-        if status == 200:
-            answer["model"] = self.name
+            if status == 200:
+                answer["model"] = self.name
+                # Without the state that it should begin in, it was rounded otherwise.
+                exact = prepared or not prefix
+                if repeatable(request) and exact and len(self._answers) < self._remembered:
+                    self._answers[name] = answer
         return status, answer
 
     def _start_after(self, prefix: list[Json]) -> bool:
@@ -163,7 +178,7 @@ class Model:
         """
         if not prefix:
             return False
-        name = hashlib.sha256(json.dumps(prefix).encode()).hexdigest()
+        name = _digest(prefix)
         if name not in self._saved:
             first: Json = {"messages": [*prefix, {"role": "user", "content": "."}]}
             first |= {"max_tokens": 1, "temperature": 0, "cache_prompt": False}
@@ -187,6 +202,21 @@ class Model:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
+
+
+def repeatable(request: Json) -> bool:
+    """Whether a request leaves nothing to chance: no temperature, or a seed for it."""
+    return request.get("temperature") == 0 or isinstance(request.get("seed"), int)
+
+
+def _told_again(answer: Json) -> Json:
+    """Return a remembered answer as one of its own; how long the first one took belongs to that."""
+    again = {name: value for name, value in answer.items() if name != "timings"}
+    return {**again, "id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time())}
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 # --- Server ------------------------------------------------------------------------------------
@@ -282,18 +312,22 @@ def _error(message: str, kind: str = "invalid_request_error", code: str | None =
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def serve(port: int, state: Path, named: Mapping[str, Path]) -> NoReturn:
+def serve(port: int, state: Path, named: Mapping[str, Path], remembered: int) -> NoReturn:
     """Serve the `named` files and the fetched ones on 127.0.0.1:`port` until SIGTERM or Ctrl-C.
 
-    Port 0 takes a free one. Ends the process with 0, a call in flight or not. Raises
-    `LocalModelError` if there is no model, or one does not load, or the port is taken.
+    Port 0 takes a free one; up to `remembered` answers a model are computed no second time. Ends
+    the process with 0, a call in flight or not. Raises `LocalModelError` if there is no model, or
+    one does not load, or the port is taken.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     fetched = {known.name: cached(known) for known in (DEFAULT, SMALL)}
     files = {name: file for name, file in fetched.items() if file.exists()} | {**named}
     if not files:
         raise LocalModelError("There are no weights yet: run `fetch`, or name a file by --model.")
-    models = {name: Model(name, file, state / "prefixes" / name) for name, file in files.items()}
+    models = {
+        name: Model(name, file, state / "prefixes" / name, remembered=remembered)
+        for name, file in files.items()
+    }
     try:
         server = Server(port, state, models)
     except OSError as error:
@@ -330,6 +364,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     fetching.add_argument("--small", action="store_true", help="those of the small model")
     serving = commands.add_parser("serve", help="serve the models on loopback")
     serving.add_argument("--port", type=int, required=True, help="0 takes a free one")
+    serving.add_argument(
+        "--remember",
+        type=int,
+        default=REMEMBERED_ANSWERS,
+        metavar="COUNT",
+        help="answers a model that are not computed again; 0 computes every one",
+    )
     serving.add_argument("--model", action="append", default=[], metavar="NAME=FILE.gguf")
     aliasing = commands.add_parser("alias", help="change what a floating name means")
     aliasing.add_argument("name")
@@ -344,7 +385,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             set_alias(arguments.state, arguments.name, arguments.target)
         else:
             pairs = (word.partition("=") for word in arguments.model)
-            serve(arguments.port, arguments.state, {name: Path(file) for name, _, file in pairs})
+            files = {name: Path(file) for name, _, file in pairs}
+            serve(arguments.port, arguments.state, files, arguments.remember)
     except LocalModelError as error:
         print(f"local_model: {error}", file=sys.stderr)
         return 2

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from local_aws.countdown import Countdown
+
 
 def now() -> str:
     """Return the time in UTC, ISO 8601."""
@@ -18,8 +20,9 @@ def now() -> str:
 class Story:
     """Numbers the steps, times them, and collects what the report page shows."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, countdown: Countdown) -> None:
         self._title = title
+        self._countdown = countdown
         self._started = now()
         self._clock = time.monotonic()
         self._steps: list[dict[str, object]] = []
@@ -33,14 +36,16 @@ class Story:
     def step(self, name: str) -> Iterator[list[str]]:
         """One step: its name is printed before, its seconds after; what is said joins the page.
 
-        Lines put into the yielded list are printed at once by `say` and kept as the detail.
+        A long one tells meanwhile what is left of it. Lines put into the yielded list are printed
+        at once by `say` and kept as the detail.
         """
         began, clock = now(), time.monotonic()
         print(f"\n[{len(self._steps) + 1}] {name}", flush=True)
         lines: list[str] = []
         status = "failed"
         try:
-            yield lines
+            with self._countdown.of(name):
+                yield lines
             status = "ok"
         finally:
             seconds = time.monotonic() - clock

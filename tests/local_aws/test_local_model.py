@@ -12,16 +12,17 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import openai
 import pytest
-from openai.types.chat import ChatCompletionMessageParam
+from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 from openai.types.shared_params import ResponseFormatJSONSchema
 
-from local_aws.local_model import aliases, main, set_alias
+from local_aws.local_model import aliases, main, repeatable, set_alias
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, Weights, cached, fetch
 
 CONTENT = b"not really a model, " * 100_000
@@ -218,11 +219,11 @@ PREFIX: list[ChatCompletionMessageParam] = [
 class Running:
     """A server as `make up` starts it: a process of its own."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *options: str) -> None:
         self.state = state
         command = [sys.executable, "-m", "local_aws.local_model", "serve", "--port", "0"]
         self.process = subprocess.Popen(
-            [*command, "--state", str(state)], stdout=subprocess.PIPE, text=True
+            [*command, "--state", str(state), *options], stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -250,9 +251,10 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server that computes every answer anew."""
     fetch(DEFAULT)
     fetch(SMALL)
-    running = Running(tmp_path_factory.mktemp("model"))
+    running = Running(tmp_path_factory.mktemp("model"), "--remember", "0")
     yield running
     running.process.terminate()
     assert running.process.wait(timeout=20) == 0
@@ -284,6 +286,66 @@ def test_an_answer_does_not_depend_on_what_was_asked_before(running: Running) ->
     first = {title: running.ask(title) for title in TITLES}
     for title in reversed(TITLES):
         assert running.ask(title) == first[title]
+
+
+@pytest.mark.model
+def test_an_answer_does_not_depend_on_what_is_asked_beside_it(running: Running) -> None:
+    first = {title: running.ask(title) for title in TITLES}
+    with ThreadPoolExecutor(4) as callers:
+        asked = [*TITLES, *reversed(TITLES), *TITLES]
+        assert list(callers.map(running.ask, asked)) == [first[title] for title in asked]
+
+
+@pytest.mark.model
+def test_the_same_request_is_computed_once_by_each_model(tmp_path: Path, running: Running) -> None:
+    fetch(SMALL)
+    remembering = Running(tmp_path)
+
+    def ask(model: str, max_tokens: int = 32) -> ChatCompletion:
+        return remembering.client.chat.completions.create(
+            model=model,
+            messages=[*PREFIX, {"role": "user", "content": TITLES[0]}],
+            max_tokens=max_tokens,
+            temperature=0,
+            seed=7,
+            logprobs=True,
+            response_format=FORMAT,
+        )
+
+    try:
+        first, again = ask(SMALL.name), ask(SMALL.name)
+        # llama.cpp's own times are told with what it computed, and with nothing else.
+        assert "timings" in first.model_dump()
+        assert "timings" not in again.model_dump()
+        assert again.choices == first.choices
+        assert again.usage == first.usage
+        assert again.id != first.id
+        assert remembering.ask(TITLES[0]) == running.ask(TITLES[0])
+        set_alias(tmp_path, "catalogue-latest", SMALL.name)
+        assert ask("catalogue-latest").model == SMALL.name
+        set_alias(tmp_path, "catalogue-latest", DEFAULT.name)
+        other = ask("catalogue-latest")
+        assert other.model == DEFAULT.name
+        assert "timings" in other.model_dump()
+        assert "timings" in ask(SMALL.name, max_tokens=31).model_dump()
+    finally:
+        remembering.process.terminate()
+        assert remembering.process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"),
+    [
+        ({"temperature": 0}, True),
+        ({"temperature": 0.7, "seed": 7}, True),
+        ({"temperature": 0.7}, False),
+        ({}, False),
+    ],
+)
+def test_only_what_is_left_to_no_chance_has_one_answer(
+    request_: dict[str, object], answer: bool
+) -> None:
+    assert repeatable(request_) is answer
 
 
 @pytest.mark.model

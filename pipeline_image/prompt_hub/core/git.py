@@ -34,10 +34,13 @@ def listed_files(root: Path) -> tuple[str, ...]:
     """Return every file that git tracks below `root`, or would track: not what it ignores.
 
     Raises:
-        PromptHubError: git does not run, or `root` is no work tree.
+        PromptHubError: git does not run, `root` is no work tree, or it lies in one that ignores it.
     """
     done = run_git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     if done.returncode != 0:
         raise PromptHubError(f"git cannot list the files of {root}: {os.fsdecode(done.stderr)}")
     names = {os.fsdecode(name) for name in done.stdout.split(b"\0") if name}
+    if not names:
+        # A folder without a repository of its own, inside somebody else's: git answers for that.
+        raise PromptHubError(f"git lists no file of {root}: it is no work tree of its own.")
     return tuple(sorted(names))

@@ -289,6 +289,17 @@ def test_where_git_knows_nothing_the_tests_run(checkout: Checkout) -> None:
     assert checkout.marks == []
 
 
+def test_a_folder_that_the_repository_around_it_ignores_is_never_skipped(
+    checkout: Checkout,
+) -> None:
+    (checkout.root / ".git").rename(checkout.root.parent / ".git")
+    (checkout.root.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+    assert checkout.run() == 0
+    assert checkout.run() == 0
+    assert checkout.runs == 2
+    assert "git lists no file" in checkout.lines[0]
+
+
 def test_the_command_runs_in_the_working_directory(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,129 @@
+"""Fresh clones, and commands in them that are measured with everything they leave running."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.eval.measuring import ROOT, MeasurementError
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What one command took.
+
+    `cpu` is user and system time of all that ran, its background processes included.
+    """
+
+    wall: float
+    cpu: float
+    lines: tuple[tuple[float, str], ...]
+    """What it printed, each line with the seconds since the start."""
+
+    def first(self, wanted: re.Pattern[str]) -> float:
+        """Return when the first line was printed that has `wanted`; infinite if none was."""
+        return next((at for at, line in self.lines if wanted.search(line)), float("inf"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkout:
+    """A clone of one commit; what its runs make lies in `state`, outside of any repository."""
+
+    root: Path
+    state: Path
+
+    def make(self, *targets: str, and_stop: bool = False) -> Spent:
+        """Run `make` with these targets and measure it.
+
+        Background processes are counted only once they have ended: `and_stop` ends them, outside of
+        the wall time.
+
+        Raises:
+            MeasurementError: it failed.
+        """
+        before, started = _children_seconds(), time.monotonic()
+        with subprocess.Popen(
+            ["make", *targets, f"PYTHON={sys.executable}"],
+            cwd=self.root,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            lines = [(time.monotonic() - started, line.rstrip()) for line in process.stdout or ()]
+        wall = time.monotonic() - started
+        if and_stop:
+            subprocess.run(["make", "down"], cwd=self.root, env=self._environment(), check=True)
+            _reap()
+        if process.returncode:
+            last = " / ".join(line for _, line in lines[-4:])
+            raise MeasurementError(f"make {' '.join(targets)} in {self.root} failed: {last}")
+        return Spent(wall=wall, cpu=_children_seconds() - before, lines=tuple(lines))
+
+    def _environment(self) -> dict[str, str]:
+        # A shell that forbids compiled modules would let every process compile them again.
+        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        return {**kept, "PROMPT_HUB_LOCAL_STATE": str(self.state)}
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what children leave behind: their seconds are counted when they end.
+
+    Raises:
+        MeasurementError: not on Linux.
+    """
+    if not sys.platform.startswith("linux"):
+        raise MeasurementError("background processes can be counted on Linux alone")
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def clone(commit: str, folder: Path) -> Checkout:
+    """Clone `commit` of this repository into `folder`, as a person would who begins.
+
+    Raises:
+        MeasurementError: this clone has no such commit.
+    """
+    root = folder / "clone"
+    for command in (
+        ["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(root)],
+        ["git", "-C", str(root), "checkout", "--quiet", "-B", "main", commit],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise MeasurementError(f"{commit} cannot be cloned: {done.stderr.strip()}")
+    return Checkout(root=root, state=folder / "state")
+
+
+def asserted(root: Path, folders: Sequence[str] = ("tests",)) -> int:
+    """Count the assertions of the tests below `root`: `assert`, and `pytest.raises`."""
+    files = [file for folder in folders for file in (root / folder).rglob("*.py")]
+    words = ("assert ", "pytest.raises(", "with pytest.warns(")
+    return sum(
+        any(word in line for word in words)
+        for file in files
+        for line in file.read_text(encoding="utf-8").splitlines()
+    )
+
+
+def _children_seconds() -> float:
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
+def _reap() -> None:
+    """Wait for the orphans that have ended, so that their seconds are counted."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
