@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
-POLL_SECONDS = 5.0
-"""Seconds between two looks at the ledger."""
 SWITCH_SECONDS = 0.0005
 SERVER_LOGGERS = ("uvicorn", "asyncio")
 """Loggers of what runs the service: what they say goes through our formatter."""
@@ -36,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--poll-seconds",
         type=float,
-        default=environment.get(aws_names.ENV_POLL_SECONDS, str(POLL_SECONDS)),
+        default=environment.get(aws_names.ENV_POLL_SECONDS, str(aws_names.POLL_SECONDS)),
         help="seconds between two looks at the ledger",
     )
 
@@ -51,10 +49,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.ledger.table import Ledger
     from prompt_hub.llm.client import ModelClient
     from prompt_hub.llm.config import ModelAliases
+    from prompt_hub.release.ledger_poller import LedgerPoller
     from prompt_hub.release.manifest import carried_prompts, load
     from prompt_hub.repository.reader import PromptRepository
     from prompt_hub.service.http import create_app
-    from prompt_hub.service.ledger_poller import LedgerPoller
     from prompt_hub.service.metrics import LogsAndMetrics
     from prompt_hub.service.service import PromptService
 
@@ -67,11 +65,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         ledger = Ledger.from_environment()
     except LedgerError as error:
         raise PromptHubError(f"{error}.", hint=f"Set {aws_names.ENV_LEDGER_TABLE}.") from None
-    champions = {
-        name: champion.reference
-        for name, task in release.tasks.items()
-        if (champion := task.version(task.champion)) is not None
-    }
     client = ModelClient(ModelAliases.from_environment())
     # With the start, not with the first request, which would wait for it.
     client.connect()
@@ -82,14 +75,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         seconds_per_call={
             task: repository.metadata(task).limits.seconds_per_call for task in repository.tasks()
         },
-        poller=LedgerPoller(
-            ledger,
-            release=release.release,
-            carries=release.carries(),
-            champions=champions,
-            snapshot=release.snapshot(),
-            report=LogsAndMetrics.connect(stage),
-        ),
+        poller=LedgerPoller.of_release(release, ledger, LogsAndMetrics.connect(stage)),
         client=client,
     )
     # A thread that reads a large request gives the event loop its turn after so many seconds, and

@@ -76,6 +76,8 @@ ENV_TASK = "PROMPT_HUB_TASK"
 ENV_MODELS = "PROMPT_HUB_MODELS"
 """JSON text, or the path of a JSON file: model alias → provider, model, endpoint."""
 ENV_POLL_SECONDS = "PROMPT_HUB_POLL_SECONDS"
+POLL_SECONDS = 5.0
+"""Seconds between two looks at the ledger, where nothing else is set."""
 ENV_HOST = "PROMPT_HUB_HOST"
 ENV_PORT = "PROMPT_HUB_PORT"
 ENV_SERVICE_URL = "PROMPT_HUB_SERVICE_URL"

@@ -352,6 +352,22 @@ def _inside(node: nodes.Expr, filter_name: str, *arguments: nodes.Expr) -> nodes
     return nodes.Filter(node, filter_name, list(arguments), [], None, None, lineno=node.lineno)
 
 
+def compile_text(content: str) -> Callable[[Mapping[str, object]], str]:
+    """Return what makes texts of fields by a template.
+
+    Raises:
+        ValueError: the template is not allowed to do what it does.
+    """
+    template = _compiled(content)
+    if isinstance(template, TemplateIssue):
+        raise ValueError(f"line {template.line}: {template.found}; expected {template.expected}")
+
+    def text_of(fields: Mapping[str, object]) -> str:
+        return "".join(_bounded(template.generate({**fields, _STEPS: _Steps()})))
+
+    return text_of
+
+
 def render_text(content: str, fields: Mapping[str, object]) -> str:
     """Return the text that a template makes of fields.
 
@@ -359,10 +375,7 @@ def render_text(content: str, fields: Mapping[str, object]) -> str:
         ValueError: the template is not allowed to do what it does.
         Exception: whatever else goes wrong in it: a template is a program of its author's.
     """
-    template = _compiled(content)
-    if isinstance(template, TemplateIssue):
-        raise ValueError(f"line {template.line}: {template.found}; expected {template.expected}")
-    return "".join(_bounded(template.generate({**fields, _STEPS: _Steps()})))
+    return compile_text(content)(fields)
 
 
 def _bounded(pieces: Iterator[str]) -> Iterator[str]:
