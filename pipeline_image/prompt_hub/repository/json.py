@@ -29,7 +29,7 @@ def parse_json(text: str, file: str) -> Document:
     try:
         data = strict_json(text)
     except ValueError as error:
-        raise InvalidDocumentsError(list(_json_problems(text, file, 1, error))) from None
+        raise InvalidDocumentsError(list(json_problems(text, file, 1, error))) from None
     return Document(file, data, PositionMap(text), PositionMap(text, of_keys=True))
 
 
@@ -47,19 +47,20 @@ def parse_jsonl(text: str, file: str) -> Iterator[tuple[int, Document]]:
         try:
             data = strict_json(line)
         except ValueError as error:
-            problems += _json_problems(line, file, number, error)
+            problems += json_problems(line, file, number, error)
             continue
-        yield (
-            number,
-            Document(
-                file, data, PositionMap(line, number), PositionMap(line, number, of_keys=True)
-            ),
-        )
+        yield number, line_document(line, file, number, data)
     if problems:
         raise InvalidDocumentsError(problems)
 
 
-def _json_problems(text: str, file: str, first_line: int, error: ValueError) -> Iterator[Problem]:
+def line_document(line: str, file: str, number: int, data: object) -> Document:
+    """Return the document on one line of a file; its places are found when they are asked for."""
+    return Document(file, data, PositionMap(line, number), PositionMap(line, number, of_keys=True))
+
+
+def json_problems(text: str, file: str, first_line: int, error: ValueError) -> Iterator[Problem]:
+    """Yield all that strict JSON forbids in a text, which `error` has refused."""
     whole = "one JSON value on this line" if file.endswith(".jsonl") else "valid JSON"
     if isinstance(error, json.JSONDecodeError):
         line = error.lineno + first_line - 1
@@ -73,13 +74,13 @@ def _json_problems(text: str, file: str, first_line: int, error: ValueError) -> 
         # What is odd was met before the rest of the text was read: is that at least JSON?
         value = json.loads(text, parse_int=len, parse_float=len)
     except json.JSONDecodeError as syntax:
-        yield from _json_problems(text, file, first_line, syntax)
+        yield from json_problems(text, file, first_line, syntax)
         return
     except RecursionError:
-        yield from _json_problems(text, file, first_line, NestingError())
+        yield from json_problems(text, file, first_line, NestingError())
         return
     if is_deeper(value):
-        yield from _json_problems(text, file, first_line, NestingError())
+        yield from json_problems(text, file, first_line, NestingError())
         return
     lines = LineIndex(text, first_line)
     for oddity in JsonScanner(text).oddities:

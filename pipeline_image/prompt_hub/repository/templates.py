@@ -361,11 +361,23 @@ def compile_text(content: str) -> Callable[[Mapping[str, object]], str]:
     template = _compiled(content)
     if isinstance(template, TemplateIssue):
         raise ValueError(f"line {template.line}: {template.found}; expected {template.expected}")
+    write, new_context = template.root_render_func, template.new_context
 
     def text_of(fields: Mapping[str, object]) -> str:
-        return "".join(_bounded(template.generate({**fields, _STEPS: _Steps()})))
+        # What `generate` does, without copying the fields twice and rewriting tracebacks.
+        context = new_context({**fields, _STEPS: _Steps()}, shared=True)
+        return "".join(_bounded(write(context)))
 
-    return text_of
+    if read(content).variables:
+        return text_of
+    known: list[str] = []
+
+    def always_the_same(fields: Mapping[str, object]) -> str:
+        if not known:
+            known.append(text_of({}))
+        return known[0]
+
+    return always_the_same
 
 
 def render_text(content: str, fields: Mapping[str, object]) -> str:

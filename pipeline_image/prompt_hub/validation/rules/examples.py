@@ -73,7 +73,7 @@ def _something_to_score(files: TaskFiles) -> Iterator[Problem]:
     expected = "at least one example with split: eval"
     if files.examples and all(example.split != "eval" for _, example in files.examples):
         yield files.example_problem(1, (), "shots only", expected)
-    elif not files.texts.get(files.examples_file, "an unreadable file").strip():
+    elif files.examples_text is not None and not files.examples_text.strip():
         yield files.example_problem(1, (), "no examples", expected)
 
 
