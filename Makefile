@@ -14,7 +14,7 @@ unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 .DEFAULT_GOAL := help
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser lifecycle docs image lock
-.PHONY: bench bench-eval bench-gate bench-watch bench-catalogue bench-quantities bench-rollback parity-promptfoo
+.PHONY: bench bench-eval bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback parity-promptfoo
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -100,6 +100,12 @@ bench: setup  ## every benchmark of waiting times, then docs/performance.md (a q
 
 bench-eval: setup  ## the evaluation engine beside promptfoo and a bare SDK loop (2 GB, a quiet machine)
 	@$(VENV)/python -m benchmarks.eval
+
+bench-loader: setup  ## look-up and rendering of the active prompt, beside Langfuse and plain Jinja2
+	@$(VENV)/python -m benchmarks.loader
+
+bench-scale: setup  ## `validate` of a million example lines, `cdk synth` beside a bare app (5 GB for the earlier tree)
+	@$(VENV)/python -m benchmarks.scale
 
 bench-gate: setup  ## error rates of the gate beside other rules, in worlds where the truth is known
 	@$(VENV)/python -m benchmarks.gate --opponents

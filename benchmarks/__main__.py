@@ -12,6 +12,8 @@ from benchmarks.results import ROOT
 
 BENCHMARKS: Mapping[str, Sequence[str]] = {
     "eval": ("benchmarks.eval",),
+    "loader": ("benchmarks.loader",),
+    "scale": ("benchmarks.scale",),
 }
 """The modules that `make bench` runs, by the names of their results, in the order of the page."""
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import chain, islice
+from itertools import islice
 from math import isfinite
 
 from pydantic import JsonValue
@@ -25,8 +25,6 @@ from prompt_hub.repository.documents import (
 from prompt_hub.repository.json import json_problems, line_document
 from prompt_hub.repository.schema import Example
 
-_MOST_BITS = 14_000
-"""A number of more bits may have more digits than the strict reader takes."""
 _HASHED_TOGETHER = 256
 """Examples that are written out at once: few enough to be held twice."""
 
@@ -61,7 +59,7 @@ def parse_examples(text: str, file: str) -> tuple[list[tuple[int, Example]], lis
     unread: list[Problem] = []
     # Not `splitlines`: U+2028 and its kind may stand inside a JSON string.
     for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
+        if not line or line.isspace():
             continue
         example = _beyond_doubt(line)
         if example is None:
@@ -84,9 +82,10 @@ def examples_sha256(examples: Iterable[Example]) -> str:
     It is that of the list of all examples, taken piece by piece: a large set is not held twice.
     """
     whole = hashlib.sha256(b"[")
+    # Fields as `model_dump` has them: the values are JSON already.
     rest = iter(examples)
     between = b""
-    while some := [_in_order(example) for example in islice(rest, _HASHED_TOGETHER)]:
+    while some := [vars(example) for example in islice(rest, _HASHED_TOGETHER)]:
         whole.update(between + _CANONICAL.encode(some)[1:-1].encode("utf-8"))
         between = b","
     whole.update(b"]")
@@ -99,43 +98,48 @@ _CANONICAL = json.JSONEncoder(
 """Writes what `canonical` does, made once."""
 
 
-def _in_order(example: Example) -> dict[str, object]:
-    """Return what `model_dump` does of an example, whose values are JSON already."""
-    return {name: getattr(example, name) for name in Example.model_fields}
-
-
 def _beyond_doubt(line: str) -> Example | None:
     """Return the example on a line, None where the strict reader might have something to say.
 
-    The fast parser takes NaN, numbers of any length and a key given twice, nests deeper, and reads
-    half a character in another way. A line that may have any of these is left to the strict one.
+    The fast parser takes NaN and a key given twice, and nests deeper. A line that may have any of
+    these is left to the strict one, and so is an escape, behind which a colon can stand.
     """
-    if "\\u" in line or line.count("{") + line.count("[") > MAX_DEPTH:
+    if "\\u" in line:
         return None
     try:
         example = Example.model_validate_json(line, by_alias=True, by_name=False)
     except ValueError:
         return None
-    members = len(example.model_fields_set)
-    texts: list[str] = []
-    values: list[JsonValue] = [example.input, example.expected]
-    for value in values:
-        if type(value) is dict:
-            members += len(value)
-            texts += value
-            values += value.values()
-        elif type(value) is str:
-            texts.append(value)
-        elif type(value) is list:
-            values += value
-        elif (type(value) is float and not isfinite(value)) or (
-            type(value) is int and value.bit_length() > _MOST_BITS
-        ):
-            return None
-    # Every member has a colon, and so may have texts: where all are accounted for, no member was
+    # Every member has a colon, and so may texts: where all are accounted for, no member was
     # dropped because a later one has its name.
-    colons = line.count(":")
-    if colons != members:
-        others = (example.id, example.split, *example.tags)
-        colons -= sum(text.count(":") for text in chain(texts, others))
-    return example if colons == members else None
+    colons = line.count(":") - len(example.model_fields_set)
+    inside: list[JsonValue] = [example.input, example.expected]
+    for value in inside:  # which grows on the way
+        if type(value) is dict:
+            colons -= len(value)
+            members: Iterable[JsonValue] = value.values()
+        else:
+            assert type(value) is list
+            members = value
+        for member in members:
+            if type(member) is str:
+                continue
+            if isinstance(member, dict | list):
+                inside.append(member)
+            elif isinstance(member, float) and not isfinite(member):
+                return None
+    if len(inside) > 2 and line.count("{") + line.count("[") > MAX_DEPTH:
+        return None
+    return example if colons == 0 or colons == _colons_in_texts(example, inside) else None
+
+
+def _colons_in_texts(example: Example, inside: Iterable[JsonValue]) -> int:
+    """Count the colons in names and values of an example, whose containers are `inside`."""
+    texts: list[JsonValue] = [example.id, example.split, *example.tags]
+    for value in inside:
+        if isinstance(value, dict):
+            texts += value
+            texts += value.values()
+        elif isinstance(value, list):
+            texts += value
+    return sum(text.count(":") for text in texts if isinstance(text, str))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -29,6 +30,7 @@ from prompt_hub.repository.reader import (
 from prompt_hub.repository.registry import RegisteredTask, Registry
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.repository.templates import TemplateAnalysis
+from prompt_hub.scoring.fields import leaves
 from prompt_hub.scoring.metadata import ScoringMetadata
 
 ContentT = TypeVar("ContentT")
@@ -166,6 +168,13 @@ class TaskFiles:
         """Return a problem in the example on `line`."""
         document = self.example_lines.document(line)
         return document.problem(location, found, expected, suggestion=suggestion)
+
+    @cached_property
+    def expected_names(self) -> tuple[str, ...]:
+        """Paths of all values that examples expect, in the order in which they are met."""
+        return tuple(
+            dict.fromkeys(name for _, example in self.examples for name in leaves(example.expected))
+        )
 
     def without_examples(self) -> TaskFiles:
         """Return what is kept of a task when its rules have been asked."""

@@ -66,7 +66,6 @@ class _Reader:
         self._repository = repository
         self._proposed = {repository.root / name: text for name, text in proposed.items()}
         self._tree = Tree(repository)
-        self._evidence_folder = repository.prompts / EVALS
         self._sources: dict[Path, Source[Prompt] | None] = {}
         self._documents: dict[Path, Document] = {}
         self._evidence_bytes: dict[Path, bytes] = {}
@@ -144,7 +143,7 @@ class _Reader:
         name = self._repository.relative(path)
         try:
             raw = self._bytes(path, name)
-            if path.is_relative_to(self._evidence_folder):
+            if path.suffix in {".json", ".jsonl"}:
                 self._evidence_bytes[path] = raw
             if not self._is_visible(path):
                 text = self._tree.texts[name] = raw.decode("utf-8", errors="replace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prompt_hub.repository.contracts import at, misfits, schema_problems
+from prompt_hub.repository.contracts import Contract, at, schema_problems
 from prompt_hub.repository.documents import Problem, closest
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.validation.rules.base import Rule, task_rule
@@ -54,8 +54,9 @@ def _fit(
         return  # said by `schema`
     contract = "input" if name == "input" else "output"
     expected = f"what the {contract} schema allows"
+    held_to = Contract(schema)
     for line, value in values:
-        for misfit in misfits(value, schema):
+        for misfit in held_to.misfits(value):
             meant = ""
             if misfit.keyword == "enum" and isinstance(misfit.value, list):
                 given = at(value, misfit.location)

@@ -201,9 +201,10 @@ def _renders(files: TaskFiles) -> Iterator[Problem]:
         if problem := _failure(renderer, example.input):
             failures.setdefault((problem, ""), []).append(line)
             continue
-        least = {name: value for name, value in example.input.items() if name in needed}
-        if least == example.input or not needed <= least.keys():
+        given = example.input.keys()
+        if given <= needed or not needed <= given:
             continue
+        least = {name: value for name, value in example.input.items() if name in needed}
         if problem := _failure(renderer, least):
             left_out = ", ".join(sorted(example.input.keys() - least.keys()))
             failures.setdefault((problem, left_out), []).append(line)
