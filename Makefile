@@ -8,6 +8,8 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .NOTPARALLEL:
 # Of a tier whose tests (`local`: whose files) need nothing of each other, two run at a time; `make unit WORKERS=` one.
 WORKERS := -n 2 --dist worksteal
+# A trace reads git and AWS, and is tested on both alone: not counted, its package would count as never run.
+TRACE := tests/local_aws/test_trace.py
 # What would keep this checkout's own packages from being found or installed.
 unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 
@@ -38,6 +40,8 @@ pushes: setup  ## two pushes in quick succession, each promoting another task (n
 	@$(VENV)/python -m local_aws pushes
 
 test: setup lint types coverage property infrastructure local browser lifecycle  ## everything that CI runs
+# `coverage` has run it by then.
+test: ELSEWHERE := --ignore=$(TRACE)
 
 lint: setup
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && PYTHONPATH=pipeline_image:. $(VENV)/lint-imports --no-logo
@@ -45,12 +49,11 @@ lint: setup
 types: setup
 	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/decision_index.py
 
-unit: setup  ## fast tests, under a minute: what the core, the commands, the service and the Lambda do
+unit: setup  ## fast tests: what the core, the commands, the service and the Lambda do
 	@$(VENV)/pytest -q $(WORKERS) tests/unit tests/lambdas
 
-# A trace reads git and AWS, and is tested on both alone: without it a package would count as never run.
 coverage: setup  ## the tests of `unit` and of the trace, and how much of the product they run; fails below the floor
-	@$(VENV)/pytest -q $(WORKERS) tests/unit tests/lambdas tests/local_aws/test_trace.py --cov --cov-report=term
+	@$(VENV)/pytest -q $(WORKERS) tests/unit tests/lambdas $(TRACE) --cov --cov-report=term
 
 property: setup  ## drawn data, the fuzz, a kill at every step; the same draws in every run
 	@$(VENV)/pytest -q $(WORKERS) tests/property
@@ -65,7 +68,7 @@ infrastructure: setup  ## the templates: every resource, and one validated `cdk 
 	@$(VENV)/pytest -q -n 2 --dist loadfile tests/infrastructure
 
 local: setup  ## the local AWS and the local model
-	@$(VENV)/pytest -q $(if $(WORKERS),$(WORKERS) --dist loadfile) tests/local_aws -m "not lifecycle"
+	@$(VENV)/pytest -q $(if $(WORKERS),$(WORKERS) --dist loadfile) tests/local_aws -m "not lifecycle" $(ELSEWHERE)
 
 browser: setup  ## the report pages in a real browser
 	@$(PYTHON) local_aws/prepare.py --browser

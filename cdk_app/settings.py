@@ -60,7 +60,10 @@ class SoakSettings(_Strict):
     """
 
     rounds: Annotated[int, Field(ge=0, le=20)] = 1
-    """Good rounds of the score watch in a row, for each task; activation starts the first."""
+    """Good rounds of the score watch in a row, for each task, measured by the release's own image.
+
+    Activation starts the first one of each task that it moves, the schedule every other.
+    """
     minutes: Annotated[int, Field(ge=0, le=360)] = 0
     """Minutes since the activation at least."""
     # A build may take eight hours.

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from local_aws.local_model import FLOATING
 from local_aws.processes import LocalRunError
@@ -15,13 +15,11 @@ from local_aws.stack import LocalStack
 from local_aws.stack_reader import LEDGER, STAGE, Json, Observer
 from local_aws.weights import SMALL
 
-if TYPE_CHECKING:
-    pass
-
 TASK = "part-class"
 """The task whose new version is promoted and then goes bad."""
 ROLLBACK_SECONDS = 120.0
 WATCH_SECONDS = 900.0
+_ASKED = {"round": "score watch's round", "alarm": "alarm", "sweep": "sweep"}
 
 
 class Regression:
@@ -74,7 +72,7 @@ class Regression:
                 f"{FLOATING} is now {SMALL.name}; {TASK} {before['version']} names it,"
                 f" {cast(Json, before['previous'])['version']} is pinned",
             )
-        with self.story.step("Score watch, alarm, rollback Lambda, ledger, service") as lines:
+        with self.story.step("Score watch, rollback Lambda, ledger, service") as lines:
             self._await_rollback(before, len(good), lines)
             page = self.observer.tasks_page()
             if page["instance"] != instance:
@@ -148,11 +146,12 @@ class Regression:
         )
         for at, what in self.observer.alarm_history(TASK):
             self.story.happened(what, at)
-        self.story.happened(f"ledger: {event['kind']}, {event['reason']}", str(event["at"]))
+        self.story.happened(told(event), str(event["at"]))
         self.story.happened(f"service: answered with {answer['version']}")
         for moment in sorted(self.story.timeline, key=lambda item: _epoch(item["at"])):
             offset = _epoch(moment["at"]) - bad_at
-            # The alarm's history is kept in whole seconds, rounded down.
+            # The alarm's history is kept in whole seconds, rounded down: it may read as if it had
+            # been first.
             if offset > -1:
                 say(lines, f"{offset:+6.1f} s  {moment['what']}")
         say(lines, f"{answered - bad_at:.1f} s from the first bad sample to the first good answer")
@@ -190,6 +189,17 @@ class Regression:
                 return
             time.sleep(1)
         raise LocalRunError("the score watch has not measured the new version.")
+
+
+def told(event: Json) -> str:
+    """Return an event of the ledger in words, with who asked the Lambda to look.
+
+    The round of the score watch and the alarm behind it both do; the first one decides.
+    """
+    trigger = cast(Json, cast(Json, event["evidence"])["trigger"])
+    return (
+        f"ledger: {event['kind']}, asked by the {_ASKED[str(trigger['kind'])]}: {event['reason']}"
+    )
 
 
 def _epoch(text: str) -> float:

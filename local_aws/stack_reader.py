@@ -143,7 +143,7 @@ class Observer:
             MaxRecords=10,
         )
         return [
-            (item["Timestamp"].isoformat(), f"alarm: {item['HistorySummary']}")
+            (item["Timestamp"].isoformat(), f"alarm (in whole seconds): {item['HistorySummary']}")
             for item in found["AlarmHistoryItems"]
             if item["HistorySummary"].endswith("to ALARM")
         ]

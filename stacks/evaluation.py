@@ -43,6 +43,11 @@ class EvaluationStack(ToolchainStack):
         granted = (
             *permissions.read_results(self, "verdicts/*"),
             *permissions.write_results(self, "evaluations/*", "verdicts/*"),
+            *(
+                permission
+                for stage in settings.stages
+                for permission in permissions.read_ledger(self, stage.name)
+            ),
             *permissions.call_models(self, settings.models.values()),
             *permissions.use_connection(connection_arn),
             *permissions.deny_git_writes(connection_arn),
@@ -72,6 +77,8 @@ class EvaluationStack(ToolchainStack):
             **toolchain.SOURCE_FIRST,
             aws_names.ENV_RESULTS_BUCKET: aws_names.results_bucket(self.account, self.region),
             aws_names.ENV_MODELS: settings.models_json,
+            # A candidate is held against what is active, which git may not know yet.
+            aws_names.ENV_STAGES: ",".join(stage.name for stage in settings.stages),
         }
         return codebuild.PipelineProject(
             self,

@@ -24,6 +24,9 @@ from prompt_hub.ledger.items import (
     VersionState,
 )
 
+RECOVERED_ROUNDS = 8
+"""Good rounds in a row that end a fall which people were paged for: two hours by default."""
+
 
 class Action(StrEnum):
     """What the Lambda does."""
@@ -113,7 +116,7 @@ def samples_wanted(window: Window) -> int:
 def decide(situation: AlarmContext) -> Decision:
     """Return the decision on a task that was asked for; who asked makes no difference."""
     decision = _judge(situation)
-    if decision.action in {Action.PAGE, Action.FREEZE} and _told(situation, decision.code):
+    if decision.action in {Action.PAGE, Action.FREEZE} and _told(situation, decision):
         return _nothing("people-know", f"people were told since it went bad: {decision.reason}")
     return decision
 
@@ -319,34 +322,39 @@ def _never_undone(event: Event) -> str | None:
             assert_never(event.kind)
 
 
-def _told(situation: AlarmContext, code: str) -> bool:
-    """Whether people heard of this reason for this version since its samples began to breach."""
-    if situation.pointer is None:
+def _told(situation: AlarmContext, decision: Decision) -> bool:
+    """Whether people heard of this reason for this version since it fell."""
+    pointer = situation.pointer
+    if pointer is None:
         return False
-    since = _breaching_since(situation, situation.pointer)
+    # A version at its threshold is good in one round and bad in the next: a page for each would
+    # teach people to look away. A freeze comes again only where a person has lifted it.
+    recovered = RECOVERED_ROUNDS if decision.action is Action.PAGE else 1
+    since = _fell_at(situation, pointer, recovered)
     return any(
-        event.code == code and event.reached == situation.pointer.active and event.at >= since
+        event.code == decision.code and event.reached == pointer.active and event.at >= since
         for event in situation.events
     )
 
 
-def _breaching_since(situation: AlarmContext, pointer: Pointer) -> str:
-    """When the newest unbroken breach of the active version began; empty if it is older than all.
+def _fell_at(situation: AlarmContext, pointer: Pointer, recovered: int) -> str:
+    """When the newest fall of the active version began; `recovered` good rounds in a row end one.
 
     Alarm and sweep know a time of their own, a round does not: only the samples tell all three the
-    same. A fall is shown before its rounds are as many as the alarm wants: bad ones without a
-    good one between them are a breach as well.
+    same. A fall that is older than all samples began when the pointer moved at the earliest.
     """
-    window = situation.window
-    own = [sample for sample in situation.samples if sample.version == pointer.version]
-    since, every_bad = "", True
-    for newest in range(len(own)):
-        every_bad = every_bad and own[newest].below_threshold
-        latest = own[newest : newest + window.of_last]
-        if not every_bad and sum(sample.below_threshold for sample in latest) < window.to_alarm:
+    moved_at = _moved_at(situation, pointer)
+    since, good = moved_at, 0
+    for sample in situation.samples:
+        if sample.version != pointer.version or sample.at < moved_at:
+            continue
+        if sample.below_threshold:
+            since, good = sample.at, 0
+            continue
+        good += 1
+        if good == recovered:
             return since
-        since = own[newest].at
-    return ""
+    return moved_at
 
 
 def _nothing(code: str, reason: str) -> Decision:

@@ -138,9 +138,11 @@ def _next(event: Event, stage: str) -> str:
             return f"To undo it:\n  {in_stage}"
         in_git = f"prompt-hub promote downgrade {event.task} --to {event.left.version} --override"
         return (
-            f"To undo it here, within seconds; {stage} then keeps it whatever git says:\n"
+            f"To undo it here, within seconds; {stage} then keeps it whatever git says, and git\n"
+            "and later stages follow with the next execution:\n"
             f"  {in_stage}\n"
-            "To undo it in git, for every stage, once git says quarantined; commit and push:\n"
+            "To undo it in git as well, once git says quarantined; commit and push. It lifts no\n"
+            f"quarantine of a stage: {stage} and later stages wait for the command above.\n"
             f"  {in_git} {signed}"
         )
     if event.kind is EventKind.FROZEN:

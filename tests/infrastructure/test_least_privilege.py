@@ -137,12 +137,18 @@ def test_evaluation_calls_models_and_keeps_records(assembly: Assembly) -> None:
     assert may(statements) == {
         "s3": {*READ, "PutObject"},
         "bedrock": {"InvokeModel"},
+        "dynamodb": {"GetItem", "Query"},
         **CONNECTION,
     }
     written = on(statements, "s3:PutObject")
     assert "/evaluations/*" in written
     assert "/verdicts/*" in written
     assert "releases" not in written
+    for action in ("dynamodb:GetItem", "dynamodb:Query"):
+        assert on(statements, action).count("table/prompt-hub-dev-ledger") == 1
+    (project,) = assembly.resources("evaluation", "AWS::CodeBuild::Project").values()
+    variables = project["Environment"]["EnvironmentVariables"]
+    assert {"Name": "PROMPT_HUB_STAGES", "Type": "PLAINTEXT", "Value": "dev"} in variables
 
 
 def test_the_service_cannot_move_a_pointer(assembly: Assembly) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from decision import Action, Alarm, AlarmContext, Window, decide, refusal, samples_wanted
+from decision import (
+    RECOVERED_ROUNDS,
+    Action,
+    Alarm,
+    AlarmContext,
+    Window,
+    decide,
+    refusal,
+    samples_wanted,
+)
 from prompt_hub.ledger.detector import Evidence
 from prompt_hub.ledger.items import (
     Deployed,
@@ -297,14 +307,71 @@ def notification(code: str, minutes_after: int, reached: VersionRef = NEW) -> Ev
         (notification("no-way-back", 1, reached=OLD), Action.PAGE),
     ],
 )
-def test_people_are_told_once_for_each_stretch_of_bad_samples(event: Event, action: Action) -> None:
+def test_people_are_told_once_for_each_fall(event: Event, action: Action) -> None:
+    good = (sample("1.1.0", 0.9, 17 + ago) for ago in range(RECOVERED_ROUNDS))
     situation = replace(
         SITUATION,
         pointer=replace(POINTER, previous=None),
-        samples=(sample("1.1.0", 0.55), sample("1.1.0", 0.5, 16), sample("1.1.0", 0.9, 31)),
+        samples=(sample("1.1.0", 0.55), sample("1.1.0", 0.5, 16), *good),
         events=(event,),
     )
     assert decide(situation).action is action
+
+
+def pages(scores: Sequence[float], window: Window = SITUATION.window) -> list[int]:
+    """After which rounds people are paged, where each round asks at once and none has a control."""
+    # Round by round, as the Lambda sees it: the newest samples that it reads, and its own history.
+    situation = replace(SITUATION, pointer=replace(POINTER, previous=None), window=window)
+    events: list[Event] = []
+    paged = []
+    for newest in range(len(scores)):
+        samples = [sample("1.1.0", scores[ago], -ago) for ago in range(newest, -1, -1)]
+        situation = replace(situation, samples=samples[: samples_wanted(window)], events=events)
+        decision = decide(situation)
+        if decision.action is Action.PAGE:
+            paged.append(newest)
+            events = [notification(decision.code, newest), *events]
+    return paged
+
+
+@pytest.mark.parametrize("window", [Window(to_alarm=1, of_last=1), Window(to_alarm=2, of_last=3)])
+def test_a_version_that_is_good_and_bad_in_turn_pages_once(window: Window) -> None:
+    assert len(pages([0.5, 0.9] * 150, Window(to_alarm=1, of_last=1))) == 1
+    assert len(pages([0.5, 0.5, 0.9, 0.9, 0.9] * 60, window)) == 1
+
+
+def test_people_are_paged_again_after_a_recovery() -> None:
+    almost, recovered = [0.9] * (RECOVERED_ROUNDS - 1), [0.9] * RECOVERED_ROUNDS
+    assert pages([0.5, *almost, 0.5, *recovered, 0.5, 0.5]) == [0, 17]
+
+
+def test_people_are_paged_again_for_what_was_brought_back() -> None:
+    """What was measured, and told, before the pointer's last move says nothing about now."""
+    moved = timestamp(WENT_OFF - timedelta(minutes=10))
+    situation = replace(
+        SITUATION,
+        pointer=replace(POINTER, previous=None, at=moved),
+        samples=(sample("1.1.0", 0.55), sample("1.1.0", 0.5, 16)),
+    )
+    assert decide(replace(situation, events=(notification("no-way-back", -15),))).action is (
+        Action.PAGE
+    )
+    assert decide(replace(situation, events=(notification("no-way-back", -1),))).action is (
+        Action.NOTHING
+    )
+
+
+def test_a_task_that_a_person_unfroze_is_frozen_again_by_the_next_fall() -> None:
+    """A freeze keeps releases away: it waits for no long recovery, as a page does."""
+    good = sample("1.1.0", 0.9, 16)
+    situation = replace(
+        SITUATION,
+        samples=(sample("1.1.0", 0.55), sample("1.0.0", 0.5), good, sample("1.1.0", 0.5, 31)),
+        events=(notification("provider-or-data", -30),),
+    )
+    assert decide(situation).action is Action.FREEZE
+    frozen = replace(situation, pointer=replace(POINTER, frozen=True))
+    assert decide(frozen).code == "people-know"
 
 
 def test_a_round_that_tells_before_the_alarm_goes_off_is_not_told_of_again_by_the_alarm() -> None:
@@ -329,9 +396,8 @@ def test_a_breach_by_some_of_many_lasts_over_a_good_sample_in_between() -> None:
         samples=samples,
     )
     at_the_second_bad_sample = notification("no-way-back", -30)
-    at_the_first_bad_sample = notification("no-way-back", -45)
     assert decide(replace(situation, events=(at_the_second_bad_sample,))).code == "people-know"
-    assert decide(replace(situation, events=(at_the_first_bad_sample,))).code == "no-way-back"
+    assert decide(situation).code == "no-way-back"
 
 
 @pytest.mark.parametrize("action", [Action.FREEZE, Action.PAGE])

@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.local_aws.emulator import ACCOUNT, ROOT, LocalAws, eventually
+from prompt_hub.core import aws_names
+from tests.local_aws.emulator import ACCOUNT, REGION, ROOT, LocalAws, eventually
 
 APP = Path(__file__).parent / "fixtures" / "pipeline_app"
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
@@ -120,6 +121,35 @@ class Pipelines:
         assert found is not None
         return found
 
+    def start_on_rollback(self, pipeline: str) -> None:
+        """Make the rule that `cdk_app.trigger` makes."""
+        events = self.aws.client("events")
+        pattern = {
+            "source": [aws_names.EVENT_SOURCE],
+            "detail-type": [aws_names.EVENT_ROLLED_BACK],
+        }
+        events.put_rule(Name="rolled-back", EventPattern=json.dumps(pattern))
+        target = {
+            "Id": "Target0",
+            "Arn": f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:{pipeline}",
+            "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/events",
+        }
+        events.put_targets(Rule="rolled-back", Targets=[target])
+
+    def started_by_event(self, pipeline: str, known: set[str]) -> str:
+        """Return the execution beyond those `known` that an event started."""
+
+        def started() -> str | None:
+            for execution in self.executions(pipeline):
+                if execution["pipelineExecutionId"] not in known:
+                    assert execution["trigger"]["triggerType"] == "CloudWatchEvent"
+                    return str(execution["pipelineExecutionId"])
+            return None
+
+        found = eventually(started, seconds=60, what="an execution for the event")
+        assert found is not None
+        return found
+
     def actions(self, pipeline: str, id_: str) -> dict[str, dict[str, Any]]:
         details = self.api.list_action_executions(
             pipelineName=pipeline, filter={"pipelineExecutionId": id_}
@@ -147,11 +177,16 @@ class Pipelines:
         )
 
     def plain_pipeline(
-        self, name: str, *stages: tuple[str, list[dict[str, Any]]], clone: bool = False
+        self,
+        name: str,
+        *stages: tuple[str, list[dict[str, Any]]],
+        clone: bool = False,
+        paths: Sequence[str] = (),
     ) -> str:
         """Create a pipeline; answers the execution that its creation starts.
 
-        `clone`: builds get a full clone of the repository, not a copy of its files.
+        `clone`: builds get a full clone of the repository, not a copy of its files. `paths`: what a
+        push must touch to start it; every push does where there are none.
         """
         take = action(
             "Take",
@@ -175,6 +210,7 @@ class Pipelines:
                     for stage, actions in [("Source", [take]), *stages]
                 ],
                 "pipelineType": "V2",
+                **({"triggers": [_on_push(paths)]} if paths else {}),
             }
         )
         return str(self.executions(name)[0]["pipelineExecutionId"])
@@ -192,6 +228,14 @@ class Pipelines:
             },
             serviceRole=f"arn:aws:iam::{ACCOUNT}:role/build",
         )
+
+
+def _on_push(paths: Sequence[str]) -> dict[str, Any]:
+    push = {"branches": {"includes": ["main"]}, "filePaths": {"includes": list(paths)}}
+    return {
+        "providerType": "CodeStarSourceConnection",
+        "gitConfiguration": {"sourceActionName": "Take", "push": [push]},
+    }
 
 
 def action(

@@ -5,14 +5,12 @@ The commands are real processes; the container that looks on is one of the local
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +19,6 @@ from typing import Any
 
 import pytest
 
-from cdk_app.lambda_bundle import CopiedCode
 from cdk_app.tasks import drill_task
 from prompt_hub.core import aws_names
 from prompt_hub.evaluation.results import BucketResults
@@ -32,19 +29,18 @@ from prompt_hub.release.manifest import describe_promoted
 from tests.local_aws.emulator import (
     ACCOUNT,
     REGION,
-    ROOT,
     LocalAws,
     create_table,
     eventually,
     free_port,
 )
+from tests.local_aws.rollback_lambda import rollback_function
 from tests.unit.building import RepositoryFolder, build
 
 STAGE = "dev"
 RELEASE = "exec-1"
 BUCKET = aws_names.results_bucket(ACCOUNT, REGION)
 DRILL = aws_names.DRILL_TASK
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/test"
 MODEL = {"provider": "openai", "model": "small", "base_url": "http://127.0.0.1:9/v1"}
 """Nobody answers there: the drill asks no model."""
 
@@ -145,36 +141,6 @@ def promoted(aws: LocalAws, folder: RepositoryFolder) -> None:
     (folder.root / aws_names.RELEASE_FILE).write_text(manifest.to_json(), encoding="utf-8")
 
 
-def rollback_function(aws: LocalAws, folder: Path) -> str:
-    """Make the rollback function of what its asset holds; returns its ARN."""
-    code = CopiedCode(
-        ROOT / "lambdas" / "rollback", ROOT / "pipeline_image" / "prompt_hub", [drill_task()]
-    )
-    code.copy_to(folder)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path in filter(Path.is_file, folder.rglob("*")):
-            archive.write(path, path.relative_to(folder).as_posix())
-    topic = aws.client("sns").create_topic(Name=aws_names.notification_topic(STAGE))["TopicArn"]
-    created = aws.client("lambda").create_function(
-        FunctionName=aws_names.rollback_function(STAGE),
-        Runtime="python3.13",
-        Role=ROLE,
-        Handler="handler.handler",
-        Timeout=aws_names.ROLLBACK_SECONDS,
-        Code={"ZipFile": buffer.getvalue()},
-        Environment={
-            "Variables": {
-                aws_names.ENV_STAGE: STAGE,
-                aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(STAGE),
-                aws_names.ENV_TOPIC_ARN: topic,
-            }
-        },
-    )
-    arn: str = created["FunctionArn"]
-    return arn
-
-
 def service_on_ecs(stage: Stage) -> None:
     """Give ECS the service whose task definition the drill runs in; its process runs beside it."""
     files = {
@@ -221,7 +187,8 @@ def stage(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     promoted(aws, folder)
     made = Stage(aws, folder, free_port())
     service_on_ecs(made)
-    made.put_alarm(rollback_function(aws, tmp_path_factory.mktemp("function")))
+    folder_of_function = tmp_path_factory.mktemp("function")
+    made.put_alarm(rollback_function(aws, folder_of_function, STAGE, [drill_task()]))
     said = made.run("activate", "--no-watch")
     assert DRILL not in said, "activation has nothing to do with it"
     log = tmp_path_factory.mktemp("log") / "serve.log"

@@ -114,6 +114,8 @@ def test_the_regression_is_rolled_back_in_time(state: Path) -> None:
     assert after[new] < before[new]
     assert after[old] > after[new]
     assert cast(float, rollback["restored_score"]) == pytest.approx(after[old], abs=0.05)
+    timeline = [line["what"] for line in cast("list[dict[str, str]]", report(state)["timeline"])]
+    assert any("rolled-back, asked by the " in what for what in timeline)
 
 
 def test_the_other_task_is_untouched_and_the_bad_version_quarantined(state: Path) -> None:

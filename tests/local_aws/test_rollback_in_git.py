@@ -11,27 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from cdk_app.trigger import PATHS
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import BY_HAND, Event, ReleaseRef, VersionRef, timestamp
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredTask, VersionState
-from tests.local_aws.emulator import ACCOUNT, REGION, ROOT, LocalAws, create_table, eventually
+from tests.local_aws.emulator import ACCOUNT, REGION, ROOT, LocalAws, create_table
 from tests.local_aws.pipelines import PLAIN, Pipelines, Repository, build
+from tests.unit.building import RepositoryFolder, catalogue_answer
 from tests.unit.building import build as build_tree
+from tests.unit.service.fake_provider import fake_provider
 
 TASK, BAD, GOOD = "part-class", "1.2.0", "1.1.0"
 STAGES = ("first", "second")
-MODELS = json.dumps(
-    {
-        alias: {"provider": "openai", "model": model}
-        for alias, model in (
-            ("catalogue-pinned", "small-model-2026-01"),
-            ("catalogue-latest", "latest"),
-        )
-    }
-)
 
 
 @dataclass
@@ -64,18 +58,14 @@ class Released:
         }
         self.pipelines.aws.client("events").put_events(Entries=[entry])
 
-        def started() -> str | None:
-            for execution in self.pipelines.executions(aws_names.PIPELINE):
-                if execution["pipelineExecutionId"] not in known:
-                    assert execution["trigger"]["triggerType"] == "CloudWatchEvent"
-                    return str(execution["pipelineExecutionId"])
-            return None
+        found = self.pipelines.started_by_event(aws_names.PIPELINE, known)
+        self.succeeded(found)
+        return found
 
-        found = eventually(started, seconds=20, what="an execution for the event")
-        assert found is not None
+    def succeeded(self, found: str) -> None:
+        """Wait for the end of an execution."""
         ended = self.pipelines.ended(aws_names.PIPELINE, found, seconds=180)
         assert ended["status"] == "Succeeded", self.pipelines.actions(aws_names.PIPELINE, found)
-        return found
 
 
 @pytest.fixture
@@ -89,8 +79,10 @@ def released(tmp_path: Path) -> Iterator[Released]:
     try:
         pipelines = Pipelines(aws, repository, repository)
         ledgers = {stage: _ledger(aws, stage, repository.work) for stage in STAGES}
-        _pipeline(pipelines)
-        yield Released(pipelines, ledgers)
+        with fake_provider() as provider:
+            provider.thinks = catalogue_answer
+            _pipeline(pipelines, provider.url)
+            yield Released(pipelines, ledgers)
     finally:
         aws.stop()
 
@@ -110,7 +102,7 @@ def _ledger(aws: LocalAws, stage: str, work: Path) -> Ledger:
     return ledger
 
 
-def _pipeline(pipelines: Pipelines) -> None:
+def _pipeline(pipelines: Pipelines, model_url: str) -> None:
     """Source, Evaluate and Promote as the product has them, started by the product's event."""
     aws = pipelines.aws
     bucket = aws_names.results_bucket(ACCOUNT, REGION)
@@ -122,32 +114,27 @@ def _pipeline(pipelines: Pipelines) -> None:
     spec = {"env": {"git-credential-helper": "yes"}}
     pipelines.project("evaluate", f"{python} evaluate --record", **spec)
     pipelines.project("promote", f"{python} promote execution --push", **spec)
+    model = {"provider": "openai", "base_url": model_url}
+    models = {
+        "catalogue-pinned": {**model, "model": "small-model-2026-01"},
+        "catalogue-latest": {**model, "model": "latest"},
+    }
     variables = {
         aws_names.ENV_EXECUTION: "#{codepipeline.PipelineExecutionId}",
         aws_names.ENV_RESULTS_BUCKET: bucket,
         aws_names.ENV_STAGES: ",".join((*STAGES, "never-deployed")),
         aws_names.ENV_BRANCH: "main",
-        aws_names.ENV_MODELS: MODELS,
+        aws_names.ENV_MODELS: json.dumps(models),
     }
     first = pipelines.plain_pipeline(
         aws_names.PIPELINE,
         ("Evaluate", [build("Evaluate", "evaluate", variables)]),
         ("Promote", [build("Promote", "promote", variables)]),
         clone=True,
+        paths=PATHS,
     )
     assert pipelines.ended(aws_names.PIPELINE, first, seconds=180)["status"] == "Succeeded"
-    events = aws.client("events")
-    pattern = {
-        "source": [aws_names.EVENT_SOURCE],
-        "detail-type": [aws_names.EVENT_ROLLED_BACK],
-    }
-    events.put_rule(Name="rolled-back", EventPattern=json.dumps(pattern))
-    target = {
-        "Id": "Target0",
-        "Arn": f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:{aws_names.PIPELINE}",
-        "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/events",
-    }
-    events.put_targets(Rule="rolled-back", Targets=[target])
+    pipelines.start_on_rollback(aws_names.PIPELINE)
 
 
 def _cause(by: str, code: str = "") -> Cause:
@@ -192,3 +179,29 @@ def test_a_rollback_reaches_git_in_one_commit_and_a_persons_undo_follows_it(
     task = released.registered()
     assert (task.released, task.versions[BAD].person) == (BAD, "Ada")
     assert task.versions[GOOD].state is VersionState.SUPERSEDED
+
+
+def test_a_repaired_version_pushed_before_git_knows_is_held_against_what_is_active(
+    released: Released,
+) -> None:
+    before = released.head()
+    # Its event is lost: the push is the first that the pipeline hears.
+    released.ledgers["second"].roll_back(TASK, seen=1, cause=_cause("rollback"))
+    author = RepositoryFolder(released.git.work)
+    author.write("prompts/00-templates/catalogue-role.txt", "You name the class of each part.\n")
+    author.bump(TASK, BAD, "1.3.0")
+    author.stamp(TASK)
+    released.git.git("commit", "-qam", "Mend the part classes")
+    released.git.git("push", "-q", "origin", "HEAD:main")
+    pushed = released.git.git("rev-parse", "HEAD")
+    released.succeeded(released.pipelines.started_by(aws_names.PIPELINE, pushed))
+
+    task = released.registered()
+    assert task.released == "1.3.0"
+    assert task.versions[BAD].person == "rollback (second)"
+    assert released.git.git("rev-list", "--count", f"{before}..origin/main") == "2"
+    assert released.git.git("log", "-1", "--format=%s", "origin/main") == (
+        f"Roll back {TASK} {BAD}; promote {TASK} 1.3.0"
+    )
+    record = released.git.git("show", f"origin/main:prompts/04-evals/{TASK}/1.3.0.json")
+    assert json.loads(record)["champion"]["version"] == GOOD

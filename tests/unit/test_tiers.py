@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import shlex
+import subprocess
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -78,3 +81,28 @@ def test_every_folder_of_tests_is_a_tier_that_make_test_runs() -> None:
     documented = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
     assert {folder for folder in folders if f"tests/{folder}" not in makefile} == set()
     assert {folder for folder in folders if f"`tests/{folder}`" not in documented} == set()
+
+
+def pytest_runs(target: str) -> list[list[str]]:
+    """The words of each call of pytest that `make target` would make."""
+    plan = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", target],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return [shlex.split(line) for line in plan.splitlines() if "/pytest " in line]
+
+
+@pytest.mark.shipped
+def test_make_test_runs_every_file_once() -> None:
+    """The two runs of local_aws share it by a mark: what is no lifecycle, and what is."""
+    runs = [words for words in pytest_runs("test") if "lifecycle" not in words]
+    for path in TESTS.rglob("test_*.py"):
+        name = path.relative_to(ROOT).as_posix()
+        inside = {name, *(folder.as_posix() for folder in Path(name).parents)}
+        taken = [words for words in runs if inside & set(words) and f"--ignore={name}" not in words]
+        assert len(taken) == 1, name
+    assert not any(word.startswith("--ignore") for words in pytest_runs("local") for word in words)

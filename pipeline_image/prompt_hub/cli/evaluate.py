@@ -6,9 +6,11 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from typing import assert_never
 
 from prompt_hub.cli.options import add_concurrency
+from prompt_hub.cli.stage import add_stages, translate_aws_errors, words_of
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.core.git import head_commit
 from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
@@ -34,6 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--fresh",
         action="store_true",
         help="ask again, whatever earlier runs have stored and judged",
+    )
+    add_stages(
+        parser,
+        "inside the pipeline: stages whose rollbacks are written into this checkout first, as"
+        " Promote will write them, so that a candidate is held against what is released then",
     )
     add_concurrency(parser)
     parser.add_argument("--json", action="store_true", help="print the records as JSON")
@@ -63,6 +70,7 @@ async def _evaluate(
     def say(line: str) -> None:
         print(line, file=sys.stderr if arguments.json else sys.stdout, flush=True)
 
+    _take_over(repository, arguments.stages, say)
     tasks = arguments.task or repository.tasks()
     for task in tasks:
         repository.require_task(task)
@@ -85,6 +93,19 @@ async def _evaluate(
             say(in_words(record))
             records.append(record)
     return records
+
+
+@translate_aws_errors()
+def _take_over(repository: PromptRepository, stages: str, say: Callable[[str], None]) -> None:
+    """Make this checkout's champions those that Promote will find: git may not know them yet.
+
+    A candidate that is held against a version that a stage has rolled back meanwhile could not be
+    promoted, and nothing would start the execution that holds it against another.
+    """
+    if stages:
+        from prompt_hub.promotion.write_back import write_back
+
+        write_back(repository, words_of(stages.split(",")), say)
 
 
 def in_words(record: EvaluationRecord) -> str:

@@ -6,17 +6,22 @@ import argparse
 import base64
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompt_hub.cli.stage import add_release, ledger_of, named, release_of, translate_aws_errors
+from prompt_hub.cli.stage import (
+    add_release,
+    ledger_of,
+    named,
+    release_of,
+    translate_aws_errors,
+    words_of,
+)
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
 from prompt_hub.ledger.errors import LedgerMissingError
-from prompt_hub.promotion.write_back import StageWord, read_words
 from prompt_hub.release.image_record import ImageRecord
 from prompt_hub.release.manifest import (
     Release,
@@ -97,7 +102,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         return ExitCode.OK
     live = _live(stages)
     every = [pointer for pointers in live.values() for pointer in pointers]
-    release = describe_promoted(repository, results, release_id, every, _words(live))
+    release = describe_promoted(repository, results, release_id, every, words_of(live))
     _warn(release, live)
     _login(ecr, uri)
     _build(repository.root, release, tag, arguments.base_image)
@@ -138,15 +143,6 @@ def _live(stages: Iterable[str]) -> dict[str, list[Pointer]]:
             print(f"stage {stage} has no ledger yet: nothing is live there")
             live[stage] = []
     return live
-
-
-def _words(stages: Iterable[str]) -> list[StageWord]:
-    """Return what each deployed stage says about versions: what it has quarantined, above all."""
-    words: list[StageWord] = []
-    for stage in stages:
-        with suppress(LedgerMissingError):
-            words += read_words(stage, ledger_of(stage))
-    return words
 
 
 def _note(folder: Path, release: Release, live: Mapping[str, Iterable[Pointer]]) -> None:

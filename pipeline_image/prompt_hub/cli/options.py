@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from prompt_hub.core.aws_names import ENV_LOG
+from prompt_hub.core.aws_names import ENV_LOG, person
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -52,11 +52,10 @@ def positive(text: str) -> int:
 
 
 def _person(text: str) -> str:
-    name = _said(text)
-    # What a rollback decided is told apart by its name, in git and in the ledger.
-    if name.split()[0].lower() in ("rollback", "pipeline"):
-        raise argparse.ArgumentTypeError(f"{name!r} is what the automation is called")
-    return name
+    try:
+        return person(_said(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _said(text: str) -> str:

@@ -5,25 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal, assert_never
 
 from prompt_hub.cli.options import add_signature
-from prompt_hub.cli.stage import ledger_of, translate_aws_errors
+from prompt_hub.cli.stage import add_stages, translate_aws_errors, words_of
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
 from prompt_hub.evaluation.store import evaluation_by
-from prompt_hub.ledger.errors import LedgerMissingError
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.git_promotion import Checkout
 from prompt_hub.promotion.promoter import Promoter
 from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.states import OPEN, SAME, Decision, Event, TransitionContext, move
-from prompt_hub.promotion.write_back import StageWord, read_words
+from prompt_hub.promotion.write_back import StageWord
 from prompt_hub.repository.documents import read_text
 from prompt_hub.repository.edit import edited
 from prompt_hub.repository.reader import METADATA, PromptRepository
@@ -70,13 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     execution = actions.add_parser("execution", help="inside the pipeline: promote each task")
     execution.add_argument("--push", action="store_true", help="push the bot commit and the tags")
-    execution.add_argument(
-        "--stages",
-        default=os.environ.get(aws_names.ENV_STAGES, ""),
-        metavar="STAGE,STAGE",
-        help="stages whose rollbacks are written into git first;"
-        f" {aws_names.ENV_STAGES} by default",
-    )
+    add_stages(execution, "stages whose rollbacks are written into git first")
 
     for action in (promote, downgrade, archive, quarantine, override, execution):
         action.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -194,10 +186,4 @@ def _execution(arguments: argparse.Namespace, repository: PromptRepository) -> E
 
 @translate_aws_errors()
 def _stage_words(stages: str) -> list[StageWord]:
-    """Return what every stage's ledger says; one that does not answer is no answer, and raises."""
-    words: list[StageWord] = []
-    for stage in filter(None, stages.split(",")):
-        # A stage that was never deployed has decided nothing.
-        with suppress(LedgerMissingError):
-            words += read_words(stage, ledger_of(stage))
-    return words
+    return words_of(stages.split(","))

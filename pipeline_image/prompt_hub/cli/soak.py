@@ -143,5 +143,5 @@ def _look(ledger: Ledger, release: Release, since: str, rounds: int) -> list[Tas
         )
         champion = task.version(task.champion)
         reference = champion.reference if champion else None
-        soaks.append(soak(history, reference, since=since, rounds=rounds))
+        soaks.append(soak(history, reference, release=release.release, since=since, rounds=rounds))
     return soaks

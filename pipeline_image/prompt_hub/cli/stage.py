@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from prompt_hub.ledger.items import timestamp
 
 if TYPE_CHECKING:
     from prompt_hub.ledger.table import Ledger
+    from prompt_hub.promotion.write_back import StageWord
 
 
 def add_stage(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +64,28 @@ def ledger_of(stage: str) -> Ledger:
     from prompt_hub.ledger.table import Ledger
 
     return Ledger.connect(aws_names.ledger_table(stage))
+
+
+def add_stages(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add `--stages`; `what` says what those stages are asked for."""
+    parser.add_argument(
+        "--stages",
+        default=os.environ.get(aws_names.ENV_STAGES, ""),
+        metavar="STAGE,STAGE",
+        help=f"{what}; {aws_names.ENV_STAGES} by default",
+    )
+
+
+def words_of(stages: Iterable[str]) -> list[StageWord]:
+    """Return what every stage's ledger says of versions; one that does not answer raises."""
+    from prompt_hub.promotion.write_back import read_words
+
+    words: list[StageWord] = []
+    for stage in filter(None, stages):
+        # A stage that was never deployed has decided nothing.
+        with suppress(LedgerMissingError):
+            words += read_words(stage, ledger_of(stage))
+    return words
 
 
 def now() -> str:

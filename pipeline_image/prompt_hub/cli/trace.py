@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -79,16 +79,11 @@ def _list_calls(arguments: argparse.Namespace, stage: StageReader | None) -> Exi
     since = moment(arguments.since) if arguments.since else None
     until = moment(arguments.until) if arguments.until else None
 
-    def everywhere() -> Iterator[Call]:
-        yield from calls_in(arguments.files)
-        if stage is not None:
-            yield from stage.calls("prompt_call", since, until)
-
+    logged = stage.calls("prompt_call", since, until) if stage else ()
     count, timeless = 0, 0
-    for call in everywhere():
-        if (call.task, call.version) != (wanted["task"], wanted["version"]):
-            continue
-        if not call.within(since, until):
+    for call in itertools.chain(calls_in(arguments.files), logged):
+        by_it = (call.task, call.version) == (wanted["task"], wanted["version"])
+        if not by_it or not call.within(since, until):
             continue
         count += 1
         timeless += call.at is None

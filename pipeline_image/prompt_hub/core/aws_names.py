@@ -5,12 +5,36 @@ Standard library only: the rollback Lambda carries this module and nothing heavi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 PROJECT = "prompt-hub"
 
 DRILL_TASK = f"{PROJECT}-drill"
 """The task of the rollback drill, and the alias of its model: no task of a user's is called so."""
+
+# --- Who decides -------------------------------------------------------------------------------
+
+AUTOMATION = frozenset({"pipeline", "rollback", "drill"})
+"""Who moves versions in ledgers and git and is no person; in git with the stage in brackets."""
+
+
+def is_automation(name: str) -> bool:
+    """Whether a name begins with one of `AUTOMATION`: what a rollback decided is told by its name.
+
+    >>> [is_automation(name) for name in ("rollback (dev)", "Pipeline", "Ann Gitta Drillich")]
+    [True, True, False]
+    """
+    words = re.findall(r"\w+", name)
+    return bool(words) and words[0].lower() in AUTOMATION
+
+
+def person(name: str) -> str:
+    """Return the name of a person; raises `ValueError` for that of an automation."""
+    if is_automation(name):
+        raise ValueError(f"{name!r} is what the automation is called")
+    return name
+
 
 # --- CloudWatch --------------------------------------------------------------------------------
 

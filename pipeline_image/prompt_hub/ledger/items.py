@@ -26,8 +26,6 @@ EVENT_PREFIX = "EVENT#"
 
 BY_HAND = "by-hand"
 """Code of every change that a person makes by command."""
-AUTOMATION = frozenset({"pipeline", "rollback"})
-"""Who changes the ledger and is no person."""
 NO_WAY_BACK = "no_way_back"
 """In an event's evidence: code and reason why the version it left is not the way back."""
 
@@ -309,7 +307,8 @@ class ScoreSample:
     `score` and `threshold` lie in 0..1, `threshold` is the one locked with the version, `n` counts
     examples, `interval` is the score's. `evaluation` names the round: the active version and its
     control carry the same one, for they were measured on the same examples. `evidence` has the sums
-    that the detector needs; None in samples from before there was one.
+    that the detector needs; None in samples from before there was one. `release` is the one whose
+    image measured; None in samples of images that did not say it.
     """
 
     task: str
@@ -321,6 +320,7 @@ class ScoreSample:
     evaluation: str
     at: str
     evidence: Evidence | None = None
+    release: str | None = None
 
     @property
     def below_threshold(self) -> bool:
@@ -343,12 +343,13 @@ class ScoreSample:
             "evaluation": self.evaluation,
             "at": self.at,
             **({} if self.evidence is None else {"evidence": self.evidence.to_attributes()}),
+            **({} if self.release is None else {"release": self.release}),
         }
 
     @classmethod
     def from_attributes(cls, task: str, item: Mapping[str, object]) -> ScoreSample:
         """Read back what `to_attributes` wrote."""
-        evidence = item.get("evidence")
+        evidence, release = item.get("evidence"), item.get("release")
         low, high = cast(list[object], item["interval"])
         return cls(
             task=task,
@@ -360,6 +361,7 @@ class ScoreSample:
             evaluation=str(item["evaluation"]),
             at=str(item["at"]),
             evidence=None if evidence is None else _evidence(_mapping(evidence)),
+            release=None if release is None else str(release),
         )
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.errors import TransitionRefusedError
 from prompt_hub.ledger.items import (
-    AUTOMATION,
     Event,
     EventKind,
     Notify,
@@ -121,7 +120,7 @@ def activate(
     score.
     """
     pointer = _moving(state, to)
-    if override and (not cause.by.strip() or cause.by in AUTOMATION):
+    if override and (not cause.by.strip() or aws_names.is_automation(cause.by)):
         raise TransitionRefusedError("an override needs a person who answers for it")
     if not override:
         _refuse_taken_out(state, to.version)

@@ -63,19 +63,22 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorRun:
-    """What one round found; `no_control` says why a control that was wanted is missing."""
+    """What one round found."""
 
     task: str
     active: Measurement
     control: Measurement | None
-    no_control: str | None
+    no_control: str | None = None
+    """Why a control that was wanted is missing."""
+    cut_short: str | None = None
+    """Why a fresh round failed; the rounds before it stand."""
 
     @property
     def readings(self) -> list[Measurement]:
         """The active version, then the control if there is one."""
         return [self.active] + ([self.control] if self.control else [])
 
-    def samples(self, *, evaluation: str, at: str) -> list[ScoreSample]:
+    def samples(self, *, evaluation: str, at: str, release: str) -> list[ScoreSample]:
         """Return the round as the ledger keeps it."""
         return [
             ScoreSample(
@@ -88,6 +91,7 @@ class MonitorRun:
                 evaluation=evaluation,
                 at=at,
                 evidence=reading.evidence,
+                release=release,
             )
             for reading in self.readings
         ]
@@ -119,6 +123,7 @@ class MonitorRun:
                 "release": release,
                 "at": at,
                 "no_control": self.no_control,
+                **({} if self.cut_short is None else {"cut_short": self.cut_short}),
                 "versions": versions,
             },
             ensure_ascii=False,
@@ -195,9 +200,10 @@ class ScoreMonitor:
         rounds = await self._ask(_Rounds(*self._find(pointer.active)), self._part())
         active = self._summed(rounds)
         if active.margin >= 0:
-            return MonitorRun(task=self._task, active=active, control=None, no_control=None)
+            return MonitorRun(task=self._task, active=active, control=None)
         control: Measurement | None = None
         no_control: str | None = None
+        cut_short: str | None = None
         control_rounds: _Rounds | None = None
         if pointer.previous is None:
             no_control = "there is no version to go back to"
@@ -208,10 +214,12 @@ class ScoreMonitor:
                 rounds = await self._ask(rounds, self._examples)
             except PromptHubError as error:
                 # What was measured stands; without a fresh round there is nothing to compare with.
-                no_control = no_control or (None if control else error.message)
+                cut_short = cut_short or error.message
+                if control is None:
+                    no_control = no_control or "there is no fresh round to compare it with"
                 break
             active = self._summed(rounds)
-            if pointer.previous is None or no_control is not None:
+            if pointer.previous is None or no_control is not None or cut_short is not None:
                 continue
             try:
                 control_rounds = await self._ask(
@@ -220,10 +228,19 @@ class ScoreMonitor:
             # Retired alias, renamed field, missing key: what stops the control is a reason of
             # the control's, and must not cost the active version's score.
             except PromptHubError as error:
-                no_control = error.message
+                if control is None:
+                    no_control = error.message
+                else:
+                    cut_short = error.message
             else:
                 control = self._summed(control_rounds, beside=rounds)
-        return MonitorRun(task=self._task, active=active, control=control, no_control=no_control)
+        return MonitorRun(
+            task=self._task,
+            active=active,
+            control=control,
+            no_control=no_control,
+            cut_short=cut_short,
+        )
 
     def _part(self) -> Sequence[Example]:
         """Draw the examples of a first round, each set of that size with the same chance."""

@@ -178,8 +178,9 @@ class ScoreWatch:
         at = timestamp(self.clock())
         key = aws_names.sample_key(self.stage, task, at)
         # The evidence lies there before the alarm can ask for it.
-        self.results.put(key, found.details(stage=self.stage, release=self.release.release, at=at))
-        self.ledger.add_samples(found.samples(evaluation=key, at=at))
+        release = self.release.release
+        self.results.put(key, found.details(stage=self.stage, release=release, at=at))
+        self.ledger.add_samples(found.samples(evaluation=key, at=at, release=release))
         after = self.ledger.pointer(task)
         if after is None or after.active != pointer.active:
             self.say(
@@ -193,6 +194,8 @@ class ScoreWatch:
         self.say(f"{task}: published the margin {found.active.margin:+.3f} of {pointer.version}")
         if found.no_control:
             self.say(f"{task}: without a control, {found.no_control}")
+        if found.cut_short:
+            self.say(f"{task}: a fresh round failed, the rounds before it count: {found.cut_short}")
         return ExitCode.OK
 
     def _count(self, begun: WatchRound, more: int) -> None:

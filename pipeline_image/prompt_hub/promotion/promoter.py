@@ -21,7 +21,7 @@ from prompt_hub.promotion.states import NotAllowedError, State
 from prompt_hub.promotion.write_back import StageWord, WrittenBack, write_back
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import Strict
+from prompt_hub.repository.schema import Prompt, Strict
 from prompt_hub.repository.transaction import apply
 
 PUSH_ATTEMPTS = 6
@@ -185,7 +185,7 @@ class Promoter:
         if _released_already(standing, record):
             return ended("released already", "an earlier execution has promoted it")
         if record.champion_sha256 != (champion.sha256 if champion else None):
-            return ended("champion changed", "it was compared with a version since superseded")
+            return ended("champion changed", _compared_with_another(record, champion))
         if gone is not None:
             return ended("taken out", gone)
         if record.verdict.status is Status.NOT_MEASURED:
@@ -201,6 +201,16 @@ class Promoter:
         return ended(
             "requalified" if standing.state(record.version) is State.RELEASED else "promoted"
         )
+
+
+def _compared_with_another(record: EvaluationRecord, champion: Prompt | None) -> str:
+    """Say what a candidate was compared with, what is released now, and what judges it again."""
+    before = record.champion.version if record.champion else "another version"
+    now = f"{champion.version} is" if champion else "nothing is"
+    return (
+        f"it was compared with {before}, and {now} released since; an execution that starts now"
+        " compares it with that (the rollback of a stage starts one)"
+    )
 
 
 def _released_already(standing: TaskRegistryView, record: EvaluationRecord) -> bool:
@@ -240,12 +250,12 @@ def _told(back: WrittenBack) -> str:
     lines = [f"{back.task} {back.version} is {back.action}; released is {back.to or 'nothing'}."]
     lines += [f"Decided: {back.person}, {back.at.isoformat()}", f"Why: {back.reason}"]
     if back.action == "quarantined":
-        signed = '--person YOUR-NAME --reason "why"'
+        signed = '--person YOUR-NAME --reason "WHY, in 10 characters or more"'
         lines += [
             "Undo it in the stage, and git follows with the next execution:",
             f"  prompt-hub ledger activate {back.task} --stage {back.stage}"
             f" --to {back.version} {signed}",
-            "or in git, and the stages follow with the next release:",
+            f"or in git; but {back.stage} and later stages follow only after the command above:",
             f"  prompt-hub promote downgrade {back.task} --to {back.version} --override {signed}",
         ]
     return "\n".join(lines)

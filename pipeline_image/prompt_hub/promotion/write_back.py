@@ -7,12 +7,13 @@ docs/architecture.md#what-git-learns-from-the-stages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, cast
 
 from prompt_hub.core import aws_names
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.ledger.items import (
     BY_HAND,
     Event,
@@ -23,7 +24,7 @@ from prompt_hub.ledger.items import (
 )
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.registry_view import TaskRegistryView
-from prompt_hub.promotion.states import Decision, NotAllowedError
+from prompt_hub.promotion.states import Decision
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion, Registry
 from prompt_hub.repository.registry import VersionState as GitState
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from prompt_hub.ledger.table import Ledger
 
 Action = Literal["quarantined", "restored"]
+Going = Mapping[str, Set[str]]
 ROLLBACK = "rollback ("
 """What the name of a rollback begins with, where git names who decided: `rollback (stage)`."""
 
@@ -154,10 +156,12 @@ def write_back(
     What git says already changes nothing. What cannot be written is said, and holds up no other.
     """
     written = []
-    for word in _in_order(_newest(words), repository):
+    newest = list(_newest(words))
+    going = _going(newest, repository.registry())
+    for word in _in_order(newest, repository):
         try:
-            done = _write(repository, word, say)
-        except NotAllowedError as error:
+            done = _write(repository, word, going, say)
+        except PromptHubError as error:
             say(f"{_what(word)} is not written back: {error.message}")
             continue
         if done is not None:
@@ -198,23 +202,34 @@ def _newest(words: Iterable[StageWord]) -> Iterator[StageWord]:
     yield from found.values()
 
 
+def _going(words: Iterable[StageWord], registry: Registry) -> Going:
+    """Return what the words quarantine, by task: nothing that comes back has to wait for it."""
+    going: dict[str, set[str]] = {}
+    for word in standing_quarantines(words, registry):
+        task = registry.tasks.get(word.task)
+        entry = task.versions.get(word.version.version) if task else None
+        if entry is not None and entry.sha256 == word.version.sha256:
+            going.setdefault(word.task, set()).add(word.version.version)
+    return going
+
+
 def _in_order(words: Iterable[StageWord], repository: PromptRepository) -> list[StageWord]:
     """Put released versions last: what takes their place must not be one that goes, too."""
     tasks = repository.registry().tasks
 
-    def order(word: StageWord) -> tuple[str, bool, str]:
+    def order(word: StageWord) -> tuple[str, bool, tuple[int, ...]]:
         entry = tasks.get(word.task)
         return (
             word.task,
             entry is not None and entry.released == word.version.version,
-            word.version.version,
+            version_key(word.version.version),
         )
 
     return sorted(words, key=order)
 
 
 def _write(
-    repository: PromptRepository, word: StageWord, say: Callable[[str], None]
+    repository: PromptRepository, word: StageWord, going: Going, say: Callable[[str], None]
 ) -> WrittenBack | None:
     view = TaskRegistryView(repository.registry(), word.task)
     entry = view.version(word.version.version)
@@ -226,7 +241,7 @@ def _write(
         return None  # nothing of the task is released any more
     if word.quarantined:
         return _quarantine(repository, word, view.entry, entry, say)
-    return _restore(repository, word, view.entry, entry)
+    return _restore(repository, word, view.entry, entry, going.get(word.task, frozenset()))
 
 
 def _quarantine(
@@ -292,14 +307,23 @@ def _successor(task: RegisteredTask, word: StageWord, archived: Collection[str])
 
 
 def _restore(
-    repository: PromptRepository, word: StageWord, task: RegisteredTask, entry: RegisteredVersion
+    repository: PromptRepository,
+    word: StageWord,
+    task: RegisteredTask,
+    entry: RegisteredVersion,
+    going: Set[str],
 ) -> WrittenBack | None:
-    """Release again what a person chose by hand after a rollback had been written into git."""
+    """Release again what a person chose by hand after a rollback had been written into git.
+
+    `going` are the task's versions that are quarantined with the same words.
+    """
     lifted = entry.state is GitState.QUARANTINED and by_rollback(entry.person)
-    newer = task.released is not None and version_key(task.released) > version_key(
-        word.version.version
+    newer = (
+        task.released is not None
+        and task.released not in going
+        and version_key(task.released) > version_key(word.version.version)
     )
-    if not lifted or newer or entry.at >= word.moment or _decided_since(task, word):
+    if not lifted or newer or entry.at >= word.moment or _decided_since(task, word, going):
         return None
     decision = Decision(word.by, f"undone in {word.stage}: {word.reason}", override=True)
     apply(
@@ -311,15 +335,16 @@ def _restore(
     return _written(word, "restored", decision, word.version.version)
 
 
-def _decided_since(task: RegisteredTask, word: StageWord) -> bool:
+def _decided_since(task: RegisteredTask, word: StageWord, going: Set[str]) -> bool:
     """Whether a person has decided in git, after the word, what is released, or that nothing is."""
     deciding = {GitState.ARCHIVED} if task.released is None else {GitState.RELEASED}
     return any(
         entry.state in deciding
+        and version not in going
         and entry.person is not None
         and not by_rollback(entry.person)
         and entry.at > word.moment
-        for entry in task.versions.values()
+        for version, entry in task.versions.items()
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,42 +66,27 @@ def call_in(text: str, where: str) -> Call | None:
     named = all(isinstance(line.get(name), str) for name in ("task", "version", "sha256"))
     if not named or not (is_batch or line.get("event") == "prompt_call"):
         return None
-    return _batch_call(line, where) if is_batch else _logged_call(line, where)
-
-
-def _logged_call(line: Mapping[str, object], where: str) -> Call:
-    revision = line.get("revision")
+    # What the lines of one kind do not have is None.
     return Call(
-        kind="log",
+        kind="batch" if is_batch else "log",
         where=where,
         task=str(line["task"]),
         version=str(line["version"]),
         sha256=str(line["sha256"]),
         release=_text(line.get("release")),
-        outcome=str(line.get("outcome")),
+        outcome=("error" if line.get("error") else "ok") if is_batch else str(line.get("outcome")),
+        record=_number(line.get("record")),
         trace_id=_text(line.get("trace_id")),
-        revision=revision if isinstance(revision, int) else None,
-        model=_text(line.get("gen_ai.request.model")),
+        revision=_number(line.get("revision")),
+        model=_text(line.get("model" if is_batch else "gen_ai.request.model")),
         provider=_text(line.get("gen_ai.provider.name")),
         stage=_text(line.get("stage")),
         at=_text(line.get("time")),
     )
 
 
-def _batch_call(line: Mapping[str, object], where: str) -> Call:
-    record = line["record"]
-    return Call(
-        kind="batch",
-        where=where,
-        task=str(line["task"]),
-        version=str(line["version"]),
-        sha256=str(line["sha256"]),
-        release=_text(line.get("release")),
-        outcome="error" if line.get("error") else "ok",
-        record=record if isinstance(record, int) else None,
-        trace_id=_text(line.get("trace_id")),
-        model=_text(line.get("model")),
-    )
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _text(value: object) -> str | None:

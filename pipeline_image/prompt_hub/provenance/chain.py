@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 SCHEMA = "prompt-hub/trace@1"
+Facts = Mapping[str, str | int | float | None]
 RECORDED_SINCE = "0.2.0"
 """First version whose logs, batch outputs and image records carry everything that a chain asks."""
 
@@ -24,7 +25,7 @@ class HopState(StrEnum):
     """There is no such link: nothing was rolled back, say."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Fault:
     """What is wrong with a link, and how to mend it."""
 
@@ -39,7 +40,7 @@ class Hop:
 
     name: str
     state: HopState
-    facts: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -47,7 +48,7 @@ class Hop:
     def judged(
         cls,
         name: str,
-        facts: Mapping[str, str | int | float | None],
+        facts: Facts,
         faults: Iterable[Fault | None] = (),
         notes: Iterable[str] = (),
     ) -> Hop:
@@ -55,6 +56,11 @@ class Hop:
         found = tuple(fault for fault in faults if fault is not None)
         state = HopState.BROKEN if found else HopState.VERIFIED
         return cls(name=name, state=state, facts=facts, faults=found, notes=tuple(notes))
+
+    @classmethod
+    def missing(cls, name: str, fault: Fault, facts: Facts | None = None) -> Hop:
+        """Return the broken hop of a link that ought to be there."""
+        return cls.judged(name, facts or {}, [fault])
 
     @classmethod
     def without(cls, name: str, state: HopState, note: str) -> Hop:
@@ -94,15 +100,14 @@ def differs(what: str, found: object, expected: object, source: str, mend: str) 
     """Return the fault of a value that is not the one `source` says; None where they agree."""
     if found == expected:
         return None
-    return Fault(found=f"{what} {found}", expected=f"{expected}, as {source} says", mend=mend)
+    return Fault(f"{what} {found}", f"{expected}, as {source} says", mend)
 
 
-def to_json(subject: str, chains: Iterable[Chain]) -> dict[str, object]:
+def to_json(subject: str, chains: Sequence[Chain]) -> dict[str, object]:
     """Return chains for programs."""
-    listed = [*chains]
     return {
         "schema": SCHEMA,
         "subject": subject,
-        "whole": not any(chain.broken for chain in listed),
-        "chains": [asdict(chain) for chain in listed],
+        "whole": not any(chain.broken for chain in chains),
+        "chains": [asdict(chain) for chain in chains],
     }

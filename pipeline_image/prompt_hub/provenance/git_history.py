@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.git import run_git
 from prompt_hub.core.hashing import evidence_sha256
 from prompt_hub.evaluation.replay import Change, ReplayError, replay
 from prompt_hub.evaluation.results import LOCAL_EXECUTION
@@ -98,10 +98,7 @@ class GitHistory:
 
         None if the commit does not have it; raises `PromptHubError` where its lock is broken.
         """
-        for path in (
-            f"prompts/{PRODUCTION}/{task}.yaml",
-            f"prompts/{ARCHIVE}/{task}/{version}.yaml",
-        ):
+        for path in _released_paths(task, version):
             content = self.blob(commit, path)
             if content is not None:
                 prompt = sealed(parse_yaml(content.decode(), f"{path} at {commit[:12]}"))
@@ -162,9 +159,8 @@ class GitHistory:
             return None, f"no {path}", None
         seal = evidence_sha256(record, details or b"")
         try:
-            found = Evaluation.of(
-                path, record.decode(), None if details is None else details.decode()
-            )
+            text = None if details is None else details.decode()
+            found = Evaluation.of(path, record.decode(), text)
         except (PromptHubError, UnicodeDecodeError) as error:
             return None, str(error), seal
         return found, "", seal
@@ -180,8 +176,7 @@ class GitHistory:
         return ()
 
     def _first_release(self, task: str, version: str) -> tuple[Commit, str] | None:
-        paths = (f"prompts/{PRODUCTION}/{task}.yaml", f"prompts/{ARCHIVE}/{task}/{version}.yaml")
-        for commit in self._log("--reverse", *paths):
+        for commit in self._log("--reverse", *_released_paths(task, version)):
             try:
                 sha256 = self.prompt_sha256(commit.sha, task, version)
             except PromptHubError:
@@ -215,13 +210,13 @@ class GitHistory:
 
     def _git(self, *arguments: str) -> bytes | None:
         """Return what git prints; None where it refuses, for what is asked is not there."""
-        try:
-            done = subprocess.run(
-                ["git", *arguments], cwd=self._root, capture_output=True, check=False
-            )
-        except OSError as error:
-            raise PromptHubError(f"git does not run: {error}.") from error
+        done = run_git(self._root, *arguments)
         return done.stdout if done.returncode == 0 else None
+
+
+def _released_paths(task: str, version: str) -> tuple[str, str]:
+    """Return where a version lies as long as it is the released one, and afterwards."""
+    return f"prompts/{PRODUCTION}/{task}.yaml", f"prompts/{ARCHIVE}/{task}/{version}.yaml"
 
 
 def _parsed(text: str) -> Commit:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_logs import CloudWatchLogsClient
-    from mypy_boto3_logs.type_defs import FilterLogEventsRequestTypeDef
+    from mypy_boto3_logs.type_defs import FilterLogEventsRequestPaginateTypeDef
 
     from prompt_hub.ledger.table import Ledger
 
@@ -101,11 +101,10 @@ class StageReader:
 
     def release(self, release: str) -> ReleaseEvidence:
         """Read what is kept of a release; raises `PromptHubError` for what nobody can read."""
-        manifest = self._result(aws_names.manifest_key(release), Release)
         return ReleaseEvidence(
             release=release,
-            manifest=manifest,
-            promotion=self._result(aws_names.promotion_key(release), Promotion),
+            manifest=self._result(aws_names.manifest_key(release), Release),
+            promotion=self.promotion(release),
             image=self._result(aws_names.image_key(release), ImageRecord),
             digest=self._digest(release),
             task_definitions=tuple(self._definitions(release)),
@@ -130,7 +129,7 @@ class StageReader:
         self, pattern: str, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Call]:
         """Yield the calls in the service's log whose lines have `pattern` in them."""
-        request: FilterLogEventsRequestTypeDef = {
+        request: FilterLogEventsRequestPaginateTypeDef = {
             "logGroupName": aws_names.service_log_group(self.stage),
             "filterPattern": f'"{pattern}"',
         }
@@ -138,15 +137,11 @@ class StageReader:
             request["startTime"] = int(since.timestamp() * 1000)
         if until is not None:
             request["endTime"] = int(until.timestamp() * 1000)
-        while True:
-            answer = self._logs.filter_log_events(**request)
-            for event in answer["events"]:
+        for page in self._logs.get_paginator("filter_log_events").paginate(**request):
+            for event in page["events"]:
                 call = call_in(event["message"], f"log stream {event['logStreamName']}")
                 if call is not None:
                     yield call
-            if not answer.get("nextToken"):
-                return
-            request["nextToken"] = answer["nextToken"]
 
     def _result(self, key: str, model: type[M]) -> M | None:
         text = self.results.get(key)

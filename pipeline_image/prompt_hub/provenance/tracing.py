@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -84,11 +85,11 @@ class Tracer:
         found = self._release(release) if release else None
         if release is None or found is None or found.manifest is None:
             what = f"release {release}" if release else f"image {subject.digest}"
-            raise PromptHubError(
-                f"broken at hop {'release' if release else 'image'}: found no {what}; expected"
-                f" {'its manifest in the results bucket' if release else 'it in ECR'}.",
-                hint="Name another one: prompt-hub ledger show has the releases of a stage.",
-                exit_code=ExitCode.BLOCKED,
+            expected = "its manifest in the results bucket" if release else "it in ECR"
+            raise _broken(
+                "release" if release else "image",
+                f"found no {what}; expected {expected}.",
+                "Name another one: prompt-hub ledger show has the releases of a stage.",
             )
         return tuple(
             self._chain(task, carried.champion, release, digest=subject.digest)
@@ -97,19 +98,16 @@ class Tracer:
         )
 
     def _logged(self, trace_id: str, files: Iterable[Path]) -> Call:
-        for call in calls_in(files):
+        logged = self._stage.calls(trace_id) if self._stage else ()
+        for call in itertools.chain(calls_in(files), logged):
             if call.trace_id == trace_id:
                 return call
-        if self._stage is not None:
-            for call in self._stage.calls(trace_id):
-                if call.trace_id == trace_id:
-                    return call
         where = f"the log of stage {self._stage.stage}" if self._stage else "the files of --in"
-        raise PromptHubError(
-            f"broken at hop call: found no call {trace_id} in {where}; expected its line.",
-            hint="Calls that were refused before a model was asked are not logged; logs are kept"
-            " for three months.",
-            exit_code=ExitCode.BLOCKED,
+        raise _broken(
+            "call",
+            f"found no call {trace_id} in {where}; expected its line.",
+            "Calls that were refused before a model was asked are not logged; logs are kept for"
+            " three months.",
         )
 
     def _chain(
@@ -197,17 +195,13 @@ def _at_hop(name: str) -> Iterator[None]:
     try:
         yield
     except PromptHubError as error:
-        raise PromptHubError(
-            f"broken at hop {name}: {error.message}",
-            hint=error.hint,
-            exit_code=ExitCode.BLOCKED,
-        ) from None
+        raise _broken(name, error.message, error.hint) from None
     except (KeyError, ValueError) as error:
-        raise PromptHubError(
-            f"broken at hop {name}: an item that nobody can read ({error}).",
-            hint=LEDGER,
-            exit_code=ExitCode.BLOCKED,
-        ) from None
+        raise _broken(name, f"an item that nobody can read ({error}).", LEDGER) from None
+
+
+def _broken(hop: str, reason: str, hint: str) -> PromptHubError:
+    return PromptHubError(f"broken at hop {hop}: {reason}", hint=hint, exit_code=ExitCode.BLOCKED)
 
 
 def _call_of(text: str, where: str) -> Call:

@@ -8,10 +8,8 @@ from prompt_hub.provenance.verify_live import verify_activation, verify_promotio
 from prompt_hub.provenance.verify_measured import (
     verify_commit,
     verify_evaluation,
-    verify_examples,
-    verify_metadata,
+    verify_inputs,
     verify_model,
-    verify_scorers,
 )
 from prompt_hub.provenance.verify_served import (
     verify_call,
@@ -21,25 +19,20 @@ from prompt_hub.provenance.verify_served import (
     verify_version,
 )
 
-VERIFIERS = (
-    verify_version,
-    verify_release,
-    verify_image,
-    verify_task_definition,
-    verify_evaluation,
-    verify_examples,
-    verify_metadata,
-    verify_scorers,
-    verify_model,
-    verify_commit,
-    verify_promotion,
-    verify_activation,
-    verify_rollback,
-)
-"""From the version on, in the order in which a chain is told."""
-
 
 def hops(evidence: Evidence) -> tuple[Hop, ...]:
     """Verify every hop, from the call, where a trace began with one, to the rollback."""
-    call = (verify_call(evidence),) if evidence.call else ()
-    return (*call, *(verifier(evidence) for verifier in VERIFIERS))
+    return (
+        *((verify_call(evidence),) if evidence.call else ()),
+        verify_version(evidence),
+        verify_release(evidence),
+        verify_image(evidence),
+        verify_task_definition(evidence),
+        verify_evaluation(evidence),
+        *verify_inputs(evidence),
+        verify_model(evidence),
+        verify_commit(evidence),
+        verify_promotion(evidence),
+        verify_activation(evidence),
+        verify_rollback(evidence),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from prompt_hub.ledger.items import Event, EventKind, VersionState
 from prompt_hub.provenance.chain import Fault, Hop, HopState, differs
@@ -24,13 +25,9 @@ def verify_promotion(evidence: Evidence) -> Hop:
         return Hop.without("promotion", HopState.NONE, f"blocked: {registered.reason}")
     released, recorded = git.released, git.recorded
     if released is None or recorded is None or registered is None:
-        fault = Fault(
-            found="no commit that released it",
-            expected="one that brought it into 02-production",
-            mend=FETCH,
-        )
-        return Hop.judged("promotion", {}, [fault])
-    facts: dict[str, str | int | float | None] = {
+        expected = "one that brought it into 02-production"
+        return Hop.missing("promotion", Fault("no commit that released it", expected, FETCH))
+    facts = {
         "commit": released.sha,
         "by": registered.person or released.author,
         "at": released.at,
@@ -39,15 +36,12 @@ def verify_promotion(evidence: Evidence) -> Hop:
     }
     faults = [differs("released hash", git.released_as, registered.sha256, "the registry", UNDO)]
     if git.tag is not None:
-        faults.append(
-            differs("a tag on", git.tag, released.sha, "the commit that released it", UNDO)
-        )
+        source = "the commit that released it"
+        faults.append(differs("a tag on", git.tag, released.sha, source, UNDO))
     record = git.evaluation.record if git.evaluation else None
     if recorded.execution is not None and record is not None:
-        source = f"commit {recorded.sha[:12]}"
-        faults.append(
-            differs("a record of execution", record.execution, recorded.execution, source, UNDO)
-        )
+        source, made_by = f"commit {recorded.sha[:12]}", recorded.execution
+        faults.append(differs("a record of execution", record.execution, made_by, source, UNDO))
     if evidence.stage is not None and released.execution is not None:
         faults += _promoted(evidence, released)
     return Hop.judged("promotion", facts, faults)
@@ -57,7 +51,7 @@ def _promoted(evidence: Evidence, released: Commit) -> Iterator[Fault | None]:
     promotion, source = evidence.promotion, "the history of git"
     if promotion is None:
         found = f"no record of execution {released.execution} in the results bucket"
-        yield Fault(found=found, expected="what it promoted", mend=RELEASE_ANEW)
+        yield Fault(found, "what it promoted", RELEASE_ANEW)
         return
     yield differs("a promotion in", promotion.released_commit, released.sha, source, RELEASE_ANEW)
     outcome = promotion.tasks.get(evidence.task)
@@ -79,12 +73,8 @@ def verify_activation(evidence: Evidence) -> Hop:
     ]
     pointer = ledger.pointers.get(evidence.task)
     active = pointer is not None and not pointer.retired and pointer.version == evidence.version
-    facts: dict[str, str | int | float | None] = {
-        "stage": evidence.stage,
-        "active now": "yes" if active else "no",
-    }
-    for event in reached:
-        facts[f"#{event.revision}"] = f"{event.kind.value} {event.at} by {event.by}: {event.reason}"
+    facts = {"stage": evidence.stage, "active now": "yes" if active else "no"}
+    facts |= {f"#{event.revision}": _told(event, event.kind.value) for event in reached}
     wanted = evidence.registered_hash
     faults = [
         *_continuity(ledger),
@@ -100,11 +90,13 @@ def verify_activation(evidence: Evidence) -> Hop:
     deployed, release = ledger.deployed, evidence.release
     manifest = release.manifest if release else None
     if deployed and manifest and deployed.release.release == manifest.release:
-        carries = {task: dict(versions) for task, versions in deployed.carries.items()}
-        faults.append(
-            differs("deployed", carries, manifest.carries(), "the release's manifest", LEDGER)
-        )
+        carries, source = manifest.carries(), "the release's manifest"
+        faults.append(differs("deployed", deployed.carries, carries, source, LEDGER))
     return Hop.judged("activation", facts, faults, [] if reached else ["never active here"])
+
+
+def _told(event: Event, what: str) -> str:
+    return f"{what} {event.at} by {event.by}: {event.reason}"
 
 
 def _continuity(ledger: LedgerEvidence) -> Iterator[Fault]:
@@ -114,26 +106,22 @@ def _continuity(ledger: LedgerEvidence) -> Iterator[Fault]:
     missing = [str(n) for n in range(1, ledger.revision + 1) if n not in there]
     if missing:
         found = f"no event of ledger revision {', '.join(missing[:10])}"
-        yield Fault(found=found, expected=f"one for each of 1..{ledger.revision}", mend=LEDGER)
+        yield Fault(found, f"one for each of 1..{ledger.revision}", LEDGER)
 
 
 def _history(task: str, ledger: LedgerEvidence) -> Iterator[Fault | None]:
     """Each event leaves what the one before it reached, and the pointer is where the last led."""
     events = ledger.events.get(task, ())
-    before: Event | None = None
-    for event in events:
-        if before is not None and event.left is not None:
+    for before, event in pairwise(events):
+        if event.left is not None:
             source = f"#{before.revision}"
             yield differs(f"#{event.revision} left", event.left, before.reached, source, LEDGER)
-        before = event
     pointer = ledger.pointers.get(task)
     moves = [event for event in events if event.kind is not EventKind.PAGED]
     if pointer is not None and moves and pointer.revision <= ledger.revision:
-        last = moves[-1]
+        last, found = moves[-1], pointer.revision
         yield differs("a pointer to", pointer.active, last.reached, f"#{last.revision}", LEDGER)
-        yield differs(
-            "a pointer of revision", pointer.revision, last.revision, "the history", LEDGER
-        )
+        yield differs("a pointer of revision", found, last.revision, "the history", LEDGER)
 
 
 def verify_rollback(evidence: Evidence) -> Hop:
@@ -151,24 +139,17 @@ def verify_rollback(evidence: Evidence) -> Hop:
     state = known.state if known else None
     back = [e.revision for e in events if e.reached.version == evidence.version]
     last = out[-1] if out and max(back, default=0) < out[-1].revision else None
-    faults = [
-        differs(
-            "state",
-            state.value if state else None,
-            _TAKEN_OUT[last.kind].value,
-            f"#{last.revision}",
-            LEDGER,
-        )
-        if last
-        else None
-    ]
-    if last is None and state is not None and state.taken_out:
-        found, expected = f"state {state.value}", "an event that took it out"
-        faults.append(Fault(found=found, expected=expected, mend=LEDGER))
-    facts: dict[str, str | int | float | None] = {"state": state.value if state else None}
+    found = state.value if state else None
+    faults: list[Fault | None] = []
+    if last is not None:
+        wanted = _TAKEN_OUT[last.kind].value
+        faults.append(differs("state", found, wanted, f"#{last.revision}", LEDGER))
+    elif state is not None and state.taken_out:
+        faults.append(Fault(f"state {state.value}", "an event that took it out", LEDGER))
+    facts = {"state": found}
     for event in out:
         way = f"{event.kind.value} to {event.reached.version}"
-        facts[f"#{event.revision}"] = f"{way} {event.at} by {event.by}: {event.reason}"
+        facts[f"#{event.revision}"] = _told(event, way)
     if not out and not any(faults):
         return Hop.without("rollback", HopState.NONE, "never taken out here")
     return Hop.judged("rollback", facts, faults)

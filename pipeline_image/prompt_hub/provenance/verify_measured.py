@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from prompt_hub.evaluation.replay import Change
 from prompt_hub.evaluation.results import LOCAL_EXECUTION
-from prompt_hub.provenance.chain import Fault, Hop, HopState, differs
+from prompt_hub.provenance.chain import Facts, Fault, Hop, HopState, differs
 from prompt_hub.provenance.evidence import FETCH, UNDO, Evidence
 from prompt_hub.repository.registry import VersionState
 
 _INPUTS = ("task", "examples", "metadata", "candidate", "champion", "scorers", "gate")
 """What `replay` names when an input is not that of the record."""
+_RECORDED = {
+    "examples": (("examples",), ("examples_sha256",)),
+    "metadata": (("metadata",), ("metadata_sha256",)),
+    "scorers": (("scorers", "gate"), ("scorers_version", "gate_version")),
+}
+"""Hop by hop, its inputs and what the record says of them."""
 
 
 def verify_evaluation(evidence: Evidence) -> Hop:
@@ -19,8 +25,7 @@ def verify_evaluation(evidence: Evidence) -> Hop:
     git, registered = evidence.git, evidence.git.registered
     if git.evaluation is None:
         expected = "the record that released it, and its example results"
-        fault = Fault(found=git.evaluation_problem, expected=expected, mend=FETCH)
-        return Hop.judged("evaluation", {}, [fault])
+        return Hop.missing("evaluation", Fault(git.evaluation_problem, expected, FETCH))
     record = git.evaluation.record
     arm = record.candidate
     facts = {
@@ -42,17 +47,12 @@ def verify_evaluation(evidence: Evidence) -> Hop:
             differs("prompt", arm.sha256 if arm else None, registered.sha256, source, UNDO),
         ]
         if registered.state is VersionState.RELEASED and not record.verdict.promotes:
-            faults.append(
-                Fault(
-                    found=f"verdict {record.verdict.status.value}",
-                    expected="one that promotes",
-                    mend=UNDO,
-                )
-            )
+            found = f"verdict {record.verdict.status.value}"
+            faults.append(Fault(found, "one that promotes", UNDO))
     text = evidence.evaluation_text
     if text is not None and text != git.evaluation.text:
         found = f"another record of execution {record.execution} in the results bucket"
-        faults.append(Fault(found=found, expected="the one that git has", mend=UNDO))
+        faults.append(Fault(found, "the one that git has", UNDO))
     faults += _faults(git.changes, None)
     return Hop.judged("evaluation", facts, faults)
 
@@ -62,12 +62,10 @@ def _faults(changes: Iterable[Change], what: Sequence[str] | None) -> Iterator[F
     for change in changes:
         if (change.what in what) if what is not None else (change.what not in _INPUTS):
             expected = "the same record, made again from its answers"
-            yield Fault(found=f"{change.what}: {change.how}", expected=expected, mend=UNDO)
+            yield Fault(f"{change.what}: {change.how}", expected, UNDO)
 
 
-def _input(
-    evidence: Evidence, name: str, what: Sequence[str], facts: Mapping[str, str | None]
-) -> Hop:
+def _input(evidence: Evidence, name: str, what: Sequence[str], facts: Facts) -> Hop:
     """Return the hop of one kind of input, which the replay at the record's commit has judged."""
     git = evidence.git
     if git.evaluation is None:
@@ -83,37 +81,19 @@ def _input(
         return Hop(name=name, state=HopState.NONE, facts=facts, notes=(note,))
     if git.evaluated is None:
         found = f"no commit {record.commit} in this clone"
-        fault = Fault(found=found, expected="the inputs of the evaluation", mend=FETCH)
-        return Hop.judged(name, facts, [fault])
+        return Hop.missing(name, Fault(found, "the inputs of the evaluation", FETCH), facts)
     at = git.inputs_at
     notes = ["measured on a machine, and committed with its record"]
     moved = at is not None and at.sha != git.evaluated.sha
     return Hop.judged(name, facts, _faults(git.changes, what), notes if moved else [])
 
 
-def _record_facts(evidence: Evidence, *names: str) -> dict[str, str | None]:
+def verify_inputs(evidence: Evidence) -> Iterator[Hop]:
+    """Hold examples, metadata, scorers and gate at the record's commit against the record."""
     evaluation = evidence.git.evaluation
-    if evaluation is None:
-        return {}
-    return {name: str(getattr(evaluation.record, name)) for name in names}
-
-
-def verify_examples(evidence: Evidence) -> Hop:
-    """Hold the examples at the record's commit against the record."""
-    facts = _record_facts(evidence, "examples_sha256")
-    return _input(evidence, "examples", ("examples",), facts)
-
-
-def verify_metadata(evidence: Evidence) -> Hop:
-    """Hold the metadata at the record's commit against the record."""
-    facts = _record_facts(evidence, "metadata_sha256")
-    return _input(evidence, "metadata", ("metadata",), facts)
-
-
-def verify_scorers(evidence: Evidence) -> Hop:
-    """Hold the scorers and the gate against the record."""
-    facts = _record_facts(evidence, "scorers_version", "gate_version")
-    return _input(evidence, "scorers", ("scorers", "gate"), facts)
+    for name, (what, facts) in _RECORDED.items():
+        said = {fact: str(getattr(evaluation.record, fact)) for fact in facts} if evaluation else {}
+        yield _input(evidence, name, what, said)
 
 
 def verify_model(evidence: Evidence) -> Hop:

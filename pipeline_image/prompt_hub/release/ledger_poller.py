@@ -156,6 +156,7 @@ class LedgerPoller:
         report: Reporter,
         *,
         snapshot_after: float = SNAPSHOT_AFTER_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> Self:
         """Follow `source` with what `release` carries."""
         return cls(
@@ -166,6 +167,7 @@ class LedgerPoller:
             snapshot=release.snapshot(),
             report=report,
             snapshot_after=snapshot_after,
+            clock=clock,
         )
 
     def find(self, task: str, stage: str) -> ServedVersion:

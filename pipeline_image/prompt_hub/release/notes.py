@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import Pointer
 from prompt_hub.release.manifest import CarriedVersion, Release
 
@@ -19,7 +20,8 @@ def changes(release: Release, pointers: Iterable[Pointer]) -> str:
     """
     active = {pointer.task: pointer for pointer in pointers}
     texts = []
-    for name in sorted({*release.tasks, *active}):
+    # A drill may be on at that moment: its task is no task of anybody's.
+    for name in sorted({*release.tasks, *active} - {aws_names.DRILL_TASK}):
         task, pointer = release.tasks.get(name), active.get(name)
         champion = task.version(task.champion) if task else None
         if champion is None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prompt_hub.core import aws_names
-from prompt_hub.ledger.items import AUTOMATION, Pointer, VersionRecord, VersionRef, timestamp
+from prompt_hub.ledger.items import Pointer, VersionRecord, VersionRef, timestamp
 from prompt_hub.promotion.write_back import by_rollback
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
 from prompt_hub.repository.registry import VersionState
@@ -238,9 +238,9 @@ def _obstacle(
     if held is not None:
         return held
     chosen = stage.versions.get(name, {}).get(pointer.version)
-    if chosen is not None and chosen.by not in AUTOMATION:
+    if chosen is not None and chosen.by not in aws_names.AUTOMATION:
         # What `at` says decides nothing against a person: a new measurement moves it, an edit, too.
-        left_by_person = record is not None and record.by not in AUTOMATION
+        left_by_person = record is not None and record.by not in aws_names.AUTOMATION
         # A rollback in another stage releases what it went back to: nobody chose that for here.
         by = desired.decided_by
         unsigned = left_by_person and (by is None or by_rollback(by))

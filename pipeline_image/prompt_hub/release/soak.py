@@ -3,6 +3,9 @@
 A rollback, a freeze, a page or a change by hand since the release was activated ends the soak: what
 the next stage would get is not what held. A score below the threshold alone does not: the rollback
 decides what it means, and until it has, the soak waits.
+
+Only rounds that the release's own image measured are good ones: who asks for a soak wants code and
+image to have held, and not a version alone.
 """
 
 from __future__ import annotations
@@ -44,12 +47,15 @@ class TaskHistory:
     samples: Sequence[ScoreSample]
 
 
-def soak(history: TaskHistory, champion: VersionRef | None, *, since: str, rounds: int) -> TaskSoak:
+def soak(
+    history: TaskHistory, champion: VersionRef | None, *, release: str, since: str, rounds: int
+) -> TaskSoak:
     """Return how far the soak of `champion`, the release's version of the task, has come.
 
     Args:
         history: of the task in the stage.
         champion: `None` where the release has nothing released for the task.
+        release: the name of the release.
         since: when the release was activated in the stage.
         rounds: how many rounds of the score watch in a row must be good.
     """
@@ -72,7 +78,7 @@ def soak(history: TaskHistory, champion: VersionRef | None, *, since: str, round
             Progress.HELD,
             f"left alone, {pointer.version} is active and not {champion.version} of this release",
         )
-    good = _good_rounds(history, champion)
+    good = _good_rounds(history, champion, release)
     if good < rounds:
         return said(
             Progress.WAITING, f"{champion.version} has {good} of {rounds} good rounds in a row"
@@ -90,8 +96,11 @@ def _breaks(event: Event, champion: VersionRef | None) -> bool:
             return True
 
 
-def _good_rounds(history: TaskHistory, champion: VersionRef) -> int:
-    """Count the newest rounds in which `champion` was good, since it became active."""
+def _good_rounds(history: TaskHistory, champion: VersionRef, release: str) -> int:
+    """Count the newest rounds in which `release` found `champion` good, since it became active.
+
+    A round says which image measured it, for one that began before the activation ends after it.
+    """
     arrivals = [
         event.at
         for event in history.events
@@ -101,7 +110,7 @@ def _good_rounds(history: TaskHistory, champion: VersionRef) -> int:
     active_since = arrivals[0] if arrivals else ""
     good = 0
     for sample in history.samples:
-        if sample.version != champion.version:
+        if sample.version != champion.version or sample.release != release:
             continue
         if sample.at < active_since or sample.below_threshold:
             break

@@ -6,6 +6,7 @@ models write null there of their own accord.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -55,34 +56,42 @@ def without_nulls(value: JsonObject, schema: JsonObject) -> JsonObject:
 
 def _without(value: ValueT, schemas: tuple[JsonValue, ...], root: JsonObject) -> ValueT:
     parts = _parts(schemas, root)
-    # What one of several branches requires may be left out where another branch is taken.
-    certain = _parts(schemas, root, ("allOf",))
     if isinstance(value, list):
-        items = tuple(part["items"] for part in parts if "items" in part)
+        items = tuple(part["items"] for part, _ in parts if "items" in part)
         return [_without(entry, items, root) for entry in value]  # type: ignore[return-value]
     if not isinstance(value, dict):
         return value
     kept: JsonObject = {}
     for name, entry in value.items():
-        mine = tuple(part for part in parts if name in properties(part))
-        inner = tuple(properties(part)[name] for part in mine)
-        optional = mine and not any(name in required(part) for part in certain)
+        inner = tuple(properties(part)[name] for part, _ in parts if name in properties(part))
+        needed = any(certain and name in required(part) for part, certain in parts)
+        optional = inner and not needed
         if entry is None and optional and not any(takes_null(part, root) for part in inner):
             continue
         kept[name] = _without(entry, inner, root)
     return kept  # type: ignore[return-value]
 
 
-def _parts(
-    schemas: tuple[JsonValue, ...], root: JsonObject, joined: tuple[str, ...] = _JOINED
-) -> list[JsonObject]:
-    """Return schemas and all that they are joined from by the words `joined`, each once."""
-    parts: dict[int, JsonObject] = {}
-    waiting = list(schemas)
+def _parts(schemas: tuple[JsonValue, ...], root: JsonObject) -> list[tuple[JsonObject, bool]]:
+    """Return schemas and all that they are joined from, each once, and whether it surely holds.
+
+    What one of several branches says does not: another one may be taken.
+    """
+    parts: dict[int, tuple[JsonObject, bool]] = {}
+    # What surely holds comes first, so that a schema which is a branch elsewhere still counts.
+    waiting = deque((schema, True) for schema in schemas)
     while waiting:
-        schema = resolve(waiting.pop(), root)
-        if isinstance(schema, dict) and id(schema) not in parts:
-            parts[id(schema)] = schema
-            members = (schema.get(word) for word in joined)
-            waiting += (member for some in members if isinstance(some, list) for member in some)
+        unresolved, certain = waiting.popleft()
+        schema = resolve(unresolved, root)
+        if not isinstance(schema, dict) or id(schema) in parts:
+            continue
+        parts[id(schema)] = schema, certain
+        for word in _JOINED:
+            members = schema.get(word)
+            if not isinstance(members, list):
+                continue
+            if certain and word == "allOf":
+                waiting.extendleft((member, True) for member in members)
+            else:
+                waiting.extend((member, False) for member in members)
     return list(parts.values())

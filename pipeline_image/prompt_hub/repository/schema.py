@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -383,7 +384,7 @@ class Judge(Strict):
 class Override(Strict):
     """A named person's decision to promote one version against its verdict."""
 
-    person: Annotated[str, Field(min_length=1)]
+    person: Annotated[str, Field(min_length=1), AfterValidator(aws_names.person)]
     """Who decides it."""
     reason: Annotated[str, Field(min_length=10)]
     """Why, in at least ten characters."""

@@ -27,6 +27,7 @@ def test_evidence_comes_back_as_it_was_written() -> None:
         evaluation="round",
         at="2026-11-27T09:30:00.000000Z",
         evidence=evidence,
+        release="exec-1",
     )
     ledger.add_samples([sample])
     assert ledger.samples("brand", 1) == (sample,)

@@ -145,7 +145,7 @@ def test_a_version_never_changes_its_content(ledger: Ledger) -> None:
         )
 
 
-@pytest.mark.parametrize("nobody", ["", "  ", "pipeline", "rollback"])
+@pytest.mark.parametrize("nobody", ["", "  ", "pipeline", "rollback", "drill", "rollback (dev)"])
 def test_an_override_without_a_persons_name_is_refused(ledger: Ledger, nobody: str) -> None:
     pointer = seeded(ledger)
     with pytest.raises(TransitionRefusedError, match="needs a person"):

@@ -239,6 +239,17 @@ def test_every_keyword_has_a_row_of_the_table() -> None:
             {"a": None},
             {"a": None},
         ),
+        # The same, where a branch that stands before it says so as well.
+        (
+            {
+                **of(a=CLASS),
+                "anyOf": [{"$ref": "#/$defs/whole"}],
+                "allOf": [{"allOf": [{"$ref": "#/$defs/whole"}]}],
+                "$defs": {"whole": {"required": ["a"]}},
+            },
+            {"a": None},
+            {"a": None},
+        ),
     ],
 )
 def test_null_is_left_out_where_that_is_what_it_means(

@@ -44,6 +44,17 @@ def away(messages: list[dict[str, str]]) -> None:
     return None
 
 
+def away_after(newer: int, older: int) -> Answer:
+    """Let a version be away once it has answered so many rounds of six; the newer one is wrong."""
+    left = {True: 6 * newer, False: 6 * older}
+
+    def answer(messages: list[dict[str, str]]) -> JsonObject | None:
+        left[newer_version(messages)] -= 1
+        return newer_is_wrong(messages) if left[newer_version(messages)] >= 0 else None
+
+    return answer
+
+
 def measured(
     folder: RepositoryFolder,
     answer: Answer,
@@ -95,9 +106,11 @@ def test_a_bad_active_version_brings_its_way_back_as_control(healthy: Repository
     assert found.control is not None
     assert (found.control.carried.version, found.control.score) == ("1.0.0", 1.0)
 
-    active, control = found.samples(evaluation="round-1", at="2026-11-03T09:30:00.000000Z")
+    at = "2026-11-03T09:30:00.000000Z"
+    active, control = found.samples(evaluation="round-1", at=at, release="exec-1")
     assert (active.below_threshold, control.below_threshold) == (True, False)
     assert active.evaluation == control.evaluation
+    assert active.release == control.release == "exec-1"
     assert active.key != control.key
 
 
@@ -121,6 +134,36 @@ def test_a_control_that_cannot_be_measured_leaves_the_active_score(
     assert found.control is None
     assert found.no_control is not None
     assert "1.0.0 could not be measured" in found.no_control
+
+
+@pytest.mark.parametrize(
+    ("newer", "older", "rounds", "failed"), [(5, 1, (5, 1), "1.0.0"), (2, 5, (2, 1), "1.1.0")]
+)
+def test_a_later_fresh_round_that_fails_takes_nothing_from_the_ones_before(
+    healthy: RepositoryFolder, newer: int, older: int, rounds: tuple[int, int], failed: str
+) -> None:
+    found = measured(healthy, away_after(newer, older))
+    assert found.control is not None
+    assert (found.active.evidence.rounds, found.control.evidence.rounds) == rounds
+    assert found.no_control is None
+    assert f"{failed} could not be measured" in (found.cut_short or "")
+    kept = json.loads(found.details(stage="dev", release="exec-1", at="2026"))
+    assert (kept["no_control"], kept["cut_short"]) == (None, found.cut_short)
+
+
+@pytest.mark.parametrize(
+    ("way_back", "no_control"),
+    [
+        (True, "there is no fresh round to compare it with"),
+        (False, "there is no version to go back to"),
+    ],
+)
+def test_the_first_fresh_round_can_fail_as_well(
+    healthy: RepositoryFolder, way_back: bool, no_control: str
+) -> None:
+    found = measured(healthy, away_after(1, 5), way_back=way_back)
+    assert (found.active.evidence.rounds, found.control, found.no_control) == (1, None, no_control)
+    assert "1.1.0 could not be measured" in (found.cut_short or "")
 
 
 def test_a_way_back_whose_alias_the_stage_no_longer_has_leaves_the_active_score(
@@ -231,7 +274,7 @@ def test_only_fresh_rounds_compare_the_versions(healthy: RepositoryFolder) -> No
     assert (active.asked, active.earned) == (30, 0)
     assert (control.asked, control.earned) == (24, 24)
     assert (control.won, control.lost) == (24, 0)
-    (kept, _) = found.samples(evaluation="round", at="2026")
+    (kept, _) = found.samples(evaluation="round", at="2026", release="exec-1")
     assert kept.evidence == active
 
 

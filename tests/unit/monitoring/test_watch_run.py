@@ -339,11 +339,23 @@ def test_every_call_of_a_round_counts_the_control_s_and_repeated_ones_too(stage:
     assert stage.provider.calls == 7 * len(scored(stage.folder.repository.examples("part-class")))
 
 
+def test_a_fresh_round_that_fails_is_said_beside_what_was_published(stage: Stage) -> None:
+    examples = len(scored(stage.folder.repository.examples("part-class")))
+    stage.answer = lambda messages: (
+        {"part_class": "banana"} if stage.provider.calls <= examples else None
+    )
+    assert asyncio.run(stage.watch.measure("part-class")) == ExitCode.OK
+    assert "part-class: published the margin -0.700 of 1.1.0" in stage.said
+    failed = "part-class: a fresh round failed, the rounds before it count: part-class 1.1.0 could"
+    assert any(line.startswith(failed) for line in stage.said)
+
+
 def test_the_details_lie_where_the_sample_says(stage: Stage) -> None:
     stage.due()
     (sample,) = stage.ledger.samples("brand", 5)
     kept = json.loads(stage.results.get(sample.evaluation) or "")
     assert kept["versions"][0]["score"] == sample.score
+    assert kept["release"] == sample.release == stage.release.release
 
 
 def test_a_rollback_is_asked_for_when_the_samples_are_there_and_before_the_metric(

@@ -111,6 +111,15 @@ def test_a_blocked_candidate_needs_a_named_override(
     assert folder.findings() == []
 
 
+def test_an_override_in_the_metadata_is_no_automations(folder: RepositoryFolder) -> None:
+    """The command refuses such a name; a file can be edited."""
+    assert main(["promote", "override", "part-class", *BY_ADA]) == ExitCode.OK
+    folder.edit(METADATA, f"person: {BY_ADA[1]}", "person: rollback (dev)")
+    assert any(
+        "is what the automation is called" in str(finding.problem) for finding in folder.findings()
+    )
+
+
 def test_an_override_leaves_the_rest_of_the_metadata_as_it_is(folder: RepositoryFolder) -> None:
     folder.write(METADATA, folder.read(METADATA).replace("\n", "\r\n"))
     before = folder.read(METADATA)

@@ -204,6 +204,34 @@ def test_it_carries_what_any_stage_has_live_and_writes_down_what_it_carries(
     assert "WARNING: stage prod has brand 0.1.0 active, and this image cannot carry it" in message
 
 
+def test_it_knows_what_a_stage_has_rolled_back_although_git_does_not_yet(
+    healthy: RepositoryFolder,
+    tree: Path,
+    aws: FakeAWS,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_docker(tmp_path, monkeypatch)
+    versions = healthy.repository.registry().tasks["part-class"].versions
+    bad, good = (
+        VersionRef(version=number, sha256=versions[number].sha256) for number in ("1.1.0", "1.0.0")
+    )
+    first = Cause(by="pipeline", reason="first", at="2026-11-03T09:00:00.000000Z")
+    harm = Cause(by="rollback", reason="it scored 0.4", at="2026-11-27T09:00:00.000000Z")
+    release = ReleaseRef(release="exec-0", made_at=first.at)
+    ledger = aws.ledger("prod")
+    event = ledger.seed("part-class", bad, previous=good, release=release, cause=first)
+    ledger.roll_back("part-class", seen=event.revision, cause=harm)
+
+    assert command.run(image()) == 0
+
+    made = load(tree)
+    assert list(made.quarantined["part-class"]) == ["1.1.0"]
+    assert made.quarantined["part-class"]["1.1.0"].by == "rollback (prod)"
+    assert made.tasks["part-class"].champion == "1.1.0"
+    assert made.snapshot()["part-class"] == good
+
+
 def test_it_notes_what_the_release_would_change_in_each_stage(
     healthy: RepositoryFolder,
     tree: Path,

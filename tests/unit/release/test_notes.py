@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
 from prompt_hub.release.notes import LONGEST, changes
@@ -35,9 +36,9 @@ def release(tasks: int) -> Release:
     )
 
 
-def test_code_alone_is_said() -> None:
-    same = Pointer(
-        task="task-000",
+def pointer(task: str) -> Pointer:
+    return Pointer(
+        task=task,
         active=VersionRef(version="1.1.0", sha256=HASH),
         previous=None,
         frozen=False,
@@ -47,7 +48,20 @@ def test_code_alone_is_said() -> None:
         at="2026",
         release=ReleaseRef(release="exec-0", made_at="2026"),
     )
-    assert changes(release(1), [same]) == "no prompt changes, only code and settings"
+
+
+def test_code_alone_is_said() -> None:
+    same = [pointer("task-000")]
+    assert changes(release(1), same) == "no prompt changes, only code and settings"
+
+
+def test_a_drill_that_is_on_meanwhile_is_no_change_of_the_release() -> None:
+    live = [pointer("task-000"), pointer(aws_names.DRILL_TASK)]
+    made = release(1)
+    drills = made.tasks["task-000"].model_copy(update={"champion": None})
+    carried = made.model_copy(update={"tasks": {**made.tasks, aws_names.DRILL_TASK: drills}})
+    for item in (made, carried):
+        assert changes(item, live) == "no prompt changes, only code and settings"
 
 
 @pytest.mark.parametrize("tasks", [1, 12, 13, 14, 15, 16, 50])

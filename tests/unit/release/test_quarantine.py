@@ -131,6 +131,24 @@ def test_a_person_who_released_its_content_by_name_since_is_followed() -> None:
         assert isinstance(skipped, Skip)
 
 
+def test_a_move_in_git_alone_lifts_no_stages_own_quarantine_and_reaches_no_later_stage() -> None:
+    """The registry is not sealed: in the stage a person must name themselves as well."""
+    by_name = version("1.1.0", VersionState.RELEASED, hours=48, by="Ada")
+    wanted = release(by_name, OLD, hours=49)
+    quarantined = record(NEW, State.QUARANTINED, "rollback", hours=24)
+    skipped = step(wanted, stage(OLD, quarantined, record(OLD, State.ACTIVE, "rollback", 24)))
+    assert isinstance(skipped, Skip)
+    assert (skipped.code, "only a named override" in skipped.reason) == ("quarantined", True)
+    later = replace(stage(OLD), earlier={"dev": {TASK: {"1.1.0": quarantined}}})
+    skipped = step(wanted, later)
+    assert isinstance(skipped, Skip)
+    assert skipped.code == "taken-out-earlier"
+    # In the stage by name: that stage has it, and a later one follows with the release.
+    undone = replace(quarantined, state=State.ACTIVE, by="Ada", at=timestamp(NINE))
+    later = replace(later, earlier={"dev": {TASK: {"1.1.0": undone}}})
+    assert isinstance(step(wanted, later), Move)
+
+
 def test_what_did_harm_is_no_way_back_of_a_seed() -> None:
     seeded = step(with_harm(OLD), EMPTY)
     assert seeded == Seed(task=TASK, to=NEW.reference, previous=None)

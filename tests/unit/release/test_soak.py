@@ -80,7 +80,13 @@ class Stage:
         )
         self.ledger.deploy(deployed, by="pipeline")
 
-    def sample(self, minute: float, score: float, version: str = "1.1.0") -> None:
+    def sample(
+        self,
+        minute: float,
+        score: float,
+        version: str = "1.1.0",
+        release: str | None = "exec-2",
+    ) -> None:
         self.ledger.add_samples(
             [
                 ScoreSample(
@@ -92,6 +98,7 @@ class Stage:
                     interval=(0.1, 1.0),
                     evaluation="round",
                     at=self.at(minute),
+                    release=release,
                 )
             ]
         )
@@ -184,12 +191,37 @@ def replace_at(stage: Stage, minute: float) -> Stage:
     return stage
 
 
-def test_a_task_that_the_release_did_not_move_holds_by_the_rounds_it_had(stage: Stage) -> None:
+def test_a_release_that_is_activated_again_holds_by_the_rounds_it_had(stage: Stage) -> None:
     stage.sample(1, 0.9)
     stage.sample(2, 0.9)
     again = replace_at(stage, minute=3)
     assert again.soak(rounds=2) == 0
     assert again.soak(rounds=0, item=release(champion=None)) == 0
+
+
+@pytest.mark.parametrize("measured_by", ["exec-2", None])
+def test_rounds_of_another_releases_image_do_not_count(
+    stage: Stage, measured_by: str | None
+) -> None:
+    """The next release leaves the task alone and brings another image, which nobody has seen run.
+
+    A round of the old image that ends after the activation is one of the old image all the same,
+    and an image from before rounds said it is an older one.
+    """
+    newer = release("exec-3")
+    stage.deploy(newer)
+    for minute in (-1, 1, 2):
+        stage.sample(minute, 0.9, release=measured_by)
+    with pytest.raises(PromptHubError, match=r"1\.1\.0 has 0 of 1 good rounds"):
+        stage.soak(rounds=1, item=newer)
+    stage.sample(61, 0.9, release="exec-3")
+    assert stage.soak(rounds=1, item=newer) == 0
+
+
+def test_a_bad_round_of_another_image_does_not_break_the_row(stage: Stage) -> None:
+    for minute, score, measured_by in ((1, 0.9, "exec-2"), (2, 0.7, "exec-1"), (3, 0.9, "exec-2")):
+        stage.sample(minute, score, release=measured_by)
+    assert stage.soak(rounds=2) == 0
 
 
 def test_the_drill_is_rolled_back_on_purpose(stage: Stage) -> None:

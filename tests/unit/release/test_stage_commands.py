@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import argparse
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from prompt_hub.cli.main import main
+from prompt_hub.cli.main import COMMANDS, main
+from prompt_hub.cli.options import CommandParser
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.ledger.items import Deployed, ReleaseRef, VersionRef
+from prompt_hub.ledger.table import Ledger
+from prompt_hub.ledger.transitions import Cause
 from tests.unit.building import RepositoryFolder
+from tests.unit.ledger.fake_dynamodb import FakeLedger
 
 BY_ADA = ("--person", "Ada Lovelace", "--reason", "supplier audit")
+DECISIONS = [
+    ["ledger", "freeze", "part-class"],
+    ["ledger", "unfreeze", "part-class"],
+    ["ledger", "downgrade", "part-class", "--to", "1.0.0"],
+    ["ledger", "activate", "part-class", "--to", "1.0.0"],
+    ["promote", "downgrade", "part-class", "--to", "1.0.0"],
+    ["promote", "archive", "part-class"],
+    ["promote", "quarantine", "part-class", "--version", "1.0.0"],
+    ["promote", "override", "part-class"],
+]
+"""Every command that takes a person."""
 
 
 @pytest.fixture(autouse=True)
@@ -21,20 +39,7 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["ledger", "freeze", "part-class"],
-        ["ledger", "unfreeze", "part-class"],
-        ["ledger", "downgrade", "part-class", "--to", "1.0.0"],
-        ["ledger", "activate", "part-class", "--to", "1.0.0"],
-        ["promote", "downgrade", "part-class", "--to", "1.0.0"],
-        ["promote", "archive", "part-class"],
-        ["promote", "quarantine", "part-class", "--version", "1.0.0"],
-        ["promote", "override", "part-class"],
-    ],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("words", DECISIONS, ids=" ".join)
 def test_every_decision_by_hand_needs_a_person_and_a_reason(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,10 +108,60 @@ def test_what_an_earlier_action_did_not_leave_names_that_action(
     assert capsys.readouterr().err == f"prompt-hub {words[0]}: {expected}\n"
 
 
-def test_a_person_is_not_called_like_the_automation(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("rollback (dev)", "pipeline", " Rollback"):
-        words = ["ledger", "activate", "part-class", "--to", "1.0.0", "--person", name]
-        with pytest.raises(SystemExit) as refused:
-            main([*words, "--reason", "supplier audit"])
-        assert refused.value.code == ExitCode.USAGE
-        assert "is what the automation is called" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["freeze"],
+        ["downgrade", "--to", "1.0.0"],
+        ["activate", "--no-watch", "--to", "1.0.0"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_move_in_the_ledger_takes_the_reason_that_one_in_git_takes(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger, release = FakeLedger(), ReleaseRef(release="exec-1", made_at="2026-11-03")
+    old, new = (VersionRef(version=number, sha256=number) for number in ("1.0.0", "1.1.0"))
+    first = Cause(by="pipeline", reason="first", at=release.made_at)
+    ledger.seed("part-class", new, previous=old, release=release, cause=first)
+    carried = {"part-class": {each.version: each.sha256 for each in (old, new)}}
+    ledger.deploy(
+        Deployed(release=release, commit="c0ffee", carries=carried, at=first.at), by="pipeline"
+    )
+    monkeypatch.setattr(Ledger, "connect", lambda table: ledger)
+    before = ledger.pointer("part-class")
+    command = ["ledger", words[0], "part-class", *words[1:], "--stage", "dev", "--person", "x"]
+    assert main([*command, "--reason", "y"]) == ExitCode.BLOCKED
+    assert "a reason of 10 characters" in capsys.readouterr().err
+    assert ledger.pointer("part-class") == before
+    # Nothing else was wrong with it.
+    assert main([*command, "--reason", "customers see wrong classes"]) == ExitCode.OK
+    assert ledger.pointer("part-class") != before
+
+
+@pytest.mark.parametrize("words", DECISIONS, ids=" ".join)
+@pytest.mark.parametrize(
+    "name", ["pipeline", "rollback", "drill", "rollback (dev)", "rollback(dev)", " Rollback: dev"]
+)
+def test_a_person_is_not_called_like_the_automation(
+    words: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main([*words, "--person", name, "--reason", "supplier audit"])
+    assert refused.value.code == ExitCode.USAGE
+    assert "is what the automation is called" in capsys.readouterr().err
+
+
+def test_every_command_that_takes_a_person_is_known_here() -> None:
+    found = set()
+    for name, (module, _) in COMMANDS.items():
+        parser = CommandParser()
+        import_module(module).configure(parser)
+        for action in parser._actions:
+            if not isinstance(action, argparse._SubParsersAction):
+                assert action.dest != "person", name
+                continue
+            for word, sub in action.choices.items():
+                if "--person" in sub.format_help():
+                    found.add((name, word))
+    assert found == {(words[0], words[1]) for words in DECISIONS}

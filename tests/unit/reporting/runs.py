@@ -36,7 +36,7 @@ STEPS: list[tuple[str, float, str, str]] = [
     ("The running service answers", 2.3, "ok", ""),
     ("run_pipeline.py: a CSV of raw records becomes JSONL", 9.6, "ok", "8 records"),
     ("The provider puts a weaker model behind 'catalogue-latest'", 3.4, "ok", ""),
-    ("Score watch, alarm, rollback Lambda, ledger, service", 24.7, "ok", "rolled back to 1.0.0"),
+    ("Score watch, rollback Lambda, ledger, service", 24.7, "ok", "rolled back to 1.0.0"),
     ("The restored version is measured; the other task is untouched", 38.2, "ok", ""),
 ]
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.scoring import scorers_page
+from prompt_hub.scoring.comparison import Comparison
+from prompt_hub.scoring.one_field import OneFieldSettings
 from prompt_hub.scoring.registry import SCORER_TYPES, collect_types
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -159,3 +161,16 @@ def test_half_a_scorer_is_refused_when_it_is_imported(
     with pytest.raises(TypeError) as raised:
         collect_types(importlib.import_module(package.name))
     assert problem in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["quantity", "part_number", "text"])
+def test_a_scorer_of_one_field_compares_as_its_type_says_and_names_the_field_first(
+    name: str,
+) -> None:
+    settings = SCORER_TYPES[name].settings
+    assert issubclass(settings, OneFieldSettings)
+    found = settings.model_validate({"type": name, "field": "size.value"})
+    assert found.how == Comparison(compare=found.way)
+    assert found.way == found.type == name
+    assert [field.path for field in found.compared(())] == ["size.value"]
+    assert list(settings.model_json_schema()["properties"])[:3] == ["type", "weight", "field"]

@@ -1,0 +1,41 @@
+"""The rollback function of a stage, made of what its asset holds."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cdk_app.lambda_bundle import CopiedCode
+from cdk_app.tasks import Task
+from prompt_hub.core import aws_names
+from tests.local_aws.emulator import ACCOUNT, ROOT, LocalAws
+
+
+def rollback_function(aws: LocalAws, folder: Path, stage: str, tasks: Sequence[Task]) -> str:
+    """Make the rollback function of `stage`; returns its ARN. `folder` takes the asset."""
+    code = CopiedCode(ROOT / "lambdas" / "rollback", ROOT / "pipeline_image" / "prompt_hub", tasks)
+    code.copy_to(folder)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in filter(Path.is_file, folder.rglob("*")):
+            archive.write(path, path.relative_to(folder).as_posix())
+    topic = aws.client("sns").create_topic(Name=aws_names.notification_topic(stage))["TopicArn"]
+    created = aws.client("lambda").create_function(
+        FunctionName=aws_names.rollback_function(stage),
+        Runtime="python3.13",
+        Role=f"arn:aws:iam::{ACCOUNT}:role/test",
+        Handler="handler.handler",
+        Timeout=aws_names.ROLLBACK_SECONDS,
+        Code={"ZipFile": buffer.getvalue()},
+        Environment={
+            "Variables": {
+                aws_names.ENV_STAGE: stage,
+                aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(stage),
+                aws_names.ENV_TOPIC_ARN: topic,
+            }
+        },
+    )
+    arn: str = created["FunctionArn"]
+    return arn
