@@ -68,6 +68,10 @@ class Contract:
         """Keep the schema; raises `UnusableSchemaError` for one that nothing can be held to."""
         self._validator = _validator(canonical(schema))
 
+    def fits(self, value: object) -> bool:
+        """Whether `value` keeps the schema: most do, and this says it sooner than `misfits`."""
+        return self._validator.is_valid(value)
+
     def misfits(self, value: object) -> Iterator[SchemaViolation]:
         """Every way in which `value` breaks the schema."""
         return _violations(value, self._validator)

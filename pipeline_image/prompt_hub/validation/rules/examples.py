@@ -56,6 +56,8 @@ def _fit(
     expected = f"what the {contract} schema allows"
     held_to = Contract(schema)
     for line, value in values:
+        if held_to.fits(value):
+            continue
         for misfit in held_to.misfits(value):
             meant = ""
             if misfit.keyword == "enum" and isinstance(misfit.value, list):
