@@ -12,15 +12,13 @@ from functools import partial
 from pathlib import Path
 
 TYPICAL: Mapping[str, float] = {
-    "CodePipeline, as CDK synthesised it": 200,
+    "CodePipeline, as CDK synthesised it": 346,
     "Another push: nothing is paid for twice, the quarantined stays out": 80,
     "Two pushes in quick succession, each promoting another task": 200,
-    "The rollback reaches git: its event starts the pipeline": 60,
-    "Score watch, rollback Lambda, ledger, service": 60,
-    "cdk bootstrap, cdk deploy of the pipeline: the unmodified app": 24,
-    "The provider puts a weaker model behind 'catalogue-latest'": 10,
-    "Models, and a local AWS, on loopback": 6,
-    "The restored version is measured; the other task is untouched": 5,
+    "The rollback reaches git: its event starts the pipeline": 37,
+    "Score watch, rollback Lambda, ledger, service": 22,
+    "cdk bootstrap, cdk deploy of the pipeline: the unmodified app": 22,
+    "Models, and a local AWS, on loopback": 7,
 }
 """Seconds of the steps that take over five; the others say nothing."""
 QUIET_SECONDS = 5.0
