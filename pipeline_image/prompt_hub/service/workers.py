@@ -59,12 +59,19 @@ def listeners(host: str, port: int, number: int) -> list[socket.socket]:
     found: list[socket.socket] = []
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
+        # Sockets that share an address share it with another service's, too: half of the calls
+        # would be answered by a process that somebody forgot. One that
+        # shares with nobody is refused then.
+        with socket.socket(family, socket.SOCK_STREAM) as alone:
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind((host, port))
+            port = alone.getsockname()[1]
         for _ in range(number):
             listener = socket.socket(family, socket.SOCK_STREAM)
             found.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            listener.bind((host, found[0].getsockname()[1] if len(found) > 1 else port))
+            listener.bind((host, port))
             listener.listen(_BACKLOG)
             listener.set_inheritable(True)
     except OSError as error:
