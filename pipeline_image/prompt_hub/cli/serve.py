@@ -8,8 +8,7 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prompt_hub.cli.options import verbosity_of
@@ -23,13 +22,9 @@ if TYPE_CHECKING:
     import uvicorn
 
     from prompt_hub.llm.config import ModelConfig
-    from prompt_hub.release.manifest import Release
     from prompt_hub.service.http import AsgiApp
-    from prompt_hub.service.ledger_poller import LedgerPoller, PointerSource, Reporter
     from prompt_hub.service.shared_state import SharedMemory
 
-POLL_SECONDS = 5.0
-"""Seconds between two looks at the ledger."""
 SWITCH_SECONDS = 0.0005
 COLLECT_AFTER = 10_000
 """Objects more than before, after which rubbish is looked for."""
@@ -49,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--poll-seconds",
         type=float,
-        default=environment.get(aws_names.ENV_POLL_SECONDS, str(POLL_SECONDS)),
+        default=environment.get(aws_names.ENV_POLL_SECONDS, str(aws_names.POLL_SECONDS)),
         help="seconds between two looks at the ledger",
     )
     parser.add_argument(
@@ -82,6 +77,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.ledger.table import Ledger
     from prompt_hub.llm.client import ModelClient
     from prompt_hub.llm.config import ModelAliases
+    from prompt_hub.release.ledger_poller import LedgerPoller
     from prompt_hub.release.manifest import carried_prompts, load
     from prompt_hub.repository.reader import PromptRepository
     from prompt_hub.service.execution_log import log_line
@@ -105,7 +101,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     client = ModelClient(aliases) if memory is None else SharedLimitClient(aliases, memory)
     # With the start, not with the first request, which would wait for it.
     client.connect()
-    poller = poller_of(ledger, release, LogsAndMetrics.connect(stage))
+    poller = LedgerPoller.of_release(release, ledger, LogsAndMetrics.connect(stage))
     service = PromptService(
         stage=stage,
         release=release.release,
@@ -185,30 +181,6 @@ def shared_memory(workers: int, models: Sequence[ModelConfig]) -> SharedMemory |
             ) from None
         log_line("one_worker", reason=reason)
         return None
-
-
-def poller_of(
-    ledger: PointerSource,
-    release: Release,
-    report: Reporter,
-    clock: Callable[[], float] = time.monotonic,
-) -> LedgerPoller:
-    """Follow `ledger` with what the image of `release` carries."""
-    from prompt_hub.service.ledger_poller import LedgerPoller
-
-    return LedgerPoller(
-        ledger,
-        release=release.release,
-        carries=release.carries(),
-        champions={
-            name: champion.reference
-            for name, task in release.tasks.items()
-            if (champion := task.version(task.champion)) is not None
-        },
-        snapshot=release.snapshot(),
-        report=report,
-        clock=clock,
-    )
 
 
 def log_as_service(verbosity: int) -> None:

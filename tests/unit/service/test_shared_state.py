@@ -9,7 +9,7 @@ import pytest
 
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.config import ModelConfig
-from prompt_hub.service.ledger_poller import ServedVersion, ServingState
+from prompt_hub.release.ledger_poller import ServedVersion, ServingState
 from prompt_hub.service.shared_state import SharedLimiter, SharedMemory, StateChange
 from prompt_hub.service.workers import cores
 
