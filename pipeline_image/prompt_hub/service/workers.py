@@ -108,6 +108,8 @@ class Supervisor:
         self._sockets = sockets
         self._serve = serve
         self._workers: dict[int, _Worker] = {}
+        self._lacking: list[int] = []
+        """Places whose worker has died and is not yet replaced."""
         self._told = poller.state
         # Held while something is sent and while a worker is started, so that it misses nothing and
         # begins with no lock of the other thread's in someone's hand.
@@ -117,8 +119,9 @@ class Supervisor:
         """Supervise until SIGTERM or Ctrl-C, then let calls in flight end."""
         share_output()
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        for place in range(len(self._sockets)):
-            self._start(place)
+        with self._lock:
+            for place in range(len(self._sockets)):
+                self._start(place)
         stop = threading.Event()
         thread = threading.Thread(
             target=self._follow, args=(poll_seconds, stop), name="pointers", daemon=True
@@ -163,13 +166,13 @@ class Supervisor:
         self._memory.change = number
 
     def _start(self, place: int) -> None:
-        with self._lock:
-            receiver, sender = Pipe(duplex=False)
-            pid = os.fork()
-            if pid == 0:
-                self._be_worker(place, receiver, sender)
-            receiver.close()
-            self._workers[place] = _Worker(pid, sender, time.monotonic())
+        """Start a worker; the lock is held."""
+        receiver, sender = Pipe(duplex=False)
+        pid = os.fork()
+        if pid == 0:
+            self._be_worker(place, receiver, sender)
+        receiver.close()
+        self._workers[place] = _Worker(pid, sender, time.monotonic())
 
     def _be_worker(self, place: int, receiver: Connection, sender: Connection) -> NoReturn:
         code = int(ExitCode.UNEXPECTED)
@@ -211,7 +214,14 @@ class Supervisor:
             log_line("worker_lost", worker=place, status=os.waitstatus_to_exitcode(status))
             if time.monotonic() - worker.started < _SHORTEST_LIFE_SECONDS:
                 return False
-            self._start(place)
+            self._lacking.append(place)
+        # A ledger that hangs holds the lock for long, and who is told to stop meanwhile is to stop.
+        if self._lacking and self._lock.acquire(timeout=_CHECK_SECONDS):
+            try:
+                while self._lacking:
+                    self._start(self._lacking.pop())
+            finally:
+                self._lock.release()
         return True
 
     def _drain(self) -> None:
