@@ -167,7 +167,9 @@ def test_who_offers_another_protocol_is_answered_without(
                 time.sleep(pause)
             said = b""
             while not said.endswith(b'"}'):
-                said += connection.recv(65_536)
+                received = connection.recv(65_536)
+                assert received, said
+                said += received
             assert said.startswith(b"HTTP/1.1 422 ")
             assert said.count(b"HTTP/1.1") == 1
         connection.sendall(GET.removesuffix(b"\r\n") + UPGRADE + b"\r\n")
