@@ -36,6 +36,7 @@ from local_aws.weights import DEFAULT, SMALL, LocalModelError, cached, fetch
 CONTEXT_TOKENS = 4096
 SAVED_PREFIXES = 16
 REMEMBERED_ANSWERS = 10_000
+RANDOM_SEED = 2**32 - 1
 FLOATING = "catalogue-latest"
 """The alias behind which a provider may put another model."""
 DEFAULT_ALIASES = {FLOATING: DEFAULT.name}
@@ -206,7 +207,10 @@ class Model:
 
 def repeatable(request: Json) -> bool:
     """Whether a request leaves nothing to chance: no temperature, or a seed for it."""
-    return request.get("temperature") == 0 or isinstance(request.get("seed"), int)
+    seed = request.get("seed")
+    # As 32 bits, all of them set: llama.cpp then throws dice for the seed itself.
+    seeded = isinstance(seed, int) and seed % 2**32 != RANDOM_SEED
+    return request.get("temperature") == 0 or seeded
 
 
 def _told_again(answer: Json) -> Json:

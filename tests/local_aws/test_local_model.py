@@ -338,6 +338,9 @@ def test_the_same_request_is_computed_once_by_each_model(tmp_path: Path, running
     [
         ({"temperature": 0}, True),
         ({"temperature": 0.7, "seed": 7}, True),
+        ({"temperature": 0.7, "seed": -1}, False),
+        ({"temperature": 0.7, "seed": 2**32 - 1}, False),
+        ({"temperature": 0, "seed": -1}, True),
         ({"temperature": 0.7}, False),
         ({}, False),
     ],

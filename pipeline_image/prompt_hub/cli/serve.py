@@ -7,6 +7,8 @@ import gc
 import os
 import signal
 import sys
+import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prompt_hub.cli.options import verbosity_of
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
     import uvicorn
 
+    from prompt_hub.llm.config import ModelConfig
     from prompt_hub.service.http import AsgiApp
+    from prompt_hub.service.shared_state import SharedMemory
 
 SWITCH_SECONDS = 0.0005
 COLLECT_AFTER = 10_000
@@ -59,8 +63,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Serve until SIGTERM or Ctrl-C, then let calls in flight end."""
-    if arguments.poll_seconds <= 0:
-        raise PromptHubError("--poll-seconds must be more than 0.")
+    if not 0 < arguments.poll_seconds <= threading.TIMEOUT_MAX:
+        raise PromptHubError("--poll-seconds must be a number of seconds, more than 0.")
+    if not 0 <= arguments.port < 2**16:
+        raise PromptHubError("--port must be between 0 (a free one) and 65535.")
     if arguments.workers < 0:
         raise PromptHubError("--workers must be 0 (one for each core) or more.")
     if arguments.max_calls < 1:
@@ -78,8 +84,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.service.http import create_app
     from prompt_hub.service.metrics import LogsAndMetrics
     from prompt_hub.service.service import PromptService
-    from prompt_hub.service.shared_state import FollowedState, SharedLimitClient, SharedMemory
-    from prompt_hub.service.workers import Supervisor, cores, listeners
+    from prompt_hub.service.shared_state import FollowedState, SharedLimitClient
+    from prompt_hub.service.workers import Supervisor, listeners
 
     log_as_service(verbosity_of(arguments))
     repository = PromptRepository.from_environment()
@@ -91,8 +97,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     except LedgerError as error:
         raise PromptHubError(f"{error}.", hint=f"Set {aws_names.ENV_LEDGER_TABLE}.") from None
     aliases = ModelAliases.from_environment()
-    workers = arguments.workers or cores()
-    memory = SharedMemory(workers, list(aliases)) if workers > 1 else None
+    memory = shared_memory(arguments.workers, list(aliases))
     client = ModelClient(aliases) if memory is None else SharedLimitClient(aliases, memory)
     # With the start, not with the first request, which would wait for it.
     client.connect()
@@ -144,11 +149,38 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         )
         listen(app, [listener])
 
-    sockets = listeners(arguments.host, arguments.port, workers)
-    log_line("started", release=release.release, instance=service.instance.id, workers=workers)
+    sockets = listeners(arguments.host, arguments.port, memory.workers)
+    log_line(
+        "started", release=release.release, instance=service.instance.id, workers=memory.workers
+    )
     code = Supervisor(poller, memory, sockets, serve).run(arguments.poll_seconds)
     log_line("stopped", release=release.release, instance=service.instance.id)
     return code
+
+
+def shared_memory(workers: int, models: Sequence[ModelConfig]) -> SharedMemory | None:
+    """Return what so many workers share, None where one process serves; 0: one for each core.
+
+    Where a container has no /dev/shm that it can write, nothing keeps workers apart. Then one
+    serves, unless somebody has asked for more.
+    """
+    from prompt_hub.service.execution_log import log_line
+    from prompt_hub.service.shared_state import SharedMemory
+    from prompt_hub.service.workers import cores
+
+    number = workers or cores()
+    if number == 1:
+        return None
+    try:
+        return SharedMemory(number, models)
+    except OSError as error:
+        reason = f"workers cannot share their limits ({error.strerror})"
+        if workers:
+            raise PromptHubError(
+                f"{reason}.", hint="Let the service write to /dev/shm, or set --workers 1."
+            ) from None
+        log_line("one_worker", reason=reason)
+        return None
 
 
 def log_as_service(verbosity: int) -> None:

@@ -74,10 +74,25 @@ class _DeferringLoader:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        def run_body(name: str) -> object:
-            with self._running:
-                if vars(module).pop("__getattr__", None) is not None:
-                    self._loader.exec_module(module)
-            return getattr(module, name)
+        body = vars(module)
+        running = False
 
-        vars(module)["__getattr__"] = run_body
+        def run_body(name: str) -> object:
+            nonlocal running
+            # Who asks while another thread runs the body waits for all of it.
+            with self._running:
+                if body.get("__getattr__") is run_body and not running:
+                    running = True
+                    try:
+                        self._loader.exec_module(module)
+                        # A package may have a `__getattr__` of its own.
+                        if body.get("__getattr__") is run_body:
+                            del body["__getattr__"]
+                    finally:
+                        running = False
+                if body.get("__getattr__") is not run_body:
+                    return getattr(module, name)
+                # Asked for by the body itself, for something that it has not come to.
+                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r} yet")
+
+        body["__getattr__"] = run_body

@@ -207,7 +207,8 @@ def _poll_seconds(chosen: float | None) -> float:
         seconds = float(text) if chosen is None else chosen
     except ValueError:
         seconds = 0.0
-    if not seconds > 0:
+    # A thread cannot wait for ever, and would end.
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
         found = repr(text if chosen is None else chosen)
         raise PromptHubError(
             f"{found} is no time between two looks at the ledger; expected more than 0 seconds.",

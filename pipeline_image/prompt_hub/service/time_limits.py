@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from prompt_hub.core import aws_names
@@ -36,6 +37,8 @@ class TimedProtocol(HttpToolsProtocol):
     _arriving: _Phase | None = None
     """The part of a request that has begun and is not yet whole."""
     _head_bytes = 0
+    _ended = False
+    """Whether the end of a request was in what came last."""
 
     def connection_made(  # type: ignore[override]  # as the class above
         self, transport: asyncio.Transport
@@ -46,16 +49,18 @@ class TimedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and wait for what is missing of a request that has begun."""
-        super().data_received(data)
-        if self._arriving == "head":
+        self._unset_keepalive_if_required()
+        self._ended = False
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self._refuse("Invalid HTTP request received.")
+        # Of what came with the end of the request before, most may be that one's body.
+        if self._arriving == "head" and not self._ended:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self.logger.warning("The head of a request is too long.")
-                self.send_400_response("Invalid HTTP request received.")
-        if self._arriving is None:
-            self._stop()
-        else:
-            self._wait_for(self._arriving)
+                self._refuse("The head of a request is too long.")
+        self._wait()
 
     def on_message_begin(self) -> None:
         """Note that a request has begun."""
@@ -65,18 +70,67 @@ class TimedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Note that a head is whole."""
+        if self._asks_for_upgrade():
+            return
         self._arriving = "body"
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Note that a request is whole."""
-        self._arriving = None
+        if self._asks_for_upgrade():
+            return
+        self._arriving, self._ended = None, True
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for what is missing of the next request, if one has begun."""
+        super().on_response_complete()
+        if self._arriving is not None and not self.transport.is_closing():
+            self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop()
         super().connection_lost(exc)
+
+    def _parse(self, data: bytes) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as asked:
+                # The parser takes the body for the other protocol's. We speak none, and whoever
+                # offers one with a request, as Java's client does, is to be answered without.
+                data = self._head_without_upgrade() + data[asked.args[0] :]
+
+    def _asks_for_upgrade(self) -> bool:
+        # CONNECT is an upgrade by itself, and refused like every target that is no path.
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
+
+    def _head_without_upgrade(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
+        lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
+
+    def _refuse(self, reason: str) -> None:
+        self.logger.warning(reason)
+        self.send_400_response("Invalid HTTP request received.")
+
+    def _wait(self) -> None:
+        if self._answers():
+            # A request behind it is not late: its bytes are perhaps not even read yet.
+            self._stop()
+        else:
+            # Without a request, what came were empty lines, which promise none.
+            self._wait_for(self._arriving or "silent")
+
+    def _answers(self) -> bool:
+        """Whether a request is being answered that came before what is arriving."""
+        if self.pipeline:
+            return True
+        open_ = self.cycle is not None and not self.cycle.response_complete
+        return open_ and self._arriving != "body"
 
     def _wait_for(self, phase: _Phase) -> None:
         # The time is that of the whole: another byte of the same head or body does not prolong it.

@@ -59,12 +59,19 @@ def listeners(host: str, port: int, number: int) -> list[socket.socket]:
     found: list[socket.socket] = []
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
+        # Sockets that share an address share it with another service's, too: half of the calls
+        # would be answered by a process that somebody forgot. One that
+        # shares with nobody is refused then.
+        with socket.socket(family, socket.SOCK_STREAM) as alone:
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind((host, port))
+            port = alone.getsockname()[1]
         for _ in range(number):
             listener = socket.socket(family, socket.SOCK_STREAM)
             found.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            listener.bind((host, found[0].getsockname()[1] if len(found) > 1 else port))
+            listener.bind((host, port))
             listener.listen(_BACKLOG)
             listener.set_inheritable(True)
     except OSError as error:
@@ -101,6 +108,8 @@ class Supervisor:
         self._sockets = sockets
         self._serve = serve
         self._workers: dict[int, _Worker] = {}
+        self._lacking: list[int] = []
+        """Places whose worker has died and is not yet replaced."""
         self._told = poller.state
         # Held while something is sent and while a worker is started, so that it misses nothing and
         # begins with no lock of the other thread's in someone's hand.
@@ -110,8 +119,9 @@ class Supervisor:
         """Supervise until SIGTERM or Ctrl-C, then let calls in flight end."""
         share_output()
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        for place in range(len(self._sockets)):
-            self._start(place)
+        with self._lock:
+            for place in range(len(self._sockets)):
+                self._start(place)
         stop = threading.Event()
         thread = threading.Thread(
             target=self._follow, args=(poll_seconds, stop), name="pointers", daemon=True
@@ -156,13 +166,13 @@ class Supervisor:
         self._memory.change = number
 
     def _start(self, place: int) -> None:
-        with self._lock:
-            receiver, sender = Pipe(duplex=False)
-            pid = os.fork()
-            if pid == 0:
-                self._be_worker(place, receiver, sender)
-            receiver.close()
-            self._workers[place] = _Worker(pid, sender, time.monotonic())
+        """Start a worker; the lock is held."""
+        receiver, sender = Pipe(duplex=False)
+        pid = os.fork()
+        if pid == 0:
+            self._be_worker(place, receiver, sender)
+        receiver.close()
+        self._workers[place] = _Worker(pid, sender, time.monotonic())
 
     def _be_worker(self, place: int, receiver: Connection, sender: Connection) -> NoReturn:
         code = int(ExitCode.UNEXPECTED)
@@ -204,7 +214,14 @@ class Supervisor:
             log_line("worker_lost", worker=place, status=os.waitstatus_to_exitcode(status))
             if time.monotonic() - worker.started < _SHORTEST_LIFE_SECONDS:
                 return False
-            self._start(place)
+            self._lacking.append(place)
+        # A ledger that hangs holds the lock for long, and who is told to stop meanwhile is to stop.
+        if self._lacking and self._lock.acquire(timeout=_CHECK_SECONDS):
+            try:
+                while self._lacking:
+                    self._start(self._lacking.pop())
+            finally:
+                self._lock.release()
         return True
 
     def _drain(self) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -53,6 +55,37 @@ def test_a_package_runs_as_soon_as_a_name_of_it_is_needed(package: str) -> None:
     assert "__getattr__" not in vars(module)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = module.nothing
+
+
+def test_threads_that_need_a_package_at_once_all_get_it(package: str, tmp_path: Path) -> None:
+    (tmp_path / package / "leaf.py").write_text("import time\ntime.sleep(0.2)\nNAME = 'leaf'\n")
+    with bodies_deferred(package):
+        module = import_module(package)
+    together = Barrier(4)
+
+    def name(_: int) -> str:
+        together.wait(10)
+        found: str = module.NAME
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(name, range(4))) == ["leaf"] * 4
+
+
+def test_a_package_keeps_a_lookup_of_its_own(package: str, tmp_path: Path) -> None:
+    own = "BODY = 1\ndef __getattr__(name):\n    return f'own {name}'\n"
+    (tmp_path / package / "__init__.py").write_text(own)
+    with bodies_deferred(package):
+        module = import_module(package)
+    assert (module.anything, module.BODY, module.more) == ("own anything", 1, "own more")
+
+
+def test_a_body_that_fails_fails_for_whoever_asks(package: str) -> None:
+    with bodies_deferred(package):
+        import_module(f"{package}.inner.leaf")
+    for _ in range(2):
+        with pytest.raises(ImportError, match="the body has run"):
+            _ = sys.modules[f"{package}.inner"].anything
 
 
 def test_other_packages_are_imported_as_ever(package: str) -> None:

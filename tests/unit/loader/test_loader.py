@@ -387,6 +387,8 @@ def test_wrong_settings_are_told_at_once(
         Prompts()
     with pytest.raises(PromptHubError, match="0 is no time"):
         Prompts("prod", poll_seconds=0)
+    with pytest.raises(PromptHubError, match="inf is no time"):
+        Prompts("prod", poll_seconds=float("inf"))
     with pytest.raises(PromptHubError, match="no folder 'prompts'"):
         follow(tmp_path, ledger).start()
     monkeypatch.setenv(aws_names.ENV_STAGE, "prod")

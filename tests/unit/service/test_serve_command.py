@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+import sys
 from datetime import UTC, datetime
 
+import pytest
+
+from prompt_hub.cli import serve
 from prompt_hub.cli.serve import behind_balancer
 from prompt_hub.core import aws_names
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.release.ledger_poller import SNAPSHOT_AFTER_SECONDS, LedgerPoller
 from prompt_hub.release.manifest import Quarantine, load
+from prompt_hub.service import workers
 from prompt_hub.service.http import Receive, Scope, Send
 from tests.unit.building import RepositoryFolder
 from tests.unit.ledger.fake_dynamodb import FakeLedger
@@ -53,3 +62,69 @@ def test_a_container_whose_ledger_is_away_serves_no_champion_that_did_harm(
     poller.poll()
     served = {task: version.reference.version for task, version in poller.state.served.items()}
     assert served == {"brand": "1.0.0", "part-class": "1.0.0"}
+
+
+def arguments(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    serve.configure(parser)
+    return parser.parse_args(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--port", "65536"),
+        ("--port", "-1"),
+        ("--poll-seconds", "nan"),
+        ("--poll-seconds", "inf"),
+        ("--poll-seconds", "1e300"),
+        ("--poll-seconds", "0"),
+        ("--workers", "-1"),
+        ("--max-calls", "0"),
+    ],
+)
+def test_a_number_that_means_nothing_is_refused_with_its_option(words: tuple[str, str]) -> None:
+    with pytest.raises(PromptHubError, match=f"^{words[0]} must be "):
+        serve.run(arguments(*words))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers share what Linux has")
+def test_where_workers_can_share_nothing_one_serves_unless_more_are_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    models = [ModelConfig.model_validate({"alias": "a", "provider": "openai", "model": "m"})]
+    assert serve.shared_memory(1, models) is None
+    # As where /dev/shm cannot be written: the file of a semaphore may have no byte.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        found = serve.shared_memory(0, models)
+        with pytest.raises(PromptHubError, match="cannot share their limits") as refused:
+            serve.shared_memory(2, models)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert found is None
+    assert refused.value.hint is not None
+    assert "--workers 1" in refused.value.hint
+    assert json.loads(capsys.readouterr().out)["event"] == "one_worker"
+    memory = serve.shared_memory(0, models)
+    assert memory is not None
+    assert memory.workers == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers share what Linux has")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_workers_take_no_part_of_another_services_calls(host: str) -> None:
+    ours = workers.listeners(host, 0, 2)
+    try:
+        (port,) = {listener.getsockname()[1] for listener in ours}
+        with pytest.raises(PromptHubError, match="cannot be listened on"):
+            workers.listeners(host, port, 2)
+    finally:
+        for listener in ours:
+            listener.close()
+    for listener in workers.listeners(host, port, 2):
+        listener.close()

@@ -84,6 +84,8 @@ def drip(connection: socket.socket, data: bytes, every: float = SECONDS / 8) -> 
     ("before", "dripped", "says"),
     [
         (b"", b"", b""),
+        (b"\r\n", b"", b""),
+        (b"", b"\r\n" * 1000, b""),
         (b"", b"GET /" + b"x" * 1000, b"408 Request Timeout"),
         (b"GET / HTTP/1.1\r\n", b"X-A: " + b"x" * 1000, b"408 Request Timeout"),
         (GET, b"GET /" + b"x" * 1000, b"408 Request Timeout"),
@@ -98,6 +100,8 @@ def drip(connection: socket.socket, data: bytes, every: float = SECONDS / 8) -> 
     ],
     ids=[
         "nothing",
+        "an empty line",
+        "empty lines",
         "a head",
         "headers",
         "a second head",
@@ -127,6 +131,102 @@ def test_who_is_not_slow_keeps_the_connection(port: int) -> None:
         time.sleep(SECONDS * 3)
         connection.sendall(GET)
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_an_empty_line_keeps_no_connection_for_ever_after_an_answer(
+    port: int,
+) -> None:
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.settimeout(10)
+        connection.sendall(GET)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+        connection.sendall(b"\r\n")
+        assert connection.recv(65_536) == b""
+
+
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+"""As Java's own client offers HTTP/2 with a request."""
+
+
+@pytest.mark.parametrize("pause", [0.0, SECONDS / 8])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_who_offers_another_protocol_is_answered_without(
+    port: int, pause: float, chunked: bool
+) -> None:
+    body = b'{"fields": {"nope": 1}}'
+    head = HEAD.replace(b": 100", b": %d" % len(body))
+    if chunked:
+        head = HEAD.replace(b"Content-Length: 100", b"Transfer-Encoding: chunked")
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    head = head.removesuffix(b"\r\n") + UPGRADE + b"\r\n"
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.settimeout(10)
+        for _ in range(2):
+            for piece in (head[:30], head[30:-20], head[-20:], body[:5], body[5:]):
+                connection.sendall(piece)
+                time.sleep(pause)
+            said = b""
+            while not said.endswith(b'"}'):
+                received = connection.recv(65_536)
+                assert received, said
+                said += received
+            assert said.startswith(b"HTTP/1.1 422 ")
+            assert said.count(b"HTTP/1.1") == 1
+        connection.sendall(GET.removesuffix(b"\r\n") + UPGRADE + b"\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+
+
+async def slow_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer after more time than a head or a body may take."""
+    if scope["type"] == "lifespan":
+        return
+    await asyncio.sleep(4 * SECONDS)
+    while (await receive()).get("more_body"):
+        pass
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+def answers(sent: bytes, then: bytes, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """What is said to bytes that came before the service looked, and to more after an answer."""
+    for name in ("HEAD_SECONDS", "BODY_SECONDS"):
+        monkeypatch.setattr(time_limits, name, SECONDS)
+    with socket.socket() as listener, socket.socket() as connection:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        connection.connect(listener.getsockname())
+        connection.settimeout(20)
+        connection.sendall(sent)
+        server = uvicorn.Server(behind_balancer(slow_app, "127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            said = connection.recv(65_536)
+            connection.sendall(then)
+            while received := connection.recv(65_536):
+                said += received
+        finally:
+            server.should_exit = True
+            thread.join(20)
+    return said
+
+
+@pytest.mark.parametrize("cut", [10, -50], ids=["a head", "a body"])
+def test_a_request_behind_another_costs_that_one_no_answer(
+    cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = HEAD.replace(b"Host: x", b"Host: x\r\nConnection: close") + b"x" * 100
+    said = answers(GET + second[:cut], second[cut:], monkeypatch)
+    assert said.count(b"HTTP/1.1 200 OK") == 2
+    assert b"408" not in said
+
+
+def test_the_body_before_a_head_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = HEAD.replace(b": 100", b": 100000") + b"x" * 100_000
+    last = GET.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n"
+    said = answers(first + last[:10], last[10:], monkeypatch)
+    assert said.count(b"HTTP/1.1 200 OK") == 2
 
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

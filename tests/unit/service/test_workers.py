@@ -167,6 +167,18 @@ def test_a_worker_that_dies_is_replaced_and_knows_the_pointers(team: Team) -> No
     assert [line["status"] for line in team.lines("worker_lost")] == [-signal.SIGKILL]
 
 
+def test_who_is_told_to_stop_stops_though_the_ledger_hangs_and_a_worker_is_gone(team: Team) -> None:
+    until(lambda: len(team.workers()) == WORKERS)
+    time.sleep(2.5)  # One that dies at once would only die again.
+    with team.ledger.hanging():
+        time.sleep(0.5)  # The next look has begun, and will last for three attempts.
+        os.kill(team.workers()[0], signal.SIGKILL)
+        until(lambda: team.lines("worker_lost"))
+        time.sleep(0.2)
+        team.process.terminate()
+        assert team.process.wait(8) == 0
+
+
 def test_workers_stop_when_nobody_follows_the_ledger_for_them(team: Team) -> None:
     workers = team.workers()
     team.process.kill()
