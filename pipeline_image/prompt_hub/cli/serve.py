@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 
     import uvicorn
 
-    from prompt_hub.release.manifest import Release
+    from prompt_hub.release.carried import CarriedHashes
     from prompt_hub.service.http import AsgiApp
-    from prompt_hub.service.ledger_poller import LedgerPoller, PointerSource, Reporter
+    from prompt_hub.service.ledger_poller import (
+        LedgerPoller,
+        PointerSource,
+        PreparedPrompts,
+        Reporter,
+    )
 
 POLL_SECONDS = 5.0
 """Seconds between two looks at the ledger."""
@@ -77,7 +82,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.ledger.table import Ledger
     from prompt_hub.llm.client import ModelClient
     from prompt_hub.llm.config import ModelAliases
-    from prompt_hub.release.manifest import carried_prompts, load
+    from prompt_hub.release.carried import carried_hashes, carried_prompts
     from prompt_hub.repository.reader import PromptRepository
     from prompt_hub.service.execution_log import log_line
     from prompt_hub.service.http import create_app
@@ -88,7 +93,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     log_as_service(verbosity_of(arguments))
     repository = PromptRepository.from_environment()
-    release = load(repository.root)
+    release = carried_hashes(repository.root)
     prompts = carried_prompts(repository, release)
     stage = os.environ.get(aws_names.ENV_STAGE, "local")
     try:
@@ -101,7 +106,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     client = ModelClient(aliases) if memory is None else SharedLimitClient(aliases, memory)
     # With the start, not with the first request, which would wait for it.
     client.connect()
-    poller = poller_of(ledger, release, LogsAndMetrics.connect(stage))
+    poller = poller_of(ledger, release, LogsAndMetrics.connect(stage), prompts)
     service = PromptService(
         stage=stage,
         release=release.release,
@@ -142,7 +147,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     def serve(place: int, listener: socket, state: FollowedState) -> None:
         assert isinstance(client, SharedLimitClient)
         assert memory is not None
-        client.worker, service.poller = place, state
+        client.worker, service.poller, state.prompts = place, state, prompts
         admission = Admission(arguments.max_calls, memory.calls_in_hand, place)
         app = create_app(
             service, poll_seconds=arguments.poll_seconds, admission=admission, announce=False
@@ -151,15 +156,16 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     sockets = listeners(arguments.host, arguments.port, workers)
     log_line("started", release=release.release, instance=service.instance.id, workers=workers)
-    code = Supervisor(poller, memory, sockets, serve).run(arguments.poll_seconds)
+    code = Supervisor(poller, memory, sockets, serve, prompts).run(arguments.poll_seconds)
     log_line("stopped", release=release.release, instance=service.instance.id)
     return code
 
 
 def poller_of(
     ledger: PointerSource,
-    release: Release,
+    release: CarriedHashes,
     report: Reporter,
+    prompts: PreparedPrompts | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> LedgerPoller:
     """Follow `ledger` with what the image of `release` carries."""
@@ -168,14 +174,11 @@ def poller_of(
     return LedgerPoller(
         ledger,
         release=release.release,
-        carries=release.carries(),
-        champions={
-            name: champion.reference
-            for name, task in release.tasks.items()
-            if (champion := task.version(task.champion)) is not None
-        },
-        snapshot=release.snapshot(),
+        carries=release.carries,
+        champions=release.champions,
+        snapshot=release.snapshot,
         report=report,
+        prompts=prompts,
         clock=clock,
     )
 

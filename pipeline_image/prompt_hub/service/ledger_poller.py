@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.ledger.items import Deployed, Pointer, VersionRef
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,16 @@ class PointerSource(Protocol):
 
     def deployed(self) -> Deployed | None:
         """Return the release that was activated here last."""
+
+
+class PreparedPrompts(Protocol):
+    """Where the prompts of an image come from: what is served is prepared before it is shown."""
+
+    def prepare(self, task: str, version: str) -> object:
+        """Have a prompt at hand; raises `PromptHubError` if it is not what was promoted."""
+
+    def forget(self, keys: Collection[tuple[str, str]]) -> None:
+        """Let these go, tasks with versions."""
 
 
 class Reporter(Protocol):
@@ -102,9 +113,12 @@ class LedgerPoller:
         champions: Mapping[str, VersionRef],
         snapshot: Mapping[str, VersionRef] | None = None,
         report: Reporter,
+        prompts: PreparedPrompts | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Follow `source` with what the image has.
+
+        `prompts` prepares what is going to be served.
 
         `release` is the image's own, `carries` the hash by version by task, `champions` what git
         has released, and `snapshot` what to serve where there is no ledger to ask: the champions,
@@ -116,6 +130,7 @@ class LedgerPoller:
         self.champions = champions
         self._image = champions if snapshot is None else snapshot
         self._report = report
+        self._prompts = prompts
         self._clock = clock
         self._started = clock()
         self._reported: dict[str, float] = {}
@@ -169,7 +184,7 @@ class LedgerPoller:
         served: dict[str, ServedVersion] = {}
         refused: dict[str, VersionRef] = {}
         for task, pointer in pointers.items():
-            if self._carries.get(task, {}).get(pointer.version) == pointer.sha256:
+            if self._can_serve(task, pointer.active):
                 served[task] = ServedVersion(
                     reference=pointer.active, source="ledger", revision=pointer.revision
                 )
@@ -181,6 +196,24 @@ class LedgerPoller:
                 served[task] = kept
         state = ServingState(revision=revision, served=served, refused=refused, ledger_answers=True)
         self._show(replace(state, ready=self.state.ready or known_here or not state.unserved))
+
+    def _can_serve(self, task: str, wanted: VersionRef) -> bool:
+        if self._carries.get(task, {}).get(wanted.version) != wanted.sha256:
+            return False
+        current = self.state.served.get(task)
+        if current is not None and current.reference == wanted:
+            return True
+        return self._prepared(task, wanted)
+
+    def _prepared(self, task: str, wanted: VersionRef) -> bool:
+        try:
+            if self._prompts is not None:
+                self._prompts.prepare(task, wanted.version)
+        except (PromptHubError, OSError) as error:
+            # Its file is damaged or gone: to callers that is the same as not to be carried.
+            logger.warning("%s %s cannot be served: %s", task, wanted.version, error)
+            return False
+        return True
 
     def _without_ledger(self, reason: str) -> None:
         if self.state.ledger_answers:
@@ -199,6 +232,7 @@ class LedgerPoller:
         return {
             task: ServedVersion(reference=reference, source="snapshot", revision=0)
             for task, reference in self._image.items()
+            if self._prepared(task, reference)
         }
 
     def _show(self, state: ServingState) -> None:
@@ -212,6 +246,8 @@ class LedgerPoller:
                     current.reference.version,
                     current.revision,
                 )
+        if self._prompts is not None:
+            self._prompts.forget(left_behind(before, state.served))
 
     def _report_unreachable(self, reason: str) -> None:
         if self._due("unreachable"):
@@ -228,3 +264,14 @@ class LedgerPoller:
             return False
         self._reported[what] = now
         return True
+
+
+def left_behind(
+    before: Mapping[str, ServedVersion], after: Mapping[str, ServedVersion]
+) -> list[tuple[str, str]]:
+    """Return task and version of what was served and is no longer."""
+    return [
+        (task, version.reference.version)
+        for task, version in before.items()
+        if (now := after.get(task)) is None or now.reference != version.reference
+    ]

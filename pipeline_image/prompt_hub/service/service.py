@@ -93,6 +93,8 @@ class PromptService:
         self.release = release
         self.instance = Instance()
         self.poller = poller
+        self.known_tasks = sorted({task for task, _ in prompts})
+        """Every task that the image has a version of."""
         self._prompts = prompts
         self._seconds_per_call = seconds_per_call
         self._client = client
@@ -104,11 +106,6 @@ class PromptService:
             task: self._prompts[task, served.reference.version]
             for task, served in sorted(self.poller.state.served.items())
         }
-
-    @property
-    def known_tasks(self) -> list[str]:
-        """Every task that the image has a version of."""
-        return sorted({task for task, _ in self._prompts})
 
     async def close(self) -> None:
         """Give back the connections to models."""
