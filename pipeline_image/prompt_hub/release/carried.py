@@ -83,20 +83,23 @@ def carried_hashes(root: Path) -> CarriedHashes:
 
 def _read(text: str) -> CarriedHashes:
     head: dict[str, object] = {"tasks": {}}
-    places: dict[str, tuple[int, int]] = {}
+    places: dict[str, slice] = {}
     carries: dict[str, Mapping[str, str]] = {}
     champions: dict[str, VersionRef] = {}
-    decode = json.JSONDecoder().raw_decode
-    for name, start in _members(text, 0):
+    cursor = _Cursor(text)
+    for name in cursor.members():
         if name != "tasks":
-            head[name] = decode(text, start)[0]
+            head[name] = cursor.value()
             continue
-        for task, place in _members(text, start):
-            places[task] = (place, decode(text, place)[1])
+        for task in cursor.members():
+            start = cursor.at
+            cursor.value()
+            places[task] = slice(start, cursor.at)
             carried = _task(text, task, places[task])
             carries[task] = {version.version: version.sha256 for version in carried.versions}
             if (champion := carried.version(carried.champion)) is not None:
                 champions[task] = champion.reference
+    cursor.end()
     release = Release.model_validate_json(json.dumps(head))
     snapshot = dict(champions)
     # What did harm stands behind the tasks: the few that have some are read once more.
@@ -109,36 +112,57 @@ def _read(text: str) -> CarriedHashes:
     )
 
 
-def _task(text: str, name: str, place: tuple[int, int]) -> CarriedTask:
-    start, end = place
-    return _TASKS.validate_json(f"{{{json.dumps(name)}:{text[start:end]}}}")[name]
+def _task(text: str, name: str, place: slice) -> CarriedTask:
+    return _TASKS.validate_json(f"{{{json.dumps(name)}:{text[place]}}}")[name]
 
 
-def _members(text: str, start: int) -> Iterator[tuple[str, int]]:
-    """Yield each name of the JSON object at `start`, and where its value begins."""
-    decode = json.JSONDecoder().raw_decode
-    at, expected = _past_space(text, start), "{"
-    while True:
-        if text[at : at + 1] == "}" and expected != "name":
-            return
-        if text[at : at + 1] != expected:
-            raise json.JSONDecodeError(f"Expecting {expected!r}", text, at)
-        at = _past_space(text, at + 1)
-        if expected == "{" and text[at : at + 1] == "}":
-            return
-        name, at = decode(text, at)
-        at = _past_space(text, at)
-        if not isinstance(name, str) or text[at : at + 1] != ":":
-            raise json.JSONDecodeError("Expecting a name and ':'", text, at)
-        at = _past_space(text, at + 1)
-        yield name, at
-        at, expected = _past_space(text, decode(text, at)[1]), ","
+class _Cursor:
+    """A place in a JSON text, which is read value by value."""
 
+    def __init__(self, text: str) -> None:
+        self.at = 0
+        self._text = text
+        self._decode = json.JSONDecoder().raw_decode
+        self._skip_space()
 
-def _past_space(text: str, at: int) -> int:
-    while text[at : at + 1].isspace():
-        at += 1
-    return at
+    def members(self) -> Iterator[str]:
+        """Yield each name of the object here; its value is to be read before the next one."""
+        self._skip("{")
+        if self._peek() != "}":
+            while True:
+                name = self.value()
+                if not isinstance(name, str):
+                    raise json.JSONDecodeError("Expecting a name", self._text, self.at)
+                self._skip(":")
+                yield name
+                if self._peek() == "}":
+                    break
+                self._skip(",")
+        self._skip("}")
+
+    def value(self) -> object:
+        """Read the value here, and go behind it."""
+        found, self.at = self._decode(self._text, self.at)
+        self._skip_space()
+        return found
+
+    def end(self) -> None:
+        """Raise `ValueError` if anything follows."""
+        if self._peek():
+            raise json.JSONDecodeError("Extra data", self._text, self.at)
+
+    def _peek(self) -> str:
+        return self._text[self.at : self.at + 1]
+
+    def _skip(self, expected: str) -> None:
+        if self._peek() != expected:
+            raise json.JSONDecodeError(f"Expecting {expected!r}", self._text, self.at)
+        self.at += 1
+        self._skip_space()
+
+    def _skip_space(self) -> None:
+        while self._peek().isspace():
+            self.at += 1
 
 
 class CarriedPrompts(Mapping[VersionKey, Prompt]):
