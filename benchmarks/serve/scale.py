@@ -21,7 +21,7 @@ import yaml
 from benchmarks.eval import task
 from benchmarks.eval.measuring import ROOT, MeasurementError
 from benchmarks.results import Ratio
-from benchmarks.serve import gateways
+from benchmarks.serve import gateways, pauses
 from benchmarks.serve.ledger import LedgerServer
 from benchmarks.serve.processes import Server
 from benchmarks.serve.repository import COMMIT
@@ -110,16 +110,15 @@ def measure(folder: Path, model_url: str, tasks: int, versions: int) -> list[Rat
         requests = _spread(target.requests, names[:: max(1, tasks // CALLED)])
         with _peak(server) as peak, server:
             _call(target, requests)
-            moved = names[:MOVED]
-            for name in moved[:-1]:
-                ledger.move(name, release.tasks[name].versions[-1].reference)
-            last = ledger.move(moved[-1], release.tasks[moved[-1]].versions[-1].reference)
+            moved = {name: release.tasks[name].versions[-1].reference for name in names[:MOVED]}
+            last = ledger.move_all(moved)
             _await(target, last)
             _call(target, requests)
     print(
         f"{tasks:,} tasks of {versions} versions: ready after {server.start_cpu:.1f} s of CPU"
         f" ({server.start_seconds:.0f} s) with {server.start_mb:.0f} MB, at most {peak[-1]:.0f} MB"
     )
+    paused = pauses.measure(folder, root, release, settings, names[:MOVED])
     what = f"{tasks:,} tasks × {versions} versions"
     return [
         Ratio(
@@ -136,6 +135,7 @@ def measure(folder: Path, model_url: str, tasks: int, versions: int) -> list[Rat
             at_most=True,
             measured=f"{server.start_cpu * 1e6 / tasks / versions:.0f} µs a version",
         ),
+        *paused,
     ]
 
 

@@ -247,7 +247,7 @@ class LedgerPoller:
                     current.revision,
                 )
         if self._prompts is not None:
-            self._prompts.forget(left_behind(before, state.served))
+            self._prompts.forget(_left_behind(before, state.served))
 
     def _report_unreachable(self, reason: str) -> None:
         if self._due("unreachable"):
@@ -266,7 +266,7 @@ class LedgerPoller:
         return True
 
 
-def left_behind(
+def _left_behind(
     before: Mapping[str, ServedVersion], after: Mapping[str, ServedVersion]
 ) -> list[tuple[str, str]]:
     """Return task and version of what was served and is no longer."""

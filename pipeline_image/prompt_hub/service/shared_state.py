@@ -25,7 +25,7 @@ from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient, Request
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.llm.rate_limit import Limiter, Rate, Slot
-from prompt_hub.service.ledger_poller import ServedVersion, ServingState, left_behind
+from prompt_hub.service.ledger_poller import ServedVersion, ServingState
 
 _PART = 50
 """Tasks in one part of a change: a tenth of a millisecond to receive."""
@@ -182,6 +182,7 @@ class FollowedState:
         self._shown = (number, state)
         self._next: tuple[int, ServingState] | None = None
         self._parts: list[StateChange] = []
+        self._left: list[tuple[str, str]] = []
         self._lock = threading.Lock()
         memory.laid_by[place] = number
 
@@ -199,6 +200,7 @@ class FollowedState:
     def run(self, every_seconds: float, stop: threading.Event) -> None:
         """Take changes in while no call asks for them, until `stop` is set."""
         while not stop.is_set():
+            self._forget()
             if not self._changes.poll(min(every_seconds, 1.0)):
                 continue
             with self._lock:
@@ -223,16 +225,35 @@ class FollowedState:
         moved = {task: served for part in self._parts for task, served in part.moved.items()}
         whole = replace(part, moved=moved)
         self._parts = []
-        self._next = (part.number, whole.apply(self._shown[1]))
+        before = self._shown[1]
+        self._next = (part.number, whole.apply(before))
+        self._left += [
+            (task, before.served[task].reference.version)
+            for task in (*moved, *part.gone)
+            if task in before.served
+        ]
         self._memory.laid_by[self._place] = part.number
 
     def _show(self, number: int) -> bool:
         """Answer by change `number` from now on; False where it has not come yet."""
         if self._shown[0] < number and self._next is not None:
-            before, self._shown, self._next = self._shown[1], self._next, None
-            if self.prompts is not None:
-                self.prompts.forget(left_behind(before.served, self._shown[1].served))
+            # Nothing more: a call waits for it, or the loop does.
+            self._shown, self._next = self._next, None
         return self._shown[0] >= number
+
+    def _forget(self) -> None:
+        """Let go what no pointer leads to any more, where that holds up no call."""
+        if self._next is not None or not self._left:
+            return
+        served = self._shown[1].served
+        left = [
+            (task, version)
+            for task, version in self._left
+            if (now := served.get(task)) is None or now.reference.version != version
+        ]
+        self._left.clear()
+        if self.prompts is not None:
+            self.prompts.forget(left)
 
 
 class SharedLimitClient(ModelClient):
