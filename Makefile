@@ -16,7 +16,7 @@ unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 .DEFAULT_GOAL := help
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser lifecycle docs image lock
-.PHONY: bench bench-eval bench-local bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
+.PHONY: bench bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -106,6 +106,12 @@ bench-eval: setup  ## the evaluation engine beside promptfoo and a bare SDK loop
 
 bench-local: setup  ## `make up`, pushes and tests beside the tree before, from fresh clones (two hours)
 	@$(VENV)/python -m benchmarks.local
+
+bench-loader: setup  ## look-up and rendering of the active prompt, beside Langfuse and plain Jinja2
+	@$(VENV)/python -m benchmarks.loader
+
+bench-scale: setup  ## `validate` of a million example lines, `cdk synth` beside a bare app (5 GB for the earlier tree)
+	@$(VENV)/python -m benchmarks.scale
 
 bench-gate: setup  ## error rates of the gate beside other rules, in worlds where the truth is known
 	@$(VENV)/python -m benchmarks.gate --opponents

@@ -13,6 +13,8 @@ from benchmarks.results import ROOT
 BENCHMARKS: Mapping[str, Sequence[str]] = {
     "eval": ("benchmarks.eval",),
     "serve": ("benchmarks.serve",),
+    "loader": ("benchmarks.loader",),
+    "scale": ("benchmarks.scale",),
     "local": ("benchmarks.local",),
 }
 """The modules that `make bench` runs, by the names of their results, in the order of the page."""

@@ -16,7 +16,6 @@ from aws_cdk import Acknowledgment, App, Stack, Validations
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
-from cdk_nag import AwsSolutionsChecks
 from constructs import Construct, IConstruct
 
 from cdk_app.permissions import Permission
@@ -86,6 +85,9 @@ _SCHEDULES = (
 
 def check(app: App) -> None:
     """Have AwsSolutions check the whole app: stages inside it are enforced only from here."""
+    # Its hundreds of rules are read for this alone.
+    from cdk_nag import AwsSolutionsChecks
+
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 
 

@@ -25,10 +25,11 @@ from pathlib import Path
 from benchmarks.eval.measuring import ROOT, MeasurementError
 from benchmarks.results import Ratio
 from benchmarks.serve.ledger import LedgerServer
-from prompt_hub.cli.serve import COLLECT_AFTER, SWITCH_SECONDS, poller_of
+from prompt_hub.cli.serve import COLLECT_AFTER, SWITCH_SECONDS
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.release.carried import PARSED, CarriedPrompts, carried_hashes, carried_prompts
+from prompt_hub.release.ledger_poller import LedgerPoller
 from prompt_hub.release.manifest import Release
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.service.metrics import LogsAndMetrics
@@ -125,7 +126,9 @@ def watch(root: Path, written: Path) -> None:
     """
     repository, release = PromptRepository(root), carried_hashes(root)
     prompts = carried_prompts(repository, release)
-    poller = poller_of(Ledger.from_environment(), release, LogsAndMetrics.connect("bench"), prompts)
+    poller = LedgerPoller.of_release(
+        release, Ledger.from_environment(), LogsAndMetrics.connect("bench"), prompts
+    )
     memory = SharedMemory(1, [])
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()

@@ -309,7 +309,7 @@ def test_no_field_answer_or_key_is_in_any_line(
         "prompt_hub.evaluation.cache",
         "prompt_hub.llm.rate_limit",
         "prompt_hub.llm.retry",
-        "prompt_hub.service.ledger_poller",
+        "prompt_hub.release.ledger_poller",
     } <= lines.loggers
     assert [line for line in lines.logged if MARK in json.dumps(line)] == []
     for library in LIBRARIES:

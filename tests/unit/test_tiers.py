@@ -60,6 +60,18 @@ def test_what_a_pipeline_runs_needs_only_what_it_installs() -> None:
     assert missing == set()
 
 
+def test_processes_that_fast_tests_start_find_the_package_where_it_is_not_installed() -> None:
+    """A pipeline's build has it on PYTHONPATH alone, which `python -I` does not look at."""
+    isolated = re.compile(r"""["']-[A-Za-z]*I[A-Za-z]*["']""")
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for tier in FAST
+        for path in (TESTS / tier).rglob("*.py")
+        if isolated.search(path.read_text(encoding="utf-8")) and path != Path(__file__)
+    ]
+    assert found == []
+
+
 def test_no_test_file_imports_another() -> None:
     importing = [
         path.relative_to(ROOT).as_posix()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
+from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.reader import (
     ARCHIVE,
     EVALS,
@@ -17,7 +18,6 @@ from prompt_hub.repository.reader import (
     PRODUCTION,
     TEMPLATES,
     PromptRepository,
-    examples_sha256,
 )
 from prompt_hub.repository.schema import LONGEST_TASK, TASK_PATTERN, Example, JsonObject
 from prompt_hub.repository.transaction import exclusive

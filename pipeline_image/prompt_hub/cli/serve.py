@@ -7,8 +7,6 @@ import gc
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from prompt_hub.cli.options import verbosity_of
@@ -21,17 +19,8 @@ if TYPE_CHECKING:
 
     import uvicorn
 
-    from prompt_hub.release.carried import CarriedHashes
     from prompt_hub.service.http import AsgiApp
-    from prompt_hub.service.ledger_poller import (
-        LedgerPoller,
-        PointerSource,
-        PreparedPrompts,
-        Reporter,
-    )
 
-POLL_SECONDS = 5.0
-"""Seconds between two looks at the ledger."""
 SWITCH_SECONDS = 0.0005
 COLLECT_AFTER = 10_000
 """Objects more than before, after which rubbish is looked for."""
@@ -51,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--poll-seconds",
         type=float,
-        default=environment.get(aws_names.ENV_POLL_SECONDS, str(POLL_SECONDS)),
+        default=environment.get(aws_names.ENV_POLL_SECONDS, str(aws_names.POLL_SECONDS)),
         help="seconds between two looks at the ledger",
     )
     parser.add_argument(
@@ -83,6 +72,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.llm.client import ModelClient
     from prompt_hub.llm.config import ModelAliases
     from prompt_hub.release.carried import carried_hashes, carried_prompts
+    from prompt_hub.release.ledger_poller import LedgerPoller
     from prompt_hub.repository.reader import PromptRepository
     from prompt_hub.service.execution_log import log_line
     from prompt_hub.service.http import create_app
@@ -106,7 +96,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     client = ModelClient(aliases) if memory is None else SharedLimitClient(aliases, memory)
     # With the start, not with the first request, which would wait for it.
     client.connect()
-    poller = poller_of(ledger, release, LogsAndMetrics.connect(stage), prompts)
+    poller = LedgerPoller.of_release(release, ledger, LogsAndMetrics.connect(stage), prompts)
     service = PromptService(
         stage=stage,
         release=release.release,
@@ -159,28 +149,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     code = Supervisor(poller, memory, sockets, serve, prompts).run(arguments.poll_seconds)
     log_line("stopped", release=release.release, instance=service.instance.id)
     return code
-
-
-def poller_of(
-    ledger: PointerSource,
-    release: CarriedHashes,
-    report: Reporter,
-    prompts: PreparedPrompts | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> LedgerPoller:
-    """Follow `ledger` with what the image of `release` carries."""
-    from prompt_hub.service.ledger_poller import LedgerPoller
-
-    return LedgerPoller(
-        ledger,
-        release=release.release,
-        carries=release.carries,
-        champions=release.champions,
-        snapshot=release.snapshot,
-        report=report,
-        prompts=prompts,
-        clock=clock,
-    )
 
 
 def log_as_service(verbosity: int) -> None:

@@ -100,6 +100,8 @@ ENV_TASK = "PROMPT_HUB_TASK"
 ENV_MODELS = "PROMPT_HUB_MODELS"
 """JSON text, or the path of a JSON file: model alias → provider, model, endpoint."""
 ENV_POLL_SECONDS = "PROMPT_HUB_POLL_SECONDS"
+POLL_SECONDS = 5.0
+"""Seconds between two looks at the ledger, where nothing else is set."""
 ENV_MAX_CALLS = "PROMPT_HUB_MAX_CALLS"
 ENV_WORKERS = "PROMPT_HUB_WORKERS"
 ENV_HOST = "PROMPT_HUB_HOST"

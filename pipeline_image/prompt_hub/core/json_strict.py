@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from functools import partial
 from math import isfinite
 from typing import NoReturn
@@ -56,14 +57,10 @@ def strict_json(
     Raises:
         NestingError: it nests deeper than `max_depth`.
     """
+    if text.startswith("\ufeff"):
+        raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=unique_keys if names is None else partial(_shared_keys, names),
-            parse_constant=_refuse_constant,
-            parse_float=_finite_float,
-            parse_int=_sane_int,
-        )
+        value = (_STRICT if names is None else _strict(partial(_shared_keys, names))).decode(text)
     except RecursionError:
         raise NestingError(max_depth) from None
     if text.count("{") + text.count("[") > max_depth and is_deeper(value, max_depth):
@@ -150,3 +147,18 @@ def _sane_int(text: str) -> int:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name}, which is not a finite number")
+
+
+def _strict(
+    make_object: Callable[[list[tuple[str, object]]], dict[str, object]],
+) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=make_object,
+        parse_constant=_refuse_constant,
+        parse_float=_finite_float,
+        parse_int=_sane_int,
+    )
+
+
+_STRICT = _strict(unique_keys)
+"""Made once: `json.loads` makes one for each text, which takes as long as a short text does."""

@@ -22,7 +22,8 @@ from prompt_hub.evaluation.summary import MeasurementInfo
 from prompt_hub.gate.rules import GATE_VERSION, GateVersion
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.response import output_in
-from prompt_hub.repository.reader import PromptRepository, examples_sha256
+from prompt_hub.repository.examples import examples_sha256
+from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring import (
     SCORERS_CHANGED,

@@ -61,11 +61,7 @@ class CarriedHashes:
         return cls(
             release=release.release,
             carries=release.carries(),
-            champions={
-                name: champion.reference
-                for name, task in release.tasks.items()
-                if (champion := task.version(task.champion)) is not None
-            },
+            champions=release.champions(),
             snapshot=release.snapshot(),
         )
 

@@ -147,6 +147,14 @@ class Release(Strict):
         harmless = tuple(v for v in task.versions if self.quarantine(name, v.sha256) is None)
         return task.model_copy(update={"versions": harmless}).way_back
 
+    def champions(self) -> dict[str, VersionRef]:
+        """Return what git had released when the image was made, by task."""
+        return {
+            name: champion.reference
+            for name, task in self.tasks.items()
+            if (champion := task.version(task.champion)) is not None
+        }
+
     def snapshot(self) -> dict[str, VersionRef]:
         """Return what is served where no ledger can be asked: champions, or their ways back.
 

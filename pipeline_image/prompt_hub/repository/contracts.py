@@ -60,6 +60,26 @@ def misfits(value: object, schema: JsonObject) -> Iterator[SchemaViolation]:
     except UnusableSchemaError as error:
         yield SchemaViolation((), f"the schema cannot be used: {error}", "", None)
         return
+    yield from _violations(value, validator)
+
+
+class Contract:
+    """A schema that many values are held against, its validator at hand as long as it is."""
+
+    def __init__(self, schema: JsonObject) -> None:
+        """Keep the schema; raises `UnusableSchemaError` for one that nothing can be held to."""
+        self._validator = _validator(canonical(schema))
+
+    def fits(self, value: object) -> bool:
+        """Whether `value` keeps the schema: most do, and this says it sooner than `misfits`."""
+        return self._validator.is_valid(value)
+
+    def misfits(self, value: object) -> Iterator[SchemaViolation]:
+        """Every way in which `value` breaks the schema."""
+        return _violations(value, self._validator)
+
+
+def _violations(value: object, validator: Draft202012Validator) -> Iterator[SchemaViolation]:
     for validation_error in validator.iter_errors(value):
         location = tuple(validation_error.instance_path)
         yield SchemaViolation(

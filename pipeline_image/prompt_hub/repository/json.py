@@ -29,7 +29,7 @@ def parse_json(text: str, file: str) -> Document:
     try:
         data = strict_json(text)
     except ValueError as error:
-        raise InvalidDocumentsError(list(_json_problems(text, file, 1, error))) from None
+        raise InvalidDocumentsError(list(json_problems(text, file, 1, error))) from None
     return Document(file, data, PositionMap(text), PositionMap(text, of_keys=True))
 
 
@@ -41,25 +41,20 @@ def parse_jsonl(text: str, file: str) -> Iterator[tuple[int, Document]]:
     """
     problems: list[Problem] = []
     names: dict[str, str] = {}
-    for number, line in enumerate(_lines(text), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         if not line.strip():
             continue
         try:
             data = strict_json(line, names=names)
         except ValueError as error:
-            problems += _json_problems(line, file, number, error)
+            problems += json_problems(line, file, number, error)
             continue
-        yield (
-            number,
-            Document(
-                file, data, PositionMap(line, number), PositionMap(line, number, of_keys=True)
-            ),
-        )
+        yield number, line_document(line, file, number, data)
     if problems:
         raise InvalidDocumentsError(problems)
 
 
-def _lines(text: str) -> Iterator[str]:
+def lines_of(text: str) -> Iterator[str]:
     """Yield the lines of a text that may be long: a list of all would hold it twice.
 
     Not those of `splitlines`: U+2028 and its kind may stand inside a JSON string.
@@ -71,7 +66,13 @@ def _lines(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _json_problems(text: str, file: str, first_line: int, error: ValueError) -> Iterator[Problem]:
+def line_document(line: str, file: str, number: int, data: object) -> Document:
+    """Return the document on one line of a file; its places are found when they are asked for."""
+    return Document(file, data, PositionMap(line, number), PositionMap(line, number, of_keys=True))
+
+
+def json_problems(text: str, file: str, first_line: int, error: ValueError) -> Iterator[Problem]:
+    """Yield all that strict JSON forbids in a text, which `error` has refused."""
     whole = "one JSON value on this line" if file.endswith(".jsonl") else "valid JSON"
     if isinstance(error, json.JSONDecodeError):
         line = error.lineno + first_line - 1
@@ -85,13 +86,13 @@ def _json_problems(text: str, file: str, first_line: int, error: ValueError) -> 
         # What is odd was met before the rest of the text was read: is that at least JSON?
         value = json.loads(text, parse_int=len, parse_float=len)
     except json.JSONDecodeError as syntax:
-        yield from _json_problems(text, file, first_line, syntax)
+        yield from json_problems(text, file, first_line, syntax)
         return
     except RecursionError:
-        yield from _json_problems(text, file, first_line, NestingError())
+        yield from json_problems(text, file, first_line, NestingError())
         return
     if is_deeper(value):
-        yield from _json_problems(text, file, first_line, NestingError())
+        yield from json_problems(text, file, first_line, NestingError())
         return
     lines = LineIndex(text, first_line)
     for oddity in JsonScanner(text).oddities:

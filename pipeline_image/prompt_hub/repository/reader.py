@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.hashing import canonical
 from prompt_hub.repository.documents import (
     Document,
     InvalidDocumentsError,
@@ -20,13 +18,13 @@ from prompt_hub.repository.documents import (
     read_text,
     to_model,
 )
+from prompt_hub.repository.examples import examples_sha256, parse_examples
 from prompt_hub.repository.includes import (
     BlockError,
     ExpandedTemplate,
     SourceLocation,
     expand_includes,
 )
-from prompt_hub.repository.json import parse_jsonl
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.schema import (
     Example,
@@ -145,16 +143,7 @@ class PromptRepository:
         """Every labelled example of `task` with the line it stands on."""
         path = self.path(EXAMPLES, f"{task}.jsonl")
         name = self.relative(path)
-        examples: list[tuple[int, Example]] = []
-        problems: list[Problem] = []
-        try:
-            for line, document in parse_jsonl(read_text(path, name), name):
-                try:
-                    examples.append((line, to_model(document, Example)))
-                except InvalidDocumentsError as error:
-                    problems += error.problems
-        except InvalidDocumentsError as error:
-            problems += error.problems
+        examples, problems = parse_examples(read_text(path, name), name)
         if problems:
             raise InvalidDocumentsError(
                 sorted(problems, key=lambda problem: (problem.line, problem.column))
@@ -318,19 +307,6 @@ def sealed(document: Document) -> Prompt:
         location = ("lock", "sha256")
         raise InvalidDocumentsError([document.problem(location, found, expected, rule="lock")])
     return prompt
-
-
-def examples_sha256(examples: Iterable[Example]) -> str:
-    """Hash of an example set, independent of spacing and key order.
-
-    It is that of the list of all examples, taken piece by piece: a large set is not held twice.
-    """
-    whole = hashlib.sha256(b"[")
-    for number, example in enumerate(examples):
-        whole.update(b"," if number else b"")
-        whole.update(canonical(example.model_dump(mode="json")))
-    whole.update(b"]")
-    return whole.hexdigest()
 
 
 def _drawn(task: str, few_shot: FewShot, examples: Sequence[Example]) -> FewShot:

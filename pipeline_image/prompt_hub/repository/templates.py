@@ -8,11 +8,12 @@ and filters, and those pay by step. The reference for people is docs/prompts.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from jinja2 import StrictUndefined, Template, TemplateError, nodes, tests
+from jinja2.nodes import EvalContext
 from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import pass_context
@@ -286,6 +287,24 @@ def _loop_over(context: Context, value: object, turn: int) -> object:
     return value
 
 
+class _Context(Context):
+    """What a template sees of one rendering; made for each, so it holds no more than it must.
+
+    Blocks, exports and scopes with settings of their own are for tags that no template may have.
+    """
+
+    def __init__(self, fields: dict[str, object]) -> None:
+        self.parent = fields
+        self.vars = _NOTHING
+        self.environment = _ENVIRONMENT
+        self.eval_ctx = _EVALUATION
+        self.name = None
+
+
+_NOTHING: dict[str, object] = {}
+"""What a template has assigned: nothing, for it cannot."""
+
+
 class _Environment(ImmutableSandboxedEnvironment):
     """Knows data only: `a.b` is the field b of a, never an attribute of a Python object."""
 
@@ -327,6 +346,7 @@ def _finalize(value: object) -> object:
 
 
 _ENVIRONMENT = _environment()
+_EVALUATION = EvalContext(_ENVIRONMENT)
 
 
 @lru_cache(maxsize=512)
@@ -352,6 +372,39 @@ def _inside(node: nodes.Expr, filter_name: str, *arguments: nodes.Expr) -> nodes
     return nodes.Filter(node, filter_name, list(arguments), [], None, None, lineno=node.lineno)
 
 
+def compile_text(content: str) -> Callable[[Mapping[str, object]], str]:
+    """Return what makes texts of fields by a template.
+
+    Raises:
+        ValueError: the template is not allowed to do what it does.
+    """
+    template = _compiled(content)
+    if isinstance(template, TemplateIssue):
+        raise ValueError(f"line {template.line}: {template.found}; expected {template.expected}")
+    write = template.root_render_func
+
+    def text_of(fields: Mapping[str, object]) -> str:
+        pieces = []
+        size = 0
+        for piece in write(_Context({**fields, _STEPS: _Steps()})):
+            size += len(piece)
+            if size > MAX_RENDERED:
+                raise RunawayTemplateError(f"it writes more than {MAX_RENDERED} characters")
+            pieces.append(piece)
+        return "".join(pieces)
+
+    if read(content).variables:
+        return text_of
+    known: list[str] = []
+
+    def always_the_same(fields: Mapping[str, object]) -> str:
+        if not known:
+            known.append(text_of({}))
+        return known[0]
+
+    return always_the_same
+
+
 def render_text(content: str, fields: Mapping[str, object]) -> str:
     """Return the text that a template makes of fields.
 
@@ -359,16 +412,4 @@ def render_text(content: str, fields: Mapping[str, object]) -> str:
         ValueError: the template is not allowed to do what it does.
         Exception: whatever else goes wrong in it: a template is a program of its author's.
     """
-    template = _compiled(content)
-    if isinstance(template, TemplateIssue):
-        raise ValueError(f"line {template.line}: {template.found}; expected {template.expected}")
-    return "".join(_bounded(template.generate({**fields, _STEPS: _Steps()})))
-
-
-def _bounded(pieces: Iterator[str]) -> Iterator[str]:
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        if size > MAX_RENDERED:
-            raise RunawayTemplateError(f"it writes more than {MAX_RENDERED} characters")
-        yield piece
+    return compile_text(content)(fields)

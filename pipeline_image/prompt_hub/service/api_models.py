@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from prompt_hub.release.ledger_poller import Source
 from prompt_hub.service.errors import ErrorCode
-from prompt_hub.service.ledger_poller import Source
 
 
 class ApiModel(BaseModel):

@@ -14,19 +14,23 @@ from typing import Protocol
 from prompt_hub.core.concurrency import run_off_loop
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.log_setup import log_context
-from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.refusal import without_values
 from prompt_hub.llm.response import Answer
+from prompt_hub.release.ledger_poller import (
+    ServedVersion,
+    ServingState,
+    UnservedTaskError,
+    WhyUnserved,
+)
 from prompt_hub.release.manifest import VersionKey
+from prompt_hub.repository.input_check import field_problems, in_words
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
 from prompt_hub.service.errors import ErrorCode, ServiceError
 from prompt_hub.service.execution_log import Call, log_call
-from prompt_hub.service.input_check import field_problems
-from prompt_hub.service.ledger_poller import ServedVersion, ServingState
 
 SECONDS_PER_CALL = 60.0
 """Longest wait for a model where metadata names none."""
@@ -35,15 +39,23 @@ SECONDS_PER_CALL = 60.0
 class StateSource(Protocol):
     """Where the pointers come from: a `LedgerPoller`, or what a worker hears of one."""
 
-    champions: Mapping[str, VersionRef]
-    """What git has released."""
-
     @property
     def state(self) -> ServingState:
         """Return the pointers as they are now."""
 
     def run(self, every_seconds: float, stop: threading.Event) -> None:
         """Follow them until `stop` is set."""
+
+    def find(self, task: str, stage: str) -> ServedVersion:
+        """Return the version of `task` that is served now; raises `UnservedTaskError`."""
+
+
+_UNSERVED = {
+    WhyUnserved.NOT_CARRIED: ErrorCode.NOT_CARRIED,
+    WhyUnserved.UNKNOWN_TASK: ErrorCode.UNKNOWN_TASK,
+    WhyUnserved.RETIRED: ErrorCode.RETIRED,
+    WhyUnserved.NOT_ACTIVE: ErrorCode.NOT_ACTIVE,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +105,6 @@ class PromptService:
         self.release = release
         self.instance = Instance()
         self.poller = poller
-        self.known_tasks = sorted({task for task, _ in prompts})
-        """Every task that the image has a version of."""
         self._prompts = prompts
         self._seconds_per_call = seconds_per_call
         self._client = client
@@ -121,41 +131,18 @@ class PromptService:
         prompt = self._prompts[task, served.reference.version]
         problems = await run_off_loop(size, field_problems, fields, prompt.input)
         if problems:
-            words = "; ".join(
-                f"{problem['field'] or 'fields'} {problem['problem']}" for problem in problems
-            )
-            raise ServiceError(
-                ErrorCode.INVALID_FIELDS, f"the fields do not fit: {words}", fields=problems
-            )
+            raise ServiceError(ErrorCode.INVALID_FIELDS, in_words(problems), fields=problems)
         with log_context(task=task, version=prompt.version, trace_id=trace_id):
             return await self._ask(task, served, prompt, fields, trace_id, size)
 
     def _served(self, task: str) -> ServedVersion:
-        state = self.poller.state
-        served = state.served.get(task)
-        if served is not None:
-            return served
-        wanted = state.refused.get(task)
-        if wanted is not None:
-            raise ServiceError(
-                ErrorCode.NOT_CARRIED,
-                f"{task} {wanted.version} is active in {self.stage}, and the image of release "
-                f"{self.release} does not carry it",
-            )
-        known = self.known_tasks
-        if task not in known:
-            raise ServiceError(
-                ErrorCode.UNKNOWN_TASK,
-                f"there is no task {task!r}; there are: {', '.join(known) or 'none'}",
-                tasks=known,
-            )
-        if task not in self.poller.champions:
-            raise ServiceError(
-                ErrorCode.RETIRED, f"{task} is retired: no version of it is released any more"
-            )
-        raise ServiceError(
-            ErrorCode.NOT_ACTIVE, f"no version of {task} is active in {self.stage} yet"
-        )
+        try:
+            return self.poller.find(task, self.stage)
+        except UnservedTaskError as error:
+            code = _UNSERVED[error.why]
+            if code is ErrorCode.UNKNOWN_TASK:
+                raise ServiceError(code, error.message, tasks=error.known) from None
+            raise ServiceError(code, error.message) from None
 
     async def _ask(
         self,

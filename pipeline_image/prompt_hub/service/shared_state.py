@@ -25,10 +25,10 @@ from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient, Request
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.llm.rate_limit import Limiter, Rate, Slot
-from prompt_hub.service.ledger_poller import ServedVersion, ServingState
+from prompt_hub.release.ledger_poller import ReleaseContents, ServedVersion, ServingState
 
-_PART = 50
-"""Tasks in one part of a change: a tenth of a millisecond to receive."""
+_PART = 16
+"""Tasks in one part of a change: a twentieth of a millisecond to receive."""
 LOOK_AGAIN_SECONDS = 0.005
 """How soon a call looks again whether another process has left it a place with its model."""
 
@@ -171,10 +171,10 @@ class FollowedState:
         place: int,
         state: ServingState,
         number: int,
-        champions: Mapping[str, VersionRef],
+        contents: ReleaseContents,
     ) -> None:
         """Begin with `state`, which is that of change `number`; later ones come by `changes`."""
-        self.champions = champions
+        self._contents = contents
         self.prompts: PackedPrompts | None = None
         self._memory = memory
         self._changes = changes
@@ -196,6 +196,10 @@ class FollowedState:
                     # It was written before its number was.
                     self._take()
         return self._shown[1]
+
+    def find(self, task: str, stage: str) -> ServedVersion:
+        """Return the version of `task` that is served now; raises as `ReleaseContents.find`."""
+        return self._contents.find(task, stage, self.state)
 
     def run(self, every_seconds: float, stop: threading.Event) -> None:
         """Take changes in while no call asks for them, until `stop` is set."""

@@ -23,8 +23,8 @@ from typing import NoReturn, Protocol
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.log_setup import share_output
+from prompt_hub.release.ledger_poller import LedgerPoller, ServingState
 from prompt_hub.service.execution_log import log_line
-from prompt_hub.service.ledger_poller import LedgerPoller, ServingState
 from prompt_hub.service.shared_state import FollowedState, SharedMemory, StateChange, can_write
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
@@ -202,7 +202,7 @@ class Supervisor:
                 place=place,
                 state=self._told,
                 number=self._memory.change,
-                champions=self._poller.champions,
+                contents=self._poller.contents,
             )
             self._serve(place, self._sockets[place], followed)
             code = 0

@@ -23,7 +23,7 @@ from prompt_hub.validation.rules import (
     tree,
 )
 from prompt_hub.validation.rules.base import Rule, SubjectT
-from prompt_hub.validation.tree import Finding, Tree
+from prompt_hub.validation.tree import Finding, TaskFiles, Tree
 from prompt_hub.validation.tree_reader import read_tree
 
 TREE_RULES = (*prompts.TREE_RULES, *tree.TREE_RULES)
@@ -50,14 +50,19 @@ def check(
     `models` is what aliases mean here.
     Nothing that looks like a key is repeated in a finding.
     """
-    tree = read_tree(repository, proposed)
+    of_tasks: list[Finding] = []
+
+    def look_at(files: TaskFiles) -> None:
+        files = replace(files, models=models)
+        for rule in TASK_RULES:
+            found = rule.check(files)
+            of_tasks.extend(Finding(_of(rule, problem), files.task) for problem in found)
+
+    tree = read_tree(repository, look_at, proposed)
     findings = list(tree.unreadable)
     for whole in TREE_RULES:
         findings += (Finding(_of(whole, problem)) for problem in whole.check(tree))
-    for files in tree.tasks.values():
-        for rule in TASK_RULES:
-            found = rule.check(replace(files, models=models))
-            findings += (Finding(_of(rule, problem), files.task) for problem in found)
+    findings += of_tasks
     if task is not None:
         findings = [finding for finding in findings if tree.touches(task, finding)]
     unique = dict.fromkeys(replace(item, problem=_redacted(item.problem)) for item in findings)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -14,6 +15,7 @@ from prompt_hub.repository.documents import (
     Document,
     Problem,
 )
+from prompt_hub.repository.examples import ExampleLines
 from prompt_hub.repository.includes import BlockError, ExpandedTemplate
 from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.reader import (
@@ -28,6 +30,7 @@ from prompt_hub.repository.reader import (
 from prompt_hub.repository.registry import RegisteredTask, Registry
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.repository.templates import TemplateAnalysis
+from prompt_hub.scoring.fields import leaves
 from prompt_hub.scoring.metadata import ScoringMetadata
 
 ContentT = TypeVar("ContentT")
@@ -123,7 +126,9 @@ class TaskFiles:
     templates: tuple[MessageTemplate, ...]
     examples: tuple[tuple[int, Example], ...]
     examples_file: str
-    example_lines: Mapping[int, Document]
+    examples_text: str | None
+    """None where the file is missing or no text."""
+    example_lines: ExampleLines
     judge: Source[Prompt] | None
     production: Source[Prompt] | None
     archive: tuple[Source[Prompt], ...]
@@ -161,10 +166,20 @@ class TaskFiles:
         self, line: int, location: Location, found: str, expected: str, *, suggestion: str = ""
     ) -> Problem:
         """Return a problem in the example on `line`."""
-        document = self.example_lines.get(line) or Document(
-            self.examples_file, None, {(): (line, 1)}
-        )
+        document = self.example_lines.document(line)
         return document.problem(location, found, expected, suggestion=suggestion)
+
+    @cached_property
+    def expected_names(self) -> tuple[str, ...]:
+        """Paths of all values that examples expect, in the order in which they are met."""
+        return tuple(
+            dict.fromkeys(name for _, example in self.examples for name in leaves(example.expected))
+        )
+
+    def without_examples(self) -> TaskFiles:
+        """Return what is kept of a task when its rules have been asked."""
+        nothing = ExampleLines("", self.examples_file)
+        return replace(self, examples=(), examples_text=None, example_lines=nothing)
 
     def registry_problem(self, location: Location, found: str, expected: str) -> Problem:
         """Return a problem in the registry, below this task's entry."""
@@ -178,13 +193,15 @@ class TaskFiles:
 class Tree:
     """The repository as found on disk.
 
-    `texts` holds every file that is text, hidden ones too, `unreadable` what the reading itself
-    found wrong.
+    `texts` holds every file that is text, hidden ones too, but for examples: these are read with
+    their task and dropped again. `keys` says where something in a file looks like a key, and
+    `unreadable` what the reading itself found wrong.
     """
 
     repository: PromptRepository
     files: tuple[str, ...] = ()
     texts: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, tuple[tuple[int, int, str], ...]] = field(default_factory=dict)
     tasks: dict[str, TaskFiles] = field(default_factory=dict)
     drafts: list[Source[Prompt]] = field(default_factory=list)
     unreadable: list[Finding] = field(default_factory=list)

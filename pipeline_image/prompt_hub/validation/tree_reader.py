@@ -20,8 +20,9 @@ from prompt_hub.repository.documents import (
     read_bytes,
     to_model,
 )
+from prompt_hub.repository.examples import ExampleLines, parse_examples
 from prompt_hub.repository.includes import BlockError, ExpandedTemplate
-from prompt_hub.repository.json import parse_json, parse_jsonl
+from prompt_hub.repository.json import parse_json
 from prompt_hub.repository.json_positions import position
 from prompt_hub.repository.reader import (
     ARCHIVE,
@@ -41,16 +42,23 @@ from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.repository.templates import TemplateAnalysis, read
 from prompt_hub.repository.yaml import parse_yaml
 from prompt_hub.scoring.metadata import ScoringMetadata
-from prompt_hub.validation.hidden_characters import find_hidden, in_words
+from prompt_hub.validation import secrets
+from prompt_hub.validation.hidden_characters import HIDDEN, find_hidden, in_words
 from prompt_hub.validation.tree import ContentT, Finding, MessageTemplate, Source, TaskFiles, Tree
 
 
-def read_tree(repository: PromptRepository, proposed: Mapping[str, str] | None = None) -> Tree:
+def read_tree(
+    repository: PromptRepository,
+    look_at: Callable[[TaskFiles], None],
+    proposed: Mapping[str, str] | None = None,
+) -> Tree:
     """Read everything below `prompts/` and the registry; never raises for what a file holds.
 
-    `proposed` are texts of files of tasks that are read as if they lay there already.
+    `look_at` is called with each task, which has its examples only then: those of all tasks
+    together may not fit into memory. `proposed` are texts of files of tasks that are read as if
+    they lay there already.
     """
-    return _Reader(repository, proposed or {}).read()
+    return _Reader(repository, proposed or {}).read(look_at)
 
 
 class _Reader:
@@ -60,10 +68,11 @@ class _Reader:
         self._tree = Tree(repository)
         self._sources: dict[Path, Source[Prompt] | None] = {}
         self._documents: dict[Path, Document] = {}
-        self._raw: dict[Path, bytes] = {}
+        self._evidence_bytes: dict[Path, bytes] = {}
+        self._unread: set[Path] = set()
         self._evaluations: dict[str, dict[str, Source[JsonValue]]] = {}
 
-    def read(self) -> Tree:
+    def read(self, look_at: Callable[[TaskFiles], None]) -> Tree:
         tree = self._tree
         if problem := self._repository.link_problem():
             self._note(problem)
@@ -75,10 +84,15 @@ class _Reader:
         paths += self._proposed
         tree.files = tuple(map(self._repository.relative, filter(self._is_visible, paths)))
         for path in paths:
-            self._read(path)
+            if self._is_examples(path):
+                self._unread.add(path)
+            else:
+                self._read(path)
         found = self._registry(registry)
         for task in sorted(self._names(found)):
-            tree.tasks[task] = self._task(task, found)
+            files = self._task(task, found)
+            look_at(files)
+            tree.tasks[task] = files.without_examples()
         self._drafts()
         return tree
 
@@ -89,6 +103,10 @@ class _Reader:
         return not any(
             part.startswith(".") for part in path.relative_to(self._repository.root).parts
         )
+
+    def _is_examples(self, path: Path) -> bool:
+        folder = self._repository.prompts / EXAMPLES
+        return path.parent == folder and path.suffix == ".jsonl" and self._is_visible(path)
 
     def _is_ours(self, path: Path) -> bool:
         """Whether a path is a plain file inside the tree; notes what else it is."""
@@ -124,15 +142,14 @@ class _Reader:
         """Read one file as text and, where its name says what it is, parse it."""
         name = self._repository.relative(path)
         try:
-            proposed = self._proposed.get(path)
-            raw = read_bytes(path, name) if proposed is None else proposed.encode("utf-8")
-            self._raw[path] = raw
+            raw = self._bytes(path, name)
+            if path.suffix in {".json", ".jsonl"}:
+                self._evidence_bytes[path] = raw
             if not self._is_visible(path):
-                self._tree.texts[name] = raw.decode("utf-8", errors="replace")
+                text = self._tree.texts[name] = raw.decode("utf-8", errors="replace")
+                self._look_for_keys(text, name)
                 return
-            text = decoded(raw, name)
-            self._note(*_odd_characters(text, name))
-            text = self._tree.texts[name] = text.removeprefix("\ufeff")
+            text = self._tree.texts[name] = self._text(raw, name)
             if path.suffix in {".yaml", ".yml"}:
                 self._documents[path] = parse_yaml(text, name)
             elif path.suffix == ".json" and path.parent.name == REVIEWS:
@@ -143,6 +160,22 @@ class _Reader:
                 records[path.stem] = Source(path, document, cast(JsonValue, document.data))
         except InvalidDocumentsError as error:
             self._note(*error.problems)
+
+    def _bytes(self, path: Path, name: str) -> bytes:
+        proposed = self._proposed.get(path)
+        return read_bytes(path, name) if proposed is None else proposed.encode("utf-8")
+
+    def _text(self, raw: bytes, name: str) -> str:
+        """Return a file's text, having looked for what no text should have in it."""
+        text = decoded(raw, name)
+        self._note(*_odd_characters(raw, text, name))
+        text = text.removeprefix("\ufeff")
+        self._look_for_keys(text, name)
+        return text
+
+    def _look_for_keys(self, text: str, name: str) -> None:
+        if keys := tuple(secrets.find(text)):
+            self._tree.keys[name] = keys
 
     def _names(self, registry: Source[Registry] | None) -> set[str]:
         prompts = self._repository.prompts
@@ -199,26 +232,22 @@ class _Reader:
             if isinstance(data, dict) and "schema" in data and (draft := self._prompt(path)):
                 self._tree.drafts.append(draft)
 
-    def _examples(self, task: str) -> tuple[dict[int, Document], tuple[tuple[int, Example], ...]]:
-        name = f"prompts/{EXAMPLES}/{task}.jsonl"
+    def _examples(self, task: str) -> tuple[str | None, tuple[tuple[int, Example], ...]]:
+        """Return the text of a task's examples, and the examples if every line is one."""
+        path = self._repository.path(EXAMPLES, f"{task}.jsonl")
+        name = self._repository.relative(path)
         text = self._tree.texts.get(name)
-        documents: dict[int, Document] = {}
-        examples: list[tuple[int, Example]] = []
-        whole = True
+        if path in self._unread:
+            self._unread.remove(path)
+            try:
+                text = self._text(self._bytes(path, name), name)
+            except InvalidDocumentsError as error:
+                self._note(*error.problems)
         if text is None:
-            return {}, ()
-        try:
-            for line, document in parse_jsonl(text, name):
-                documents[line] = document
-                try:
-                    examples.append((line, to_model(document, Example)))
-                except InvalidDocumentsError as error:
-                    whole = False
-                    self._note(*error.problems)
-        except InvalidDocumentsError as error:
-            whole = False
-            self._note(*error.problems)
-        return documents, tuple(examples) if whole else ()
+            return None, ()
+        examples, problems = parse_examples(text, name)
+        self._note(*problems)
+        return text, () if problems else tuple(examples)
 
     def _task(self, task: str, registry: Source[Registry] | None) -> TaskFiles:
         repository = self._repository
@@ -231,7 +260,8 @@ class _Reader:
         metadata = self._modelled(
             places[METADATA], lambda document: to_model(document, ScoringMetadata)
         )
-        lines, examples = self._examples(task)
+        text, examples = self._examples(task)
+        examples_file = repository.relative(places[EXAMPLES])
         candidate = self._named(metadata.content.candidate) if metadata else None
         named = metadata and metadata.content.judge
         archive = (self._modelled(path, sealed) for path in sorted(places[ARCHIVE].glob("*.yaml")))
@@ -249,8 +279,9 @@ class _Reader:
             whole=self._whole(candidate, templates, examples),
             templates=templates,
             examples=examples,
-            examples_file=repository.relative(places[EXAMPLES]),
-            example_lines=lines,
+            examples_file=examples_file,
+            examples_text=text,
+            example_lines=ExampleLines(text or "", examples_file),
             judge=self._pinned(named.task, named.version) if named else None,
             production=self._modelled(places[PRODUCTION], sealed),
             archive=tuple(source for source in archive if source is not None),
@@ -262,7 +293,8 @@ class _Reader:
         )
 
     def _evidence(self, record: Path) -> str:
-        return evidence_sha256(self._raw[record], self._raw.get(record.with_suffix(".jsonl"), b""))
+        read = self._evidence_bytes
+        return evidence_sha256(read[record], read.get(record.with_suffix(".jsonl"), b""))
 
     def _templates(self, source: Source[Prompt] | None) -> tuple[MessageTemplate, ...]:
         found = []
@@ -313,10 +345,15 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _EVIDENCE = f"prompts/{EVALS}/"
+_VISIBLE = bytes([*b"\t\n", *range(0x20, 0x7F)])
 
 
-def _odd_characters(text: str, file: str) -> Iterator[Problem]:
+def _odd_characters(raw: bytes, text: str, file: str) -> Iterator[Problem]:
     """Yield what is text, but should not stand in a file of ours; each kind told once."""
+    # Few files have anything but visible ASCII in most places: the rest is looked through first.
+    rest = raw.translate(None, _VISIBLE).decode("utf-8")
+    if not (_CONTROL.search(rest) or HIDDEN.search(rest) or "\r" in rest):
+        return
     body = text
     if text.startswith("\ufeff"):
         body = " " + text[1:]

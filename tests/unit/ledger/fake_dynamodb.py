@@ -36,6 +36,10 @@ class TransactionCanceledException(Exception):  # noqa: N818 - the service names
         self.response = {"CancellationReasons": [{"Code": code} for code in codes]}
 
 
+class ResourceNotFoundException(Exception):  # noqa: N818 - the service names it
+    """What DynamoDB answers where there is no such table."""
+
+
 @dataclass
 class FakeDynamoDB:
     """Holds items by (partition, sort) key; a transaction happens whole or not at all.
@@ -51,7 +55,8 @@ class FakeDynamoDB:
     queries: int = 0
     exceptions: SimpleNamespace = field(
         default_factory=lambda: SimpleNamespace(
-            TransactionCanceledException=TransactionCanceledException
+            ResourceNotFoundException=ResourceNotFoundException,
+            TransactionCanceledException=TransactionCanceledException,
         )
     )
 

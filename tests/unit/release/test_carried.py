@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from prompt_hub.cli.serve import poller_of
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.release import carried
 from prompt_hub.release.carried import CarriedHashes, CarriedPrompts, carried_hashes
+from prompt_hub.release.ledger_poller import SNAPSHOT_AFTER_SECONDS, LedgerPoller
 from prompt_hub.release.manifest import Quarantine, Release, carried_for_drills, load
-from prompt_hub.service.ledger_poller import SNAPSHOT_AFTER_SECONDS
 from tests.unit.building import RepositoryFolder
 from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.service.heard import Heard
@@ -169,7 +168,7 @@ def test_a_pointer_to_a_damaged_version_is_refused_and_the_last_good_one_kept(
     hashes = CarriedHashes.of(load(healthy.root))
     prompts = CarriedPrompts(healthy.repository, hashes.carries, hashes.champions)
     ledger, heard = FakeLedger(), Heard()
-    poller = poller_of(ledger, hashes, heard, prompts)
+    poller = LedgerPoller.of_release(hashes, ledger, heard, prompts)
     old = VersionRef(version="1.0.0", sha256=hashes.carries["part-class"]["1.0.0"])
     text = healthy.read(OLD_FILE)
     damage(healthy)
@@ -196,8 +195,8 @@ def test_a_snapshot_holds_nothing_that_is_damaged(healthy: RepositoryFolder) -> 
     damage(healthy)
     ledger, times = FakeLedger(), iter([0.0])
     ledger.table.away = True
-    poller = poller_of(
-        ledger, hashes, Heard(), prompts, clock=lambda: next(times, SNAPSHOT_AFTER_SECONDS)
+    poller = LedgerPoller.of_release(
+        hashes, ledger, Heard(), prompts, clock=lambda: next(times, SNAPSHOT_AFTER_SECONDS)
     )
     poller.poll()
     assert set(poller.state.served) == {"brand"}

@@ -5,8 +5,15 @@ from __future__ import annotations
 import time
 
 import pytest
+from pydantic import JsonValue
 
-from prompt_hub.repository.contracts import misfits, resolve, schema_problems, worst_misfit
+from prompt_hub.repository.contracts import (
+    Contract,
+    misfits,
+    resolve,
+    schema_problems,
+    worst_misfit,
+)
 from prompt_hub.repository.schema import JsonObject
 
 
@@ -156,3 +163,22 @@ def test_references_are_followed_inside_one_schema_to_their_end(
     }
     assert resolve({"$ref": reference}, root) == found
     assert resolve({"$ref": "#"}, root) is root
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "required": ["a"], "additionalProperties": False},
+        {"properties": {"a": {"enum": [f"v{number}" for number in range(2000)]}}},
+        {"properties": {"a": {"type": "string", "format": "date", "pattern": "^2"}}},
+        {"$defs": {"n": {"type": ["integer", "null"]}}, "properties": {"a": {"$ref": "#/$defs/n"}}},
+    ],
+)
+@pytest.mark.parametrize(
+    "value", [{}, {"a": 1}, {"a": "v7"}, {"a": "2026-02-30"}, {"a": "2026-02-03"}, {"b": None}, 7]
+)
+def test_a_contract_fits_where_nothing_misfits(schema: JsonObject, value: JsonValue) -> None:
+    contract = Contract(schema)
+    found = list(contract.misfits(value))
+    assert found == list(misfits(value, schema))
+    assert contract.fits(value) == (not found)

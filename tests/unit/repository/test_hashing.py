@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prompt_hub.core.hashing import sha256_of
-from prompt_hub.repository.reader import examples_sha256
+from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.schema import Prompt
 from tests.unit.building import RepositoryFolder
 

@@ -24,12 +24,12 @@ from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.release.carried import carried_prompts
+from prompt_hub.release.ledger_poller import LedgerPoller
 from prompt_hub.release.manifest import Release, VersionKey, load
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Prompt
 from prompt_hub.service.admission import Admission
 from prompt_hub.service.http import BODY_SECONDS, ServiceApp, create_app
-from prompt_hub.service.ledger_poller import LedgerPoller
 from prompt_hub.service.service import PromptService
 from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.service.fake_provider import FakeProvider, fake_provider

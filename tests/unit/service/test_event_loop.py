@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from prompt_hub.core.json_strict import MAX_VALUES
+from prompt_hub.repository.input_check import LONGEST_NAME, MOST_PROBLEMS
 from prompt_hub.service.http import MAX_BODY_BYTES
-from prompt_hub.service.input_check import LONGEST_NAME, MOST_PROBLEMS
 from tests.unit.service.serving import FIELDS, RUN, Running
 
 LONGEST_STEP_SECONDS = 0.001

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from prompt_hub.ledger.items import VersionRef
-from prompt_hub.service.ledger_poller import (
+from prompt_hub.release.ledger_poller import (
     REPORT_EVERY_SECONDS,
     SNAPSHOT_AFTER_SECONDS,
     LedgerPoller,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from prompt_hub.cli.serve import behind_balancer, poller_of
+from prompt_hub.cli.serve import behind_balancer
 from prompt_hub.core import aws_names
 from prompt_hub.release.carried import CarriedHashes
+from prompt_hub.release.ledger_poller import SNAPSHOT_AFTER_SECONDS, LedgerPoller
 from prompt_hub.release.manifest import Quarantine, load
 from prompt_hub.service.http import Receive, Scope, Send
-from prompt_hub.service.ledger_poller import SNAPSHOT_AFTER_SECONDS
 from tests.unit.building import RepositoryFolder
 from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.service.heard import Heard
@@ -48,8 +48,8 @@ def test_a_container_whose_ledger_is_away_serves_no_champion_that_did_harm(
     image = image.model_copy(update={"quarantined": {"part-class": {"1.1.0": told}}})
     ledger, times = FakeLedger(), iter([0.0, SNAPSHOT_AFTER_SECONDS])
     ledger.table.away = True
-    poller = poller_of(
-        ledger, CarriedHashes.of(image), Heard(), clock=lambda: next(times, SNAPSHOT_AFTER_SECONDS)
+    poller = LedgerPoller.of_release(
+        CarriedHashes.of(image), ledger, Heard(), clock=lambda: next(times, SNAPSHOT_AFTER_SECONDS)
     )
     poller.poll()
     served = {task: version.reference.version for task, version in poller.state.served.items()}

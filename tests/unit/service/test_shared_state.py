@@ -15,7 +15,7 @@ import pytest
 
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.config import ModelConfig
-from prompt_hub.service.ledger_poller import ServedVersion, ServingState
+from prompt_hub.release.ledger_poller import ReleaseContents, ServedVersion, ServingState
 from prompt_hub.service.shared_state import (
     FollowedState,
     SharedLimiter,
@@ -31,6 +31,7 @@ def served(version: str) -> ServedVersion:
     )
 
 
+CONTENTS = ReleaseContents(release="r", carries={}, champions={})
 STATES = [
     ServingState(),
     ServingState(ready=True, revision=4, served={"a": served("1"), "b": served("1")}),
@@ -64,7 +65,7 @@ def test_a_large_change_comes_in_parts_that_no_call_waits_for() -> None:
     packed = {(f"t{n}", str(n)): b"%d" % n for n in range(0, 1234, 2)}
     whole = replace(StateChange.between(STATES[1], after, 3), packed=packed)
     parts = list(whole.parts())
-    assert max(len(part.moved) for part in parts) <= 50
+    assert max(len(part.moved) for part in parts) <= 16
     assert [part.more for part in parts] == [True] * (len(parts) - 1) + [False]
     assert {key: text for part in parts for key, text in part.packed.items()} == packed
     assert {task: to for part in parts for task, to in part.moved.items()} == whole.moved
@@ -90,7 +91,7 @@ def test_a_worker_lays_a_change_by_until_its_number_moves() -> None:
     memory, (receiver, sender) = SharedMemory(2, []), Pipe(duplex=False)
     before = ServingState(served={"t1": served("0"), "t2": served("2")})
     shelf = Shelf({("t1", "0"): b"0", ("t2", "2"): b"2"})
-    followed = FollowedState(memory, receiver, place=1, state=before, number=0, champions={})
+    followed = FollowedState(memory, receiver, place=1, state=before, number=0, contents=CONTENTS)
     followed.prompts = shelf
     stop = threading.Event()
     thread = threading.Thread(target=followed.run, args=(0.01, stop))
@@ -126,7 +127,9 @@ def test_a_worker_lays_a_change_by_until_its_number_moves() -> None:
 
 def test_a_call_takes_in_what_the_thread_has_not_yet() -> None:
     memory, (receiver, sender) = SharedMemory(1, []), Pipe(duplex=False)
-    followed = FollowedState(memory, receiver, place=0, state=STATES[0], number=0, champions={})
+    followed = FollowedState(
+        memory, receiver, place=0, state=STATES[0], number=0, contents=CONTENTS
+    )
     for number, (left, reached) in enumerate(pairwise(STATES), start=1):
         for part in StateChange.between(left, reached, number).parts():
             sender.send(part)

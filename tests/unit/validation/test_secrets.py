@@ -38,6 +38,16 @@ def test_a_key_is_found_where_it_stands_and_redacted(name: str, key: str) -> Non
 
 
 @pytest.mark.parametrize(
+    "key",
+    [*KEYS.values(), f"api_KEY: {MIXED}", f"pa\u017fsw0rd_toKEN={MIXED}", f"api_\u212aey: {MIXED}"],
+)
+def test_a_key_is_found_in_a_large_file_as_in_a_small_one(key: str) -> None:
+    found = [(line + 9000, column, name) for line, column, name in find(f"note: {key} ...\n")]
+    assert found
+    assert list(find("0603 ±1%\n" * 9000 + f"note: {key} ...\n")) == found
+
+
+@pytest.mark.parametrize(
     "line",
     [
         f"api_key: {MIXED}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prompt_hub.repository.contracts import at, misfits, schema_problems
+from prompt_hub.repository.contracts import Contract, at, schema_problems
 from prompt_hub.repository.documents import Problem, closest
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.validation.rules.base import Rule, task_rule
@@ -54,8 +54,11 @@ def _fit(
         return  # said by `schema`
     contract = "input" if name == "input" else "output"
     expected = f"what the {contract} schema allows"
+    held_to = Contract(schema)
     for line, value in values:
-        for misfit in misfits(value, schema):
+        if held_to.fits(value):
+            continue
+        for misfit in held_to.misfits(value):
             meant = ""
             if misfit.keyword == "enum" and isinstance(misfit.value, list):
                 given = at(value, misfit.location)
@@ -73,7 +76,7 @@ def _something_to_score(files: TaskFiles) -> Iterator[Problem]:
     expected = "at least one example with split: eval"
     if files.examples and all(example.split != "eval" for _, example in files.examples):
         yield files.example_problem(1, (), "shots only", expected)
-    elif not files.texts.get(files.examples_file, "an unreadable file").strip():
+    elif files.examples_text is not None and not files.examples_text.strip():
         yield files.example_problem(1, (), "no examples", expected)
 
 

@@ -10,8 +10,9 @@ from prompt_hub.core.hashing import sha256_of
 from prompt_hub.repository.alarm_windows import watch_misfits
 from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.documents import Problem, closest
+from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.json_positions import Location
-from prompt_hub.repository.reader import EXAMPLES, METADATA, examples_sha256, path_inside
+from prompt_hub.repository.reader import EXAMPLES, METADATA, path_inside
 from prompt_hub.validation.rules.base import Rule, task_rule
 from prompt_hub.validation.tree import TaskFiles
 

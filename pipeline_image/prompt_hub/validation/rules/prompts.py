@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from prompt_hub.repository.contracts import SchemaProblem, properties, required, schema_problems
 from prompt_hub.repository.documents import Problem, closest
-from prompt_hub.repository.rendering import RenderError, render
+from prompt_hub.repository.rendering import Renderer, RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
 from prompt_hub.validation.loops import path_faults
 from prompt_hub.validation.rules.base import Rule, task_rule, tree_rule
@@ -194,16 +194,18 @@ def _renders(files: TaskFiles) -> Iterator[Problem]:
         return  # said by the rules above
     # Shots are examples too and rendered as such; leaving them out keeps this linear.
     prompt = files.whole.model_copy(update={"few_shot": None})
+    renderer = Renderer(prompt)
     needed = required(prompt.input)
     failures: dict[tuple[str, str], list[int]] = {}
     for line, example in files.examples:
-        if problem := _failure(prompt, example.input):
+        if problem := _failure(renderer, example.input):
             failures.setdefault((problem, ""), []).append(line)
             continue
-        least = {name: value for name, value in example.input.items() if name in needed}
-        if least == example.input or not needed <= least.keys():
+        given = example.input.keys()
+        if given <= needed or not needed <= given:
             continue
-        if problem := _failure(prompt, least):
+        least = {name: value for name, value in example.input.items() if name in needed}
+        if problem := _failure(renderer, least):
             left_out = ", ".join(sorted(example.input.keys() - least.keys()))
             failures.setdefault((problem, left_out), []).append(line)
     for (problem, left_out), lines in failures.items():
@@ -215,9 +217,9 @@ def _renders(files: TaskFiles) -> Iterator[Problem]:
         yield files.example_problem(lines[0], ("input",), f"{problem}{without}{more}", expected)
 
 
-def _failure(prompt: Prompt, fields: JsonObject) -> str:
+def _failure(renderer: Renderer, fields: JsonObject) -> str:
     try:
-        render(prompt, fields)
+        renderer.render(fields)
     except RenderError as error:
         return error.message.rstrip(".")
     return ""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 
-from pydantic import JsonValue
-
 from prompt_hub.repository.contracts import schema_problems
 from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.json_positions import Location
 from prompt_hub.scoring.base import ComparedField, RuleContext
 from prompt_hub.scoring.comparison import lost, unread, without_unit
-from prompt_hub.scoring.fields import at, leaves
+from prompt_hub.scoring.fields import at
 from prompt_hub.scoring.registry import sort_scorers
 from prompt_hub.scoring.scorers.judge import contract_complaints
 from prompt_hub.validation.rules.base import Rule, task_rule
@@ -78,7 +76,11 @@ def _differences_count(files: TaskFiles) -> Iterator[Problem]:
     for location, field, values in _compared(files):
         how = field.how
         first: dict[Hashable, tuple[str, int]] = {}
+        seen: set[str] = set()
         for line, text in values:
+            if text in seen:
+                continue
+            seen.add(text)
             kept = lost(how, text)
             if kept is None:
                 break
@@ -101,6 +103,8 @@ def _quantities_are_read(files: TaskFiles) -> Iterator[Problem]:
     what is no quantity is compared as text.
     """
     for location, field, values in _compared(files):
+        if field.how.compare != "quantity":
+            continue
         units: dict[bool, str] = {}
         for line, text in values:
             if reason := unread(field.how, text):
@@ -116,28 +120,25 @@ def _quantities_are_read(files: TaskFiles) -> Iterator[Problem]:
 
 def _compared(
     files: TaskFiles,
-) -> Iterator[tuple[Location, ComparedField, Sequence[tuple[int, str]]]]:
+) -> Iterator[tuple[Location, ComparedField, Iterator[tuple[int, str]]]]:
     """Yield the fields that scorers name, where, and the texts expected in them by line."""
     if files.metadata is None:
         return
-    names = dict.fromkeys(
-        name for _, example in files.examples for name in leaves(example.expected)
-    )
     for index, scorer in enumerate(files.metadata.content.scorers):
-        for field in scorer.compared(names):
+        for field in scorer.compared(files.expected_names):
             path = field.path.split(".")
-            values = [
-                (line, text)
-                for line, example in files.examples
-                for text in _texts(at(example.expected, path))
-            ]
-            yield ("scorers", index, *field.location), field, values
+            yield ("scorers", index, *field.location), field, _expected(files, path)
 
 
-def _texts(value: JsonValue) -> Iterator[str]:
-    for item in value if isinstance(value, list) else [value]:
-        if isinstance(item, str):
-            yield item
+def _expected(files: TaskFiles, path: Sequence[str]) -> Iterator[tuple[int, str]]:
+    for line, example in files.examples:
+        value = at(example.expected, path)
+        if isinstance(value, str):
+            yield line, value
+        elif isinstance(value, list):
+            for item in value:
+                if isinstance(item, str):
+                    yield line, item
 
 
 def _in_metadata(files: TaskFiles, location: Location, found: str, expected: str) -> Problem:

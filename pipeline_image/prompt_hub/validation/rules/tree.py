@@ -20,7 +20,6 @@ from prompt_hub.repository.reader import (
     TEMPLATES,
 )
 from prompt_hub.repository.schema import TASK_PATTERN, VERSION_PATTERN
-from prompt_hub.validation import secrets
 from prompt_hub.validation.rules.base import Rule, tree_rule
 from prompt_hub.validation.tree import Tree
 
@@ -31,8 +30,8 @@ def _no_secrets(tree: Tree) -> Iterator[Problem]:
 
     Revoke the key, and take it out of git's history too.
     """
-    for file, text in tree.texts.items():
-        for line, column, name in secrets.find(text):
+    for file, keys in tree.keys.items():
+        for line, column, name in keys:
             expected = "no key in the repository: revoke it, and take it out of git's history too"
             yield Problem(file, line, column, "", f"what looks like {name}", expected)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from prompt_hub.repository.contracts import SchemaViolation, at, misfits
@@ -33,13 +33,24 @@ def field_problems(fields: JsonObject, schema: JsonObject) -> list[dict[str, str
 
     Values are never repeated: what callers send stays out of logs and answers.
     """
+    return problems_in(fields, misfits(fields, schema))
+
+
+def problems_in(fields: JsonObject, found: Iterable[SchemaViolation]) -> list[dict[str, str]]:
+    """Word the violations that were `found` in fields, as `field_problems` does."""
     entries = (
         (_cut(field), problem)
-        for violation in misfits(fields, schema)
+        for violation in found
         for field, problem in _entries(violation, fields)
     )
     problems = islice(_distinct(entries), MOST_PROBLEMS)
     return [{"field": field, "problem": problem} for field, problem in sorted(problems)]
+
+
+def in_words(problems: Iterable[Mapping[str, str]]) -> str:
+    """Put entries of `field_problems` into one sentence."""
+    words = (f"{problem['field'] or 'fields'} {problem['problem']}" for problem in problems)
+    return f"the fields do not fit: {'; '.join(words)}"
 
 
 def _cut(name: str) -> str:

@@ -1,7 +1,7 @@
-"""What the service serves: pointers followed from the ledger, the last good ones kept.
+"""What a process serves: pointers followed from the ledger, the last good ones kept.
 
-Nothing here knows HTTP or AWS. `LedgerPoller.poll` is one look at the ledger; a thread calls it
-every few seconds.
+The service and the loader (`prompt_hub.loader`) follow a ledger by this one. Nothing here knows
+HTTP or AWS. `LedgerPoller.poll` is one look at the ledger; a thread calls it every few seconds.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from enum import StrEnum
+from typing import Literal, Protocol, Self
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.ledger.items import Deployed, Pointer, VersionRef
+from prompt_hub.release.carried import CarriedHashes
 
 logger = logging.getLogger(__name__)
 
 Source = Literal["ledger", "snapshot"]
 
 SNAPSHOT_AFTER_SECONDS = 60.0
-"""How long a starting service waits for the ledger before it serves what the image says."""
+"""How long a starting process waits for the ledger before it serves what its release says."""
 REPORT_EVERY_SECONDS = 60.0
 """How often a state that people should end is reported while it lasts."""
 
@@ -101,6 +103,68 @@ class ServingState:
         return {task: ref for task, ref in self.refused.items() if task not in self.served}
 
 
+class WhyUnserved(StrEnum):
+    """Why a task has no active version here, in a word that programs read."""
+
+    NOT_CARRIED = "not_carried"
+    """The ledger points to something that the release lacks."""
+    UNKNOWN_TASK = "unknown_task"
+    """The release has no version of such a task."""
+    RETIRED = "retired"
+    """Git has nothing of the task released any more."""
+    NOT_ACTIVE = "not_active"
+    """The stage has nothing of the task active yet."""
+
+
+class UnservedTaskError(PromptHubError):
+    """A task has no active version here; `known` are those that the release has, by name."""
+
+    def __init__(self, message: str, why: WhyUnserved, known: list[str]) -> None:
+        super().__init__(message)
+        self.why = why
+        self.known = known
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseContents:
+    """What a process can serve at all."""
+
+    release: str
+    carries: Mapping[str, Mapping[str, str]]
+    """The hash by version by task."""
+    champions: Mapping[str, VersionRef]
+    """What git has released."""
+
+    def find(self, task: str, stage: str, state: ServingState) -> ServedVersion:
+        """Return the version of `task` that is served in `state`.
+
+        Raises:
+            UnservedTaskError: none is; `stage` is what its words call the place.
+        """
+        served = state.served.get(task)
+        if served is None:
+            raise self._unserved(task, stage, state)
+        return served
+
+    def _unserved(self, task: str, stage: str, state: ServingState) -> UnservedTaskError:
+        known = sorted(name for name, versions in self.carries.items() if versions)
+        wanted = state.refused.get(task)
+        if wanted is not None:
+            message = (
+                f"{task} {wanted.version} is active in {stage}, and the image of release "
+                f"{self.release} does not carry it"
+            )
+            return UnservedTaskError(message, WhyUnserved.NOT_CARRIED, known)
+        if task not in known:
+            message = f"there is no task {task!r}; there are: {', '.join(known) or 'none'}"
+            return UnservedTaskError(message, WhyUnserved.UNKNOWN_TASK, known)
+        if task not in self.champions:
+            message = f"{task} is retired: no version of it is released any more"
+            return UnservedTaskError(message, WhyUnserved.RETIRED, known)
+        message = f"no version of {task} is active in {stage} yet"
+        return UnservedTaskError(message, WhyUnserved.NOT_ACTIVE, known)
+
+
 class LedgerPoller:
     """Follows the pointers of the ledger and keeps the last good ones."""
 
@@ -114,6 +178,7 @@ class LedgerPoller:
         snapshot: Mapping[str, VersionRef] | None = None,
         report: Reporter,
         prompts: PreparedPrompts | None = None,
+        snapshot_after: float = SNAPSHOT_AFTER_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Follow `source` with what the image has.
@@ -121,20 +186,47 @@ class LedgerPoller:
         `prompts` prepares what is going to be served.
 
         `release` is the image's own, `carries` the hash by version by task, `champions` what git
-        has released, and `snapshot` what to serve where there is no ledger to ask: the champions,
-        unless some of them did harm.
+        has released, and `snapshot` what to serve where there is no ledger to ask for so many
+        seconds: the champions, unless some of them did harm.
         """
         self._source = source
-        self._release = release
-        self._carries = carries
-        self.champions = champions
+        self.contents = ReleaseContents(release=release, carries=carries, champions=champions)
         self._image = champions if snapshot is None else snapshot
         self._report = report
         self._prompts = prompts
+        self._snapshot_after = snapshot_after
         self._clock = clock
         self._started = clock()
         self._reported: dict[str, float] = {}
         self.state = ServingState()
+
+    @classmethod
+    def of_release(
+        cls,
+        release: CarriedHashes,
+        source: PointerSource,
+        report: Reporter,
+        prompts: PreparedPrompts | None = None,
+        *,
+        snapshot_after: float = SNAPSHOT_AFTER_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Self:
+        """Follow `source` with what `release` carries; `prompts` prepares what is to be served."""
+        return cls(
+            source,
+            release=release.release,
+            carries=release.carries,
+            champions=release.champions,
+            snapshot=release.snapshot,
+            report=report,
+            prompts=prompts,
+            snapshot_after=snapshot_after,
+            clock=clock,
+        )
+
+    def find(self, task: str, stage: str) -> ServedVersion:
+        """Return the version of `task` that is served now; raises as `ReleaseContents.find`."""
+        return self.contents.find(task, stage, self.state)
 
     def poll(self) -> None:
         """Look at the ledger once. Never raises: what goes wrong is reported, the state kept."""
@@ -151,7 +243,7 @@ class LedgerPoller:
             return
         if not self.state.ledger_answers:
             self._report.ledger_found(revision)
-        known_here = deployed is not None and deployed.release.release == self._release
+        known_here = deployed is not None and deployed.release.release == self.contents.release
         if pointers is not None:
             logger.debug("ledger revision %d: %d pointers read", revision, len(pointers))
             self._follow(revision, pointers, known_here=known_here)
@@ -198,7 +290,7 @@ class LedgerPoller:
         self._show(replace(state, ready=self.state.ready or known_here or not state.unserved))
 
     def _can_serve(self, task: str, wanted: VersionRef) -> bool:
-        if self._carries.get(task, {}).get(wanted.version) != wanted.sha256:
+        if self.contents.carries.get(task, {}).get(wanted.version) != wanted.sha256:
             return False
         current = self.state.served.get(task)
         if current is not None and current.reference == wanted:
@@ -220,7 +312,7 @@ class LedgerPoller:
             self._report.ledger_lost(reason)
             self._show(replace(self.state, ledger_answers=False))
         waited = self._clock() - self._started
-        if not (self.state.ready or self.state.refused) and waited >= SNAPSHOT_AFTER_SECONDS:
+        if not (self.state.ready or self.state.refused) and waited >= self._snapshot_after:
             self._show(ServingState(ready=True, served=self._snapshot()))
         if any(
             version.source == "snapshot" for version in self.state.served.values()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from prompt_hub.repository.input_check import field_problems
 from prompt_hub.repository.schema import JsonObject
-from prompt_hub.service.input_check import field_problems
 
 SCHEMA: JsonObject = {
     "type": "object",

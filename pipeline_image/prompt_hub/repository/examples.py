@@ -1,0 +1,144 @@
+"""Example files: a million lines are read as strictly as one, and none is kept longer than needed.
+
+A line that is beyond doubt is parsed and checked in one step. Every other is read by the strict
+reader, which finds what is wrong with it and where; both read the same examples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import islice
+from math import isfinite
+
+from pydantic import JsonValue
+
+from prompt_hub.core.json_strict import MAX_DEPTH, strict_json
+from prompt_hub.repository.documents import (
+    Document,
+    InvalidDocumentsError,
+    Problem,
+    to_model,
+)
+from prompt_hub.repository.json import json_problems, line_document, lines_of
+from prompt_hub.repository.schema import Example
+
+_HASHED_TOGETHER = 256
+"""Examples that are written out at once: few enough to be held twice."""
+
+
+class ExampleLines:
+    """The lines of an example file, for saying where in them something is."""
+
+    def __init__(self, text: str, file: str) -> None:
+        """Keep the text; it is cut into lines when the first one is asked for."""
+        self._text = text
+        self._file = file
+
+    @cached_property
+    def _lines(self) -> Sequence[str]:
+        return self._text.split("\n")
+
+    def document(self, line: int) -> Document:
+        """Return the document on a line that could be read; of a blank one just the place."""
+        text = self._lines[line - 1] if line <= len(self._lines) else ""
+        if not text.strip():
+            return Document(self._file, None, {(): (line, 1)})
+        return line_document(text, self._file, line, None)
+
+
+def parse_examples(text: str, file: str) -> tuple[list[tuple[int, Example]], list[Problem]]:
+    """Return every good example with its line, and what is wrong with the others.
+
+    What is no example comes first, then what is no JSON, each in the order of lines.
+    """
+    examples: list[tuple[int, Example]] = []
+    unfit: list[Problem] = []
+    unread: list[Problem] = []
+    for number, line in enumerate(lines_of(text), start=1):
+        if not line or line.isspace():
+            continue
+        example = _beyond_doubt(line)
+        if example is None:
+            try:
+                document = line_document(line, file, number, strict_json(line))
+                example = to_model(document, Example)
+            except InvalidDocumentsError as error:
+                unfit += error.problems
+                continue
+            except ValueError as error:
+                unread += json_problems(line, file, number, error)
+                continue
+        examples.append((number, example))
+    return examples, unfit + unread
+
+
+def examples_sha256(examples: Iterable[Example]) -> str:
+    """Hash of an example set, independent of spacing and key order.
+
+    It is that of the list of all examples, taken piece by piece: a large set is not held twice.
+    """
+    whole = hashlib.sha256(b"[")
+    # Fields as `model_dump` has them: the values are JSON already.
+    rest = iter(examples)
+    between = b""
+    while some := [vars(example) for example in islice(rest, _HASHED_TOGETHER)]:
+        whole.update(between + _CANONICAL.encode(some)[1:-1].encode("utf-8"))
+        between = b","
+    whole.update(b"]")
+    return whole.hexdigest()
+
+
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+"""Writes what `canonical` does, made once."""
+
+
+def _beyond_doubt(line: str) -> Example | None:
+    """Return the example on a line, None where the strict reader might have something to say.
+
+    The fast parser takes NaN and a key given twice, and nests deeper. A line that may have any of
+    these is left to the strict one, and so is an escape, behind which a colon can stand.
+    """
+    if "\\u" in line:
+        return None
+    try:
+        example = Example.model_validate_json(line, by_alias=True, by_name=False)
+    except ValueError:
+        return None
+    # Every member has a colon, and so may texts: where all are accounted for, no member was
+    # dropped because a later one has its name.
+    colons = line.count(":") - len(example.model_fields_set)
+    inside: list[JsonValue] = [example.input, example.expected]
+    for value in inside:  # which grows on the way
+        if type(value) is dict:
+            colons -= len(value)
+            members: Iterable[JsonValue] = value.values()
+        else:
+            assert type(value) is list
+            members = value
+        for member in members:
+            if type(member) is str:
+                continue
+            if isinstance(member, dict | list):
+                inside.append(member)
+            elif isinstance(member, float) and not isfinite(member):
+                return None
+    if len(inside) > 2 and line.count("{") + line.count("[") > MAX_DEPTH:
+        return None
+    return example if colons == 0 or colons == _colons_in_texts(example, inside) else None
+
+
+def _colons_in_texts(example: Example, inside: Iterable[JsonValue]) -> int:
+    """Count the colons in names and values of an example, whose containers are `inside`."""
+    texts: list[JsonValue] = [example.id, example.split, *example.tags]
+    for value in inside:
+        if isinstance(value, dict):
+            texts += value
+            texts += value.values()
+        elif isinstance(value, list):
+            texts += value
+    return sum(text.count(":") for text in texts if isinstance(text, str))
