@@ -23,7 +23,7 @@ from benchmarks.earlier_tree import earlier_tree
 from benchmarks.eval.measuring import ROOT, MeasurementError
 from benchmarks.eval.printing import machine, number, table
 from benchmarks.results import Ratio, record
-from benchmarks.serve import gateways
+from benchmarks.serve import gateways, scale
 from benchmarks.serve.gateways import Target
 from benchmarks.serve.ledger import LedgerServer
 from benchmarks.serve.model import ScriptedModel
@@ -62,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
     peers = (OURS, BEFORE, "litellm", "portkey")
     parser.add_argument("--only", nargs="+", choices=peers, default=peers, help="servers to run")
+    sections = ("calls", "scale")
+    parser.add_argument("--sections", nargs="+", choices=sections, default=sections)
     parser.add_argument("--rounds", type=int, default=5, help="runs of every cell (default 5)")
     parser.add_argument("--seconds", type=float, default=1.5, help="of a run (default 1.5)")
     parser.add_argument("--callers", type=int, nargs="+", default=CALLERS, help="at once")
@@ -80,6 +82,11 @@ def _measure(arguments: argparse.Namespace, stack: ExitStack) -> int:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prompt-hub-serve-")))
     model = stack.enter_context(ScriptedModel())
     release = build(folder / "repository", model.base_url)
+    large: list[Ratio] = []
+    if "scale" in arguments.sections:
+        large = scale.measure(folder, model.base_url, tasks=10_000, versions=20)
+    if "calls" not in arguments.sections:
+        return record("serve", large)
     ledger = stack.enter_context(LedgerServer(release))
     settings = gateways.service_settings(folder / "repository", model.base_url, ledger.url)
     pairs: dict[str, tuple[Server, Target]] = {}
@@ -102,7 +109,7 @@ def _measure(arguments: argparse.Namespace, stack: ExitStack) -> int:
             f" {server.start_mb:.0f} MB; {server.resident_mb():.0f} MB after the runs,"
             f" {server.processes()} processes"
         )
-    ratios = _ratios(samples, servers, targets)
+    ratios = [*_ratios(samples, servers, targets), *large]
     return record("serve", ratios) if ratios else 0
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -86,11 +86,16 @@ class LedgerServer:
 
     def move(self, task: str, reached: VersionRef) -> int:
         """Let the pointer of `task` go to another version; returns the ledger's new revision."""
+        return self.move_all({task: reached})
+
+    def move_all(self, reached: Mapping[str, VersionRef]) -> int:
+        """Let many pointers go elsewhere; no look at the ledger finds some of them moved."""
         with self._lock:
-            self._revision += 1
-            self._pointers[task] = replace(
-                self._pointers[task], active=reached, revision=self._revision
-            )
+            for task, version in reached.items():
+                self._revision += 1
+                self._pointers[task] = replace(
+                    self._pointers[task], active=version, revision=self._revision
+                )
             return self._revision
 
     def answer(self, operation: str, asked: dict[str, dict[str, dict[str, str]]]) -> object:

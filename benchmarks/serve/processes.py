@@ -41,6 +41,8 @@ class Server:
         self._cwd = cwd
         self.start_cpu = 0.0
         self.start_mb = 0.0
+        self.start_seconds = 0.0
+        self.started = False
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
@@ -53,11 +55,13 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        began, self.started = time.monotonic(), True
         try:
             self._await()
         except BaseException:
             self.stop()
             raise
+        self.start_seconds = time.monotonic() - began
         self.start_cpu, self.start_mb = self.cpu_seconds(), self.resident_mb()
         return self
 

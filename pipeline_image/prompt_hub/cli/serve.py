@@ -77,8 +77,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.ledger.table import Ledger
     from prompt_hub.llm.client import ModelClient
     from prompt_hub.llm.config import ModelAliases
+    from prompt_hub.release.carried import carried_hashes, carried_prompts
     from prompt_hub.release.ledger_poller import LedgerPoller
-    from prompt_hub.release.manifest import carried_prompts, load
     from prompt_hub.repository.reader import PromptRepository
     from prompt_hub.service.execution_log import log_line
     from prompt_hub.service.http import create_app
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     log_as_service(verbosity_of(arguments))
     repository = PromptRepository.from_environment()
-    release = load(repository.root)
+    release = carried_hashes(repository.root)
     prompts = carried_prompts(repository, release)
     stage = os.environ.get(aws_names.ENV_STAGE, "local")
     try:
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     client = ModelClient(aliases) if memory is None else SharedLimitClient(aliases, memory)
     # With the start, not with the first request, which would wait for it.
     client.connect()
-    poller = LedgerPoller.of_release(release, ledger, LogsAndMetrics.connect(stage))
+    poller = LedgerPoller.of_release(release, ledger, LogsAndMetrics.connect(stage), prompts)
     service = PromptService(
         stage=stage,
         release=release.release,
@@ -142,7 +142,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     def serve(place: int, listener: socket, state: FollowedState) -> None:
         assert isinstance(client, SharedLimitClient)
         assert memory is not None
-        client.worker, service.poller = place, state
+        client.worker, service.poller, state.prompts = place, state, prompts
         admission = Admission(arguments.max_calls, memory.calls_in_hand, place)
         app = create_app(
             service, poll_seconds=arguments.poll_seconds, admission=admission, announce=False
@@ -153,7 +153,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     log_line(
         "started", release=release.release, instance=service.instance.id, workers=memory.workers
     )
-    code = Supervisor(poller, memory, sockets, serve).run(arguments.poll_seconds)
+    code = Supervisor(poller, memory, sockets, serve, prompts).run(arguments.poll_seconds)
     log_line("stopped", release=release.release, instance=service.instance.id)
     return code
 

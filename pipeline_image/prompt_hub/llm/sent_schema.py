@@ -17,6 +17,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
+from prompt_hub.core.bounded import Bounded
 from prompt_hub.llm.schema_support import (
     COMBINED,
     MOST_VALUES,
@@ -58,18 +59,19 @@ class CannotBeStrictError(ValueError):
     """A schema that a provider's strict mode refuses in every form that means the same."""
 
 
-_KNOWN: dict[tuple[int, str], tuple[JsonObject, SentSchema]] = {}
-"""Forms by the identity of their schema, which is kept so that it stays its own."""
-_MOST_KNOWN = 256
+_KNOWN: Bounded[tuple[int, str], tuple[JsonObject, SentSchema]] = Bounded(1024)
+"""Forms by the identity of their schema, which is kept so that it stays its own.
+
+As many as a service holds prompts parsed (`release.carried.PARSED`).
+"""
 
 
 def sent_schema(schema: JsonObject, support: SchemaSupport) -> SentSchema:
     """Put a schema into the form that `support` says a provider takes."""
     known = _KNOWN.get((id(schema), support.name))
     if known is None:
-        if len(_KNOWN) >= _MOST_KNOWN:
-            _KNOWN.clear()
-        known = _KNOWN[id(schema), support.name] = (schema, _sent(schema, support))
+        known = (schema, _sent(schema, support))
+        _KNOWN.put((id(schema), support.name), known)
     return known[1]
 
 

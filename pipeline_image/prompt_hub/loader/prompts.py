@@ -16,6 +16,7 @@ from prompt_hub.core.errors import PromptHubError
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.loader.active_prompt import ActivePrompt
 from prompt_hub.loader.follower import Follower, LogReporter, OwnConnection
+from prompt_hub.release.carried import CarriedHashes, carried_prompts
 from prompt_hub.release.ledger_poller import (
     SNAPSHOT_AFTER_SECONDS,
     LedgerPoller,
@@ -24,7 +25,7 @@ from prompt_hub.release.ledger_poller import (
     ServedVersion,
     ServingState,
 )
-from prompt_hub.release.manifest import carried_prompts, load
+from prompt_hub.release.manifest import load
 from prompt_hub.repository.reader import PromptRepository
 
 
@@ -187,12 +188,13 @@ class Prompts:
         given = None if self._root is None else {aws_names.ENV_ROOT: str(self._root)}
         repository = PromptRepository.from_environment(given)
         release = load(repository.root)
-        source = OwnConnection(self._connect)
+        hashes, source = CarriedHashes.of(release), OwnConnection(self._connect)
+        prompts = carried_prompts(repository, hashes)
         follower = Follower(
             release,
-            carried_prompts(repository, release),
+            prompts,
             LedgerPoller.of_release(
-                release, source, self._report, snapshot_after=self._snapshot_after
+                hashes, source, self._report, prompts, snapshot_after=self._snapshot_after
             ),
             self._poll_seconds,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -17,7 +17,7 @@ from typing import Literal, Protocol, Self
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.ledger.items import Deployed, Pointer, VersionRef
-from prompt_hub.release.manifest import Release
+from prompt_hub.release.carried import CarriedHashes
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,16 @@ class PointerSource(Protocol):
 
     def deployed(self) -> Deployed | None:
         """Return the release that was activated here last."""
+
+
+class PreparedPrompts(Protocol):
+    """Where the prompts of an image come from: what is served is prepared before it is shown."""
+
+    def prepare(self, task: str, version: str) -> object:
+        """Have a prompt at hand; raises `PromptHubError` if it is not what was promoted."""
+
+    def forget(self, keys: Collection[tuple[str, str]]) -> None:
+        """Let these go, tasks with versions."""
 
 
 class Reporter(Protocol):
@@ -167,10 +177,13 @@ class LedgerPoller:
         champions: Mapping[str, VersionRef],
         snapshot: Mapping[str, VersionRef] | None = None,
         report: Reporter,
+        prompts: PreparedPrompts | None = None,
         snapshot_after: float = SNAPSHOT_AFTER_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Follow `source` with what the image has.
+
+        `prompts` prepares what is going to be served.
 
         `release` is the image's own, `carries` the hash by version by task, `champions` what git
         has released, and `snapshot` what to serve where there is no ledger to ask for so many
@@ -180,6 +193,7 @@ class LedgerPoller:
         self.contents = ReleaseContents(release=release, carries=carries, champions=champions)
         self._image = champions if snapshot is None else snapshot
         self._report = report
+        self._prompts = prompts
         self._snapshot_after = snapshot_after
         self._clock = clock
         self._started = clock()
@@ -189,21 +203,23 @@ class LedgerPoller:
     @classmethod
     def of_release(
         cls,
-        release: Release,
+        release: CarriedHashes,
         source: PointerSource,
         report: Reporter,
+        prompts: PreparedPrompts | None = None,
         *,
         snapshot_after: float = SNAPSHOT_AFTER_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> Self:
-        """Follow `source` with what `release` carries."""
+        """Follow `source` with what `release` carries; `prompts` prepares what is to be served."""
         return cls(
             source,
             release=release.release,
-            carries=release.carries(),
-            champions=release.champions(),
-            snapshot=release.snapshot(),
+            carries=release.carries,
+            champions=release.champions,
+            snapshot=release.snapshot,
             report=report,
+            prompts=prompts,
             snapshot_after=snapshot_after,
             clock=clock,
         )
@@ -260,7 +276,7 @@ class LedgerPoller:
         served: dict[str, ServedVersion] = {}
         refused: dict[str, VersionRef] = {}
         for task, pointer in pointers.items():
-            if self.contents.carries.get(task, {}).get(pointer.version) == pointer.sha256:
+            if self._can_serve(task, pointer.active):
                 served[task] = ServedVersion(
                     reference=pointer.active, source="ledger", revision=pointer.revision
                 )
@@ -272,6 +288,24 @@ class LedgerPoller:
                 served[task] = kept
         state = ServingState(revision=revision, served=served, refused=refused, ledger_answers=True)
         self._show(replace(state, ready=self.state.ready or known_here or not state.unserved))
+
+    def _can_serve(self, task: str, wanted: VersionRef) -> bool:
+        if self.contents.carries.get(task, {}).get(wanted.version) != wanted.sha256:
+            return False
+        current = self.state.served.get(task)
+        if current is not None and current.reference == wanted:
+            return True
+        return self._prepared(task, wanted)
+
+    def _prepared(self, task: str, wanted: VersionRef) -> bool:
+        try:
+            if self._prompts is not None:
+                self._prompts.prepare(task, wanted.version)
+        except (PromptHubError, OSError) as error:
+            # Its file is damaged or gone: to callers that is the same as not to be carried.
+            logger.warning("%s %s cannot be served: %s", task, wanted.version, error)
+            return False
+        return True
 
     def _without_ledger(self, reason: str) -> None:
         if self.state.ledger_answers:
@@ -290,6 +324,7 @@ class LedgerPoller:
         return {
             task: ServedVersion(reference=reference, source="snapshot", revision=0)
             for task, reference in self._image.items()
+            if self._prepared(task, reference)
         }
 
     def _show(self, state: ServingState) -> None:
@@ -303,6 +338,8 @@ class LedgerPoller:
                     current.reference.version,
                     current.revision,
                 )
+        if self._prompts is not None:
+            self._prompts.forget(_left_behind(before, state.served))
 
     def _report_unreachable(self, reason: str) -> None:
         if self._due("unreachable"):
@@ -319,3 +356,14 @@ class LedgerPoller:
             return False
         self._reported[what] = now
         return True
+
+
+def _left_behind(
+    before: Mapping[str, ServedVersion], after: Mapping[str, ServedVersion]
+) -> list[tuple[str, str]]:
+    """Return task and version of what was served and is no longer."""
+    return [
+        (task, version.reference.version)
+        for task, version in before.items()
+        if (now := after.get(task)) is None or now.reference != version.reference
+    ]

@@ -14,7 +14,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef, timestamp
 from prompt_hub.llm.config import DRILL_MODEL
-from prompt_hub.release.drill_repository import drill_repository, repository_of
+from prompt_hub.release.drill_repository import drill_repository
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredModel, RegisteredTask, Registry, VersionState
@@ -342,10 +342,7 @@ def load(root: Path) -> Release:
         try:
             return Release.model_validate_json(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise PromptHubError(
-                f"{path} cannot be read: {error}.",
-                hint="Delete it in a checkout, rebuild the image where it is part of one.",
-            ) from None
+            raise unreadable_manifest(path, error) from None
     return build_manifest(
         PromptRepository(root),
         release="checkout",
@@ -354,30 +351,12 @@ def load(root: Path) -> Release:
     )
 
 
-def carried_prompts(repository: PromptRepository, release: Release) -> dict[VersionKey, Prompt]:
-    """Every prompt that `release` names, each checked against it.
-
-    Raises `PromptHubError` if a prompt is missing or is not the one that was promoted.
-    """
-    prompts: dict[VersionKey, Prompt] = {}
-    for name, task in release.tasks.items():
-        source = repository_of(name, repository)
-        champion = source.production(name)
-        there = {old.version: old for old in source.archived(name)}
-        if champion is not None:
-            there[champion.version] = champion
-        for version in task.versions:
-            prompt = there.get(version.version)
-            if prompt is None or prompt.sha256 != version.sha256:
-                found = "is missing" if prompt is None else f"has the hash {prompt.sha256}"
-                raise PromptHubError(
-                    f"{name} {version.version} {found}; {aws_names.RELEASE_FILE} promises"
-                    f" {version.sha256}.",
-                    hint="Build the image from a promoted tree.",
-                    exit_code=ExitCode.BLOCKED,
-                )
-            prompts[name, version.version] = prompt
-    return prompts
+def unreadable_manifest(path: Path, error: ValueError) -> PromptHubError:
+    """Say what is wrong with the manifest in an image, and what to do."""
+    return PromptHubError(
+        f"{path} cannot be read: {error}.",
+        hint="Delete it in a checkout, rebuild the image where it is part of one.",
+    )
 
 
 VersionKey = tuple[str, str]

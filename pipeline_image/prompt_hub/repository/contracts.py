@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 from pydantic import JsonValue
 
+from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.hashing import canonical
 from prompt_hub.core.json_strict import MAX_DEPTH
 from prompt_hub.repository.contract_words import reason_first
@@ -97,9 +98,11 @@ def worst_misfit(value: object, schema: JsonObject) -> SchemaViolation | None:
     return min(misfits(value, schema), key=lambda misfit: len(misfit.location), default=None)
 
 
-_KNOWN: dict[int, tuple[JsonObject, Draft202012Validator]] = {}
-"""Validators by the identity of their schema, which is kept so that it stays its own."""
-_MOST_KNOWN = 256
+_KNOWN: Bounded[int, tuple[JsonObject, Draft202012Validator]] = Bounded(2048)
+"""Validators by the identity of their schema, which is kept so that it stays its own.
+
+Both contracts of as many prompts as a service holds parsed (`release.carried.PARSED`): 5 KB each.
+"""
 
 
 def schema_problem(value: JsonValue, schema: JsonObject) -> str | None:
@@ -115,9 +118,8 @@ def _validator_of(schema: JsonObject) -> Draft202012Validator:
     # Thousands of values are held against one schema; even hashing it each time would show.
     known = _KNOWN.get(id(schema))
     if known is None:
-        if len(_KNOWN) >= _MOST_KNOWN:
-            _KNOWN.clear()
-        known = _KNOWN[id(schema)] = (schema, _validator(canonical(schema)))
+        known = (schema, _validator(canonical(schema)))
+        _KNOWN.put(id(schema), known)
     return known[1]
 
 

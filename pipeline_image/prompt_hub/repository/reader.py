@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -231,7 +232,25 @@ class PromptRepository:
         champion = self.production(task)
         if champion is not None and champion.version == version:
             return champion
+        return self.archived_version(task, version)
+
+    def archived_version(self, task: str, version: str) -> Prompt | None:
+        """Return an archived version, its lock verified; None if there is none."""
+        # Where promotion puts it; a file of another name is looked for among all.
+        path = self.path(ARCHIVE, f"{task}/{version}.yaml")
+        if path.exists() and (old := self._locked(path)).version == version:
+            return old
         return next((old for old in self.archived(task) if old.version == version), None)
+
+    def archived_files(self, task: str) -> set[str]:
+        """Return the versions that have a file in the archive, by its name alone; none is read."""
+        with suppress(FileNotFoundError), os.scandir(self.prompts / ARCHIVE / task) as entries:
+            return {
+                entry.name.removesuffix(".yaml")
+                for entry in entries
+                if entry.name.endswith(".yaml") and entry.is_file()
+            }
+        return set()
 
     def _locked(self, path: Path) -> Prompt:
         return sealed(self.document(path))

@@ -1,8 +1,9 @@
 """What the processes of one service share: the pointers, the calls in hand, the models' limits.
 
-One process, the supervisor, follows the ledger. Its workers learn of a change through a pipe each;
-a number in shared memory then tells them that there is one. A worker looks at that number with each
-call, so that once it has moved no worker answers by what was active before.
+One process, the supervisor, follows the ledger. Its workers learn of a change through a pipe each,
+in parts so small that no call waits for one, and lay it by; when all have it, a number in shared
+memory moves. A worker looks at that number with each call, so that once it has moved no worker
+answers by what was active before, and none by what comes before it has.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
 from types import TracebackType
+from typing import Protocol
 
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient, Request
@@ -25,6 +27,8 @@ from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.llm.rate_limit import Limiter, Rate, Slot
 from prompt_hub.release.ledger_poller import ReleaseContents, ServedVersion, ServingState
 
+_PART = 16
+"""Tasks in one part of a change: a twentieth of a millisecond to receive."""
 LOOK_AGAIN_SECONDS = 0.005
 """How soon a call looks again whether another process has left it a place with its model."""
 
@@ -40,6 +44,26 @@ class StateChange:
     refused: Mapping[str, VersionRef]
     moved: Mapping[str, ServedVersion]
     gone: Sequence[str]
+    packed: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
+    """Prompts that are served from now on, by task and version."""
+    more: bool = False
+    """Whether further parts of the same change follow."""
+
+    def parts(self) -> Iterator[StateChange]:
+        """Divide the change, so that no part takes long to receive."""
+        tasks = list(self.moved)
+        pieces = [tasks[at : at + _PART] for at in range(0, len(tasks), _PART)] or [[]]
+        for place, piece in enumerate(pieces, start=1):
+            yield replace(
+                self,
+                moved={task: self.moved[task] for task in piece},
+                packed={
+                    key: self.packed[key]
+                    for task in piece
+                    if (key := (task, self.moved[task].reference.version)) in self.packed
+                },
+                more=place < len(pieces),
+            )
 
     @classmethod
     def between(cls, before: ServingState, after: ServingState, number: int) -> StateChange:
@@ -77,14 +101,16 @@ class SharedMemory:
 
     def __init__(self, workers: int, models: Sequence[ModelConfig]) -> None:
         """Make room for so many workers; `models` are those that calls may go to."""
-        size = 8 * (1 + workers + len(models) * (_FIELDS + workers))
+        size = 8 * (1 + 2 * workers + len(models) * (_FIELDS + workers))
         self.workers = workers
         self._models = {model: place for place, model in enumerate(models)}
         whole = memoryview(mmap.mmap(-1, size))
-        head, rest = 8 * (1 + workers), whole[8 * (1 + workers) :]
+        head, rest = 8 * (1 + 2 * workers), whole[8 * (1 + 2 * workers) :]
         self._numbers = whole[:head].cast("Q")
-        self.calls_in_hand = self._numbers[1:]
+        self.calls_in_hand = self._numbers[1 : 1 + workers]
         """Calls in hand of each worker."""
+        self.laid_by = self._numbers[1 + workers :]
+        """The newest change that each worker has whole, be it to be answered by or not yet."""
         self._limits = rest.cast("d")
         context = get_context("fork")
         self._locks = {model: context.Lock() for model in models}
@@ -124,6 +150,16 @@ class SharedMemory:
                 lock.release()
 
 
+class PackedPrompts(Protocol):
+    """Where a worker has its prompts."""
+
+    def take(self, packed: Mapping[tuple[str, str], bytes]) -> None:
+        """Take over what the supervisor has prepared, by task and version."""
+
+    def forget(self, keys: Collection[tuple[str, str]]) -> None:
+        """Let these go, tasks with versions."""
+
+
 class FollowedState:
     """The pointers as a worker has them: a `LedgerPoller` as far as calls are concerned."""
 
@@ -132,36 +168,43 @@ class FollowedState:
         memory: SharedMemory,
         changes: Connection,
         *,
+        place: int,
         state: ServingState,
         number: int,
         contents: ReleaseContents,
     ) -> None:
         """Begin with `state`, which is that of change `number`; later ones come by `changes`."""
         self._contents = contents
+        self.prompts: PackedPrompts | None = None
         self._memory = memory
         self._changes = changes
-        self._state = state
-        self._number = number
+        self._place = place
+        self._shown = (number, state)
+        self._next: tuple[int, ServingState] | None = None
+        self._parts: list[StateChange] = []
+        self._left: list[tuple[str, str]] = []
         self._lock = threading.Lock()
+        memory.laid_by[place] = number
 
     @property
     def state(self) -> ServingState:
         """The pointers as they are now."""
         newest = self._memory.change
-        if self._number < newest:
+        if self._shown[0] < newest:
             with self._lock:
-                while self._number < newest:
+                while not self._show(newest):
                     # It was written before its number was.
                     self._take()
-        return self._state
+        return self._shown[1]
 
     def find(self, task: str, stage: str) -> ServedVersion:
         """Return the version of `task` that is served now; raises as `ReleaseContents.find`."""
         return self._contents.find(task, stage, self.state)
 
     def run(self, every_seconds: float, stop: threading.Event) -> None:
-        """Take changes over while no call asks for them, until `stop` is set."""
+        """Take changes in while no call asks for them, until `stop` is set."""
         while not stop.is_set():
+            self._forget()
             if not self._changes.poll(min(every_seconds, 1.0)):
                 continue
             with self._lock:
@@ -174,9 +217,47 @@ class FollowedState:
                     return
 
     def _take(self) -> None:
-        change: StateChange = self._changes.recv()
-        self._state = change.apply(self._state)
-        self._number = change.number
+        """Take in one part of a change, and lay the change by when it is whole."""
+        part: StateChange = self._changes.recv()
+        # The number of one change moves before the next is sent.
+        self._show(part.number - 1)
+        if self.prompts is not None:
+            self.prompts.take(part.packed)
+        self._parts.append(part)
+        if part.more:
+            return
+        moved = {task: served for part in self._parts for task, served in part.moved.items()}
+        whole = replace(part, moved=moved)
+        self._parts = []
+        before = self._shown[1]
+        self._next = (part.number, whole.apply(before))
+        self._left += [
+            (task, before.served[task].reference.version)
+            for task in (*moved, *part.gone)
+            if task in before.served
+        ]
+        self._memory.laid_by[self._place] = part.number
+
+    def _show(self, number: int) -> bool:
+        """Answer by change `number` from now on; False where it has not come yet."""
+        if self._shown[0] < number and self._next is not None:
+            # Nothing more: a call waits for it, or the loop does.
+            self._shown, self._next = self._next, None
+        return self._shown[0] >= number
+
+    def _forget(self) -> None:
+        """Let go what no pointer leads to any more, where that holds up no call."""
+        if self._next is not None or not self._left:
+            return
+        served = self._shown[1].served
+        left = [
+            (task, version)
+            for task, version in self._left
+            if (now := served.get(task)) is None or now.reference.version != version
+        ]
+        self._left.clear()
+        if self.prompts is not None:
+            self.prompts.forget(left)
 
 
 class SharedLimitClient(ModelClient):

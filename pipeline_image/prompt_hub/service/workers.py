@@ -15,11 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.log_setup import share_output
@@ -33,6 +33,8 @@ _SHORTEST_LIFE_SECONDS = 2.0
 """A worker that dies sooner would only die again."""
 _STUCK_SECONDS = 5.0
 """A worker whose pipe is full for so long takes no more changes."""
+_LAY_BY_SECONDS = 1.0
+"""How long a change waits for the workers to have it."""
 _BACKLOG = 2048
 
 Serve = Callable[[int, socket.socket, FollowedState], None]
@@ -93,6 +95,13 @@ class _Worker:
     started: float
 
 
+class PackedSource(Protocol):
+    """Where the supervisor has prompts for its workers."""
+
+    def prepare(self, task: str, version: str) -> bytes:
+        """Return a prompt as workers take it."""
+
+
 class Supervisor:
     """Starts workers, and passes on to them what the ledger says."""
 
@@ -102,8 +111,10 @@ class Supervisor:
         memory: SharedMemory,
         sockets: Sequence[socket.socket],
         serve: Serve,
+        prompts: PackedSource,
     ) -> None:
         self._poller = poller
+        self._prompts = prompts
         self._memory = memory
         self._sockets = sockets
         self._serve = serve
@@ -154,15 +165,26 @@ class Supervisor:
             return
         number = self._memory.change + 1
         change = StateChange.between(self._told, state, number)
-        for worker in list(self._workers.values()):
+        packed = {
+            (task, version): self._prompts.prepare(task, version)
+            for task, served in change.moved.items()
+            for version in (served.reference.version,)
+        }
+        parts = list(replace(change, packed=packed).parts())
+        sent: list[int] = []
+        for place, worker in list(self._workers.items()):
             with suppress(OSError):
-                if can_write(worker.changes, _STUCK_SECONDS):
-                    worker.changes.send(change)
+                if all(_sent(worker.changes, part) for part in parts):
+                    sent.append(place)
                     continue
             # It would answer by old pointers: another takes its place.
             with suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGKILL)
         self._told = state
+        # A worker that has it not yet takes it in with its next call, which waits for it then.
+        until = time.monotonic() + _LAY_BY_SECONDS
+        while any(self._memory.laid_by[p] < number for p in sent) and time.monotonic() < until:
+            time.sleep(0.001)
         self._memory.change = number
 
     def _start(self, place: int) -> None:
@@ -187,6 +209,7 @@ class Supervisor:
             followed = FollowedState(
                 self._memory,
                 receiver,
+                place=place,
                 state=self._told,
                 number=self._memory.change,
                 contents=self._poller.contents,
@@ -233,3 +256,11 @@ class Supervisor:
         for worker in self._workers.values():
             with suppress(ChildProcessError):
                 os.waitpid(worker.pid, 0)
+
+
+def _sent(changes: Connection, part: StateChange) -> bool:
+    """Send one part of a change; False where the worker takes nothing more."""
+    if not can_write(changes, _STUCK_SECONDS):
+        return False
+    changes.send(part)
+    return True

@@ -13,10 +13,10 @@ from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.gate.types import Status
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
 from prompt_hub.promotion.promoter import Promotion, TaskOutcome
+from prompt_hub.release.carried import carried_prompts
 from prompt_hub.release.manifest import (
     Release,
     build_manifest,
-    carried_prompts,
     describe_promoted,
     load,
     not_carried,

@@ -23,8 +23,9 @@ from prompt_hub.cli.serve import behind_balancer
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.release.carried import carried_prompts
 from prompt_hub.release.ledger_poller import LedgerPoller
-from prompt_hub.release.manifest import Release, VersionKey, carried_prompts, load
+from prompt_hub.release.manifest import Release, VersionKey, load
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Prompt
 from prompt_hub.service.admission import Admission

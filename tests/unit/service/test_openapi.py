@@ -19,7 +19,8 @@ from starlette.types import Message as AsgiMessage
 
 from prompt_hub.batch.backends import RECORD_ERRORS
 from prompt_hub.ledger.items import VersionRef
-from prompt_hub.release.manifest import Release, carried_prompts, load
+from prompt_hub.release.carried import carried_prompts
+from prompt_hub.release.manifest import Release, load
 from prompt_hub.repository.contracts import relocate
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject, Message

@@ -14,6 +14,7 @@ from prompt_hub.cli.serve import behind_balancer
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.llm.config import ModelConfig
+from prompt_hub.release.carried import CarriedHashes
 from prompt_hub.release.ledger_poller import SNAPSHOT_AFTER_SECONDS, LedgerPoller
 from prompt_hub.release.manifest import Quarantine, load
 from prompt_hub.service import workers
@@ -57,7 +58,7 @@ def test_a_container_whose_ledger_is_away_serves_no_champion_that_did_harm(
     ledger, times = FakeLedger(), iter([0.0, SNAPSHOT_AFTER_SECONDS])
     ledger.table.away = True
     poller = LedgerPoller.of_release(
-        image, ledger, Heard(), clock=lambda: next(times, SNAPSHOT_AFTER_SECONDS)
+        CarriedHashes.of(image), ledger, Heard(), clock=lambda: next(times, SNAPSHOT_AFTER_SECONDS)
     )
     poller.poll()
     served = {task: version.reference.version for task, version in poller.state.served.items()}

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
 
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.config import ModelConfig
-from prompt_hub.release.ledger_poller import ServedVersion, ServingState
-from prompt_hub.service.shared_state import SharedLimiter, SharedMemory, StateChange
+from prompt_hub.release.ledger_poller import ReleaseContents, ServedVersion, ServingState
+from prompt_hub.service.shared_state import (
+    FollowedState,
+    SharedLimiter,
+    SharedMemory,
+    StateChange,
+)
 from prompt_hub.service.workers import cores
 
 
@@ -20,6 +31,7 @@ def served(version: str) -> ServedVersion:
     )
 
 
+CONTENTS = ReleaseContents(release="r", carries={}, champions={})
 STATES = [
     ServingState(),
     ServingState(ready=True, revision=4, served={"a": served("1"), "b": served("1")}),
@@ -46,6 +58,83 @@ def test_a_change_leads_from_one_state_to_the_next(
 def test_a_change_names_no_task_that_has_not_moved() -> None:
     change = StateChange.between(STATES[1], STATES[2], 1)
     assert (set(change.moved), change.gone) == ({"b", "c"}, ["a"])
+
+
+def test_a_large_change_comes_in_parts_that_no_call_waits_for() -> None:
+    after = ServingState(revision=9, served={f"t{n}": served(str(n)) for n in range(1234)})
+    packed = {(f"t{n}", str(n)): b"%d" % n for n in range(0, 1234, 2)}
+    whole = replace(StateChange.between(STATES[1], after, 3), packed=packed)
+    parts = list(whole.parts())
+    assert max(len(part.moved) for part in parts) <= 16
+    assert [part.more for part in parts] == [True] * (len(parts) - 1) + [False]
+    assert {key: text for part in parts for key, text in part.packed.items()} == packed
+    assert {task: to for part in parts for task, to in part.moved.items()} == whole.moved
+    nothing_moved = StateChange.between(after, replace(after, ready=True), 4)
+    assert list(nothing_moved.parts()) == [nothing_moved]
+
+
+@dataclass
+class Shelf:
+    """Keeps what a worker is told of prompts."""
+
+    held: dict[tuple[str, str], bytes] = field(default_factory=dict)
+
+    def take(self, packed: Mapping[tuple[str, str], bytes]) -> None:
+        self.held.update(packed)
+
+    def forget(self, keys: Collection[tuple[str, str]]) -> None:
+        for key in keys:
+            self.held.pop(key, None)
+
+
+def test_a_worker_lays_a_change_by_until_its_number_moves() -> None:
+    memory, (receiver, sender) = SharedMemory(2, []), Pipe(duplex=False)
+    before = ServingState(served={"t1": served("0"), "t2": served("2")})
+    shelf = Shelf({("t1", "0"): b"0", ("t2", "2"): b"2"})
+    followed = FollowedState(memory, receiver, place=1, state=before, number=0, contents=CONTENTS)
+    followed.prompts = shelf
+    stop = threading.Event()
+    thread = threading.Thread(target=followed.run, args=(0.01, stop))
+    thread.start()
+    try:
+        states = [before]
+        for number in range(1, 4):
+            moved = {f"t{n}": served(f"{n}.{number}") for n in range(120)}
+            after = replace(before, revision=number, served={**before.served, **moved})
+            packed = {(task, to.reference.version): b"new" for task, to in moved.items()}
+            change = replace(StateChange.between(states[-1], after, number), packed=packed)
+            for part in change.parts():
+                assert followed.state == states[-1]
+                sender.send(part)
+            while memory.laid_by[1] < number:
+                time.sleep(0.001)
+            assert followed.state == states[-1], "another worker may not have it yet"
+            memory.change = number
+            assert followed.state == after
+            served_now = {(task, to.reference.version) for task, to in after.served.items()}
+            assert served_now <= set(shelf.held)
+            states.append(after)
+        deadline = time.monotonic() + 30
+        while set(shelf.held) != served_now:
+            assert time.monotonic() < deadline, "what no pointer leads to is let go"
+            time.sleep(0.001)
+    finally:
+        stop.set()
+        thread.join(10)
+    assert list(memory.laid_by) == [0, 3]
+    assert list(memory.calls_in_hand) == [0, 0]
+
+
+def test_a_call_takes_in_what_the_thread_has_not_yet() -> None:
+    memory, (receiver, sender) = SharedMemory(1, []), Pipe(duplex=False)
+    followed = FollowedState(
+        memory, receiver, place=0, state=STATES[0], number=0, contents=CONTENTS
+    )
+    for number, (left, reached) in enumerate(pairwise(STATES), start=1):
+        for part in StateChange.between(left, reached, number).parts():
+            sender.send(part)
+        memory.change = number
+    assert followed.state == STATES[-1]
 
 
 def limiters(**settings: float) -> tuple[SharedMemory, list[SharedLimiter]]:

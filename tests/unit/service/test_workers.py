@@ -19,6 +19,7 @@ import pytest
 
 from benchmarks.serve.ledger import TABLE, LedgerServer
 from prompt_hub.release.manifest import Release, load
+from tests.unit.building import RepositoryFolder
 from tests.unit.service.fake_provider import FakeProvider, fake_provider
 from tests.unit.service.serving import FIELDS, RUN
 
@@ -37,6 +38,7 @@ class Team:
     ledger: LedgerServer
     provider: FakeProvider
     release: Release
+    root: Path
 
     def get(self, path: str) -> dict[str, Any]:
         with urllib.request.urlopen(self.url + path, timeout=30) as answer:
@@ -97,17 +99,19 @@ def environment(built: Path, provider: FakeProvider, ledger: LedgerServer) -> Ma
 
 
 @pytest.fixture
-def team(built: Path, tmp_path: Path, free_port: int) -> Iterator[Team]:
-    release, log = load(built), tmp_path / "log.jsonl"
+def team(healthy: RepositoryFolder, tmp_path: Path, free_port: int) -> Iterator[Team]:
+    release, log = load(healthy.root), tmp_path / "log.jsonl"
     with fake_provider() as provider, LedgerServer(release) as ledger, log.open("wb") as output:
         provider.says = '{"part_class": "resistor"}'
         words = ["--workers", str(WORKERS), "--port", str(free_port), "--poll-seconds", "0.05"]
         process = subprocess.Popen(
             [sys.executable, "-m", "prompt_hub.cli", "serve", *words],
-            env=environment(built, provider, ledger),
+            env=environment(healthy.root, provider, ledger),
             stdout=output,
         )
-        team = Team(f"http://127.0.0.1:{free_port}", process, log, ledger, provider, release)
+        team = Team(
+            f"http://127.0.0.1:{free_port}", process, log, ledger, provider, release, healthy.root
+        )
         try:
             until(lambda: team.get("/readyz")["ready"])
             yield team
@@ -177,6 +181,24 @@ def test_who_is_told_to_stop_stops_though_the_ledger_hangs_and_a_worker_is_gone(
         time.sleep(0.2)
         team.process.terminate()
         assert team.process.wait(8) == 0
+
+
+def test_a_version_that_is_damaged_since_the_start_is_refused_by_all(team: Team) -> None:
+    file = team.root / "prompts/99-archive/part-class/1.0.0.yaml"
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("role: user", "role: system", 1), "utf-8")
+    team.move("1.0.0")
+    assert {team.run()["version"] for _ in range(8)} == {"1.1.0"}
+    refused = team.get("/v1/tasks")["refused"]
+    assert [(each["task"], each["version"]) for each in refused] == [("part-class", "1.0.0")]
+    assert team.lines("pointer_refused")[0]["kept"] == "1.1.0"
+
+    file.write_text(text, "utf-8")
+    team.move("1.0.0")
+    answers = [team.run() for _ in range(8)]
+    carried = team.release.tasks["part-class"].version("1.0.0")
+    assert carried is not None
+    assert {each["sha256"] for each in answers} == {carried.sha256}
 
 
 def test_workers_stop_when_nobody_follows_the_ledger_for_them(team: Team) -> None:
