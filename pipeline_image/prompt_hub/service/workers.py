@@ -157,7 +157,12 @@ class Supervisor:
                 turn.set()
                 # One look: it reports what goes wrong, and never raises.
                 self._poller.run(0, turn)
-                self._tell(self._poller.state)
+                try:
+                    self._tell(self._poller.state)
+                except Exception as error:
+                    # The next round tells it again: without this thread no rollback would ever
+                    # reach a worker.
+                    log_line("change_not_told", error=type(error).__name__)
             stop.wait(poll_seconds)
 
     def _tell(self, state: ServingState) -> None:

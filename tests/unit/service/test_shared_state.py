@@ -22,7 +22,7 @@ from prompt_hub.service.shared_state import (
     SharedMemory,
     StateChange,
 )
-from prompt_hub.service.workers import cores
+from prompt_hub.service.workers import Supervisor, cores
 
 
 def served(version: str) -> ServedVersion:
@@ -143,6 +143,48 @@ def limiters(**settings: float) -> tuple[SharedMemory, list[SharedLimiter]]:
     )
     memory = SharedMemory(2, [model])
     return memory, [SharedLimiter(model, 4, memory, worker) for worker in range(2)]
+
+
+class Follower:
+    """As much of a `LedgerPoller` as a supervisor needs: its second look finds a change."""
+
+    state = ServingState()
+    contents = CONTENTS
+    looks = 0
+
+    def run(self, every_seconds: float, stop: threading.Event) -> None:
+        self.looks += 1
+        if self.looks == 2:
+            self.state = STATES[1]
+
+
+class Unreadable:
+    """Prompts that can be read at the second attempt."""
+
+    attempts = 0
+
+    def prepare(self, task: str, version: str) -> bytes:
+        self.attempts += 1
+        if self.attempts == 1:
+            raise OSError("a disk had a bad day")
+        return b""
+
+
+def test_a_change_that_cannot_be_told_is_told_with_the_next_look(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    memory, follower, stop = SharedMemory(1, []), Follower(), threading.Event()
+    team = Supervisor(follower, memory, [], lambda *_: None, Unreadable())
+    thread = threading.Thread(target=team._follow, args=(0.01, stop))
+    thread.start()
+    until = time.monotonic() + 10
+    while memory.change == 0 and time.monotonic() < until:
+        time.sleep(0.01)
+    stop.set()
+    thread.join()
+    assert memory.change == 1
+    assert follower.looks >= 3
+    assert '"change_not_told"' in capsys.readouterr().out
 
 
 def test_calls_in_flight_are_those_of_all_workers() -> None:
