@@ -226,7 +226,10 @@ class Release:
         return done.stdout
 
     def answering(self, stage: str) -> str | None:
-        """Return the version that the stage's service answers with, None where it has none."""
+        """Return the version that the stage's service answers with, None where it has none.
+
+        Where the active version is too bad to be answered with, the error's code is returned.
+        """
         stacks = self.aws.client("cloudformation").describe_stacks(StackName=f"stage-{stage}")
         outputs = {
             item["OutputKey"]: item["OutputValue"] for item in stacks["Stacks"][0]["Outputs"]
@@ -238,9 +241,8 @@ class Release:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return str(json.loads(answer.read())["version"])
         except urllib.error.HTTPError as error:
-            if json.loads(error.read())["error"]["code"] != "not_active":
-                raise
-            return None
+            code = str(json.loads(error.read())["error"]["code"])
+            return None if code == "not_active" else code
 
     def serves(self, stage: str, version: str | None) -> None:
         """Wait until the service of a stage answers with a version."""
