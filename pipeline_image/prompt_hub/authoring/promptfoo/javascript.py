@@ -81,11 +81,14 @@ def as_json(value: JsonValue, indent: int | None = None) -> str:
 
 def parts(value: JsonValue) -> Iterator[JsonValue]:
     """Yield a value and every value in it."""
-    yield value
-    for item in (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    ):
-        yield from parts(item)
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        if isinstance(part, dict):
+            waiting.extend(reversed(part.values()))
+        elif isinstance(part, list):
+            waiting.extend(reversed(part))
 
 
 def length(value: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -76,6 +76,16 @@ class TestCase:
     """Whether code sees its answer as an object, not as text."""
     problem: str | None = None
     """Why it cannot be an example, whatever is asserted of it."""
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What all combinations of one test's variables share."""
+
+    asserted: tuple[tuple[Node, bool], ...]
+    """Its assertions, and whether each stands in `defaultTest`."""
+    unkept: str | None
+    """Why something in it could not be kept."""
 
 
 def cases_of(project: Project, notes: Notes) -> list[TestCase]:
@@ -209,12 +219,30 @@ class _Reader:
             if (given := node.get("vars")) is not None:
                 for part in self._variables(given, of_all=node is self._default):
                     values.update(part)
-        if options.get("disableVarExpansion") is True:
-            yield self._case(test, values, options)
-            return
-        lists = {name: expanded(self._project, value) for name, value in values.items()}
-        for chosen in itertools.product(*lists.values()):
-            yield self._case(test, dict(zip(lists, chosen, strict=True)), options)
+        combinations: Iterable[Mapping[str, JsonValue]] = [values]
+        if options.get("disableVarExpansion") is not True:
+            lists = {name: expanded(self._project, value) for name, value in values.items()}
+            products = itertools.product(*lists.values())
+            combinations = (dict(zip(lists, chosen, strict=True)) for chosen in products)
+        written: _Written | None = None
+        for chosen in combinations:
+            written = written or self._written(test, options)
+            yield self._case(test, chosen, options, written)
+
+    def _written(self, test: Node, options: Mapping[str, JsonValue]) -> _Written:
+        """Return what all combinations of one test share; its lists may be long."""
+        asserted: list[tuple[Node, bool]] = []
+        for node in (self._default, test):
+            shared = node is self._default
+            given = self._project.resolved(node.get("assert"))
+            if given is not None and not (shared and options.get("disableDefaultAsserts") is True):
+                asserted += [(element, shared) for element in given.elements()]
+        said = [element.data for element, _ in asserted]
+        for node in (self._default, test):
+            said += [node.data] if isinstance(node.data, Unkept) else []
+            parts = (node.get(key) for key in ("vars", "assert", "options"))
+            said += [part.data for part in parts if part is not None]
+        return _Written(tuple(asserted), unkept(said))
 
     def _variables(self, given: Node, *, of_all: bool) -> Iterator[dict[str, JsonValue]]:
         """Yield variables, also those of files that stand in their place."""
@@ -235,15 +263,14 @@ class _Reader:
                 yield {key: value.data for key, value in self._project.load(path).items()}
 
     def _case(
-        self, test: Node, values: Mapping[str, JsonValue], options: Mapping[str, JsonValue]
+        self,
+        test: Node,
+        values: Mapping[str, JsonValue],
+        options: Mapping[str, JsonValue],
+        written: _Written,
     ) -> TestCase:
-        asserted: list[tuple[Node, bool]] = []
         tags: dict[str, None] = {}
         for node in (self._default, test):
-            shared = node is self._default
-            given = self._project.resolved(node.get("assert"))
-            if given is not None and not (shared and options.get("disableDefaultAsserts") is True):
-                asserted += [(element, shared) for element in given.elements()]
             metadata = node.get("metadata")
             for key, value in metadata.items() if metadata else ():
                 for element in value.elements():
@@ -259,15 +286,10 @@ class _Reader:
             problem = problem or str(error)
         assertions = [
             found
-            for element, shared in asserted
+            for element, shared in written.asserted
             for found in self._assertions(element, values, shared=shared)
         ]
         said = [*values.values(), *(found.value for found in assertions)]
-        said += [element.data for element, _ in asserted]
-        for node in (self._default, test):
-            said += [node.data] if isinstance(node.data, Unkept) else []
-            parts = (node.get(key) for key in ("vars", "assert", "options"))
-            said += [part.data for part in parts if part is not None]
         description = test.get("description")
         threshold = test.get("threshold") or self._default.get("threshold")
         return TestCase(
@@ -278,7 +300,7 @@ class _Reader:
             place=test.place,
             lenient=_number(threshold) is not None,
             parsed=str(options.get("transform")).strip() == "JSON.parse(output)",
-            problem=problem or unkept(said),
+            problem=problem or unkept(said) or written.unkept,
         )
 
     def _assertions(
