@@ -12,6 +12,8 @@ WORKERS := -n 2 --dist worksteal
 TRACE := tests/local_aws/test_trace.py
 # What would keep this checkout's own packages from being found or installed.
 unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
+# Hundreds of processes start here: without compiled modules, each compiles all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
