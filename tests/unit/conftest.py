@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,22 @@ import pytest
 
 from prompt_hub.release.code_tests import is_code
 from tests.unit.building import RepositoryFolder, build
+
+MEMORY = Path("/dev/shm")
+ENOUGH_BYTES = 2 * 1024**3
+
+
+def _in_memory() -> bool:
+    """Whether this system keeps files in memory, lets them run, and has room for these tests'."""
+    if not MEMORY.is_dir() or not os.access(MEMORY, os.W_OK):
+        return False
+    system = os.statvfs(MEMORY)
+    return not system.f_flag & os.ST_NOEXEC and system.f_bavail * system.f_frsize > ENOUGH_BYTES
+
+
+# Thousands of small repositories are written, synchronised and removed: that waits for a disk.
+if _in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 ROOT = f"{Path(__file__).resolve().parents[2]}/"
 _opened: list[str] = []

@@ -51,8 +51,9 @@ class Checkout:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-            if self._git("ls-tree", "--name-only", commit, "--", name):
-                self._git("checkout", "--quiet", commit, "--", name)
+        there = self._git("ls-tree", "--name-only", commit, "--", *BOT_PATHS).splitlines()
+        if there:
+            self._git("checkout", "--quiet", commit, "--", *there)
 
     def commit_bot_layers(self, parent: str, message: str) -> str:
         """Return a commit on `parent` that differs from it in the bot layers only.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -99,14 +100,38 @@ class World:
         return git(self.remote, "rev-parse", "refs/heads/main")
 
 
+def world_in(folder: Path) -> World:
+    return World(folder, RepositoryFolder(folder / "repository"), FolderResults(folder / "results"))
+
+
+def new_world(built: Path, folder: Path) -> World:
+    """A remote with nothing in it, and the author who will push to it."""
+    world = world_in(folder)
+    root = shutil.copytree(built, world.author.root)
+    git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(world.remote))
+    git(root, "init", "--quiet", "--initial-branch=main")
+    git(root, "remote", "add", "origin", str(world.remote))
+    (root / ".gitignore").write_text(".prompt-hub/\n", encoding="utf-8")
+    return world
+
+
+def copied(world: World, folder: Path) -> World:
+    """A world of the test's own; its clones know the remote by its whole path."""
+    shutil.copytree(world.folder, folder, dirs_exist_ok=True)
+    for config in folder.glob("*/.git/config"):
+        text = config.read_text("utf-8").replace(str(world.folder), str(folder))
+        config.write_text(text, encoding="utf-8")
+    return world_in(folder)
+
+
+@pytest.fixture(scope="session")
+def first_world(built: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
+    return new_world(built, tmp_path_factory.mktemp("world"))
+
+
 @pytest.fixture
-def world(healthy: RepositoryFolder, tmp_path: Path) -> World:
-    remote = tmp_path / "remote.git"
-    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(remote))
-    git(healthy.root, "init", "--quiet", "--initial-branch=main")
-    git(healthy.root, "remote", "add", "origin", str(remote))
-    (healthy.root / ".gitignore").write_text(".prompt-hub/\n", encoding="utf-8")
-    return World(tmp_path, healthy, FolderResults(tmp_path / "results"))
+def world(first_world: World, tmp_path: Path) -> World:
+    return copied(first_world, tmp_path)
 
 
 OTHER_MODEL = ModelAliases(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from prompt_hub.ledger.items import BY_HAND, ReleaseRef, VersionRef, timestamp
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
-from prompt_hub.promotion.promoter import Promotion
+from prompt_hub.promotion.promoter import Promotion, promotion_by
 from prompt_hub.promotion.write_back import StageWord, read_words
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredTask
 from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
-from tests.unit.promotion.checkouts import World, git
+from tests.unit.promotion.checkouts import World, copied, git
 
 TASK, BAD, GOOD = "part-class", "1.2.0", "1.1.0"
 Stages = dict[str, Ledger]
@@ -23,13 +25,21 @@ def reference(tree: PromptRepository, version: str) -> VersionRef:
     return VersionRef(version=version, sha256=entry.sha256)
 
 
+@pytest.fixture(scope="session")
+def released_world(first_world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A world whose first execution has released the bad version."""
+    world = copied(first_world, tmp_path_factory.mktemp("released"))
+    world.evaluated("e1", world.push("candidate"))
+    world.promote("e1")
+    return world
+
+
 class Rolled:
     """A world whose first execution has released the bad version, and stages that follow it."""
 
     def __init__(self, world: World, *stages: str) -> None:
         self.world = world
-        world.evaluated("e1", world.push("candidate"))
-        self.released = world.promote("e1")
+        self.released = promotion_by(world.results, "e1")
         self.head = world.head()
         self.tree = PromptRepository(world.folder / "e1")
         self.stages: Stages = {stage: ledger_on(FakeDynamoDB()) for stage in stages}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +16,15 @@ from prompt_hub.ledger.table import Ledger
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import VersionState
 from tests.unit.building import catalogue_answer
-from tests.unit.promotion.checkouts import World, git
+from tests.unit.promotion.checkouts import World, copied, git
 from tests.unit.promotion.rolled_back import BAD, GOOD, TASK, Rolled, reference, repaired
 from tests.unit.service.fake_provider import fake_provider
+
+
+@pytest.fixture
+def world(released_world: World, tmp_path: Path) -> World:
+    """What is released is bad; a stage may take it back."""
+    return copied(released_world, tmp_path)
 
 
 def test_the_next_candidate_is_compared_with_what_is_active(world: World) -> None:

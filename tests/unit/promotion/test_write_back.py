@@ -18,8 +18,14 @@ from prompt_hub.promotion.transitions import archive, downgrade
 from prompt_hub.repository.registry import VersionState
 from prompt_hub.repository.transaction import apply
 from prompt_hub.validation.check import check
-from tests.unit.promotion.checkouts import World, git
+from tests.unit.promotion.checkouts import World, copied, git
 from tests.unit.promotion.rolled_back import BAD, GOOD, TASK, Rolled, reference, repaired
+
+
+@pytest.fixture
+def world(released_world: World, tmp_path: Path) -> World:
+    """What is released is bad; a stage may take it back."""
+    return copied(released_world, tmp_path)
 
 
 def test_a_rollback_is_written_into_git_in_one_commit_and_only_once(world: World) -> None:
@@ -244,11 +250,12 @@ def test_without_a_version_to_release_instead_people_are_told_and_nothing_moves(
 
 
 def test_a_ledger_that_does_not_answer_is_no_answer(
-    world: World,
+    first_world: World,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    world = copied(first_world, tmp_path)
     clone = world.evaluated("e1", world.push("candidate"))
     shutil.copytree(world.folder / "results", clone / RESULTS_DIR)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
