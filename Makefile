@@ -8,6 +8,8 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .NOTPARALLEL:
 # Of a tier whose tests (`local`: whose files) need nothing of each other, two run at a time; `make unit WORKERS=` one.
 WORKERS := -n 2 --dist worksteal
+# The fast tests wait for time limits, processes and sockets: a third worker uses the cores meanwhile.
+FAST_WORKERS = $(subst -n 2,-n 3,$(WORKERS))
 # A trace reads git and AWS, and is tested on both alone: not counted, its package would count as never run.
 TRACE := tests/local_aws/test_trace.py
 # What would keep this checkout's own packages from being found or installed.
@@ -52,10 +54,10 @@ types: setup
 	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/decision_index.py
 
 unit: setup  ## fast tests: what the core, the commands, the service and the Lambda do
-	@$(VENV)/pytest -q $(WORKERS) tests/unit tests/lambdas
+	@$(VENV)/pytest -q $(FAST_WORKERS) tests/unit tests/lambdas
 
 coverage: setup  ## the tests of `unit` and of the trace, and how much of the product they run; fails below the floor
-	@$(VENV)/pytest -q $(WORKERS) tests/unit tests/lambdas $(TRACE) --cov --cov-report=term
+	@$(VENV)/pytest -q $(FAST_WORKERS) tests/unit tests/lambdas $(TRACE) --cov --cov-report=term
 
 property: setup  ## drawn data, the fuzz, a kill at every step; the same draws in every run
 	@$(VENV)/pytest -q $(WORKERS) tests/property
