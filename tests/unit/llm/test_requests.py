@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 
 import httpx2
-import openai
 import pytest
 
 from prompt_hub.llm.client import ModelClient
@@ -92,6 +91,8 @@ def own_headers(asked: Asked) -> dict[str, str]:
 
 
 def test_every_call_sends_what_the_sdk_would_have_sent(server: Scripted, prompt: Prompt) -> None:
+    import openai  # half a second of CPU, which each worker would pay
+
     async def by_the_sdk() -> None:
         transport = openai.DefaultAioHttpClient(timeout=None)
         async with openai.AsyncOpenAI(

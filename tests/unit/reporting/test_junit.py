@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -13,12 +14,16 @@ from prompt_hub.reporting.formats.junit import render as junit_xml
 from tests.unit.reporting.evaluations import Builder, view_of
 from tests.unit.reporting.history import TASK
 
-SCHEMA = xmlschema.XMLSchema(Path(__file__).parent / "schemas" / "junit.xsd")
+
+@cache
+def schema() -> xmlschema.XMLSchema:
+    """The schema, built in the worker that needs it."""
+    return xmlschema.XMLSchema(Path(__file__).parent / "schemas" / "junit.xsd")
 
 
 def parsed(text: str) -> list[Xml.Element]:
     """The suites of a document, after the schema has accepted it."""
-    SCHEMA.validate(text)
+    schema().validate(text)
     return list(Xml.fromstring(text))
 
 

@@ -12,7 +12,6 @@ from prompt_hub.validation.hidden_characters import HIDDEN, find_hidden, in_word
 from tests.unit.building import RepositoryFolder, catalogue_answer
 
 NOTE = "prompts/00-templates/note.txt"
-EVERY_CHARACTER = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
 HIDDEN_KINDS = {
     "zero-width space": "a\u200bb",
     "zero-width non-joiner": "a\u200cb",
@@ -94,7 +93,7 @@ def test_of_format_characters_only_those_that_are_drawn_are_visible() -> None:
     """Signs that stand before numbers, and what puts hieroglyphs together, are marks on paper."""
     drawn = {
         unicodedata.name(character).partition(" ")[0]
-        for character in EVERY_CHARACTER
+        for character in map(chr, range(sys.maxunicode + 1))
         if unicodedata.category(character) in {"Cf", "Zl", "Zp"} and not HIDDEN.match(character)
     }
     assert drawn == {"ARABIC", "SYRIAC", "KAITHI", "EGYPTIAN"}
