@@ -273,7 +273,9 @@ def test_a_scorer_that_did_not_return_is_not_asked_again() -> None:
 def test_a_module_that_ends_or_never_ends_is_a_sentence(
     hub: Hub, healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, code: str, says: str
 ) -> None:
-    monkeypatch.setattr(function, "MOST_SECONDS", 0.2)
+    # On a busy machine a module that ends takes longer than that, too.
+    if "not back" in says:
+        monkeypatch.setattr(function, "MOST_SECONDS", 0.2)
     own_scorer(healthy, f"{code}\ndef score(*_): return 1")
     found, said = hub(*EVALUATE)
     assert found == ExitCode.BLOCKED

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
+from prompt_hub.authoring.promptfoo.javascript import parts
 from prompt_hub.core.errors import ExitCode
 from tests.unit.authoring.workshop import Workshop
 
@@ -36,3 +38,18 @@ def test_texts_that_look_like_json_without_end_are_texts(
     assert "Traceback" not in capsys.readouterr().err
     draft = workshop.folder.repository.draft("from-deep")
     assert any(deep in message.content for message in draft.messages)
+
+
+def test_every_part_of_a_value_comes_once_in_its_order_however_deep() -> None:
+    assert list(parts({"a": [1, {"b": 2}], "c": 3})) == [
+        {"a": [1, {"b": 2}], "c": 3},
+        [1, {"b": 2}],
+        1,
+        {"b": 2},
+        2,
+        3,
+    ]
+    deep: JsonValue = []
+    for _ in range(5000):
+        deep = [deep]
+    assert sum(1 for _ in parts(deep)) == 5001
