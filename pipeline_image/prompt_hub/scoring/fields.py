@@ -36,6 +36,8 @@ def at(value: JsonValue, path: Sequence[str]) -> JsonValue:
 
     Through a list the path leads to all of its elements: `contacts.name` is the list of names.
     """
+    if len(path) == 1 and type(value) is dict:
+        return value.get(path[0])  # as nearly all are
     for index, step in enumerate(path):
         if isinstance(value, list):
             found = (at(item, path[index:]) for item in value)
