@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.eval.printing import CHECK_HEADER, table
+from benchmarks.eval.printing import table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -54,6 +54,11 @@ class Ratio:
         """One word: `ok` or `MISSED`."""
         return "ok" if self.kept else "MISSED"
 
+    @property
+    def row(self) -> list[str]:
+        """The ratio as a row of a table."""
+        return [self.name, self.found, self.promise, self.outcome]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -69,6 +74,11 @@ class Run:
     ratios: tuple[Ratio, ...]
 
 
+def ratio_table(ratios: Sequence[Ratio]) -> str:
+    """Return the ratios as a Markdown table, one a line."""
+    return table(("check", "found", "limit", ""), [ratio.row for ratio in ratios])
+
+
 def record(benchmark: str, ratios: Sequence[Ratio], folder: Path = RESULTS) -> int:
     """Print the ratios and append them to the benchmark's results.
 
@@ -80,8 +90,7 @@ def record(benchmark: str, ratios: Sequence[Ratio], folder: Path = RESULTS) -> i
     Returns:
         1 if a promise is missed, else 0: what the benchmark ends with.
     """
-    rows = [[ratio.name, ratio.found, ratio.promise, ratio.outcome] for ratio in ratios]
-    print(f"\n{table(CHECK_HEADER, rows)}", flush=True)
+    print(f"\n{ratio_table(ratios)}", flush=True)
     run = Run(
         benchmark=benchmark,
         at=time.strftime("%Y-%m-%d", time.gmtime()),

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from benchmarks.eval.faults import FaultPlan, fault_section
 from benchmarks.eval.measuring import MeasurementError
-from benchmarks.eval.printing import CHECK_HEADER, Check, machine, table
+from benchmarks.eval.printing import machine
 from benchmarks.eval.sections import SECTIONS, Plan
-from benchmarks.results import Ratio, record
+from benchmarks.results import Ratio, ratio_table, record
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     print(machine())
-    checks: list[Check] = []
+    ratios: list[Ratio] = []
     unmeasured = False
     with tempfile.TemporaryDirectory(prefix="prompt-hub-bench-") as folder:
         plan = Plan(
@@ -38,41 +38,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.records,
         )
 
-        def faults(plan: Plan) -> list[Check]:
+        def faults(plan: Plan) -> list[Ratio]:
             return fault_section(FaultPlan(examples=plan.examples), plan.folder / "faults")
 
-        sections: dict[str, Callable[[Plan], list[Check]]] = {**SECTIONS, "faults": faults}
+        sections: dict[str, Callable[[Plan], list[Ratio]]] = {**SECTIONS, "faults": faults}
         for name in arguments.only:
             print(f"\n## {name}\n", flush=True)
             try:
-                checks += sections[name](plan)
+                ratios += sections[name](plan)
             except MeasurementError as error:
                 unmeasured = True
                 print(f"benchmarks.eval {name}: NOT MEASURED: {error}", file=sys.stderr)
-    if checks:
-        print(f"\n## checks\n\n{table(CHECK_HEADER, [check.row for check in checks])}")
+    if ratios:
+        print(f"\n## checks\n\n{ratio_table(ratios)}")
     if unmeasured:
         return 2
     whole = arguments == parser.parse_args([])
     if whole:
-        record("eval", [_as_ratio(check) for check in checks])
-    return 0 if all(check.kept for check in checks) else 1
-
-
-def _as_ratio(check: Check) -> Ratio:
-    most = check.at_most is not None
-    limit = check.at_most if check.at_most is not None else check.at_least
-    assert limit is not None
-    unit = f", {check.unit}" if check.unit else ""
-    return Ratio(
-        name=f"{check.name}{unit}",
-        value=check.found,
-        limit=limit,
-        at_most=most,
-        measured=check.measured,
-        beside=check.beside,
-        runs=check.runs,
-    )
+        record("eval", ratios)
+    return 0 if all(ratio.kept for ratio in ratios) else 1
 
 
 if __name__ == "__main__":

@@ -21,8 +21,9 @@ from pathlib import Path
 
 from benchmarks.eval import task
 from benchmarks.eval.measuring import ROOT, MeasurementError, MockModel, Stats, last_words, run
-from benchmarks.eval.printing import CHECK_HEADER, Check, number, table
+from benchmarks.eval.printing import number
 from benchmarks.eval.repository import BenchRepository, evaluate_command
+from benchmarks.results import Ratio, ratio_table
 
 # Whatever the verdict: what is wrong is found in the record, and said example by example.
 _VERDICT_CODES = (0, 1, 3, 4)
@@ -60,7 +61,7 @@ class FaultReport:
     faults: dict[str, int]
     requests: int
     seconds: float
-    checks: list[Check]
+    checks: list[Ratio]
 
     @property
     def broken(self) -> list[str]:
@@ -91,17 +92,19 @@ def fault_run(plan: FaultPlan, folder: Path) -> FaultReport:
         requests=stats.requests,
         seconds=cost.seconds,
         checks=[
-            Check(
+            Ratio(
                 name="answers at the last kill",
-                found=max((kill.answered for kill in kills), default=0),
-                at_most=plan.examples - 1,
+                value=max((kill.answered for kill in kills), default=0),
+                limit=plan.examples - 1,
+                at_most=True,
             ),
             *_nothing_lost(repository, stats),
             *_totals(repository),
-            Check(
+            Ratio(
                 name=f"answers paid again after {len(kills)} kill -9",
-                found=stats.paid_again,
-                at_most=len(kills) * plan.in_flight,
+                value=stats.paid_again,
+                limit=len(kills) * plan.in_flight,
+                at_most=True,
             ),
         ],
     )
@@ -151,21 +154,21 @@ def _wait_for(model: MockModel, process: subprocess.Popen[bytes], answers: int, 
     return stats
 
 
-def _nothing_lost(repository: BenchRepository, stats: Stats) -> list[Check]:
+def _nothing_lost(repository: BenchRepository, stats: Stats) -> list[Ratio]:
     details, wanted = repository.details(), repository.examples
     scored = Counter(detail.id for detail in details if detail.score is not None)
     right = task.right_outcome(wanted)
     found = repository.outcome()
     return [
-        _exactly("examples with a result", len(scored), wanted),
-        _exactly("detail lines", len(details), wanted),
-        _exactly("examples right", found.right, right.right),
-        _exactly("examples wrong", found.wrong, right.wrong),
-        _exactly("distinct requests answered", stats.unique_answered, wanted),
+        exactly("examples with a result", len(scored), wanted),
+        exactly("detail lines", len(details), wanted),
+        exactly("examples right", found.right, right.right),
+        exactly("examples wrong", found.wrong, right.wrong),
+        exactly("distinct requests answered", stats.unique_answered, wanted),
     ]
 
 
-def _totals(repository: BenchRepository) -> list[Check]:
+def _totals(repository: BenchRepository) -> list[Ratio]:
     """The record's sums against those of the answers that the mock model must have given."""
     record = repository.record()
     arm = record.candidate if record else None
@@ -180,20 +183,28 @@ def _totals(repository: BenchRepository) -> list[Check]:
     right = task.right_outcome(repository.examples)
     share = round(1e6 * right.right / repository.examples)
     return [
-        _exactly("examples in the record", arm.n if arm else 0, repository.examples),
-        _exactly("unmeasured in the record", arm.unmeasured if arm else -1, 0),
-        _exactly("score in the record, ppm", round(1e6 * (arm.score or 0)) if arm else 0, share),
-        _exactly("tokens in", arm.tokens_in if arm else 0, tokens_in),
-        _exactly("tokens out", arm.tokens_out if arm else 0, tokens_out),
-        _exactly("cost, 1e-8 US dollars", round((arm.usd or 0) * 1e8) if arm else 0, usd),
+        exactly("examples in the record", arm.n if arm else 0, repository.examples),
+        exactly("unmeasured in the record", arm.unmeasured if arm else -1, 0),
+        exactly("score in the record, ppm", round(1e6 * (arm.score or 0)) if arm else 0, share),
+        exactly("tokens in", arm.tokens_in if arm else 0, tokens_in),
+        exactly("tokens out", arm.tokens_out if arm else 0, tokens_out),
+        exactly("cost, 1e-8 US dollars", round((arm.usd or 0) * 1e8) if arm else 0, usd),
     ]
 
 
-def _exactly(name: str, found: int, wanted: int) -> Check:
-    return Check(name=name, found=found, at_least=wanted, at_most=wanted)
+def exactly(name: str, found: int, wanted: int) -> Ratio:
+    """Return the promise that a count is what it must be."""
+    return Ratio(
+        name=f"{name}, off by",
+        value=abs(found - wanted),
+        limit=0,
+        at_most=True,
+        measured=f"{found:,}",
+        beside=f"{wanted:,}",
+    )
 
 
-def fault_section(plan: FaultPlan, folder: Path) -> list[Check]:
+def fault_section(plan: FaultPlan, folder: Path) -> list[Ratio]:
     """Run, print what happened, return the promises."""
     report = fault_run(plan, folder)
     for kill in report.kills:
@@ -229,7 +240,7 @@ def main() -> int:
         except MeasurementError as error:
             print(f"benchmarks.eval.faults: {error}", file=sys.stderr)
             return 2
-    print(table(CHECK_HEADER, [check.row for check in checks]))
+    print(ratio_table(checks))
     return 0 if all(check.kept for check in checks) else 1
 
 

@@ -63,8 +63,55 @@ class Cost(BaseModel):
     peak_mb: float
 
 
-class MockModel:
-    """The mock model as a process of its own; a context manager.
+class ModelProcess:
+    """A scripted model as a process of its own, and the way to it; a context manager.
+
+    Args:
+        module: what is run; it prints its port, and ends with its standard input.
+        flags: its command line.
+    """
+
+    def __init__(self, module: str, *flags: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *flags],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise MeasurementError(f"{module} did not start; its message stands above.")
+        self.port = int(line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.communicate(timeout=30)
+
+    @property
+    def base_url(self) -> str:
+        """The URL that a client is given."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def ask(self, method: str, path: str) -> bytes:
+        """Say something to the process itself, or ask it for what it counted."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path)
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+
+class MockModel(ModelProcess):
+    """The model of an evaluation.
 
     Args:
         latency: seconds until an answer.
@@ -80,49 +127,16 @@ class MockModel:
         fault_seed: int = 0,
     ) -> None:
         settings = {"latency": latency, "fault-rate": fault_rate, "fault-seed": fault_seed}
-        flags = [f"--{name}={value}" for name, value in settings.items()]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.eval.endpoint", *flags],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise MeasurementError("the mock model did not start; its message stands above.")
-        self.port = int(line)
-        self._control = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._control.close()
-        # The end of its standard input ends it.
-        self._process.communicate(timeout=30)
-
-    @property
-    def base_url(self) -> str:
-        """The URL that a client is given."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        flags = (f"--{name}={value}" for name, value in settings.items())
+        super().__init__("benchmarks.eval.endpoint", *flags)
 
     def stats(self) -> Stats:
         """The counts since the last reset."""
-        return Stats.model_validate_json(self._ask("GET", "/stats"))
+        return Stats.model_validate_json(self.ask("GET", "/stats"))
 
     def reset(self) -> None:
         """Count anew."""
-        self._ask("POST", "/reset")
-
-    def _ask(self, method: str, path: str) -> bytes:
-        self._control.request(method, path)
-        return self._control.getresponse().read()
+        self.ask("POST", "/reset")
 
 
 def bare_environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:

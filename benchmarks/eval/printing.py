@@ -1,51 +1,9 @@
-"""Tables and checks, as Markdown, so that they can be pasted where they are wanted."""
+"""Tables as Markdown, so that they can be pasted where they are wanted."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One promise: a number, and the most or the least that it may be."""
-
-    name: str
-    found: float
-    unit: str = ""
-    at_most: float | None = None
-    at_least: float | None = None
-    measured: str = ""
-    """Our own figure, where `found` is a ratio."""
-    beside: str = ""
-    """The figure that it is a ratio of."""
-    runs: int = 1
-    """How many runs the figures are the medians of."""
-
-    @property
-    def kept(self) -> bool:
-        """Whether the number is within its limit."""
-        return (self.at_most is None or self.found <= self.at_most) and (
-            self.at_least is None or self.found >= self.at_least
-        )
-
-    @property
-    def row(self) -> list[str]:
-        """The check as a row: name, number, limit, result."""
-        sign, limit = ("≤", self.at_most) if self.at_most is not None else ("≥", self.at_least)
-        sign = "=" if self.at_most == self.at_least else sign
-        assert limit is not None
-        digits = ".0f" if float(self.found).is_integer() else ".3f"
-        return [
-            self.name,
-            f"{self.found:{digits}} {self.unit}".rstrip(),
-            f"{sign} {limit:.10g} {self.unit}".rstrip(),
-            "ok" if self.kept else "MISSED",
-        ]
-
-
-CHECK_HEADER = ("check", "found", "limit", "")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -21,7 +21,7 @@ from benchmarks.eval.measuring import (
     size_of,
 )
 from benchmarks.eval.peers import promptfoo
-from benchmarks.eval.printing import Check, number, table
+from benchmarks.eval.printing import number, table
 from benchmarks.eval.repository import (
     PRODUCT,
     BenchRepository,
@@ -30,6 +30,7 @@ from benchmarks.eval.repository import (
     run_outcome,
 )
 from benchmarks.eval.task import IN_FLIGHT, LATENCY_SECONDS, Outcome, right_outcome
+from benchmarks.results import Ratio
 
 CEILING_REQUESTS = 10_000
 STARTUP_REPEATS = 7
@@ -91,7 +92,7 @@ def sample(runner: Runner, model: MockModel, plan: Plan, examples: int) -> Run:
 # --- Speed -------------------------------------------------------------------------------------
 
 
-def speed(plan: Plan) -> list[Check]:
+def speed(plan: Plan) -> list[Ratio]:
     """Cold runs of ours and of the peers, interleaved: wall, CPU, memory, start-up, disk."""
     node = promptfoo.install()
     ours = _ours(plan, plan.examples)
@@ -118,21 +119,24 @@ def speed(plan: Plan) -> list[Check]:
     first = _medians(samples, lambda element: element.first_request or 0.0)
     mine = samples[OURS]
     return [
-        Check(
+        Ratio(
             name="times faster than promptfoo",
-            found=wall[peers[2].name] / wall[OURS],
-            at_least=4.0,
+            value=wall[peers[2].name] / wall[OURS],
+            limit=4.0,
+            at_most=False,
         ),
-        Check(
+        Ratio(
             name="times the wall of the bare create() loop",
-            found=wall[OURS] / wall[bare.name],
-            at_most=1.1,
+            value=wall[OURS] / wall[bare.name],
+            limit=1.1,
+            at_most=True,
         ),
         *(
-            Check(
+            Ratio(
                 name=f"{what} of an evaluation, of {other.name}",
-                found=values[OURS] / values[other.name],
-                at_most=limit,
+                value=values[OURS] / values[other.name],
+                limit=limit,
+                at_most=True,
                 measured=f"{values[OURS]:.2f} s",
                 beside=f"{values[other.name]:.2f} s",
                 runs=plan.repeats,
@@ -143,17 +147,17 @@ def speed(plan: Plan) -> list[Check]:
                 ("time to the first request", first, before, 0.6),
             )
         ),
-        Check(
-            name="on disk a result",
-            found=median(item.kept_bytes or 0 for item in mine) / plan.examples / 1000,
-            unit="kB",
-            at_most=1.5,
+        Ratio(
+            name="on disk a result, kB",
+            value=median(item.kept_bytes or 0 for item in mine) / plan.examples / 1000,
+            limit=1.5,
+            at_most=True,
         ),
-        Check(
-            name="process start to first request",
-            found=first[OURS],
-            unit="s",
-            at_most=0.5,
+        Ratio(
+            name="process start to first request, s",
+            value=first[OURS],
+            limit=0.5,
+            at_most=True,
         ),
     ]
 
@@ -251,7 +255,7 @@ def _ceiling(plan: Plan) -> float:
 # --- Reruns ------------------------------------------------------------------------------------
 
 
-def cached(plan: Plan) -> list[Check]:
+def cached(plan: Plan) -> list[Ratio]:
     """The same evaluation again: once unchanged, once with another threshold.
 
     The second is the honest one: its verdict is not remembered, so that every answer has to be
@@ -285,15 +289,15 @@ def cached(plan: Plan) -> list[Check]:
     print(table(("rerun", "wall s", "CPU s", "peak MB"), rows), flush=True)
     slowest = max(median(cost.seconds for cost in costs) for costs in again.values())
     return [
-        Check(name="fully cached rerun", found=slowest, unit="s", at_most=1.0),
-        Check(name="calls of a fully cached rerun", found=asked, at_most=0),
+        Ratio(name="fully cached rerun, s", value=slowest, limit=1.0, at_most=True),
+        Ratio(name="calls of a fully cached rerun", value=asked, limit=0, at_most=True),
     ]
 
 
 # --- Many examples -----------------------------------------------------------------------------
 
 
-def memory(plan: Plan) -> list[Check]:
+def memory(plan: Plan) -> list[Ratio]:
     """One cold run of many examples: the peak of its memory."""
     runner = _ours(plan, plan.many)
     with MockModel() as model:
@@ -308,11 +312,11 @@ def memory(plan: Plan) -> list[Check]:
     ]
     header = "runner", "examples", "wall s", "CPU s", "peak MB", "kB kept a result"
     print(table(header, [row]), flush=True)
-    name = f"peak of {plan.many:,} examples"
-    return [Check(name=name, found=item.cost.peak_mb, unit="MB", at_most=160.0)]
+    name = f"peak of {plan.many:,} examples, MB"
+    return [Ratio(name=name, value=item.cost.peak_mb, limit=160.0, at_most=True)]
 
 
-def records(plan: Plan) -> list[Check]:
+def records(plan: Plan) -> list[Ratio]:
     """`prompt-hub run` over many records: its calls a CPU-second beside the engine's, its memory.
 
     The engine is measured on a tenth as many examples, before and after.
@@ -338,17 +342,19 @@ def records(plan: Plan) -> list[Check]:
     print(table(("command", "calls a CPU-second", "peak MB"), rows), flush=True)
     most, least = costs[plan.records].peak_mb, costs[few].peak_mb
     return [
-        Check(
+        Ratio(
             name=f"calls a CPU-second of {plan.records:,} records, of the engine's",
-            found=rates[plan.records] / calls,
-            at_least=0.7,
+            value=rates[plan.records] / calls,
+            limit=0.7,
+            at_most=False,
             measured=f"{rates[plan.records]:,.0f}",
             beside=f"{calls:,.0f}",
         ),
-        Check(
+        Ratio(
             name=f"peak of {plan.records:,} records, of that of {few:,}",
-            found=most / least,
-            at_most=1.15,
+            value=most / least,
+            limit=1.15,
+            at_most=True,
             measured=f"{most:.0f} MB",
             beside=f"{least:.0f} MB",
         ),
@@ -371,7 +377,7 @@ def _over_records(plan: Plan, repository: BenchRepository, model: MockModel, cou
 # --- Start-up ----------------------------------------------------------------------------------
 
 
-def startup(plan: Plan) -> list[Check]:
+def startup(plan: Plan) -> list[Ratio]:
     """What a person waits for before anything happens."""
     commands = {
         "prompt-hub --help": ["-m", "prompt_hub.cli", "--help"],
@@ -387,12 +393,12 @@ def startup(plan: Plan) -> list[Check]:
         wall = median(cost.seconds for cost in costs)
         peak = number(median(cost.peak_mb for cost in costs), 0)
         rows.append([name, number(wall, 3), number(min(cost.seconds for cost in costs), 3), peak])
-        checks.append(Check(name=name, found=wall, unit="s", at_most=0.3))
+        checks.append(Ratio(name=f"{name}, s", value=wall, limit=0.3, at_most=True))
     print(table(("command", "median s", "best s", "peak MB"), rows), flush=True)
     return checks
 
 
-SECTIONS: dict[str, Callable[[Plan], list[Check]]] = {
+SECTIONS: dict[str, Callable[[Plan], list[Ratio]]] = {
     "speed": speed,
     "cached": cached,
     "memory": memory,

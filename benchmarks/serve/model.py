@@ -6,16 +6,11 @@ One process serves every run and every gateway, so that all of them ask the same
 from __future__ import annotations
 
 import asyncio
-import http.client
 import re
-import subprocess
-import sys
-from types import TracebackType
-from typing import Self
 
 from benchmarks.eval.endpoint import Endpoint, serve
 from benchmarks.eval.endpoint import http as response
-from benchmarks.eval.measuring import ROOT, MeasurementError
+from benchmarks.eval.measuring import ModelProcess
 
 _LATENCY = re.compile(r"/latency/(\d+)")
 
@@ -32,40 +27,15 @@ class SetEndpoint(Endpoint):
         return super().control(method, path)
 
 
-class ScriptedModel:
-    """The model as a process; a context manager."""
+class ScriptedModel(ModelProcess):
+    """The model as a process."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.serve.model"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise MeasurementError("the scripted model did not start; its message stands above.")
-        self.port = int(line)
-        self.base_url = f"http://127.0.0.1:{self.port}/v1"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.communicate(timeout=30)
+        super().__init__("benchmarks.serve.model")
 
     def answer_after(self, milliseconds: int) -> None:
         """Set the latency of every call from now on."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request("POST", f"/latency/{milliseconds}")
-        connection.getresponse().read()
-        connection.close()
+        self.ask("POST", f"/latency/{milliseconds}")
 
 
 if __name__ == "__main__":

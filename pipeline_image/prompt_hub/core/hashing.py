@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable
 
 _CANONICAL = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
+
+_AS_IT_STANDS = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical(value: object) -> bytes:
@@ -44,7 +47,26 @@ def order_of(value: object) -> str | None:
     """
     if _is_usual(value):
         return None
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _AS_IT_STANDS.encode(value)
+
+
+def order_sha256(values: Callable[[], Iterable[object]]) -> str | None:
+    """Return the hash of `order_of` a list of JSON values, None where that is None.
+
+    The list is taken piece by piece: a large one is not held at once.
+
+    Args:
+        values: yields them from the first on, whenever it is called.
+    """
+    if all(map(_is_usual, values())):
+        return None
+    # The list is text that is hashed like any other: as JSON once more, between quotes.
+    whole, between = hashlib.sha256(b'"['), ""
+    for value in values():
+        whole.update(canonical(between + _AS_IT_STANDS.encode(value))[1:-1])
+        between = ","
+    whole.update(b']"')
+    return whole.hexdigest()
 
 
 def _is_usual(value: object) -> bool:

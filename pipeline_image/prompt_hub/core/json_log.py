@@ -16,6 +16,10 @@ Span = tuple[int, int]
 """Offset and length of a line in its file."""
 
 
+_USUAL = 1024
+"""Bytes that nearly every line has at most."""
+
+
 class JsonLinesLog:
     """A file of JSON lines, the first of which says what the others are about.
 
@@ -73,6 +77,16 @@ class JsonLinesLog:
         """Read one line again."""
         start, length = span
         return os.pread(self._file, length, start)
+
+    def read_line(self, start: int) -> bytes:
+        """Read the line again that begins there; its end was not kept."""
+        line = os.pread(self._file, _USUAL, start)
+        while (end := line.find(b"\n")) < 0:
+            more = os.pread(self._file, max(_USUAL, len(line)), start + len(line))
+            if not more:
+                return line
+            line += more
+        return line[: end + 1]
 
     def scan(self, take: Callable[[bytes, Span], None]) -> None:
         """Give every line after the first to `take`; count those that it refuses by `ValueError`.

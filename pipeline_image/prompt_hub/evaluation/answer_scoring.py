@@ -86,6 +86,16 @@ class Scoring:
         ]
         return (*clean, *(part for part in attacks if part is not None))
 
+    @property
+    def asks_further(self) -> bool:
+        """Whether anything may be asked about an example besides itself."""
+        return bool(self._judged or self._attacks)
+
+    def asked(self, prompt: Prompt, example: Example) -> Iterator[Further]:
+        """Yield what `prompt` is asked about one example, and what is asked about its answer."""
+        yield prompt, example.input, 1
+        yield from self.further(example)
+
     def further(self, example: Example) -> Iterator[Further]:
         """Yield what is asked about one example besides itself, for an estimate of what it costs.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from prompt_hub.evaluation.calibration import calibrated
-from prompt_hub.evaluation.example_results import ArmName, ExampleResult
+from prompt_hub.evaluation.example_results import ArmName, Result
 from prompt_hub.evaluation.inputs import Inputs
 from prompt_hub.evaluation.judge import JUDGE_FILTERED
 from prompt_hub.evaluation.looks import SequentialResult
@@ -17,6 +17,8 @@ from prompt_hub.gate.agreement import Agreement
 from prompt_hub.gate.power import with_power
 from prompt_hub.gate.types import Conclusion, Status
 from prompt_hub.llm.response import FILTERED
+from prompt_hub.repository.examples import facts_of
+from prompt_hub.repository.schema import Example
 from prompt_hub.scoring import majority_baseline
 
 
@@ -54,8 +56,15 @@ def build_record(
     """Return the record of an evaluation: a pure function, so that it can be made again."""
     metadata = inputs.metadata
     arms: dict[ArmName, Arm] = {
-        arm: arm_of(inputs.arms[arm], infos[arm], details, inputs.scored, metadata.gate.confidence)
+        arm: arm_of(
+            inputs.arms[arm],
+            infos[arm],
+            details,
+            sequential.evidence.examples,
+            metadata.gate.confidence,
+        )
         for arm, details in sequential.details.items()
+        if sequential.evidence is not None
     }
     return EvaluationRecord(
         schema_="prompt-hub/evaluation@1",
@@ -79,13 +88,14 @@ def build_record(
 
 def _agreement(inputs: Inputs, sequential: SequentialResult) -> Agreement | None:
     """Agreement with people of a candidate that is a judge itself."""
-    examples = {example.id: example for example in inputs.scored}
-    answers = (
-        (examples[detail.id], detail.answer)
-        for detail in sequential.details.get("candidate", ())
-        if detail.answer is not None
-    )
-    return calibrated(inputs.candidate, answers, inputs.metadata.gate.confidence)
+
+    def answers() -> Iterator[tuple[Example, str]]:
+        places = {example.id: place for place, example in enumerate(facts_of(inputs.scored))}
+        for detail in sequential.details.get("candidate", ()):
+            if (answer := detail.answer) is not None:
+                yield inputs.scored[places[detail.id]], answer
+
+    return calibrated(inputs.candidate, answers(), inputs.metadata.gate.confidence)
 
 
 def _verdict(inputs: Inputs, sequential: SequentialResult) -> Verdict:
@@ -112,7 +122,7 @@ def _verdict(inputs: Inputs, sequential: SequentialResult) -> Verdict:
     )
     return Verdict(
         status=conclusion.status,
-        reasons=(*conclusion.reasons, *_filtered(sequential)),
+        reasons=(*conclusion.reasons, *_filtered(sequential, judged=inputs.judge is not None)),
         comparison=conclusion.comparison,
         tags=dict(conclusion.tags),
         power=conclusion.power,
@@ -121,10 +131,10 @@ def _verdict(inputs: Inputs, sequential: SequentialResult) -> Verdict:
     )
 
 
-def _filtered(sequential: SequentialResult) -> Iterator[str]:
+def _filtered(sequential: SequentialResult, *, judged: bool) -> Iterator[str]:
     """Say how many answers count as wrong because a content filter has stopped them."""
     for arm, details in sequential.details.items():
-        stopped = sum(map(_is_filtered, details))
+        stopped = sum(_is_filtered(result, judged=judged) for result in details)
         if stopped:
             yield (
                 f"{FILTERED.reason}: {stopped} of {len(details)} answers of the {arm}, which count"
@@ -132,6 +142,7 @@ def _filtered(sequential: SequentialResult) -> Iterator[str]:
             )
 
 
-def _is_filtered(result: ExampleResult) -> bool:
-    by_judge = any(part.loss == JUDGE_FILTERED for part in result.parts)
-    return result.problem == FILTERED.reason or by_judge
+def _is_filtered(result: Result, *, judged: bool) -> bool:
+    if result.problem == FILTERED.reason:
+        return True
+    return judged and any(part.loss == JUDGE_FILTERED for part in result.parts)

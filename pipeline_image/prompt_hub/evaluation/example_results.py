@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from functools import cache
+from typing import ClassVar, Literal, Protocol
 
 from pydantic import ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 
@@ -39,6 +40,32 @@ class _StoredLine:
     seconds: float | None = None
     attempts: int = 0
     cached: bool = False
+
+
+class Result(Protocol):
+    """One answer as it is kept (see `ExampleResult`), wherever its texts are."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def score(self) -> float | None: ...  # noqa: D102
+    @property
+    def repeat(self) -> int: ...  # noqa: D102
+    @property
+    def error(self) -> str | None: ...  # noqa: D102
+    @property
+    def answer(self) -> str | None: ...  # noqa: D102
+    @property
+    def problem(self) -> str | None: ...  # noqa: D102
+    @property
+    def parts(self) -> tuple[ScorerResult, ...]: ...  # noqa: D102
+    @property
+    def usage(self) -> Usage | None: ...  # noqa: D102
+    @property
+    def cached(self) -> bool: ...  # noqa: D102
+
+    def to_line(self, arm: str) -> str:
+        """Return the detail as one line of JSON."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,7 +156,7 @@ def parse_details(text: str, file: str) -> dict[ArmName, tuple[ExampleResult, ..
         InvalidDocumentsError: a line is not what `Detail.to_line` writes; names `file` and the
             line.
     """
-    reader = TypeAdapter(_StoredLine)
+    reader = _reader()
     found: dict[ArmName, list[ExampleResult]] = {arm: [] for arm in ARMS}
     try:
         for _, document in parse_jsonl(text, file):
@@ -146,6 +173,18 @@ def parse_details(text: str, file: str) -> dict[ArmName, tuple[ExampleResult, ..
     except InvalidDocumentsError as error:
         raise InvalidDocumentsError(error.problems[:1], hint=RESTORE) from None
     return {arm: tuple(details) for arm, details in found.items()}
+
+
+def parse_line(line: str) -> ExampleResult:
+    """Return the detail in a line that `ExampleResult.to_line` wrote."""
+    fields = json.loads(line)
+    del fields["arm"]
+    return ExampleResult.from_line(_reader().validate_python(fields))
+
+
+@cache
+def _reader() -> TypeAdapter[_StoredLine]:
+    return TypeAdapter(_StoredLine)
 
 
 def _arm_and_fields(document: Document) -> tuple[ArmName, dict[str, object]]:
@@ -165,10 +204,14 @@ def details_path(record: str) -> str:
     return record.removesuffix(".json") + ".jsonl"
 
 
-def scores_by_example(details: Iterable[ExampleResult]) -> Scores:
+def scores_by_example(details: Iterable[Result]) -> Scores:
     """Scores of what was measured, by example, in the order in which it was asked."""
-    scores: dict[str, list[tuple[int, float]]] = {}
+    asked: dict[str, tuple[tuple[int, float], ...]] = {}
+    # Most examples are scored alike: what is equal is kept once.
+    known: dict[tuple[tuple[int, float], ...], tuple[tuple[int, float], ...]] = {}
     for detail in details:
         if detail.score is not None:
-            scores.setdefault(detail.id, []).append((detail.repeat, detail.score))
-    return {name: tuple(score for _, score in sorted(found)) for name, found in scores.items()}
+            found = (*asked.get(detail.id, ()), (detail.repeat, detail.score))
+            asked[detail.id] = known.setdefault(found, found)
+    scores = {found: tuple(score for _, score in sorted(found)) for found in known}
+    return {name: scores[found] for name, found in asked.items()}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.hashing import order_of, sha256_of
+from prompt_hub.core.hashing import order_sha256, sha256_of
 from prompt_hub.evaluation.example_results import ARMS, ArmName
 from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.gate.rules import GATE_VERSION, GateVersion
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.repository.contracts import schema_problems
-from prompt_hub.repository.examples import examples_sha256
+from prompt_hub.repository.examples import examples_sha256, facts_of, pick
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.rendering import rejection_reason
@@ -24,9 +24,10 @@ from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
 from prompt_hub.scoring.scorers.python import own_entries
 
 
-def scored(examples: Iterable[Example]) -> tuple[Example, ...]:
+def scored(examples: Sequence[Example]) -> Sequence[Example]:
     """Return the examples that scores may come from; shots are never scored."""
-    return tuple(example for example in examples if example.split == "eval")
+    facts = facts_of(examples)
+    return pick(examples, (place for place, each in enumerate(facts) if each.split == "eval"))
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Inputs:
 
     candidate: Prompt
     champion: Prompt | None
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     examples_sha256: str
     """Hash of the example set, whatever the order of its keys."""
     metadata: ScoringMetadata
@@ -81,7 +82,7 @@ class Inputs:
         cls,
         repository: PromptRepository,
         metadata: ScoringMetadata,
-        examples: tuple[Example, ...],
+        examples: Sequence[Example],
         candidate: Prompt,
         champion: Prompt | None,
         *,
@@ -148,8 +149,8 @@ class Inputs:
         )
         return {arm: prompt for arm, prompt in both if prompt is not None}
 
-    @property
-    def scored(self) -> tuple[Example, ...]:
+    @cached_property
+    def scored(self) -> Sequence[Example]:
         """The examples that scores may come from; shots are never scored."""
         return scored(self.examples)
 
@@ -161,12 +162,15 @@ class Inputs:
     def digest(self, identity: Callable[[Prompt], str]) -> str:
         """Hash of everything that could change the verdict; `identity` names a prompt's model."""
         target = self.comparison_target
-        pairs = [[example.input, example.expected] for example in self.examples]
+
+        def pairs() -> Iterator[object]:
+            return ([example.input, example.expected] for example in self.examples)
+
         # Templates and judges write objects as they stand.
-        order = None if self.gate_version == "1" else order_of(pairs)
+        order = None if self.gate_version == "1" else order_sha256(pairs)
         return sha256_of(
             {
-                **({} if order is None else {"examples_in_order": sha256_of(order)}),
+                **({} if order is None else {"examples_in_order": order}),
                 "task": self.candidate.task,
                 "version": self.candidate.version,
                 "candidate": self.candidate.sha256,

@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from prompt_hub.evaluation.example_results import ArmName, ExampleResult, scores_by_example
+from prompt_hub.evaluation.example_results import ArmName, Result, scores_by_example
 from prompt_hub.evaluation.summary import latency, missing_answers, usd_per_call
 from prompt_hub.gate.rules import GATE_VERSION, GateVersion, decide
-from prompt_hub.gate.types import Conclusion, Evidence
+from prompt_hub.gate.types import Conclusion, Evidence, GateExample
+from prompt_hub.repository.examples import facts_of, pick
 from prompt_hub.repository.schema import Example, Metadata
 
-AskArm = Callable[[ArmName, Sequence[Example], int], Awaitable[Sequence[ExampleResult]]]
+AskArm = Callable[[ArmName, Sequence[Example], int], Awaitable[Sequence[Result]]]
 """Answers and scores of an arm on examples that were asked so often before."""
 
 
@@ -32,17 +33,17 @@ class SequentialResult:
 
     conclusion: Conclusion
     looks: int = 0
-    details: Mapping[ArmName, tuple[ExampleResult, ...]] = field(default_factory=dict)
+    details: Mapping[ArmName, tuple[Result, ...]] = field(default_factory=dict)
     evidence: Evidence | None = None
 
 
-def shuffled(examples: Sequence[Example], examples_sha256: str) -> tuple[Example, ...]:
-    """Return the examples in an order that depends on the seed alone, the same every time."""
+def shuffled(units: Sequence[GateExample], examples_sha256: str) -> Sequence[int]:
+    """Return the places of examples in an order that depends on ids and seed alone."""
 
-    def drawn(example: Example) -> bytes:
-        return hashlib.sha256(f"{examples_sha256}:{example.id}".encode()).digest()
+    def drawn(place: int) -> bytes:
+        return hashlib.sha256(f"{examples_sha256}:{units[place].id}".encode()).digest()
 
-    return tuple(sorted(examples, key=drawn))
+    return sorted(range(len(units)), key=drawn)
 
 
 async def measure_until_decided(
@@ -71,9 +72,10 @@ async def measure_until_decided(
         gate_version: the gate that decides.
         say: told after a look that decides nothing.
     """
-    order = shuffled(examples, examples_sha256)
-    place = {example.id: number for number, example in enumerate(examples)}
-    details: dict[ArmName, list[ExampleResult]] = {arm: [] for arm in arms}
+    units = facts_of(examples)
+    order = pick(examples, shuffled(units, examples_sha256))
+    place = {unit.id: number for number, unit in enumerate(units)}
+    details: dict[ArmName, list[Result]] = {arm: [] for arm in arms}
     seen, repeat, looks = 0, 0, 0
     while True:
         looks += 1
@@ -83,7 +85,7 @@ async def measure_until_decided(
         for arm, answers in zip(arms, answered, strict=bool(batch)):
             details[arm] += answers
         seen = min(upto, len(order))
-        evidence = _evidence(examples, details, sampled)
+        evidence = _evidence(units, details, sampled)
         conclusion = decide(
             evidence,
             threshold=metadata.threshold,
@@ -109,12 +111,12 @@ async def measure_until_decided(
 
 
 def _evidence(
-    examples: Sequence[Example], details: Mapping[ArmName, Sequence[ExampleResult]], sampled: bool
+    units: Sequence[GateExample], details: Mapping[ArmName, Sequence[Result]], sampled: bool
 ) -> Evidence:
     candidate = details["candidate"]
     champion = details.get("champion")
     return Evidence(
-        examples=tuple(examples),
+        examples=units,
         candidate=scores_by_example(candidate),
         champion=None if champion is None else scores_by_example(champion),
         sampled=sampled,

@@ -10,9 +10,11 @@ from prompt_hub.core.concurrency import map_concurrently
 from prompt_hub.evaluation.answer_scoring import Scoring
 from prompt_hub.evaluation.budget import BudgetReachedError
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
-from prompt_hub.evaluation.example_results import ExampleResult
+from prompt_hub.evaluation.example_results import ExampleResult, Result
+from prompt_hub.evaluation.spooled_results import ResultSpool
 from prompt_hub.evaluation.summary import MeasurementInfo
 from prompt_hub.llm.errors import ModelUnavailableError
+from prompt_hub.repository.examples import ManyExamples
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring.metadata import ScoringMetadata
 
@@ -27,7 +29,7 @@ class Measurement:
     What it sums up to is said by `summary.arm_of`.
     """
 
-    details: tuple[ExampleResult, ...]
+    details: tuple[Result, ...]
     info: MeasurementInfo
 
 
@@ -56,8 +58,9 @@ async def measure(
         progress: told after every example.
     """
     scoring = Scoring(metadata, prompt, judge)
-    details: list[ExampleResult | None] = [None] * len(examples)
+    details: list[Result | None] = [None] * len(examples)
     answered_by: list[str] = [""] * len(examples)
+    spool = ResultSpool(examples.facts()) if isinstance(examples, ManyExamples) else None
     done = 0
 
     async def measure_example(index: int) -> None:
@@ -67,12 +70,11 @@ async def measure(
             answer = await engine.ask(prompt, example.input, repeat=repeat)
             parts = await scoring.parts(answer, example, engine.ask, repeat=repeat)
         except (ModelUnavailableError, BudgetReachedError) as error:
-            details[index] = ExampleResult(
-                id=example.id, score=None, repeat=repeat, error=error.message
-            )
+            result = ExampleResult(id=example.id, score=None, repeat=repeat, error=error.message)
         else:
-            details[index] = ExampleResult.of(example.id, repeat, answer, parts)
+            result = ExampleResult.of(example.id, repeat, answer, parts)
             answered_by[index] = answer.response.model
+        details[index] = result if spool is None else spool.add(index, result)
         done += 1
         if progress is not None:
             progress(done, len(examples))

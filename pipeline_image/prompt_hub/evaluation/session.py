@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
+from typing import overload
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
@@ -13,7 +16,7 @@ from prompt_hub.evaluation.budgeted_client import BudgetedClient, Workload
 from prompt_hub.evaluation.builder import Provenance, build_record, lines_of, unchanged
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.calibration import Calibration, calibration_of, judging
-from prompt_hub.evaluation.example_results import ArmName, ExampleResult
+from prompt_hub.evaluation.example_results import ArmName, Result
 from prompt_hub.evaluation.inputs import Inputs
 from prompt_hub.evaluation.judge import votes_of
 from prompt_hub.evaluation.looks import SequentialResult, measure_until_decided
@@ -169,13 +172,46 @@ class Evaluator:
         judge, settings = inputs.judge, inputs.metadata.judge
         if judge is None or settings is None or calibration is None:
             return None
-        parts = [
+        parts = (
             part for detail in sequential.details.get("candidate", ()) for part in detail.parts
-        ]
+        )
         return judging(calibration, settings, judge, self._identity(judge), parts)
 
     def _identity(self, prompt: Prompt) -> str:
         return self._caller.resolve(prompt).identity
+
+
+class _Questions(Sequence[JsonObject]):
+    """The fields that a prompt will be asked about, made when they are looked at."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._examples = inputs.scored
+        self._by: list[tuple[Prompt, Scoring]] = []
+        """Whose answers make the questions come up: the arms."""
+        self._arms, self._places, self._numbers = array("B"), array("L"), array("L")
+
+    def add(self, prompt: Prompt, scoring: Scoring, place: int, number: int) -> None:
+        """Add what `scoring` asks about an example, the `number`-th of it."""
+        if not self._by or self._by[-1][1] is not scoring:
+            self._by.append((prompt, scoring))
+        self._arms.append(len(self._by) - 1)
+        self._places.append(place)
+        self._numbers.append(number)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, place: int) -> JsonObject: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[JsonObject]: ...
+    def __getitem__(self, place: int | slice) -> JsonObject | Sequence[JsonObject]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        prompt, scoring = self._by[self._arms[place]]
+        every = scoring.asked(prompt, self._examples[self._places[place]])
+        _, fields, _ = next(islice(every, self._numbers[place], None))
+        return fields
 
 
 class _Measuring:
@@ -193,12 +229,21 @@ class _Measuring:
     def estimate(self) -> str:
         """In words, the most that looking at every example once will ask for."""
         inputs = self._inputs
-        asked: dict[tuple[int, int], tuple[Prompt, list[JsonObject]]] = {}
+        asked: dict[tuple[int, int], tuple[Prompt, _Questions]] = {}
         for prompt in inputs.arms.values():
             scoring = Scoring(inputs.metadata, prompt, inputs.judge)
-            for example in inputs.scored:
-                for item, fields, times in ((prompt, example.input, 1), *scoring.further(example)):
-                    asked.setdefault((id(item), times), (item, []))[1].append(fields)
+            if not scoring.asks_further:
+                questions = _Questions(inputs)
+                for place in range(len(inputs.scored)):
+                    questions.add(prompt, scoring, place, 0)
+                asked[id(prompt), 1] = (prompt, questions)
+                continue
+            for place, example in enumerate(inputs.scored):
+                for number, (item, _, times) in enumerate(scoring.asked(prompt, example)):
+                    key = (id(item), times)
+                    if key not in asked:
+                        asked[key] = (item, _Questions(inputs))
+                    asked[key][1].add(prompt, scoring, place, number)
         estimate = self._engine.estimate(
             [
                 Workload(prompt=prompt, questions=questions, repeats=times)
@@ -211,9 +256,7 @@ class _Measuring:
             words += f"; {corrupt} stored responses cannot be read and are asked for again"
         return words
 
-    async def ask(
-        self, arm: ArmName, examples: Sequence[Example], repeat: int
-    ) -> Sequence[ExampleResult]:
+    async def ask(self, arm: ArmName, examples: Sequence[Example], repeat: int) -> Sequence[Result]:
         """Answer and score one arm on examples that were asked `repeat` times before."""
         prompt = self._inputs.arms[arm]
         measured = await measure(

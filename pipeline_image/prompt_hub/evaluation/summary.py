@@ -6,13 +6,15 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 from prompt_hub.core.percentile import percentile
-from prompt_hub.evaluation.example_results import ExampleResult, scores_by_example
+from prompt_hub.evaluation.example_results import Result, scores_by_example
 from prompt_hub.evaluation.record import Arm, FieldScore, Slice
 from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations
-from prompt_hub.gate.types import Scores, example_mean, mean_score
-from prompt_hub.repository.schema import Example, Prompt
+from prompt_hub.gate.types import GateExample, Scores, example_mean, mean_score
+from prompt_hub.repository.schema import Prompt
+from prompt_hub.scoring.base import Counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +33,8 @@ class MeasurementInfo:
 def arm_of(
     prompt: Prompt,
     info: MeasurementInfo,
-    details: Sequence[ExampleResult],
-    examples: Sequence[Example],
+    details: Sequence[Result],
+    examples: Sequence[GateExample],
     confidence: float,
 ) -> Arm:
     """Sum up one arm.
@@ -48,7 +50,8 @@ def arm_of(
     asked = [example for example in examples if example.id in scores]
     unmeasured = sum(detail.score is None for detail in details)
     whole = bool(asked) and not unmeasured
-    answers = [detail for detail in details if detail.answer is not None]
+    # What was answered has cost something.
+    answers = [detail for detail in details if detail.usage is not None]
     usages = [detail.usage for detail in details if detail.usage is not None]
     costs = [usage.usd for usage in usages if usage.usd is not None]
     low, high = 0.0, 1.0
@@ -80,42 +83,43 @@ def arm_of(
     )
 
 
-def missing_answers(whom: str, details: Sequence[ExampleResult]) -> Iterator[str]:
+def missing_answers(whom: str, details: Sequence[Result]) -> Iterator[str]:
     """Why answers of somebody are missing and how many, each reason once."""
     for reason, count in Counter(detail.error for detail in details if detail.error).items():
         yield f"{reason.rstrip('.')}: {count} of {len(details)} answers of {whom} are missing"
 
 
-def usd_per_call(details: Sequence[ExampleResult]) -> float | None:
+def usd_per_call(details: Sequence[Result]) -> float | None:
     """Mean cost of a call; None where no price is known."""
     usages = (detail.usage for detail in details if detail.usage is not None)
     costs = [usage.usd for usage in usages if usage.usd is not None]
     return math.fsum(costs) / len(costs) if costs else None
 
 
-def latency(details: Iterable[ExampleResult], share: float) -> float | None:
+def latency(details: Iterable[Result], share: float) -> float | None:
     """Return the seconds within which `share` of the calls were answered; None where none was."""
     usages = (detail.usage for detail in details)
     return percentile((usage.seconds for usage in usages if usage is not None), share)
 
 
-def _fields(answers: Sequence[ExampleResult]) -> dict[str, FieldScore]:
-    counts: dict[str, list[tuple[float, int, int]]] = defaultdict(list)
+def _fields(answers: Sequence[Result]) -> dict[str, FieldScore]:
+    # Equal counts are common, and floats among them are summed up exactly: in any order.
+    counts: dict[str, Counter[Counts]] = defaultdict(Counter)
     for answer in answers:
         for part in answer.parts:
             for name, found in part.fields.items():
-                counts[name].append(found)
+                counts[name][found] += 1
     return {
         name: FieldScore(
-            matched=math.fsum(matched for matched, _, _ in found),
-            given=sum(given for _, given, _ in found),
-            wanted=sum(wanted for _, _, wanted in found),
+            matched=math.fsum(chain.from_iterable(repeat(f[0], n) for f, n in found.items())),
+            given=sum(given * n for (_, given, _), n in found.items()),
+            wanted=sum(wanted * n for (_, _, wanted), n in found.items()),
         )
         for name, found in sorted(counts.items())
     }
 
 
-def _tags(scores: Scores, asked: Sequence[Example]) -> dict[str, Slice]:
+def _tags(scores: Scores, asked: Sequence[GateExample]) -> dict[str, Slice]:
     tags = sorted({tag for example in asked for tag in example.tags})
     slices = {tag: [example for example in asked if tag in example.tags] for tag in tags}
     return {

@@ -16,8 +16,8 @@ from prompt_hub.core.exact import reaches, stated
 from prompt_hub.gate.confidence_sequence import BettingPlan, log_sum, round_allocation
 from prompt_hub.gate.rules import GATE_VERSION, GateVersion, alpha_of, betting_of
 from prompt_hub.gate.targeted_bets import MIXTURE, MOST, TIE, Betting, Division, betting_at
-from prompt_hub.gate.types import Conclusion, Evidence, Power, Status, example_mean
-from prompt_hub.repository.schema import Example, Gate
+from prompt_hub.gate.types import Conclusion, Evidence, GateExample, Power, Status, example_mean
+from prompt_hub.repository.schema import Gate
 
 PROBABILITY = 0.8
 MOST_EXAMPLES = 20_000
@@ -46,7 +46,7 @@ class DesignEffect:
     reach: float
 
     @classmethod
-    def of(cls, examples: Sequence[Example]) -> DesignEffect:
+    def of(cls, examples: Sequence[GateExample]) -> DesignEffect:
         """Return what these weights leave of the examples."""
         total = math.fsum(example.weight for example in examples)
         squares = math.fsum(example.weight**2 for example in examples)
@@ -199,7 +199,7 @@ def with_power(
     return replace(conclusion, power=power, reasons=tuple(reasons))
 
 
-def _differing(evidence: Evidence, seen: Sequence[Example]) -> float:
+def _differing(evidence: Evidence, seen: Sequence[GateExample]) -> float:
     """Mean square of the differences, as the share of examples that are won or lost.
 
     Half an example more, so that a set without a difference does not promise that there is none.

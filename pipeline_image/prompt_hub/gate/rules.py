@@ -15,8 +15,16 @@ from typing import TYPE_CHECKING, Literal, assert_never
 from prompt_hub.core.exact import CARELESS, reaches, stated
 from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations, round_allocation
 from prompt_hub.gate.targeted_bets import Betting, MeanTest, TargetedTest
-from prompt_hub.gate.types import Conclusion, Difference, Evidence, Status, example_mean, mean_score
-from prompt_hub.repository.schema import Example, Gate, Limits
+from prompt_hub.gate.types import (
+    Conclusion,
+    Difference,
+    Evidence,
+    GateExample,
+    Status,
+    example_mean,
+    mean_score,
+)
+from prompt_hub.repository.schema import Gate, Limits
 
 if TYPE_CHECKING:
     pass
@@ -182,11 +190,11 @@ class _Rules:
         self.possible_rounds = gate.repeats if evidence.sampled else 1
         self._capital = round_allocation(self.possible_rounds)
 
-    def tagged(self, tag: str) -> tuple[Example, ...]:
+    def tagged(self, tag: str) -> tuple[GateExample, ...]:
         """Return the examples of the whole set that carry a tag."""
         return tuple(example for example in self._evidence.examples if tag in example.tags)
 
-    def score(self, name: str, examples: Sequence[Example], least: float) -> _Ruling:
+    def score(self, name: str, examples: Sequence[GateExample], least: float) -> _Ruling:
         """Whether the candidate's score on `examples` is at least `least`."""
         seen = self._seen(examples)
         if not seen:
@@ -248,17 +256,17 @@ class _Rules:
             lambda: meaning and f"tag {tag!r} {_in_words(paired.found)}: {meaning}",
         )
 
-    def _paired(self, examples: Sequence[Example], margin: float, alpha: float) -> _Paired:
+    def _paired(self, examples: Sequence[GateExample], margin: float, alpha: float) -> _Paired:
         candidate, champion = self._evidence.candidate, self._evidence.champion
         assert champion is not None
 
-        def in_unit(example: Example, rounds: int) -> float:
+        def in_unit(example: GateExample, rounds: int) -> float:
             difference = example_mean(candidate, example, rounds) - example_mean(
                 champion, example, rounds
             )
             return (1 + difference) / 2
 
-        def mirrored(example: Example, rounds: int) -> float:
+        def mirrored(example: GateExample, rounds: int) -> float:
             return 1 - in_unit(example, rounds)
 
         seen = self._seen(examples)
@@ -275,8 +283,8 @@ class _Rules:
 
     def _test(
         self,
-        examples: Sequence[Example],
-        value: Callable[[Example, int], float],
+        examples: Sequence[GateExample],
+        value: Callable[[GateExample, int], float],
         alpha: float,
         target: float,
     ) -> MeanTest:
@@ -297,11 +305,14 @@ class _Rules:
             betting=betting_of(self._evidence, self._gate, self._version),
         )
 
-    def _seen(self, examples: Sequence[Example]) -> tuple[Example, ...]:
+    def _seen(self, examples: Sequence[GateExample]) -> tuple[GateExample, ...]:
         return tuple(example for example in examples if example.id in self._evidence.candidate)
 
     def _sample(
-        self, examples: Sequence[Example], value: Callable[[Example, int], float], alpha: float
+        self,
+        examples: Sequence[GateExample],
+        value: Callable[[GateExample, int], float],
+        alpha: float,
     ) -> WeightedObservations:
         """Observations in [0, 1] of those of `examples` that were seen, round by round."""
         stakes = BettingPlan.on([example.weight for example in examples], alpha)

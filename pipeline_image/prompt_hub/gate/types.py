@@ -6,10 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction as Rational
-from typing import Literal
+from typing import Literal, Protocol
 
 from prompt_hub.core.exact import weighted_mean
-from prompt_hub.repository.schema import Example, Fraction, Strict
+from prompt_hub.repository.schema import Fraction, Strict
+
+
+class GateExample(Protocol):
+    """What an example is to the gate: an `Example` is one, and so are its facts alone."""
+
+    @property
+    def id(self) -> str:
+        """Its name in the scores."""
+
+    @property
+    def weight(self) -> float:
+        """How much it counts."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The slices that it belongs to."""
+
 
 Scores = Mapping[str, tuple[float, ...]]
 """Scores by example id, one for each time the example was asked."""
@@ -38,7 +55,7 @@ class Evidence:
     again can give another answer; cost and latency are the candidate's (None: unknown).
     """
 
-    examples: tuple[Example, ...]
+    examples: Sequence[GateExample]
     candidate: Scores
     champion: Scores | None = None
     sampled: bool = False
@@ -99,12 +116,12 @@ class Conclusion:
     power: Power | None = None
 
 
-def example_mean(scores: Scores, example: Example, rounds: int | None = None) -> float:
+def example_mean(scores: Scores, example: GateExample, rounds: int | None = None) -> float:
     """Return an example's mean over its first `rounds` repeats, over all by default."""
     counted = scores[example.id][:rounds]
     return counted[0] if len(counted) == 1 else float(weighted_mean((s, 1.0) for s in counted))
 
 
-def mean_score(scores: Scores, examples: Sequence[Example]) -> Rational:
-    """Weighted mean over examples, each one observation however often it was asked; exact."""
+def mean_score(scores: Scores, examples: Sequence[GateExample]) -> Rational:
+    """GateExample mean over examples, each one observation however often it was asked; exact."""
     return weighted_mean((example_mean(scores, example), example.weight) for example in examples)

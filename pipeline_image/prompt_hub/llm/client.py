@@ -17,7 +17,7 @@ from prompt_hub.llm.providers.base import Adapter
 from prompt_hub.llm.providers.registry import provider_of
 from prompt_hub.llm.rate_limit import Limiter
 from prompt_hub.llm.refusal import redact
-from prompt_hub.llm.response import Answer, ModelResponse
+from prompt_hub.llm.response import Answer, ModelResponse, Usage
 from prompt_hub.llm.retry import CallStats, PermanentError, Retries
 from prompt_hub.repository.rendering import render
 from prompt_hub.repository.schema import Prompt
@@ -144,10 +144,14 @@ class ModelClient:
         response = answer_alone(attempt.result, model)
         usage = response.usage
         limiter.correct(usage.tokens - expected)
-        return replace(
-            response,
-            usage=replace(
-                usage,
+        return ModelResponse(
+            text=response.text,
+            model=response.model,
+            truncated=response.truncated,
+            withheld=response.withheld,
+            usage=Usage(
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
                 usd=model.cost(usage.input_tokens, usage.output_tokens),
                 seconds=round(attempt.seconds, 4),
                 attempts=attempt.attempts,

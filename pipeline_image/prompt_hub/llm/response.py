@@ -152,4 +152,6 @@ def shortened(text: str, longest: int) -> str:
 
 def repair_surrogates(text: str) -> str:
     """Replace each half of a character: JSON can hold one, but no file could."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -17,7 +17,7 @@ from random import Random, SystemRandom
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.exact import stated, surplus, weighted_mean
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
-from prompt_hub.evaluation.example_results import ExampleResult
+from prompt_hub.evaluation.example_results import Result
 from prompt_hub.evaluation.inputs import scored
 from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.evaluation.measure import measure
@@ -47,7 +47,7 @@ class Measurement:
     carried: CarriedVersion
     score: float
     arm: Arm
-    details: Sequence[ExampleResult]
+    details: Sequence[Result]
     evidence: Evidence
 
     @property
@@ -111,7 +111,7 @@ class MonitorRun:
                 "tokens": [measurement.arm.tokens_in, measurement.arm.tokens_out],
                 "usd": measurement.arm.usd,
                 "seconds": measurement.arm.seconds,
-                "examples": [detail.to_json(role) for detail in measurement.details],
+                "examples": [json.loads(detail.to_line(role)) for detail in measurement.details],
             }
             for role, measurement in zip(("active", "control"), self.readings, strict=False)
         ]
@@ -136,11 +136,11 @@ class _Rounds:
 
     prompt: Prompt
     carried: CarriedVersion
-    details: tuple[ExampleResult, ...] = ()
+    details: tuple[Result, ...] = ()
     info: MeasurementInfo | None = None
     count: int = 0
 
-    def with_more(self, details: Sequence[ExampleResult], info: MeasurementInfo) -> _Rounds:
+    def with_more(self, details: Sequence[Result], info: MeasurementInfo) -> _Rounds:
         """Add a round."""
         known = self.info.answered_by if self.info else ()
         seconds = self.info.seconds if self.info else 0.0

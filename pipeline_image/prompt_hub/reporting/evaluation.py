@@ -6,7 +6,7 @@ Everything is read and counted here; the page, the JUnit file and the Markdown s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
@@ -242,7 +242,7 @@ def read_view(evaluations: Evaluations, evaluation: Evaluation) -> EvaluationVie
 
 def _notes(
     evaluation: Evaluation,
-    examples: tuple[Example, ...],
+    examples: Sequence[Example],
     metadata: ScoringMetadata | None,
     arms: Iterable[ArmView | None],
 ) -> Iterator[str]:

@@ -2,28 +2,40 @@
 
 A line that is beyond doubt is parsed and checked in one step. Every other is read by the strict
 reader, which finds what is wrong with it and where; both read the same examples.
+
+An example in memory takes six times the room of its line. So the lines of a large set are put
+aside, as they were read, and each example is read from its line whenever it is asked for.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from array import array
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from itertools import islice
 from math import isfinite
+from typing import overload
 
 from pydantic import JsonValue
 
 from prompt_hub.core.json_strict import MAX_DEPTH, strict_json
+from prompt_hub.core.spool import LineSpool
 from prompt_hub.repository.documents import (
     Document,
     InvalidDocumentsError,
     Problem,
+    decoded,
     to_model,
 )
 from prompt_hub.repository.json import json_problems, line_document, lines_of
 from prompt_hub.repository.schema import Example
+
+FEW = 4096
+"""So many examples are kept in memory; of a set of more, the lines are put aside."""
 
 _HASHED_TOGETHER = 256
 """Examples that are written out at once: few enough to be held twice."""
@@ -55,24 +67,152 @@ def parse_examples(text: str, file: str) -> tuple[list[tuple[int, Example]], lis
     What is no example comes first, then what is no JSON, each in the order of lines.
     """
     examples: list[tuple[int, Example]] = []
-    unfit: list[Problem] = []
-    unread: list[Problem] = []
+    reader = _LineReader(file)
     for number, line in enumerate(lines_of(text), start=1):
+        example = reader.read(line, number)
+        if example is not None:
+            examples.append((number, example))
+    return examples, reader.problems
+
+
+def read_examples(raw: bytes, file: str) -> Sequence[Example]:
+    """Return the examples in the bytes of a file, in its order.
+
+    Raises:
+        InvalidDocumentsError: with all that is wrong with it, in the order of lines.
+    """
+    decoded(raw, file)  # Says where in the file a byte is no UTF-8.
+    few: list[Example] = []
+    lines = _KeptLines()
+    reader = _LineReader(file)
+    start = 0
+    for number, line in enumerate(BytesIO(raw), start=1):
+        example = reader.read(line.decode("utf-8").removesuffix("\n"), number)
+        if example is not None:
+            if len(few) < FEW:
+                few.append(example)
+            if not reader.was_beyond_doubt:
+                lines.doubtful.add(start)
+            lines.starts.append(start)
+            lines.facts.append(ExampleFacts.of(example))
+        start += len(line)
+    if reader.problems:
+        raise InvalidDocumentsError(
+            sorted(reader.problems, key=lambda problem: (problem.line, problem.column))
+        )
+    if len(lines.facts) <= FEW:
+        return tuple(few)
+    lines.text.add(raw)
+    return ManyExamples(lines, array("L", range(len(lines.facts))))
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleFacts:
+    """What an example is to whoever does not read its texts."""
+
+    id: str
+    weight: float
+    tags: tuple[str, ...]
+    split: str
+
+    @classmethod
+    def of(cls, example: Example) -> ExampleFacts:
+        """Return the facts of an example."""
+        return cls(example.id, example.weight, example.tags, example.split)
+
+
+class _KeptLines:
+    """All examples of one file: facts in memory, texts put aside."""
+
+    def __init__(self) -> None:
+        self.text = LineSpool()
+        self.starts = array("Q")
+        """Where in the text the line of each example begins."""
+        self.facts: list[ExampleFacts] = []
+        self.doubtful = set[int]()
+        """Where the lines begin that the strict reader had to read."""
+
+
+class ManyExamples(Sequence[Example]):
+    """Some examples of a file, each read again from its line whenever it is asked for."""
+
+    def __init__(self, lines: _KeptLines, chosen: array[int]) -> None:
+        """Keep the places of those that are `chosen` from a file's."""
+        self._lines = lines
+        self._chosen = chosen
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    @overload
+    def __getitem__(self, place: int) -> Example: ...
+    @overload
+    def __getitem__(self, place: slice) -> ManyExamples: ...
+    def __getitem__(self, place: int | slice) -> Example | ManyExamples:
+        if isinstance(place, slice):
+            return ManyExamples(self._lines, self._chosen[place])
+        start = self._lines.starts[self._chosen[place]]
+        line = self._lines.text.line(start)
+        if start in self._lines.doubtful:
+            data = strict_json(line.decode("utf-8"))
+            return Example.model_validate(data, by_alias=True, by_name=False)
+        return Example.model_validate_json(line, by_alias=True, by_name=False)
+
+    def facts(self) -> Sequence[ExampleFacts]:
+        """Return the facts of each; none is read for it."""
+        facts = self._lines.facts
+        return [facts[place] for place in self._chosen]
+
+    def at(self, places: Iterable[int]) -> ManyExamples:
+        """Return those at `places`, in that order; none is read for it."""
+        chosen = self._chosen
+        return ManyExamples(self._lines, array("L", (chosen[place] for place in places)))
+
+
+def pick(examples: Sequence[Example], places: Iterable[int]) -> Sequence[Example]:
+    """Return the examples at `places`, in that order."""
+    if isinstance(examples, ManyExamples):
+        return examples.at(places)
+    return tuple(examples[place] for place in places)
+
+
+def facts_of(examples: Sequence[Example]) -> Sequence[ExampleFacts]:
+    """Return the facts of each example."""
+    if isinstance(examples, ManyExamples):
+        return examples.facts()
+    return [ExampleFacts.of(example) for example in examples]
+
+
+class _LineReader:
+    """Reads line by line, and remembers what is wrong with those that hold no example."""
+
+    def __init__(self, file: str) -> None:
+        self.was_beyond_doubt = False
+        """Whether the last example was read in one step."""
+        self._file = file
+        self._unfit: list[Problem] = []
+        self._unread: list[Problem] = []
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is no example comes first, then what is no JSON, each in the order of lines."""
+        return self._unfit + self._unread
+
+    def read(self, line: str, number: int) -> Example | None:
+        """Return the example on a line, None on a blank one and where something is wrong."""
         if not line or line.isspace():
-            continue
+            return None
         example = _beyond_doubt(line)
-        if example is None:
-            try:
-                document = line_document(line, file, number, strict_json(line))
-                example = to_model(document, Example)
-            except InvalidDocumentsError as error:
-                unfit += error.problems
-                continue
-            except ValueError as error:
-                unread += json_problems(line, file, number, error)
-                continue
-        examples.append((number, example))
-    return examples, unfit + unread
+        self.was_beyond_doubt = example is not None
+        if example is not None:
+            return example
+        try:
+            return to_model(line_document(line, self._file, number, strict_json(line)), Example)
+        except InvalidDocumentsError as error:
+            self._unfit += error.problems
+        except ValueError as error:
+            self._unread += json_problems(line, self._file, number, error)
+        return None
 
 
 def examples_sha256(examples: Iterable[Example]) -> str:

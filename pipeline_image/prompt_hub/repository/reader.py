@@ -15,10 +15,11 @@ from prompt_hub.repository.documents import (
     InvalidDocumentsError,
     Problem,
     closest,
+    read_bytes,
     read_text,
     to_model,
 )
-from prompt_hub.repository.examples import examples_sha256, parse_examples
+from prompt_hub.repository.examples import examples_sha256, read_examples
 from prompt_hub.repository.includes import (
     BlockError,
     ExpandedTemplate,
@@ -60,7 +61,7 @@ def evaluation_path(task: str, version: str) -> str:
 class AuthoredTask:
     """What people wrote for one task beside its metadata, read together, each file once."""
 
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     candidate: Prompt
     """Whole: building blocks and shots inlined."""
 
@@ -135,20 +136,11 @@ class PromptRepository:
         """Return what people decided about `task`."""
         return to_model(self.document(self.path(METADATA, f"{task}.yaml")), Metadata)
 
-    def examples(self, task: str) -> tuple[Example, ...]:
+    def examples(self, task: str) -> Sequence[Example]:
         """Every labelled example of `task`, shots included, in file order."""
-        return tuple(example for _, example in self.numbered_examples(task))
-
-    def numbered_examples(self, task: str) -> tuple[tuple[int, Example], ...]:
-        """Every labelled example of `task` with the line it stands on."""
         path = self.path(EXAMPLES, f"{task}.jsonl")
         name = self.relative(path)
-        examples, problems = parse_examples(read_text(path, name), name)
-        if problems:
-            raise InvalidDocumentsError(
-                sorted(problems, key=lambda problem: (problem.line, problem.column))
-            )
-        return tuple(examples)
+        return read_examples(read_bytes(path, name), name)
 
     def draft(self, task: str) -> Prompt:
         """Return the candidate as its author wrote it."""

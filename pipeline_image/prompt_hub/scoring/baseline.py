@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from prompt_hub.core.hashing import canonical
 from prompt_hub.repository.schema import Example, JsonObject
@@ -29,12 +29,13 @@ def majority_baseline(
     if not examples or kinds.judges or not all(scorer.can_guess for scorer in kinds.pure):
         return None
     worths = [scorer.guess_worth(examples) for scorer in build_scorers(scorers, schema)]
-    guesses: Sequence[JsonObject] = list(
+    guesses: Iterable[JsonObject] = (example.expected for example in examples)
+    if any(worth.graded for worth in worths):
         # Not by `identity`, to which null and nothing are the same: they may fit a schema or not.
-        {canonical(e.expected): e.expected for e in examples}.values()
-    )
-    if len(guesses) > TRIED and any(worth.graded for worth in worths):
-        guesses = heapq.nlargest(TRIED, guesses, key=_commonness(examples))
+        places = {canonical(e.expected): place for place, e in enumerate(examples)}.values()
+        guesses = (examples[place].expected for place in places)
+        if len(places) > TRIED:
+            guesses = heapq.nlargest(TRIED, guesses, key=_commonness(examples))
     total = sum(example.weight for example in examples)
     best = max(sum(worth.worth(guess) for worth in worths) for guess in guesses)
     resisted = total * sum(scorer.weight for scorer in kinds.injections)

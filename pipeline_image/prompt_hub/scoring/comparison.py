@@ -173,6 +173,9 @@ def _values(how: Comparison) -> Compare:
     canonical, least = how.canonical, how.similarity
 
     def same(given: JsonValue, wanted: JsonValue) -> float:
+        # The very same text is so in any form; `1` and `True` are equal, too, and not the same.
+        if type(given) is str and given == wanted:
+            return 1.0
         if identity(given, canonical) == identity(wanted, canonical):
             return 1.0
         if least is None or not isinstance(given, str) or not isinstance(wanted, str):

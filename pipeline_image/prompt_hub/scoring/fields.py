@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, assert_never
@@ -36,6 +36,8 @@ def at(value: JsonValue, path: Sequence[str]) -> JsonValue:
 
     Through a list the path leads to all of its elements: `contacts.name` is the list of names.
     """
+    if len(path) == 1 and type(value) is dict:
+        return value.get(path[0])  # as nearly all are
     for index, step in enumerate(path):
         if isinstance(value, list):
             found = (at(item, path[index:]) for item in value)
@@ -266,9 +268,10 @@ class FieldsScorer(PureScorer):
         if not fields:
             return super().guess_worth(examples)
         whole = sum(fields.values())
+        worths = _field_worths(fields, examples)
         parts = [
-            (self.weight * share / whole, _field_worth(field, examples))
-            for field, share in fields.items()
+            (self.weight * share / whole, worth)
+            for share, worth in zip(fields.values(), worths, strict=True)
         ]
         return GuessWorth(
             lambda guess: sum(share * part.worth(guess) for share, part in parts),
@@ -291,19 +294,38 @@ def _expected_ones(weights: Mapping[Field, float], example: Example) -> Mapping[
     }
 
 
-def _field_worth(field: Field, examples: Sequence[Example]) -> GuessWorth:
-    tally: dict[Hashable, float] = defaultdict(float)
-    wanted: dict[Hashable, JsonValue] = {}
+Tally = defaultdict[Hashable, float]
+"""Weights of the examples by what is expected of them."""
+
+
+def _field_worths(fields: Iterable[Field], examples: Sequence[Example]) -> list[GuessWorth]:
+    """Return what guesses of each field are worth, from one look at the examples."""
+    tallies = [(each, Tally(float)) for each in fields]
+    lists = set[Field]()
     for example in examples:
-        value = at(example.expected, field.path)
-        key = identity(value, field.canonical)
-        tally[key] += example.weight
-        wanted[key] = value
-    if field.equality and not any(isinstance(value, list) for value in wanted.values()):
-        return GuessWorth(
-            lambda guess: tally[identity(at(guess, field.path), field.canonical)],
-            graded=False,
-        )
+        for each, tally in tallies:
+            value = at(example.expected, each.path)
+            tally[identity(value, each.canonical)] += example.weight
+            if isinstance(value, list):
+                lists.add(each)
+    return [
+        _equality_worth(each, tally)
+        if each.equality and each not in lists
+        else _graded_worth(each, tally, examples)
+        for each, tally in tallies
+    ]
+
+
+def _equality_worth(field: Field, tally: Tally) -> GuessWorth:
+    return GuessWorth(
+        lambda guess: tally[identity(at(guess, field.path), field.canonical)],
+        graded=False,
+    )
+
+
+def _graded_worth(field: Field, tally: Tally, examples: Sequence[Example]) -> GuessWorth:
+    values = (at(example.expected, field.path) for example in examples)
+    wanted = {identity(value, field.canonical): value for value in values}
 
     def worth(guess: JsonObject) -> float:
         given = at(guess, field.path)

@@ -14,13 +14,14 @@ import pytest
 from benchmarks.eval import measuring, task
 from benchmarks.eval.__main__ import main
 from benchmarks.eval.endpoint import Fault
-from benchmarks.eval.faults import FaultPlan, fault_run
+from benchmarks.eval.faults import FaultPlan, exactly, fault_run
 from benchmarks.eval.measuring import MeasurementError, MockModel, bare_environment, run
 from benchmarks.eval.peers import promptfoo
-from benchmarks.eval.printing import Check, table
+from benchmarks.eval.printing import table
 from benchmarks.eval.repository import BenchRepository
 from benchmarks.eval.sections import SECTIONS, Plan, Runner, sample
 from benchmarks.eval.task import Item, Outcome
+from benchmarks.results import Ratio, ratio_table
 
 HERE = Path(measuring.__file__).parent
 
@@ -241,14 +242,19 @@ def test_the_lock_pins_promptfoo_and_names_no_download_host() -> None:
 # --- The command -------------------------------------------------------------------------------
 
 
-def unmeasurable(plan: Plan) -> list[Check]:
+KEPT = Ratio(name="c", value=1, limit=1, at_most=True)
+
+
+def unmeasurable(plan: Plan) -> list[Ratio]:
     raise MeasurementError("there is no peer.")
 
 
 def test_the_command_ends_with_1_when_a_promise_is_missed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept, missed = Check(name="k", found=1, at_most=1), Check(name="m", found=2, at_most=1)
+    kept, missed = (
+        Ratio(name=name, value=value, limit=1, at_most=True) for name, value in (("k", 1), ("m", 2))
+    )
     monkeypatch.setitem(SECTIONS, "startup", lambda plan: [kept])
     assert main(["--only", "startup"]) == 0
     monkeypatch.setitem(SECTIONS, "cached", lambda plan: [missed])
@@ -260,7 +266,7 @@ def test_a_section_without_a_number_is_never_passed_over(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(SECTIONS, "speed", unmeasurable)
-    monkeypatch.setitem(SECTIONS, "cached", lambda plan: [Check(name="c", found=1, at_most=1)])
+    monkeypatch.setitem(SECTIONS, "cached", lambda plan: [KEPT])
     assert main(["--only", "speed", "cached"]) == 2
     captured = capsys.readouterr()
     assert "speed: NOT MEASURED: there is no peer." in captured.err
@@ -271,23 +277,28 @@ def test_a_section_without_a_number_is_never_passed_over(
 
 
 @pytest.mark.parametrize(
-    ("found", "limits", "kept"),
+    ("value", "limit", "at_most", "kept"),
     [
-        (1.1, {"at_most": 1.1}, True),
-        (1.11, {"at_most": 1.1}, False),
-        (4.0, {"at_least": 4.0}, True),
-        (3.99, {"at_least": 4.0}, False),
-        (5, {"at_least": 5, "at_most": 5}, True),
-        (4, {"at_least": 5, "at_most": 5}, False),
-        (float("nan"), {"at_most": 1.0}, False),
+        (1.1, 1.1, True, True),
+        (1.11, 1.1, True, False),
+        (4.0, 4.0, False, True),
+        (3.99, 4.0, False, False),
+        (float("nan"), 1.0, True, False),
+        (float("nan"), 1.0, False, False),
     ],
 )
-def test_a_check_is_kept_up_to_its_limit(
-    found: float, limits: dict[str, float], kept: bool
+def test_a_promise_is_kept_up_to_its_limit(
+    value: float, limit: float, at_most: bool, kept: bool
 ) -> None:
-    check = Check(name="c", found=found, **limits)
-    assert check.kept is kept
-    assert check.row[-1] == ("ok" if kept else "MISSED")
+    ratio = Ratio(name="c", value=value, limit=limit, at_most=at_most)
+    assert ratio.kept is kept
+    assert ("MISSED" in ratio_table([ratio])) is not kept
+
+
+@pytest.mark.parametrize(("found", "kept"), [(4, False), (5, True), (6, False)])
+def test_a_count_that_must_be_exact_is_missed_on_either_side(found: int, kept: bool) -> None:
+    ratio = exactly("examples", found, 5)
+    assert (ratio.kept, ratio.measured, ratio.beside) == (kept, str(found), "5")
 
 
 def test_a_table_is_markdown() -> None:

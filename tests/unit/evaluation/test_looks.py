@@ -102,9 +102,13 @@ def test_both_arms_are_asked_the_same_examples() -> None:
 
 def test_the_order_is_drawn_from_ids_and_set_not_from_the_file() -> None:
     some = examples(50)
-    assert shuffled(some, "a") == shuffled(some[::-1], "a")
-    assert shuffled(some, "a") != shuffled(some, "b")
-    assert shuffled(some, "a") != some
+
+    def drawn(given: Sequence[Example], seed: str) -> list[str]:
+        return [given[place].id for place in shuffled(given, seed)]
+
+    assert drawn(some, "a") == drawn(some[::-1], "a")
+    assert drawn(some, "a") != drawn(some, "b")
+    assert drawn(some, "a") != [example.id for example in some]
 
 
 def test_details_are_kept_in_the_order_of_the_file() -> None:

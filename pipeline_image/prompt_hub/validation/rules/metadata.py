@@ -158,7 +158,7 @@ def _watch_can_fire(files: TaskFiles) -> Iterator[Problem]:
     # Imported here: no other rule needs what evaluates, and it takes a twentieth of a start.
     from prompt_hub.evaluation.inputs import scored
 
-    round_ = len(scored(example for _, example in files.examples))
+    round_ = len(scored([example for _, example in files.examples]))
     if watch.calls_a_day < round_:
         expected = f"at least {round_}, what one round takes"
         yield files.metadata.problem(
