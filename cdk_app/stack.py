@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from aws_cdk import Environment, Stack
+from aws_cdk import Environment, RemovalPolicy, Stack
 from constructs import Construct
 
 from cdk_app.settings import Settings, StageSettings
 from prompt_hub.core import aws_names
+
+KEPT = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+"""What holds state outlives its stack, but not a creation that failed.
+
+All of it has a fixed name: what a first deployment that was taken back left behind would keep every
+further one from making it.
+"""
 
 
 def environment(settings: Settings) -> Environment:
