@@ -76,6 +76,7 @@ class ScoreWatch(Construct):
                     ),
                     security_groups=service.connections.security_groups,
                     assign_public_ip=False,
+                    propagate_tags=ecs.PropagatedTagSource.TASK_DEFINITION,
                     # The next run comes anyway, and the freshness alarm hears a long silence.
                     retry_attempts=0,
                 )

@@ -10,7 +10,7 @@ import ipaddress
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -31,6 +31,9 @@ CONTEXT_FILE = "cdk.json"
 
 _WORD = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 _REGION = r"[a-z]{2}(?:-[a-z]+)+-\d"
+_VPC_CIDR = "10.20.0.0/16"
+_TAG_KEY = r"[\w .:/=+@-]{1,128}"
+_TAG_VALUE = r"[\w .:/=+@-]{0,256}"
 
 Email = Annotated[str, Field(pattern=r"^\S+@\S+$", examples=["people@example.com"])]
 Zone = Annotated[str, Field(pattern=rf"^{_REGION}[a-z]$", examples=["us-east-1a"])]
@@ -102,10 +105,9 @@ class StageSettings(_Strict):
     availability_zones: tuple[Zone, ...]
     """Two zones or more of the region. Fixed once the stage exists: another choice would build
     another network under the running service."""
-    vpc_cidr: Annotated[str, Field(pattern=r"^[\d./]+$", examples=["10.20.0.0/16"])] = (
-        "10.20.0.0/16"
-    )
-    """The stage's own network, of 16 to 22 bits. Fixed once the stage exists."""
+    vpc_cidr: Annotated[str, Field(pattern=r"^[\d./]+$", examples=[_VPC_CIDR])] = _VPC_CIDR
+    """The stage's own network, of 16 to 22 bits; no two stages overlap, or nothing could ever be
+    routed to both. Fixed once the stage exists."""
     caller_cidrs: tuple[
         Annotated[str, Field(pattern=r"^[\d./]+$", examples=["10.0.0.0/8"])], ...
     ] = ()
@@ -197,6 +199,8 @@ class Settings(_Strict):
     notification_emails: tuple[Email, ...] = ()
     """Who hears of executions of the pipeline that failed or blocked a prompt, and of approvals
     that wait."""
+    tags: dict[str, str] = {}
+    """Tags of every resource that can have one, and of the containers that are started."""
     models: dict[str, ModelConfig]
     """What each model alias means on AWS."""
     stages: Annotated[
@@ -221,6 +225,22 @@ class Settings(_Strict):
         except ValidationError as error:
             sentence = first_problem(cls, error, CONTEXT_KEY)
             raise SettingsError(sentence, file=CONTEXT_FILE) from None
+
+    @field_validator("tags")
+    @classmethod
+    def _are_tags_that_people_may_give(cls, tags: dict[str, str]) -> dict[str, str]:
+        for key, value in tags.items():
+            if not re.fullmatch(_TAG_KEY, key) or key.lower().startswith("aws:"):
+                raise ValueError(
+                    f": the key {key!r} must have 1 to 128 letters, digits, spaces or any of"
+                    " _.:/=+-@, and must not begin with aws:."
+                )
+            if not re.fullmatch(_TAG_VALUE, value):
+                raise ValueError(
+                    f".{key} is {value!r}; it must have at most 256 letters, digits, spaces or any"
+                    " of _.:/=+-@."
+                )
+        return tags
 
     @field_validator("models", mode="before")
     @classmethod
@@ -268,6 +288,29 @@ class Settings(_Strict):
                         f"[{index}].availability_zones is {zone!r}; it must look like {region}a."
                     )
         return stages
+
+    @field_validator("stages")
+    @classmethod
+    def _have_networks_of_their_own(
+        cls, stages: tuple[StageSettings, ...]
+    ) -> tuple[StageSettings, ...]:
+        for index, stage in enumerate(stages):
+            for other in stages[:index]:
+                if _network(stage.vpc_cidr).overlaps(_network(other.vpc_cidr)):
+                    raise ValueError(
+                        f"[{index}].vpc_cidr is {stage.vpc_cidr}, which overlaps the network of"
+                        f" {other.name}; name another one, such as {_free_network(stages)}."
+                    )
+        return stages
+
+
+def _free_network(stages: Sequence[StageSettings]) -> str:
+    """Return a network that no stage has."""
+    taken = [_network(stage.vpc_cidr) for stage in stages]
+    private = ipaddress.IPv4Network("10.0.0.0/8").subnets(new_prefix=16)
+    free = (network for network in private if not any(map(network.overlaps, taken)))
+    # From the default on, as people count.
+    return str(next(network for network in free if network > _network(_VPC_CIDR)))
 
 
 def _with_region(entry: dict[str, object], region: str | None) -> dict[str, object]:

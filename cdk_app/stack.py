@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Environment, RemovalPolicy, Stack
+from aws_cdk import Environment, RemovalPolicy, Stack, Tags
 from constructs import Construct
 
 from cdk_app.settings import Settings, StageSettings
@@ -19,6 +19,12 @@ further one from making it.
 def environment(settings: Settings) -> Environment:
     """Where the app is deployed to; without an account, wherever the credentials belong."""
     return Environment(account=settings.account, region=settings.region)
+
+
+def tag(scope: Construct, settings: Settings) -> None:
+    """Give the installation's tags to all in `scope`, but to no `Stage` in it: CDK stops there."""
+    for key, value in settings.tags.items():
+        Tags.of(scope).add(key, value)
 
 
 class ToolchainStack(Stack):

@@ -21,6 +21,7 @@ TWO_STAGES = {
         {
             "name": "prod",
             "availability_zones": ["us-east-1a", "us-east-1b"],
+            "vpc_cidr": "10.21.0.0/16",
             "approval": True,
             "notification_emails": ["people@example.com"],
         },
