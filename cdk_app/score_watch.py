@@ -54,6 +54,7 @@ class ScoreWatch(Construct):
         *,
         schedule: events.Schedule,
         service: ecs.FargateService,
+        subnets: ec2.SubnetSelection,
     ) -> None:
         super().__init__(scope, construct_id)
         events.Rule(
@@ -71,9 +72,7 @@ class ScoreWatch(Construct):
                             command=["prompt-hub", "watch", "--due"],
                         )
                     ],
-                    subnet_selection=ec2.SubnetSelection(
-                        subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS
-                    ),
+                    subnet_selection=subnets,
                     security_groups=service.connections.security_groups,
                     assign_public_ip=False,
                     propagate_tags=ecs.PropagatedTagSource.TASK_DEFINITION,

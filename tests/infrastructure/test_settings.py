@@ -176,7 +176,7 @@ def test_the_models_are_what_the_runtime_understands() -> None:
         (
             "stages.0.nat_gateways",
             3,
-            "prompt-hub.stages[0].nat_gateways is 3; it must be a whole number from 1 to 2.",
+            "prompt-hub.stages[0].nat_gateways is 3; it must be a whole number from 0 to 2.",
         ),
         (
             "stages.0.soak",
