@@ -18,6 +18,7 @@ unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
+.PHONY: bootstrap deploy diff destroy
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser lifecycle docs image lock
 .PHONY: bench bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
@@ -42,6 +43,27 @@ status: setup  ## what runs here now
 
 pushes: setup  ## two pushes in quick succession, each promoting another task (needs `make up` first)
 	@$(VENV)/python -m local_aws pushes
+
+# The CDK runs `python app.py`: ours, whatever the shell would find first, or not at all.
+CDK := PATH="$(CURDIR)/$(VENV):$$PATH" node_modules/.bin/cdk
+PIPELINE_STACK := prompt-hub-pipeline
+STACK ?= $(PIPELINE_STACK)
+# `ASK=never` where nobody is there to answer.
+ASK ?= broadening
+
+bootstrap: setup  ## AWS: what the CDK needs, once for an account and region
+	@$(CDK) bootstrap
+
+deploy: setup  ## AWS: the pipeline and all that it stands on, or STACK=NAME
+	@$(CDK) deploy $(STACK) --require-approval $(ASK)
+
+diff: setup  ## AWS: what a deployment would change, stages included
+	@$(CDK) diff '**'
+
+# The pipeline first: an execution of it would bring a stage back.
+destroy: setup  ## AWS: remove every stack; docs/deployment.md says what stays
+	@$(CDK) destroy $(PIPELINE_STACK) $(if $(filter never,$(ASK)),--force)
+	@$(CDK) destroy '**' $(if $(filter never,$(ASK)),--force)
 
 test: setup lint types coverage property infrastructure local browser lifecycle  ## everything that CI runs
 # `coverage` has run it by then.

@@ -2,39 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aws_cdk import Acknowledgment, RemovalPolicy, Validations
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk_app.settings import StageSettings
+from prompt_hub.llm.config import ModelConfig
 
 
 class Network(Construct):
     """Private subnets for everything that runs, with the cheapest way out that does the work.
 
     The tasks must reach Bedrock or another model provider, ECR, CloudWatch and ECS. One NAT gateway
-    costs about 33 dollars a month; the interface endpoints instead would be five in two zones, some
-    73, and would not reach a provider outside AWS. A zone outage can then take the way out along:
-    where that is too much risk, `nat_gateways` is a setting. S3 and DynamoDB go through gateway
-    endpoints, which are free, so neither image layers nor ledger polls pay for NAT traffic.
+    costs about 33 dollars a month; the interface endpoints instead are six in two zones, some 88,
+    and do not reach a provider outside AWS. A zone outage can then take the way out along: where
+    that is too much risk, `nat_gateways` is a setting, and 0 asks for the endpoints. S3 and
+    DynamoDB go through gateway endpoints, which are free, so neither image layers nor ledger polls
+    pay for NAT traffic.
+
+    A network that is there already is taken as it is, its ways out included.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, stage: StageSettings) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: StageSettings,
+        models: Iterable[ModelConfig],
+    ) -> None:
         super().__init__(scope, construct_id)
-        self.vpc = ec2.Vpc(
+        self.vpc: ec2.IVpc
+        self.subnets: ec2.SubnetSelection
+        """Where containers and the load balancer are."""
+        if stage.vpc_id is not None:
+            # No look-up, which needs credentials: what is said of it is taken as said.
+            self.vpc = ec2.Vpc.from_vpc_attributes(
+                self,
+                "Vpc",
+                vpc_id=stage.vpc_id,
+                availability_zones=list(stage.availability_zones),
+            )
+            self.subnets = ec2.SubnetSelection(
+                subnets=[
+                    ec2.Subnet.from_subnet_attributes(
+                        self, f"Subnet{number}", subnet_id=subnet, availability_zone=zone
+                    )
+                    for number, (subnet, zone) in enumerate(
+                        zip(stage.subnet_ids, stage.availability_zones, strict=True), start=1
+                    )
+                ]
+            )
+            return
+        kind = (
+            ec2.SubnetType.PRIVATE_WITH_EGRESS
+            if stage.nat_gateways
+            else ec2.SubnetType.PRIVATE_ISOLATED
+        )
+        self.subnets = ec2.SubnetSelection(subnet_type=kind)
+        self.vpc = vpc = self._build_vpc(stage, kind)
+        if not stage.nat_gateways:
+            self._add_endpoints(vpc, stage, models)
+
+    def _build_vpc(self, stage: StageSettings, kind: ec2.SubnetType) -> ec2.Vpc:
+        public = ec2.SubnetConfiguration(
+            name="Public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False
+        )
+        vpc = ec2.Vpc(
             self,
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr(stage.vpc_cidr),
             availability_zones=list(stage.availability_zones),
             nat_gateways=stage.nat_gateways,
             subnet_configuration=[
-                ec2.SubnetConfiguration(
-                    name="Public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False
-                ),
-                ec2.SubnetConfiguration(
-                    name="Private", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS
-                ),
+                # Only a NAT gateway needs them.
+                *([public] if stage.nat_gateways else []),
+                ec2.SubnetConfiguration(name="Private", subnet_type=kind),
             ],
             gateway_endpoints={
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
@@ -43,7 +89,7 @@ class Network(Construct):
                 ),
             },
         )
-        Validations.of(self.vpc).acknowledge(
+        Validations.of(vpc).acknowledge(
             Acknowledgment(
                 id="CloudFormation-Validate::W3010",
                 reason="Zones are settings, so that synthesis needs no look-up with credentials.",
@@ -57,8 +103,37 @@ class Network(Construct):
         )
         # Accepted traffic is the load balancer's and the service's own, and much; refused traffic
         # is what an investigation asks for.
-        self.vpc.add_flow_log(
+        vpc.add_flow_log(
             "Refused",
             destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group),
             traffic_type=ec2.FlowLogTrafficType.REJECT,
         )
+        return vpc
+
+    def _add_endpoints(
+        self, vpc: ec2.Vpc, stage: StageSettings, models: Iterable[ModelConfig]
+    ) -> None:
+        """Add a way to each service that a container calls, and to nothing else."""
+        aws = ec2.InterfaceVpcEndpointAwsService
+        services = {
+            "Ecr": aws.ECR,
+            "EcrLayers": aws.ECR_DOCKER,
+            "Logs": aws.CLOUDWATCH_LOGS,
+            "Metrics": aws.CLOUDWATCH_MONITORING,
+            "Rollback": aws.LAMBDA_,
+            "Models": aws.BEDROCK_RUNTIME,
+        }
+        if any(model.secret for model in models):
+            services["Keys"] = aws.SECRETS_MANAGER
+        callers = ec2.SecurityGroup(
+            self, "Endpoints", vpc=vpc, description="Callers of AWS in the network of the stage"
+        )
+        callers.add_ingress_rule(ec2.Peer.ipv4(stage.vpc_cidr), ec2.Port.tcp(443))
+        for name, service in services.items():
+            vpc.add_interface_endpoint(
+                name,
+                service=service,
+                subnets=self.subnets,
+                security_groups=[callers],
+                open=False,
+            )

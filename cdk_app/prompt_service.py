@@ -12,6 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk_app import arns, nag, permissions
+from cdk_app.network import Network
 from cdk_app.settings import Settings, StageSettings
 from prompt_hub.core import aws_names
 
@@ -36,18 +37,18 @@ class PromptService(Construct):
         settings: Settings,
         stage: StageSettings,
         release: str,
-        vpc: ec2.IVpc,
+        network: Network,
     ) -> None:
         super().__init__(scope, construct_id)
         self._settings = settings
         self._stage = stage
         self._release = release
-        self._vpc = vpc
+        self._network = network
         self.cluster = ecs.Cluster(
             self,
             "Cluster",
             cluster_name=aws_names.cluster(stage.name),
-            vpc=vpc,
+            vpc=network.vpc,
             container_insights_v2=ecs.ContainerInsights.ENABLED,
         )
         self.load_balancer = self._build_load_balancer()
@@ -59,8 +60,8 @@ class PromptService(Construct):
         balancer = elbv2.ApplicationLoadBalancer(
             self,
             "LoadBalancer",
-            vpc=self._vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+            vpc=self._network.vpc,
+            vpc_subnets=self._network.subnets,
             internet_facing=False,
             drop_invalid_header_fields=True,
             idle_timeout=Duration.seconds(aws_names.BALANCER_IDLE_SECONDS),
@@ -186,7 +187,7 @@ class PromptService(Construct):
             max_healthy_percent=200,
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
             health_check_grace_period=Duration.seconds(90),
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+            vpc_subnets=self._network.subnets,
             assign_public_ip=False,
             enable_ecs_managed_tags=True,
             propagate_tags=ecs.PropagatedTagSource.TASK_DEFINITION,

@@ -54,6 +54,7 @@ class ScoreWatch(Construct):
         *,
         schedule: events.Schedule,
         service: ecs.FargateService,
+        subnets: ec2.SubnetSelection,
     ) -> None:
         super().__init__(scope, construct_id)
         events.Rule(
@@ -71,11 +72,10 @@ class ScoreWatch(Construct):
                             command=["prompt-hub", "watch", "--due"],
                         )
                     ],
-                    subnet_selection=ec2.SubnetSelection(
-                        subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS
-                    ),
+                    subnet_selection=subnets,
                     security_groups=service.connections.security_groups,
                     assign_public_ip=False,
+                    propagate_tags=ecs.PropagatedTagSource.TASK_DEFINITION,
                     # The next run comes anyway, and the freshness alarm hears a long silence.
                     retry_attempts=0,
                 )

@@ -10,7 +10,7 @@ import ipaddress
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -31,6 +31,10 @@ CONTEXT_FILE = "cdk.json"
 
 _WORD = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 _REGION = r"[a-z]{2}(?:-[a-z]+)+-\d"
+_HEX = r"(?:[0-9a-f]{8}|[0-9a-f]{17})"
+_VPC_CIDR = "10.20.0.0/16"
+_TAG_KEY = r"[\w .:/=+@-]{1,128}"
+_TAG_VALUE = r"[\w .:/=+@-]{0,256}"
 
 Email = Annotated[str, Field(pattern=r"^\S+@\S+$", examples=["people@example.com"])]
 Zone = Annotated[str, Field(pattern=rf"^{_REGION}[a-z]$", examples=["us-east-1a"])]
@@ -102,18 +106,28 @@ class StageSettings(_Strict):
     availability_zones: tuple[Zone, ...]
     """Two zones or more of the region. Fixed once the stage exists: another choice would build
     another network under the running service."""
-    vpc_cidr: Annotated[str, Field(pattern=r"^[\d./]+$", examples=["10.20.0.0/16"])] = (
-        "10.20.0.0/16"
-    )
-    """The stage's own network, of 16 to 22 bits. Fixed once the stage exists."""
+    vpc_id: (
+        Annotated[str, Field(pattern=rf"^vpc-{_HEX}$", examples=["vpc-0123456789abcdef0"])] | None
+    ) = None
+    """A network that is there already, for the stage to live in; by default it gets its own."""
+    vpc_cidr: Annotated[str, Field(pattern=r"^[\d./]+$", examples=[_VPC_CIDR])] = _VPC_CIDR
+    """The stage's network: its own, of 16 to 22 bits, or that of `vpc_id`. No two stages overlap,
+    or nothing could ever be routed to both. Fixed once the stage exists."""
     caller_cidrs: tuple[
         Annotated[str, Field(pattern=r"^[\d./]+$", examples=["10.0.0.0/8"])], ...
     ] = ()
     """Networks, peered or otherwise routed to the stage's own, whose applications may call the
     service."""
-    # Without one the tasks reach no model: see cdk_app/network.py for the choice.
-    nat_gateways: Annotated[int, Field(ge=1)] = 1
-    """NAT gateways, at most one a zone."""
+    subnet_ids: tuple[
+        Annotated[str, Field(pattern=rf"^subnet-{_HEX}$", examples=["subnet-0123456789abcdef0"])],
+        ...,
+    ] = Field(default=(), validate_default=True)
+    """Private subnets of `vpc_id`, one for each of the zones and in their order, from which the
+    models, ECR, CloudWatch, DynamoDB and S3 can be reached."""
+    # The tasks must reach their models: see cdk_app/network.py for the choice.
+    nat_gateways: Annotated[int, Field(ge=0)] = 1
+    """NAT gateways of the stage's own network, at most one a zone. With 0 it has no way to the
+    internet, and interface endpoints to AWS; models are then Bedrock's, in the same region."""
     desired_count: Annotated[int, Field(ge=1, le=50)] = 1
     """Tasks of the service."""
     poll_seconds: Annotated[int, Field(ge=1, le=60)] = 5
@@ -142,8 +156,9 @@ class StageSettings(_Strict):
 
     @field_validator("vpc_cidr")
     @classmethod
-    def _is_a_network(cls, cidr: str) -> str:
-        if not 16 <= _network(cidr).prefixlen <= 22:
+    def _is_a_network(cls, cidr: str, info: ValidationInfo) -> str:
+        own = info.data.get("vpc_id") is None
+        if not 16 <= _network(cidr).prefixlen <= 22 and own:
             raise ValueError(" must have between 16 and 22 network bits.")
         return cidr
 
@@ -156,12 +171,25 @@ class StageSettings(_Strict):
                 raise ValueError(f": {cidr} overlaps the stage's own network.")
         return cidrs
 
+    @field_validator("subnet_ids")
+    @classmethod
+    def _are_one_a_zone(cls, subnets: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        zones = info.data.get("availability_zones", ())
+        if subnets and info.data.get("vpc_id") is None:
+            raise ValueError(" are of another network: name it with vpc_id.")
+        if info.data.get("vpc_id") is not None and len(set(subnets)) != len(zones):
+            raise ValueError(
+                f" must be {len(zones)} different subnets of vpc_id, one for each of"
+                " availability_zones."
+            )
+        return subnets
+
     @field_validator("nat_gateways")
     @classmethod
     def _are_at_most_one_a_zone(cls, gateways: int, info: ValidationInfo) -> int:
         zones = info.data.get("availability_zones", ())
         if zones and gateways > len(zones):
-            raise ValueError(f" is {gateways}; it must be a whole number from 1 to {len(zones)}.")
+            raise ValueError(f" is {gateways}; it must be a whole number from 0 to {len(zones)}.")
         return gateways
 
 
@@ -197,6 +225,8 @@ class Settings(_Strict):
     notification_emails: tuple[Email, ...] = ()
     """Who hears of executions of the pipeline that failed or blocked a prompt, and of approvals
     that wait."""
+    tags: dict[str, str] = {}
+    """Tags of every resource that can have one, and of the containers that are started."""
     models: dict[str, ModelConfig]
     """What each model alias means on AWS."""
     stages: Annotated[
@@ -221,6 +251,22 @@ class Settings(_Strict):
         except ValidationError as error:
             sentence = first_problem(cls, error, CONTEXT_KEY)
             raise SettingsError(sentence, file=CONTEXT_FILE) from None
+
+    @field_validator("tags")
+    @classmethod
+    def _are_tags_that_people_may_give(cls, tags: dict[str, str]) -> dict[str, str]:
+        for key, value in tags.items():
+            if not re.fullmatch(_TAG_KEY, key) or key.lower().startswith("aws:"):
+                raise ValueError(
+                    f": the key {key!r} must have 1 to 128 letters, digits, spaces or any of"
+                    " _.:/=+-@, and must not begin with aws:."
+                )
+            if not re.fullmatch(_TAG_VALUE, value):
+                raise ValueError(
+                    f".{key} is {value!r}; it must have at most 256 letters, digits, spaces or any"
+                    " of _.:/=+-@."
+                )
+        return tags
 
     @field_validator("models", mode="before")
     @classmethod
@@ -268,6 +314,48 @@ class Settings(_Strict):
                         f"[{index}].availability_zones is {zone!r}; it must look like {region}a."
                     )
         return stages
+
+    @field_validator("stages")
+    @classmethod
+    def _reach_their_models(
+        cls, stages: tuple[StageSettings, ...], info: ValidationInfo
+    ) -> tuple[StageSettings, ...]:
+        models: Mapping[str, ModelConfig] = info.data.get("models", {})
+        for index, stage in enumerate(stages):
+            if stage.nat_gateways or stage.vpc_id is not None:
+                continue
+            for alias, model in models.items():
+                if model.region != info.data.get("region"):
+                    raise ValueError(
+                        f"[{index}].nat_gateways is 0; without one {stage.name} reaches only models"
+                        f" of Bedrock in its own region, and {alias} is another one."
+                    )
+        return stages
+
+    @field_validator("stages")
+    @classmethod
+    def _have_networks_of_their_own(
+        cls, stages: tuple[StageSettings, ...]
+    ) -> tuple[StageSettings, ...]:
+        for index, stage in enumerate(stages):
+            for other in stages[:index]:
+                if stage.vpc_id and stage.vpc_id == other.vpc_id:
+                    continue
+                if _network(stage.vpc_cidr).overlaps(_network(other.vpc_cidr)):
+                    raise ValueError(
+                        f"[{index}].vpc_cidr is {stage.vpc_cidr}, which overlaps the network of"
+                        f" {other.name}; name another one, such as {_free_network(stages)}."
+                    )
+        return stages
+
+
+def _free_network(stages: Sequence[StageSettings]) -> str:
+    """Return a network that no stage has."""
+    taken = [_network(stage.vpc_cidr) for stage in stages]
+    private = ipaddress.IPv4Network("10.0.0.0/8").subnets(new_prefix=16)
+    free = (network for network in private if not any(map(network.overlaps, taken)))
+    # From the default on, as people count.
+    return str(next(network for network in free if network > _network(_VPC_CIDR)))
 
 
 def _with_region(entry: dict[str, object], region: str | None) -> dict[str, object]:

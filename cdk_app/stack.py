@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from aws_cdk import Environment, Stack
+from aws_cdk import Environment, RemovalPolicy, Stack, Tags
 from constructs import Construct
 
 from cdk_app.settings import Settings, StageSettings
 from prompt_hub.core import aws_names
 
+KEPT = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+"""What holds state outlives its stack, but not a creation that failed.
+
+All of it has a fixed name: what a first deployment that was taken back left behind would keep every
+further one from making it.
+"""
+
 
 def environment(settings: Settings) -> Environment:
     """Where the app is deployed to; without an account, wherever the credentials belong."""
     return Environment(account=settings.account, region=settings.region)
+
+
+def tag(scope: Construct, settings: Settings) -> None:
+    """Give the installation's tags to all in `scope`, but to no `Stage` in it: CDK stops there."""
+    for key, value in settings.tags.items():
+        Tags.of(scope).add(key, value)
 
 
 class ToolchainStack(Stack):

@@ -9,6 +9,7 @@ from aws_cdk import App
 
 from cdk_app import nag
 from cdk_app.settings import Settings
+from cdk_app.stack import tag
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
 from stacks.evaluation import EvaluationStack
@@ -29,6 +30,7 @@ def add_stacks(
     The pipeline stack depends on every toolchain stack: deploying it, by hand or by its own
     self-mutation, brings them along.
     """
+    tag(app, settings)
     source = SourceStack(app, f"{aws_names.PROJECT}-source", settings=settings)
     image = ImageStack(app, f"{aws_names.PROJECT}-image", settings=settings)
     evaluation = EvaluationStack(

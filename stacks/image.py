@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
 from cdk_app.settings import Settings
-from cdk_app.stack import ToolchainStack
+from cdk_app.stack import KEPT, ToolchainStack
 from prompt_hub.core import aws_names
 
 KEPT_IMAGES = 500
@@ -34,7 +34,7 @@ class ImageStack(ToolchainStack):
             repository_name=aws_names.IMAGE_REPOSITORY,
             image_scan_on_push=True,
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
-            removal_policy=RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
         )
         repository.add_lifecycle_rule(
             description="What a retry left without a tag",

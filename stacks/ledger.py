@@ -7,7 +7,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 from cdk_app.settings import StageSettings
-from cdk_app.stack import StageStack
+from cdk_app.stack import KEPT, StageStack
 from prompt_hub.core import aws_names
 
 
@@ -27,7 +27,7 @@ class LedgerStack(StageStack):
                 point_in_time_recovery_enabled=True
             ),
             deletion_protection=stage.protect,
-            removal_policy=RemovalPolicy.RETAIN if stage.protect else RemovalPolicy.DESTROY,
+            removal_policy=KEPT if stage.protect else RemovalPolicy.DESTROY,
         )
 
 

@@ -9,7 +9,7 @@ from aws_cdk import Stage
 from constructs import Construct
 
 from cdk_app.settings import Settings, StageSettings
-from cdk_app.stack import environment
+from cdk_app.stack import environment, tag
 from cdk_app.tasks import Task
 from stacks.ledger import LedgerStack
 from stacks.rollback import RollbackStack
@@ -35,6 +35,9 @@ class ReleaseStage(Stage):
     ) -> None:
         super().__init__(scope, stage.name, env=environment(settings))
         self.settings = stage
+        # Here, because the pipeline synthesises a stage as soon as it gets it, and what comes later
+        # is lost without a word.
+        tag(self, settings)
         ledger = LedgerStack(self, "Ledger", stage=stage)
         rollback = RollbackStack(self, "Rollback", stage=stage, tasks=tasks, root=root)
         service = ServiceStack(

@@ -35,9 +35,9 @@ class ServiceStack(StageStack):
         super().__init__(
             scope, construct_id, stage=stage, purpose="the service that answers with active prompts"
         )
-        network = Network(self, "Network", stage=stage)
+        network = Network(self, "Network", stage=stage, models=settings.models.values())
         prompts = PromptService(
-            self, "Prompts", settings=settings, stage=stage, release=release, vpc=network.vpc
+            self, "Prompts", settings=settings, stage=stage, release=release, network=network
         )
         ServiceHealth(
             self,
@@ -57,6 +57,7 @@ class ServiceStack(StageStack):
             "Watch",
             schedule=watch_schedule(tasks, stage=stage, stages=settings.stages),
             service=prompts.service,
+            subnets=network.subnets,
         )
         nag.acknowledge_schedules(prompts.task_definition)
         CfnOutput(self, "Url", value=f"http://{prompts.load_balancer.load_balancer_dns_name}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_codeconnections as codeconnections
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk_app.private_bucket import PrivateBucket
 from cdk_app.settings import Settings
-from cdk_app.stack import ToolchainStack
+from cdk_app.stack import KEPT, ToolchainStack
 from prompt_hub.core import aws_names
 
 
@@ -32,7 +32,7 @@ class SourceStack(ToolchainStack):
         connection = codeconnections.CfnConnection(
             self, "Connection", connection_name=aws_names.PROJECT, provider_type="GitHub"
         )
-        connection.apply_removal_policy(RemovalPolicy.RETAIN)
+        connection.apply_removal_policy(KEPT)
         self.connection_arn = connection.attr_connection_arn
         PrivateBucket(
             self,

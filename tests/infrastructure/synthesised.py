@@ -108,9 +108,10 @@ def build(
     *,
     tasks: tuple[Task, ...] = TASKS,
     release: str = "unreleased",
+    context: Mapping[str, object] | None = None,
 ) -> App:
-    """The app with changed settings, other tasks or another release, not yet synthesised."""
-    app = App(context=CONTEXT, outdir=str(outdir))
+    """The app with changed settings or context, other tasks or another release, not synthesised."""
+    app = App(context={**CONTEXT, **(context or {})}, outdir=str(outdir))
     settings = Settings.from_context({**CONTEXT[CONTEXT_KEY], **(changes or {})})
     add_stacks(app, settings=settings, tasks=tasks, release=release, root=ROOT)
     return app

@@ -81,5 +81,5 @@ def test_the_connection_outlives_the_pipeline_and_its_approval_with_it(assembly:
         for template in assembly.templates["prompt-hub-source"]["Resources"].values()
         if template["Type"] == "AWS::CodeConnections::Connection"
     )
-    assert connection["DeletionPolicy"] == "Retain"
+    assert connection["DeletionPolicy"] == "RetainExceptOnCreate"
     assert connection["Properties"]["ProviderType"] == "GitHub"

@@ -221,7 +221,7 @@ def test_people_hear_of_an_execution_that_ends_red(synthesise: Callable[..., Ass
 def test_a_stage_drills_only_where_it_says_so(synthesise: Callable[..., Assembly]) -> None:
     stages = [
         {"name": name, "availability_zones": ["us-east-1a", "us-east-1b"], **drill}
-        for name, drill in (("dev", {"drill": True}), ("prod", {}))
+        for name, drill in (("dev", {"drill": True}), ("prod", {"vpc_cidr": "10.21.0.0/16"}))
     ]
     both = synthesise({"stages": stages})
     drills = [name for name in both.actions if name.endswith("/Drill")]

@@ -21,6 +21,7 @@ TWO_STAGES = {
         {
             "name": "prod",
             "availability_zones": ["us-east-1a", "us-east-1b"],
+            "vpc_cidr": "10.21.0.0/16",
             "approval": True,
             "notification_emails": ["people@example.com"],
         },
@@ -53,9 +54,24 @@ def findings(path: Path, changes: Mapping[str, object]) -> set[tuple[str, str]]:
 
 
 NAMED_ACCOUNT = {"account": "123456789012"}
+ZONES = ["us-east-1a", "us-east-1b"]
+OTHER_NETWORKS = {
+    "stages": [
+        {"name": "dev", "availability_zones": ZONES, "nat_gateways": 0},
+        {
+            "name": "prod",
+            "availability_zones": ZONES,
+            "vpc_id": "vpc-0a1b2c3d",
+            "vpc_cidr": "10.40.0.0/16",
+            "subnet_ids": ["subnet-0a1b2c3d", "subnet-0b1c2d3e"],
+        },
+    ]
+}
 
 
-@pytest.mark.parametrize("changes", [{}, TWO_STAGES, INFERENCE_PROFILE, NAMED_ACCOUNT])
+@pytest.mark.parametrize(
+    "changes", [{}, TWO_STAGES, INFERENCE_PROFILE, NAMED_ACCOUNT, OTHER_NETWORKS]
+)
 def test_nothing_is_unacknowledged(tmp_path: Path, changes: Mapping[str, object]) -> None:
     assert findings(tmp_path, changes) == set()
 

@@ -153,6 +153,12 @@ def test_the_models_are_what_the_runtime_understands() -> None:
             "prompt-hub.models.catalogue-pinned.price_per_million.input is -1;"
             " it must be a number from 0.",
         ),
+        (
+            "tags",
+            {"aws:team": "catalogue"},
+            "prompt-hub.tags: the key 'aws:team' must have 1 to 128 letters, ",
+        ),
+        ("tags", {"team": "<us>"}, "prompt-hub.tags.team is '<us>'; it must have at most 256 "),
         ("stages", [], "prompt-hub.stages must list at least one stage."),
         ("stages", {}, "prompt-hub.stages must list at least one stage."),
         ("stages.0.name", "Dev", "prompt-hub.stages[0].name is 'Dev'; it must look like dev, "),
@@ -170,7 +176,7 @@ def test_the_models_are_what_the_runtime_understands() -> None:
         (
             "stages.0.nat_gateways",
             3,
-            "prompt-hub.stages[0].nat_gateways is 3; it must be a whole number from 1 to 2.",
+            "prompt-hub.stages[0].nat_gateways is 3; it must be a whole number from 0 to 2.",
         ),
         (
             "stages.0.soak",
@@ -249,6 +255,23 @@ def test_whole_numbers_may_arrive_as_floats() -> None:
 def test_two_stages_of_one_name_are_refused() -> None:
     with pytest.raises(SettingsError, match="two stages are called 'dev'; rename one"):
         Settings.from_context(changed("stages", GOOD["stages"] * 2))
+
+
+def test_stages_whose_networks_overlap_are_refused() -> None:
+    stage = GOOD["stages"][0]
+    stages = [
+        stage,
+        {**stage, "name": "test", "vpc_cidr": "10.21.0.0/16"},
+        {**stage, "name": "prod", "vpc_cidr": "10.20.64.0/20"},
+    ]
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_context(changed("stages", stages))
+    assert str(caught.value) == (
+        "prompt-hub.stages[2].vpc_cidr is 10.20.64.0/20, which overlaps the network of dev;"
+        " name another one, such as 10.22.0.0/16."
+    )
+    stages[2] = {**stages[2], "vpc_cidr": "10.22.0.0/16"}
+    assert len(Settings.from_context(changed("stages", stages)).stages) == 3
 
 
 def test_no_settings_at_all_are_named() -> None:

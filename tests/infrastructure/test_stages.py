@@ -21,6 +21,7 @@ def two_stages(synthesise: Callable[..., Assembly]) -> Assembly:
                 {
                     "name": "prod",
                     "availability_zones": zones,
+                    "vpc_cidr": "10.21.0.0/16",
                     "approval": True,
                     "notification_emails": ["people@example.com"],
                 },

@@ -6,12 +6,18 @@ import json
 
 from prompt_hub.core import aws_names
 from stacks.image import KEPT_IMAGES
-from tests.infrastructure.synthesised import Assembly
+from tests.infrastructure.synthesised import Assembly, Json
+
+
+def kept(resource: Json) -> bool:
+    """Whether it outlives its stack, but not a creation that failed: its name is taken then."""
+    kept = resource["UpdateReplacePolicy"] == "Retain"
+    return kept and bool(resource["DeletionPolicy"] == "RetainExceptOnCreate")
 
 
 def test_the_ledger_is_protected_and_can_be_wound_back(assembly: Assembly) -> None:
     (table,) = assembly.templates["prompt-hub-dev-ledger"]["Resources"].values()
-    assert table["DeletionPolicy"] == "Retain"
+    assert kept(table)
     properties = table["Properties"]
     assert properties["DeletionProtectionEnabled"] is True
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
@@ -38,7 +44,7 @@ def test_buckets_are_private_encrypted_and_kept(assembly: Assembly) -> None:
         for resource in assembly.templates[f"prompt-hub-{stack}"]["Resources"].values():
             if resource["Type"] != "AWS::S3::Bucket":
                 continue
-            assert resource["DeletionPolicy"] == "Retain"
+            assert kept(resource)
             assert set(resource["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
             assert "BucketEncryption" in resource["Properties"]
         policy = json.dumps(assembly.only(stack, "AWS::S3::BucketPolicy"))
@@ -70,3 +76,23 @@ def test_no_rule_expires_a_release_by_its_age(assembly: Assembly) -> None:
     (kept,) = (rule["selection"] for rule in rules if rule["selection"]["tagStatus"] == "tagged")
     assert kept["countType"] == "imageCountMoreThan"
     assert kept["countNumber"] == KEPT_IMAGES
+
+
+def test_nothing_with_a_fixed_name_is_left_behind_by_a_creation_that_failed(
+    assembly: Assembly,
+) -> None:
+    policies = {
+        (resource["Type"], resource["DeletionPolicy"])
+        for template in assembly.templates.values()
+        for resource in template["Resources"].values()
+        if resource.get("DeletionPolicy", "Delete") != "Delete"
+    }
+    assert policies == {
+        (kind, "RetainExceptOnCreate")
+        for kind in (
+            "AWS::CodeConnections::Connection",
+            "AWS::DynamoDB::Table",
+            "AWS::ECR::Repository",
+            "AWS::S3::Bucket",
+        )
+    }

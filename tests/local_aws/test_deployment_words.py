@@ -1,0 +1,148 @@
+"""The words with which the README deploys, run as they stand there, where nothing is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_aws.isolation import isolated
+from prompt_hub.core import aws_names
+from tests.local_aws.emulator import REGION, ROOT, LocalAws, eventually
+
+pytestmark = [pytest.mark.lifecycle, pytest.mark.shipped]
+
+REPOSITORY = "example/prompts"
+TOOLS = ("make", "git", "node", "npm", "npx")
+
+
+def commands_of_the_readme() -> list[str]:
+    """Every line of shell in the section about deploying."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^## Deploying to your account\n(.*?)^## ", text, re.M | re.S)
+    blocks = re.findall(r"^ *```\n(.*?)^ *```$", section, re.M | re.S)
+    lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def git(*words: str, cwd: Path = ROOT) -> str:
+    done = subprocess.run(["git", *words], cwd=cwd, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a clone would have, with the settings that the README asks for."""
+    root = tmp_path_factory.mktemp("checkout")
+    for name in git("ls-files", "--cached", "--others", "--exclude-standard").splitlines():
+        if (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    settings = json.loads((root / "cdk.json").read_text(encoding="utf-8"))
+    (stage,) = settings["context"]["prompt-hub"]["stages"]
+    stage["availability_zones"] = [f"{REGION}a", f"{REGION}b"]
+    settings["context"]["prompt-hub"] |= {"region": REGION, "repository": REPOSITORY}
+    (root / "cdk.json").write_text(json.dumps(settings), encoding="utf-8")
+    git("init", "--quiet", "--initial-branch", "main", cwd=root)
+    git("add", "--all", cwd=root)
+    author = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+    git(*author, "commit", "--quiet", "--message", "settings", cwd=root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def cloud(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    remote = tmp_path_factory.mktemp("remote") / "prompts.git"
+    git("clone", "--quiet", "--bare", str(checkout), str(remote))
+    emulator = LocalAws(
+        state=tmp_path_factory.mktemp("local-aws"), repositories={REPOSITORY: remote}
+    )
+    emulator.start()
+    try:
+        yield emulator
+    finally:
+        emulator.stop()
+
+
+@pytest.fixture(scope="module")
+def environment(cloud: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A shell without an active virtual environment, whose `python` has nothing installed."""
+    tools = tmp_path_factory.mktemp("bin")
+    for name in TOOLS:
+        found = shutil.which(name)
+        assert found, f"{name} is needed"
+        (tools / name).symlink_to(found)
+    (tools / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
+    (tools / "python").write_text("#!/bin/sh\necho 'python: nothing is installed' >&2; exit 1\n")
+    (tools / "python").chmod(0o755)
+    kept = {name: value for name, value in isolated(os.environ).items() if name != "VIRTUAL_ENV"}
+    path = os.pathsep.join([str(tools), os.defpath])
+    return {**kept, **cloud.environment, "PATH": path, "ASK": "never"}
+
+
+def stacks(cloud: LocalAws) -> set[str]:
+    found: list[dict[str, Any]] = cloud.client("cloudformation").describe_stacks()["Stacks"]
+    return {stack["StackName"] for stack in found if stack["StackStatus"] != "DELETE_COMPLETE"}
+
+
+def test_the_readmes_words_deploy_from_a_checkout_that_has_nothing(
+    cloud: LocalAws, checkout: Path, environment: dict[str, str]
+) -> None:
+    words = commands_of_the_readme()
+    deployments = [line for line in words if line.startswith("make ")]
+    assert deployments == [
+        "make bootstrap",
+        "make deploy STACK=prompt-hub-source",
+        "make deploy",
+    ], "people wait for the connection between the two, so that nothing is red"
+
+    def run(command: str) -> str:
+        done = subprocess.run(
+            ["sh", "-c", command],
+            cwd=checkout,
+            env=environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        return done.stdout + done.stderr
+
+    run(deployments[0])
+    assert stacks(cloud) == {"CDKToolkit"}
+    run(deployments[1])
+    assert stacks(cloud) == {"CDKToolkit", "prompt-hub-source"}
+    run(deployments[2])
+    assert "prompt-hub-pipeline" in stacks(cloud)
+
+    pipeline = cloud.client("codepipeline")
+    (execution,) = pipeline.list_pipeline_executions(pipelineName=aws_names.PIPELINE)[
+        "pipelineExecutionSummaries"
+    ]
+    assert execution["trigger"]["triggerType"] == "CreatePipeline", "it needs no push"
+
+    def source() -> bool:
+        state = pipeline.get_pipeline_state(name=aws_names.PIPELINE)["stageStates"][0]
+        return bool(state["actionStates"][0]["latestExecution"]["status"] == "Succeeded")
+
+    eventually(source, seconds=60, what="the first execution's Source")
+    pipeline.stop_pipeline_execution(
+        pipelineName=aws_names.PIPELINE,
+        pipelineExecutionId=execution["pipelineExecutionId"],
+        abandon=True,
+    )
+
+    changes = run("make diff")
+    assert "Number of stacks with differences: 3" in changes, "the stages' own, still to come"
+
+    run("make destroy")
+    assert stacks(cloud) == {"CDKToolkit"}
