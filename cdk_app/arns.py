@@ -1,18 +1,53 @@
-"""ARNs of resources by their names, for permissions that cross stacks without exports."""
+"""ARNs of resources by their names, for permissions that cross stacks without exports.
+
+They are put together here and not by `Stack.format_arn`: the partition, region and account of a
+stack are texts, and every call of CDK's is one of another process.
+"""
 
 from __future__ import annotations
 
-from aws_cdk import ArnFormat, Stack
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from aws_cdk import Stack
 from constructs import Construct
 
 from prompt_hub.core import aws_names
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where a stack is deployed to; each may be a token, which CDK resolves in any text."""
+
+    partition: str
+    region: str
+    account: str
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    def global_arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.partition}:{service}::{self.account}:{resource}"
+
+
+_places: WeakKeyDictionary[Construct, _Place] = WeakKeyDictionary()
+
+
+def _place(scope: Construct) -> _Place:
+    """Return where `scope` is deployed to; CDK is asked once."""
+    if scope not in _places:
+        stack = Stack.of(scope)
+        _places[scope] = _Place(
+            partition=stack.partition, region=stack.region, account=stack.account
+        )
+    return _places[scope]
+
+
 def results_bucket(scope: Construct) -> str:
     """Return the results bucket."""
-    stack = Stack.of(scope)
-    bucket = aws_names.results_bucket(stack.account, stack.region)
-    return stack.format_arn(service="s3", region="", account="", resource=bucket)
+    place = _place(scope)
+    bucket = aws_names.results_bucket(place.account, place.region)
+    return f"arn:{place.partition}:s3:::{bucket}"
 
 
 def results(scope: Construct, pattern: str) -> str:
@@ -22,88 +57,64 @@ def results(scope: Construct, pattern: str) -> str:
 
 def in_stack(scope: Construct, pattern: str) -> str:
     """Write an ARN whose `{partition}`, `{region}` and `{account}` are those of the stack."""
-    stack = Stack.of(scope)
+    place = _place(scope)
     return (
-        pattern.replace("{partition}", stack.partition)
-        .replace("{region}", stack.region)
-        .replace("{account}", stack.account)
+        pattern.replace("{partition}", place.partition)
+        .replace("{region}", place.region)
+        .replace("{account}", place.account)
     )
 
 
 def ledger(scope: Construct, stage: str) -> str:
     """Return the ledger of `stage`."""
-    return Stack.of(scope).format_arn(
-        service="dynamodb", resource="table", resource_name=aws_names.ledger_table(stage)
-    )
+    return _place(scope).arn("dynamodb", f"table/{aws_names.ledger_table(stage)}")
 
 
 def alarm(scope: Construct, name: str) -> str:
     """Return a CloudWatch alarm."""
-    return Stack.of(scope).format_arn(
-        service="cloudwatch",
-        resource="alarm",
-        resource_name=name,
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-    )
+    return _place(scope).arn("cloudwatch", f"alarm:{name}")
 
 
 def rollback_function(scope: Construct, stage: str) -> str:
     """Return the rollback Lambda of `stage`."""
-    return Stack.of(scope).format_arn(
-        service="lambda",
-        resource="function",
-        resource_name=aws_names.rollback_function(stage),
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-    )
+    return _place(scope).arn("lambda", f"function:{aws_names.rollback_function(stage)}")
 
 
 def notification_topic(scope: Construct, stage: str) -> str:
     """Return the topic that tells people what happened in `stage`."""
-    return Stack.of(scope).format_arn(service="sns", resource=aws_names.notification_topic(stage))
+    return _place(scope).arn("sns", aws_names.notification_topic(stage))
 
 
 def pipeline_topic(scope: Construct) -> str:
     """Return the topic that tells people what the pipeline did, and what it waits for."""
-    return Stack.of(scope).format_arn(service="sns", resource=aws_names.PIPELINE_TOPIC)
+    return _place(scope).arn("sns", aws_names.PIPELINE_TOPIC)
 
 
 def default_event_bus(scope: Construct) -> str:
     """Return the event bus that every account has."""
-    return Stack.of(scope).format_arn(
-        service="events", resource="event-bus", resource_name="default"
-    )
+    return _place(scope).arn("events", "event-bus/default")
 
 
 def cluster(scope: Construct, stage: str) -> str:
     """Return the ECS cluster of `stage`."""
-    return Stack.of(scope).format_arn(
-        service="ecs", resource="cluster", resource_name=aws_names.cluster(stage)
-    )
+    return _place(scope).arn("ecs", f"cluster/{aws_names.cluster(stage)}")
 
 
 def service(scope: Construct, stage: str) -> str:
     """Return the ECS service of `stage`."""
-    return Stack.of(scope).format_arn(
-        service="ecs",
-        resource="service",
-        resource_name=f"{aws_names.cluster(stage)}/{aws_names.service(stage)}",
+    return _place(scope).arn(
+        "ecs", f"service/{aws_names.cluster(stage)}/{aws_names.service(stage)}"
     )
 
 
 def task_definition(scope: Construct, stage: str, revision: str) -> str:
     """Return a revision of the service's task definition; its family has the service's name."""
-    return Stack.of(scope).format_arn(
-        service="ecs",
-        resource="task-definition",
-        resource_name=f"{aws_names.service(stage)}:{revision}",
-    )
+    return _place(scope).arn("ecs", f"task-definition/{aws_names.service(stage)}:{revision}")
 
 
 def task(scope: Construct, stage: str, task_id: str) -> str:
     """Return a running task in the cluster of `stage`."""
-    return Stack.of(scope).format_arn(
-        service="ecs", resource="task", resource_name=f"{aws_names.cluster(stage)}/{task_id}"
-    )
+    return _place(scope).arn("ecs", f"task/{aws_names.cluster(stage)}/{task_id}")
 
 
 def task_role_name(stage: str) -> str:
@@ -127,11 +138,9 @@ def execution_role(scope: Construct, stage: str) -> str:
 
 
 def _role(scope: Construct, name: str) -> str:
-    return Stack.of(scope).format_arn(service="iam", region="", resource="role", resource_name=name)
+    return _place(scope).global_arn("iam", f"role/{name}")
 
 
 def image_repository(scope: Construct) -> str:
     """Return the image repository."""
-    return Stack.of(scope).format_arn(
-        service="ecr", resource="repository", resource_name=aws_names.IMAGE_REPOSITORY
-    )
+    return _place(scope).arn("ecr", f"repository/{aws_names.IMAGE_REPOSITORY}")

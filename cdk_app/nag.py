@@ -8,7 +8,7 @@ that nobody has explained fails the synthesis.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -91,26 +91,57 @@ def check(app: App) -> None:
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 
 
-def acknowledge(scope: IConstruct, rule: str, reason: str) -> None:
-    """Accept the AwsSolutions finding `rule`, such as `S1`, for everything in `scope`."""
-    Validations.of(scope).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason))
+def acknowledge(scope: IConstruct, reasons: Mapping[str, str]) -> None:
+    """Accept AwsSolutions findings, such as `S1`, for everything in `scope`, each for its reason.
+
+    All at once: what is asked of CDK one by one is most of what a synthesis takes.
+    """
+    if reasons:
+        Validations.of(scope).acknowledge(
+            *(
+                Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason)
+                for rule, reason in reasons.items()
+            )
+        )
 
 
 def grant(grantee: iam.Role | codebuild.Project, permissions: Iterable[Permission]) -> None:
     """Give `permissions` to a role or to a project's role, and accept their wildcards there."""
     permissions = tuple(permissions)
     for permission in permissions:
-        grantee.grant_principal.add_to_principal_policy(permission.statement)
+        if isinstance(grantee, iam.Role):
+            grantee.add_to_policy(permission.statement())
+        else:
+            grantee.add_to_role_policy(permission.statement())
     acknowledge_permissions(grantee, permissions)
 
 
 def acknowledge_permissions(scope: IConstruct, permissions: Iterable[Permission]) -> None:
     """Accept the wildcards of what the role in `scope` was granted, each for its own reason."""
-    stack = Stack.of(scope)
-    for permission in permissions:
-        statement = cast(object, stack.resolve(permission.statement.to_statement_json()))
-        for finding in _wildcards(statement):
-            acknowledge(scope, f"IAM5[{finding}]", permission.wildcard)
+    allowed = [permission for permission in permissions if not permission.denied]
+    found = [
+        (f"Action::{action}", permission.wildcard)
+        for permission in allowed
+        for action in permission.actions
+        if "*" in action
+    ]
+    # A token holds no wildcard before CDK has resolved it, and none of ours does afterwards.
+    wide = [
+        (resource, permission.wildcard)
+        for permission in allowed
+        for resource in permission.resources
+        if "*" in resource
+    ]
+    if wide:
+        arns = cast(list[object], Stack.of(scope).resolve([resource for resource, _ in wide]))
+        flat = (f"Resource::{_flat(arn)}" for arn in arns)
+        found += zip(flat, (reason for _, reason in wide), strict=True)
+    reasons: dict[str, list[str]] = {}
+    for finding, reason in found:
+        known = reasons.setdefault(f"IAM5[{finding}]", [])
+        if reason not in known:
+            known.append(reason)
+    acknowledge(scope, {rule: " ".join(words) for rule, words in reasons.items()})
 
 
 def acknowledge_build(project: codebuild.Project) -> None:
@@ -135,23 +166,28 @@ def acknowledge_schedules(definition: ecs.TaskDefinition) -> None:
 def _acknowledge_encryption(scope: IConstruct) -> None:
     acknowledge(
         scope,
-        "CB4",
-        "Artifacts are encrypted with the bucket's own key; a key of our own would cost a dollar a"
-        " month and protect from nobody whom the bucket's policy lets in.",
+        {
+            "CB4": "Artifacts are encrypted with the bucket's own key; a key of our own would cost"
+            " a dollar a month and protect from nobody whom the bucket's policy lets in."
+        },
     )
 
 
 def _acknowledge_classes(scope: IConstruct, classes: Iterable[_Class]) -> None:
-    for policy in scope.node.find_all():
-        if not isinstance(policy, iam.CfnPolicy):
-            continue
-        document = cast(dict[str, list[object]], Stack.of(policy).resolve(policy.policy_document))
+    policies = [each for each in scope.node.find_all() if isinstance(each, iam.CfnPolicy)]
+    documents = cast(
+        list[dict[str, list[object]]],
+        Stack.of(scope).resolve([policy.policy_document for policy in policies]),
+    )
+    for policy, document in zip(policies, documents, strict=True):
         findings = {found for each in document["Statement"] for found in _wildcards(each)}
+        reasons: dict[str, str] = {}
         for finding in sorted(findings):
             for known in classes:
                 if re.fullmatch(known.findings, finding):
-                    acknowledge(policy, f"IAM5[{finding}]", known.reason)
+                    reasons[f"IAM5[{finding}]"] = known.reason
                     break
+        acknowledge(policy, reasons)
 
 
 def _wildcards(statement: object) -> Iterator[str]:

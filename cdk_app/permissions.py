@@ -6,7 +6,7 @@ stack exports anything to another and a release never waits for an export that i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import aws_iam as iam
@@ -22,8 +22,20 @@ from prompt_hub.llm.providers.registry import provider_of
 class Permission:
     """One IAM statement and, if it holds a wildcard, why it cannot be narrower."""
 
-    statement: iam.PolicyStatement
+    actions: Sequence[str]
+    resources: Sequence[str]
+    conditions: Mapping[str, object] | None = None
+    denied: bool = False
     wildcard: str = ""
+
+    def statement(self) -> iam.PolicyStatement:
+        """Return the statement; every object of CDK's has one owner."""
+        return iam.PolicyStatement(
+            effect=iam.Effect.DENY if self.denied else iam.Effect.ALLOW,
+            actions=list(self.actions),
+            resources=list(self.resources),
+            conditions=self.conditions,
+        )
 
 
 def _allow(
@@ -33,8 +45,9 @@ def _allow(
     wildcard: str = "",
     conditions: dict[str, object] | None = None,
 ) -> Permission:
-    statement = iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions)
-    return Permission(statement=statement, wildcard=wildcard)
+    return Permission(
+        actions=actions, resources=resources, conditions=conditions, wildcard=wildcard
+    )
 
 
 # --- Results bucket ----------------------------------------------------------------------------
@@ -258,14 +271,10 @@ def deny_git_writes(connection_arn: str) -> tuple[Permission, ...]:
     """Take writing out of what CDK Pipelines grants to every action that reads the source."""
     return tuple(
         Permission(
-            statement=iam.PolicyStatement(
-                effect=iam.Effect.DENY,
-                actions=[f"{prefix}:UseConnection" for prefix in _CONNECTION_PREFIXES],
-                resources=[connection_arn],
-                conditions={
-                    "StringEquals": {f"{prefix}:ProviderPermissionsRequired": "read_write"}
-                },
-            )
+            actions=[f"{prefix}:UseConnection" for prefix in _CONNECTION_PREFIXES],
+            resources=[connection_arn],
+            conditions={"StringEquals": {f"{prefix}:ProviderPermissionsRequired": "read_write"}},
+            denied=True,
         )
         for prefix in _CONNECTION_PREFIXES
     )
@@ -273,4 +282,4 @@ def deny_git_writes(connection_arn: str) -> tuple[Permission, ...]:
 
 def statements(permissions: Iterable[Permission]) -> list[iam.PolicyStatement]:
     """Only the statements of `permissions`."""
-    return [permission.statement for permission in permissions]
+    return [permission.statement() for permission in permissions]

@@ -41,7 +41,8 @@ class PrivateBucket(Construct):
         )
         nag.acknowledge(
             bucket,
-            "S1",
-            "Only roles of this app touch it; access logs would need a bucket of their own to say"
-            " what CloudTrail's data events say with the caller's name.",
+            {
+                "S1": "Only roles of this app touch it; access logs would need a bucket of their"
+                " own to say what CloudTrail's data events say with the caller's name."
+            },
         )

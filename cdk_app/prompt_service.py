@@ -71,9 +71,11 @@ class PromptService(Construct):
         )
         nag.acknowledge(
             balancer,
-            "ELB2",
-            "Internal only, and the service logs every call with task, version, release, cost and"
-            " latency; access logs would repeat the half of it that names no prompt.",
+            {
+                "ELB2": "Internal only, and the service logs every call with task, version,"
+                " release, cost and latency; access logs would repeat the half of it that names no"
+                " prompt."
+            },
         )
         return balancer
 
@@ -93,7 +95,7 @@ class PromptService(Construct):
             execution_role=self._build_execution_role(),
         )
         nag.acknowledge(
-            definition, "ECS2", "The environment holds names and a release id, never a secret."
+            definition, {"ECS2": "The environment holds names and a release id, never a secret."}
         )
         image = ecr.Repository.from_repository_name(self, "Images", aws_names.IMAGE_REPOSITORY)
         container = definition.add_container(
@@ -170,8 +172,10 @@ class PromptService(Construct):
         role = _role(self, "ExecutionRole", name, "Starts the tasks of the service")
         nag.acknowledge(
             role,
-            "IAM5[Resource::*]",
-            "CDK's own: a login to ECR belongs to the registry and knows no resources.",
+            {
+                "IAM5[Resource::*]": "CDK's own: a login to ECR belongs to the registry and knows"
+                " no resources."
+            },
         )
         return role
 

@@ -71,8 +71,10 @@ class RollbackFunction(Construct):
         )
         nag.acknowledge(
             self.function,
-            "L1",
-            "The Lambda shares modules with the service; both run on the Python of its image.",
+            {
+                "L1": "The Lambda shares modules with the service; both run on the Python of its"
+                " image."
+            },
         )
 
     def _build_role(self, stage: str, log_group: logs.LogGroup, topic: sns.ITopic) -> iam.Role:

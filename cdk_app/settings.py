@@ -52,9 +52,8 @@ class SettingsError(ValueError):
 class _Strict(BaseModel):
     """Base of all settings: no unknown keys, no conversions, no changes after reading."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
-    )
+    # Deferred: nested models are built once, as part of the whole.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class SoakSettings(_Strict):

@@ -81,8 +81,11 @@ def test_no_acknowledgement_is_stale_or_without_a_reason(
 ) -> None:
     accepted = []
 
-    def remember(scope: IConstruct, rule: str, reason: str) -> None:
-        accepted.append(Accepted(scope.node.path, f"AwsSolutions-{rule}", reason))
+    def remember(scope: IConstruct, reasons: Mapping[str, str]) -> None:
+        path = scope.node.path
+        accepted.extend(
+            Accepted(path, f"AwsSolutions-{rule}", reason) for rule, reason in reasons.items()
+        )
 
     monkeypatch.setattr(nag, "acknowledge", remember)
     found = findings(tmp_path, TWO_STAGES)

@@ -64,6 +64,39 @@ def test_every_template_of_every_stage_is_written(written: Path) -> None:
     assert "assembly-dev" in templates
 
 
+def test_no_construct_accepts_a_finding_twice(written: Path) -> None:
+    accepted = [
+        (path, rule)
+        for file in written.rglob("*.metadata.json")
+        for path, entries in json.loads(file.read_text("utf-8")).items()
+        for entry in entries
+        if entry["type"] == "aws:cdk:acknowledged-rules"
+        for rule in entry["data"]
+    ]
+    assert len(accepted) > 50
+    assert sorted(accepted) == sorted(set(accepted))
+
+
+def test_synthesis_reads_no_code_that_calls_models_or_checks_answers(tmp_path: Path) -> None:
+    code = (
+        "import json, sys, app; app.main();"
+        " print(json.dumps([name for name in sys.modules if '.' not in name]))"
+    )
+    changed = {"CDK_VALIDATION": "false", "CDK_OUTDIR": str(tmp_path / "cdk.out")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(tmp_path) | changed | {"CDK_CONTEXT_JSON": json.dumps(CONTEXT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    read = set(json.loads(done.stdout.splitlines()[-1]))
+    assert {"aws_cdk", "pydantic", "cdk_app"} <= read
+    unwanted = {"openai", "httpx2", "aiohttp", "boto3", "jsonschema", "fastjsonschema", "cdk_nag"}
+    assert not read & unwanted
+
+
 def test_the_app_does_not_pass_cdk_nag_without_its_acknowledgements(tmp_path: Path) -> None:
     code = "import app; from cdk_app import nag; nag.acknowledge = lambda *_: None; app.main()"
     done = subprocess.run(

@@ -261,15 +261,12 @@ def _unpacked(packed: bytes) -> Prompt:
     return cast(Prompt, pickle.loads(packed))  # noqa: S301
 
 
-def carried_prompts(
-    repository: PromptRepository, carried: CarriedHashes | Release
-) -> CarriedPrompts:
+def carried_prompts(repository: PromptRepository, hashes: CarriedHashes) -> CarriedPrompts:
     """Return every prompt that a release names.
 
     Raises `PromptHubError` if a prompt is missing or is not the one that was promoted, as far as
     `CarriedPrompts.require_all` looks.
     """
-    hashes = CarriedHashes.of(carried) if isinstance(carried, Release) else carried
     prompts = CarriedPrompts(repository, hashes.carries, hashes.champions)
     prompts.require_all()
     return prompts

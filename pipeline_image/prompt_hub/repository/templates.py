@@ -293,8 +293,8 @@ class _Context(Context):
     Blocks, exports and scopes with settings of their own are for tags that no template may have.
     """
 
-    def __init__(self, fields: dict[str, object]) -> None:
-        self.parent = fields
+    def __init__(self, fields: Mapping[str, object]) -> None:
+        self.parent = fields  # type: ignore[assignment]  # It is looked up in, and nothing else.
         self.vars = _NOTHING
         self.environment = _ENVIRONMENT
         self.eval_ctx = _EVALUATION
@@ -368,6 +368,30 @@ def _compiled(content: str) -> Template | TemplateIssue:
     return Template.from_code(_ENVIRONMENT, _ENVIRONMENT.compile(tree), {})
 
 
+_FEW_PIECES = 100
+"""So many of the longest values may be held before their lengths are asked of."""
+
+
+def _is_plain(tree: nodes.Template) -> bool:
+    """Whether a template writes few pieces, each once at most, and takes no steps for it.
+
+    Their lengths can be summed when all are there.
+    """
+    if any(tree.find_all((nodes.For, nodes.Filter, nodes.Compare, nodes.Getitem))):
+        return False
+    return sum(len(output.nodes) for output in tree.find_all(nodes.Output)) <= _FEW_PIECES
+
+
+def _is_text(tree: nodes.Template) -> bool:
+    """Whether nothing in a template is anything but text."""
+    text = nodes.Output | nodes.TemplateData
+    return all(isinstance(node, text) for node in tree.find_all(nodes.Node))
+
+
+def _too_long() -> RunawayTemplateError:
+    return RunawayTemplateError(f"it writes more than {MAX_RENDERED} characters")
+
+
 def _inside(node: nodes.Expr, filter_name: str, *arguments: nodes.Expr) -> nodes.Filter:
     return nodes.Filter(node, filter_name, list(arguments), [], None, None, lineno=node.lineno)
 
@@ -378,10 +402,23 @@ def compile_text(content: str) -> Callable[[Mapping[str, object]], str]:
     Raises:
         ValueError: the template is not allowed to do what it does.
     """
+    reading = read(content)
+    if reading.tree and not reading.faults and _is_text(reading.tree):
+        text = "".join(piece.data for piece in reading.tree.find_all(nodes.TemplateData))
+        return lambda _: text
     template = _compiled(content)
     if isinstance(template, TemplateIssue):
         raise ValueError(f"line {template.line}: {template.found}; expected {template.expected}")
     write = template.root_render_func
+    if reading.variables and reading.tree and _is_plain(reading.tree):
+
+        def plain_text_of(fields: Mapping[str, object]) -> str:
+            pieces = [*write(_Context(fields))]
+            if sum(map(len, pieces)) > MAX_RENDERED:
+                raise _too_long()
+            return "".join(pieces)
+
+        return plain_text_of
 
     def text_of(fields: Mapping[str, object]) -> str:
         pieces = []
@@ -389,11 +426,11 @@ def compile_text(content: str) -> Callable[[Mapping[str, object]], str]:
         for piece in write(_Context({**fields, _STEPS: _Steps()})):
             size += len(piece)
             if size > MAX_RENDERED:
-                raise RunawayTemplateError(f"it writes more than {MAX_RENDERED} characters")
+                raise _too_long()
             pieces.append(piece)
         return "".join(pieces)
 
-    if read(content).variables:
+    if reading.variables:
         return text_of
     known: list[str] = []
 

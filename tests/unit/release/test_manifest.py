@@ -13,7 +13,7 @@ from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.gate.types import Status
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
 from prompt_hub.promotion.promoter import Promotion, TaskOutcome
-from prompt_hub.release.carried import carried_prompts
+from prompt_hub.release.carried import CarriedHashes, carried_prompts
 from prompt_hub.release.manifest import (
     Release,
     build_manifest,
@@ -153,14 +153,14 @@ def test_a_prompt_that_is_not_what_the_manifest_promises_stops_the_start(
     healthy: RepositoryFolder,
 ) -> None:
     release = released(healthy)
-    assert set(carried_prompts(healthy.repository, release)) == {
+    assert set(carried_prompts(healthy.repository, CarriedHashes.of(release))) == {
         ("brand", "1.0.0"),
         ("part-class", "1.0.0"),
         ("part-class", "1.1.0"),
     }
     healthy.path("prompts/99-archive/part-class/1.0.0.yaml").unlink()
     with pytest.raises(PromptHubError, match=r"part-class 1\.0\.0 is missing"):
-        carried_prompts(healthy.repository, release)
+        carried_prompts(healthy.repository, CarriedHashes.of(release))
 
 
 def test_a_registry_that_disagrees_with_the_layers_stops_the_image(
@@ -177,7 +177,7 @@ def test_pruning_leaves_what_the_manifest_names(healthy: RepositoryFolder) -> No
     (healthy.root / aws_names.RELEASE_FILE).write_text(release.to_json(), encoding="utf-8")
 
     assert prune(healthy.root) == ["part-class 1.0.0"]
-    assert set(carried_prompts(healthy.repository, release)) == {
+    assert set(carried_prompts(healthy.repository, CarriedHashes.of(release))) == {
         ("brand", "1.0.0"),
         ("part-class", "1.1.0"),
         ("part-class", "1.2.0"),

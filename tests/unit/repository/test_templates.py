@@ -168,3 +168,17 @@ def test_what_prompts_need_is_far_from_the_limits() -> None:
 def test_variables_are_those_that_the_template_reads_with_their_lines() -> None:
     reading = read("{{ a.b }}\n{% for c in tags %}{{ c }}{{ title | upper }}\n{% endfor %}{{ c }}")
     assert reading.variables == {"a": 1, "tags": 2, "title": 2, "c": 3}
+
+
+def test_text_alone_is_written_as_jinja_writes_it() -> None:
+    written = "{% raw %}{{ kept }}{% endraw %} and\n{# not this #}the rest\n\n"
+    assert render_text(written, {}) == "{{ kept }} and\nthe rest\n"
+
+
+@pytest.mark.parametrize("pieces", [3, 500])
+def test_few_and_many_values_have_the_same_limit(pieces: int) -> None:
+    template = "{{ value }}" * pieces
+    longest = MAX_RENDERED // pieces
+    assert render_text(template, {"value": "x" * longest}) == "x" * (longest * pieces)
+    with pytest.raises(RunawayTemplateError):
+        render_text(template, {"value": "x" * (longest + 1)})

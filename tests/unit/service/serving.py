@@ -23,7 +23,7 @@ from prompt_hub.cli.serve import behind_balancer
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.release.carried import carried_prompts
+from prompt_hub.release.carried import CarriedHashes, carried_prompts
 from prompt_hub.release.ledger_poller import LedgerPoller
 from prompt_hub.release.manifest import Release, VersionKey, load
 from prompt_hub.repository.reader import PromptRepository
@@ -140,7 +140,7 @@ def service(built: Path) -> Iterator[Running]:
         service = PromptService(
             stage="dev",
             release=release.release,
-            prompts=carried_prompts(PromptRepository(built), release),
+            prompts=carried_prompts(PromptRepository(built), CarriedHashes.of(release)),
             seconds_per_call={"part-class": 0.7},
             poller=LedgerPoller(
                 ledger,
@@ -209,7 +209,7 @@ def unstarted(
         report=Heard(),
     )
     poller.poll()
-    prompts = carried_prompts(PromptRepository(built), release)
+    prompts = carried_prompts(PromptRepository(built), CarriedHashes.of(release))
     service = PromptService(
         stage="dev",
         release=release.release,

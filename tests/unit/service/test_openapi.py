@@ -19,7 +19,7 @@ from starlette.types import Message as AsgiMessage
 
 from prompt_hub.batch.backends import RECORD_ERRORS
 from prompt_hub.ledger.items import VersionRef
-from prompt_hub.release.carried import carried_prompts
+from prompt_hub.release.carried import CarriedHashes, carried_hashes, carried_prompts
 from prompt_hub.release.manifest import Release, load
 from prompt_hub.repository.contracts import relocate
 from prompt_hub.repository.reader import PromptRepository
@@ -86,7 +86,7 @@ def test_a_task_has_the_contracts_of_its_active_version(built: Path) -> None:
     release = load(built)
     ledger = FakeLedger()
     ledger.move(reference(release, "part-class", "1.0.0"))
-    prompts = carried_prompts(PromptRepository(built), release)
+    prompts = carried_prompts(PromptRepository(built), CarriedHashes.of(release))
     newer = prompts["part-class", "1.1.0"].model_copy(
         update={"input": {"type": "object", "properties": {"mpn": {"type": "string"}}}}
     )
@@ -170,7 +170,7 @@ def test_a_schema_means_the_same_where_it_has_moved(value: JsonObject, fits: boo
 def test_a_schema_that_refers_by_name_is_not_moved(inside: JsonObject, built: Path) -> None:
     schema: JsonObject = {"type": "object", "properties": {"a": {"items": inside}}}
     assert relocate(schema, "#/components/x") is None
-    prompt = carried_prompts(PromptRepository(built), load(built))["brand", "1.0.0"]
+    prompt = carried_prompts(PromptRepository(built), carried_hashes(built))["brand", "1.0.0"]
     named = prompt.model_copy(update={"input": schema})
     document = with_tasks(document_of(serving(built)), {"brand": named})
     assert document["components"]["schemas"]["brand.input"]["type"] == "object"
@@ -193,7 +193,7 @@ def get(client: CheckedClient, path: str) -> tuple[CheckedClient, str, str, None
 
 def broken(built: Path) -> CheckedClient:
     """A prompt whose template needs a field that its contract does not ask for."""
-    prompt = carried_prompts(PromptRepository(built), load(built))["part-class", "1.0.0"]
+    prompt = carried_prompts(PromptRepository(built), carried_hashes(built))["part-class", "1.0.0"]
     message = Message(role="user", content="{{ manufacturer }}")
     changed = prompt.model_copy(update={"messages": (message,)})
     return serving(built, changed={("part-class", "1.0.0"): changed})

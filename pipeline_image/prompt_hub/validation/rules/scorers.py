@@ -131,8 +131,10 @@ def _compared(
 
 
 def _expected(files: TaskFiles, path: Sequence[str]) -> Iterator[tuple[int, str]]:
+    # Most paths are one name.
+    name = path[0] if len(path) == 1 else None
     for line, example in files.examples:
-        value = at(example.expected, path)
+        value = at(example.expected, path) if name is None else example.expected.get(name)
         if isinstance(value, str):
             yield line, value
         elif isinstance(value, list):
