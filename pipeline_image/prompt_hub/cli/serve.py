@@ -208,6 +208,8 @@ def behind_balancer(app: AsgiApp, host: str, port: int) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
+        # Who called, and by which scheme, nobody asks.
+        proxy_headers=False,
         timeout_keep_alive=aws_names.KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=aws_names.DRAIN_SECONDS,
     )

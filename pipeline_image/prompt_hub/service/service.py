@@ -196,7 +196,7 @@ class PromptService:
             attempt.model = self._client.resolve(prompt)
             async with asyncio.timeout(seconds):
                 request = await run_off_loop(size, self._client.request, prompt, fields)
-                response = await self._client.send(request, timeout=seconds)
+                response = await self._client.send(request, timeout=None)
                 attempt.answer = await run_off_loop(len(response.text), Answer.of, response, prompt)
         except RenderError:
             # The renderer's own words may quote the caller's fields.

@@ -325,8 +325,9 @@ class SharedLimiter(Limiter):
 
     def correct(self, tokens: int) -> None:
         """Take as many tokens more than a call had announced; negative if it used fewer."""
-        with _Together(self):
-            super().correct(tokens)
+        if self._tokens is not None:
+            with _Together(self):
+                super().correct(tokens)
 
     def released(self, generation: int, *, busy: bool, failed: bool, pause: float) -> None:
         """Take back the slot of a call that has ended (see `Slot.release`)."""
