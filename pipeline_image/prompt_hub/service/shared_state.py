@@ -103,17 +103,19 @@ class _ComingState:
         self._served = dict(before.served)
         self._refused: dict[str, VersionRef] = {}
 
-    def add(self, part: StateChange) -> None:
-        """Take over one part."""
-        self.left += [
+    def add(self, part: StateChange) -> list[tuple[str, str]]:
+        """Take over one part; returns what is served until now of its tasks."""
+        left = [
             (task, self._before[task].reference.version)
             for task in (*part.moved, *part.gone)
             if task in self._before
         ]
+        self.left += left
         self._served.update(part.moved)
         for task in part.gone:
             del self._served[task]
         self._refused.update(part.refused)
+        return left
 
     def state(self, last: StateChange) -> ServingState:
         """Return the whole; `last` is the last part."""
@@ -183,8 +185,10 @@ class SharedMemory:
 class PackedPrompts(Protocol):
     """Where a worker has its prompts."""
 
-    def take(self, packed: Mapping[tuple[str, str], bytes]) -> None:
-        """Take over what the supervisor has prepared, by task and version."""
+    def take(
+        self, packed: Mapping[tuple[str, str], bytes], left: Collection[tuple[str, str]]
+    ) -> None:
+        """Take over what the supervisor has prepared, by task and version, instead of `left`."""
 
     def forget(self, keys: Collection[tuple[str, str]]) -> None:
         """Let these go, tasks with versions."""
@@ -253,11 +257,11 @@ class FollowedState:
         part: StateChange = self._changes.recv()
         # The number of one change moves before the next is sent.
         self._show(part.number - 1)
-        if self.prompts is not None:
-            self.prompts.take(part.packed)
         if self._coming is None:
             self._coming = _ComingState(self._shown[1])
-        self._coming.add(part)
+        left = self._coming.add(part)
+        if self.prompts is not None:
+            self.prompts.take(part.packed, left)
         # What came stays. Counted as new, that of many tasks would be looked through for rubbish:
         # one call or another would wait fifteen milliseconds.
         gc.freeze()
