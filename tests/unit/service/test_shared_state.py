@@ -155,7 +155,7 @@ class Follower:
     contents = CONTENTS
     looks = 0
 
-    def run(self, every_seconds: float, stop: threading.Event) -> None:
+    def run(self, every_seconds: float, stop: threading.Event, alone: threading.Lock) -> None:
         self.looks += 1
         if self.looks == 2:
             self.state = STATES[1]
