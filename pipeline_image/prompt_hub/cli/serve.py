@@ -51,7 +51,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         default=environment.get(aws_names.ENV_WORKERS, "0"),
-        help="processes that answer calls; 0, the default: one for each core",
+        help="processes that answer calls; 0, the default: one for each core; 1: one that also"
+        " follows the ledger, for a container whose processes can share nothing",
     )
     parser.add_argument(
         "--max-calls",
@@ -168,8 +169,9 @@ def shared_memory(workers: int, models: Sequence[ModelConfig]) -> SharedMemory |
     from prompt_hub.service.shared_state import SharedMemory
     from prompt_hub.service.workers import cores
 
+    # One worker has a supervisor, too: what a change of many pointers takes holds up no call then.
     number = workers or cores()
-    if number == 1:
+    if workers == 1 or sys.platform != "linux":
         return None
     try:
         return SharedMemory(number, models)
