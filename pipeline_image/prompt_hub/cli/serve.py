@@ -51,8 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         default=environment.get(aws_names.ENV_WORKERS, "0"),
-        help="processes that answer calls; 0, the default: one for each core; 1: one that also"
-        " follows the ledger, for a container whose processes can share nothing",
+        help="processes that answer calls; 0, the default: one for each core",
     )
     parser.add_argument(
         "--max-calls",
@@ -160,10 +159,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def shared_memory(workers: int, models: Sequence[ModelConfig]) -> SharedMemory | None:
-    """Return what so many workers share, None where one process serves; 0: one for each core.
+    """Return what so many workers share, None where one process does it all; 0: one for each core.
 
     Where a container has no /dev/shm that it can write, nothing keeps workers apart. Then one
-    serves, unless somebody has asked for more.
+    process does it all, unless somebody has asked for more.
     """
     from prompt_hub.service.execution_log import log_line
     from prompt_hub.service.shared_state import SharedMemory
@@ -171,13 +170,13 @@ def shared_memory(workers: int, models: Sequence[ModelConfig]) -> SharedMemory |
 
     # One worker has a supervisor, too: what a change of many pointers takes holds up no call then.
     number = workers or cores()
-    if workers == 1 or sys.platform != "linux":
+    if number == 1 and sys.platform != "linux":
         return None
     try:
         return SharedMemory(number, models)
     except OSError as error:
         reason = f"workers cannot share their limits ({error.strerror})"
-        if workers:
+        if workers > 1:
             raise PromptHubError(
                 f"{reason}.", hint="Let the service write to /dev/shm, or set --workers 1."
             ) from None
