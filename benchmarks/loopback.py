@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -29,7 +30,9 @@ class LoopbackServer(ABC):
                 self.send_header("Content-Type", server.content_type)
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(answer)
+                # Who asked may have lost patience.
+                with suppress(ConnectionError):
+                    self.wfile.write(answer)
 
             def log_message(self, format: str, *args: object) -> None:
                 """Print nothing."""

@@ -33,20 +33,24 @@ class LedgerServer(LoopbackServer):
         self._lock = threading.Lock()
         self._revision = 0
         self._pointers: dict[str, Pointer] = {}
+        self._items: dict[str, str] = {}
+        """Pointers as they are answered: written when they move, not for each of those who ask."""
         for task in release.tasks:
             champion = release.tasks[task].version(release.tasks[task].champion)
             if champion is not None:
                 self._revision += 1
-                self._pointers[task] = Pointer(
-                    task=task,
-                    active=champion.reference,
-                    previous=None,
-                    frozen=False,
-                    revision=self._revision,
-                    changed_by="bench",
-                    reason="the benchmark begins",
-                    at="2026-11-27T00:00:00+00:00",
-                    release=release.reference,
+                self._put(
+                    Pointer(
+                        task=task,
+                        active=champion.reference,
+                        previous=None,
+                        frozen=False,
+                        revision=self._revision,
+                        changed_by="bench",
+                        reason="the benchmark begins",
+                        at="2026-11-27T00:00:00+00:00",
+                        release=release.reference,
+                    )
                 )
 
     @contextmanager
@@ -60,7 +64,7 @@ class LedgerServer(LoopbackServer):
         """Answer one request of a client of DynamoDB."""
         self._asked.set()
         operation = str(headers["X-Amz-Target"]).rpartition(".")[2]
-        return 200, json.dumps(self.answer(operation, json.loads(body))).encode()
+        return 200, self.answer(operation, json.loads(body)).encode()
 
     def move(self, task: str, reached: VersionRef) -> int:
         """Let the pointer of `task` go to another version; returns the ledger's new revision."""
@@ -71,21 +75,23 @@ class LedgerServer(LoopbackServer):
         with self._lock:
             for task, version in reached.items():
                 self._revision += 1
-                self._pointers[task] = replace(
-                    self._pointers[task], active=version, revision=self._revision
-                )
+                self._put(replace(self._pointers[task], active=version, revision=self._revision))
             return self._revision
 
-    def answer(self, operation: str, asked: dict[str, dict[str, dict[str, str]]]) -> object:
-        """Answer one read."""
+    def _put(self, pointer: Pointer) -> None:
+        self._pointers[pointer.task] = pointer
+        self._items[pointer.task] = json.dumps(_item(pointer))
+
+    def answer(self, operation: str, asked: dict[str, dict[str, dict[str, str]]]) -> str:
+        """Answer one read, in JSON."""
         with self._lock:
             if operation == "Query":
-                return {"Items": [_item(pointer) for pointer in self._pointers.values()]}
+                return f'{{"Items": [{", ".join(self._items.values())}]}}'
             key = asked["Key"]
             head = (key[aws_names.LEDGER_PARTITION_KEY]["S"], key[aws_names.LEDGER_SORT_KEY]["S"])
             if head == HEAD_KEY:
-                return {"Item": {"revision": pack(self._revision)}}
-            return {}
+                return json.dumps({"Item": {"revision": pack(self._revision)}})
+            return "{}"
 
 
 def _item(pointer: Pointer) -> dict[str, object]:
