@@ -10,67 +10,34 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from email.message import Message as Headers
 
+from benchmarks.loopback import LoopbackServer
 from benchmarks.parity_promptfoo.configuration import Configuration, Message
 
 ANSWER = "answer"
 """The field that holds a plain text's answer after the import."""
 
 
-class ScriptedEndpoint:
-    """The endpoint on a free port of loopback; a context manager."""
+class ScriptedEndpoint(LoopbackServer):
+    """The endpoint."""
 
     def __init__(self, configurations: Mapping[int, Configuration]) -> None:
+        super().__init__()
         self._configurations = configurations
         self._lock = threading.Lock()
         self._calls: defaultdict[tuple[int, str], list[list[Message]]] = defaultdict(list)
-        endpoint = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-                status, answer = endpoint.respond(self.path, body)
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Print nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def url(self, number: int, side: str) -> str:
         """Return the base URL for one configuration and program."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/{number}/{side}/v1"
+        return f"{self.address}/{number}/{side}/v1"
 
     def messages(self, number: int, side: str, call: int) -> list[Message] | None:
         """Return what the call of this number sent, None where there was none."""
         calls = self._calls[number, side]
         return calls[call - 1] if 1 <= call <= len(calls) else None
 
-    def respond(self, path: str, body: bytes) -> tuple[int, bytes]:
+    def respond(self, path: str, body: bytes, headers: Headers | None = None) -> tuple[int, bytes]:
         """Return status and body for one request."""
         _, number, side, *rest = path.split("/")
         if rest[-2:] != ["chat", "completions"]:

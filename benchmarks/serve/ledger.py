@@ -10,10 +10,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from email.message import Message
 
+from benchmarks.loopback import LoopbackServer
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import ACTIVE, HEAD_KEY, Pointer, VersionRef
 from prompt_hub.ledger.wire import pack
@@ -22,67 +21,50 @@ from prompt_hub.release.manifest import Release
 TABLE = "bench-ledger"
 
 
-class LedgerServer:
+class LedgerServer(LoopbackServer):
     """Serves pointers to the champions of a release; a context manager."""
 
+    content_type = "application/x-amz-json-1.0"
+
     def __init__(self, release: Release) -> None:
+        super().__init__()
+        self.url = self.address
+        self._asked = threading.Event()
         self._lock = threading.Lock()
         self._revision = 0
         self._pointers: dict[str, Pointer] = {}
+        self._items: dict[str, str] = {}
+        """Pointers as they are answered: written when they move, not for each of those who ask."""
         for task in release.tasks:
             champion = release.tasks[task].version(release.tasks[task].champion)
             if champion is not None:
                 self._revision += 1
-                self._pointers[task] = Pointer(
-                    task=task,
-                    active=champion.reference,
-                    previous=None,
-                    frozen=False,
-                    revision=self._revision,
-                    changed_by="bench",
-                    reason="the benchmark begins",
-                    at="2026-11-27T00:00:00+00:00",
-                    release=release.reference,
+                self._put(
+                    Pointer(
+                        task=task,
+                        active=champion.reference,
+                        previous=None,
+                        frozen=False,
+                        revision=self._revision,
+                        changed_by="bench",
+                        reason="the benchmark begins",
+                        at="2026-11-27T00:00:00+00:00",
+                        release=release.reference,
+                    )
                 )
-        ledger = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                operation = self.headers["X-Amz-Target"].rpartition(".")[2]
-                body = json.dumps(ledger.answer(operation, asked)).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/x-amz-json-1.0")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     @contextmanager
-    def hanging(self) -> Iterator[None]:
-        """Take questions, and answer them only afterwards."""
+    def hanging(self) -> Iterator[threading.Event]:
+        """Take questions, and answer them only afterwards; yields what is set when one has come."""
         with self._lock:
-            yield
+            self._asked.clear()
+            yield self._asked
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def respond(self, path: str, body: bytes, headers: Message) -> tuple[int, bytes]:
+        """Answer one request of a client of DynamoDB."""
+        self._asked.set()
+        operation = str(headers["X-Amz-Target"]).rpartition(".")[2]
+        return 200, self.answer(operation, json.loads(body)).encode()
 
     def move(self, task: str, reached: VersionRef) -> int:
         """Let the pointer of `task` go to another version; returns the ledger's new revision."""
@@ -93,21 +75,23 @@ class LedgerServer:
         with self._lock:
             for task, version in reached.items():
                 self._revision += 1
-                self._pointers[task] = replace(
-                    self._pointers[task], active=version, revision=self._revision
-                )
+                self._put(replace(self._pointers[task], active=version, revision=self._revision))
             return self._revision
 
-    def answer(self, operation: str, asked: dict[str, dict[str, dict[str, str]]]) -> object:
-        """Answer one read."""
+    def _put(self, pointer: Pointer) -> None:
+        self._pointers[pointer.task] = pointer
+        self._items[pointer.task] = json.dumps(_item(pointer))
+
+    def answer(self, operation: str, asked: dict[str, dict[str, dict[str, str]]]) -> str:
+        """Answer one read, in JSON."""
         with self._lock:
             if operation == "Query":
-                return {"Items": [_item(pointer) for pointer in self._pointers.values()]}
+                return f'{{"Items": [{", ".join(self._items.values())}]}}'
             key = asked["Key"]
             head = (key[aws_names.LEDGER_PARTITION_KEY]["S"], key[aws_names.LEDGER_SORT_KEY]["S"])
             if head == HEAD_KEY:
-                return {"Item": {"revision": pack(self._revision)}}
-            return {}
+                return json.dumps({"Item": {"revision": pack(self._revision)}})
+            return "{}"
 
 
 def _item(pointer: Pointer) -> dict[str, object]:

@@ -159,23 +159,24 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def shared_memory(workers: int, models: Sequence[ModelConfig]) -> SharedMemory | None:
-    """Return what so many workers share, None where one process serves; 0: one for each core.
+    """Return what so many workers share, None where one process does it all; 0: one for each core.
 
     Where a container has no /dev/shm that it can write, nothing keeps workers apart. Then one
-    serves, unless somebody has asked for more.
+    process does it all, unless somebody has asked for more.
     """
     from prompt_hub.service.execution_log import log_line
     from prompt_hub.service.shared_state import SharedMemory
     from prompt_hub.service.workers import cores
 
+    # One worker has a supervisor, too: what a change of many pointers takes holds up no call then.
     number = workers or cores()
-    if number == 1:
+    if number == 1 and sys.platform != "linux":
         return None
     try:
         return SharedMemory(number, models)
     except OSError as error:
         reason = f"workers cannot share their limits ({error.strerror})"
-        if workers:
+        if workers > 1:
             raise PromptHubError(
                 f"{reason}.", hint="Let the service write to /dev/shm, or set --workers 1."
             ) from None
@@ -208,6 +209,8 @@ def behind_balancer(app: AsgiApp, host: str, port: int) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
+        # Who called, and by which scheme, nobody asks.
+        proxy_headers=False,
         timeout_keep_alive=aws_names.KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=aws_names.DRAIN_SECONDS,
     )

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -38,8 +39,16 @@ ExceptionInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 )
 _EMPTY: Mapping[str, str] = MappingProxyType({})
+_thread_lock = threading.RLock()
+"""What the thread holds that writes: locks of a file keep no threads apart."""
+os.register_at_fork(
+    before=_thread_lock.acquire,
+    after_in_parent=_thread_lock.release,
+    after_in_child=_thread_lock.release,
+)
 _output_lock: int | None = None
 """The file whose lock a process holds that writes, where several write to one output."""
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=_EMPTY)
 
 
@@ -120,7 +129,7 @@ def timestamp() -> str:
 
 def write_json_line(stream: TextIO, line: Mapping[str, object]) -> None:
     """Write one JSON line at once. A line that cannot be written is lost, and stops nothing."""
-    _write(stream, json.dumps(line, ensure_ascii=False, default=str))
+    _write(stream, _encode(line))
 
 
 def share_output() -> None:
@@ -133,23 +142,32 @@ def share_output() -> None:
     _output_lock = os.memfd_create("prompt-hub-output", os.MFD_CLOEXEC)
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    if _output_lock is None:
-        yield
-        return
-    fcntl.lockf(_output_lock, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.lockf(_output_lock, fcntl.LOCK_UN)
-
-
 def _write(stream: TextIO, line: str) -> None:
     # OSError: the disk is full, the pipe closed. ValueError: the stream itself is closed.
-    with suppress(OSError, ValueError), _alone():
-        stream.write(line + "\n")
+    with suppress(OSError, ValueError), _thread_lock:
+        if _output_lock is None:
+            _write_whole(stream, line + "\n")
+            return
+        fcntl.lockf(_output_lock, fcntl.LOCK_EX)
+        try:
+            _write_whole(stream, line + "\n")
+        finally:
+            fcntl.lockf(_output_lock, fcntl.LOCK_UN)
+
+
+def _write_whole(stream: TextIO, text: str) -> None:
+    """Write all of a text, even where a signal comes between; an unbuffered stream would not."""
+    stream.flush()
+    try:
+        file = stream.fileno()
+    except OSError:
+        # It is no file: a test's, for example.
+        stream.write(text)
         stream.flush()
+        return
+    left = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
+    while left:
+        left = left[os.write(file, left) :]
 
 
 class _LineHandler(logging.Handler):
@@ -214,4 +232,4 @@ class _JsonFormatter(_Formatter):
         if record.exc_info:
             kind, *places = self.formatException(record.exc_info).splitlines()
             line |= {"error": kind, "places": places}
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return _encode(line)

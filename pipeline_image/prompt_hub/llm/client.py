@@ -9,6 +9,7 @@ from typing import Self
 
 from pydantic import JsonValue
 
+from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.imports import gc_paused
 from prompt_hub.llm.answer_text import without_thinking
 from prompt_hub.llm.config import ModelAliases, ModelConfig
@@ -19,11 +20,13 @@ from prompt_hub.llm.rate_limit import Limiter
 from prompt_hub.llm.refusal import redact
 from prompt_hub.llm.response import Answer, ModelResponse, Usage
 from prompt_hub.llm.retry import CallStats, PermanentError, Retries
-from prompt_hub.repository.rendering import render
+from prompt_hub.repository.rendering import Renderer
 from prompt_hub.repository.schema import Prompt
 
 ADAPTER_VERSION = "2"
 """Moves whenever the same request is put to a provider, or its answer is read, in another way."""
+RENDERERS = 1024
+"""Prompts that are held ready to be rendered: as many as a service holds parsed."""
 CHARACTERS_A_TOKEN = 4.0
 """What a token of a prompt is worth before a model has said so itself."""
 
@@ -77,6 +80,8 @@ class ModelClient:
         self._concurrency = concurrency
         self._retries = retries or Retries()
         self._limiters: dict[ModelConfig, Limiter] = {}
+        # By the identity of the prompt, which is kept so that it stays its own.
+        self._renderers: Bounded[int, tuple[Prompt, Renderer]] = Bounded(RENDERERS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -109,16 +114,21 @@ class ModelClient:
 
     def request(self, prompt: Prompt, fields: Mapping[str, JsonValue]) -> Request:
         """Render `prompt` for one record; raises `RenderError`."""
-        return Request(prompt=prompt, model=self.resolve(prompt), messages=render(prompt, fields))
+        known = self._renderers.get(id(prompt))
+        if known is None:
+            known = (prompt, Renderer(prompt))
+            self._renderers.put(id(prompt), known)
+        messages = known[1].render(fields)
+        return Request(prompt=prompt, model=self.resolve(prompt), messages=messages)
 
     async def send(
-        self, request: Request, *, timeout: float = 60.0, until: float | None = None
+        self, request: Request, *, timeout: float | None = 60.0, until: float | None = None
     ) -> ModelResponse:
         """Put a request to its model.
 
         Args:
             request: the rendered prompt.
-            timeout: seconds that one attempt may take.
+            timeout: seconds that one attempt may take; None where the caller ends it in time.
             until: monotonic time after which no attempt is begun.
 
         Raises:

@@ -121,6 +121,10 @@ class ModelConfig(BaseModel):
             raise ValueError(problem)
         return self
 
+    def __hash__(self) -> int:
+        """Hash by the alias alone: every call looks up what belongs to its model."""
+        return hash(self.alias)
+
     @property
     def _provider(self) -> Provider:
         return provider_of(self.provider)

@@ -123,7 +123,7 @@ class Retries:
         *,
         limiter: Limiter,
         tokens: int,
-        timeout: float,
+        timeout: float | None,
         stats: CallStats,
         until: float | None = None,
     ) -> Attempt[ResultT]:
@@ -133,7 +133,7 @@ class Retries:
             attempt: asks once; raises `TransientError`, or anything else for a failure that stays.
             limiter: lets attempts through; it is told of every one's end.
             tokens: what one attempt will use, as far as known.
-            timeout: seconds that one attempt may take.
+            timeout: seconds that one attempt may take; None where the caller ends it in time.
             stats: counts.
             until: time of `clock` after which no attempt is begun.
 
@@ -147,11 +147,7 @@ class Retries:
             stats.sent += 1
             started = self.clock()
             try:
-                try:
-                    async with asyncio.timeout(timeout):
-                        message = await attempt()
-                except TimeoutError:
-                    raise TransientError(f"it took longer than {timeout:g} s") from None
+                message = await (attempt() if timeout is None else _within(timeout, attempt))
             except TransientError as error:
                 pause = min(error.after or 0.0, self.longest_asked)
                 place.release(busy=error.busy, failed=not error.busy, pause=pause)
@@ -201,6 +197,14 @@ class Retries:
         if until is not None and now + wait > until:
             raise _given_up(error, "and there is no time left to ask again")
         return wait
+
+
+async def _within(seconds: float, attempt: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    try:
+        async with asyncio.timeout(seconds):
+            return await attempt()
+    except TimeoutError:
+        raise TransientError(f"it took longer than {seconds:g} s") from None
 
 
 _STATUS = re.compile(r"HTTP \d{3}")

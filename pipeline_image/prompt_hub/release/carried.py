@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,6 +177,8 @@ class CarriedPrompts(Mapping[VersionKey, Prompt]):
         self._champions = champions
         self._packed: dict[VersionKey, bytes] = {}
         self._parsed: Bounded[VersionKey, Prompt] = Bounded(PARSED)
+        self._coming: Bounded[VersionKey, Prompt] = Bounded(PARSED)
+        """Parsed before a pointer leads there, so that no call waits for it."""
 
     def __getitem__(self, key: VersionKey) -> Prompt:
         """Return a prompt, its hash that of the manifest.
@@ -184,8 +187,11 @@ class CarriedPrompts(Mapping[VersionKey, Prompt]):
         """
         found = self._parsed.get(key)
         if found is None:
-            packed = self._packed.get(key)
-            found = self._from_file(*key) if packed is None else _unpacked(packed)
+            found = self._coming.get(key)
+            if found is None:
+                packed = self._packed.get(key)
+                found = self._from_file(*key) if packed is None else _unpacked(packed)
+            self._coming.drop(key)
             self._parsed.put(key, found)
         return found
 
@@ -209,15 +215,26 @@ class CarriedPrompts(Mapping[VersionKey, Prompt]):
             self._packed[task, version] = packed
         return packed
 
-    def take(self, packed: Mapping[VersionKey, bytes]) -> None:
-        """Take over what another process of this service has prepared."""
+    def take(self, packed: Mapping[VersionKey, bytes], left: Collection[VersionKey]) -> None:
+        """Take over what another process of this service has prepared.
+
+        `left` is what pointers lead to until now: what comes instead of a prompt that is held
+        parsed is parsed here, in the thread of the pointers.
+        """
         self._packed.update(packed)
+        called = {task for task, version in left if self._parsed.get((task, version)) is not None}
+        for key in packed:
+            if key[0] in called:
+                self._coming.put(key, _unpacked(packed[key]))
+                # Calls go on in between; they would else wait until this thread is stopped.
+                time.sleep(0)
 
     def forget(self, keys: Collection[VersionKey]) -> None:
         """Hold these no longer, as no pointer leads to them."""
         for key in keys:
             self._packed.pop(key, None)
             self._parsed.drop(key)
+            self._coming.drop(key)
 
     def require_all(self) -> None:
         """Raise `PromptHubError` unless every file is there, and champions are what was promoted.

@@ -10,10 +10,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Literal, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.ledger.items import Deployed, Pointer, VersionRef
@@ -165,6 +165,15 @@ class ReleaseContents:
         return UnservedTaskError(message, WhyUnserved.NOT_ACTIVE, known)
 
 
+class _Look(NamedTuple):
+    """What the ledger said."""
+
+    revision: int
+    pointers: dict[str, Pointer] | None
+    """None where nothing has changed."""
+    deployed: Deployed | None
+
+
 class LedgerPoller:
     """Follows the pointers of the ledger and keeps the last good ones."""
 
@@ -230,6 +239,10 @@ class LedgerPoller:
 
     def poll(self) -> None:
         """Look at the ledger once. Never raises: what goes wrong is reported, the state kept."""
+        self._take_over(self._read())
+
+    def _read(self) -> _Look | Exception:
+        """Read what has to be read of the ledger, which may take long; changes nothing."""
         try:
             revision = self._source.revision()
             moved = revision != self.state.revision or not self.state.ledger_answers
@@ -239,8 +252,14 @@ class LedgerPoller:
             deployed = None if self.state.ready else self._source.deployed()
         except Exception as error:
             logger.info("the ledger could not be read: %s", type(error).__name__)
-            self._without_ledger(f"{type(error).__name__}: {error}")
+            return error
+        return _Look(revision, pointers, deployed)
+
+    def _take_over(self, look: _Look | Exception) -> None:
+        if isinstance(look, Exception):
+            self._without_ledger(f"{type(look).__name__}: {look}")
             return
+        revision, pointers, deployed = look
         if not self.state.ledger_answers:
             self._report.ledger_found(revision)
         known_here = deployed is not None and deployed.release.release == self.contents.release
@@ -252,11 +271,22 @@ class LedgerPoller:
         for task, wanted in self.state.refused.items():
             self._report_refusal(task, wanted)
 
-    def run(self, every_seconds: float, stop: threading.Event) -> None:
-        """Poll until `stop` is set."""
+    def run(
+        self,
+        every_seconds: float,
+        stop: threading.Event,
+        alone: AbstractContextManager[object] | None = None,
+    ) -> None:
+        """Poll until `stop` is set; what is read is taken over inside of `alone`.
+
+        A ledger that hangs is waited for, and nobody who needs the state is to wait with it.
+        """
+        alone = nullcontext() if alone is None else alone
         while True:
             try:
-                self.poll()
+                look = self._read()
+                with alone:
+                    self._take_over(look)
             except Exception as error:
                 logger.warning("a look at the ledger failed: %s", type(error).__name__)
                 # The next round looks again, whatever this one stumbled over: without this thread

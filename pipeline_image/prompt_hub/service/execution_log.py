@@ -18,7 +18,7 @@ from prompt_hub.service.errors import ErrorCode
 Outcome = ErrorCode | Literal["ok"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Call:
     """What is known of a call before the model answers."""
 

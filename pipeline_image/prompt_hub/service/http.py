@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
-import secrets
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+import time
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
+from itertools import islice
 from typing import Any, NamedTuple
 
 from prompt_hub.core.concurrency import run_off_loop
@@ -44,9 +54,19 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_TOGETHER = 16
+"""Parts of a long answer that are sent at once, some kilobytes each."""
+_LISTED = 32
+"""Tasks in one part of the list of tasks."""
 _RUN_START, _RUN_END = "/v1/tasks/", "/run"
 _JSON_HEADER = (b"content-type", JSON.encode())
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(
+    # What is written was read, or made here: it is no ring.
+    ensure_ascii=False,
+    allow_nan=False,
+    check_circular=False,
+    separators=(",", ":"),
+).encode
 
 
 class _CallerLeftError(Exception):
@@ -57,7 +77,8 @@ class _Response(NamedTuple):
     """One answer."""
 
     status: int
-    body: bytes
+    body: bytes | Sequence[bytes]
+    """As one, or in parts where it is long."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
@@ -221,13 +242,21 @@ class LastResort:
 
 
 async def _send(send: Send, response: _Response) -> None:
+    parts = (response.body,) if isinstance(response.body, bytes) else response.body
     headers = [
-        (b"content-length", b"%d" % len(response.body)),
+        (b"content-length", b"%d" % sum(map(len, parts))),
         _JSON_HEADER,
         *response.headers,
     ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+    if len(parts) == 1:
+        await send({"type": "http.response.body", "body": parts[0]})
+        return
+    for start in range(0, len(parts), _TOGETHER):
+        body, more = b"".join(parts[start : start + _TOGETHER]), start + _TOGETHER < len(parts)
+        await send({"type": "http.response.body", "body": body, "more_body": more})
+        # Other calls go on.
+        await asyncio.sleep(0)
 
 
 async def _body(receive: Receive, seconds: float) -> bytes:
@@ -291,31 +320,46 @@ def _answer(answered: Answered, release: str, trace_id: str) -> Mapping[str, obj
     }
 
 
-def _served(service: PromptService) -> bytes:
-    """Return a `TasksResponse` as JSON."""
+def _served(service: PromptService) -> tuple[bytes, ...]:
+    """Return a `TasksResponse` as JSON, in parts: of many tasks it is long."""
     state = service.poller.state
-    listed = {
+    head = {
         "stage": service.stage,
         "release": service.release,
         "instance": {"id": service.instance.id, "started_at": service.instance.started_at},
         "ledger": {"revision": state.revision, "answers": state.ledger_answers},
-        "tasks": [
-            {
-                "task": task,
-                "version": served.reference.version,
-                "sha256": served.reference.sha256,
-                "release": service.release,
-                "revision": served.revision,
-                "source": served.source,
-            }
-            for task, served in sorted(state.served.items())
-        ],
-        "refused": [
-            {"task": task, "version": wanted.version, "sha256": wanted.sha256}
-            for task, wanted in sorted(state.refused.items())
-        ],
     }
-    return _encode(listed).encode("utf-8")
+    tasks = (
+        {
+            "task": task,
+            "version": state.served[task].reference.version,
+            "sha256": state.served[task].reference.sha256,
+            "release": service.release,
+            "revision": state.served[task].revision,
+            "source": state.served[task].source,
+        }
+        for task in sorted(state.served)
+    )
+    refused = (
+        {"task": task, "version": wanted.version, "sha256": wanted.sha256}
+        for task, wanted in sorted(state.refused.items())
+    )
+    return (
+        f'{_encode(head)[:-1]},"tasks":['.encode(),
+        *_listed(tasks),
+        b'],"refused":[',
+        *_listed(refused),
+        b"]}",
+    )
+
+
+def _listed(entries: Iterator[Mapping[str, object]]) -> Iterator[bytes]:
+    """Write entries of a list, so many at once; other threads go on in between."""
+    before = ""
+    while some := list(islice(entries, _LISTED)):
+        yield (before + ",".join(map(_encode, some))).encode()
+        before = ","
+        time.sleep(0)
 
 
 def _not_ready(service: PromptService) -> str | None:
@@ -365,4 +409,4 @@ def _trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
                 return found["trace"].decode("ascii")
         elif name == b"x-amzn-trace-id" and amazon is None:
             amazon = AMAZON_TRACE.search(value)
-    return amazon["trace"].decode("ascii") if amazon else secrets.token_hex(16)
+    return amazon["trace"].decode("ascii") if amazon else os.urandom(16).hex()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
@@ -68,32 +69,56 @@ class OpenApiDocument:
         self.lock = threading.Lock()
         """Held while a document is made; only threads that may wait take it."""
         self._service = service
-        self._made: tuple[tuple[str, ...], bytes] | None = None
+        self._made: tuple[tuple[tuple[str, str], ...], tuple[bytes, ...]] | None = None
 
-    def encoded(self) -> bytes:
-        """Return the document as JSON. It may take long: not for the thread of the event loop."""
+    def encoded(self) -> tuple[bytes, ...]:
+        """Return the document as JSON, in parts. It takes long: not for the event loop's thread."""
         with self.lock:
-            prompts = self._service.active_prompts
-            versions = tuple(prompt.sha256 for prompt in prompts.values())
+            served = self._service.poller.state.served
+            versions = tuple((task, served[task].reference.sha256) for task in sorted(served))
             if self._made is None or self._made[0] != versions:
                 from prompt_hub.service.declared_api import declared_document
 
-                document = with_tasks(declared_document(), prompts)
-                text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-                self._made = (versions, text.encode("utf-8"))
+                prompts = self._service.prompts_of(served)
+                self._made = (versions, document_parts(declared_document(), prompts))
             return self._made[1]
 
 
-def with_tasks(document: Mapping[str, Any], prompts: Mapping[str, Prompt]) -> dict[str, Any]:
-    """Add a path for each task, with the contracts of the version that answers it."""
-    extended = deepcopy(dict(document))
-    paths, schemas = extended["paths"], extended["components"]["schemas"]
-    for task, prompt in prompts.items():
+def document_parts(
+    document: Mapping[str, Any], prompts: Iterable[tuple[str, Prompt]]
+) -> tuple[bytes, ...]:
+    """Write a document as JSON, with a path for each task and the contracts of what answers it.
+
+    Task by task: of thousands of them the whole would take memory ten times its text's, and writing
+    it in one go would hold up every call.
+    """
+    paths: list[bytes] = []
+    schemas: list[bytes] = []
+    general = document["paths"][RUN_PATH]["post"]
+    for task, prompt in prompts:
         for name, contract in (("input", prompt.input), ("output", prompt.output)):
-            schemas[f"{task}.{name}"] = _component(f"{task}.{name}", contract, prompt)
-        path = RUN_PATH.format(task=task)
-        paths[path] = {"post": _task_operation(paths[RUN_PATH]["post"], task, prompt)}
-    return extended
+            component = _component(f"{task}.{name}", contract, prompt)
+            schemas.append(_member(f"{task}.{name}", component))
+        operation = {"post": _task_operation(general, task, prompt)}
+        paths.append(_member(RUN_PATH.format(task=task), operation))
+        time.sleep(0)  # Whoever waits for this thread to stop goes on.
+    components = document["components"]
+    marked = {
+        **document,
+        "paths": {**document["paths"], _HERE: 0},
+        "components": {**components, "schemas": {**components["schemas"], _HERE: 0}},
+    }
+    start, middle, end = _encode(marked).encode("utf-8").split(_member(_HERE, 0))
+    return (start, *paths, middle, *schemas, end)
+
+
+_HERE = "\0"
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+
+
+def _member(name: str, value: object) -> bytes:
+    """Write one more member of an object that has some."""
+    return f",{_encode(name)}:{_encode(value)}".encode()
 
 
 def _component(name: str, contract: JsonObject, prompt: Prompt) -> JsonObject:
@@ -109,7 +134,11 @@ def _component(name: str, contract: JsonObject, prompt: Prompt) -> JsonObject:
 
 def _task_operation(general: Mapping[str, Any], task: str, prompt: Prompt) -> dict[str, Any]:
     """Narrow the operation of all tasks to one of them."""
-    operation = deepcopy(dict(general))
+    body, responses = deepcopy(general["requestBody"]), dict(general["responses"])
+    responses["200"] = deepcopy(responses["200"])
+    # The path and its task are there.
+    del responses["404"]
+    operation = {**general, "requestBody": body, "responses": responses}
     operation["operationId"] = f"run_{task}"
     operation["summary"] = f"Answer one record with {task}"
     operation["description"] = (
@@ -118,13 +147,11 @@ def _task_operation(general: Mapping[str, Any], task: str, prompt: Prompt) -> di
     operation["parameters"] = [
         parameter for parameter in operation["parameters"] if parameter["in"] != "path"
     ]
-    request = operation["requestBody"]["content"][JSON]["schema"]
+    request = body["content"][JSON]["schema"]
     request["properties"] = {"fields": {"$ref": f"{COMPONENTS}{task}.input"}}
-    answer = operation["responses"]["200"]["content"][JSON]["schema"]
+    answer = responses["200"]["content"][JSON]["schema"]
     answer["properties"] = {
         "task": {"const": task},
         "output": {"$ref": f"{COMPONENTS}{task}.output"},
     }
-    # The path and its task are there.
-    del operation["responses"]["404"]
     return operation

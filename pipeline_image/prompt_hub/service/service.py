@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -109,13 +109,10 @@ class PromptService:
         self._seconds_per_call = seconds_per_call
         self._client = client
 
-    @property
-    def active_prompts(self) -> dict[str, Prompt]:
-        """The prompt that answers each task now."""
-        return {
-            task: self._prompts[task, served.reference.version]
-            for task, served in sorted(self.poller.state.served.items())
-        }
+    def prompts_of(self, served: Mapping[str, ServedVersion]) -> Iterator[tuple[str, Prompt]]:
+        """Yield tasks and the prompts that answer them, in the order of the tasks' names."""
+        for task in sorted(served):
+            yield task, self._prompts[task, served[task].reference.version]
 
     async def close(self) -> None:
         """Give back the connections to models."""
@@ -196,7 +193,7 @@ class PromptService:
             attempt.model = self._client.resolve(prompt)
             async with asyncio.timeout(seconds):
                 request = await run_off_loop(size, self._client.request, prompt, fields)
-                response = await self._client.send(request, timeout=seconds)
+                response = await self._client.send(request, timeout=None)
                 attempt.answer = await run_off_loop(len(response.text), Answer.of, response, prompt)
         except RenderError:
             # The renderer's own words may quote the caller's fields.

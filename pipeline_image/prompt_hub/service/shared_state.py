@@ -8,6 +8,7 @@ answers by what was active before, and none by what comes before it has.
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import select
@@ -51,18 +52,21 @@ class StateChange:
 
     def parts(self) -> Iterator[StateChange]:
         """Divide the change, so that no part takes long to receive."""
-        tasks = list(self.moved)
-        pieces = [tasks[at : at + _PART] for at in range(0, len(tasks), _PART)] or [[]]
-        for place, piece in enumerate(pieces, start=1):
+        tasks, refused = list(self.moved), list(self.refused)
+        most = max(len(tasks), len(refused), len(self.gone), 1)
+        for start in range(0, most, _PART):
+            piece = tasks[start : start + _PART]
             yield replace(
                 self,
                 moved={task: self.moved[task] for task in piece},
+                refused={task: self.refused[task] for task in refused[start : start + _PART]},
+                gone=self.gone[start : start + _PART],
                 packed={
                     key: self.packed[key]
                     for task in piece
                     if (key := (task, self.moved[task].reference.version)) in self.packed
                 },
-                more=place < len(pieces),
+                more=start + _PART < most,
             )
 
     @classmethod
@@ -84,15 +88,43 @@ class StateChange:
 
     def apply(self, before: ServingState) -> ServingState:
         """Return the state after the change."""
-        served = {**before.served, **self.moved}
-        for task in self.gone:
-            del served[task]
+        coming = _ComingState(before)
+        coming.add(self)
+        return coming.state(self)
+
+
+class _ComingState:
+    """The state after a change, made part by part: in one go it would hold up calls."""
+
+    def __init__(self, before: ServingState) -> None:
+        self.left: list[tuple[str, str]] = []
+        """What is served no longer, tasks with versions."""
+        self._before = before.served
+        self._served = dict(before.served)
+        self._refused: dict[str, VersionRef] = {}
+
+    def add(self, part: StateChange) -> list[tuple[str, str]]:
+        """Take over one part; returns what is served until now of its tasks."""
+        left = [
+            (task, self._before[task].reference.version)
+            for task in (*part.moved, *part.gone)
+            if task in self._before
+        ]
+        self.left += left
+        self._served.update(part.moved)
+        for task in part.gone:
+            del self._served[task]
+        self._refused.update(part.refused)
+        return left
+
+    def state(self, last: StateChange) -> ServingState:
+        """Return the whole; `last` is the last part."""
         return ServingState(
-            ready=self.ready,
-            revision=self.revision,
-            served=served,
-            refused=self.refused,
-            ledger_answers=self.ledger_answers,
+            ready=last.ready,
+            revision=last.revision,
+            served=self._served,
+            refused=self._refused,
+            ledger_answers=last.ledger_answers,
         )
 
 
@@ -153,8 +185,10 @@ class SharedMemory:
 class PackedPrompts(Protocol):
     """Where a worker has its prompts."""
 
-    def take(self, packed: Mapping[tuple[str, str], bytes]) -> None:
-        """Take over what the supervisor has prepared, by task and version."""
+    def take(
+        self, packed: Mapping[tuple[str, str], bytes], left: Collection[tuple[str, str]]
+    ) -> None:
+        """Take over what the supervisor has prepared, by task and version, instead of `left`."""
 
     def forget(self, keys: Collection[tuple[str, str]]) -> None:
         """Let these go, tasks with versions."""
@@ -181,8 +215,10 @@ class FollowedState:
         self._place = place
         self._shown = (number, state)
         self._next: tuple[int, ServingState] | None = None
-        self._parts: list[StateChange] = []
+        self._coming: _ComingState | None = None
         self._left: list[tuple[str, str]] = []
+        self._before: ServingState | None = None
+        """What was shown before: it is large, and let go where that holds up no call."""
         self._lock = threading.Lock()
         memory.laid_by[place] = number
 
@@ -204,8 +240,8 @@ class FollowedState:
     def run(self, every_seconds: float, stop: threading.Event) -> None:
         """Take changes in while no call asks for them, until `stop` is set."""
         while not stop.is_set():
-            self._forget()
-            if not self._changes.poll(min(every_seconds, 1.0)):
+            # A look at the pipe lets calls go on.
+            if not self._changes.poll(0 if self._forget() else min(every_seconds, 1.0)):
                 continue
             with self._lock:
                 try:
@@ -221,43 +257,43 @@ class FollowedState:
         part: StateChange = self._changes.recv()
         # The number of one change moves before the next is sent.
         self._show(part.number - 1)
+        if self._coming is None:
+            self._coming = _ComingState(self._shown[1])
+        left = self._coming.add(part)
         if self.prompts is not None:
-            self.prompts.take(part.packed)
-        self._parts.append(part)
+            self.prompts.take(part.packed, left)
+        # What came stays. Counted as new, that of many tasks would be looked through for rubbish:
+        # one call or another would wait fifteen milliseconds.
+        gc.freeze()
         if part.more:
             return
-        moved = {task: served for part in self._parts for task, served in part.moved.items()}
-        whole = replace(part, moved=moved)
-        self._parts = []
-        before = self._shown[1]
-        self._next = (part.number, whole.apply(before))
-        self._left += [
-            (task, before.served[task].reference.version)
-            for task in (*moved, *part.gone)
-            if task in before.served
-        ]
+        self._next = (part.number, self._coming.state(part))
+        self._left += self._coming.left
+        self._coming = None
         self._memory.laid_by[self._place] = part.number
 
     def _show(self, number: int) -> bool:
         """Answer by change `number` from now on; False where it has not come yet."""
         if self._shown[0] < number and self._next is not None:
             # Nothing more: a call waits for it, or the loop does.
-            self._shown, self._next = self._next, None
+            self._before, self._shown, self._next = self._shown[1], self._next, None
         return self._shown[0] >= number
 
-    def _forget(self) -> None:
-        """Let go what no pointer leads to any more, where that holds up no call."""
+    def _forget(self) -> bool:
+        """Let some go to which no pointer leads any more; returns whether there were any."""
         if self._next is not None or not self._left:
-            return
+            return False
+        self._before = None
         served = self._shown[1].served
         left = [
             (task, version)
-            for task, version in self._left
+            for task, version in self._left[:_PART]
             if (now := served.get(task)) is None or now.reference.version != version
         ]
-        self._left.clear()
+        del self._left[:_PART]
         if self.prompts is not None:
             self.prompts.forget(left)
+        return True
 
 
 class SharedLimitClient(ModelClient):
@@ -325,8 +361,9 @@ class SharedLimiter(Limiter):
 
     def correct(self, tokens: int) -> None:
         """Take as many tokens more than a call had announced; negative if it used fewer."""
-        with _Together(self):
-            super().correct(tokens)
+        if self._tokens is not None:
+            with _Together(self):
+                super().correct(tokens)
 
     def released(self, generation: int, *, busy: bool, failed: bool, pause: float) -> None:
         """Take back the slot of a call that has ended (see `Slot.release`)."""

@@ -29,9 +29,41 @@ _TOO_SLOW = (
 )
 
 
+class _WholeAnswers(asyncio.Transport):
+    """Writes the head of an answer together with its body; two writes are two wake-ups there."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self._head = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write a body with the head before it; "100 Continue" is to be read at once."""
+        if not self._head and data[:5] == b"HTTP/" and data[:12] != b"HTTP/1.1 100":
+            self._head = bytes(data)
+            return
+        self._transport.write(self._head + data)
+        self._head = b""
+
+    def is_closing(self) -> bool:
+        """Whether nothing is read any more."""
+        return self._transport.is_closing()
+
+    def flush(self) -> None:
+        """Write a head that has no body, as HEAD is answered."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        """Write what is left, then close."""
+        self.flush()
+        self._transport.close()
+
+
 class TimedProtocol(HttpToolsProtocol):
     """Closes connections whose requests do not arrive in time."""
 
+    _answers_to: _WholeAnswers
     _timer: asyncio.TimerHandle | None = None
     _waits_for: _Phase | None = None
     _arriving: _Phase | None = None
@@ -45,6 +77,7 @@ class TimedProtocol(HttpToolsProtocol):
     ) -> None:
         """Begin to wait for the first byte."""
         super().connection_made(transport)
+        self._answers_to = _WholeAnswers(transport)
         self._wait_for("silent")
 
     def data_received(self, data: bytes) -> None:
@@ -74,6 +107,7 @@ class TimedProtocol(HttpToolsProtocol):
             return
         self._arriving = "body"
         super().on_headers_complete()
+        self.cycle.transport = self._answers_to
 
     def on_message_complete(self) -> None:
         """Note that a request is whole."""
@@ -84,6 +118,7 @@ class TimedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Wait for what is missing of the next request, if one has begun."""
+        self._answers_to.flush()
         super().on_response_complete()
         if self._arriving is not None and not self.transport.is_closing():
             self._wait()

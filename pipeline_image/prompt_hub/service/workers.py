@@ -62,8 +62,8 @@ def listeners(host: str, port: int, number: int) -> list[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         # Sockets that share an address share it with another service's, too: half of the calls
-        # would be answered by a process that somebody forgot. One that
-        # shares with nobody is refused then.
+        # would be answered by a process that somebody forgot. One that shares with nobody is
+        # refused then.
         with socket.socket(family, socket.SOCK_STREAM) as alone:
             alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             alone.bind((host, port))
@@ -123,7 +123,8 @@ class Supervisor:
         """Places whose worker has died and is not yet replaced."""
         self._told = poller.state
         # Held while something is sent and while a worker is started, so that it misses nothing and
-        # begins with no lock of the other thread's in someone's hand.
+        # begins with no lock of the other thread's in someone's hand. Not held while the ledger is
+        # asked: a worker uses nothing of that, and one that died would be missed for as long.
         self._lock = threading.Lock()
 
     def run(self, poll_seconds: float) -> ExitCode:
@@ -152,11 +153,11 @@ class Supervisor:
 
     def _follow(self, poll_seconds: float, stop: threading.Event) -> None:
         turn = threading.Event()
+        turn.set()
         while not stop.is_set():
+            # One look: it reports what goes wrong, and never raises.
+            self._poller.run(0, turn, self._lock)
             with self._lock:
-                turn.set()
-                # One look: it reports what goes wrong, and never raises.
-                self._poller.run(0, turn)
                 try:
                     self._tell(self._poller.state)
                 except Exception as error:
@@ -243,7 +244,7 @@ class Supervisor:
             if time.monotonic() - worker.started < _SHORTEST_LIFE_SECONDS:
                 return False
             self._lacking.append(place)
-        # A ledger that hangs holds the lock for long, and who is told to stop meanwhile is to stop.
+        # A change of many pointers holds the lock, and who is told to stop meanwhile is to stop.
         if self._lacking and self._lock.acquire(timeout=_CHECK_SECONDS):
             try:
                 while self._lacking:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import zlib
 from collections.abc import Iterator
 
 import httpx2
@@ -112,6 +114,57 @@ def test_every_call_sends_what_the_sdk_would_have_sent(server: Scripted, prompt:
     assert expected.headers["authorization"] == f"Bearer {KEY}"
     assert "Schottky diode" in json.dumps(first.body)
     assert "Zener diode" in json.dumps(second.body)
+
+
+def test_what_a_server_wants_kept_is_sent_with_every_later_call(
+    server: Scripted, prompt: Prompt
+) -> None:
+    status, _, body = GOOD
+    kept: Reply = (status, {"Set-Cookie": 'route="a b"; Path=/v1; HttpOnly'}, body)
+    server.replies[:] = [kept, GOOD, (status, {"Set-Cookie": "other=1"}, body), GOOD]
+    # Of an address without a name nothing is kept.
+    call_each(prompt, server.url.replace("127.0.0.1", "localhost") + "/v1", *"abcd")
+    assert [asked.headers.get("cookie") for asked in server.asked] == [
+        None,
+        'route="a b"',
+        'route="a b"',
+        'other=1; route="a b"',
+    ]
+
+
+def test_every_answer_is_read_whatever_way_it_is_sent(server: Scripted, prompt: Prompt) -> None:
+    status, _, body = GOOD
+    plain = json.dumps(body).encode()
+    replies: list[Reply] = [
+        GOOD,
+        (status, {"Content-Encoding": "gzip"}, gzip.compress(plain)),
+        (status, {"Content-Encoding": "deflate"}, zlib.compress(plain)),
+    ]
+    server.replies[:] = [*replies, *replies]
+    answers = call_each(prompt, f"{server.url}/v1", *map(str, range(6)))
+    assert [answer.output for answer in answers] == [{"part_class": "diode"}] * 6
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param((0, {}, {}), id="hung up"),
+        pytest.param((200, {"Content-Length": "9999"}, b"{}"), id="half an answer"),
+        pytest.param((200, {"Content-Length": "two"}, b"{}"), id="no HTTP"),
+        pytest.param((200, {"Content-Encoding": "gzip"}, b"{}"), id="no gzip"),
+    ],
+)
+def test_a_later_answer_that_breaks_off_is_no_connection(
+    server: Scripted, prompt: Prompt, broken: Reply
+) -> None:
+    server.replies[:] = [GOOD, broken, GOOD]
+    retries = Retries(attempts=2, first=0.0)
+    first, second = call_each(prompt, f"{server.url}/v1", "a", "b", retries=retries)
+    assert first.output == second.output == {"part_class": "diode"}
+    assert second.response.usage.attempts == 2
+    server.replies[:] = [GOOD, broken]
+    with pytest.raises(ModelUnavailableError, match="no connection"):
+        call_each(prompt, f"{server.url}/v1", "a", "b")
 
 
 @pytest.mark.parametrize("parameters", [{}, {"temperature": 0, "max_tokens": 64}])

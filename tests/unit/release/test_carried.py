@@ -15,6 +15,7 @@ from prompt_hub.release import carried
 from prompt_hub.release.carried import CarriedHashes, CarriedPrompts, carried_hashes
 from prompt_hub.release.ledger_poller import SNAPSHOT_AFTER_SECONDS, LedgerPoller
 from prompt_hub.release.manifest import Quarantine, Release, carried_for_drills, load
+from prompt_hub.repository.schema import Prompt
 from tests.unit.building import RepositoryFolder
 from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.service.heard import Heard
@@ -144,7 +145,7 @@ def test_what_was_prepared_is_served_whatever_becomes_of_its_file(
     prompts, other = prompts_of(healthy), prompts_of(healthy)
     expected = healthy.repository.version("part-class", "1.0.0")
     key = ("part-class", "1.0.0")
-    other.take({key: prompts.prepare(*key)})
+    other.take({key: prompts.prepare(*key)}, [])
     healthy.path(OLD_FILE).unlink()
     assert prompts[key] == other[key] == expected
     other.forget([key, ("part-class", "9.9.9")])
@@ -153,6 +154,28 @@ def test_what_was_prepared_is_served_whatever_becomes_of_its_file(
     assert key in other
     assert ("part-class", "9.9.9") not in other
     assert len(other) == len(list(other)) == 3
+
+
+def test_what_comes_instead_of_a_prompt_that_is_called_is_parsed_before_a_call_asks(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called, idle, left = prompts_of(healthy), prompts_of(healthy), ("part-class", "1.1.0")
+    key = ("part-class", "1.0.0")
+    packed = {key: called.prepare(*key)}
+    assert called[left].version == "1.1.0"
+    for prompts in (called, idle):
+        prompts.take(packed, [left])
+
+    def too_late(_: bytes) -> Prompt:
+        raise AssertionError("a call waits for this")
+
+    monkeypatch.setattr(carried, "_unpacked", too_late)
+    assert called[key] == called[key] == healthy.repository.version(*key)
+    with pytest.raises(AssertionError, match="a call waits"):
+        idle[key]
+    called.forget([key])
+    monkeypatch.undo()
+    assert called[key].version == "1.0.0", "what was let go can be read again"
 
 
 def test_a_file_under_another_name_is_found(healthy: RepositoryFolder) -> None:

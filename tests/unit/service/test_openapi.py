@@ -24,11 +24,11 @@ from prompt_hub.release.manifest import Release, load
 from prompt_hub.repository.contracts import relocate
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject, Message
-from prompt_hub.service import errors_page
+from prompt_hub.service import errors_page, http
 from prompt_hub.service.admission import Admission
 from prompt_hub.service.errors import ErrorCode
 from prompt_hub.service.http import MAX_BODY_BYTES
-from prompt_hub.service.openapi import RUN_PATH, OpenApiDocument, with_tasks
+from prompt_hub.service.openapi import RUN_PATH, OpenApiDocument, document_parts
 from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.providers import FunctionProvider
 from tests.unit.service.openapi_check import Exchange, problems_of, references
@@ -121,6 +121,33 @@ def test_calls_are_answered_while_the_document_is_being_made(built: Path) -> Non
         assert asked.result(10).status_code == 200
 
 
+def test_a_document_of_many_tasks_is_made_and_sent_in_parts(built: Path) -> None:
+    client = serving(built)
+    one = document_of(client)
+    prompt = carried_prompts(PromptRepository(built), load(built))["brand", "1.0.0"]
+    tasks = [f"task-{number}" for number in range(200)]
+    parts = document_parts(one, ((task, prompt) for task in tasks))
+    whole = b"".join(parts)
+    document = json.loads(whole)
+    assert list(document["paths"]) == [*one["paths"], *(RUN_PATH.format(task=t) for t in tasks)]
+    operation = document["paths"]["/v1/tasks/task-7/run"]["post"]
+    assert operation["operationId"] == "run_task-7"
+    assert max(map(len, parts)) < 3 * len(json.dumps(one))
+    validate(document)
+
+    sent: list[AsgiMessage] = []
+
+    async def send(message: AsgiMessage) -> None:
+        sent.append(message)
+
+    asyncio.run(http._send(send, http._Response(200, parts)))
+    start, *pieces = sent
+    assert (b"content-length", b"%d" % len(whole)) in start["headers"]
+    assert b"".join(piece["body"] for piece in pieces) == whole
+    assert [piece["more_body"] for piece in pieces] == [True] * (len(pieces) - 1) + [False]
+    assert len(pieces) > 20
+
+
 # --- Contracts that refer into themselves --------------------------------------------------------
 
 SIZES: JsonObject = {
@@ -172,7 +199,8 @@ def test_a_schema_that_refers_by_name_is_not_moved(inside: JsonObject, built: Pa
     assert relocate(schema, "#/components/x") is None
     prompt = carried_prompts(PromptRepository(built), carried_hashes(built))["brand", "1.0.0"]
     named = prompt.model_copy(update={"input": schema})
-    document = with_tasks(document_of(serving(built)), {"brand": named})
+    parts = document_parts(document_of(serving(built)), [("brand", named)])
+    document = json.loads(b"".join(parts))
     assert document["components"]["schemas"]["brand.input"]["type"] == "object"
     validate(document)
 

@@ -79,7 +79,10 @@ class Shelf:
 
     held: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
-    def take(self, packed: Mapping[tuple[str, str], bytes]) -> None:
+    def take(
+        self, packed: Mapping[tuple[str, str], bytes], left: Collection[tuple[str, str]]
+    ) -> None:
+        assert {task for task, _ in left} <= {task for task, _ in packed}
         self.held.update(packed)
 
     def forget(self, keys: Collection[tuple[str, str]]) -> None:
@@ -152,7 +155,7 @@ class Follower:
     contents = CONTENTS
     looks = 0
 
-    def run(self, every_seconds: float, stop: threading.Event) -> None:
+    def run(self, every_seconds: float, stop: threading.Event, alone: threading.Lock) -> None:
         self.looks += 1
         if self.looks == 2:
             self.state = STATES[1]

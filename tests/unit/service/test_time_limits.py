@@ -60,7 +60,7 @@ def port(built: Path) -> Iterator[int]:
 
 
 def answer(connection: socket.socket) -> bytes:
-    """One whole answer: the server may send its head and its body apart."""
+    """One whole answer."""
     said, whole = b"", None
     while whole is None or len(said) < whole:
         piece = connection.recv(65_536)
@@ -264,6 +264,20 @@ def test_a_head_that_goes_on_and_on_is_refused(port: int, size: int, status: byt
         while received := connection.recv(65_536):
             said += received
     assert said.startswith(b"HTTP/1.1 " + status)
+
+
+def test_an_answer_comes_in_one_piece_and_one_without_a_body_at_once(port: int) -> None:
+    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+        connection.settimeout(10)
+        for _ in range(50):
+            connection.sendall(GET)
+            assert connection.recv(65_536).endswith(b'\r\n\r\n{"ok":true}')
+        connection.sendall(GET.replace(b"GET", b"HEAD"))
+        said = connection.recv(65_536)
+        assert said.startswith(b"HTTP/1.1 405 ")
+        assert said.endswith(b"\r\n\r\n")
+        connection.sendall(HEAD.replace(b"Host: x", b"Host: x\r\nExpect: 100-continue"))
+        assert connection.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def test_an_error_that_nobody_foresaw_is_one_line_of_ours(

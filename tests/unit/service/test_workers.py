@@ -171,14 +171,19 @@ def test_a_worker_that_dies_is_replaced_and_knows_the_pointers(team: Team) -> No
     assert [line["status"] for line in team.lines("worker_lost")] == [-signal.SIGKILL]
 
 
-def test_who_is_told_to_stop_stops_though_the_ledger_hangs_and_a_worker_is_gone(team: Team) -> None:
+def test_a_worker_that_dies_is_replaced_at_once_though_the_ledger_hangs(team: Team) -> None:
     until(lambda: len(team.workers()) == WORKERS)
     time.sleep(2.5)  # One that dies at once would only die again.
-    with team.ledger.hanging():
-        time.sleep(0.5)  # The next look has begun, and will last for three attempts.
+    with team.ledger.hanging() as asked:
+        assert asked.wait(10)  # The look has begun, and will last for three attempts.
+        before = team.workers()
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: len(team.workers()) == WORKERS and team.workers() != before)
+        assert not team.lines("ledger_lost"), "the look has not ended"
+        assert {team.run()["version"] for _ in range(24)} == {"1.1.0"}
+        # And who is told to stop stops.
         os.kill(team.workers()[0], signal.SIGKILL)
-        until(lambda: team.lines("worker_lost"))
-        time.sleep(0.2)
+        until(lambda: len(team.lines("worker_lost")) == 2)
         team.process.terminate()
         assert team.process.wait(8) == 0
 

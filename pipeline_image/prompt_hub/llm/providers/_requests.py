@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.cookies import BaseCookie
 
 import aiohttp
 import httpx2
@@ -30,6 +31,7 @@ MOST_REDIRECTS = 20
 """As many as the SDK's own transports follow."""
 _OURS = frozenset({"accept-encoding", "content-length"})
 """Headers that belong to who sends the bytes and reads the answer."""
+_INFORMATIONAL = frozenset({100, *range(102, 200)})
 _PROXY = "prompt_hub.proxy"
 _REPLY = "prompt_hub.reply"
 
@@ -38,6 +40,35 @@ Connect = Callable[[ModelConfig, str | SecretApiKey, httpx2.AsyncClient], openai
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class _SentRequest:
+    """A request as aiohttp has put it on a connection, to be put there again with another body."""
+
+    request: aiohttp.ClientRequest
+    """What a connection is chosen by."""
+    head: bytes = field(repr=False)
+    """All of its head but the length of its body and its cookies."""
+
+    @classmethod
+    def of(cls, request: aiohttp.ClientRequest) -> _SentRequest:
+        """Take a request that has been sent; aiohttp has made and checked its headers."""
+        lines = [f"{request.method} {request.url.raw_path_qs} HTTP/1.1"]
+        for name, value in request.headers.items():
+            if name.lower() not in {"content-length", "cookie"}:
+                lines.append(f"{name}: {value}")
+        return cls(request=request, head="\r\n".join(lines).encode("utf-8"))
+
+    def with_body(self, content: bytes, cookies: BaseCookie[str]) -> bytes:
+        """Return what is to be written."""
+        kept = f"\r\nCookie: {cookies.output(header='', sep=';').strip()}" if cookies else ""
+        return b"%b%b\r\nContent-Length: %d\r\n\r\n%b" % (
+            self.head,
+            kept.encode("utf-8"),
+            len(content),
+            content,
+        )
+
+
+@dataclass(kw_only=True, slots=True)
 class FormedRequest:
     """All of a request but its body."""
 
@@ -47,6 +78,8 @@ class FormedRequest:
     """With the key."""
     proxy: str | None = field(repr=False)
     """With its credentials, where it wants some."""
+    sent: _SentRequest | None = field(default=None, init=False, repr=False, compare=False)
+    """How aiohttp has sent it, where it can be sent so again."""
 
     @classmethod
     def of(cls, noted: httpx2.Response) -> FormedRequest:
@@ -166,7 +199,12 @@ class Connections:
                 formed = instead
         # Every kind of it, "timeout" included: a lost connection is called one, and the time that
         # an attempt may take is the retry layer's business.
-        except (aiohttp.ClientError, httpx2.RequestError, OSError):
+        except (
+            aiohttp.ClientError,
+            aiohttp.http.HttpProcessingError,
+            httpx2.RequestError,
+            OSError,
+        ):
             pass
         raise TransientError("no connection")
 
@@ -182,6 +220,18 @@ class Connections:
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             )
+        if formed.sent is not None:
+            return await _send_again(self._session, formed.sent, content)
+
+        async def note(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            response = await handler(request)
+            # Through a proxy a request is another one, and one without a body is a redirect's.
+            if content and formed.proxy is None:
+                formed.sent = _SentRequest.of(request)
+            return response
+
         async with self._session.request(
             formed.method,
             formed.url,
@@ -190,6 +240,7 @@ class Connections:
             allow_redirects=False,
             proxy=formed.proxy,
             ssl=self._tls_context() if formed.url.startswith("https:") else True,
+            middlewares=(note,),
         ) as response:
             return Reply(
                 status=response.status,
@@ -202,6 +253,33 @@ class Connections:
         if self._tls is None:
             self._tls = httpx2.create_ssl_context()
         return self._tls
+
+
+async def _send_again(session: aiohttp.ClientSession, sent: _SentRequest, content: bytes) -> Reply:
+    """Send a request once more, over aiohttp's connections and by its parser.
+
+    What `ClientSession.request` does besides was done the first time, and has come out the same.
+    """
+    request, cookies = sent.request, session.cookie_jar
+    assert session.connector is not None
+    connection = await session.connector.connect(request, traces=[], timeout=session.timeout)
+    try:
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is None or transport is None or transport.is_closing():
+            raise aiohttp.ServerDisconnectedError
+        protocol.set_response_params(read_until_eof=True)
+        transport.write(sent.with_body(content, cookies.filter_cookies(request.url)))
+        # The server's 100 and 103 come before its answer.
+        while (part := await protocol.read())[0].code in _INFORMATIONAL:
+            pass
+        message, payload = part
+        reply = Reply(status=message.code, headers=message.headers, content=await payload.read())
+    except BaseException:
+        connection.close()
+        raise
+    connection.release()
+    cookies.update_cookies_from_headers(message.headers.getall("Set-Cookie", ()), request.url)
+    return reply
 
 
 class _Recorder(httpx2.AsyncClient):

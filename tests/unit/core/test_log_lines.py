@@ -1,0 +1,52 @@
+"""Log lines of several threads and processes: each is whole, however long it is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.core import log_setup
+
+_WRITERS = """
+import os, signal, sys, threading
+from prompt_hub.core.log_setup import share_output, write_json_line
+
+share_output()
+# Signals come while a line is written, as one does that tells the service to stop.
+signal.signal(signal.SIGALRM, lambda *_: None)
+process = "first" if os.fork() else "second"
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+
+def write(thread):
+    for number in range(25):
+        write_json_line(sys.stdout, {"from": f"{process} {thread}", "long": "x" * 150_000})
+
+threads = [threading.Thread(target=write, args=(number,)) for number in (1, 2)]
+for thread in threads:
+    thread.start()
+write(0)
+for thread in threads:
+    thread.join()
+signal.setitimer(signal.ITIMER_REAL, 0)
+if process == "first":
+    os.wait()
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_long_lines_stay_whole_whoever_writes_them(unbuffered: str) -> None:
+    root = Path(log_setup.__file__).parents[2]
+    environment = {"PYTHONPATH": str(root), "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(
+        [sys.executable, "-c", _WRITERS], env=environment, capture_output=True, check=True
+    )
+    written = [json.loads(line) for line in done.stdout.decode().splitlines()]
+    assert Counter(line["from"] for line in written) == {
+        f"{process} {thread}": 25 for process in ("first", "second") for thread in range(3)
+    }
+    assert {len(line["long"]) for line in written} == {150_000}
