@@ -115,6 +115,10 @@ class Model:
     """
 
     def __init__(self, name: str, weights: Path, scratch: Path, *, remembered: int) -> None:
+        # Its threads wait for each other some thousand times an answer, and would spin meanwhile:
+        # where other work wants the cores, that took five times the CPU and ten times as long.
+        # Read when the library is loaded; the `poll` of llama.cpp's own threads is not asked.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import xllamacpp  # 34 MB of native code that `fetch` and `alias` do without
 
         if not weights.is_file():
@@ -129,8 +133,6 @@ class Model:
         parameters.n_ctx = CONTEXT_TOKENS
         for threads in (parameters.cpuparams, parameters.cpuparams_batch):
             threads.n_threads = _cores()
-            # Waiting threads sleep: spinning ones on busy cores make a call many times slower.
-            threads.poll = 0
         parameters.use_jinja = True
         parameters.ui = False
         parameters.verbosity = 0
