@@ -13,16 +13,15 @@ import hashlib
 import json
 import os
 import platform
-import shlex
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
+
+from local_aws import venvs
 
 PINS = (
     "requirements*.txt",
@@ -167,7 +166,7 @@ def environment_for(
         shutil.copytree(
             source, environment.source, symlinks=True, ignore=shutil.ignore_patterns(*NOT_SOURCE)
         )
-        _make_venv(environment.venv)
+        venvs.make(environment.venv)
         if not install(environment):
             shutil.rmtree(environment.folder, ignore_errors=True)
             return None
@@ -176,24 +175,6 @@ def environment_for(
             json.dumps({"commands": list(commands), "seconds": seconds}, indent=2), encoding="utf-8"
         )
         return environment
-
-
-def _make_venv(where: Path) -> None:
-    """Make a venv with a copy of this interpreter's pip; `ensurepip` takes ten times longer."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(where)], check=True)
-    found = find_spec("pip")
-    if found is None or found.origin is None:
-        subprocess.run([str(where / "bin" / "python"), "-m", "ensurepip"], check=True)
-        return
-    packages = next((where / "lib").glob("python*/site-packages"))
-    ours = Path(found.origin).parents[1]
-    for folder in [ours / "pip", *ours.glob("pip-*.dist-info")]:
-        shutil.copytree(folder, packages / folder.name)
-    python = shlex.quote(str(where / "bin" / "python"))
-    for name in ("pip", "pip3"):
-        script = where / "bin" / name
-        script.write_text(f'#!/bin/sh\nexec {python} -m pip "$@"\n')
-        script.chmod(0o755)
 
 
 def lend_node_modules(environment: Environment, source: Path) -> None:

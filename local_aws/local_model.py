@@ -28,9 +28,11 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn, cast
 
+from local_aws.kept_answers import KeptAnswers, digest
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, cached, fetch
 
 CONTEXT_TOKENS = 4096
@@ -111,14 +113,20 @@ class Model:
     from the cache decides in which batches the rest is computed, hence how it is rounded. To read
     worked examples only once all the same, the state after everything but the last message is
     saved once and restored before every call: each call starts from the same bits. So a request
-    that leaves nothing to chance has one answer, which is computed once.
+    that leaves nothing to chance has one answer, which is computed once: `remembered` of them are
+    kept below `state`.
     """
 
-    def __init__(self, name: str, weights: Path, scratch: Path, *, remembered: int) -> None:
+    def __init__(self, name: str, weights: Path, state: Path, *, remembered: int) -> None:
+        # Its threads wait for each other some thousand times an answer, and would spin meanwhile:
+        # where other work wants the cores, that took five times the CPU and ten times as long.
+        # Read when the library is loaded; the `poll` of llama.cpp's own threads is not asked.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import xllamacpp  # 34 MB of native code that `fetch` and `alias` do without
 
         if not weights.is_file():
             raise LocalModelError(f"There is no file {weights} for the model {name}.")
+        scratch = state / "prefixes" / name
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         parameters = xllamacpp.CommonParams()
@@ -129,8 +137,6 @@ class Model:
         parameters.n_ctx = CONTEXT_TOKENS
         for threads in (parameters.cpuparams, parameters.cpuparams_batch):
             threads.n_threads = _cores()
-            # Waiting threads sleep: spinning ones on busy cores make a call many times slower.
-            threads.poll = 0
         parameters.use_jinja = True
         parameters.ui = False
         parameters.verbosity = 0
@@ -144,15 +150,24 @@ class Model:
         self._scratch = scratch
         self._saved: list[str] = []
         self._turn = threading.Lock()
-        self._answers: dict[str, Json] = {}
-        self._remembered = remembered
+        told = weights.stat()
+        self._answers = KeptAnswers(
+            state / "answers" / name,
+            [
+                # How a request is read and computed, by what, and in how many parts.
+                hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+                [str(weights.resolve()), told.st_size, told.st_mtime_ns],
+                [version("xllamacpp"), xllamacpp.get_system_info(), _cores()],
+            ],
+            at_most=remembered,
+        )
 
     def complete(self, request: Json, wanted: Callable[[], bool]) -> tuple[int, Json]:
         """Answer a chat completion: HTTP status and body.
 
         `wanted` is asked when the request's turn has come: nobody computes for a client that left.
         """
-        name = _digest({**request, "model": self.name})
+        name = digest({**request, "model": self.name})
         prefix = cast(list[Json], request["messages"])[:-1]
         with self._turn:
             if not wanted():
@@ -168,8 +183,8 @@ class Model:
                 answer["model"] = self.name
                 # Without the state that it should begin in, it was rounded otherwise.
                 exact = prepared or not prefix
-                if repeatable(request) and exact and len(self._answers) < self._remembered:
-                    self._answers[name] = answer
+                if repeatable(request) and exact:
+                    self._answers.add(name, answer)
         return status, answer
 
     def _start_after(self, prefix: list[Json]) -> bool:
@@ -179,7 +194,7 @@ class Model:
         """
         if not prefix:
             return False
-        name = _digest(prefix)
+        name = digest(prefix)
         if name not in self._saved:
             first: Json = {"messages": [*prefix, {"role": "user", "content": "."}]}
             first |= {"max_tokens": 1, "temperature": 0, "cache_prompt": False}
@@ -217,10 +232,6 @@ def _told_again(answer: Json) -> Json:
     """Return a remembered answer as one of its own; how long the first one took belongs to that."""
     again = {name: value for name, value in answer.items() if name != "timings"}
     return {**again, "id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time())}
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 # --- Server ------------------------------------------------------------------------------------
@@ -328,10 +339,7 @@ def serve(port: int, state: Path, named: Mapping[str, Path], remembered: int) ->
     files = {name: file for name, file in fetched.items() if file.exists()} | {**named}
     if not files:
         raise LocalModelError("There are no weights yet: run `fetch`, or name a file by --model.")
-    models = {
-        name: Model(name, file, state / "prefixes" / name, remembered=remembered)
-        for name, file in files.items()
-    }
+    models = {name: Model(name, file, state, remembered=remembered) for name, file in files.items()}
     try:
         server = Server(port, state, models)
     except OSError as error:

@@ -49,7 +49,7 @@ def _install(python: Path) -> None:
         VENV / ".stamp",
         ["pyproject.toml", "requirements-install.lock", "requirements-dev.lock"],
         [
-            [sys.executable, "-m", "venv", "--clear", str(VENV)],
+            [sys.executable, "local_aws/venvs.py", str(VENV)],
             [str(python), "-m", "pip", "--disable-pip-version-check", *_locked(INSTALLER)],
             [*uv, *_locked("requirements-dev.lock")],
             # What builds the package is locked and installed by now; nothing else is fetched.

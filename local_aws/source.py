@@ -7,21 +7,25 @@ written to it, and a person's checkout is never touched.
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from local_aws.globs import glob_matches
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.2
 
 log = logging.getLogger("local_aws.source")
 
 Heads = dict[str, dict[str, str]]
 """Repository → branch → commit."""
+Stamp = tuple[tuple[str, int, int], ...]
+"""The files that hold a repository's branches, each with its number and time."""
 
 
 class SourceError(Exception):
@@ -69,6 +73,23 @@ def heads(where: Path) -> dict[str, str]:
         branch: commit
         for commit, branch in (line.split(" ", 1) for line in listed.split("\n") if line)
     }
+
+
+def stamp_of(where: Path) -> Stamp:
+    """Return what changes whenever a branch of the bare repository `where` moves.
+
+    A look at some files, where asking git starts a process. Git never writes into a file of
+    references: it puts another one in its place.
+    """
+    files = [where / "packed-refs", where / "reftable" / "tables.list"]
+    for folder, _, names in os.walk(where / "refs" / "heads"):
+        files += [Path(folder, name) for name in names if not name.endswith(".lock")]
+    found: list[tuple[str, int, int]] = []
+    for file in sorted(files):
+        with suppress(FileNotFoundError):
+            status = file.stat()
+            found.append((str(file), status.st_ino, status.st_mtime_ns))
+    return tuple(found)
 
 
 def describe(where: Path, revision: str) -> Commit:
@@ -160,6 +181,7 @@ class Watcher:
         self._repositories = repositories
         self._seen = seen
         self._on_push = on_push
+        self._stamps: dict[str, Stamp] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="source-watcher", daemon=True)
 
@@ -182,11 +204,16 @@ class Watcher:
         for name, where in self._repositories.items():
             if not where.exists():
                 continue
+            # Taken before the branches are read: what moves meanwhile is seen in the next round.
+            stamp = stamp_of(where)
+            if self._stamps.get(name) == stamp:
+                continue
             try:
                 now = heads(where)
             except SourceError as error:
                 log.warning("cannot watch %s: %s", name, error)
                 continue
+            self._stamps[name] = stamp
             known = self._seen.get(name)
             self._seen[name] = now
             if known is None and not announce_new:

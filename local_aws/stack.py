@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -179,8 +180,10 @@ class LocalStack:
             "repositories": {str(self.settings["repository"]): str(self.remote)},
         }
         (self.state / "cloud.json").write_text(json.dumps(cloud, indent=2), encoding="utf-8")
-        fresh = self._model(self.ports["model"]).start()
-        return self._cloud(self.ports["cloud"]).start() or fresh
+        # Neither needs the other to start.
+        both = (self._model(self.ports["model"]), self._cloud(self.ports["cloud"]))
+        with ThreadPoolExecutor(len(both)) as starting:
+            return any(list(starting.map(Background.start, both)))
 
     def stop(self) -> None:
         """Stop everything; what it made is kept."""

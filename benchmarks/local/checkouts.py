@@ -8,9 +8,10 @@ import re
 import resource
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,20 +54,23 @@ class Checkout:
             MeasurementError: it failed.
         """
         before, started = _children_seconds(), time.monotonic()
-        with subprocess.Popen(
-            ["make", *targets, f"PYTHON={sys.executable}"],
-            cwd=self.root,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process:
+        with (
+            subprocess.Popen(
+                ["make", *targets, f"PYTHON={sys.executable}"],
+                cwd=self.root,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as process,
+            _reaping(process.pid),
+        ):
             lines = [(time.monotonic() - started, line.rstrip()) for line in process.stdout or ()]
         wall = time.monotonic() - started
         if and_stop:
             subprocess.run(["make", "down"], cwd=self.root, env=self._environment(), check=True)
-            _reap()
+            _reap(None)
         if process.returncode:
             last = " / ".join(line for _, line in lines[-4:])
             raise MeasurementError(f"make {' '.join(targets)} in {self.root} failed: {last}")
@@ -122,8 +126,28 @@ def _children_seconds() -> float:
     return spent.ru_utime + spent.ru_stime
 
 
-def _reap() -> None:
-    """Wait for the orphans that have ended, so that their seconds are counted."""
+def _reap(spared: int | None) -> None:
+    """Bury the orphans that have ended, so that their seconds are counted; `spared` is not ours."""
     with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended.si_pid == spared:
+                return
+            os.waitpid(ended.si_pid, 0)
+
+
+@contextmanager
+def _reaping(spared: int) -> Iterator[None]:
+    """Bury orphans while a command runs, as init does: whoever looks for one finds it gone."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.wait(0.1):
+            _reap(spared)
+
+    reaper = threading.Thread(target=work, daemon=True)
+    reaper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        reaper.join()

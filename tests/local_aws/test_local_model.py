@@ -328,6 +328,13 @@ def test_the_same_request_is_computed_once_by_each_model(tmp_path: Path, running
         assert other.model == DEFAULT.name
         assert "timings" in other.model_dump()
         assert "timings" in ask(SMALL.name, max_tokens=31).model_dump()
+        remembering.process.terminate()
+        assert remembering.process.wait(timeout=20) == 0
+        # Stopped and started, it computes it no second time.
+        remembering = Running(tmp_path)
+        later = ask(SMALL.name)
+        assert "timings" not in later.model_dump()
+        assert later.choices == first.choices
     finally:
         remembering.process.terminate()
         assert remembering.process.wait(timeout=20) == 0
