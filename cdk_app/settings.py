@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from cdk_app.setting_messages import first_problem
@@ -160,6 +161,13 @@ class StageSettings(_Strict):
         if not 16 <= _network(cidr).prefixlen <= 22 and own:
             raise ValueError(" must have between 16 and 22 network bits.")
         return cidr
+
+    @model_validator(mode="after")
+    def _says_the_network_that_it_lives_in(self) -> Self:
+        # By the default nobody in that network would be let in, and nothing would say so.
+        if self.vpc_id is not None and "vpc_cidr" not in self.model_fields_set:
+            raise ValueError(".vpc_cidr is missing: say the network of vpc_id.")
+        return self
 
     @field_validator("caller_cidrs")
     @classmethod
