@@ -262,6 +262,9 @@ class Settings(_Strict):
     @field_validator("tags")
     @classmethod
     def _are_tags_that_people_may_give(cls, tags: dict[str, str]) -> dict[str, str]:
+        for key, count in Counter(map(str.lower, tags)).items():
+            if count > 1:
+                raise ValueError(f": {key!r} stands twice; to IAM, case makes no difference.")
         for key, value in tags.items():
             if not re.fullmatch(_TAG_KEY, key) or key.lower().startswith("aws:"):
                 raise ValueError(
