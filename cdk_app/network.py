@@ -46,6 +46,12 @@ class Network(Construct):
                 vpc_id=stage.vpc_id,
                 availability_zones=list(stage.availability_zones),
             )
+            Validations.of(self).acknowledge(
+                Acknowledgment(
+                    id="Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId",
+                    reason="Nothing is routed from here: the network is taken as it is.",
+                )
+            )
             self.subnets = ec2.SubnetSelection(
                 subnets=[
                     ec2.Subnet.from_subnet_attributes(

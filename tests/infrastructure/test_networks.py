@@ -153,6 +153,15 @@ def test_a_network_that_is_there_is_taken_as_it_is(shared: Assembly) -> None:
         assert place == ["subnet-0a1b2c3d", "subnet-0b1c2d3e"]
 
 
+def test_of_a_network_that_is_there_no_synthesis_warns(shared: Assembly) -> None:
+    warned = [
+        file
+        for file in shared.path.glob("validation-report.json")
+        if "SubnetRouteTableId" in file.read_text("utf-8")
+    ]
+    assert warned == []
+
+
 def test_callers_in_a_network_that_is_there_are_let_in(shared: Assembly) -> None:
     rules = [
         (rule["CidrIp"], rule["FromPort"])
