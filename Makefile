@@ -51,8 +51,12 @@ STACK ?= $(PIPELINE_STACK)
 # `ASK=never` where nobody is there to answer.
 ASK ?= broadening
 
+# What cdk.json asks for on every role holds for the CDK's own, too, each time.
+BOUNDARY = $(shell $(VENV)/python -c 'import json; context = json.load(open("cdk.json"))["context"]; \
+  print(context.get("@aws-cdk/core:permissionsBoundary", {}).get("name", ""))')
+
 bootstrap: setup  ## AWS: what the CDK needs, once for an account and region
-	@$(CDK) bootstrap
+	@$(CDK) bootstrap $(if $(BOUNDARY),--custom-permissions-boundary '$(BOUNDARY)' --apply-permissions-boundary-to-all-roles)
 
 deploy: setup  ## AWS: the pipeline and all that it stands on, or STACK=NAME
 	@$(CDK) deploy $(STACK) --require-approval $(ASK)

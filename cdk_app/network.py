@@ -46,6 +46,12 @@ class Network(Construct):
                 vpc_id=stage.vpc_id,
                 availability_zones=list(stage.availability_zones),
             )
+            Validations.of(self).acknowledge(
+                Acknowledgment(
+                    id="Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId",
+                    reason="Nothing is routed from here: the network is taken as it is.",
+                )
+            )
             self.subnets = ec2.SubnetSelection(
                 subnets=[
                     ec2.Subnet.from_subnet_attributes(
@@ -68,9 +74,6 @@ class Network(Construct):
             self._add_endpoints(vpc, stage, models)
 
     def _build_vpc(self, stage: StageSettings, kind: ec2.SubnetType) -> ec2.Vpc:
-        public = ec2.SubnetConfiguration(
-            name="Public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False
-        )
         vpc = ec2.Vpc(
             self,
             "Vpc",
@@ -78,8 +81,14 @@ class Network(Construct):
             availability_zones=list(stage.availability_zones),
             nat_gateways=stage.nat_gateways,
             subnet_configuration=[
-                # Only a NAT gateway needs them.
-                *([public] if stage.nat_gateways else []),
+                # Only a NAT gateway needs them. Their addresses are kept free without one, so that
+                # the private subnets are the same ones and a stage can change its mind.
+                ec2.SubnetConfiguration(
+                    name="Public",
+                    subnet_type=ec2.SubnetType.PUBLIC,
+                    map_public_ip_on_launch=False,
+                    reserved=not stage.nat_gateways,
+                ),
                 ec2.SubnetConfiguration(name="Private", subnet_type=kind),
             ],
             gateway_endpoints={

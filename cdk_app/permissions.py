@@ -201,6 +201,12 @@ def run_service_task(scope: Construct, stage: str) -> tuple[Permission, ...]:
             conditions={"ArnEquals": {"ecs:cluster": arns.cluster(scope, stage)}},
         ),
         _allow(
+            ["ecs:TagResource"],
+            [arns.task(scope, stage, "*")],
+            wildcard="A task gets the tags of its definition, and its id, when it starts.",
+            conditions={"StringEquals": {"ecs:CreateAction": "RunTask"}},
+        ),
+        _allow(
             ["iam:PassRole"],
             [arns.task_role(scope, stage), arns.execution_role(scope, stage)],
             conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},

@@ -75,7 +75,12 @@ def _about_value(path: str, schema: Mapping[str, object], item: ErrorDetails) ->
 
 
 def _expected(schema: Mapping[str, object], item: ErrorDetails) -> str:
-    kinds = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+    kinds = {
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "string": "a text, in quotes",
+    }
     kind = kinds.get(str(schema.get("type")))
     if kind is None:
         return item["msg"]

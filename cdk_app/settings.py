@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from cdk_app.setting_messages import first_problem
@@ -161,6 +162,13 @@ class StageSettings(_Strict):
             raise ValueError(" must have between 16 and 22 network bits.")
         return cidr
 
+    @model_validator(mode="after")
+    def _says_the_network_that_it_lives_in(self) -> Self:
+        # By the default nobody in that network would be let in, and nothing would say so.
+        if self.vpc_id is not None and "vpc_cidr" not in self.model_fields_set:
+            raise ValueError(".vpc_cidr is missing: say the network of vpc_id.")
+        return self
+
     @field_validator("caller_cidrs")
     @classmethod
     def _are_other_networks(cls, cidrs: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -254,6 +262,9 @@ class Settings(_Strict):
     @field_validator("tags")
     @classmethod
     def _are_tags_that_people_may_give(cls, tags: dict[str, str]) -> dict[str, str]:
+        for key, count in Counter(map(str.lower, tags)).items():
+            if count > 1:
+                raise ValueError(f": {key!r} stands twice; to IAM, case makes no difference.")
         for key, value in tags.items():
             if not re.fullmatch(_TAG_KEY, key) or key.lower().startswith("aws:"):
                 raise ValueError(

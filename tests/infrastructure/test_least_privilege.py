@@ -52,7 +52,7 @@ def on(statements: list[Json], action: str) -> str:
     )
 
 
-RUN_TASK = {"ecs": {"DescribeServices", "RunTask"}, "iam": {"PassRole"}}
+RUN_TASK = {"ecs": {"DescribeServices", "RunTask", "TagResource"}, "iam": {"PassRole"}}
 RUN_TASK_AND_WAIT = {**RUN_TASK, "ecs": {*RUN_TASK["ecs"], "DescribeTasks"}}
 CONNECTION = {"codestar-connections": {"UseConnection"}, "codeconnections": {"UseConnection"}}
 READ = {"GetObject", "ListBucket"}
@@ -217,6 +217,9 @@ def test_build_actions_hand_on_only_the_roles_of_the_service(assembly: Assembly)
             statement for statement in statements if "ecs:RunTask" in listed(statement["Action"])
         )
         assert "cluster/prompt-hub-dev" in json.dumps(running["Condition"]["ArnEquals"])
+        (tagging,) = (node for node in statements if "ecs:TagResource" in listed(node["Action"]))
+        assert ":task/prompt-hub-dev/*" in flat(tagging["Resource"])
+        assert tagging["Condition"] == {"StringEquals": {"ecs:CreateAction": "RunTask"}}
 
 
 def test_promotion_reads_the_ledger_of_every_stage_and_writes_none(assembly: Assembly) -> None:

@@ -59,6 +59,22 @@ def test_without_a_gateway_nothing_leads_to_the_internet(closed: Assembly) -> No
     assert len(closed.resources("dev-service", "AWS::EC2::Subnet")) == 2
 
 
+def test_a_stage_keeps_its_private_subnets_when_its_gateway_goes_or_comes(
+    closed: Assembly, assembly: Assembly
+) -> None:
+    """New subnets in place of the old ones would overlap them, and AWS would refuse the update."""
+
+    def private(found: Assembly) -> dict[str, tuple[str, str]]:
+        subnets = found.resources("dev-service", "AWS::EC2::Subnet")
+        return {
+            name: (subnet["CidrBlock"], subnet["AvailabilityZone"])
+            for name, subnet in subnets.items()
+            if "Private" in name
+        }
+
+    assert private(closed) == private(assembly) != {}
+
+
 def test_without_a_gateway_every_service_that_a_container_calls_has_an_endpoint(
     closed: Assembly,
 ) -> None:
@@ -137,6 +153,15 @@ def test_a_network_that_is_there_is_taken_as_it_is(shared: Assembly) -> None:
         assert place == ["subnet-0a1b2c3d", "subnet-0b1c2d3e"]
 
 
+def test_of_a_network_that_is_there_no_synthesis_warns(shared: Assembly) -> None:
+    warned = [
+        file
+        for file in shared.path.glob("validation-report.json")
+        if "SubnetRouteTableId" in file.read_text("utf-8")
+    ]
+    assert warned == []
+
+
 def test_callers_in_a_network_that_is_there_are_let_in(shared: Assembly) -> None:
     rules = [
         (rule["CidrIp"], rule["FromPort"])
@@ -170,6 +195,10 @@ def test_two_stages_may_share_a_network_that_is_there() -> None:
         (
             {"subnet_ids": ["subnet-0a1b2c3d", "subnet-0b1c2d3e"]},
             ".subnet_ids are of another network: name it with vpc_id.",
+        ),
+        (
+            {name: value for name, value in THERE.items() if name != "vpc_cidr"},
+            ".vpc_cidr is missing: say the network of vpc_id.",
         ),
         ({"vpc_id": "10.0.0.0/8"}, ".vpc_id is '10.0.0.0/8'; it must look like vpc-"),
     ],

@@ -158,6 +158,12 @@ def test_the_models_are_what_the_runtime_understands() -> None:
             {"aws:team": "catalogue"},
             "prompt-hub.tags: the key 'aws:team' must have 1 to 128 letters, ",
         ),
+        ("tags", {"cost": 4711}, "prompt-hub.tags.cost is 4711; it must be a text, in quotes."),
+        (
+            "tags",
+            {"Team": "a", "team": "b"},
+            "prompt-hub.tags: 'team' stands twice; to IAM, case makes no difference.",
+        ),
         ("tags", {"team": "<us>"}, "prompt-hub.tags.team is '<us>'; it must have at most 256 "),
         ("stages", [], "prompt-hub.stages must list at least one stage."),
         ("stages", {}, "prompt-hub.stages must list at least one stage."),

@@ -242,6 +242,7 @@ class Stack:
             taskDefinition=self.name,
             launchType="FARGATE",
             overrides={"containerOverrides": [override]},
+            propagateTags="TASK_DEFINITION",
         )["tasks"][0]["taskArn"]
         return self.stopped(arn)
 

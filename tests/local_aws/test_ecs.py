@@ -179,7 +179,8 @@ def test_tasks_of_their_own(aws: LocalAws) -> None:
     assert ended["stoppedReason"] == "Essential container in task exited"
     arn = ended["taskArn"]
     failure = "service ended with exit code 7 (Essential container in task exited)"
-    assert f"task {arn} failed: {failure}, started by a person" in aws.log.read_text()
+    told = f"task {arn} failed: {failure}, started by a person"
+    eventually(lambda: told in aws.log.read_text(), what="the line about the failure")
     task_id = ended["taskArn"].rpartition("/")[2]
     stream = aws.client("logs").get_log_events(
         logGroupName=stack.name, logStreamName=f"service/service/{task_id}"
@@ -191,7 +192,8 @@ def test_tasks_of_their_own(aws: LocalAws) -> None:
     ended = stack.run(["no-such-program"])
     assert ended["stopCode"] == "TaskFailedToStart"
     assert ended["stoppedReason"].startswith("CannotStartContainerError")
-    assert f"task {ended['taskArn']} failed: service never ran" in aws.log.read_text()
+    told = f"task {ended['taskArn']} failed: service never ran"
+    eventually(lambda: told in aws.log.read_text(), what="the line about the start")
 
     ended = stack.run(["python", "-c", "pass"])
     assert ended["containers"][0]["exitCode"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
@@ -26,7 +27,9 @@ class LineSpool:
             self._file = BytesIO()
 
     def __del__(self) -> None:
-        self._file.close()
+        # On a full disk closing fails as writing did, which somebody has been told.
+        with suppress(OSError):
+            self._file.close()
 
     def add(self, line: bytes) -> int:
         """Put a line aside that ends with a line feed, and return where it stands.

@@ -123,5 +123,5 @@ def example_mean(scores: Scores, example: GateExample, rounds: int | None = None
 
 
 def mean_score(scores: Scores, examples: Sequence[GateExample]) -> Rational:
-    """GateExample mean over examples, each one observation however often it was asked; exact."""
+    """Weighted mean over examples, each one observation however often it was asked; exact."""
     return weighted_mean((example_mean(scores, example), example.weight) for example in examples)

@@ -32,6 +32,8 @@ def run(ecs: ECSClient, stage: str, command: Sequence[str]) -> str:
         overrides={
             "containerOverrides": [{"name": aws_names.CONTAINER, "command": list(command)}],
         },
+        # As the service's own tasks have them: an account may ask for tags on all that runs.
+        propagateTags="TASK_DEFINITION",
         startedBy="prompt-hub",
     )
     if not answer["tasks"]:

@@ -410,7 +410,14 @@ def compile_text(content: str) -> Callable[[Mapping[str, object]], str]:
     if reading.variables and reading.tree and _is_plain(reading.tree):
 
         def plain_text_of(fields: Mapping[str, object]) -> str:
-            pieces = [*write(_Context(fields))]
+            pieces: list[str] = []
+            try:
+                pieces.extend(write(_Context(fields)))
+            except Exception:
+                # What was too long before anything else went wrong comes first.
+                if sum(map(len, pieces)) > MAX_RENDERED:
+                    raise _too_long() from None
+                raise
             if sum(map(len, pieces)) > MAX_RENDERED:
                 raise _too_long()
             return "".join(pieces)

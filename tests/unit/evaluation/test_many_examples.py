@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import random
 import re
+import sys
 import tempfile
 import tracemalloc
 from collections.abc import Callable
@@ -223,6 +225,22 @@ def test_where_no_file_can_be_made_lines_stay_in_memory(
     spool = LineSpool()
     start = spool.add(b"a\n")
     assert (spool.line(start), list(tmp_path.iterdir())) == (b"a\n", [])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_after_a_full_disk_nothing_is_said_but_the_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = list[object]()
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    spool = LineSpool()
+    spool._file = Path("/dev/full").open("r+b")  # noqa: SIM115 closed by the spool
+    start = spool.add(b"it waits in a buffer\n")
+    with pytest.raises(PromptHubError, match="cannot be written: No space left on device"):
+        spool.line(start)
+    del spool
+    gc.collect()
+    assert said == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

@@ -66,6 +66,21 @@ def test_an_image_without_a_tag_is_no_release(image: str) -> None:
         running(image, "COMPLETED")
 
 
+def test_a_container_that_is_started_once_has_the_tags_of_the_services_own() -> None:
+    ecs, asked = client(), list[dict[str, Any]]()
+
+    def note(params: dict[str, Any], **_: object) -> None:
+        asked.append(params)
+
+    service = {"status": "ACTIVE", "taskDefinition": "dev:7", "networkConfiguration": {}}
+    ecs.meta.events.register("provide-client-params.ecs.RunTask", note)
+    with Stubber(ecs) as stub:
+        stub.add_response("describe_services", {"services": [service]})
+        stub.add_response("run_task", {"tasks": [{"taskArn": ARN}], "failures": []})
+        assert ecs_task.run(ecs, "dev", ["prompt-hub", "watch", "--due"]) == ARN
+    assert [params["propagateTags"] for params in asked] == ["TASK_DEFINITION"]
+
+
 def code_of(containers: list[dict[str, Any]]) -> int:
     """Wait for a task that stopped, with these containers as ECS describes them."""
     ecs = client()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from jinja2 import UndefinedError
 
 from prompt_hub.repository.templates import (
     MAX_RENDERED,
@@ -173,6 +174,15 @@ def test_variables_are_those_that_the_template_reads_with_their_lines() -> None:
 def test_text_alone_is_written_as_jinja_writes_it() -> None:
     written = "{% raw %}{{ kept }}{% endraw %} and\n{# not this #}the rest\n\n"
     assert render_text(written, {}) == "{{ kept }} and\nthe rest\n"
+
+
+@pytest.mark.parametrize("loop", ["", "{% for _ in [1] %}{% endfor %}"])
+def test_of_two_faults_the_first_is_told(loop: str) -> None:
+    template = "{{ value }}" * 2 + "{{ absent }}" + loop
+    with pytest.raises(UndefinedError):
+        render_text(template, {"value": "x"})
+    with pytest.raises(RunawayTemplateError):
+        render_text(template, {"value": "x" * MAX_RENDERED})
 
 
 @pytest.mark.parametrize("pieces", [3, 500])
