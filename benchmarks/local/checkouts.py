@@ -18,6 +18,8 @@ from pathlib import Path
 from benchmarks.eval.measuring import ROOT, MeasurementError
 
 _PR_SET_CHILD_SUBREAPER = 36
+_OURS = frozenset({"PYTHONDONTWRITEBYTECODE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"})
+"""What no person's shell says: to compile modules at every start, and what `make` tells its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +79,7 @@ class Checkout:
         return Spent(wall=wall, cpu=_children_seconds() - before, lines=tuple(lines))
 
     def _environment(self) -> dict[str, str]:
-        # A shell that forbids compiled modules would let every process compile them again.
-        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        kept = {k: v for k, v in os.environ.items() if k not in _OURS}
         return {**kept, "PROMPT_HUB_LOCAL_STATE": str(self.state)}
 
 

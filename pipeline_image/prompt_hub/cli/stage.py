@@ -17,7 +17,6 @@ from prompt_hub.ledger.errors import (
     LedgerMissingError,
     TransitionRefusedError,
 )
-from prompt_hub.ledger.items import timestamp
 
 if TYPE_CHECKING:
     from prompt_hub.ledger.table import Ledger
@@ -90,6 +89,8 @@ def words_of(stages: Iterable[str]) -> list[StageWord]:
 
 def now() -> str:
     """Return the present as the ledger writes it."""
+    from prompt_hub.ledger.items import timestamp
+
     return timestamp(datetime.now(UTC))
 
 

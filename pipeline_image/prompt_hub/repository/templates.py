@@ -373,10 +373,7 @@ _FEW_PIECES = 100
 
 
 def _is_plain(tree: nodes.Template) -> bool:
-    """Whether a template writes few pieces, each once at most, and takes no steps for it.
-
-    Their lengths can be summed when all are there.
-    """
+    """Whether a template writes few pieces, each once at most: all may be there at once."""
     if any(tree.find_all((nodes.For, nodes.Filter, nodes.Compare, nodes.Getitem))):
         return False
     return sum(len(output.nodes) for output in tree.find_all(nodes.Output)) <= _FEW_PIECES

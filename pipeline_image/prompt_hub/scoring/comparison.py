@@ -11,14 +11,8 @@ from pydantic import BaseModel, Field, JsonValue, model_validator
 from prompt_hub.core.exact import stated
 from prompt_hub.repository.schema import Number, Strict
 from prompt_hub.scoring.part_number import part_number
-from prompt_hub.scoring.quantity import (
-    DecimalMark,
-    NoQuantityError,
-    Quantity,
-    QuantityReader,
-)
 from prompt_hub.scoring.text_forms import Case, normalise, spelled
-from prompt_hub.scoring.units import UnitName
+from prompt_hub.scoring.units import DecimalMark, UnitName
 
 Compare = Callable[[JsonValue, JsonValue], float]
 """How alike what was given and what was wanted are, from 0 to 1, where 1 is the same."""
@@ -94,6 +88,8 @@ class Comparison(Strict):
             case "text":
                 return folded if self.case == "fold" else kept
             case "quantity":
+                from prompt_hub.scoring.quantity import QuantityReader
+
                 return QuantityReader(self.unit, self.decimal).key
             case "part_number":
                 return partial(_part_number, case=self.case, strip_packaging=self.strip_packaging)
@@ -202,6 +198,8 @@ def by_equality(how: Comparison) -> bool:
 
 
 def _quantities(how: Comparison) -> Compare:
+    from prompt_hub.scoring.quantity import Quantity, QuantityReader
+
     reader, relative = QuantityReader(how.unit, how.decimal), stated(how.relative_tolerance)
 
     def near(given: JsonValue, wanted: JsonValue) -> float:
@@ -231,6 +229,8 @@ def unread(how: Comparison, value: JsonValue) -> str:
     """Return why a text is no quantity where quantities are compared; empty where it is one."""
     if how.compare != "quantity" or not isinstance(value, str):
         return ""
+    from prompt_hub.scoring.quantity import NoQuantityError, QuantityReader
+
     try:
         QuantityReader(how.unit, how.decimal).read(value)
     except NoQuantityError as error:
@@ -242,6 +242,8 @@ def without_unit(how: Comparison, text: str) -> bool:
     """Whether a text is a quantity without a unit, in a field that declares none."""
     if how.compare != "quantity" or unread(how, text):
         return False
+    from prompt_hub.scoring.quantity import QuantityReader
+
     return not QuantityReader(how.unit, how.decimal).read(text).value.dimension
 
 

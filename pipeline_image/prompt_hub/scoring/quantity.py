@@ -15,9 +15,7 @@ from functools import lru_cache
 from typing import Literal
 
 from prompt_hub.scoring.text_forms import spelled
-from prompt_hub.scoring.units import PREFIXES, Unit, declared_unit, find_unit, lettered
-
-DecimalMark = Literal["point", "comma"]
+from prompt_hub.scoring.units import PREFIXES, DecimalMark, Unit, declared_unit, find_unit, lettered
 
 LONGEST = 200
 """Characters of a text that may be a quantity; a longer one is a description."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
@@ -173,6 +173,7 @@ def _known(text: str) -> str:
     return text
 
 
+DecimalMark = Literal["point", "comma"]
 UnitName = Annotated[str, AfterValidator(_known)]
 """The name of a unit that is known here."""
 

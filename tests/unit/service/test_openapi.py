@@ -124,7 +124,9 @@ def test_calls_are_answered_while_the_document_is_being_made(built: Path) -> Non
 def test_a_document_of_many_tasks_is_made_and_sent_in_parts(built: Path) -> None:
     client = serving(built)
     one = document_of(client)
-    prompt = carried_prompts(PromptRepository(built), load(built))["brand", "1.0.0"]
+    prompt = carried_prompts(PromptRepository(built), CarriedHashes.of(load(built)))[
+        "brand", "1.0.0"
+    ]
     tasks = [f"task-{number}" for number in range(200)]
     parts = document_parts(one, ((task, prompt) for task in tasks))
     whole = b"".join(parts)

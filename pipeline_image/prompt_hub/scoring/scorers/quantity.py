@@ -9,8 +9,7 @@ from pydantic import Field
 from prompt_hub.repository.schema import Number
 from prompt_hub.scoring.base import TYPE, scorer_type
 from prompt_hub.scoring.one_field import OneFieldSettings
-from prompt_hub.scoring.quantity import DecimalMark
-from prompt_hub.scoring.units import UnitName
+from prompt_hub.scoring.units import DecimalMark, UnitName
 
 
 @scorer_type(right="the value of an electronic part, however it is spelled", place=32)
