@@ -12,24 +12,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from jinja2 import StrictUndefined, Template, TemplateError, nodes, tests
-from jinja2.nodes import EvalContext
-from jinja2.runtime import Context, LoopContext, Undefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import pass_context
+from jinja2 import Template, TemplateError, nodes
 
-from prompt_hub.repository.template_filters import (
-    FILTERS,
-    MAX_RENDERED,
-    RunawayTemplateError,
-    plain_text,
+from prompt_hub.repository.template_environment import (
+    ENVIRONMENT,
+    LOOP,
+    LOOP_OVER,
+    STEPS,
+    TESTS,
+    WEIGHED,
+    RenderingContext,
+    Steps,
 )
+from prompt_hub.repository.template_filters import FILTERS, MAX_RENDERED, RunawayTemplateError
 
 MAX_TEMPLATE = 100_000
 """Characters of a template, building blocks included."""
-MAX_STEPS = 200_000
-"""Steps of one rendering: loops take items × nodes of the body, filters one a 100 characters."""
-
 NODES: tuple[type[nodes.Node], ...] = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.List,
     nodes.Tuple, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Filter, nodes.Test, nodes.If,
@@ -37,10 +35,6 @@ NODES: tuple[type[nodes.Node], ...] = (
     nodes.Neg,
 )  # fmt: skip
 """Everything a template may be made of."""
-TESTS = ("boolean", "defined", "mapping", "none", "number", "sequence", "string", "undefined")
-"""What may stand behind `is`; none of them takes an argument."""
-LOOP = ("first", "index", "index0", "last", "length")
-"""What may be read of `loop`."""
 
 _WORDS: dict[str, str] = {
     "Call": "a call",
@@ -100,7 +94,7 @@ def read(content: str) -> TemplateAnalysis:
             faults=[TemplateIssue(1, found, f"at most {MAX_TEMPLATE}", "template-syntax")]
         )
     try:
-        tree = _ENVIRONMENT.parse(content)
+        tree = ENVIRONMENT.parse(content)
     except TemplateError as error:
         line = getattr(error, "lineno", None) or 1
         return TemplateAnalysis(
@@ -235,137 +229,23 @@ def _size_of(node: nodes.Node) -> int:
 # --- Running -----------------------------------------------------------------------------------
 
 
-class _Steps:
-    """What is left of a rendering's steps."""
-
-    def __init__(self) -> None:
-        self.left = MAX_STEPS
-
-    def take(self, steps: int) -> None:
-        self.left -= steps
-        if self.left < 0:
-            raise RunawayTemplateError(f"it takes more than {MAX_STEPS} steps")
-
-
-_STEPS = "steps left"
-"""Under this name, which no template can spell, a rendering's steps lie among its fields."""
-_LOOP_OVER = "loop over"
-"""A filter, which no template can spell, around everything that is looped over."""
-_WEIGHED = "weigh it"
-"""Another, around everything that is compared or cut, which takes as long as the value is."""
-
-
-def _paid(function: Callable[..., object]) -> Callable[..., object]:
-    @pass_context
-    def paying(context: Context, value: object, *arguments: object) -> object:
-        steps: _Steps = context[_STEPS]
-        steps.take(1 + _cost(value))
-        return function(value, *arguments)
-
-    return paying
-
-
-def _cost(value: object) -> int:
-    """Return steps of going over a value once: one per element, one per 100 characters."""
-    if isinstance(value, str):
-        return len(value) // 100
-    if isinstance(value, list | tuple):
-        return len(value) + sum(map(_cost, value))
-    if isinstance(value, Mapping):
-        return len(value) + sum(map(_cost, value.values()))
-    return 0
-
-
-@pass_context
-def _loop_over(context: Context, value: object, turn: int) -> object:
-    if isinstance(value, Undefined):
-        return value  # iterating it says which field is missing
-    if not isinstance(value, list | tuple):
-        raise TypeError("a loop goes over a list ('items' makes one of an object)")
-    steps: _Steps = context[_STEPS]
-    steps.take(len(value) * turn)
-    return value
-
-
-class _Context(Context):
-    """What a template sees of one rendering; made for each, so it holds no more than it must.
-
-    Blocks, exports and scopes with settings of their own are for tags that no template may have.
-    """
-
-    def __init__(self, fields: Mapping[str, object]) -> None:
-        self.parent = fields  # type: ignore[assignment]  # It is looked up in, and nothing else.
-        self.vars = _NOTHING
-        self.environment = _ENVIRONMENT
-        self.eval_ctx = _EVALUATION
-        self.name = None
-
-
-_NOTHING: dict[str, object] = {}
-"""What a template has assigned: nothing, for it cannot."""
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    """Knows data only: `a.b` is the field b of a, never an attribute of a Python object."""
-
-    def getattr(self, obj: object, attribute: str) -> object:
-        if isinstance(obj, LoopContext):
-            return getattr(obj, attribute) if attribute in LOOP else self.undefined(name=attribute)
-        return self.getitem(obj, attribute)
-
-    def getitem(self, obj: object, argument: object) -> object:
-        if isinstance(obj, Undefined):
-            return obj  # which says by its own name that it is missing
-        fits = isinstance(argument, str) if isinstance(obj, Mapping) else isinstance(argument, int)
-        if fits and isinstance(obj, Mapping | list | tuple | str):
-            try:
-                return obj[argument]  # type: ignore[call-overload, index]
-            except LookupError:
-                pass
-        return self.undefined(obj=obj, name=str(argument))
-
-    def is_safe_callable(self, obj: object) -> bool:
-        return False
-
-
-def _environment() -> _Environment:
-    # Autoescaping is for HTML; a prompt is plain text and must arrive as it was written.
-    environment = _Environment(
-        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False, finalize=_finalize
-    )
-    environment.globals.clear()
-    environment.filters = {name: _paid(item.function) for name, item in FILTERS.items()}
-    environment.filters[_LOOP_OVER] = _loop_over
-    environment.filters[_WEIGHED] = _paid(lambda value: value)
-    environment.tests = {name: tests.TESTS[name] for name in TESTS}
-    return environment
-
-
-def _finalize(value: object) -> object:
-    return value if isinstance(value, str | Undefined) else plain_text(value)
-
-
-_ENVIRONMENT = _environment()
-_EVALUATION = EvalContext(_ENVIRONMENT)
-
-
 @lru_cache(maxsize=512)
 def _compiled(content: str) -> Template | TemplateIssue:
     reading = read(content)
     if reading.faults or reading.tree is None:
         return reading.faults[0]
     # Compiling folds constants into the tree, and the tree in the cache stays as it was written.
-    tree = _ENVIRONMENT.parse(content)
+    tree = ENVIRONMENT.parse(content)
     for node in list(tree.find_all((nodes.For, nodes.Compare, nodes.Operand, nodes.Getitem))):
         match node:
             case nodes.For(iter=nodes.Expr() as over):
-                node.iter = _inside(over, _LOOP_OVER, nodes.Const(turn_steps(node)))
+                node.iter = _inside(over, LOOP_OVER, nodes.Const(turn_steps(node)))
             case nodes.Compare(expr=compared) | nodes.Operand(expr=compared):
-                node.expr = _inside(compared, _WEIGHED)
+                node.expr = _inside(compared, WEIGHED)
             case nodes.Getitem(node=nodes.Expr() as cut, arg=nodes.Slice()):
-                node.node = _inside(cut, _WEIGHED)
-    tree.set_environment(_ENVIRONMENT)
-    return Template.from_code(_ENVIRONMENT, _ENVIRONMENT.compile(tree), {})
+                node.node = _inside(cut, WEIGHED)
+    tree.set_environment(ENVIRONMENT)
+    return Template.from_code(ENVIRONMENT, ENVIRONMENT.compile(tree), {})
 
 
 _FEW_PIECES = 100
@@ -412,7 +292,7 @@ def compile_text(content: str) -> Callable[[Mapping[str, object]], str]:
         def plain_text_of(fields: Mapping[str, object]) -> str:
             pieces: list[str] = []
             try:
-                pieces.extend(write(_Context(fields)))
+                pieces.extend(write(RenderingContext(fields)))
             except Exception:
                 # What was too long before anything else went wrong comes first.
                 if sum(map(len, pieces)) > MAX_RENDERED:
@@ -427,7 +307,7 @@ def compile_text(content: str) -> Callable[[Mapping[str, object]], str]:
     def text_of(fields: Mapping[str, object]) -> str:
         pieces = []
         size = 0
-        for piece in write(_Context({**fields, _STEPS: _Steps()})):
+        for piece in write(RenderingContext({**fields, STEPS: Steps()})):
             size += len(piece)
             if size > MAX_RENDERED:
                 raise _too_long()

@@ -11,7 +11,8 @@ from pydantic import JsonValue
 
 from prompt_hub.repository.contracts import properties, resolve
 from prompt_hub.repository.schema import JsonObject
-from prompt_hub.repository.templates import MAX_STEPS, turn_steps
+from prompt_hub.repository.template_environment import MAX_STEPS
+from prompt_hub.repository.templates import turn_steps
 
 Scope = Mapping[str, JsonObject | None]
 _UNKNOWN: JsonObject = {}

@@ -7,12 +7,8 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompt_hub.repository.templates import (
-    FILTERS,
-    MAX_RENDERED,
-    read,
-    render_text,
-)
+from prompt_hub.repository.template_filters import FILTERS, MAX_RENDERED
+from prompt_hub.repository.templates import read, render_text
 from tests.unit.repository.prompts import BIG
 
 PIECES = st.sampled_from(

@@ -10,14 +10,9 @@ import pytest
 from prompt_hub.repository.contracts import schema_problems
 from prompt_hub.repository.documents import to_model
 from prompt_hub.repository.schema import Prompt
-from prompt_hub.repository.templates import (
-    FILTERS,
-    LOOP,
-    MAX_RENDERED,
-    MAX_STEPS,
-    MAX_TEMPLATE,
-    TESTS,
-)
+from prompt_hub.repository.template_environment import LOOP, MAX_STEPS, TESTS
+from prompt_hub.repository.template_filters import FILTERS, MAX_RENDERED
+from prompt_hub.repository.templates import MAX_TEMPLATE
 from prompt_hub.repository.templates import read as read_template
 from prompt_hub.repository.yaml import parse_yaml
 

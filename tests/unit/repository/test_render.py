@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prompt_hub.repository.rendering import RenderError, render
-from prompt_hub.repository.templates import MAX_RENDERED
+from prompt_hub.repository.template_filters import MAX_RENDERED
 from tests.unit.repository.prompts import prompt
 
 

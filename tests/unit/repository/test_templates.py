@@ -7,13 +7,9 @@ import time
 import pytest
 from jinja2 import UndefinedError
 
-from prompt_hub.repository.templates import (
-    MAX_RENDERED,
-    MAX_STEPS,
-    RunawayTemplateError,
-    read,
-    render_text,
-)
+from prompt_hub.repository.template_environment import MAX_STEPS
+from prompt_hub.repository.template_filters import MAX_RENDERED, RunawayTemplateError
+from prompt_hub.repository.templates import read, render_text
 from tests.unit.repository.prompts import BIG
 
 FIELDS: dict[str, object] = {
