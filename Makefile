@@ -8,8 +8,8 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .NOTPARALLEL:
 # Of a tier whose tests (`local`: whose files) need nothing of each other, two run at a time; `make unit WORKERS=` one.
 WORKERS := -n 2 --dist worksteal
-# The fast tests wait for time limits, processes and sockets: a third worker uses the cores meanwhile.
-FAST_WORKERS = $(subst -n 2,-n 3,$(WORKERS))
+# The fast tests wait for time limits, processes and sockets: four workers use two cores meanwhile.
+FAST_WORKERS = $(subst -n 2,-n 4,$(WORKERS))
 # A trace reads git and AWS, and is tested on both alone: not counted, its package would count as never run.
 TRACE := tests/local_aws/test_trace.py
 # What would keep this checkout's own packages from being found or installed.

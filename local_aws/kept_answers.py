@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 Json = dict[str, object]
@@ -33,14 +34,15 @@ class KeptAnswers:
         return self._answers.get(request)
 
     def add(self, request: str, answer: Json) -> None:
-        """Keep an answer, unless there are enough."""
+        """Keep an answer, unless there are enough; on a full disk only until the process ends."""
         if len(self._answers) >= self._at_most:
             return
         self._answers[request] = answer
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        # The line break comes first: it ends a line that a kill left torn.
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write("\n" + json.dumps({"request": request, "answer": answer}))
+        with suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            # The line break comes first: it ends a line that a kill left torn.
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write("\n" + json.dumps({"request": request, "answer": answer}))
 
     def _take(self, line: str) -> None:
         try:

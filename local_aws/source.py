@@ -86,7 +86,8 @@ def stamp_of(where: Path) -> Stamp:
         files += [Path(folder, name) for name in names if not name.endswith(".lock")]
     found: list[tuple[str, int, int]] = []
     for file in sorted(files):
-        with suppress(FileNotFoundError):
+        # Meanwhile it may be gone, or `one/two` may have made room for a branch `one`.
+        with suppress(FileNotFoundError, NotADirectoryError):
             status = file.stat()
             found.append((str(file), status.st_ino, status.st_mtime_ns))
     return tuple(found)

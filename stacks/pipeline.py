@@ -32,8 +32,8 @@ _LINK = "RELEASED"
 """Variable of the Image action: where the released commit is read."""
 _SET_UP_MINUTES = 15
 """What a build that waits has for everything but waiting."""
-# A build has two cores at least; a third worker uses them while tests wait.
-_TESTS = "python -m pytest --quiet -n 3 --dist worksteal -m 'not shipped' tests/unit tests/lambdas"
+# A build has two cores at least, which two workers leave idle while tests wait.
+_TESTS = "python -m pytest --quiet -n 4 --dist worksteal -m 'not shipped' tests/unit tests/lambdas"
 
 
 class PipelineStack(ToolchainStack):

@@ -35,6 +35,8 @@ CALLERS = (1, 64, 256)
 OURS, BEFORE, BARE = "ours", "before", "bare call"
 CPU_CELL = (50, 64)
 """Where requests a CPU-second are compared: milliseconds of the model, callers."""
+LEAST_ANSWERS = 200
+"""Answers that a run waits for, at the model's pace: of fewer the 99th percentile is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     sections = ("calls", "scale")
     parser.add_argument("--sections", nargs="+", choices=sections, default=sections)
     parser.add_argument("--rounds", type=int, default=5, help="runs of every cell (default 5)")
-    parser.add_argument("--seconds", type=float, default=1.5, help="of a run (default 1.5)")
+    parser.add_argument(
+        "--seconds", type=float, default=1.5, help="of a run at least (default 1.5)"
+    )
     parser.add_argument("--callers", type=int, nargs="+", default=CALLERS, help="at once")
     parser.add_argument("--latencies", type=int, nargs="+", default=LATENCIES, help="milliseconds")
     arguments = parser.parse_args(argv)
@@ -124,8 +128,9 @@ def _samples(
         for latency in arguments.latencies:
             model.answer_after(latency)
             for callers in arguments.callers:
+                seconds = max(arguments.seconds, LEAST_ANSWERS * latency / 1000 / callers)
                 for name, target in targets.items():
-                    sample = _run(target, servers.get(name), callers, arguments.seconds)
+                    sample = _run(target, servers.get(name), callers, seconds)
                     # The first round warms up.
                     if turn:
                         samples[name, latency, callers].append(sample)

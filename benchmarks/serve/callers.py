@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 
 _END = b"\r\n\r\n"
+WARM_UP_SECONDS = 0.5
+"""After it percentiles count: all callers connect and ask in the same instant, as no callers do."""
 
 
 class Caller(asyncio.Protocol):
@@ -56,7 +58,8 @@ class Caller(asyncio.Protocol):
         elif not self._buffer.endswith(b"0" + _END):
             return
         now = time.perf_counter()
-        self._run.seconds.append(now - self._began)
+        if self._began >= self._run.counted_from:
+            self._run.seconds.append(now - self._began)
         status = head[9:12].decode()
         self._run.statuses[status] += 1
         if status != "200" and not self._run.example:
@@ -82,13 +85,14 @@ class Run:
 
     def __init__(self, requests: Sequence[bytes], seconds: float) -> None:
         self.requests = requests
-        self.until = time.perf_counter() + seconds
+        self.counted_from = time.perf_counter() + WARM_UP_SECONDS
+        self.until = self.counted_from + seconds
         self.seconds: list[float] = []
         self.statuses: Counter[str] = Counter()
         self.example = ""
 
     def to_json(self, wall: float) -> str:
-        """Return counts, and percentiles in milliseconds."""
+        """Return counts of the whole run, and percentiles in milliseconds after the warm-up."""
         ordered = sorted(self.seconds) or [0.0]
 
         def percentile(part: float) -> float:
@@ -96,7 +100,7 @@ class Run:
 
         return json.dumps(
             {
-                "requests": len(self.seconds),
+                "requests": self.statuses.total(),
                 "wall": round(wall, 4),
                 "p50": percentile(0.5),
                 "p99": percentile(0.99),

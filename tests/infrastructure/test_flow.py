@@ -89,7 +89,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
         "Build/Synth": [
             "python pipeline_image/validate_prompt.py",
             "python -m prompt_hub.release.code_tests"
-            " python -m pytest --quiet -n 3 --dist worksteal -m 'not shipped'"
+            " python -m pytest --quiet -n 4 --dist worksteal -m 'not shipped'"
             " tests/unit tests/lambdas",
             "npx --no-install cdk synth --quiet",
         ],

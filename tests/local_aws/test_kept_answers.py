@@ -56,3 +56,10 @@ def test_no_more_are_kept_than_asked_for_and_none_where_none_are_wanted(tmp_path
     assert none.get(FIRST) is None
     assert not (tmp_path / "none").exists()
     assert answers(tmp_path, at_most=0).get(FIRST) is None
+
+
+def test_an_answer_that_cannot_be_written_is_an_answer_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    kept = answers(tmp_path / "file")
+    kept.add(FIRST, {"text": "one"})
+    assert kept.get(FIRST) == {"text": "one"}

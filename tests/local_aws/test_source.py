@@ -114,3 +114,11 @@ def test_rounds_in_which_no_branch_moved_start_no_process(
     watcher.stop()
 
     assert asked == [bare]
+
+
+def test_a_folder_that_has_become_a_file_ends_no_watch(bare: Path, commit: Commit) -> None:
+    # As `one/two` has where a branch `one` comes in its place between two looks at the disk.
+    (bare / "reftable").touch()
+    before = source.stamp_of(bare)
+    source.git(bare, "update-ref", "refs/heads/main", commit("one"))
+    assert source.stamp_of(bare) != before

@@ -13,6 +13,7 @@ import fcntl
 import json
 import logging
 import os
+import select
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -167,7 +168,11 @@ def _write_whole(stream: TextIO, text: str) -> None:
         return
     left = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
     while left:
-        left = left[os.write(file, left) :]
+        try:
+            left = left[os.write(file, left) :]
+        except BlockingIOError:
+            # Somebody who has the same output does not want to wait for it; half a line helps none.
+            select.select([], [file], [])
 
 
 class _LineHandler(logging.Handler):

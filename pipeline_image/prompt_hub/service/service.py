@@ -176,7 +176,11 @@ class PromptService:
             problem=problem,
         )
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                # By its traceback it leads here again: a ring, which would keep the record.
+                del error, attempt
         model, answer = attempt.model, attempt.answer
         assert model is not None
         assert answer is not None

@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import mmap
 import os
-import select
 import signal
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -240,8 +239,10 @@ class FollowedState:
     def run(self, every_seconds: float, stop: threading.Event) -> None:
         """Take changes in while no call asks for them, until `stop` is set."""
         while not stop.is_set():
+            with self._lock:
+                forgot = self._forget()
             # A look at the pipe lets calls go on.
-            if not self._changes.poll(0 if self._forget() else min(every_seconds, 1.0)):
+            if not self._changes.poll(0 if forgot else min(every_seconds, 1.0)):
                 continue
             with self._lock:
                 try:
@@ -262,10 +263,12 @@ class FollowedState:
         left = self._coming.add(part)
         if self.prompts is not None:
             self.prompts.take(part.packed, left)
-        # What came stays. Counted as new, that of many tasks would be looked through for rubbish:
-        # one call or another would wait fifteen milliseconds.
-        gc.freeze()
         if part.more:
+            # What came stays. Counted as new, that of many tasks would be looked through for
+            # rubbish: one call or another would wait fifteen milliseconds. What is rubbish now
+            # would stay, too, so the newest of it goes first.
+            gc.collect(0)
+            gc.freeze()
             return
         self._next = (part.number, self._coming.state(part))
         self._left += self._coming.left
@@ -281,7 +284,8 @@ class FollowedState:
 
     def _forget(self) -> bool:
         """Let some go to which no pointer leads any more; returns whether there were any."""
-        if self._next is not None or not self._left:
+        # A change of which parts have come may lead there again, and has brought it already.
+        if self._next is not None or self._coming is not None or not self._left:
             return False
         self._before = None
         served = self._shown[1].served
@@ -423,8 +427,3 @@ class _Together:
             self._limiter.store()
         finally:
             self._limiter.lock.release()
-
-
-def can_write(pipe: Connection, seconds: float) -> bool:
-    """Whether a pipe takes something within so many seconds; its reader may be stuck."""
-    return bool(select.select([], [pipe], [], seconds)[1])

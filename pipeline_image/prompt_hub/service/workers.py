@@ -10,6 +10,7 @@ import math
 import os
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -25,14 +26,14 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.log_setup import share_output
 from prompt_hub.release.ledger_poller import LedgerPoller, ServingState
 from prompt_hub.service.execution_log import log_line
-from prompt_hub.service.shared_state import FollowedState, SharedMemory, StateChange, can_write
+from prompt_hub.service.shared_state import FollowedState, SharedMemory, StateChange
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 _CHECK_SECONDS = 1.0
 _SHORTEST_LIFE_SECONDS = 2.0
 """A worker that dies sooner would only die again."""
 _STUCK_SECONDS = 5.0
-"""A worker whose pipe is full for so long takes no more changes."""
+"""A worker that reads nothing of a change for so long is stuck."""
 _LAY_BY_SECONDS = 1.0
 """How long a change waits for the workers to have it."""
 _BACKLOG = 2048
@@ -180,9 +181,10 @@ class Supervisor:
         sent: list[int] = []
         for place, worker in list(self._workers.items()):
             with suppress(OSError):
-                if all(_sent(worker.changes, part) for part in parts):
-                    sent.append(place)
-                    continue
+                for part in parts:
+                    worker.changes.send(part)
+                sent.append(place)
+                continue
             # It would answer by old pointers: another takes its place.
             with suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGKILL)
@@ -195,7 +197,7 @@ class Supervisor:
 
     def _start(self, place: int) -> None:
         """Start a worker; the lock is held."""
-        receiver, sender = Pipe(duplex=False)
+        receiver, sender = _pipe(_STUCK_SECONDS)
         pid = os.fork()
         if pid == 0:
             self._be_worker(place, receiver, sender)
@@ -264,9 +266,12 @@ class Supervisor:
                 os.waitpid(worker.pid, 0)
 
 
-def _sent(changes: Connection, part: StateChange) -> bool:
-    """Send one part of a change; False where the worker takes nothing more."""
-    if not can_write(changes, _STUCK_SECONDS):
-        return False
-    changes.send(part)
-    return True
+def _pipe(seconds: float) -> tuple[Connection, Connection]:
+    """Return both ends of a pipe; `OSError` to who writes where nobody has read for so long."""
+    receiver, sender = Pipe()
+    whole = int(seconds)
+    limit = struct.pack("@ll", whole, int((seconds - whole) * 1_000_000))
+    # Sockets alone know such a limit. It stays with the pipe; this object does not.
+    with socket.socket(fileno=os.dup(sender.fileno())) as end:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    return receiver, sender

@@ -17,6 +17,7 @@ import os, signal, sys, threading
 from prompt_hub.core.log_setup import share_output, write_json_line
 
 share_output()
+os.set_blocking(1, "BLOCKING" in os.environ)
 # Signals come while a line is written, as one does that tells the service to stop.
 signal.signal(signal.SIGALRM, lambda *_: None)
 process = "first" if os.fork() else "second"
@@ -38,10 +39,17 @@ if process == "first":
 """
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_long_lines_stay_whole_whoever_writes_them(unbuffered: str) -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"BLOCKING": "1"}, id="buffered"),
+        pytest.param({"BLOCKING": "1", "PYTHONUNBUFFERED": "1"}, id="unbuffered"),
+        pytest.param({}, id="an output that lets nobody wait"),
+    ],
+)
+def test_long_lines_stay_whole_whoever_writes_them(more: dict[str, str]) -> None:
     root = Path(log_setup.__file__).parents[2]
-    environment = {"PYTHONPATH": str(root), "PYTHONUNBUFFERED": unbuffered}
+    environment = {"PYTHONPATH": str(root), **more}
     done = subprocess.run(
         [sys.executable, "-c", _WRITERS], env=environment, capture_output=True, check=True
     )

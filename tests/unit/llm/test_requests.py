@@ -7,6 +7,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from typing import cast
 
 import httpx2
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.errors import ModelUnavailableError
-from prompt_hub.llm.providers._requests import FormedRequest
+from prompt_hub.llm.providers._requests import Connections, FormedRequest, SdkClient
 from prompt_hub.llm.response import Answer
 from prompt_hub.llm.retry import Retries
 from prompt_hub.repository.schema import Prompt
@@ -37,6 +38,8 @@ GOOD: Reply = (
     },
 )
 KEY = "key-of-the-model"
+NOBODY = cast(SdkClient, None)
+"""Whoever follows redirects, where there are none."""
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
@@ -130,6 +133,68 @@ def test_what_a_server_wants_kept_is_sent_with_every_later_call(
         'route="a b"',
         'other=1; route="a b"',
     ]
+
+
+def test_cookies_that_somebody_has_set_are_sent_with_every_call(
+    server: Scripted, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Cookie: tenant=a\nX-Tenant: b")
+    status, _, body = GOOD
+    server.replies[:] = [GOOD, (status, {"Set-Cookie": "route=1; Path=/"}, body), GOOD]
+    call_each(prompt, server.url.replace("127.0.0.1", "localhost") + "/v1", *"abc")
+    sent = [asked.headers.get("cookie") for asked in server.asked]
+    assert sent == ["tenant=a", "tenant=a", "route=1; tenant=a"]
+    assert {asked.headers.get("x-tenant") for asked in server.asked} == {"b"}
+
+
+def test_nothing_is_sent_behind_a_body_that_was_answered_before_it_was_read() -> None:
+    heads: list[list[bytes]] = []
+
+    async def read_heads(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer each head; a long body is not read, and the connection kept."""
+        heads.append([])
+        while True:
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:
+                writer.close()
+                return
+            heads[-1].append(head)
+            length = int(head.lower().partition(b"content-length:")[2].split()[0])
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            if length > 1_000_000:
+                await asyncio.sleep(60)
+            await reader.readexactly(length)
+
+    async def ask() -> None:
+        server = await asyncio.start_server(read_heads, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}/v1"
+        formed = FormedRequest(method="POST", url=url, headers=[], proxy=None)
+        connections = Connections()
+        for length in (10, 30_000_000, 10):
+            async with asyncio.timeout(20):
+                await connections.send(NOBODY, formed, b"x" * length)
+        await connections.close()
+        server.close()
+
+    asyncio.run(ask())
+    assert [len(of_one) for of_one in heads] == [2, 1]
+
+
+def test_a_request_that_is_sent_again_keeps_no_record_and_no_answer(server: Scripted) -> None:
+    url = f"{server.url}/v1/chat/completions"
+    formed = FormedRequest(method="POST", url=url, headers=[], proxy=None)
+
+    async def send() -> None:
+        connections = Connections()
+        await connections.send(NOBODY, formed, b'{"of": "somebody"}')
+        await connections.close()
+
+    asyncio.run(send())
+    assert formed.sent is not None
+    assert not formed.sent.request.body
+    assert formed.sent.request.response is None
 
 
 def test_every_answer_is_read_whatever_way_it_is_sent(server: Scripted, prompt: Prompt) -> None:

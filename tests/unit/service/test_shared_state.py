@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -138,6 +140,72 @@ def test_a_call_takes_in_what_the_thread_has_not_yet() -> None:
             sender.send(part)
         memory.change = number
     assert followed.state == STATES[-1]
+
+
+def test_what_a_change_leads_back_to_is_kept_while_the_change_comes_in() -> None:
+    memory, (receiver, sender) = SharedMemory(1, []), Pipe(duplex=False)
+    names = [f"t{number}" for number in range(40)]
+    states = [
+        ServingState(revision=number, served=dict.fromkeys(names, served(version)))
+        for number, version in enumerate(("1", "2", "1"))
+    ]
+    shelf = Shelf({(name, "1"): b"1" for name in names})
+    followed = FollowedState(
+        memory, receiver, place=0, state=states[0], number=0, contents=CONTENTS
+    )
+    followed.prompts = shelf
+    stop = threading.Event()
+    thread = threading.Thread(target=followed.run, args=(0.01, stop))
+    thread.start()
+    try:
+        for number, (left, reached) in enumerate(pairwise(states), start=1):
+            packed = {(task, to.reference.version): b"new" for task, to in reached.served.items()}
+            change = replace(StateChange.between(left, reached, number), packed=packed)
+            # No call comes that would have the first change shown before the second one begins.
+            for part in change.parts():
+                sender.send(part)
+                time.sleep(0.05)
+            deadline = time.monotonic() + 30
+            while memory.laid_by[0] < number:
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            memory.change = number
+        assert followed.state == states[-1]
+        while any((name, "2") in shelf.held for name in names):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+    finally:
+        stop.set()
+        thread.join(10)
+    assert set(shelf.held) == {(name, "1") for name in names}
+
+
+class Ring:
+    """Rubbish that the collector alone finds."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.mark.parametrize("tasks", [1, 100])
+def test_no_rubbish_stays_for_ever_because_a_pointer_moved(tasks: int) -> None:
+    memory, (receiver, sender) = SharedMemory(1, []), Pipe(duplex=False)
+    followed = FollowedState(
+        memory, receiver, place=0, state=STATES[0], number=0, contents=CONTENTS
+    )
+    after = ServingState(revision=1, served={f"t{n}": served("1") for n in range(tasks)})
+    for part in StateChange.between(STATES[0], after, 1).parts():
+        sender.send(part)
+    memory.change = 1
+    frozen = gc.get_freeze_count()
+    try:
+        ring = weakref.ref(Ring())
+        assert followed.state == after
+        assert (gc.get_freeze_count() > frozen) == (tasks > 16)
+        gc.collect()
+        assert ring() is None
+    finally:
+        gc.unfreeze()
 
 
 def limiters(**settings: float) -> tuple[SharedMemory, list[SharedLimiter]]:

@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -221,3 +223,57 @@ def test_workers_stop_when_nobody_follows_the_ledger_for_them(team: Team) -> Non
     team.process.wait()
     until(lambda: not any(map(lives, workers)))
     team.process.returncode = 0
+
+
+_ONE_IS_STUCK = """
+import os, signal, socket, threading, time
+from prompt_hub.ledger.items import VersionRef
+from prompt_hub.release.ledger_poller import ReleaseContents, ServedVersion, ServingState
+from prompt_hub.service import workers
+from prompt_hub.service.shared_state import SharedMemory
+
+workers._STUCK_SECONDS, workers._SHORTEST_LIFE_SECONDS = 0.5, 0.0
+version = ServedVersion(
+    reference=VersionRef(version="1", sha256="1"), source="ledger", revision=7
+)
+
+after = ServingState(revision=7, served={f"t{n}": version for n in range(300)})
+
+class Poller:
+    state = ServingState()
+    contents = ReleaseContents(release="r", carries={}, champions={})
+
+    def run(self, every_seconds, stop, alone):
+        self.state = after
+
+class Prompts:
+    def prepare(self, task, version):
+        return b"x" * 4000
+
+def serve(place, listener, followed):
+    if place == 0:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    threading.Thread(target=followed.run, args=(0.1, threading.Event()), daemon=True).start()
+    while followed.state.revision != 7:
+        time.sleep(0.01)
+    os.write(1, b"followed\\n")
+
+sockets = [socket.socket(), socket.socket()]
+workers.Supervisor(Poller(), SharedMemory(2, []), sockets, serve, Prompts()).run(0.05)
+"""
+
+
+def test_a_worker_that_is_stuck_keeps_a_long_change_from_no_other() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _ONE_IS_STUCK], stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout is not None
+    patience = threading.Timer(PATIENCE_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
+    patience.start()
+    try:
+        assert process.stdout.readline() == b"followed\n"
+    finally:
+        patience.cancel()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()

@@ -49,13 +49,17 @@ class _SentRequest:
     """All of its head but the length of its body and its cookies."""
 
     @classmethod
-    def of(cls, request: aiohttp.ClientRequest) -> _SentRequest:
+    def of(cls, request: aiohttp.ClientRequest, session: aiohttp.ClientSession) -> _SentRequest:
         """Take a request that has been sent; aiohttp has made and checked its headers."""
         lines = [f"{request.method} {request.url.raw_path_qs} HTTP/1.1"]
         for name, value in request.headers.items():
             if name.lower() not in {"content-length", "cookie"}:
                 lines.append(f"{name}: {value}")
-        return cls(request=request, head="\r\n".join(lines).encode("utf-8"))
+        # The one that was sent would keep its body and its answer for as long.
+        again = aiohttp.ClientRequest(
+            request.method, request.url, ssl=request.ssl, loop=request.loop, session=session
+        )
+        return cls(request=again, head="\r\n".join(lines).encode("utf-8"))
 
     def with_body(self, content: bytes, cookies: BaseCookie[str]) -> bytes:
         """Return what is to be written."""
@@ -80,6 +84,11 @@ class FormedRequest:
     """With its credentials, where it wants some."""
     sent: _SentRequest | None = field(default=None, init=False, repr=False, compare=False)
     """How aiohttp has sent it, where it can be sent so again."""
+
+    @property
+    def has_cookies(self) -> bool:
+        """Whether somebody has set cookies among its headers."""
+        return any(name.lower() == "cookie" for name, _ in self.headers)
 
     @classmethod
     def of(cls, noted: httpx2.Response) -> FormedRequest:
@@ -220,19 +229,21 @@ class Connections:
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             )
+        session = self._session
         if formed.sent is not None:
-            return await _send_again(self._session, formed.sent, content)
+            return await _send_again(session, formed.sent, content)
 
         async def note(
             request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
         ) -> aiohttp.ClientResponse:
             response = await handler(request)
             # Through a proxy a request is another one, and one without a body is a redirect's.
-            if content and formed.proxy is None:
-                formed.sent = _SentRequest.of(request)
+            # Cookies of its own are sent together with those that a server wants kept.
+            if content and formed.proxy is None and not formed.has_cookies:
+                formed.sent = _SentRequest.of(request, session)
             return response
 
-        async with self._session.request(
+        async with session.request(
             formed.method,
             formed.url,
             data=content or None,
@@ -277,7 +288,11 @@ async def _send_again(session: aiohttp.ClientSession, sent: _SentRequest, conten
     except BaseException:
         connection.close()
         raise
-    connection.release()
+    if transport.get_write_buffer_size():
+        # It was answered before it was read: what is left would come before the next request.
+        connection.close()
+    else:
+        connection.release()
     cookies.update_cookies_from_headers(message.headers.getall("Set-Cookie", ()), request.url)
     return reply
 
