@@ -47,7 +47,7 @@ pushes: setup  ## two pushes in quick succession, each promoting another task (n
 # The CDK runs `python app.py`: ours, whatever the shell would find first, or not at all.
 CDK := PATH="$(CURDIR)/$(VENV):$$PATH" node_modules/.bin/cdk
 PIPELINE_STACK := prompt-hub-pipeline
-STACK ?= $(PIPELINE_STACK)
+STACK := $(PIPELINE_STACK)
 # `ASK=never` where nobody is there to answer.
 ASK ?= broadening
 
