@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--examples", type=int, default=2000, help="of a run (default 2000)")
     parser.add_argument("--many", type=int, default=100_000, help="of the memory run (100000)")
     parser.add_argument("--records", type=int, default=200_000, help="of the batch run (200000)")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each runner (default 3)")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each runner (default 5)")
     arguments = parser.parse_args(argv)
 
     print(machine())

@@ -124,12 +124,14 @@ def speed(plan: Plan) -> list[Ratio]:
             value=wall[peers[2].name] / wall[OURS],
             limit=4.0,
             at_most=False,
+            runs=plan.repeats,
         ),
         Ratio(
             name="times the wall of the bare create() loop",
             value=wall[OURS] / wall[bare.name],
             limit=1.1,
             at_most=True,
+            runs=plan.repeats,
         ),
         *(
             Ratio(
@@ -152,12 +154,14 @@ def speed(plan: Plan) -> list[Ratio]:
             value=median(item.kept_bytes or 0 for item in mine) / plan.examples / 1000,
             limit=1.5,
             at_most=True,
+            runs=plan.repeats,
         ),
         Ratio(
             name="process start to first request, s",
             value=first[OURS],
             limit=0.5,
             at_most=True,
+            runs=plan.repeats,
         ),
     ]
 
