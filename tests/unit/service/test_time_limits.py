@@ -54,6 +54,9 @@ def port(built: Path) -> Iterator[int]:
         server = uvicorn.Server(behind_balancer(app, "127.0.0.1", 0))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
+        # Its line about the start belongs to no test.
+        while not server.started:
+            time.sleep(0.01)
         yield listener.getsockname()[1]
         server.should_exit = True
         thread.join(10)
