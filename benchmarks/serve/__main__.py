@@ -7,9 +7,7 @@ the machine in the same mood. CPU is user and system time of the server's whole 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
@@ -139,26 +137,12 @@ def _samples(
 
 def _run(target: Target, server: Server | None, callers: int, seconds: float) -> Sample:
     before = server.cpu_seconds() if server else 0.0
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks.serve.callers"),
-            *(str(target.port), str(target.requests), str(callers), str(seconds)),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise MeasurementError(f"the callers of {target.name} failed: {done.stderr.strip()}")
-    found = json.loads(done.stdout)
-    if found["statuses"] != {"200": found["requests"]}:
-        raise MeasurementError(f"{target.name} answered {found['statuses']}: {found['example']}")
+    found = target.call(callers, seconds)
     return Sample(
-        requests=found["requests"],
-        wall=found["wall"],
-        p50=found["p50"],
-        p99=found["p99"],
+        requests=found.requests,
+        wall=found.wall,
+        p50=found.p50,
+        p99=found.p99,
         cpu=server.cpu_seconds() - before if server else None,
     )
 

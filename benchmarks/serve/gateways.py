@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import cast
 
@@ -33,6 +33,16 @@ RECORDS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
+class Calls:
+    """What callers found: answers and seconds of a run, percentiles in milliseconds."""
+
+    requests: int
+    wall: float
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """Where callers call, and what they send."""
 
@@ -40,6 +50,29 @@ class Target:
     port: int
     requests: Path
     """A file with a JSON list of whole HTTP requests."""
+
+    def call(self, callers: int, seconds: float) -> Calls:
+        """Let callers call for so long, in a process of their own.
+
+        Raises:
+            MeasurementError: they failed, or an answer was not 200.
+        """
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "benchmarks.serve.callers"),
+                *(str(self.port), str(self.requests), str(callers), str(seconds)),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise MeasurementError(f"the callers of {self.name} failed: {done.stderr.strip()}")
+        found = json.loads(done.stdout)
+        if found["statuses"] != {"200": found["requests"]}:
+            raise MeasurementError(f"{self.name} answered {found['statuses']}: {found['example']}")
+        return Calls(**{field.name: found[field.name] for field in fields(Calls)})
 
 
 def direct(port: int, folder: Path) -> Target:

@@ -6,13 +6,13 @@ The versions are those of the small tree under other names, each with a text and
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,19 +170,8 @@ def _spread(file: Path, names: Sequence[str]) -> Path:
 
 
 def _call(target: gateways.Target, requests: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.serve.callers"]
-    done = subprocess.run(
-        [*command, str(target.port), str(requests), "16", str(_CALL_SECONDS)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise MeasurementError(f"the callers failed: {done.stderr.strip()}")
-    found = json.loads(done.stdout)
-    if found["statuses"] != {"200": found["requests"]} or found["requests"] < CALLED:
-        raise MeasurementError(f"{found['statuses']}: {found['example']}")
+    if replace(target, requests=requests).call(16, _CALL_SECONDS).requests < CALLED:
+        raise MeasurementError(f"fewer than {CALLED:,} calls were answered")
 
 
 def _await(target: gateways.Target, revision: int) -> None:
