@@ -11,6 +11,7 @@ from tests.local_aws.emulator import LocalAws
 LONGEST = (
     "test_lifecycle.py",
     "test_deployment_words.py",
+    "test_types.py",
     "test_codepipeline.py",
     "test_local_model.py",
     "test_rollback.py",
