@@ -70,6 +70,7 @@ class GreedyModel:
         if not self._context:
             raise ValueError("there is no memory for its context")
         self._context_tokens = context
+        self._reads = 0
         self.computed_by = [
             hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
             *(version(name) for name in ("ik-llama-cpp-python", "llguidance", "jinja2")),
@@ -105,6 +106,7 @@ class GreedyModel:
         elif request.get("response_format") is not None:
             return None
         started = time.perf_counter()
+        self._reads = 0
         prompt = self._prompt(messages)
         room = self._context_tokens - len(prompt)
         at_most = request.get("max_tokens") or room
@@ -175,6 +177,7 @@ class GreedyModel:
 
     def _read(self, tokens: Sequence[int], position: int, *, rows: int) -> NDArray[np.float32]:
         """Read `tokens` at `position`; return the model's numbers after each of the last `rows`."""
+        self._reads += 1
         found = np.empty((rows, self._words), np.float32)
         for start in range(0, len(tokens), READ_AT_ONCE):
             part = tokens[start : start + READ_AT_ONCE]
@@ -280,7 +283,11 @@ class GreedyModel:
                 "completion_tokens": len(written),
                 "total_tokens": len(prompt) + len(written),
             },
-            "timings": {"cache_n": known, "seconds": time.perf_counter() - started},
+            "timings": {
+                "cache_n": known,
+                "reads": self._reads,
+                "seconds": time.perf_counter() - started,
+            },
         }
 
 

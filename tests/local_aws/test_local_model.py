@@ -288,6 +288,33 @@ def test_the_real_model_classifies_and_says_its_name(running: Running) -> None:
 
 
 @pytest.mark.model
+def test_what_a_schema_leaves_no_choice_about_is_not_asked_of_the_model(running: Running) -> None:
+    pytest.importorskip("ik_llama_cpp", reason="no wheel for this machine")
+
+    def ask(**more: object) -> tuple[ChatCompletion, dict[str, object]]:
+        answer = running.client.chat.completions.create(
+            model=DEFAULT.name,
+            messages=[*PREFIX, {"role": "user", "content": TITLES[0]}],
+            max_tokens=32,
+            temperature=0,
+            response_format=FORMAT,
+            extra_body=more,
+        )
+        return answer, answer.model_dump()["timings"]
+
+    answer, timings = ask(seed=7)
+    assert answer.choices[0].message.content == '{"part_class": "resistor"}'
+    assert answer.usage is not None
+    # After the worked examples: one token decides the class, the next ones are forced or few.
+    assert isinstance(reads := timings["reads"], int)
+    assert 1 <= reads - 1 < answer.usage.completion_tokens / 2
+    # What the fast reader does not know is llama.cpp's own server's, with every token a step.
+    other, timings = ask(seed=7, frequency_penalty=0.0)
+    assert other.choices[0].message.content == answer.choices[0].message.content
+    assert timings["predicted_n"] == other.usage.completion_tokens if other.usage else False
+
+
+@pytest.mark.model
 def test_an_answer_does_not_depend_on_what_was_asked_before(running: Running) -> None:
     first = {title: running.ask(title) for title in TITLES}
     for title in reversed(TITLES):
