@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -361,6 +362,32 @@ def test_a_task_gets_its_own_role(enforced: LocalAws) -> None:
         what="the task's answer",
     )
     assert f"assumed-role/{SERVICE}-task/" in log
+
+
+def test_a_build_gets_the_role_of_its_project(enforced: LocalAws) -> None:
+    codebuild = enforced.client("codebuild")
+    ask = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
+    phases = {"build": {"commands": [f'{sys.executable} -c "{ask}"']}}
+    codebuild.create_project(
+        name="whoami",
+        source={
+            "type": "NO_SOURCE",
+            "buildspec": json.dumps({"version": "0.2", "phases": phases}),
+        },
+        artifacts={"type": "NO_ARTIFACTS"},
+        environment={
+            "type": "LINUX_CONTAINER",
+            "image": "aws/codebuild/standard:7.0",
+            "computeType": "BUILD_GENERAL1_SMALL",
+        },
+        serviceRole=f"arn:aws:iam::{ACCOUNT}:role/{SERVICE}-execution",
+    )
+    number = codebuild.start_build(projectName="whoami")["build"]["id"].partition(":")[2]
+    log = enforced.state / "logs" / "codebuild" / "whoami" / f"{number}.log"
+    eventually(
+        lambda: log.exists() and f"assumed-role/{SERVICE}-execution/" in log.read_text(),
+        what="the build's answer",
+    )
 
 
 def test_another_word_than_the_three_is_refused(tmp_path: Path) -> None:
