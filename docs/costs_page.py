@@ -109,6 +109,7 @@ class Counts:
     endpoint_zones: int
     balancers: int
     service_tasks: int
+    """At least: scaling adds to them with the calls."""
     vcpu: float
     gigabytes: float
     alarms_of_a_stage: int
@@ -200,7 +201,7 @@ def count(resources: Sequence[Resource]) -> Counts:
             if endpoint.text("VpcEndpointType") == "Interface"
         ),
         balancers=len(of("AWS::ElasticLoadBalancingV2::LoadBalancer")),
-        service_tasks=service.number("DesiredCount"),
+        service_tasks=_least_tasks(service, of("AWS::ApplicationAutoScaling::ScalableTarget")),
         vcpu=definition.number("Cpu") / 1024,
         gigabytes=definition.number("Memory") / 1024,
         alarms_of_a_stage=len(alarms) - len(of_tasks),
@@ -378,6 +379,11 @@ def _task(alarm: Resource) -> str:
     dimensions = cast(list[dict[str, str]], alarm.properties.get("Dimensions", []))
     names = [item["Value"] for item in dimensions if item["Name"] == aws_names.DIMENSION_TASK]
     return names[0] if names and not names[0].startswith(aws_names.PROJECT) else ""
+
+
+def _least_tasks(service: Resource, scaled: Sequence[Resource]) -> int:
+    """Count the tasks that always run; where the service scales, its own number is left out."""
+    return scaled[0].number("MinCapacity") if scaled else service.number("DesiredCount")
 
 
 def _actions(pipeline: Resource, *, but: str) -> Iterable[str]:

@@ -103,6 +103,20 @@ def test_the_counts_are_those_of_the_templates(
     assert counts.watch_rounds == 730 * 4
 
 
+def test_a_service_that_scales_is_counted_at_its_least(resources: list[Resource]) -> None:
+    service = next(resource for resource in resources if resource.kind == "AWS::ECS::Service")
+    others = [resource for resource in resources if resource is not service]
+    scaled = [
+        replace(service, properties={}),
+        replace(
+            service,
+            kind="AWS::ApplicationAutoScaling::ScalableTarget",
+            properties={"MinCapacity": 3},
+        ),
+    ]
+    assert costs_page.count([*others, *scaled]).service_tasks == 3
+
+
 # --- Permissions -------------------------------------------------------------------------------
 
 
