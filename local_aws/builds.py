@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_aws import clients, pip_settings
+from local_aws import clients, permissions, pip_settings
 from local_aws.build_environments import (
     Environment,
     base_variables,
@@ -271,6 +271,9 @@ class Build:
                 for variable in [*spec.variables, *project, *self._order.variables]
             },
             self._settings.overrides,
+            permissions.credentials(
+                self._order.project.get("serviceRole") or "", self.id, self._settings.account
+            ),
         )
 
     def _install(self, spec: Buildspec) -> None:
