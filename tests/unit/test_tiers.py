@@ -7,11 +7,11 @@ import os
 import re
 import shlex
 import subprocess
+from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +82,10 @@ def test_no_test_file_imports_another() -> None:
 
 
 def test_unless_asked_for_new_draws_hypothesis_repeats_itself() -> None:
+    # Imported here: no other test of this tier needs it, and every worker would wait for it.
+    import_module("tests.property.conftest")
+    from hypothesis import settings
+
     assert settings().derandomize
     assert not settings.get_profile("fresh").derandomize
 
