@@ -71,7 +71,8 @@ class PipelineStack(ToolchainStack):
             trigger_on_push=False,
         )
         pipeline = self._build_pipeline(source, root)
-        pipeline.add_wave("Evaluate", post=self._evaluations(source, tasks, evaluation))
+        evaluations = self._evaluations(source, tasks, evaluation)
+        pipeline.add_wave("Evaluate", post=[*evaluations, self._tests(source)])
         stages = [release.settings.name for release in releases]
         promote = self._promote(source, stages)
         pipeline.add_wave("Promote", post=[promote])
@@ -131,7 +132,7 @@ class PipelineStack(ToolchainStack):
     # --- Actions of an execution -----------------------------------------------------------------
 
     def _synth(self, source: pipelines.IFileSetProducer) -> CommandStep:
-        """Validate prompts always; test code only where it is not the code of a green run."""
+        """Validate the prompts, and synthesise: what the rest of the execution needs."""
         return self._step(
             CommandStep(
                 "Synth",
@@ -139,21 +140,35 @@ class PipelineStack(ToolchainStack):
                 install=toolchain.INSTALL_EVERYTHING,
                 commands=[
                     "python pipeline_image/validate_prompt.py",
-                    f"python -m prompt_hub.release.code_tests {_TESTS}",
                     "npx --no-install cdk synth --quiet",
                 ],
-                environment={
-                    **self._results,
-                    aws_names.ENV_RELEASE: EXECUTION_ID,
-                    aws_names.ENV_EXECUTION: EXECUTION_ID,
-                },
+                environment={aws_names.ENV_RELEASE: EXECUTION_ID},
+                granted=(
+                    *permissions.use_connection(self._connection_arn),
+                    *permissions.deny_git_writes(self._connection_arn),
+                ),
+                output="cdk.out",
+            )
+        )
+
+    def _tests(self, source: pipelines.IFileSetProducer) -> CommandStep:
+        """Test the code beside the evaluations, only where it is not the code of a green run.
+
+        Nothing is promoted before both are green, and neither waits for the other.
+        """
+        return self._step(
+            CommandStep(
+                "Tests",
+                source=source,
+                install=toolchain.INSTALL_EVERYTHING,
+                commands=[f"python -m prompt_hub.release.code_tests {_TESTS}"],
+                environment={**self._results, aws_names.ENV_EXECUTION: EXECUTION_ID},
                 granted=(
                     *permissions.use_connection(self._connection_arn),
                     *permissions.deny_git_writes(self._connection_arn),
                     *permissions.read_results(self, aws_names.code_tests_key("*")),
                     *permissions.write_results(self, aws_names.code_tests_key("*")),
                 ),
-                output="cdk.out",
             )
         )
 
