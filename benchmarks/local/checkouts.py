@@ -50,6 +50,8 @@ class Checkout:
     name: str
     root: Path
     state: Path
+    logs: Path
+    """Where what the runs of `make` printed is kept, with seconds since the start."""
 
     def make(self, *words: str, and_stop: bool = False) -> Spent:
         """Run `make` with these words, measure it, and say what it took; failing is no error here.
@@ -90,11 +92,6 @@ class Checkout:
         with self._running("down") as process, _reaping(process.pid):
             process.communicate()
         _reap(None)
-
-    @property
-    def logs(self) -> Path:
-        """What the runs of `make` printed; kept until the next benchmark."""
-        return LOGS / self.name
 
     def _running(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -138,7 +135,7 @@ def clone(commit: str, folder: Path) -> Checkout:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise MeasurementError(f"{commit} cannot be cloned: {done.stderr.strip()}")
-    return Checkout(name=folder.name, root=root, state=folder / "state")
+    return Checkout(name=folder.name, root=root, state=folder / "state", logs=LOGS / folder.name)
 
 
 def asserted(root: Path, folders: Sequence[str] = ("tests",)) -> int:
