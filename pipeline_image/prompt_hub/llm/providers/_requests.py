@@ -12,16 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookies import BaseCookie
 
-import aiohttp
 import httpx2
 
-from prompt_hub.core.imports import bodies_deferred
+from prompt_hub.core.imports import bodies_deferred, roots_read_aside
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.retry import PermanentError, TransientError
 from prompt_hub.llm.secrets import SecretApiKey, api_key
 
-# Half of the SDK's import are types of requests and answers, few of which it needs itself.
-with bodies_deferred("openai.types"):
+# aiohttp makes two TLS contexts as it is imported. Half of the SDK's import are types of requests
+# and answers, few of which it needs itself.
+with roots_read_aside(), bodies_deferred("openai.types"):
+    import aiohttp
     import openai
 
 PATH = "/chat/completions"
