@@ -144,19 +144,13 @@ class PipelineStack(ToolchainStack):
                     "npx --no-install cdk synth --quiet",
                 ],
                 environment={aws_names.ENV_RELEASE: EXECUTION_ID},
-                granted=(
-                    *permissions.use_connection(self._connection_arn),
-                    *permissions.deny_git_writes(self._connection_arn),
-                ),
+                granted=permissions.read_source(self._connection_arn),
                 output="cdk.out",
             )
         )
 
     def _tests(self, source: pipelines.IFileSetProducer) -> CommandStep:
-        """Test the code beside the evaluations, only where it is not the code of a green run.
-
-        Nothing is promoted before both are green, and neither waits for the other.
-        """
+        """Test the code beside the evaluations, unless this very code was green before."""
         return self._step(
             CommandStep(
                 "Tests",
@@ -165,8 +159,7 @@ class PipelineStack(ToolchainStack):
                 commands=[f"python -m prompt_hub.release.code_tests {_TESTS}"],
                 environment={**self._results, aws_names.ENV_EXECUTION: EXECUTION_ID},
                 granted=(
-                    *permissions.use_connection(self._connection_arn),
-                    *permissions.deny_git_writes(self._connection_arn),
+                    *permissions.read_source(self._connection_arn),
                     *permissions.read_results(self, aws_names.code_tests_key("*")),
                     *permissions.write_results(self, aws_names.code_tests_key("*")),
                 ),
@@ -211,11 +204,7 @@ class PipelineStack(ToolchainStack):
                 },
                 granted=(
                     *permissions.use_connection(self._connection_arn),
-                    *(
-                        permission
-                        for stage in stages
-                        for permission in permissions.read_ledger(self, stage)
-                    ),
+                    *permissions.read_ledgers(self, stages),
                     *permissions.read_results(self, "evaluations/*"),
                     *permissions.write_results(self, aws_names.promotion_key("*")),
                 ),
@@ -249,11 +238,7 @@ class PipelineStack(ToolchainStack):
                 },
                 granted=(
                     *permissions.push_image(self),
-                    *(
-                        permission
-                        for stage in stages
-                        for permission in permissions.read_ledger(self, stage)
-                    ),
+                    *permissions.read_ledgers(self, stages),
                     *permissions.read_results(
                         self,
                         aws_names.promotion_key("*"),
@@ -340,11 +325,7 @@ class PipelineStack(ToolchainStack):
                     **({aws_names.ENV_EARLIER_STAGES: ",".join(earlier)} if earlier else {}),
                 },
                 granted=(
-                    *(
-                        permission
-                        for passed in earlier
-                        for permission in permissions.read_ledger(self, passed)
-                    ),
+                    *permissions.read_ledgers(self, earlier),
                     *permissions.change_ledger(self, stage),
                     *permissions.run_service_task(self, stage),
                     *permissions.read_running_image(),
