@@ -289,7 +289,8 @@ def test_an_endpoint_may_prove_itself_by_the_certificate_that_is_trusted(
         url = server.url.replace("127.0.0.1", host) + "/v1"
         once = Retries(attempts=1, attempts_if_busy=1)
         monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-        with pytest.raises(ModelUnavailableError, match="no connection, 1 times"):
+        why = r"no connection \(its certificate is not trusted: self-signed certificate\), 1 times"
+        with pytest.raises(ModelUnavailableError, match=why):
             call_each(prompt, url, "Schottky diode", retries=once)
         assert not server.asked
         monkeypatch.setenv("SSL_CERT_FILE", str(SELF_SIGNED))
