@@ -34,8 +34,8 @@ from local_aws.buildspec import Buildspec, BuildspecError, pack
 from local_aws.log_shipper import LogShipper
 from local_aws.settings import CloudSettings
 
-AT_ONCE = 2
-"""How many builds run at the same time; others are queued."""
+AT_ONCE = 3
+"""How many builds run at the same time, others are queued: two evaluations and the tests."""
 TAIL_LINES = 20
 """How many of the last lines of its log a failed build is explained with."""
 log = logging.getLogger("local_aws.codebuild")

@@ -53,7 +53,7 @@ sys.addaudithook(_note_what_is_no_code)
 
 @pytest.fixture(autouse=True)
 def reads_code_alone(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that opens what its outcome may not depend on: Synth remembers green runs.
+    """Fail a test that opens what its outcome may not depend on: the pipeline remembers green runs.
 
     This repository's own prompts and pages are no code, so a test of them is `shipped`: decision
     1007.

@@ -46,7 +46,7 @@ def test_what_draws_its_data_is_a_property_test() -> None:
 
 
 def test_what_a_pipeline_runs_needs_only_what_it_installs() -> None:
-    """Synth runs the fast tests, with the packages of `requirements.lock` alone."""
+    """Its action Tests runs the fast tests, with the packages of `requirements.lock` alone."""
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     locked = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
     owners = packages_distributions()
