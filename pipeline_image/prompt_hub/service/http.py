@@ -7,7 +7,6 @@ beyond finding one of them would be paid by every call. `declared_api` describes
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import threading
@@ -23,6 +22,8 @@ from collections.abc import (
 )
 from itertools import islice
 from typing import Any, NamedTuple
+
+from pydantic_core import to_json
 
 from prompt_hub.core.concurrency import run_off_loop
 from prompt_hub.core.json_strict import (
@@ -60,13 +61,6 @@ _LISTED = 32
 """Tasks in one part of the list of tasks."""
 _RUN_START, _RUN_END = "/v1/tasks/", "/run"
 _JSON_HEADER = (b"content-type", JSON.encode())
-_encode = json.JSONEncoder(
-    # What is written was read, or made here: it is no ring.
-    ensure_ascii=False,
-    allow_nan=False,
-    check_circular=False,
-    separators=(",", ":"),
-).encode
 
 
 class _CallerLeftError(Exception):
@@ -174,7 +168,7 @@ class ServiceApp:
             return _error(error, trace_id)
         finally:
             admission.leave()
-        return _Response(200, _encode(_answer(answered, service.release, trace_id)).encode("utf-8"))
+        return _Response(200, to_json(_answer(answered, service.release, trace_id)))
 
     async def _look(self, path: str, scope: Scope) -> _Response:
         """Answer what asks about the service itself."""
@@ -201,7 +195,7 @@ class ServiceApp:
         reason = _not_ready(self._service)
         if reason is None:
             return _Response(200, b'{"ready":true}')
-        return _Response(503, _encode({"ready": False, "reason": reason}).encode("utf-8"))
+        return _Response(503, to_json({"ready": False, "reason": reason}))
 
     async def _openapi(self) -> _Response:
         return _Response(200, await asyncio.to_thread(self.document.encoded))
@@ -345,7 +339,7 @@ def _served(service: PromptService) -> tuple[bytes, ...]:
         for task, wanted in sorted(state.refused.items())
     )
     return (
-        f'{_encode(head)[:-1]},"tasks":['.encode(),
+        to_json(head)[:-1] + b',"tasks":[',
         *_listed(tasks),
         b'],"refused":[',
         *_listed(refused),
@@ -355,10 +349,10 @@ def _served(service: PromptService) -> tuple[bytes, ...]:
 
 def _listed(entries: Iterator[Mapping[str, object]]) -> Iterator[bytes]:
     """Write entries of a list, so many at once; other threads go on in between."""
-    before = ""
+    before = b""
     while some := list(islice(entries, _LISTED)):
-        yield (before + ",".join(map(_encode, some))).encode()
-        before = ","
+        yield before + b",".join(map(to_json, some))
+        before = b","
         time.sleep(0)
 
 
@@ -396,8 +390,7 @@ def _error(error: ServiceError, trace_id: str, status: int | None = None) -> _Re
         headers.append((b"connection", b"close"))
     detail = {"code": str(error.code), "message": error.message, **error.details}
     body = {"error": detail, "valid": False, "trace_id": trace_id}
-    encoded = _encode(body).encode("utf-8")
-    return _Response(status or error.code.status, encoded, tuple(headers))
+    return _Response(status or error.code.status, to_json(body), tuple(headers))
 
 
 def _trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
