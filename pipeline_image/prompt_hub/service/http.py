@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from prompt_hub.core.concurrency import run_off_loop
+from prompt_hub.core.concurrency import TimeLimit, run_off_loop
 from prompt_hub.core.json_strict import (
     ENVELOPE_DEPTH,
     TooManyValuesError,
@@ -113,7 +113,7 @@ class ServiceApp:
         self.document = OpenApiDocument(service)
         self._service = service
         self._poll_seconds = poll_seconds
-        self._body_seconds = body_seconds
+        self._body_limit = TimeLimit(body_seconds)
         self._admission = admission
         self._announce = announce
         self._requests = LastResort(self._respond)
@@ -161,7 +161,7 @@ class ServiceApp:
             message = f"the service has {admission.most} calls in hand and takes on no other"
             return _error(ServiceError(ErrorCode.OVERLOADED, message), trace_id)
         try:
-            body = await _body(receive, self._body_seconds)
+            body = await _body(receive, self._body_limit)
             fields = await run_off_loop(len(body), _fields, body)
             answered = await service.run(task, fields, trace_id, size=len(body))
         except ServiceError as error:
@@ -253,10 +253,10 @@ async def _send(send: Send, response: _Response) -> None:
         await asyncio.sleep(0)
 
 
-async def _body(receive: Receive, seconds: float) -> bytes:
+async def _body(receive: Receive, limit: TimeLimit) -> bytes:
     body = bytearray()
     try:
-        async with asyncio.timeout(seconds):
+        async with limit():
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -269,7 +269,7 @@ async def _body(receive: Receive, seconds: float) -> bytes:
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
-        message_in_words = f"the body did not arrive within {seconds:g} s"
+        message_in_words = f"the body did not arrive within {limit.seconds:g} s"
         raise ServiceError(ErrorCode.TOO_SLOW, message_in_words) from None
 
 
