@@ -33,6 +33,7 @@ from prompt_hub.core.json_strict import (
     strict_json,
 )
 from prompt_hub.core.log_setup import describe_exception
+from prompt_hub.release.ledger_poller import ServingState
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.admission import Admission
 from prompt_hub.service.errors import ErrorCode, ServiceError
@@ -116,6 +117,11 @@ class ServiceApp:
         self._body_limit = TimeLimit(body_seconds)
         self._admission = admission
         self._announce = announce
+        # Of many tasks these are long, and callers would wait for them.
+        self._pages = {
+            "/v1/tasks": _Shared(lambda: _served(service), service),
+            "/openapi.json": _Shared(self.document.encoded, service),
+        }
         self._requests = LastResort(self._respond)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -172,33 +178,45 @@ class ServiceApp:
 
     async def _look(self, path: str, scope: Scope) -> _Response:
         """Answer what asks about the service itself."""
-        page = {
-            "/v1/tasks": self._tasks,
-            "/healthz": self._health,
-            "/readyz": self._ready,
-            "/openapi.json": self._openapi,
-        }.get(path)
-        if page is None:
+        long = self._pages.get(path)
+        if long is None and path not in {"/healthz", "/readyz"}:
             return _no_such_path(scope, "Not Found", 404)
         if scope["method"] != "GET":
             return _wrong_method(scope, "GET")
-        return await page()
+        if long is not None:
+            return _Response(200, await long.page())
+        return _Response(200, b'{"ok":true}') if path == "/healthz" else self._ready()
 
-    async def _tasks(self) -> _Response:
-        # Of many tasks it is long, and callers would wait for it.
-        return _Response(200, await asyncio.to_thread(_served, self._service))
-
-    async def _health(self) -> _Response:
-        return _Response(200, b'{"ok":true}')
-
-    async def _ready(self) -> _Response:
+    def _ready(self) -> _Response:
         reason = _not_ready(self._service)
         if reason is None:
             return _Response(200, b'{"ready":true}')
         return _Response(503, to_json({"ready": False, "reason": reason}))
 
-    async def _openapi(self) -> _Response:
-        return _Response(200, await asyncio.to_thread(self.document.encoded))
+
+class _Shared:
+    """A page that takes long, made in a thread: once for all who ask while no pointer moves.
+
+    A thread for each of them would leave none for large calls.
+    """
+
+    def __init__(self, make: Callable[[], tuple[bytes, ...]], service: PromptService) -> None:
+        self._make = make
+        self._service = service
+        self._making: tuple[ServingState, asyncio.Task[tuple[bytes, ...]]] | None = None
+
+    async def page(self) -> tuple[bytes, ...]:
+        """Return the page, by pointers as they are when it is asked for or later."""
+        state = self._service.poller.state
+        if self._making is None or self._making[0] is not state:
+            self._making = state, asyncio.create_task(asyncio.to_thread(self._make))
+            self._making[1].add_done_callback(self._made)
+        # Who leaves does not take it from the others.
+        return await asyncio.shield(self._making[1])
+
+    def _made(self, task: asyncio.Task[tuple[bytes, ...]]) -> None:
+        if self._making is not None and self._making[1] is task:
+            self._making = None
 
 
 class LastResort:
