@@ -9,7 +9,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cdk_app.settings import StageSettings
+from cdk_app.stage_settings import StageSettings
 from prompt_hub.llm.config import ModelConfig
 
 

@@ -9,11 +9,14 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as route53_targets
 from constructs import Construct
 
 from cdk_app import arns, nag, permissions
 from cdk_app.network import Network
-from cdk_app.settings import Settings, StageSettings
+from cdk_app.settings import Settings
+from cdk_app.stage_settings import StageSettings
 from prompt_hub.core import aws_names
 
 TASK_CPU = 256
@@ -55,6 +58,14 @@ class PromptService(Construct):
         self.task_definition = self._build_task_definition()
         self.service = self._build_service()
         self.target_group = self._build_target_group()
+        self._scale()
+
+    @property
+    def url(self) -> str:
+        """Where the service is called, by its containers too."""
+        if self._stage.domain is not None:
+            return f"https://{self._stage.domain.name}"
+        return f"http://{self.load_balancer.load_balancer_dns_name}"
 
     def _build_load_balancer(self) -> elbv2.ApplicationLoadBalancer:
         balancer = elbv2.ApplicationLoadBalancer(
@@ -140,7 +151,7 @@ class PromptService(Construct):
             # A task sees more cores than it is given.
             aws_names.ENV_WORKERS: str(max(1, TASK_CPU // CORE_CPU)),
             aws_names.ENV_LOG: f"{stage.log_level},json",
-            aws_names.ENV_SERVICE_URL: f"http://{self.load_balancer.load_balancer_dns_name}",
+            aws_names.ENV_SERVICE_URL: self.url,
         }
 
     def _linux_parameters(self) -> ecs.LinuxParameters:
@@ -186,7 +197,8 @@ class PromptService(Construct):
             service_name=aws_names.service(self._stage.name),
             cluster=self.cluster,
             task_definition=self.task_definition,
-            desired_count=self._stage.desired_count,
+            # Named in the template, it would undo what the scaling did, with every release.
+            desired_count=None if self._stage.scaling else self._stage.desired_count,
             min_healthy_percent=100,
             max_healthy_percent=200,
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
@@ -198,14 +210,19 @@ class PromptService(Construct):
         )
 
     def _build_target_group(self) -> elbv2.ApplicationTargetGroup:
+        listener = self._build_listener()
         # Ranges are settings, so they are literal.
-        for cidr in (self._stage.vpc_cidr, *self._stage.caller_cidrs):
+        callers = {
+            **{cidr: ec2.Peer.ipv4(cidr) for cidr in self._stage.networks},
+            **{
+                group: ec2.Peer.security_group_id(group)
+                for group in self._stage.caller_security_groups
+            },
+        }
+        for name, caller in callers.items():
             self.load_balancer.connections.allow_from(
-                ec2.Peer.ipv4(cidr), ec2.Port.tcp(80), f"Callers in {cidr}"
+                caller, ec2.Port.tcp(listener.port), f"Callers in {name}"
             )
-        listener = self.load_balancer.add_listener(
-            "Http", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False
-        )
         return listener.add_targets(
             "Service",
             port=aws_names.CONTAINER_PORT,
@@ -223,6 +240,46 @@ class PromptService(Construct):
                 unhealthy_threshold_count=3,
             ),
             deregistration_delay=Duration.seconds(aws_names.DRAIN_SECONDS),
+        )
+
+    def _build_listener(self) -> elbv2.ApplicationListener:
+        domain = self._stage.domain
+        if domain is None:
+            return self.load_balancer.add_listener(
+                "Http", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False
+            )
+        if domain.zone_id is not None:
+            route53.ARecord(
+                self,
+                "Name",
+                zone=route53.HostedZone.from_hosted_zone_attributes(
+                    self, "Zone", hosted_zone_id=domain.zone_id, zone_name=domain.name
+                ),
+                target=route53.RecordTarget.from_alias(
+                    route53_targets.LoadBalancerTarget(self.load_balancer)
+                ),
+            )
+        # Nothing listens on port 80: a redirect would come after the call has been sent in plain,
+        # and most clients then ask again without its body.
+        return self.load_balancer.add_listener(
+            "Https",
+            port=443,
+            protocol=elbv2.ApplicationProtocol.HTTPS,
+            certificates=[elbv2.ListenerCertificate.from_arn(domain.certificate_arn)],
+            open=False,
+        )
+
+    def _scale(self) -> None:
+        scaling = self._stage.scaling
+        if scaling is None:
+            return
+        count = self.service.auto_scale_task_count(
+            min_capacity=self._stage.desired_count, max_capacity=scaling.max_count
+        )
+        count.scale_on_request_count(
+            "Calls",
+            requests_per_target=scaling.requests_per_minute,
+            target_group=self.target_group,
         )
 
 

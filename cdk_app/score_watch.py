@@ -10,7 +10,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
-from cdk_app.settings import StageSettings
+from cdk_app.stage_settings import StageSettings
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from aws_cdk import Environment, RemovalPolicy, Stack, Tags
 from constructs import Construct
 
-from cdk_app.settings import Settings, StageSettings
+from cdk_app.settings import Settings
+from cdk_app.stage_settings import StageSettings
 from prompt_hub.core import aws_names
 
 KEPT = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE

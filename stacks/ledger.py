@@ -6,8 +6,8 @@ from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
-from cdk_app.settings import StageSettings
 from cdk_app.stack import KEPT, StageStack
+from cdk_app.stage_settings import StageSettings
 from prompt_hub.core import aws_names
 
 

@@ -18,8 +18,9 @@ from constructs import Construct
 from cdk_app import arns, nag, permissions, toolchain, trigger
 from cdk_app.build_action import EXECUTION_ID, ApprovalStep, CommandStep, SharedProjectStep
 from cdk_app.failure_notice import FailureNotice
-from cdk_app.settings import Settings, SoakSettings
+from cdk_app.settings import Settings
 from cdk_app.stack import ToolchainStack
+from cdk_app.stage_settings import SoakSettings
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
 from stacks.release_stage import ReleaseStage

@@ -8,8 +8,9 @@ from pathlib import Path
 from aws_cdk import Stage
 from constructs import Construct
 
-from cdk_app.settings import Settings, StageSettings
+from cdk_app.settings import Settings
 from cdk_app.stack import environment, tag
+from cdk_app.stage_settings import StageSettings
 from cdk_app.tasks import Task
 from stacks.ledger import LedgerStack
 from stacks.rollback import RollbackStack

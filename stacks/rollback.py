@@ -18,8 +18,8 @@ from cdk_app import arns
 from cdk_app.freshness_alarm import FreshnessAlarm, WatchBudgetAlarm
 from cdk_app.rollback_function import RollbackFunction
 from cdk_app.score_alarm import ScoreAlarm
-from cdk_app.settings import StageSettings
 from cdk_app.stack import StageStack
+from cdk_app.stage_settings import StageSettings
 from cdk_app.tasks import Task, drill_task
 from prompt_hub.core import aws_names
 

@@ -13,8 +13,9 @@ from cdk_app.network import Network
 from cdk_app.prompt_service import PromptService
 from cdk_app.score_watch import ScoreWatch, watch_schedule
 from cdk_app.service_health import ServiceHealth
-from cdk_app.settings import Settings, StageSettings
+from cdk_app.settings import Settings
 from cdk_app.stack import StageStack
+from cdk_app.stage_settings import StageSettings
 from cdk_app.tasks import Task
 
 
@@ -60,7 +61,7 @@ class ServiceStack(StageStack):
             subnets=network.subnets,
         )
         nag.acknowledge_schedules(prompts.task_definition)
-        CfnOutput(self, "Url", value=f"http://{prompts.load_balancer.load_balancer_dns_name}")
+        CfnOutput(self, "Url", value=prompts.url)
         CfnOutput(self, "VpcId", value=network.vpc.vpc_id, description="To peer callers with")
 
     @property

@@ -55,9 +55,20 @@ def findings(path: Path, changes: Mapping[str, object]) -> set[tuple[str, str]]:
 
 NAMED_ACCOUNT = {"account": "123456789012"}
 ZONES = ["us-east-1a", "us-east-1b"]
-OTHER_NETWORKS = {
+EVERY_OPTION = {
     "stages": [
-        {"name": "dev", "availability_zones": ZONES, "nat_gateways": 0},
+        {
+            "name": "dev",
+            "availability_zones": ZONES,
+            "nat_gateways": 0,
+            "caller_security_groups": ["sg-0a1b2c3d"],
+            "domain": {
+                "name": "prompts.example.com",
+                "certificate_arn": "arn:aws:acm:us-east-1:123456789012:certificate/0a1b-2c3d",
+                "zone_id": "Z0123456789",
+            },
+            "scaling": {"max_count": 4},
+        },
         {
             "name": "prod",
             "availability_zones": ZONES,
@@ -70,7 +81,7 @@ OTHER_NETWORKS = {
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, TWO_STAGES, INFERENCE_PROFILE, NAMED_ACCOUNT, OTHER_NETWORKS]
+    "changes", [{}, TWO_STAGES, INFERENCE_PROFILE, NAMED_ACCOUNT, EVERY_OPTION]
 )
 def test_nothing_is_unacknowledged(tmp_path: Path, changes: Mapping[str, object]) -> None:
     assert findings(tmp_path, changes) == set()

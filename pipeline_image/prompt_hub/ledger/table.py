@@ -310,9 +310,9 @@ class Ledger:
         decide: Callable[[TaskState], Change],
         newest: int | None = None,
     ) -> Event:
-        """Decide, write, and start again where another task's change came between."""
-        for attempt in range(ATTEMPTS):
-            state = self.state(task)
+        """Change a task whose pointer is still at the revision that the caller has `seen`."""
+
+        def believed(state: TaskState) -> Change:
             found = state.live.revision if state.live else None
             if found != seen:
                 raise LedgerConflictError(
@@ -320,7 +320,14 @@ class Ledger:
                 )
             if newest is not None and self.newest_event(task) != newest:
                 raise LedgerConflictError(f"{task} has an event newer than revision {newest}")
-            change = decide(state)
+            return decide(state)
+
+        return self._change_anyway(task, believed)
+
+    def _change_anyway(self, task: str, decide: Callable[[TaskState], Change]) -> Event:
+        """Decide, write, and decide again on what is there where another change came between."""
+        for attempt in range(ATTEMPTS):
+            change = decide(self.state(task))
             try:
                 self._write(*_steps(change))
             except LedgerConflictError:

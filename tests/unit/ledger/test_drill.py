@@ -20,9 +20,18 @@ if TYPE_CHECKING:
 BAD, GOOD = reference("2.0.0"), reference("1.0.0")
 
 
+def ledger_on(table: FakeDynamoDB) -> DrillLedger:
+    return DrillLedger(cast("DynamoDBClient", table), "ledger")
+
+
 @pytest.fixture
-def ledger() -> DrillLedger:
-    return DrillLedger(cast("DynamoDBClient", FakeDynamoDB()), "ledger")
+def table() -> FakeDynamoDB:
+    return FakeDynamoDB()
+
+
+@pytest.fixture
+def ledger(table: FakeDynamoDB) -> DrillLedger:
+    return ledger_on(table)
 
 
 def begin(ledger: DrillLedger, minute: int = 0) -> int:
@@ -42,6 +51,26 @@ def test_everything_is_put_back_and_the_next_drill_can_begin(
         assert ledger.pointer(DRILL_TASK) is None
         assert set(ledger.version_states(DRILL_TASK).values()) == {VersionState.RELEASED}
         assert not ledger.put_back(cause(3 * number + 2)), "there is nothing more to put back"
+
+
+@pytest.mark.parametrize("rolled_back", [True, False], ids=["rolled back", "put back"])
+def test_what_comes_between_is_put_back_as_well(table: FakeDynamoDB, rolled_back: bool) -> None:
+    """A drill that was killed leaves a stage that may take the bad version back at any moment."""
+    ledger, other = ledger_on(table), ledger_on(table)
+    revision = begin(ledger)
+
+    def between() -> None:
+        if rolled_back:
+            other.roll_back(DRILL_TASK, seen=revision, cause=cause(1))
+        else:
+            assert other.put_back(cause(1))
+
+    table.before_write = between
+
+    assert ledger.put_back(cause(2)) is rolled_back
+    assert table.before_write is None
+    assert ledger.pointer(DRILL_TASK) is None
+    assert set(ledger.version_states(DRILL_TASK).values()) == {VersionState.RELEASED}
 
 
 def test_a_drill_is_no_news(ledger: DrillLedger) -> None:

@@ -1,0 +1,243 @@
+"""What may differ between two stages, as frozen typed data."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+WORD = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+REGION = r"[a-z]{2}(?:-[a-z]+)+-\d"
+DEFAULT_CIDR = "10.20.0.0/16"
+_HEX = r"(?:[0-9a-f]{8}|[0-9a-f]{17})"
+_HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
+
+Email = Annotated[str, Field(pattern=r"^\S+@\S+$", examples=["people@example.com"])]
+Zone = Annotated[str, Field(pattern=rf"^{REGION}[a-z]$", examples=["us-east-1a"])]
+
+
+class StrictSettings(BaseModel):
+    """Base of all settings: no unknown keys, no conversions, no changes after reading."""
+
+    # Deferred: nested models are built once, as part of the whole.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+
+
+class SoakSettings(StrictSettings):
+    """How long a release must hold in a stage before the next stage gets it.
+
+    It waits in a small build of CodeBuild, at 0.005 US dollars a minute: 0.30 an hour.
+    """
+
+    rounds: Annotated[int, Field(ge=0, le=20)] = 1
+    """Good rounds of the score watch in a row, for each task, measured by the release's own image.
+
+    Activation starts the first one of each task that it moves, the schedule every other.
+    """
+    minutes: Annotated[int, Field(ge=0, le=360)] = 0
+    """Minutes since the activation at least."""
+    # A build may take eight hours.
+    limit_minutes: Annotated[int, Field(ge=5, le=420, validate_default=True)] = 180
+    """When the action gives up waiting and ends red; longer than `minutes`."""
+
+    @field_validator("limit_minutes")
+    @classmethod
+    def _is_longer_than_what_is_asked_for(cls, limit: int, info: ValidationInfo) -> int:
+        minutes = info.data.get("minutes", 0)
+        if limit <= minutes:
+            raise ValueError(f" is {limit}; it must be more than minutes, which is {minutes}.")
+        return limit
+
+
+class ScalingSettings(StrictSettings):
+    """More tasks of the service while many calls come in, fewer afterwards; never fewer than
+    `desired_count`."""
+
+    max_count: Annotated[int, Field(ge=2, le=200)]
+    """Tasks of the service at most."""
+    # A quarter of a core answers some 500 calls a second (docs/performance.md) and holds 512 calls
+    # in hand: 100 a second leave four fifths of the core, and a model five seconds.
+    requests_per_minute: Annotated[int, Field(ge=1, le=60_000)] = 6_000
+    """Calls a minute that each task shall get."""
+
+
+class DomainSettings(StrictSettings):
+    """The name and certificate with which a stage's service speaks TLS."""
+
+    name: Annotated[
+        str, Field(pattern=rf"^{_HOST}$", max_length=253, examples=["prompts.example.com"])
+    ]
+    """What callers call it. Containers of the stage call it so, too: their network must be able to
+    look it up."""
+    certificate_arn: Annotated[
+        str,
+        Field(
+            pattern=rf"^arn:[\w-]+:acm:{REGION}:\d{{12}}:certificate/[\w-]+$",
+            examples=["arn:aws:acm:us-east-1:123456789012:certificate/0123abcd"],
+        ),
+    ]
+    """A certificate of ACM for that name, from an authority that every client knows."""
+    zone_id: (
+        Annotated[str, Field(pattern=r"^Z[A-Z0-9]{1,31}$", examples=["Z0123456789ABCDEFGHIJ"])]
+        | None
+    ) = None
+    """The hosted zone of Route 53 in which the name is made; by default somebody else makes it."""
+
+
+class StageSettings(StrictSettings):
+    """One stage that the pipeline deploys to.
+
+    What a stage costs a month in us-east-1, roughly, before any model call (US dollars): each NAT
+    gateway 33 and 0.045 a gigabyte; the load balancer 16; each service task (0.25 vCPU, 0.5 GB) 9;
+    container insights about 9; each prompt task 0.20 for its two alarms and 1.80 for its metrics.
+    The ledger is paid by request: cents.
+    """
+
+    # Stage names end up in names of at most 32 characters, such as the load balancer's.
+    name: Annotated[
+        str,
+        Field(
+            pattern=rf"^{WORD}$",
+            min_length=2,
+            max_length=16,
+            examples=["dev, with 2 to 16 characters"],
+        ),
+    ]
+    """What the stage is called in names of stacks and resources."""
+    availability_zones: tuple[Zone, ...]
+    """Two zones or more of the region. Fixed once the stage exists: another choice would build
+    another network under the running service."""
+    vpc_id: (
+        Annotated[str, Field(pattern=rf"^vpc-{_HEX}$", examples=["vpc-0123456789abcdef0"])] | None
+    ) = None
+    """A network that is there already, for the stage to live in; by default it gets its own."""
+    vpc_cidr: Annotated[str, Field(pattern=r"^[\d./]+$", examples=[DEFAULT_CIDR])] = DEFAULT_CIDR
+    """The stage's network: its own, of 16 to 22 bits, or that of `vpc_id`. No two stages overlap,
+    or nothing could ever be routed to both. Fixed once the stage exists."""
+    caller_cidrs: tuple[
+        Annotated[str, Field(pattern=r"^[\d./]+$", examples=["10.0.0.0/8"])], ...
+    ] = ()
+    """Networks, peered or otherwise routed to the stage's own, whose applications may call the
+    service."""
+    caller_security_groups: tuple[
+        Annotated[str, Field(pattern=rf"^sg-{_HEX}$", examples=["sg-0123456789abcdef0"])], ...
+    ] = ()
+    """Security groups, in the stage's network or a peered one of the region, whose members may call
+    the service."""
+    domain: DomainSettings | None = None
+    """TLS under a name of one's own; by default the service speaks HTTP under the load balancer's.
+    """
+    subnet_ids: tuple[
+        Annotated[str, Field(pattern=rf"^subnet-{_HEX}$", examples=["subnet-0123456789abcdef0"])],
+        ...,
+    ] = Field(default=(), validate_default=True)
+    """Private subnets of `vpc_id`, one for each of the zones and in their order, from which the
+    models, ECR, CloudWatch, DynamoDB and S3 can be reached."""
+    # The tasks must reach their models: see cdk_app/network.py for the choice.
+    nat_gateways: Annotated[int, Field(ge=0)] = 1
+    """NAT gateways of the stage's own network, at most one a zone. With 0 it has no way to the
+    internet, and interface endpoints to AWS; models are then Bedrock's, in the same region."""
+    desired_count: Annotated[int, Field(ge=1, le=50)] = 1
+    """Tasks of the service; with `scaling`, the fewest."""
+    scaling: ScalingSettings | None = None
+    """More tasks while many calls come in; by default their number stays as it is."""
+    poll_seconds: Annotated[int, Field(ge=1, le=60)] = 5
+    """Seconds between two looks of the service at the ledger."""
+    log_level: Literal["off", "warning", "info", "debug"] = "warning"
+    """The least that the stage's containers log; always as one JSON object a line."""
+    drill: bool = False
+    """Whether each release proves, after its smoke test, that a bad version is taken back by
+    itself: with a task of the product's own, and a failed drill ends the release."""
+    approval: bool = False
+    """Whether a person lets each release in."""
+    soak: SoakSettings | None = None
+    """How long a release must hold here before the next stage gets it; by default not at all. A
+    rollback, a freeze or a page ends the release there."""
+    protect: bool = True
+    """Whether the ledger is kept from being deleted by mistake."""
+    notification_emails: tuple[Email, ...] = ()
+    """Who hears of every alarm and rollback; without one nobody does."""
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The networks whose applications may call the service."""
+        return (self.vpc_cidr, *self.caller_cidrs)
+
+    @field_validator("scaling")
+    @classmethod
+    def _has_room(cls, scaling: ScalingSettings | None, info: ValidationInfo) -> object:
+        count = info.data.get("desired_count", 1)
+        if scaling is not None and scaling.max_count <= count:
+            raise ValueError(
+                f".max_count is {scaling.max_count}; it must be more than desired_count, which is"
+                f" {count}."
+            )
+        return scaling
+
+    @field_validator("availability_zones")
+    @classmethod
+    def _are_two_zones(cls, zones: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(zones)) < 2:
+            raise ValueError(" must name two different zones or more: a load balancer needs two.")
+        return zones
+
+    @field_validator("vpc_cidr")
+    @classmethod
+    def _is_a_network(cls, cidr: str, info: ValidationInfo) -> str:
+        own = info.data.get("vpc_id") is None
+        if not 16 <= network_of(cidr).prefixlen <= 22 and own:
+            raise ValueError(" must have between 16 and 22 network bits.")
+        return cidr
+
+    @model_validator(mode="after")
+    def _says_the_network_that_it_lives_in(self) -> Self:
+        # By the default nobody in that network would be let in, and nothing would say so.
+        if self.vpc_id is not None and "vpc_cidr" not in self.model_fields_set:
+            raise ValueError(".vpc_cidr is missing: say the network of vpc_id.")
+        return self
+
+    @field_validator("caller_cidrs")
+    @classmethod
+    def _are_other_networks(cls, cidrs: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        own = info.data.get("vpc_cidr")
+        for cidr in cidrs:
+            if network_of(cidr) and own and network_of(cidr).overlaps(network_of(own)):
+                raise ValueError(f": {cidr} overlaps the stage's own network.")
+        return cidrs
+
+    @field_validator("subnet_ids")
+    @classmethod
+    def _are_one_a_zone(cls, subnets: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        zones = info.data.get("availability_zones", ())
+        if subnets and info.data.get("vpc_id") is None:
+            raise ValueError(" are of another network: name it with vpc_id.")
+        if info.data.get("vpc_id") is not None and len(set(subnets)) != len(zones):
+            raise ValueError(
+                f" must be {len(zones)} different subnets of vpc_id, one for each of"
+                " availability_zones."
+            )
+        return subnets
+
+    @field_validator("nat_gateways")
+    @classmethod
+    def _are_at_most_one_a_zone(cls, gateways: int, info: ValidationInfo) -> int:
+        zones = info.data.get("availability_zones", ())
+        if zones and gateways > len(zones):
+            raise ValueError(f" is {gateways}; it must be a whole number from 0 to {len(zones)}.")
+        return gateways
+
+
+def network_of(cidr: str) -> ipaddress.IPv4Network:
+    """Read a network of a setting; raises `ValueError` with what goes on behind its name."""
+    try:
+        return ipaddress.IPv4Network(cidr)
+    except ValueError:
+        raise ValueError(f": {cidr!r} is not a network, such as 10.0.0.0/16.") from None
