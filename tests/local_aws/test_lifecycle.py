@@ -29,6 +29,8 @@ def local_aws(command: str, state: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "local_aws", command, "--state", str(state)],
         cwd=ROOT,
+        # What pytest-xdist tells its workers is about this run, not about those of Synth.
+        env={name: value for name, value in os.environ.items() if "PYTEST" not in name},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

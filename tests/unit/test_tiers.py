@@ -110,11 +110,27 @@ def pytest_runs(target: str) -> list[list[str]]:
 
 @pytest.mark.shipped
 def test_make_test_runs_every_file_once() -> None:
-    """The two runs of local_aws share it by a mark: what is no lifecycle, and what is."""
-    runs = [words for words in pytest_runs("test") if "lifecycle" not in words]
+    """Whole files: no mark leaves a test of one out."""
+    runs = pytest_runs("test")
+    assert not any("-m" in words for words in runs)
     for path in TESTS.rglob("test_*.py"):
         name = path.relative_to(ROOT).as_posix()
         inside = {name, *(folder.as_posix() for folder in Path(name).parents)}
         taken = [words for words in runs if inside & set(words) and f"--ignore={name}" not in words]
         assert len(taken) == 1, name
     assert not any(word.startswith("--ignore") for words in pytest_runs("local") for word in words)
+
+
+@pytest.mark.shipped
+def test_files_that_begin_first_are_there() -> None:
+    """The order in which workers take the files of local_aws; a name of none would say nothing."""
+    conftest = ast.parse((TESTS / "local_aws" / "conftest.py").read_text(encoding="utf-8"))
+    (longest,) = (
+        ast.literal_eval(node.value)
+        for node in conftest.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LONGEST"
+    )
+    assert longest[0] == "test_lifecycle.py"
+    assert set(longest) <= {path.name for path in TESTS.rglob("test_*.py")}
+    (words,) = (words for words in pytest_runs("test") if "tests/local_aws" in words)
+    assert "--no-loadscope-reorder" in words

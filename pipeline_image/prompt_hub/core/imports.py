@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
-from threading import RLock
+from threading import RLock, get_ident
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
@@ -28,6 +28,37 @@ def gc_paused() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@contextmanager
+def roots_read_aside() -> Iterator[None]:
+    """Import in this what makes TLS contexts as it is imported.
+
+    To read the roots that a context trusts takes longer than most imports. Here a thread reads them
+    meanwhile: they are there when this ends. A context that verifies nobody reads none.
+    """
+    # Whoever comes here imports all of these anyway.
+    import ssl
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    kind, importing = ssl.SSLContext, get_ident()
+    read = kind.set_default_verify_paths
+    reading: list[Future[None]] = []
+
+    def read_aside(context: ssl.SSLContext) -> None:
+        if get_ident() != importing:
+            read(context)
+        elif context.verify_mode != ssl.CERT_NONE:
+            reading.append(thread.submit(read, context))
+
+    with ThreadPoolExecutor(1) as thread:
+        kind.set_default_verify_paths = read_aside  # type: ignore[assignment, method-assign]
+        try:
+            yield
+        finally:
+            kind.set_default_verify_paths = read  # type: ignore[method-assign]
+    for roots in reading:
+        roots.result()
 
 
 @contextmanager

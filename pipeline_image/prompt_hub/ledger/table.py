@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 Key = tuple[str, str]
 ATTEMPTS = 12
-"""How often a change is decided again when only *another* task's change came between."""
+"""How often a change is decided again because another one came between."""
 NOT_THERE = f"attribute_not_exists({aws_names.LEDGER_PARTITION_KEY})"
 
 
@@ -421,8 +421,7 @@ class Ledger:
 
 
 def _steps(change: Change) -> list[Step]:
-    before, event = change.before, change.event
-    pointer = change.pointer
+    before, event, pointer = change.before, change.event, change.pointer
     return [
         Step(
             key=HEAD_KEY,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, get_ident
 
 import pytest
 
-from prompt_hub.core.imports import bodies_deferred
+from prompt_hub.core.imports import bodies_deferred, roots_read_aside
 
+SELF_SIGNED = Path(__file__).parents[2] / "fixtures" / "self_signed.pem"
 SDK = """
 import sys
 from prompt_hub.llm.providers import _chat_completions
@@ -23,6 +26,24 @@ import openai
 assert openai.types.responses.Response.__name__ == "Response"
 from openai.types import *
 assert Batch.__module__ == "openai.types.batch"
+"""
+
+READING = """
+import ssl, threading
+own, readers = ssl.SSLContext.set_default_verify_paths, []
+def read(context):
+    readers.append(threading.current_thread())
+    own(context)
+ssl.SSLContext.set_default_verify_paths = read
+from prompt_hub.llm.providers import _requests
+assert len(readers) == 1 and readers[0] is not threading.main_thread(), readers
+assert not readers[0].is_alive()
+assert ssl.SSLContext.set_default_verify_paths is read
+from aiohttp import connector
+trusting = connector._SSL_CONTEXT_VERIFIED
+assert trusting.verify_mode == ssl.CERT_REQUIRED
+assert trusting.cert_store_stats()["x509"] >= 1, trusting.cert_store_stats()
+assert connector._SSL_CONTEXT_UNVERIFIED.verify_mode == ssl.CERT_NONE
 """
 
 
@@ -97,3 +118,53 @@ def test_other_packages_are_imported_as_ever(package: str) -> None:
 def test_the_sdk_is_whole_though_most_of_its_types_wait() -> None:
     done = subprocess.run([sys.executable, "-c", SDK], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+# --- TLS contexts that are made as a package is imported -----------------------------------------
+
+
+def test_what_an_import_trusts_is_read_once_and_aside() -> None:
+    trusted = {"SSL_CERT_FILE": str(SELF_SIGNED)}
+    done = subprocess.run(
+        [sys.executable, "-c", READING],
+        env=os.environ | trusted,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_other_threads_and_later_contexts_read_their_roots_themselves() -> None:
+    def roots() -> int:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(SELF_SIGNED)
+        readers.clear()
+        context.set_default_verify_paths()
+        return len(readers)
+
+    readers: list[int] = []
+    own = ssl.SSLContext.set_default_verify_paths
+
+    def read(context: ssl.SSLContext) -> None:
+        readers.append(get_ident())
+        own(context)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setattr(ssl.SSLContext, "set_default_verify_paths", read)
+        other = pool.submit(get_ident).result()
+        with roots_read_aside():
+            assert pool.submit(roots).result() == 1
+            assert readers == [other]
+        assert roots() == 1
+        assert readers == [get_ident()]
+
+
+def test_roots_that_cannot_be_read_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(context: ssl.SSLContext) -> None:
+        raise OSError("no roots")
+
+    monkeypatch.setattr(ssl.SSLContext, "set_default_verify_paths", fail)
+    with pytest.raises(OSError, match="no roots"), roots_read_aside():
+        ssl.create_default_context()
+    assert ssl.SSLContext.set_default_verify_paths is fail

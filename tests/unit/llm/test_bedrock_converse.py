@@ -279,7 +279,7 @@ def test_a_refusal_is_told_in_bedrocks_own_words(
 
 
 def test_nobody_listening_is_an_outage(server: Scripted, prompt: Prompt) -> None:
-    with pytest.raises(ModelUnavailableError, match="no connection, 6 times"):
+    with pytest.raises(ModelUnavailableError, match=r"no connection \(refused\), 6 times"):
         call(server, prompt, base_url="http://127.0.0.1:9")
 
 

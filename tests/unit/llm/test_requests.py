@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import ssl
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import cast
 
 import httpx2
@@ -38,6 +40,8 @@ GOOD: Reply = (
     },
 )
 KEY = "key-of-the-model"
+SELF_SIGNED = Path(__file__).parents[2] / "fixtures" / "self_signed.pem"
+"""A certificate of localhost that nobody else has signed, and its key."""
 NOBODY = cast(SdkClient, None)
 """Whoever follows redirects, where there are none."""
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -270,6 +274,29 @@ def test_a_formed_request_shows_no_key() -> None:
     formed = FormedRequest(method="POST", url="http://host/v1", headers=headers, proxy=proxy)
     assert KEY not in repr(formed)
     assert "word" not in repr(formed)
+
+
+# --- TLS -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_an_endpoint_may_prove_itself_by_the_certificate_that_is_trusted(
+    prompt: Prompt, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """It is its own root, as of many models in a house of one's own."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(SELF_SIGNED)
+    with scripted(GOOD, tls=tls) as server:
+        url = server.url.replace("127.0.0.1", host) + "/v1"
+        once = Retries(attempts=1, attempts_if_busy=1)
+        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        why = r"no connection \(its certificate is not trusted: self-signed certificate\), 1 times"
+        with pytest.raises(ModelUnavailableError, match=why):
+            call_each(prompt, url, "Schottky diode", retries=once)
+        assert not server.asked
+        monkeypatch.setenv("SSL_CERT_FILE", str(SELF_SIGNED))
+        answers = call_each(prompt, url, "Schottky diode", "Zener diode", retries=once)
+        assert [answer.output for answer in answers] == [{"part_class": "diode"}] * 2
 
 
 # --- Redirects -----------------------------------------------------------------------------------

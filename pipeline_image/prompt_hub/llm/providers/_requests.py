@@ -12,16 +12,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookies import BaseCookie
 
-import aiohttp
 import httpx2
 
-from prompt_hub.core.imports import bodies_deferred
+from prompt_hub.core.imports import bodies_deferred, roots_read_aside
 from prompt_hub.llm.config import ModelConfig
-from prompt_hub.llm.retry import PermanentError, TransientError
+from prompt_hub.llm.providers._no_connection import no_connection
+from prompt_hub.llm.retry import PermanentError
 from prompt_hub.llm.secrets import SecretApiKey, api_key
 
-# Half of the SDK's import are types of requests and answers, few of which it needs itself.
-with bodies_deferred("openai.types"):
+# aiohttp makes two TLS contexts as it is imported. Half of the SDK's import are types of requests
+# and answers, few of which it needs itself.
+with roots_read_aside(), bodies_deferred("openai.types"):
+    import aiohttp
     import openai
 
 PATH = "/chat/completions"
@@ -160,7 +162,7 @@ class SdkClient:
         )
         response = await self._recorder.send(request, follow_redirects=False)
         if response.next_request is None:
-            raise TransientError("no connection")
+            raise no_connection()
         response.next_request.extensions = {}
         return FormedRequest.of(await self._recorder.send(response.next_request))
 
@@ -171,9 +173,9 @@ class SdkClient:
     async def _form(self, content: bytes) -> FormedRequest:
         try:
             noted = await self._client.post(PATH, cast_to=httpx2.Response, content=content)
-        except openai.APIConnectionError:
+        except openai.APIConnectionError as error:
             # What signs has asked somebody, who did not answer.
-            raise TransientError("no connection") from None
+            raise no_connection(error) from None
         except openai.OpenAIError as error:
             raise PermanentError(str(error).rstrip(".")) from None
         return FormedRequest.of(noted)
@@ -208,14 +210,18 @@ class Connections:
                 formed = instead
         # Every kind of it, "timeout" included: a lost connection is called one, and the time that
         # an attempt may take is the retry layer's business.
+        except aiohttp.ClientHttpProxyError as error:
+            raise no_connection(why=f"its proxy answered HTTP {error.status}") from None
+        except aiohttp.ClientProxyConnectionError as error:
+            raise no_connection(error, why="to its proxy") from None
         except (
             aiohttp.ClientError,
             aiohttp.http.HttpProcessingError,
             httpx2.RequestError,
             OSError,
-        ):
-            pass
-        raise TransientError("no connection")
+        ) as error:
+            raise no_connection(error) from None
+        raise no_connection()
 
     async def close(self) -> None:
         """Close every connection."""

@@ -147,9 +147,12 @@ class _Converse:
             ConnectionError,
             HTTPClientError,
             IncompleteReadError,
+            ProxyConnectionError,
             ResponseStreamingError,
         )
         from botocore.parsers import ResponseParserError
+
+        from prompt_hub.llm.providers._no_connection import no_connection
 
         try:
             client = self._client(model)
@@ -162,8 +165,15 @@ class _Converse:
         except (ResponseParserError, LookupError, TypeError, ValueError, AttributeError):
             # boto3's parser trips over JSON of another form.
             raise TransientError("its answer was not readable") from None
-        except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError):
-            raise TransientError("no connection") from None
+        except ProxyConnectionError as error:
+            raise no_connection(error, why="to its proxy") from None
+        except (
+            ConnectionError,
+            HTTPClientError,
+            IncompleteReadError,
+            ResponseStreamingError,
+        ) as error:
+            raise no_connection(error) from None
         except BotoCoreError as error:
             # Credentials that are missing, or a request that the API's own model forbids.
             raise PermanentError(f"boto3 cannot ask it ({type(error).__name__})") from None
