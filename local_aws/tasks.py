@@ -369,10 +369,8 @@ class Tasks:
             arguments = [*(container.get("entryPoint") or []), *command]
             if not arguments:
                 raise OSError(f"container {container['name']} has no command")
-            environment = {
-                **self._environment(task, container, override, image),
-                **self._role(task, definition),
-            }
+            environment = self._environment(task, container, override, image)
+            environment |= self._role(task, definition)
             process = Container(record, container, arguments, environment)
             task.containers.append(process)
             record["networkBindings"] = [
