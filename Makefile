@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: bootstrap deploy diff destroy
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
-.PHONY: browser chromium lifecycle waiting docs image lock
+.PHONY: browser chromium lifecycle waiting docs pages image lock
 .PHONY: bench bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
 help:  ## what there is to make
@@ -83,7 +83,7 @@ lint: setup
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && PYTHONPATH=pipeline_image:. $(VENV)/lint-imports --no-logo
 
 types: setup
-	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/decision_index.py
+	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/*.py
 
 unit: setup  ## fast tests: what the core, the commands, the service and the Lambda do
 	@$(VENV)/pytest -q $(FAST_WORKERS) tests/unit tests/lambdas
@@ -123,6 +123,11 @@ docs: setup  ## the pages and schemas that are made from the code, again
 	@$(VENV)/python -m prompt_hub.scoring.scorers_page docs/scorers.md
 	@$(VENV)/python -m prompt_hub.llm.schemas_page docs/schemas.md
 	@$(VENV)/python docs/decision_index.py
+
+pages: setup  ## the pages that are made from the templates, again: permissions and costs
+	@$(CDK) synth --quiet --output .local/pages
+	@$(VENV)/python -m docs.permissions_page .local/pages
+	@$(VENV)/python -m docs.costs_page .local/pages
 
 # The largest set is resolved first, the others are held to it: one version of a package everywhere.
 LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -8,7 +8,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.eval.printing import table
@@ -79,29 +79,48 @@ def ratio_table(ratios: Sequence[Ratio]) -> str:
     return table(("check", "found", "limit", ""), [ratio.row for ratio in ratios])
 
 
-def record(benchmark: str, ratios: Sequence[Ratio], folder: Path = RESULTS) -> int:
-    """Print the ratios and append them to the benchmark's results.
+class Recording:
+    """One run whose ratios come one after the other: what is measured is kept, whatever follows.
 
     Args:
         benchmark: the name of its file in `folder`.
-        ratios: what was measured; at least one.
         folder: where results are kept, JSON Lines, a run a line.
+    """
+
+    def __init__(self, benchmark: str, folder: Path = RESULTS) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = folder / f"{benchmark}.jsonl"
+        self._earlier = self._file.read_text("utf-8") if self._file.exists() else ""
+        self._run = Run(
+            benchmark=benchmark,
+            at=time.strftime("%Y-%m-%d", time.gmtime()),
+            commit=_commit(),
+            machine=describe_machine(),
+            ratios=(),
+        )
+
+    @property
+    def kept(self) -> bool:
+        """Whether every promise that was measured so far is kept."""
+        return all(ratio.kept for ratio in self._run.ratios)
+
+    def add(self, ratios: Sequence[Ratio]) -> None:
+        """Print these ratios, and write the run anew with them at its end."""
+        print(f"\n{ratio_table(ratios)}\n", flush=True)
+        self._run = replace(self._run, ratios=(*self._run.ratios, *ratios))
+        line = json.dumps(asdict(self._run), ensure_ascii=False)
+        self._file.write_text(f"{self._earlier}{line}\n", "utf-8")
+
+
+def record(benchmark: str, ratios: Sequence[Ratio], folder: Path = RESULTS) -> int:
+    """Print the ratios and append them to the benchmark's results.
 
     Returns:
         1 if a promise is missed, else 0: what the benchmark ends with.
     """
-    print(f"\n{ratio_table(ratios)}", flush=True)
-    run = Run(
-        benchmark=benchmark,
-        at=time.strftime("%Y-%m-%d", time.gmtime()),
-        commit=_commit(),
-        machine=describe_machine(),
-        ratios=tuple(ratios),
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{benchmark}.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(run), ensure_ascii=False) + "\n")
-    return 0 if all(ratio.kept for ratio in ratios) else 1
+    recording = Recording(benchmark, folder)
+    recording.add(ratios)
+    return 0 if recording.kept else 1
 
 
 def load(folder: Path = RESULTS) -> Mapping[str, Sequence[Run]]:

@@ -106,6 +106,11 @@ def read_ledger(scope: Construct, stage: str) -> tuple[Permission, ...]:
     return (_allow(["dynamodb:GetItem", "dynamodb:Query"], [arns.ledger(scope, stage)]),)
 
 
+def read_ledgers(scope: Construct, stages: Iterable[str]) -> tuple[Permission, ...]:
+    """Let a role read the ledger of each of `stages`."""
+    return tuple(permission for stage in stages for permission in read_ledger(scope, stage))
+
+
 def add_samples(scope: Construct, stage: str) -> tuple[Permission, ...]:
     """Add score samples, and write nothing else: no pointer, no state of a version, no history."""
     return (
@@ -271,6 +276,11 @@ def use_connection(connection_arn: str) -> tuple[Permission, ...]:
     """Use the connection to the repository, for reading and, where nothing denies it, writing."""
     actions = [f"{prefix}:UseConnection" for prefix in _CONNECTION_PREFIXES]
     return (_allow(actions, [connection_arn]),)
+
+
+def read_source(connection_arn: str) -> tuple[Permission, ...]:
+    """Let a role clone the source, and never write to it."""
+    return (*use_connection(connection_arn), *deny_git_writes(connection_arn))
 
 
 def deny_git_writes(connection_arn: str) -> tuple[Permission, ...]:

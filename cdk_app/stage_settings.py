@@ -34,7 +34,7 @@ class StrictSettings(BaseModel):
 class SoakSettings(StrictSettings):
     """How long a release must hold in a stage before the next stage gets it.
 
-    It waits in a small build of CodeBuild, at 0.005 US dollars a minute: 0.30 an hour.
+    It waits in a small build of CodeBuild, at 0.42 US dollars an hour (`docs/costs.md`).
     """
 
     rounds: Annotated[int, Field(ge=0, le=20)] = 1
@@ -95,10 +95,7 @@ class DomainSettings(StrictSettings):
 class StageSettings(StrictSettings):
     """One stage that the pipeline deploys to.
 
-    What a stage costs a month in us-east-1, roughly, before any model call (US dollars): each NAT
-    gateway 33 and 0.045 a gigabyte; the load balancer 16; each service task (0.25 vCPU, 0.5 GB) 9;
-    container insights about 9; each prompt task 0.20 for its two alarms and 1.80 for its metrics.
-    The ledger is paid by request: cents.
+    What a stage costs a month: `docs/costs.md`.
     """
 
     # Stage names end up in names of at most 32 characters, such as the load balancer's.

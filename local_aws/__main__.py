@@ -37,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
             _print_story(stack, pushes=arguments.command == "pushes")
     except LocalRunError as error:
         print(f"\nlocal run failed: {error}", file=sys.stderr)
+        for denial in stack.denials():
+            print(f"denied: {denial}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted; `make up` goes on, `make down` stops what runs.", file=sys.stderr)

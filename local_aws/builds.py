@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_aws import clients, pip_settings
+from local_aws import clients, permissions, pip_settings
 from local_aws.build_environments import (
     Environment,
     base_variables,
@@ -34,8 +34,8 @@ from local_aws.buildspec import Buildspec, BuildspecError, pack
 from local_aws.log_shipper import LogShipper
 from local_aws.settings import CloudSettings
 
-AT_ONCE = 2
-"""How many builds run at the same time; others are queued."""
+AT_ONCE = 3
+"""How many builds run at the same time, others are queued: two evaluations and the tests."""
 TAIL_LINES = 20
 """How many of the last lines of its log a failed build is explained with."""
 log = logging.getLogger("local_aws.codebuild")
@@ -271,6 +271,9 @@ class Build:
                 for variable in [*spec.variables, *project, *self._order.variables]
             },
             self._settings.overrides,
+            permissions.credentials(
+                self._order.project.get("serviceRole") or "", self.id, self._settings.account
+            ),
         )
 
     def _install(self, spec: Buildspec) -> None:

@@ -33,6 +33,7 @@ EMULATOR_VERSION = "1.5.33"
 """The version whose private tables the extensions reach into; the contract test holds it."""
 
 EXTENSIONS = (
+    "permissions",
     "cloudformation",
     "codebuild",
     "codepipeline",
@@ -100,6 +101,7 @@ def configure_environment(settings: CloudSettings) -> None:
             "MINISTACK_REGION": settings.region,
             "MINISTACK_ACCOUNT_ID": settings.account,
             "PERSIST_STATE": "1",
+            "AUTH": str(settings.permissions != "off").lower(),
             "STATE_DIR": str(settings.state / "services"),
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(settings.state / "objects"),

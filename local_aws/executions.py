@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
 
 EXECUTION_SECONDS = 1500.0
+_LAST = frozenset({"Succeeded", "Failed"})
+"""How an execution ends that came to its end: one that the pipeline cancelled starts another."""
 LOOK_EVERY = 1.0
 """Twice a second took a twentieth of a core, here and in the local AWS, from what is waited for."""
 
@@ -52,6 +54,8 @@ class Executions:
             ended = running and all(status != "InProgress" for status in running.values())
             if not ended:
                 quiet_since = None
+            elif next(iter(running.values())) in _LAST:
+                return list(running)
             elif quiet_since is None:
                 quiet_since = time.monotonic()
             # A further execution follows within a moment where one starts another.

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,7 +45,9 @@ def main() -> int:
 
 def _install(python: Path) -> None:
     uv = [str(python), "local_aws/pip_settings.py", "pip"]
-    _once(
+    # What builds the package is locked and installed by then; nothing else is fetched.
+    ours = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."]
+    packages = (
         "python packages",
         VENV / ".stamp",
         ["pyproject.toml", "requirements-install.lock", "requirements-dev.lock"],
@@ -52,16 +55,19 @@ def _install(python: Path) -> None:
             [sys.executable, "local_aws/venvs.py", str(VENV)],
             [str(python), "-m", "pip", "--disable-pip-version-check", *_locked(INSTALLER)],
             [*uv, *_locked("requirements-dev.lock")],
-            # What builds the package is locked and installed by now; nothing else is fetched.
-            [*uv, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."],
+            [*uv, *ours],
         ],
     )
-    _once(
+    command_line = (
         "CDK command line",
         ROOT / "node_modules" / ".stamp",
         ["package.json", "package-lock.json"],
         [["npm", "ci", "--include=dev", "--no-fund", "--no-audit", "--loglevel=error"]],
     )
+    # Neither needs the other, and each mostly waits for disk and network.
+    with ThreadPoolExecutor(2) as both:
+        for made in [both.submit(_once, *what) for what in (packages, command_line)]:
+            made.result()
 
 
 def _locked(lock: str) -> list[str]:

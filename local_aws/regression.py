@@ -169,7 +169,9 @@ class Regression:
     def _scores_before(self, samples: Sequence[Json]) -> dict[str, float]:
         """Scores of the task's versions before the regression: the gate's, then the watch's."""
         judged = [line for line in self.story.versions if line["task"] == TASK]
-        return {str(line["version"]): cast(float, line["score"]) for line in (*judged, *samples)}
+        # A gate whose answers did not all come has none.
+        scores = ((line["version"], line["score"]) for line in (*judged, *samples))
+        return {str(version): score for version, score in scores if isinstance(score, float)}
 
     def _watch_command(self, task: str) -> list[str]:
         return [sys.executable, "-m", "prompt_hub.cli", "watch", task, "--now"]

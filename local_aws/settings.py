@@ -6,6 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
+
+Permissions = Literal["off", "audit", "enforce"]
+"""Whether the local AWS asks IAM: not at all, to write down what it would deny, or to deny it."""
+
+PERMISSIONS_LOG = "logs/permissions.log"
+"""Below the state folder: a JSON object for each call that was denied since the start."""
 
 TASK_LOCKS, BUILD_LOCKS = "tasks/*", "builds/*/state/*.pid"
 """Files below the state folder that the processes of containers and builds hold while they live."""
@@ -26,6 +33,7 @@ class CloudSettings:
     region: str = "eu-central-1"
     overrides: Mapping[str, str] = field(default_factory=dict)
     repositories: Mapping[str, Path] = field(default_factory=dict)
+    permissions: Permissions = "off"
 
     @property
     def endpoint(self) -> str:
@@ -36,6 +44,12 @@ class CloudSettings:
     def load(cls, path: Path) -> CloudSettings:
         """Read settings from the JSON file that the driver wrote; raises `ValueError` if broken."""
         raw = json.loads(path.read_text(encoding="utf-8"))
+        permissions = raw.get("permissions", cls.permissions)
+        if permissions not in get_args(Permissions):
+            raise ValueError(
+                f"{path}: permissions is {permissions!r}; expected one of"
+                f" {', '.join(get_args(Permissions))}."
+            )
         return cls(
             port=int(raw["port"]),
             state=Path(raw["state"]),
@@ -43,4 +57,5 @@ class CloudSettings:
             region=raw.get("region", cls.region),
             overrides=raw.get("overrides", {}),
             repositories={name: Path(where) for name, where in raw.get("repositories", {}).items()},
+            permissions=permissions,
         )

@@ -16,7 +16,7 @@ from local_aws.isolation import isolated
 from local_aws.local_model import FLOATING
 from local_aws.ports import SERVERS, reserve
 from local_aws.processes import Background, LocalRunError, end_holders
-from local_aws.settings import BUILD_LOCKS, TASK_LOCKS
+from local_aws.settings import BUILD_LOCKS, PERMISSIONS_LOG, TASK_LOCKS
 from local_aws.weights import DEFAULT
 
 if TYPE_CHECKING:
@@ -178,6 +178,7 @@ class LocalStack:
             "region": self.region,
             "overrides": self.overrides,
             "repositories": {str(self.settings["repository"]): str(self.remote)},
+            "permissions": os.environ.get("PROMPT_HUB_LOCAL_PERMISSIONS", "off"),
         }
         (self.state / "cloud.json").write_text(json.dumps(cloud, indent=2), encoding="utf-8")
         # Neither needs the other to start.
@@ -193,6 +194,14 @@ class LocalStack:
         # Of a local AWS that was killed and could not end them itself.
         cloud = self.state / "cloud"
         end_holders([*cloud.glob(TASK_LOCKS), *cloud.glob(BUILD_LOCKS)])
+
+    def denials(self) -> list[str]:
+        """Return what IAM denied since the local AWS was started, each once, the newest last."""
+        path = self.state / "cloud" / PERMISSIONS_LOG
+        if not path.exists():
+            return []
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return list(dict.fromkeys(json.loads(line)["sentence"] for line in lines))
 
     def describe(self) -> None:
         """Print what runs, and where."""

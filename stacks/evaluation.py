@@ -49,8 +49,7 @@ class EvaluationStack(ToolchainStack):
                 for permission in permissions.read_ledger(self, stage.name)
             ),
             *permissions.call_models(self, settings.models.values()),
-            *permissions.use_connection(connection_arn),
-            *permissions.deny_git_writes(connection_arn),
+            *permissions.read_source(connection_arn),
         )
         nag.grant(self.project, granted)
 

@@ -72,7 +72,8 @@ class PipelineStack(ToolchainStack):
             trigger_on_push=False,
         )
         pipeline = self._build_pipeline(source, root)
-        pipeline.add_wave("Evaluate", post=self._evaluations(source, tasks, evaluation))
+        evaluations = self._evaluations(source, tasks, evaluation)
+        pipeline.add_wave("Evaluate", post=[*evaluations, self._tests(source)])
         stages = [release.settings.name for release in releases]
         promote = self._promote(source, stages)
         pipeline.add_wave("Promote", post=[promote])
@@ -132,7 +133,7 @@ class PipelineStack(ToolchainStack):
     # --- Actions of an execution -----------------------------------------------------------------
 
     def _synth(self, source: pipelines.IFileSetProducer) -> CommandStep:
-        """Validate prompts always; test code only where it is not the code of a green run."""
+        """Validate the prompts, and synthesise: what the rest of the execution needs."""
         return self._step(
             CommandStep(
                 "Synth",
@@ -140,21 +141,28 @@ class PipelineStack(ToolchainStack):
                 install=toolchain.INSTALL_EVERYTHING,
                 commands=[
                     "python pipeline_image/validate_prompt.py",
-                    f"python -m prompt_hub.release.code_tests {_TESTS}",
                     "npx --no-install cdk synth --quiet",
                 ],
-                environment={
-                    **self._results,
-                    aws_names.ENV_RELEASE: EXECUTION_ID,
-                    aws_names.ENV_EXECUTION: EXECUTION_ID,
-                },
+                environment={aws_names.ENV_RELEASE: EXECUTION_ID},
+                granted=permissions.read_source(self._connection_arn),
+                output="cdk.out",
+            )
+        )
+
+    def _tests(self, source: pipelines.IFileSetProducer) -> CommandStep:
+        """Test the code beside the evaluations, unless this very code was green before."""
+        return self._step(
+            CommandStep(
+                "Tests",
+                source=source,
+                install=toolchain.INSTALL_EVERYTHING,
+                commands=[f"python -m prompt_hub.release.code_tests {_TESTS}"],
+                environment={**self._results, aws_names.ENV_EXECUTION: EXECUTION_ID},
                 granted=(
-                    *permissions.use_connection(self._connection_arn),
-                    *permissions.deny_git_writes(self._connection_arn),
+                    *permissions.read_source(self._connection_arn),
                     *permissions.read_results(self, aws_names.code_tests_key("*")),
                     *permissions.write_results(self, aws_names.code_tests_key("*")),
                 ),
-                output="cdk.out",
             )
         )
 
@@ -196,11 +204,7 @@ class PipelineStack(ToolchainStack):
                 },
                 granted=(
                     *permissions.use_connection(self._connection_arn),
-                    *(
-                        permission
-                        for stage in stages
-                        for permission in permissions.read_ledger(self, stage)
-                    ),
+                    *permissions.read_ledgers(self, stages),
                     *permissions.read_results(self, "evaluations/*"),
                     *permissions.write_results(self, aws_names.promotion_key("*")),
                 ),
@@ -234,11 +238,7 @@ class PipelineStack(ToolchainStack):
                 },
                 granted=(
                     *permissions.push_image(self),
-                    *(
-                        permission
-                        for stage in stages
-                        for permission in permissions.read_ledger(self, stage)
-                    ),
+                    *permissions.read_ledgers(self, stages),
                     *permissions.read_results(
                         self,
                         aws_names.promotion_key("*"),
@@ -325,11 +325,7 @@ class PipelineStack(ToolchainStack):
                     **({aws_names.ENV_EARLIER_STAGES: ",".join(earlier)} if earlier else {}),
                 },
                 granted=(
-                    *(
-                        permission
-                        for passed in earlier
-                        for permission in permissions.read_ledger(self, passed)
-                    ),
+                    *permissions.read_ledgers(self, earlier),
                     *permissions.change_ledger(self, stage),
                     *permissions.run_service_task(self, stage),
                     *permissions.read_running_image(),

@@ -6,8 +6,6 @@ import os
 import signal
 from pathlib import Path
 
-from hypothesis import settings
-
 from local_aws.isolation import isolate
 
 # Before anything is collected: no test may reach an account, a repository or a proxy of whoever
@@ -17,10 +15,3 @@ isolate()
 os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[1] / "pipeline_image")
 # Shells start what runs in the background deaf to Ctrl-C, and so would be all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# A deadline measures the machine: tests here share two cores with a language model. What is drawn
-# is the same in every run, so that a red run is about the change in it; `make property-fresh`
-# loads the other profile.
-settings.register_profile("repeatable", deadline=None, derandomize=True, print_blob=True)
-settings.register_profile("fresh", deadline=None, derandomize=False, database=None, print_blob=True)
-settings.load_profile("repeatable")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.earlier_tree import BEFORE_PERFORMANCE
 from benchmarks.eval.measuring import MeasurementError
 from benchmarks.local.answers import ANSWERS, differing
 from benchmarks.local.checkouts import Checkout, Spent, adopt_orphans, asserted, clone
-from benchmarks.results import Ratio, record
+from benchmarks.results import Ratio, Recording
 
 _SCORE = re.compile(r"\bscores? \d\.\d")
 _PAGE = re.compile(r"\S+\.html\b")
@@ -27,54 +26,56 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.local", description=__doc__)
     parser.add_argument("--only", nargs="*", choices=list(_SECTIONS), default=list(_SECTIONS))
     wanted = parser.parse_args(argv).only
+    unmeasured = False
     try:
         adopt_orphans()
         with tempfile.TemporaryDirectory(prefix="prompt-hub-bench-") as folder:
-            # The older tree first: both find packages and weights in the person's own caches.
             older = clone(BEFORE_PERFORMANCE, Path(folder) / "older")
             newer = clone("HEAD", Path(folder) / "newer")
-            ratios = [ratio for name in wanted for ratio in _SECTIONS[name](newer, older)]
-    except (MeasurementError, subprocess.CalledProcessError) as error:
+            recording = Recording("local")
+            for name in wanted:
+                try:
+                    for ratios in _SECTIONS[name](newer, older):
+                        recording.add(ratios)
+                except MeasurementError as error:
+                    print(f"bench-local: {name}: {error}", file=sys.stderr, flush=True)
+                    unmeasured = True
+    except MeasurementError as error:
         print(f"bench-local: {error}", file=sys.stderr)
         return 2
-    return record("local", ratios)
+    return 2 if unmeasured else int(not recording.kept)
 
 
-def _lifecycle(newer: Checkout, older: Checkout) -> list[Ratio]:
+def _lifecycle(newer: Checkout, older: Checkout) -> Iterator[Sequence[Ratio]]:
     """`make up` from a fresh clone, again after `make down`, and two pushes that promote."""
-    ratios: list[Ratio] = []
-    spent: dict[str, dict[str, Spent]] = {"older": {}, "newer": {}}
-    for name, tree in (("older", older), ("newer", newer)):
-        for what, target in (("cold", "up"), ("again", "up"), ("pushes", "pushes")):
-            print(f"{name} tree: make {target} ({what})", flush=True)
-            spent[name][what] = tree.make(target, and_stop=True)
-    for what, limit, title in (
-        ("cold", 0.4, "make up, cold"),
-        ("again", 0.4, "make up, again after make down"),
-        ("pushes", 0.35, "two pushes until they serve, warm"),
-    ):
-        ours, before = spent["newer"][what], spent["older"][what]
-        ratios += _beside(title, ours, before, limit)
-    cold = spent["newer"]["cold"]
-    for title, pattern in (("first score", _SCORE), ("first page", _PAGE)):
-        seconds = cold.first(pattern)
-        ratios.append(
-            Ratio(
-                name=f"seconds from the first command to the {title}",
-                value=seconds,
-                limit=_FIRST_SECONDS,
-                at_most=True,
-                measured=f"{seconds:.0f} s",
-            )
+    before, ours = _each(newer, older, "up")
+    yield [
+        Ratio(
+            name=f"seconds from the first command to the {title}",
+            value=seconds,
+            limit=_FIRST_SECONDS,
+            at_most=True,
+            measured=f"{seconds:.0f} s",
         )
-    return ratios
+        for title, seconds in (
+            ("first score", ours.first(_SCORE)),
+            ("first page", ours.first(_PAGE)),
+        )
+    ]
+    yield _beside("make up, cold", ours, before, 0.4)
+    before, ours = _each(newer, older, "up")
+    yield _beside("make up, again after make down", ours, before, 0.4)
+    before, ours = _each(newer, older, "pushes")
+    yield _beside("two pushes until they serve, warm", ours, before, 0.35)
 
 
-def _unit(newer: Checkout, older: Checkout) -> list[Ratio]:
-    """`make unit`, once to compile what it imports, then measured."""
-    before, ours = _warm(older, "unit"), _warm(newer, "unit")
-    return [
-        *_beside("make unit", ours, before, 0.5),
+def _unit(newer: Checkout, older: Checkout) -> Iterator[Sequence[Ratio]]:
+    """`make unit`, once all that it imports is compiled."""
+    for tree in (older, newer):
+        tree.make("unit", "WORKERS=--collect-only")
+    before, ours = older.make("unit"), newer.make("unit")
+    yield _beside("make unit", ours, before, 0.5, tests=True)
+    yield [
         Ratio(
             name="seconds of make unit",
             value=ours.wall,
@@ -86,15 +87,20 @@ def _unit(newer: Checkout, older: Checkout) -> list[Ratio]:
     ]
 
 
-def _test(newer: Checkout, older: Checkout) -> list[Ratio]:
-    """`make test`, everything that CI runs."""
-    before, ours = older.make("test"), newer.make("test")
-    return [*_beside("make test", ours, before, 0.5), _assertions(newer, older)]
+def _test(newer: Checkout, older: Checkout) -> Iterator[Sequence[Ratio]]:
+    """`make test`, everything that CI runs: every tier, though one before it has failed."""
+    before, ours = older.make("-k", "test"), newer.make("-k", "test")
+    yield [*_beside("make test", ours, before, 0.5, tests=True), _assertions(newer, older)]
 
 
-def _answers(newer: Checkout, older: Checkout) -> list[Ratio]:
+def _each(newer: Checkout, older: Checkout, target: str) -> tuple[Spent, Spent]:
+    """Measure `target` in the older tree, then in the newer one, the other one stopped."""
+    return older.make(target, and_stop=True), newer.make(target, and_stop=True)
+
+
+def _answers(newer: Checkout, older: Checkout) -> Iterator[Sequence[Ratio]]:
     """Count the answers of the local model that depend on what was asked before or beside."""
-    return [
+    yield [
         Ratio(
             name=f"of {ANSWERS} answers in any order, those with other bytes",
             value=differing(),
@@ -102,12 +108,6 @@ def _answers(newer: Checkout, older: Checkout) -> list[Ratio]:
             at_most=True,
         )
     ]
-
-
-def _warm(tree: Checkout, target: str) -> Spent:
-    print(f"{tree.root}: make {target}, twice", flush=True)
-    tree.make(target)
-    return tree.make(target)
 
 
 def _assertions(newer: Checkout, older: Checkout) -> Ratio:
@@ -122,8 +122,22 @@ def _assertions(newer: Checkout, older: Checkout) -> Ratio:
     )
 
 
-def _beside(title: str, ours: Spent, before: Spent, limit: float) -> list[Ratio]:
-    """Wall and CPU seconds of one command as ratios; on a busy machine CPU is what to read."""
+def _beside(
+    title: str, ours: Spent, before: Spent, limit: float, *, tests: bool = False
+) -> list[Ratio]:
+    """Wall and CPU seconds of one command as ratios; on a busy machine CPU is what to read.
+
+    Where `tests` of the older tree fail on this machine, they have run all the same: its seconds
+    count, and it is said. A failing command of any other kind has no seconds.
+
+    Raises:
+        MeasurementError: a command failed whose seconds say nothing then.
+    """
+    for spent in (ours,) if tests else (before, ours):
+        if spent.failure:
+            whose = "the older tree's" if spent is before else "our"
+            raise MeasurementError(f"{title}: {whose} `{spent.command}` failed: {spent.failure}")
+    failed = " (some tests fail there)" if before.failure else ""
     return [
         Ratio(
             name=f"{title}: {what} seconds, of those before",
@@ -131,7 +145,7 @@ def _beside(title: str, ours: Spent, before: Spent, limit: float) -> list[Ratio]
             limit=limit,
             at_most=True,
             measured=f"{now:.0f} s",
-            beside=f"{BEFORE_PERFORMANCE}: {then:.0f} s",
+            beside=f"{BEFORE_PERFORMANCE}: {then:.0f} s{failed}",
         )
         for what, now, then in (
             ("wall", ours.wall, before.wall),
@@ -140,11 +154,11 @@ def _beside(title: str, ours: Spent, before: Spent, limit: float) -> list[Ratio]
     ]
 
 
-_SECTIONS: Mapping[str, Callable[[Checkout, Checkout], list[Ratio]]] = {
-    "answers": _answers,
+_SECTIONS: Mapping[str, Callable[[Checkout, Checkout], Iterator[Sequence[Ratio]]]] = {
     "lifecycle": _lifecycle,
     "unit": _unit,
     "test": _test,
+    "answers": _answers,
 }
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.eval.measuring import ROOT, MeasurementError
 
+LOGS = ROOT / ".prompt-hub" / "bench-local"
 _PR_SET_CHILD_SUBREAPER = 36
 _OURS = frozenset({"PYTHONDONTWRITEBYTECODE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"})
 """What no person's shell says: to compile modules at every start, and what `make` tells its own."""
@@ -29,10 +30,13 @@ class Spent:
     `cpu` is user and system time of all that ran, its background processes included.
     """
 
+    command: str
     wall: float
     cpu: float
     lines: tuple[tuple[float, str], ...]
     """What it printed, each line with the seconds since the start."""
+    failure: str = ""
+    """Why it failed, by its last lines; empty if it did not."""
 
     def first(self, wanted: re.Pattern[str]) -> float:
         """Return when the first line was printed that has `wanted`; infinite if none was."""
@@ -43,40 +47,63 @@ class Spent:
 class Checkout:
     """A clone of one commit; what its runs make lies in `state`, outside of any repository."""
 
+    name: str
     root: Path
     state: Path
+    logs: Path
+    """Where what the runs of `make` printed is kept, with seconds since the start."""
 
-    def make(self, *targets: str, and_stop: bool = False) -> Spent:
-        """Run `make` with these targets and measure it.
+    def make(self, *words: str, and_stop: bool = False) -> Spent:
+        """Run `make` with these words, measure it, and say what it took; failing is no error here.
 
         Background processes are counted only once they have ended: `and_stop` ends them, outside of
-        the wall time.
-
-        Raises:
-            MeasurementError: it failed.
+        the wall time. What it prints is kept in `logs`, for whoever asks why it failed.
         """
+        command = f"make {' '.join(words)}"
+        print(f"{time.strftime('%H:%M:%S')} {self.name}: {command} ...", flush=True)
+        self.logs.mkdir(parents=True, exist_ok=True)
         before, started = _children_seconds(), time.monotonic()
+        lines: list[tuple[float, str]] = []
+        log = self.logs / f"{time.strftime('%H%M%S')}-{words[-1]}.log"
         with (
-            subprocess.Popen(
-                ["make", *targets, f"PYTHON={sys.executable}"],
-                cwd=self.root,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            ) as process,
+            log.open("w", encoding="utf-8") as kept,
+            self._running(*words, f"PYTHON={sys.executable}") as process,
             _reaping(process.pid),
         ):
-            lines = [(time.monotonic() - started, line.rstrip()) for line in process.stdout or ()]
+            for line in process.stdout or ():
+                at = time.monotonic() - started
+                lines.append((at, line.rstrip()))
+                kept.write(f"{at:8.1f} {line}")
+                kept.flush()
         wall = time.monotonic() - started
         if and_stop:
-            subprocess.run(["make", "down"], cwd=self.root, env=self._environment(), check=True)
-            _reap(None)
-        if process.returncode:
-            last = " / ".join(line for _, line in lines[-4:])
-            raise MeasurementError(f"make {' '.join(targets)} in {self.root} failed: {last}")
-        return Spent(wall=wall, cpu=_children_seconds() - before, lines=tuple(lines))
+            self.stop()
+        failure = " / ".join(line for _, line in lines[-4:]) if process.returncode else ""
+        cpu = _children_seconds() - before
+        print(
+            f"{time.strftime('%H:%M:%S')} {self.name}: {command}: {wall:.0f} s, {cpu:.0f} s of CPU"
+            f"{f', FAILED: {failure} ({log})' if failure else ''}",
+            flush=True,
+        )
+        return Spent(command=command, wall=wall, cpu=cpu, lines=tuple(lines), failure=failure)
+
+    def stop(self) -> None:
+        """Stop what runs in the background, and count its seconds."""
+        with self._running("down") as process, _reaping(process.pid):
+            process.communicate()
+        _reap(None)
+
+    def _running(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["make", *words],
+            cwd=self.root,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
 
     def _environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k not in _OURS}
@@ -108,7 +135,7 @@ def clone(commit: str, folder: Path) -> Checkout:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise MeasurementError(f"{commit} cannot be cloned: {done.stderr.strip()}")
-    return Checkout(root=root, state=folder / "state")
+    return Checkout(name=folder.name, root=root, state=folder / "state", logs=LOGS / folder.name)
 
 
 def asserted(root: Path, folders: Sequence[str] = ("tests",)) -> int:

@@ -32,7 +32,7 @@ from prompt_hub.repository.registry import VersionState
 from prompt_hub.repository.schema import Prompt
 
 MOVED = 1000
-"""Pointers that one change moves."""
+"""Pointers that one change moves, if it is not a single one."""
 CALLED = 3000
 """Tasks that calls go to in turn: more than a service holds parsed."""
 _CALL_SECONDS = 20
@@ -118,7 +118,7 @@ def measure(folder: Path, model_url: str, tasks: int, versions: int) -> list[Rat
         f"{tasks:,} tasks of {versions} versions: ready after {server.start_cpu:.1f} s of CPU"
         f" ({server.start_seconds:.0f} s) with {server.start_mb:.0f} MB, at most {peak[-1]:.0f} MB"
     )
-    paused = pauses.measure(folder, root, release, settings, names[:MOVED])
+    paused = pauses.measure(folder, root, release, settings, [names[:1], names[:MOVED]])
     what = f"{tasks:,} tasks × {versions} versions"
     return [
         Ratio(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tests.infrastructure.synthesised import TASKS, Assembly, task
 
+OWN = {"Synth", "Tests", "Promote", "Image", "Activate", "SmokeTest", "Record"}
 EXECUTION = "#{codepipeline.PipelineExecutionId}"
 
 
@@ -16,6 +17,7 @@ def test_the_actions_stand_in_the_order_of_the_lifecycle(assembly: Assembly) -> 
         "Build/Synth",
         "UpdatePipeline/SelfMutate",
         "Assets/FileAssets",
+        "Evaluate/Tests",
         "Evaluate/part-class",
         "Evaluate/shop-category",
         "Promote/Promote",
@@ -43,6 +45,16 @@ def test_activation_smoke_test_and_record_follow_one_another(assembly: Assembly)
     assert orders == sorted(set(orders))
 
 
+def test_code_is_tested_beside_the_evaluations_and_before_anything_is_promoted(
+    assembly: Assembly,
+) -> None:
+    names = list(assembly.actions)
+    beside = {assembly.actions[name]["RunOrder"] for name in names if name.startswith("Evaluate/")}
+
+    assert beside == {1}
+    assert names.index("Evaluate/Tests") < names.index("Promote/Promote")
+
+
 def test_every_task_is_evaluated_at_once_by_one_shared_project(assembly: Assembly) -> None:
     actions = [assembly.actions[f"Evaluate/{task.name}"] for task in TASKS]
 
@@ -65,9 +77,9 @@ def test_more_than_fifty_tasks_are_spread_over_stages_that_codepipeline_accepts(
 ) -> None:
     many = synthesise(tasks=tuple(task(f"task-{number}") for number in range(51)))
 
-    evaluations = [name for name in many.actions if name.startswith("Evaluate")]
-    assert len(evaluations) == 51
-    stages = [name.split("/")[0] for name in evaluations]
+    wave = [name for name in many.actions if name.startswith("Evaluate")]
+    assert len([name for name in wave if not name.endswith("/Tests")]) == 51
+    stages = [name.split("/")[0] for name in wave]
     assert max(stages.count(stage) for stage in stages) == 50
 
 
@@ -77,7 +89,7 @@ def test_what_promotion_leaves_is_what_is_released(assembly: Assembly) -> None:
 
     (source,) = assembly.actions["Source/Source"]["OutputArtifacts"]
     (tree,) = assembly.actions["Promote/Promote"]["OutputArtifacts"]
-    for action in ("Build/Synth", "Evaluate/part-class", "Promote/Promote"):
+    for action in ("Build/Synth", "Evaluate/Tests", "Evaluate/part-class", "Promote/Promote"):
         assert reads(action) == [source["Name"]]
     stage = ("dev/Activate", "dev/SmokeTest", "dev/Drill", "dev/Record")
     for action in ("Image/Image", "Image/Tell", *stage, "Verdict/Verdict"):
@@ -88,10 +100,12 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
     commands = {
         "Build/Synth": [
             "python pipeline_image/validate_prompt.py",
+            "npx --no-install cdk synth --quiet",
+        ],
+        "Evaluate/Tests": [
             "python -m prompt_hub.release.code_tests"
             " python -m pytest --quiet -n 4 --dist worksteal -m 'not shipped'"
             " tests/unit tests/lambdas",
-            "npx --no-install cdk synth --quiet",
         ],
         "Promote/Promote": [
             "python pipeline_image/promote_prompt.py execution --push",
@@ -113,11 +127,8 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
         "PROMPT_HUB_MODELS",
     }
     variables = {
-        "Build/Synth": {
-            "PROMPT_HUB_EXECUTION",
-            "PROMPT_HUB_RELEASE",
-            "PROMPT_HUB_RESULTS_BUCKET",
-        },
+        "Build/Synth": {"PROMPT_HUB_RELEASE"},
+        "Evaluate/Tests": {"PROMPT_HUB_EXECUTION", "PROMPT_HUB_RESULTS_BUCKET"},
         "Promote/Promote": {
             "PROMPT_HUB_EXECUTION",
             "PROMPT_HUB_RESULTS_BUCKET",
@@ -152,7 +163,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
 
 def test_only_installs_stand_in_install_phases(assembly: Assembly) -> None:
     for action in assembly.actions:
-        if action.split("/")[1] in {"Synth", "Promote", "Image", "Activate", "SmokeTest", "Record"}:
+        if action.split("/")[1] in OWN:
             for command in assembly.build_spec(action)["phases"]["install"]["commands"]:
                 assert command.startswith(
                     (

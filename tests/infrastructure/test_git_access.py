@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.infrastructure.synthesised import Assembly, Json, listed
 
-READERS = ("Build/Synth",)
+READERS = ("Build/Synth", "Evaluate/Tests")
 STRANGERS = (
     "UpdatePipeline/SelfMutate",
     "Assets/FileAssets",

@@ -10,6 +10,7 @@ from tests.infrastructure.synthesised import Assembly, Json, listed
 
 COMMANDS = (
     "Build/Synth",
+    "Evaluate/Tests",
     "Promote/Promote",
     "Image/Image",
     "Image/Tell",
@@ -61,7 +62,8 @@ READ = {"GetObject", "ListBucket"}
 @pytest.mark.parametrize(
     ("action", "expected"),
     [
-        ("Build/Synth", {"s3": {*READ, "PutObject"}, **CONNECTION}),
+        ("Build/Synth", CONNECTION),
+        ("Evaluate/Tests", {"s3": {*READ, "PutObject"}, **CONNECTION}),
         (
             "Promote/Promote",
             {
@@ -116,10 +118,10 @@ def test_an_action_has_what_its_command_needs(
     assert may(assembly.role_of(action)) == expected
 
 
-def test_synth_reads_and_writes_marks_of_green_tests_and_no_other_result(
+def test_tests_read_and_write_marks_of_green_runs_and_no_other_result(
     assembly: Assembly,
 ) -> None:
-    statements = assembly.role_of("Build/Synth")
+    statements = assembly.role_of("Evaluate/Tests")
     for action in ("s3:GetObject", "s3:PutObject"):
         keys = [
             flat(resource)

@@ -24,6 +24,8 @@ from prompt_hub.core import aws_names
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "000000000000"
+SECRET = "local"
+"""Of the account itself, which may do everything; asked for where permissions are."""
 REGION = "eu-central-1"
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
@@ -59,6 +61,7 @@ class LocalAws:
     state: Path
     overrides: Mapping[str, str] = field(default_factory=dict)
     repositories: Mapping[str, Path] = field(default_factory=dict)
+    permissions: str = "off"
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     clients: dict[str, Any] = field(default_factory=dict)
@@ -72,8 +75,8 @@ class LocalAws:
         """What a program needs in order to talk to this emulator."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
         }
@@ -95,6 +98,7 @@ class LocalAws:
                     "region": REGION,
                     "overrides": {**self.environment, **self.overrides},
                     "repositories": {name: str(where) for name, where in self.repositories.items()},
+                    "permissions": self.permissions,
                 }
             ),
             encoding="utf-8",
@@ -171,8 +175,8 @@ class LocalAws:
                 service,  # type: ignore[call-overload]
                 endpoint_url=self.endpoint,
                 region_name=REGION,
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
+                aws_access_key_id=ACCOUNT,
+                aws_secret_access_key=SECRET,
                 config=Config(retries={"total_max_attempts": 2}, s3={"addressing_style": "path"}),
             )
         return self.clients[service]

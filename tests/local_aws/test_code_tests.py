@@ -21,7 +21,7 @@ def git(where: Path, *arguments: str) -> None:
 
 
 def synth_tests(aws: LocalAws, where: Path, execution: str) -> list[str]:
-    """What the step of Synth prints that tests code."""
+    """What the action Tests prints that tests code."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
         **aws.environment,

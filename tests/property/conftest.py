@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from tests.property.drawing import DrawSeed
 from tests.unit.conftest import built, healthy
 
 __all__ = ["built", "draw_seed", "healthy"]
+
+# A deadline measures the machine: tests here share two cores with a language model. What is drawn
+# is the same in every run, so that a red run is about the change in it; `make property-fresh`
+# loads the other profile.
+settings.register_profile("repeatable", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("fresh", deadline=None, derandomize=False, database=None, print_blob=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ class FunctionProvider:
         self,
         model: ModelConfig,
         messages: list[dict[str, str]],
-        parameters: Mapping[str, float | int],
+        parameters: Mapping[str, float | int | str],
         schema: JsonObject,
     ) -> ModelResponse:
         """Answer at once."""

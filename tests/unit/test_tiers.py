@@ -7,11 +7,11 @@ import os
 import re
 import shlex
 import subprocess
+from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ def test_what_draws_its_data_is_a_property_test() -> None:
 
 
 def test_what_a_pipeline_runs_needs_only_what_it_installs() -> None:
-    """Synth runs the fast tests, with the packages of `requirements.lock` alone."""
+    """Its action Tests runs the fast tests, with the packages of `requirements.lock` alone."""
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     locked = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
     owners = packages_distributions()
@@ -82,6 +82,10 @@ def test_no_test_file_imports_another() -> None:
 
 
 def test_unless_asked_for_new_draws_hypothesis_repeats_itself() -> None:
+    # Imported here: no other test of this tier needs it, and every worker would wait for it.
+    import_module("tests.property.conftest")
+    from hypothesis import settings
+
     assert settings().derandomize
     assert not settings.get_profile("fresh").derandomize
 

@@ -128,11 +128,6 @@ def timestamp() -> str:
     return datetime.now(UTC).isoformat()
 
 
-def write_json_line(stream: TextIO, line: Mapping[str, object]) -> None:
-    """Write one JSON line at once. A line that cannot be written is lost, and stops nothing."""
-    _write(stream, _encode(line))
-
-
 def share_output() -> None:
     """Keep lines whole that this process and its forks write: from now on one writes at a time.
 
@@ -143,7 +138,8 @@ def share_output() -> None:
     _output_lock = os.memfd_create("prompt-hub-output", os.MFD_CLOEXEC)
 
 
-def _write(stream: TextIO, line: str) -> None:
+def write_line(stream: TextIO, line: str) -> None:
+    """Write one line at once. A line that cannot be written is lost, and stops nothing."""
     # OSError: the disk is full, the pipe closed. ValueError: the stream itself is closed.
     with suppress(OSError, ValueError), _thread_lock:
         if _output_lock is None:
@@ -190,7 +186,7 @@ class _LineHandler(logging.Handler):
             record.msg, record.args = f"a line could not be made: {type(error).__name__}", ()
             record.exc_info = None
             line = self.format(record)
-        _write(sys.stdout if self._stdout else sys.stderr, line)
+        write_line(sys.stdout if self._stdout else sys.stderr, line)
 
 
 def describe_exception(error: BaseException | None) -> list[str]:

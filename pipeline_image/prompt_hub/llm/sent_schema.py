@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import cast
 
 from pydantic import JsonValue
+from pydantic_core import to_json
 
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.llm.schema_support import (
@@ -50,9 +51,10 @@ class SentSchema:
     """Why it is not strict, in words."""
 
     @cached_property
-    def as_json(self) -> str:
-        """The schema as JSON: thousands of requests send the same one."""
-        return json.dumps(self.schema, ensure_ascii=False)
+    def response_format(self) -> bytes:
+        """What chat completions are asked for, as JSON: thousands of requests send the same."""
+        form = {"name": "output", "schema": self.schema, "strict": self.strict}
+        return to_json({"type": "json_schema", "json_schema": form})
 
 
 class CannotBeStrictError(ValueError):

@@ -1,7 +1,7 @@
 """Run the tests of the code, unless exactly this code has passed exactly these tests before.
 
-`python -m prompt_hub.release.code_tests COMMAND...` in the pipeline's Synth: a prompt commit does
-not pay for the tests of code that it did not touch. A green run leaves a mark in the results
+`python -m prompt_hub.release.code_tests COMMAND...` in the pipeline's action Tests: a prompt commit
+does not pay for the tests of code that it did not touch. A green run leaves a mark in the results
 bucket, under the hash of everything that is code, of the tools and of the command. Whatever keeps
 the mark from being read, or the code from being listed, lets the tests run.
 """

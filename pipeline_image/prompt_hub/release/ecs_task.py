@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef
 
 LOOK_EVERY_SECONDS = 2.0
+FIRST_LOOK_SECONDS = 0.25
+"""How soon the first look is repeated; the pauses grow up to `LOOK_EVERY_SECONDS`."""
 WAIT_SECONDS = 1800.0
 """A round of the score watch on a slow model ends well before."""
 
@@ -105,7 +107,7 @@ def wait(
 
     Raises `PromptHubError` if it is still running after `seconds` or its container never ran.
     """
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, FIRST_LOOK_SECONDS
     while True:
         tasks = ecs.describe_tasks(cluster=aws_names.cluster(stage), tasks=[task_arn])["tasks"]
         if tasks and tasks[0].get("lastStatus") == "STOPPED":
@@ -115,7 +117,8 @@ def wait(
                 f"the task {task_arn} still runs after {seconds:g} s.",
                 exit_code=ExitCode.UNEXPECTED,
             )
-        sleep(LOOK_EVERY_SECONDS)
+        sleep(pause)
+        pause = min(pause * 1.5, LOOK_EVERY_SECONDS)
     stopped = tasks[0]
     # By name: agents that AWS adds to a task stand in the same list, in any order.
     mine = [c for c in stopped.get("containers", []) if c.get("name") == aws_names.CONTAINER]

@@ -6,10 +6,14 @@ Names are OpenTelemetry's for GenAI where they exist.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TextIO
 
-from prompt_hub.core.log_setup import timestamp, write_json_line
+from pydantic_core import to_json
+
+from prompt_hub.core.log_setup import timestamp, write_line
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers.registry import provider_of
 from prompt_hub.llm.response import Answer
@@ -42,6 +46,13 @@ def log_line(event: str, **values: object) -> None:
     write_json_line(sys.stdout, {"event": event, "time": timestamp(), **values})
 
 
+def write_json_line(stream: TextIO, line: Mapping[str, object]) -> None:
+    """Write one JSON line at once. A line that cannot be written is lost, and stops nothing."""
+    # A value with half a character in it is no JSON.
+    with suppress(ValueError):
+        write_line(stream, to_json(line, fallback=str).decode("utf-8"))
+
+
 def log_call(
     call: Call, outcome: Outcome, *, seconds: float, answer: Answer | None, problem: str | None
 ) -> None:
@@ -49,23 +60,25 @@ def log_call(
     model = call.model
     response = answer.response if answer else None
     usage = response.usage if response else None
-    log_line(
-        "prompt_call",
-        outcome=outcome,
-        stage=call.stage,
-        task=call.task,
-        version=call.version,
-        sha256=call.sha256,
-        release=call.release,
-        revision=call.revision,
-        instance=call.instance,
-        trace_id=call.trace_id,
-        valid=outcome == "ok",
-        problem=problem,
-        seconds=round(seconds, 4),
-        attempts=usage.attempts if usage else None,
-        usd=usage.usd if usage else None,
-        **{
+    write_json_line(
+        sys.stdout,
+        {
+            "event": "prompt_call",
+            "time": timestamp(),
+            "outcome": outcome,
+            "stage": call.stage,
+            "task": call.task,
+            "version": call.version,
+            "sha256": call.sha256,
+            "release": call.release,
+            "revision": call.revision,
+            "instance": call.instance,
+            "trace_id": call.trace_id,
+            "valid": outcome == "ok",
+            "problem": problem,
+            "seconds": round(seconds, 4),
+            "attempts": usage.attempts if usage else None,
+            "usd": usage.usd if usage else None,
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": provider_of(model.provider).telemetry_name if model else None,
             "gen_ai.request.model": model.model if model else None,

@@ -7,7 +7,6 @@ beyond finding one of them would be paid by every call. `declared_api` describes
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import threading
@@ -24,7 +23,9 @@ from collections.abc import (
 from itertools import islice
 from typing import Any, NamedTuple
 
-from prompt_hub.core.concurrency import run_off_loop
+from pydantic_core import to_json
+
+from prompt_hub.core.concurrency import TimeLimit, run_off_loop
 from prompt_hub.core.json_strict import (
     ENVELOPE_DEPTH,
     TooManyValuesError,
@@ -32,6 +33,7 @@ from prompt_hub.core.json_strict import (
     strict_json,
 )
 from prompt_hub.core.log_setup import describe_exception
+from prompt_hub.release.ledger_poller import ServingState
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.admission import Admission
 from prompt_hub.service.errors import ErrorCode, ServiceError
@@ -60,13 +62,6 @@ _LISTED = 32
 """Tasks in one part of the list of tasks."""
 _RUN_START, _RUN_END = "/v1/tasks/", "/run"
 _JSON_HEADER = (b"content-type", JSON.encode())
-_encode = json.JSONEncoder(
-    # What is written was read, or made here: it is no ring.
-    ensure_ascii=False,
-    allow_nan=False,
-    check_circular=False,
-    separators=(",", ":"),
-).encode
 
 
 class _CallerLeftError(Exception):
@@ -119,9 +114,14 @@ class ServiceApp:
         self.document = OpenApiDocument(service)
         self._service = service
         self._poll_seconds = poll_seconds
-        self._body_seconds = body_seconds
+        self._body_limit = TimeLimit(body_seconds)
         self._admission = admission
         self._announce = announce
+        # Of many tasks these are long, and callers would wait for them.
+        self._pages = {
+            "/v1/tasks": _Shared(lambda: _served(service), service),
+            "/openapi.json": _Shared(self.document.encoded, service),
+        }
         self._requests = LastResort(self._respond)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -167,44 +167,56 @@ class ServiceApp:
             message = f"the service has {admission.most} calls in hand and takes on no other"
             return _error(ServiceError(ErrorCode.OVERLOADED, message), trace_id)
         try:
-            body = await _body(receive, self._body_seconds)
+            body = await _body(receive, self._body_limit)
             fields = await run_off_loop(len(body), _fields, body)
             answered = await service.run(task, fields, trace_id, size=len(body))
         except ServiceError as error:
             return _error(error, trace_id)
         finally:
             admission.leave()
-        return _Response(200, _encode(_answer(answered, service.release, trace_id)).encode("utf-8"))
+        return _Response(200, to_json(_answer(answered, service.release, trace_id)))
 
     async def _look(self, path: str, scope: Scope) -> _Response:
         """Answer what asks about the service itself."""
-        page = {
-            "/v1/tasks": self._tasks,
-            "/healthz": self._health,
-            "/readyz": self._ready,
-            "/openapi.json": self._openapi,
-        }.get(path)
-        if page is None:
+        long = self._pages.get(path)
+        if long is None and path not in {"/healthz", "/readyz"}:
             return _no_such_path(scope, "Not Found", 404)
         if scope["method"] != "GET":
             return _wrong_method(scope, "GET")
-        return await page()
+        if long is not None:
+            return _Response(200, await long.page())
+        return _Response(200, b'{"ok":true}') if path == "/healthz" else self._ready()
 
-    async def _tasks(self) -> _Response:
-        # Of many tasks it is long, and callers would wait for it.
-        return _Response(200, await asyncio.to_thread(_served, self._service))
-
-    async def _health(self) -> _Response:
-        return _Response(200, b'{"ok":true}')
-
-    async def _ready(self) -> _Response:
+    def _ready(self) -> _Response:
         reason = _not_ready(self._service)
         if reason is None:
             return _Response(200, b'{"ready":true}')
-        return _Response(503, _encode({"ready": False, "reason": reason}).encode("utf-8"))
+        return _Response(503, to_json({"ready": False, "reason": reason}))
 
-    async def _openapi(self) -> _Response:
-        return _Response(200, await asyncio.to_thread(self.document.encoded))
+
+class _Shared:
+    """A page that takes long, made in a thread: once for all who ask while no pointer moves.
+
+    A thread for each of them would leave none for large calls.
+    """
+
+    def __init__(self, make: Callable[[], tuple[bytes, ...]], service: PromptService) -> None:
+        self._make = make
+        self._service = service
+        self._making: tuple[ServingState, asyncio.Task[tuple[bytes, ...]]] | None = None
+
+    async def page(self) -> tuple[bytes, ...]:
+        """Return the page, by pointers as they are when it is asked for or later."""
+        state = self._service.poller.state
+        if self._making is None or self._making[0] is not state:
+            self._making = state, asyncio.create_task(asyncio.to_thread(self._make))
+            self._making[1].add_done_callback(self._made)
+        # Who leaves does not take it from the others.
+        return await asyncio.shield(self._making[1])
+
+    def _made(self, task: asyncio.Task[tuple[bytes, ...]]) -> None:
+        if self._making is not None and self._making[1] is task:
+            self._making = None
 
 
 class LastResort:
@@ -259,10 +271,10 @@ async def _send(send: Send, response: _Response) -> None:
         await asyncio.sleep(0)
 
 
-async def _body(receive: Receive, seconds: float) -> bytes:
+async def _body(receive: Receive, limit: TimeLimit) -> bytes:
     body = bytearray()
     try:
-        async with asyncio.timeout(seconds):
+        async with limit():
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -275,7 +287,7 @@ async def _body(receive: Receive, seconds: float) -> bytes:
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
-        message_in_words = f"the body did not arrive within {seconds:g} s"
+        message_in_words = f"the body did not arrive within {limit.seconds:g} s"
         raise ServiceError(ErrorCode.TOO_SLOW, message_in_words) from None
 
 
@@ -345,7 +357,7 @@ def _served(service: PromptService) -> tuple[bytes, ...]:
         for task, wanted in sorted(state.refused.items())
     )
     return (
-        f'{_encode(head)[:-1]},"tasks":['.encode(),
+        to_json(head)[:-1] + b',"tasks":[',
         *_listed(tasks),
         b'],"refused":[',
         *_listed(refused),
@@ -355,10 +367,10 @@ def _served(service: PromptService) -> tuple[bytes, ...]:
 
 def _listed(entries: Iterator[Mapping[str, object]]) -> Iterator[bytes]:
     """Write entries of a list, so many at once; other threads go on in between."""
-    before = ""
+    before = b""
     while some := list(islice(entries, _LISTED)):
-        yield (before + ",".join(map(_encode, some))).encode()
-        before = ","
+        yield before + b",".join(map(to_json, some))
+        before = b","
         time.sleep(0)
 
 
@@ -396,8 +408,7 @@ def _error(error: ServiceError, trace_id: str, status: int | None = None) -> _Re
         headers.append((b"connection", b"close"))
     detail = {"code": str(error.code), "message": error.message, **error.details}
     body = {"error": detail, "valid": False, "trace_id": trace_id}
-    encoded = _encode(body).encode("utf-8")
-    return _Response(status or error.code.status, encoded, tuple(headers))
+    return _Response(status or error.code.status, to_json(body), tuple(headers))
 
 
 def _trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str:

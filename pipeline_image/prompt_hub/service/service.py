@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 import uuid
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from prompt_hub.core.concurrency import run_off_loop
+from prompt_hub.core.concurrency import TimeLimit, run_off_loop
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.log_setup import log_context
 from prompt_hub.llm.client import ModelClient
@@ -107,6 +106,7 @@ class PromptService:
         self.poller = poller
         self._prompts = prompts
         self._seconds_per_call = seconds_per_call
+        self._limits: dict[float, TimeLimit] = {}
         self._client = client
 
     def prompts_of(self, served: Mapping[str, ServedVersion]) -> Iterator[tuple[str, Prompt]]:
@@ -192,10 +192,13 @@ class PromptService:
     async def _try_model(self, prompt: Prompt, fields: JsonObject, size: int) -> _Attempt:
         """Ask the model once, and say what came of it; never raises for what may go wrong there."""
         seconds = self._seconds_per_call.get(prompt.task, SECONDS_PER_CALL)
+        limit = self._limits.get(seconds)
+        if limit is None:
+            limit = self._limits[seconds] = TimeLimit(seconds)
         attempt = _Attempt()
         try:
             attempt.model = self._client.resolve(prompt)
-            async with asyncio.timeout(seconds):
+            async with limit():
                 request = await run_off_loop(size, self._client.request, prompt, fields)
                 response = await self._client.send(request, timeout=None)
                 attempt.answer = await run_off_loop(len(response.text), Answer.of, response, prompt)

@@ -23,7 +23,9 @@ from benchmarks.local.checkouts import Checkout, adopt_orphans
 
 adopt_orphans()
 root = Path(sys.argv[1])
-print(Checkout(root=root, state=root / "state").make("up").lines[-1][1])
+tree = Checkout(name="newer", root=root, state=root / "state", logs=root / "logs")
+spent = tree.make(sys.argv[2])
+print(spent.lines[-1][1], "failed" if spent.failure else "done")
 """
 
 
@@ -32,11 +34,30 @@ def test_orphans_that_end_are_gone_while_the_command_still_runs(tmp_path: Path) 
     (tmp_path / "Makefile").write_text(MAKEFILE, "utf-8")
 
     measured = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(tmp_path)],
+        [sys.executable, "-c", MEASURE, str(tmp_path), "up"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
 
-    assert measured.stdout == "gone\n", measured.stderr
+    assert measured.stdout.splitlines()[-1].startswith("gone done"), measured.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans are adopted on Linux")
+def test_a_command_that_fails_is_measured_and_what_it_printed_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("test:\n\t@echo 3 failed; exit 1\n", "utf-8")
+
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path), "test"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    told = measured.stdout.splitlines()
+    assert told[-1].endswith("failed"), measured.stderr
+    assert "FAILED" in told[-2]
+    (log,) = (tmp_path / "logs").iterdir()
+    assert "3 failed" in log.read_text("utf-8")

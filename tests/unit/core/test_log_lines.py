@@ -14,7 +14,8 @@ from prompt_hub.core import log_setup
 
 _WRITERS = """
 import os, signal, sys, threading
-from prompt_hub.core.log_setup import share_output, write_json_line
+from prompt_hub.core.log_setup import share_output
+from prompt_hub.service.execution_log import write_json_line
 
 share_output()
 os.set_blocking(1, "BLOCKING" in os.environ)

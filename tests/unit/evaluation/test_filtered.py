@@ -53,7 +53,7 @@ class Filtering(FunctionProvider):
         self,
         model: ModelConfig,
         messages: list[dict[str, str]],
-        parameters: Mapping[str, float | int],
+        parameters: Mapping[str, float | int | str],
         schema: JsonObject,
     ) -> ModelResponse:
         if self._word not in messages[-1]["content"]:
@@ -216,7 +216,7 @@ class Nameless(FunctionProvider):
         self,
         model: ModelConfig,
         messages: list[dict[str, str]],
-        parameters: Mapping[str, float | int],
+        parameters: Mapping[str, float | int | str],
         schema: JsonObject,
     ) -> ModelResponse:
         return replace(await super().complete(model, messages, parameters, schema), model="")

@@ -247,7 +247,8 @@ def test_a_body_is_the_json_of_its_parts_in_one_order(
     assert list(first.body) == ["model", "messages", "response_format", *parameters]
     assert first.body["response_format"] == second.body["response_format"]
     for asked in server.asked:
-        assert asked.raw == json.dumps(asked.body, ensure_ascii=False).encode("utf-8")
+        text = json.dumps(asked.body, ensure_ascii=False, separators=(",", ":"))
+        assert asked.raw == text.encode("utf-8")
 
 
 def test_what_is_signed_is_signed_for_every_body(

@@ -117,6 +117,20 @@ def test_a_container_that_never_ran_is_a_failure(containers: list[dict[str, Any]
         code_of(containers)
 
 
+def test_a_task_is_looked_at_soon_then_less_often() -> None:
+    ecs = client()
+    pauses: list[float] = []
+    stopped = {"lastStatus": "STOPPED", "containers": [{**OURS, "exitCode": 0}]}
+    with Stubber(ecs) as stub:
+        for task in [{"lastStatus": "RUNNING"}] * 9 + [stopped]:
+            stub.add_response("describe_tasks", {"tasks": [{"taskArn": ARN, **task}]})
+        assert ecs_task.wait(ecs, "dev", ARN, sleep=pauses.append) == 0
+
+    assert pauses[0] <= 0.25
+    assert pauses == sorted(pauses)
+    assert max(pauses) == pauses[-1] == 2.0
+
+
 def test_activation_starts_one_run_however_many_tasks_have_moved(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

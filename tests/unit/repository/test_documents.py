@@ -78,6 +78,52 @@ def test_what_yaml_allows_and_a_prompt_does_not(text: str, line: int, found: str
     assert found in problem.found
 
 
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("{a: &x 1, b: *x}", ["alias"]),
+        ("[&x 1,*x]", ["alias"]),
+        ('{"a": &x 1, "b":*x}', ["alias"]),
+        ("&x a: 1\n*x : 2\n", ["alias"]),
+        ("? &x a\n: - *x\n", ["alias"]),
+        ("- !own 1\n- !!str 2\n- ! 3\n", ["tag", "tag", "tag"]),
+        ('["a",!!set {b}]', ["tag"]),
+        ("!own\na: 1\n", ["tag"]),
+        ("\ufeff!own a\n", ["tag"]),
+        ("%TAG ! tag:own,1:\n---\n!a {b: 1}\n", ["tag"]),
+        ("a: [" * 50 + "]" * 50, ["too-deep"]),
+    ],
+)
+def test_aliases_tags_and_depth_are_refused_wherever_they_stand(
+    text: str, rules: list[str]
+) -> None:
+    with pytest.raises(InvalidDocumentsError) as error:
+        parse_yaml(text, "a.yaml")
+    assert [problem.rule for problem in error.value.problems] == rules
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("a: Answer now! 2*3 **is** {% if x != y %}\n", "Answer now! 2*3 **is** {% if x != y %}"),
+        ("a: |\n  * one\n  ! two\n", "* one\n! two\n"),
+        ("a: wow!\n", "wow!"),
+        ("a: '*x'  # !no\n", "*x"),
+    ],
+)
+def test_what_looks_like_an_alias_or_a_tag_inside_a_text_is_the_text(text: str, data: str) -> None:
+    assert parse_yaml(text, "a.yaml").data == {"a": data}
+
+
+@pytest.mark.parametrize("inside", ["", "1"])
+def test_fifty_levels_are_read(inside: str) -> None:
+    depth = 0
+    value = parse_yaml("[" * 50 + inside + "]" * 50, "a.yaml").data
+    while isinstance(value, list):
+        value, depth = (value[0] if value else None), depth + 1
+    assert depth == 50
+
+
 def test_all_duplicate_keys_are_found_at_once() -> None:
     with pytest.raises(InvalidDocumentsError) as error:
         parse_yaml("a: {x: 1, x: 2}\nb: 1\nb: 2\n", "a.yaml")

@@ -6,8 +6,10 @@ import asyncio
 import copy
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,46 @@ def test_calls_are_answered_while_the_document_is_being_made(built: Path) -> Non
             assert [answer.status_code for answer in answers] == [200, 200, 200]
             assert not asked.done()
         assert asked.result(10).status_code == 200
+
+
+def test_many_who_ask_for_the_document_at_once_leave_threads_to_others(built: Path) -> None:
+    client = serving(built)
+    document: OpenApiDocument = client.application.document
+    threads = 40  # An event loop has 32 at most.
+    with client, ThreadPoolExecutor(threads + 1) as pool:
+        with document.lock:
+            asked = [pool.submit(client.get, "/openapi.json") for _ in range(threads)]
+            assert wait(asked, timeout=0.5).not_done == set(asked)
+            # It is made in a thread, as a large call is read in one.
+            unchecked = super(CheckedClient, client).request
+            assert pool.submit(unchecked, "GET", "/v1/tasks").result(60).status_code == 200
+        answers = [each.result(60) for each in asked]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+
+
+def test_who_asks_after_a_change_waits_for_no_page_of_before(built: Path) -> None:
+    client = serving(built)
+    go_on = threading.Event()
+
+    def make() -> tuple[bytes, ...]:
+        served = client.poller.state.served
+        assert go_on.wait(60)
+        return (",".join(sorted(served)).encode(),)
+
+    async def ask() -> list[tuple[bytes, ...]]:
+        page = http._Shared(make, client.application._service)
+        asked = [asyncio.ensure_future(page.page()) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        client.poller.state = replace(client.poller.state, served={})
+        asked.append(asyncio.ensure_future(page.page()))
+        await asyncio.sleep(0.1)
+        asked[0].cancel()
+        go_on.set()
+        return await asyncio.gather(*asked[1:])
+
+    client.poller.poll()
+    assert asyncio.run(ask()) == [(b"part-class",), (b"",)]
 
 
 def test_a_document_of_many_tasks_is_made_and_sent_in_parts(built: Path) -> None:

@@ -81,3 +81,13 @@ def test_a_log_that_cannot_be_written_stops_nothing(
 
     monkeypatch.setattr(sys, "stdout", Full())
     log_line("pointer_moved", task="part-class")
+
+
+def test_a_line_that_is_no_text_is_lost_and_the_next_one_is_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log_line("pointer_refused", task="half a character: \ud83d")
+    log_line("pointer_moved", task="grüße", reason=ValueError("as text"))
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert line["task"] == "grüße"
+    assert line["reason"] == "as text"

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from sys import intern
 from typing import Any
 
+from pydantic_core import from_json
+
 from prompt_hub.llm.refusal import Refusal, read_refusal
 from prompt_hub.llm.response import (
     FILTERED,
@@ -49,7 +51,11 @@ def read_completion(body: bytes) -> ModelResponse:
         ReportedError: the provider says in it what went wrong.
     """
     try:
-        completion = json.loads(body)
+        try:
+            completion = from_json(body)
+        except ValueError:
+            # Half a character, another encoding: what is odd and can be read is read.
+            completion = json.loads(body)
         _raise_reported(completion)
         if "choices" not in completion and (told := read_refusal(200, body)).message:
             raise ReportedError(told)

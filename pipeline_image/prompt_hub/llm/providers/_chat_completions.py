@@ -7,8 +7,9 @@ call.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+
+from pydantic_core import to_json
 
 from prompt_hub.core.concurrency import run_off_loop
 from prompt_hub.llm.config import ModelConfig
@@ -119,9 +120,6 @@ def _filtered(model: ModelConfig) -> ModelResponse:
     return ModelResponse(text="", model=model.model, withheld=FILTERED, usage=usage)
 
 
-_JSON = json.JSONEncoder(ensure_ascii=False)
-
-
 def _encode(
     model: str,
     messages: list[dict[str, str]],
@@ -129,9 +127,6 @@ def _encode(
     parameters: Mapping[str, float | int | str],
 ) -> bytes:
     """Write the body of a request; the schema is as long as all the rest, and always the same."""
-    asked = _JSON.encode({"model": model, "messages": messages})[:-1]
-    strict = _JSON.encode(sent.strict)
-    form = f'{{"name": "output", "schema": {sent.as_json}, "strict": {strict}}}'
-    rest = f", {_JSON.encode(dict(parameters))[1:]}" if parameters else "}"
-    format_ = f'{{"type": "json_schema", "json_schema": {form}}}'
-    return f'{asked}, "response_format": {format_}{rest}'.encode()
+    asked = to_json({"model": model, "messages": messages})[:-1]
+    rest = b"," + to_json(dict(parameters))[1:] if parameters else b"}"
+    return b'%b,"response_format":%b%b' % (asked, sent.response_format, rest)

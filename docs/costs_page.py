@@ -1,0 +1,405 @@
+"""Write `docs/costs.md`: what an installation costs a month, counted in its templates.
+
+`make pages` synthesises the app and brings the page up to date. Prices stand here and nowhere
+else; what is counted comes from the templates.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from docs.synthesised import Json, Resource, read_resources
+from prompt_hub.core import aws_names
+
+PAGE = Path(__file__).parent / "costs.md"
+PRICES_OF = "mid-2026"
+REGION = "us-east-1"
+
+HOURS = 730
+"""Hours in the month that AWS's own calculator has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """What AWS asks for one unit, in US dollars."""
+
+    what: str
+    usd: float
+    unit: str
+    source: str
+
+
+_AWS = "https://aws.amazon.com"
+NAT = Price(what="NAT gateway", usd=0.045, unit="hour", source=f"{_AWS}/vpc/pricing/")
+NAT_GB = Price(what="NAT gateway, data", usd=0.045, unit="GB", source=f"{_AWS}/vpc/pricing/")
+IPV4 = Price(what="public IPv4 address", usd=0.005, unit="hour", source=f"{_AWS}/vpc/pricing/")
+ENDPOINT = Price(
+    what="interface endpoint in one zone",
+    usd=0.01,
+    unit="hour",
+    source=f"{_AWS}/privatelink/pricing/",
+)
+BALANCER = Price(
+    what="application load balancer",
+    usd=0.0225,
+    unit="hour",
+    source=f"{_AWS}/elasticloadbalancing/pricing/",
+)
+VCPU = Price(what="Fargate, vCPU", usd=0.04048, unit="hour", source=f"{_AWS}/fargate/pricing/")
+MEMORY = Price(what="Fargate, GB", usd=0.004445, unit="hour", source=f"{_AWS}/fargate/pricing/")
+METRIC = Price(
+    what="metric of one's own", usd=0.30, unit="month", source=f"{_AWS}/cloudwatch/pricing/"
+)
+ALARM = Price(what="alarm", usd=0.10, unit="month", source=f"{_AWS}/cloudwatch/pricing/")
+LOGS_GB = Price(what="logs taken in", usd=0.50, unit="GB", source=f"{_AWS}/cloudwatch/pricing/")
+READ = Price(
+    what="DynamoDB, on demand, million reads of at most 4 kB",
+    usd=0.125,
+    unit="million",
+    source=f"{_AWS}/dynamodb/pricing/on-demand/",
+)
+BUILD = Price(
+    what="CodeBuild, general1.small", usd=0.005, unit="minute", source=f"{_AWS}/codebuild/pricing/"
+)
+ACTION = Price(
+    what="CodePipeline V2, an action",
+    usd=0.002,
+    unit="minute",
+    source=f"{_AWS}/codepipeline/pricing/",
+)
+PRICES = (
+    NAT,
+    NAT_GB,
+    IPV4,
+    ENDPOINT,
+    BALANCER,
+    VCPU,
+    MEMORY,
+    METRIC,
+    ALARM,
+    LOGS_GB,
+    READ,
+    BUILD,
+    ACTION,
+)
+
+# --- What no template says ---------------------------------------------------------------------
+
+METRICS_OF_A_TASK = 7
+"""Heartbeat; score, threshold and margin, each by task and by active version."""
+METRICS_OF_INSIGHTS = 30
+"""About: what Container Insights reports of one cluster, one service and one family of tasks."""
+WATCH_MINUTES = 2
+"""A round of the watch, rounded up, start included."""
+LEDGER_POLL_SECONDS = 5
+"""The default of `poll_seconds`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """The priced resources of an installation with one stage, from its templates."""
+
+    nat_gateways: int
+    addresses: int
+    endpoint_zones: int
+    balancers: int
+    service_tasks: int
+    """At least: scaling adds to them with the calls."""
+    vcpu: float
+    gigabytes: float
+    alarms_of_a_stage: int
+    alarms_of_a_task: int
+    watch_rounds: float
+    """A month."""
+    actions: int
+    """Of the pipeline, without one each task and without approvals, which cost nothing."""
+    builds: int
+    """Actions of these that are CodeBuild's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a month of an installation is assumed to be."""
+
+    name: str
+    tasks: int
+    executions: int
+    """Of the pipeline."""
+    action_minutes: int
+    """Minutes of one action, rounded up as AWS does; a build takes as long."""
+    nat_gigabytes: float
+    log_gigabytes: float
+    examples: int
+    """Asked by the watch in one round of one task."""
+    tokens_in: int
+    tokens_out: int
+    usd_in: float
+    """A million tokens of the model."""
+    usd_out: float
+
+
+IDLE = Usage(
+    name="idle",
+    tasks=2,
+    executions=0,
+    action_minutes=2,
+    nat_gigabytes=1,
+    log_gigabytes=0.1,
+    examples=48,
+    tokens_in=300,
+    tokens_out=20,
+    usd_in=0.15,
+    usd_out=0.60,
+)
+BUSY = Usage(
+    name="busy",
+    tasks=20,
+    executions=60,
+    action_minutes=2,
+    nat_gigabytes=50,
+    log_gigabytes=20,
+    examples=48,
+    tokens_in=300,
+    tokens_out=20,
+    usd_in=0.15,
+    usd_out=0.60,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the bill, how it is calculated, and its sum in US dollars a month."""
+
+    what: str
+    formula: str
+    usd: float
+
+
+def count(resources: Sequence[Resource]) -> Counts:
+    """Count what is priced in the templates of an app with one stage."""
+
+    def of(kind: str) -> list[Resource]:
+        return [resource for resource in resources if resource.kind == kind]
+
+    (definition,), (service,) = of("AWS::ECS::TaskDefinition"), of("AWS::ECS::Service")
+    alarms = of("AWS::CloudWatch::Alarm")
+    tasks = {name for alarm in alarms if (name := _task(alarm))}
+    of_tasks = [alarm for alarm in alarms if _task(alarm)]
+    (pipeline,) = of("AWS::CodePipeline::Pipeline")
+    actions = list(_actions(pipeline, but="Evaluate"))
+    return Counts(
+        nat_gateways=len(of("AWS::EC2::NatGateway")),
+        addresses=len(of("AWS::EC2::EIP")),
+        endpoint_zones=sum(
+            len(cast(list[object], endpoint.properties["SubnetIds"]))
+            for endpoint in of("AWS::EC2::VPCEndpoint")
+            if endpoint.text("VpcEndpointType") == "Interface"
+        ),
+        balancers=len(of("AWS::ElasticLoadBalancingV2::LoadBalancer")),
+        service_tasks=_least_tasks(service, of("AWS::ApplicationAutoScaling::ScalableTarget")),
+        vcpu=definition.number("Cpu") / 1024,
+        gigabytes=definition.number("Memory") / 1024,
+        alarms_of_a_stage=len(alarms) - len(of_tasks),
+        alarms_of_a_task=len(of_tasks) // len(tasks) if tasks else 0,
+        watch_rounds=_rounds(of("AWS::Events::Rule")),
+        actions=len(actions),
+        builds=actions.count("CodeBuild"),
+    )
+
+
+def bill(counts: Counts, usage: Usage) -> list[Line]:
+    """Calculate a month's bill, line by line."""
+    task_hour = counts.vcpu * VCPU.usd + counts.gigabytes * MEMORY.usd
+    metrics = METRICS_OF_INSIGHTS + METRICS_OF_A_TASK * usage.tasks
+    alarms = counts.alarms_of_a_stage + counts.alarms_of_a_task * usage.tasks
+    polls = counts.service_tasks * HOURS * 3600 / LEDGER_POLL_SECONDS / 1e6
+    minutes = usage.executions * usage.action_minutes
+    evaluations = usage.tasks * (ACTION.usd + BUILD.usd)
+    calls = usage.tasks * usage.examples * counts.watch_rounds
+    call_usd = (usage.tokens_in * usage.usd_in + usage.tokens_out * usage.usd_out) / 1e6
+    return [
+        Line(
+            what="way out of the network",
+            formula=f"{counts.nat_gateways} NAT × {HOURS} h × {NAT.usd}"
+            f" + {counts.addresses} address × {HOURS} h × {IPV4.usd}"
+            f" + {counts.endpoint_zones} endpoints in a zone × {HOURS} h × {ENDPOINT.usd}"
+            f" + {usage.nat_gigabytes:g} GB × {NAT_GB.usd}",
+            usd=HOURS
+            * (
+                counts.nat_gateways * NAT.usd
+                + counts.addresses * IPV4.usd
+                + counts.endpoint_zones * ENDPOINT.usd
+            )
+            + (usage.nat_gigabytes * NAT_GB.usd if counts.nat_gateways else 0),
+        ),
+        Line(
+            what="load balancer",
+            formula=f"{counts.balancers} × {HOURS} h × {BALANCER.usd}",
+            usd=counts.balancers * HOURS * BALANCER.usd,
+        ),
+        Line(
+            what="service",
+            formula=f"{counts.service_tasks} × {HOURS} h × ({counts.vcpu:g} vCPU × {VCPU.usd}"
+            f" + {counts.gigabytes:g} GB × {MEMORY.usd})",
+            usd=counts.service_tasks * HOURS * task_hour,
+        ),
+        Line(
+            what="score watch, its containers",
+            formula=f"{counts.watch_rounds:g} rounds × {WATCH_MINUTES} min of such a task",
+            usd=counts.watch_rounds * WATCH_MINUTES / 60 * task_hour,
+        ),
+        Line(
+            what="metrics",
+            formula=f"({METRICS_OF_INSIGHTS} + {METRICS_OF_A_TASK} × {usage.tasks} tasks)"
+            f" × {METRIC.usd}",
+            usd=metrics * METRIC.usd,
+        ),
+        Line(
+            what="alarms",
+            formula=f"({counts.alarms_of_a_stage} + {counts.alarms_of_a_task} × {usage.tasks}"
+            f" tasks) × {ALARM.usd}",
+            usd=alarms * ALARM.usd,
+        ),
+        Line(
+            what="ledger",
+            formula=f"{polls:.2f} million looks × {READ.usd}",
+            usd=polls * READ.usd,
+        ),
+        Line(
+            what="logs",
+            formula=f"{usage.log_gigabytes:g} GB × {LOGS_GB.usd}",
+            usd=usage.log_gigabytes * LOGS_GB.usd,
+        ),
+        Line(
+            what="pipeline",
+            formula=f"{usage.executions} executions × {usage.action_minutes} min"
+            f" × ({counts.actions} actions × {ACTION.usd} + {counts.builds} builds × {BUILD.usd}"
+            f" + {usage.tasks} tasks × ({ACTION.usd} + {BUILD.usd}))",
+            usd=minutes * (counts.actions * ACTION.usd + counts.builds * BUILD.usd + evaluations),
+        ),
+        Line(
+            what="score watch, its model calls",
+            formula=f"{usage.tasks} tasks × {usage.examples} examples × {counts.watch_rounds:g}"
+            f" rounds = {calls:,.0f} calls × ({usage.tokens_in} in × {usage.usd_in}"
+            f" + {usage.tokens_out} out × {usage.usd_out}) / 1,000,000",
+            usd=calls * call_usd,
+        ),
+    ]
+
+
+def total(lines: Iterable[Line]) -> float:
+    """Add the lines of a bill up."""
+    return sum(line.usd for line in lines)
+
+
+def costs_page(counts: Counts) -> str:
+    """Write the page for what was counted."""
+    return "\n".join(
+        [
+            _HEAD.format(region=REGION, date=PRICES_OF),
+            *(part for usage in (IDLE, BUSY) for part in _table(counts, usage)),
+            *_growth(counts),
+            _PRICES_HEAD.format(region=REGION, date=PRICES_OF),
+            *(f"| [{p.what}]({p.source}) | {p.usd:g} | {p.unit} |" for p in PRICES),
+            "",
+        ]
+    )
+
+
+_HEAD = """\
+# What it costs
+
+Written by `make pages`; do not edit. One installation with one stage, in {region}, at list prices
+of {date} without free tiers, US dollars a month. What is counted (gateways, tasks, alarms,
+actions) comes from the templates of this repository's `cdk.json`; what no template knows is said in
+the formulas. Sums are estimates, not offers: taxes, discounts and support are not in them.
+
+A line of the bill is what is counted times what a unit costs, as its formula says in numbers.
+"""
+
+_PRICES_HEAD = """
+## Prices
+
+List prices in {region}, as the linked pages and articles on them had them in {date}; look there
+before you rely on one. They are constants in `docs/costs_page.py`: after a change, `make pages`.
+
+| unit | US dollars | a |
+|---|---:|---|"""
+
+
+def _table(counts: Counts, usage: Usage) -> list[str]:
+    lines = bill(counts, usage)
+    largest = max(lines, key=lambda line: line.usd)
+    return [
+        f"## {usage.name.capitalize()}",
+        "",
+        f"{usage.tasks} tasks, watched at the default interval with {usage.examples} examples each;"
+        f" {usage.executions} executions of the pipeline.",
+        "",
+        "| line | formula | US dollars |",
+        "|---|---|---:|",
+        *(f"| {line.what} | {line.formula} | {line.usd:,.2f} |" for line in lines),
+        f"| **sum** | | **{total(lines):,.2f}** |",
+        "",
+        f"The largest line: {largest.what}, {largest.usd / total(lines):.0%}.",
+        "",
+    ]
+
+
+def _growth(counts: Counts) -> list[str]:
+    """Say what one more task costs, and one more stage."""
+    fixed = METRICS_OF_A_TASK * METRIC.usd + counts.alarms_of_a_task * ALARM.usd
+    calls = bill(counts, IDLE)[-1].usd / IDLE.tasks
+    pipeline = bill(counts, IDLE)[-2].usd
+    return [
+        "## One more",
+        "",
+        f"- A prompt task: {fixed:.2f} for metrics and alarms, {calls:.2f} for the watch's model",
+        "  calls. `score_watch` in its metadata sets the interval and, with `calls_a_day`, a limit",
+        "  ([prompts](prompts.md#metadata)).",
+        f"- A stage: {total(bill(counts, IDLE)) - pipeline:.2f} with two tasks, idle.",
+        f"- A version that is measured beside the active one: {3 * METRIC.usd:.2f} while it is.",
+        f"- An interface endpoint in a zone, instead of NAT gateways: {ENDPOINT.usd * HOURS:.2f}.",
+        f"- An hour that a release soaks in a stage: {60 * (BUILD.usd + ACTION.usd):.2f}.",
+        "",
+        "Not in the sums, because they are cents or follow traffic: load balancer capacity units,",
+        "S3, ECR, Lambda, SNS, EventBridge, X-Ray, data to the internet, model calls of callers",
+        "and of evaluations. Evaluations say their price before they ask",
+        "([model calls](model-calls.md)).",
+    ]
+
+
+def _task(alarm: Resource) -> str:
+    """Name of the user's task that an alarm belongs to; that of the drill is the stage's."""
+    dimensions = cast(list[dict[str, str]], alarm.properties.get("Dimensions", []))
+    names = [item["Value"] for item in dimensions if item["Name"] == aws_names.DIMENSION_TASK]
+    return names[0] if names and not names[0].startswith(aws_names.PROJECT) else ""
+
+
+def _least_tasks(service: Resource, scaled: Sequence[Resource]) -> int:
+    """Count the tasks that always run; where the service scales, its own number is left out."""
+    return scaled[0].number("MinCapacity") if scaled else service.number("DesiredCount")
+
+
+def _actions(pipeline: Resource, *, but: str) -> Iterable[str]:
+    """Yield the provider of each action that is paid for, outside the stage `but`."""
+    for stage in cast(list[Json], pipeline.properties["Stages"]):
+        for action in cast(list[dict[str, dict[str, str]]], stage["Actions"]):
+            if stage["Name"] != but and action["ActionTypeId"]["Category"] != "Approval":
+                yield action["ActionTypeId"]["Provider"]
+
+
+def _rounds(rules: Iterable[Resource]) -> float:
+    """Return how often the schedule of the watch comes in a month."""
+    schedules = [rule.text("ScheduleExpression") for rule in rules]
+    (minutes,) = [match for text in schedules if (match := re.match(r"cron\(\d+/(\d+) \*", text))]
+    return HOURS * 60 / int(minutes[1])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(costs_page(count(read_resources(Path(sys.argv[1])))), encoding="utf-8")

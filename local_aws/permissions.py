@@ -1,0 +1,244 @@
+"""IAM on the local AWS: each process has its own role's credentials, and may do what that may.
+
+The emulator's evaluator decides (`AUTH=true`): identity policies, permissions boundary, session and
+resource policies as they were deployed, an explicit deny first. Here are the checks that AWS makes
+and it does not (`permission_checks`), credentials for what we start, and a line about each denial
+in `logs/permissions.log` that names role, action, resource and the statement that came closest.
+
+What is not asked: what a service does by itself with a role (ECS pulling an image, EventBridge
+starting a task, CodePipeline an action). docs/local-aws.md has the list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import ministack.app
+from ministack.core import iam_actions, iam_evaluator
+from ministack.core.responses import get_account_id
+from ministack.services import dynamodb, ecs, iam, s3, sts
+
+from local_aws import permission_checks
+from local_aws.permission_checks import Check, State
+from local_aws.settings import PERMISSIONS_LOG
+
+if TYPE_CHECKING:
+    from local_aws.settings import CloudSettings
+
+logger = logging.getLogger("local_aws.permissions")
+
+_body: ContextVar[bytes] = ContextVar("body", default=b"")
+_denied: ContextVar[Check | None] = ContextVar("denied", default=None)
+_lock = threading.Lock()
+_log: Path
+_mode = "off"
+
+
+def install(settings: CloudSettings) -> None:
+    """Ask AWS's questions instead of the emulator's; nothing where permissions are off."""
+    global _log, _mode
+    _log, _mode = settings.state / PERMISSIONS_LOG, settings.permissions
+    if _mode == "off":
+        return
+    assert ministack.app.AUTH, "the emulator was imported before its environment was set"
+    _log.parent.mkdir(parents=True, exist_ok=True)
+    _log.unlink(missing_ok=True)
+    # Each of these is looked up in its module at every request.
+    iam_actions.extract_resource_arn = _keep_body(iam_actions.extract_resource_arn)
+    iam_actions.access_denied_response = _name_what_was_denied(iam_actions.access_denied_response)
+    iam_evaluator.enforce = _enforce(iam_evaluator.enforce)
+    # Loopback is what AWS calls a secure transport: nobody else can listen.
+    origin = iam_evaluator.pin_request_origin
+    ministack.app.pin_request_origin = lambda address, _secure: origin(address, True)
+
+
+def credentials(role_arn: str, session: str, account: str) -> dict[str, str]:
+    """Return the variables with which a process has a role; empty where permissions are off."""
+    if _mode == "off" or not role_arn:
+        return {}
+    role = role_arn.rpartition("/")[2]
+    digest = hashlib.sha256(f"{role_arn} {session}".encode()).hexdigest()
+    name = session.replace(":", "-")[-64:]
+    key, secret, token = f"ASIA{digest[:16].upper()}", digest[16:56], digest
+    sts.register_session(
+        key,
+        {
+            "Arn": f"arn:aws:sts::{account}:assumed-role/{role}/{name}",
+            "UserId": f"{role}:{name}",
+            "SecretAccessKey": secret,
+            "SessionToken": token,
+        },
+    )
+    return {
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_SESSION_TOKEN": token,
+    }
+
+
+def sentence(
+    role: str, check: Check, policies: Sequence[Sequence[Any]], *, explicit: bool = False
+) -> str:
+    """Say who may not do what, and why the statement that came closest does not let it through."""
+    found = f"{role} may not {check.action} on {check.resource}"
+    effect = "Deny" if explicit else "Allow"
+    having = [
+        statement
+        for policy in policies
+        for statement in policy
+        if statement.effect == effect
+        and iam_evaluator._action_matches(check.action, statement.actions, statement.not_actions)
+    ]
+    on = [
+        statement
+        for statement in having
+        if iam_evaluator._resource_matches(
+            check.resource, statement.resources, statement.not_resources
+        )
+    ]
+    if explicit:
+        whose = "a statement of its own" if on else "its boundary or the resource's own policy"
+        return f"{found}: {whose} denies it."
+    if any(not statement.conditions for statement in on):
+        return f"{found}: its policies allow it, its permissions boundary or its session does not."
+    if on:
+        names = [name for test in on[0].conditions.values() for name in test]
+        keys = {name: check.keys.get(name.lower()) for name in names}
+        return (
+            f"{found}: it is allowed only under {json.dumps(on[0].conditions)},"
+            f" and the request has {json.dumps(keys, default=str)}."
+        )
+    if having:
+        resources = dict.fromkeys(name for statement in having for name in statement.resources)
+        return f"{found}: it is allowed only on {', '.join(resources)}."
+    return f"{found}: no statement of its policies has that action."
+
+
+def _keep_body(extract: Callable[..., str]) -> Callable[..., str]:
+    def extract_and_keep(
+        service: str,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        *rest: object,
+    ) -> str:
+        _body.set(body)
+        _denied.set(None)
+        return extract(service, method, path, headers, body, *rest)
+
+    return extract_and_keep
+
+
+def _enforce(ask: Callable[..., Any]) -> Callable[..., Any]:
+    state = _state()
+
+    def enforce(
+        access_key: str,
+        action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: Mapping[str, object] | None = None,
+    ) -> object:
+        keys = {name.lower(): value for name, value in (service_context or {}).items()}
+        asked = Check(action=action, resource=resource_arn, keys=keys)
+        place = (region, get_account_id())
+        for check in permission_checks.checks(asked, _body.get(), place, state) or [asked]:
+            denied = ask(
+                access_key,
+                check.action,
+                check.action.partition(":")[0] if check.action != action else service,
+                region,
+                resource_arn=check.resource,
+                service_context=dict(check.keys),
+            )
+            if isinstance(denied, iam_evaluator.AuthError):
+                return denied
+            if denied is not None:
+                _denied.set(check)
+                _write(access_key, place[1], check, denied)
+                if _mode == "enforce":
+                    return denied
+        return None
+
+    return enforce
+
+
+def _name_what_was_denied(
+    answer: Callable[..., tuple[int, dict[str, str], bytes]],
+) -> Callable[..., tuple[int, dict[str, str], bytes]]:
+    """Name the action and the resource that were denied, which a request may not say itself."""
+
+    def access_denied_response(
+        service: str, action: str, principal_arn: str, request_id: str, **options: object
+    ) -> tuple[int, dict[str, str], bytes]:
+        check = _denied.get()
+        if check is not None and not options.get("error_code"):
+            options["message"] = iam_actions.identity_denial_message(
+                check.action,
+                principal_arn,
+                check.resource,
+                bool(options.get("explicit_deny")),
+            )
+            options["resource_arn"] = check.resource
+            action = check.action
+        return answer(service, action, principal_arn, request_id, **options)
+
+    return access_denied_response
+
+
+def _write(access_key: str, account: str, check: Check, denied: iam_evaluator.EvalResult) -> None:
+    resolved = iam_evaluator.resolve_principal(access_key, account)
+    policies = getattr(resolved, "policies", None) or []
+    principal = denied.principal_arn
+    role = principal.rpartition("assumed-role/")[2].partition("/")[0] or principal
+    text = sentence(role, check, policies, explicit=denied.decision == "Deny")
+    logger.warning("%s", text)
+    line = {
+        "role": role,
+        "action": check.action,
+        "resource": check.resource,
+        "keys": dict(check.keys),
+        "sentence": text,
+    }
+    with _lock, _log.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(line, default=str) + "\n")
+
+
+def _state() -> State:
+    """Read from the emulator's tables what decides a check."""
+
+    def partition_key(table: str) -> str:
+        return str((dynamodb._tables.get(table) or {}).get("pk_name") or "")
+
+    def task_definition(name: str) -> Mapping[str, object]:
+        short = name.rpartition("/")[2]
+        family, _, revision = short.partition(":")
+        key = short if revision else f"{family}:{ecs._task_def_latest.get(family, '')}"
+        return cast(Mapping[str, object], ecs._task_defs.get(key) or {})
+
+    def role_tags(arn: str) -> Mapping[str, str]:
+        role = iam._roles.get(arn.rpartition("/")[2]) or {}
+        return {tag["Key"]: tag["Value"] for tag in role.get("Tags") or ()}
+
+    def object_exists(arn: str) -> bool:
+        bucket, _, key = arn.rpartition(":")[2].partition("/")
+        found = s3._buckets.get(bucket)
+        return found is None or key in found["objects"]
+
+    return replace(
+        State(),
+        partition_key=partition_key,
+        task_definition=task_definition,
+        role_tags=role_tags,
+        object_exists=object_exists,
+    )

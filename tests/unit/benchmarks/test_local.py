@@ -1,0 +1,73 @@
+"""What bench-local makes of commands that fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import benchmarks.local.__main__ as bench
+from benchmarks.eval.measuring import MeasurementError
+from benchmarks.local.checkouts import Checkout, Spent
+from benchmarks.results import Ratio, Recording, load
+
+
+def spent(wall: float, failure: str = "") -> Spent:
+    return Spent(command="make test", wall=wall, cpu=wall, lines=(), failure=failure)
+
+
+def ratio(name: str) -> Ratio:
+    return Ratio(name=name, value=0.3, limit=0.4, at_most=True)
+
+
+def test_failing_tests_of_the_older_tree_count_and_are_said() -> None:
+    wall, cpu = bench._beside("make test", spent(30), spent(100, "3 failed"), 0.5, tests=True)
+    assert (wall.value, cpu.value) == (0.3, 0.3)
+    assert "some tests fail there" in wall.beside
+
+
+@pytest.mark.parametrize("tests", [True, False])
+def test_a_command_of_ours_that_fails_has_no_seconds(tests: bool) -> None:
+    with pytest.raises(MeasurementError, match="our `make test` failed: 3 failed"):
+        bench._beside("make test", spent(30, "3 failed"), spent(100), 0.5, tests=tests)
+
+
+def test_an_older_first_run_that_fails_has_no_seconds() -> None:
+    with pytest.raises(MeasurementError, match="the older tree's"):
+        bench._beside("make up", spent(30), spent(100, "no disk"), 0.4)
+
+
+def test_ratios_are_kept_as_they_come(tmp_path: Path) -> None:
+    recording = Recording("local", tmp_path)
+    for name in ("cold", "again"):
+        recording.add([ratio(name)])
+        assert load(tmp_path)["local"][-1].ratios[-1].name == name
+    Recording("local", tmp_path).add([ratio("other")])
+
+    first, second = load(tmp_path)["local"]
+    assert [each.name for each in first.ratios] == ["cold", "again"]
+    assert [each.name for each in second.ratios] == ["other"]
+    assert recording.kept
+
+
+def test_a_section_that_fails_ends_red_after_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = Recording("local", tmp_path)
+
+    def fails(newer: Checkout, older: Checkout) -> object:
+        yield [ratio("cold")]
+        raise MeasurementError("again: no disk")
+
+    def works(newer: Checkout, older: Checkout) -> object:
+        yield [ratio("unit")]
+
+    monkeypatch.setattr(bench, "_SECTIONS", {"lifecycle": fails, "unit": works})
+    monkeypatch.setattr(bench, "Recording", lambda name: kept)
+    monkeypatch.setattr(bench, "adopt_orphans", lambda: None)
+    monkeypatch.setattr(bench, "clone", lambda commit, folder: None)
+
+    assert bench.main([]) == 2
+    assert "lifecycle: again: no disk" in capsys.readouterr().err
+    (run,) = load(tmp_path)["local"]
+    assert [each.name for each in run.ratios] == ["cold", "unit"]

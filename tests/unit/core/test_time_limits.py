@@ -1,0 +1,77 @@
+"""One timer for all that is held to a limit: who is late is ended, and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from prompt_hub.core.concurrency import TimeLimit
+
+FOREVER = 3600.0
+
+
+async def _wait(limit: TimeLimit, seconds: float) -> str:
+    async with limit():
+        await asyncio.sleep(seconds)
+    return "in time"
+
+
+async def _timers_set(limit: TimeLimit, calls: int) -> int:
+    loop, made = asyncio.get_running_loop(), 0
+    call_at = loop.call_at
+
+    def count(*arguments: object, **named: object) -> asyncio.TimerHandle:
+        nonlocal made
+        made += 1
+        return call_at(*arguments, **named)  # type: ignore[arg-type]
+
+    loop.call_at = count  # type: ignore[method-assign]
+    await asyncio.gather(*(_wait(limit, 0) for _ in range(calls)))
+    return made
+
+
+def test_who_is_late_is_ended_and_nobody_else() -> None:
+    async def run() -> list[object]:
+        limit = TimeLimit(0.05)
+        early = [_wait(limit, FOREVER), _wait(limit, 0.0), _wait(limit, FOREVER)]
+        tasks = [asyncio.ensure_future(call) for call in early]
+        await asyncio.sleep(0.03)
+        tasks += [asyncio.ensure_future(_wait(limit, wait)) for wait in (0.035, FOREVER)]
+        return list(await asyncio.gather(*tasks, return_exceptions=True))
+
+    first, second, third, later, last = asyncio.run(run())
+    assert [second, later] == ["in time", "in time"]
+    assert [type(one) for one in (first, third, last)] == [TimeoutError] * 3
+
+
+def test_a_thousand_calls_that_are_in_time_set_one_timer() -> None:
+    assert asyncio.run(_timers_set(TimeLimit(FOREVER), 1000)) == 1
+
+
+def test_a_limit_is_no_reason_to_take_somebody_elses_cancellation() -> None:
+    async def run() -> bool:
+        task = asyncio.ensure_future(_wait(TimeLimit(FOREVER), FOREVER))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert asyncio.run(run())
+
+
+def test_an_error_inside_comes_out_as_it_is() -> None:
+    async def run() -> None:
+        async with TimeLimit(FOREVER)():
+            raise LookupError("as it is")
+
+    with pytest.raises(LookupError, match="as it is"):
+        asyncio.run(run())
+
+
+def test_a_limit_serves_one_event_loop_after_another() -> None:
+    limit = TimeLimit(0.02)
+    for _ in range(2):
+        assert asyncio.run(_wait(limit, 0.0)) == "in time"
+        with pytest.raises(TimeoutError):
+            asyncio.run(_wait(limit, FOREVER))
