@@ -250,7 +250,7 @@ def _greedy_model(weights: Path) -> GreedyModel | None:
     try:
         from local_aws.greedy_model import GreedyModel
 
-        # One thread: two of them spin at a barrier, and beside other work take four times the CPU.
+        # One thread: beside other work two of them took up to four times the CPU.
         return GreedyModel(weights, context=CONTEXT_TOKENS, threads=1)
     except (ImportError, OSError, ValueError):
         return None
