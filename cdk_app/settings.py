@@ -165,6 +165,10 @@ class Settings(StrictSettings):
         for name, count in Counter(stage.name for stage in stages).items():
             if count > 1:
                 raise ValueError(f": two stages are called {name!r}; rename one.")
+        domains = Counter(stage.domain.name for stage in stages if stage.domain)
+        for name, count in domains.items():
+            if count > 1:
+                raise ValueError(f": two stages have the domain {name!r}; give each its own.")
         region = info.data.get("region")
         for index, stage in enumerate(stages):
             for zone in stage.availability_zones:

@@ -63,10 +63,11 @@ class ScalingSettings(StrictSettings):
 
     max_count: Annotated[int, Field(ge=2, le=200)]
     """Tasks of the service at most."""
-    # A quarter of a core answers some 500 calls a second (docs/performance.md) and holds 512 calls
-    # in hand: 100 a second leave four fifths of the core, and a model five seconds.
-    requests_per_minute: Annotated[int, Field(ge=1, le=60_000)] = 6_000
-    """Calls a minute that each task shall get."""
+    # A model that takes half a minute a call still leaves a task below what it takes in hand.
+    requests_per_minute: Annotated[int, Field(ge=1, le=30_000)] = 1_000
+    """Calls a minute that each task shall get. It takes 512 calls in hand and refuses more, so this
+    stays below 30,000 divided by the seconds that a call takes; a quarter of a core answers some
+    30,000 a minute (docs/performance.md)."""
 
 
 class DomainSettings(StrictSettings):
@@ -127,8 +128,8 @@ class StageSettings(StrictSettings):
     caller_security_groups: tuple[
         Annotated[str, Field(pattern=rf"^sg-{_HEX}$", examples=["sg-0123456789abcdef0"])], ...
     ] = ()
-    """Security groups, in the stage's network or a peered one of the region, whose members may call
-    the service."""
+    """Security groups of the account, in a network that is peered with the stage's in the region,
+    whose members may call the service. Everybody in the stage's own network may anyway."""
     domain: DomainSettings | None = None
     """TLS under a name of one's own; by default the service speaks HTTP under the load balancer's.
     """

@@ -64,11 +64,17 @@ RECORD_ONLY: dict[str, RecordOnly] = {
     ),
 }
 
+RECORDED_INSTEAD = {"AWS::Route53::RecordSet": RecordOnly("{Name}", {})}
+"""Types of the emulator that need what only AWS has: a hosted zone that somebody else made."""
+
 
 def install(settings: CloudSettings) -> None:
     """Register every record-only type that the emulator does not have itself."""
     for name, kind in RECORD_ONLY.items():
         assert name not in _handlers(), f"the emulator has {name} now: drop it here"
+        _register_record_only(name, kind, settings)
+    for name, kind in RECORDED_INSTEAD.items():
+        assert name in _handlers(), f"the emulator has no {name} any more: it is record-only"
         _register_record_only(name, kind, settings)
 
 

@@ -154,6 +154,16 @@ def connections(group: str, host: str, port: int) -> int:
     return _balancer.connections[Target(group, host, port)]
 
 
+def address_of(group: str) -> str | None:
+    """Return where the balancer in front of a target group listens, if there is one."""
+    owners = (
+        listener["LoadBalancerArn"]
+        for listener in alb._listeners.values()
+        if _default_group(listener) == group
+    )
+    return next((_address(alb._lbs[owner]) for owner in owners if owner in alb._lbs), None)
+
+
 def _others(group: str, host: str, port: int) -> list[Record]:
     registered: list[Record] = alb._targets.get(group) or []
     return [target for target in registered if (target["Id"], target.get("Port")) != (host, port)]

@@ -30,7 +30,7 @@ from ministack.core.concurrency import resource_lock, spawn_background
 from ministack.core.responses import request_scope
 from ministack.services import ecs
 
-from local_aws import permissions, ports
+from local_aws import permissions, ports, service_address
 from local_aws.processes import end_holders
 from local_aws.settings import CloudSettings
 
@@ -370,6 +370,7 @@ class Tasks:
             if not arguments:
                 raise OSError(f"container {container['name']} has no command")
             environment = self._environment(task, container, override, image)
+            environment |= service_address.local(environment, task.record["clusterArn"])
             environment |= self._role(task, definition)
             process = Container(record, container, arguments, environment)
             task.containers.append(process)
@@ -388,10 +389,9 @@ class Tasks:
     def _role(self, task: Task, definition: Record) -> dict[str, str]:
         """Return the credentials of the task's own role, empty where it has none."""
         role = (task.record.get("overrides") or {}).get("taskRoleArn")
+        role = role or definition.get("taskRoleArn") or ""
         task_id = task.record["taskArn"].rpartition("/")[2]
-        return permissions.credentials(
-            role or definition.get("taskRoleArn") or "", task_id, self._settings.account
-        )
+        return permissions.credentials(role, task_id, self._settings.account)
 
     def _environment(
         self, task: Task, container: Record, override: Record, image: Image

@@ -130,6 +130,18 @@ def test_a_wrong_setting_is_one_sentence(stage: Mapping[str, object], sentence: 
     assert str(caught.value) == f"prompt-hub.stages[0]{sentence}"
 
 
+def test_two_stages_do_not_answer_to_one_name() -> None:
+    stages = [
+        {**STAGE, "domain": DOMAIN},
+        {**STAGE, "name": "prod", "vpc_cidr": "10.21.0.0/16", "domain": DOMAIN},
+    ]
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_context({**CONTEXT[CONTEXT_KEY], "stages": stages})
+    assert str(caught.value) == (
+        "prompt-hub.stages: two stages have the domain 'prompts.example.com'; give each its own."
+    )
+
+
 def test_cfn_lint_finds_nothing(open_to_callers: Assembly) -> None:
     (template,) = open_to_callers.path.rglob("*Service*.template.json")
     # What the CDK's own validation takes care of, which does not run here.

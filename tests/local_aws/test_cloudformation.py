@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
-from local_aws.cloudformation import RECORD_ONLY
+from local_aws.cloudformation import RECORD_ONLY, RECORDED_INSTEAD
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws
 
 PROPERTIES: dict[str, dict[str, Any]] = {
@@ -21,6 +21,8 @@ PROPERTIES: dict[str, dict[str, Any]] = {
         "MaxCapacity": 2,
     },
     "AWS::IAM::OIDCProvider": {"Url": "https://token.actions.githubusercontent.com"},
+    # A zone that nobody made here.
+    "AWS::Route53::RecordSet": {"HostedZoneId": "Z0123456789", "Name": "prompts.example.com."},
 }
 
 
@@ -42,7 +44,7 @@ def every_type(extra: dict[str, str]) -> str:
     """A template with one resource of each record-only type, and an output for each attribute."""
     resources: dict[str, object] = {}
     outputs: dict[str, dict[str, object]] = {}
-    for number, (name, kind) in enumerate(RECORD_ONLY.items()):
+    for number, (name, kind) in enumerate((RECORD_ONLY | RECORDED_INSTEAD).items()):
         logical_id = f"R{number}"
         resources[logical_id] = {"Type": name, "Properties": PROPERTIES.get(name, {}) | extra}
         outputs[f"{logical_id}Ref"] = {"Value": {"Ref": logical_id}}

@@ -45,7 +45,11 @@ def own(tmp_path: Path) -> Iterator[LocalAws]:
 
 def test_a_service_from_its_first_deployment_to_its_end(aws: LocalAws) -> None:
     stack = Stack(aws)
-    release_1 = {"RELEASE": "1", "AWS_ENDPOINT_URL": "https://not-this-one.example.com"}
+    release_1 = {
+        "RELEASE": "1",
+        "AWS_ENDPOINT_URL": "https://not-this-one.example.com",
+        "PROMPT_HUB_SERVICE_URL": "https://the-real-stage.example.com",
+    }
 
     # Created: CloudFormation waited for the steady state, and the load balancer reaches it.
     assert stack.create(environment=release_1) == "CREATE_COMPLETE"
@@ -54,6 +58,7 @@ def test_a_service_from_its_first_deployment_to_its_end(aws: LocalAws) -> None:
     assert environment["RELEASE"] == "1"
     assert environment["TOKEN"] == "hush"
     assert environment["AWS_ENDPOINT_URL"] == aws.endpoint
+    assert environment["PROMPT_HUB_SERVICE_URL"] == stack.url
     assert environment["PYTHONPATH"].endswith(f"{stack.name}/tree/pipeline_image")
     assert "PYTEST_CURRENT_TEST" not in environment
     assert first["pid"] == stack.pid()

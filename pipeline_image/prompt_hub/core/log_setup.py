@@ -49,7 +49,7 @@ os.register_at_fork(
 )
 _output_lock: int | None = None
 """The file whose lock a process holds that writes, where several write to one output."""
-_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=_EMPTY)
 
 

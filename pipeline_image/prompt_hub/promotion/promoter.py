@@ -46,6 +46,7 @@ class TaskOutcome(Strict):
     version: str
     status: Status
     remembered: bool
+    """Whether it was judged before; of a refusal, also whether git knows it already."""
     reasons: tuple[str, ...]
 
 
@@ -167,12 +168,12 @@ class Promoter:
             )
         record = found.record
 
-        def ended(outcome: Outcome, *reasons: str) -> TaskOutcome:
+        def ended(outcome: Outcome, *reasons: str, known: bool = True) -> TaskOutcome:
             return TaskOutcome(
                 outcome=outcome,
                 version=record.version,
                 status=record.verdict.status,
-                remembered=record.remembered,
+                remembered=record.remembered and known,
                 reasons=reasons or record.verdict.reasons,
             )
 
@@ -197,7 +198,8 @@ class Promoter:
             return ended("not allowed", error.message)
         apply(repository.root, changes)
         if not record.verdict.promotes:
-            return ended("refused")
+            # An execution that ended red elsewhere has judged it and told nobody.
+            return ended("refused", known=not changes)
         return ended(
             "requalified" if standing.state(record.version) is State.RELEASED else "promoted"
         )

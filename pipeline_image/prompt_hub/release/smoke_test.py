@@ -68,10 +68,10 @@ def smoke_test(
     the repair of that is another release, which this one must not be held up for.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
-    problems = _disagreements(client, release, pointers())
+    problems = _disagreements(client, stage, release, pointers())
     while problems and time.monotonic() < deadline:
         sleep(1.0)
-        problems = _disagreements(client, release, pointers())
+        problems = _disagreements(client, stage, release, pointers())
     checks = [
         _check(client, task, pointer, example_for(pointer))
         for task, pointer in sorted(pointers().items())
@@ -82,7 +82,9 @@ def smoke_test(
     )
 
 
-def _disagreements(client: Client, release: str, pointers: Mapping[str, Pointer]) -> list[str]:
+def _disagreements(
+    client: Client, stage: str, release: str, pointers: Mapping[str, Pointer]
+) -> list[str]:
     try:
         response = client.ask("/v1/tasks")
     except UnreachableServiceError as error:
@@ -90,6 +92,9 @@ def _disagreements(client: Client, release: str, pointers: Mapping[str, Pointer]
     served = response.json()
     if response.status != 200 or not isinstance(served, dict):
         return [f"GET /v1/tasks answered {response.status}: {served}"]
+    # A name that leads to another stage would pass for this one, whose release is the same.
+    if served.get("stage") != stage:
+        return [f"stage {served.get('stage')} answers, not {stage}"]
     if served.get("release") != release:
         return [f"release {served.get('release')} answers, not {release}"]
     rows = served.get("tasks")

@@ -34,7 +34,9 @@ class Scripted:
 
 
 @contextmanager
-def scripted(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
+def scripted(
+    *replies: Reply, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> Iterator[Scripted]:
     script = Scripted(replies=list(replies))
 
     class Handler(BaseHTTPRequestHandler):
@@ -61,12 +63,12 @@ def scripted(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[Scr
         def log_message(self, format: str, *arguments: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
-    script.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
+    script.url = f"{'https' if tls else 'http'}://{host}:{server.server_address[1]}"
     try:
         yield script
     finally:

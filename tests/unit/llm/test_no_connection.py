@@ -50,7 +50,7 @@ def why(prompt: Prompt, setting: Mapping[str, object], base_url: str) -> str:
     with pytest.raises(ModelUnavailableError) as caught:
         call_once(prompt, {**setting, "base_url": base_url})
     message = caught.value.message
-    assert "127.0.0.1" not in message
+    assert "127.0.0." not in message
     return message.partition("no answer: ")[2].partition(", 6 times")[0]
 
 
@@ -68,6 +68,20 @@ def test_a_certificate_that_nobody_known_has_signed(
     with scripted((500, {}, {}), tls=tls) as server:
         said = why(prompt, setting, server.url)
     assert said == "no connection (its certificate is not trusted: self-signed certificate)"
+
+
+@BOTH
+def test_a_certificate_of_another_name_is_told_without_the_name(
+    prompt: Prompt, setting: Mapping[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of a model in a house of one's own is nobody's business who calls the service."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(SELF_SIGNED)
+    monkeypatch.setenv("SSL_CERT_FILE", str(SELF_SIGNED))
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(SELF_SIGNED))
+    with scripted((500, {}, {}), tls=tls, host="127.0.0.2") as server:
+        said = why(prompt, setting, server.url)
+    assert said == "no connection (its certificate is for another name)"
 
 
 @BOTH
@@ -108,5 +122,9 @@ def test_the_cause_is_found_however_a_library_keeps_it() -> None:
     except RuntimeError as error:
         wrapped = error
     assert no_connection(wrapped).reason == "no connection (its name was not found)"
+    other = ssl.SSLCertVerificationError(1, "")
+    other.verify_code = 62
+    other.verify_message = "Hostname mismatch, certificate is not valid for 'model.example'."
+    assert no_connection(other).reason == "no connection (its certificate is for another name)"
     assert no_connection(ValueError("?")).reason == "no connection"
     assert no_connection().reason == "no connection"

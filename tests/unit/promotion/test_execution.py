@@ -74,6 +74,22 @@ def test_a_refused_candidate_is_logged_and_a_known_refusal_makes_no_second_commi
     assert world.head() == head
 
 
+def test_a_refusal_of_which_nobody_heard_is_news_though_it_was_judged_before(world: World) -> None:
+    """Its execution ended before Promote: the tests beside the evaluation were red."""
+
+    def resistor(messages: list[dict[str, str]]) -> JsonObject:
+        return {"part_class": "resistor"}
+
+    commit = world.push("bad candidate")
+    world.evaluated("e1", commit, resistor)
+    world.evaluated("e2", commit, resistor)
+    promotion = world.promote("e2")
+    assert not promotion.tasks["part-class"].remembered
+    assert newly_refused(promotion.tasks["part-class"])
+    world.evaluated("e3", world.head(), resistor)
+    assert not newly_refused(world.promote("e3").tasks["part-class"])
+
+
 def two_pushes_evaluated(world: World) -> None:
     """Executions e1 and e2 of two pushes, each with a new candidate of another task."""
     first = world.push("part class")

@@ -36,6 +36,7 @@ class FakeService:
 
 def serving(version: str, *, release: str = "exec-1", source: str = "ledger") -> dict[str, Any]:
     return {
+        "stage": "dev",
         "release": release,
         "tasks": [{"task": "part-class", "version": version, "source": source}],
     }
@@ -133,18 +134,23 @@ def test_a_version_that_no_example_fits_any_more_holds_up_nothing(service: FakeS
 
 
 def test_it_waits_until_the_service_has_followed_the_ledger(service: FakeService) -> None:
-    service.tasks = [serving("1.0.0"), {"release": "exec-1", "tasks": []}, serving("1.1.0")]
+    service.tasks = [
+        serving("1.0.0"),
+        {"stage": "dev", "release": "exec-1", "tasks": []},
+        serving("1.1.0"),
+    ]
     assert outcome_of(service.url).ok
 
 
 @pytest.mark.parametrize(
     ("tasks", "problem"),
     [
+        ({**serving("1.1.0"), "stage": "prod"}, "stage prod answers, not dev"),
         (serving("1.1.0", release="exec-0"), "release exec-0 answers, not exec-1"),
         (serving("1.0.0"), "the ledger says 1.1.0, the service serves 1.0.0 from ledger"),
         (serving("1.1.0", source="snapshot"), "serves 1.1.0 from snapshot"),
-        ({"release": "exec-1", "tasks": []}, "serves nothing from nowhere"),
-        ({"release": "exec-1"}, "names no tasks"),
+        ({"stage": "dev", "release": "exec-1", "tasks": []}, "serves nothing from nowhere"),
+        ({"stage": "dev", "release": "exec-1"}, "names no tasks"),
     ],
 )
 def test_a_service_that_disagrees_fails(

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 
 from prompt_hub.llm.retry import TransientError
 
+_OTHER_NAME = (62, 64)
+"""OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH: Python's words for
+them hold the name."""
+
 
 def no_connection(error: BaseException | None = None, why: str = "") -> TransientError:
     """Return the error of an attempt that got no whole answer.
@@ -22,6 +26,8 @@ def no_connection(error: BaseException | None = None, why: str = "") -> Transien
 
 def _words(error: BaseException) -> str:
     match error:
+        case ssl.SSLCertVerificationError(verify_code=code) if code in _OTHER_NAME:
+            return "its certificate is for another name"
         case ssl.SSLCertVerificationError(verify_message=str(message)):
             return f"its certificate is not trusted: {message}"
         case ssl.SSLError(reason=str(reason)):

@@ -175,7 +175,7 @@ class SdkClient:
             noted = await self._client.post(PATH, cast_to=httpx2.Response, content=content)
         except openai.APIConnectionError as error:
             # What signs has asked somebody, who did not answer.
-            raise no_connection(error) from None
+            raise no_connection(error, why="to what signs its requests") from None
         except openai.OpenAIError as error:
             raise PermanentError(str(error).rstrip(".")) from None
         return FormedRequest.of(noted)
