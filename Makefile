@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv/bin
 # Node 20 works; its end of life is said in the README, not at every synth.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
-# Tiers of tests (docs/testing.md) keep two cores busy: one after the other, whatever -j says. Those
-# that wait share one run, `waiting`.
+# Tiers of tests (docs/testing.md) that compute keep two cores busy: one after the other, whatever -j
+# says. Those that wait share one run, `waiting`.
 .NOTPARALLEL:
 # Of a tier whose tests (`local`: whose files) need nothing of each other, two run at a time; `make unit WORKERS=` one.
 WORKERS := -n 2 --dist worksteal
@@ -72,7 +72,9 @@ destroy: setup  ## AWS: remove every stack; docs/deployment.md says what stays
 	@$(CDK) destroy $(PIPELINE_STACK) $(if $(filter never,$(ASK)),--force)
 	@$(CDK) destroy '**' $(if $(filter never,$(ASK)),--force)
 
-test: setup lint coverage property infrastructure waiting  ## everything that CI runs
+# What waits runs beside what computes.
+test: setup lint  ## everything that CI runs
+	+@$(PYTHON) tests/side_by_side.py $(MAKE)
 
 # One run of pytest for four tiers: each waits for what another can compute meanwhile, and the output stays one.
 # `coverage` runs the trace.
