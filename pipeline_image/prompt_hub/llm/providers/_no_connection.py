@@ -28,6 +28,9 @@ def _words(error: BaseException) -> str:
     match error:
         case ssl.SSLCertVerificationError(verify_code=code) if code in _OTHER_NAME:
             return "its certificate is for another name"
+        # urllib3's, which looks at the name itself and is not imported for it.
+        case ValueError() if type(error).__name__ == "CertificateError":
+            return "its certificate is for another name"
         case ssl.SSLCertVerificationError(verify_message=str(message)):
             return f"its certificate is not trusted: {message}"
         case ssl.SSLError(reason=str(reason)):
