@@ -126,8 +126,8 @@ docs: setup  ## the pages and schemas that are made from the code, again
 	@$(VENV)/python -m prompt_hub.llm.schemas_page docs/schemas.md
 	@$(VENV)/python docs/decision_index.py
 
-pages: setup  ## the pages that are made from the templates, again: permissions and costs
-	@$(CDK) synth --quiet --output .local/pages
+pages: setup  ## the pages that are made from the example's templates, again: permissions and costs
+	@CDK_VALIDATION=false $(VENV)/python -m docs.example_app .local/pages
 	@$(VENV)/python -m docs.permissions_page .local/pages
 	@$(VENV)/python -m docs.costs_page .local/pages
 

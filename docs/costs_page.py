@@ -1,27 +1,24 @@
 """Write `docs/costs.md`: what an installation costs a month, counted in its templates.
 
-`make pages` synthesises the app and brings the page up to date. Prices stand here and nowhere
-else; what is counted comes from the templates.
+`make pages` synthesises the shipped example and brings the page up to date; `python -m
+docs.costs_page FOLDER --to FILE` writes another installation's. Prices stand here and nowhere else;
+what is counted comes from the templates.
 """
 
 from __future__ import annotations
 
-import re
+import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from docs.synthesised import Json, Resource, read_resources
-from prompt_hub.core import aws_names
+from docs.installation_counts import HOURS, CostsError, Counts, count
+from docs.synthesised import AssemblyError, read_resources
 
 PAGE = Path(__file__).parent / "costs.md"
 PRICES_OF = "mid-2026"
 REGION = "us-east-1"
-
-HOURS = 730
-"""Hours in the month that AWS's own calculator has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,32 +91,12 @@ METRICS_OF_A_TASK = 7
 """Heartbeat; score, threshold and margin, each by task and by active version."""
 METRICS_OF_INSIGHTS = 30
 """About: what Container Insights reports of one cluster, one service and one family of tasks."""
-WATCH_MINUTES = 2
-"""A round of the watch, rounded up, start included."""
+WATCH_START_SECONDS = 60
+"""Of a run of the watch, until it measures: the least that Fargate asks for."""
+WATCH_TASK_SECONDS = 40
+"""Of a task in such a run; tasks wait for one another (docs/decisions/1540)."""
 LEDGER_POLL_SECONDS = 5
 """The default of `poll_seconds`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """The priced resources of an installation with one stage, from its templates."""
-
-    nat_gateways: int
-    addresses: int
-    endpoint_zones: int
-    balancers: int
-    service_tasks: int
-    """At least: scaling adds to them with the calls."""
-    vcpu: float
-    gigabytes: float
-    alarms_of_a_stage: int
-    alarms_of_a_task: int
-    watch_rounds: float
-    """A month."""
-    actions: int
-    """Of the pipeline, without one each task and without approvals, which cost nothing."""
-    builds: int
-    """Actions of these that are CodeBuild's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,38 +157,6 @@ class Line:
     usd: float
 
 
-def count(resources: Sequence[Resource]) -> Counts:
-    """Count what is priced in the templates of an app with one stage."""
-
-    def of(kind: str) -> list[Resource]:
-        return [resource for resource in resources if resource.kind == kind]
-
-    (definition,), (service,) = of("AWS::ECS::TaskDefinition"), of("AWS::ECS::Service")
-    alarms = of("AWS::CloudWatch::Alarm")
-    tasks = {name for alarm in alarms if (name := _task(alarm))}
-    of_tasks = [alarm for alarm in alarms if _task(alarm)]
-    (pipeline,) = of("AWS::CodePipeline::Pipeline")
-    actions = list(_actions(pipeline, but="Evaluate"))
-    return Counts(
-        nat_gateways=len(of("AWS::EC2::NatGateway")),
-        addresses=len(of("AWS::EC2::EIP")),
-        endpoint_zones=sum(
-            len(cast(list[object], endpoint.properties["SubnetIds"]))
-            for endpoint in of("AWS::EC2::VPCEndpoint")
-            if endpoint.text("VpcEndpointType") == "Interface"
-        ),
-        balancers=len(of("AWS::ElasticLoadBalancingV2::LoadBalancer")),
-        service_tasks=_least_tasks(service, of("AWS::ApplicationAutoScaling::ScalableTarget")),
-        vcpu=definition.number("Cpu") / 1024,
-        gigabytes=definition.number("Memory") / 1024,
-        alarms_of_a_stage=len(alarms) - len(of_tasks),
-        alarms_of_a_task=len(of_tasks) // len(tasks) if tasks else 0,
-        watch_rounds=_rounds(of("AWS::Events::Rule")),
-        actions=len(actions),
-        builds=actions.count("CodeBuild"),
-    )
-
-
 def bill(counts: Counts, usage: Usage) -> list[Line]:
     """Calculate a month's bill, line by line."""
     task_hour = counts.vcpu * VCPU.usd + counts.gigabytes * MEMORY.usd
@@ -220,7 +165,8 @@ def bill(counts: Counts, usage: Usage) -> list[Line]:
     polls = counts.service_tasks * HOURS * 3600 / LEDGER_POLL_SECONDS / 1e6
     minutes = usage.executions * usage.action_minutes
     evaluations = usage.tasks * (ACTION.usd + BUILD.usd)
-    calls = usage.tasks * usage.examples * counts.watch_rounds
+    runs = _runs_of(counts, usage.tasks)
+    calls = usage.tasks * usage.examples * runs
     call_usd = (usage.tokens_in * usage.usd_in + usage.tokens_out * usage.usd_out) / 1e6
     return [
         Line(
@@ -250,8 +196,9 @@ def bill(counts: Counts, usage: Usage) -> list[Line]:
         ),
         Line(
             what="score watch, its containers",
-            formula=f"{counts.watch_rounds:g} rounds × {WATCH_MINUTES} min of such a task",
-            usd=counts.watch_rounds * WATCH_MINUTES / 60 * task_hour,
+            formula=f"{runs:.0f} runs × ({WATCH_START_SECONDS} s + {usage.tasks} tasks"
+            f" × {WATCH_TASK_SECONDS} s) of such a container",
+            usd=runs * _run_seconds(usage.tasks) / 3600 * task_hour,
         ),
         Line(
             what="metrics",
@@ -284,8 +231,8 @@ def bill(counts: Counts, usage: Usage) -> list[Line]:
         ),
         Line(
             what="score watch, its model calls",
-            formula=f"{usage.tasks} tasks × {usage.examples} examples × {counts.watch_rounds:g}"
-            f" rounds = {calls:,.0f} calls × ({usage.tokens_in} in × {usage.usd_in}"
+            formula=f"{usage.tasks} tasks × {usage.examples} examples × {runs:.0f}"
+            f" runs = {calls:,.0f} calls × ({usage.tokens_in} in × {usage.usd_in}"
             f" + {usage.tokens_out} out × {usage.usd_out}) / 1,000,000",
             usd=calls * call_usd,
         ),
@@ -301,7 +248,9 @@ def costs_page(counts: Counts) -> str:
     """Write the page for what was counted."""
     return "\n".join(
         [
-            _HEAD.format(region=REGION, date=PRICES_OF),
+            _HEAD.format(
+                region=REGION, date=PRICES_OF, start=WATCH_START_SECONDS, task=WATCH_TASK_SECONDS
+            ),
             *(part for usage in (IDLE, BUSY) for part in _table(counts, usage)),
             *_growth(counts),
             _PRICES_HEAD.format(region=REGION, date=PRICES_OF),
@@ -316,10 +265,15 @@ _HEAD = """\
 
 Written by `make pages`; do not edit. One installation with one stage, in {region}, at list prices
 of {date} without free tiers, US dollars a month. What is counted (gateways, tasks, alarms,
-actions) comes from the templates of this repository's `cdk.json`; what no template knows is said in
-the formulas. Sums are estimates, not offers: taxes, discounts and support are not in them.
+actions) comes from synthesised templates, in this repository those of the example that it ships:
+its `cdk.json`, kept in `docs/example_context.json`. What no template knows is said in the formulas.
+Sums are estimates, not offers: taxes, discounts and support are not in them. For your own, in an
+active `.venv`: `npx cdk synth --output FOLDER`, then `python -m docs.costs_page FOLDER --to FILE`;
+of several stages it counts the first.
 
-A line of the bill is what is counted times what a unit costs, as its formula says in numbers.
+A line of the bill is what is counted times what a unit costs, as its formula says in numbers. A run
+of the score watch is one container, in which tasks wait for one another: about {start} seconds to
+start and {task} for each ([1540](decisions/1540-one-run-measures-what-is-due.md)).
 """
 
 _PRICES_HEAD = """
@@ -338,8 +292,8 @@ def _table(counts: Counts, usage: Usage) -> list[str]:
     return [
         f"## {usage.name.capitalize()}",
         "",
-        f"{usage.tasks} tasks, watched at the default interval with {usage.examples} examples each;"
-        f" {usage.executions} executions of the pipeline.",
+        f"{usage.tasks} tasks, watched every {_interval_seconds(counts) / 60:g} minutes with"
+        f" {usage.examples} examples each; {usage.executions} executions of the pipeline.",
         "",
         "| line | formula | US dollars |",
         "|---|---|---:|",
@@ -356,12 +310,17 @@ def _growth(counts: Counts) -> list[str]:
     fixed = METRICS_OF_A_TASK * METRIC.usd + counts.alarms_of_a_task * ALARM.usd
     calls = bill(counts, IDLE)[-1].usd / IDLE.tasks
     pipeline = bill(counts, IDLE)[-2].usd
+    task_hour = counts.vcpu * VCPU.usd + counts.gigabytes * MEMORY.usd
+    container = counts.watch_runs * WATCH_TASK_SECONDS / 3600 * task_hour
+    most = int((_interval_seconds(counts) - WATCH_START_SECONDS) // WATCH_TASK_SECONDS)
     return [
         "## One more",
         "",
-        f"- A prompt task: {fixed:.2f} for metrics and alarms, {calls:.2f} for the watch's model",
-        "  calls. `score_watch` in its metadata sets the interval and, with `calls_a_day`, a limit",
-        "  ([prompts](prompts.md#metadata)).",
+        f"- A prompt task: {fixed:.2f} for metrics and alarms, {container:.2f} for the watch's"
+        f" container, {calls:.2f} for its",
+        "  model calls. `score_watch` in its metadata sets the interval and, with `calls_a_day`, a",
+        f"  limit ([prompts](prompts.md#metadata)). With more than {most} tasks a run takes longer",
+        "  than the interval: tasks are then measured as often as it comes round, and cost less.",
         f"- A stage: {total(bill(counts, IDLE)) - pipeline:.2f} with two tasks, idle.",
         f"- A version that is measured beside the active one: {3 * METRIC.usd:.2f} while it is.",
         f"- An interface endpoint in a zone, instead of NAT gateways: {ENDPOINT.usd * HOURS:.2f}.",
@@ -374,32 +333,31 @@ def _growth(counts: Counts) -> list[str]:
     ]
 
 
-def _task(alarm: Resource) -> str:
-    """Name of the user's task that an alarm belongs to; that of the drill is the stage's."""
-    dimensions = cast(list[dict[str, str]], alarm.properties.get("Dimensions", []))
-    names = [item["Value"] for item in dimensions if item["Name"] == aws_names.DIMENSION_TASK]
-    return names[0] if names and not names[0].startswith(aws_names.PROJECT) else ""
+def _interval_seconds(counts: Counts) -> float:
+    return HOURS * 3600 / counts.watch_runs
 
 
-def _least_tasks(service: Resource, scaled: Sequence[Resource]) -> int:
-    """Count the tasks that always run; where the service scales, its own number is left out."""
-    return scaled[0].number("MinCapacity") if scaled else service.number("DesiredCount")
+def _run_seconds(tasks: int) -> int:
+    return WATCH_START_SECONDS + tasks * WATCH_TASK_SECONDS
 
 
-def _actions(pipeline: Resource, *, but: str) -> Iterable[str]:
-    """Yield the provider of each action that is paid for, outside the stage `but`."""
-    for stage in cast(list[Json], pipeline.properties["Stages"]):
-        for action in cast(list[dict[str, dict[str, str]]], stage["Actions"]):
-            if stage["Name"] != but and action["ActionTypeId"]["Category"] != "Approval":
-                yield action["ActionTypeId"]["Provider"]
+def _runs_of(counts: Counts, tasks: int) -> float:
+    """Return how many runs a month has room for: where one takes too long, the next one waits."""
+    return HOURS * 3600 / max(_interval_seconds(counts), _run_seconds(tasks))
 
 
-def _rounds(rules: Iterable[Resource]) -> float:
-    """Return how often the schedule of the watch comes in a month."""
-    schedules = [rule.text("ScheduleExpression") for rule in rules]
-    (minutes,) = [match for text in schedules if (match := re.match(r"cron\(\d+/(\d+) \*", text))]
-    return HOURS * 60 / int(minutes[1])
+def main(argv: list[str] | None = None) -> None:
+    """Write the page; ends with one sentence where there is nothing to count."""
+    parser = argparse.ArgumentParser(prog="python -m docs.costs_page", description=__doc__)
+    parser.add_argument("folder", type=Path, help="what `cdk synth` wrote")
+    parser.add_argument("--to", type=Path, default=PAGE, help=f"the page (default {PAGE.name})")
+    options = parser.parse_args(argv)
+    try:
+        page = costs_page(count(read_resources(options.folder)))
+    except (AssemblyError, CostsError) as error:
+        sys.exit(str(error))
+    options.to.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    PAGE.write_text(costs_page(count(read_resources(Path(sys.argv[1])))), encoding="utf-8")
+    main()

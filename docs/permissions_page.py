@@ -1,6 +1,6 @@
 """Write `docs/permissions.md` from the synthesised templates, or compare two of them.
 
-`make pages` synthesises the app and brings the page up to date.
+`make pages` synthesises the shipped example and brings the page up to date.
 `python -m docs.permissions_page --diff OLD NEW` prints what a change adds to anybody's permissions
 and what it takes away, and ends with 1 if there is anything.
 """
@@ -8,38 +8,50 @@ and what it takes away, and ends with 1 if there is anything.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
-from docs.synthesised import Json, Resource, read_resources
+from docs.policy_words import Naming, listed, sentence, text, trust
+from docs.synthesised import AssemblyError, Json, Resource, read_resources
 
 PAGE = Path(__file__).parent / "permissions.md"
 
 _HASH = re.compile(r"(?:[0-9A-F]{8})+$")
-_PSEUDO = re.compile(r"AWS::(\w+)")
-_RESOURCE_POLICIES = {
+_OWNERS = {
     "AWS::S3::BucketPolicy": "Bucket",
     "AWS::SNS::TopicPolicy": "Topics",
+    "AWS::SQS::QueuePolicy": "Queues",
     "AWS::ECR::Repository": "RepositoryName",
     "AWS::KMS::Key": "Description",
     "AWS::SecretsManager::ResourcePolicy": "SecretId",
     "AWS::DynamoDB::Table": "TableName",
 }
-"""Types that hold a resource policy, and the property that says whose it is."""
-_OPERATORS = {
-    "StringEquals": "is",
-    "StringLike": "is like",
-    "StringNotEquals": "is not",
-    "StringEqualsIgnoreCase": "is, in upper or lower case,",
-    "ArnEquals": "is",
-    "ArnLike": "is like",
-    "Bool": "is",
-    "Null": "is missing:",
-}
+"""Types with a resource policy, and the property that says whose it is: else its own name does."""
+_HOLDERS = {"Roles": "Role", "RoleName": "Role", "Users": "User", "Groups": "Group"}
+"""Properties by which a policy is attached to somebody."""
+_POLICIES = {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"}
+_SAID = {*_POLICIES, "AWS::IAM::Role", "AWS::IAM::OIDCProvider", "AWS::IAM::InstanceProfile"}
+"""Types of IAM that this page says, or that grant nothing by themselves."""
+
+
+class PermissionsError(ValueError):
+    """A template grants something in a way that this page has no words for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """One thing that is so about a grantee."""
+
+    words: str
+    raw: str
+    """What the template says, as JSON: whether two facts are the same is decided by it alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,226 +60,266 @@ class Grantee:
 
     stack: str
     name: str
-    about: tuple[str, ...]
+    about: tuple[Fact, ...]
     """What it is for, who may be it and who uses it: whole sentences."""
-    statements: tuple[str, ...]
+    statements: tuple[Fact, ...]
 
 
-def roles(resources: Sequence[Resource]) -> list[Grantee]:
-    """Read every role: what it is for, who may assume it, and each statement of its policies."""
-    return [
-        Grantee(
-            stack=role.stack,
-            name=f"Role {_label(role)}",
-            about=tuple(_about(role, resources)),
-            statements=tuple(_statements_of_role(role, resources)),
-        )
-        for role in resources
-        if role.kind == "AWS::IAM::Role"
-    ]
+class Reader:
+    """Reads who is allowed what in the templates of one app.
 
+    Raises:
+        PermissionsError: if a template has users or groups, or another kind of IAM that it
+            does not know.
+    """
 
-def resource_policies(resources: Sequence[Resource]) -> list[Grantee]:
-    """Read what resources themselves allow: their policies, and who may invoke a function."""
-    found = []
-    for resource in resources:
-        document = resource.properties.get("PolicyDocument") or resource.properties.get(
-            "ResourcePolicy", resource.properties.get("KeyPolicy")
-        )
-        if resource.kind in _RESOURCE_POLICIES and document:
-            owner = resource.properties.get(_RESOURCE_POLICIES[resource.kind])
-            texts = [_text(item) for item in _listed(owner)]
-            found.append(
-                Grantee(
-                    stack=resource.stack,
-                    name=f"{resource.kind.split('::')[1]} {', '.join(texts)}",
-                    about=(),
-                    statements=tuple(_sentences(cast(Json, document))),
+    def __init__(self, resources: Sequence[Resource], *, whole_names: bool = False) -> None:
+        self._resources = resources
+        self._whole_names = whole_names
+        self._alike = Counter((item.stack, _short(item.logical_id)) for item in resources)
+        for item in resources:
+            if item.kind.startswith("AWS::IAM::") and item.kind not in _SAID:
+                raise PermissionsError(
+                    f"{item.stack}: {item.logical_id} is an {item.kind}, which the page of"
+                    f" permissions cannot say; expected one of {', '.join(sorted(_SAID))}."
+                    " Teach it to docs/permissions_page.py, or give a role the permissions."
                 )
+
+    def roles(self) -> list[Grantee]:
+        """Read every role: what it is for, who may assume it, and each statement of its policies.
+
+        Policies of whoever is not made here follow: nothing that is granted is left out.
+        """
+        roles = [item for item in self._resources if item.kind == "AWS::IAM::Role"]
+        found = [
+            Grantee(
+                stack=role.stack,
+                name=f"Role {self._label(role)}",
+                about=tuple(self._about(role)),
+                statements=tuple(self._statements(role)),
             )
-    return [*found, *_functions(resources)]
+            for role in roles
+        ]
+        for policy in self._resources:
+            if policy.kind in _POLICIES:
+                for holder in self._holders_elsewhere(policy, roles):
+                    facts = tuple(self._sentences(policy.properties["PolicyDocument"], policy))
+                    found.append(
+                        Grantee(stack=policy.stack, name=holder, about=(), statements=facts)
+                    )
+        return found
+
+    def resource_policies(self) -> list[Grantee]:
+        """Read what resources themselves allow: their policies, and who may invoke a function."""
+        found = []
+        for item in self._resources:
+            documents = list(_policies_of(item))
+            if documents:
+                name = self._naming(item.stack)
+                owner = item.properties.get(_OWNERS.get(item.kind, ""))
+                texts = [text(value, name) for value in listed(owner)]
+                whose = ", ".join(texts) if owner else f"<{name(item.logical_id)}>"
+                found.append(
+                    Grantee(
+                        stack=item.stack,
+                        name=f"{item.kind.split('::')[1]} {whose}",
+                        about=(),
+                        statements=tuple(
+                            fact
+                            for document in documents
+                            for fact in self._sentences(document, item)
+                        ),
+                    )
+                )
+        return [*found, *self._functions()]
+
+    def _naming(self, stack: str) -> Naming:
+        return partial(self._named, stack)
+
+    def _named(self, stack: str, logical_id: str) -> str:
+        """Leave out CDK's hash, unless a sibling would then have the same name."""
+        short = _short(logical_id)
+        return logical_id if self._whole_names or self._alike[stack, short] > 1 else short
+
+    def _label(self, role: Resource) -> str:
+        name = self._naming(role.stack)
+        return text(role.properties.get("RoleName", name(role.logical_id)), name)
+
+    def _about(self, role: Resource) -> Iterator[Fact]:
+        name = self._naming(role.stack)
+        if description := role.text("Description"):
+            yield _fact(f"{description}.", {"description": description})
+        for statement in _statements(role.properties["AssumeRolePolicyDocument"]):
+            yield _fact(trust(statement, name), statement)
+        if boundary := role.properties.get("PermissionsBoundary"):
+            said = f"Never more than its boundary `{text(boundary, name)}` allows."
+            yield _fact(said, {"boundary": boundary})
+        for policy in listed(role.properties.get("ManagedPolicyArns", [])):
+            said = f"Has the managed policy `{text(policy, name)}` too."
+            yield _fact(said, {"managed": policy})
+        users = sorted(
+            (f"{item.kind.removeprefix('AWS::')} {name(item.logical_id)}", item.logical_id)
+            for item in self._resources
+            if item.stack == role.stack
+            and not item.kind.startswith("AWS::IAM::")
+            and role.logical_id in _references(item.properties)
+        )
+        if users:
+            said = f"Used by {', '.join(dict.fromkeys(user for user, _ in users))}."
+            yield _fact(said, {"users": [logical_id for _, logical_id in users]})
+
+    def _statements(self, role: Resource) -> Iterator[Fact]:
+        for inline in cast(list[Json], role.properties.get("Policies", [])):
+            yield from self._sentences(inline["PolicyDocument"], role)
+        for policy in self._resources:
+            if policy.kind in _POLICIES and _has(role, policy):
+                yield from self._sentences(policy.properties["PolicyDocument"], policy)
+
+    def _holders_elsewhere(self, policy: Resource, roles: Sequence[Resource]) -> Iterator[str]:
+        """Name who has a policy and is not among `roles`; the policy itself if nobody has it."""
+        name = self._naming(policy.stack)
+        for field, kind in _HOLDERS.items():
+            for holder in listed(policy.properties.get(field, [])):
+                if not any(_is_called(role, holder, policy.stack) for role in roles):
+                    yield f"{kind} {text(holder, name)}, which is not made here"
+        if not any(field in policy.properties for field in _HOLDERS) and not any(
+            _has(role, policy) for role in roles
+        ):
+            yield f"Policy {name(policy.logical_id)}, which no role here has"
+
+    def _sentences(self, document: object, owner: Resource) -> Iterator[Fact]:
+        name = self._naming(owner.stack)
+        for statement in _statements(document):
+            yield _fact(sentence(statement, name), statement)
+
+    def _functions(self) -> list[Grantee]:
+        """Read who may invoke a function; the page says a kind of source once."""
+        found: dict[tuple[str, str], list[Fact]] = {}
+        for item in self._resources:
+            if item.kind == "AWS::Lambda::Permission":
+                function = text(item.properties["FunctionName"], self._naming(item.stack))
+                fact = _fact(self._invocation(item), item.properties)
+                found.setdefault((item.stack, f"Lambda {function}"), []).append(fact)
+        return [
+            Grantee(stack=stack, name=name, about=(), statements=tuple(facts))
+            for (stack, name), facts in found.items()
+        ]
+
+    def _invocation(self, permission: Resource) -> str:
+        name = self._naming(permission.stack)
+        source = permission.properties.get("SourceArn")
+        kinds = [
+            other.kind.removeprefix("AWS::")
+            for other in self._resources
+            if other.stack == permission.stack and other.logical_id in _references(source)
+        ]
+        by = ""
+        if kinds and not self._whole_names:
+            by = f", called by {kinds[0]} resources of this stack"
+        elif source:
+            by = f", called by `{text(source, name)}`"
+        rest = [
+            f"`{key}` is `{text(value, name)}`"
+            for key, value in permission.properties.items()
+            if key not in {"Action", "FunctionName", "Principal", "SourceArn"}
+        ]
+        only = f", only where {' and '.join(rest)}" if rest else ""
+        principal = text(permission.properties["Principal"], name)
+        who = f"The service `{principal}`" if "." in principal else f"`{principal}`"
+        return f"{who} may `{permission.text('Action')}`{by}{only}."
 
 
 def permissions_page(resources: Sequence[Resource]) -> str:
     """Write the page."""
+    reader = Reader(resources)
     lines = [_HEAD]
     for title, grantees in (
-        ("Roles", roles(resources)),
-        ("What resources themselves allow", resource_policies(resources)),
+        ("Roles", reader.roles()),
+        ("What resources themselves allow", reader.resource_policies()),
     ):
         lines += [f"## {title}", ""]
         for grantee in sorted(grantees, key=lambda item: (item.stack, item.name)):
             # A browser takes what is in angle brackets for one of its own elements.
             lines += [f"### {grantee.stack}: {re.sub('[<>]', '', grantee.name)}", ""]
             if grantee.about:
-                lines += [" ".join(grantee.about), ""]
-            lines += [*(f"- {sentence}" for sentence in grantee.statements), ""]
+                lines += [" ".join(fact.words for fact in grantee.about), ""]
+            words = dict.fromkeys(fact.words for fact in grantee.statements)
+            lines += [*(f"- {said}" for said in words), ""]
     return "\n".join(lines)
 
 
 _HEAD = """\
 # Permissions
 
-Written by `make pages` from the synthesised templates; do not edit. Every role that an
-installation makes: what it is for, who may be it, and each statement of its policies. A role may do
-nothing else. Each statement of ours is said once, with the reason of its wildcard, in
-`cdk_app/permissions.py`; the others are CDK's own.
+Written by `make pages` from synthesised templates; do not edit. In this repository they are those
+of the example that it ships: its `cdk.json`, kept in `docs/example_context.json`, with two tasks.
+For your own, in an active `.venv`: `npx cdk synth --output FOLDER`, then
+`python -m docs.permissions_page FOLDER --to FILE`.
 
-`{Account}` is the account of the installation; a name in angle brackets is a resource of the same
-stack. What a change adds or takes away: `python -m docs.permissions_page --diff OLD NEW`, each a
-folder that `cdk synth` wrote.
+Every role that an installation makes: what it is for, who may be it, and each statement of its
+policies. What a managed policy of AWS or of the account adds is said by that policy's name alone.
+Each statement of ours is said once, with the reason of its wildcard, in `cdk_app/permissions.py`;
+the others are CDK's own.
+
+`{Account}`, `{Partition}` and `{Region}` are those of the installation. A name in angle brackets is
+a resource of the same stack, with CDK's hash where two would else be called alike; `<export NAME>`
+is what another stack exports as NAME. What else a template calculates stands as its JSON.
+
+What a change adds or takes away: `python -m docs.permissions_page --diff OLD NEW`, each a folder
+that `cdk synth` wrote. It compares the statements themselves, and names resources by their whole
+logical ids.
 """
 
 
 def difference(old: Sequence[Resource], new: Sequence[Resource]) -> list[str]:
-    """Say what `new` adds to the permissions in `old` (`+`) and takes away (`-`), in order."""
+    """Say what `new` adds to the permissions in `old` (`+`) and takes away (`-`), in order.
+
+    Two facts that differ have different lines: where their words are the same, JSON follows.
+    """
     before, after = _facts(old), _facts(new)
-    return sorted(
-        [f"- {fact}" for fact in before - after] + [f"+ {fact}" for fact in after - before],
-        key=lambda line: (line[2:], line[0]),
-    )
+    gone = {key: words for key, words in before.items() if key not in after}
+    come = {key: words for key, words in after.items() if key not in before}
+    times = Counter([*gone.values(), *come.values()])
+    lines = [
+        f"{sign} {words}{f' {key[-1]}' if times[words] > 1 else ''}"
+        for sign, facts in (("-", gone), ("+", come))
+        for key, words in facts.items()
+    ]
+    return sorted(lines, key=lambda line: (line[2:], line[0]))
 
 
-def _facts(resources: Sequence[Resource]) -> set[str]:
+def _facts(resources: Sequence[Resource]) -> dict[tuple[str, str, str], str]:
+    """Return the words of each fact by stack, grantee and what the template says."""
+    reader = Reader(resources, whole_names=True)
     return {
-        f"{grantee.stack}: {grantee.name}: {sentence}"
-        for grantee in (*roles(resources), *resource_policies(resources))
-        for sentence in (*grantee.about, *grantee.statements)
+        (grantee.stack, grantee.name, fact.raw): f"{grantee.stack}: {grantee.name}: {fact.words}"
+        for grantee in (*reader.roles(), *reader.resource_policies())
+        for fact in (*grantee.about, *grantee.statements)
     }
 
 
-def _about(role: Resource, resources: Sequence[Resource]) -> Iterator[str]:
-    if description := role.text("Description"):
-        yield f"{description}."
-    for statement in _documents(role.properties["AssumeRolePolicyDocument"]):
-        yield f"May be assumed by {_principals(statement)}{_only_where(statement)}."
-    if boundary := role.properties.get("PermissionsBoundary"):
-        yield f"Never more than its boundary `{_text(boundary)}` allows."
-    if managed := role.properties.get("ManagedPolicyArns"):
-        yield f"Has AWS's own policies {_quoted(_listed(managed))} too."
-    users = sorted(
-        {
-            f"{resource.kind.removeprefix('AWS::')} {_short(resource.logical_id)}"
-            for resource in resources
-            if resource.stack == role.stack
-            and not resource.kind.startswith("AWS::IAM::")
-            and _mentions(resource.properties, role.logical_id)
-        }
-    )
-    if users:
-        yield f"Used by {', '.join(users)}."
+def _fact(words: str, said: object) -> Fact:
+    return Fact(words=words, raw=json.dumps(said, sort_keys=True))
 
 
-def _statements_of_role(role: Resource, resources: Sequence[Resource]) -> Iterator[str]:
-    for policy in cast(list[Json], role.properties.get("Policies", [])):
-        yield from _sentences(cast(Json, policy["PolicyDocument"]))
-    for resource in resources:
-        if (
-            resource.kind in {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"}
-            and resource.stack == role.stack
-            and {"Ref": role.logical_id} in _listed(resource.properties.get("Roles", []))
-        ):
-            yield from _sentences(cast(Json, resource.properties["PolicyDocument"]))
-
-
-def _functions(resources: Sequence[Resource]) -> list[Grantee]:
-    """Read who may invoke a function, a kind of source once: each task has an alarm."""
-    found: dict[tuple[str, str], set[str]] = {}
-    for resource in resources:
-        if resource.kind == "AWS::Lambda::Permission":
-            source = next(iter(_references(resource.properties.get("SourceArn"))), "")
-            kinds = [
-                other.kind.removeprefix("AWS::")
-                for other in resources
-                if other.stack == resource.stack and other.logical_id == source
-            ]
-            function = _text(resource.properties["FunctionName"])
-            of = f", called by {kinds[0]} resources of this stack" if kinds else ""
-            found.setdefault((resource.stack, f"Lambda {function}"), set()).add(
-                f"The service `{resource.text('Principal')}` may `{resource.text('Action')}`{of}."
-            )
-    return [
-        Grantee(stack=stack, name=name, about=(), statements=tuple(sorted(sentences)))
-        for (stack, name), sentences in found.items()
+def _has(role: Resource, policy: Resource) -> bool:
+    """Whether a role has a policy, whichever of the two says so."""
+    holders = [
+        *listed(policy.properties.get("Roles", [])),
+        *listed(policy.properties.get("RoleName", [])),
     ]
+    if any(_is_called(role, holder, policy.stack) for holder in holders):
+        return True
+    return role.stack == policy.stack and {"Ref": policy.logical_id} in listed(
+        role.properties.get("ManagedPolicyArns", [])
+    )
 
 
-def _sentences(document: Json) -> Iterator[str]:
-    for statement in _documents(document):
-        who = (
-            f"{_principals(statement)[:1].upper()}{_principals(statement)[1:]} "
-            if ("Principal" in statement)
-            else ""
-        )
-        word = "may" if statement["Effect"] == "Allow" else "may **never**"
-        verb = word if who else word.capitalize()
-        if "NotAction" in statement:
-            actions = f"everything but {_quoted(_listed(statement['NotAction']))}"
-        else:
-            actions = _quoted(_listed(statement["Action"]))
-        resources = (
-            f" on {_quoted(_listed(statement['Resource']))}" if ("Resource" in statement) else ""
-        )
-        if "NotResource" in statement:
-            resources = f" on everything but {_quoted(_listed(statement['NotResource']))}"
-        yield f"{who}{verb} {actions}{resources}{_only_where(statement)}."
-
-
-def _only_where(statement: Json) -> str:
-    """Say a statement's conditions in words."""
-    words = []
-    for operator, tests in cast(dict[str, Json], statement.get("Condition", {})).items():
-        quantifier, _, name = operator.rpartition(":")
-        optional = name.endswith("IfExists")
-        verb = _OPERATORS.get(name.removesuffix("IfExists"), f"is by {name}")
-        for key, values in tests.items():
-            each = "each value of " if quantifier == "ForAllValues" else ""
-            each = "a value of " if quantifier == "ForAnyValue" else each
-            if_there = " (where there is one)" if optional else ""
-            words.append(f"{each}`{key}`{if_there} {verb} {_quoted(_listed(values), 'or')}")
-    only = "only " if statement["Effect"] == "Allow" else ""
-    return f", {only}where {' and '.join(words)}" if words else ""
-
-
-def _principals(statement: Json) -> str:
-    principal = statement.get("Principal")
-    if principal == "*":
-        return "anybody"
-    names = []
-    for kind, values in cast(Json, principal).items():
-        word = {"Service": "the service", "Federated": "whoever is vouched for by", "AWS": ""}
-        for value in _listed(values):
-            text = _text(value)
-            names.append("anybody" if text == "*" else f"{word.get(kind, kind)} `{text}`".strip())
-    return " or ".join(names)
-
-
-def _quoted(values: Iterable[object], last: str = "and") -> str:
-    texts = [f"`{_text(value)}`" for value in values]
-    return f" {last} ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else texts[0]
-
-
-def _text(value: object) -> str:
-    """Write a value of a template as one text."""
-    if not isinstance(value, dict):
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    ((function, argument),) = value.items()
-    if function == "Fn::Join":
-        separator, parts = cast(tuple[str, list[object]], argument)
-        return separator.join(_text(part) for part in parts)
-    if function == "Ref":
-        if pseudo := _PSEUDO.fullmatch(str(argument)):
-            return f"{{{pseudo[1].removesuffix('Id')}}}"
-        return f"<{_short(str(argument))}>"
-    if function == "Fn::GetAtt":
-        return f"<{_short(str(cast(list[object], argument)[0]))}>"
-    if function == "Fn::Sub":
-        return str(argument).replace("${AWS::AccountId}", "{Account}")
-    return f"<{function}>"
-
-
-def _label(role: Resource) -> str:
-    return _text(role.properties.get("RoleName", _short(role.logical_id)))
+def _is_called(role: Resource, holder: object, stack: str) -> bool:
+    """Whether `holder`, as a template of `stack` writes it, is a role: by reference or by name."""
+    if holder == {"Ref": role.logical_id}:
+        return role.stack == stack
+    return "RoleName" in role.properties and holder == role.properties["RoleName"]
 
 
 def _short(logical_id: str) -> str:
@@ -275,16 +327,36 @@ def _short(logical_id: str) -> str:
     return _HASH.sub("", logical_id) or logical_id
 
 
-def _documents(document: object) -> list[Json]:
-    return cast(list[Json], _listed(cast(Json, document)["Statement"]))
+def _policies_of(resource: Resource) -> Iterator[Json]:
+    """Yield the policies that a resource has on itself."""
+    if resource.kind.startswith("AWS::IAM::"):
+        return
+    for name, value in resource.properties.items():
+        documents = list(_policies(value))
+        if value and not documents and name.endswith(("PolicyDocument", "PolicyText", "KeyPolicy")):
+            raise PermissionsError(
+                f"{resource.stack}: {resource.logical_id}.{name} is {json.dumps(value)}, which the"
+                " page of permissions cannot read; expected a policy with statements."
+            )
+        yield from documents
 
 
-def _listed(value: object) -> list[object]:
-    return value if isinstance(value, list) else [value]
+def _policies(value: object) -> Iterator[Json]:
+    """Yield each policy document in the properties of a resource, whatever they call it."""
+    if isinstance(value, dict):
+        statements = listed(value.get("Statement"))
+        if any(isinstance(item, dict) and "Effect" in item for item in statements):
+            yield value
+            return
+        for item in value.values():
+            yield from _policies(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _policies(item)
 
 
-def _mentions(value: object, logical_id: str) -> bool:
-    return logical_id in _references(value)
+def _statements(document: object) -> list[Json]:
+    return cast(list[Json], listed(cast(Json, document)["Statement"]))
 
 
 def _references(value: object) -> Iterator[str]:
@@ -303,18 +375,22 @@ def _references(value: object) -> Iterator[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write the page, or print a difference; return the exit code."""
+    """Write the page, or print a difference; return the exit code, 2 where nothing can be read."""
     parser = argparse.ArgumentParser(prog="python -m docs.permissions_page", description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, help="what `cdk synth` wrote")
     parser.add_argument("--diff", action="store_true", help="compare two folders: OLD NEW")
+    parser.add_argument("--to", type=Path, default=PAGE, help=f"the page (default {PAGE.name})")
     options = parser.parse_args(argv)
     if len(options.folders) != (2 if options.diff else 1):
         parser.error("expected one folder, or two with --diff")
-    resources = [read_resources(folder) for folder in options.folders]
-    if not options.diff:
-        PAGE.write_text(permissions_page(resources[0]), encoding="utf-8")
-        return 0
-    changes = difference(*resources)
+    try:
+        resources = [read_resources(folder) for folder in options.folders]
+        if not options.diff:
+            options.to.write_text(permissions_page(resources[0]), encoding="utf-8")
+            return 0
+        changes = difference(*resources)
+    except (AssemblyError, PermissionsError) as error:
+        parser.exit(2, f"{error}\n")
     print(*changes or ["no permission changes"], sep="\n")
     return 1 if changes else 0
 

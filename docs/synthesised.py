@@ -24,6 +24,8 @@ class Resource:
     kind: str
     properties: Json
     template: Json
+    stage: str = ""
+    """The stage that it is deployed with; empty in the toolchain."""
 
     def number(self, name: str) -> int:
         """Return a property that is a number; templates write some of them as text."""
@@ -35,12 +37,12 @@ class Resource:
 
 
 def read_resources(folder: Path) -> list[Resource]:
-    """Read every resource of every stack below `folder`, in the order of the templates.
+    """Read every resource of every stack of the app in `folder`, stages first.
 
     Raises:
-        AssemblyError: if there is no synthesised app in `folder`.
+        AssemblyError: if there is no synthesised app in `folder`, or a part of it is missing.
     """
-    found = list(_resources(folder))
+    found = list(_resources(folder, stage=""))
     if not found:
         raise AssemblyError(
             f"{folder}: found no synthesised stack; expected a folder that `cdk synth` wrote."
@@ -48,20 +50,33 @@ def read_resources(folder: Path) -> list[Resource]:
     return found
 
 
-def _resources(folder: Path) -> Iterator[Resource]:
-    for manifest in sorted(folder.rglob("manifest.json")):
-        artifacts = json.loads(manifest.read_text(encoding="utf-8")).get("artifacts", {})
-        for name, artifact in sorted(artifacts.items()):
-            if artifact["type"] != "aws:cloudformation:stack":
-                continue
-            properties = artifact["properties"]
-            path = manifest.parent / properties["templateFile"]
-            template = json.loads(path.read_text(encoding="utf-8"))
-            for logical_id, resource in template["Resources"].items():
+def _resources(folder: Path, *, stage: str) -> Iterator[Resource]:
+    """Follow the manifest: CDK leaves the folders of stages that are no more where they are."""
+    artifacts = cast(dict[str, Json], _read(folder / "manifest.json").get("artifacts", {}))
+    for name, artifact in sorted(artifacts.items()):
+        properties = cast(dict[str, str], artifact.get("properties", {}))
+        if artifact["type"] == "cdk:cloud-assembly":
+            nested = folder / properties["directoryName"]
+            yield from _resources(nested, stage=properties.get("displayName", name))
+        elif artifact["type"] == "aws:cloudformation:stack":
+            template = _read(folder / properties["templateFile"])
+            resources = cast(dict[str, Json], template["Resources"])
+            for logical_id, resource in resources.items():
                 yield Resource(
                     stack=properties.get("stackName", name),
                     logical_id=logical_id,
-                    kind=resource["Type"],
-                    properties=resource.get("Properties", {}),
+                    kind=cast(str, resource["Type"]),
+                    properties=cast(Json, resource.get("Properties", {})),
                     template=template,
+                    stage=stage,
                 )
+
+
+def _read(path: Path) -> Json:
+    try:
+        return cast(Json, json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise AssemblyError(
+            f"{path}: found no such file, so no synthesised stack; expected a folder that"
+            " `cdk synth` wrote."
+        ) from error

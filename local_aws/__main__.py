@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     except LocalRunError as error:
         print(f"\nlocal run failed: {error}", file=sys.stderr)
         for denial in stack.denials():
-            print(f"denied: {denial}", file=sys.stderr)
+            print(denial, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted; `make up` goes on, `make down` stops what runs.", file=sys.stderr)
@@ -63,6 +63,8 @@ def _print_story(stack: LocalStack, *, pushes: bool) -> None:
             Lifecycle(stack).push_twice()
         else:
             Lifecycle(stack).up()
+    if audit := stack.audit():
+        print(*stack.denials(), audit, sep="\n")
 
 
 if __name__ == "__main__":

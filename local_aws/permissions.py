@@ -3,7 +3,8 @@
 The emulator's evaluator decides (`AUTH=true`): identity policies, permissions boundary, session and
 resource policies as they were deployed, an explicit deny first. Here are the checks that AWS makes
 and it does not (`permission_checks`), credentials for what we start, and a line about each denial
-in `logs/permissions.log` that names role, action, resource and the statement that came closest.
+in `logs/permissions.log` that names role, action, resource and the statement that came closest
+(`permission_log` reads it).
 
 What is not asked: what a service does by itself with a role (ECS pulling an image, EventBridge
 starting a task, CodePipeline an action). docs/local-aws.md has the list.
@@ -46,11 +47,14 @@ def install(settings: CloudSettings) -> None:
     """Ask AWS's questions instead of the emulator's; nothing where permissions are off."""
     global _log, _mode
     _log, _mode = settings.state / PERMISSIONS_LOG, settings.permissions
+    # Where nothing is asked, too: what an earlier run was denied is no cause of anything in this.
+    _log.unlink(missing_ok=True)
     if _mode == "off":
         return
     assert ministack.app.AUTH, "the emulator was imported before its environment was set"
     _log.parent.mkdir(parents=True, exist_ok=True)
-    _log.unlink(missing_ok=True)
+    # Readers know by it that IAM was asked, even if it denied nothing, and what became of a denial.
+    _log.write_text(json.dumps({"permissions": _mode}) + "\n", encoding="utf-8")
     # Each of these is looked up in its module at every request.
     iam_actions.extract_resource_arn = _keep_body(iam_actions.extract_resource_arn)
     iam_actions.access_denied_response = _name_what_was_denied(iam_actions.access_denied_response)

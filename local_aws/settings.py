@@ -12,7 +12,7 @@ Permissions = Literal["off", "audit", "enforce"]
 """Whether the local AWS asks IAM: not at all, to write down what it would deny, or to deny it."""
 
 PERMISSIONS_LOG = "logs/permissions.log"
-"""Below the state folder: a JSON object for each call that was denied since the start."""
+"""Below the state folder: how IAM is asked, then a JSON object for each call denied since then."""
 
 TASK_LOCKS, BUILD_LOCKS = "tasks/*", "builds/*/state/*.pid"
 """Files below the state folder that the processes of containers and builds hold while they live."""

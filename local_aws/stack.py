@@ -12,11 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local_aws import permission_log
 from local_aws.isolation import isolated
 from local_aws.local_model import FLOATING
 from local_aws.ports import SERVERS, reserve
 from local_aws.processes import Background, LocalRunError, end_holders
-from local_aws.settings import BUILD_LOCKS, PERMISSIONS_LOG, TASK_LOCKS
+from local_aws.settings import BUILD_LOCKS, TASK_LOCKS
 from local_aws.weights import DEFAULT
 
 if TYPE_CHECKING:
@@ -196,12 +197,12 @@ class LocalStack:
         end_holders([*cloud.glob(TASK_LOCKS), *cloud.glob(BUILD_LOCKS)])
 
     def denials(self) -> list[str]:
-        """Return what IAM denied since the local AWS was started, each once, the newest last."""
-        path = self.state / "cloud" / PERMISSIONS_LOG
-        if not path.exists():
-            return []
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return list(dict.fromkeys(json.loads(line)["sentence"] for line in lines))
+        """Say what IAM denied since the local AWS was started, each once, the newest last."""
+        return permission_log.denials(self.state / "cloud")
+
+    def audit(self) -> str:
+        """Sum up what IAM would have denied; empty where it was not asked so."""
+        return permission_log.audit(self.state / "cloud")
 
     def describe(self) -> None:
         """Print what runs, and where."""

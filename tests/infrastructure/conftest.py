@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from docs.synthesised import read_resources
+
 if TYPE_CHECKING:
+    from docs.synthesised import Resource
     from tests.infrastructure.synthesised import Assembly
 
 # Both are read when aws_cdk is imported, which the test modules do after this file. The run with
@@ -48,6 +51,23 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
             _synthesised(path)
             whole.touch()
         return Assembly(path)
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    """What `make pages` synthesises, whatever a user has made of cdk.json and prompts/."""
+    from docs import example_app
+    from tests.infrastructure.synthesised import Assembly
+
+    path = tmp_path_factory.mktemp("example")
+    example_app.synthesise(path)
+    return Assembly(path)
+
+
+@pytest.fixture(scope="session")
+def resources(example: Assembly) -> list[Resource]:
+    """Every resource of the example, as the pages read it."""
+    return read_resources(example.path)
 
 
 def _synthesised(

@@ -13,6 +13,7 @@ from aws_cdk import App
 
 from cdk_app.settings import CONTEXT_KEY, Settings
 from cdk_app.tasks import Task
+from docs import example_app
 from prompt_hub.repository.schema import ScoreWatch
 from stacks.assembly import add_stacks
 
@@ -28,10 +29,7 @@ def task(name: str, *, budget_seconds: float = 1800, **watch: int) -> Task:
     return Task(name=name, watch=ScoreWatch(**watch), budget_seconds=budget_seconds)
 
 
-TASKS = (
-    task("part-class"),
-    task("shop-category", every_minutes=60, datapoints_to_alarm=2, evaluation_periods=3),
-)
+TASKS = example_app.TASKS
 
 
 @dataclass(frozen=True)

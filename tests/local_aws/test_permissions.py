@@ -338,7 +338,8 @@ def test_a_run_tells_each_denial_once(enforced: LocalAws) -> None:
     caller = assume(enforced, [{"Effect": "Allow", "Action": "sns:Publish", "Resource": "*"}])
     for _ in range(2):
         denial_of(lambda: get_item(caller))
-    assert LocalStack(Path(), enforced.state.parent).denials().count(said(enforced)) == 1
+    told = LocalStack(Path(), enforced.state.parent).denials()
+    assert told.count(f"denied: {said(enforced)}") == 1
     assert said(enforced).endswith("no statement of its policies has that action.")
 
 
