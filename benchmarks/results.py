@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.eval.printing import table
+from prompt_hub.core.files import atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -33,11 +36,13 @@ class Ratio:
     """The peer's figure, with its name and version: `LiteLLM 1.108.7: 355`."""
     runs: int = 1
     """How many runs the figures are the medians of."""
+    unproven: str = ""
+    """Why the number proves nothing, however good it is; empty if it does."""
 
     @property
     def kept(self) -> bool:
-        """Whether the promise is kept; a number that is none keeps nothing."""
-        return self.value <= self.limit if self.at_most else self.value >= self.limit
+        """Whether the promise is kept; a number that is none, or proves nothing, keeps nothing."""
+        return self._within and not self.unproven
 
     @property
     def found(self) -> str:
@@ -51,13 +56,19 @@ class Ratio:
 
     @property
     def outcome(self) -> str:
-        """One word: `ok` or `MISSED`."""
+        """One word, `ok` or `MISSED`; or why the number counts for nothing."""
+        if self.unproven and self._within:
+            return f"NOT PROVEN: {self.unproven}"
         return "ok" if self.kept else "MISSED"
 
     @property
     def row(self) -> list[str]:
         """The ratio as a row of a table."""
         return [self.name, self.found, self.promise, self.outcome]
+
+    @property
+    def _within(self) -> bool:
+        return self.value <= self.limit if self.at_most else self.value >= self.limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +101,8 @@ class Recording:
     def __init__(self, benchmark: str, folder: Path = RESULTS) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / f"{benchmark}.jsonl"
-        self._earlier = self._file.read_text("utf-8") if self._file.exists() else ""
+        self._written = ""
+        """This run's line as it is in the file."""
         self._run = Run(
             benchmark=benchmark,
             at=time.strftime("%Y-%m-%d", time.gmtime()),
@@ -105,11 +117,20 @@ class Recording:
         return all(ratio.kept for ratio in self._run.ratios)
 
     def add(self, ratios: Sequence[Ratio]) -> None:
-        """Print these ratios, and write the run anew with them at its end."""
+        """Print these ratios, and write the run anew with them at its end.
+
+        Runs take hours: what others wrote meanwhile stays, and so does the file if this is killed.
+        """
         print(f"\n{ratio_table(ratios)}\n", flush=True)
         self._run = replace(self._run, ratios=(*self._run.ratios, *ratios))
-        line = json.dumps(asdict(self._run), ensure_ascii=False)
-        self._file.write_text(f"{self._earlier}{line}\n", "utf-8")
+        line = f"{json.dumps(asdict(self._run), ensure_ascii=False)}\n"
+        with _one_at_a_time(self._file.parent):
+            others = self._file.read_text("utf-8") if self._file.exists() else ""
+            if self._written:
+                others = others.replace(self._written, "", 1)
+            with atomic_write(self._file) as file:
+                file.write(f"{others}{line}".encode())
+        self._written = line
 
 
 def record(benchmark: str, ratios: Sequence[Ratio], folder: Path = RESULTS) -> int:
@@ -136,6 +157,17 @@ def describe_machine() -> str:
         f"{os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()},"
         f" load {load:.1f}"
     )
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock: of two benchmarks that write at once, one would lose its results."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _runs(path: Path) -> list[Run]:

@@ -79,6 +79,10 @@ class GreedyModel:
         self._words = api.llama_vocab_n_tokens(api.llama_model_get_vocab(self._model))
         self._pieces = [self._piece(token) for token in range(self._words)]
         self._template = self._chat_template()
+        self._marks = {
+            "bos_token": mark(self._pieces, _library.llama_token_bos(self._model)),
+            "eos_token": mark(self._pieces, _library.llama_token_eos(self._model)),
+        }
         self._vocabulary = llguidance.LLTokenizer(
             llguidance.TokenizerWrapper(_Vocabulary(self._model, self._pieces, self._tokens))
         )
@@ -93,7 +97,10 @@ class GreedyModel:
         if request.get("temperature") != 0 or not request.keys() - {"temperature"} <= UNDERSTOOD:
             return None
         if not all(
-            m.keys() == {"role", "content"} and isinstance(m["content"], str) for m in messages
+            isinstance(m, dict)
+            and m.keys() == {"role", "content"}
+            and isinstance(m["content"], str)
+            for m in messages
         ):
             return None
         rules = grammar(request)
@@ -107,15 +114,18 @@ class GreedyModel:
             return None
         started = time.perf_counter()
         self._reads = 0
-        prompt = self._prompt(messages)
+        try:
+            prompt = self._prompt(messages)
+        except _TemplateError:
+            return None
         room = self._context_tokens - len(prompt)
         at_most = request.get("max_tokens") or room
         if not isinstance(at_most, int) or not 0 < at_most <= room:
             return None
         known = self._start_after(messages[:-1], prompt)
         wanted = request.get("logprobs") is True
-        written, chances, ended = self._write(prompt, known, matcher, at_most, wanted)
-        return self._answer(prompt, written, chances, ended, known, started)
+        done = self._write(prompt, known, matcher, at_most, wanted)
+        return None if done is None else self._answer(prompt, *done, known, started)
 
     # --- Reading -------------------------------------------------------------------------------
 
@@ -132,12 +142,12 @@ class GreedyModel:
         return environment.from_string(room.value.decode())
 
     def _prompt(self, messages: Sequence[Json]) -> list[int]:
-        text = self._template.render(
-            messages=messages,
-            add_generation_prompt=True,
-            bos_token=self._pieces[_library.llama_token_bos(self._model)].decode(),
-            eos_token=self._pieces[_library.llama_token_eos(self._model)].decode(),
-        )
+        try:
+            text = self._template.render(
+                messages=messages, add_generation_prompt=True, **self._marks
+            )
+        except Exception as error:  # a template is a program, and calls what jinja has not
+            raise _TemplateError from error
         return self._tokens(text.encode(), special=True)
 
     def _tokens(self, text: bytes, *, special: bool = False) -> list[int]:
@@ -155,8 +165,13 @@ class GreedyModel:
         api.llama_kv_cache_clear(self._context)
         if not prefix:
             return 0
-        one, other = (self._prompt([*prefix, {"role": "user", "content": c}]) for c in "a.")
-        same = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+        try:
+            one, other = (self._prompt([*prefix, {"role": "user", "content": c}]) for c in "a.")
+        except _TemplateError:  # it may want another role after these: then all is read
+            return 0
+        # A template need not write every message: then they do not differ.
+        pairs = enumerate(zip(one, other, strict=False))
+        same = next((i for i, (a, b) in pairs if a != b), 0)
         begin = tuple(one[:same])
         if not begin or tuple(prompt[:same]) != begin or len(prompt) == same:
             return 0
@@ -208,16 +223,22 @@ class GreedyModel:
         matcher: llguidance.LLMatcher | None,
         at_most: int,
         chances_wanted: bool,
-    ) -> tuple[list[int], list[float], bool]:
-        """Return the tokens written, their log-probabilities if wanted, and whether it ended."""
+    ) -> tuple[list[int], list[float], bool] | None:
+        """Return the tokens written, their log-probabilities if wanted, and whether it ended.
+
+        None where the schema becomes too much for `matcher` on the way: a matcher that failed says
+        that it has stopped, and allows the end alone, as after a whole answer.
+        """
         written: list[int] = []
         chances: list[float] = []
         position, unread = known, prompt[known:]
         while True:
             forced = matcher.compute_ff_tokens() if matcher else []
             forced = forced[: at_most - len(written)]
-            if matcher and forced:
-                matcher.consume_tokens(forced)
+            if matcher and forced and not matcher.consume_tokens(forced):
+                return None
+            if matcher and matcher.is_error():
+                return None
             forced = [token for token in forced if not self._ends(token)]
             written += forced
             ended = matcher is not None and matcher.is_stopped()
@@ -233,10 +254,12 @@ class GreedyModel:
             if ended or full:
                 return written, chances, ended
             token = _best(numbers[-1], matcher)
+            if matcher and matcher.is_error():
+                return None
             if self._ends(token):
                 return written, chances, True
-            if matcher:
-                matcher.consume_token(token)
+            if matcher and not matcher.consume_token(token):
+                return None
             written.append(token)
             if chances_wanted:
                 chances.append(_chance(numbers[-1], token))
@@ -291,6 +314,10 @@ class GreedyModel:
         }
 
 
+class _TemplateError(Exception):
+    """The chat template does not take these messages, or asks for what jinja has not."""
+
+
 class _Vocabulary:
     """The words of a model as llguidance asks for them."""
 
@@ -307,6 +334,11 @@ class _Vocabulary:
 
     def __call__(self, text: bytes) -> list[int]:
         return self._tokens(text)
+
+
+def mark(pieces: Sequence[bytes], token: int) -> str:
+    """Return how a template writes a special token; empty where a model has none, below 0."""
+    return pieces[token].decode() if token >= 0 else ""
 
 
 def _best(numbers: NDArray[np.float32], matcher: llguidance.LLMatcher | None) -> int:

@@ -22,6 +22,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 import urllib.error
 import urllib.request
 import uuid
@@ -32,6 +33,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
+from local_aws.aliases import aliases, set_alias
 from local_aws.kept_answers import KeptAnswers, digest
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, cached, fetch
 
@@ -44,37 +46,8 @@ CONTEXT_TOKENS = 4096
 SAVED_PREFIXES = 16
 REMEMBERED_ANSWERS = 10_000
 RANDOM_SEED = 2**32 - 1
-FLOATING = "catalogue-latest"
-"""The alias behind which a provider may put another model."""
-DEFAULT_ALIASES = {FLOATING: DEFAULT.name}
 
 Json = dict[str, object]
-
-
-# --- Aliases -----------------------------------------------------------------------------------
-
-
-def aliases(state: Path) -> dict[str, str]:
-    """Return what every floating name means now; the defaults until somebody changes one.
-
-    Raises `LocalModelError` if the file that says so was broken by hand.
-    """
-    path = state / "aliases.json"
-    try:
-        changed: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        changed = {}
-    except ValueError as error:
-        raise LocalModelError(f"{path} is not JSON ({error}): mend or delete it.") from error
-    return {**DEFAULT_ALIASES, **changed}
-
-
-def set_alias(state: Path, name: str, target: str) -> None:
-    """Let `name` mean the model `target` from the next request on."""
-    state.mkdir(parents=True, exist_ok=True)
-    partial = state / f"aliases.json.{os.getpid()}.partial"
-    partial.write_text(json.dumps({**aliases(state), name: target}, indent=2), encoding="utf-8")
-    partial.replace(state / "aliases.json")
 
 
 # --- Output schemas ----------------------------------------------------------------------------
@@ -151,7 +124,7 @@ class Model:
         self._weights = weights
         self._parameters = parameters
         self._server: xllamacpp.Server | None = None
-        self._greedy = _greedy_model(weights)
+        self._greedy = _greedy_model(name, weights)
         if self._greedy is None:
             self._llama_cpp()
         self._scratch = scratch
@@ -183,7 +156,7 @@ class Model:
             known = self._answers.get(name)
             if known is not None:
                 return 200, _told_again(known)
-            greedy = self._greedy.complete(request, constrained) if self._greedy else None
+            greedy, broken = self._greedily(request)
             if greedy is not None:
                 greedy["model"] = self.name
                 self._answers.add(name, greedy)
@@ -194,11 +167,20 @@ class Model:
             )
             if status == 200:
                 answer["model"] = self.name
-                # Without the state that it should begin in, it was rounded otherwise.
-                exact = prepared or not prefix
+                # Without the state that it should begin in, it was rounded otherwise; and where
+                # the other reader broke, the next time may find it whole.
+                exact = (prepared or not prefix) and not broken
                 if repeatable(request) and exact:
                     self._answers.add(name, answer)
         return status, answer
+
+    def _greedily(self, request: Json) -> tuple[Json | None, bool]:
+        """Ask the faster reader; None where it has no answer, and whether that is a breakdown."""
+        try:
+            return self._greedy.complete(request, constrained) if self._greedy else None, False
+        except Exception as error:
+            _say(f"ik_llama.cpp breaks down, llama.cpp answers instead as {self.name}: {error!r}")
+            return None, True
 
     def _llama_cpp(self) -> xllamacpp.Server:
         """Return llama.cpp's own server of these weights, which most runs never need."""
@@ -245,15 +227,20 @@ class Model:
             return error.code, json.load(error)
 
 
-def _greedy_model(weights: Path) -> GreedyModel | None:
-    """Return the faster reader of `weights`; None where its wheel or the file's format is none."""
+def _greedy_model(name: str, weights: Path) -> GreedyModel | None:
+    """Return the faster reader of `weights`; None, and a line why, where it cannot read them."""
     try:
         from local_aws.greedy_model import GreedyModel
 
         # One thread: beside other work two of them took up to four times the CPU.
         return GreedyModel(weights, context=CONTEXT_TOKENS, threads=1)
-    except (ImportError, OSError, ValueError):
+    except Exception as error:  # no wheel, or one of another build; a template unlike any other
+        _say(f"llama.cpp alone answers as {name}: {error!r}")
         return None
+
+
+def _say(line: str) -> None:
+    print(f"local_model: {line}", file=sys.stderr, flush=True)
 
 
 def repeatable(request: Json) -> bool:
@@ -298,21 +285,37 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Health, and the names of models and aliases."""
-        if self.path == "/health":
-            self._send(200, {"status": "ok"})
-        elif self.path == "/v1/models":
-            names = [*self.server.models, *aliases(self.server.state)]
-            data = [{"id": name, "object": "model", "owned_by": "local"} for name in names]
-            self._send(200, {"object": "list", "data": data})
-        else:
-            self._send(404, _error(f"there is no {self.path} here"))
+        self._answer(self._look)
 
     def do_POST(self) -> None:
         """One chat completion."""
+        self._answer(self._complete)
+
+    def _answer(self, work: Callable[[], tuple[int, Json]]) -> None:
+        """Send what `work` returns; whatever goes wrong, the caller gets a sentence, no silence."""
+        try:
+            status, answer = work()
+        except LocalModelError as error:
+            status, answer = 500, _error(str(error), kind="server_error")
+        except Exception as error:
+            traceback.print_exc()
+            message = f"the local model failed, its log says where: {error!r}"
+            status, answer = 500, _error(message, kind="server_error")
+        self._send(status, answer)
+
+    def _look(self) -> tuple[int, Json]:
+        if self.path == "/health":
+            return 200, {"status": "ok"}
+        if self.path != "/v1/models":
+            return 404, _error(f"there is no {self.path} here")
+        names = [*self.server.models, *aliases(self.server.state)]
+        data = [{"id": name, "object": "model", "owned_by": "local"} for name in names]
+        return 200, {"object": "list", "data": data}
+
+    def _complete(self) -> tuple[int, Json]:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path != "/v1/chat/completions":
-            self._send(404, _error(f"there is no {self.path} here"))
-            return
+            return 404, _error(f"there is no {self.path} here")
         try:
             request = json.loads(body)
             name = str(request["model"])
@@ -321,20 +324,14 @@ class Handler(BaseHTTPRequestHandler):
             if request.get("stream"):
                 raise ValueError("streaming is not supported")
         except (ValueError, KeyError, TypeError) as error:
-            self._send(400, _error(f"not a chat completion request: {error!r}"))
-            return
-        try:
-            floating = aliases(self.server.state)
-        except LocalModelError as error:
-            self._send(500, _error(str(error), kind="server_error"))
-            return
+            return 400, _error(f"not a chat completion request: {error!r}")
+        floating = aliases(self.server.state)
         model = self.server.models.get(floating.get(name, name))
         if model is None:
             known = ", ".join([*self.server.models, *floating])
             message = f"The model `{floating.get(name, name)}` does not exist; these do: {known}."
-            self._send(404, _error(message, code="model_not_found"))
-            return
-        self._send(*model.complete(request, self._client_waits))
+            return 404, _error(message, code="model_not_found")
+        return model.complete(request, self._client_waits)
 
     def _client_waits(self) -> bool:
         try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import cast
 
-from local_aws.local_model import FLOATING
+from local_aws.aliases import FLOATING
 from local_aws.processes import LocalRunError
 from local_aws.run_report import Story, say
 from local_aws.stack import LocalStack

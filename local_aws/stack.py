@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local_aws import permission_log
+from local_aws.aliases import FLOATING
 from local_aws.isolation import isolated
-from local_aws.local_model import FLOATING
 from local_aws.ports import SERVERS, reserve
 from local_aws.processes import Background, LocalRunError, end_holders
 from local_aws.settings import BUILD_LOCKS, TASK_LOCKS

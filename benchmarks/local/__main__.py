@@ -128,7 +128,8 @@ def _beside(
     """Wall and CPU seconds of one command as ratios; on a busy machine CPU is what to read.
 
     Where `tests` of the older tree fail on this machine, they have run all the same: its seconds
-    count, and it is said. A failing command of any other kind has no seconds.
+    count, and it is said. Those that failed at a time limit have waited for it: then the numbers
+    are kept, and prove nothing. A failing command of any other kind has no seconds.
 
     Raises:
         MeasurementError: a command failed whose seconds say nothing then.
@@ -138,6 +139,7 @@ def _beside(
             whose = "the older tree's" if spent is before else "our"
             raise MeasurementError(f"{title}: {whose} `{spent.command}` failed: {spent.failure}")
     failed = " (some tests fail there)" if before.failure else ""
+    unproven = "tests of the older tree waited for their time limits" if before.gave_up else ""
     return [
         Ratio(
             name=f"{title}: {what} seconds, of those before",
@@ -146,6 +148,7 @@ def _beside(
             at_most=True,
             measured=f"{now:.0f} s",
             beside=f"{BEFORE_PERFORMANCE}: {then:.0f} s{failed}",
+            unproven=unproven,
         )
         for what, now, then in (
             ("wall", ours.wall, before.wall),

@@ -19,6 +19,8 @@ from benchmarks.eval.measuring import ROOT, MeasurementError
 
 LOGS = ROOT / ".prompt-hub" / "bench-local"
 _PR_SET_CHILD_SUBREAPER = 36
+_TIME_LIMIT = re.compile(r"^E  .*(did not hold within|Timeout|[Tt]imed out)")
+"""How pytest shows what our tests, `subprocess` and HTTP clients say when they give up."""
 _OURS = frozenset({"PYTHONDONTWRITEBYTECODE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"})
 """What no person's shell says: to compile modules at every start, and what `make` tells its own."""
 
@@ -37,6 +39,11 @@ class Spent:
     """What it printed, each line with the seconds since the start."""
     failure: str = ""
     """Why it failed, by its last lines; empty if it did not."""
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether tests failed because something did not happen in time: they took that time."""
+        return bool(self.failure) and any(_TIME_LIMIT.search(line) for _, line in self.lines)
 
     def first(self, wanted: re.Pattern[str]) -> float:
         """Return when the first line was printed that has `wanted`; infinite if none was."""
@@ -58,6 +65,9 @@ class Checkout:
 
         Background processes are counted only once they have ended: `and_stop` ends them, outside of
         the wall time. What it prints is kept in `logs`, for whoever asks why it failed.
+
+        Raises:
+            MeasurementError: they could not be ended.
         """
         command = f"make {' '.join(words)}"
         print(f"{time.strftime('%H:%M:%S')} {self.name}: {command} ...", flush=True)
@@ -88,10 +98,17 @@ class Checkout:
         return Spent(command=command, wall=wall, cpu=cpu, lines=tuple(lines), failure=failure)
 
     def stop(self) -> None:
-        """Stop what runs in the background, and count its seconds."""
+        """Stop what runs in the background, and count its seconds.
+
+        Raises:
+            MeasurementError: it may run on, beside all that is measured next and uncounted.
+        """
         with self._running("down") as process, _reaping(process.pid):
-            process.communicate()
+            told, _ = process.communicate()
         _reap(None)
+        if process.returncode:
+            last = " / ".join(told.splitlines()[-4:]) or "no output"
+            raise MeasurementError(f"`make down` failed in the {self.name} tree: {last}")
 
     def _running(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -198,9 +198,7 @@ class Stack:
         return status
 
     def settled(self) -> str:
-        eventually(
-            lambda: "IN_PROGRESS" not in self.status(), seconds=40, what=f"the end of {self.name}"
-        )
+        eventually(lambda: "IN_PROGRESS" not in self.status(), what=f"the end of {self.name}")
         return self.status()
 
     @property

@@ -27,8 +27,9 @@ ACCOUNT = "000000000000"
 SECRET = "local"
 """Of the account itself, which may do everything; asked for where permissions are."""
 REGION = "eu-central-1"
-START_SECONDS = 20.0
-STOP_SECONDS = 15.0
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+"""Against hanging; beside other work it takes longer than alone."""
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ def free_port() -> int:
 
 
 def eventually(
-    probe: Callable[[], T], *, seconds: float = 15.0, every: float = 0.1, what: str = "condition"
+    probe: Callable[[], T], *, seconds: float = 60.0, every: float = 0.1, what: str = "condition"
 ) -> T:
     """Call `probe` until it answers something true and return that; fail after `seconds`."""
     deadline = time.monotonic() + seconds

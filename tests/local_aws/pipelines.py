@@ -99,7 +99,7 @@ class Pipelines:
             item for item in self.executions(pipeline) if item["pipelineExecutionId"] == id_
         )
 
-    def ended(self, pipeline: str, id_: str, *, seconds: float = 20) -> dict[str, Any]:
+    def ended(self, pipeline: str, id_: str, *, seconds: float = 60) -> dict[str, Any]:
         def probe() -> dict[str, Any] | None:
             item = self.execution(pipeline, id_)
             return item if item["status"] in FINAL else None
@@ -117,7 +117,7 @@ class Pipelines:
                     return str(execution["pipelineExecutionId"])
             return None
 
-        found = eventually(probe, seconds=5, what="an execution for the push")
+        found = eventually(probe, seconds=60, what="an execution for the push")
         assert found is not None
         return found
 

@@ -182,7 +182,7 @@ class Stage:
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                assert process.wait(15) == 0
+                assert process.wait(60) == 0
             finally:
                 process.kill()
                 log.close()

@@ -35,7 +35,7 @@ def deploy(cloudformation: Any, name: str, body: str, *, update: bool = False) -
     act = cloudformation.update_stack if update else cloudformation.create_stack
     act(StackName=name, TemplateBody=body)
     waiter = cloudformation.get_waiter(f"stack_{'update' if update else 'create'}_complete")
-    waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+    waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", ())}
 
@@ -73,7 +73,7 @@ def test_every_record_only_type_answers_ref_and_getatt_and_keeps_its_identity(
     assert connection.startswith(f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/")
     cloudformation.delete_stack(StackName="recorded")
     cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName="recorded", WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+        StackName="recorded", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
 
 
@@ -110,7 +110,7 @@ def test_a_pipeline_that_would_not_run_as_on_aws_fails_its_stack(
 
     with pytest.raises(WaiterError):
         cloudformation.get_waiter("stack_create_complete").wait(
-            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 5}
+            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
         )
 
     events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]

@@ -110,7 +110,7 @@ def finished(aws: LocalAws, id_: str) -> dict[str, Any]:
         build: dict[str, Any] = aws.client("codebuild").batch_get_builds(ids=[id_])["builds"][0]
         return build if build["buildStatus"] != "IN_PROGRESS" else None
 
-    found = eventually(probe, seconds=40, what=f"the end of {id_}")
+    found = eventually(probe, what=f"the end of {id_}")
     assert found is not None
     return found
 

@@ -10,8 +10,8 @@ from queue import Queue
 import pytest
 
 from local_aws import countdown
+from local_aws.aliases import FLOATING
 from local_aws.countdown import TYPICAL, Countdown, duration
-from local_aws.local_model import FLOATING
 
 LONG = "CodePipeline, as CDK synthesised it"
 

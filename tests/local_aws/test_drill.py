@@ -197,7 +197,7 @@ def stage(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         yield made
     finally:
         service.send_signal(signal.SIGTERM)
-        service.wait(20)
+        service.wait(60)
 
 
 def test_a_bad_version_is_taken_back_by_the_stage_itself_again_and_again(stage: Stage) -> None:
@@ -218,9 +218,9 @@ def test_a_bad_version_is_taken_back_by_the_stage_itself_again_and_again(stage: 
 def test_a_drill_that_was_killed_is_put_back_by_the_next_activation(stage: Stage) -> None:
     before = stage.untouched()
     killed = stage.start("drill", "--within", "90")
-    eventually(lambda: stage.ledger.pointer(DRILL), seconds=30, what="the bad version")
+    eventually(lambda: stage.ledger.pointer(DRILL), what="the bad version")
     killed.kill()
-    killed.wait(10)
+    killed.wait(60)
     assert stage.ledger.pointer(DRILL) is not None
     assert "an earlier rollback drill was broken off; it is put back" in stage.run(
         "activate", "--no-watch"

@@ -103,7 +103,7 @@ class Balanced:
             TemplateBody=json.dumps({"Resources": resources, "Outputs": outputs}),
         )
         cloudformation.get_waiter("stack_create_complete").wait(
-            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 10}
+            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
         )
         stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
         made = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}

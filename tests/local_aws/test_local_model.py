@@ -22,7 +22,8 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 from openai.types.shared_params import ResponseFormatJSONSchema
 
-from local_aws.local_model import aliases, main, repeatable, set_alias
+from local_aws.aliases import aliases, set_alias
+from local_aws.local_model import main, repeatable
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, Weights, cached, fetch
 
 CONTENT = b"not really a model, " * 100_000

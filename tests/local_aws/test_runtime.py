@@ -160,7 +160,7 @@ def _rolled_back_by_the_alarm(stage: Stage, instance: object) -> None:
     outcome = stage.rolled_back_when_shown("part-class")
     assert [item["code"] for item in outcome["outcomes"]] == ["below-threshold"]
     assert outcome["told"] == [3]
-    eventually(lambda: stage.served()["part-class"] == "1.0.0", seconds=5)
+    eventually(lambda: stage.served()["part-class"] == "1.0.0")
     assert stage.ask()["output"] == {"part_class": "capacitor"}
     assert stage.get("/v1/tasks")["instance"] == instance
     assert stage.ledger.pointer("brand") == brand
@@ -180,7 +180,7 @@ def _brought_back_by_a_person(stage: Stage) -> None:
     activate = ["ledger", "activate", "part-class", "--no-watch", *by_ann, "labels wrong", "--to"]
     assert "does not carry part-class 9.9.9" in stage.run(*activate, "9.9.9", code=1)
     assert "1.0.0 -> 1.1.0 by ann" in stage.run(*activate, "1.1.0")
-    eventually(lambda: stage.served()["part-class"] == "1.1.0", seconds=5)
+    eventually(lambda: stage.served()["part-class"] == "1.1.0")
 
     stage.deploy("exec-0")
     for _ in range(2):
@@ -190,7 +190,7 @@ def _brought_back_by_a_person(stage: Stage) -> None:
     stage.run("activate", "--no-watch")
 
     stage.run("ledger", "downgrade", "part-class", "--to", "1.0.0", *by_ann, "bad after all")
-    eventually(lambda: stage.served()["part-class"] == "1.0.0", seconds=5)
+    eventually(lambda: stage.served()["part-class"] == "1.0.0")
     assert stage.ledger.version_states("part-class")["1.1.0"] is VersionState.DOWNGRADED
     assert "left alone, 1.1.0 is downgraded" in stage.run("activate", "--no-watch")
 

@@ -93,7 +93,7 @@ def test_a_scheduled_rule_from_a_template_runs_its_task(aws: LocalAws, family: s
     cloudformation = aws.client("cloudformation")
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
     cloudformation.get_waiter("stack_create_complete").wait(
-        StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 10}
+        StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
     # The first minute of a rate(1 minute) rule would be spent waiting: its clock is turned back.
     turn_back(aws, f"{name}-on", f"{name}-off")

@@ -55,6 +55,8 @@ async def run_off_loop(
 class TimeLimit:
     """Ends what takes longer than so many seconds, as `asyncio.timeout` does: `TimeoutError`.
 
+    It serves one event loop at a time: on another one it forgets what ran on the one before.
+
     It has one timer. A timer for each call of thousands that are answered in time is set, cancelled
     and sorted out again for nothing.
     """
@@ -76,6 +78,7 @@ class TimeLimit:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop, self._timer = loop, None
+            self._running.clear()
         self._running[timeout] = due = loop.time() + self.seconds
         if self._timer is None:
             self._timer = loop.call_at(due, self._look, loop)

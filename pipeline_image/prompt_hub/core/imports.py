@@ -36,6 +36,9 @@ def roots_read_aside() -> Iterator[None]:
 
     To read the roots that a context trusts takes longer than most imports. Here a thread reads them
     meanwhile: they are there when this ends. A context that verifies nobody reads none.
+
+    It changes a method of `ssl.SSLContext` for as long, and puts back what it found: it must not be
+    nested, nor used by two threads at once.
     """
     # Whoever comes here imports all of these anyway.
     import ssl

@@ -24,7 +24,7 @@ from benchmarks.local.checkouts import Checkout, adopt_orphans
 adopt_orphans()
 root = Path(sys.argv[1])
 tree = Checkout(name="newer", root=root, state=root / "state", logs=root / "logs")
-spent = tree.make(sys.argv[2])
+spent = tree.make(sys.argv[2], and_stop="stop" in sys.argv)
 print(spent.lines[-1][1], "failed" if spent.failure else "done")
 """
 
@@ -61,3 +61,21 @@ def test_a_command_that_fails_is_measured_and_what_it_printed_is_kept(tmp_path: 
     assert "FAILED" in told[-2]
     (log,) = (tmp_path / "logs").iterdir()
     assert "3 failed" in log.read_text("utf-8")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans are adopted on Linux")
+def test_what_cannot_be_stopped_is_an_error_and_no_measurement(tmp_path: Path) -> None:
+    makefile = "up:\n\t@echo up\ndown:\n\t@echo it runs on; exit 1\n"
+    (tmp_path / "Makefile").write_text(makefile, "utf-8")
+
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path), "up", "stop"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert measured.returncode != 0, measured.stdout
+    last = measured.stderr.splitlines()[-1]
+    assert "MeasurementError: `make down` failed in the newer tree: it runs on" in last

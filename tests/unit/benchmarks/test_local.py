@@ -12,8 +12,9 @@ from benchmarks.local.checkouts import Checkout, Spent
 from benchmarks.results import Ratio, Recording, load
 
 
-def spent(wall: float, failure: str = "") -> Spent:
-    return Spent(command="make test", wall=wall, cpu=wall, lines=(), failure=failure)
+def spent(wall: float, failure: str = "", *printed: str) -> Spent:
+    lines = tuple((1.0, line) for line in printed)
+    return Spent(command="make test", wall=wall, cpu=wall, lines=lines, failure=failure)
 
 
 def ratio(name: str) -> Ratio:
@@ -24,6 +25,32 @@ def test_failing_tests_of_the_older_tree_count_and_are_said() -> None:
     wall, cpu = bench._beside("make test", spent(30), spent(100, "3 failed"), 0.5, tests=True)
     assert (wall.value, cpu.value) == (0.3, 0.3)
     assert "some tests fail there" in wall.beside
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "E           AssertionError: the container did not hold within 20 s",
+        "E   subprocess.TimeoutExpired: Command '['make', 'up']' timed out after 60 seconds",
+        "E       TimeoutError",
+    ],
+)
+def test_older_tests_that_failed_at_a_time_limit_prove_nothing(said: str) -> None:
+    ratios = bench._beside("make test", spent(30), spent(100, "1 failed", said), 0.5, tests=True)
+    assert [each.value for each in ratios] == [0.3, 0.3]
+    assert not any(each.kept for each in ratios)
+    assert {each.outcome for each in ratios} == {
+        "NOT PROVEN: tests of the older tree waited for their time limits"
+    }
+    missed = bench._beside("make test", spent(60), spent(100, "1 failed", said), 0.5, tests=True)
+    assert {each.outcome for each in missed} == {"MISSED"}
+
+
+def test_older_tests_that_failed_otherwise_or_spoke_of_time_limits_count() -> None:
+    said = ("E       assert 3 == 4", "WARNING: the first attempt timed out")
+    for before in (spent(100, "1 failed", *said), spent(100, "", "E   TimeoutError")):
+        ratios = bench._beside("make test", spent(30), before, 0.5, tests=True)
+        assert {each.outcome for each in ratios} == {"ok"}
 
 
 @pytest.mark.parametrize("tests", [True, False])

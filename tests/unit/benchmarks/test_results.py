@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.performance_page import write_page
-from benchmarks.results import Ratio, load, record
+from benchmarks.results import ROOT, Ratio, Recording, load, record
 
 MARKS = "<!-- generated from benchmarks/results: do not edit -->"
 END = "<!-- end of the generated part -->"
+BROKEN_OFF = """\
+import resource, sys
+from pathlib import Path
+from benchmarks.results import Ratio, Recording
+
+recording = Recording("serve", Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))  # What is written stops in the middle.
+recording.add([Ratio(name="second", value=1, limit=1, at_most=True)])
+"""
 
 
 def ratio(value: float, *, limit: float = 3.5, at_most: bool = False) -> Ratio:
@@ -44,6 +55,28 @@ def test_runs_are_appended_and_read_back_as_they_were(tmp_path: Path) -> None:
         record("serve", [ratio(value)], tmp_path)
     runs = load(tmp_path)["serve"]
     assert [run.ratios for run in runs] == [(ratio(1.0),), (ratio(4.0),)]
+
+
+def test_what_others_record_during_a_run_stays(tmp_path: Path) -> None:
+    ours, theirs = Recording("serve", tmp_path), Recording("serve", tmp_path)
+    for recording, value in ((ours, 1.0), (theirs, 2.0), (ours, 3.0), (theirs, 4.0)):
+        recording.add([ratio(value)])
+    record("serve", [ratio(5.0)], tmp_path)
+    ours.add([ratio(6.0)])
+
+    values = [[each.value for each in run.ratios] for run in load(tmp_path)["serve"]]
+    assert sorted(values) == [[1.0, 3.0, 6.0], [2.0, 4.0], [5.0]]
+
+
+def test_a_run_that_is_broken_off_while_it_writes_loses_no_earlier_result(tmp_path: Path) -> None:
+    record("serve", [ratio(1.0)], tmp_path)
+    before = (tmp_path / "serve.jsonl").read_bytes()
+    broken = subprocess.run(
+        [sys.executable, "-c", BROKEN_OFF, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert broken.returncode != 0
+    assert "File too large" in broken.stderr
+    assert (tmp_path / "serve.jsonl").read_bytes() == before
 
 
 def test_the_page_shows_the_newest_run_the_trend_and_what_was_not_measured(tmp_path: Path) -> None:

@@ -75,3 +75,23 @@ def test_a_limit_serves_one_event_loop_after_another() -> None:
         assert asyncio.run(_wait(limit, 0.0)) == "in time"
         with pytest.raises(TimeoutError):
             asyncio.run(_wait(limit, FOREVER))
+
+
+def test_what_a_closed_loop_left_behind_is_forgotten_on_the_next_one() -> None:
+    limit = TimeLimit(0.02)
+    closed = asyncio.new_event_loop()
+    closed.set_exception_handler(lambda *_: None)  # It would say that a task never ended.
+    left = closed.create_task(_wait(limit, FOREVER))
+    closed.run_until_complete(asyncio.sleep(0))
+    closed.close()
+
+    async def run() -> list[object]:
+        problems: list[object] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: problems.append(context))
+        with pytest.raises(TimeoutError):
+            await _wait(limit, FOREVER)
+        return problems
+
+    assert asyncio.run(run()) == []
+    assert not left.done()

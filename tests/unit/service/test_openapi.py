@@ -141,20 +141,21 @@ def test_many_who_ask_for_the_document_at_once_leave_threads_to_others(built: Pa
 
 def test_who_asks_after_a_change_waits_for_no_page_of_before(built: Path) -> None:
     client = serving(built)
-    go_on = threading.Event()
+    read, go_on = threading.Event(), threading.Event()
 
     def make() -> tuple[bytes, ...]:
         served = client.poller.state.served
+        read.set()
         assert go_on.wait(60)
         return (",".join(sorted(served)).encode(),)
 
     async def ask() -> list[tuple[bytes, ...]]:
         page = http._Shared(make, client.application._service)
         asked = [asyncio.ensure_future(page.page()) for _ in range(2)]
-        await asyncio.sleep(0.1)
+        assert await asyncio.to_thread(read.wait, 60)
         client.poller.state = replace(client.poller.state, served={})
         asked.append(asyncio.ensure_future(page.page()))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0)  # It has asked, and waits.
         asked[0].cancel()
         go_on.set()
         return await asyncio.gather(*asked[1:])
