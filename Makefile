@@ -72,9 +72,7 @@ destroy: setup  ## AWS: remove every stack; docs/deployment.md says what stays
 	@$(CDK) destroy $(PIPELINE_STACK) $(if $(filter never,$(ASK)),--force)
 	@$(CDK) destroy '**' $(if $(filter never,$(ASK)),--force)
 
-# What waits runs beside what computes.
-test: setup lint  ## everything that CI runs
-	+@$(PYTHON) tests/side_by_side.py $(MAKE)
+test: setup lint coverage property infrastructure waiting  ## everything that CI runs
 
 # One run of pytest for four tiers: each waits for what another can compute meanwhile, and the output stays one.
 # `coverage` runs the trace.
