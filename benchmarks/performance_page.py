@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.eval.printing import table
-from benchmarks.results import RESULTS, ROOT, Run, load
+from benchmarks.results import RESULTS, ROOT, Ratio, Run, load
 from prompt_hub.core.generated_page import replace_generated_part
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -34,7 +34,18 @@ def write_page(order: Sequence[str], page: Path = PAGE, folder: Path = RESULTS) 
 def _section(name: str, runs: Sequence[Run]) -> str:
     if not runs:
         return f"## {name}\n\nNot measured yet."
-    newest = runs[-1]
+    parts = [f"## {name}"]
+    shown: set[str] = set()
+    for run in reversed(runs):
+        # A run of some sections leaves the others at what was measured before.
+        ratios = [ratio for ratio in run.ratios if ratio.name not in shown]
+        if ratios:
+            shown |= {ratio.name for ratio in ratios}
+            parts += [f"{run.at}, commit {run.commit}, {run.machine}.", _table(ratios)]
+    return "\n\n".join([*parts, *_trend(runs)])
+
+
+def _table(ratios: Sequence[Ratio]) -> str:
     header = ("what", "ratio", "promise", "", "ours", "beside", "runs")
     rows = [
         [
@@ -46,10 +57,9 @@ def _section(name: str, runs: Sequence[Run]) -> str:
             ratio.beside or "—",
             str(ratio.runs),
         ]
-        for ratio in newest.ratios
+        for ratio in ratios
     ]
-    said = f"{newest.at}, commit {newest.commit}, {newest.machine}."
-    return "\n\n".join([f"## {name}", said, table(header, rows), *_trend(runs)])
+    return table(header, rows)
 
 
 def _trend(runs: Sequence[Run]) -> list[str]:

@@ -96,3 +96,18 @@ def test_the_page_shows_the_newest_run_the_trend_and_what_was_not_measured(tmp_p
     assert "MISSED" not in newest
     cells = trend.split(END)[0].strip().splitlines()[-1].strip("|").split("|")
     assert [cell.strip() for cell in cells] == ["requests, times the tree before", "1", "4.2"]
+
+
+def test_a_run_of_some_sections_leaves_the_others_on_the_page(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    pause = Ratio(name="pause in ms", value=0.7, limit=1.0, at_most=True)
+    record("serve", [ratio(2.0), pause], results)
+    record("serve", [ratio(4.2)], results)
+    page = tmp_path / "performance.md"
+    page.write_text(f"{MARKS}\n\n{END}\n", "utf-8")
+    write_page(["serve"], page, results)
+    tables = page.read_text("utf-8").split("By commit:")[0].split("commit ")[1:]
+    assert ["requests" in each for each in tables] == [True, False]
+    assert "4.2" in tables[0]
+    assert "pause in ms" in tables[1]
+    assert "pause in ms" not in tables[0]
