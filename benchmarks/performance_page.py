@@ -68,8 +68,6 @@ def _trend(runs: Sequence[Run]) -> list[str]:
         return []
     shown = runs[-TREND:]
     found = [{ratio.name: ratio.found for ratio in run.ratios} for run in shown]
-    rows = [
-        [ratio.name, *(ratios.get(ratio.name, "—") for ratios in found)]
-        for ratio in runs[-1].ratios
-    ]
+    names = dict.fromkeys(name for ratios in reversed(found) for name in ratios)
+    rows = [[name, *(ratios.get(name, "—") for ratios in found)] for name in names]
     return ["By commit:", table(["", *(f"{run.commit}" for run in shown)], rows)]

@@ -111,3 +111,7 @@ def test_a_run_of_some_sections_leaves_the_others_on_the_page(tmp_path: Path) ->
     assert "4.2" in tables[0]
     assert "pause in ms" in tables[1]
     assert "pause in ms" not in tables[0]
+    trend = page.read_text("utf-8").split("By commit:")[1]
+    assert ["pause in ms", "0.7", "—"] in [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in trend.splitlines()
+    ]
