@@ -8,7 +8,6 @@ commands, in a copy of its source that stays beside the venv (an editable instal
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,12 +15,12 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from local_aws import venvs
+from local_aws.locks import alone_in
 
 PINS = (
     "requirements*.txt",
@@ -149,7 +148,9 @@ def environment_for(
     environment = Environment(folder / name)
     done = environment.folder / "environment.json"
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / f"{name}.lock"):
+    lock = folder / f"{name}.lock"
+    lock.touch()
+    with alone_in(lock):
         if done.exists():
             made = json.loads(done.read_text(encoding="utf-8"))
             say(
@@ -197,13 +198,6 @@ def _digest(source: Path, commands: Sequence[str]) -> str:
         for file in sorted(source.glob(pattern)):
             digest.update(f"\0{file.relative_to(source)}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:12]
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def merged(*layers: Mapping[str, str]) -> dict[str, str]:

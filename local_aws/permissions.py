@@ -18,7 +18,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -239,8 +238,7 @@ def _state() -> State:
         found = s3._buckets.get(bucket)
         return found is None or key in found["objects"]
 
-    return replace(
-        State(),
+    return State(
         partition_key=partition_key,
         task_definition=task_definition,
         role_tags=role_tags,

@@ -5,7 +5,6 @@ Where a copy came from does not matter: only bytes with the right SHA-256 ever g
 
 from __future__ import annotations
 
-import fcntl
 import fnmatch
 import hashlib
 import os
@@ -15,11 +14,12 @@ import tempfile
 import urllib.request
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO
+
+from local_aws.locks import alone_in
 
 CHUNK_BYTES = 1 << 20
 HUB_SECONDS = 5
@@ -82,7 +82,7 @@ def fetch(weights: Weights) -> Path:
             f"The folder of the weights {target.parent} cannot be made ({error.strerror}); name"
             " another cache in XDG_CACHE_HOME."
         ) from None
-    with _alone_in(target.parent):
+    with alone_in(target.parent):
         if target.exists() and _digest(target) == weights.sha256:
             return target
         refusals = []
@@ -98,17 +98,6 @@ def fetch(weights: Weights) -> Path:
         f"of yours (serve --model {weights.name}=FILE.gguf), or point PROMPT_HUB_MODELS at another "
         "OpenAI-compatible endpoint."
     )
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Let one process fetch at a time: who waited finds what the other has fetched."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _digest(path: Path) -> str:
