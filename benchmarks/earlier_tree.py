@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.eval.measuring import MeasurementError
+from benchmarks.results import one_at_a_time
 
 ROOT = Path(__file__).resolve().parent.parent
 BEFORE_PERFORMANCE = "d16a857a38"
@@ -35,8 +35,7 @@ def earlier_tree(commit: str = BEFORE_PERFORMANCE) -> Iterator[EarlierTree]:
     """
     path = ROOT / ".prompt-hub" / "earlier" / commit
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # Two benchmarks at once would make it twice.
+    with one_at_a_time(path.parent):
         if not (path / "Makefile").exists():
             print(f"git worktree of {commit} in {path.relative_to(ROOT)}", flush=True)
             _run(["git", "-C", str(ROOT), "worktree", "prune"])

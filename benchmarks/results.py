@@ -124,7 +124,7 @@ class Recording:
         print(f"\n{ratio_table(ratios)}\n", flush=True)
         self._run = replace(self._run, ratios=(*self._run.ratios, *ratios))
         line = f"{json.dumps(asdict(self._run), ensure_ascii=False)}\n"
-        with _one_at_a_time(self._file.parent):
+        with one_at_a_time(self._file.parent):
             others = self._file.read_text("utf-8") if self._file.exists() else ""
             if self._written:
                 others = others.replace(self._written, "", 1)
@@ -160,8 +160,8 @@ def describe_machine() -> str:
 
 
 @contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock: of two benchmarks that write at once, one would lose its results."""
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock: of two benchmarks that write into it, one would lose its work."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
