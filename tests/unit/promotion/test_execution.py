@@ -51,12 +51,14 @@ def test_a_bot_commit_on_the_head_touches_bot_layers_only(world: World) -> None:
     )
 
 
+def resistor(messages: list[dict[str, str]]) -> JsonObject:
+    """Answer every example wrong but those of resistors."""
+    return {"part_class": "resistor"}
+
+
 def test_a_refused_candidate_is_logged_and_a_known_refusal_makes_no_second_commit(
     world: World,
 ) -> None:
-    def resistor(messages: list[dict[str, str]]) -> JsonObject:
-        return {"part_class": "resistor"}
-
     commit = world.push("bad candidate")
     world.evaluated("e1", commit, resistor)
     first = world.promote("e1")
@@ -76,9 +78,6 @@ def test_a_refused_candidate_is_logged_and_a_known_refusal_makes_no_second_commi
 
 def test_a_refusal_of_which_nobody_heard_is_news_though_it_was_judged_before(world: World) -> None:
     """Its execution ended before Promote: the tests beside the evaluation were red."""
-
-    def resistor(messages: list[dict[str, str]]) -> JsonObject:
-        return {"part_class": "resistor"}
 
     commit = world.push("bad candidate")
     world.evaluated("e1", commit, resistor)
