@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from docs.installation_counts import HOURS, CostsError, Counts, count
@@ -133,19 +133,7 @@ IDLE = Usage(
     usd_in=0.15,
     usd_out=0.60,
 )
-BUSY = Usage(
-    name="busy",
-    tasks=20,
-    executions=60,
-    action_minutes=2,
-    nat_gigabytes=50,
-    log_gigabytes=20,
-    examples=48,
-    tokens_in=300,
-    tokens_out=20,
-    usd_in=0.15,
-    usd_out=0.60,
-)
+BUSY = replace(IDLE, name="busy", tasks=20, executions=60, nat_gigabytes=50, log_gigabytes=20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +147,7 @@ class Line:
 
 def bill(counts: Counts, usage: Usage) -> list[Line]:
     """Calculate a month's bill, line by line."""
-    task_hour = counts.vcpu * VCPU.usd + counts.gigabytes * MEMORY.usd
+    task_hour = _task_hour(counts)
     metrics = METRICS_OF_INSIGHTS + METRICS_OF_A_TASK * usage.tasks
     alarms = counts.alarms_of_a_stage + counts.alarms_of_a_task * usage.tasks
     polls = counts.service_tasks * HOURS * 3600 / LEDGER_POLL_SECONDS / 1e6
@@ -308,10 +296,10 @@ def _table(counts: Counts, usage: Usage) -> list[str]:
 def _growth(counts: Counts) -> list[str]:
     """Say what one more task costs, and one more stage."""
     fixed = METRICS_OF_A_TASK * METRIC.usd + counts.alarms_of_a_task * ALARM.usd
-    calls = bill(counts, IDLE)[-1].usd / IDLE.tasks
-    pipeline = bill(counts, IDLE)[-2].usd
-    task_hour = counts.vcpu * VCPU.usd + counts.gigabytes * MEMORY.usd
-    container = counts.watch_runs * WATCH_TASK_SECONDS / 3600 * task_hour
+    idle = bill(counts, IDLE)
+    calls = idle[-1].usd / IDLE.tasks
+    pipeline = idle[-2].usd
+    container = counts.watch_runs * WATCH_TASK_SECONDS / 3600 * _task_hour(counts)
     most = int((_interval_seconds(counts) - WATCH_START_SECONDS) // WATCH_TASK_SECONDS)
     return [
         "## One more",
@@ -321,7 +309,7 @@ def _growth(counts: Counts) -> list[str]:
         "  model calls. `score_watch` in its metadata sets the interval and, with `calls_a_day`, a",
         f"  limit ([prompts](prompts.md#metadata)). With more than {most} tasks a run takes longer",
         "  than the interval: tasks are then measured as often as it comes round, and cost less.",
-        f"- A stage: {total(bill(counts, IDLE)) - pipeline:.2f} with two tasks, idle.",
+        f"- A stage: {total(idle) - pipeline:.2f} with two tasks, idle.",
         f"- A version that is measured beside the active one: {3 * METRIC.usd:.2f} while it is.",
         f"- An interface endpoint in a zone, instead of NAT gateways: {ENDPOINT.usd * HOURS:.2f}.",
         f"- An hour that a release soaks in a stage: {60 * (BUILD.usd + ACTION.usd):.2f}.",
@@ -331,6 +319,11 @@ def _growth(counts: Counts) -> list[str]:
         "and of evaluations. Evaluations say their price before they ask",
         "([model calls](model-calls.md)).",
     ]
+
+
+def _task_hour(counts: Counts) -> float:
+    """Return what an hour of one container of the service or the watch costs."""
+    return counts.vcpu * VCPU.usd + counts.gigabytes * MEMORY.usd
 
 
 def _interval_seconds(counts: Counts) -> float:
