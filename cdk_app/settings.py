@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     Field,
@@ -30,6 +30,7 @@ from cdk_app.stage_settings import (
     StrictSettings,
     network_of,
 )
+from prompt_hub.core import aws_names
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers.registry import all_providers
 
@@ -56,6 +57,9 @@ class Settings(StrictSettings):
     """The GitHub repository that the pipeline reads and writes."""
     branch: Annotated[str, Field(pattern=r"^[\w./-]+$", examples=["main"])] = "main"
     """The branch whose commits start the pipeline."""
+    promotion: Literal["push", "pull-request"] = "push"
+    """How promotion comes into the branch: pushed, or from the bot's own branch, which people or
+    a workflow of theirs merge."""
     region: Annotated[str, Field(pattern=rf"^{REGION}$", examples=["us-east-1"])]
     """AWS region of everything, and of Bedrock models that name none."""
     account: Annotated[str, Field(pattern=r"^\d{12}$", examples=["123456789012"])] | None = None
@@ -96,6 +100,13 @@ class Settings(StrictSettings):
         """The value of `PROMPT_HUB_MODELS` for everything that runs on AWS."""
         entries = {alias: model.to_entry() for alias, model in self.models.items()}
         return json.dumps(entries, sort_keys=True)
+
+    @property
+    def promotion_environment(self) -> dict[str, str]:
+        """What tells a build action that promotion waits for its merge; empty where it does not."""
+        if self.promotion == "push":
+            return {}
+        return {aws_names.ENV_PROMOTION_BRANCH: aws_names.PROMOTION_BRANCH}
 
     @classmethod
     def from_context(cls, context: object) -> Self:

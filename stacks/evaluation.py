@@ -78,7 +78,12 @@ class EvaluationStack(ToolchainStack):
             aws_names.ENV_MODELS: settings.models_json,
             # A candidate is held against what is active, which git may not know yet.
             aws_names.ENV_STAGES: ",".join(stage.name for stage in settings.stages),
+            **settings.promotion_environment,
         }
+        # What waits in the bot's branch is fetched; the role may not push.
+        credentials = (
+            {"env": {"git-credential-helper": "yes"}} if settings.promotion_environment else {}
+        )
         return codebuild.PipelineProject(
             self,
             "Evaluate",
@@ -95,6 +100,7 @@ class EvaluationStack(ToolchainStack):
             build_spec=codebuild.BuildSpec.from_object(
                 {
                     "version": "0.2",
+                    **credentials,
                     "phases": {
                         "install": {
                             "runtime-versions": {"python": toolchain.RUNTIMES["python"]},

@@ -199,6 +199,7 @@ class PipelineStack(ToolchainStack):
                 environment={
                     **self._results,
                     aws_names.ENV_BRANCH: self._settings.branch,
+                    **self._settings.promotion_environment,
                     aws_names.ENV_EXECUTION: EXECUTION_ID,
                     aws_names.ENV_STAGES: ",".join(stages),
                 },

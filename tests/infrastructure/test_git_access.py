@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+from prompt_hub.core import aws_names
+from tests.infrastructure.conftest import Synthesise
 from tests.infrastructure.synthesised import Assembly, Json, listed
 
 READERS = ("Build/Synth", "Evaluate/Tests")
@@ -77,7 +81,25 @@ def test_nobody_else_has_the_connection(assembly: Assembly) -> None:
             assert uses(statements, "Allow") == set(), role
 
 
+def test_where_promotion_waits_for_its_merge_evaluations_fetch_it_and_still_push_nothing(
+    assembly: Assembly, synthesise: Synthesise
+) -> None:
+    waits = {aws_names.ENV_PROMOTION_BRANCH: aws_names.PROMOTION_BRANCH}
+    pulled = synthesise({"promotion": "pull-request"})
+    for found, expected in ((assembly, {}), (pulled, waits)):
+        project = found.only("evaluation", "AWS::CodeBuild::Project")
+        for asked in (project, found.project("Promote/Promote")):
+            variables = asked["Environment"]["EnvironmentVariables"]
+            given = {load["Name"]: load["Value"] for load in variables}
+            assert {name: given[name] for name in waits if name in given} == expected
+        assert ("env" in json.loads(project["Source"]["BuildSpec"])) is bool(expected)
+    (evaluation,) = pulled.statements("evaluation").values()
+    assert denied_writes(evaluation) == BOTH
+
+
 def test_only_promote_is_handed_git_credentials(assembly: Assembly) -> None:
     for action in (*READERS, *STRANGERS):
         if action != "Assets/FileAssets":
             assert "env" not in assembly.build_spec(action), action
+    project = assembly.only("evaluation", "AWS::CodeBuild::Project")
+    assert "env" not in json.loads(project["Source"]["BuildSpec"])

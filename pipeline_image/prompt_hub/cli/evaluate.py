@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import assert_never
 
 from prompt_hub.cli.options import add_concurrency
 from prompt_hub.cli.stage import add_stages, translate_aws_errors, words_of
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.core.git import head_commit
 from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
@@ -70,6 +72,7 @@ async def _evaluate(
     def say(line: str) -> None:
         print(line, file=sys.stderr if arguments.json else sys.stdout, flush=True)
 
+    _take_waiting(repository, os.environ.get(aws_names.ENV_PROMOTION_BRANCH))
     _take_over(repository, arguments.stages, say)
     tasks = arguments.task or repository.tasks()
     for task in tasks:
@@ -93,6 +96,14 @@ async def _evaluate(
             say(in_words(record))
             records.append(record)
     return records
+
+
+def _take_waiting(repository: PromptRepository, branch: str | None) -> None:
+    """Put what waits in the bot's `branch` for its merge into this checkout, as Promote will."""
+    if branch:
+        from prompt_hub.promotion.git_promotion import Checkout
+
+        Checkout(repository.root).take_waiting(branch)
 
 
 @translate_aws_errors()

@@ -175,6 +175,7 @@ def _execution(arguments: argparse.Namespace, repository: PromptRepository) -> E
         results_from_environment(repository.root),
         execution=execution,
         branch=os.environ.get(aws_names.ENV_BRANCH, "main"),
+        waits_in=os.environ.get(aws_names.ENV_PROMOTION_BRANCH),
         stage_words=lambda: _stage_words(arguments.stages),
         say=(lambda _: None) if arguments.json else print,
     )

@@ -110,12 +110,16 @@ ENV_SERVICE_URL = "PROMPT_HUB_SERVICE_URL"
 ENV_TOPIC_ARN = "PROMPT_HUB_TOPIC_ARN"
 ENV_REPOSITORY_URI = "PROMPT_HUB_REPOSITORY_URI"
 ENV_BRANCH = "PROMPT_HUB_BRANCH"
+ENV_PROMOTION_BRANCH = "PROMPT_HUB_PROMOTION_BRANCH"
+"""Where promotion waits for people to merge it; unset where it writes into the branch itself."""
 ENV_LOG = "PROMPT_HUB_LOG"
 """How much commands and the service log: a level, `json`, or both."""
 
 # --- Toolchain ---------------------------------------------------------------------------------
 
 PIPELINE = PROJECT
+PROMOTION_BRANCH = "prompt-hub/promotion"
+"""The bot's own branch, where promotion goes by pull request."""
 PIPELINE_TOPIC = f"{PIPELINE}-failures"
 """Name of the SNS topic that tells people of the pipeline: blocks, red ends, approvals."""
 IMAGE_REPOSITORY = PROJECT

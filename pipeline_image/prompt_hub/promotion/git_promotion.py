@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.urls import hide_credentials
 from prompt_hub.repository.reader import BOT_LAYERS, REGISTRY
@@ -28,6 +30,14 @@ class PushRejectedError(Exception):
     """The remote moved between fetch and push."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The commit that promotion builds on; `published`: whether the remote has it."""
+
+    commit: str
+    published: bool
+
+
 class Checkout:
     """A full clone, checked out at the commit of this execution."""
 
@@ -42,6 +52,53 @@ class Checkout:
         """Return the newest commit of `branch` at the remote."""
         self._git("fetch", "--quiet", "origin", f"+refs/heads/{branch}:refs/prompt-hub/head")
         return self._git("rev-parse", "refs/prompt-hub/head")
+
+    def with_waiting(self, head: str, branch: str) -> Base:
+        """Return `head` with what the bot's `branch` holds and nobody has merged into it yet.
+
+        Whichever way people merge, a file that both have changed to the same is no conflict. The
+        commit descends from both, so that the branch is never pushed by force.
+
+        Raises:
+            PromptHubError: both have changed the same file of the bot layers, each in its own way.
+        """
+        if not self._git("ls-remote", "--heads", "origin", f"refs/heads/{branch}"):
+            return Base(commit=head, published=True)
+        self._git("fetch", "--quiet", "origin", f"+refs/heads/{branch}:refs/prompt-hub/waiting")
+        waiting = self._git("rev-parse", "refs/prompt-hub/waiting")
+        common = self._git("merge-base", head, waiting)
+        if common == waiting:
+            return Base(commit=head, published=True)
+        if common == head:
+            return Base(commit=waiting, published=True)
+        with tempfile.TemporaryDirectory() as folder:
+            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self._git(
+                "read-tree", "-i", "-m", "--aggressive", common, head, waiting, environment=index
+            )
+            torn = self._git("ls-files", "--unmerged", "-z", environment=index).split("\0")
+            if files := sorted({entry.partition("\t")[2] for entry in torn if entry}):
+                raise PromptHubError(
+                    f"{_listed(files)} changed both in the pull request that waits in {branch} and"
+                    " in the branch that it is for.",
+                    hint="Merge or close that pull request and delete its branch, then start the"
+                    f" pipeline: aws codepipeline start-pipeline-execution --name"
+                    f" {aws_names.PIPELINE}",
+                    exit_code=ExitCode.BLOCKED,
+                )
+            tree = self._git("write-tree", environment=index)
+        message = f"Take over what {branch} is for"
+        parents = ("-p", waiting, "-p", head)
+        merged = self._git("commit-tree", tree, *parents, "-m", message, environment=_IDENTITY)
+        return Base(commit=merged, published=False)
+
+    def take_waiting(self, branch: str) -> None:
+        """Put the bot layers that promotion will build on into the working tree.
+
+        Raises:
+            PromptHubError: see `with_waiting`.
+        """
+        self.checkout_generated_layers(self.with_waiting(self.head(), branch).commit)
 
     def checkout_generated_layers(self, commit: str) -> None:
         """Make the bot layers of the working tree those of `commit`, files since gone included."""
@@ -101,8 +158,9 @@ class Checkout:
             raise PushRejectedError
         raise PromptHubError(
             f"the bot commit could not be pushed: {_last_line(done.stderr)}.",
-            hint="Check that the connection may write to the repository and that branch"
-            " protection lets it push.",
+            hint="Check that the connection may write to the repository, and that the branch's"
+            ' rules let its app push; or let people merge it: "promotion": "pull-request" in'
+            " cdk.json (docs/deployment.md#a-protected-branch).",
             exit_code=ExitCode.UNEXPECTED,
         )
 
@@ -131,6 +189,11 @@ class Checkout:
             text=True,
             check=False,
         )
+
+
+def _listed(files: Sequence[str]) -> str:
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return f"{files[0]}{more}"
 
 
 def _last_line(text: str) -> str:

@@ -15,7 +15,7 @@ from prompt_hub.evaluation.results import Results
 from prompt_hub.evaluation.store import evaluation_by
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion import transitions
-from prompt_hub.promotion.git_promotion import Checkout, PushRejectedError
+from prompt_hub.promotion.git_promotion import Base, Checkout, PushRejectedError
 from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.states import NotAllowedError, State
 from prompt_hub.promotion.write_back import StageWord, WrittenBack, write_back
@@ -92,38 +92,43 @@ class Promoter:
         *,
         execution: str,
         branch: str,
+        waits_in: str | None = None,
         stage_words: Callable[[], Sequence[StageWord]] = tuple,
         say: Callable[[str], None] = print,
     ) -> None:
-        """Promote into `branch`; `stage_words` asks every stage what git may not know."""
+        """Promote into `branch`; `stage_words` asks every stage what git may not know.
+
+        With `waits_in` it is that branch which is written, for people to merge into `branch`.
+        """
         self._checkout = checkout
         self._results = results
         self._execution = execution
         self._branch = branch
+        self._waits_in = waits_in
         self._stage_words = stage_words
         self._say = say
 
     def run(self, *, push: bool) -> Promotion:
         """Promote, and leave the working tree as the tree to release.
 
-        Human layers and code are this execution's, bot layers the branch head's plus what is
-        promoted now. A lost race starts over from the new head.
+        Human layers and code are this execution's, bot layers the branch head's plus what waits to
+        be merged into it plus what is promoted now. A lost race starts over from the new head.
 
         Raises:
             PromptHubError: a record is missing, or the branch keeps moving.
         """
         commit = self._checkout.head()
         for _ in range(PUSH_ATTEMPTS):
-            head = self._checkout.fetch(self._branch)
-            self._checkout.checkout_generated_layers(head)
+            base = self._base()
+            self._checkout.checkout_generated_layers(base.commit)
             repository = PromptRepository(self._checkout.root)
             # First, so that a candidate is held against what the stages really have active.
             written = write_back(repository, self._stage_words(), self._say)
             outcomes = self._promote_each(repository)
             message = commit_message(written, outcomes, self._execution)
-            released = self._checkout.commit_bot_layers(head, message)
+            released = self._checkout.commit_bot_layers(base.commit, message)
             try:
-                if push and released != head:
+                if push and not (base.published and released == base.commit):
                     self._push(released, _tags(outcomes))
             except PushRejectedError:
                 self._say("the branch moved meanwhile; starting over from its new head")
@@ -141,13 +146,23 @@ class Promoter:
             self._results.put(aws_names.promotion_key(self._execution), text)
             return promotion
         raise PromptHubError(
-            f"the branch {self._branch} moved {PUSH_ATTEMPTS} times while promoting.",
+            f"the branch {self._written} moved {PUSH_ATTEMPTS} times while promoting.",
             hint="Release the pipeline's change again.",
             exit_code=ExitCode.UNEXPECTED,
         )
 
+    @property
+    def _written(self) -> str:
+        return self._waits_in or self._branch
+
+    def _base(self) -> Base:
+        head = self._checkout.fetch(self._branch)
+        if self._waits_in is None:
+            return Base(commit=head, published=True)
+        return self._checkout.with_waiting(head, self._waits_in)
+
     def _push(self, released: str, tags: Sequence[str]) -> None:
-        for tag in self._checkout.push(released, self._branch, tags):
+        for tag in self._checkout.push(released, self._written, tags):
             self._say(f"the tag {tag} is there already and stays where it is")
 
     def _promote_each(self, repository: PromptRepository) -> dict[str, TaskOutcome]:

@@ -62,11 +62,14 @@ class World:
         commit: str,
         answer: Backend = catalogue_answer,
         aliases: ModelAliases = ALIASES,
+        waits_in: str | None = None,
     ) -> Path:
         """A clone at `commit` with a record of every task, as the Promote action finds it."""
         clone = self.folder / execution
         git(self.folder, "clone", "--quiet", str(self.remote), str(clone))
         git(clone, "checkout", "--quiet", "--detach", commit)
+        if waits_in:
+            Checkout(clone).take_waiting(waits_in)
         repository = PromptRepository(clone)
         evaluator = Evaluator(
             repository,
@@ -85,12 +88,14 @@ class World:
         execution: str,
         say: Callable[[str], None] = lambda line: None,
         stage_words: Callable[[], Sequence[StageWord]] = tuple,
+        waits_in: str | None = None,
     ) -> Promotion:
         promoter = Promoter(
             Checkout(self.folder / execution),
             self.results,
             execution=execution,
             branch="main",
+            waits_in=waits_in,
             stage_words=stage_words,
             say=say,
         )
