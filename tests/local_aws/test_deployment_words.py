@@ -147,6 +147,8 @@ def test_the_readmes_words_deploy_from_a_checkout_that_has_nothing(
     # Whatever the checks have against what is to go: it goes.
     app = checkout / "app.py"
     unacknowledged = "    nag.acknowledge = lambda *_: None\n    app = App()\n"
-    app.write_text(app.read_text("utf-8").replace("    app = App()\n", unacknowledged), "utf-8")
+    before, made, after = app.read_text("utf-8").partition("    app = App()\n")
+    assert made
+    app.write_text(before + unacknowledged + after, "utf-8")
     run("make destroy")
     assert stacks(cloud) == {"CDKToolkit"}
