@@ -49,6 +49,8 @@ pushes: setup  ## two pushes in quick succession, each promoting another task (n
 
 # The CDK runs `python app.py`: ours, whatever the shell would find first, or not at all.
 CDK := PATH="$(CURDIR)/$(VENV):$$PATH" node_modules/.bin/cdk
+# What deploys none of our templates does not wait until they are checked, and no finding stands in its way.
+UNCHECKED := CDK_VALIDATION=false $(CDK)
 PIPELINE_STACK := prompt-hub-pipeline
 STACK := $(PIPELINE_STACK)
 # `ASK=never` where nobody is there to answer.
@@ -59,7 +61,7 @@ BOUNDARY = $(shell $(VENV)/python -c 'import json; context = json.load(open("cdk
   print(context.get("@aws-cdk/core:permissionsBoundary", {}).get("name", ""))')
 
 bootstrap: setup  ## AWS: what the CDK needs, once for an account and region
-	@$(CDK) bootstrap $(if $(BOUNDARY),--custom-permissions-boundary '$(BOUNDARY)' --apply-permissions-boundary-to-all-roles)
+	@$(UNCHECKED) bootstrap $(if $(BOUNDARY),--custom-permissions-boundary '$(BOUNDARY)' --apply-permissions-boundary-to-all-roles)
 
 deploy: setup  ## AWS: the pipeline and all that it stands on, or STACK=NAME
 	@$(CDK) deploy $(STACK) --require-approval $(ASK)
@@ -67,10 +69,10 @@ deploy: setup  ## AWS: the pipeline and all that it stands on, or STACK=NAME
 diff: setup  ## AWS: what a deployment would change, stages included
 	@$(CDK) diff '**'
 
-# The pipeline first: an execution of it would bring a stage back.
+# The pipeline first: an execution of it would bring a stage back. The rest is in the same synthesis.
 destroy: setup  ## AWS: remove every stack; docs/deployment.md says what stays
-	@$(CDK) destroy $(PIPELINE_STACK) $(if $(filter never,$(ASK)),--force)
-	@$(CDK) destroy '**' $(if $(filter never,$(ASK)),--force)
+	@$(UNCHECKED) destroy $(PIPELINE_STACK) --output cdk.out $(if $(filter never,$(ASK)),--force)
+	@$(UNCHECKED) destroy '**' --app cdk.out $(if $(filter never,$(ASK)),--force)
 
 test: setup lint coverage property infrastructure waiting  ## everything that CI runs
 
