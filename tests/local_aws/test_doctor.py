@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from boto3 import Session
 from botocore.client import BaseClient
 
 from prompt_hub.cli import doctor
@@ -34,6 +35,11 @@ from tests.unit.promotion.checkouts import git
 from tests.unit.service.fake_provider import fake_provider
 
 Report = dict[str, Any]
+MAKE_SESSION = doctor._session
+CLIENTS = (
+    "cloudformation", "cloudwatch", "codeconnections", "codepipeline", "dynamodb", "ecr", "ecs",
+    "s3", "secretsmanager", "service-quotas", "sns", "ssm", "sts",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +61,29 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
         aws.stop()
 
 
+@pytest.fixture(scope="module")
+def session(made: Patient) -> Session:
+    """The command's own session, with the account's own credentials."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in made.stand.aws.environment.items():
+            patch.setenv(name, value)
+        found = doctor._session()
+        # Kept, whatever the environment says later.
+        for service in CLIENTS:
+            found.client(service)  # type: ignore[call-overload]
+        return found
+
+
 @pytest.fixture
-def patient(made: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient]:
+def own_session(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that changes credentials: the command makes its session itself."""
+    monkeypatch.setattr(doctor, "_session", MAKE_SESSION)
+
+
+@pytest.fixture
+def patient(
+    made: Patient, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Patient]:
     """The stage, and a clone of one's own; everything that a fault changes is put back."""
     clone = tmp_path / "clone"
     shutil.copytree(made.stand.clone, clone)
@@ -66,6 +93,8 @@ def patient(made: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         monkeypatch.setenv(name, value)
     table = made.client("dynamodb")
     items = table.scan(TableName=TABLE)["Items"]
+    # A session takes half a second to make; what it is made of is the same for most of these tests.
+    monkeypatch.setattr(doctor, "_session", lambda: session)
     mine = with_clone(made, clone)
     mine.settings()
     yield mine
@@ -191,6 +220,7 @@ def test_a_stage_that_is_not_deployed_is_told_what_is_missing(
     assert [p for p in problems if p.startswith("There is no topic prompt-hub-prod-notifications")]
 
 
+@pytest.mark.usefixtures("own_session")
 def test_bad_credentials_are_told_once(
     patient: Patient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,7 +275,9 @@ def policy() -> dict[str, Any]:
 
 
 @pytest.fixture
-def role(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Report], None]]:
+def role(
+    patient: Patient, own_session: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Report], None]]:
     """Have a role with one policy, and nothing but what it allows."""
     iam, name = patient.client("iam"), "doctor"
     trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}

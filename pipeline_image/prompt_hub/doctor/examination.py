@@ -19,7 +19,6 @@ _BAD_CREDENTIALS = re.compile(
     r"|AuthFailure|NoCredentials|PartialCredentials|TokenRetrieval|SSOToken|UnauthorizedSSO"
     r"|LoginRefresh|CredentialRetrieval"
 )
-_S3 = {"GetObject": "s3:GetObject"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +115,7 @@ def _aws_error(error: BaseException) -> tuple[str, str, str]:
 
 def _missing_permission(operation: str, message: str, readers: Readers) -> Finding:
     named = _ACTION.search(message)
-    action = named[1] if named else _S3.get(operation, operation)
+    action = named[1] if named else operation
     try:
         who = readers.caller.arn
     except Exception:  # that is what the check of credentials is about
