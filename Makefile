@@ -13,8 +13,9 @@ FAST_WORKERS = $(subst -n 2,-n 4,$(WORKERS))
 # The local AWS is waited for half of the time: four workers there, too, and a file stays with one, whose
 # emulator it shares. tests/local_aws/conftest.py has the longest files first.
 BY_FILE = $(if $(WORKERS),$(FAST_WORKERS) --dist loadfile --no-loadscope-reorder)
-# A trace reads git and AWS, and is tested on both alone: not counted, its package would count as never run.
-TRACE := tests/local_aws/test_trace.py
+# A trace and the doctor read git and AWS, and are tested on both alone: not counted, their packages would count as
+# never run.
+READERS := tests/local_aws/test_trace.py tests/local_aws/test_doctor.py
 # What would keep this checkout's own packages from being found or installed.
 unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 # Hundreds of processes start here: without compiled modules, each compiles all of it again.
@@ -77,9 +78,9 @@ destroy: setup  ## AWS: remove every stack; docs/deployment.md says what stays
 test: setup lint coverage property infrastructure waiting  ## everything that CI runs
 
 # One run of pytest for four tiers: each waits for what another can compute meanwhile, and the output stays one.
-# `coverage` runs the trace.
-waiting: chromium  ## `local`, `browser`, `lifecycle` and `types` at once, without the trace
-	@$(VENV)/pytest -q $(BY_FILE) tests/local_aws tests/browser tests/types --ignore=$(TRACE)
+# `coverage` runs the trace and the doctor.
+waiting: chromium  ## `local`, `browser`, `lifecycle` and `types` at once, without the trace and the doctor
+	@$(VENV)/pytest -q $(BY_FILE) tests/local_aws tests/browser tests/types $(addprefix --ignore=,$(READERS))
 
 lint: setup
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && PYTHONPATH=pipeline_image:. $(VENV)/lint-imports --no-logo
@@ -90,8 +91,8 @@ types: setup
 unit: setup  ## fast tests: what the core, the commands, the service and the Lambda do
 	@$(VENV)/pytest -q $(FAST_WORKERS) tests/unit tests/lambdas
 
-coverage: setup  ## the tests of `unit` and of the trace, and how much of the product they run; fails below the floor
-	@$(VENV)/pytest -q $(FAST_WORKERS) tests/unit tests/lambdas $(TRACE) --cov --cov-report=term
+coverage: setup  ## the tests of `unit`, of the trace and of the doctor, and how much of the product they run; fails below the floor
+	@$(VENV)/pytest -q $(FAST_WORKERS) tests/unit tests/lambdas $(READERS) --cov --cov-report=term
 
 property: setup  ## drawn data, the fuzz, a kill at every step; the same draws in every run
 	@$(VENV)/pytest -q $(WORKERS) tests/property
