@@ -24,13 +24,13 @@ from botocore.config import Config
 
 from cdk_app.settings import CONTEXT_KEY, Settings
 from local_aws.isolation import isolated
+from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.schema import JsonObject
 from tests.local_aws.emulator import ACCOUNT, ROOT, SECRET, LocalAws
 from tests.local_aws.issuer import GITHUB, Issuer, issuing
 from tests.local_aws.workflow_steps import Job, nothing_to_do, path_of, read_workflow
 from tests.unit.batch.servers import completion, serving
-from tests.unit.building import RepositoryFolder, build, catalogue_answer
-from tests.unit.providers import ALIASES
+from tests.unit.building import build, catalogue_answer
 
 pytestmark = pytest.mark.lifecycle
 
@@ -220,20 +220,12 @@ def author(remote: Path, work: Path) -> None:
             (work / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, work / name)
     (work / "prompt_registry.yaml").unlink()
-    build(work)
-    tree = RepositoryFolder(work)
-    settings = json.loads(tree.read("cdk.json"))
+    settings = json.loads((work / "cdk.json").read_text(encoding="utf-8"))
     ours = settings["context"][CONTEXT_KEY]
     ours |= {"repository": REPOSITORY, "region": REGION}
+    # Released on the models of cdk.json: nothing but the change is to be evaluated.
+    tree = build(work, ModelAliases(Settings.from_context(ours).models))
     tree.write("cdk.json", json.dumps(settings))
-    # As if the released versions had been measured on the models of cdk.json.
-    models = Settings.from_context(ours).models
-    records = sorted((work / "prompts/04-evals").rglob("*.json"))
-    for path in (work / "prompt_registry.yaml", *records):
-        text = path.read_text(encoding="utf-8")
-        for known in ALIASES:
-            text = text.replace(known.identity, models[known.alias].identity)
-        path.write_text(text, encoding="utf-8")
     git("init", "--quiet", "--initial-branch", "main", cwd=work)
     git("add", "--all", cwd=work)
     git("commit", "--quiet", "--message", "base", cwd=work)
