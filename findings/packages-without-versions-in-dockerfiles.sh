@@ -5,10 +5,10 @@
 # pinned only for the words that it knows.
 #
 # Guess: a package without a version is found (DL3013) however pip is started: pip, pip3, python -m pip, by name or by
-# path; npm's short words are those of npm; uv is not known.
+# path; uv is not known.
 #
-# Seen, 2026-11-28: a program that is called by its path is not looked at, nor what `env` or `sh -c` starts. `npm i` is
-# not `npm install`. A here-document and the list form of RUN are read. Lock files with hashes stay the real guard.
+# Seen, 2026-11-28: a program that is called by its path is not looked at, nor what `env` or `sh -c` starts.
+# A here-document and the list form of RUN are read. Lock files with hashes stay the real guard.
 set -euo pipefail
 
 work=$(mktemp -d)
@@ -20,7 +20,7 @@ seen() {
   printf 'FROM debian:12\nRUN %b\n' "$1" >"$work/Dockerfile"
   local rules
   rules=$("$work/venv/bin/hadolint" --no-fail --no-color --format tty "$work/Dockerfile" |
-    { grep -oE "DL(3008|3013|3016)" || true; } | sort -u | paste -sd ' ' -)
+    { grep -oE "DL(3008|3013)" || true; } | sort -u | paste -sd ' ' -)
   printf '%s: %s\n' "${1//\\n/ | }" "${rules:-nothing}"
 }
 
@@ -33,8 +33,6 @@ seen() {
   seen '["pip", "install", "flask"]'
   seen '<<EOF\npip install flask\nEOF'
   seen 'uv pip install flask'
-  seen 'npm install express'
-  seen 'npm i express'
   seen 'apt-get install -y curl'
   seen 'DEBIAN_FRONTEND=noninteractive apt-get install -y curl'
   seen 'env DEBIAN_FRONTEND=noninteractive apt-get install -y curl'
@@ -51,8 +49,6 @@ python3 -m pip install flask: DL3013
 ["pip", "install", "flask"]: DL3013
 <<EOF | pip install flask | EOF: DL3013
 uv pip install flask: nothing
-npm install express: DL3016
-npm i express: nothing
 apt-get install -y curl: DL3008
 DEBIAN_FRONTEND=noninteractive apt-get install -y curl: DL3008
 env DEBIAN_FRONTEND=noninteractive apt-get install -y curl: nothing
