@@ -35,6 +35,7 @@ EMULATOR_VERSION = "1.5.33"
 EXTENSIONS = (
     "permissions",
     "cloudformation",
+    "web_identity",
     "codebuild",
     "codepipeline",
     "alarms",

@@ -24,7 +24,8 @@ class CloudSettings:
 
     `overrides` are the endpoint variables laid over the environment of every build action and
     container, last: the only thing in which a local run differs from one on AWS. `repositories`
-    maps the `owner/name` of a connection source to a bare git repository on this machine.
+    maps the `owner/name` of a connection source to a bare git repository on this machine, `issuers`
+    the URL of an OpenID provider to the address on this machine that serves its keys.
     """
 
     port: int
@@ -33,6 +34,7 @@ class CloudSettings:
     region: str = "eu-central-1"
     overrides: Mapping[str, str] = field(default_factory=dict)
     repositories: Mapping[str, Path] = field(default_factory=dict)
+    issuers: Mapping[str, str] = field(default_factory=dict)
     permissions: Permissions = "off"
 
     @property
@@ -57,5 +59,6 @@ class CloudSettings:
             region=raw.get("region", cls.region),
             overrides=raw.get("overrides", {}),
             repositories={name: Path(where) for name, where in raw.get("repositories", {}).items()},
+            issuers=raw.get("issuers", {}),
             permissions=permissions,
         )
