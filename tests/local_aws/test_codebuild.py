@@ -383,6 +383,22 @@ def test_stopping_a_build_ends_its_processes(aws: LocalAws) -> None:
     )
 
 
+def test_what_a_build_leaves_waits_for_a_quiet_moment_but_its_secrets_do_not(
+    tmp_path: Path,
+) -> None:
+    own = LocalAws(state=tmp_path / "state")
+    own.start()
+    try:
+        project(own, "leaving", spec("touch made", "export TOKEN=hush"))
+        left = own.state / "builds" / build(own, "leaving")["id"].split(":")[1]
+
+        assert (left / "src" / "made").exists()
+        assert [path.name for path in left.iterdir()] == ["src"]
+    finally:
+        own.stop()
+    assert not left.exists()
+
+
 def test_docker_without_an_engine_keeps_the_tree_and_registers_the_image(aws: LocalAws) -> None:
     ecr = aws.client("ecr")
     uri = ecr.create_repository(repositoryName="team/app")["repository"]["repositoryUri"]
