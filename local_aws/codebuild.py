@@ -46,6 +46,7 @@ _running: dict[str, Build] = {}
 _ended: list[Build] = []
 _settings: CloudSettings
 _sweeper: Repeating
+_closing = threading.Event()
 
 
 def install(settings: CloudSettings) -> None:
@@ -68,7 +69,11 @@ def start() -> None:
 
 
 def stop() -> None:
-    """End every build that runs, its processes included, and remove what all have left."""
+    """End every build that runs, its processes included.
+
+    What they left is not removed here: who waits for this gives up, with the state not saved yet.
+    """
+    _closing.set()
     builds = list(_running.values())
     for build in builds:
         build.cancel()
@@ -76,7 +81,6 @@ def stop() -> None:
     while any(build.id in _running for build in builds) and time.monotonic() < deadline:
         time.sleep(0.05)
     _sweeper.stop()
-    _sweep()
 
 
 def _sweep() -> None:
@@ -86,7 +90,7 @@ def _sweep() -> None:
     system without a journal looks for a place past every file that was removed in the last
     minute: that took seven times the CPU of the unpacking itself.
     """
-    while _ended and not _running:
+    while _ended and not _running and not _closing.is_set():
         _ended.pop().remove()
 
 

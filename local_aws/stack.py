@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -208,6 +209,7 @@ class LocalStack:
         # Of a local AWS that was killed and could not end them itself.
         cloud = self.state / "cloud"
         end_holders([*cloud.glob(TASK_LOCKS), *cloud.glob(BUILD_LOCKS)])
+        shutil.rmtree(cloud / "builds", ignore_errors=True)
 
     def denials(self) -> list[str]:
         """Say what IAM denied since the local AWS was started, each once, the newest last."""

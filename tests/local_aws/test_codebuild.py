@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.local_aws.emulator import LocalAws, eventually
+from local_aws.stack import LocalStack
+from tests.local_aws.emulator import ROOT, LocalAws, eventually
 
 REPOSITORY = "example/built"
 
@@ -386,7 +387,7 @@ def test_stopping_a_build_ends_its_processes(aws: LocalAws) -> None:
 def test_what_a_build_leaves_waits_for_a_quiet_moment_but_its_secrets_do_not(
     tmp_path: Path,
 ) -> None:
-    own = LocalAws(state=tmp_path / "state")
+    own = LocalAws(state=tmp_path / "cloud")
     own.start()
     try:
         project(own, "leaving", spec("touch made", "export TOKEN=hush"))
@@ -396,6 +397,8 @@ def test_what_a_build_leaves_waits_for_a_quiet_moment_but_its_secrets_do_not(
         assert [path.name for path in left.iterdir()] == ["src"]
     finally:
         own.stop()
+
+    LocalStack(ROOT, tmp_path).stop()
     assert not left.exists()
 
 
