@@ -126,7 +126,8 @@ class Build:
             result = BuildResult(status="FAULT", message=str(error))
         finally:
             self._end_processes()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            for name in ("scratch", "state"):  # where secrets lie, too
+                shutil.rmtree(self._folder / name, ignore_errors=True)
         self.say(f"Build {result.status} {result.message}".rstrip())
         if shipper is not None:
             shipper.stop()
@@ -139,6 +140,10 @@ class Build:
             "exportedEnvironmentVariables": exported,
         }
         return result
+
+    def remove(self) -> None:
+        """Remove the sources of the build, which has ended, and what it made beside them."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def cancel(self) -> None:
         """Ask the build to end; it ends as STOPPED."""

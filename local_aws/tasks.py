@@ -403,7 +403,6 @@ class Tasks:
             "PATH": path,
             "PYTHONPATH": str(image.tree / "pipeline_image"),
             "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(task.scratch),
             "LANG": "C.UTF-8",
             "AWS_EC2_METADATA_DISABLED": "true",
