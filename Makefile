@@ -136,7 +136,7 @@ docs: setup  ## the pages and schemas that are made from the code, again
 
 pages: setup  ## the pages that are made from the example's templates, again: permissions and costs
 	@CDK_VALIDATION=false $(VENV)/python -m docs.example_app .local/pages
-	@$(VENV)/python -m docs.permissions_page .local/pages
+	@$(VENV)/python -m docs.permissions_page .local/pages --recorded
 	@$(VENV)/python -m docs.costs_page .local/pages
 
 # The largest set is resolved first, the others are held to it: one version of a package everywhere.

@@ -25,7 +25,7 @@ class PrivateBucket(Construct):
         versioned: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
-        bucket = s3.Bucket(
+        self.bucket = s3.Bucket(
             self,
             "Bucket",
             bucket_name=name,
@@ -40,7 +40,7 @@ class PrivateBucket(Construct):
             removal_policy=KEPT,
         )
         nag.acknowledge(
-            bucket,
+            self.bucket,
             {
                 "S1": "Only roles of this app touch it; access logs would need a bucket of their"
                 " own to say what CloudTrail's data events say with the caller's name."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import CfnOutput, DefaultStackSynthesizer, Duration, Fn, Stack
 from aws_cdk import aws_codeconnections as codeconnections
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -34,10 +35,26 @@ class SourceStack(ToolchainStack):
         )
         connection.apply_removal_policy(KEPT)
         self.connection_arn = connection.attr_connection_arn
-        PrivateBucket(
+        artifacts = PrivateBucket(
             self,
             "Artifacts",
             name=artifact_bucket_name(self),
             rules=[s3.LifecycleRule(expiration=Duration.days(30))],
         )
+        # It reads the templates. Its own policy reads buckets of other accounts only, and CDK
+        # grants nothing on a bucket that the pipeline knows by name.
+        artifacts.bucket.grant_read(self._deploy_role())
         CfnOutput(self, "ConnectionArn", value=self.connection_arn)
+
+    def _deploy_role(self) -> iam.IRole:
+        """Return the role of CDK's bootstrap that the pipeline deploys with."""
+        synthesizer = self.synthesizer
+        if not isinstance(synthesizer, DefaultStackSynthesizer):
+            raise TypeError(f"{self.node.path} is deployed without the roles of a bootstrap")
+        return iam.Role.from_role_arn(
+            self,
+            "Deployment",
+            Fn.sub(synthesizer.deploy_role_arn),
+            mutable=False,
+            add_grants_to_resources=True,
+        )
