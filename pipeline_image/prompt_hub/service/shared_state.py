@@ -24,7 +24,7 @@ from typing import Protocol
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient, Request
 from prompt_hub.llm.config import ModelAliases, ModelConfig
-from prompt_hub.llm.rate_limit import Limiter, Rate, Slot
+from prompt_hub.llm.rate_limit import Limiter, Slot
 from prompt_hub.release.ledger_poller import ReleaseContents, ServedVersion, ServingState
 
 _PART = 16
@@ -344,7 +344,12 @@ class SharedLimiter(Limiter):
         )
         self._lock = memory.lock(model)
         self._shared = memory.limits(model)
+        # Parts of it, made once: each call reads and writes them four times.
+        self._head = self._shared[:4]
+        self._all_in_flight = self._shared[_FIELDS:]
         self._own = _FIELDS + worker
+        places = ((self._requests, 4), (self._tokens, 6))
+        self._rates = [(rate, place) for rate, place in places if rate is not None]
         with _Together(self):
             pass
 
@@ -360,8 +365,12 @@ class SharedLimiter(Limiter):
 
     def acquire_now(self, tokens: int = 0) -> Slot | None:
         """Take a place if nobody here waits for one and no wait is due; None otherwise."""
+        if self._turn.locked():
+            return None
         with _Together(self):
-            return super().acquire_now(tokens)
+            if not self._has_room() or self._wait(tokens) > 0:
+                return None
+            return self._let_in(tokens)
 
     def correct(self, tokens: int) -> None:
         """Take as many tokens more than a call had announced; negative if it used fewer."""
@@ -376,33 +385,27 @@ class SharedLimiter(Limiter):
 
     def load(self) -> None:
         """Read what all processes share."""
-        shared = self._shared
-        if shared[0] != _UNSET:
-            self.window, self._paused_until = shared[0], shared[1]
-            self._busy_in_a_row, self._halvings = int(shared[2]), int(shared[3])
-            for rate, at in ((self._requests, 4), (self._tokens, 6)):
-                if rate is not None:
-                    rate._left, rate._at = shared[at], shared[at + 1]
-        self.in_flight = self._others = int(sum(shared[_FIELDS:]))
+        window, paused_until, busy_in_a_row, halvings = self._head.tolist()
+        if window != _UNSET:
+            self.window, self._paused_until = window, paused_until
+            self._busy_in_a_row, self._halvings = int(busy_in_a_row), int(halvings)
+            for rate, at in self._rates:
+                rate._left, rate._at = self._shared[at], self._shared[at + 1]
+        self.in_flight = self._others = int(sum(self._all_in_flight))
 
     def store(self) -> None:
         """Write what all processes share."""
         shared = self._shared
         shared[0], shared[1] = self.window, self._paused_until
         shared[2], shared[3] = self._busy_in_a_row, self._halvings
-        for rate, at in ((self._requests, 4), (self._tokens, 6)):
-            if rate is not None:
-                shared[at], shared[at + 1] = _rate(rate)
+        for rate, at in self._rates:
+            shared[at], shared[at + 1] = rate._left, rate._at
         shared[self._own] += self.in_flight - self._others
 
     @property
     def lock(self) -> Lock:
         """What is held while a step is taken."""
         return self._lock
-
-
-def _rate(rate: Rate) -> tuple[float, float]:
-    return rate._left, rate._at
 
 
 class _Together:
