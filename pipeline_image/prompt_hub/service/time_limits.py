@@ -20,7 +20,12 @@ from uvicorn.protocols.http.httptools_impl import (
 from prompt_hub.core import aws_names
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
+    from uvicorn._types import (
+        ASGI3Application,
+        ASGISendEvent,
+        HTTPResponseBodyEvent,
+        HTTPResponseStartEvent,
+    )
 
 SILENT_SECONDS = float(aws_names.KEEP_ALIVE_SECONDS)
 """A connection may say nothing at first: longer than the balancer keeps one of its own."""
@@ -46,8 +51,19 @@ class _Cycle(RequestResponseCycle):
     uvicorn looks at each header of each answer. Every other answer is written by uvicorn.
     """
 
+    tasks: set[asyncio.Task[None]]
+    """Those of the server that are not done."""
     _start: HTTPResponseStartEvent | None = None
     """The head of the answer, as long as nothing of it is written."""
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Answer the request, and be done: told by a callback, the loop takes another turn."""
+        try:
+            await super().run_asgi(app)
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            self.tasks.discard(task)
 
     async def send(self, message: ASGISendEvent) -> None:
         """Write a part of the answer; its head with its body."""
@@ -145,7 +161,7 @@ class TimedProtocol(HttpToolsProtocol):
         scope["raw_path"] = url.path
         scope["query_string"] = url.query or b""
         before = self.cycle
-        self.cycle = _Cycle(
+        self.cycle = cycle = _Cycle(
             scope=scope,
             transport=self.transport,
             flow=self.flow,
@@ -158,12 +174,16 @@ class TimedProtocol(HttpToolsProtocol):
             keep_alive=version != "1.0" and parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
+        cycle.tasks = self.tasks
         if before is None or before.response_complete:
-            self._start_asgi_task(self.cycle, self.app)
+            self._start_asgi_task(cycle, self.app)
         else:
             # Its turn comes after those that came before it.
             self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self.tasks.add(self.loop.create_task(cycle.run_asgi(app)))
 
     def on_message_complete(self) -> None:
         """Note that a request is whole."""
