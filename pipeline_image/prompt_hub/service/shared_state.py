@@ -13,7 +13,8 @@ import mmap
 import os
 import signal
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -27,8 +28,14 @@ from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.llm.rate_limit import Limiter, Slot
 from prompt_hub.release.ledger_poller import ReleaseContents, ServedVersion, ServingState
 
-_PART = 16
-"""Tasks in one part of a change: a twentieth of a millisecond to receive."""
+_PART = 8
+"""Tasks in one part of a change: a third of a millisecond to take in, their prompts parsed."""
+_REST_SECONDS = 0.0005
+"""The pause of the pointers' thread after each part.
+
+Who waits for the interpreter is woken when it is let go of, and needs longer to wake up than a mere
+look at the pipe takes: calls would find it taken again each time, until the last part is in.
+"""
 LOOK_AGAIN_SECONDS = 0.005
 """How soon a call looks again whether another process has left it a place with its model."""
 
@@ -205,9 +212,11 @@ class FollowedState:
         state: ServingState,
         number: int,
         contents: ReleaseContents,
+        rest: Callable[[float], None] = time.sleep,
     ) -> None:
         """Begin with `state`, which is that of change `number`; later ones come by `changes`."""
         self._contents = contents
+        self._rest = rest
         self.prompts: PackedPrompts | None = None
         self._memory = memory
         self._changes = changes
@@ -241,7 +250,8 @@ class FollowedState:
         while not stop.is_set():
             with self._lock:
                 forgot = self._forget()
-            # A look at the pipe lets calls go on.
+            if forgot:
+                self._rest(_REST_SECONDS)
             if not self._changes.poll(0 if forgot else min(every_seconds, 1.0)):
                 continue
             with self._lock:
@@ -252,6 +262,7 @@ class FollowedState:
                     # The supervisor is gone: pointers would be followed no more.
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
+            self._rest(_REST_SECONDS)
 
     def _take(self) -> None:
         """Take in one part of a change, and lay the change by when it is whole."""
