@@ -17,8 +17,7 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import MappingProxyType, TracebackType
@@ -114,14 +113,27 @@ def configure(
     logging.getLogger(PACKAGE).setLevel(settings.level)
 
 
-@contextmanager
-def log_context(**values: str) -> Iterator[None]:
-    """Put `values`, such as a trace id, on every line that is logged inside."""
-    token = _context.set({**_context.get(), **values})
-    try:
-        yield
-    finally:
-        _context.reset(token)
+class log_context:  # noqa: N801  (used as a function: `with log_context(...)`)
+    """Puts values, such as a trace id, on every line that is logged inside.
+
+    Each call enters one: a generator would take it three times as long.
+    """
+
+    __slots__ = ("_token", "_values")
+
+    def __init__(self, **values: str) -> None:
+        self._values = values
+
+    def __enter__(self) -> None:
+        self._token = _context.set({**_context.get(), **self._values})
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _context.reset(self._token)
 
 
 _second: tuple[int, str] = (-1, "")

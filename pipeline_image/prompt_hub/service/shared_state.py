@@ -379,9 +379,8 @@ class SharedLimiter(Limiter):
         if self._turn.locked():
             return None
         with _Together(self):
-            if not self._has_room() or self._wait(tokens) > 0:
-                return None
-            return self._let_in(tokens)
+            free = self._has_room() and self._wait(tokens) <= 0
+            return self._let_in(tokens) if free else None
 
     def correct(self, tokens: int) -> None:
         """Take as many tokens more than a call had announced; negative if it used fewer."""
