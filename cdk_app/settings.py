@@ -102,6 +102,10 @@ class Settings(StrictSettings):
         """The value of `PROMPT_HUB_MODELS` for what runs where the pipeline is."""
         return models_json(self.models)
 
+    def results_bucket(self, account: str) -> str:
+        """Name of the results bucket; `account` is its account where the settings name none."""
+        return aws_names.results_bucket(self.account or account, self.region)
+
     def models_of(self, stage: StageSettings) -> dict[str, ModelConfig]:
         """Return what each model alias means in `stage`."""
         return {**self.models, **stage.models}
@@ -117,6 +121,16 @@ class Settings(StrictSettings):
     def is_elsewhere(self, stage: StageSettings) -> bool:
         """Whether `stage` lives in another account or region than the pipeline."""
         return self.has_own_account(stage) or self.region_of(stage) != self.region
+
+    @property
+    def places_elsewhere(self) -> tuple[tuple[str, str], ...]:
+        """The accounts and regions of stages that are not the pipeline's; each pair once."""
+        found = {
+            (str(self.account_of(stage)), self.region_of(stage)): None
+            for stage in self.stages
+            if self.is_elsewhere(stage)
+        }
+        return tuple(found)
 
     def has_own_account(self, stage: StageSettings) -> bool:
         """Whether `stage` lives in another account than the pipeline."""

@@ -12,6 +12,7 @@ from cdk_app.settings import Settings
 from cdk_app.stack import tag
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
+from stacks.access import StageAccess
 from stacks.evaluation import EvaluationStack
 from stacks.github_oidc import GithubOidcStack
 from stacks.image import ImageStack
@@ -32,6 +33,7 @@ def add_stacks(
     """
     tag(app, settings)
     source = SourceStack(app, f"{aws_names.PROJECT}-source", settings=settings)
+    access = StageAccess(app, settings)
     image = ImageStack(app, f"{aws_names.PROJECT}-image", settings=settings)
     evaluation = EvaluationStack(
         app,
@@ -39,6 +41,7 @@ def add_stacks(
         settings=settings,
         tasks=tasks,
         connection_arn=source.connection_arn,
+        access=access,
     )
     github = GithubOidcStack(app, f"{aws_names.PROJECT}-github-oidc", settings=settings)
     releases = [
@@ -52,10 +55,11 @@ def add_stacks(
         tasks=tasks,
         releases=releases,
         evaluation=evaluation.project,
-        connection_arn=source.connection_arn,
+        access=access,
+        source=source,
         root=root,
     )
-    for toolchain in (source, image, evaluation, github):
+    for toolchain in (source, image, evaluation, github, *access.stacks.values()):
         pipeline.add_stack_dependency(toolchain)
     # The project's role reads the artifact bucket, which is named, not referenced.
     evaluation.add_stack_dependency(source)

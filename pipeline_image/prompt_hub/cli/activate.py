@@ -14,6 +14,7 @@ from prompt_hub.cli.stage import (
     ledger_of,
     now,
     release_of,
+    session_of,
     stage_of,
     translate_aws_errors,
 )
@@ -94,14 +95,12 @@ def note_deployed(ledger: Ledger, stage: str) -> tuple[Release, Deployed | None]
     Returns it, and what the ledger said before. A retried activation may belong to an image that
     was replaced since, or to an older one that was deployed anew: only ECS knows.
     """
-    import boto3
-
     from prompt_hub.evaluation.results import results_from_environment
     from prompt_hub.release.ecs_task import running_release
     from prompt_hub.repository.reader import PromptRepository
 
     results = results_from_environment(PromptRepository.from_environment().root)
-    running = running_release(boto3.client("ecs"), stage)
+    running = running_release(session_of(stage).client("ecs"), stage)
     release = load_manifest(results, running)
     before = ledger.deployed()
     if before is not None and before.release.release != running:
@@ -143,7 +142,8 @@ def put_back(stage: str) -> bool:
     from prompt_hub.ledger.drill import DrillLedger
 
     cause = Cause(by=DRILL, reason="the drill is over", at=now(), code=DRILL)
-    return DrillLedger.connect(aws_names.ledger_table(stage)).put_back(cause)
+    ledger = DrillLedger.connect(aws_names.ledger_table(stage), session=session_of(stage))
+    return ledger.put_back(cause)
 
 
 def execute(ledger: Ledger, release: Release, steps: Iterable[Step]) -> ActivationResult:
@@ -249,10 +249,8 @@ def measure_now(stage: str, tasks: list[str]) -> None:
     """
     if not tasks:
         return
-    import boto3
-
     from prompt_hub.release.ecs_task import run
 
-    run(boto3.client("ecs"), stage, ["prompt-hub", "watch", "--due"])
+    run(session_of(stage).client("ecs"), stage, ["prompt-hub", "watch", "--due"])
     for task in tasks:
         print(f"{task}: the score watch measures it now")

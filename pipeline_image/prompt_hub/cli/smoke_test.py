@@ -14,6 +14,7 @@ from prompt_hub.cli.stage import (
     add_stage,
     ledger_of,
     release_of,
+    session_of,
     stage_of,
     translate_aws_errors,
 )
@@ -92,11 +93,9 @@ def _inside(repository: PromptRepository, stage: str, release: str) -> SmokeTest
 
 def _outside(stage: str) -> int:
     """Run the smoke test in the stage; returns the exit code of its task."""
-    import boto3
-
     from prompt_hub.release.ecs_task import run, wait
 
-    ecs = boto3.client("ecs")
+    ecs = session_of(stage).client("ecs")
     task = run(ecs, stage, ["prompt-hub", "smoke-test", "--inside"])
     print(f"the smoke test runs in {stage} as {task.rpartition('/')[2]}", flush=True)
     return wait(ecs, stage, task)

@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from prompt_hub.cli.stage import add_stage, ledger_of, translate_aws_errors
+from prompt_hub.cli.stage import add_stage, ledger_of, session_of, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.provenance.calls import Call, calls_in, moment
@@ -112,11 +112,12 @@ def _stage(stage: str) -> StageReader:
     if not bucket:
         account = boto3.client("sts").get_caller_identity()["Account"]
         bucket = aws_names.results_bucket(account, boto3.Session().region_name or "")
+    session = session_of(stage)
     return StageReader(
         stage,
         ledger=ledger_of(stage),
         results=BucketResults(boto3.client("s3"), bucket),
         ecr=boto3.client("ecr"),
-        ecs=boto3.client("ecs"),
-        logs=boto3.client("logs"),
+        ecs=session.client("ecs"),
+        logs=session.client("logs"),
     )

@@ -142,7 +142,8 @@ def results_from_environment(root: Path, environment: Mapping[str, str] | None =
         return FolderResults(root / RESULTS_DIR)
     import boto3
 
-    return BucketResults(boto3.client("s3"), bucket)
+    region = chosen.get(aws_names.ENV_RESULTS_REGION)
+    return BucketResults(boto3.client("s3", region_name=region), bucket)
 
 
 def execution_from_environment(environment: Mapping[str, str] | None = None) -> str:
