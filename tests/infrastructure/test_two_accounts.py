@@ -2,6 +2,8 @@
 
 Each property is looked for in what `app.py` itself synthesised under cdk-nag, and again in a copy
 in which one thing is wrong: there it must not be found.
+
+Longer than a file should be: what crosses is one table, whose checks read the same resources.
 """
 
 from __future__ import annotations

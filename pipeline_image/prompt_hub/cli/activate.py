@@ -14,7 +14,6 @@ from prompt_hub.cli.stage import (
     ledger_of,
     now,
     release_of,
-    session_of,
     stage_of,
     translate_aws_errors,
 )
@@ -95,12 +94,15 @@ def note_deployed(ledger: Ledger, stage: str) -> tuple[Release, Deployed | None]
     Returns it, and what the ledger said before. A retried activation may belong to an image that
     was replaced since, or to an older one that was deployed anew: only ECS knows.
     """
+    import boto3
+
     from prompt_hub.evaluation.results import results_from_environment
+    from prompt_hub.ledger.stage_session import session_of
     from prompt_hub.release.ecs_task import running_release
     from prompt_hub.repository.reader import PromptRepository
 
     results = results_from_environment(PromptRepository.from_environment().root)
-    running = running_release(session_of(stage).client("ecs"), stage)
+    running = running_release((session_of(stage) or boto3).client("ecs"), stage)
     release = load_manifest(results, running)
     before = ledger.deployed()
     if before is not None and before.release.release != running:
@@ -140,6 +142,7 @@ def _check_carried(release: Release, before: Deployed | None, pointers: Iterable
 def put_back(stage: str) -> bool:
     """Undo what a rollback drill left in the ledger of `stage`; says whether there was anything."""
     from prompt_hub.ledger.drill import DrillLedger
+    from prompt_hub.ledger.stage_session import session_of
 
     cause = Cause(by=DRILL, reason="the drill is over", at=now(), code=DRILL)
     ledger = DrillLedger.connect(aws_names.ledger_table(stage), session=session_of(stage))
@@ -249,8 +252,11 @@ def measure_now(stage: str, tasks: list[str]) -> None:
     """
     if not tasks:
         return
+    import boto3
+
+    from prompt_hub.ledger.stage_session import session_of
     from prompt_hub.release.ecs_task import run
 
-    run(session_of(stage).client("ecs"), stage, ["prompt-hub", "watch", "--due"])
+    run((session_of(stage) or boto3).client("ecs"), stage, ["prompt-hub", "watch", "--due"])
     for task in tasks:
         print(f"{task}: the score watch measures it now")

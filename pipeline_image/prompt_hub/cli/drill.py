@@ -15,7 +15,6 @@ from prompt_hub.cli.stage import (
     add_stage,
     ledger_of,
     now,
-    session_of,
     stage_of,
     translate_aws_errors,
 )
@@ -24,6 +23,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.results import results_from_environment
 from prompt_hub.ledger.drill import DrillLedger
 from prompt_hub.ledger.items import Deployed, VersionRef
+from prompt_hub.ledger.stage_session import session_of
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.monitoring.drill import ASK_SECONDS, WITHIN_SECONDS, Drill, run_drill
 from prompt_hub.release.drill_repository import BAD_VERSION, GOOD_VERSION
@@ -89,10 +89,12 @@ def _begin(stage: str, deployed: Deployed | None) -> tuple[int, Deployed]:
 
 def _watched(stage: str, begun: tuple[int, Deployed], within: float) -> Drill:
     """Let a task in the stage's network look on; returns what it found."""
+    import boto3
+
     from prompt_hub.release.ecs_task import run, wait
 
     revision, deployed = begun
-    ecs = session_of(stage).client("ecs")
+    ecs = (session_of(stage) or boto3).client("ecs")
     command = ["prompt-hub", "drill", "--inside", "--within", f"{within:g}"]
     arn = run(ecs, stage, command)
     print(f"the drill runs in {stage} as {arn.rpartition('/')[2]}", flush=True)

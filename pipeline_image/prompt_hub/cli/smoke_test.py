@@ -14,7 +14,6 @@ from prompt_hub.cli.stage import (
     add_stage,
     ledger_of,
     release_of,
-    session_of,
     stage_of,
     translate_aws_errors,
 )
@@ -93,9 +92,12 @@ def _inside(repository: PromptRepository, stage: str, release: str) -> SmokeTest
 
 def _outside(stage: str) -> int:
     """Run the smoke test in the stage; returns the exit code of its task."""
+    import boto3
+
+    from prompt_hub.ledger.stage_session import session_of
     from prompt_hub.release.ecs_task import run, wait
 
-    ecs = session_of(stage).client("ecs")
+    ecs = (session_of(stage) or boto3).client("ecs")
     task = run(ecs, stage, ["prompt-hub", "smoke-test", "--inside"])
     print(f"the smoke test runs in {stage} as {task.rpartition('/')[2]}", flush=True)
     return wait(ecs, stage, task)

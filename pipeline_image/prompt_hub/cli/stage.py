@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -19,8 +19,6 @@ from prompt_hub.ledger.errors import (
 )
 
 if TYPE_CHECKING:
-    import boto3
-
     from prompt_hub.ledger.table import Ledger
     from prompt_hub.promotion.write_back import StageWord
 
@@ -62,29 +60,10 @@ def release_of(arguments: argparse.Namespace) -> str:
 
 def ledger_of(stage: str) -> Ledger:
     """Return the ledger of `stage`."""
+    from prompt_hub.ledger.stage_session import session_of
     from prompt_hub.ledger.table import Ledger
 
     return Ledger.connect(aws_names.ledger_table(stage), session=session_of(stage))
-
-
-def session_of(stage: str) -> boto3.Session:
-    """Return a session in the account and region where `stage` lives.
-
-    A stage that lives elsewhere has a profile of its name in the configuration of AWS, which a
-    build action writes for itself. Without one the stage is where this process is.
-    """
-    import boto3
-    from botocore.session import Session
-
-    profile = aws_names.stage_profile(stage)
-    if profile in Session().available_profiles:
-        found = Session(profile=profile)
-        # Else AWS_DEFAULT_REGION would win, and every build has that of the pipeline.
-        region = found.get_scoped_config().get("region")
-        return boto3.Session(botocore_session=found, region_name=region)
-    if boto3.DEFAULT_SESSION is None:
-        boto3.setup_default_session()
-    return cast(boto3.Session, boto3.DEFAULT_SESSION)
 
 
 def add_stages(parser: argparse.ArgumentParser, what: str) -> None:

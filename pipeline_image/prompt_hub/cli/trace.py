@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from prompt_hub.cli.stage import add_stage, ledger_of, session_of, translate_aws_errors
+from prompt_hub.cli.stage import add_stage, ledger_of, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.provenance.calls import Call, calls_in, moment
@@ -107,17 +107,18 @@ def _stage(stage: str) -> StageReader:
     import boto3
 
     from prompt_hub.evaluation.results import BucketResults
+    from prompt_hub.ledger.stage_session import session_of
 
     bucket = os.environ.get(aws_names.ENV_RESULTS_BUCKET)
     if not bucket:
         account = boto3.client("sts").get_caller_identity()["Account"]
         bucket = aws_names.results_bucket(account, boto3.Session().region_name or "")
-    session = session_of(stage)
+    there = session_of(stage) or boto3
     return StageReader(
         stage,
         ledger=ledger_of(stage),
         results=BucketResults(boto3.client("s3"), bucket),
         ecr=boto3.client("ecr"),
-        ecs=session.client("ecs"),
-        logs=session.client("logs"),
+        ecs=there.client("ecs"),
+        logs=there.client("logs"),
     )

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from prompt_hub.cli.stage import add_stage, ledger_of, session_of, stage_of, translate_aws_errors
+from prompt_hub.cli.stage import add_stage, ledger_of, stage_of, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 
@@ -83,9 +83,12 @@ async def connected_watch(stage: str) -> AsyncIterator[ScoreWatch]:
 
 
 def _outside(stage: str, task: str | None, *, wait_for_it: bool) -> ExitCode:
+    import boto3
+
+    from prompt_hub.ledger.stage_session import session_of
     from prompt_hub.release.ecs_task import run, wait
 
-    ecs = session_of(stage).client("ecs")
+    ecs = (session_of(stage) or boto3).client("ecs")
     what = "what is due" if task is None else task
     arn = run(ecs, stage, ["prompt-hub", "watch", "--due" if task is None else task])
     print(f"{what}: the score watch runs in {stage} as {arn.rpartition('/')[2]}", flush=True)

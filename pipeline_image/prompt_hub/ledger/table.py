@@ -78,8 +78,7 @@ class Ledger:
     @classmethod
     def from_environment(cls) -> Self:
         """Return the ledger named in `PROMPT_HUB_LEDGER_TABLE`; raises `LedgerError` if none is."""
-        table = os.environ.get(aws_names.ENV_LEDGER_TABLE)
-        if not table:
+        if not (table := os.environ.get(aws_names.ENV_LEDGER_TABLE)):
             raise LedgerError(f"{aws_names.ENV_LEDGER_TABLE} is not set: no ledger to read")
         return cls.connect(table)
 
