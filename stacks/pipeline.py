@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from aws_cdk import Duration, RemovalPolicy, pipelines
+from aws_cdk import RemovalPolicy, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_ecr as ecr
@@ -18,24 +18,19 @@ from constructs import Construct
 from cdk_app import arns, nag, permissions, toolchain, trigger
 from cdk_app.build_action import EXECUTION_ID, Access, ApprovalStep, CommandStep, SharedProjectStep
 from cdk_app.failure_notice import FailureNotice
-from cdk_app.model_settings import models_json
-from cdk_app.permissions import Permission
 from cdk_app.settings import Settings
 from cdk_app.stack import ToolchainStack
-from cdk_app.stage_settings import SoakSettings, StageSettings
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
-from stacks.access import StageAccess, Wanted
+from stacks.access import StageAccess
 from stacks.release_stage import ReleaseStage
 from stacks.source import SourceStack, artifact_bucket_name
+from stacks.stage_actions import stage_actions
 
-_CLI = "python -m prompt_hub.cli"
 _NOTES = ".prompt-hub/notes"
 """Where Image writes what an approval shows."""
 _LINK = "RELEASED"
 """Variable of the Image action: where the released commit is read."""
-_SET_UP_MINUTES = 15
-"""What a build that waits has for everything but waiting."""
 # A build has two cores at least, which two workers leave idle while tests wait.
 _TESTS = "python -m pytest --quiet -n 4 --dist worksteal -m 'not shipped' tests/unit tests/lambdas"
 
@@ -146,32 +141,6 @@ class PipelineStack(ToolchainStack):
         """Return what lets an action read the ledger of every stage."""
         return self._access.of(self, action, {stage: [permissions.read_ledger] for stage in stages})
 
-    def _of_stage(
-        self,
-        action: str,
-        stage: StageSettings,
-        tree: pipelines.IFileSetProducer,
-        command: str,
-        wanted: Wanted,
-        granted: Sequence[Permission],
-        *,
-        environment: Mapping[str, str] | None = None,
-        timeout: Duration | None = None,
-    ) -> CommandStep:
-        """Build an action of a stage, with what it wants to do in stages and what it does here."""
-        access = self._access.of(self, f"{action.lower()}-{stage.name}", wanted)
-        return self._step(
-            CommandStep(
-                action,
-                source=tree,
-                commands=[f"{_CLI} {command}"],
-                environment={**self._stage_environment(stage), **(environment or {})},
-                access=access,
-                granted=(*access.granted, *granted),
-                timeout=timeout,
-            )
-        )
-
     # --- Actions of an execution -----------------------------------------------------------------
 
     def _synth(self, source: pipelines.IFileSetProducer) -> CommandStep:
@@ -275,7 +244,7 @@ class PipelineStack(ToolchainStack):
             CommandStep(
                 "Image",
                 source=tree,
-                commands=[f"{_CLI} image{f' --notes {_NOTES}' if asking else ''}", *notes],
+                commands=[f"{toolchain.CLI} image{f' --notes {_NOTES}' if asking else ''}", *notes],
                 environment={
                     **self._results,
                     aws_names.ENV_RELEASE: EXECUTION_ID,
@@ -306,7 +275,7 @@ class PipelineStack(ToolchainStack):
             CommandStep(
                 "Tell",
                 source=tree,
-                commands=[f"{_CLI} verdict --tell"],
+                commands=[f"{toolchain.CLI} verdict --tell"],
                 environment={
                     **self._results,
                     aws_names.ENV_EXECUTION: EXECUTION_ID,
@@ -329,19 +298,20 @@ class PipelineStack(ToolchainStack):
         earlier: Sequence[str],
     ) -> None:
         stage = release.settings
-        drills = [self._drill(stage, tree)] if stage.drill else []
+        actions = stage_actions(
+            self,
+            settings=self._settings,
+            access=self._access,
+            stage=stage,
+            tree=tree,
+            environment=self._results,
+            earlier=earlier,
+        )
+        self._steps += actions
         pipeline.add_stage(
             release,
             pre=[self._approval(stage.name, image)] if stage.approval else [],
-            post=pipelines.Step.sequence(
-                [
-                    self._activate(stage, tree, earlier),
-                    self._smoke_test(stage, tree),
-                    *drills,
-                    self._record(stage, tree),
-                    *([self._soak(stage, stage.soak, tree)] if stage.soak else []),
-                ]
-            ),
+            post=pipelines.Step.sequence(actions),
         )
 
     def _approval(self, stage: str, image: CommandStep) -> ApprovalStep:
@@ -358,104 +328,17 @@ class PipelineStack(ToolchainStack):
             topic=topic,
         )
 
-    def _activate(
-        self, stage: StageSettings, tree: pipelines.IFileSetProducer, earlier: Sequence[str]
-    ) -> CommandStep:
-        """Build the activation; it reads the ledgers of the stages that the release has passed."""
-        return self._of_stage(
-            "Activate",
-            stage,
-            tree,
-            "activate",
-            {
-                **{name: [permissions.read_ledger] for name in earlier},
-                stage.name: [
-                    permissions.change_ledger,
-                    permissions.run_service_task,
-                    permissions.read_running_image,
-                ],
-            },
-            permissions.read_results(self, aws_names.manifest_key("*")),
-            environment={aws_names.ENV_EARLIER_STAGES: ",".join(earlier)} if earlier else None,
-        )
-
-    def _smoke_test(self, stage: StageSettings, tree: pipelines.IFileSetProducer) -> CommandStep:
-        return self._of_stage(
-            "SmokeTest",
-            stage,
-            tree,
-            "smoke-test",
-            {stage.name: [permissions.run_service_task, permissions.wait_for_tasks]},
-            permissions.read_results(self, aws_names.smoke_key("*", stage.name)),
-        )
-
-    def _drill(self, stage: StageSettings, tree: pipelines.IFileSetProducer) -> CommandStep:
-        return self._of_stage(
-            "Drill",
-            stage,
-            tree,
-            "drill",
-            {
-                stage.name: [
-                    permissions.change_ledger,
-                    permissions.run_service_task,
-                    permissions.wait_for_tasks,
-                ]
-            },
-            permissions.read_results(self, aws_names.drill_key("*", stage.name)),
-        )
-
-    def _record(self, stage: StageSettings, tree: pipelines.IFileSetProducer) -> CommandStep:
-        return self._of_stage(
-            "Record",
-            stage,
-            tree,
-            "record",
-            {stage.name: [permissions.read_ledger]},
-            (
-                *permissions.read_results(
-                    self, aws_names.manifest_key("*"), aws_names.smoke_key("*", stage.name)
-                ),
-                *permissions.write_results(self, aws_names.release_key("*", stage.name)),
-            ),
-        )
-
-    def _soak(
-        self, stage: StageSettings, soak: SoakSettings, tree: pipelines.IFileSetProducer
-    ) -> CommandStep:
-        """Build the last action of a stage that asks for it: meanwhile no newer release comes."""
-        return self._of_stage(
-            "Soak",
-            stage,
-            tree,
-            f"soak --rounds {soak.rounds} --minutes {soak.minutes}"
-            f" --limit-minutes {soak.limit_minutes}",
-            {stage.name: [permissions.read_ledger]},
-            permissions.read_results(self, aws_names.manifest_key("*")),
-            # The command itself gives up first, and says why.
-            timeout=Duration.minutes(soak.limit_minutes + _SET_UP_MINUTES),
-        )
-
     def _verdict(self, tree: pipelines.IFileSetProducer) -> CommandStep:
         """Build the last action: a task blocked by this execution never ends it green."""
         return self._step(
             CommandStep(
                 "Verdict",
                 source=tree,
-                commands=[f"{_CLI} verdict"],
+                commands=[f"{toolchain.CLI} verdict"],
                 environment={**self._results, aws_names.ENV_EXECUTION: EXECUTION_ID},
                 granted=permissions.read_results(self, aws_names.promotion_key("*")),
             )
         )
-
-    def _stage_environment(self, stage: StageSettings) -> dict[str, str]:
-        return {
-            **self._results,
-            aws_names.ENV_STAGE: stage.name,
-            aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(stage.name),
-            aws_names.ENV_RELEASE: EXECUTION_ID,
-            aws_names.ENV_MODELS: models_json(self._settings.models_of(stage)),
-        }
 
     def _let_source_use_connection(self, pipeline: codepipeline.Pipeline) -> None:
         """CDK grants the source action the connection under its service's old prefix only."""
