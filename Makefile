@@ -13,8 +13,9 @@ FAST_WORKERS = $(subst -n 2,-n 4,$(WORKERS))
 # The local AWS is waited for half of the time: four workers there, too, and a file stays with one, whose
 # emulator it shares. tests/local_aws/conftest.py has the longest files first.
 BY_FILE = $(if $(WORKERS),$(FAST_WORKERS) --dist loadfile --no-loadscope-reorder)
-# A trace reads git and AWS, and is tested on both alone: not counted, its package would count as never run.
-TRACE := tests/local_aws/test_trace.py
+# A trace and the doctor read git and AWS, and are tested on both alone: not counted, their packages would count as
+# never run.
+READERS := tests/local_aws/test_trace.py tests/local_aws/test_doctor.py
 # What would keep this checkout's own packages from being found or installed.
 unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 # Hundreds of processes start here: without compiled modules, each compiles all of it again.
@@ -49,6 +50,8 @@ pushes: setup  ## two pushes in quick succession, each promoting another task (n
 
 # The CDK runs `python app.py`: ours, whatever the shell would find first, or not at all.
 CDK := PATH="$(CURDIR)/$(VENV):$$PATH" node_modules/.bin/cdk
+# What deploys none of our templates does not wait until they are checked, and no finding stands in its way.
+UNCHECKED := CDK_VALIDATION=false $(CDK)
 PIPELINE_STACK := prompt-hub-pipeline
 STACK := $(PIPELINE_STACK)
 # `ASK=never` where nobody is there to answer.
@@ -65,7 +68,7 @@ TRUST :=
 POLICIES := arn:aws:iam::aws:policy/AdministratorAccess
 
 bootstrap: setup  ## AWS: what the CDK needs, once for an account and region
-	@$(CDK) bootstrap $(PLACE) $(if $(TRUST),--trust $(TRUST) --cloudformation-execution-policies $(POLICIES)) $(if $(BOUNDARY),--custom-permissions-boundary '$(BOUNDARY)' --apply-permissions-boundary-to-all-roles)
+	@$(UNCHECKED) bootstrap $(PLACE) $(if $(TRUST),--trust $(TRUST) --cloudformation-execution-policies $(POLICIES)) $(if $(BOUNDARY),--custom-permissions-boundary '$(BOUNDARY)' --apply-permissions-boundary-to-all-roles)
 
 deploy: setup  ## AWS: the pipeline and all that it stands on, or STACK=NAME
 	@$(CDK) deploy $(STACK) --require-approval $(ASK)
@@ -73,17 +76,17 @@ deploy: setup  ## AWS: the pipeline and all that it stands on, or STACK=NAME
 diff: setup  ## AWS: what a deployment would change, stages included
 	@$(CDK) diff '**'
 
-# The pipeline first: an execution of it would bring a stage back.
+# The pipeline first: an execution of it would bring a stage back. The rest is in the same synthesis.
 destroy: setup  ## AWS: remove every stack; docs/deployment.md says what stays
-	@$(CDK) destroy $(PIPELINE_STACK) $(if $(filter never,$(ASK)),--force)
-	@$(CDK) destroy '**' $(if $(filter never,$(ASK)),--force)
+	@$(UNCHECKED) destroy $(PIPELINE_STACK) --output cdk.out $(if $(filter never,$(ASK)),--force)
+	@$(UNCHECKED) destroy '**' --app cdk.out $(if $(filter never,$(ASK)),--force)
 
 test: setup lint coverage property infrastructure waiting  ## everything that CI runs
 
 # One run of pytest for four tiers: each waits for what another can compute meanwhile, and the output stays one.
-# `coverage` runs the trace.
-waiting: chromium  ## `local`, `browser`, `lifecycle` and `types` at once, without the trace
-	@$(VENV)/pytest -q $(BY_FILE) tests/local_aws tests/browser tests/types --ignore=$(TRACE)
+# `coverage` runs the trace and the doctor.
+waiting: chromium  ## `local`, `browser`, `lifecycle` and `types` at once, without the trace and the doctor
+	@$(VENV)/pytest -q $(BY_FILE) tests/local_aws tests/browser tests/types $(addprefix --ignore=,$(READERS))
 
 lint: setup
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && PYTHONPATH=pipeline_image:. $(VENV)/lint-imports --no-logo
@@ -94,8 +97,8 @@ types: setup
 unit: setup  ## fast tests: what the core, the commands, the service and the Lambda do
 	@$(VENV)/pytest -q $(FAST_WORKERS) tests/unit tests/lambdas
 
-coverage: setup  ## the tests of `unit` and of the trace, and how much of the product they run; fails below the floor
-	@$(VENV)/pytest -q $(FAST_WORKERS) tests/unit tests/lambdas $(TRACE) --cov --cov-report=term
+coverage: setup  ## the tests of `unit`, of the trace and of the doctor, and how much of the product they run; fails below the floor
+	@$(VENV)/pytest -q $(FAST_WORKERS) tests/unit tests/lambdas $(READERS) --cov --cov-report=term
 
 property: setup  ## drawn data, the fuzz, a kill at every step; the same draws in every run
 	@$(VENV)/pytest -q $(WORKERS) tests/property

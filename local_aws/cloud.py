@@ -41,6 +41,7 @@ EXTENSIONS = (
     "ecs",
     "load_balancer",
     "schedules",
+    "account_services",
 )
 """Modules of this package, in the order in which they are installed. Each has
 `install(settings)`; where it has them, `start()` is called once the emulator answers requests,

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 from local_aws.isolation import isolate
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
 
 # Before anything is collected: no test may reach an account, a repository or a proxy of whoever
 # runs it.
@@ -15,3 +23,33 @@ isolate()
 os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[1] / "pipeline_image")
 # Shells start what runs in the background deaf to Ctrl-C, and so would be all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+FRESH = "prompt_hub_fresh"
+"""Told to each worker: nobody has compiled these tests yet."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell a worker, before it starts, whether there are compiled tests."""
+    named = [Path(word.partition("::")[0]) for word in node.config.args]
+    folders = {path if path.is_dir() else path.parent for path in named}
+    node.workerinput[FRESH] = not any(
+        found for folder in folders for found in folder.rglob("__pycache__/test_*-pytest-*.pyc")
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Let one worker compile what nobody has compiled yet; the others wait and read that.
+
+    All at once they would each compile everything.
+    """
+    if not getattr(session.config, "workerinput", {}).get(FRESH):
+        return (yield)
+    with Path(__file__).open(encoding="utf-8") as shared:
+        try:
+            fcntl.flock(shared, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(shared, fcntl.LOCK_SH)
+            fcntl.flock(shared, fcntl.LOCK_UN)
+        return (yield)

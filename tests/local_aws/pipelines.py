@@ -75,11 +75,11 @@ class Pipelines:
     def api(self) -> Any:
         return self.aws.client("codepipeline")
 
-    def cdk(self, *words: str) -> None:
+    def cdk(self, *words: str, cwd: Path | None = None) -> None:
         started = time.monotonic()
         done = subprocess.run(
             [CDK, *words],
-            cwd=self.fixture.work,
+            cwd=cwd or self.fixture.work,
             env=os.environ | self.aws.environment | {"FIXTURE_PYTHON": sys.executable},
             capture_output=True,
             text=True,

@@ -54,7 +54,8 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipelines]:
 @pytest.fixture(scope="module")
 def deployed(pipelines: Pipelines) -> Pipelines:
     """The fixture app's pipeline, deployed, with the execution that its creation started ended."""
-    pipelines.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}")
+    # Outside the app's folder, where it would be synthesised for nothing.
+    pipelines.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", cwd=pipelines.aws.state)
     pipelines.cdk("deploy", "FixturePipeline", "--require-approval", "never")
     started = time.monotonic()
     first = pipelines.executions("fixture")[0]["pipelineExecutionId"]

@@ -50,7 +50,9 @@ PRIVATE: dict[str, dict[str, tuple[str, ...]]] = {
             "message_attributes",
             "message_group_id",
             "message_dedup_id",
-        )
+        ),
+        "_list_subscriptions_by_topic": ("params",),
+        "_p": ("params", "key", "default"),
     },
     "ministack.services.lambda_svc": {
         "_execute_function": ("func", "event"),

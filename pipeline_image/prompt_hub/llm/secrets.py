@@ -116,7 +116,12 @@ def _read_secret(secret: str) -> str:
             f"the provider's key cannot be read from the secret {secret!r}: {reason}.",
             hint="Check that the secret exists and that this role may read it.",
         ) from None
-    key = str(stored.get("SecretString", "")).strip()
+    return stored_key(stored.get("SecretString", ""), secret)
+
+
+def stored_key(stored: str, secret: str) -> str:
+    """Return the key that a secret holds; raises `PromptHubError` if it holds none."""
+    key = stored.strip()
     if not key or key.upper().startswith("REPLACE"):
         raise PromptHubError(
             f"the secret {secret!r} still holds a placeholder.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -164,6 +165,27 @@ class Checkout:
             exit_code=ExitCode.UNEXPECTED,
         )
 
+    def try_push(self, ref: str) -> str:
+        """Make a ref at the remote as the bot would; returns why it was refused, empty if not.
+
+        It points to an empty commit without a parent: nothing of this clone reaches the remote.
+        """
+        tree = self._git("hash-object", "-t", "tree", "-w", "--stdin")
+        commit = self._git(
+            "commit-tree", tree, "-m", "Try whether this may be pushed", environment=_IDENTITY
+        )
+        return self._push_by_itself(f"{commit}:{ref}")
+
+    def delete(self, ref: str) -> str:
+        """Delete a ref at the remote; returns why it was refused, empty if not."""
+        return self._push_by_itself(f":{ref}")
+
+    def _push_by_itself(self, change: str) -> str:
+        """Push without hooks of this clone, which the bot has not, and without a question."""
+        quietly = {"GIT_TERMINAL_PROMPT": "0"}
+        done = self._run("push", "--quiet", "--no-verify", "origin", change, environment=quietly)
+        return "" if done.returncode == 0 else _reason(done.stderr)
+
     def _tags_of_the_remote(self) -> frozenset[str]:
         lines = self._git("ls-remote", "--tags", "--refs", "origin").splitlines()
         return frozenset(line.partition("refs/tags/")[2] for line in lines)
@@ -185,6 +207,7 @@ class Checkout:
             ["git", *arguments],
             cwd=self.root,
             env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
@@ -194,6 +217,15 @@ class Checkout:
 def _listed(files: Sequence[str]) -> str:
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
     return f"{files[0]}{more}"
+
+
+_REASON = re.compile(r"^(?:remote: .*|.*\[remote rejected\].*|fatal: .*)$", re.MULTILINE)
+
+
+def _reason(text: str) -> str:
+    """Return the first words of a remote's refusal: its last line says only that it refused."""
+    found = _REASON.search(text)
+    return hide_credentials(found[0].strip().rstrip(".")) if found else _last_line(text)
 
 
 def _last_line(text: str) -> str:

@@ -25,7 +25,7 @@ def run(ecs: ECSClient, stage: str, command: Sequence[str]) -> str:
 
     Raises `PromptHubError` if the service is not there or ECS starts nothing.
     """
-    service = _service(ecs, stage)
+    service = service_of(ecs, stage)
     answer = ecs.run_task(
         cluster=aws_names.cluster(stage),
         taskDefinition=service["taskDefinition"],
@@ -52,7 +52,7 @@ def running_release(ecs: ECSClient, stage: str) -> str:
 
     Raises `PromptHubError` where no service is there, or another image is just being rolled out.
     """
-    service = _service(ecs, stage)
+    service = service_of(ecs, stage)
     for deployment in service["deployments"]:
         # COMPLETED for good: only a new deployment is in progress again, no replaced task is.
         if deployment["status"] == "PRIMARY" and deployment.get("rolloutState") != "COMPLETED":
@@ -79,7 +79,8 @@ def running_release(ecs: ECSClient, stage: str) -> str:
     return tag
 
 
-def _service(ecs: ECSClient, stage: str) -> ServiceTypeDef:
+def service_of(ecs: ECSClient, stage: str) -> ServiceTypeDef:
+    """Return the service of a stage; raises `PromptHubError` where there is none."""
     try:
         described = ecs.describe_services(
             cluster=aws_names.cluster(stage), services=[aws_names.service(stage)]

@@ -1,0 +1,1 @@
+"""The checks: each module holds one, as `CHECK`."""

@@ -1,0 +1,40 @@
+"""Whether the connection to the repository can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.doctor.base import DEPLOY, Check, Finding
+from prompt_hub.doctor.readers import Readers
+
+STACK, OUTPUT = "prompt-hub-source", "ConnectionArn"
+_COMMAND = f"{DEPLOY} STACK={STACK}"
+
+
+def _examine(readers: Readers) -> Iterator[Finding]:
+    arn = readers.outputs(STACK).get(OUTPUT)
+    if arn is None:
+        message = f"there is no stack {STACK} with an output {OUTPUT}."
+        raise PromptHubError(message, hint="Deploy it first.")
+    connections = readers.session.client("codeconnections")
+    try:
+        found = connections.get_connection(ConnectionArn=arn)["Connection"]
+    except connections.exceptions.ResourceNotFoundException:
+        yield Finding(
+            f"The connection {arn} is gone: no push starts the pipeline.",
+            "Delete the source stack and deploy it again, then approve its connection.",
+            f"aws cloudformation delete-stack --stack-name {STACK} && {_COMMAND}",
+        )
+        return
+    status = found.get("ConnectionStatus", "UNKNOWN")
+    if status != "AVAILABLE":
+        yield Finding(
+            f"The connection {arn} is {status}, not AVAILABLE: no push starts the pipeline.",
+            "Approve it in the console, under Developer Tools, Settings, Connections; this says"
+            " when it is AVAILABLE.",
+            f"aws codeconnections get-connection --connection-arn {arn}",
+        )
+
+
+CHECK = Check("connection", _examine, _COMMAND)

@@ -1,0 +1,34 @@
+"""Whether each provider's key stands in its secret, read as the service does; none is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.doctor.base import START, Check, Finding
+from prompt_hub.doctor.readers import Readers
+from prompt_hub.llm.secrets import stored_key
+
+_FROM = "--secret-string file://KEY-FILE"
+
+
+def _examine(readers: Readers) -> Iterator[Finding]:
+    client = readers.session.client("secretsmanager")
+    for secret in sorted({model.secret for model in readers.models if model.secret}):
+        try:
+            stored_key(client.get_secret_value(SecretId=secret).get("SecretString", ""), secret)
+        except client.exceptions.ResourceNotFoundException:
+            yield Finding(
+                f"There is no secret {secret!r} with a value.",
+                "Create it with the provider's key; where it is there, put the key into it.",
+                f"aws secretsmanager create-secret --name {secret} {_FROM}",
+            )
+        except PromptHubError as error:
+            yield Finding(
+                f"{error.message[:1].upper()}{error.message[1:]}",
+                "Put the provider's key into it.",
+                f"aws secretsmanager put-secret-value --secret-id {secret} {_FROM}",
+            )
+
+
+CHECK = Check("secrets", _examine, START)

@@ -1,0 +1,43 @@
+"""Whether people who shall hear of trouble in the stage or the pipeline have confirmed it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from prompt_hub.core import aws_names
+from prompt_hub.doctor.base import DEPLOY, START, Check, Finding
+from prompt_hub.doctor.readers import Readers
+
+PENDING = "PendingConfirmation"
+
+
+def _examine(readers: Readers) -> Iterator[Finding]:
+    settings = readers.installation
+    own = settings.emails(readers.stage) if settings else ()
+    yield from _topic(readers, aws_names.notification_topic(readers.stage), own, START)
+    everywhere = settings.notification_emails if settings else ()
+    yield from _topic(readers, aws_names.PIPELINE_TOPIC, everywhere, DEPLOY)
+
+
+def _topic(readers: Readers, name: str, wanted: Sequence[str], maker: str) -> Iterator[Finding]:
+    sns, arn = readers.session.client("sns"), readers.topic(name)
+    found: dict[str, str] = {}
+    try:
+        for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn):
+            found |= {item["Endpoint"]: item["SubscriptionArn"] for item in page["Subscriptions"]}
+    except sns.exceptions.NotFoundException:
+        problem = f"There is no topic {name}: nobody is told of anything."
+        yield Finding(problem, "Deploy what makes it.", maker)
+        return
+    # AWS drops a subscription that nobody confirms.
+    for address in {**found, **dict.fromkeys(wanted)}:
+        if found.get(address, PENDING) == PENDING:
+            yield Finding(
+                f"{address} has not confirmed the subscription to {name}: no message reaches it.",
+                "Follow the link in AWS's mail; this has it sent again.",
+                f"aws sns subscribe --topic-arn {arn} --protocol email"
+                f" --notification-endpoint {address}",
+            )
+
+
+CHECK = Check("subscriptions", _examine, DEPLOY)

@@ -1,0 +1,209 @@
+"""What checks ask of AWS, of the clone, and of models; each answer is had once for all of them.
+
+Reads only, but for the throw-away ref of the push. docs/operations.md has the permissions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, Field, JsonValue
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.doctor.installation import CdkJson, Installation
+from prompt_hub.evaluation.results import BucketResults
+from prompt_hub.ledger.table import Ledger
+from prompt_hub.llm.config import ModelAliases
+from prompt_hub.release.ecs_task import service_of
+
+if TYPE_CHECKING:
+    from boto3 import Session
+    from mypy_boto3_ecs.type_defs import ServiceTypeDef, TaskDefinitionTypeDef
+
+EXECUTIONS = 50
+"""How many executions are looked through for one that was not superseded."""
+
+
+class Resource(BaseModel):
+    """A resource of a template."""
+
+    kind: Annotated[str, Field(alias="Type")]
+    properties: Annotated[dict[str, JsonValue], Field(alias="Properties")] = {}
+
+
+class Template(BaseModel):
+    """A template of CloudFormation, as far as quotas are about it."""
+
+    resources: Annotated[dict[str, Resource], Field(alias="Resources")] = {}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whose credentials these are."""
+
+    arn: str
+    account: str
+
+    @property
+    def partition(self) -> str:
+        """The partition of AWS, such as `aws`."""
+        return self.arn.split(":")[1]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """An execution of the pipeline."""
+
+    id: str
+    status: str
+
+
+@dataclass
+class Readers:
+    """Asks about one stage."""
+
+    stage: str
+    root: Path
+    """The clone, or wherever this runs."""
+    session: Session
+    """Makes clients; safe for threads."""
+    cdk_json: CdkJson
+    now: datetime
+    bucket: str | None = None
+    """The results bucket, where it is not that of the account that asks."""
+    configured: str | None = None
+    """What `PROMPT_HUB_MODELS` says, where it says anything."""
+    synthesised: Path | None = None
+    """A folder that `cdk synth` wrote; by default the deployed templates are read."""
+
+    @property
+    def installation(self) -> Installation | None:
+        """What `cdk.json` says, where there is one."""
+        return self.cdk_json.context.installation
+
+    @property
+    def region(self) -> str:
+        """The region that is asked."""
+        return self.session.region_name or ""
+
+    @cached_property
+    def caller(self) -> Caller:
+        """Whose credentials these are."""
+        found = self.session.client("sts").get_caller_identity()
+        return Caller(found["Arn"], found["Account"])
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The stage's ledger."""
+        return Ledger(self.session.client("dynamodb"), aws_names.ledger_table(self.stage))
+
+    @cached_property
+    def results(self) -> BucketResults:
+        """The results bucket."""
+        own = aws_names.results_bucket(self.caller.account, self.region)
+        return BucketResults(self.session.client("s3"), self.bucket or own)
+
+    @cached_property
+    def service(self) -> ServiceTypeDef:
+        """The stage's service; raises `PromptHubError` where there is none."""
+        return service_of(self.session.client("ecs"), self.stage)
+
+    @cached_property
+    def definition(self) -> TaskDefinitionTypeDef:
+        """What the service runs."""
+        arn = self.service["taskDefinition"]
+        return self.session.client("ecs").describe_task_definition(taskDefinition=arn)[
+            "taskDefinition"
+        ]
+
+    @cached_property
+    def newest_execution(self) -> Execution | None:
+        """The pipeline's newest execution that no newer one replaced; None where there is none."""
+        client = self.session.client("codepipeline")
+        try:
+            found = client.list_pipeline_executions(
+                pipelineName=aws_names.PIPELINE, maxResults=EXECUTIONS
+            )["pipelineExecutionSummaries"]
+        except client.exceptions.PipelineNotFoundException:
+            return None
+        for item in found:
+            if (status := item.get("status", "")) != "Superseded":
+                return Execution(item.get("pipelineExecutionId", ""), status)
+        return None
+
+    @property
+    def execution_runs(self) -> bool:
+        """Whether a release is on its way, so that git and the stage may differ."""
+        return self.newest_execution is not None and self.newest_execution.status == "InProgress"
+
+    @cached_property
+    def models(self) -> ModelAliases:
+        """The models: of this environment, of what the service runs, or of `cdk.json`.
+
+        Raises `PromptHubError` where none of them says.
+        """
+        if self.configured:
+            return ModelAliases.parse(self.configured)
+        try:
+            containers = self.definition["containerDefinitions"]
+        except PromptHubError:
+            if self.installation is None or not self.installation.models:
+                raise
+            return self.installation.aliases()
+        environment = {
+            item["name"]: item["value"]
+            for container in containers
+            if container["name"] == aws_names.CONTAINER
+            for item in container.get("environment", [])
+        }
+        return ModelAliases.from_environment(environment)
+
+    def outputs(self, stack: str) -> dict[str, str]:
+        """Return the outputs of a stack; none where there is no such stack."""
+        from botocore.exceptions import ClientError
+
+        try:
+            found = self.session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        except ClientError as error:
+            # AWS has no error of its own for this.
+            if "does not exist" not in str(error):
+                raise
+            return {}
+        return {
+            item.get("OutputKey", ""): item.get("OutputValue", "")
+            for entry in found
+            for item in entry.get("Outputs", [])
+        }
+
+    def templates(self) -> list[Template]:
+        """Return the templates of every stack of the installation: deployed, or synthesised."""
+        if self.synthesised is not None:
+            files = sorted(self.synthesised.rglob("*.template.json"))
+            return [Template.model_validate_json(file.read_bytes()) for file in files]
+        client = self.session.client("cloudformation")
+        pages = client.get_paginator("list_stacks").paginate()
+        names = {
+            stack["StackName"]
+            for page in pages
+            for stack in page["StackSummaries"]
+            if stack["StackName"].startswith(f"{aws_names.PROJECT}-")
+            and stack["StackStatus"] != "DELETE_COMPLETE"
+        }
+        # boto3 reads a JSON template; one that AWS keeps as text is read here.
+        bodies = [client.get_template(StackName=name)["TemplateBody"] for name in sorted(names)]
+        return [
+            Template.model_validate_json(body)
+            if isinstance(body, str)
+            else Template.model_validate(body)
+            for body in bodies
+        ]
+
+    def topic(self, name: str) -> str:
+        """Return the ARN of a topic."""
+        caller = self.caller
+        return f"arn:{caller.partition}:sns:{self.region}:{caller.account}:{name}"

@@ -1,0 +1,50 @@
+"""Workers that find no compiled tests let one of them compile: decision 1173."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTES_ITS_COLLECTION = """
+import os, time
+from pathlib import Path
+
+def note(what):
+    with Path("collected").open("a") as log:
+        log.write(f"{os.environ.get('PYTEST_XDIST_WORKER')} {what}\\n")
+
+note("begins")
+time.sleep(2)
+note("ends")
+
+def test_nothing():
+    pass
+"""
+
+
+def test_one_worker_compiles_and_the_other_waits_for_it(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    shutil.copy(ROOT / "tests" / "conftest.py", tests)
+    (tests / "test_a.py").write_text(NOTES_ITS_COLLECTION, encoding="utf-8")
+    # What pytest-xdist tells its workers is about this run, not about the one that starts here.
+    inherited = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
+    path = os.pathsep.join([str(ROOT), str(ROOT / "pipeline_image")])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "tests"],
+        cwd=tmp_path,
+        env=inherited | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = (tmp_path / "collected").read_text(encoding="utf-8").splitlines()
+    first, second = lines[0].split()[0], lines[2].split()[0]
+    assert {first, second} == {"gw0", "gw1"}
+    assert lines == [f"{first} begins", f"{first} ends", f"{second} begins", f"{second} ends"]
