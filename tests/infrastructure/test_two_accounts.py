@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -118,7 +118,7 @@ def only(found: Resources, stack: str, kind: str, *, named: str = "") -> Json:
         for key, resource in found[stack].items()
         if resource["Type"] == kind and named in key
     )
-    return one
+    return cast(Json, one)
 
 
 def support(found: Resources) -> str:

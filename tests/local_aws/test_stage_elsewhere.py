@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -126,7 +127,7 @@ def test_an_action_reads_each_ledger_where_it_is(
     assert "LedgerMissingError" in early.stderr
     assert "prompt-hub-prod-ledger" in early.stderr
 
-    table = other.client("dynamodb", endpoint_url=aws.endpoint)
+    table: Any = other.client("dynamodb", endpoint_url=aws.endpoint)
     names = (aws_names.LEDGER_PARTITION_KEY, aws_names.LEDGER_SORT_KEY)
     table.create_table(
         TableName=aws_names.ledger_table("prod"),
