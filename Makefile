@@ -22,7 +22,7 @@ unexport PYTHONSAFEPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: bootstrap deploy diff destroy
+.PHONY: bootstrap deploy diff destroy synth
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser chromium lifecycle waiting docs pages image lock
 .PHONY: bench bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
@@ -76,6 +76,11 @@ deploy: setup  ## AWS: the pipeline and all that it stands on, or STACK=NAME
 diff: setup  ## AWS: what a deployment would change, stages included
 	@$(CDK) diff '**'
 
+TO := cdk.out
+
+synth: setup  ## the templates, checked by cdk-nag, written into TO=FOLDER
+	@$(CDK) synth --quiet --output '$(TO)'
+
 # The pipeline first: an execution of it would bring a stage back. The rest is in the same synthesis.
 destroy: setup  ## AWS: remove every stack; docs/deployment.md says what stays
 	@$(UNCHECKED) destroy $(PIPELINE_STACK) --output cdk.out $(if $(filter never,$(ASK)),--force)
@@ -90,6 +95,8 @@ waiting: chromium  ## `local`, `browser`, `lifecycle` and `types` at once, witho
 
 lint: setup
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && PYTHONPATH=pipeline_image:. $(VENV)/lint-imports --no-logo
+	@PATH="$(CURDIR)/$(VENV):$$PATH" actionlint .github/workflows/*.yml
+	@$(VENV)/zizmor --offline --quiet --persona pedantic .github && $(VENV)/hadolint pipeline_image/Dockerfile
 
 types: setup
 	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/*.py
@@ -135,7 +142,7 @@ docs: setup  ## the pages and schemas that are made from the code, again
 
 pages: setup  ## the pages that are made from the example's templates, again: permissions and costs
 	@CDK_VALIDATION=false $(VENV)/python -m docs.example_app .local/pages
-	@$(VENV)/python -m docs.permissions_page .local/pages
+	@$(VENV)/python -m docs.permissions_page .local/pages --recorded
 	@$(VENV)/python -m docs.costs_page .local/pages
 
 # The largest set is resolved first, the others are held to it: one version of a package everywhere.

@@ -28,7 +28,7 @@ class PrivateBucket(Construct):
         key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._bucket = bucket = s3.Bucket(
+        self.bucket = s3.Bucket(
             self,
             "Bucket",
             bucket_name=name,
@@ -44,7 +44,7 @@ class PrivateBucket(Construct):
             removal_policy=KEPT,
         )
         nag.acknowledge(
-            bucket,
+            self.bucket,
             {
                 "S1": "Only roles of this app touch it; access logs would need a bucket of their"
                 " own to say what CloudTrail's data events say with the caller's name."
@@ -56,11 +56,11 @@ class PrivateBucket(Construct):
 
         What that role may do is said by its own policy, too. It need not be there yet.
         """
-        self._bucket.add_to_resource_policy(
+        self.bucket.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=list(actions),
                 principals=[others(role)],
-                resources=[self._bucket.arn_for_objects(key) for key in keys],
+                resources=[self.bucket.arn_for_objects(key) for key in keys],
             )
         )
 

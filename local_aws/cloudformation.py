@@ -25,8 +25,7 @@ class RecordOnly:
     """How `Ref` and `Fn::GetAtt` answer for a type that is only recorded.
 
     Texts may name `{token}` (17 hex digits, stable for the resource), `{account}`, `{region}`,
-    `{logical_id}`, `{host}` (of the property `Url`) and any scalar property; an attribute may also
-    name `{ref}`.
+    `{logical_id}` and any scalar property; an attribute may also name `{ref}`.
     """
 
     ref: str
@@ -59,9 +58,6 @@ RECORD_ONLY: dict[str, RecordOnly] = {
     "AWS::EC2::NatGateway": RecordOnly("nat-{token}", {"NatGatewayId": "{ref}"}),
     "AWS::EC2::SecurityGroupEgress": RecordOnly("sgr-{token}", {"Id": "{ref}"}),
     "AWS::EC2::SecurityGroupIngress": RecordOnly("sgr-{token}", {"Id": "{ref}"}),
-    "AWS::IAM::OIDCProvider": RecordOnly(
-        "arn:aws:iam::{account}:oidc-provider/{host}", {"Arn": "{ref}"}
-    ),
 }
 
 RECORDED_INSTEAD = {"AWS::Route53::RecordSet": RecordOnly("{Name}", {})}
@@ -107,7 +103,6 @@ def _register_record_only(name: str, kind: RecordOnly, settings: CloudSettings) 
             "logical_id": logical_id,
             "account": settings.account,
             "region": settings.region,
-            "host": str(properties.get("Url", "")).removeprefix("https://").rstrip("/"),
         }
         ref = values["ref"] = kind.ref.format_map(values)
         return ref, {key: text.format_map(values) for key, text in kind.attributes.items()}

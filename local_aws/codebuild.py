@@ -22,6 +22,7 @@ from ministack.services import codebuild
 from ministack.services.cloudformation import provisioners
 
 from local_aws import source
+from local_aws.background import Repeating
 from local_aws.builds import Build, BuildOrder, BuildResult, Place
 from local_aws.cloudformation import Properties, Provisioned
 from local_aws.processes import end_holders
@@ -38,14 +39,21 @@ _TOLD_TO_START = {
 Response = tuple[int, dict[str, str], bytes]
 """What the emulator answers a request with: status, headers, body."""
 
+SWEEP_EVERY = 60.0
+"""Seconds between two looks whether what builds have left on disk can go."""
+
 _running: dict[str, Build] = {}
+_ended: list[Build] = []
 _settings: CloudSettings
+_sweeper: Repeating
+_closing = threading.Event()
 
 
 def install(settings: CloudSettings) -> None:
     """Replace what the emulator does on StartBuild and StopBuild, and put `docker` on the path."""
-    global _settings
+    global _settings, _sweeper
     _settings = settings
+    _sweeper = Repeating("builds", SWEEP_EVERY, _sweep, settings)
     codebuild._start_build = _start_build
     codebuild._stop_build = _stop_build
     _keep_where_logs_go()
@@ -55,14 +63,35 @@ def install(settings: CloudSettings) -> None:
     _write_shim(settings.state)
 
 
+def start() -> None:
+    """Remove from now on, where no build runs, what those before have left."""
+    _sweeper.start()
+
+
 def stop() -> None:
-    """End every build that runs, its processes included."""
+    """End every build that runs, its processes included.
+
+    What they left is not removed here: who waits for this gives up, with the state not saved yet.
+    """
+    _closing.set()
     builds = list(_running.values())
     for build in builds:
         build.cancel()
     deadline = time.monotonic() + 8
     while any(build.id in _running for build in builds) and time.monotonic() < deadline:
         time.sleep(0.05)
+    _sweeper.stop()
+
+
+def _sweep() -> None:
+    """Remove what builds have left, unless one runs.
+
+    Not as each build ends: the next one is already waiting, and unpacks as many files. A file
+    system without a journal looks for a place past every file that was removed in the last
+    minute: that took seven times the CPU of the unpacking itself.
+    """
+    while _ended and not _running and not _closing.is_set():
+        _ended.pop().remove()
 
 
 def project(name: str) -> Mapping[str, Any] | None:
@@ -91,6 +120,7 @@ def run(build: Build) -> BuildResult:
     try:
         return build.run()
     finally:
+        _ended.append(build)
         del _running[build.id]
 
 

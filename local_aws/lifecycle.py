@@ -102,7 +102,6 @@ class Lifecycle:
 
     def _start(self) -> None:
         with self.story.step("Models, and a local AWS, on loopback") as lines:
-            self.stack.fetch_models()
             fresh = self.stack.start()
             say(
                 lines,

@@ -14,6 +14,9 @@ Permissions = Literal["off", "audit", "enforce"]
 PERMISSIONS_LOG = "logs/permissions.log"
 """Below the state folder: how IAM is asked, then a JSON object for each call denied since then."""
 
+PERMISSION_CALLS_LOG = "logs/permission-calls.log"
+"""Beside it: a JSON object for each kind of call that IAM allowed a role."""
+
 TASK_LOCKS, BUILD_LOCKS = "tasks/*", "builds/*/state/*.pid"
 """Files below the state folder that the processes of containers and builds hold while they live."""
 
@@ -24,7 +27,8 @@ class CloudSettings:
 
     `overrides` are the endpoint variables laid over the environment of every build action and
     container, last: the only thing in which a local run differs from one on AWS. `repositories`
-    maps the `owner/name` of a connection source to a bare git repository on this machine.
+    maps the `owner/name` of a connection source to a bare git repository on this machine, `issuers`
+    the URL of an OpenID provider to the address on this machine that serves its keys.
     """
 
     port: int
@@ -33,12 +37,18 @@ class CloudSettings:
     region: str = "eu-central-1"
     overrides: Mapping[str, str] = field(default_factory=dict)
     repositories: Mapping[str, Path] = field(default_factory=dict)
-    permissions: Permissions = "off"
+    issuers: Mapping[str, str] = field(default_factory=dict)
+    permissions: Permissions = "enforce"
 
     @property
     def endpoint(self) -> str:
         """The URL at which every service of the local AWS answers."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def place(self) -> str:
+        """Region and account, as ARNs have them."""
+        return f"{self.region}:{self.account}"
 
     @classmethod
     def load(cls, path: Path) -> CloudSettings:
@@ -57,5 +67,6 @@ class CloudSettings:
             region=raw.get("region", cls.region),
             overrides=raw.get("overrides", {}),
             repositories={name: Path(where) for name, where in raw.get("repositories", {}).items()},
+            issuers=raw.get("issuers", {}),
             permissions=permissions,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from local_aws.isolation import isolated
 from local_aws.ports import SERVERS, reserve
 from local_aws.processes import Background, LocalRunError, end_holders
 from local_aws.settings import BUILD_LOCKS, TASK_LOCKS
-from local_aws.weights import DEFAULT
+from local_aws.weights import DEFAULT, SMALL, LocalModelError, fetch
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -91,8 +92,13 @@ class LocalStack:
 
     @property
     def overrides(self) -> dict[str, str]:
-        """The endpoint variables: the only thing in which a local run differs from AWS."""
+        """The only things in which a local run differs from AWS: endpoints, and one interval.
+
+        The ledger is on the same machine: to look at it more often than `poll_seconds` of a stage
+        says costs nobody anything, and a rollback, and its drill, wait for that look.
+        """
         return {
+            "PROMPT_HUB_POLL_SECONDS": "0.5",
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": ACCOUNT,
             "AWS_SECRET_ACCESS_KEY": "local",
@@ -155,11 +161,17 @@ class LocalStack:
 
     def fetch_models(self) -> None:
         """Bring both models' weights into the cache; raises `LocalRunError` with what to do."""
-        self.run([sys.executable, "-m", "local_aws.local_model", "fetch"])
-        self.run([sys.executable, "-m", "local_aws.local_model", "fetch", "--small"])
+        try:
+            for known in (DEFAULT, SMALL):
+                print(f"      {fetch(known)}", flush=True)
+        except LocalModelError as error:
+            raise LocalRunError(str(error)) from None
 
     def start(self) -> bool:
-        """Start the model and the local AWS; returns whether either was started now."""
+        """Start the model, its weights fetched first, and the local AWS.
+
+        Returns whether either was started now.
+        """
         models = {
             alias: {
                 "provider": "openai",
@@ -179,13 +191,15 @@ class LocalStack:
             "region": self.region,
             "overrides": self.overrides,
             "repositories": {str(self.settings["repository"]): str(self.remote)},
-            "permissions": os.environ.get("PROMPT_HUB_LOCAL_PERMISSIONS", "off"),
+            "permissions": os.environ.get("PROMPT_HUB_LOCAL_PERMISSIONS", "enforce"),
         }
         (self.state / "cloud.json").write_text(json.dumps(cloud, indent=2), encoding="utf-8")
-        # Neither needs the other to start.
-        both = (self._model(self.ports["model"]), self._cloud(self.ports["cloud"]))
-        with ThreadPoolExecutor(len(both)) as starting:
-            return any(list(starting.map(Background.start, both)))
+        with ThreadPoolExecutor(1) as beside:
+            # It needs neither the model nor its weights to start.
+            aws = beside.submit(self._cloud(self.ports["cloud"]).start)
+            self.fetch_models()
+            model = self._model(self.ports["model"]).start()
+            return aws.result() or model
 
     def stop(self) -> None:
         """Stop everything; what it made is kept."""
@@ -195,6 +209,7 @@ class LocalStack:
         # Of a local AWS that was killed and could not end them itself.
         cloud = self.state / "cloud"
         end_holders([*cloud.glob(TASK_LOCKS), *cloud.glob(BUILD_LOCKS)])
+        shutil.rmtree(cloud / "builds", ignore_errors=True)
 
     def denials(self) -> list[str]:
         """Say what IAM denied since the local AWS was started, each once, the newest last."""
@@ -334,3 +349,8 @@ class LocalStack:
     def objects(self) -> S3Client:
         """S3 of the local AWS."""
         return self._session.client("s3", endpoint_url=self.endpoint)
+
+    def load_balancers(self) -> dict[str, str]:
+        """Return where each load balancer of the local AWS answers, by its name."""
+        found = self._session.client("elbv2", endpoint_url=self.endpoint).describe_load_balancers()
+        return {each["LoadBalancerName"]: each["DNSName"] for each in found["LoadBalancers"]}

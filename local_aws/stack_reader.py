@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -151,8 +150,8 @@ class Observer:
     @cached_property
     def url(self) -> str:
         """Where the service's load balancer answers."""
-        saved = self._stack.run([sys.executable, "-c", _FIND_LOAD_BALANCER], quiet=True)
-        return f"http://{saved}"
+        found = self._stack.load_balancers().items()
+        return next(f"http://{where}" for name, where in found if name.startswith("prompt-hub"))
 
     def await_service(self) -> None:
         """Wait for the service that a restart of the local AWS has started again."""
@@ -213,10 +212,3 @@ def _http(url: str, body: Json | None = None) -> Json:
         raise LocalRunError(f"the service answered {error.code} at {url}: {message}") from None
     except OSError as error:
         raise LocalRunError(f"the service does not answer at {url} ({error}).") from None
-
-
-_FIND_LOAD_BALANCER = """
-import boto3
-balancers = boto3.client("elbv2").describe_load_balancers()["LoadBalancers"]
-print(next(b["DNSName"] for b in balancers if b["LoadBalancerName"].startswith("prompt-hub")))
-"""

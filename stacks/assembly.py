@@ -11,6 +11,7 @@ from cdk_app import nag
 from cdk_app.settings import Settings
 from cdk_app.stack import tag
 from cdk_app.tasks import Task
+from cdk_app.trust import only_for_this_account
 from prompt_hub.core import aws_names
 from stacks.access import StageAccess
 from stacks.evaluation import EvaluationStack
@@ -32,6 +33,7 @@ def add_stacks(
     self-mutation, brings them along.
     """
     tag(app, settings)
+    only_for_this_account(app)
     source = SourceStack(app, f"{aws_names.PROJECT}-source", settings=settings)
     access = StageAccess(app, settings)
     image = ImageStack(app, f"{aws_names.PROJECT}-image", settings=settings)

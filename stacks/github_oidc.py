@@ -45,7 +45,14 @@ class GithubOidcStack(ToolchainStack):
             ),
         )
         nag.grant(role, granted)
+        # What the variables of the repository on GitHub are set to: docs/pull-requests.md.
         CfnOutput(self, "RoleArn", value=role.role_arn)
+        CfnOutput(self, "Region", value=self.region)
+        CfnOutput(
+            self,
+            "ResultsBucket",
+            value=aws_names.results_bucket(self.account, self.region),
+        )
 
     def _provider_arn(self, settings: Settings) -> str:
         """Return the provider's ARN: an account has one for an issuer, perhaps somebody else's."""

@@ -152,7 +152,7 @@ class PipelineStack(ToolchainStack):
                 install=toolchain.INSTALL_EVERYTHING,
                 commands=[
                     "python pipeline_image/validate_prompt.py",
-                    "npx --no-install cdk synth --quiet",
+                    "node_modules/.bin/cdk synth --quiet",
                 ],
                 environment={aws_names.ENV_RELEASE: EXECUTION_ID},
                 granted=permissions.read_source(self._connection_arn),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import CfnOutput, DefaultStackSynthesizer, Duration, Fn, Stack
 from aws_cdk import aws_codeconnections as codeconnections
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -39,18 +40,21 @@ class SourceStack(ToolchainStack):
         crossing = any(map(settings.has_own_account, settings.stages))
         self.artifact_key = self._build_key() if crossing else None
         """Where stages have accounts of their own; CDK lets the CDK's roles there use it."""
-        bucket = PrivateBucket(
+        artifacts = PrivateBucket(
             self,
             "Artifacts",
             name=artifact_bucket_name(self),
             rules=[s3.LifecycleRule(expiration=Duration.days(30))],
             key=self.artifact_key,
         )
+        # It reads the templates. Its own policy reads buckets of other accounts only, and CDK
+        # grants nothing on a bucket that the pipeline knows by name.
+        artifacts.bucket.grant_read(self._deploy_role())
         for account, region in settings.places_elsewhere:
             if account != settings.account and region == settings.region:
                 # Elsewhere CDK Pipelines makes copies, and lets that region's role in itself.
                 deployer = arns.bootstrap_role(self, "deploy", account=account, region=region)
-                bucket.let_in(deployer, ["s3:GetObject*"], ["*"])
+                artifacts.let_in(deployer, ["s3:GetObject*"], ["*"])
         CfnOutput(self, "ConnectionArn", value=self.connection_arn)
 
     def _build_key(self) -> kms.Key:
@@ -61,4 +65,17 @@ class SourceStack(ToolchainStack):
             description="Build artifacts that stages in other accounts take",
             enable_key_rotation=True,
             removal_policy=KEPT,
+        )
+
+    def _deploy_role(self) -> iam.IRole:
+        """Return the role of CDK's bootstrap that the pipeline deploys with."""
+        synthesizer = self.synthesizer
+        if not isinstance(synthesizer, DefaultStackSynthesizer):
+            raise TypeError(f"{self.node.path} is deployed without the roles of a bootstrap")
+        return iam.Role.from_role_arn(
+            self,
+            "Deployment",
+            Fn.sub(synthesizer.deploy_role_arn),
+            mutable=False,
+            add_grants_to_resources=True,
         )

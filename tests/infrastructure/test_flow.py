@@ -100,7 +100,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
     commands = {
         "Build/Synth": [
             "python pipeline_image/validate_prompt.py",
-            "npx --no-install cdk synth --quiet",
+            "node_modules/.bin/cdk synth --quiet",
         ],
         "Evaluate/Tests": [
             "python -m prompt_hub.release.code_tests"

@@ -10,6 +10,7 @@ from tests.local_aws.emulator import LocalAws
 
 LONGEST = (
     "test_lifecycle.py",
+    "test_pull_request_workflow.py",
     "test_deployment_words.py",
     "test_types.py",
     "test_codepipeline.py",

@@ -62,6 +62,7 @@ class LocalAws:
     state: Path
     overrides: Mapping[str, str] = field(default_factory=dict)
     repositories: Mapping[str, Path] = field(default_factory=dict)
+    issuers: Mapping[str, str] = field(default_factory=dict)
     permissions: str = "off"
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -99,6 +100,7 @@ class LocalAws:
                     "region": REGION,
                     "overrides": {**self.environment, **self.overrides},
                     "repositories": {name: str(where) for name, where in self.repositories.items()},
+                    "issuers": dict(self.issuers),
                     "permissions": self.permissions,
                 }
             ),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import io
+import json
 import signal
 import subprocess
 import sys
@@ -21,7 +23,7 @@ PRIVATE_NAMES = {
     "ministack.app": (
         "PERSIST_STATE SERVICE_HANDLERS app _loaded_modules _state_map _build_persistence_save_dict"
     ),
-    "ministack.core.persistence": "save_all",
+    "ministack.core.persistence": "json save_all",
     "ministack.core.responses": "request_scope json_response error_response_json",
     "ministack.core.router": "SERVICE_PATTERNS",
     "ministack.services.cloudformation.provisioners": "_RESOURCE_HANDLERS",
@@ -50,6 +52,19 @@ def test_the_emulator_calls_its_private_functions_as_the_extensions_expect() -> 
     assert {"create", "update", "delete"} <= set(
         cloudformation._RESOURCE_HANDLERS["AWS::CodeBuild::Project"]
     )
+
+
+def test_state_is_written_at_once_with_the_bytes_that_the_emulator_would_write() -> None:
+    persistence = import_module("ministack.core.persistence")
+    assert "json.dump(" in inspect.getsource(persistence.save_state)
+    default = persistence._json_default
+    state = {"of": ["é", 1.5, None], "body": b"\x00bytes", "by": {"account": 1}}
+
+    at_once, as_before = io.StringIO(), io.StringIO()
+    cloud.dump_at_once(state, at_once, default=default)
+    json.dump(state, as_before, default=default)
+
+    assert at_once.getvalue() == as_before.getvalue()
 
 
 def test_every_extension_can_be_installed() -> None:

@@ -20,7 +20,6 @@ PROPERTIES: dict[str, dict[str, Any]] = {
         "MinCapacity": 1,
         "MaxCapacity": 2,
     },
-    "AWS::IAM::OIDCProvider": {"Url": "https://token.actions.githubusercontent.com"},
     # A zone that nobody made here.
     "AWS::Route53::RecordSet": {"HostedZoneId": "Z0123456789", "Name": "prompts.example.com."},
 }
@@ -66,9 +65,6 @@ def test_every_record_only_type_answers_ref_and_getatt_and_keeps_its_identity(
     assert all(first.values())
     assert not [value for value in first.values() if "{" in value]
     by_type = {name: first[f"R{number}Ref"] for number, name in enumerate(RECORD_ONLY)}
-    assert by_type["AWS::IAM::OIDCProvider"] == (
-        f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
-    )
     connection = by_type["AWS::CodeConnections::Connection"]
     assert connection.startswith(f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/")
     cloudformation.delete_stack(StackName="recorded")

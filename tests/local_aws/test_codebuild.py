@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.local_aws.emulator import LocalAws, eventually
+from local_aws.stack import LocalStack
+from tests.local_aws.emulator import ROOT, LocalAws, eventually
 
 REPOSITORY = "example/built"
 
@@ -381,6 +382,24 @@ def test_stopping_a_build_ends_its_processes(aws: LocalAws) -> None:
     assert not Path(f"/proc/{running}/cmdline").exists() or not (
         Path(f"/proc/{running}/cmdline").read_text()
     )
+
+
+def test_what_a_build_leaves_waits_for_a_quiet_moment_but_its_secrets_do_not(
+    tmp_path: Path,
+) -> None:
+    own = LocalAws(state=tmp_path / "cloud")
+    own.start()
+    try:
+        project(own, "leaving", spec("touch made", "export TOKEN=hush"))
+        left = own.state / "builds" / build(own, "leaving")["id"].split(":")[1]
+
+        assert (left / "src" / "made").exists()
+        assert [path.name for path in left.iterdir()] == ["src"]
+    finally:
+        own.stop()
+
+    LocalStack(ROOT, tmp_path).stop()
+    assert not left.exists()
 
 
 def test_docker_without_an_engine_keeps_the_tree_and_registers_the_image(aws: LocalAws) -> None:

@@ -61,6 +61,7 @@ def test_a_service_from_its_first_deployment_to_its_end(aws: LocalAws) -> None:
     assert environment["PROMPT_HUB_SERVICE_URL"] == stack.url
     assert environment["PYTHONPATH"].endswith(f"{stack.name}/tree/pipeline_image")
     assert "PYTEST_CURRENT_TEST" not in environment
+    assert "PYTHONDONTWRITEBYTECODE" not in environment, "each start would compile everything"
     assert first["pid"] == stack.pid()
     service = stack.service()
     assert (service["runningCount"], service["pendingCount"]) == (1, 0)

@@ -12,6 +12,8 @@ from pathlib import Path
 from prompt_hub.core import aws_names
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
+from prompt_hub.llm.client import ModelClient
+from prompt_hub.llm.config import ModelAliases
 from prompt_hub.promotion import transitions
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject
@@ -19,7 +21,7 @@ from prompt_hub.repository.transaction import apply
 from prompt_hub.validation.check import check
 from prompt_hub.validation.stamp import stamp
 from prompt_hub.validation.tree import Finding
-from tests.unit.providers import Backend, FunctionProvider
+from tests.unit.providers import ALIASES, Backend, FunctionProvider
 
 COMMIT = "c0ffee" + "0" * 34
 MADE_AT = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
@@ -190,12 +192,14 @@ class RepositoryFolder:
         for layer in ("00-templates", "03-metadata"):
             self.edit(f"prompts/{layer}/{task}.yaml", f"version: {before}", f"version: {after}")
 
-    def promote(self, task: str, answer: Backend = catalogue_answer) -> None:
+    def promote(
+        self, task: str, answer: Backend = catalogue_answer, models: ModelAliases = ALIASES
+    ) -> None:
         """Evaluate the candidate on a model that is always right, or says else, and promote it."""
         results = FolderResults(self.root / ".prompt-hub" / "results")
         evaluator = Evaluator(
             self.repository,
-            FunctionProvider(answer).caller(),
+            ModelClient(models, FunctionProvider(answer)),
             results,
             execution="test",
             commit=COMMIT,
@@ -223,7 +227,7 @@ def _jsonl(lines: list[JsonObject]) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def build(root: Path) -> RepositoryFolder:
+def build(root: Path, models: ModelAliases = ALIASES) -> RepositoryFolder:
     """Two tasks: `part-class` with champion, archive and a newer candidate; `brand` at rest."""
     folder = RepositoryFolder(root)
     folder.write("prompts/00-templates/catalogue-role.txt", "You classify electronic parts.\n")
@@ -248,11 +252,11 @@ def build(root: Path) -> RepositoryFolder:
     folder.write("prompts/01-examples/brand.jsonl", _jsonl(makers))
     for task in ("brand", "part-class"):
         folder.stamp(task)
-        folder.promote(task)
+        folder.promote(task, models=models)
     role = "prompts/00-templates/catalogue-role.txt"
     folder.write(role, "You classify electronic parts for a catalogue.\n")
     folder.bump("part-class", "1.0.0", "1.1.0")
-    folder.promote("part-class")
+    folder.promote("part-class", models=models)
     folder.write(role, "You sort electronic parts into classes for a catalogue.\n")
     folder.bump("part-class", "1.1.0", "1.2.0")
     return folder

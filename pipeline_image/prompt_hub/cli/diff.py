@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from typing import TypedDict
 
 from pydantic import JsonValue
 
@@ -16,28 +15,11 @@ from prompt_hub.core.errors import ExitCode
 from prompt_hub.reporting import words
 from prompt_hub.reporting.answers import Change
 from prompt_hub.reporting.diff import Measured, PromptComparison, compare
-from prompt_hub.reporting.pages import folded
-from prompt_hub.reporting.prompt_diff import Difference, Run
+from prompt_hub.reporting.diff_words import difference_lines
 from prompt_hub.repository.schema import JsonObject
 
 LISTED = 20
 """Examples that are listed of those won, and of those lost; `--json` has them all."""
-
-
-class _Signs(TypedDict):
-    """What stands around a stretch of text, for every kind: a missing one is a type error."""
-
-    removed: tuple[str, str]
-    added: tuple[str, str]
-    same: tuple[str, str]
-
-
-_SIGNS: _Signs = {"removed": ("[-", "-]"), "added": ("{+", "+}"), "same": ("", "")}
-_COLOURS: _Signs = {
-    "removed": ("\x1b[9;31m", "\x1b[0m"),
-    "added": ("\x1b[4;32m", "\x1b[0m"),
-    "same": ("", ""),
-}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,18 +43,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def in_words(found: PromptComparison, *, coloured: bool) -> Iterator[str]:
-    """Yield the comparison as lines for people.
-
-    Removed and added words are struck out and underlined in colour, or stand in `[-…-]` and
-    `{+…+}` where there is no colour.
-    """
+    """Yield the comparison as lines for people."""
     before, after = found.prompts
     yield f"{found.task} {before.version} → {after.version}"
     if not found.differences:
         yield "\nThe prompts say the same."
     for difference in found.differences:
         yield ""
-        yield from _difference(difference, coloured=coloured)
+        yield from difference_lines(difference, coloured=coloured)
     yield ""
     yield from _scores(found)
     if found.examples:
@@ -80,21 +58,6 @@ def in_words(found: PromptComparison, *, coloured: bool) -> Iterator[str]:
         yield f"\nexamples: {', '.join(counts)}, {len(found.of(Change.SAME)):,} the same"
         yield from _listed(found, Change.LOST)
         yield from _listed(found, Change.WON)
-
-
-def _difference(difference: Difference, *, coloured: bool) -> Iterator[str]:
-    signs = _COLOURS if coloured else _SIGNS
-    text = "".join(_signed(run, signs[run.kind]) for run in difference.runs)
-    if "\n" not in text and len(text) < 60:
-        yield f"{difference.where}: {text}"
-        return
-    yield f"{difference.where}:"
-    yield from (f"    {line}" for line in text.splitlines())
-
-
-def _signed(run: Run, signs: tuple[str, str]) -> str:
-    text = folded(run.text) if run.kind == "same" else run.text
-    return f"{signs[0]}{words.printable(text)}{signs[1]}"
 
 
 def _scores(found: PromptComparison) -> Iterator[str]:

@@ -7,13 +7,13 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from prompt_hub.cli.options import add_concurrency
 from prompt_hub.cli.stage import add_stages, translate_aws_errors, words_of
 from prompt_hub.core import aws_names
-from prompt_hub.core.errors import ExitCode
+from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
 from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
 from prompt_hub.evaluation.calibration import judging_in_words
@@ -38,6 +38,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--fresh",
         action="store_true",
         help="ask again, whatever earlier runs have stored and judged",
+    )
+    parser.add_argument(
+        "--changed-since",
+        metavar="COMMIT",
+        help="leave out tasks whose verdict rests on what COMMIT has already",
+    )
+    parser.add_argument(
+        "--read-only",
+        action="store_true",
+        help="use what the results bucket remembers and write nothing there: records stay here",
     )
     add_stages(
         parser,
@@ -78,12 +88,15 @@ async def _evaluate(
     for task in tasks:
         repository.require_task(task)
     aliases = ModelAliases.from_environment()
+    results = results_from_environment(repository.root, read_only=arguments.read_only)
     store = ResponseStore(repository.root / CACHE_DIR, fresh=arguments.fresh)
     async with ModelClient(aliases, concurrency=arguments.concurrency) as caller:
+        if arguments.changed_since:
+            tasks = _changed(repository, tasks, arguments.changed_since, caller, say)
         evaluator = Evaluator(
             repository,
             caller,
-            results_from_environment(repository.root),
+            results,
             execution=execution_from_environment(),
             commit=head_commit(repository.root),
             store=store,
@@ -104,6 +117,30 @@ def _take_waiting(repository: PromptRepository, branch: str | None) -> None:
         from prompt_hub.promotion.git_promotion import Checkout
 
         Checkout(repository.root).take_waiting(branch)
+
+
+def _changed(
+    repository: PromptRepository,
+    tasks: Sequence[str],
+    since: str,
+    caller: ModelClient,
+    say: Callable[[str], None],
+) -> list[str]:
+    """Return those of `tasks` that the commits after `since` concern; say so if it is none."""
+    from prompt_hub.evaluation.changes import has_changed
+    from prompt_hub.provenance.git_history import GitHistory
+
+    history = GitHistory(repository.root)
+    if history.commit(since) is None:
+        raise PromptHubError(
+            f"this clone has no commit {since}.",
+            hint="Fetch it (a shallow clone lacks what is older), or name another.",
+        )
+    with history.tree(since) as before:
+        changed = [task for task in tasks if has_changed(task, repository, before, caller)]
+    if not changed:
+        say(f"nothing to evaluate: no task has changed since {since}")
+    return changed
 
 
 @translate_aws_errors()

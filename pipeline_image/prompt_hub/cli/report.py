@@ -16,13 +16,14 @@ from prompt_hub.reporting.catalogue_page import catalogue_page
 from prompt_hub.reporting.changelog import changelog
 from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.formats import report_formats
+from prompt_hub.reporting.pull_request import evaluated, pull_request_summary
 from prompt_hub.reporting.run_model import RunReport
 from prompt_hub.reporting.run_page import run_page
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.documents import Document, to_model
 from prompt_hub.repository.reader import PromptRepository
 
-_Kind = Literal["run", "evaluation", "catalogue", "changelog"]
+_Kind = Literal["run", "evaluation", "catalogue", "changelog", "pull-request"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +51,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--markdown", type=Path, metavar="FILE", help="printed if no file is named"
     )
 
+    pull = kinds.add_parser(
+        "pull-request", help="everything that this execution evaluated, as a pull request's comment"
+    )
+    pull.add_argument("--markdown", type=Path, metavar="FILE", help="printed if no file is named")
+
     run_ = kinds.add_parser("run", help="the page of one run of the whole lifecycle")
     run_.add_argument("run", type=Path, metavar="RUN.json", help="what happened, as JSON")
     run_.add_argument(
@@ -72,6 +78,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         case "changelog":
             text = changelog(read_catalogue(evaluations_from_environment()))
             _write_or_print(arguments.markdown, text)
+        case "pull-request":
+            views = evaluated(evaluations_from_environment())
+            _write_or_print(arguments.markdown, pull_request_summary(views))
         case _:
             assert_never(kind)
     return ExitCode.OK

@@ -24,8 +24,8 @@ SPOOLED_BYTES = 1_000_000
 """Lines that are longer in all go through a file on their way into the bucket."""
 
 
-class Results(Protocol):
-    """Texts by key. A put replaces the whole text or nothing."""
+class ReadableResults(Protocol):
+    """Texts by key, to read: all that a role needs which may not write."""
 
     def get(self, key: str) -> str | None:
         """Return the text under `key`, None if there is none.
@@ -33,6 +33,10 @@ class Results(Protocol):
         Raises:
             InvalidDocumentsError: if not UTF-8.
         """
+
+
+class Results(ReadableResults, Protocol):
+    """Texts by key. A put replaces the whole text or nothing."""
 
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
@@ -134,16 +138,44 @@ class BucketResults:
             ) from None
 
 
-def results_from_environment(root: Path, environment: Mapping[str, str] | None = None) -> Results:
-    """Return the bucket that `PROMPT_HUB_RESULTS_BUCKET` names, or a folder below `root`."""
+class OverlaidResults:
+    """Results that others keep, to read, below those of this machine, which are all it writes."""
+
+    def __init__(self, shared: ReadableResults, own: Results) -> None:
+        self._shared = shared
+        self._own = own
+
+    def get(self, key: str) -> str | None:
+        """Return the text under `key`, this machine's first; None if there is none."""
+        text = self._own.get(key)
+        return self._shared.get(key) if text is None else text
+
+    def put(self, key: str, text: str) -> None:
+        """Store `text` under `key` on this machine."""
+        self._own.put(key, text)
+
+    def put_lines(self, keys: Sequence[str], lines: Iterable[str]) -> None:
+        """Store `lines` under each of `keys` on this machine."""
+        self._own.put_lines(keys, lines)
+
+
+def results_from_environment(
+    root: Path, environment: Mapping[str, str] | None = None, *, read_only: bool = False
+) -> Results:
+    """Return the bucket that `PROMPT_HUB_RESULTS_BUCKET` names, or a folder below `root`.
+
+    With `read_only` the bucket is only read, and the folder has what is written.
+    """
     chosen = os.environ if environment is None else environment
     bucket = chosen.get(aws_names.ENV_RESULTS_BUCKET)
+    own = FolderResults(root / RESULTS_DIR)
     if not bucket:
-        return FolderResults(root / RESULTS_DIR)
+        return own
     import boto3
 
     region = chosen.get(aws_names.ENV_RESULTS_REGION)
-    return BucketResults(boto3.client("s3", region_name=region), bucket)
+    shared = BucketResults(boto3.client("s3", region_name=region), bucket)
+    return OverlaidResults(shared, own) if read_only else shared
 
 
 def execution_from_environment(environment: Mapping[str, str] | None = None) -> str:

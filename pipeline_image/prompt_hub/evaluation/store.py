@@ -15,7 +15,7 @@ from prompt_hub.evaluation.example_results import (
     parse_details,
 )
 from prompt_hub.evaluation.record import EvaluationRecord, parse_record
-from prompt_hub.evaluation.results import Results
+from prompt_hub.evaluation.results import ReadableResults
 from prompt_hub.repository.documents import read_text
 from prompt_hub.repository.reader import PromptRepository, evaluation_path
 
@@ -68,7 +68,7 @@ def read_evaluation(path: Path, name: str | None = None) -> Evaluation:
     return Evaluation.of(shown, read_text(path, shown), details)
 
 
-def evaluation_by(results: Results, execution: str, task: str) -> Evaluation | None:
+def evaluation_by(results: ReadableResults, execution: str, task: str) -> Evaluation | None:
     """Return what an execution evaluated, None if it has no record.
 
     Raises as `read_evaluation` does.
@@ -77,7 +77,7 @@ def evaluation_by(results: Results, execution: str, task: str) -> Evaluation | N
     return _under(results, key, aws_names.evaluation_details_key(execution, task))
 
 
-def remembered_evaluation(results: Results, digest: str) -> Evaluation | None:
+def remembered_evaluation(results: ReadableResults, digest: str) -> Evaluation | None:
     """Return what the same inputs came to before, None if nothing is remembered.
 
     Raises as those do.
@@ -85,7 +85,7 @@ def remembered_evaluation(results: Results, digest: str) -> Evaluation | None:
     return _under(results, aws_names.verdict_key(digest), aws_names.verdict_details_key(digest))
 
 
-def _under(results: Results, key: str, details_key: str) -> Evaluation | None:
+def _under(results: ReadableResults, key: str, details_key: str) -> Evaluation | None:
     text = results.get(key)
     return None if text is None else Evaluation.of(key, text, results.get(details_key))
 

@@ -158,7 +158,7 @@ class Checkout:
         if any(words in done.stderr for words in _RACES):
             raise PushRejectedError
         raise PromptHubError(
-            f"the bot commit could not be pushed: {_last_line(done.stderr)}.",
+            f"the bot commit could not be pushed: {_reason(done.stderr)}.",
             hint="Check that the connection may write to the repository, and that the branch's"
             ' rules let its app push; or let people merge it: "promotion": "pull-request" in'
             " cdk.json (docs/deployment.md#a-protected-branch).",

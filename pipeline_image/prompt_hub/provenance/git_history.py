@@ -167,7 +167,7 @@ class GitHistory:
 
     def _replayed(self, commit: str, stored: Evaluation) -> Sequence[Change]:
         try:
-            with self._tree(commit) as repository:
+            with self.tree(commit) as repository:
                 replay(repository, stored)
         except ReplayError as error:
             return error.changes
@@ -193,7 +193,7 @@ class GitHistory:
         yield from map(_parsed, text.decode().split("\x1e")[:-1])
 
     @contextmanager
-    def _tree(self, commit: str) -> Iterator[PromptRepository]:
+    def tree(self, commit: str) -> Iterator[PromptRepository]:
         """Lay the prompts of a commit out in a folder of their own, for as long as it is used."""
         there = [
             name

@@ -40,3 +40,10 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]], numbers: int) -> l
     columns = list(head)
     rule = ["---"] * (len(columns) - numbers) + ["--:"] * numbers
     return [f"| {' | '.join(cells)} |" for cells in (columns, rule, *rows)]
+
+
+def fenced(text: str, kind: str = "") -> list[str]:
+    """Lines of a block that shows `text` as it is, whatever stands in it."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}{kind}", *text.splitlines(), fence]

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.evaluation.results import Results
+from prompt_hub.evaluation.results import ReadableResults
 from prompt_hub.evaluation.store import Evaluation, evaluation_by, logged_evaluation
 from prompt_hub.repository.reader import EVALS, PromptRepository
 from prompt_hub.repository.schema import VERSION_PATTERN, version_key
@@ -17,7 +17,7 @@ class Evaluations:
     """All evaluations that can be found from here: those of this execution, and `04-evals`."""
 
     repository: PromptRepository
-    results: Results
+    results: ReadableResults
     execution: str
 
     def find(self, task: str, version: str | None = None) -> Evaluation:

@@ -14,7 +14,7 @@ import pytest
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.record import EvaluationRecord, parse_record
-from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.evaluation.results import FolderResults, OverlaidResults, Results
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.client import ModelClient
@@ -42,7 +42,7 @@ def results(tmp_path: Path) -> FolderResults:
 
 def evaluate(
     folder: RepositoryFolder,
-    results: FolderResults,
+    results: Results,
     provider: FunctionProvider,
     execution: str = "e1",
     task: str = TASK,
@@ -112,6 +112,22 @@ def test_a_candidate_that_adds_a_field_breaks_the_champions_callers_and_needs_a_
     record = evaluate(healthy, results, FunctionProvider(catalogue_answer))
     assert record.verdict.status is Status.INCONCLUSIVE
     assert "does not take them" in record.verdict.reasons[0]
+
+
+def test_a_verdict_is_remembered_from_results_that_may_only_be_read(
+    healthy: RepositoryFolder, results: FolderResults, tmp_path: Path
+) -> None:
+    first = evaluate(healthy, results, FunctionProvider(catalogue_answer))
+    kept = sorted(path for path in (tmp_path / "results").rglob("*"))
+    own = FolderResults(tmp_path / "own")
+    nobody = FunctionProvider(always_resistor)
+    record = evaluate(healthy, OverlaidResults(results, own), nobody, execution="e2")
+    assert (record.remembered, record.verdict, nobody.calls) == (True, first.verdict, 0)
+    assert own.get(aws_names.evaluation_key("e2", TASK)) == record.to_json()
+    assert own.get(aws_names.evaluation_details_key("e2", TASK)) == results.get(
+        aws_names.evaluation_details_key("e1", TASK)
+    )
+    assert sorted(path for path in (tmp_path / "results").rglob("*")) == kept
 
 
 def test_a_candidate_that_renames_a_field_and_is_bad_is_blocked(

@@ -8,8 +8,16 @@ from typing import Any, cast
 
 import pytest
 
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.evaluation.results import SPOOLED_BYTES, BucketResults, FolderResults
+from prompt_hub.evaluation.results import (
+    RESULTS_DIR,
+    SPOOLED_BYTES,
+    BucketResults,
+    FolderResults,
+    OverlaidResults,
+    results_from_environment,
+)
 from tests.unit.batch.servers import serving
 
 
@@ -79,6 +87,37 @@ def test_a_bucket_out_of_reach_is_a_sentence() -> None:
     results = BucketResults(client("http://127.0.0.1:9"), "results")
     with pytest.raises(PromptHubError, match=r"cannot be written: EndpointConnectionError\."):
         results.put("a.json", "{}")
+
+
+class Shared:
+    """What somebody may read and not write: it has nothing to write with."""
+
+    def __init__(self, **texts: str) -> None:
+        self._texts = texts
+
+    def get(self, key: str) -> str | None:
+        return self._texts.get(key)
+
+
+def test_what_is_shared_is_read_and_what_is_written_stays_here(tmp_path: Path) -> None:
+    own = FolderResults(tmp_path)
+    results = OverlaidResults(Shared(a="theirs", b="theirs"), own)
+    results.put("a", "ours")
+    results.put_lines(["c", "d"], iter(["1", "2"]))
+    assert [results.get(key) for key in "abcde"] == ["ours", "theirs", "1\n2\n", "1\n2\n", None]
+    assert [own.get(key) for key in "abcd"] == ["ours", None, "1\n2\n", "1\n2\n"]
+
+
+def test_a_bucket_that_may_only_be_read_is_overlaid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    bucket = {aws_names.ENV_RESULTS_BUCKET: "results"}
+    assert isinstance(results_from_environment(tmp_path, bucket), BucketResults)
+    results_from_environment(tmp_path, bucket, read_only=True).put("a", "ours")
+    assert (tmp_path / RESULTS_DIR / "a").read_text(encoding="utf-8") == "ours"
+    results_from_environment(tmp_path, {}, read_only=True).put("b", "ours")
+    assert (tmp_path / RESULTS_DIR / "b").exists()
 
 
 def client(url: str) -> Any:

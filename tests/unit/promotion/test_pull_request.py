@@ -66,6 +66,7 @@ def test_a_protected_branch_refuses_a_push_and_the_error_names_the_other_way(wor
     protect(world)
     with pytest.raises(PromptHubError, match="could not be pushed") as raised:
         world.promote("e1")
+    assert "changes go through a pull request" in raised.value.message
     assert '"promotion": "pull-request"' in (raised.value.hint or "")
 
 

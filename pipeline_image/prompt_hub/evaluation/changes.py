@@ -1,0 +1,35 @@
+"""Which tasks a change of the repository concerns: those whose verdict could be another one."""
+
+from __future__ import annotations
+
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.inputs import Inputs
+from prompt_hub.llm.client import ModelClient
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import Prompt
+
+
+def has_changed(
+    task: str, now: PromptRepository, before: PromptRepository, caller: ModelClient
+) -> bool:
+    """Whether anything that decides the verdict of `task` is not as it was in `before`.
+
+    A released version whose model has become another one counts too: no file of it has changed.
+
+    Raises:
+        PromptHubError: the task cannot be read as it is now.
+    """
+
+    def identity(prompt: Prompt) -> str:
+        return caller.resolve(prompt).identity
+
+    inputs = Inputs.of(now, task)
+    digest = inputs.digest(identity)
+    try:
+        digest_before = Inputs.of(before, task).digest(identity)
+    except PromptHubError:
+        return True  # It was not there, or nobody could have evaluated it.
+    if digest != digest_before:
+        return True
+    released = inputs.champion is not None and inputs.comparison_target is None
+    return released and not inputs.unchanged(caller)

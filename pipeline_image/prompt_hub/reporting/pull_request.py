@@ -1,0 +1,108 @@
+"""What the checks of a pull request say about its prompts: verdicts, power, cost, prompt diffs.
+
+GitHub takes 65,536 characters of a comment. What would make it longer is left out, and said to be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from prompt_hub.reporting import words
+from prompt_hub.reporting.diff_words import difference_lines
+from prompt_hub.reporting.evaluation import EvaluationView, read_view
+from prompt_hub.reporting.formats import markdown
+from prompt_hub.reporting.markdown import fenced
+from prompt_hub.reporting.sources import Evaluations
+
+LONGEST = 40_000
+"""Characters of all tasks together: permissions stand in the same comment."""
+LONGEST_DIFF = 8_000
+"""Characters of one prompt's differences."""
+
+
+def evaluated(evaluations: Evaluations) -> Iterator[EvaluationView]:
+    """Yield what this execution has evaluated, task by task."""
+    for task in evaluations.repository.tasks():
+        found = evaluations.recent(task)
+        if found is not None:
+            yield read_view(evaluations, found)
+
+
+def pull_request_summary(views: Iterable[EvaluationView]) -> str:
+    """Return the summary as Markdown."""
+    sections: list[str] = []
+    left_out: list[str] = []
+    cost = _Cost()
+    length = 0
+    for view in views:
+        cost.add(view)
+        section = _section(view)
+        if length + len(section) <= LONGEST:
+            sections.append(section)
+            length += len(section)
+        else:
+            record = view.evaluation.record
+            left_out.append(f"{record.task} {record.version}: {record.verdict.status}")
+    if not sections and not left_out:
+        return "## Prompts\n\nNo task was evaluated: none has changed.\n"
+    lines = ["## Prompts", "", cost.in_words(), ""]
+    lines += sections
+    if left_out:
+        lines += ["Too long to be shown here:", "", *(f"- {line}" for line in left_out)]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+class _Cost:
+    """What the evaluations have cost, and what was known before and so cost nothing."""
+
+    def __init__(self) -> None:
+        self._usd: list[float] = []
+        self._unknown = 0
+        self._remembered = 0
+        self._tasks = 0
+
+    def add(self, view: EvaluationView) -> None:
+        self._tasks += 1
+        if view.evaluation.record.remembered:
+            self._remembered += 1
+            return
+        for arm in view.arms:
+            if arm.arm.usd is None:
+                self._unknown += 1
+            else:
+                self._usd.append(arm.arm.usd)
+
+    def in_words(self) -> str:
+        known = words.money(math.fsum(self._usd)) if self._usd or not self._unknown else "unknown"
+        text = f"{words.count(self._tasks, 'task')} changed. Cost of the model calls: {known}"
+        if self._usd and self._unknown:
+            text += ", and that of models without a price"
+        if self._remembered:
+            text += f"; {words.count(self._remembered, 'verdict')} remembered, without a call"
+        return f"{text}."
+
+
+def _section(view: EvaluationView) -> str:
+    """Return one task: its summary, and what its prompt says otherwise than the released one."""
+    return "\n".join([markdown.render(view).rstrip("\n"), *_remembered(view), *_diff(view), ""])
+
+
+def _remembered(view: EvaluationView) -> list[str]:
+    return (
+        ["", "Remembered: the same inputs were judged before."]
+        if view.evaluation.record.remembered
+        else []
+    )
+
+
+def _diff(view: EvaluationView) -> Sequence[str]:
+    if not view.changes:
+        return []
+    blocks = ["\n".join(difference_lines(difference)) for difference in view.changes]
+    text = "\n\n".join(blocks)
+    if len(text) > LONGEST_DIFF:
+        text = f"{text[:LONGEST_DIFF]}\n… (prompt-hub diff shows the rest)"
+    places = words.count(len(view.changes), "place")
+    summary = f"<details><summary>The prompt differs in {places}</summary>"
+    return ["", summary, "", *fenced(text), "", "</details>"]

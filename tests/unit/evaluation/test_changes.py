@@ -1,0 +1,174 @@
+"""Which tasks a pull request concerns, and what evaluating them leaves where."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.evaluation.changes import has_changed
+from prompt_hub.llm.client import ModelClient
+from prompt_hub.llm.config import ModelAliases, ModelConfig
+from prompt_hub.repository.schema import JsonObject
+from tests.unit.batch.servers import completion, serving
+from tests.unit.building import RepositoryFolder, catalogue_answer
+from tests.unit.providers import ALIASES, FunctionProvider
+
+CALLER = ModelClient(ALIASES, FunctionProvider(catalogue_answer))
+TASKS = ("brand", "part-class")
+
+
+@pytest.fixture
+def before(healthy: RepositoryFolder, tmp_path: Path) -> RepositoryFolder:
+    """The repository as it was, a copy."""
+    shutil.copytree(healthy.root, tmp_path / "before")
+    return RepositoryFolder(tmp_path / "before")
+
+
+def changed(now: RepositoryFolder, before: RepositoryFolder) -> list[str]:
+    return [task for task in TASKS if has_changed(task, now.repository, before.repository, CALLER)]
+
+
+def test_nothing_has_changed_where_every_file_is_the_same(
+    healthy: RepositoryFolder, before: RepositoryFolder
+) -> None:
+    assert changed(healthy, before) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "tasks"),
+    [
+        ("00-templates/catalogue-role.txt", "You sort", "You put", ["part-class"]),
+        ("00-templates/brand.yaml", "{alias: catalogue-latest", "{ alias: catalogue-latest", []),
+        ("03-metadata/brand.yaml", "threshold: 0.7", "threshold: 0.6", ["brand"]),
+        ("01-examples/part-class.jsonl", "NPN transistor 45", "NPN transistor 46", ["part-class"]),
+    ],
+    ids=["an include", "spaces alone", "the threshold", "an example"],
+)
+def test_a_task_has_changed_with_whatever_decides_its_verdict(
+    healthy: RepositoryFolder,
+    before: RepositoryFolder,
+    file: str,
+    old: str,
+    new: str,
+    tasks: list[str],
+) -> None:
+    healthy.edit(f"prompts/{file}", old, new)
+    assert changed(healthy, before) == tasks
+
+
+def test_a_task_that_was_not_there_or_not_whole_has_changed(
+    healthy: RepositoryFolder, before: RepositoryFolder
+) -> None:
+    before.path("prompts/03-metadata/brand.yaml").unlink()
+    before.write("prompts/00-templates/part-class.yaml", "{")
+    assert changed(healthy, before) == [*TASKS]
+
+
+def test_a_released_version_has_changed_with_its_model(
+    healthy: RepositoryFolder, before: RepositoryFolder
+) -> None:
+    models = {
+        alias: ModelConfig(alias=alias, provider="openai", model="another")
+        for alias in ("catalogue-pinned", "catalogue-latest")
+    }
+    caller = ModelClient(ModelAliases(models), FunctionProvider(catalogue_answer))
+    assert has_changed("brand", healthy.repository, before.repository, caller)
+
+
+# --- The command -------------------------------------------------------------------------------
+
+Git = Callable[..., str]
+
+
+@pytest.fixture
+def git(healthy: RepositoryFolder) -> Git:
+    """A commit of the repository, and git in it."""
+
+    def run(*words: str) -> str:
+        author = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+        return subprocess.run(
+            ["git", *author, *words],
+            cwd=healthy.root,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    run("init", "--quiet")
+    healthy.write(".gitignore", ".prompt-hub/\n")
+    run("add", "--all")
+    run("commit", "--quiet", "--message", "before")
+    return run
+
+
+class Model:
+    """A model that is always right, under the names that the released versions were measured on."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, path: str, sent: JsonObject) -> tuple[int, object]:
+        self.calls += 1
+        return 200, completion(json.dumps(catalogue_answer(cast(Any, sent["messages"]))))
+
+
+def entries(url: str) -> str:
+    return json.dumps(
+        {
+            model.alias: {
+                "provider": "openai",
+                "model": model.model,
+                "base_url": f"{url}/v1",
+            }
+            for model in ALIASES
+        }
+    )
+
+
+@pytest.fixture
+def here(healthy: RepositoryFolder, git: Git, monkeypatch: pytest.MonkeyPatch) -> RepositoryFolder:
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    for name in (aws_names.ENV_EXECUTION, aws_names.ENV_RESULTS_BUCKET):
+        monkeypatch.delenv(name, raising=False)
+    return healthy
+
+
+def test_only_what_has_changed_since_a_commit_is_evaluated(
+    here: RepositoryFolder,
+    git: Git,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with serving(model := Model()) as url:
+        monkeypatch.setenv(aws_names.ENV_MODELS, entries(url))
+        assert main(["evaluate", "--changed-since", "HEAD"]) == ExitCode.OK
+        assert capsys.readouterr().out == ("nothing to evaluate: no task has changed since HEAD\n")
+        assert model.calls == 0
+
+        here.edit("prompts/03-metadata/part-class.yaml", "threshold: 0.7", "threshold: 0.6")
+        git("commit", "--quiet", "--all", "--message", "after")
+        assert main(["evaluate", "--changed-since", "HEAD~1", "--json"]) == ExitCode.OK
+        records = json.loads(capsys.readouterr().out)
+        assert [(record["task"], record["verdict"]["status"]) for record in records] == [
+            ("part-class", "PASS")
+        ]
+        asked = model.calls
+        assert main(["evaluate", "brand", "--changed-since", "HEAD~1"]) == ExitCode.OK
+        assert model.calls == asked
+
+
+def test_a_commit_that_the_clone_has_not_is_a_sentence(
+    here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(aws_names.ENV_MODELS, entries("http://127.0.0.1:9"))
+    assert main(["evaluate", "--changed-since", "f" * 40]) != ExitCode.OK
+    assert f"this clone has no commit {'f' * 40}" in capsys.readouterr().err

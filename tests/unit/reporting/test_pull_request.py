@@ -1,0 +1,92 @@
+"""What is said under a pull request: every task that was evaluated, its cost, its prompt's diff."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.reporting.evaluation import EvaluationView
+from prompt_hub.reporting.markdown import fenced
+from prompt_hub.reporting.prompt_diff import Difference, Run
+from prompt_hub.reporting.pull_request import LONGEST_DIFF, pull_request_summary
+from tests.unit.reporting.evaluations import Builder, Built, view_of
+
+GITHUBS_LIMIT = 65_536
+
+
+def remembered(view: EvaluationView) -> EvaluationView:
+    record = view.evaluation.record.model_copy(update={"remembered": True})
+    return replace(view, evaluation=replace(view.evaluation, record=record))
+
+
+def test_it_says_verdict_power_cost_and_what_the_prompt_says_now(evaluated: Builder) -> None:
+    view = view_of(evaluated())
+    message = pull_request_summary([view])
+    assert message.startswith("## Prompts\n\n1 task changed. Cost of the model calls: $")
+    assert "### ✅ part-fields 1.3.0: PASS" in message
+    assert "- power: with these 48 examples a drop of 0.09 would be seen" in message
+    places = len(view.changes)
+    assert f"<summary>The prompt differs in {places} place" in message
+    removed = [run.text for change in view.changes for run in change.runs if run.kind == "removed"]
+    assert removed
+    assert all(f"[-{text.strip()}" in message for text in removed)
+
+
+def test_a_remembered_verdict_costs_nothing_and_says_so(evaluated: Builder) -> None:
+    message = pull_request_summary([remembered(view_of(evaluated()))])
+    assert "Cost of the model calls: $0.00; 1 verdict remembered, without a call." in message
+    assert "Remembered: the same inputs were judged before." in message
+
+
+def test_a_model_without_a_price_is_no_cost_of_nothing(evaluated: Builder) -> None:
+    unpriced, priced = view_of(evaluated(priced=False)), view_of(evaluated())
+    assert "Cost of the model calls: unknown." in pull_request_summary([unpriced])
+    both = pull_request_summary([unpriced, priced])
+    assert "2 tasks changed" in both
+    assert ", and that of models without a price." in both
+
+
+def test_nothing_evaluated_is_a_sentence() -> None:
+    message = pull_request_summary([])
+    assert message == "## Prompts\n\nNo task was evaluated: none has changed.\n"
+
+
+def test_it_fits_into_a_comment_and_loses_no_verdict(evaluated: Builder) -> None:
+    view = view_of(evaluated())
+    runs = (Run("removed", "old " * LONGEST_DIFF), Run("added", "new " * LONGEST_DIFF))
+    long = replace(view, changes=(Difference("messages[0]", runs),))
+    message = pull_request_summary([long] * 50)
+    assert len(message) < GITHUBS_LIMIT - 20_000, "permissions stand beside it"
+    shown = message.count("### ✅ part-fields 1.3.0")
+    assert 0 < shown < 50
+    assert message.count("- part-fields 1.3.0: PASS") == 50 - shown
+    assert "… (prompt-hub diff shows the rest)" in message
+
+
+def test_a_prompt_cannot_end_the_block_that_shows_it() -> None:
+    assert fenced("a\n````\n# b", "diff") == ["`````diff", "a", "````", "# b", "`````"]
+
+
+@pytest.fixture
+def here(copied: Built, monkeypatch: pytest.MonkeyPatch) -> Built:
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(copied.root))
+    for name in (aws_names.ENV_EXECUTION, aws_names.ENV_RESULTS_BUCKET):
+        monkeypatch.delenv(name, raising=False)
+    return copied
+
+
+def test_the_command_tells_of_this_execution_alone(
+    here: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "comment.md"
+    assert main(["report", "pull-request", "--markdown", str(file)]) == ExitCode.OK
+    assert "### ✅ part-fields 1.3.0: PASS" in file.read_text(encoding="utf-8")
+    capsys.readouterr()
+    monkeypatch.setenv(aws_names.ENV_EXECUTION, "another")
+    assert main(["report", "pull-request"]) == ExitCode.OK
+    assert capsys.readouterr().out == pull_request_summary([])
