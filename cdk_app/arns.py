@@ -120,18 +120,13 @@ def task(scope: Construct, stage: str, task_id: str) -> str:
 
 
 def task_role_name(stage: str) -> str:
-    """Name of the role that the service's code has: build actions pass it by name."""
+    """Name of the role that the service's code has."""
     return f"{aws_names.service(stage)}-task"
 
 
 def execution_role_name(stage: str) -> str:
     """Name of the role with which ECS starts the service's tasks."""
     return f"{aws_names.service(stage)}-execution"
-
-
-def task_role(scope: Construct, stage: str) -> str:
-    """Return the role that the service's code has."""
-    return role(scope, task_role_name(stage))
 
 
 def execution_role(scope: Construct, stage: str) -> str:

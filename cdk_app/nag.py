@@ -14,7 +14,6 @@ from typing import cast
 
 from aws_cdk import Acknowledgment, App, Stack, Validations, pipelines
 from aws_cdk import aws_codebuild as codebuild
-from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import IConstruct
 
@@ -89,13 +88,6 @@ _ASSET_PUBLISHING = (
     _Class(
         r"Resource::\*",
         "CDK Pipelines' own: builds of its asset projects, which are not known yet.",
-    ),
-)
-
-_SCHEDULES = (
-    _Class(
-        r"Resource::arn:[^:]+:ecs:[^:]+:\*:task/<\w+>/\*",
-        "CDK's own: EventBridge tags the tasks it starts, whose ids are made then.",
     ),
 )
 
@@ -176,11 +168,6 @@ def acknowledge_pipeline(scope: pipelines.CodePipeline) -> None:
     _acknowledge_classes(scope, _BUILDS)
     _acknowledge_classes(scope.node.find_child("UpdatePipeline"), _SELF_MUTATION)
     _acknowledge_classes(scope.node.find_child("Assets"), _ASSET_PUBLISHING)
-
-
-def acknowledge_schedules(definition: ecs.TaskDefinition) -> None:
-    """Accept what CDK gives to EventBridge so that schedules can start `definition`."""
-    _acknowledge_classes(definition, _SCHEDULES)
 
 
 def _acknowledge_encryption(scope: IConstruct) -> None:

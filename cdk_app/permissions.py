@@ -88,13 +88,14 @@ def write_results(
     )
 
 
-def stage_results(stage: str) -> tuple[str, ...]:
-    """Return the keys that containers of `stage` write: samples, smoke tests, drills."""
-    return (
-        aws_names.sample_key(stage, "*", "*"),
-        aws_names.smoke_key("*", stage),
-        aws_names.drill_key("*", stage),
-    )
+def watch_results(stage: str) -> tuple[str, ...]:
+    """Return the keys that the score watch of `stage` and its drill write."""
+    return (aws_names.sample_key(stage, "*", "*"), aws_names.drill_key("*", stage))
+
+
+def smoke_results(stage: str) -> tuple[str, ...]:
+    """Return the keys that the smoke test of `stage` writes."""
+    return (aws_names.smoke_key("*", stage),)
 
 
 # --- Models ------------------------------------------------------------------------------------
@@ -147,14 +148,14 @@ def change_ledger(scope: Construct, stage: str) -> tuple[Permission, ...]:
 # --- Monitoring --------------------------------------------------------------------------------
 
 
-def publish_metrics() -> tuple[Permission, ...]:
-    """Publish into our own metric namespace."""
+def publish_metrics(namespace: str) -> tuple[Permission, ...]:
+    """Publish into one of our metric namespaces: that of the scores, or that of the service."""
     return (
         _allow(
             ["cloudwatch:PutMetricData"],
             ["*"],
-            wildcard="PutMetricData knows no resources; a condition holds it to our namespace.",
-            conditions={"StringEquals": {"cloudwatch:namespace": aws_names.METRIC_NAMESPACE}},
+            wildcard="PutMetricData knows no resources; a condition holds it to one namespace.",
+            conditions={"StringEquals": {"cloudwatch:namespace": namespace}},
         ),
     )
 
@@ -209,10 +210,24 @@ def tell_of_the_pipeline(scope: Construct) -> tuple[Permission, ...]:
 # --- The service's own task definition ---------------------------------------------------------
 
 
-def run_service_task(scope: Construct, stage: str) -> tuple[Permission, ...]:
-    """Start the service's own task definition with another command, in its own cluster."""
+def see_service(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """See which task definition the service runs, and in which network."""
+    return (_allow(["ecs:DescribeServices"], [arns.service(scope, stage)]),)
+
+
+def start_watch(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Start the score watch, or the drill, which measures as the watch does."""
+    return _run_as(aws_names.watch_role(stage), scope, stage)
+
+
+def start_smoke_test(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Start the smoke test."""
+    return _run_as(aws_names.smoke_role(stage), scope, stage)
+
+
+def _run_as(role: str, scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Start the service's own task definition, in its own cluster, as this role and no other."""
     return (
-        _allow(["ecs:DescribeServices"], [arns.service(scope, stage)]),
         _allow(
             ["ecs:RunTask"],
             [arns.task_definition(scope, stage, "*")],
@@ -227,7 +242,7 @@ def run_service_task(scope: Construct, stage: str) -> tuple[Permission, ...]:
         ),
         _allow(
             ["iam:PassRole"],
-            [arns.task_role(scope, stage), arns.execution_role(scope, stage)],
+            [arns.role(scope, role), arns.execution_role(scope, stage)],
             conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
         ),
     )

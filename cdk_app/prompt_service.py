@@ -56,6 +56,7 @@ class PromptService(Construct):
             container_insights_v2=ecs.ContainerInsights.ENABLED,
         )
         self.load_balancer = self._build_load_balancer()
+        self._build_other_roles()
         self.task_definition = self._build_task_definition()
         self.service = self._build_service()
         self.target_group = self._build_target_group()
@@ -183,18 +184,34 @@ class PromptService(Construct):
         role = _role(self, "TaskRole", arns.task_role_name(stage), "The code of the service")
         granted = (
             *permissions.read_ledger(self, stage),
-            *permissions.add_samples(self, stage),
             *permissions.call_models(self, self._settings.models_of(self._stage).values()),
-            *permissions.publish_metrics(),
-            *permissions.ask_for_rollback(self, stage),
-            *permissions.write_results(
-                self,
-                *permissions.stage_results(stage),
-                bucket=self._settings.results_bucket(Stack.of(self).account),
-            ),
+            *permissions.publish_metrics(aws_names.SERVICE_NAMESPACE),
         )
         nag.grant(role, granted)
         return role
+
+    def _build_other_roles(self) -> None:
+        """Build those of the same image's other commands, which read nothing that callers send."""
+        stage = self._stage.name
+        bucket = self._settings.results_bucket(Stack.of(self).account)
+        watch = _role(
+            self, "WatchRole", aws_names.watch_role(stage), "The score watch, and the drill"
+        )
+        measuring = (
+            *permissions.read_ledger(self, stage),
+            *permissions.add_samples(self, stage),
+            *permissions.call_models(self, self._settings.models_of(self._stage).values()),
+            *permissions.publish_metrics(aws_names.METRIC_NAMESPACE),
+            *permissions.ask_for_rollback(self, stage),
+            *permissions.write_results(self, *permissions.watch_results(stage), bucket=bucket),
+        )
+        nag.grant(watch, measuring)
+        smoke = _role(self, "SmokeRole", aws_names.smoke_role(stage), "The smoke test")
+        testing = (
+            *permissions.read_ledger(self, stage),
+            *permissions.write_results(self, *permissions.smoke_results(stage), bucket=bucket),
+        )
+        nag.grant(smoke, testing)
 
     def _build_execution_role(self) -> iam.Role:
         name = arns.execution_role_name(self._stage.name)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
+from aws_cdk import Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_app import arns, nag, permissions
 from cdk_app.stage_settings import StageSettings
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
@@ -42,7 +46,7 @@ def watch_schedule(
 
 
 class ScoreWatch(Construct):
-    """Runs the service's own task definition with another command: same image, same role.
+    """Runs the service's own task definition with another command and role: the same image.
 
     One container for all tasks: each with its own would limit its rate as if it were alone.
     """
@@ -52,12 +56,20 @@ class ScoreWatch(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        stage: str,
         schedule: events.Schedule,
         service: ecs.FargateService,
         subnets: ec2.SubnetSelection,
     ) -> None:
         super().__init__(scope, construct_id)
-        events.Rule(
+        role = iam.Role(
+            self,
+            "EventsRole",
+            description=f"Starts the score watch of {stage}",
+            assumed_by=iam.ServicePrincipal("events.amazonaws.com"),
+        )
+        nag.grant(role, permissions.start_watch(self, stage))
+        rule = events.Rule(
             self,
             "Rule",
             description="Measures every task that is due",
@@ -66,12 +78,8 @@ class ScoreWatch(Construct):
                 targets.EcsTask(
                     cluster=service.cluster,
                     task_definition=service.task_definition,
-                    container_overrides=[
-                        targets.ContainerOverride(
-                            container_name=aws_names.CONTAINER,
-                            command=["prompt-hub", "watch", "--due"],
-                        )
-                    ],
+                    # Otherwise CDK lets it pass on the service's role, and not the watch's.
+                    role=role.without_policy_updates(),
                     subnet_selection=subnets,
                     security_groups=service.connections.security_groups,
                     assign_public_ip=False,
@@ -81,3 +89,12 @@ class ScoreWatch(Construct):
                 )
             ],
         )
+        # Said here: CDK's own parameter calls the role by a name that ECS does not know.
+        overrides = {
+            "containerOverrides": [
+                {"name": aws_names.CONTAINER, "command": ["prompt-hub", "watch", "--due"]}
+            ],
+            "taskRoleArn": arns.role(self, aws_names.watch_role(stage)),
+        }
+        made = cast(events.CfnRule, rule.node.default_child)
+        made.add_property_override("Targets.0.Input", Stack.of(self).to_json_string(overrides))

@@ -73,7 +73,7 @@ class ServiceHealth(Construct):
                 alarm.name,
                 alarm.meaning,
                 cloudwatch.Metric(
-                    namespace=aws_names.METRIC_NAMESPACE,
+                    namespace=aws_names.SERVICE_NAMESPACE,
                     metric_name=alarm.metric,
                     dimensions_map={aws_names.DIMENSION_STAGE: stage},
                     statistic="Sum",

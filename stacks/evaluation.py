@@ -71,13 +71,12 @@ class EvaluationStack(ToolchainStack):
         )
         for stage in settings.stages:
             if settings.has_own_account(stage):
-                bucket.let_in(
-                    arns.role_in(
-                        self, str(settings.account_of(stage)), arns.task_role_name(stage.name)
-                    ),
-                    ["s3:PutObject"],
-                    permissions.stage_results(stage.name),
-                )
+                account = str(settings.account_of(stage))
+                for role, keys in (
+                    (aws_names.watch_role(stage.name), permissions.watch_results(stage.name)),
+                    (aws_names.smoke_role(stage.name), permissions.smoke_results(stage.name)),
+                ):
+                    bucket.let_in(arns.role_in(self, account, role), ["s3:PutObject"], keys)
 
     def _build_project(
         self, settings: Settings, tasks: Sequence[Task], first: Sequence[str]

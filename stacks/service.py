@@ -8,7 +8,7 @@ from aws_cdk import CfnOutput
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cdk_app import arns, nag
+from cdk_app import arns
 from cdk_app.network import Network
 from cdk_app.prompt_service import PromptService
 from cdk_app.score_watch import ScoreWatch, watch_schedule
@@ -56,11 +56,11 @@ class ServiceStack(StageStack):
         ScoreWatch(
             self,
             "Watch",
+            stage=stage.name,
             schedule=watch_schedule(tasks, stage=stage, stages=settings.stages),
             service=prompts.service,
             subnets=network.subnets,
         )
-        nag.acknowledge_schedules(prompts.task_definition)
         CfnOutput(self, "Url", value=prompts.url)
         CfnOutput(self, "VpcId", value=network.vpc.vpc_id, description="To peer callers with")
 

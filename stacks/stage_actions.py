@@ -69,7 +69,8 @@ def stage_actions(
                 **{each: [permissions.read_ledger] for each in earlier},
                 name: [
                     permissions.change_ledger,
-                    permissions.run_service_task,
+                    permissions.see_service,
+                    permissions.start_watch,
                     permissions.read_running_image,
                 ],
             },
@@ -79,7 +80,13 @@ def stage_actions(
         action(
             "SmokeTest",
             "smoke-test",
-            {name: [permissions.run_service_task, permissions.wait_for_tasks]},
+            {
+                name: [
+                    permissions.see_service,
+                    permissions.start_smoke_test,
+                    permissions.wait_for_tasks,
+                ]
+            },
             permissions.read_results(scope, aws_names.smoke_key("*", name)),
         ),
     ]
@@ -90,7 +97,8 @@ def stage_actions(
             {
                 name: [
                     permissions.change_ledger,
-                    permissions.run_service_task,
+                    permissions.see_service,
+                    permissions.start_watch,
                     permissions.wait_for_tasks,
                 ]
             },

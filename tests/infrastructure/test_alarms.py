@@ -120,10 +120,14 @@ def test_the_score_watch_runs_the_service_s_own_task_definition(assembly: Assemb
         **expected,
         "Subnets": sorted(map(json.dumps, expected["Subnets"])),
     }
-    assert json.loads(target["Input"]) == {
+    before, account, after = target["Input"]["Fn::Join"][1]
+    assert account == {"Ref": "AWS::AccountId"}
+    # ECS's own names: what CDK's parameter writes, `taskRole`, is none.
+    assert json.loads(f"{before}1{after}") == {
         "containerOverrides": [
             {"name": aws_names.CONTAINER, "command": ["prompt-hub", "watch", "--due"]}
-        ]
+        ],
+        "taskRoleArn": "arn:aws:iam::1:role/prompt-hub-dev-watch",
     }
 
 

@@ -153,9 +153,47 @@ def test_evaluation_calls_models_and_keeps_records(assembly: Assembly) -> None:
     assert {"Name": "PROMPT_HUB_STAGES", "Type": "PLAINTEXT", "Value": "dev"} in variables
 
 
-def test_the_service_cannot_move_a_pointer(assembly: Assembly) -> None:
-    (role,) = (name for name in assembly.statements("dev-service") if "TaskRole" in name)
-    statements = assembly.statements("dev-service")[role]
+def of_service(assembly: Assembly, role: str) -> list[Json]:
+    """The statements of the one role of the service's stack that is called so."""
+    (found,) = (
+        statements
+        for name, statements in assembly.statements("dev-service").items()
+        if role in name
+    )
+    return found
+
+
+def namespaces(statements: list[Json]) -> list[Json]:
+    """The conditions under which metrics are published."""
+    return [
+        statement["Condition"]
+        for statement in statements
+        if "cloudwatch:PutMetricData" in listed(statement["Action"])
+    ]
+
+
+def test_the_service_can_forge_nothing_that_a_rollback_counts(assembly: Assembly) -> None:
+    """It reads what callers send: no sample, no score, no round of the watch, no call for one."""
+    statements = of_service(assembly, "TaskRole")
+    assert may(statements) == {
+        "dynamodb": {"GetItem", "Query"},
+        "bedrock": {"InvokeModel"},
+        "cloudwatch": {"PutMetricData"},
+    }
+    (condition,) = namespaces(statements)
+    assert condition == {"StringEquals": {"cloudwatch:namespace": "PromptHub/Service"}}
+
+
+def test_the_smoke_test_writes_its_result_and_nothing_else(assembly: Assembly) -> None:
+    statements = of_service(assembly, "SmokeRole")
+    assert may(statements) == {"dynamodb": {"GetItem", "Query"}, "s3": {"PutObject"}}
+    written = on(statements, "s3:PutObject")
+    assert written.endswith('/releases/*/dev-smoke.json"]]}')
+    assert written.count("arn:") == 1
+
+
+def test_the_watch_cannot_move_a_pointer(assembly: Assembly) -> None:
+    statements = of_service(assembly, "WatchRole")
     assert may(statements) == {
         "dynamodb": {"GetItem", "Query", "PutItem"},
         "bedrock": {"InvokeModel"},
@@ -163,18 +201,28 @@ def test_the_service_cannot_move_a_pointer(assembly: Assembly) -> None:
         "lambda": {"InvokeFunction"},
         "s3": {"PutObject"},
     }
+    assert "smoke" not in on(statements, "s3:PutObject")
     # To ask is all that it may: that one function decides on the ledger.
     invoked = on(statements, "lambda:InvokeFunction")
     assert invoked.endswith(':function:prompt-hub-dev-rollback"]]}')
     assert "*" not in invoked
     (put,) = (node for node in statements if "dynamodb:PutItem" in listed(node["Action"]))
     assert put["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["SCORE#*"]}}
-    (publish,) = (
-        statement
-        for statement in statements
-        if "cloudwatch:PutMetricData" in listed(statement["Action"])
+    (condition,) = namespaces(statements)
+    assert condition == {"StringEquals": {"cloudwatch:namespace": "PromptHub"}}
+
+
+def test_the_schedule_starts_the_watch_as_the_watch(assembly: Assembly) -> None:
+    (rule,) = (
+        found
+        for found in assembly.resources("dev-service", "AWS::Events::Rule").values()
+        if "EcsParameters" in found["Targets"][0]
     )
-    assert publish["Condition"] == {"StringEquals": {"cloudwatch:namespace": "PromptHub"}}
+    (target,) = rule["Targets"]
+    (role,) = target["RoleArn"]["Fn::GetAtt"][:1]
+    statements = assembly.statements("dev-service")[role]
+    assert may(statements) == {"ecs": {"RunTask", "TagResource"}, "iam": {"PassRole"}}
+    assert passed(statements) == {"prompt-hub-dev-watch", "prompt-hub-dev-execution"}
 
 
 def test_the_rollback_lambda_changes_the_ledger_and_tells_people(assembly: Assembly) -> None:
@@ -201,27 +249,28 @@ def test_models_are_named(assembly: Assembly) -> None:
             )
 
 
-def test_build_actions_hand_on_only_the_roles_of_the_service(assembly: Assembly) -> None:
-    roles = {
-        role["RoleName"]
-        for role in assembly.resources("dev-service", "AWS::IAM::Role").values()
-        if "RoleName" in role
+def passed(statements: list[Json]) -> set[str]:
+    """The roles that may be handed on, to ECS and to no other service."""
+    (passing,) = (node for node in statements if "iam:PassRole" in listed(node["Action"]))
+    assert passing["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
     }
-    for action in ("dev/Activate", "dev/SmokeTest"):
-        statements = assembly.role_of(action)
-        (passing,) = (node for node in statements if "iam:PassRole" in listed(node["Action"]))
-        passed = {json.dumps(item).split(":role/")[1].split('"')[0] for item in passing["Resource"]}
-        assert passed == roles
-        assert passing["Condition"] == {
-            "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
-        }
-        (running,) = (
-            statement for statement in statements if "ecs:RunTask" in listed(statement["Action"])
-        )
-        assert "cluster/prompt-hub-dev" in json.dumps(running["Condition"]["ArnEquals"])
-        (tagging,) = (node for node in statements if "ecs:TagResource" in listed(node["Action"]))
-        assert ":task/prompt-hub-dev/*" in flat(tagging["Resource"])
-        assert tagging["Condition"] == {"StringEquals": {"ecs:CreateAction": "RunTask"}}
+    return {json.dumps(item).split(":role/")[1].split('"')[0] for item in passing["Resource"]}
+
+
+@pytest.mark.parametrize(
+    ("action", "role"), [("Activate", "watch"), ("Drill", "watch"), ("SmokeTest", "smoke")]
+)
+def test_build_actions_hand_on_only_the_role_of_what_they_start(
+    assembly: Assembly, action: str, role: str
+) -> None:
+    statements = assembly.role_of(f"dev/{action}")
+    assert passed(statements) == {f"prompt-hub-dev-{role}", "prompt-hub-dev-execution"}
+    (running,) = (node for node in statements if "ecs:RunTask" in listed(node["Action"]))
+    assert "cluster/prompt-hub-dev" in json.dumps(running["Condition"]["ArnEquals"])
+    (tagging,) = (node for node in statements if "ecs:TagResource" in listed(node["Action"]))
+    assert ":task/prompt-hub-dev/*" in flat(tagging["Resource"])
+    assert tagging["Condition"] == {"StringEquals": {"ecs:CreateAction": "RunTask"}}
 
 
 def test_promotion_reads_the_ledger_of_every_stage_and_writes_none(assembly: Assembly) -> None:

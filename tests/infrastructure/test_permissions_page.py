@@ -123,7 +123,7 @@ def test_a_difference_names_what_was_added_and_taken_away(
 ) -> None:
     new = changed(example, tmp_path / "new", "devService", '"SCORE#*"', '"*"')
     assert permissions_page.main(["--diff", str(example.path), str(new)]) == 1
-    start = "prompt-hub-dev-service: Role prompt-hub-dev-task: May `dynamodb:PutItem` on"
+    start = "prompt-hub-dev-service: Role prompt-hub-dev-watch: May `dynamodb:PutItem` on"
     table = "`arn:aws:dynamodb:us-east-1:{Account}:table/prompt-hub-dev-ledger`"
     where = f"{start} {table}, only where each value of `dynamodb:LeadingKeys` is like"
     assert capsys.readouterr().out.splitlines() == [f"+ {where} `*`.", f"- {where} `SCORE#*`."]

@@ -216,19 +216,23 @@ def results_are_written(found: Resources) -> None:
     """Samples, smoke tests and drills of the stage, into the one bucket, and nothing else."""
     policy = only(found, "evaluation", "AWS::S3::BucketPolicy")["PolicyDocument"]
     written = {role: (actions, keys) for role, actions, keys in let_in(policy)}
-    assert written.keys() == {"prompt-hub-prod-task", "prompt-hub-later-task"}
-    actions, resources = written["prompt-hub-prod-task"]
-    keys = sorted(resource.partition("/")[2] for resource in resources)
-    assert actions == ["s3:PutObject"]
-    wanted = ["releases/*/prod-drill.json", "releases/*/prod-smoke.json", "samples/prod/*/*.json"]
-    assert keys == wanted
-    (own,) = (
-        statement
-        for statement in statements(found, "prod-service", "PromptsTaskRole")
-        if statement["Action"] == "s3:PutObject"
-    )
+    assert written.keys() == {
+        f"prompt-hub-{stage}-{role}" for stage in ("prod", "later") for role in ("watch", "smoke")
+    }
     bucket = f"prompt-hub-results-{HOME}-us-east-1"
-    assert own["Resource"] == [f"arn:aws:s3:::{bucket}/{key}" for key in wanted]
+    for role, wanted in (
+        ("Watch", ["releases/*/prod-drill.json", "samples/prod/*/*.json"]),
+        ("Smoke", ["releases/*/prod-smoke.json"]),
+    ):
+        actions, resources = written[f"prompt-hub-prod-{role.lower()}"]
+        assert actions == ["s3:PutObject"]
+        assert sorted(resource.partition("/")[2] for resource in listed(resources)) == wanted
+        (own,) = (
+            statement
+            for statement in statements(found, "prod-service", f"Prompts{role}Role")
+            if statement["Action"] == "s3:PutObject"
+        )
+        assert listed(own["Resource"]) == [f"arn:aws:s3:::{bucket}/{key}" for key in wanted]
     (container,) = only(found, "prod-service", "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
     environment = {each["Name"]: each["Value"] for each in container["Environment"]}
     assert environment["PROMPT_HUB_RESULTS_BUCKET"] == bucket
@@ -416,6 +420,7 @@ PROPERTIES = [
     Property(images_are_pulled, "prod-service", "AWS::ECS::TaskDefinition", HOME, OTHER),
     Property(images_are_pulled, "prod-service", POLICY, f"us-east-1:{HOME}", f"eu-west-1:{OTHER}"),
     Property(results_are_written, "evaluation", "AWS::S3::BucketPolicy", "/samples/prod", ""),
+    Property(results_are_written, "evaluation", "AWS::S3::BucketPolicy", "prod-watch", "prod-task"),
     Property(results_are_written, "evaluation", "AWS::S3::BucketPolicy", "ArnEquals", "ArnLike"),
     Property(results_are_written, "prod-service", POLICY, f"results-{HOME}", f"results-{OTHER}"),
     Property(results_are_written, "prod-service", "AWS::ECS::TaskDefinition", "S_REGION", "S"),

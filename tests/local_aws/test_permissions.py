@@ -103,7 +103,7 @@ def furnish(root: Session) -> None:
     )
     root.client("s3").create_bucket(Bucket=RESULTS)
     roles = {}
-    for name in (f"{SERVICE}-task", f"{SERVICE}-execution"):
+    for name in (f"{SERVICE}-{kind}" for kind in ("task", "execution", "watch", "smoke")):
         made = root.client("iam").create_role(
             RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST_OF_SERVICES)
         )
@@ -142,11 +142,11 @@ def resolved(value: object) -> Any:
 
 
 def statements_of(assembly: Assembly, role: str) -> list[Json]:
-    if role == "task":
+    if role in {"task", "watch", "smoke"}:
         (name,) = [
             logical_id
             for logical_id, found in assembly.resources("dev-service", "AWS::IAM::Role").items()
-            if found.get("RoleName") == f"{SERVICE}-task"
+            if found.get("RoleName") == f"{SERVICE}-{role}"
         ]
         found = assembly.statements("dev-service")[name]
     elif role == "rollback":
@@ -173,6 +173,14 @@ def assume(aws: LocalAws, statements: list[Json]) -> Session:
 
 def get_item(caller: Session) -> object:
     return caller.client("dynamodb").get_item(TableName=LEDGER, Key=KEY)
+
+
+def query(caller: Session) -> object:
+    return caller.client("dynamodb").query(
+        TableName=LEDGER,
+        KeyConditionExpression="pk = :partition",
+        ExpressionAttributeValues={":partition": {"S": "ACTIVE"}},
+    )
 
 
 def put_item(caller: Session, partition: str) -> object:
@@ -228,9 +236,13 @@ def describe_tasks(caller: Session) -> object:
     return caller.client("ecs").describe_tasks(cluster=CLUSTER, tasks=[arn])
 
 
-def run_task(caller: Session) -> object:
+def run_task(caller: Session, role: str | None = "watch") -> object:
+    given = f"arn:aws:iam::{ACCOUNT}:role/{SERVICE}-{role}"
     return caller.client("ecs").run_task(
-        cluster=CLUSTER, taskDefinition=SERVICE, propagateTags="TASK_DEFINITION"
+        cluster=CLUSTER,
+        taskDefinition=SERVICE,
+        propagateTags="TASK_DEFINITION",
+        overrides={"taskRoleArn": given} if role else {},
     )
 
 
@@ -249,15 +261,26 @@ def put_event(caller: Session, source: str = aws_names.EVENT_SOURCE) -> object:
 
 USES: list[tuple[str, str, Call]] = [
     ("task", "dynamodb:GetItem", get_item),
-    ("task", "dynamodb:PutItem", partial(put_item, partition="SCORE#a")),
-    ("task", "cloudwatch:PutMetricData", put_metric),
-    ("task", "lambda:InvokeFunction", invoke),
-    ("task", "s3:PutObject", partial(put_object, key="releases/1/dev-smoke.json")),
+    (
+        "task",
+        "cloudwatch:PutMetricData",
+        partial(put_metric, namespace=aws_names.SERVICE_NAMESPACE),
+    ),
+    ("watch", "dynamodb:GetItem", get_item),
+    ("watch", "dynamodb:PutItem", partial(put_item, partition="SCORE#a")),
+    ("watch", "cloudwatch:PutMetricData", put_metric),
+    ("watch", "lambda:InvokeFunction", invoke),
+    ("watch", "s3:PutObject", partial(put_object, key="samples/dev/a/1.json")),
+    ("watch", "s3:PutObject", partial(put_object, key="releases/1/dev-drill.json")),
+    ("smoke", "dynamodb:Query", query),
+    ("smoke", "s3:PutObject", partial(put_object, key="releases/1/dev-smoke.json")),
     ("dev/Activate", "ecs:DescribeServices", describe_services),
     ("dev/SmokeTest", "ecs:DescribeTasks", describe_tasks),
     ("dev/Activate", "ecs:RunTask", run_task),
     ("dev/Activate", "ecs:TagResource", run_task),
     ("dev/Activate", "iam:PassRole", run_task),
+    ("dev/SmokeTest", "iam:PassRole", partial(run_task, role="smoke")),
+    ("dev/Drill", "iam:PassRole", run_task),
     ("dev/Activate", "s3:GetObject", partial(get_missing, key="manifests/1.json")),
     ("dev/Activate", "s3:ListBucket", partial(get_missing, key="manifests/1.json")),
     ("rollback", "dynamodb:ConditionCheckItem", check_item),
@@ -299,10 +322,19 @@ def test_a_statement_that_is_taken_out_is_missed(
 @pytest.mark.parametrize(
     ("role", "call", "why"),
     [
-        ("task", partial(put_item, partition="TASK#a"), '"dynamodb:LeadingKeys": ["TASK#a"]'),
-        ("task", partial(put_metric, namespace="Other"), '"cloudwatch:namespace": "Other"'),
-        ("task", partial(put_object, key="verdicts/1.json"), "it is allowed only on arn:aws:s3:::"),
-        ("task", describe_alarms, "no statement of its policies has that action"),
+        ("watch", partial(put_item, partition="TASK#a"), '"dynamodb:LeadingKeys": ["TASK#a"]'),
+        ("watch", partial(put_metric, namespace="Other"), '"cloudwatch:namespace": "Other"'),
+        ("watch", partial(put_object, key="verdicts/1.json"), "it is allowed only on arn:aws:s3"),
+        ("watch", describe_alarms, "no statement of its policies has that action"),
+        ("task", partial(put_item, partition="SCORE#a"), "no statement of its policies has that"),
+        ("task", partial(put_item, partition="SCORE#*watch"), "no statement of its policies has"),
+        ("task", put_metric, '"cloudwatch:namespace": "PromptHub"}'),
+        ("task", invoke, "no statement of its policies has that action"),
+        ("task", partial(put_object, key="samples/dev/a/1.json"), "no statement of its policies"),
+        ("smoke", partial(put_object, key="samples/dev/a/1.json"), "it is allowed only on arn:aws"),
+        ("dev/SmokeTest", run_task, f"role/{SERVICE}-smoke"),
+        ("dev/SmokeTest", partial(run_task, role=None), f"role/{SERVICE}-smoke"),
+        ("dev/Activate", partial(run_task, role="smoke"), f"role/{SERVICE}-watch"),
         ("rollback", partial(put_event, source="aws.ec2"), '"events:source": "aws.ec2"'),
     ],
 )
@@ -349,26 +381,29 @@ def test_a_run_tells_each_denial_once(enforced: LocalAws) -> None:
     assert said(enforced).endswith("no statement of its policies has that action.")
 
 
-def test_a_task_gets_its_own_role(enforced: LocalAws) -> None:
+@pytest.mark.parametrize("role", ["task", "watch"])
+def test_a_task_gets_its_own_role(enforced: LocalAws, role: str) -> None:
     """Not the account's own credentials, which may do everything."""
     image = enforced.build_image("1", {"whoami.py": WHO_AM_I})
     root = Session(enforced.endpoint)
     ecs = root.client("ecs")
     ecs.register_task_definition(
-        family="whoami",
+        family=f"whoami-{role}",
         taskRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{SERVICE}-task",
         containerDefinitions=[
             {"name": "a", "image": image, "command": ["python", "whoami.py"], "memory": 128}
         ],
     )
-    ecs.run_task(cluster=CLUSTER, taskDefinition="whoami")
+    given = f"arn:aws:iam::{ACCOUNT}:role/{SERVICE}-{role}"
+    overrides = {} if role == "task" else {"taskRoleArn": given}
+    ecs.run_task(cluster=CLUSTER, taskDefinition=f"whoami-{role}", overrides=overrides)
     log = eventually(
         lambda: "".join(
-            file.read_text() for file in (enforced.state / "logs" / "whoami").glob("*.log")
+            file.read_text() for file in (enforced.state / "logs" / f"whoami-{role}").glob("*.log")
         ),
         what="the task's answer",
     )
-    assert f"assumed-role/{SERVICE}-task/" in log
+    assert f"assumed-role/{SERVICE}-{role}/" in log
 
 
 def test_a_build_gets_the_role_of_its_project(enforced: LocalAws) -> None:

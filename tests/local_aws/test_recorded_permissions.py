@@ -90,5 +90,6 @@ def test_a_condition_that_does_not_hold_is_said(policy: Policy, place: int) -> N
 
 def test_the_recording_is_of_a_run_that_used_every_process_of_ours() -> None:
     used = {policy["policy"] for policy, _ in USED}
-    for part in ("Promote", "Image", "Activate", "SmokeTest", "Drill", "Record", "TaskRole"):
+    parts = ("Promote", "Image", "Activate", "SmokeTest", "Drill", "Record")
+    for part in (*parts, "TaskRole", "WatchRole", "SmokeRole"):
         assert any(part in name for name in used), part

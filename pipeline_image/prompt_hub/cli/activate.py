@@ -257,6 +257,7 @@ def measure_now(stage: str, tasks: list[str]) -> None:
     from prompt_hub.ledger.stage_session import session_of
     from prompt_hub.release.ecs_task import run
 
-    run((session_of(stage) or boto3).client("ecs"), stage, ["prompt-hub", "watch", "--due"])
+    ecs, command = (session_of(stage) or boto3).client("ecs"), ["prompt-hub", "watch", "--due"]
+    run(ecs, stage, command, role=aws_names.watch_role(stage))
     for task in tasks:
         print(f"{task}: the score watch measures it now")

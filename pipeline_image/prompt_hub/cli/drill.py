@@ -96,7 +96,7 @@ def _watched(stage: str, begun: tuple[int, Deployed], within: float) -> Drill:
     revision, deployed = begun
     ecs = (session_of(stage) or boto3).client("ecs")
     command = ["prompt-hub", "drill", "--inside", "--within", f"{within:g}"]
-    arn = run(ecs, stage, command)
+    arn = run(ecs, stage, command, role=aws_names.watch_role(stage))
     print(f"the drill runs in {stage} as {arn.rpartition('/')[2]}", flush=True)
     code = wait(ecs, stage, arn)
     key, hint = aws_names.drill_key(deployed.release.release, stage), "Look at its task's log."

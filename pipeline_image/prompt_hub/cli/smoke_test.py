@@ -98,7 +98,8 @@ def _outside(stage: str) -> int:
     from prompt_hub.release.ecs_task import run, wait
 
     ecs = (session_of(stage) or boto3).client("ecs")
-    task = run(ecs, stage, ["prompt-hub", "smoke-test", "--inside"])
+    command = ["prompt-hub", "smoke-test", "--inside"]
+    task = run(ecs, stage, command, role=aws_names.smoke_role(stage))
     print(f"the smoke test runs in {stage} as {task.rpartition('/')[2]}", flush=True)
     return wait(ecs, stage, task)
 

@@ -90,7 +90,8 @@ def _outside(stage: str, task: str | None, *, wait_for_it: bool) -> ExitCode:
 
     ecs = (session_of(stage) or boto3).client("ecs")
     what = "what is due" if task is None else task
-    arn = run(ecs, stage, ["prompt-hub", "watch", "--due" if task is None else task])
+    command = ["prompt-hub", "watch", "--due" if task is None else task]
+    arn = run(ecs, stage, command, role=aws_names.watch_role(stage))
     print(f"{what}: the score watch runs in {stage} as {arn.rpartition('/')[2]}", flush=True)
     if not wait_for_it:
         return ExitCode.OK

@@ -39,6 +39,9 @@ def person(name: str) -> str:
 # --- CloudWatch --------------------------------------------------------------------------------
 
 METRIC_NAMESPACE = "PromptHub"
+"""What the score watch publishes."""
+SERVICE_NAMESPACE = "PromptHub/Service"
+"""What the service counts: IAM tells metrics apart by nothing else, and it may publish no score."""
 METRIC_SCORE = "Score"
 METRIC_THRESHOLD = "Threshold"
 METRIC_SCORE_MARGIN = "ScoreMargin"
@@ -161,6 +164,16 @@ def cluster(stage: str) -> str:
 def service(stage: str) -> str:
     """Name of the ECS service that serves prompts in `stage`; its task family has the same name."""
     return f"{PROJECT}-{stage}"
+
+
+def watch_role(stage: str) -> str:
+    """Name of the role that containers of the score watch have, and the drill, which measures."""
+    return f"{service(stage)}-watch"
+
+
+def smoke_role(stage: str) -> str:
+    """Name of the role that the container of the smoke test has."""
+    return f"{service(stage)}-smoke"
 
 
 CONTAINER = "service"

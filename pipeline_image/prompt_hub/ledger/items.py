@@ -36,7 +36,7 @@ def task_partition(task: str) -> str:
 
 
 def score_partition(task: str) -> str:
-    """Partition of the score samples of `task`: the only ones that the service may write into."""
+    """Partition of the score samples of `task`: the only ones that the watch may write into."""
     return f"{aws_names.LEDGER_SCORES}{task}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from prompt_hub.core import aws_names
@@ -20,12 +21,15 @@ WAIT_SECONDS = 1800.0
 """A round of the score watch on a slow model ends well before."""
 
 
-def run(ecs: ECSClient, stage: str, command: Sequence[str]) -> str:
+def run(ecs: ECSClient, stage: str, command: Sequence[str], *, role: str) -> str:
     """Start `command` in the image that the service of `stage` runs; returns the ECS task's ARN.
+
+    It has the role of that name: the service's own may do nothing but serve.
 
     Raises `PromptHubError` if the service is not there or ECS starts nothing.
     """
     service = service_of(ecs, stage)
+    partition, account = itemgetter(1, 4)(service["serviceArn"].split(":"))
     answer = ecs.run_task(
         cluster=aws_names.cluster(stage),
         taskDefinition=service["taskDefinition"],
@@ -33,6 +37,7 @@ def run(ecs: ECSClient, stage: str, command: Sequence[str]) -> str:
         networkConfiguration=service["networkConfiguration"],
         overrides={
             "containerOverrides": [{"name": aws_names.CONTAINER, "command": list(command)}],
+            "taskRoleArn": f"arn:{partition}:iam::{account}:role/{role}",
         },
         # As the service's own tasks have them: an account may ask for tags on all that runs.
         propagateTags="TASK_DEFINITION",

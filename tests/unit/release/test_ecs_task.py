@@ -66,19 +66,28 @@ def test_an_image_without_a_tag_is_no_release(image: str) -> None:
         running(image, "COMPLETED")
 
 
-def test_a_container_that_is_started_once_has_the_tags_of_the_services_own() -> None:
+def test_a_container_that_is_started_once_has_the_services_tags_and_a_role_of_its_own() -> None:
     ecs, asked = client(), list[dict[str, Any]]()
 
     def note(params: dict[str, Any], **_: object) -> None:
         asked.append(params)
 
-    service = {"status": "ACTIVE", "taskDefinition": "dev:7", "networkConfiguration": {}}
+    service = {
+        "serviceArn": "arn:aws-cn:ecs:cn-north-1:123456789012:service/dev/dev",
+        "status": "ACTIVE",
+        "taskDefinition": "dev:7",
+        "networkConfiguration": {},
+    }
     ecs.meta.events.register("provide-client-params.ecs.RunTask", note)
     with Stubber(ecs) as stub:
         stub.add_response("describe_services", {"services": [service]})
         stub.add_response("run_task", {"tasks": [{"taskArn": ARN}], "failures": []})
-        assert ecs_task.run(ecs, "dev", ["prompt-hub", "watch", "--due"]) == ARN
+        command = ["prompt-hub", "watch", "--due"]
+        assert ecs_task.run(ecs, "dev", command, role="prompt-hub-dev-watch") == ARN
     assert [params["propagateTags"] for params in asked] == ["TASK_DEFINITION"]
+    assert [params["overrides"]["taskRoleArn"] for params in asked] == [
+        "arn:aws-cn:iam::123456789012:role/prompt-hub-dev-watch"
+    ]
 
 
 def code_of(containers: list[dict[str, Any]]) -> int:
@@ -138,8 +147,8 @@ def test_activation_starts_one_run_however_many_tasks_have_moved(
     started: list[Sequence[str]] = []
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setattr(
-        ecs_task, "run", lambda ecs, stage, command: started.append((stage, *command))
+        ecs_task, "run", lambda ecs, stage, command, role: started.append((role, *command))
     )
     measure_now("dev", [f"task-{number}" for number in range(50)])
-    assert started == [("dev", "prompt-hub", "watch", "--due")]
+    assert started == [("prompt-hub-dev-watch", "prompt-hub", "watch", "--due")]
     assert capsys.readouterr().out.count("the score watch measures it now") == 50

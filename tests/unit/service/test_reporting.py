@@ -28,7 +28,7 @@ class FakeCloudWatch:
         self.asked += 1
         if self.away:
             raise ConnectionError("no route to CloudWatch")
-        assert Namespace == "PromptHub"
+        assert Namespace == "PromptHub/Service"
         self.published += [
             (entry["MetricName"], {item["Name"]: item["Value"] for item in entry["Dimensions"]})
             for entry in MetricData
