@@ -260,6 +260,19 @@ def test_a_function_whose_role_lambda_may_not_be_does_not_run(enforced: LocalAws
     )
 
 
+def test_a_function_that_may_not_write_its_log_runs_without_one(enforced: LocalAws) -> None:
+    """As on AWS, where only the log is missed; a build and a task do not start."""
+    role(enforced, "mute", "lambda")
+    name = enforced.function("mute", "def handler(event, context):\n    return 7\n", role="mute")
+    answer = enforced.client("lambda").invoke(FunctionName=name)
+    assert "FunctionError" not in answer
+    assert json.loads(answer["Payload"].read()) == 7
+    (sentence,) = said(enforced, "mute")
+    assert sentence.startswith("mute may not logs:CreateLogStream on arn:aws:logs:")
+    groups = enforced.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/mute")
+    assert not groups["logGroups"]
+
+
 def test_what_was_allowed_is_written_down_once(enforced: LocalAws) -> None:
     builder = role(enforced, "builder", "codebuild", EVERYTHING)
     for name in ("first", "second"):
