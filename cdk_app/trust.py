@@ -6,16 +6,27 @@ from collections.abc import Mapping
 from typing import cast
 
 import jsii
-from aws_cdk import Aws, InjectionContext, IPropertyInjector, PropertyInjectors
+from aws_cdk import Aws, InjectionContext, IPropertyInjector, PropertyInjectors, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
+
+SAY_THE_ACCOUNT = frozenset(
+    f"{service}.amazonaws.com"
+    for service in ("codebuild", "codepipeline", "ecs-tasks", "events", "vpc-flow-logs")
+)
+"""Services that always say for which account they become a role.
+
+By AWS's own guides of CodeBuild, ECS, EventBridge and flow logs; of CodePipeline by the roles of
+AWS's Deployment Framework. No list of AWS names all that do.
+"""
 
 
 def only_for_this_account(scope: Construct) -> None:
     """Let no service be a role in `scope` on behalf of somebody else's account.
 
-    All of ours state the account: CodeBuild, CodePipeline, ECS, EventBridge, Lambda, flow logs. It
-    covers the roles that CDK's own constructs make, and goes on into stages, where aspects end.
+    It covers the roles that CDK's own constructs make, and goes on into stages, where aspects end.
+    A service that may not say for whom it acts (Lambda, EC2, API Gateway) is held to the account
+    only if it does: a trust that asked for more would lock it out, and be seen on AWS alone.
     """
     # CDK calls it with a context, not with the keywords that its own types promise.
     PropertyInjectors.of(scope).add(cast(IPropertyInjector, _OnlyForThisAccount()))
@@ -33,8 +44,12 @@ class _OnlyForThisAccount:
     ) -> Mapping[str, object]:
         """Add the condition; CDK hands over a dictionary with the names of TypeScript."""
         principal = cast(iam.PrincipalBase, original_props["assumedBy"])
+        named = principal.policy_fragment.principal_json
         # Not asked by type: CDK makes a composite principal of a single service, too.
-        if set(principal.policy_fragment.principal_json) != {"Service"}:
+        if set(named) != {"Service"}:
             return original_props
-        condition = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+        found = Stack.of(context.scope).resolve(named["Service"])
+        services = {found} if isinstance(found, str) else set(map(str, found))
+        operator = "StringEquals" if services <= SAY_THE_ACCOUNT else "StringEqualsIfExists"
+        condition = {operator: {"aws:SourceAccount": Aws.ACCOUNT_ID}}
         return {**original_props, "assumedBy": principal.with_conditions(condition)}

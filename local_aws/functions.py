@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ministack.services import lambda_svc
@@ -17,6 +18,7 @@ logger = logging.getLogger("local_aws.functions")
 def install() -> None:
     """Log every failed invocation; the emulator writes them to the function's log group only."""
     lambda_svc._execute_function = _logging_failures(lambda_svc._execute_function)
+    lambda_svc._emit_lambda_logs = _where_allowed(lambda_svc._emit_lambda_logs)
 
 
 def invoke(arn: str, event: dict[str, object]) -> None:
@@ -32,12 +34,29 @@ def invoke(arn: str, event: dict[str, object]) -> None:
     lambda_svc.invoke_async_with_retry(record, event)
 
 
-def _own_role(configuration: dict[str, Any]) -> None:
-    """Ask whether Lambda may be the function's role, and write its log as it."""
-    arn, logs = configuration["FunctionArn"], configuration.get("LoggingConfig") or {}
-    group = logs.get("LogGroup") or f"/aws/lambda/{configuration['FunctionName']}"
-    role = ServiceRole(role=configuration["Role"], service="lambda.amazonaws.com", source=arn)
-    role.require(*service_calls.of_log(":".join(arn.split(":")[3:5]), group))
+def _role(function: dict[str, Any]) -> ServiceRole:
+    """Return a function's role, as Lambda has it."""
+    configuration = function.get("config") or function
+    return ServiceRole(
+        role=configuration["Role"],
+        service="lambda.amazonaws.com",
+        source=configuration["FunctionArn"],
+    )
+
+
+def _where_allowed(write: Callable[..., None]) -> Callable[..., None]:
+    """Write a log only where the role lets Lambda; a function that has none runs all the same."""
+
+    def write_where_allowed(function: dict[str, Any], *rest: object, **options: object) -> None:
+        configuration = function.get("config") or function
+        logs = configuration.get("LoggingConfig") or {}
+        group = logs.get("LogGroup") or f"/aws/lambda/{configuration['FunctionName']}"
+        place = ":".join(configuration["FunctionArn"].split(":")[3:5])
+        with suppress(DeniedError):  # said where IAM says what it denies
+            _role(function).require(*service_calls.of_log(place, group))
+            write(function, *rest, **options)
+
+    return write_where_allowed
 
 
 def _logging_failures(
@@ -45,7 +64,7 @@ def _logging_failures(
 ) -> Callable[[dict[str, Any], object], dict[str, Any]]:
     def execute_and_log(function: dict[str, Any], event: object) -> dict[str, Any]:
         try:
-            _own_role(function.get("config") or function)
+            _role(function).require()
         except DeniedError as refused:
             body = {"errorType": "AccessDeniedException", "errorMessage": str(refused)}
             result: dict[str, Any] = {"body": body, "error": True}

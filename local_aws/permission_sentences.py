@@ -44,6 +44,9 @@ def sentence(
             f" and the request has {json.dumps(keys, default=str)}."
         )
     if having:
-        resources = dict.fromkeys(name for statement in having for name in statement.resources)
-        return f"{found}: it is allowed only on {', '.join(resources)}."
+        places = [
+            ", ".join(statement.resources) or f"everything but {', '.join(statement.not_resources)}"
+            for statement in having
+        ]
+        return f"{found}: it is allowed only on {', '.join(dict.fromkeys(places))}."
     return f"{found}: no statement of its policies has that action."

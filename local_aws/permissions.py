@@ -64,6 +64,8 @@ def install(settings: CloudSettings) -> None:
     iam_actions.extract_resource_arn = _keep_body(iam_actions.extract_resource_arn)
     iam_actions.access_denied_response = _name_what_was_denied(iam_actions.access_denied_response)
     iam_evaluator.enforce = _enforce(iam_evaluator.enforce)
+    iam_evaluator._resolve_condition_key = _with_the_caller(iam_evaluator._resolve_condition_key)
+    iam_evaluator._gather_role_policies = _well_formed(iam_evaluator._gather_role_policies)
     # Loopback is what AWS calls a secure transport: nobody else can listen.
     origin = iam_evaluator.pin_request_origin
     ministack.app.pin_request_origin = lambda address, _secure: origin(address, True)
@@ -157,6 +159,46 @@ def _enforce(ask: Callable[..., Any]) -> Callable[..., Any]:
     return enforce
 
 
+def _with_the_caller(resolve: Callable[..., Any]) -> Callable[..., Any]:
+    """Tell conditions of the role, not of its session, and that no service calls by itself."""
+
+    def resolve_condition_key(key: str, context: iam_evaluator.EvalContext) -> object:
+        name, found = key.lower(), resolve(key, context)
+        if name == "aws:principalarn" and ":assumed-role/" in str(found):
+            role = iam._roles.get(_role_of(str(found))) or {}
+            return role.get("Arn", found)
+        if found is None and name in {"aws:principalisawsservice", "aws:viaawsservice"}:
+            return "false"
+        return found
+
+    return resolve_condition_key
+
+
+def _well_formed(gather: Callable[..., list[list[Any]]]) -> Callable[..., list[list[Any]]]:
+    """Leave out what AWS takes into no policy; the evaluator would take it to allow everything."""
+
+    def gather_role_policies(role_name: str, account_id: str) -> list[list[Any]]:
+        policies = gather(role_name, account_id)
+        return [
+            [one for one in policy if one.effect == "Deny" or _says_what(role_name, one)]
+            for policy in policies
+        ]
+
+    return gather_role_policies
+
+
+def _says_what(role: str, statement: iam_evaluator.ParsedStatement) -> bool:
+    whole = (
+        (statement.actions or statement.not_actions)
+        and (statement.resources or statement.not_resources)
+        and isinstance(statement.conditions, dict)
+        and all(isinstance(tests, dict) for tests in statement.conditions.values())
+    )
+    if not whole:
+        logger.warning("a statement of %s is no policy's, and allows nothing: %s", role, statement)
+    return bool(whole)
+
+
 def _name_what_was_denied(
     answer: Callable[..., tuple[int, dict[str, str], bytes]],
 ) -> Callable[..., tuple[int, dict[str, str], bytes]]:
@@ -192,10 +234,15 @@ def _role_of(principal: str) -> str:
 
 
 def deny(
-    role: str, check: Check, policies: Sequence[Sequence[Any]], *, explicit: bool = False
+    role: str,
+    check: Check,
+    policies: Sequence[Sequence[Any]],
+    *,
+    explicit: bool = False,
+    reason: str = "",
 ) -> str:
-    """Write down what `role` may not do; returns the sentence."""
-    text = sentence(role, check, policies, explicit=explicit)
+    """Write down what `role` may not do, and the `reason` if no policy is; returns the sentence."""
+    text = reason or sentence(role, check, policies, explicit=explicit)
     logger.warning("%s", text)
     _append(_log, {**_described(role, check), "sentence": text})
     return text

@@ -51,15 +51,20 @@ class ServiceRole:
 
     def require(self, *checks: Check) -> None:
         """Go on only if the role may be had and allows all of `checks`; raises `DeniedError`."""
-        if permissions.mode() == "off" or not self.role:
+        if permissions.mode() == "off" or not (self.role or checks):
+            return
+        record = iam._roles.get(self.name)
+        # A name alone is taken, too, by ECS; another account's role has another ARN.
+        if record is None or self.role not in {self.name, record["Arn"]}:
+            self._missing(*checks)
             return
         if self.via:
             self.via.require(Check(action="sts:AssumeRole", resource=self.role))
-        self._trusted()
+        self._trusted(record)
         policies = iam_evaluator._gather_role_policies(self.name, self.account)
         limits = iam_evaluator._permissions_boundary(iam._roles, self.name, self.account)
         for check in checks:
-            context = _context(f"arn:aws:iam::{self.account}:role/{self.name}", check)
+            context = _context(record["Arn"], check)
             result = iam_evaluator.evaluate(context, policies, *limits)
             found = iam_evaluator._resource_policy(check.action.split(":")[0], check.resource)
             if found is not None:
@@ -68,12 +73,21 @@ class ServiceRole:
                 )
             _settle(self.name, check, result.decision, policies)
 
-    def _trusted(self) -> None:
+    def _missing(self, *checks: Check) -> None:
+        """Deny what needs a role that is not there, or that nothing names."""
+        reason = (
+            f"there is no role {self.role}, which {self.service} was to be"
+            if self.role
+            else f"{self.source} names no role, without which {self.service} may do nothing"
+        )
+        asked = next(iter(checks), Check(action="sts:AssumeRole", resource=self.role))
+        permissions.deny(self.name or self.service, asked, [], reason=f"{reason}.")
+        if permissions.mode() == "enforce":
+            raise DeniedError(f"{reason}.")
+
+    def _trusted(self, record: Mapping[str, Any]) -> None:
         """Ask the trust policy, whose statements are for one resource: the role itself."""
-        role = iam._roles.get(self.name)
-        if role is None:
-            raise DeniedError(f"there is no role {self.role}, which {self.service} was to be.")
-        document = role.get("AssumeRolePolicyDocument") or {}
+        document = record.get("AssumeRolePolicyDocument") or {}
         if self.via:
             who = f"arn:aws:sts::{self.account}:assumed-role/{self.via.name}/{self.via.name}"
             check = Check(action="sts:AssumeRole", resource=self.role)
@@ -99,7 +113,9 @@ def require_of_resource(check: Check, service: str, source: str) -> None:
 
 
 def _behalf(source: str) -> Keys:
-    return {"aws:sourcearn": source, "aws:sourceaccount": source.split(":")[4]}
+    account = source.split(":")[4]
+    keys = {"aws:sourcearn": source, "aws:sourceaccount": account}
+    return {**keys, "aws:principalisawsservice": "true"}
 
 
 def _ask_resource(document: object, check: Check, who: str, service: str, name: str) -> None:
@@ -107,14 +123,16 @@ def _ask_resource(document: object, check: Check, who: str, service: str, name: 
     statements = [
         {"Resource": check.resource, **statement}
         for statement in _listed((parsed or {}).get("Statement") or [])
+        # AWS takes no policy without; the evaluator would take it for every action and anybody.
+        if (statement.get("Action") or statement.get("NotAction")) and statement.get("Principal")
     ]
     context = _context(who, check)
     result = iam_evaluator.evaluate_resource_policy({"Statement": statements}, context, service)
     applicable = [
         statement
         for statement in statements
-        if iam_evaluator._service_principal_matches(statement.get("Principal"), service)
-        or iam_evaluator._names_caller(statement.get("Principal"), who)
+        if iam_evaluator._service_principal_matches(statement["Principal"], service)
+        or iam_evaluator._names_caller(statement["Principal"], who)
     ]
     policies = [iam_evaluator.parse_policy_document({"Statement": applicable})]
     _settle(name, check, result.decision, policies)

@@ -367,8 +367,10 @@ class Tasks:
         for record, container in zip(
             task.record["containers"], definition["containerDefinitions"], strict=True
         ):
-            calls = service_calls.of_container(self._settings.place, container)
-            of_task("executionRoleArn", task.record, definition).require(*calls)
+            execution = of_task("executionRoleArn", task.record, definition)
+            # On a machine of one's own, that one's role would do; Fargate has none.
+            if execution.role or task.record.get("launchType") == "FARGATE":
+                execution.require(*service_calls.of_container(self._settings.place, container))
             image = Image.find(container["image"], self._images)
             override = ecs._container_override_for(overrides, container["name"])
             command = override.get("command") or container.get("command") or image.command

@@ -154,7 +154,13 @@ class LocalAws:
         return f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{repository}:{tag}"
 
     def function(
-        self, name: str, source: str, *, runtime: str = "python3.13", **environment: str
+        self,
+        name: str,
+        source: str,
+        *,
+        runtime: str = "python3.13",
+        role: str = "test",
+        **environment: str,
     ) -> str:
         """Create the Lambda function `handler` of `source`; returns its ARN."""
         buffer = io.BytesIO()
@@ -163,7 +169,7 @@ class LocalAws:
         created = self.client("lambda").create_function(
             FunctionName=name,
             Runtime=runtime,
-            Role=f"arn:aws:iam::{ACCOUNT}:role/test",
+            Role=f"arn:aws:iam::{ACCOUNT}:role/{role}",
             Handler="function.handler",
             Code={"ZipFile": buffer.getvalue()},
             Environment={"Variables": environment},

@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from ministack.core import iam_evaluator
 
+from local_aws import permissions, service_roles
+from local_aws.permission_checks import Check
+from local_aws.permission_sentences import sentence
 from local_aws.settings import PERMISSION_CALLS_LOG, PERMISSIONS_LOG
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, eventually
 
@@ -104,6 +110,77 @@ def test_a_role_of_another_service_is_not_had(enforced: LocalAws) -> None:
     )
 
 
+def test_a_role_of_another_account_is_not_had(enforced: LocalAws) -> None:
+    theirs = role(enforced, "namesake", "codebuild", EVERYTHING).replace(ACCOUNT, "9" * 12)
+    assert build_status(enforced, "of-others", theirs) == "FAILED"
+    assert said(enforced, "namesake") == [
+        f"there is no role {theirs}, which codebuild.amazonaws.com was to be."
+    ]
+
+
+def test_an_audit_starts_what_has_no_role_and_says_so(tmp_path: Path) -> None:
+    audited = LocalAws(state=tmp_path / "cloud", permissions="audit")
+    audited.start()
+    try:
+        nobody = f"arn:aws:iam::{ACCOUNT}:role/nobody"
+        assert build_status(audited, "audited", nobody) == "SUCCEEDED"
+        sentence = f"there is no role {nobody}, which codebuild.amazonaws.com was to be."
+        assert set(said(audited, "nobody")) == {sentence}
+    finally:
+        audited.stop()
+
+
+def test_a_trust_that_denies_whoever_is_no_service_lets_one_be_it(enforced: LocalAws) -> None:
+    found = role(enforced, "of-services", "codebuild", EVERYTHING)
+    iam = enforced.client("iam")
+    trust = iam.get_role(RoleName="of-services")["Role"]["AssumeRolePolicyDocument"]
+    people = {"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}}
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole", "Condition": people}
+    trust["Statement"].append(deny)
+    iam.update_assume_role_policy(RoleName="of-services", PolicyDocument=json.dumps(trust))
+    assert build_status(enforced, "of-services", found) == "SUCCEEDED"
+
+
+def test_a_resource_that_denies_all_but_somebody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy of a topic may say `NotPrincipal`; asking it ended in a `TypeError`."""
+    allowed: list[str] = []
+    monkeypatch.setattr(permissions, "record", lambda name, check: allowed.append(name))
+    service = "cloudwatch.amazonaws.com"
+    publish = {"Action": "sns:Publish", "Resource": "*"}
+    statements = [
+        {"Effect": "Allow", "Principal": {"Service": service}, **publish},
+        {"Effect": "Deny", "NotPrincipal": {"Service": service}, **publish},
+    ]
+    check = Check(action="sns:Publish", resource=f"arn:aws:sns:{REGION}:{ACCOUNT}:t")
+    service_roles._ask_resource({"Statement": statements}, check, service, service, service)
+    assert allowed == [service]
+
+
+@pytest.mark.parametrize("member", ["Action", "Resource"])
+def test_a_statement_about_nothing_allows_nothing(enforced: LocalAws, member: str) -> None:
+    """AWS takes no such policy; the emulator takes it, and would allow everything by it."""
+    empty = role(enforced, f"no-{member}", "codebuild", {**EVERYTHING, member: []})
+    assert build_status(enforced, f"no-{member}", empty) == "FAILED"
+    (sentence,) = said(enforced, f"no-{member}")
+    assert "may not logs:CreateLogStream" in sentence
+
+
+def test_a_caller_is_known_by_its_role_and_not_by_its_session(enforced: LocalAws) -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:role/known"
+    itself = {"ArnEquals": {"aws:PrincipalArn": arn}, "Bool": {"aws:PrincipalIsAWSService": False}}
+    role(enforced, "known", "codebuild", {**EVERYTHING, "Condition": itself})
+    trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+    enforced.client("iam").update_assume_role_policy(
+        RoleName="known", PolicyDocument=json.dumps({"Statement": [trust]})
+    )
+    given = enforced.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]
+    caller = boto3.Session(
+        given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], REGION
+    )
+    client = caller.client("sqs", endpoint_url=enforced.endpoint)
+    assert client.create_queue(QueueName="of-the-known")["QueueUrl"]
+
+
 def test_a_build_that_may_not_write_its_log_does_not_run(enforced: LocalAws) -> None:
     silent = role(enforced, "silent", "codebuild", {**EVERYTHING, "Action": "s3:*"})
     assert build_status(enforced, "silent", silent) == "FAILED"
@@ -138,6 +215,18 @@ def test_a_task_whose_execution_role_may_not_pull_does_not_start(enforced: Local
         task = ecs.run_task(cluster=cluster, taskDefinition=name)["tasks"][0]["taskArn"]
 
         assert reason in eventually(partial(stopped, ecs, cluster, task), what="the task's end")
+
+
+def test_a_task_of_fargate_without_an_execution_role_pulls_nothing(enforced: LocalAws) -> None:
+    image = enforced.build_image("no-role", {"a.py": "print('ran')\n"})
+    ecs = enforced.client("ecs")
+    cluster = ecs.create_cluster(clusterName="no-role")["cluster"]["clusterArn"]
+    container = {"name": "a", "image": image, "command": ["python", "a.py"], "memory": 128}
+    ecs.register_task_definition(family="no-role", containerDefinitions=[container])
+    started = ecs.run_task(cluster=cluster, taskDefinition="no-role", launchType="FARGATE")
+    task = started["tasks"][0]["taskArn"]
+    why = eventually(partial(stopped, ecs, cluster, task), what="the task's end")
+    assert f"{task} names no role, without which ecs-tasks.amazonaws.com may do nothing." in why
 
 
 def test_a_rule_starts_a_task_only_with_a_role_that_may(enforced: LocalAws) -> None:
@@ -260,6 +349,19 @@ def test_a_function_whose_role_lambda_may_not_be_does_not_run(enforced: LocalAws
     )
 
 
+def test_a_function_that_may_not_write_its_log_runs_without_one(enforced: LocalAws) -> None:
+    """As on AWS, where only the log is missed; a build and a task do not start."""
+    role(enforced, "mute", "lambda")
+    name = enforced.function("mute", "def handler(event, context):\n    return 7\n", role="mute")
+    answer = enforced.client("lambda").invoke(FunctionName=name)
+    assert "FunctionError" not in answer
+    assert json.loads(answer["Payload"].read()) == 7
+    (sentence,) = said(enforced, "mute")
+    assert sentence.startswith("mute may not logs:CreateLogStream on arn:aws:logs:")
+    groups = enforced.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/mute")
+    assert not groups["logGroups"]
+
+
 def test_what_was_allowed_is_written_down_once(enforced: LocalAws) -> None:
     builder = role(enforced, "builder", "codebuild", EVERYTHING)
     for name in ("first", "second"):
@@ -273,3 +375,15 @@ def test_what_was_allowed_is_written_down_once(enforced: LocalAws) -> None:
     ]
     assert len(set(lines)) == len(lines)
     assert f":{REGION}:" in lines[0]
+
+
+def test_a_denial_says_where_a_statement_does_not_hold() -> None:
+    document = {
+        "Statement": [{"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:s3:::b/*"}]
+    }
+    policies = [iam_evaluator.parse_policy_document(document)]
+    check = Check(action="s3:GetObject", resource="arn:aws:s3:::b/k")
+    assert sentence("a-role", check, policies) == (
+        "a-role may not s3:GetObject on arn:aws:s3:::b/k:"
+        " it is allowed only on everything but arn:aws:s3:::b/*."
+    )
