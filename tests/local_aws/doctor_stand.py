@@ -222,10 +222,20 @@ def make_patient(
     aws.client("s3").create_bucket(
         Bucket="plain-artifacts", CreateBucketConfiguration={"LocationConstraint": REGION}
     )
+    # IAM is asked here, and so is what the pipeline's own role may.
+    trust = {"Principal": {"Service": "codepipeline.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    iam = aws.client("iam")
+    iam.create_role(RoleName="pipeline", AssumeRolePolicyDocument=_allow(trust))
+    everything = _allow({"Action": "*", "Resource": "*"})
+    iam.put_role_policy(RoleName="pipeline", PolicyName="all", PolicyDocument=everything)
     execution = pipelines.plain_pipeline(aws_names.PIPELINE, GATE)
     pipelines.approve(aws_names.PIPELINE, execution)
     assert pipelines.ended(aws_names.PIPELINE, execution)["status"] == "Succeeded"
     return patient
+
+
+def _allow(statement: Mapping[str, object]) -> str:
+    return json.dumps({"Statement": [{"Effect": "Allow", **statement}]})
 
 
 _SOURCE = {

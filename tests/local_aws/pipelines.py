@@ -194,7 +194,7 @@ class Pipelines:
             {
                 "FullRepositoryId": PLAIN,
                 "BranchName": "main",
-                "ConnectionArn": "arn:local",
+                "ConnectionArn": f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/local",
                 **({"OutputArtifactFormat": "CODEBUILD_CLONE_REF"} if clone else {}),
             },
             outputs=["Tree"],

@@ -84,6 +84,7 @@ def _lines(results: Sequence[CheckResult]) -> list[str]:
 def _session() -> Session:
     import boto3
     from botocore.config import Config
+    from botocore.exceptions import NoRegionError
 
     # Checks wait at once; a service that hangs must not keep a person waiting for minutes.
     config = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3})
@@ -102,5 +103,6 @@ def _session() -> Session:
                     return made[name]
 
     session = SharedSession()
-    session.client("ecs")  # raises where no region says whom to ask
+    if session.region_name is None:
+        raise NoRegionError
     return session

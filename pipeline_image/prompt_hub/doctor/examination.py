@@ -12,13 +12,15 @@ from prompt_hub.doctor.base import Check, Finding, NotCheckedError
 from prompt_hub.doctor.readers import Readers
 from prompt_hub.ledger.errors import LedgerError
 
-_ACTION = re.compile(r"perform:? ([a-z0-9-]+:\w+)")
+_ACTION = re.compile(r"perform:? ([A-Za-z0-9-]+):(\w+)")
 _DENIED = re.compile(r"AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError|^403$")
 _BAD_CREDENTIALS = re.compile(
     r"ExpiredToken|InvalidClientTokenId|UnrecognizedClient|Signature|InvalidAccessKeyId"
-    r"|AuthFailure|NoCredentials|PartialCredentials|TokenRetrieval|SSOToken|UnauthorizedSSO"
-    r"|LoginRefresh|CredentialRetrieval"
+    r"|AuthFailure|InvalidToken|RequestTimeTooSkewed|NoCredentials|PartialCredentials|TokenRetrieval|SSOToken|UnauthorizedSSO"
+    r"|LoginRefresh|LoginToken|LoginInsufficient|CredentialRetrieval|MissingDependency"
 )
+SIGN_IN = 'aws login && eval "$(aws configure export-credentials --format env)"'
+"""The AWS CLI has the first since 2.32. boto3 reads what it leaves only with an extra package."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +81,12 @@ def _explain(check: Check, error: Exception, readers: Readers) -> Finding | str:
         return _missing_permission(operation, message, readers)
     if _BAD_CREDENTIALS.search(code):
         if check.name != "credentials":
-            return f"AWS refused the credentials: {code}"
+            return f"there are no credentials that AWS takes: {code}"
         return Finding(
             f"AWS takes no calls with these credentials: {code}.",
-            "Sign in again, or set other credentials of the stage's account.",
-            "aws login",
+            "Sign in again (with IAM Identity Center: `aws sso login`), or set other credentials of"
+            " the stage's account.",
+            SIGN_IN,
         )
     if isinstance(error, PromptHubError | LedgerError):
         text = error.message if isinstance(error, PromptHubError) else str(error)
@@ -115,19 +118,43 @@ def _aws_error(error: BaseException) -> tuple[str, str, str]:
 
 def _missing_permission(operation: str, message: str, readers: Readers) -> Finding:
     named = _ACTION.search(message)
-    action = named[1] if named else operation
+    # SNS calls itself by capitals there.
+    action = f"{named[1].lower()}:{named[2]}" if named else operation
     try:
         who = readers.caller.arn
     except Exception:  # that is what the check of credentials is about
         who = "this caller"
-    # arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION, or arn:aws:iam::ACCOUNT:user/NAME
-    kind, _, rest = who.rpartition(":")[2].partition("/")
-    name = rest.partition("/")[0] or "NAME"
-    put = "put-user-policy --user-name" if kind == "user" else "put-role-policy --role-name"
+    problem = f"{who} may not {action}, so nobody can tell."
+    name, command = _allowing(who)
+    if "explicit deny" in message:
+        return Finding(
+            problem,
+            f"Have the policy changed that denies {action}: it counts more than any that allows"
+            f" it. AWS says: {message.rstrip('.')}.",
+            "aws sts get-caller-identity",
+        )
     return Finding(
-        f"{who} may not {action}, so nobody can tell.",
+        problem,
         f"Allow {action} to {name}; docs/operations.md has the whole list of the doctor's"
         " permissions.",
-        f"aws iam {put} {name} --policy-name prompt-hub-doctor"
-        " --policy-document file://POLICY-FILE",
+        command,
     )
+
+
+def _allowing(who: str) -> tuple[str, str]:
+    """Return the name of a caller, and the command that allows something to it."""
+    # arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION, or arn:aws:iam::ACCOUNT:user/PATH/NAME
+    kind, _, rest = who.rpartition(":")[2].partition("/")
+    if kind == "user":
+        name = rest.rpartition("/")[2]
+        put = f"aws iam put-user-policy --user-name {name} --policy-name prompt-hub-doctor"
+        return name, f"{put} --policy-document file://POLICY-FILE"
+    name = rest.partition("/")[0] or "NAME"
+    if name.startswith("AWSReservedSSO_"):
+        # Nobody may change such a role but IAM Identity Center itself.
+        return name, (
+            "aws sso-admin put-inline-policy-to-permission-set --instance-arn INSTANCE-ARN"
+            " --permission-set-arn PERMISSION-SET-ARN --inline-policy file://POLICY-FILE"
+        )
+    put = f"aws iam put-role-policy --role-name {name} --policy-name prompt-hub-doctor"
+    return name, f"{put} --policy-document file://POLICY-FILE"

@@ -27,6 +27,8 @@ class Stage(_Loose):
     """One stage."""
 
     name: str
+    account: str | None = None
+    region: str | None = None
     notification_emails: tuple[str, ...] = ()
 
 
@@ -43,6 +45,12 @@ class Installation(_Loose):
     def emails(self, stage: str) -> tuple[str, ...]:
         """Return who shall hear of `stage`."""
         return next((item.notification_emails for item in self.stages if item.name == stage), ())
+
+    def elsewhere(self, stage: str) -> bool:
+        """Whether `stage` lives in another account or region than the pipeline."""
+        found = next((item for item in self.stages if item.name == stage), Stage(name=stage))
+        place = (found.account or self.account, found.region or self.region)
+        return place != (self.account, self.region)
 
     def aliases(self) -> ModelAliases:
         """Read the models, with the installation's region where an alias needs one."""
@@ -70,7 +78,7 @@ class CdkJson(_Loose):
 def read_cdk_json(root: Path, stage: str) -> CdkJson:
     """Read the file in `root`; without one nothing is known.
 
-    Raises `PromptHubError` where it cannot be read, or knows no such stage.
+    Raises `PromptHubError` where it cannot be read, knows no such stage, or has it elsewhere.
     """
     path = root / CONTEXT_FILE
     if not path.exists():
@@ -82,5 +90,13 @@ def read_cdk_json(root: Path, stage: str) -> CdkJson:
         raise PromptHubError(
             f"{path} has no stage {stage!r} (known: {', '.join(names)}).",
             hint="Look at --stage, and at the folder that this runs in.",
+        )
+    if settings and settings.elsewhere(stage):
+        # Half of the checks ask the stage and half the pipeline, here with one session for both:
+        # what is well elsewhere would be called missing.
+        raise PromptHubError(
+            f"{path} has stage {stage!r} in another account or region than the pipeline: the doctor"
+            " looks at stages of the pipeline's own alone.",
+            hint="`prompt-hub trace` and `prompt-hub watch` reach it by its profile.",
         )
     return found

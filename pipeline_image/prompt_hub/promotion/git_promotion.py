@@ -39,6 +39,14 @@ class Base:
     published: bool
 
 
+REMOTE_SECONDS = 60.0
+"""How long a person waits for an answer of the remote."""
+
+
+class RemoteSilentError(Exception):
+    """The remote gave no answer: whether it would refuse, nobody can tell."""
+
+
 class Checkout:
     """A full clone, checked out at the commit of this execution."""
 
@@ -169,22 +177,47 @@ class Checkout:
         """Make a ref at the remote as the bot would; returns why it was refused, empty if not.
 
         It points to an empty commit without a parent: nothing of this clone reaches the remote.
+
+        Raises:
+            RemoteSilentError: the remote gave no answer; it may have made the ref all the same.
         """
         tree = self._git("hash-object", "-t", "tree", "-w", "--stdin")
         commit = self._git(
             "commit-tree", tree, "-m", "Try whether this may be pushed", environment=_IDENTITY
         )
-        return self._push_by_itself(f"{commit}:{ref}")
+        return self._refusal("push", "--quiet", "--no-verify", "origin", f"{commit}:{ref}")
 
     def delete(self, ref: str) -> str:
-        """Delete a ref at the remote; returns why it was refused, empty if not."""
-        return self._push_by_itself(f":{ref}")
+        """Delete a ref at the remote; returns why it was refused, empty if not.
 
-    def _push_by_itself(self, change: str) -> str:
-        """Push without hooks of this clone, which the bot has not, and without a question."""
-        quietly = {"GIT_TERMINAL_PROMPT": "0"}
-        done = self._run("push", "--quiet", "--no-verify", "origin", change, environment=quietly)
+        Raises `RemoteSilentError` as `try_push` does.
+        """
+        return self._refusal("push", "--quiet", "--no-verify", "origin", f":{ref}")
+
+    def refs_of_the_remote(self, pattern: str) -> list[str]:
+        """Return the remote's refs that match; none where it does not let us read them.
+
+        Raises `RemoteSilentError` as `try_push` does.
+        """
+        done = self._ask_remote("ls-remote", "origin", pattern)
+        return [line.partition("\t")[2] for line in done.stdout.splitlines()]
+
+    def _refusal(self, *arguments: str) -> str:
+        done = self._ask_remote(*arguments)
         return "" if done.returncode == 0 else _reason(done.stderr)
+
+    def _ask_remote(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Ask the remote for a person who waits: with a limit, and without a question to them."""
+        quietly = {"GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
+        try:
+            done = self._run(*arguments, environment=quietly, seconds=REMOTE_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise RemoteSilentError(
+                f"the remote did not answer within {REMOTE_SECONDS:g} s"
+            ) from None
+        if done.returncode != 0 and (found := _UNREACHED.search(done.stderr)):
+            raise RemoteSilentError(f"the remote was not reached: {hide_credentials(found[0])}")
+        return done
 
     def _tags_of_the_remote(self) -> frozenset[str]:
         lines = self._git("ls-remote", "--tags", "--refs", "origin").splitlines()
@@ -201,7 +234,10 @@ class Checkout:
         return done.stdout.strip()
 
     def _run(
-        self, *arguments: str, environment: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["git", *arguments],
@@ -211,6 +247,10 @@ class Checkout:
             capture_output=True,
             text=True,
             check=False,
+            timeout=seconds,
+            # Of a terminal of its own, which is none, ssh asks nothing; and Ctrl-C, which ends this
+            # process, does not end what it has to tidy up.
+            start_new_session=seconds is not None,
         )
 
 
@@ -219,6 +259,12 @@ def _listed(files: Sequence[str]) -> str:
     return f"{files[0]}{more}"
 
 
+_UNREACHED = re.compile(
+    r"^.*(?:Could not resolve host|Failed to connect|Couldn't connect|Connection refused"
+    r"|Connection timed out|Operation timed out|Connection reset|Network is unreachable"
+    r"|No route to host|Temporary failure in name resolution).*$",
+    re.MULTILINE,
+)
 _REASON = re.compile(r"^(?:remote: .*|.*\[remote rejected\].*|fatal: .*)$", re.MULTILINE)
 
 

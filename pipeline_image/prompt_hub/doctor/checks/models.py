@@ -66,6 +66,12 @@ def _mend(model: ModelConfig) -> str:
 def _command(model: ModelConfig) -> str:
     if model.base_url:
         return f"curl --silent --show-error {model.base_url}/models"
+    statements = provider_of(model.provider).iam_statements(model)
+    if any(":inference-profile/" in name for item in statements for name in item.resources):
+        return (
+            "aws bedrock get-inference-profile"
+            f" --inference-profile-identifier {model.model} --region {model.region}"
+        )
     if model.region:
         return (
             "aws bedrock get-foundation-model-availability"

@@ -14,6 +14,7 @@ _FROM = "--secret-string file://KEY-FILE"
 
 def _examine(readers: Readers) -> Iterator[Finding]:
     client = readers.session.client("secretsmanager")
+    unseen: Exception | None = None
     for secret in sorted({model.secret for model in readers.models if model.secret}):
         try:
             stored_key(client.get_secret_value(SecretId=secret).get("SecretString", ""), secret)
@@ -23,12 +24,22 @@ def _examine(readers: Readers) -> Iterator[Finding]:
                 "Create it with the provider's key; where it is there, put the key into it.",
                 f"aws secretsmanager create-secret --name {secret} {_FROM}",
             )
+        except client.exceptions.InvalidRequestException:
+            yield Finding(
+                f"The secret {secret!r} is marked for deletion: nobody can read it.",
+                "Restore it.",
+                f"aws secretsmanager restore-secret --secret-id {secret}",
+            )
+        except client.exceptions.ClientError as error:
+            unseen = unseen or error  # the others are looked at all the same
         except PromptHubError as error:
             yield Finding(
                 f"{error.message[:1].upper()}{error.message[1:]}",
                 "Put the provider's key into it.",
                 f"aws secretsmanager put-secret-value --secret-id {secret} {_FROM}",
             )
+    if unseen is not None:
+        raise unseen
 
 
 CHECK = Check("secrets", _examine, START)

@@ -9,6 +9,7 @@ from prompt_hub.doctor.base import DEPLOY, START, Check, Finding
 from prompt_hub.doctor.readers import Readers
 
 PENDING = "PendingConfirmation"
+_NOBODY = ("email", PENDING)
 
 
 def _examine(readers: Readers) -> Iterator[Finding]:
@@ -21,21 +22,24 @@ def _examine(readers: Readers) -> Iterator[Finding]:
 
 def _topic(readers: Readers, name: str, wanted: Sequence[str], maker: str) -> Iterator[Finding]:
     sns, arn = readers.session.client("sns"), readers.topic(name)
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     try:
         for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn):
-            found |= {item["Endpoint"]: item["SubscriptionArn"] for item in page["Subscriptions"]}
+            for item in page["Subscriptions"]:
+                if found.get(item["Endpoint"], _NOBODY)[1] == PENDING:
+                    found[item["Endpoint"]] = item["Protocol"], item["SubscriptionArn"]
     except sns.exceptions.NotFoundException:
         problem = f"There is no topic {name}: nobody is told of anything."
         yield Finding(problem, "Deploy what makes it.", maker)
         return
     # AWS drops a subscription that nobody confirms.
     for address in {**found, **dict.fromkeys(wanted)}:
-        if found.get(address, PENDING) == PENDING:
+        protocol, subscription = found.get(address, _NOBODY)
+        if subscription == PENDING:
             yield Finding(
                 f"{address} has not confirmed the subscription to {name}: no message reaches it.",
-                "Follow the link in AWS's mail; this has it sent again.",
-                f"aws sns subscribe --topic-arn {arn} --protocol email"
+                "Follow the link in AWS's message; this has it sent again.",
+                f"aws sns subscribe --topic-arn {arn} --protocol {protocol}"
                 f" --notification-endpoint {address}",
             )
 
