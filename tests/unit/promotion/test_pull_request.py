@@ -26,12 +26,12 @@ def protect(world: World) -> None:
     hook.chmod(0o755)
 
 
-def merge(world: World, how: str) -> str:
+def merge(world: World, how: str, what: str = f"origin/{BRANCH}") -> str:
     """Merge the bot's branch as GitHub does, past the rules, and return the new head of main."""
     person = world.folder / "merging"
     git(world.folder, "clone", "--quiet", str(world.remote), str(person))
     (world.remote / "hooks" / "update").unlink()
-    git(person, "merge", "--quiet", *how.split(), f"origin/{BRANCH}")
+    git(person, "merge", "--quiet", *how.split(), what)
     if how == "--squash":
         git(person, "commit", "--quiet", "-m", "Squashed")
     git(person, "push", "--quiet", "origin", "HEAD:main")
@@ -192,14 +192,12 @@ def test_a_merge_that_promotion_did_not_see_coming_is_no_conflict(world: World) 
     """The bot went on from what people squashed meanwhile: what they merged is known to it."""
     commit = world.push("candidate")
     execution(world, "e1", commit)
+    seen = waiting(world)
     bump_brand(world)
     second = world.push("brand")
-    world.evaluated("e2", second, waits_in=BRANCH)
     protect(world)
-    merge(world, "--squash")
-    late = Checkout(world.folder / "e2")
-    late._git("fetch", "--quiet", "origin")  # as promotion had, a moment before the merge
-    world.promote("e2", waits_in=BRANCH)
+    execution(world, "e2", second)
+    merge(world, "--squash", seen)
     clone = execution(world, "e3", world.head())
     assert released(clone) == {"brand": "1.1.0", "part-class": "1.2.0"}
     assert check(PromptRepository(clone))[1] == []
