@@ -79,6 +79,7 @@ class Stand:
         """What GitHub tells a workflow of a pull request."""
         return {
             "github": {
+                "event_name": "pull_request",
                 "workflow": "pull request",
                 "ref": MERGE,
                 "repository": REPOSITORY,
