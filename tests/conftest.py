@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,8 @@ def pytest_configure_node(node: WorkerController) -> None:
     """Tell a worker, before it starts, whether there are compiled tests."""
     named = [Path(word.partition("::")[0]) for word in node.config.args]
     folders = {path if path.is_dir() else path.parent for path in named}
-    node.workerinput[FRESH] = not any(
+    # Where nothing compiled is kept, nobody has anything to wait for.
+    node.workerinput[FRESH] = not sys.dont_write_bytecode and not any(
         found for folder in folders for found in folder.rglob("__pycache__/test_*-pytest-*.pyc")
     )
 

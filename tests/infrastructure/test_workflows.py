@@ -100,6 +100,10 @@ def test_the_models_of_the_settings_are_printed(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     context = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
     assert done.stdout.strip() == Settings.from_context(context[CONTEXT_KEY]).models_json
+    (tmp_path / "before.json").write_bytes((ROOT / "cdk.json").read_bytes())
+    named = [*command, str(tmp_path / "before.json")]
+    before = subprocess.run(named, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert before.stdout == done.stdout
     paths = {"PYTHONPATH": f"{ROOT}:{ROOT / 'pipeline_image'}"}
     wrong = subprocess.run(
         command, cwd=tmp_path, env=paths, capture_output=True, text=True, check=False

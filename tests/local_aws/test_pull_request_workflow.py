@@ -79,6 +79,7 @@ class Stand:
         """What GitHub tells a workflow of a pull request."""
         return {
             "github": {
+                "event_name": "pull_request",
                 "workflow": "pull request",
                 "ref": MERGE,
                 "repository": REPOSITORY,
@@ -390,6 +391,21 @@ def test_there_is_one_comment_and_a_later_run_writes_it_anew(deployed: Stand) ->
         assert ours["body"].startswith("<!-- prompt-hub -->\n## Prompts\n")
         assert "part-class 1.2.0: PASS" in ours["body"]
         assert "## Permissions" in ours["body"]
+
+
+def test_a_part_of_the_comment_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (script,) = [step["run"] for step in WORKFLOW["jobs"]["comment"]["steps"] if "run" in step]
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    (parts / "1-prompts.md").write_text("## Prompts\n", encoding="utf-8")
+    (parts / "2-permissions.md").write_text("## Permissions\n", encoding="utf-8")
+    (tmp_path / "secret").write_text("a token\n", encoding="utf-8")
+    (parts / "3.md").symlink_to(tmp_path / "secret")
+    written = next(line for line in script.splitlines() if line.endswith("> comment.md"))
+    subprocess.run(["bash", "-e", "-c", written], cwd=tmp_path, check=True)
+    assert (tmp_path / "comment.md").read_text(encoding="utf-8") == (
+        "<!-- prompt-hub -->\n## Prompts\n## Permissions\n"
+    )
 
 
 def test_a_fork_has_no_token_and_is_told_so(stand: Stand) -> None:

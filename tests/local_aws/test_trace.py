@@ -167,6 +167,32 @@ def test_an_engineer_on_call_needs_what_the_page_says_and_no_more(
     assert {statement["Effect"] for statement in policy["Statement"]} == {"Allow"}
 
 
+@pytest.mark.parametrize("trailer", ["", f"\n\nExecution: {RELEASE}"], ids=["squash", "rebase"])
+def test_a_promotion_that_people_merged_by_a_new_commit_is_proven_by_its_tag(
+    stand: Stand, trailer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    promoted = git(stand.clone, "rev-parse", "HEAD")
+    git(stand.clone, "reset", "--quiet", "--soft", "HEAD^")
+    git(stand.clone, "commit", "--quiet", "-m", f"Promote part-class 1.2.0 (#7){trailer}")
+    code, (chain,) = traced(capsys, stand.line)
+    assert (code, broken([chain])) == (0, [])
+    assert facts(chain, "promotion")["commit"] == promoted
+    assert facts(chain, "promotion")["execution"] == RELEASE
+
+
+@pytest.mark.parametrize(
+    "message", ["by hand", "Promote part-class 1.2.0\n\nExecution: another"], ids=["hand", "bot"]
+)
+def test_a_tag_that_was_moved_beside_the_history_is_found(
+    stand: Stand, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = git(stand.clone, "rev-parse", "HEAD^{tree}")
+    beside = git(stand.clone, "commit-tree", tree, "-p", "HEAD^", "-m", message)
+    git(stand.clone, "tag", "--force", "part-class/v1.2.0", beside)
+    code, (chain,) = traced(capsys, stand.line)
+    assert (code, broken([chain])) == (1, ["promotion"])
+
+
 def test_git_alone_is_traced_without_a_stage(
     stand: Stand, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

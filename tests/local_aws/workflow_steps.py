@@ -44,6 +44,8 @@ def value_of(expression: str, context: Context) -> Any:
     word = expression.strip()
     if word == "!cancelled()":
         return True
+    if word.startswith("'"):
+        return word.strip("'")
     assert _PLACE.fullmatch(word), f"not known here: {word}"
     found = context
     for name in word.split("."):
@@ -100,8 +102,9 @@ class Job:
         """Whether the condition of a step or a job holds."""
         if "if" not in item:
             return True
-        (expression,) = _EXPRESSION.findall(item["if"])
-        return bool(value_of(expression, self.context))
+        # A condition is an expression with its braces, and without.
+        written = _EXPRESSION.fullmatch(item["if"])
+        return bool(value_of(written[1] if written else item["if"], self.context))
 
     def _run(self, step: Mapping[str, Any]) -> dict[str, str]:
         name = step["name"]

@@ -45,6 +45,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="leave out tasks whose verdict rests on what COMMIT has already",
     )
     parser.add_argument(
+        "--models-before",
+        metavar="FILE",
+        help="what PROMPT_HUB_MODELS was at that COMMIT; by default what it is",
+    )
+    parser.add_argument(
         "--read-only",
         action="store_true",
         help="use what the results bucket remembers and write nothing there: records stay here",
@@ -92,7 +97,9 @@ async def _evaluate(
     store = ResponseStore(repository.root / CACHE_DIR, fresh=arguments.fresh)
     async with ModelClient(aliases, concurrency=arguments.concurrency) as caller:
         if arguments.changed_since:
-            tasks = _changed(repository, tasks, arguments.changed_since, caller, say)
+            before = arguments.models_before
+            models_before = None if before is None else ModelAliases.parse(before)
+            tasks = _changed(repository, tasks, arguments.changed_since, caller, models_before, say)
         evaluator = Evaluator(
             repository,
             caller,
@@ -124,6 +131,7 @@ def _changed(
     tasks: Sequence[str],
     since: str,
     caller: ModelClient,
+    models_before: ModelAliases | None,
     say: Callable[[str], None],
 ) -> list[str]:
     """Return those of `tasks` that the commits after `since` concern; say so if it is none."""
@@ -137,7 +145,9 @@ def _changed(
             hint="Fetch it (a shallow clone lacks what is older), or name another.",
         )
     with history.tree(since) as before:
-        changed = [task for task in tasks if has_changed(task, repository, before, caller)]
+        changed = [
+            task for task in tasks if has_changed(task, repository, before, caller, models_before)
+        ]
     if not changed:
         say(f"nothing to evaluate: no task has changed since {since}")
     return changed

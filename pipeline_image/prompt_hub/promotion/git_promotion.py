@@ -27,16 +27,23 @@ _RACES = ("fetch first", "non-fast-forward", "cannot lock ref", "already exists"
 """What git says of a push that came too late, by branch or by tag."""
 
 
+_START_AGAIN = (
+    "Then start the pipeline: aws codepipeline start-pipeline-execution --name"
+    f" {aws_names.PIPELINE}"
+)
+_UNTRACK = ("rm", "--force", "-r", "--quiet", "--cached", "--ignore-unmatch", "--")
+
+
 class PushRejectedError(Exception):
     """The remote moved between fetch and push."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """The commit that promotion builds on; `published`: whether the remote has it."""
+    """The commit that promotion builds on; `known_as`: that of the remote with the same tree."""
 
     commit: str
-    published: bool
+    known_as: str | None
 
 
 REMOTE_SECONDS = 60.0
@@ -59,47 +66,113 @@ class Checkout:
 
     def fetch(self, branch: str) -> str:
         """Return the newest commit of `branch` at the remote."""
-        self._git("fetch", "--quiet", "origin", f"+refs/heads/{branch}:refs/prompt-hub/head")
-        return self._git("rev-parse", "refs/prompt-hub/head")
+        return self._fetched(branch, "refs/prompt-hub/head")
 
     def with_waiting(self, head: str, branch: str) -> Base:
         """Return `head` with what the bot's `branch` holds and nobody has merged into it yet.
 
-        Whichever way people merge, a file that both have changed to the same is no conflict. The
-        commit descends from both, so that the branch is never pushed by force.
+        Whichever way people merge, a file is no conflict that only one of both has changed since.
+        The commit descends from both, so that the branch is never pushed by force.
 
         Raises:
-            PromptHubError: both have changed the same file of the bot layers, each in its own way.
+            PromptHubError: both have changed the same file of the bot layers, each in its own way;
+                or `branch` is none of the bot's.
         """
-        if not self._git("ls-remote", "--heads", "origin", f"refs/heads/{branch}"):
-            return Base(commit=head, published=True)
-        self._git("fetch", "--quiet", "origin", f"+refs/heads/{branch}:refs/prompt-hub/waiting")
-        waiting = self._git("rev-parse", "refs/prompt-hub/waiting")
-        common = self._git("merge-base", head, waiting)
+        waiting = self._waiting(branch)
+        if waiting is None:
+            return Base(commit=head, known_as=head)
+        common = self._run("merge-base", head, waiting).stdout.strip()
+        if not common:
+            raise PromptHubError(
+                f"{branch} has no commit in common with the branch that it is for.",
+                hint=f"Delete it: promotion makes it anew. {_START_AGAIN}",
+                exit_code=ExitCode.BLOCKED,
+            )
         if common == waiting:
-            return Base(commit=head, published=True)
+            return Base(commit=head, known_as=head)
         if common == head:
-            return Base(commit=waiting, published=True)
+            return Base(commit=waiting, known_as=waiting)
+        tree = self._merged(common, head, waiting, branch)
+        message = f"Take over what {branch} is for"
+        parents = ("-p", waiting, "-p", head)
+        merged = self._git("commit-tree", tree, *parents, "-m", message, environment=_IDENTITY)
+        # Merged by new commits, nothing waits: to push this would open a pull request without a
+        # change, and its merge would start the pipeline again.
+        nothing_waits = tree == self._git("rev-parse", f"{head}^{{tree}}")
+        return Base(commit=merged, known_as=head if nothing_waits else None)
+
+    def _waiting(self, branch: str) -> str | None:
+        """Return the newest commit of the bot's `branch`; None if there is no such branch."""
+
+        def there() -> bool:
+            return bool(self._git("ls-remote", "--heads", "origin", f"refs/heads/{branch}"))
+
+        if not there():
+            return None
+        try:
+            return self._fetched(branch, "refs/prompt-hub/waiting")
+        except PromptHubError:
+            if there():
+                raise
+            return None  # merged, and deleted, a moment ago
+
+    def _fetched(self, branch: str, ref: str) -> str:
+        self._git("fetch", "--quiet", "origin", f"+refs/heads/{branch}:{ref}")
+        return self._git("rev-parse", ref)
+
+    def _merged(self, common: str, head: str, waiting: str, branch: str) -> str:
+        """Return the tree of both, merged file by file."""
         with tempfile.TemporaryDirectory() as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            base = self._merge_base_tree(common, head, waiting)
             self._git(
-                "read-tree", "-i", "-m", "--aggressive", common, head, waiting, environment=index
+                "read-tree", "-i", "-m", "--aggressive", base, head, waiting, environment=index
             )
             torn = self._git("ls-files", "--unmerged", "-z", environment=index).split("\0")
             if files := sorted({entry.partition("\t")[2] for entry in torn if entry}):
                 raise PromptHubError(
                     f"{_listed(files)} changed both in the pull request that waits in {branch} and"
                     " in the branch that it is for.",
-                    hint="Merge or close that pull request and delete its branch, then start the"
-                    f" pipeline: aws codepipeline start-pipeline-execution --name"
-                    f" {aws_names.PIPELINE}",
+                    hint=f"Merge or close that pull request and delete its branch. {_START_AGAIN}",
                     exit_code=ExitCode.BLOCKED,
                 )
-            tree = self._git("write-tree", environment=index)
-        message = f"Take over what {branch} is for"
-        parents = ("-p", waiting, "-p", head)
-        merged = self._git("commit-tree", tree, *parents, "-m", message, environment=_IDENTITY)
-        return Base(commit=merged, published=False)
+            return self._git("write-tree", environment=index)
+
+    def _merge_base_tree(self, common: str, head: str, waiting: str) -> str:
+        """Return the tree that both went on from: of `common`, but for what was merged since.
+
+        A squash or a rebase tells git nothing of what it merged. Where `head` once had all bot
+        layers as they were in the bot's branch, that is where both went on from.
+        """
+        merged = {self._layers(commit) for commit in self._changes(common, head)}
+        for commit in self._changes(common, waiting):
+            if self._layers(commit) in merged:
+                return self._with_layers(common, commit)
+        return common
+
+    def _changes(self, since: str, until: str) -> Sequence[str]:
+        """Return the commits after `since` that changed the bot layers, newest first."""
+        found = self._git("rev-list", "--topo-order", f"{since}..{until}", "--", *BOT_PATHS)
+        return found.splitlines()
+
+    def _layers(self, commit: str) -> str:
+        return self._git("ls-tree", commit, "--", *BOT_PATHS)
+
+    def _with_layers(self, commit: str, source: str) -> str:
+        """Return the tree of `commit` with the bot layers of `source`."""
+        with tempfile.TemporaryDirectory() as folder:
+            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self._git("read-tree", commit, environment=index)
+            self._git(*_UNTRACK, *BOT_PATHS, environment=index)
+            for entry in self._layers(source).splitlines():
+                words, _, name = entry.partition("\t")
+                mode, kind, identity = words.split()
+                if kind == "tree":
+                    self._git("read-tree", f"--prefix={name}/", identity, environment=index)
+                else:
+                    added = ("--add", "--cacheinfo", f"{mode},{identity},{name}")
+                    self._git("update-index", *added, environment=index)
+            return self._git("write-tree", environment=index)
 
     def take_waiting(self, branch: str) -> None:
         """Put the bot layers that promotion will build on into the working tree.
@@ -130,17 +203,7 @@ class Checkout:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             self._git("read-tree", parent, environment=index)
             present = [name for name in BOT_PATHS if (self.root / name).exists()]
-            self._git(
-                "rm",
-                "--force",
-                "-r",
-                "--quiet",
-                "--cached",
-                "--ignore-unmatch",
-                "--",
-                *BOT_PATHS,
-                environment=index,
-            )
+            self._git(*_UNTRACK, *BOT_PATHS, environment=index)
             self._git("add", "--force", "--", *present, environment=index)
             tree = self._git("write-tree", environment=index)
         if tree == self._git("rev-parse", f"{parent}^{{tree}}"):

@@ -128,7 +128,9 @@ class Promoter:
             message = commit_message(written, outcomes, self._execution)
             released = self._checkout.commit_bot_layers(base.commit, message)
             try:
-                if push and not (base.published and released == base.commit):
+                if released == base.commit and base.known_as is not None:
+                    released = base.known_as
+                elif push:
                     self._push(released, _tags(outcomes))
             except PushRejectedError:
                 self._say("the branch moved meanwhile; starting over from its new head")
@@ -158,7 +160,7 @@ class Promoter:
     def _base(self) -> Base:
         head = self._checkout.fetch(self._branch)
         if self._waits_in is None:
-            return Base(commit=head, published=True)
+            return Base(commit=head, known_as=head)
         return self._checkout.with_waiting(head, self._waits_in)
 
     def _push(self, released: str, tags: Sequence[str]) -> None:

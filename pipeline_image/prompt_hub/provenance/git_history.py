@@ -65,7 +65,10 @@ class GitEvidence:
     recorded: Commit | None = None
     """The commit that wrote the record last: that of its promotion, or of its refusal."""
     released: Commit | None = None
-    """The first commit that had the version among what is, or was, released."""
+    """The first commit that had the version among what is, or was, released.
+
+    Promotion's own, which has the tag, where people took it over by a squash or a rebase.
+    """
     released_as: str | None = None
     """The version's hash, recomputed from its content at `released`."""
     tag: str | None = None
@@ -137,6 +140,8 @@ class GitHistory:
                     changes, inputs_at = later, recorded
         released = self._first_release(task, version)
         tagged = self.commit(f"refs/tags/{task}/v{version}")
+        if tagged and released and self._merged_anew(tagged, released[1], task, version):
+            released = (tagged, released[1])
         return GitEvidence(
             registered=registered,
             prompt_sha256=prompt_sha256,
@@ -184,6 +189,17 @@ class GitHistory:
             if sha256 is not None:
                 return commit, sha256
         return None
+
+    def _merged_anew(self, tagged: Commit, sha256: str, task: str, version: str) -> bool:
+        """Whether an execution made the tagged commit, and the history has it by content only."""
+        if tagged.execution is None:
+            return False
+        if self._git("merge-base", "--is-ancestor", tagged.sha, "HEAD") is not None:
+            return False
+        try:
+            return self.prompt_sha256(tagged.sha, task, version) == sha256
+        except PromptHubError:
+            return False
 
     def _log(self, *words: str) -> Iterator[Commit]:
         """Yield commits that touched paths; options of `git log` stand before them."""

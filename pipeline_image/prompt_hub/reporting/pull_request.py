@@ -6,8 +6,11 @@ GitHub takes 65,536 characters of a comment. What would make it longer is left o
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.gate.types import Status
 from prompt_hub.reporting import words
 from prompt_hub.reporting.diff_words import difference_lines
 from prompt_hub.reporting.evaluation import EvaluationView, read_view
@@ -17,6 +20,8 @@ from prompt_hub.reporting.sources import Evaluations
 
 LONGEST = 40_000
 """Characters of all tasks together: permissions stand in the same comment."""
+LONGEST_LIST = 4_000
+"""Characters of the verdicts that have no room for more than a line; the rest is counted."""
 LONGEST_DIFF = 8_000
 """Characters of one prompt's differences."""
 
@@ -32,7 +37,7 @@ def evaluated(evaluations: Evaluations) -> Iterator[EvaluationView]:
 def pull_request_summary(views: Iterable[EvaluationView]) -> str:
     """Return the summary as Markdown."""
     sections: list[str] = []
-    left_out: list[str] = []
+    left_out: list[EvaluationRecord] = []
     cost = _Cost()
     length = 0
     for view in views:
@@ -42,15 +47,30 @@ def pull_request_summary(views: Iterable[EvaluationView]) -> str:
             sections.append(section)
             length += len(section)
         else:
-            record = view.evaluation.record
-            left_out.append(f"{record.task} {record.version}: {record.verdict.status}")
+            left_out.append(view.evaluation.record)
     if not sections and not left_out:
         return "## Prompts\n\nNo task was evaluated: none has changed.\n"
     lines = ["## Prompts", "", cost.in_words(), ""]
     lines += sections
     if left_out:
-        lines += ["Too long to be shown here:", "", *(f"- {line}" for line in left_out)]
+        lines += ["Too long to be shown here:", "", *_listed(left_out)]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _listed(records: Iterable[EvaluationRecord]) -> Iterator[str]:
+    """Yield a line for each verdict, what is no pass first; what has no room is counted."""
+    length = 0
+    rest: Counter[str] = Counter()
+    for record in sorted(records, key=lambda record: record.verdict.status is Status.PASS):
+        line = f"- {record.task} {record.version}: {record.verdict.status}"
+        length += len(line) + 1
+        if length <= LONGEST_LIST:
+            yield line
+        else:
+            rest[record.verdict.status] += 1
+    if rest:
+        counted = ", ".join(f"{count} {status}" for status, count in rest.items())
+        yield f"- … and {rest.total()} more: {counted}"
 
 
 class _Cost:

@@ -24,6 +24,7 @@ from tests.unit.providers import ALIASES, FunctionProvider
 
 CALLER = ModelClient(ALIASES, FunctionProvider(catalogue_answer))
 TASKS = ("brand", "part-class")
+MODEL_OF_PINNED = next(model.model for model in ALIASES if model.alias == "catalogue-pinned")
 
 
 @pytest.fixture
@@ -82,6 +83,24 @@ def test_a_released_version_has_changed_with_its_model(
     }
     caller = ModelClient(ModelAliases(models), FunctionProvider(catalogue_answer))
     assert has_changed("brand", healthy.repository, before.repository, caller)
+
+
+def test_a_candidate_has_changed_with_the_model_that_it_had_before(
+    healthy: RepositoryFolder, before: RepositoryFolder
+) -> None:
+    """It waits for its release: no file of it has changed, and nothing registered its model."""
+
+    def tasks(*models: ModelConfig) -> list[str]:
+        then = ModelAliases({model.alias: model for model in models})
+        now, old = healthy.repository, before.repository
+        return [task for task in TASKS if has_changed(task, now, old, CALLER, then)]
+
+    pinned = {model.alias: model for model in ALIASES}["catalogue-pinned"]
+    other = ModelConfig(alias=pinned.alias, provider="openai", model="another")
+    latest = [model for model in ALIASES if model.alias != pinned.alias]
+    assert tasks(pinned, *latest) == []
+    assert tasks(other, *latest) == ["part-class"]
+    assert tasks() == [*TASKS]
 
 
 # --- The command -------------------------------------------------------------------------------
@@ -161,6 +180,12 @@ def test_only_what_has_changed_since_a_commit_is_evaluated(
         assert [(record["task"], record["verdict"]["status"]) for record in records] == [
             ("part-class", "PASS")
         ]
+        same = ("evaluate", "--changed-since", "HEAD", "--models-before")
+        was = entries(url).replace(MODEL_OF_PINNED, "another")
+        assert main([*same, entries(url)]) == ExitCode.OK
+        assert "nothing to evaluate" in capsys.readouterr().out
+        assert main([*same, was, "--json"]) == ExitCode.OK
+        assert [record["task"] for record in json.loads(capsys.readouterr().out)] == ["part-class"]
         asked = model.calls
         assert main(["evaluate", "brand", "--changed-since", "HEAD~1"]) == ExitCode.OK
         assert model.calls == asked

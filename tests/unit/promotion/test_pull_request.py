@@ -26,12 +26,12 @@ def protect(world: World) -> None:
     hook.chmod(0o755)
 
 
-def merge(world: World, how: str) -> str:
+def merge(world: World, how: str, what: str = f"origin/{BRANCH}") -> str:
     """Merge the bot's branch as GitHub does, past the rules, and return the new head of main."""
     person = world.folder / "merging"
     git(world.folder, "clone", "--quiet", str(world.remote), str(person))
     (world.remote / "hooks" / "update").unlink()
-    git(person, "merge", "--quiet", *how.split(), f"origin/{BRANCH}")
+    git(person, "merge", "--quiet", *how.split(), what)
     if how == "--squash":
         git(person, "commit", "--quiet", "-m", "Squashed")
     git(person, "push", "--quiet", "origin", "HEAD:main")
@@ -186,3 +186,84 @@ def test_a_race_for_the_bots_branch_loses_no_promotion(
     world.promote("e2", waits_in=BRANCH)
     assert released(world.folder / "e2") == {"brand": "1.1.0", "part-class": "1.2.0"}
     git(world.remote, "merge-base", "--is-ancestor", raced[0], waiting(world))
+
+
+def test_a_merge_that_promotion_did_not_see_coming_is_no_conflict(world: World) -> None:
+    """The bot went on from what people squashed meanwhile: what they merged is known to it."""
+    commit = world.push("candidate")
+    execution(world, "e1", commit)
+    seen = waiting(world)
+    bump_brand(world)
+    second = world.push("brand")
+    protect(world)
+    execution(world, "e2", second)
+    merge(world, "--squash", seen)
+    clone = execution(world, "e3", world.head())
+    assert released(clone) == {"brand": "1.1.0", "part-class": "1.2.0"}
+    assert check(PromptRepository(clone))[1] == []
+
+
+def test_what_people_change_after_a_squash_whose_branch_was_kept_is_taken_whole(
+    world: World,
+) -> None:
+    """Not file by file: some files of a downgrade are again what they were before the release."""
+    commit = world.push("candidate")
+    protect(world)
+    execution(world, "e1", commit)
+    merge(world, "--squash")
+    git(world.author.root, "pull", "--quiet", "origin", "main")
+    (world.remote / "hooks" / "update").unlink()
+    git(world.author.root, "checkout", "--quiet", commit, "--", "prompts/02-production")
+    registry = world.author.root / "prompt_registry.yaml"
+    registry.write_text(registry.read_text("utf-8") + "# by hand\n", encoding="utf-8")
+    logged = world.author.root / "prompts" / "04-evals" / "part-class" / "1.2.0.jsonl"
+    logged.unlink()
+    head = world.push("by hand")
+    clone = world.folder / "later"
+    git(world.folder, "clone", "--quiet", str(world.remote), str(clone))
+    base = Checkout(clone).with_waiting(head, BRANCH)
+    assert base.known_as == head
+    assert git(clone, "diff", "--stat", base.commit, head) == ""
+    git(clone, "merge-base", "--is-ancestor", waiting(world), base.commit)
+
+
+def test_nothing_waits_after_a_squash_and_nothing_is_pushed(world: World) -> None:
+    """A pull request without a change would be merged, and start the next execution for ever."""
+    commit = world.push("candidate")
+    protect(world)
+    execution(world, "e1", commit)
+    before = waiting(world)
+    merged = merge(world, "--squash")
+    world.evaluated("e2", merged, waits_in=BRANCH)
+    assert world.promote("e2", waits_in=BRANCH).released_commit == merged
+    assert waiting(world) == before
+
+
+def test_a_branch_that_is_deleted_while_it_is_read_has_been_merged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = world.push("candidate")
+    protect(world)
+    execution(world, "e1", commit)
+    merged = merge(world, "--squash")
+    world.evaluated("e2", merged)
+    real = Checkout._fetched
+
+    def deleted_first(self: Checkout, branch: str, ref: str) -> str:
+        if branch == BRANCH:
+            git(world.remote, "update-ref", "-d", f"refs/heads/{BRANCH}")
+        return real(self, branch, ref)
+
+    monkeypatch.setattr(Checkout, "_fetched", deleted_first)
+    assert world.promote("e2", waits_in=BRANCH).released_commit == merged
+
+
+def test_a_branch_of_somebody_elses_is_named_as_one(world: World) -> None:
+    commit = world.push("candidate")
+    git(world.author.root, "checkout", "--quiet", "--orphan", "other")
+    git(world.author.root, "commit", "--quiet", "-m", "Unrelated")
+    git(world.author.root, "push", "--quiet", "origin", f"HEAD:refs/heads/{BRANCH}")
+    with pytest.raises(PromptHubError, match="has no commit in common") as raised:
+        world.evaluated("e1", commit, waits_in=BRANCH)
+    assert raised.value.exit_code is ExitCode.BLOCKED
+    assert "Delete it" in (raised.value.hint or "")

@@ -10,6 +10,7 @@ import pytest
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.gate.types import Status
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.reporting.markdown import fenced
 from prompt_hub.reporting.prompt_diff import Difference, Run
@@ -66,6 +67,19 @@ def test_it_fits_into_a_comment_and_loses_no_verdict(evaluated: Builder) -> None
     assert 0 < shown < 50
     assert message.count("- part-fields 1.3.0: PASS") == 50 - shown
     assert "… (prompt-hub diff shows the rest)" in message
+
+
+def test_a_thousand_verdicts_fit_too_and_those_that_block_are_named(evaluated: Builder) -> None:
+    passed = view_of(evaluated())
+    record = passed.evaluation.record
+    verdict = record.verdict.model_copy(update={"status": Status.BLOCK})
+    blocking = record.model_copy(update={"version": "9.9.9", "verdict": verdict})
+    blocked = replace(passed, evaluation=replace(passed.evaluation, record=blocking))
+    message = pull_request_summary([*([passed] * 2000), blocked])
+    assert len(message) < GITHUBS_LIMIT - 20_000
+    assert "- part-fields 9.9.9: BLOCK\n" in message
+    named = message.count("part-fields 1.3.0: PASS")
+    assert f"- … and {2000 - named} more: {2000 - named} PASS\n" in message
 
 
 def test_a_prompt_cannot_end_the_block_that_shows_it() -> None:
