@@ -19,10 +19,11 @@ def note(what):
         log.write(f"{os.environ.get('PYTEST_XDIST_WORKER')} {what}\\n")
 
 note("begins")
-until = time.monotonic() + float(os.environ.get("WAIT_FOR_THE_OTHER", "2"))
-both = "WAIT_FOR_THE_OTHER" in os.environ
-def begun(): return Path("collected").read_text().count("begins")
-while time.monotonic() < until and not (both and begun() == 2):
+limit = os.environ.get("WAIT_FOR_THE_OTHER")
+until = time.monotonic() + float(limit or 2)
+while time.monotonic() < until:
+    if limit and Path("collected").read_text().count("begins") == 2:
+        break
     time.sleep(0.05)
 note("ends")
 
