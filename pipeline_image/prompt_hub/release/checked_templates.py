@@ -40,7 +40,7 @@ REPORT = "validation-report.json"
 _LOCK = "synth.lock"
 """Of the CDK command line, with its process id, while the app runs."""
 _EXECUTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_MASK = b"RELEASE"
+_MASK = b"<the release>"
 _CREATION = "aws:cdk:creationStack"
 
 
