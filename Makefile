@@ -61,8 +61,14 @@ ASK ?= broadening
 BOUNDARY = $(shell $(VENV)/python -c 'import json; context = json.load(open("cdk.json"))["context"]; \
   print(context.get("@aws-cdk/core:permissionsBoundary", {}).get("name", ""))')
 
+# `PLACE=aws://ACCOUNT/REGION` where it is not that of the shell; `TRUST=ACCOUNT`, the pipeline's, in
+# the account of a stage that has its own.
+PLACE :=
+TRUST :=
+POLICIES := arn:aws:iam::aws:policy/AdministratorAccess
+
 bootstrap: setup  ## AWS: what the CDK needs, once for an account and region
-	@$(UNCHECKED) bootstrap $(if $(BOUNDARY),--custom-permissions-boundary '$(BOUNDARY)' --apply-permissions-boundary-to-all-roles)
+	@$(UNCHECKED) bootstrap $(PLACE) $(if $(TRUST),--trust $(TRUST) --cloudformation-execution-policies $(POLICIES)) $(if $(BOUNDARY),--custom-permissions-boundary '$(BOUNDARY)' --apply-permissions-boundary-to-all-roles)
 
 deploy: setup  ## AWS: the pipeline and all that it stands on, or STACK=NAME
 	@$(CDK) deploy $(STACK) --require-approval $(ASK)
@@ -136,7 +142,7 @@ docs: setup  ## the pages and schemas that are made from the code, again
 
 pages: setup  ## the pages that are made from the example's templates, again: permissions and costs
 	@CDK_VALIDATION=false $(VENV)/python -m docs.example_app .local/pages
-	@$(VENV)/python -m docs.permissions_page .local/pages
+	@$(VENV)/python -m docs.permissions_page .local/pages --recorded
 	@$(VENV)/python -m docs.costs_page .local/pages
 
 # The largest set is resolved first, the others are held to it: one version of a package everywhere.

@@ -50,8 +50,10 @@ def results_bucket(scope: Construct) -> str:
     return f"arn:{place.partition}:s3:::{bucket}"
 
 
-def results(scope: Construct, pattern: str) -> str:
-    """Objects of the results bucket whose keys match `pattern`."""
+def results(scope: Construct, pattern: str, *, bucket: str | None = None) -> str:
+    """Objects of the results bucket, `bucket` where it is elsewhere, with keys like `pattern`."""
+    if bucket is not None:
+        return f"arn:{_place(scope).partition}:s3:::{bucket}/{pattern}"
     return f"{results_bucket(scope)}/{pattern}"
 
 
@@ -129,18 +131,47 @@ def execution_role_name(stage: str) -> str:
 
 def task_role(scope: Construct, stage: str) -> str:
     """Return the role that the service's code has."""
-    return _role(scope, task_role_name(stage))
+    return role(scope, task_role_name(stage))
 
 
 def execution_role(scope: Construct, stage: str) -> str:
     """Return the role with which ECS starts the service's tasks."""
-    return _role(scope, execution_role_name(stage))
+    return role(scope, execution_role_name(stage))
 
 
-def _role(scope: Construct, name: str) -> str:
+def role(scope: Construct, name: str) -> str:
+    """Return the role of that name."""
     return _place(scope).global_arn("iam", f"role/{name}")
 
 
 def image_repository(scope: Construct) -> str:
     """Return the image repository."""
     return _place(scope).arn("ecr", f"repository/{aws_names.IMAGE_REPOSITORY}")
+
+
+def image_repository_in(scope: Construct, account: str, region: str) -> str:
+    """Return the image repository, for a stage that lives elsewhere."""
+    place = _Place(partition=_place(scope).partition, region=region, account=account)
+    return place.arn("ecr", f"repository/{aws_names.IMAGE_REPOSITORY}")
+
+
+def event_bus_in(scope: Construct, account: str, region: str) -> str:
+    """Return the event bus that another account or region has."""
+    place = _Place(partition=_place(scope).partition, region=region, account=account)
+    return place.arn("events", "event-bus/default")
+
+
+def role_in(scope: Construct, account: str, name: str) -> str:
+    """Return a role of another account."""
+    return f"arn:{_place(scope).partition}:iam::{account}:role/{name}"
+
+
+def root_of(scope: Construct, account: str) -> str:
+    """Return what stands for everybody in another account."""
+    return f"arn:{_place(scope).partition}:iam::{account}:root"
+
+
+def bootstrap_role(stack: Stack, kind: str, *, account: str, region: str) -> str:
+    """Return a role of the CDK's own in another account or region, such as its `deploy` role."""
+    qualifier = stack.synthesizer.bootstrap_qualifier
+    return role_in(stack, account, f"cdk-{qualifier}-{kind}-role-{account}-{region}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import jsii
 from aws_cdk import Duration, pipelines
@@ -19,6 +20,26 @@ EXECUTION_ID = "#{codepipeline.PipelineExecutionId}"
 """CodePipeline puts the id of the running execution here."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """What one build action gets so that it can act in stages."""
+
+    granted: tuple[Permission, ...] = ()
+    commands: tuple[str, ...] = ()
+    """What it runs first: the configuration in which the runtime finds each stage's role."""
+    role_name: str | None = None
+    """What its own role must be called, because roles of stages trust it by name."""
+
+    def name_role(self, project: codebuild.IProject) -> None:
+        """Give the project's role the name that stages trust."""
+        if self.role_name is None:
+            return
+        role = project.role.node.default_child if project.role else None
+        if not isinstance(role, iam.CfnRole):
+            raise TypeError(f"{project.node.path} has no role of its own")
+        role.role_name = self.role_name
+
+
 class CommandStep(pipelines.CodeBuildStep):
     """An action with a project of its own, whose role has what is `granted`."""
 
@@ -30,25 +51,27 @@ class CommandStep(pipelines.CodeBuildStep):
         commands: Sequence[str],
         environment: Mapping[str, str],
         granted: Sequence[Permission],
+        access: Access | None = None,
         install: Sequence[str] = toolchain.INSTALL,
         output: str | None = None,
         privileged: bool = False,
         build_spec: Mapping[str, object] | None = None,
         timeout: Duration | None = None,
     ) -> None:
+        self.access = access or Access()
+        self.granted = tuple(granted)
         super().__init__(
             step_id,
             timeout=timeout,
             input=source,
             install_commands=list(install),
-            commands=list(commands),
+            commands=[*self.access.commands, *commands],
             env={**toolchain.SOURCE_FIRST, **environment},
             primary_output_directory=output,
             build_environment=codebuild.BuildEnvironment(privileged=privileged),
             partial_build_spec=codebuild.BuildSpec.from_object(dict(build_spec or {})),
-            role_policy_statements=permissions.statements(granted),
+            role_policy_statements=permissions.statements(self.granted),
         )
-        self.granted = tuple(granted)
 
 
 @jsii.implements(pipelines.ICodePipelineActionFactory)

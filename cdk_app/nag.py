@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from aws_cdk import Acknowledgment, App, Stack, Validations
+from aws_cdk import Acknowledgment, App, Stack, Validations, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
-from constructs import Construct, IConstruct
+from constructs import IConstruct
 
 from cdk_app.permissions import Permission
 
@@ -39,6 +39,10 @@ _BUILDS = (
         "CodePipeline makes up the keys of artifacts for each execution.",
     ),
     _Class(
+        r"Action::kms:(GenerateDataKey|ReEncrypt)\*",
+        "CDK's own grant on the key of the artifacts, all of them actions with that one key.",
+    ),
+    _Class(
         r"Resource::arn:[^:]+:logs:[^/]+/aws/codebuild/<\w+>:\*",
         "CodeBuild makes up the names of log streams in the project's own log group.",
     ),
@@ -59,6 +63,19 @@ _SELF_MUTATION = (
         "CDK Pipelines' own: looking for the bootstrap stack and its bucket, read only.",
     ),
 )
+
+_REPLICAS = (
+    _Class(
+        r"Resource::arn:[^:]+:s3:::prompt-hub-pipeline-suppo[^/]+/\*",
+        "CodePipeline makes up the keys of artifacts for each execution.",
+    ),
+    _Class(
+        r"Resource::\*",
+        "CDK Pipelines' own: the key of artifacts in another region, whose ARN no template of this"
+        " region can know.",
+    ),
+)
+"""What the pipeline itself has where stages live in other regions."""
 
 _ASSET_PUBLISHING = (
     _Class(
@@ -150,8 +167,11 @@ def acknowledge_build(project: codebuild.Project) -> None:
     _acknowledge_classes(project, _BUILDS)
 
 
-def acknowledge_pipeline(scope: Construct) -> None:
+def acknowledge_pipeline(scope: pipelines.CodePipeline) -> None:
     """Accept what CDK Pipelines gives to its roles; `scope` is a pipeline that has been built."""
+    for support in scope.pipeline.cross_region_support.values():
+        acknowledge(support.stack, {"S1": "CDK Pipelines' own: artifacts on their way."})
+        _acknowledge_classes(scope.pipeline.node.find_child("Role"), _REPLICAS)
     _acknowledge_encryption(scope)
     _acknowledge_classes(scope, _BUILDS)
     _acknowledge_classes(scope.node.find_child("UpdatePipeline"), _SELF_MUTATION)

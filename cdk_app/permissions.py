@@ -50,6 +50,14 @@ def _allow(
     )
 
 
+# --- Stages elsewhere --------------------------------------------------------------------------
+
+
+def assume(roles: Iterable[str]) -> tuple[Permission, ...]:
+    """Act as each of these roles, of stages in other accounts or regions."""
+    return (_allow(["sts:AssumeRole"], list(roles)),)
+
+
 # --- Results bucket ----------------------------------------------------------------------------
 
 
@@ -67,14 +75,25 @@ def read_results(scope: Construct, *patterns: str) -> tuple[Permission, ...]:
     )
 
 
-def write_results(scope: Construct, *patterns: str) -> tuple[Permission, ...]:
-    """Write objects whose keys match `patterns`."""
+def write_results(
+    scope: Construct, *patterns: str, bucket: str | None = None
+) -> tuple[Permission, ...]:
+    """Write objects whose keys match `patterns`; `bucket` where they lie in another account."""
     return (
         _allow(
             ["s3:PutObject"],
-            [arns.results(scope, pattern) for pattern in patterns],
+            [arns.results(scope, pattern, bucket=bucket) for pattern in patterns],
             wildcard="Keys hold execution ids, digests and releases, unknown at synth.",
         ),
+    )
+
+
+def stage_results(stage: str) -> tuple[str, ...]:
+    """Return the keys that containers of `stage` write: samples, smoke tests, drills."""
+    return (
+        aws_names.sample_key(stage, "*", "*"),
+        aws_names.smoke_key("*", stage),
+        aws_names.drill_key("*", stage),
     )
 
 
@@ -104,11 +123,6 @@ def call_models(scope: Construct, models: Iterable[ModelConfig]) -> tuple[Permis
 def read_ledger(scope: Construct, stage: str) -> tuple[Permission, ...]:
     """Read what is live."""
     return (_allow(["dynamodb:GetItem", "dynamodb:Query"], [arns.ledger(scope, stage)]),)
-
-
-def read_ledgers(scope: Construct, stages: Iterable[str]) -> tuple[Permission, ...]:
-    """Let a role read the ledger of each of `stages`."""
-    return tuple(permission for stage in stages for permission in read_ledger(scope, stage))
 
 
 def add_samples(scope: Construct, stage: str) -> tuple[Permission, ...]:
@@ -219,7 +233,7 @@ def run_service_task(scope: Construct, stage: str) -> tuple[Permission, ...]:
     )
 
 
-def read_running_image() -> tuple[Permission, ...]:
+def read_running_image(_scope: Construct, _stage: str) -> tuple[Permission, ...]:
     """See which image a task definition names; the service says which definition it runs."""
     return (
         _allow(

@@ -14,6 +14,7 @@ from aws_cdk import aws_route53_targets as route53_targets
 from constructs import Construct
 
 from cdk_app import arns, nag, permissions
+from cdk_app.model_settings import models_json
 from cdk_app.network import Network
 from cdk_app.settings import Settings
 from cdk_app.stage_settings import StageSettings
@@ -108,7 +109,7 @@ class PromptService(Construct):
         nag.acknowledge(
             definition, {"ECS2": "The environment holds names and a release id, never a secret."}
         )
-        image = ecr.Repository.from_repository_name(self, "Images", aws_names.IMAGE_REPOSITORY)
+        image = self._image_repository()
         container = definition.add_container(
             aws_names.CONTAINER,
             image=ecs.ContainerImage.from_ecr_repository(image, tag=self._release),
@@ -138,20 +139,38 @@ class PromptService(Construct):
         container.add_port_mappings(ecs.PortMapping(container_port=aws_names.CONTAINER_PORT))
         return definition
 
+    def _image_repository(self) -> ecr.IRepository:
+        """Return the one repository, also from elsewhere: an image is pulled where it was pushed.
+
+        A copy in the stage's region would come some time after the push, and be deployed before.
+        """
+        if not self._settings.is_elsewhere(self._stage):
+            return ecr.Repository.from_repository_name(self, "Images", aws_names.IMAGE_REPOSITORY)
+        return ecr.Repository.from_repository_attributes(
+            self,
+            "Images",
+            repository_name=aws_names.IMAGE_REPOSITORY,
+            repository_arn=arns.image_repository_in(
+                self, str(self._settings.account), self._settings.region
+            ),
+        )
+
     def _environment(self) -> dict[str, str]:
         stage = self._stage
-        stack = Stack.of(self)
+        bucket = self._settings.results_bucket(Stack.of(self).account)
+        away = self._settings.region_of(stage) != self._settings.region
         return {
             aws_names.ENV_STAGE: stage.name,
             aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(stage.name),
-            aws_names.ENV_RESULTS_BUCKET: aws_names.results_bucket(stack.account, stack.region),
+            aws_names.ENV_RESULTS_BUCKET: bucket,
             aws_names.ENV_RELEASE: self._release,
-            aws_names.ENV_MODELS: self._settings.models_json,
+            aws_names.ENV_MODELS: models_json(self._settings.models_of(stage)),
             aws_names.ENV_POLL_SECONDS: str(stage.poll_seconds),
             # A task sees more cores than it is given.
             aws_names.ENV_WORKERS: str(max(1, TASK_CPU // CORE_CPU)),
             aws_names.ENV_LOG: f"{stage.log_level},json",
             aws_names.ENV_SERVICE_URL: self.url,
+            **({aws_names.ENV_RESULTS_REGION: self._settings.region} if away else {}),
         }
 
     def _linux_parameters(self) -> ecs.LinuxParameters:
@@ -165,14 +184,13 @@ class PromptService(Construct):
         granted = (
             *permissions.read_ledger(self, stage),
             *permissions.add_samples(self, stage),
-            *permissions.call_models(self, self._settings.models.values()),
+            *permissions.call_models(self, self._settings.models_of(self._stage).values()),
             *permissions.publish_metrics(),
             *permissions.ask_for_rollback(self, stage),
             *permissions.write_results(
                 self,
-                aws_names.sample_key(stage, "*", "*"),
-                aws_names.smoke_key("*", stage),
-                aws_names.drill_key("*", stage),
+                *permissions.stage_results(stage),
+                bucket=self._settings.results_bucket(Stack.of(self).account),
             ),
         )
         nag.grant(role, granted)

@@ -20,19 +20,19 @@ from pydantic import (
     field_validator,
 )
 
+from cdk_app.model_settings import Models, models_json
 from cdk_app.setting_messages import first_problem
 from cdk_app.stage_settings import (
     DEFAULT_CIDR,
-    REGION,
-    WORD,
+    Account,
     Email,
+    Region,
     StageSettings,
     StrictSettings,
     network_of,
 )
 from prompt_hub.core import aws_names
 from prompt_hub.llm.config import ModelConfig
-from prompt_hub.llm.providers.registry import all_providers
 
 CONTEXT_KEY = "prompt-hub"
 CONTEXT_FILE = "cdk.json"
@@ -60,10 +60,12 @@ class Settings(StrictSettings):
     promotion: Literal["push", "pull-request"] = "push"
     """How promotion comes into the branch: pushed, or from the bot's own branch, which people or
     a workflow of theirs merge."""
-    region: Annotated[str, Field(pattern=rf"^{REGION}$", examples=["us-east-1"])]
-    """AWS region of everything, and of Bedrock models that name none."""
-    account: Annotated[str, Field(pattern=r"^\d{12}$", examples=["123456789012"])] | None = None
-    """AWS account; by default that of the credentials that deploy."""
+    region: Region
+    """AWS region of everything, unless a stage says its own, and of Bedrock models that name none.
+    """
+    account: Account | None = None
+    """AWS account of everything, unless a stage says its own; by default that of the credentials
+    that deploy. It must be said where a stage lives elsewhere."""
     github_owner_id: Annotated[int, Field(ge=1, le=10**12)] | None = None
     """GitHub's number of the owner: whoever takes over a name that was given up does not inherit
     the trust of the pull-request role."""
@@ -87,7 +89,7 @@ class Settings(StrictSettings):
     that wait."""
     tags: dict[str, str] = Field(default={})
     """Tags of every resource that can have one, and of the containers that are started."""
-    models: dict[str, ModelConfig]
+    models: Models
     """What each model alias means on AWS."""
     stages: Annotated[
         tuple[StageSettings, ...],
@@ -97,9 +99,42 @@ class Settings(StrictSettings):
 
     @property
     def models_json(self) -> str:
-        """The value of `PROMPT_HUB_MODELS` for everything that runs on AWS."""
-        entries = {alias: model.to_entry() for alias, model in self.models.items()}
-        return json.dumps(entries, sort_keys=True)
+        """The value of `PROMPT_HUB_MODELS` for what runs where the pipeline is."""
+        return models_json(self.models)
+
+    def results_bucket(self, account: str) -> str:
+        """Name of the results bucket; `account` is its account where the settings name none."""
+        return aws_names.results_bucket(self.account or account, self.region)
+
+    def models_of(self, stage: StageSettings) -> dict[str, ModelConfig]:
+        """Return what each model alias means in `stage`."""
+        return {**self.models, **stage.models}
+
+    def region_of(self, stage: StageSettings) -> str:
+        """Return the region of `stage`."""
+        return stage.region or self.region
+
+    def account_of(self, stage: StageSettings) -> str | None:
+        """Return the account of `stage`; `None` stands for that of the credentials that deploy."""
+        return stage.account or self.account
+
+    def is_elsewhere(self, stage: StageSettings) -> bool:
+        """Whether `stage` lives in another account or region than the pipeline."""
+        return self.has_own_account(stage) or self.region_of(stage) != self.region
+
+    @property
+    def places_elsewhere(self) -> tuple[tuple[str, str], ...]:
+        """The accounts and regions of stages that are not the pipeline's; each pair once."""
+        found = {
+            (str(self.account_of(stage)), self.region_of(stage)): None
+            for stage in self.stages
+            if self.is_elsewhere(stage)
+        }
+        return tuple(found)
+
+    def has_own_account(self, stage: StageSettings) -> bool:
+        """Whether `stage` lives in another account than the pipeline."""
+        return self.account_of(stage) != self.account
 
     @property
     def promotion_environment(self) -> dict[str, str]:
@@ -114,7 +149,8 @@ class Settings(StrictSettings):
         if context is None:
             raise SettingsError(f"cdk.json has no context key {CONTEXT_KEY!r}: add the settings.")
         try:
-            return cls.model_validate_json(json.dumps(_whole_numbers(context)))
+            text = json.dumps(_whole_numbers(context))
+            return cls.model_validate_json(text, context={"region": _region_in(context)})
         except ValidationError as error:
             sentence = first_problem(cls, error, CONTEXT_KEY)
             raise SettingsError(sentence, file=CONTEXT_FILE) from None
@@ -138,36 +174,6 @@ class Settings(StrictSettings):
                 )
         return tags
 
-    @field_validator("models", mode="before")
-    @classmethod
-    def _know_their_alias(cls, raw: object, info: ValidationInfo) -> object:
-        if not isinstance(raw, Mapping) or not raw:
-            raise ValueError(" must map at least one alias to a provider and a model.")
-        for alias in raw:
-            if not re.fullmatch(WORD, alias):
-                raise ValueError(f": the alias {alias!r} must look like catalogue-pinned.")
-        return {
-            alias: _with_region({**entry, "alias": alias}, info.data.get("region"))
-            if isinstance(entry, Mapping)
-            else entry
-            for alias, entry in sorted(raw.items())
-        }
-
-    @field_validator("models")
-    @classmethod
-    def _can_be_reached_from_aws(cls, models: dict[str, ModelConfig]) -> dict[str, ModelConfig]:
-        for alias, model in models.items():
-            if model.base_url is not None and not model.base_url.startswith("https://"):
-                raise ValueError(
-                    f".{alias}.base_url is {model.base_url!r}; it must look like https://host/v1."
-                )
-            if model.api_key_env is not None:
-                raise ValueError(
-                    f".{alias}.api_key_env is {model.api_key_env!r}; on AWS a key stands in"
-                    " Secrets Manager: name it with secret."
-                )
-        return models
-
     @field_validator("stages")
     @classmethod
     def _differ_and_stand_in_the_region(
@@ -180,8 +186,8 @@ class Settings(StrictSettings):
         for name, count in domains.items():
             if count > 1:
                 raise ValueError(f": two stages have the domain {name!r}; give each its own.")
-        region = info.data.get("region")
         for index, stage in enumerate(stages):
+            region = stage.region or info.data.get("region")
             for zone in stage.availability_zones:
                 if region and zone[:-1] != region:
                     raise ValueError(
@@ -191,17 +197,67 @@ class Settings(StrictSettings):
 
     @field_validator("stages")
     @classmethod
-    def _have_certificates_of_the_region(
+    def _are_found_from_the_pipeline(
         cls, stages: tuple[StageSettings, ...], info: ValidationInfo
     ) -> tuple[StageSettings, ...]:
-        region = info.data.get("region")
+        home, account = info.data.get("region"), info.data.get("account")
+        for index, stage in enumerate(stages):
+            if stage.account in (None, account) and stage.region in (None, home):
+                continue
+            where = "account" if stage.account else "region"
+            if "account" in info.data and account is None:
+                raise ValueError(
+                    f"[{index}].{where} is {getattr(stage, where)}; with stages elsewhere the"
+                    f" pipeline's own account must be said, too: {CONTEXT_KEY}.account."
+                )
+            if stage.region and home and _partition(stage.region) != _partition(home):
+                raise ValueError(
+                    f"[{index}].region is {stage.region}; from {home} it cannot be reached: it"
+                    " belongs to another partition of AWS, with accounts of its own."
+                )
+        return stages
+
+    @field_validator("stages")
+    @classmethod
+    def _have_certificates_of_their_own(
+        cls, stages: tuple[StageSettings, ...], info: ValidationInfo
+    ) -> tuple[StageSettings, ...]:
         for index, stage in enumerate(stages):
             arn = stage.domain.certificate_arn if stage.domain else None
+            region = stage.region or info.data.get("region")
+            account = stage.account or info.data.get("account")
             if arn and region and f":acm:{region}:" not in arn:
                 raise ValueError(
                     f"[{index}].domain.certificate_arn is {arn!r}; a load balancer takes only a"
                     f" certificate of its own region, {region}."
                 )
+            if arn and account and f":{account}:certificate/" not in arn:
+                raise ValueError(
+                    f"[{index}].domain.certificate_arn is {arn!r}; a load balancer takes only a"
+                    f" certificate of its own account, {account}."
+                )
+        return stages
+
+    @field_validator("stages")
+    @classmethod
+    def _have_the_models_that_are_measured(
+        cls, stages: tuple[StageSettings, ...], info: ValidationInfo
+    ) -> tuple[StageSettings, ...]:
+        measured: Mapping[str, ModelConfig] = info.data.get("models", {})
+        for index, stage in enumerate(stages):
+            for alias, model in stage.models.items():
+                # Activation leaves every version alone whose model is another one.
+                if measured and alias not in measured:
+                    raise ValueError(
+                        f"[{index}].models: the alias {alias!r} is none of {CONTEXT_KEY}.models,"
+                        " which are what is measured."
+                    )
+                if measured and model.identity != measured[alias].identity:
+                    raise ValueError(
+                        f"[{index}].models.{alias} is {model.identity}; measured is"
+                        f" {measured[alias].identity}, and nothing else is activated. Region, key"
+                        " and limits may differ."
+                    )
         return stages
 
     @field_validator("stages")
@@ -210,11 +266,17 @@ class Settings(StrictSettings):
         cls, stages: tuple[StageSettings, ...], info: ValidationInfo
     ) -> tuple[StageSettings, ...]:
         models: Mapping[str, ModelConfig] = info.data.get("models", {})
+        home = info.data.get("region")
         for index, stage in enumerate(stages):
             if stage.nat_gateways or stage.vpc_id is not None:
                 continue
-            for alias, model in models.items():
-                if model.region != info.data.get("region"):
+            if home and stage.region not in (None, home):
+                raise ValueError(
+                    f"[{index}].nat_gateways is 0; without one {stage.name} reaches neither the"
+                    f" images nor the results, which are in {home}."
+                )
+            for alias, model in {**models, **stage.models}.items():
+                if model.region != home:
                     raise ValueError(
                         f"[{index}].nat_gateways is 0; without one {stage.name} reaches only models"
                         f" of Bedrock in its own region, and {alias} is another one."
@@ -238,6 +300,16 @@ class Settings(StrictSettings):
         return stages
 
 
+def _region_in(context: object) -> object:
+    """Return the region as it is written: a stage's models are read before the stage is."""
+    return context.get("region") if isinstance(context, Mapping) else None
+
+
+def _partition(region: str) -> str:
+    """Return the part of AWS that `region` belongs to, of which no other knows the accounts."""
+    return next((name for name in ("cn-", "us-gov-", "us-iso") if region.startswith(name)), "")
+
+
 def _free_network(stages: Sequence[StageSettings]) -> str:
     """Return a network that no stage has."""
     taken = [network_of(stage.vpc_cidr) for stage in stages]
@@ -245,14 +317,6 @@ def _free_network(stages: Sequence[StageSettings]) -> str:
     free = (network for network in private if not any(map(network.overlaps, taken)))
     # From the default on, as people count.
     return str(next(network for network in free if network > network_of(DEFAULT_CIDR)))
-
-
-def _with_region(entry: dict[str, object], region: str | None) -> dict[str, object]:
-    """Give an alias the installation's region where its provider needs one and it names none."""
-    provider = all_providers().get(str(entry.get("provider")))
-    if provider is None or "region" not in provider.required_keys:
-        return entry
-    return {"region": region, **entry}
 
 
 def _whole_numbers(value: object) -> object:

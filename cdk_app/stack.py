@@ -17,9 +17,11 @@ further one from making it.
 """
 
 
-def environment(settings: Settings) -> Environment:
-    """Where the app is deployed to; without an account, wherever the credentials belong."""
-    return Environment(account=settings.account, region=settings.region)
+def environment(settings: Settings, stage: StageSettings | None = None) -> Environment:
+    """Where the toolchain or `stage` is deployed; without an account, that of the credentials."""
+    if stage is None:
+        return Environment(account=settings.account, region=settings.region)
+    return Environment(account=settings.account_of(stage), region=settings.region_of(stage))
 
 
 def tag(scope: Construct, settings: Settings) -> None:

@@ -14,13 +14,16 @@ from pydantic import (
     model_validator,
 )
 
-WORD = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+from cdk_app.model_settings import WORD, Models
+
 REGION = r"[a-z]{2}(?:-[a-z]+)+-\d"
 DEFAULT_CIDR = "10.20.0.0/16"
 _HEX = r"(?:[0-9a-f]{8}|[0-9a-f]{17})"
 _HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
 
 Email = Annotated[str, Field(pattern=r"^\S+@\S+$", examples=["people@example.com"])]
+Account = Annotated[str, Field(pattern=r"^\d{12}$", examples=["123456789012"])]
+Region = Annotated[str, Field(pattern=rf"^{REGION}$", examples=["us-east-1"])]
 Zone = Annotated[str, Field(pattern=rf"^{REGION}[a-z]$", examples=["us-east-1a"])]
 
 
@@ -110,6 +113,14 @@ class StageSettings(StrictSettings):
         ),
     ]
     """What the stage is called in names of stacks and resources."""
+    account: Account | None = None
+    """The stage's own AWS account; by default the installation's. Fixed once the stage exists."""
+    region: Region | None = None
+    """The stage's own region; by default the installation's. Fixed once the stage exists."""
+    models: Models = Field(default={})
+    """Aliases that the stage reaches in another way than the installation: through another region
+    (by default the stage's), with another key, at another rate. The models are the same ones, or
+    nothing would be activated that was measured."""
     availability_zones: tuple[Zone, ...]
     """Two zones or more of the region. Fixed once the stage exists: another choice would build
     another network under the running service."""

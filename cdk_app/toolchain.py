@@ -31,6 +31,8 @@ INSTALL_EVERYTHING = (
 )
 """What synthesis and tests need on top: aws-cdk-lib, pytest and the CDK command line."""
 
+CLI = "python -m prompt_hub.cli"
+
 SOURCE_FIRST = {"PYTHONPATH": "pipeline_image"}
 """The package in the checked-out tree is what runs, whatever else is installed."""
 

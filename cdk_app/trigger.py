@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
+from cdk_app import arns
 from prompt_hub.core import aws_names
 
 PATHS = (
@@ -57,3 +60,41 @@ def start_on_rollback(scope: Construct, pipeline: codepipeline.Pipeline) -> None
         ),
         targets=[targets.CodePipeline(pipeline)],
     )
+
+
+def send_rollbacks_on(scope: Construct, *, stage: str, bus: str) -> None:
+    """Send what the rollback Lambda of `stage` says to the pipeline's bus, which is elsewhere."""
+    events.Rule(
+        scope,
+        "SentOn",
+        description="Tells the pipeline of rollbacks",
+        event_pattern=events.EventPattern(
+            source=[aws_names.EVENT_SOURCE],
+            detail_type=[aws_names.EVENT_ROLLED_BACK],
+            # Two stages may share a bus.
+            detail={"stage": [stage]},
+        ),
+        targets=[targets.EventBus(events.EventBus.from_event_bus_arn(scope, "Bus", bus))],
+    )
+
+
+def hear_of_rollbacks_in(scope: Construct, accounts: Iterable[str]) -> None:
+    """Let other accounts say that a pointer moved, and nothing else: it starts the pipeline."""
+    for account in accounts:
+        events.CfnEventBusPolicy(
+            scope,
+            f"RollbacksIn{account}",
+            statement_id=f"{aws_names.PROJECT}-rollbacks-{account}",
+            statement={
+                "Effect": "Allow",
+                "Principal": {"AWS": arns.root_of(scope, account)},
+                "Action": "events:PutEvents",
+                "Resource": arns.default_event_bus(scope),
+                "Condition": {
+                    "StringEquals": {
+                        "events:source": aws_names.EVENT_SOURCE,
+                        "events:detail-type": aws_names.EVENT_ROLLED_BACK,
+                    }
+                },
+            },
+        )

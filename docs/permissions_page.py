@@ -13,13 +13,14 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 from docs.policy_words import Naming, listed, sentence, text, trust
 from docs.synthesised import AssemblyError, Json, Resource, read_resources
+from docs.used_statements import UNEXPLAINED, Used, read_recorded, why_unused
 
 PAGE = Path(__file__).parent / "permissions.md"
 
@@ -52,6 +53,8 @@ class Fact:
     words: str
     raw: str
     """What the template says, as JSON: whether two facts are the same is decided by it alone."""
+    used: bool = False
+    """Whether the recorded run used it; always false where nobody can tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +76,14 @@ class Reader:
             does not know.
     """
 
-    def __init__(self, resources: Sequence[Resource], *, whole_names: bool = False) -> None:
+    def __init__(
+        self,
+        resources: Sequence[Resource],
+        *,
+        whole_names: bool = False,
+        recorded: Used | None = None,
+    ) -> None:
+        self._recorded = recorded
         self._resources = resources
         self._whole_names = whole_names
         self._alike = Counter((item.stack, _short(item.logical_id)) for item in resources)
@@ -173,7 +183,10 @@ class Reader:
             yield from self._sentences(inline["PolicyDocument"], role)
         for policy in self._resources:
             if policy.kind in _POLICIES and _has(role, policy):
-                yield from self._sentences(policy.properties["PolicyDocument"], policy)
+                facts = self._sentences(policy.properties["PolicyDocument"], policy)
+                for place, fact in enumerate(facts):
+                    used = self._recorded is not None and self._recorded.was(policy, place)
+                    yield replace(fact, used=used)
 
     def _holders_elsewhere(self, policy: Resource, roles: Sequence[Resource]) -> Iterator[str]:
         """Name who has a policy and is not among `roles`; the policy itself if nobody has it."""
@@ -229,12 +242,13 @@ class Reader:
         return f"{who} may `{permission.text('Action')}`{by}{only}."
 
 
-def permissions_page(resources: Sequence[Resource]) -> str:
-    """Write the page."""
-    reader = Reader(resources)
+def permissions_page(resources: Sequence[Resource], recorded: Used | None = None) -> str:
+    """Write the page; with what a recorded run used, if there is one of this installation."""
+    reader = Reader(resources, recorded=recorded)
+    roles = reader.roles()
     lines = [_HEAD]
     for title, grantees in (
-        ("Roles", reader.roles()),
+        ("Roles", roles),
         ("What resources themselves allow", reader.resource_policies()),
     ):
         lines += [f"## {title}", ""]
@@ -243,9 +257,27 @@ def permissions_page(resources: Sequence[Resource]) -> str:
             lines += [f"### {grantee.stack}: {re.sub('[<>]', '', grantee.name)}", ""]
             if grantee.about:
                 lines += [" ".join(fact.words for fact in grantee.about), ""]
-            words = dict.fromkeys(fact.words for fact in grantee.statements)
+            words = dict.fromkeys(
+                f"{fact.words}{' *Used.*' if fact.used else ''}" for fact in grantee.statements
+            )
             lines += [*(f"- {said}" for said in words), ""]
+    if recorded:
+        lines += _unused(roles)
     return "\n".join(lines)
+
+
+def _unused(roles: Sequence[Grantee]) -> Iterator[str]:
+    """Yield the statements that the recorded run did not use, by why it did not."""
+    found: dict[str, dict[str, None]] = {}
+    for role in sorted(roles, key=lambda item: (item.stack, item.name)):
+        for fact in role.statements:
+            if not fact.used:
+                reason = why_unused(role.name, cast(Json, json.loads(fact.raw)))
+                line = f"- {role.stack}, {re.sub('[<>]', '', role.name)}: {fact.words}"
+                found.setdefault(reason or UNEXPLAINED, {})[line] = None
+    yield from ("## Statements that the run did not use", "")
+    for reason in sorted(found):
+        yield from (reason, "", *found[reason], "")
 
 
 _HEAD = """\
@@ -260,6 +292,11 @@ Every role that an installation makes: what it is for, who may be it, and each s
 policies. What a managed policy of AWS or of the account adds is said by that policy's name alone.
 Each statement of ours is said once, with the reason of its wildcard, in `cdk_app/permissions.py`;
 the others are CDK's own.
+
+*Used* is what allowed a call in a `make up` from nothing on the [local
+AWS](local-aws.md#permissions), from its bootstrap to the execution that a rollback starts;
+`docs/recorded_permissions.json` has the call. The other statements, and why, stand at the
+[end](#statements-that-the-run-did-not-use).
 
 `{Account}`, `{Partition}` and `{Region}` are those of the installation. A name in angle brackets is
 a resource of the same stack, with CDK's hash where two would else be called alike; `<export NAME>`
@@ -380,13 +417,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("folders", nargs="+", type=Path, help="what `cdk synth` wrote")
     parser.add_argument("--diff", action="store_true", help="compare two folders: OLD NEW")
     parser.add_argument("--to", type=Path, default=PAGE, help=f"the page (default {PAGE.name})")
+    parser.add_argument("--recorded", action="store_true", help="mark what a local run used")
     options = parser.parse_args(argv)
     if len(options.folders) != (2 if options.diff else 1):
         parser.error("expected one folder, or two with --diff")
     try:
         resources = [read_resources(folder) for folder in options.folders]
         if not options.diff:
-            options.to.write_text(permissions_page(resources[0]), encoding="utf-8")
+            # Only of the example has a run been recorded; nobody knows what one's own uses.
+            recorded = Used(read_recorded()) if options.recorded else None
+            page = permissions_page(resources[0], recorded)
+            options.to.write_text(page, encoding="utf-8")
             return 0
         changes = difference(*resources)
     except (AssemblyError, PermissionsError) as error:

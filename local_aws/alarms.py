@@ -30,6 +30,8 @@ from ministack.services import cloudwatch, eventbridge, sns
 
 from local_aws import functions
 from local_aws.background import Repeating
+from local_aws.permission_checks import Check
+from local_aws.service_roles import require_of_resource
 from local_aws.settings import CloudSettings
 
 logger = logging.getLogger("local_aws.alarms")
@@ -313,8 +315,13 @@ def _act(alarm: Alarm, before: State, now: State) -> None:
         try:
             match parse_arn(action).service:
                 case "lambda":
+                    invoke = Check(action="lambda:InvokeFunction", resource=action)
+                    source = "lambda.alarms.cloudwatch.amazonaws.com"
+                    require_of_resource(invoke, source, alarm["AlarmArn"])
                     functions.invoke(action, _lambda_event(alarm, now, data))
                 case "sns":
+                    publish = Check(action="sns:Publish", resource=action)
+                    require_of_resource(publish, "cloudwatch.amazonaws.com", alarm["AlarmArn"])
                     _publish(action, alarm, before, now)
                 case other:
                     logger.error("alarm %s: no such action: %s", alarm["AlarmName"], other)

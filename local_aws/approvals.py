@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from local_aws import clients
 
 if TYPE_CHECKING:
-    from local_aws.pipeline_actions import ActionRun
+    from local_aws.pipeline_context import ActionRun
     from local_aws.settings import CloudSettings
 
 EXPIRES = timedelta(days=7)

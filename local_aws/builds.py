@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_aws import clients, permissions, pip_settings
+from local_aws import clients, pip_settings, service_calls
 from local_aws.build_environments import (
     Environment,
     base_variables,
@@ -32,6 +32,7 @@ from local_aws.build_environments import (
 )
 from local_aws.buildspec import Buildspec, BuildspecError, pack
 from local_aws.log_shipper import LogShipper
+from local_aws.service_roles import DeniedError, ServiceRole
 from local_aws.settings import CloudSettings
 
 AT_ONCE = 3
@@ -61,6 +62,12 @@ class BuildOrder:
     source_version: str = ""
     initiator: str = "local/user"
     stopped: Callable[[], bool] = lambda: False
+
+
+def role_of(project: Mapping[str, Any]) -> ServiceRole:
+    """Return a project's role, as CodeBuild has it."""
+    role = project.get("serviceRole") or ""
+    return ServiceRole(role=role, service="codebuild.amazonaws.com", source=project["arn"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +124,9 @@ class Build:
             with self._slot():
                 self._deadline = time.monotonic() + 60 * float(self._record["timeoutInMinutes"])
                 result = self._steps()
+        except DeniedError as refused:
+            self._phase_ends("CLIENT_ERROR", f"ACCESS_DENIED: {refused}")
+            result = BuildResult(status="FAILED", message=str(refused))
         except BuildFailedError as failure:
             self._phase_ends(failure.status, f"{failure.code}: {failure.message}")
             result = BuildResult(status=failure.status, message=failure.message)
@@ -160,6 +170,12 @@ class Build:
         return "\n".join(lines[-TAIL_LINES:])
 
     def _steps(self) -> BuildResult:
+        logs = self._record["logs"]
+        if "groupName" in logs:
+            log_calls = service_calls.of_log(
+                self._settings.place, logs["groupName"], logs["streamName"]
+            )
+            role_of(self._order.project).require(*log_calls)
         self._phase_starts("DOWNLOAD_SOURCE")
         version = self._place_sources()
         spec = self._read_buildspec()
@@ -276,9 +292,7 @@ class Build:
                 for variable in [*spec.variables, *project, *self._order.variables]
             },
             self._settings.overrides,
-            permissions.credentials(
-                self._order.project.get("serviceRole") or "", self.id, self._settings.account
-            ),
+            role_of(self._order.project).credentials(self.id),
         )
 
     def _install(self, spec: Buildspec) -> None:

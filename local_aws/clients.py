@@ -7,6 +7,7 @@ wait for the loop that waits for it. The process's environment names the endpoin
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -16,19 +17,21 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
 
-_made: dict[str, Any] = {}
+_made: dict[tuple[str, str], Any] = {}
 _lock = threading.Lock()
 
 
-def client(service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
-    """Return the one client of `service`.
+def client(service: str, role: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - made at run time
+    """Return the one client of `service`, or that of a role, given its variables.
 
     Clients may be shared between threads, making them may not.
     """
+    keys = {name.lower(): value for name, value in (role or {}).items()}
+    of = (service, keys.get("aws_access_key_id", ""))
     with _lock:
-        if service not in _made:
-            _made[service] = boto3.client(service)  # type: ignore[call-overload]
-        return _made[service]
+        if of not in _made:
+            _made[of] = boto3.client(service, **keys)  # type: ignore[call-overload]
+        return _made[of]
 
 
 def s3() -> S3Client:
@@ -43,7 +46,7 @@ def logs() -> CloudWatchLogsClient:
     return made
 
 
-def cloudformation() -> CloudFormationClient:
-    """CloudFormation."""
-    made: CloudFormationClient = client("cloudformation")
+def cloudformation(role: Mapping[str, str]) -> CloudFormationClient:
+    """CloudFormation, as a role."""
+    made: CloudFormationClient = client("cloudformation", role)
     return made

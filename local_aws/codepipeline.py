@@ -18,7 +18,7 @@ from ministack import app
 from ministack.core import router
 
 from local_aws import cloudformation, source
-from local_aws.pipeline_actions import ActionRun
+from local_aws.pipeline_context import ActionRun
 from local_aws.pipeline_declaration import RefusedError, validate
 from local_aws.pipeline_engine import (
     KEPT_EXECUTIONS,

@@ -6,8 +6,9 @@ and it does not (`permission_checks`), credentials for what we start, and a line
 in `logs/permissions.log` that names role, action, resource and the statement that came closest
 (`permission_log` reads it).
 
-What is not asked: what a service does by itself with a role (ECS pulling an image, EventBridge
-starting a task, CodePipeline an action). docs/local-aws.md has the list.
+What a service does by itself with a role (ECS pulling an image, EventBridge starting a task) no
+request says; `service_roles` asks it. What was allowed stands in `logs/permission-calls.log`, each
+kind of call once: by it docs/permissions.md knows which statements a run used.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import ministack.app
 from ministack.core import iam_actions, iam_evaluator
-from ministack.core.responses import get_account_id
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import dynamodb, ecs, iam, s3, sts
 
 from local_aws import permission_checks
 from local_aws.permission_checks import Check, State
-from local_aws.settings import PERMISSIONS_LOG
+from local_aws.permission_sentences import sentence
+from local_aws.settings import PERMISSION_CALLS_LOG, PERMISSIONS_LOG
 
 if TYPE_CHECKING:
     from local_aws.settings import CloudSettings
@@ -39,15 +41,19 @@ _body: ContextVar[bytes] = ContextVar("body", default=b"")
 _denied: ContextVar[Check | None] = ContextVar("denied", default=None)
 _lock = threading.Lock()
 _log: Path
+_calls: Path
+_recorded: set[tuple[str, str, str, str]] = set()
 _mode = "off"
 
 
 def install(settings: CloudSettings) -> None:
     """Ask AWS's questions instead of the emulator's; nothing where permissions are off."""
-    global _log, _mode
+    global _log, _calls, _mode
     _log, _mode = settings.state / PERMISSIONS_LOG, settings.permissions
+    _calls = settings.state / PERMISSION_CALLS_LOG
     # Where nothing is asked, too: what an earlier run was denied is no cause of anything in this.
     _log.unlink(missing_ok=True)
+    _calls.unlink(missing_ok=True)
     if _mode == "off":
         return
     assert ministack.app.AUTH, "the emulator was imported before its environment was set"
@@ -61,6 +67,11 @@ def install(settings: CloudSettings) -> None:
     # Loopback is what AWS calls a secure transport: nobody else can listen.
     origin = iam_evaluator.pin_request_origin
     ministack.app.pin_request_origin = lambda address, _secure: origin(address, True)
+
+
+def mode() -> str:
+    """How IAM is asked: `off`, `audit` or `enforce`."""
+    return _mode
 
 
 def credentials(role_arn: str, session: str, account: str) -> dict[str, str]:
@@ -87,42 +98,10 @@ def credentials(role_arn: str, session: str, account: str) -> dict[str, str]:
     }
 
 
-def sentence(
-    role: str, check: Check, policies: Sequence[Sequence[Any]], *, explicit: bool = False
-) -> str:
-    """Say who may not do what, and why the statement that came closest does not let it through."""
-    found = f"{role} may not {check.action} on {check.resource}"
-    effect = "Deny" if explicit else "Allow"
-    having = [
-        statement
-        for policy in policies
-        for statement in policy
-        if statement.effect == effect
-        and iam_evaluator._action_matches(check.action, statement.actions, statement.not_actions)
-    ]
-    on = [
-        statement
-        for statement in having
-        if iam_evaluator._resource_matches(
-            check.resource, statement.resources, statement.not_resources
-        )
-    ]
-    if explicit:
-        whose = "a statement of its own" if on else "its boundary or the resource's own policy"
-        return f"{found}: {whose} denies it."
-    if any(not statement.conditions for statement in on):
-        return f"{found}: its policies allow it, its permissions boundary or its session does not."
-    if on:
-        names = [name for test in on[0].conditions.values() for name in test]
-        keys = {name: check.keys.get(name.lower()) for name in names}
-        return (
-            f"{found}: it is allowed only under {json.dumps(on[0].conditions)},"
-            f" and the request has {json.dumps(keys, default=str)}."
-        )
-    if having:
-        resources = dict.fromkeys(name for statement in having for name in statement.resources)
-        return f"{found}: it is allowed only on {', '.join(resources)}."
-    return f"{found}: no statement of its policies has that action."
+def checks(check: Check, body: bytes) -> list[Check]:
+    """Return the checks that AWS makes of a request that a service makes here."""
+    place = (get_region(), get_account_id())
+    return permission_checks.checks(check, body, place, _state())
 
 
 def _keep_body(extract: Callable[..., str]) -> Callable[..., str]:
@@ -171,6 +150,8 @@ def _enforce(ask: Callable[..., Any]) -> Callable[..., Any]:
                 _write(access_key, place[1], check, denied)
                 if _mode == "enforce":
                     return denied
+            elif session := sts._sessions.get(access_key):
+                record(_role_of(str(session.get("Arn", ""))), check)
         return None
 
     return enforce
@@ -202,18 +183,41 @@ def _name_what_was_denied(
 def _write(access_key: str, account: str, check: Check, denied: iam_evaluator.EvalResult) -> None:
     resolved = iam_evaluator.resolve_principal(access_key, account)
     policies = getattr(resolved, "policies", None) or []
-    principal = denied.principal_arn
-    role = principal.rpartition("assumed-role/")[2].partition("/")[0] or principal
-    text = sentence(role, check, policies, explicit=denied.decision == "Deny")
+    role = _role_of(denied.principal_arn)
+    deny(role, check, policies, explicit=denied.decision == "Deny")
+
+
+def _role_of(principal: str) -> str:
+    return principal.rpartition("assumed-role/")[2].partition("/")[0] or principal
+
+
+def deny(
+    role: str, check: Check, policies: Sequence[Sequence[Any]], *, explicit: bool = False
+) -> str:
+    """Write down what `role` may not do; returns the sentence."""
+    text = sentence(role, check, policies, explicit=explicit)
     logger.warning("%s", text)
-    line = {
-        "role": role,
-        "action": check.action,
-        "resource": check.resource,
-        "keys": dict(check.keys),
-        "sentence": text,
-    }
-    with _lock, _log.open("a", encoding="utf-8") as log:
+    _append(_log, {**_described(role, check), "sentence": text})
+    return text
+
+
+def record(role: str, check: Check) -> None:
+    """Write down what `role` was allowed, each kind of call once."""
+    keys = json.dumps(check.keys, default=str, sort_keys=True)
+    call = (role, check.action, check.resource, keys)
+    if call in _recorded:
+        return
+    _recorded.add(call)
+    _append(_calls, _described(role, check))
+
+
+def _described(role: str, check: Check) -> dict[str, object]:
+    found = {"action": check.action, "resource": check.resource, "keys": dict(check.keys)}
+    return {"role": role, **found}
+
+
+def _append(file: Path, line: Mapping[str, object]) -> None:
+    with _lock, file.open("a", encoding="utf-8") as log:
         log.write(json.dumps(line, default=str) + "\n")
 
 

@@ -9,28 +9,24 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-import time
 import uuid
-import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from local_aws import approvals, clients, codebuild, source
-from local_aws.builds import BuildOrder, Place
-from local_aws.buildspec import unpack
-from local_aws.settings import CloudSettings
+from local_aws import approvals, clients, codebuild, service_calls, source
+from local_aws.builds import BuildOrder, role_of
+from local_aws.permission_checks import Check
+from local_aws.pipeline_context import ActionFailedError, ActionStoppedError, Context
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.literals import CapabilityType
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
-POLL_SECONDS = 0.3
 PROVIDER = "GitHub"
 """Whose repository the connection stands for; locally it is a bare one on this machine."""
 _NO_CHANGES = "didn't contain changes"
@@ -40,147 +36,13 @@ log = logging.getLogger("local_aws.codepipeline")
 Variables = Mapping[str, str]
 
 
-class ActionFailedError(Exception):
-    """Why an action failed: CodePipeline's code, one sentence, and what a log says about it."""
-
-    def __init__(self, code: str, summary: str, details: str = "") -> None:
-        super().__init__(summary)
-        self.code = code
-        self.summary = summary
-        self.details = details or summary
-
-
-class ActionStoppedError(Exception):
-    """The execution was stopped while the action ran."""
-
-
-@dataclass
-class Artifact:
-    """Where an artifact is: a zip in the artifact bucket, or a commit to be cloned in full."""
-
-    bucket: str
-    key: str
-    clone: dict[str, str] | None = None
-
-
-@dataclass
-class ActionRun:
-    """One run of one action, as ListActionExecutions tells it. Times are seconds since 1970."""
-
-    id: str
-    stage: str
-    action: str
-    started: float
-    updated: float
-    status: str = "InProgress"
-    configuration: dict[str, str] = field(default_factory=dict)
-    variables: dict[str, str] = field(default_factory=dict)
-    external_id: str = ""
-    summary: str = ""
-    error: dict[str, str] | None = None
-    token: str = ""
-    approval: dict[str, str] | None = None
-
-
-@dataclass(kw_only=True)
-class Context:
-    """What an action is given. `artifacts` are those of the whole execution, by name."""
-
-    settings: CloudSettings
-    pipeline: str
-    bucket: str
-    action: Mapping[str, Any]
-    run: ActionRun
-    configuration: Mapping[str, str]
-    artifacts: dict[str, Artifact]
-    revision: Mapping[str, str]
-    """Branch and commit to take instead of the branch's head; only for source actions."""
-    stopped: Callable[[], bool]
-
-    @property
-    def inputs(self) -> list[str]:
-        """Names of the artifacts that the action reads."""
-        return [item["name"] for item in self.action.get("inputArtifacts", ())]
-
-    @property
-    def outputs(self) -> list[str]:
-        """Names of the artifacts that the action makes."""
-        return [item["name"] for item in self.action.get("outputArtifacts", ())]
-
-    def setting(self, name: str) -> str:
-        """Return a configuration value that the action cannot do without."""
-        value = self.configuration.get(name)
-        if not value:
-            raise ActionFailedError(
-                "ConfigurationError", f"the action's configuration lacks {name}"
-            )
-        return value
-
-    def store(self, name: str, file: Path, clone: dict[str, str] | None = None) -> None:
-        """Upload `file` as the artifact `name`."""
-        key = f"{self.pipeline[:20]}/{name[:10]}/{uuid.uuid4().hex[:7]}"
-        clients.s3().upload_file(str(file), self.bucket, key)
-        self.artifacts[name] = Artifact(self.bucket, key, clone)
-
-    def fetch(self, name: str, target: Path) -> None:
-        """Download the artifact `name` to the file `target`."""
-        artifact = self._artifact(name)
-        clients.s3().download_file(artifact.bucket, artifact.key, str(target))
-
-    def place(self, name: str) -> Place:
-        """How a build gets at the artifact `name`."""
-        artifact = self._artifact(name)
-
-        def unzip(where: Path) -> str:
-            archive = where.with_suffix(".zip")
-            self.fetch(name, archive)
-            unpack(archive, where)
-            archive.unlink()
-            return f"arn:aws:s3:::{artifact.bucket}/{artifact.key}"
-
-        def clone(where: Path) -> str:
-            assert artifact.clone is not None
-            repository = self.settings.repositories[artifact.clone["repository"]]
-            commit = artifact.clone["commit"]
-            source.clone(repository, artifact.clone["branch"], commit, where)
-            return commit
-
-        return clone if artifact.clone else unzip
-
-    def read(self, location: str) -> str:
-        """Return the text of a file in an artifact: `Artifact::path`."""
-        name, _, path = location.partition("::")
-        with tempfile.TemporaryDirectory() as folder:
-            archive = Path(folder) / "artifact.zip"
-            self.fetch(name, archive)
-            try:
-                with zipfile.ZipFile(archive) as file:
-                    return file.read(path).decode("utf-8")
-            except KeyError:
-                raise ActionFailedError(
-                    "ConfigurationError", f"{name} has no file {path}"
-                ) from None
-
-    def wait(self, done: Callable[[], bool]) -> None:
-        """Wait until `done`; raises `ActionStopped` if the execution is stopped before."""
-        while not done():
-            if self.stopped():
-                raise ActionStoppedError
-            time.sleep(POLL_SECONDS)
-
-    def _artifact(self, name: str) -> Artifact:
-        if name not in self.artifacts:
-            raise ActionFailedError(
-                "ConfigurationError", f"no earlier action made the artifact {name}"
-            )
-        return self.artifacts[name]
-
-
 # --- Source ------------------------------------------------------------------------------------
 
 
 def connection_source(context: Context) -> Variables:
     """Take a commit of a branch from the local repository that stands for the connection's."""
+    connection = context.configuration.get("ConnectionArn", "")
+    context.role.require(service_calls.of_connection(connection))
     name = context.setting("FullRepositoryId")
     branch = context.revision.get("branch") or context.setting("BranchName")
     repository = context.settings.repositories.get(name)
@@ -195,7 +57,8 @@ def connection_source(context: Context) -> Variables:
             "ConfigurationError", f"{name} has no branch {branch}", str(error)
         ) from None
     full_clone = context.configuration.get("OutputArtifactFormat") == "CODEBUILD_CLONE_REF"
-    clone = {"repository": name, "branch": branch, "commit": commit.id} if full_clone else None
+    placed = {"repository": name, "branch": branch, "commit": commit.id, "connection": connection}
+    clone = placed if full_clone else None
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "source.zip"
         if clone:
@@ -203,7 +66,7 @@ def connection_source(context: Context) -> Variables:
         else:
             source.archive(repository, commit.id, file)
         for output in context.outputs:
-            context.store(output, file, clone)
+            context.store(output, file, clone, role=context.role)
     first_line = commit.message.partition("\n")[0]
     context.run.external_id = commit.id
     context.run.summary = json.dumps({"ProviderType": PROVIDER, "CommitMessage": first_line})
@@ -214,7 +77,7 @@ def connection_source(context: Context) -> Variables:
         "BranchName": branch,
         "CommitId": commit.id,
         "CommitMessage": commit.message,
-        "ConnectionArn": context.configuration.get("ConnectionArn", ""),
+        "ConnectionArn": connection,
         "FullRepositoryName": name,
         "ProviderType": PROVIDER,
     }
@@ -231,12 +94,18 @@ def build(context: Context) -> Variables:
         raise ActionFailedError("ConfigurationError", f"there is no CodeBuild project {name}")
     if context.configuration.get("BatchEnabled", "false").lower() == "true":
         raise ActionFailedError("ConfigurationError", "the local AWS does not run batch builds")
-    primary = context.configuration.get("PrimarySource") or context.inputs[0]
+    for action in ("StartBuild", "BatchGetBuilds"):
+        context.role.require(Check(action=f"codebuild:{action}", resource=project["arn"]))
+    primary, role = (
+        context.configuration.get("PrimarySource") or context.inputs[0],
+        role_of(project),
+    )
+    others = [name for name in context.inputs if name != primary]
     item = codebuild.prepare(
         BuildOrder(
             project=project,
-            primary=context.place(primary),
-            secondary={other: context.place(other) for other in context.inputs if other != primary},
+            primary=context.place(primary, role),
+            secondary={other: context.place(other, role) for other in others},
             outputs=context.outputs,
             variables=json.loads(context.configuration.get("EnvironmentVariables", "[]")),
             initiator=f"codepipeline/{context.pipeline}",
@@ -254,7 +123,7 @@ def build(context: Context) -> Variables:
             item.tail(),
         )
     for output, file in result.artifacts.items():
-        context.store(output, file)
+        context.store(output, file, role=role)
         file.unlink()
     return result.exported
 
@@ -275,7 +144,7 @@ def cloudformation(context: Context) -> Variables:
         raise ActionFailedError(
             "ConfigurationError", f"the local AWS does not know ActionMode {mode}"
         )
-    client = clients.cloudformation()
+    client = clients.cloudformation(context.role.credentials(context.pipeline))
     modes[mode](context, client)
     if mode in {"CHANGE_SET_EXECUTE", "CREATE_UPDATE"}:
         stack = _stack(client, context.setting("StackName"))
@@ -314,6 +183,7 @@ def _replace_change_set(context: Context, client: CloudFormationClient) -> None:
         ],
         Tags=[{"Key": key, "Value": value} for key, value in message.get("Tags", {}).items()],
         Capabilities=capabilities,
+        **_execution_role(context),
     )
     context.wait(
         lambda: (
@@ -329,6 +199,12 @@ def _replace_change_set(context: Context, client: CloudFormationClient) -> None:
         changes = "no changes"
     context.run.external_id = made["ChangeSetId"]
     context.run.summary = f"Change set {name} of {stack}: {changes}"
+
+
+def _execution_role(context: Context) -> dict[str, Any]:
+    """Return the argument with CloudFormation's role, which the action's must be let pass."""
+    role = context.configuration.get("RoleArn")
+    return {"RoleARN": role} if role else {}
 
 
 def _execute_change_set(context: Context, client: CloudFormationClient) -> None:
@@ -353,7 +229,7 @@ def _delete_stack(context: Context, client: CloudFormationClient) -> None:
     name = context.setting("StackName")
     if _stack(client, name) is None:
         return
-    client.delete_stack(StackName=name)
+    client.delete_stack(StackName=name, **_execution_role(context))
     status = _rest(context, client, name)
     if status:
         raise ActionFailedError("JobFailed", f"Stack {name} could not be deleted: {status}")
@@ -408,6 +284,7 @@ def approval(context: Context) -> Variables:
     """Tell the action's topic, if it names one, and wait for PutApprovalResult."""
     context.run.token = str(uuid.uuid4())
     if topic := context.configuration.get("NotificationArn"):
+        context.role.require(Check(action="sns:Publish", resource=topic))
         try:
             approvals.announce(
                 topic, context.pipeline, context.run, context.configuration, context.settings

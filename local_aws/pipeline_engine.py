@@ -16,23 +16,23 @@ import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from local_aws import source
-from local_aws.pipeline_actions import (
-    ACTIONS,
+from local_aws.pipeline_actions import ACTIONS, kind
+from local_aws.pipeline_context import (
     ActionFailedError,
     ActionRun,
     ActionStoppedError,
     Artifact,
     Context,
-    kind,
 )
 from local_aws.pipeline_declaration import Declaration, RefusedError, validate
+from local_aws.service_roles import DeniedError, ServiceRole
 from local_aws.settings import CloudSettings
 
 KEPT_EXECUTIONS = 100
@@ -204,6 +204,15 @@ class Pipeline:
     def name(self) -> str:
         """What the definition calls it."""
         return str(self.declaration["name"])
+
+    def _role(self, action: Mapping[str, Any]) -> ServiceRole:
+        """Return an action's role: its own, which the pipeline's assumes, or the pipeline's."""
+        settings = self._all.settings
+        arn = f"arn:aws:codepipeline:{settings.region}:{settings.account}:{self.name}"
+        whole = self.declaration.get("roleArn") or ""
+        own = ServiceRole(role=whole, service="codepipeline.amazonaws.com", source=arn)
+        role = action.get("roleArn")
+        return replace(own, role=role, via=own) if role else own
 
     @property
     def sources(self) -> list[Mapping[str, Any]]:
@@ -394,10 +403,14 @@ class Pipeline:
                 artifacts=execution.artifacts,
                 revision=execution.revisions.get(action["name"], {}),
                 stopped=lambda: bool(self._all.closing) or execution.abandoned,
+                role=self._role(action),
             )
             variables = ACTIONS[kind(action)](context)
         except ActionStoppedError:
             status, run.summary = "Abandoned", self._all.closing or execution.stop_reason
+        except DeniedError as denied:
+            status, run.summary = "Failed", str(denied)
+            error = {"code": "PermissionError", "message": str(denied)}
         except ActionFailedError as failure:
             status, run.summary = "Failed", failure.summary
             error = {"code": failure.code, "message": failure.details}

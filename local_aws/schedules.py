@@ -17,12 +17,16 @@ from ministack.core.arn import ArnParseError, parse_arn
 from ministack.services import ecs, eventbridge
 from ministack.services.cloudformation import provisioners
 
-from local_aws import codepipeline, functions
+from local_aws import codepipeline, functions, permissions
+from local_aws.permission_checks import Check
+from local_aws.service_roles import DeniedError, ServiceRole, require_of_resource
 from local_aws.settings import CloudSettings
 
 logger = logging.getLogger("local_aws.schedules")
 
 LOOK_EVERY = 1.0
+
+SERVICE = "events.amazonaws.com"
 
 Record = dict[str, Any]
 Invoke = Callable[..., None]
@@ -47,6 +51,8 @@ def _with_tasks(invoke: Invoke) -> Invoke:
             _start_pipeline(target, event, rule)
             return
         if service != "ecs":
+            if service == "lambda" and not _may_invoke(target["Arn"], rule["Arn"]):
+                return
             invoke(target, event, rule, view)
             return
         try:
@@ -60,6 +66,8 @@ def _with_tasks(invoke: Invoke) -> Invoke:
 def _start_pipeline(target: Record, event: Record, rule: Record) -> None:
     """StartPipelineExecution, once for each event; EventBridge, too, does not look at the event."""
     try:
+        start = Check(action="codepipeline:StartPipelineExecution", resource=target["Arn"])
+        _role(target, rule).require(start)
         codepipeline.start_by_event(parse_arn(target["Arn"]).resource, rule["Arn"])
     except Exception:
         logger.exception("rule %s could not start its pipeline", rule["Name"])
@@ -85,9 +93,27 @@ def _run_tasks(target: Record, rule: Record, view: object) -> None:
     for name in ("launchType", "platformVersion", "group", "capacityProviderStrategy"):
         if parameters.get(name):
             request[name] = parameters[name]
+    _role(target, rule).require(
+        *permissions.checks(Check(action="ecs:RunTask", resource="*"), json.dumps(request).encode())
+    )
     status, _, body = ecs._run_task(request)
     if status >= 400:
         logger.error("rule %s could not start its task: %s", rule["Name"], body.decode())
+
+
+def _role(target: Record, rule: Record) -> ServiceRole:
+    """Return the target's role, as EventBridge has it."""
+    role = target.get("RoleArn") or rule.get("RoleArn") or ""
+    return ServiceRole(role=role, service=SERVICE, source=rule["Arn"])
+
+
+def _may_invoke(function: str, rule: str) -> bool:
+    """Ask the function's own policy; a target of EventBridge that may not be invoked is not."""
+    try:
+        require_of_resource(Check(action="lambda:InvokeFunction", resource=function), SERVICE, rule)
+    except DeniedError:  # said where IAM says what it denies
+        return False
+    return True
 
 
 def _invoke_function(arn: str, payload: str) -> None:

@@ -14,6 +14,9 @@ Permissions = Literal["off", "audit", "enforce"]
 PERMISSIONS_LOG = "logs/permissions.log"
 """Below the state folder: how IAM is asked, then a JSON object for each call denied since then."""
 
+PERMISSION_CALLS_LOG = "logs/permission-calls.log"
+"""Beside it: a JSON object for each kind of call that IAM allowed a role."""
+
 TASK_LOCKS, BUILD_LOCKS = "tasks/*", "builds/*/state/*.pid"
 """Files below the state folder that the processes of containers and builds hold while they live."""
 
@@ -35,12 +38,17 @@ class CloudSettings:
     overrides: Mapping[str, str] = field(default_factory=dict)
     repositories: Mapping[str, Path] = field(default_factory=dict)
     issuers: Mapping[str, str] = field(default_factory=dict)
-    permissions: Permissions = "off"
+    permissions: Permissions = "enforce"
 
     @property
     def endpoint(self) -> str:
         """The URL at which every service of the local AWS answers."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def place(self) -> str:
+        """Region and account, as ARNs have them."""
+        return f"{self.region}:{self.account}"
 
     @classmethod
     def load(cls, path: Path) -> CloudSettings:

@@ -191,7 +191,7 @@ class LocalStack:
             "region": self.region,
             "overrides": self.overrides,
             "repositories": {str(self.settings["repository"]): str(self.remote)},
-            "permissions": os.environ.get("PROMPT_HUB_LOCAL_PERMISSIONS", "off"),
+            "permissions": os.environ.get("PROMPT_HUB_LOCAL_PERMISSIONS", "enforce"),
         }
         (self.state / "cloud.json").write_text(json.dumps(cloud, indent=2), encoding="utf-8")
         with ThreadPoolExecutor(1) as beside:

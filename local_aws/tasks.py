@@ -30,8 +30,9 @@ from ministack.core.concurrency import resource_lock, spawn_background
 from ministack.core.responses import request_scope
 from ministack.services import ecs
 
-from local_aws import permissions, ports, service_address
+from local_aws import ports, service_address, service_calls
 from local_aws.processes import end_holders
+from local_aws.service_roles import DeniedError, of_task
 from local_aws.settings import CloudSettings
 
 logger = logging.getLogger("local_aws.tasks")
@@ -311,6 +312,9 @@ class Tasks:
             except ecs._SecretResolutionError as problem:
                 reason = f"ResourceInitializationError: unable to pull secrets: {problem}"
                 code = "TaskFailedToStart"
+            except DeniedError as problem:
+                reason = f"ResourceInitializationError: AccessDeniedException: {problem}"
+                code = "TaskFailedToStart"
             except OSError as problem:
                 reason, code = f"CannotStartContainerError: {problem}", "TaskFailedToStart"
             except Exception as problem:
@@ -363,6 +367,8 @@ class Tasks:
         for record, container in zip(
             task.record["containers"], definition["containerDefinitions"], strict=True
         ):
+            calls = service_calls.of_container(self._settings.place, container)
+            of_task("executionRoleArn", task.record, definition).require(*calls)
             image = Image.find(container["image"], self._images)
             override = ecs._container_override_for(overrides, container["name"])
             command = override.get("command") or container.get("command") or image.command
@@ -371,7 +377,7 @@ class Tasks:
                 raise OSError(f"container {container['name']} has no command")
             environment = self._environment(task, container, override, image)
             environment |= service_address.local(environment, task.record["clusterArn"])
-            environment |= self._role(task, definition)
+            environment |= of_task("taskRoleArn", task.record, definition).credentials(task_id)
             process = Container(record, container, arguments, environment)
             task.containers.append(process)
             record["networkBindings"] = [
@@ -385,13 +391,6 @@ class Tasks:
             ]
             log = self._logs / definition["family"] / f"{task_id}-{container['name']}.log"
             process.start(image.tree, log, self._locks / f"{task_id}-{container['name']}", task_id)
-
-    def _role(self, task: Task, definition: Record) -> dict[str, str]:
-        """Return the credentials of the task's own role, empty where it has none."""
-        role = (task.record.get("overrides") or {}).get("taskRoleArn")
-        role = role or definition.get("taskRoleArn") or ""
-        task_id = task.record["taskArn"].rpartition("/")[2]
-        return permissions.credentials(role, task_id, self._settings.account)
 
     def _environment(
         self, task: Task, container: Record, override: Record, image: Image

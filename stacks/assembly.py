@@ -11,7 +11,9 @@ from cdk_app import nag
 from cdk_app.settings import Settings
 from cdk_app.stack import tag
 from cdk_app.tasks import Task
+from cdk_app.trust import only_for_this_account
 from prompt_hub.core import aws_names
+from stacks.access import StageAccess
 from stacks.evaluation import EvaluationStack
 from stacks.github_oidc import GithubOidcStack
 from stacks.image import ImageStack
@@ -31,7 +33,9 @@ def add_stacks(
     self-mutation, brings them along.
     """
     tag(app, settings)
+    only_for_this_account(app)
     source = SourceStack(app, f"{aws_names.PROJECT}-source", settings=settings)
+    access = StageAccess(app, settings)
     image = ImageStack(app, f"{aws_names.PROJECT}-image", settings=settings)
     evaluation = EvaluationStack(
         app,
@@ -39,6 +43,7 @@ def add_stacks(
         settings=settings,
         tasks=tasks,
         connection_arn=source.connection_arn,
+        access=access,
     )
     github = GithubOidcStack(app, f"{aws_names.PROJECT}-github-oidc", settings=settings)
     releases = [
@@ -52,10 +57,11 @@ def add_stacks(
         tasks=tasks,
         releases=releases,
         evaluation=evaluation.project,
-        connection_arn=source.connection_arn,
+        access=access,
+        source=source,
         root=root,
     )
-    for toolchain in (source, image, evaluation, github):
+    for toolchain in (source, image, evaluation, github, *access.stacks.values()):
         pipeline.add_stack_dependency(toolchain)
     # The project's role reads the artifact bucket, which is named, not referenced.
     evaluation.add_stack_dependency(source)

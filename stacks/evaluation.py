@@ -11,12 +11,13 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from cdk_app import nag, permissions, toolchain
+from cdk_app import arns, nag, permissions, toolchain
 from cdk_app.private_bucket import PrivateBucket
 from cdk_app.settings import Settings
 from cdk_app.stack import ToolchainStack
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
+from stacks.access import StageAccess
 
 _INSTALL_MINUTES = 10
 
@@ -36,25 +37,26 @@ class EvaluationStack(ToolchainStack):
         settings: Settings,
         tasks: Sequence[Task],
         connection_arn: str,
+        access: StageAccess,
     ) -> None:
         super().__init__(scope, construct_id, settings=settings, purpose="evaluation of candidates")
-        self._build_results_bucket()
-        self.project = self._build_project(settings, tasks)
+        self._build_results_bucket(settings)
+        asking = access.of(
+            self, "evaluate", {stage.name: [permissions.read_ledger] for stage in settings.stages}
+        )
+        self.project = self._build_project(settings, tasks, asking.commands)
+        asking.name_role(self.project)
         granted = (
             *permissions.read_results(self, "verdicts/*"),
             *permissions.write_results(self, "evaluations/*", "verdicts/*"),
-            *(
-                permission
-                for stage in settings.stages
-                for permission in permissions.read_ledger(self, stage.name)
-            ),
+            *asking.granted,
             *permissions.call_models(self, settings.models.values()),
             *permissions.read_source(connection_arn),
         )
         nag.grant(self.project, granted)
 
-    def _build_results_bucket(self) -> None:
-        PrivateBucket(
+    def _build_results_bucket(self, settings: Settings) -> None:
+        bucket = PrivateBucket(
             self,
             "Results",
             name=aws_names.results_bucket(self.account, self.region),
@@ -70,9 +72,18 @@ class EvaluationStack(ToolchainStack):
                 ),
             ],
         )
+        for stage in settings.stages:
+            if settings.has_own_account(stage):
+                bucket.let_in(
+                    arns.role_in(
+                        self, str(settings.account_of(stage)), arns.task_role_name(stage.name)
+                    ),
+                    ["s3:PutObject"],
+                    permissions.stage_results(stage.name),
+                )
 
     def _build_project(
-        self, settings: Settings, tasks: Sequence[Task]
+        self, settings: Settings, tasks: Sequence[Task], first: Sequence[str]
     ) -> codebuild.PipelineProject:
         budget_minutes = math.ceil(max(task.budget_seconds for task in tasks) / 60)
         environment = {
@@ -111,8 +122,9 @@ class EvaluationStack(ToolchainStack):
                         },
                         "build": {
                             "commands": [
+                                *first,
                                 "python pipeline_image/eval_runner.py"
-                                f' "${aws_names.ENV_TASK}" --record'
+                                f' "${aws_names.ENV_TASK}" --record',
                             ]
                         },
                     },

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from aws_cdk import Duration
 from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_app import arns
+from cdk_app.private_bucket import others
 from cdk_app.settings import Settings
 from cdk_app.stack import KEPT, ToolchainStack
 from prompt_hub.core import aws_names
@@ -36,6 +39,21 @@ class ImageStack(ToolchainStack):
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
             removal_policy=KEPT,
         )
+        for stage in settings.stages:
+            if settings.has_own_account(stage):
+                role = arns.execution_role_name(stage.name)
+                repository.add_to_resource_policy(
+                    iam.PolicyStatement(
+                        actions=[
+                            "ecr:BatchCheckLayerAvailability",
+                            "ecr:BatchGetImage",
+                            "ecr:GetDownloadUrlForLayer",
+                        ],
+                        principals=[
+                            others(arns.role_in(self, str(settings.account_of(stage)), role))
+                        ],
+                    )
+                )
         repository.add_lifecycle_rule(
             description="What a retry left without a tag",
             tag_status=ecr.TagStatus.UNTAGGED,

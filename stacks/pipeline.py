@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aws_cdk import Duration, RemovalPolicy, pipelines
+from aws_cdk import RemovalPolicy, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_ecr as ecr
@@ -16,23 +16,21 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from cdk_app import arns, nag, permissions, toolchain, trigger
-from cdk_app.build_action import EXECUTION_ID, ApprovalStep, CommandStep, SharedProjectStep
+from cdk_app.build_action import EXECUTION_ID, Access, ApprovalStep, CommandStep, SharedProjectStep
 from cdk_app.failure_notice import FailureNotice
 from cdk_app.settings import Settings
 from cdk_app.stack import ToolchainStack
-from cdk_app.stage_settings import SoakSettings
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
+from stacks.access import StageAccess
 from stacks.release_stage import ReleaseStage
-from stacks.source import artifact_bucket_name
+from stacks.source import SourceStack, artifact_bucket_name
+from stacks.stage_actions import stage_actions
 
-_CLI = "python -m prompt_hub.cli"
 _NOTES = ".prompt-hub/notes"
 """Where Image writes what an approval shows."""
 _LINK = "RELEASED"
 """Variable of the Image action: where the released commit is read."""
-_SET_UP_MINUTES = 15
-"""What a build that waits has for everything but waiting."""
 _APP = "python -m prompt_hub.release.checked_templates python app.py"
 # A build has two cores at least, which two workers leave idle while tests wait.
 _TESTS = "python -m pytest --quiet -n 4 --dist worksteal -m 'not shipped' tests/unit tests/lambdas"
@@ -54,29 +52,31 @@ class PipelineStack(ToolchainStack):
         tasks: Sequence[Task],
         releases: Sequence[ReleaseStage],
         evaluation: codebuild.IProject,
-        connection_arn: str,
+        access: StageAccess,
+        source: SourceStack,
         root: Path,
     ) -> None:
         super().__init__(scope, construct_id, settings=settings, purpose="the pipeline")
         self._settings = settings
-        self._connection_arn = connection_arn
+        self._connection_arn = source.connection_arn
+        self._access = access
         self._results = {
             aws_names.ENV_RESULTS_BUCKET: aws_names.results_bucket(self.account, self.region),
         }
         self._steps: list[CommandStep] = []
-        source = pipelines.CodePipelineSource.connection(
+        repository = pipelines.CodePipelineSource.connection(
             settings.repository,
             settings.branch,
-            connection_arn=connection_arn,
+            connection_arn=source.connection_arn,
             action_name="Source",
             code_build_clone_output=True,
             trigger_on_push=False,
         )
-        pipeline = self._build_pipeline(source, root)
-        evaluations = self._evaluations(source, tasks, evaluation)
-        pipeline.add_wave("Evaluate", post=[*evaluations, self._tests(source)])
+        pipeline = self._build_pipeline(repository, source, root)
+        evaluations = self._evaluations(repository, tasks, evaluation)
+        pipeline.add_wave("Evaluate", post=[*evaluations, self._tests(repository)])
         stages = [release.settings.name for release in releases]
-        promote = self._promote(source, stages)
+        promote = self._promote(repository, stages)
         pipeline.add_wave("Promote", post=[promote])
         asking = [release.settings.name for release in releases if release.settings.approval]
         image = self._image(promote, stages, asking)
@@ -87,6 +87,7 @@ class PipelineStack(ToolchainStack):
         pipeline.build_pipeline()
         trigger.start_on_push(pipeline.pipeline, branch=settings.branch)
         trigger.start_on_rollback(self, pipeline.pipeline)
+        self._cross_accounts(pipeline)
         self._let_source_use_connection(pipeline.pipeline)
         FailureNotice(
             self, "Failures", pipeline=pipeline.pipeline, emails=settings.notification_emails
@@ -94,7 +95,7 @@ class PipelineStack(ToolchainStack):
         self._acknowledge(pipeline)
 
     def _build_pipeline(
-        self, source: pipelines.IFileSetProducer, root: Path
+        self, repository: pipelines.IFileSetProducer, source: SourceStack, root: Path
     ) -> pipelines.CodePipeline:
         log_group = logs.LogGroup(
             self,
@@ -108,14 +109,20 @@ class PipelineStack(ToolchainStack):
             "Pipeline",
             pipeline_name=aws_names.PIPELINE,
             pipeline_type=codepipeline.PipelineType.V2,
-            artifact_bucket=s3.Bucket.from_bucket_name(
-                self, "Artifacts", artifact_bucket_name(self)
+            artifact_bucket=s3.Bucket.from_bucket_attributes(
+                self,
+                "Artifacts",
+                bucket_name=artifact_bucket_name(self),
+                encryption_key=source.artifact_key,
             ),
+            # Of artifacts in the regions of stages.
+            cross_account_keys=source.artifact_key is not None,
+            enable_key_rotation=source.artifact_key is not None or None,
             cli_version=toolchain.cdk_version(root),
             cdk_assets_cli_version=toolchain.CDK_ASSETS_VERSION,
             # One action for all assets: publishing in parallel makes a project for each.
             publish_assets_in_parallel=False,
-            synth=self._synth(source),
+            synth=self._synth(repository),
             code_build_defaults=pipelines.CodeBuildOptions(
                 build_environment=codebuild.BuildEnvironment(build_image=toolchain.BUILD_IMAGE),
                 partial_build_spec=codebuild.BuildSpec.from_object(
@@ -130,6 +137,10 @@ class PipelineStack(ToolchainStack):
     def _step(self, step: CommandStep) -> CommandStep:
         self._steps.append(step)
         return step
+
+    def _reading(self, action: str, stages: Sequence[str]) -> Access:
+        """Return what lets an action read the ledger of every stage."""
+        return self._access.of(self, action, {stage: [permissions.read_ledger] for stage in stages})
 
     # --- Actions of an execution -----------------------------------------------------------------
 
@@ -192,6 +203,7 @@ class PipelineStack(ToolchainStack):
 
         It reads every ledger, and changes none: git takes over what a stage rolled back.
         """
+        access = self._reading("promote", stages)
         return self._step(
             CommandStep(
                 "Promote",
@@ -208,9 +220,10 @@ class PipelineStack(ToolchainStack):
                     aws_names.ENV_EXECUTION: EXECUTION_ID,
                     aws_names.ENV_STAGES: ",".join(stages),
                 },
+                access=access,
                 granted=(
                     *permissions.use_connection(self._connection_arn),
-                    *permissions.read_ledgers(self, stages),
+                    *access.granted,
                     *permissions.read_results(self, "evaluations/*"),
                     *permissions.write_results(self, aws_names.promotion_key("*")),
                 ),
@@ -226,6 +239,7 @@ class PipelineStack(ToolchainStack):
 
         It knows therefore what the release would change where a person is asked to let it in.
         """
+        access = self._reading("image", stages)
         repository = ecr.Repository.from_repository_name(self, "Images", aws_names.IMAGE_REPOSITORY)
         link = f"https://github.com/{self._settings.repository}/commit/"
         notes = [f'export {_changes_in(stage)}="$(cat {_NOTES}/{stage})"' for stage in asking]
@@ -235,16 +249,17 @@ class PipelineStack(ToolchainStack):
             CommandStep(
                 "Image",
                 source=tree,
-                commands=[f"{_CLI} image{f' --notes {_NOTES}' if asking else ''}", *notes],
+                commands=[f"{toolchain.CLI} image{f' --notes {_NOTES}' if asking else ''}", *notes],
                 environment={
                     **self._results,
                     aws_names.ENV_RELEASE: EXECUTION_ID,
                     aws_names.ENV_REPOSITORY_URI: repository.repository_uri,
                     aws_names.ENV_STAGES: ",".join(stages),
                 },
+                access=access,
                 granted=(
                     *permissions.push_image(self),
-                    *permissions.read_ledgers(self, stages),
+                    *access.granted,
                     *permissions.read_results(
                         self,
                         aws_names.promotion_key("*"),
@@ -265,7 +280,7 @@ class PipelineStack(ToolchainStack):
             CommandStep(
                 "Tell",
                 source=tree,
-                commands=[f"{_CLI} verdict --tell"],
+                commands=[f"{toolchain.CLI} verdict --tell"],
                 environment={
                     **self._results,
                     aws_names.ENV_EXECUTION: EXECUTION_ID,
@@ -288,19 +303,20 @@ class PipelineStack(ToolchainStack):
         earlier: Sequence[str],
     ) -> None:
         stage = release.settings
-        drills = [self._drill(stage.name, tree)] if stage.drill else []
+        actions = stage_actions(
+            self,
+            settings=self._settings,
+            access=self._access,
+            stage=stage,
+            tree=tree,
+            environment=self._results,
+            earlier=earlier,
+        )
+        self._steps += actions
         pipeline.add_stage(
             release,
             pre=[self._approval(stage.name, image)] if stage.approval else [],
-            post=pipelines.Step.sequence(
-                [
-                    self._activate(stage.name, tree, earlier),
-                    self._smoke_test(stage.name, tree),
-                    *drills,
-                    self._record(stage.name, tree),
-                    *([self._soak(stage.name, stage.soak, tree)] if stage.soak else []),
-                ]
-            ),
+            post=pipelines.Step.sequence(actions),
         )
 
     def _approval(self, stage: str, image: CommandStep) -> ApprovalStep:
@@ -317,119 +333,17 @@ class PipelineStack(ToolchainStack):
             topic=topic,
         )
 
-    def _activate(
-        self, stage: str, tree: pipelines.IFileSetProducer, earlier: Sequence[str]
-    ) -> CommandStep:
-        """Build the activation; it reads the ledgers of the stages that the release has passed."""
-        return self._step(
-            CommandStep(
-                "Activate",
-                source=tree,
-                commands=[f"{_CLI} activate"],
-                environment={
-                    **self._stage_environment(stage),
-                    **({aws_names.ENV_EARLIER_STAGES: ",".join(earlier)} if earlier else {}),
-                },
-                granted=(
-                    *permissions.read_ledgers(self, earlier),
-                    *permissions.change_ledger(self, stage),
-                    *permissions.run_service_task(self, stage),
-                    *permissions.read_running_image(),
-                    *permissions.read_results(self, aws_names.manifest_key("*")),
-                ),
-            )
-        )
-
-    def _smoke_test(self, stage: str, tree: pipelines.IFileSetProducer) -> CommandStep:
-        return self._step(
-            CommandStep(
-                "SmokeTest",
-                source=tree,
-                commands=[f"{_CLI} smoke-test"],
-                environment=self._stage_environment(stage),
-                granted=(
-                    *permissions.run_service_task(self, stage),
-                    *permissions.wait_for_tasks(self, stage),
-                    *permissions.read_results(self, aws_names.smoke_key("*", stage)),
-                ),
-            )
-        )
-
-    def _drill(self, stage: str, tree: pipelines.IFileSetProducer) -> CommandStep:
-        return self._step(
-            CommandStep(
-                "Drill",
-                source=tree,
-                commands=[f"{_CLI} drill"],
-                environment=self._stage_environment(stage),
-                granted=(
-                    *permissions.change_ledger(self, stage),
-                    *permissions.run_service_task(self, stage),
-                    *permissions.wait_for_tasks(self, stage),
-                    *permissions.read_results(self, aws_names.drill_key("*", stage)),
-                ),
-            )
-        )
-
-    def _record(self, stage: str, tree: pipelines.IFileSetProducer) -> CommandStep:
-        return self._step(
-            CommandStep(
-                "Record",
-                source=tree,
-                commands=[f"{_CLI} record"],
-                environment=self._stage_environment(stage),
-                granted=(
-                    *permissions.read_ledger(self, stage),
-                    *permissions.read_results(
-                        self, aws_names.manifest_key("*"), aws_names.smoke_key("*", stage)
-                    ),
-                    *permissions.write_results(self, aws_names.release_key("*", stage)),
-                ),
-            )
-        )
-
-    def _soak(
-        self, stage: str, soak: SoakSettings, tree: pipelines.IFileSetProducer
-    ) -> CommandStep:
-        """Build the last action of a stage that asks for it: meanwhile no newer release comes."""
-        return self._step(
-            CommandStep(
-                "Soak",
-                source=tree,
-                commands=[
-                    f"{_CLI} soak --rounds {soak.rounds} --minutes {soak.minutes}"
-                    f" --limit-minutes {soak.limit_minutes}"
-                ],
-                environment=self._stage_environment(stage),
-                granted=(
-                    *permissions.read_ledger(self, stage),
-                    *permissions.read_results(self, aws_names.manifest_key("*")),
-                ),
-                # The command itself gives up first, and says why.
-                timeout=Duration.minutes(soak.limit_minutes + _SET_UP_MINUTES),
-            )
-        )
-
     def _verdict(self, tree: pipelines.IFileSetProducer) -> CommandStep:
         """Build the last action: a task blocked by this execution never ends it green."""
         return self._step(
             CommandStep(
                 "Verdict",
                 source=tree,
-                commands=[f"{_CLI} verdict"],
+                commands=[f"{toolchain.CLI} verdict"],
                 environment={**self._results, aws_names.ENV_EXECUTION: EXECUTION_ID},
                 granted=permissions.read_results(self, aws_names.promotion_key("*")),
             )
         )
-
-    def _stage_environment(self, stage: str) -> dict[str, str]:
-        return {
-            **self._results,
-            aws_names.ENV_STAGE: stage,
-            aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(stage),
-            aws_names.ENV_RELEASE: EXECUTION_ID,
-            aws_names.ENV_MODELS: self._settings.models_json,
-        }
 
     def _let_source_use_connection(self, pipeline: codepipeline.Pipeline) -> None:
         """CDK grants the source action the connection under its service's old prefix only."""
@@ -439,10 +353,26 @@ class PipelineStack(ToolchainStack):
             raise TypeError(f"{role.node.path} is not the role of the source action")
         nag.grant(role, permissions.use_connection(self._connection_arn))
 
+    def _cross_accounts(self, pipeline: pipelines.CodePipeline) -> None:
+        """Let the pipeline update what is deployed elsewhere, and hear of rollbacks there."""
+        others = [place for place in self._settings.places_elsewhere if place[0] != self.account]
+        if not others:
+            return
+        roles = [
+            arns.bootstrap_role(self, kind, account=account, region=region)
+            for account, region in others
+            for kind in ("deploy", "file-publishing")
+        ]
+        # CDK lets it act in the pipeline's own account alone.
+        for permission in permissions.assume(roles):
+            pipeline.self_mutation_project.add_to_role_policy(permission.statement())
+        trigger.hear_of_rollbacks_in(self, dict.fromkeys(account for account, _ in others))
+
     def _acknowledge(self, pipeline: pipelines.CodePipeline) -> None:
         nag.acknowledge_pipeline(pipeline)
         for step in self._steps:
             nag.acknowledge_permissions(step.project, step.granted)
+            step.access.name_role(step.project)
 
 
 def _changes_in(stage: str) -> str:

@@ -34,13 +34,15 @@ class ReleaseStage(Stage):
         release: str,
         root: Path,
     ) -> None:
-        super().__init__(scope, stage.name, env=environment(settings))
+        super().__init__(scope, stage.name, env=environment(settings, stage))
         self.settings = stage
         # Here, because the pipeline synthesises a stage as soon as it gets it, and what comes later
         # is lost without a word.
         tag(self, settings)
         ledger = LedgerStack(self, "Ledger", stage=stage)
-        rollback = RollbackStack(self, "Rollback", stage=stage, tasks=tasks, root=root)
+        rollback = RollbackStack(
+            self, "Rollback", settings=settings, stage=stage, tasks=tasks, root=root
+        )
         service = ServiceStack(
             self, "Service", settings=settings, stage=stage, tasks=tasks, release=release
         )

@@ -14,10 +14,11 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from cdk_app import arns
+from cdk_app import arns, trigger
 from cdk_app.freshness_alarm import FreshnessAlarm, WatchBudgetAlarm
 from cdk_app.rollback_function import RollbackFunction
 from cdk_app.score_alarm import ScoreAlarm
+from cdk_app.settings import Settings
 from cdk_app.stack import StageStack
 from cdk_app.stage_settings import StageSettings
 from cdk_app.tasks import Task, drill_task
@@ -32,6 +33,7 @@ class RollbackStack(StageStack):
         scope: Construct,
         construct_id: str,
         *,
+        settings: Settings,
         stage: StageSettings,
         tasks: Sequence[Task],
         root: Path,
@@ -71,6 +73,9 @@ class RollbackStack(StageStack):
             )
         WatchBudgetAlarm(self, "WatchBudget", stage=stage.name, topic=topic)
         self._build_sweep(tasks, rollback.function)
+        if settings.is_elsewhere(stage):
+            bus = arns.event_bus_in(self, str(settings.account), settings.region)
+            trigger.send_rollbacks_on(self, stage=stage.name, bus=bus)
 
     def _build_topic(self, stage: StageSettings) -> sns.Topic:
         topic = sns.Topic(

@@ -149,7 +149,12 @@ class DrillStage:
         app = App(outdir=str(out), analytics_reporting=False)
         ledger = LedgerStack(app, "Ledger", stage=self.stage)
         rollback = RollbackStack(
-            app, "Rollback", stage=self.stage, tasks=read_tasks(self._repository), root=ROOT
+            app,
+            "Rollback",
+            settings=self._settings,
+            stage=self.stage,
+            tasks=read_tasks(self._repository),
+            root=ROOT,
         )
         rollback.add_stack_dependency(ledger)
         app.synth()

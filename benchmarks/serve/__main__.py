@@ -1,7 +1,9 @@
 """`python -m benchmarks.serve`: the service beside gateways, the tree before, and the bare call.
 
 Every round measures each server once in each cell, one after the other, so that all of them see
-the machine in the same mood. CPU is user and system time of the server's whole process tree.
+the machine in the same mood; those that are not measured are suspended meanwhile. CPU is user and
+system time of the server's whole process tree. Percentiles are those of all answers of all rounds:
+of the 200 that one caller gets in a round the 99th is the second worst, which says little.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from benchmarks.earlier_tree import earlier_tree
 from benchmarks.eval.measuring import ROOT, MeasurementError
@@ -34,7 +35,7 @@ OURS, BEFORE, BARE = "ours", "before", "bare call"
 CPU_CELL = (50, 64)
 """Where requests a CPU-second are compared: milliseconds of the model, callers."""
 LEAST_ANSWERS = 200
-"""Answers that a run waits for, at the model's pace: of fewer the 99th percentile is one."""
+"""Answers that a run waits for, at the model's pace: five rounds have ten beyond the 99th."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +44,8 @@ class Sample:
 
     requests: int
     wall: float
-    p50: float
-    p99: float
+    milliseconds: Sequence[float]
+    """How long each answer took."""
     cpu: float | None
 
     @property
@@ -128,21 +129,26 @@ def _samples(
             for callers in arguments.callers:
                 seconds = max(arguments.seconds, LEAST_ANSWERS * latency / 1000 / callers)
                 for name, target in targets.items():
-                    sample = _run(target, servers.get(name), callers, seconds)
+                    others = [server for other, server in servers.items() if other != name]
+                    sample = _run(target, servers.get(name), others, callers, seconds)
                     # The first round warms up.
                     if turn:
                         samples[name, latency, callers].append(sample)
     return samples
 
 
-def _run(target: Target, server: Server | None, callers: int, seconds: float) -> Sample:
-    before = server.cpu_seconds() if server else 0.0
-    found = target.call(callers, seconds)
+def _run(
+    target: Target, server: Server | None, others: Sequence[Server], callers: int, seconds: float
+) -> Sample:
+    with ExitStack() as stack:
+        for other in others:
+            stack.enter_context(other.suspended())
+        before = server.cpu_seconds() if server else 0.0
+        found = target.call(callers, seconds)
     return Sample(
         requests=found.requests,
         wall=found.wall,
-        p50=found.p50,
-        p99=found.p99,
+        milliseconds=found.milliseconds,
         cpu=server.cpu_seconds() - before if server else None,
     )
 
@@ -155,30 +161,28 @@ def _table(samples: dict[Cell, list[Sample]], targets: dict[str, Target]) -> str
                 f"{latency} ms, {callers} callers: {targets[name].name}",
                 number(statistics.median(s.requests / s.wall for s in found), 0),
                 number(_median_of([s.per_cpu_second for s in found]), 0),
-                number(statistics.median(s.p50 for s in found)),
-                number(statistics.median(s.p99 for s in found)),
-                number(_added(samples, name, latency, callers, "p50")),
-                number(_added(samples, name, latency, callers, "p99")),
+                number(_percentile(found, 0.5)),
+                number(_percentile(found, 0.99)),
+                number(_added(samples, name, latency, callers, 0.5)),
+                number(_added(samples, name, latency, callers, 0.99)),
             ]
         )
     header = ("model, callers: server", "requests/s", "requests/CPU-s", "p50 ms", "p99 ms")
     return table((*header, "added p50", "added p99"), rows)
 
 
+def _percentile(samples: Sequence[Sample], part: float) -> float:
+    """Milliseconds within which so many of all answers came."""
+    ordered = sorted(taken for sample in samples for taken in sample.milliseconds)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
+
+
 def _added(
-    samples: dict[Cell, list[Sample]],
-    name: str,
-    latency: int,
-    callers: int,
-    what: Literal["p50", "p99"],
+    samples: dict[Cell, list[Sample]], name: str, latency: int, callers: int, part: float
 ) -> float:
-    """Milliseconds more than the bare call in the same round, the median of all rounds."""
+    """Milliseconds more than the bare call, all rounds together."""
     bare, found = samples[BARE, latency, callers], samples[name, latency, callers]
-    added = [
-        mine.p50 - theirs.p50 if what == "p50" else mine.p99 - theirs.p99
-        for mine, theirs in zip(found, bare, strict=True)
-    ]
-    return statistics.median(added)
+    return _percentile(found, part) - _percentile(bare, part)
 
 
 def _median_of(values: Sequence[float | None]) -> float | None:
@@ -214,19 +218,19 @@ def _ratios(
         if (OURS, 50, callers) in samples:
             cell = samples[OURS, 50, callers]
             before = (
-                f"; before: {_added(samples, BEFORE, 50, callers, 'p99'):.2f} ms"
+                f"; before: {_added(samples, BEFORE, 50, callers, 0.99):.2f} ms"
                 if (BEFORE, 50, callers) in samples
                 else ""
             )
             ratios.append(
                 Ratio(
                     name=f"added p99 in ms, {callers} callers, model at 50 ms",
-                    value=_added(samples, OURS, 50, callers, "p99"),
+                    value=_added(samples, OURS, 50, callers, 0.99),
                     limit=limit,
                     at_most=True,
-                    measured=f"{statistics.median(s.p99 for s in cell):.2f} ms",
+                    measured=f"{_percentile(cell, 0.99):.2f} ms",
                     beside=f"bare call: "
-                    f"{statistics.median(s.p99 for s in samples[BARE, 50, callers]):.2f} ms"
+                    f"{_percentile(samples[BARE, 50, callers], 0.99):.2f} ms"
                     f"{before}",
                     runs=len(cell),
                 )

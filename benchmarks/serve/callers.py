@@ -92,19 +92,12 @@ class Run:
         self.example = ""
 
     def to_json(self, wall: float) -> str:
-        """Return counts of the whole run, and percentiles in milliseconds after the warm-up."""
-        ordered = sorted(self.seconds) or [0.0]
-
-        def percentile(part: float) -> float:
-            return round(1000 * ordered[min(len(ordered) - 1, int(part * len(ordered)))], 3)
-
+        """Return counts of the whole run, and the milliseconds of each answer after the warm-up."""
         return json.dumps(
             {
                 "requests": self.statuses.total(),
                 "wall": round(wall, 4),
-                "p50": percentile(0.5),
-                "p99": percentile(0.99),
-                "most": round(1000 * ordered[-1], 3),
+                "milliseconds": [round(1000 * seconds, 3) for seconds in self.seconds],
                 "statuses": dict(self.statuses),
                 "example": self.example,
             }

@@ -34,12 +34,11 @@ RECORDS = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Calls:
-    """What callers found: answers and seconds of a run, percentiles in milliseconds."""
+    """What callers found: answers and seconds of a run, and how long each answer took."""
 
     requests: int
     wall: float
-    p50: float
-    p99: float
+    milliseconds: list[float]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -287,3 +287,28 @@ def test_no_managed_policy_widens_a_role(assembly: Assembly) -> None:
         for resource in template["Resources"].values():
             if resource["Type"] == "AWS::IAM::Role":
                 assert "ManagedPolicyArns" not in resource["Properties"], name
+
+
+def test_the_role_that_deploys_reads_the_artifacts_that_it_deploys(assembly: Assembly) -> None:
+    """Its bootstrap lets it read buckets of other accounts only: the bucket has to let it in."""
+    (stages,) = (
+        pipeline["Stages"]
+        for pipeline in assembly.resources("pipeline", "AWS::CodePipeline::Pipeline").values()
+    )
+    deploying = {
+        json.dumps(action["RoleArn"])
+        for stage in stages
+        for action in stage["Actions"]
+        if action["ActionTypeId"]["Provider"] == "CloudFormation"
+    }
+    assert len(deploying) == 1
+    assert "cdk-hnb659fds-deploy-role-" in deploying.pop()
+    (policy,) = assembly.resources("source", "AWS::S3::BucketPolicy").values()
+    (allowed,) = (
+        statement
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+    )
+    assert "role/cdk-hnb659fds-deploy-role-" in json.dumps(allowed["Principal"])
+    assert allowed["Action"] == ["s3:GetBucket*", "s3:GetObject*", "s3:List*"]
+    assert len(allowed["Resource"]) == 2

@@ -14,6 +14,7 @@ from docs import permissions_page
 from docs.permissions_page import Grantee, PermissionsError, Reader
 from docs.synthesised import Json as Properties
 from docs.synthesised import Resource, read_resources
+from docs.used_statements import REASONS, UNEXPLAINED, Policy, Used, read_recorded
 from tests.infrastructure.synthesised import Assembly, Json, listed
 
 pytestmark = pytest.mark.shipped
@@ -21,7 +22,38 @@ pytestmark = pytest.mark.shipped
 
 def test_the_page_of_permissions_is_up_to_date(resources: list[Resource]) -> None:
     page = permissions_page.PAGE.read_text(encoding="utf-8")
-    assert page == permissions_page.permissions_page(resources), "run `make pages`"
+    recorded = Used(read_recorded())
+    assert page == permissions_page.permissions_page(resources, recorded), "run `make pages`"
+
+
+def test_every_statement_that_the_run_did_not_use_is_explained() -> None:
+    page = permissions_page.PAGE.read_text(encoding="utf-8")
+    assert UNEXPLAINED not in page
+    _, unused = page.split("## Statements that the run did not use\n")
+    assert [reason for _, reason in REASONS if f"\n{reason}\n" not in unused] == []
+    roles = page.split("## What resources themselves allow")[0]
+    assert roles.count(" *Used.*\n") > 50
+
+
+def test_a_statement_that_is_another_than_the_recorded_is_not_marked(
+    resources: list[Resource],
+) -> None:
+    recorded = read_recorded()
+    used = sum(fact.used for role in marked(resources, recorded) for fact in role.statements)
+    (place, policy) = next(
+        (place, policy)
+        for policy in recorded
+        for place, statement in enumerate(policy["statements"])
+        if statement["call"]
+    )
+    policy["statements"][place]["statement"]["Action"] = "s3:Other"
+    now = sum(fact.used for role in marked(resources, recorded) for fact in role.statements)
+    assert now == used - 1
+
+
+def marked(resources: list[Resource], recorded: list[Policy]) -> list[Grantee]:
+    """The roles of the example with what a recorded run used."""
+    return Reader(resources, recorded=Used(recorded)).roles()
 
 
 def said_wrongly(page: str, example: Assembly) -> list[str]:
@@ -103,7 +135,7 @@ def test_another_trust_is_a_difference(example: Assembly, tmp_path: Path) -> Non
     )
     lines = permissions_page.difference(read_resources(example.path), read_resources(new))
     assert [line[0] for line in lines] == ["+", "-"]
-    assert "May be assumed by the service `ec2.amazonaws.com`." in lines[0]
+    assert "May be assumed by the service `ec2.amazonaws.com`, only where" in lines[0]
 
 
 def test_no_difference_is_said(example: Assembly, capsys: pytest.CaptureFixture[str]) -> None:

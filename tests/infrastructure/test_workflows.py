@@ -16,7 +16,12 @@ from cdk_app.settings import CONTEXT_KEY, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
-WRITES = {("evaluate", "id-token"), ("comment", "pull-requests")}
+WRITES = {
+    ("evaluate", "id-token"),
+    ("comment", "pull-requests"),
+    ("merge", "contents"),
+    ("merge", "pull-requests"),
+}
 
 
 def jobs(file: Path) -> dict[str, dict[str, Any]]:
@@ -24,8 +29,8 @@ def jobs(file: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def test_both_workflows_are_there() -> None:
-    assert [file.name for file in FILES] == ["main.yml", "pull-request.yml"]
+def test_every_workflow_is_there() -> None:
+    assert [file.name for file in FILES] == ["main.yml", "promotion.yml", "pull-request.yml"]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -73,6 +78,15 @@ def test_the_job_that_writes_runs_nothing_of_the_pull_request() -> None:
         "gh",
         "fi",
     ]
+
+
+def test_the_job_that_merges_runs_no_program_of_the_branch() -> None:
+    """It has what promotion pushed checked out, and a token that may write."""
+    merge = jobs(ROOT / ".github/workflows/promotion.yml")["merge"]
+    scripts = "\n".join(step["run"] for step in merge["steps"] if "run" in step)
+    started = set(re.findall(r"(?:^\s*|\$\(|\|\|? |\[ )(\w[\w.-]*)(?=[ ;]|$)", scripts, re.M))
+    words = {"if", "then", "fi", "echo", "exit", "head"}
+    assert started - words == {"git", "gh"}
 
 
 def test_no_expression_stands_in_a_script() -> None:

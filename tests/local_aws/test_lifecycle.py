@@ -219,7 +219,7 @@ def test_once_more_after_down_pays_nothing_and_brings_nothing_bad_back(state: Pa
 def test_only_the_first_synthesis_of_these_templates_was_checked(state: Path) -> None:
     logs = [
         file.read_text("utf-8")
-        for file in (state / "logs" / "codebuild").rglob("*.log")
+        for file in (state / "cloud" / "logs" / "codebuild").rglob("*.log")
         if "checked_templates" in file.read_text("utf-8")
     ]
     assert len(logs) >= 2

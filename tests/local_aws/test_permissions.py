@@ -34,6 +34,12 @@ CLUSTER, SERVICE = aws_names.cluster("dev"), aws_names.service("dev")
 TRUST = {
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}]
 }
+SERVICES = ["codebuild.amazonaws.com", "ecs-tasks.amazonaws.com", "lambda.amazonaws.com"]
+TRUST_OF_SERVICES = {
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": SERVICES}, "Action": "sts:AssumeRole"}
+    ]
+}
 KEY = {"pk": {"S": "TASK#a"}, "sk": {"S": "1"}}
 
 NUMBERS = count(1)
@@ -99,7 +105,7 @@ def furnish(root: Session) -> None:
     roles = {}
     for name in (f"{SERVICE}-task", f"{SERVICE}-execution"):
         made = root.client("iam").create_role(
-            RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST)
+            RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST_OF_SERVICES)
         )
         roles[name] = made["Role"]["Arn"]
     archive = io.BytesIO()
@@ -368,6 +374,12 @@ def test_a_task_gets_its_own_role(enforced: LocalAws) -> None:
 def test_a_build_gets_the_role_of_its_project(enforced: LocalAws) -> None:
     codebuild = enforced.client("codebuild")
     ask = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
+    logs = {"Effect": "Allow", "Action": "logs:*", "Resource": "*"}
+    enforced.client("iam").put_role_policy(
+        RoleName=f"{SERVICE}-execution",
+        PolicyName="logs",
+        PolicyDocument=json.dumps({"Statement": [logs]}),
+    )
     phases = {"build": {"commands": [f'{sys.executable} -c "{ask}"']}}
     codebuild.create_project(
         name="whoami",

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import settings
 
 from tests.property.drawing import DrawSeed
-from tests.unit.conftest import built, healthy
+from tests.unit.conftest import built, healthy, kept
 
-__all__ = ["built", "draw_seed", "healthy"]
+__all__ = ["built", "draw_seed", "healthy", "kept"]
 
 # A deadline measures the machine: tests here share two cores with a language model. What is drawn
 # is the same in every run, so that a red run is about the change in it; `make property-fresh`

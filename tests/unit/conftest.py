@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -13,6 +12,7 @@ import pytest
 
 from prompt_hub.release.code_tests import is_code
 from tests.unit.building import RepositoryFolder, build
+from tests.unit.kept_folder import KeptFolder
 
 MEMORY = Path("/dev/shm")
 ENOUGH_BYTES = 2 * 1024**3
@@ -70,9 +70,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("healthy")).root
 
 
+@pytest.fixture(scope="session")
+def kept(built: Path) -> KeptFolder:
+    """The healthy repository as it was built, whatever a test has done to it."""
+    return KeptFolder.read(built)
+
+
 @pytest.fixture
-def healthy(built: Path, tmp_path: Path) -> RepositoryFolder:
+def healthy(kept: KeptFolder, tmp_path: Path) -> RepositoryFolder:
     """A healthy prompt repository of two tasks, free to be changed."""
-    root = tmp_path / "repository"
-    shutil.copytree(built, root)
-    return RepositoryFolder(root)
+    return RepositoryFolder(kept.write(tmp_path / "repository"))

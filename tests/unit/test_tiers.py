@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import subprocess
+from functools import cache
 from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -22,7 +23,8 @@ TYPES_ALONE = {"mypy_boto3_cloudwatch", "mypy_boto3_dynamodb", "mypy_boto3_ecs"}
 """Imported where types are checked, and nowhere else."""
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     """The top-level packages that a file imports."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -30,7 +32,7 @@ def imported(path: Path) -> set[str]:
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module.split(".")[0])
-    return found
+    return frozenset(found)
 
 
 def test_what_draws_its_data_is_a_property_test() -> None:

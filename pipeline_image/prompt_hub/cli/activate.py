@@ -97,11 +97,12 @@ def note_deployed(ledger: Ledger, stage: str) -> tuple[Release, Deployed | None]
     import boto3
 
     from prompt_hub.evaluation.results import results_from_environment
+    from prompt_hub.ledger.stage_session import session_of
     from prompt_hub.release.ecs_task import running_release
     from prompt_hub.repository.reader import PromptRepository
 
     results = results_from_environment(PromptRepository.from_environment().root)
-    running = running_release(boto3.client("ecs"), stage)
+    running = running_release((session_of(stage) or boto3).client("ecs"), stage)
     release = load_manifest(results, running)
     before = ledger.deployed()
     if before is not None and before.release.release != running:
@@ -141,9 +142,11 @@ def _check_carried(release: Release, before: Deployed | None, pointers: Iterable
 def put_back(stage: str) -> bool:
     """Undo what a rollback drill left in the ledger of `stage`; says whether there was anything."""
     from prompt_hub.ledger.drill import DrillLedger
+    from prompt_hub.ledger.stage_session import session_of
 
     cause = Cause(by=DRILL, reason="the drill is over", at=now(), code=DRILL)
-    return DrillLedger.connect(aws_names.ledger_table(stage)).put_back(cause)
+    ledger = DrillLedger.connect(aws_names.ledger_table(stage), session=session_of(stage))
+    return ledger.put_back(cause)
 
 
 def execute(ledger: Ledger, release: Release, steps: Iterable[Step]) -> ActivationResult:
@@ -251,8 +254,9 @@ def measure_now(stage: str, tasks: list[str]) -> None:
         return
     import boto3
 
+    from prompt_hub.ledger.stage_session import session_of
     from prompt_hub.release.ecs_task import run
 
-    run(boto3.client("ecs"), stage, ["prompt-hub", "watch", "--due"])
+    run((session_of(stage) or boto3).client("ecs"), stage, ["prompt-hub", "watch", "--due"])
     for task in tasks:
         print(f"{task}: the score watch measures it now")

@@ -11,12 +11,19 @@ import asyncio
 import os
 
 from prompt_hub.cli.activate import DRILL, put_back
-from prompt_hub.cli.stage import add_stage, ledger_of, now, stage_of, translate_aws_errors
+from prompt_hub.cli.stage import (
+    add_stage,
+    ledger_of,
+    now,
+    stage_of,
+    translate_aws_errors,
+)
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.results import results_from_environment
 from prompt_hub.ledger.drill import DrillLedger
 from prompt_hub.ledger.items import Deployed, VersionRef
+from prompt_hub.ledger.stage_session import session_of
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.monitoring.drill import ASK_SECONDS, WITHIN_SECONDS, Drill, run_drill
 from prompt_hub.release.drill_repository import BAD_VERSION, GOOD_VERSION
@@ -69,7 +76,8 @@ def _begin(stage: str, deployed: Deployed | None) -> tuple[int, Deployed]:
             hint="Deploy and activate a release of this version first.",
             exit_code=ExitCode.BLOCKED,
         )
-    event = DrillLedger.connect(aws_names.ledger_table(stage)).begin(
+    ledger = DrillLedger.connect(aws_names.ledger_table(stage), session=session_of(stage))
+    event = ledger.begin(
         bad=VersionRef(version=BAD_VERSION, sha256=carried[BAD_VERSION]),
         good=VersionRef(version=GOOD_VERSION, sha256=carried[GOOD_VERSION]),
         release=deployed.release,
@@ -86,7 +94,7 @@ def _watched(stage: str, begun: tuple[int, Deployed], within: float) -> Drill:
     from prompt_hub.release.ecs_task import run, wait
 
     revision, deployed = begun
-    ecs = boto3.client("ecs")
+    ecs = (session_of(stage) or boto3).client("ecs")
     command = ["prompt-hub", "drill", "--inside", "--within", f"{within:g}"]
     arn = run(ecs, stage, command)
     print(f"the drill runs in {stage} as {arn.rpartition('/')[2]}", flush=True)

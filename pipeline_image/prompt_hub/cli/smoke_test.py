@@ -94,9 +94,10 @@ def _outside(stage: str) -> int:
     """Run the smoke test in the stage; returns the exit code of its task."""
     import boto3
 
+    from prompt_hub.ledger.stage_session import session_of
     from prompt_hub.release.ecs_task import run, wait
 
-    ecs = boto3.client("ecs")
+    ecs = (session_of(stage) or boto3).client("ecs")
     task = run(ecs, stage, ["prompt-hub", "smoke-test", "--inside"])
     print(f"the smoke test runs in {stage} as {task.rpartition('/')[2]}", flush=True)
     return wait(ecs, stage, task)

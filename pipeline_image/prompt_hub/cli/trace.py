@@ -107,16 +107,18 @@ def _stage(stage: str) -> StageReader:
     import boto3
 
     from prompt_hub.evaluation.results import BucketResults
+    from prompt_hub.ledger.stage_session import session_of
 
     bucket = os.environ.get(aws_names.ENV_RESULTS_BUCKET)
     if not bucket:
         account = boto3.client("sts").get_caller_identity()["Account"]
         bucket = aws_names.results_bucket(account, boto3.Session().region_name or "")
+    there = session_of(stage) or boto3
     return StageReader(
         stage,
         ledger=ledger_of(stage),
         results=BucketResults(boto3.client("s3"), bucket),
         ecr=boto3.client("ecr"),
-        ecs=boto3.client("ecs"),
-        logs=boto3.client("logs"),
+        ecs=there.client("ecs"),
+        logs=there.client("logs"),
     )

@@ -85,9 +85,10 @@ async def connected_watch(stage: str) -> AsyncIterator[ScoreWatch]:
 def _outside(stage: str, task: str | None, *, wait_for_it: bool) -> ExitCode:
     import boto3
 
+    from prompt_hub.ledger.stage_session import session_of
     from prompt_hub.release.ecs_task import run, wait
 
-    ecs = boto3.client("ecs")
+    ecs = (session_of(stage) or boto3).client("ecs")
     what = "what is due" if task is None else task
     arn = run(ecs, stage, ["prompt-hub", "watch", "--due" if task is None else task])
     print(f"{what}: the score watch runs in {stage} as {arn.rpartition('/')[2]}", flush=True)

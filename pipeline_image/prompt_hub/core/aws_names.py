@@ -92,6 +92,8 @@ ENV_EARLIER_STAGES = "PROMPT_HUB_EARLIER_STAGES"
 """The stages that a release passes before this one, in order, separated by commas."""
 ENV_LEDGER_TABLE = "PROMPT_HUB_LEDGER_TABLE"
 ENV_RESULTS_BUCKET = "PROMPT_HUB_RESULTS_BUCKET"
+ENV_RESULTS_REGION = "PROMPT_HUB_RESULTS_REGION"
+"""Where the results bucket is; unset where it is in the region of whoever uses it."""
 ENV_RELEASE = "PROMPT_HUB_RELEASE"
 """The release id: the id of the pipeline execution that built the image."""
 ENV_EXECUTION = "PROMPT_HUB_EXECUTION"
@@ -139,6 +141,11 @@ def results_bucket(account: str, region: str) -> str:
 
 
 # --- One stage ---------------------------------------------------------------------------------
+
+
+def stage_profile(stage: str) -> str:
+    """Name of the profile in the configuration of AWS for a stage of another account or region."""
+    return f"{PROJECT}-{stage}"
 
 
 def ledger_table(stage: str) -> str:

@@ -64,59 +64,73 @@ class TimeLimit:
     def __init__(self, seconds: float) -> None:
         """Make a limit of `seconds`, the same for all that is held to it."""
         self.seconds = seconds
-        self._running: dict[asyncio.Timeout, float] = {}
+        self._running: dict[_Limited, float] = {}
         """When the time of each is over, in this order."""
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __call__(self) -> _Limited:
-        """Return a context, to be entered once with `async with`."""
+        """Return a context for what one task does, to be entered once."""
         return _Limited(self)
 
-    def begin(self, timeout: asyncio.Timeout) -> None:
+    def begin(self, limited: _Limited, loop: asyncio.AbstractEventLoop) -> None:
         """Count the time of one from now on."""
-        loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop, self._timer = loop, None
             self._running.clear()
-        self._running[timeout] = due = loop.time() + self.seconds
+        self._running[limited] = due = loop.time() + self.seconds
         if self._timer is None:
             self._timer = loop.call_at(due, self._look, loop)
 
-    def end(self, timeout: asyncio.Timeout) -> None:
+    def end(self, limited: _Limited) -> None:
         """Count it no longer."""
-        self._running.pop(timeout, None)
+        self._running.pop(limited, None)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time()
         while self._running:
-            timeout, due = next(iter(self._running.items()))
+            limited, due = next(iter(self._running.items()))
             if due > now:
                 self._timer = loop.call_at(due, self._look, loop)
                 return
-            del self._running[timeout]
-            timeout.reschedule(now)
+            del self._running[limited]
+            limited.cancel()
 
 
 class _Limited:
-    """What is held to a `TimeLimit`."""
+    """What is held to a `TimeLimit`.
 
-    __slots__ = ("_limit", "_timeout")
+    `asyncio.Timeout` does as much. It is entered and left by coroutines of its own, and a call of
+    the service is held to two limits.
+    """
+
+    __slots__ = ("_before", "_late", "_limit", "_task")
 
     def __init__(self, limit: TimeLimit) -> None:
         self._limit = limit
-        self._timeout = asyncio.timeout(None)
+        self._late = False
 
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-        self._limit.begin(self._timeout)
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("only what a task does can be held to a time")
+        self._task, self._before = task, task.cancelling()
+        self._limit.begin(self, task.get_loop())
 
-    async def __aexit__(
+    def cancel(self) -> None:
+        """End it: its time is over."""
+        self._late = True
+        self._task.cancel()
+
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._limit.end(self._timeout)
-        await self._timeout.__aexit__(kind, error, trace)
+        self._limit.end(self)
+        # Where somebody else has cancelled the task as well, that is what happened to it.
+        alone = self._late and self._task.uncancel() <= self._before
+        if alone and kind is asyncio.CancelledError:
+            raise TimeoutError from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from prompt_hub.core.errors import PromptHubError
 
 UNKNOWN_COMMIT = "0" * 40
+_OF_GIT = (".git", "HEAD")
 
 
 def head_commit(root: Path) -> str:
@@ -16,10 +17,19 @@ def head_commit(root: Path) -> str:
     resolved = os.environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION", "")
     if len(resolved) == 40:
         return resolved
-    done = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() if done.returncode == 0 else UNKNOWN_COMMIT
+    if not _may_be_in_git(root):
+        return UNKNOWN_COMMIT
+    done = run_git(root, "rev-parse", "HEAD")
+    return os.fsdecode(done.stdout).strip() if done.returncode == 0 else UNKNOWN_COMMIT
+
+
+def _may_be_in_git(root: Path) -> bool:
+    """Whether git could know of `root`: where it could not, no git need be started, or be there."""
+    if "GIT_DIR" in os.environ:
+        return True
+    # A bare repository has no `.git`, but a HEAD.
+    here = root.resolve()
+    return any((folder / name).exists() for folder in (here, *here.parents) for name in _OF_GIT)
 
 
 def run_git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

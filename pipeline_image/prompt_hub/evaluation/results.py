@@ -173,7 +173,8 @@ def results_from_environment(
         return own
     import boto3
 
-    shared = BucketResults(boto3.client("s3"), bucket)
+    region = chosen.get(aws_names.ENV_RESULTS_REGION)
+    shared = BucketResults(boto3.client("s3", region_name=region), bucket)
     return OverlaidResults(shared, own) if read_only else shared
 
 

@@ -35,6 +35,7 @@ from prompt_hub.ledger.transitions import Cause, Change, TaskState
 from prompt_hub.ledger.wire import pack, unpack_item
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, TransactWriteItemTypeDef
 
@@ -77,20 +78,19 @@ class Ledger:
     @classmethod
     def from_environment(cls) -> Self:
         """Return the ledger named in `PROMPT_HUB_LEDGER_TABLE`; raises `LedgerError` if none is."""
-        table = os.environ.get(aws_names.ENV_LEDGER_TABLE)
-        if not table:
+        if not (table := os.environ.get(aws_names.ENV_LEDGER_TABLE)):
             raise LedgerError(f"{aws_names.ENV_LEDGER_TABLE} is not set: no ledger to read")
         return cls.connect(table)
 
     @classmethod
-    def connect(cls, table: str) -> Self:
-        """Return the ledger in the DynamoDB table named `table`."""
+    def connect(cls, table: str, *, session: boto3.Session | None = None) -> Self:
+        """Return the ledger in the DynamoDB table named `table`; with `session`, elsewhere."""
         import boto3
         from botocore.config import Config
 
         # Whoever reads the ledger would rather try again than wait for a minute.
         config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
-        return cls(boto3.client("dynamodb", config=config), table)
+        return cls((session or boto3).client("dynamodb", config=config), table)
 
     # --- Reading -------------------------------------------------------------------------------
 

@@ -38,16 +38,17 @@ class Request:
     prompt: Prompt
     model: ModelConfig
     messages: list[dict[str, str]]
-
-    @property
-    def parameters(self) -> Mapping[str, float | int | str]:
-        """The sampling parameters that the prompt was judged with, as its model takes them."""
-        return self.model.request_parameters(self.prompt.model.parameters)
+    parameters: Mapping[str, float | int | str]
+    """The sampling parameters that the prompt was judged with, as its model takes them."""
 
     @property
     def characters(self) -> int:
         """Length of all messages."""
         return sum(len(message["content"]) for message in self.messages)
+
+
+_Known = tuple[Prompt, Renderer, ModelConfig, Mapping[str, float | int | str]]
+"""What is the same for every record of a prompt; the prompt is kept so that it stays its own."""
 
 
 class ModelClient:
@@ -81,7 +82,7 @@ class ModelClient:
         self._retries = retries or Retries()
         self._limiters: dict[ModelConfig, Limiter] = {}
         # By the identity of the prompt, which is kept so that it stays its own.
-        self._renderers: Bounded[int, tuple[Prompt, Renderer]] = Bounded(RENDERERS)
+        self._renderers: Bounded[int, _Known] = Bounded(RENDERERS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -116,10 +117,16 @@ class ModelClient:
         """Render `prompt` for one record; raises `RenderError`."""
         known = self._renderers.get(id(prompt))
         if known is None:
-            known = (prompt, Renderer(prompt))
+            model = self.resolve(prompt)
+            parameters: Mapping[str, float | int | str] = model.request_parameters(
+                prompt.model.parameters
+            )
+            known = (prompt, Renderer(prompt), model, parameters)
             self._renderers.put(id(prompt), known)
-        messages = known[1].render(fields)
-        return Request(prompt=prompt, model=self.resolve(prompt), messages=messages)
+        _, renderer, model, parameters = known
+        return Request(
+            prompt=prompt, model=model, messages=renderer.render(fields), parameters=parameters
+        )
 
     async def send(
         self, request: Request, *, timeout: float | None = 60.0, until: float | None = None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,8 +225,6 @@ class CarriedPrompts(Mapping[VersionKey, Prompt]):
         for key in packed:
             if key[0] in called:
                 self._coming.put(key, _unpacked(packed[key]))
-                # Calls go on in between; they would else wait until this thread is stopped.
-                time.sleep(0)
 
     def forget(self, keys: Collection[VersionKey]) -> None:
         """Hold these no longer, as no pointer leads to them."""

@@ -5,6 +5,7 @@ A call beyond the bound is sent away at once: a queue that grows answers nobody 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 MAX_CALLS = 512
@@ -21,8 +22,8 @@ class Counts(Protocol):
     def __setitem__(self, place: int, number: int, /) -> None:
         """Set it."""
 
-    def __len__(self) -> int:
-        """Return how many processes there are."""
+    def __iter__(self) -> Iterator[int]:
+        """Iterate over the numbers of all."""
 
 
 class Admission:
@@ -45,10 +46,9 @@ class Admission:
 
     def enter(self) -> bool:
         """Take a call on; returns whether there was room. Each that was is to leave once."""
-        counts = self._counts
-        if sum(counts[place] for place in range(len(counts))) >= self.most:
+        if sum(self._counts) >= self.most:
             return False
-        counts[self._process] += 1
+        self._counts[self._process] += 1
         return True
 
     def leave(self) -> None:

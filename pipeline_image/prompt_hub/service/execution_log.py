@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
@@ -48,9 +47,12 @@ def log_line(event: str, **values: object) -> None:
 
 def write_json_line(stream: TextIO, line: Mapping[str, object]) -> None:
     """Write one JSON line at once. A line that cannot be written is lost, and stops nothing."""
-    # A value with half a character in it is no JSON.
-    with suppress(ValueError):
-        write_line(stream, to_json(line, fallback=str).decode("utf-8"))
+    try:
+        text = to_json(line, fallback=str).decode("utf-8")
+    except ValueError:
+        # A value with half a character in it is no JSON.
+        return
+    write_line(stream, text)
 
 
 def log_call(

@@ -274,7 +274,7 @@ async def _send(send: Send, response: _Response) -> None:
 async def _body(receive: Receive, limit: TimeLimit) -> bytes:
     body = bytearray()
     try:
-        async with limit():
+        with limit():
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":

@@ -198,7 +198,7 @@ class PromptService:
         attempt = _Attempt()
         try:
             attempt.model = self._client.resolve(prompt)
-            async with limit():
+            with limit():
                 request = await run_off_loop(size, self._client.request, prompt, fields)
                 response = await self._client.send(request, timeout=None)
                 attempt.answer = await run_off_loop(len(response.text), Answer.of, response, prompt)

@@ -13,7 +13,8 @@ import mmap
 import os
 import signal
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -24,11 +25,17 @@ from typing import Protocol
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient, Request
 from prompt_hub.llm.config import ModelAliases, ModelConfig
-from prompt_hub.llm.rate_limit import Limiter, Rate, Slot
+from prompt_hub.llm.rate_limit import Limiter, Slot
 from prompt_hub.release.ledger_poller import ReleaseContents, ServedVersion, ServingState
 
-_PART = 16
-"""Tasks in one part of a change: a twentieth of a millisecond to receive."""
+_PART = 8
+"""Tasks in one part of a change: a third of a millisecond to take in, their prompts parsed."""
+_REST_SECONDS = 0.0005
+"""The pause of the pointers' thread after each part.
+
+Who waits for the interpreter is woken when it is let go of, and needs longer to wake up than a mere
+look at the pipe takes: calls would find it taken again each time, until the last part is in.
+"""
 LOOK_AGAIN_SECONDS = 0.005
 """How soon a call looks again whether another process has left it a place with its model."""
 
@@ -205,9 +212,11 @@ class FollowedState:
         state: ServingState,
         number: int,
         contents: ReleaseContents,
+        rest: Callable[[float], None] = time.sleep,
     ) -> None:
         """Begin with `state`, which is that of change `number`; later ones come by `changes`."""
         self._contents = contents
+        self._rest = rest
         self.prompts: PackedPrompts | None = None
         self._memory = memory
         self._changes = changes
@@ -241,7 +250,8 @@ class FollowedState:
         while not stop.is_set():
             with self._lock:
                 forgot = self._forget()
-            # A look at the pipe lets calls go on.
+            if forgot:
+                self._rest(_REST_SECONDS)
             if not self._changes.poll(0 if forgot else min(every_seconds, 1.0)):
                 continue
             with self._lock:
@@ -252,6 +262,7 @@ class FollowedState:
                     # The supervisor is gone: pointers would be followed no more.
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
+            self._rest(_REST_SECONDS)
 
     def _take(self) -> None:
         """Take in one part of a change, and lay the change by when it is whole."""
@@ -344,7 +355,12 @@ class SharedLimiter(Limiter):
         )
         self._lock = memory.lock(model)
         self._shared = memory.limits(model)
+        # Parts of it, made once: each call reads and writes them four times.
+        self._head = self._shared[:4]
+        self._all_in_flight = self._shared[_FIELDS:]
         self._own = _FIELDS + worker
+        places = ((self._requests, 4), (self._tokens, 6))
+        self._rates = [(rate, place) for rate, place in places if rate is not None]
         with _Together(self):
             pass
 
@@ -360,8 +376,11 @@ class SharedLimiter(Limiter):
 
     def acquire_now(self, tokens: int = 0) -> Slot | None:
         """Take a place if nobody here waits for one and no wait is due; None otherwise."""
+        if self._turn.locked():
+            return None
         with _Together(self):
-            return super().acquire_now(tokens)
+            free = self._has_room() and self._wait(tokens) <= 0
+            return self._let_in(tokens) if free else None
 
     def correct(self, tokens: int) -> None:
         """Take as many tokens more than a call had announced; negative if it used fewer."""
@@ -376,33 +395,27 @@ class SharedLimiter(Limiter):
 
     def load(self) -> None:
         """Read what all processes share."""
-        shared = self._shared
-        if shared[0] != _UNSET:
-            self.window, self._paused_until = shared[0], shared[1]
-            self._busy_in_a_row, self._halvings = int(shared[2]), int(shared[3])
-            for rate, at in ((self._requests, 4), (self._tokens, 6)):
-                if rate is not None:
-                    rate._left, rate._at = shared[at], shared[at + 1]
-        self.in_flight = self._others = int(sum(shared[_FIELDS:]))
+        window, paused_until, busy_in_a_row, halvings = self._head.tolist()
+        if window != _UNSET:
+            self.window, self._paused_until = window, paused_until
+            self._busy_in_a_row, self._halvings = int(busy_in_a_row), int(halvings)
+            for rate, at in self._rates:
+                rate._left, rate._at = self._shared[at], self._shared[at + 1]
+        self.in_flight = self._others = int(sum(self._all_in_flight))
 
     def store(self) -> None:
         """Write what all processes share."""
         shared = self._shared
         shared[0], shared[1] = self.window, self._paused_until
         shared[2], shared[3] = self._busy_in_a_row, self._halvings
-        for rate, at in ((self._requests, 4), (self._tokens, 6)):
-            if rate is not None:
-                shared[at], shared[at + 1] = _rate(rate)
+        for rate, at in self._rates:
+            shared[at], shared[at + 1] = rate._left, rate._at
         shared[self._own] += self.in_flight - self._others
 
     @property
     def lock(self) -> Lock:
         """What is held while a step is taken."""
         return self._lock
-
-
-def _rate(rate: Rate) -> tuple[float, float]:
-    return rate._left, rate._at
 
 
 class _Together:

@@ -6,12 +6,26 @@ A caller that sends a byte now and then would else keep a connection and its mem
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from prompt_hub.core import aws_names
+
+if TYPE_CHECKING:
+    from uvicorn._types import (
+        ASGI3Application,
+        ASGISendEvent,
+        HTTPResponseBodyEvent,
+        HTTPResponseStartEvent,
+    )
 
 SILENT_SECONDS = float(aws_names.KEEP_ALIVE_SECONDS)
 """A connection may say nothing at first: longer than the balancer keeps one of its own."""
@@ -22,51 +36,82 @@ BODY_SECONDS = 35.0
 MAX_HEAD_BYTES = 64 * 1024
 """Bytes of a head; the parser itself would take as many as come."""
 
-_Phase = Literal["silent", "head", "body"]
+_Phase = Literal["silent", "head", "body", "idle"]
+"""Silent before the first request, idle after an answer."""
 _TOO_SLOW = (
     b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     # Whoever sends no head has no trace, and reads no JSON.
 )
 
 
-class _WholeAnswers(asyncio.Transport):
-    """Writes the head of an answer together with its body; two writes are two wake-ups there."""
+class _Cycle(RequestResponseCycle):
+    """A request and its answer.
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        super().__init__()
-        self._transport = transport
-        self._head = b""
+    A short answer is written in one piece: two writes are two wake-ups of whoever waits for it, and
+    uvicorn looks at each header of each answer. Every other answer is written by uvicorn.
+    """
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write a body with the head before it; "100 Continue" is to be read at once."""
-        if not self._head and data[:5] == b"HTTP/" and data[:12] != b"HTTP/1.1 100":
-            self._head = bytes(data)
+    tasks: set[asyncio.Task[None]]
+    """Those of the server that are not done."""
+    _start: HTTPResponseStartEvent | None = None
+    """The head of the answer, as long as nothing of it is written."""
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Answer the request, and be done: told by a callback, the loop takes another turn."""
+        try:
+            await super().run_asgi(app)
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            self.tasks.discard(task)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Write a part of the answer; its head with its body."""
+        if message["type"] == "http.response.start" and not self.response_started:
+            self._start, self.response_started = message, True
             return
-        self._transport.write(self._head + data)
-        self._head = b""
+        start, self._start = self._start, None
+        if start is None:
+            await super().send(message)
+        elif message["type"] == "http.response.body" and self._is_short(start, message):
+            self._write(start, message["body"])
+        else:
+            self.response_started = False
+            await super().send(start)
+            await super().send(message)
 
-    def is_closing(self) -> bool:
-        """Whether nothing is read any more."""
-        return self._transport.is_closing()
+    def _is_short(self, start: HTTPResponseStartEvent, message: HTTPResponseBodyEvent) -> bool:
+        return (
+            # With every other status a header may say what becomes of the connection.
+            start["status"] == HTTPStatus.OK
+            and not message.get("more_body", False)
+            and self.keep_alive
+            and self.scope["method"] != "HEAD"
+            and not (self.flow.write_paused or self.disconnected)
+        )
 
-    def flush(self) -> None:
-        """Write a head that has no body, as HEAD is answered."""
-        if self._head:
-            self.write(b"")
-
-    def close(self) -> None:
-        """Write what is left, then close."""
-        self.flush()
-        self._transport.close()
+    def _write(self, start: HTTPResponseStartEvent, body: bytes) -> None:
+        # Of an answer that is no error the application has made every header itself.
+        pieces = [STATUS_LINE[HTTPStatus.OK]]
+        for headers in (self.default_headers, start["headers"]):
+            for name, value in headers:
+                pieces += (name, b": ", value, b"\r\n")
+        pieces += (b"\r\n", body)
+        self.transport.write(b"".join(pieces))
+        self.response_complete = True
+        self.message_event.set()
+        self.on_response()
 
 
 class TimedProtocol(HttpToolsProtocol):
     """Closes connections whose requests do not arrive in time."""
 
-    _answers_to: _WholeAnswers
     _timer: asyncio.TimerHandle | None = None
+    """One for the connection: it is set anew when it rings too early, not for each request."""
+    _due = 0.0
+    """When what is waited for is late."""
     _waits_for: _Phase | None = None
-    _arriving: _Phase | None = None
+    _arriving: Literal["head", "body"] | None = None
     """The part of a request that has begun and is not yet whole."""
     _head_bytes = 0
     _ended = False
@@ -77,12 +122,10 @@ class TimedProtocol(HttpToolsProtocol):
     ) -> None:
         """Begin to wait for the first byte."""
         super().connection_made(transport)
-        self._answers_to = _WholeAnswers(transport)
         self._wait_for("silent")
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and wait for what is missing of a request that has begun."""
-        self._unset_keepalive_if_required()
         self._ended = False
         try:
             self._parse(data)
@@ -102,12 +145,45 @@ class TimedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that a head is whole."""
+        """Note that a head is whole, and have the request answered.
+
+        As uvicorn's own, with another cycle, and without what this service never asks for.
+        """
         if self._asks_for_upgrade():
             return
         self._arriving = "body"
-        super().on_headers_complete()
-        self.cycle.transport = self._answers_to
+        parser, scope = self.parser, self.scope
+        version, url = parser.get_http_version(), httptools.parse_url(self.url)
+        path: str = url.path.decode("ascii")
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+        before = self.cycle
+        self.cycle = cycle = _Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        cycle.tasks = self.tasks
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            # Its turn comes after those that came before it.
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self.tasks.add(self.loop.create_task(cycle.run_asgi(app)))
 
     def on_message_complete(self) -> None:
         """Note that a request is whole."""
@@ -117,15 +193,27 @@ class TimedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for what is missing of the next request, if one has begun."""
-        self._answers_to.flush()
-        super().on_response_complete()
-        if self._arriving is not None and not self.transport.is_closing():
+        """Go on with the next request, or wait for one.
+
+        As uvicorn's own, whose timer for silent connections would be set and stopped each time.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._arriving is None:
+            self._wait_for("idle")
+        else:
             self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         super().connection_lost(exc)
 
     def _parse(self, data: bytes) -> None:
@@ -171,19 +259,28 @@ class TimedProtocol(HttpToolsProtocol):
         # The time is that of the whole: another byte of the same head or body does not prolong it.
         if self._waits_for == phase:
             return
-        self._stop()
-        self._waits_for = phase
-        limits = {"silent": SILENT_SECONDS, "head": HEAD_SECONDS, "body": BODY_SECONDS}
-        self._timer = self.loop.call_later(limits[phase], self._end, phase)
+        if phase == "idle":
+            seconds = float(self.timeout_keep_alive)
+        else:
+            limits = {"silent": SILENT_SECONDS, "head": HEAD_SECONDS, "body": BODY_SECONDS}
+            seconds = limits[phase]
+        self._waits_for, self._due = phase, self.loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= self._due:
+                return
+            self._timer.cancel()
+        self._timer = self.loop.call_at(self._due, self._ring)
 
     def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._waits_for = None
+        self._waits_for = None
 
-    def _end(self, phase: _Phase) -> None:
-        if self.transport.is_closing():
+    def _ring(self) -> None:
+        self._timer = None
+        if self._waits_for is None or self.transport.is_closing():
             return
-        if phase == "head":
+        if self.loop.time() < self._due:
+            self._timer = self.loop.call_at(self._due, self._ring)
+            return
+        if self._waits_for == "head":
             self.transport.write(_TOO_SLOW)
         self.transport.close()

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,18 @@ def test_long_lines_stay_whole_whoever_writes_them(more: dict[str, str]) -> None
         f"{process} {thread}": 25 for process in ("first", "second") for thread in range(3)
     }
     assert {len(line["long"]) for line in written} == {150_000}
+
+
+def test_the_time_of_a_line_is_that_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The same second twice, a whole one, and one before it: clocks are set back.
+    for nanoseconds in (
+        1_795_000_000_123_456_789,
+        1_795_000_000_000_000_999,
+        1_794_999_999 * 10**9,
+    ):
+        monkeypatch.setattr("time.time_ns", lambda now=nanoseconds: now)
+        found = datetime.fromisoformat(log_setup.timestamp())
+        assert found == datetime.fromtimestamp(nanoseconds // 10**9, UTC) + timedelta(
+            microseconds=nanoseconds % 10**9 // 1000
+        )
+        assert len(log_setup.timestamp()) == len("2026-11-27T23:45:00.123456+00:00")

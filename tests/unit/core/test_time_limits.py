@@ -12,7 +12,7 @@ FOREVER = 3600.0
 
 
 async def _wait(limit: TimeLimit, seconds: float) -> str:
-    async with limit():
+    with limit():
         await asyncio.sleep(seconds)
     return "in time"
 
@@ -62,7 +62,7 @@ def test_a_limit_is_no_reason_to_take_somebody_elses_cancellation() -> None:
 
 def test_an_error_inside_comes_out_as_it_is() -> None:
     async def run() -> None:
-        async with TimeLimit(FOREVER)():
+        with TimeLimit(FOREVER)():
             raise LookupError("as it is")
 
     with pytest.raises(LookupError, match="as it is"):
@@ -95,3 +95,40 @@ def test_what_a_closed_loop_left_behind_is_forgotten_on_the_next_one() -> None:
 
     assert asyncio.run(run()) == []
     assert not left.done()
+
+
+def test_who_is_late_and_cancelled_by_somebody_else_is_cancelled() -> None:
+    async def run() -> bool:
+        task = asyncio.ensure_future(_wait(TimeLimit(0.0), FOREVER))
+        await asyncio.sleep(0)
+        # Both in one turn of the loop: the time is over, and whoever waits has left.
+        asyncio.get_running_loop().call_later(0, task.cancel)
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert asyncio.run(run())
+
+
+def test_what_no_task_does_is_not_held_to_a_time() -> None:
+    async def step() -> str:
+        try:
+            with TimeLimit(FOREVER)():
+                return "held"
+        except RuntimeError as error:
+            return str(error)
+
+    async def run() -> str:
+        loop, told = asyncio.get_running_loop(), asyncio.Event()
+        found: list[str] = []
+
+        def outside() -> None:
+            with pytest.raises(StopIteration) as stopped:
+                step().send(None)
+            found.append(stopped.value.value)
+            told.set()
+
+        loop.call_soon(outside)
+        await told.wait()
+        return found[0]
+
+    assert "task" in asyncio.run(run())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from tests.unit.building import (
     RepositoryFolder,
     catalogue_answer,
 )
+from tests.unit.kept_folder import KeptFolder
 from tests.unit.providers import ALIASES, Backend, FunctionProvider
 
 
@@ -122,11 +125,18 @@ def new_world(built: Path, folder: Path) -> World:
 
 def copied(world: World, folder: Path) -> World:
     """A world of the test's own; its clones know the remote by its whole path."""
-    shutil.copytree(world.folder, folder, dirs_exist_ok=True)
-    for config in folder.glob("*/.git/config"):
-        text = config.read_text("utf-8").replace(str(world.folder), str(folder))
-        config.write_text(text, encoding="utf-8")
+    was, now = os.fsencode(world.folder), os.fsencode(folder)
+    _kept(world.folder).write(
+        folder,
+        lambda name, content: (
+            content.replace(was, now) if name.endswith("/.git/config") else content
+        ),
+    )
     return world_in(folder)
+
+
+_kept = cache(KeptFolder.read)
+"""No test writes to a world that others copy."""
 
 
 @pytest.fixture(scope="session")

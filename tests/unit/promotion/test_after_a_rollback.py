@@ -50,7 +50,7 @@ def test_a_candidate_that_waits_while_git_does_not_know_is_held_against_what_is_
     world.push("repaired")
     clone = world.folder / "e2"
     git(world.folder, "clone", "--quiet", str(world.remote), str(clone))
-    monkeypatch.setattr(Ledger, "connect", lambda name: rolled.stages["dev"])
+    monkeypatch.setattr(Ledger, "connect", lambda name, **_: rolled.stages["dev"])
     with fake_provider() as provider:
         provider.thinks = catalogue_answer
         model = {"provider": "openai", "model": "small-model-2026-01", "base_url": provider.url}

@@ -128,7 +128,7 @@ def test_a_move_in_the_ledger_takes_the_reason_that_one_in_git_takes(
     ledger.deploy(
         Deployed(release=release, commit="c0ffee", carries=carried, at=first.at), by="pipeline"
     )
-    monkeypatch.setattr(Ledger, "connect", lambda table: ledger)
+    monkeypatch.setattr(Ledger, "connect", lambda table, **_: ledger)
     before = ledger.pointer("part-class")
     command = ["ledger", words[0], "part-class", *words[1:], "--stage", "dev", "--person", "x"]
     assert main([*command, "--reason", "y"]) == ExitCode.BLOCKED

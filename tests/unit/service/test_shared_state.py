@@ -180,6 +180,35 @@ def test_what_a_change_leads_back_to_is_kept_while_the_change_comes_in() -> None
     assert set(shelf.held) == {(name, "1") for name in names}
 
 
+def test_calls_go_on_after_each_part_of_a_change() -> None:
+    memory, (receiver, sender) = SharedMemory(1, []), Pipe(duplex=False)
+    after = ServingState(revision=1, served={f"t{n}": served("1") for n in range(100)})
+    parts = list(StateChange.between(STATES[1], after, 1).parts())
+    stop, rests = threading.Event(), list[int]()
+
+    def rest(seconds: float) -> None:
+        assert seconds > 0, "who waits for the interpreter does not get it by this"
+        rests.append(memory.laid_by[0])
+        time.sleep(seconds)
+
+    followed = FollowedState(
+        memory, receiver, place=0, state=STATES[1], number=0, contents=CONTENTS, rest=rest
+    )
+    thread = threading.Thread(target=followed.run, args=(0.01, stop))
+    thread.start()
+    try:
+        for part in parts:
+            sender.send(part)
+        deadline = time.monotonic() + 30
+        while len(rests) < len(parts):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+    finally:
+        stop.set()
+        thread.join(10)
+    assert rests[: len(parts)] == [0] * (len(parts) - 1) + [1]
+
+
 class Ring:
     """Rubbish that the collector alone finds."""
 

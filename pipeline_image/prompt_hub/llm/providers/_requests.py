@@ -34,6 +34,7 @@ MOST_REDIRECTS = 20
 _OURS = frozenset({"accept-encoding", "content-length"})
 """Headers that belong to who sends the bytes and reads the answer."""
 _INFORMATIONAL = frozenset({100, *range(102, 200)})
+_NO_COOKIES: BaseCookie[str] = BaseCookie()
 _PROXY = "prompt_hub.proxy"
 _REPLY = "prompt_hub.reply"
 
@@ -199,7 +200,10 @@ class Connections:
         """
         try:
             for _ in range(MOST_REDIRECTS + 1):
-                reply = await self._send(formed, content)
+                if formed.sent is not None and self._session is not None:
+                    reply = await _send_again(self._session, formed.sent, content)
+                else:
+                    reply = await self._send(formed, content)
                 if not 300 <= reply.status < 400:
                     return reply
                 instead = await client.follow(formed, reply)
@@ -236,8 +240,6 @@ class Connections:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             )
         session = self._session
-        if formed.sent is not None:
-            return await _send_again(session, formed.sent, content)
 
         async def note(
             request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -285,12 +287,15 @@ async def _send_again(session: aiohttp.ClientSession, sent: _SentRequest, conten
         if protocol is None or transport is None or transport.is_closing():
             raise aiohttp.ServerDisconnectedError
         protocol.set_response_params(read_until_eof=True)
-        transport.write(sent.with_body(content, cookies.filter_cookies(request.url)))
+        kept = cookies.filter_cookies(request.url) if len(cookies) else _NO_COOKIES
+        transport.write(sent.with_body(content, kept))
         # The server's 100 and 103 come before its answer.
         while (part := await protocol.read())[0].code in _INFORMATIONAL:
             pass
         message, payload = part
-        reply = Reply(status=message.code, headers=message.headers, content=await payload.read())
+        # Most answers are whole by now, and need not be waited for piece by piece.
+        body = payload.read_nowait() if payload.is_eof() else await payload.read()
+        reply = Reply(status=message.code, headers=message.headers, content=body)
     except BaseException:
         connection.close()
         raise
@@ -299,7 +304,8 @@ async def _send_again(session: aiohttp.ClientSession, sent: _SentRequest, conten
         connection.close()
     else:
         connection.release()
-    cookies.update_cookies_from_headers(message.headers.getall("Set-Cookie", ()), request.url)
+    if wanted := message.headers.getall("Set-Cookie", ()):
+        cookies.update_cookies_from_headers(wanted, request.url)
     return reply
 
 

@@ -1,0 +1,130 @@
+"""Which statements of the roles a run of the local AWS used, and why it did not use others.
+
+`docs/recorded_permissions.json` is what `python -m local_aws.recorded_calls` wrote after a
+`make up` from nothing, under `enforce`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypedDict, cast
+
+from docs.policy_words import listed
+from docs.synthesised import Json, Resource
+
+RECORDED = Path(__file__).parent / "recorded_permissions.json"
+
+
+class Call(TypedDict):
+    """A call that IAM allowed."""
+
+    role: str
+    action: str
+    resource: str
+    keys: Json
+
+
+class Recorded(TypedDict):
+    """A statement as it was deployed, and the first call that it allowed."""
+
+    statement: Json
+    call: Call | None
+
+
+class Policy(TypedDict):
+    """A policy of a role as it was deployed."""
+
+    stack: str
+    logical_id: str
+    role: str
+    policy: str
+    statements: list[Recorded]
+
+
+def read_recorded() -> list[Policy]:
+    """Read the recorded run."""
+    return cast(list[Policy], json.loads(RECORDED.read_text(encoding="utf-8")))
+
+
+class Used:
+    """Knows of each statement of a template whether the recorded run used it."""
+
+    def __init__(self, recorded: list[Policy]) -> None:
+        self._policies: Mapping[tuple[str, str], list[Recorded]] = {
+            (policy["stack"], policy["policy"]): policy["statements"] for policy in recorded
+        }
+
+    def was(self, policy: Resource, place: int) -> bool:
+        """Whether a call used the statement at `place`, which must still be the one recorded."""
+        name = policy.text("PolicyName")
+        recorded = self._policies.get((policy.stack, name), [])
+        document = cast(Json, policy.properties["PolicyDocument"])
+        statement = cast(list[Json], listed(document["Statement"]))[place]
+        if len(recorded) <= place or recorded[place]["call"] is None:
+            return False
+        return listed(recorded[place]["statement"].get("Action")) == listed(statement.get("Action"))
+
+
+REASONS: tuple[tuple[str, str], ...] = (
+    (
+        r"BuildSynthCdkBuildProjectRole.*(-results-|s3:PutObjectLegalHold)",
+        "The recorded run is older than the marks of green templates, and so than the place of this"
+        " statement; the next recording has it.",
+    ),
+    (
+        r'"Effect": "Deny"',
+        "It takes away; the local remote is reached over no connection, and nobody asked to write.",
+    ),
+    (
+        r"PullRequests|pull-requests",
+        "Pull requests are checked on GitHub, with a token that only GitHub gives.",
+    ),
+    (
+        r"log-group:/aws/codebuild/",
+        "CDK grants every project a log group of its own name; ours write into another.",
+    ),
+    (r"codebuild:CreateReport", "CDK grants every project reports; no build of ours makes any."),
+    (
+        r"codebuild:StartBuild.*\"Resource\": \"\*\"",
+        "CDK grants it to what publishes assets, for builds in batches: there are none here.",
+    ),
+    (r"bedrock:InvokeModel", "The models of a local run are not Bedrock's."),
+    (r"xray:", "Nothing here takes traces."),
+    (r"VpcRefused", "Flow logs are only recorded here."),
+    (
+        r"DefinitionEventsRole",
+        "The schedule of the score watch did not come round in the run, which started one itself;"
+        " tests/local_aws/test_watch_schedule.py waits for it.",
+    ),
+    (
+        r"RollbackRole.*DescribeAlarms",
+        "A schedule has the Lambda look for alarms that were missed; it did not come round;"
+        " tests/local_aws/test_permissions.py takes the statement away.",
+    ),
+    (
+        r'"s3:ListBucket", "Effect": "Allow"',
+        "Only a read of what is missing asks for it, and nothing was missing.",
+    ),
+    (
+        r"s3:PutObjectAcl|s3:PutObjectLegalHold",
+        "CDK's own, for artifacts; with roles of their own the actions do this, and no rights of an"
+        " object are set.",
+    ),
+    (
+        r"cloudformation:DescribeStacks\", \"s3:ListBucket",
+        "CDK's own; its command line assumed the role of the bootstrap for that.",
+    ),
+)
+"""What the recorded run did not use, by a pattern in the statement's JSON, and why."""
+
+
+UNEXPLAINED = "Nobody has said why."
+
+
+def why_unused(role: str, statement: Json) -> str:
+    """Say why a run did not use a statement of a role, empty where nobody has said it."""
+    said = f"{role} {json.dumps(statement, sort_keys=True)}"
+    return next((reason for pattern, reason in REASONS if re.search(pattern, said)), "")

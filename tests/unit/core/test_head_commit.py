@@ -1,0 +1,62 @@
+"""The commit of a tree: git is asked where it can know."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.git import UNKNOWN_COMMIT, head_commit
+
+
+def git(where: Path, *words: str) -> str:
+    author = ["-c", "user.name=Author", "-c", "user.email=author@example.com"]
+    command = ["git", *author, *words]
+    done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def committed(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "--quiet", "tree")
+    git(tmp_path / "tree", "commit", "--quiet", "--allow-empty", "--message", "one")
+    return tmp_path / "tree"
+
+
+@pytest.fixture(autouse=True)
+def no_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CODEBUILD_RESOLVED_SOURCE_VERSION", raising=False)
+
+
+def test_a_folder_inside_a_work_tree_has_its_commit(committed: Path) -> None:
+    inside = committed / "prompts" / "production"
+    inside.mkdir(parents=True)
+    assert head_commit(committed) == head_commit(inside) == git(committed, "rev-parse", "HEAD")
+
+
+def test_a_linked_work_tree_and_a_bare_repository_have_theirs(committed: Path) -> None:
+    head = git(committed, "rev-parse", "HEAD")
+    git(committed, "worktree", "add", "--quiet", "../linked")
+    git(committed, "clone", "--quiet", "--bare", ".", "../bare")
+    assert head_commit(committed.parent / "linked") == head
+    assert head_commit(committed.parent / "bare") == head
+
+
+def test_a_repository_that_the_environment_names_is_asked(
+    committed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = git(committed, "rev-parse", "HEAD")
+    assert head_commit(tmp_path) == UNKNOWN_COMMIT
+    monkeypatch.setenv("GIT_DIR", str(committed / ".git"))
+    assert head_commit(tmp_path) == head
+
+
+def test_where_no_git_is_a_folder_outside_git_has_no_commit_and_one_inside_says_so(
+    committed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert head_commit(tmp_path) == UNKNOWN_COMMIT
+    with pytest.raises(PromptHubError, match="git does not run"):
+        head_commit(committed)
