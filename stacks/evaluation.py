@@ -65,8 +65,11 @@ class EvaluationStack(ToolchainStack):
                 s3.LifecycleRule(noncurrent_version_expiration=Duration.days(30)),
                 # Details of gate runs are also in git; those of the score watch are only here.
                 s3.LifecycleRule(prefix="samples/", expiration=Duration.days(90)),
-                # Tests run again some time even if no code changes: the build image does.
-                s3.LifecycleRule(prefix=aws_names.CODE_TESTS, expiration=Duration.days(30)),
+                # Tests and checks run again some time even if no code changes: the image does.
+                *(
+                    s3.LifecycleRule(prefix=prefix, expiration=Duration.days(30))
+                    for prefix in (aws_names.CODE_TESTS, aws_names.GREEN_TEMPLATES)
+                ),
             ],
         )
         for stage in settings.stages:

@@ -31,6 +31,7 @@ _NOTES = ".prompt-hub/notes"
 """Where Image writes what an approval shows."""
 _LINK = "RELEASED"
 """Variable of the Image action: where the released commit is read."""
+_APP = "python -m prompt_hub.release.checked_templates python app.py"
 # A build has two cores at least, which two workers leave idle while tests wait.
 _TESTS = "python -m pytest --quiet -n 4 --dist worksteal -m 'not shipped' tests/unit tests/lambdas"
 
@@ -144,7 +145,7 @@ class PipelineStack(ToolchainStack):
     # --- Actions of an execution -----------------------------------------------------------------
 
     def _synth(self, source: pipelines.IFileSetProducer) -> CommandStep:
-        """Validate the prompts, and synthesise: what the rest of the execution needs."""
+        """Validate the prompts, and synthesise; what was green before is not checked again."""
         return self._step(
             CommandStep(
                 "Synth",
@@ -152,10 +153,14 @@ class PipelineStack(ToolchainStack):
                 install=toolchain.INSTALL_EVERYTHING,
                 commands=[
                     "python pipeline_image/validate_prompt.py",
-                    "node_modules/.bin/cdk synth --quiet",
+                    f"node_modules/.bin/cdk synth --quiet --app '{_APP}'",
                 ],
-                environment={aws_names.ENV_RELEASE: EXECUTION_ID},
-                granted=permissions.read_source(self._connection_arn),
+                environment={**self._results, aws_names.ENV_RELEASE: EXECUTION_ID},
+                granted=(
+                    *permissions.read_source(self._connection_arn),
+                    *permissions.read_results(self, aws_names.green_templates_key("*")),
+                    *permissions.write_results(self, aws_names.green_templates_key("*")),
+                ),
                 output="cdk.out",
             )
         )

@@ -100,7 +100,8 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
     commands = {
         "Build/Synth": [
             "python pipeline_image/validate_prompt.py",
-            "node_modules/.bin/cdk synth --quiet",
+            "node_modules/.bin/cdk synth --quiet"
+            " --app 'python -m prompt_hub.release.checked_templates python app.py'",
         ],
         "Evaluate/Tests": [
             "python -m prompt_hub.release.code_tests"
@@ -127,7 +128,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
         "PROMPT_HUB_MODELS",
     }
     variables = {
-        "Build/Synth": {"PROMPT_HUB_RELEASE"},
+        "Build/Synth": {"PROMPT_HUB_RELEASE", "PROMPT_HUB_RESULTS_BUCKET"},
         "Evaluate/Tests": {"PROMPT_HUB_EXECUTION", "PROMPT_HUB_RESULTS_BUCKET"},
         "Promote/Promote": {
             "PROMPT_HUB_EXECUTION",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from fnmatch import fnmatch
 
 import pytest
 
@@ -62,7 +64,7 @@ READ = {"GetObject", "ListBucket"}
 @pytest.mark.parametrize(
     ("action", "expected"),
     [
-        ("Build/Synth", CONNECTION),
+        ("Build/Synth", {"s3": {*READ, "PutObject"}, **CONNECTION}),
         ("Evaluate/Tests", {"s3": {*READ, "PutObject"}, **CONNECTION}),
         (
             "Promote/Promote",
@@ -118,20 +120,40 @@ def test_an_action_has_what_its_command_needs(
     assert may(assembly.role_of(action)) == expected
 
 
-def test_tests_read_and_write_marks_of_green_runs_and_no_other_result(
-    assembly: Assembly,
+@pytest.mark.parametrize(
+    ("action", "marks"), [("Evaluate/Tests", "tests"), ("Build/Synth", "templates")]
+)
+def test_what_remembers_green_runs_reads_and_writes_their_marks_and_no_other_result(
+    assembly: Assembly, action: str, marks: str
 ) -> None:
-    statements = assembly.role_of("Evaluate/Tests")
-    for action in ("s3:GetObject", "s3:PutObject"):
+    statements = assembly.role_of(action)
+    for allowed in ("s3:GetObject", "s3:PutObject"):
         keys = [
             flat(resource)
             for statement in statements
-            if action in listed(statement["Action"])
+            if allowed in listed(statement["Action"])
             for resource in listed(statement["Resource"])
             if ARTIFACTS not in flat(resource)
         ]
         assert len(keys) == 1
-        assert "/tests/*.json" in keys[0]
+        assert f"/{marks}/*.json" in keys[0]
+
+
+def test_nobody_else_writes_marks_of_green_templates(assembly: Assembly) -> None:
+    writers = {
+        (stack, role)
+        for stack in assembly.templates
+        for role, statements in assembly.statements(stack.removeprefix("prompt-hub-")).items()
+        for statement in statements
+        if statement["Effect"] == "Allow"
+        and any(fnmatch("s3:PutObject", action) for action in listed(statement["Action"]))
+        for resource in map(flat, listed(statement["Resource"]))
+        for key in re.findall(r'prompt-hub-results-.*-us-east-1/([^"]*)', resource)
+        if fnmatch(f"templates/{'0' * 64}.json", key)
+    }
+    ((stack, role),) = writers
+    assert stack == "prompt-hub-pipeline"
+    assert "Synth" in role
 
 
 def test_evaluation_calls_models_and_keeps_records(assembly: Assembly) -> None:

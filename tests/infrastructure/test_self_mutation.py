@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from prompt_hub.release.checked_templates import assembly_of
 from tests.infrastructure.synthesised import ROOT, Assembly
+
+FIRST = "1f0c5d2e-0a4b-4f0e-9a35-8d1f7f0c6a11"
+SECOND = "2e9d7c40-7d15-4f7c-8b0e-51a2c3d4e5f6"
 
 
 @pytest.fixture(scope="module")
 def releases(synthesise: Callable[..., Assembly]) -> tuple[Assembly, Assembly]:
     """The same commit, synthesised for two executions."""
-    return synthesise(release="1f0c-first"), synthesise(release="2e9d-second")
+    return synthesise(release=FIRST), synthesise(release=SECOND)
 
 
 def test_self_mutation_deploys_the_pipeline_stack_with_the_pinned_cli(assembly: Assembly) -> None:
@@ -70,11 +74,29 @@ def test_the_release_is_the_image_tag_and_nothing_else_of_the_service(
     releases: tuple[Assembly, Assembly],
 ) -> None:
     first, second = (json.dumps(each.templates["prompt-hub-dev-service"]) for each in releases)
-    assert first.count("1f0c-first") == 2
-    assert first.replace("1f0c-first", "2e9d-second") == second
+    assert first.count(FIRST) == 2
+    assert first.replace(FIRST, SECOND) == second
     container = _container(releases[0])
-    assert json.dumps(container["Image"]).endswith('/prompt-hub:1f0c-first"]]}')
-    assert {"Name": "PROMPT_HUB_RELEASE", "Value": "1f0c-first"} in container["Environment"]
+    assert json.dumps(container["Image"]).endswith(f'/prompt-hub:{FIRST}"]]}}')
+    assert {"Name": "PROMPT_HUB_RELEASE", "Value": FIRST} in container["Environment"]
+
+
+def test_an_assembly_is_remembered_whatever_its_release_and_for_nothing_else(
+    releases: tuple[Assembly, Assembly], synthesise: Callable[..., Assembly]
+) -> None:
+    first, second = (
+        assembly_of(each.path, release)
+        for each, release in zip(releases, (FIRST, SECOND), strict=True)
+    )
+    assert first == second
+    names = {name for name in first if name.endswith(".template.json")}
+    assert len(names) == len(releases[0].templates)
+    other = synthesise({"tags": {"team": "other"}}, release=SECOND)
+    tagged = assembly_of(other.path, SECOND)
+    # GitHub's own role is not made by default: its stack has nothing to tag.
+    assert {name for name in names if tagged[name] == first[name]} <= {
+        "prompt-hub-github-oidc.template.json"
+    }
 
 
 def test_synth_learns_the_release_from_the_execution(assembly: Assembly) -> None:

@@ -58,7 +58,7 @@ def test_records_and_verdicts_never_expire(assembly: Assembly) -> None:
         for rule in bucket["LifecycleConfiguration"]["Rules"]
         if "ExpirationInDays" in rule
     ]
-    assert expiring == ["samples/", "tests/"]
+    assert expiring == ["samples/", "tests/", "templates/"]
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
 
 

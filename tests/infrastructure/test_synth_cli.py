@@ -127,3 +127,40 @@ def test_cfn_lint_finds_nothing(written: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+BROKEN_APP = """
+from aws_cdk import App, CfnResource, Stack
+
+app = App()
+CfnResource(Stack(app, "Broken"), "Bucket", type="AWS::S3::Bucket", properties={"NoSuch": 1})
+app.synth()
+"""
+RULES = {"@aws-cdk/core:validateAgainstDefaultRules": True}
+
+
+def test_templates_that_fail_the_rules_end_synth_red_and_are_not_remembered(tmp_path: Path) -> None:
+    for name, text in {
+        "app.py": BROKEN_APP,
+        "cdk.json": json.dumps({"app": "no such app", "context": RULES}),
+        ".gitignore": "cdk.out/\n.prompt-hub/\n",
+    }.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    cdk = str(ROOT / "node_modules" / ".bin" / "cdk")
+    app = "python -m prompt_hub.release.checked_templates python app.py"
+    release = {"PROMPT_HUB_RELEASE": "51b5d4ed-e192-4d1e-9964-484aa37202ba"}
+    done = subprocess.run(
+        [cdk, "synth", "--quiet", "--no-notices", "--app", app],
+        cwd=tmp_path,
+        env=environment(tmp_path) | release | {"PYTHONPATH": str(ROOT / "pipeline_image")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "no green check of these templates is remembered" in done.stderr
+    assert "NoSuch" in done.stderr
+    report = json.loads((tmp_path / "cdk.out" / "validation-report.json").read_text("utf-8"))
+    assert "failure" in [each["conclusion"] for each in report["pluginReports"]]
+    assert not (tmp_path / ".prompt-hub").exists()

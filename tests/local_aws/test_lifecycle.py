@@ -214,3 +214,14 @@ def test_once_more_after_down_pays_nothing_and_brings_nothing_bad_back(state: Pa
     assert re.findall(r"(\d+) model calls", message) == ["0", "0"]
     pointers = {str(p["task"]): p for p in cast("list[Json]", report(state, "push")["pointers"])}
     assert pointers[lifecycle.TASK]["version"] == restored
+
+
+def test_only_the_first_synthesis_of_these_templates_was_checked(state: Path) -> None:
+    logs = [
+        file.read_text("utf-8")
+        for file in (state / "cloud" / "logs" / "codebuild").rglob("*.log")
+        if "checked_templates" in file.read_text("utf-8")
+    ]
+    assert len(logs) >= 2
+    assert sum("no green check of these templates is remembered" in log for log in logs) == 1
+    assert sum("templates: not checked again" in log for log in logs) == len(logs) - 1

@@ -277,6 +277,15 @@ CODE_TESTS = "tests/"
 """What the key of every such mark begins with; they expire, so that tests run again some time."""
 
 
+def green_templates_key(digest: str) -> str:
+    """Key under which a green check of templates is remembered by the hash of all that decides."""
+    return f"{GREEN_TEMPLATES}{digest}.json"
+
+
+GREEN_TEMPLATES = "templates/"
+"""What the key of every such mark begins with; they expire like those of tests."""
+
+
 def promotion_key(execution: str) -> str:
     """Key of what `execution` promoted, blocked or left alone."""
     return f"promotions/{execution}.json"

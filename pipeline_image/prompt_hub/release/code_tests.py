@@ -158,7 +158,7 @@ class CodeTests:
             green = before.green_run(self._results())
         except Exception as error:
             # No access, no bucket, a torn mark: never skip on doubt.
-            self._say(f"tests: run ({before.digest[:12]}), because {_reason(error)}")
+            self._say(f"tests: run ({before.digest[:12]}), because {reason_of(error)}")
         else:
             self._say(
                 f"tests: skipped, because this code ({before.digest[:12]}, {len(before.files)}"
@@ -176,7 +176,7 @@ class CodeTests:
         try:
             return CodeState(code_of(self._root), self._tools, self._command)
         except (OSError, PromptHubError) as error:
-            self._say(f"tests: run, because the code could not be listed: {_reason(error)}")
+            self._say(f"tests: run, because the code could not be listed: {reason_of(error)}")
             return None
 
     def _call(self) -> int:
@@ -203,14 +203,15 @@ class CodeTests:
         try:
             self._results().put(aws_names.code_tests_key(before.digest), text)
         except Exception as error:  # they are green all the same; the next execution runs them
-            self._say(f"tests: green, but not remembered: {_reason(error)}")
+            self._say(f"tests: green, but not remembered: {reason_of(error)}")
             return
         self._say(
             f"tests: green; the next execution with this code ({before.digest[:12]}) skips them"
         )
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Say why something could not be had, whatever was raised."""
     words = error.message if isinstance(error, PromptHubError) else str(error)
     return words.strip() or type(error).__name__
 
