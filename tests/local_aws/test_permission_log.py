@@ -13,7 +13,7 @@ import pytest
 from local_aws.__main__ import main
 from local_aws.lifecycle import Lifecycle
 from local_aws.processes import LocalRunError
-from local_aws.settings import PERMISSIONS_LOG
+from local_aws.settings import PERMISSIONS_LOG, CloudSettings
 from local_aws.stack import LocalStack
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws
 
@@ -120,3 +120,10 @@ def test_a_green_run_that_was_no_audit_tells_nothing(
     monkeypatch.setattr(Lifecycle, "up", lambda _: None)
     assert up(tmp_path) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_another_word_than_the_three_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.json"
+    path.write_text(json.dumps({"port": 1, "state": "a", "permissions": "on"}))
+    with pytest.raises(ValueError, match="'on'; expected one of off, audit, enforce"):
+        CloudSettings.load(path)
