@@ -28,9 +28,13 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
 from prompt_hub.core.hashing import canonical, sha256_of
 from prompt_hub.evaluation.results import Results, results_from_environment
-from prompt_hub.release.code_tests import code_of, installed_tools, reason_of
-from prompt_hub.repository.json import parse_model
-from prompt_hub.repository.schema import Sha256, Strict
+from prompt_hub.release.code_tests import (
+    GreenMark,
+    code_of,
+    green_mark,
+    installed_tools,
+    reason_of,
+)
 
 _SWITCH = "CDK_VALIDATION"
 """CDK's own, which `app.py` goes by as well."""
@@ -44,20 +48,10 @@ _MASK = b"<the release>"
 _CREATION = "aws:cdk:creationStack"
 
 
-class GreenTemplates(Strict):
-    """The mark of templates in which the validators found nothing.
-
-    `tools` are the versions of Python and of every installed package, `files` counts what was
-    synthesised.
-    """
+class GreenTemplates(GreenMark):
+    """The mark of templates in which the validators found nothing; `files` were synthesised."""
 
     schema_: Annotated[Literal["prompt-hub/green-templates@1"], Field(alias="schema")]
-    digest: Sha256
-    command: tuple[str, ...]
-    files: int
-    tools: dict[str, str]
-    execution: str
-    commit: str
     checked_at: datetime
 
 
@@ -83,19 +77,16 @@ class AppState:
         )
 
     def green_templates(self, results: Results) -> GreenTemplates:
-        """Return the mark of exactly this.
-
-        Raises:
-            PromptHubError: there is none, or it does not speak of this.
-        """
+        """Return the mark of exactly this; raises as `green_mark` does."""
         key = aws_names.green_templates_key(self.digest)
-        text = results.get(key)
-        if text is None:
-            raise PromptHubError("no green check of these templates is remembered.")
-        green = parse_model(text, key, GreenTemplates, hint="")
-        if (green.digest, green.command) != (self.digest, self.command):
-            raise PromptHubError(f"the mark {key} speaks of other templates.")
-        return green
+        return green_mark(
+            results,
+            key,
+            GreenTemplates,
+            digest=self.digest,
+            command=self.command,
+            what="check of these templates",
+        )
 
 
 def assembly_of(folder: Path, release: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
@@ -52,19 +52,51 @@ def is_code(path: str) -> bool:
     return not (path.startswith(_LAYERS) or path == REGISTRY or _PAGES.fullmatch(path))
 
 
-class GreenRun(Strict):
-    """The mark of a run in which every test passed.
+class GreenMark(Strict):
+    """That something was green, by the hash of all that it depends on.
 
-    `tools` are the versions of Python and of every installed package, `files` counts what is code.
+    `tools` are the versions of Python and of every installed package, `files` counts what was
+    looked at.
     """
 
-    schema_: Annotated[Literal["prompt-hub/code-tests@1"], Field(alias="schema")]
     digest: Sha256
     command: tuple[str, ...]
     files: int
     tools: dict[str, str]
     execution: str
     commit: str
+
+
+Mark = TypeVar("Mark", bound=GreenMark)
+
+
+def green_mark(
+    results: Results,
+    key: str,
+    mark: type[Mark],
+    *,
+    digest: str,
+    command: tuple[str, ...],
+    what: str,
+) -> Mark:
+    """Return the mark of exactly this; `what` was green, in words.
+
+    Raises:
+        PromptHubError: there is none, or it does not speak of this.
+    """
+    text = results.get(key)
+    if text is None:
+        raise PromptHubError(f"no green {what} is remembered.")
+    green = parse_model(text, key, mark, hint="")
+    if (green.digest, green.command) != (digest, command):
+        raise PromptHubError(f"the mark {key} speaks of another one.")
+    return green
+
+
+class GreenRun(GreenMark):
+    """The mark of a run in which every test passed."""
+
+    schema_: Annotated[Literal["prompt-hub/code-tests@1"], Field(alias="schema")]
     started_at: datetime
     finished_at: datetime
 
@@ -85,19 +117,16 @@ class CodeState:
         )
 
     def green_run(self, results: Results) -> GreenRun:
-        """Return the green run of exactly this.
-
-        Raises:
-            PromptHubError: there is none, or its mark does not speak of this.
-        """
+        """Return the green run of exactly this; raises as `green_mark` does."""
         key = aws_names.code_tests_key(self.digest)
-        text = results.get(key)
-        if text is None:
-            raise PromptHubError("no green run of this code is remembered.")
-        green = parse_model(text, key, GreenRun, hint="")
-        if (green.digest, green.command) != (self.digest, self.command):
-            raise PromptHubError(f"the mark {key} speaks of another run.")
-        return green
+        return green_mark(
+            results,
+            key,
+            GreenRun,
+            digest=self.digest,
+            command=self.command,
+            what="run of this code",
+        )
 
 
 def code_of(root: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +22,7 @@ from prompt_hub.release.checked_templates import (
     main,
 )
 from prompt_hub.repository.json import parse_model
+from tests.unit.release.no_bucket import NoBucket, no_client
 
 RELEASE = "51b5d4ed-e192-4d1e-9964-484aa37202ba"
 OTHER = "6c0f3b0a-77aa-4b1c-8d2e-0123456789ab"
@@ -356,23 +357,6 @@ def test_a_mark_that_says_something_else_lets_the_checks_run(
     assert checkout.run(OTHER) == 0
     assert checkout.checks == 2
     assert json.loads(mark.read_text("utf-8"))["digest"] == whole["digest"]
-
-
-class NoBucket:
-    """Results that cannot be had, as before the first deployment or without access."""
-
-    def get(self, key: str) -> str | None:
-        raise PermissionError(f"AccessDenied: {key}")
-
-    def put(self, key: str, text: str) -> None:
-        raise PermissionError(f"AccessDenied: {key}")
-
-    def put_lines(self, keys: Sequence[str], lines: Iterable[str]) -> None:
-        raise PermissionError(f"AccessDenied: {keys[0]}")
-
-
-def no_client() -> Results:
-    raise OSError("no credentials")
 
 
 @pytest.mark.parametrize("results", [NoBucket, no_client])

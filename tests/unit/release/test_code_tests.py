@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from prompt_hub.release.code_tests import (
     main,
 )
 from prompt_hub.repository.json import parse_model
+from tests.unit.release.no_bucket import NoBucket, no_client
 
 ROOT = Path(__file__).parents[3]
 TOOLS = {"python": "CPython 3.13.0", "pytest": "9.0.0"}
@@ -250,23 +251,6 @@ def test_a_mark_that_says_something_else_lets_the_tests_run(
     assert checkout.run() == 0
     assert checkout.runs == 2
     assert json.loads(mark.read_text("utf-8"))["digest"] == json.loads(whole)["digest"]
-
-
-class NoBucket:
-    """Results that cannot be had, as before the first deployment or without access."""
-
-    def get(self, key: str) -> str | None:
-        raise PermissionError(f"AccessDenied: {key}")
-
-    def put(self, key: str, text: str) -> None:
-        raise PermissionError(f"AccessDenied: {key}")
-
-    def put_lines(self, keys: Sequence[str], lines: Iterable[str]) -> None:
-        raise PermissionError(f"AccessDenied: {keys[0]}")
-
-
-def no_client() -> Results:
-    raise OSError("no credentials")
 
 
 @pytest.mark.parametrize("results", [NoBucket, no_client])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from prompt_hub.core import aws_names
 from tests.unit.reporting.evaluations import Builder, Built, Spec, build
 
 
@@ -27,3 +28,12 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Builder:
 def copied(tmp_path: Path) -> Built:
     """A small evaluation of the test's own, free to be changed."""
     return build(tmp_path / "repository", Spec(examples=12))
+
+
+@pytest.fixture
+def here(copied: Built, monkeypatch: pytest.MonkeyPatch) -> Built:
+    """An evaluated repository, as the command finds it."""
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(copied.root))
+    for name in (aws_names.ENV_EXECUTION, aws_names.ENV_RESULTS_BUCKET):
+        monkeypatch.delenv(name, raising=False)
+    return copied

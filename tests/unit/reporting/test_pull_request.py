@@ -86,14 +86,6 @@ def test_a_prompt_cannot_end_the_block_that_shows_it() -> None:
     assert fenced("a\n````\n# b", "diff") == ["`````diff", "a", "````", "# b", "`````"]
 
 
-@pytest.fixture
-def here(copied: Built, monkeypatch: pytest.MonkeyPatch) -> Built:
-    monkeypatch.setenv(aws_names.ENV_ROOT, str(copied.root))
-    for name in (aws_names.ENV_EXECUTION, aws_names.ENV_RESULTS_BUCKET):
-        monkeypatch.delenv(name, raising=False)
-    return copied
-
-
 def test_the_command_tells_of_this_execution_alone(
     here: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,19 +7,9 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.cli.main import main
-from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from tests.unit.reporting.evaluations import Built, log
 from tests.unit.reporting.history import TASK
-
-
-@pytest.fixture
-def here(copied: Built, monkeypatch: pytest.MonkeyPatch) -> Built:
-    """An evaluated repository, as the command finds it."""
-    monkeypatch.setenv(aws_names.ENV_ROOT, str(copied.root))
-    for name in (aws_names.ENV_EXECUTION, aws_names.ENV_RESULTS_BUCKET):
-        monkeypatch.delenv(name, raising=False)
-    return copied
 
 
 def test_every_file_that_is_named_is_written(
