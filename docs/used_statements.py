@@ -70,11 +70,6 @@ class Used:
 
 REASONS: tuple[tuple[str, str], ...] = (
     (
-        r"BuildSynthCdkBuildProjectRole.*(-results-|s3:PutObjectLegalHold)",
-        "The recorded run is older than the marks of green templates, and so than the place of this"
-        " statement; the next recording has it.",
-    ),
-    (
         r'"Effect": "Deny"',
         "It takes away; the local remote is reached over no connection, and nobody asked to write.",
     ),
