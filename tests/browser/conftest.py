@@ -20,9 +20,12 @@ from tests.unit.reporting.history import TASK
 from tests.unit.reporting.runs import run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium without a window."""
+    """Chromium without a window, closed with its file.
+
+    As long as it is open an event loop runs in this process, in which later tests start their own.
+    """
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=executable(), args=list(FLAGS))
         yield started

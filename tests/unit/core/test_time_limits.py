@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from prompt_hub.core.concurrency import TimeLimit
+from tests.unit.virtual_time import in_virtual_time
 
 FOREVER = 3600.0
 
@@ -40,7 +41,7 @@ def test_who_is_late_is_ended_and_nobody_else() -> None:
         tasks += [asyncio.ensure_future(_wait(limit, wait)) for wait in (0.035, FOREVER)]
         return list(await asyncio.gather(*tasks, return_exceptions=True))
 
-    first, second, third, later, last = asyncio.run(run())
+    first, second, third, later, last = in_virtual_time(run)
     assert [second, later] == ["in time", "in time"]
     assert [type(one) for one in (first, third, last)] == [TimeoutError] * 3
 
