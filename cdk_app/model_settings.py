@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from prompt_hub.llm.config import ModelConfig
-from prompt_hub.llm.providers.registry import all_providers
+from prompt_hub.llm.providers.registry import with_region
 
 WORD = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 
@@ -30,19 +30,11 @@ def _know_their_alias(raw: object, info: ValidationInfo) -> object:
     # A stage without a region of its own has the installation's.
     region = info.data.get("region") or (info.context or {}).get("region")
     return {
-        alias: _with_region({**entry, "alias": alias}, region)
+        alias: with_region({**entry, "alias": alias}, region)
         if isinstance(entry, Mapping)
         else entry
         for alias, entry in sorted(raw.items())
     }
-
-
-def _with_region(entry: dict[str, object], region: object) -> dict[str, object]:
-    """Give an alias its owner's region where its provider needs one and it names none."""
-    provider = all_providers().get(str(entry.get("provider")))
-    if provider is None or "region" not in provider.required_keys:
-        return entry
-    return {"region": region, **entry}
 
 
 def _can_be_reached_from_aws(models: dict[str, ModelConfig]) -> dict[str, ModelConfig]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.llm.providers.registry import all_providers
+from prompt_hub.llm.providers.registry import with_region
 from prompt_hub.repository.json import parse_model
 
 CONTEXT_FILE = "cdk.json"
@@ -56,11 +56,7 @@ class Installation(_Loose):
         """Read the models, with the installation's region where an alias needs one."""
         import json
 
-        entries = {}
-        for alias, entry in self.models.items():
-            provider = all_providers().get(str(entry.get("provider")))
-            needs = provider is not None and "region" in provider.required_keys
-            entries[alias] = {"region": self.region, **entry} if needs else entry
+        entries = {alias: with_region(entry, self.region) for alias, entry in self.models.items()}
         return ModelAliases.parse(json.dumps(entries))
 
 

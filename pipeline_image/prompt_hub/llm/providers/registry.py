@@ -40,3 +40,11 @@ def provider_of(name: str) -> Provider:
         assert isinstance(provider, Provider)
         return provider
     return all_providers()[name]
+
+
+def with_region(entry: Mapping[str, object], region: object) -> dict[str, object]:
+    """Give a model alias its owner's region where its provider needs one and it names none."""
+    provider = all_providers().get(str(entry.get("provider")))
+    if provider is None or "region" not in provider.required_keys:
+        return dict(entry)
+    return {"region": region, **entry}
