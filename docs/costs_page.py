@@ -89,6 +89,8 @@ PRICES = (
 
 METRICS_OF_A_TASK = 7
 """Heartbeat; score, threshold and margin, each by task and by active version."""
+METRICS_OF_CALLS = 5
+"""Of a task's active version: seconds, contract failures, tokens in and out, US dollars."""
 METRICS_OF_INSIGHTS = 30
 """About: what Container Insights reports of one cluster, one service and one family of tasks."""
 WATCH_START_SECONDS = 60
@@ -148,7 +150,7 @@ class Line:
 def bill(counts: Counts, usage: Usage) -> list[Line]:
     """Calculate a month's bill, line by line."""
     task_hour = _task_hour(counts)
-    metrics = METRICS_OF_INSIGHTS + METRICS_OF_A_TASK * usage.tasks
+    metrics = METRICS_OF_INSIGHTS + (METRICS_OF_A_TASK + METRICS_OF_CALLS) * usage.tasks
     alarms = counts.alarms_of_a_stage + counts.alarms_of_a_task * usage.tasks
     polls = counts.service_tasks * HOURS * 3600 / LEDGER_POLL_SECONDS / 1e6
     minutes = usage.executions * usage.action_minutes
@@ -190,7 +192,8 @@ def bill(counts: Counts, usage: Usage) -> list[Line]:
         ),
         Line(
             what="metrics",
-            formula=f"({METRICS_OF_INSIGHTS} + {METRICS_OF_A_TASK} × {usage.tasks} tasks)"
+            formula=f"({METRICS_OF_INSIGHTS} + ({METRICS_OF_A_TASK} + {METRICS_OF_CALLS})"
+            f" × {usage.tasks} tasks)"
             f" × {METRIC.usd}",
             usd=metrics * METRIC.usd,
         ),
@@ -295,7 +298,9 @@ def _table(counts: Counts, usage: Usage) -> list[str]:
 
 def _growth(counts: Counts) -> list[str]:
     """Say what one more task costs, and one more stage."""
-    fixed = METRICS_OF_A_TASK * METRIC.usd + counts.alarms_of_a_task * ALARM.usd
+    fixed = (
+        METRICS_OF_A_TASK + METRICS_OF_CALLS
+    ) * METRIC.usd + counts.alarms_of_a_task * ALARM.usd
     idle = bill(counts, IDLE)
     calls = idle[-1].usd / IDLE.tasks
     pipeline = idle[-2].usd
@@ -311,6 +316,9 @@ def _growth(counts: Counts) -> list[str]:
         "  than the interval: tasks are then measured as often as it comes round, and cost less.",
         f"- A stage: {total(idle) - pipeline:.2f} with two tasks, idle.",
         f"- A version that is measured beside the active one: {3 * METRIC.usd:.2f} while it is.",
+        "- Another version of a task that answered in the month, for its calls' metrics:"
+        f" {METRICS_OF_CALLS * METRIC.usd:.2f},",
+        "  or less, by the hours in which it was called.",
         f"- An interface endpoint in a zone, instead of NAT gateways: {ENDPOINT.usd * HOURS:.2f}.",
         f"- An hour that a release soaks in a stage: {60 * (BUILD.usd + ACTION.usd):.2f}.",
         "",

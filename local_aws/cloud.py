@@ -41,6 +41,7 @@ EXTENSIONS = (
     "codebuild",
     "codepipeline",
     "alarms",
+    "embedded_metrics",
     "ecs",
     "load_balancer",
     "schedules",

@@ -1,24 +1,52 @@
 """The execution log: one JSON line a call, never a field's value, never a secret.
 
-Names are OpenTelemetry's for GenAI where they exist.
+Names are OpenTelemetry's for GenAI where they exist. The line is in CloudWatch's embedded metric
+format, too: `_aws` says which of its own members are metrics, and nothing that callers send decides
+what stands there.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
 from pydantic_core import to_json
 
+from prompt_hub.core import aws_names
 from prompt_hub.core.log_setup import timestamp, write_line
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers.registry import provider_of
-from prompt_hub.llm.response import Answer
-from prompt_hub.service.errors import ErrorCode
+from prompt_hub.llm.response import Answer, Usage
+from prompt_hub.service.errors import ErrorCode, Fault
 
 Outcome = ErrorCode | Literal["ok"]
+
+
+def _directive(*metrics: tuple[str, str]) -> list[dict[str, object]]:
+    return [
+        {
+            "Namespace": aws_names.CALLS_NAMESPACE,
+            "Dimensions": [aws_names.CALL_DIMENSIONS],
+            "Metrics": [{"Name": name, "Unit": unit} for name, unit in metrics],
+        }
+    ]
+
+
+# A metric must be a number in its line, or CloudWatch may take none of the line.
+_ALWAYS = ((aws_names.CALL_SECONDS, "Seconds"), (aws_names.CALL_CONTRACT_FAILED, "Count"))
+_TOKENS = ((aws_names.CALL_INPUT_TOKENS, "Count"), (aws_names.CALL_OUTPUT_TOKENS, "Count"))
+_UNANSWERED = _directive(*_ALWAYS)
+_ANSWERED = _directive(*_ALWAYS, *_TOKENS)
+_PRICED = _directive(*_ALWAYS, *_TOKENS, (aws_names.CALL_USD, "None"))
+
+
+def _metrics_of(usage: Usage | None) -> list[dict[str, object]]:
+    if usage is None:
+        return _UNANSWERED
+    return _ANSWERED if usage.usd is None else _PRICED
 
 
 @dataclass(kw_only=True, slots=True)
@@ -78,14 +106,19 @@ def log_call(
             "trace_id": call.trace_id,
             "valid": outcome == "ok",
             "problem": problem,
-            "seconds": round(seconds, 4),
+            aws_names.CALL_SECONDS: round(seconds, 4),
+            aws_names.CALL_CONTRACT_FAILED: int(outcome != "ok" and outcome.fault is Fault.PROMPT),
             "attempts": usage.attempts if usage else None,
-            "usd": usage.usd if usage else None,
+            aws_names.CALL_USD: usage.usd if usage else None,
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": provider_of(model.provider).telemetry_name if model else None,
             "gen_ai.request.model": model.model if model else None,
             "gen_ai.response.model": response.model if response else None,
-            "gen_ai.usage.input_tokens": usage.input_tokens if usage else None,
-            "gen_ai.usage.output_tokens": usage.output_tokens if usage else None,
+            aws_names.CALL_INPUT_TOKENS: usage.input_tokens if usage else None,
+            aws_names.CALL_OUTPUT_TOKENS: usage.output_tokens if usage else None,
+            "_aws": {
+                "Timestamp": time.time_ns() // 1_000_000,
+                "CloudWatchMetrics": _metrics_of(usage),
+            },
         },
     )
