@@ -13,6 +13,12 @@ from constructs import Construct
 from prompt_hub.core import aws_names
 
 _MINUTE = Duration.minutes(1)
+_ERRORS_WINDOW = Duration.minutes(15)
+"""Long enough that a service of a few calls an hour can show what it is; a service of many calls
+that fails altogether is beyond the percentage within the first minute."""
+_LEAST_ERRORS = 3
+"""Fewer say nothing, whatever part of the calls they are: one may be a provider's bad second."""
+_ERRORS_PERCENT = 5
 
 
 class ServiceHealth(Construct):
@@ -52,11 +58,25 @@ class ServiceHealth(Construct):
         self._build_alarm(
             "Errors",
             "errors",
-            f"{self._service} answers with server errors.",
-            metrics.http_code_target(
-                elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=_MINUTE, statistic="Sum"
+            f"{self._service} answers {_ERRORS_PERCENT} % of the calls of 15 minutes with server"
+            f" errors, {_LEAST_ERRORS} calls at least.",
+            cloudwatch.MathExpression(
+                # Without an error there is no datapoint, which is not breaching.
+                expression=f"IF(errors >= {_LEAST_ERRORS}, 100 * errors / requests, 0)",
+                label="server errors, percent",
+                period=_ERRORS_WINDOW,
+                using_metrics={
+                    "errors": metrics.http_code_target(
+                        elbv2.HttpCodeTarget.TARGET_5XX_COUNT,
+                        period=_ERRORS_WINDOW,
+                        statistic="Sum",
+                    ),
+                    "requests": metrics.request_count(period=_ERRORS_WINDOW, statistic="Sum"),
+                },
             ),
-            threshold=5,
+            threshold=_ERRORS_PERCENT,
+            # The window trails: one look at it is enough.
+            periods=1,
         )
         self._build_alarm(
             "Down",
@@ -89,6 +109,7 @@ class ServiceHealth(Construct):
         metric: cloudwatch.IMetric,
         *,
         threshold: float = 1,
+        periods: int = 3,
         operator: cloudwatch.ComparisonOperator = (
             cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
         ),
@@ -102,8 +123,8 @@ class ServiceHealth(Construct):
             metric=metric,
             threshold=threshold,
             comparison_operator=operator,
-            datapoints_to_alarm=3,
-            evaluation_periods=3,
+            datapoints_to_alarm=periods,
+            evaluation_periods=periods,
             treat_missing_data=missing,
         )
         alarm.add_alarm_action(actions.SnsAction(self._topic))

@@ -94,10 +94,11 @@ def test_people_are_told_of_everything_that_keeps_the_service_from_answering_as_
     assembly: Assembly,
 ) -> None:
     alarms = health_alarms(assembly)
-    looked_at = {name: alarm["MetricName"] for name, alarm in alarms.items()}
+    # The one on errors looks at an expression, which has a test of its own.
+    looked_at = {name: alarm.get("MetricName") for name, alarm in alarms.items()}
     assert looked_at == {
         "prompt-hub-dev-unhealthy": "UnHealthyHostCount",
-        "prompt-hub-dev-errors": "HTTPCode_Target_5XX_Count",
+        "prompt-hub-dev-errors": None,
         "prompt-hub-dev-down": "HealthyHostCount",
         **{f"prompt-hub-dev-{own.name}": own.metric for own in aws_names.SERVICE_ALARMS},
     }
@@ -123,6 +124,48 @@ def test_a_service_without_any_healthy_task_is_not_silent(assembly: Assembly) ->
     alarm = health_alarms(assembly)["prompt-hub-dev-down"]
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
     assert alarm["TreatMissingData"] == "breaching"
+
+
+@pytest.mark.parametrize(
+    ("errors", "requests", "fires"),
+    [
+        (None, 100, False),  # CloudWatch has no sum of errors where there was none
+        (1, 1, False),
+        (2, 2, False),
+        (3, 4, True),  # a service of a few calls an hour, most of which fail
+        (4, 100, False),
+        (5, 100, True),
+        (50, 10_000, False),  # five a minute say nothing by themselves
+        (60, 900, True),  # the first minute of an outage, at one call a second
+    ],
+)
+def test_errors_are_a_part_of_the_calls_and_more_than_one_or_two(
+    assembly: Assembly, errors: int | None, requests: int, fires: bool
+) -> None:
+    alarm = health_alarms(assembly)["prompt-hub-dev-errors"]
+    values = {}
+    for metric in alarm["Metrics"]:
+        if "MetricStat" in metric:
+            stat = metric["MetricStat"]
+            assert (stat["Stat"], stat["Period"]) == ("Sum", 900)
+            assert not metric["ReturnData"]
+            values[metric["Id"]] = stat["Metric"]["MetricName"]
+    assert values == {"errors": "HTTPCode_Target_5XX_Count", "requests": "RequestCount"}
+    (math,) = (metric["Expression"] for metric in alarm["Metrics"] if "Expression" in metric)
+    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (1, 1)
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    percent = expression_of(math, errors=errors, requests=requests)
+    assert (percent is not None and percent >= alarm["Threshold"]) is fires
+
+
+def expression_of(math: str, **values: int | None) -> float | None:
+    """What CloudWatch makes of `IF(condition, this, that)`: nothing where a metric has no data."""
+    if None in values.values():
+        return None
+    condition, *parts = math.removeprefix("IF(").removesuffix(")").split(", ")
+    chosen = parts[0] if eval(condition, {}, values) else parts[1]
+    return float(eval(chosen, {}, values))
 
 
 def test_the_load_balancer_is_internal_and_lets_only_the_network_in(assembly: Assembly) -> None:
