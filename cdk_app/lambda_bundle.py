@@ -15,7 +15,11 @@ from cdk_app.settings import SettingsError
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
 
-_SHARED = ("__init__.py", "core/__init__.py", "core/aws_names.py", "core/exact.py", "ledger")
+_SHARED = (
+    "__init__.py",
+    *(f"core/{name}.py" for name in ("__init__", "aws_names", "embedded_metrics", "exact")),
+    "ledger",
+)
 """What a Lambda may import from `prompt_hub`: it imports the standard library and boto3 only.
 
 See docs/architecture.md#import-direction."""

@@ -21,6 +21,7 @@ from botocore.config import Config
 
 from decision import Action, AlarmContext, Decision, Window, decide, samples_wanted
 from prompt_hub.core import aws_names
+from prompt_hub.core.embedded_metrics import MEMBER, directive, metadata
 from prompt_hub.ledger.errors import LedgerConflictError
 from prompt_hub.ledger.items import Event, Notify, timestamp
 from prompt_hub.ledger.outbox import Outbox
@@ -38,6 +39,9 @@ DECISIONS = 3
 """How often a task is decided on again when it changed meanwhile."""
 BOTO_CONFIG = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
 """A service that hangs must leave time for the others: boto3 would wait longer than Lambda does."""
+_DECIDED = directive(
+    aws_names.ROLLBACK_NAMESPACE, ("stage", "action"), (aws_names.ROLLBACK_DECIDED, "Count")
+)
 
 Outcome = dict[str, object]
 
@@ -131,7 +135,7 @@ def _treat_all(
         return outcomes, False
     for trigger in found:
         if isinstance(trigger, Decision):
-            outcomes.append(_log(trigger, trigger=None, revision=None))
+            outcomes.append(_log(trigger, clients.stage, trigger=None, revision=None))
             quiet = False
             continue
         try:
@@ -153,7 +157,7 @@ def _treat(trigger: Trigger, clients: Clients) -> tuple[Outcome, bool]:
                 raise
         else:
             revision = event.revision if event else None
-            return _log(decision, trigger=trigger, revision=revision), news
+            return _log(decision, clients.stage, trigger=trigger, revision=revision), news
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -203,7 +207,9 @@ def _decide_and_write(trigger: Trigger, clients: Clients) -> tuple[Decision, Eve
     return decision, write(task, seen=pointer.revision, newest=newest, cause=cause), True
 
 
-def _log(decision: Decision, *, trigger: Trigger | None, revision: int | None) -> Outcome:
+def _log(
+    decision: Decision, stage: str, *, trigger: Trigger | None, revision: int | None
+) -> Outcome:
     outcome: Outcome = {
         "trigger": trigger.kind.value if trigger else None,
         "alarm": trigger.alarm if trigger else None,
@@ -213,5 +219,12 @@ def _log(decision: Decision, *, trigger: Trigger | None, revision: int | None) -
         "reason": decision.reason,
         "revision": revision,
     }
-    print(json.dumps(outcome))
+    print(json.dumps(outcome | _counted(decision, stage)))
     return outcome
+
+
+def _counted(decision: Decision, stage: str) -> Outcome:
+    """Return what makes a line a metric; most looks at a task come to nothing, and are none."""
+    if decision.action is Action.NOTHING:
+        return {}
+    return {"stage": stage, aws_names.ROLLBACK_DECIDED: 1, MEMBER: metadata(_DECIDED)}

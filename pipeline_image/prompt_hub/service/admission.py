@@ -5,12 +5,19 @@ A call beyond the bound is sent away at once: a queue that grows answers nobody 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Protocol
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.embedded_metrics import MEMBER, directive, metadata
+from prompt_hub.service.execution_log import log_line
 
 MAX_CALLS = 512
 """Calls in hand at once, by default: more than a model's own limit lets through, so that short
 bursts wait their turn, and few enough that the last of them is answered in time."""
+
+_REFUSED = directive(aws_names.CALLS_NAMESPACE, ("stage",), (aws_names.CALLS_REFUSED, "Count"))
 
 
 class Counts(Protocol):
@@ -54,3 +61,30 @@ class Admission:
     def leave(self) -> None:
         """Give the place of a call back."""
         self._counts[self._process] -= 1
+
+
+class Refusals:
+    """Counts the calls that are sent away, and logs how many, once a second.
+
+    A line for each would cost an overloaded service as much as the refusal.
+    """
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._count = 0
+
+    def add(self) -> None:
+        """Count a call, on the event loop."""
+        self._count += 1
+        if self._count == 1:
+            asyncio.get_running_loop().call_later(1.0, self.say)
+
+    def say(self) -> None:
+        """Log what was not logged yet."""
+        count, self._count = self._count, 0
+        if count:
+            log_line(
+                "calls_refused",
+                stage=self._stage,
+                **{aws_names.CALLS_REFUSED: count, MEMBER: metadata(_REFUSED)},
+            )

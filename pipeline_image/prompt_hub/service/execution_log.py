@@ -8,7 +8,6 @@ what stands there.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TextIO
@@ -16,6 +15,7 @@ from typing import Literal, TextIO
 from pydantic_core import to_json
 
 from prompt_hub.core import aws_names
+from prompt_hub.core.embedded_metrics import MEMBER, directive, metadata
 from prompt_hub.core.log_setup import timestamp, write_line
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers.registry import provider_of
@@ -24,23 +24,13 @@ from prompt_hub.service.errors import ErrorCode, Fault
 
 Outcome = ErrorCode | Literal["ok"]
 
-
-def _directive(*metrics: tuple[str, str]) -> list[dict[str, object]]:
-    return [
-        {
-            "Namespace": aws_names.CALLS_NAMESPACE,
-            "Dimensions": [aws_names.CALL_DIMENSIONS],
-            "Metrics": [{"Name": name, "Unit": unit} for name, unit in metrics],
-        }
-    ]
-
-
-# A metric must be a number in its line, or CloudWatch may take none of the line.
 _ALWAYS = ((aws_names.CALL_SECONDS, "Seconds"), (aws_names.CALL_CONTRACT_FAILED, "Count"))
 _TOKENS = ((aws_names.CALL_INPUT_TOKENS, "Count"), (aws_names.CALL_OUTPUT_TOKENS, "Count"))
-_UNANSWERED = _directive(*_ALWAYS)
-_ANSWERED = _directive(*_ALWAYS, *_TOKENS)
-_PRICED = _directive(*_ALWAYS, *_TOKENS, (aws_names.CALL_USD, "None"))
+_BY_VERSION = aws_names.CALLS_NAMESPACE, aws_names.CALL_DIMENSIONS
+# What is null is no metric of its line.
+_UNANSWERED = directive(*_BY_VERSION, *_ALWAYS)
+_ANSWERED = directive(*_BY_VERSION, *_ALWAYS, *_TOKENS)
+_PRICED = directive(*_BY_VERSION, *_ALWAYS, *_TOKENS, (aws_names.CALL_USD, "None"))
 
 
 def _metrics_of(usage: Usage | None) -> list[dict[str, object]]:
@@ -116,9 +106,6 @@ def log_call(
             "gen_ai.response.model": response.model if response else None,
             aws_names.CALL_INPUT_TOKENS: usage.input_tokens if usage else None,
             aws_names.CALL_OUTPUT_TOKENS: usage.output_tokens if usage else None,
-            "_aws": {
-                "Timestamp": time.time_ns() // 1_000_000,
-                "CloudWatchMetrics": _metrics_of(usage),
-            },
+            MEMBER: metadata(_metrics_of(usage)),
         },
     )

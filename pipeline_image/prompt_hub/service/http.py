@@ -35,7 +35,7 @@ from prompt_hub.core.json_strict import (
 from prompt_hub.core.log_setup import describe_exception
 from prompt_hub.release.ledger_poller import ServingState
 from prompt_hub.repository.schema import JsonObject
-from prompt_hub.service.admission import Admission
+from prompt_hub.service.admission import Admission, Refusals
 from prompt_hub.service.errors import ErrorCode, ServiceError
 from prompt_hub.service.execution_log import log_line
 from prompt_hub.service.openapi import JSON, OpenApiDocument
@@ -116,6 +116,7 @@ class ServiceApp:
         self._poll_seconds = poll_seconds
         self._body_limit = TimeLimit(body_seconds)
         self._admission = admission
+        self._refusals = Refusals(service.stage)
         self._announce = announce
         # Of many tasks these are long, and callers would wait for them.
         self._pages = {
@@ -144,6 +145,7 @@ class ServiceApp:
         await receive()
         stop.set()
         await service.close()
+        self._refusals.say()
         if self._announce:
             log_line("stopped", release=service.release, instance=service.instance.id)
         await send({"type": "lifespan.shutdown.complete"})
@@ -164,6 +166,7 @@ class ServiceApp:
         service, trace_id = self._service, _trace_id(scope["headers"])
         admission = self._admission
         if not admission.enter():
+            self._refusals.add()
             message = f"the service has {admission.most} calls in hand and takes on no other"
             return _error(ServiceError(ErrorCode.OVERLOADED, message), trace_id)
         try:

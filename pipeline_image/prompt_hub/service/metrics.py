@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from prompt_hub.core import aws_names
+from prompt_hub.core.embedded_metrics import MEMBER, directive, metadata
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.service.execution_log import log_line
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 30.0
 """After a metric that could not be published none is tried for so long: pointers go first."""
+
+_MOVED = directive(aws_names.CALLS_NAMESPACE, ("stage", "task"), (aws_names.VERSION_MOVED, "Count"))
 
 
 class LogsAndMetrics:
@@ -59,7 +62,16 @@ class LogsAndMetrics:
 
     def moved(self, task: str, left: str | None, reached: str, revision: int) -> None:
         """Log that another version answers from now on."""
-        log_line("pointer_moved", task=task, left=left, reached=reached, revision=revision)
+        log_line(
+            "pointer_moved",
+            stage=self._stage,
+            task=task,
+            left=left,
+            reached=reached,
+            revision=revision,
+            # What a start reads first is no change.
+            **({aws_names.VERSION_MOVED: 1, MEMBER: metadata(_MOVED)} if left else {}),
+        )
 
     def ledger_lost(self, reason: str) -> None:
         """Log that the ledger stopped answering."""

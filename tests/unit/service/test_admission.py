@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.release.manifest import load
 from prompt_hub.repository.schema import JsonObject
-from prompt_hub.service.admission import Admission
+from prompt_hub.service.admission import Admission, Refusals
 from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.providers import FunctionProvider
 from tests.unit.service.serving import FIELDS, RUN, unstarted
@@ -65,3 +66,28 @@ def test_the_bound_is_that_of_all_processes() -> None:
     here.leave()
     assert there.enter()
     assert counts == [1, 2]
+
+
+def test_calls_that_are_sent_away_are_one_line_a_second(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def refuse() -> None:
+        refusals = Refusals("dev")
+        for _ in range(250):
+            refusals.add()
+        await asyncio.sleep(1.2)
+        refusals.add()
+        refusals.say()
+
+    asyncio.run(refuse())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["event"], line["stage"], line["refused"]) for line in lines] == [
+        ("calls_refused", "dev", 250),
+        ("calls_refused", "dev", 1),
+    ]
+    (directive,) = lines[0]["_aws"]["CloudWatchMetrics"]
+    assert directive == {
+        "Namespace": "PromptHub/Calls",
+        "Dimensions": [["stage"]],
+        "Metrics": [{"Name": "refused", "Unit": "Count"}],
+    }

@@ -59,6 +59,20 @@ def test_many_refused_pointers_wait_for_an_unreachable_cloudwatch_once(
     assert cloudwatch.published == [("PointerRefused", {"Stage": "dev"})]
 
 
+def test_a_change_of_version_is_a_metric_and_what_a_start_reads_is_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = LogsAndMetrics(cast(Any, FakeCloudWatch()), "dev")
+    report.moved("maker", None, "1.0.0", 1)
+    report.moved("maker", "1.0.0", "1.1.0", 2)
+    started, moved = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert "_aws" not in started
+    (directive,) = moved["_aws"]["CloudWatchMetrics"]
+    assert directive["Dimensions"] == [["stage", "task"]]
+    assert [moved[name] for name in ("stage", "task", "moved")] == ["dev", "maker", 1]
+    assert directive["Metrics"] == [{"Name": "moved", "Unit": "Count"}]
+
+
 def test_cloudwatch_is_asked_once_and_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     config = LogsAndMetrics.connect("dev")._client.meta.config
