@@ -53,6 +53,7 @@ METRIC = Price(
     what="metric of one's own", usd=0.30, unit="month", source=f"{_AWS}/cloudwatch/pricing/"
 )
 ALARM = Price(what="alarm", usd=0.10, unit="month", source=f"{_AWS}/cloudwatch/pricing/")
+DASHBOARD = Price(what="dashboard", usd=3.0, unit="month", source=f"{_AWS}/cloudwatch/pricing/")
 LOGS_GB = Price(what="logs taken in", usd=0.50, unit="GB", source=f"{_AWS}/cloudwatch/pricing/")
 READ = Price(
     what="DynamoDB, on demand, million reads of at most 4 kB",
@@ -79,6 +80,7 @@ PRICES = (
     MEMORY,
     METRIC,
     ALARM,
+    DASHBOARD,
     LOGS_GB,
     READ,
     BUILD,
@@ -202,6 +204,11 @@ def bill(counts: Counts, usage: Usage) -> list[Line]:
             formula=f"({counts.alarms_of_a_stage} + {counts.alarms_of_a_task} × {usage.tasks}"
             f" tasks) × {ALARM.usd}",
             usd=alarms * ALARM.usd,
+        ),
+        Line(
+            what="dashboards",
+            formula=f"{counts.dashboards} × {DASHBOARD.usd:g}",
+            usd=counts.dashboards * DASHBOARD.usd,
         ),
         Line(
             what="ledger",

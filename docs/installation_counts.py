@@ -33,6 +33,7 @@ class Counts:
     """At least: scaling adds to them with the calls."""
     vcpu: float
     gigabytes: float
+    dashboards: int
     alarms_of_a_stage: int
     alarms_of_a_task: int
     watch_runs: float
@@ -83,6 +84,7 @@ def count(resources: Sequence[Resource]) -> Counts:
         service_tasks=_least_tasks(service, of("AWS::ApplicationAutoScaling::ScalableTarget")),
         vcpu=definition.number("Cpu") / 1024,
         gigabytes=definition.number("Memory") / 1024,
+        dashboards=len(of("AWS::CloudWatch::Dashboard")),
         alarms_of_a_stage=len(alarms) - len(of_tasks),
         alarms_of_a_task=len(of_tasks) // len(tasks) if tasks else 0,
         watch_runs=_runs(of("AWS::Events::Rule")),

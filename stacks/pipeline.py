@@ -17,6 +17,7 @@ from constructs import Construct
 
 from cdk_app import arns, nag, permissions, toolchain, trigger
 from cdk_app.build_action import EXECUTION_ID, Access, ApprovalStep, CommandStep, SharedProjectStep
+from cdk_app.dashboards import ToolchainDashboard
 from cdk_app.failure_notice import FailureNotice
 from cdk_app.settings import Settings
 from cdk_app.stack import ToolchainStack
@@ -34,6 +35,8 @@ _LINK = "RELEASED"
 _APP = "python -m prompt_hub.release.checked_templates python app.py"
 # A build has two cores at least, which two workers leave idle while tests wait.
 _TESTS = "python -m pytest --quiet -n 4 --dist worksteal -m 'not shipped' tests/unit tests/lambdas"
+
+_LOG_GROUP = f"/{aws_names.PROJECT}/pipeline"
 
 
 class PipelineStack(ToolchainStack):
@@ -92,6 +95,7 @@ class PipelineStack(ToolchainStack):
         FailureNotice(
             self, "Failures", pipeline=pipeline.pipeline, emails=settings.notification_emails
         )
+        ToolchainDashboard(self, "Dashboard", log_group=_LOG_GROUP)
         self._acknowledge(pipeline)
 
     def _build_pipeline(
@@ -100,7 +104,7 @@ class PipelineStack(ToolchainStack):
         log_group = logs.LogGroup(
             self,
             "Logs",
-            log_group_name=f"/{aws_names.PROJECT}/pipeline",
+            log_group_name=_LOG_GROUP,
             retention=logs.RetentionDays.THREE_MONTHS,
             removal_policy=RemovalPolicy.DESTROY,
         )

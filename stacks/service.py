@@ -9,6 +9,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from cdk_app import arns
+from cdk_app.dashboards import StageDashboard
 from cdk_app.network import Network
 from cdk_app.prompt_service import PromptService
 from cdk_app.score_watch import ScoreWatch, watch_schedule
@@ -40,15 +41,26 @@ class ServiceStack(StageStack):
         prompts = PromptService(
             self, "Prompts", settings=settings, stage=stage, release=release, network=network
         )
+        topic = sns.Topic.from_topic_arn(
+            self, "Notifications", arns.notification_topic(self, stage.name)
+        )
         ServiceHealth(
             self,
             "Health",
             stage=stage.name,
             service=prompts.service,
             target_group=prompts.target_group,
-            topic=sns.Topic.from_topic_arn(
-                self, "Notifications", arns.notification_topic(self, stage.name)
-            ),
+            topic=topic,
+        )
+        StageDashboard(
+            self,
+            "Dashboard",
+            stage=stage.name,
+            tasks=tasks,
+            service=prompts.service,
+            load_balancer=prompts.load_balancer,
+            target_group=prompts.target_group,
+            topic=topic,
         )
         # The schedule is here and not beside the alarms: it names the exact revision of the task
         # definition, which another stack could only import as an export that every release would

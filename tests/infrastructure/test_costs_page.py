@@ -41,7 +41,7 @@ def test_the_page_of_costs_is_up_to_date(resources: list[Resource]) -> None:
 def test_each_formula_on_the_page_gives_its_sum(name: str) -> None:
     page = costs_page.PAGE.read_text(encoding="utf-8")
     lines = rows(page)[name]
-    assert len(lines) == 10
+    assert len(lines) == 11
     for what, formula, usd in lines:
         assert worth(what, formula) == pytest.approx(usd, abs=0.06), formula
     (total,) = re.findall(rf"^## {name}\n.*?\*\*([\d,.]+)\*\*", page, re.M | re.S)

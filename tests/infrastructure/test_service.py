@@ -94,11 +94,12 @@ def test_people_are_told_of_everything_that_keeps_the_service_from_answering_as_
     assembly: Assembly,
 ) -> None:
     alarms = health_alarms(assembly)
-    # The one on errors looks at an expression, which has a test of its own.
+    # Two say what they look at another way, and have tests of their own.
     looked_at = {name: alarm.get("MetricName") for name, alarm in alarms.items()}
     assert looked_at == {
         "prompt-hub-dev-unhealthy": "UnHealthyHostCount",
         "prompt-hub-dev-errors": None,
+        "prompt-hub-dev-notifications-failed": None,
         "prompt-hub-dev-down": "HealthyHostCount",
         **{f"prompt-hub-dev-{own.name}": own.metric for own in aws_names.SERVICE_ALARMS},
     }

@@ -41,6 +41,29 @@ def test_an_alarm_rolls_its_task_back_and_leaves_the_other_alone(world: World) -
     assert event.evidence["alarm"] == "prompt-hub-dev-score-part-class"
 
 
+def test_a_decision_that_changes_something_is_a_metric_and_a_look_is_none(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.measured("part-class", 0.55, 0.9)
+    world.invoke(recorded("alarm"))
+    world.invoke(recorded("alarm"))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    rolled_back, nothing = (line for line in lines if "action" in line)
+    assert nothing["action"] == "nothing"
+    assert "_aws" not in nothing
+    (directive,) = rolled_back["_aws"]["CloudWatchMetrics"]
+    assert directive == {
+        "Namespace": "PromptHub/Rollback",
+        "Dimensions": [["stage", "action"]],
+        "Metrics": [{"Name": "decided", "Unit": "Count"}],
+    }
+    assert [rolled_back[name] for name in ("stage", "action", "decided")] == [
+        "dev",
+        "roll-back",
+        1,
+    ]
+
+
 def test_people_read_what_happened_what_was_done_and_how_to_undo_it(world: World) -> None:
     world.measured("part-class", 0.55, 0.9)
     world.invoke(recorded("alarm"))

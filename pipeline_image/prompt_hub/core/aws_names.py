@@ -230,6 +230,11 @@ def notification_topic(stage: str) -> str:
     return f"{PROJECT}-{stage}-notifications"
 
 
+def dashboard(what: str) -> str:
+    """Name of the dashboard of a stage, or of the toolchain."""
+    return f"{PROJECT}-{what}"
+
+
 def score_alarm_prefix(stage: str) -> str:
     """Return what the name of every score alarm of `stage` begins with."""
     return f"{PROJECT}-{stage}-score-"
