@@ -66,7 +66,7 @@ class Instance:
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class _Attempt:
     """What came of asking a model once: an answer that keeps its contract, or an error."""
 
@@ -77,7 +77,7 @@ class _Attempt:
     """What the log says of an error; no field's value stands in it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Answered:
     """A valid answer and what it came from."""
 
