@@ -112,11 +112,17 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         client=client,
     )
     if memory is not None:
-        # Once, not in each worker.
+        # Once, not in each worker, and not with its first call.
+        import platform
+
+        import jsonschema_rs  # noqa: F401
         import uvicorn.lifespan.on
         import uvicorn.loops.asyncio  # noqa: F401
 
         import prompt_hub.service.time_limits  # noqa: F401
+
+        # The SDK says it in a header; the standard library asks a program, and remembers.
+        platform.platform()
     # A thread that reads a large request gives the event loop its turn after so many seconds, and
     # what was loaded until now stays: it need not be looked at each time rubbish is collected.
     sys.setswitchinterval(SWITCH_SECONDS)
