@@ -14,8 +14,8 @@ TICK_SECONDS = 1.0
 class QuietServer(uvicorn.Server):
     """Looks up once a second, and when it is told to stop.
 
-    uvicorn's own looks ten times a second whether it was told to. One call in a hundred came just
-    then, and waited until the look was over.
+    uvicorn's own looks ten times a second whether it was told to. By its length a look was in the
+    way of one call in a hundred.
     """
 
     _loop: asyncio.AbstractEventLoop | None = None
