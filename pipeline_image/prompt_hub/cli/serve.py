@@ -115,12 +115,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         # Once, not in each worker, and not with its first call.
         import platform
 
-        import jsonschema_rs  # noqa: F401
         import uvicorn.lifespan.on
         import uvicorn.loops.asyncio  # noqa: F401
 
         import prompt_hub.service.time_limits  # noqa: F401
+        from prompt_hub.repository import contracts
 
+        contracts.load()
         # The SDK says it in a header; the standard library asks a program, and remembers.
         platform.platform()
     # A thread that reads a large request gives the event loop its turn after so many seconds, and

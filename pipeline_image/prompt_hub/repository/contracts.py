@@ -52,6 +52,11 @@ class UnusableSchemaError(ValueError):
     """A schema that nothing can be held against: broken, or referring to something not there."""
 
 
+def load() -> None:
+    """Import now what the first contract would: for a process whose callers wait for it."""
+    import jsonschema_rs  # noqa: F401
+
+
 def misfits(value: object, schema: JsonObject) -> Iterator[SchemaViolation]:
     """Every way in which `value` breaks `schema`; nothing fits a schema that is unusable."""
     try:
