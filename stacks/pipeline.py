@@ -100,14 +100,14 @@ class PipelineStack(ToolchainStack):
         log_group = logs.LogGroup(
             self,
             "Logs",
-            log_group_name=f"/{aws_names.PROJECT}/pipeline",
+            log_group_name=aws_names.log_group("pipeline"),
             retention=logs.RetentionDays.THREE_MONTHS,
             removal_policy=RemovalPolicy.DESTROY,
         )
         return pipelines.CodePipeline(
             self,
             "Pipeline",
-            pipeline_name=aws_names.PIPELINE,
+            pipeline_name=aws_names.pipeline(),
             pipeline_type=codepipeline.PipelineType.V2,
             artifact_bucket=s3.Bucket.from_bucket_attributes(
                 self,
@@ -240,7 +240,9 @@ class PipelineStack(ToolchainStack):
         It knows therefore what the release would change where a person is asked to let it in.
         """
         access = self._reading("image", stages)
-        repository = ecr.Repository.from_repository_name(self, "Images", aws_names.IMAGE_REPOSITORY)
+        repository = ecr.Repository.from_repository_name(
+            self, "Images", aws_names.image_repository()
+        )
         link = f"https://github.com/{self._settings.repository}/commit/"
         notes = [f'export {_changes_in(stage)}="$(cat {_NOTES}/{stage})"' for stage in asking]
         if asking:

@@ -30,7 +30,7 @@ from tests.local_aws.stage_commands import RECORD
 from tests.unit.building import RepositoryFolder
 
 BUCKET = aws_names.results_bucket(ACCOUNT, REGION)
-URI = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{aws_names.IMAGE_REPOSITORY}"
+URI = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{aws_names.image_repository()}"
 STAGES = ("dev", "prod")
 TASK = "part-class"
 GATE = "Gate"
@@ -75,7 +75,7 @@ class Release:
 
     def create(self) -> str:
         """Make pipeline and stages; returns the execution that the creation starts."""
-        self.aws.client("ecr").create_repository(repositoryName=aws_names.IMAGE_REPOSITORY)
+        self.aws.client("ecr").create_repository(repositoryName=aws_names.image_repository())
         for name in (BUCKET, "plain-artifacts"):
             self.aws.client("s3").create_bucket(
                 Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}
@@ -83,9 +83,9 @@ class Release:
         for stage in STAGES:
             self._watched(stage)
         first = self.pipelines.plain_pipeline(
-            aws_names.PIPELINE, *self._stages(), clone=True, paths=PATHS
+            aws_names.pipeline(), *self._stages(), clone=True, paths=PATHS
         )
-        self.pipelines.start_on_rollback(aws_names.PIPELINE)
+        self.pipelines.start_on_rollback(aws_names.pipeline())
         return first
 
     def _stages(self) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -148,29 +148,31 @@ class Release:
         self.git.git("add", ".")
         self.git.git("commit", "-q", "-m", message)
         self.git.git("push", "-q", "origin", "HEAD:main")
-        return self.pipelines.started_by(aws_names.PIPELINE, self.git.git("rev-parse", "HEAD"))
+        return self.pipelines.started_by(aws_names.pipeline(), self.git.git("rev-parse", "HEAD"))
 
     def reached_gate(self, execution: str) -> None:
         """Wait until the first stage has the release and an approval is asked for."""
 
         def waits() -> bool:
-            state = self.pipelines.execution(aws_names.PIPELINE, execution)["status"]
+            state = self.pipelines.execution(aws_names.pipeline(), execution)["status"]
             assert state == "InProgress", self.said(execution)
-            return self.pipelines.actions(aws_names.PIPELINE, execution).get("Approve") is not None
+            return (
+                self.pipelines.actions(aws_names.pipeline(), execution).get("Approve") is not None
+            )
 
         eventually(waits, seconds=BUILT_SECONDS, every=0.3, what=f"the approval of {execution}")
 
     def approve(self, execution: str) -> None:
         """Let a release into the second stage, and wait until it is there."""
         self.reached_gate(execution)
-        self.pipelines.approve(aws_names.PIPELINE, execution)
-        ended = self.pipelines.ended(aws_names.PIPELINE, execution, seconds=BUILT_SECONDS)
+        self.pipelines.approve(aws_names.pipeline(), execution)
+        ended = self.pipelines.ended(aws_names.pipeline(), execution, seconds=BUILT_SECONDS)
         assert ended["status"] == "Succeeded", self.said(execution)
 
     def said(self, execution: str, stage: str | None = None, name: str | None = None) -> str:
         """Return what the execution's builds printed, or those of one stage or of one name."""
         details = self.pipelines.api.list_action_executions(
-            pipelineName=aws_names.PIPELINE, filter={"pipelineExecutionId": execution}
+            pipelineName=aws_names.pipeline(), filter={"pipelineExecutionId": execution}
         )["actionExecutionDetails"]
         found = []
         for detail in reversed(details):
@@ -191,7 +193,7 @@ class Release:
         function = rollback_function(self.aws, folder, stage, read_tasks(self.git.work))
         self.aws.client("cloudwatch").put_metric_alarm(
             AlarmName=aws_names.score_alarm(stage, TASK),
-            Namespace=aws_names.METRIC_NAMESPACE,
+            Namespace=aws_names.metric_namespace(),
             MetricName=aws_names.METRIC_SCORE_MARGIN,
             Dimensions=[
                 {"Name": aws_names.DIMENSION_STAGE, "Value": stage},

@@ -80,7 +80,7 @@ def test_a_rollback_in_the_first_stage_is_repaired_by_a_push_and_reaches_both(
     # It goes bad. The stage rolls it back by itself, and the event starts the pipeline.
     provider.thinks = bad_wording_fails
     assert "exit code 0" in release.watch("dev")
-    second = release.pipelines.started_by_event(aws_names.PIPELINE, {first})
+    second = release.pipelines.started_by_event(aws_names.pipeline(), {first})
     release.serves("dev", GOOD)
     assert release.ledger("dev").version_states(TASK)[BAD] is VersionState.QUARANTINED
 
@@ -127,5 +127,5 @@ def test_a_rollback_in_the_first_stage_is_repaired_by_a_push_and_reaches_both(
         assert pointer.previous is not None
         assert (pointer.version, pointer.previous.version) == (REPAIRED, GOOD)
         assert pointer.release.release == third
-    executions = release.pipelines.executions(aws_names.PIPELINE)
+    executions = release.pipelines.executions(aws_names.pipeline())
     assert [item["pipelineExecutionId"] for item in executions] == [third, second, first]

@@ -80,7 +80,7 @@ class LogsAndMetrics:
         stage: DimensionTypeDef = {"Name": aws_names.DIMENSION_STAGE, "Value": self._stage}
         try:
             self._client.put_metric_data(
-                Namespace=aws_names.SERVICE_NAMESPACE,
+                Namespace=aws_names.service_namespace(),
                 MetricData=[
                     {"MetricName": alarm.metric, "Dimensions": [stage], "Value": 1, "Unit": "Count"}
                 ],
