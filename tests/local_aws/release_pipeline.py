@@ -29,8 +29,6 @@ from tests.local_aws.rollback_lambda import rollback_function
 from tests.local_aws.stage_commands import RECORD
 from tests.unit.building import RepositoryFolder
 
-BUCKET = aws_names.results_bucket(ACCOUNT, REGION)
-URI = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{aws_names.image_repository()}"
 STAGES = ("dev", "prod")
 TASK = "part-class"
 GATE = "Gate"
@@ -38,6 +36,14 @@ BUILT_SECONDS = 240
 """How long an execution may take on a machine that has other work."""
 _HUB = f"PYTHONPATH={ROOT / 'pipeline_image'} {sys.executable} -m prompt_hub.cli"
 _TEMPLATE = "stage.json"
+
+
+def _bucket() -> str:
+    return aws_names.results_bucket(ACCOUNT, REGION)
+
+
+def _uri() -> str:
+    return f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{aws_names.image_repository()}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Release:
 
     @property
     def results(self) -> BucketResults:
-        return BucketResults(self.aws.client("s3"), BUCKET)
+        return BucketResults(self.aws.client("s3"), _bucket())
 
     def ledger(self, stage: str) -> Ledger:
         return Ledger(self.aws.client("dynamodb"), aws_names.ledger_table(stage))
@@ -76,7 +82,7 @@ class Release:
     def create(self) -> str:
         """Make pipeline and stages; returns the execution that the creation starts."""
         self.aws.client("ecr").create_repository(repositoryName=aws_names.image_repository())
-        for name in (BUCKET, "plain-artifacts"):
+        for name in (_bucket(), "plain-artifacts"):
             self.aws.client("s3").create_bucket(
                 Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}
             )
@@ -103,13 +109,14 @@ class Release:
         self.pipelines.project("image", f"LOCAL_AWS_ENVIRONMENT={sys.prefix} {_HUB} image")
         self.pipelines.project("activate", f"{_HUB} activate --no-watch")
         variables = {
+            aws_names.ENV_INSTALLATION: aws_names.installation(),
             aws_names.ENV_EXECUTION: "#{codepipeline.PipelineExecutionId}",
             aws_names.ENV_RELEASE: "#{codepipeline.PipelineExecutionId}",
-            aws_names.ENV_RESULTS_BUCKET: BUCKET,
+            aws_names.ENV_RESULTS_BUCKET: _bucket(),
             aws_names.ENV_STAGES: ",".join(STAGES),
             aws_names.ENV_BRANCH: "main",
             aws_names.ENV_MODELS: self.models,
-            aws_names.ENV_REPOSITORY_URI: URI,
+            aws_names.ENV_REPOSITORY_URI: _uri(),
         }
         released = {"inputs": ["Released"]}
         first, second = STAGES
@@ -214,11 +221,15 @@ class Release:
 
     def command(self, *words: str) -> str:
         """Run a command as a person does; it must end with 0."""
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+        # The clone's cdk.json says what the installation is called.
+        left_out = ("AWS_", aws_names.ENV_INSTALLATION)
+        inherited = {
+            key: value for key, value in os.environ.items() if not key.startswith(left_out)
+        }
         done = subprocess.run(
             [sys.executable, "-m", "prompt_hub.cli", *words],
             cwd=self.git.work,
-            env={**inherited, **self.aws.environment, aws_names.ENV_RESULTS_BUCKET: BUCKET},
+            env={**inherited, **self.aws.environment, aws_names.ENV_RESULTS_BUCKET: _bucket()},
             capture_output=True,
             text=True,
             timeout=120,
@@ -256,17 +267,18 @@ class Release:
 def stage_template(models: str) -> str:
     """Return a stage's stack: ledger, cluster and service, as far as the release needs them."""
     environment = {
+        aws_names.ENV_INSTALLATION: aws_names.installation(),
         aws_names.ENV_STAGE: {"Ref": "Stage"},
         aws_names.ENV_LEDGER_TABLE: {"Fn::Sub": aws_names.ledger_table("${Stage}")},
         aws_names.ENV_RELEASE: {"Ref": "Release"},
-        aws_names.ENV_RESULTS_BUCKET: BUCKET,
+        aws_names.ENV_RESULTS_BUCKET: _bucket(),
         aws_names.ENV_MODELS: models,
         aws_names.ENV_POLL_SECONDS: "0.3",
     }
     keys = (aws_names.LEDGER_PARTITION_KEY, aws_names.LEDGER_SORT_KEY)
     container = {
         "Name": aws_names.CONTAINER,
-        "Image": {"Fn::Sub": f"{URI}:${{Release}}"},
+        "Image": {"Fn::Sub": f"{_uri()}:${{Release}}"},
         "Command": ["prompt-hub", "serve"],
         "Essential": True,
         "PortMappings": [{"ContainerPort": aws_names.CONTAINER_PORT}],
