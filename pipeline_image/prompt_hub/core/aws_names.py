@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from prompt_hub.core.errors import PromptHubError
+
 # --- The installation --------------------------------------------------------------------------
 
 INSTALLATION = "prompt-hub"
@@ -41,9 +43,6 @@ def _installation_of_checkout() -> str:
     except FileNotFoundError:
         return INSTALLATION
     except (OSError, ValueError) as error:
-        # The Lambda, which never comes here, does not carry it.
-        from prompt_hub.core.errors import PromptHubError
-
         raise PromptHubError(
             f"{path} cannot be read: {error}; it says what the installation is called.",
             hint=f"Mend the file, or set {ENV_INSTALLATION}.",
