@@ -52,8 +52,9 @@ pushes: setup  ## two pushes in quick succession, each promoting another task (n
 CDK := PATH="$(CURDIR)/$(VENV):$$PATH" node_modules/.bin/cdk
 # What deploys none of our templates does not wait until they are checked, and no finding stands in its way.
 UNCHECKED := CDK_VALIDATION=false $(CDK)
-PIPELINE_STACK := prompt-hub-pipeline
-STACK := $(PIPELINE_STACK)
+PIPELINE_STACK = $(shell env -u PROMPT_HUB_INSTALLATION $(VENV)/python -c 'from prompt_hub.core import aws_names; \
+  print(aws_names.pipeline_stack())')
+STACK = $(PIPELINE_STACK)
 # `ASK=never` where nobody is there to answer.
 ASK ?= broadening
 

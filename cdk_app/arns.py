@@ -89,7 +89,7 @@ def notification_topic(scope: Construct, stage: str) -> str:
 
 def pipeline_topic(scope: Construct) -> str:
     """Return the topic that tells people what the pipeline did, and what it waits for."""
-    return _place(scope).arn("sns", aws_names.PIPELINE_TOPIC)
+    return _place(scope).arn("sns", aws_names.pipeline_topic())
 
 
 def default_event_bus(scope: Construct) -> str:
@@ -141,13 +141,13 @@ def role(scope: Construct, name: str) -> str:
 
 def image_repository(scope: Construct) -> str:
     """Return the image repository."""
-    return _place(scope).arn("ecr", f"repository/{aws_names.IMAGE_REPOSITORY}")
+    return _place(scope).arn("ecr", f"repository/{aws_names.image_repository()}")
 
 
 def image_repository_in(scope: Construct, account: str, region: str) -> str:
     """Return the image repository, for a stage that lives elsewhere."""
     place = _Place(partition=_place(scope).partition, region=region, account=account)
-    return place.arn("ecr", f"repository/{aws_names.IMAGE_REPOSITORY}")
+    return place.arn("ecr", f"repository/{aws_names.image_repository()}")
 
 
 def event_bus_in(scope: Construct, account: str, region: str) -> str:

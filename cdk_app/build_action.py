@@ -66,7 +66,7 @@ class CommandStep(pipelines.CodeBuildStep):
             input=source,
             install_commands=list(install),
             commands=[*self.access.commands, *commands],
-            env={**toolchain.SOURCE_FIRST, **environment},
+            env={**toolchain.build_environment(), **environment},
             primary_output_directory=output,
             build_environment=codebuild.BuildEnvironment(privileged=privileged),
             partial_build_spec=codebuild.BuildSpec.from_object(dict(build_spec or {})),

@@ -98,7 +98,7 @@ class StageDashboard(Construct):
         )
         every = Duration.minutes(task.watch.every_minutes)
         moved = cloudwatch.Metric(
-            namespace=aws_names.CALLS_NAMESPACE,
+            namespace=aws_names.calls_namespace(),
             metric_name=aws_names.VERSION_MOVED,
             dimensions_map={"stage": self._stage, "task": task.name},
             # Each worker of each task of the service says it.
@@ -107,7 +107,7 @@ class StageDashboard(Construct):
             label="version changed",
         )
         of_versions = _search(
-            f"{aws_names.METRIC_NAMESPACE},Stage,Task,Version",
+            f"{aws_names.metric_namespace()},Stage,Task,Version",
             aws_names.METRIC_SCORE,
             f'Stage="{self._stage}" Task="{task.name}"',
             statistic="Average",
@@ -141,7 +141,7 @@ class StageDashboard(Construct):
             self._of_calls(aws_names.CALL_OUTPUT_TOKENS, "Sum", "out", None),
         )
         refused = cloudwatch.Metric(
-            namespace=aws_names.CALLS_NAMESPACE,
+            namespace=aws_names.calls_namespace(),
             metric_name=aws_names.CALLS_REFUSED,
             dimensions_map={"stage": self._stage},
             statistic="Sum",
@@ -153,7 +153,7 @@ class StageDashboard(Construct):
             "Decisions of the rollback",
             *(
                 cloudwatch.Metric(
-                    namespace=aws_names.ROLLBACK_NAMESPACE,
+                    namespace=aws_names.rollback_namespace(),
                     metric_name=aws_names.ROLLBACK_DECIDED,
                     dimensions_map={"stage": self._stage, "action": action},
                     statistic="Sum",
@@ -204,7 +204,7 @@ class StageDashboard(Construct):
         of_task = f' task="{task.name}"' if task else ""
         names = "${PROP('Dim.version')}" if task else "${PROP('Dim.task')} ${PROP('Dim.version')}"
         return _search(
-            ",".join((aws_names.CALLS_NAMESPACE, *aws_names.CALL_DIMENSIONS)),
+            ",".join((aws_names.calls_namespace(), *aws_names.CALL_DIMENSIONS)),
             metric,
             f'stage="{self._stage}"{of_task}',
             statistic=statistic,
@@ -223,7 +223,7 @@ class ToolchainDashboard(Construct):
         failed = cloudwatch.Metric(
             namespace="AWS/CodePipeline",
             metric_name="FailedPipelineExecutions",
-            dimensions_map={"PipelineName": aws_names.PIPELINE},
+            dimensions_map={"PipelineName": aws_names.pipeline()},
             statistic="Sum",
             period=_PERIOD,
         )
@@ -243,14 +243,14 @@ class ToolchainDashboard(Construct):
         board.add_widget(_row(_graph("Executions that ended red", failed), verdicts))
         board.monitor_code_build_project(
             project=codebuild.Project.from_project_name(
-                self, "Evaluation", aws_names.EVALUATION_PROJECT
+                self, "Evaluation", aws_names.evaluation_project()
             ),
             human_readable_name="evaluations",
             alarm_friendly_name="evaluations",
         )
         board.monitor_sns_topic(
             topic=sns.Topic.from_topic_arn(self, "Topic", arns.pipeline_topic(self)),
-            human_readable_name=aws_names.PIPELINE_TOPIC,
+            human_readable_name=aws_names.pipeline_topic(),
             alarm_friendly_name="failures",
         )
 

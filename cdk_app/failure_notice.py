@@ -29,7 +29,7 @@ class FailureNotice(Construct):
         topic = sns.Topic(
             self,
             "Topic",
-            topic_name=aws_names.PIPELINE_TOPIC,
+            topic_name=aws_names.pipeline_topic(),
             display_name="Prompt Hub pipeline",
             enforce_ssl=True,
         )
@@ -43,7 +43,7 @@ class FailureNotice(Construct):
             target=targets.SnsTopic(
                 topic,
                 message=events.RuleTargetInput.from_text(
-                    f"Execution {execution} of {aws_names.PIPELINE} ended red. If only its last"
+                    f"Execution {execution} of {aws_names.pipeline()} ended red. If only its last"
                     " action, Verdict, failed, a prompt was blocked and everything else is"
                     " deployed: the action's log names the prompt, its score and why. Anything"
                     " else failed before the release was complete; the red action's log says what"

@@ -64,7 +64,7 @@ class WatchBudgetAlarm(Construct):
                 " not measured. The watch's log names it."
             ),
             metric=cloudwatch.Metric(
-                namespace=aws_names.METRIC_NAMESPACE,
+                namespace=aws_names.metric_namespace(),
                 metric_name=aws_names.METRIC_ROUNDS_REFUSED,
                 dimensions_map={aws_names.DIMENSION_STAGE: stage},
                 statistic="Sum",

@@ -15,11 +15,8 @@ from cdk_app.settings import SettingsError
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
 
-_SHARED = (
-    "__init__.py",
-    *(f"core/{name}.py" for name in ("__init__", "aws_names", "embedded_metrics", "exact")),
-    "ledger",
-)
+_CORE = ("__init__.py", "aws_names.py", "embedded_metrics.py", "errors.py", "exact.py")
+_SHARED = ("__init__.py", *(f"core/{name}" for name in _CORE), "ledger")
 """What a Lambda may import from `prompt_hub`: it imports the standard library and boto3 only.
 
 See docs/architecture.md#import-direction."""

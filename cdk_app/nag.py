@@ -18,6 +18,7 @@ from aws_cdk import aws_iam as iam
 from constructs import IConstruct
 
 from cdk_app.permissions import Permission
+from prompt_hub.core import aws_names
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,13 @@ class _Class:
     """Wildcards of one kind (a pattern of findings) and why they are accepted."""
 
     findings: str
+    """`{installation}` stands for the installation's name."""
     reason: str
+
+    def explains(self, finding: str) -> bool:
+        """Whether this is why `finding` is accepted."""
+        pattern = self.findings.replace("{installation}", aws_names.installation())
+        return bool(re.fullmatch(pattern, finding))
 
 
 _BUILDS = (
@@ -34,7 +41,7 @@ _BUILDS = (
         "CDK's own grant on the artifact bucket, all of them actions on that one bucket.",
     ),
     _Class(
-        r"Resource::arn:[^:]+:s3:::prompt-hub-artifacts-[^/]+/\*",
+        r"Resource::arn:[^:]+:s3:::{installation}-artifacts-[^/]+/\*",
         "CodePipeline makes up the keys of artifacts for each execution.",
     ),
     _Class(
@@ -65,7 +72,7 @@ _SELF_MUTATION = (
 
 _REPLICAS = (
     _Class(
-        r"Resource::arn:[^:]+:s3:::prompt-hub-pipeline-suppo[^/]+/\*",
+        r"Resource::arn:[^:]+:s3:::{installation}-pipeline[^/]*/\*",
         "CodePipeline makes up the keys of artifacts for each execution.",
     ),
     _Class(
@@ -191,7 +198,7 @@ def _acknowledge_classes(scope: IConstruct, classes: Iterable[_Class]) -> None:
         reasons: dict[str, str] = {}
         for finding in sorted(findings):
             for known in classes:
-                if re.fullmatch(known.findings, finding):
+                if known.explains(finding):
                     reasons[f"IAM5[{finding}]"] = known.reason
                     break
         acknowledge(policy, reasons)

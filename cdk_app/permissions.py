@@ -183,7 +183,7 @@ def announce_rollbacks(scope: Construct) -> tuple[Permission, ...]:
         _allow(
             ["events:PutEvents"],
             [arns.default_event_bus(scope)],
-            conditions={"StringEquals": {"events:source": aws_names.EVENT_SOURCE}},
+            conditions={"StringEquals": {"events:source": aws_names.event_source()}},
         ),
     )
 

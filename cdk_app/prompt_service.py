@@ -146,11 +146,11 @@ class PromptService(Construct):
         A copy in the stage's region would come some time after the push, and be deployed before.
         """
         if not self._settings.is_elsewhere(self._stage):
-            return ecr.Repository.from_repository_name(self, "Images", aws_names.IMAGE_REPOSITORY)
+            return ecr.Repository.from_repository_name(self, "Images", aws_names.image_repository())
         return ecr.Repository.from_repository_attributes(
             self,
             "Images",
-            repository_name=aws_names.IMAGE_REPOSITORY,
+            repository_name=aws_names.image_repository(),
             repository_arn=arns.image_repository_in(
                 self, str(self._settings.account), self._settings.region
             ),
@@ -161,6 +161,7 @@ class PromptService(Construct):
         bucket = self._settings.results_bucket(Stack.of(self).account)
         away = self._settings.region_of(stage) != self._settings.region
         return {
+            aws_names.ENV_INSTALLATION: aws_names.installation(),
             aws_names.ENV_STAGE: stage.name,
             aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(stage.name),
             aws_names.ENV_RESULTS_BUCKET: bucket,
@@ -185,7 +186,7 @@ class PromptService(Construct):
         granted = (
             *permissions.read_ledger(self, stage),
             *permissions.call_models(self, self._settings.models_of(self._stage).values()),
-            *permissions.publish_metrics(aws_names.SERVICE_NAMESPACE),
+            *permissions.publish_metrics(aws_names.service_namespace()),
         )
         nag.grant(role, granted)
         return role
@@ -201,7 +202,7 @@ class PromptService(Construct):
             *permissions.read_ledger(self, stage),
             *permissions.add_samples(self, stage),
             *permissions.call_models(self, self._settings.models_of(self._stage).values()),
-            *permissions.publish_metrics(aws_names.METRIC_NAMESPACE),
+            *permissions.publish_metrics(aws_names.metric_namespace()),
             *permissions.ask_for_rollback(self, stage),
             *permissions.write_results(self, *permissions.watch_results(stage), bucket=bucket),
         )

@@ -60,6 +60,7 @@ class RollbackFunction(Construct):
             log_group=log_group,
             role=self._build_role(stage, log_group, topic),
             environment={
+                aws_names.ENV_INSTALLATION: aws_names.installation(),
                 aws_names.ENV_STAGE: stage,
                 aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(stage),
                 aws_names.ENV_TOPIC_ARN: topic.topic_arn,

@@ -15,7 +15,7 @@ def score_metric(metric: str, *, stage: str, task: Task, statistic: str) -> clou
     The period is the schedule's own interval: shorter, and most periods would hold no sample.
     """
     return cloudwatch.Metric(
-        namespace=aws_names.METRIC_NAMESPACE,
+        namespace=aws_names.metric_namespace(),
         metric_name=metric,
         dimensions_map={aws_names.DIMENSION_STAGE: stage, aws_names.DIMENSION_TASK: task.name},
         statistic=statistic,

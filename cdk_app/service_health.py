@@ -93,7 +93,7 @@ class ServiceHealth(Construct):
                 alarm.name,
                 alarm.meaning,
                 cloudwatch.Metric(
-                    namespace=aws_names.SERVICE_NAMESPACE,
+                    namespace=aws_names.service_namespace(),
                     metric_name=alarm.metric,
                     dimensions_map={aws_names.DIMENSION_STAGE: stage},
                     statistic="Sum",

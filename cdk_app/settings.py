@@ -53,6 +53,9 @@ class SettingsError(ValueError):
 class Settings(StrictSettings):
     """The installation: where the code is, where it runs, which models and which stages."""
 
+    installation: str = aws_names.INSTALLATION
+    """What the names of all resources begin with, so that two installations fit into one account.
+    Fixed once it is deployed."""
     repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", examples=["owner/name"])]
     """The GitHub repository that the pipeline reads and writes."""
     branch: Annotated[str, Field(pattern=r"^[\w./-]+$", examples=["main"])] = "main"
@@ -154,6 +157,16 @@ class Settings(StrictSettings):
         except ValidationError as error:
             sentence = first_problem(cls, error, CONTEXT_KEY)
             raise SettingsError(sentence, file=CONTEXT_FILE) from None
+
+    @field_validator("installation")
+    @classmethod
+    def _is_no_part_of_another_installations_names(cls, installation: str) -> str:
+        if not re.fullmatch(aws_names.INSTALLATION_NAME, installation):
+            raise ValueError(
+                f" is {installation!r}; it must have 2 to 16 small letters and digits, a letter"
+                f" first, or be {aws_names.INSTALLATION}, and none of aws, cdk, prompt and sthree."
+            )
+        return installation
 
     @field_validator("tags")
     @classmethod

@@ -53,6 +53,6 @@ class StageStack(Stack):
         super().__init__(
             scope,
             construct_id,
-            stack_name=f"{aws_names.PROJECT}-{stage.name}-{construct_id.lower()}",
+            stack_name=aws_names.named(stage.name, construct_id.lower()),
             description=f"Prompt Hub {stage.name}: {purpose}",
         )

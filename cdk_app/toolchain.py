@@ -7,6 +7,8 @@ from pathlib import Path
 
 from aws_cdk import aws_codebuild as codebuild
 
+from prompt_hub.core import aws_names
+
 CDK_ASSETS_VERSION = "4.7.3"
 """The publisher of assets; it reads cloud assembly schema 54, which aws-cdk-lib 2.270.0 writes."""
 
@@ -33,8 +35,16 @@ INSTALL_EVERYTHING = (
 
 CLI = "python -m prompt_hub.cli"
 
-SOURCE_FIRST = {"PYTHONPATH": "pipeline_image"}
-"""The package in the checked-out tree is what runs, whatever else is installed."""
+
+def build_environment() -> dict[str, str]:
+    """Return what every build of ours has in its environment.
+
+    The package in the checked-out tree is what runs, whatever else is installed.
+    """
+    return {
+        "PYTHONPATH": "pipeline_image",
+        aws_names.ENV_INSTALLATION: aws_names.installation(),
+    }
 
 
 def cdk_version(root: Path) -> str:

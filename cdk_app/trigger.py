@@ -56,7 +56,7 @@ def start_on_rollback(scope: Construct, pipeline: codepipeline.Pipeline) -> None
         "RolledBack",
         description="Starts the pipeline, which writes a rollback into git",
         event_pattern=events.EventPattern(
-            source=[aws_names.EVENT_SOURCE], detail_type=[aws_names.EVENT_ROLLED_BACK]
+            source=[aws_names.event_source()], detail_type=[aws_names.EVENT_ROLLED_BACK]
         ),
         targets=[targets.CodePipeline(pipeline)],
     )
@@ -69,7 +69,7 @@ def send_rollbacks_on(scope: Construct, *, stage: str, bus: str) -> None:
         "SentOn",
         description="Tells the pipeline of rollbacks",
         event_pattern=events.EventPattern(
-            source=[aws_names.EVENT_SOURCE],
+            source=[aws_names.event_source()],
             detail_type=[aws_names.EVENT_ROLLED_BACK],
             # Two stages may share a bus.
             detail={"stage": [stage]},
@@ -84,7 +84,7 @@ def hear_of_rollbacks_in(scope: Construct, accounts: Iterable[str]) -> None:
         events.CfnEventBusPolicy(
             scope,
             f"RollbacksIn{account}",
-            statement_id=f"{aws_names.PROJECT}-rollbacks-{account}",
+            statement_id=aws_names.named("rollbacks", account),
             statement={
                 "Effect": "Allow",
                 "Principal": {"AWS": arns.root_of(scope, account)},
@@ -92,7 +92,7 @@ def hear_of_rollbacks_in(scope: Construct, accounts: Iterable[str]) -> None:
                 "Resource": arns.default_event_bus(scope),
                 "Condition": {
                     "StringEquals": {
-                        "events:source": aws_names.EVENT_SOURCE,
+                        "events:source": aws_names.event_source(),
                         "events:detail-type": aws_names.EVENT_ROLLED_BACK,
                     }
                 },

@@ -97,7 +97,7 @@ def _task(alarm: Resource) -> str:
     """Name of the user's task that an alarm belongs to; that of the drill is the stage's."""
     dimensions = cast(list[dict[str, str]], alarm.properties.get("Dimensions", []))
     names = [item["Value"] for item in dimensions if item["Name"] == aws_names.DIMENSION_TASK]
-    return names[0] if names and not names[0].startswith(aws_names.PROJECT) else ""
+    return names[0] if names and names[0] != aws_names.DRILL_TASK else ""
 
 
 def _least_tasks(service: Resource, scaled: Sequence[Resource]) -> int:

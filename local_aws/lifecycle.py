@@ -19,12 +19,10 @@ from local_aws.processes import LocalRunError
 from local_aws.regression import TASK, Regression
 from local_aws.run_report import Story, now, say
 from local_aws.stack import LocalStack
-from local_aws.stack_reader import PIPELINE, Json, Observer
+from local_aws.stack_reader import Json, Observer
 
 if TYPE_CHECKING:
     from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
-
-PIPELINE_STACK = "prompt-hub-pipeline"
 
 
 class Lifecycle:
@@ -146,7 +144,7 @@ class Lifecycle:
                 [
                     cdk,
                     "deploy",
-                    PIPELINE_STACK,
+                    f"{self.stack.installation}-pipeline",
                     "--require-approval",
                     "never",
                     "--output",
@@ -154,7 +152,10 @@ class Lifecycle:
                 ],
                 quiet=True,
             )
-            say(lines, f"cdk deploy {PIPELINE_STACK}: {time.monotonic() - began:.1f} s")
+            say(
+                lines,
+                f"cdk deploy {self.stack.installation}-pipeline: {time.monotonic() - began:.1f} s",
+            )
             self._deployed.write_text(json.dumps({"at": now()}), encoding="utf-8")
 
     def _first_push(self) -> None:
@@ -198,7 +199,7 @@ class Lifecycle:
             status = self.observer.status(newest)
             if status in {"InProgress", "Succeeded"} or _only_verdict(self.observer.failed(newest)):
                 return known - {newest}
-        self.stack.pipelines.start_pipeline_execution(name=PIPELINE)
+        self.stack.pipelines.start_pipeline_execution(name=self.stack.installation)
         return known
 
     def _remember(self) -> None:

@@ -12,7 +12,7 @@ from local_aws.aliases import FLOATING
 from local_aws.processes import LocalRunError
 from local_aws.run_report import Story, say
 from local_aws.stack import LocalStack
-from local_aws.stack_reader import LEDGER, STAGE, Json, Observer
+from local_aws.stack_reader import STAGE, Json, Observer
 from local_aws.weights import SMALL
 
 TASK = "part-class"
@@ -179,7 +179,8 @@ class Regression:
     def _stage_environment(self) -> dict[str, str]:
         return {
             "PROMPT_HUB_STAGE": STAGE,
-            "PROMPT_HUB_LEDGER_TABLE": LEDGER,
+            "PROMPT_HUB_INSTALLATION": self.stack.installation,
+            "PROMPT_HUB_LEDGER_TABLE": self.observer.ledger,
             "PROMPT_HUB_RESULTS_BUCKET": self.observer.bucket(),
         }
 

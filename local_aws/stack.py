@@ -51,6 +51,11 @@ class LocalStack:
         return settings
 
     @property
+    def installation(self) -> str:
+        """What the names of all that is deployed begin with."""
+        return str(self.settings.get("installation", "prompt-hub"))
+
+    @property
     def region(self) -> str:
         """The region that the app is deployed to."""
         return str(self.settings["region"])

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-PIPELINE = "prompt-hub"
 STAGE = "dev"
-LEDGER = f"prompt-hub-{STAGE}-ledger"
 
 Json = dict[str, object]
 
@@ -31,15 +29,16 @@ class Observer:
 
     def __init__(self, stack: LocalStack) -> None:
         self._stack = stack
+        self._named = stack.installation
 
     def executions(self) -> set[str]:
         """Ids of every execution so far."""
-        listed = self._stack.pipelines.list_pipeline_executions(pipelineName=PIPELINE)
+        listed = self._stack.pipelines.list_pipeline_executions(pipelineName=self._named)
         return {entry["pipelineExecutionId"] for entry in listed["pipelineExecutionSummaries"]}
 
     def running(self, known: set[str]) -> dict[str, str]:
         """Status by id, newest first, of the executions that are not `known`."""
-        listed = self._stack.pipelines.list_pipeline_executions(pipelineName=PIPELINE)
+        listed = self._stack.pipelines.list_pipeline_executions(pipelineName=self._named)
         return {
             entry["pipelineExecutionId"]: entry["status"]
             for entry in listed["pipelineExecutionSummaries"]
@@ -49,7 +48,7 @@ class Observer:
     def actions(self, execution: str) -> list[ActionExecutionDetailTypeDef]:
         """Return what an execution has done, newest first."""
         listed = self._stack.pipelines.list_action_executions(
-            pipelineName=PIPELINE, filter={"pipelineExecutionId": execution}, maxResults=100
+            pipelineName=self._named, filter={"pipelineExecutionId": execution}, maxResults=100
         )
         return listed["actionExecutionDetails"]
 
@@ -60,14 +59,19 @@ class Observer:
     def status(self, execution: str) -> str:
         """How an execution ended, or `InProgress`."""
         found = self._stack.pipelines.get_pipeline_execution(
-            pipelineName=PIPELINE, pipelineExecutionId=execution
+            pipelineName=self._named, pipelineExecutionId=execution
         )
         return found["pipelineExecution"]["status"]
+
+    @property
+    def ledger(self) -> str:
+        """Name of the ledger's table."""
+        return f"{self._named}-{STAGE}-ledger"
 
     def bucket(self) -> str:
         """Name of the results bucket."""
         account = self._stack.overrides["AWS_ACCESS_KEY_ID"]
-        return f"prompt-hub-results-{account}-{self._stack.region}"
+        return f"{self._named}-results-{account}-{self._stack.region}"
 
     def record(self, execution: str, task: str) -> Json:
         """Return the evaluation record of a task made by an execution."""
@@ -81,7 +85,9 @@ class Observer:
     def pointer(self, task: str) -> Json:
         """Return a task's pointer in the ledger."""
         found = self._stack.tables.get_item(
-            TableName=LEDGER, Key={"pk": {"S": "ACTIVE"}, "sk": {"S": task}}, ConsistentRead=True
+            TableName=self.ledger,
+            Key={"pk": {"S": "ACTIVE"}, "sk": {"S": task}},
+            ConsistentRead=True,
         )
         return _plain(found["Item"])
 
@@ -91,7 +97,7 @@ class Observer:
             condition += " AND begins_with(sk, :prefix)"
             values[":prefix"] = {"S": prefix}
         found = self._stack.tables.query(
-            TableName=LEDGER,
+            TableName=self.ledger,
             KeyConditionExpression=condition,
             ExpressionAttributeValues=values,
             ConsistentRead=True,
@@ -137,7 +143,7 @@ class Observer:
     def alarm_history(self, task: str) -> list[tuple[str, str]]:
         """When a task's score alarm fired."""
         found = self._stack.alarms.describe_alarm_history(
-            AlarmName=f"prompt-hub-{STAGE}-score-{task}",
+            AlarmName=f"{self._named}-{STAGE}-score-{task}",
             HistoryItemType="StateUpdate",
             MaxRecords=10,
         )
@@ -151,7 +157,7 @@ class Observer:
     def url(self) -> str:
         """Where the service's load balancer answers."""
         found = self._stack.load_balancers().items()
-        return next(f"http://{where}" for name, where in found if name.startswith("prompt-hub"))
+        return next(f"http://{where}" for name, where in found if name.startswith(self._named))
 
     def await_service(self) -> None:
         """Wait for the service that a restart of the local AWS has started again."""

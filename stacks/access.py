@@ -41,7 +41,7 @@ class AccessStack(Stack):
         self, action: str, *, stage: str, builder: str, wanted: Sequence[Permission]
     ) -> str:
         """Make the role that only the role `builder` may assume; returns its ARN."""
-        name = f"{aws_names.PROJECT}-{stage}-for-{action}"
+        name = aws_names.named(stage, "for", action)
         account = builder.split(":")[4]
         role = iam.Role(
             self,
@@ -67,7 +67,7 @@ class StageAccess:
         self._settings = settings
         self.stacks = {
             stage.name: AccessStack(
-                app, f"{aws_names.PROJECT}-{stage.name}-access", settings=settings, stage=stage
+                app, aws_names.named(stage.name, "access"), settings=settings, stage=stage
             )
             for stage in settings.stages
             if settings.is_elsewhere(stage)
@@ -78,7 +78,7 @@ class StageAccess:
         granted: list[Permission] = []
         roles: list[str] = []
         lines: list[str] = []
-        name = f"{aws_names.PROJECT}-build-{action}"
+        name = aws_names.named("build", action)
         for stage, kinds in wanted.items():
             there = self.stacks.get(stage)
             allowed = [each for kind in kinds for each in kind(there or scope, stage)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,8 +22,6 @@ from stacks.pipeline import PipelineStack
 from stacks.release_stage import ReleaseStage
 from stacks.source import SourceStack
 
-PIPELINE_STACK = f"{aws_names.PROJECT}-pipeline"
-
 
 def add_stacks(
     app: App, *, settings: Settings, tasks: Sequence[Task], release: str, root: Path
@@ -32,27 +31,29 @@ def add_stacks(
     The pipeline stack depends on every toolchain stack: deploying it, by hand or by its own
     self-mutation, brings them along.
     """
+    # Names are asked for all over the app, and there is one app in a process.
+    os.environ[aws_names.ENV_INSTALLATION] = settings.installation
     tag(app, settings)
     only_for_this_account(app)
-    source = SourceStack(app, f"{aws_names.PROJECT}-source", settings=settings)
+    source = SourceStack(app, aws_names.source_stack(), settings=settings)
     access = StageAccess(app, settings)
-    image = ImageStack(app, f"{aws_names.PROJECT}-image", settings=settings)
+    image = ImageStack(app, aws_names.named("image"), settings=settings)
     evaluation = EvaluationStack(
         app,
-        f"{aws_names.PROJECT}-evaluation",
+        aws_names.named("evaluation"),
         settings=settings,
         tasks=tasks,
         connection_arn=source.connection_arn,
         access=access,
     )
-    github = GithubOidcStack(app, f"{aws_names.PROJECT}-github-oidc", settings=settings)
+    github = GithubOidcStack(app, aws_names.named("github-oidc"), settings=settings)
     releases = [
         ReleaseStage(app, settings=settings, stage=stage, tasks=tasks, release=release, root=root)
         for stage in settings.stages
     ]
     pipeline = PipelineStack(
         app,
-        PIPELINE_STACK,
+        aws_names.pipeline_stack(),
         settings=settings,
         tasks=tasks,
         releases=releases,

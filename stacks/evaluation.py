@@ -86,7 +86,7 @@ class EvaluationStack(ToolchainStack):
     ) -> codebuild.PipelineProject:
         budget_minutes = math.ceil(max(task.budget_seconds for task in tasks) / 60)
         environment = {
-            **toolchain.SOURCE_FIRST,
+            **toolchain.build_environment(),
             aws_names.ENV_RESULTS_BUCKET: aws_names.results_bucket(self.account, self.region),
             aws_names.ENV_MODELS: settings.models_json,
             # A candidate is held against what is active, which git may not know yet.
@@ -100,7 +100,7 @@ class EvaluationStack(ToolchainStack):
         return codebuild.PipelineProject(
             self,
             "Evaluate",
-            project_name=aws_names.EVALUATION_PROJECT,
+            project_name=aws_names.evaluation_project(),
             description="Measures the candidate of one task against its examples",
             environment=codebuild.BuildEnvironment(
                 build_image=toolchain.BUILD_IMAGE,
@@ -136,7 +136,7 @@ class EvaluationStack(ToolchainStack):
                     log_group=logs.LogGroup(
                         self,
                         "Logs",
-                        log_group_name=f"/{aws_names.PROJECT}/evaluation",
+                        log_group_name=aws_names.log_group("evaluation"),
                         retention=logs.RetentionDays.THREE_MONTHS,
                         removal_policy=RemovalPolicy.DESTROY,
                     )

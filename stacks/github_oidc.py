@@ -31,7 +31,7 @@ class GithubOidcStack(ToolchainStack):
         role = iam.Role(
             self,
             "PullRequests",
-            role_name=f"{aws_names.PROJECT}-pull-requests",
+            role_name=aws_names.named("pull-requests"),
             description=f"Pull-request checks of {settings.repository}",
             assumed_by=iam.WebIdentityPrincipal(
                 self._provider_arn(settings), _conditions(settings)

@@ -34,7 +34,7 @@ class ImageStack(ToolchainStack):
         repository = ecr.Repository(
             self,
             "Images",
-            repository_name=aws_names.IMAGE_REPOSITORY,
+            repository_name=aws_names.image_repository(),
             image_scan_on_push=True,
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
             removal_policy=KEPT,

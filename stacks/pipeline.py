@@ -36,8 +36,6 @@ _APP = "python -m prompt_hub.release.checked_templates python app.py"
 # A build has two cores at least, which two workers leave idle while tests wait.
 _TESTS = "python -m pytest --quiet -n 4 --dist worksteal -m 'not shipped' tests/unit tests/lambdas"
 
-_LOG_GROUP = f"/{aws_names.PROJECT}/pipeline"
-
 
 class PipelineStack(ToolchainStack):
     """Source, Synth, self-mutation, assets, Evaluate, Promote, Image, every stage, Verdict.
@@ -95,7 +93,8 @@ class PipelineStack(ToolchainStack):
         FailureNotice(
             self, "Failures", pipeline=pipeline.pipeline, emails=settings.notification_emails
         )
-        ToolchainDashboard(self, "Dashboard", log_group=_LOG_GROUP)
+        log_group_name = aws_names.log_group("pipeline")
+        ToolchainDashboard(self, "Dashboard", log_group=log_group_name)
         self._acknowledge(pipeline)
 
     def _build_pipeline(
@@ -104,14 +103,14 @@ class PipelineStack(ToolchainStack):
         log_group = logs.LogGroup(
             self,
             "Logs",
-            log_group_name=_LOG_GROUP,
+            log_group_name=log_group_name,
             retention=logs.RetentionDays.THREE_MONTHS,
             removal_policy=RemovalPolicy.DESTROY,
         )
         return pipelines.CodePipeline(
             self,
             "Pipeline",
-            pipeline_name=aws_names.PIPELINE,
+            pipeline_name=aws_names.pipeline(),
             pipeline_type=codepipeline.PipelineType.V2,
             artifact_bucket=s3.Bucket.from_bucket_attributes(
                 self,
@@ -244,7 +243,9 @@ class PipelineStack(ToolchainStack):
         It knows therefore what the release would change where a person is asked to let it in.
         """
         access = self._reading("image", stages)
-        repository = ecr.Repository.from_repository_name(self, "Images", aws_names.IMAGE_REPOSITORY)
+        repository = ecr.Repository.from_repository_name(
+            self, "Images", aws_names.image_repository()
+        )
         link = f"https://github.com/{self._settings.repository}/commit/"
         notes = [f'export {_changes_in(stage)}="$(cat {_NOTES}/{stage})"' for stage in asking]
         if asking:

@@ -94,7 +94,7 @@ class RollbackStack(StageStack):
                 resources=[topic.topic_arn],
                 conditions={
                     "StringEquals": {"aws:SourceAccount": self.account},
-                    "ArnLike": {"aws:SourceArn": arns.alarm(self, f"{aws_names.PROJECT}-*")},
+                    "ArnLike": {"aws:SourceArn": arns.alarm(self, aws_names.named("*"))},
                 },
             )
         )

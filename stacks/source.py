@@ -18,7 +18,7 @@ from prompt_hub.core import aws_names
 
 def artifact_bucket_name(stack: Stack) -> str:
     """Name of the bucket of build artifacts."""
-    return f"{aws_names.PROJECT}-artifacts-{stack.account}-{stack.region}"
+    return aws_names.named("artifacts", stack.account, stack.region)
 
 
 class SourceStack(ToolchainStack):
@@ -33,7 +33,7 @@ class SourceStack(ToolchainStack):
             scope, construct_id, settings=settings, purpose="the connection to the repository"
         )
         connection = codeconnections.CfnConnection(
-            self, "Connection", connection_name=aws_names.PROJECT, provider_type="GitHub"
+            self, "Connection", connection_name=aws_names.installation(), provider_type="GitHub"
         )
         connection.apply_removal_policy(KEPT)
         self.connection_arn = connection.attr_connection_arn

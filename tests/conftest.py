@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Before anything is collected: no test may reach an account, a repository or a proxy of whoever
 # runs it.
 isolate()
+# Whatever the installation of whoever runs it is called.
+os.environ["PROMPT_HUB_INSTALLATION"] = "prompt-hub"
 # Processes that tests start find the package whatever folder they run in, installed or not.
 os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[1] / "pipeline_image")
 # Shells start what runs in the background deaf to Ctrl-C, and so would be all that tests start.

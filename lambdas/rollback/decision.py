@@ -94,7 +94,7 @@ def refusal(alarm: Alarm, stage: str) -> Decision | None:
     if alarm.state != "ALARM":
         return _nothing("not-firing", f"{alarm.name} is {alarm.state} by now")
     if (alarm.namespace, alarm.metric) != (
-        aws_names.METRIC_NAMESPACE,
+        aws_names.metric_namespace(),
         aws_names.METRIC_SCORE_MARGIN,
     ):
         return _nothing(

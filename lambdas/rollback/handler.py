@@ -39,9 +39,6 @@ DECISIONS = 3
 """How often a task is decided on again when it changed meanwhile."""
 BOTO_CONFIG = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
 """A service that hangs must leave time for the others: boto3 would wait longer than Lambda does."""
-_DECIDED = directive(
-    aws_names.ROLLBACK_NAMESPACE, ("stage", "action"), (aws_names.ROLLBACK_DECIDED, "Count")
-)
 
 Outcome = dict[str, object]
 
@@ -227,4 +224,6 @@ def _counted(decision: Decision, stage: str) -> Outcome:
     """Return what makes a line a metric; most looks at a task come to nothing, and are none."""
     if decision.action is Action.NOTHING:
         return {}
-    return {"stage": stage, aws_names.ROLLBACK_DECIDED: 1, MEMBER: metadata(_DECIDED)}
+    metric = (aws_names.ROLLBACK_DECIDED, "Count")
+    counted = directive(aws_names.rollback_namespace(), ("stage", "action"), metric)
+    return {"stage": stage, aws_names.ROLLBACK_DECIDED: 1, MEMBER: metadata(counted)}

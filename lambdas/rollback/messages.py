@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import Event, EventKind
 
 SUBJECT_LIMIT = 100
@@ -29,7 +30,7 @@ def message(event: Event, stage: str, *, repeated: bool = False) -> Message:
     """
     headline = _headline(event)
     return Message(
-        subject=_subject(f"[prompt-hub {stage}] {event.task}: {headline}"),
+        subject=_subject(f"[{aws_names.installation()} {stage}] {event.task}: {headline}"),
         body="\n".join(_lines(event, stage, repeated=repeated)),
     )
 
@@ -43,7 +44,7 @@ def digest(events: Sequence[Event], stage: str, *, repeated: Collection[int] = (
     for event in events:
         lines += ["", "----", *_lines(event, stage, repeated=event.revision in repeated)]
     return Message(
-        subject=_subject(f"[prompt-hub {stage}] {len(events)} events: {counts}"),
+        subject=_subject(f"[{aws_names.installation()} {stage}] {len(events)} events: {counts}"),
         body="\n".join(lines),
     )
 

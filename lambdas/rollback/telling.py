@@ -158,7 +158,7 @@ class _Teller:
         answer = self._people.bus.put_events(
             Entries=[
                 {
-                    "Source": aws_names.EVENT_SOURCE,
+                    "Source": aws_names.event_source(),
                     "DetailType": aws_names.EVENT_ROLLED_BACK,
                     "Detail": json.dumps(
                         {

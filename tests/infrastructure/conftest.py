@@ -25,6 +25,12 @@ os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 Synthesise = Callable[..., "Assembly"]
 
 
+@pytest.fixture(autouse=True)
+def installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take back the name that a synthesis leaves behind for the names of its process."""
+    monkeypatch.setenv("PROMPT_HUB_INSTALLATION", "prompt-hub")
+
+
 @pytest.fixture(scope="session")
 def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Synthesise:
     """Synthesise the app; takes what `synthesised.build` takes."""

@@ -22,6 +22,8 @@ from stacks.assembly import add_stacks
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXT: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
 """The context of cdk.json, which `App()` does not read by itself."""
+# A user's own may have a name of its own; names are asserted as the default has them.
+CONTEXT[CONTEXT_KEY].pop("installation", None)
 
 Json = dict[str, Any]
 

@@ -146,7 +146,7 @@ def test_a_message_that_reaches_nobody_is_an_alarm(assembly: Assembly) -> None:
 def test_the_toolchain_shows_red_executions_evaluations_and_verdicts(assembly: Assembly) -> None:
     graphs = widgets(assembly, "pipeline")
     (red,) = shown(graphs["Executions that ended red"])
-    assert red[2] == {"PipelineName": aws_names.PIPELINE}
+    assert red[2] == {"PipelineName": aws_names.pipeline()}
     assert "SOURCE '/prompt-hub/pipeline'" in graphs["Verdicts"]["query"]
     builds = [row for graph in graphs.values() for row in shown_of(graph)]
     assert any("prompt-hub-evaluation" in row for row in builds)

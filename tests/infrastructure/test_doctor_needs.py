@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from prompt_hub.core import aws_names
 from prompt_hub.doctor.checks.bootstrap import LEAST_VERSION
-from prompt_hub.doctor.checks.connection import OUTPUT, STACK
+from prompt_hub.doctor.checks.connection import OUTPUT
 from prompt_hub.doctor.checks.quotas import BUILDS, COUNTED, VCPU, needs
 from prompt_hub.doctor.readers import Template
 from tests.infrastructure.synthesised import CONTEXT, Assembly
@@ -45,4 +46,4 @@ def test_templates_ask_for_no_newer_bootstrap_than_the_doctor(assembly: Assembly
 
 
 def test_the_source_stack_says_its_connection(assembly: Assembly) -> None:
-    assert OUTPUT in assembly.templates[STACK]["Outputs"]
+    assert OUTPUT in assembly.templates[aws_names.source_stack()]["Outputs"]

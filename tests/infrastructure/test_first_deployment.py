@@ -58,11 +58,11 @@ def test_what_is_found_by_name_has_that_name(assembly: Assembly) -> None:
         {"Fn::Join": ["", ["prompt-hub-results-", {"Ref": "AWS::AccountId"}, "-us-east-1"]]}
     ]
     repository = assembly.only("image", "AWS::ECR::Repository")
-    assert repository["RepositoryName"] == aws_names.IMAGE_REPOSITORY
+    assert repository["RepositoryName"] == aws_names.image_repository()
     evaluation = assembly.only("evaluation", "AWS::CodeBuild::Project")
-    assert evaluation["Name"] == aws_names.EVALUATION_PROJECT
+    assert evaluation["Name"] == aws_names.evaluation_project()
     pipeline = assembly.only("pipeline", "AWS::CodePipeline::Pipeline")
-    assert pipeline["Name"] == aws_names.PIPELINE
+    assert pipeline["Name"] == aws_names.pipeline()
     table = assembly.only("dev-ledger", "AWS::DynamoDB::Table")
     assert table["TableName"] == aws_names.ledger_table("dev")
     cluster = assembly.only("dev-service", "AWS::ECS::Cluster")

@@ -31,6 +31,7 @@ def test_the_asset_holds_the_handler_and_the_shared_modules_only(bundle: Path) -
         "prompt_hub/core/__init__.py",
         "prompt_hub/core/aws_names.py",
         "prompt_hub/core/embedded_metrics.py",
+        "prompt_hub/core/errors.py",
         "prompt_hub/core/exact.py",
         *(f"prompt_hub/ledger/{file.name}" for file in ledger.glob("*.py")),
     }
@@ -52,7 +53,7 @@ def test_it_imports_the_standard_library_boto3_and_itself_only(bundle: Path) -> 
             root = imported.split(".")[0]
             assert root in {*sys.stdlib_module_names, *own, "boto3", "botocore"}, (file, imported)
             if root == "prompt_hub":
-                core = ("aws_names", "embedded_metrics", "exact")
+                core = ("aws_names", "embedded_metrics", "errors", "exact")
                 shared = ("prompt_hub.ledger", *(f"prompt_hub.core.{name}" for name in core))
                 assert imported.startswith(shared) or imported in {"prompt_hub", "prompt_hub.core"}
 
@@ -81,6 +82,7 @@ def test_its_name_is_its_content(bundle: Path, assembly: Assembly) -> None:
     assert function["Runtime"] == "python3.13"
     assert function["Code"]["S3Key"] == f"{bundle.name.removeprefix('asset.')}.zip"
     assert set(function["Environment"]["Variables"]) == {
+        "PROMPT_HUB_INSTALLATION",
         "PROMPT_HUB_STAGE",
         "PROMPT_HUB_LEDGER_TABLE",
         "PROMPT_HUB_TOPIC_ARN",

@@ -195,7 +195,7 @@ def make_patient(
     aws = stand.aws
     aws.client("ssm").put_parameter(Name=VERSION, Value="21", Type="String")
     aws.client("secretsmanager").create_secret(Name=SECRET_NAME, SecretString="k-1")
-    for name in (aws_names.notification_topic(STAGE), aws_names.PIPELINE_TOPIC):
+    for name in (aws_names.notification_topic(STAGE), aws_names.pipeline_topic()):
         topic = aws.client("sns").create_topic(Name=name)["TopicArn"]
         aws.client("sns").subscribe(TopicArn=topic, Protocol="email", Endpoint=MAIL)
     _stack(aws, "prompt-hub-source", _SOURCE)
@@ -212,7 +212,7 @@ def make_patient(
         aws.client("cloudwatch").put_metric_alarm(
             AlarmName=aws_names.freshness_alarm(STAGE, task),
             MetricName=aws_names.METRIC_HEARTBEAT,
-            Namespace=aws_names.METRIC_NAMESPACE,
+            Namespace=aws_names.metric_namespace(),
             Statistic="SampleCount",
             Period=900,
             EvaluationPeriods=3,
@@ -228,9 +228,9 @@ def make_patient(
     iam.create_role(RoleName="pipeline", AssumeRolePolicyDocument=_allow(trust))
     everything = _allow({"Action": "*", "Resource": "*"})
     iam.put_role_policy(RoleName="pipeline", PolicyName="all", PolicyDocument=everything)
-    execution = pipelines.plain_pipeline(aws_names.PIPELINE, GATE)
-    pipelines.approve(aws_names.PIPELINE, execution)
-    assert pipelines.ended(aws_names.PIPELINE, execution)["status"] == "Succeeded"
+    execution = pipelines.plain_pipeline(aws_names.pipeline(), GATE)
+    pipelines.approve(aws_names.pipeline(), execution)
+    assert pipelines.ended(aws_names.pipeline(), execution)["status"] == "Succeeded"
     return patient
 
 

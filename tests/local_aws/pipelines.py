@@ -125,7 +125,7 @@ class Pipelines:
         """Make the rule that `cdk_app.trigger` makes."""
         events = self.aws.client("events")
         pattern = {
-            "source": [aws_names.EVENT_SOURCE],
+            "source": [aws_names.event_source()],
             "detail-type": [aws_names.EVENT_ROLLED_BACK],
         }
         events.put_rule(Name="rolled-back", EventPattern=json.dumps(pattern))

@@ -29,8 +29,6 @@ from tests.local_aws.rollback_lambda import rollback_function
 from tests.local_aws.stage_commands import RECORD
 from tests.unit.building import RepositoryFolder
 
-BUCKET = aws_names.results_bucket(ACCOUNT, REGION)
-URI = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{aws_names.IMAGE_REPOSITORY}"
 STAGES = ("dev", "prod")
 TASK = "part-class"
 GATE = "Gate"
@@ -38,6 +36,14 @@ BUILT_SECONDS = 240
 """How long an execution may take on a machine that has other work."""
 _HUB = f"PYTHONPATH={ROOT / 'pipeline_image'} {sys.executable} -m prompt_hub.cli"
 _TEMPLATE = "stage.json"
+
+
+def _bucket() -> str:
+    return aws_names.results_bucket(ACCOUNT, REGION)
+
+
+def _uri() -> str:
+    return f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{aws_names.image_repository()}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Release:
 
     @property
     def results(self) -> BucketResults:
-        return BucketResults(self.aws.client("s3"), BUCKET)
+        return BucketResults(self.aws.client("s3"), _bucket())
 
     def ledger(self, stage: str) -> Ledger:
         return Ledger(self.aws.client("dynamodb"), aws_names.ledger_table(stage))
@@ -75,17 +81,17 @@ class Release:
 
     def create(self) -> str:
         """Make pipeline and stages; returns the execution that the creation starts."""
-        self.aws.client("ecr").create_repository(repositoryName=aws_names.IMAGE_REPOSITORY)
-        for name in (BUCKET, "plain-artifacts"):
+        self.aws.client("ecr").create_repository(repositoryName=aws_names.image_repository())
+        for name in (_bucket(), "plain-artifacts"):
             self.aws.client("s3").create_bucket(
                 Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}
             )
         for stage in STAGES:
             self._watched(stage)
         first = self.pipelines.plain_pipeline(
-            aws_names.PIPELINE, *self._stages(), clone=True, paths=PATHS
+            aws_names.pipeline(), *self._stages(), clone=True, paths=PATHS
         )
-        self.pipelines.start_on_rollback(aws_names.PIPELINE)
+        self.pipelines.start_on_rollback(aws_names.pipeline())
         return first
 
     def _stages(self) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -103,13 +109,14 @@ class Release:
         self.pipelines.project("image", f"LOCAL_AWS_ENVIRONMENT={sys.prefix} {_HUB} image")
         self.pipelines.project("activate", f"{_HUB} activate --no-watch")
         variables = {
+            aws_names.ENV_INSTALLATION: aws_names.installation(),
             aws_names.ENV_EXECUTION: "#{codepipeline.PipelineExecutionId}",
             aws_names.ENV_RELEASE: "#{codepipeline.PipelineExecutionId}",
-            aws_names.ENV_RESULTS_BUCKET: BUCKET,
+            aws_names.ENV_RESULTS_BUCKET: _bucket(),
             aws_names.ENV_STAGES: ",".join(STAGES),
             aws_names.ENV_BRANCH: "main",
             aws_names.ENV_MODELS: self.models,
-            aws_names.ENV_REPOSITORY_URI: URI,
+            aws_names.ENV_REPOSITORY_URI: _uri(),
         }
         released = {"inputs": ["Released"]}
         first, second = STAGES
@@ -148,29 +155,31 @@ class Release:
         self.git.git("add", ".")
         self.git.git("commit", "-q", "-m", message)
         self.git.git("push", "-q", "origin", "HEAD:main")
-        return self.pipelines.started_by(aws_names.PIPELINE, self.git.git("rev-parse", "HEAD"))
+        return self.pipelines.started_by(aws_names.pipeline(), self.git.git("rev-parse", "HEAD"))
 
     def reached_gate(self, execution: str) -> None:
         """Wait until the first stage has the release and an approval is asked for."""
 
         def waits() -> bool:
-            state = self.pipelines.execution(aws_names.PIPELINE, execution)["status"]
+            state = self.pipelines.execution(aws_names.pipeline(), execution)["status"]
             assert state == "InProgress", self.said(execution)
-            return self.pipelines.actions(aws_names.PIPELINE, execution).get("Approve") is not None
+            return (
+                self.pipelines.actions(aws_names.pipeline(), execution).get("Approve") is not None
+            )
 
         eventually(waits, seconds=BUILT_SECONDS, every=0.3, what=f"the approval of {execution}")
 
     def approve(self, execution: str) -> None:
         """Let a release into the second stage, and wait until it is there."""
         self.reached_gate(execution)
-        self.pipelines.approve(aws_names.PIPELINE, execution)
-        ended = self.pipelines.ended(aws_names.PIPELINE, execution, seconds=BUILT_SECONDS)
+        self.pipelines.approve(aws_names.pipeline(), execution)
+        ended = self.pipelines.ended(aws_names.pipeline(), execution, seconds=BUILT_SECONDS)
         assert ended["status"] == "Succeeded", self.said(execution)
 
     def said(self, execution: str, stage: str | None = None, name: str | None = None) -> str:
         """Return what the execution's builds printed, or those of one stage or of one name."""
         details = self.pipelines.api.list_action_executions(
-            pipelineName=aws_names.PIPELINE, filter={"pipelineExecutionId": execution}
+            pipelineName=aws_names.pipeline(), filter={"pipelineExecutionId": execution}
         )["actionExecutionDetails"]
         found = []
         for detail in reversed(details):
@@ -191,7 +200,7 @@ class Release:
         function = rollback_function(self.aws, folder, stage, read_tasks(self.git.work))
         self.aws.client("cloudwatch").put_metric_alarm(
             AlarmName=aws_names.score_alarm(stage, TASK),
-            Namespace=aws_names.METRIC_NAMESPACE,
+            Namespace=aws_names.metric_namespace(),
             MetricName=aws_names.METRIC_SCORE_MARGIN,
             Dimensions=[
                 {"Name": aws_names.DIMENSION_STAGE, "Value": stage},
@@ -212,11 +221,15 @@ class Release:
 
     def command(self, *words: str) -> str:
         """Run a command as a person does; it must end with 0."""
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+        # The clone's cdk.json says what the installation is called.
+        left_out = ("AWS_", aws_names.ENV_INSTALLATION)
+        inherited = {
+            key: value for key, value in os.environ.items() if not key.startswith(left_out)
+        }
         done = subprocess.run(
             [sys.executable, "-m", "prompt_hub.cli", *words],
             cwd=self.git.work,
-            env={**inherited, **self.aws.environment, aws_names.ENV_RESULTS_BUCKET: BUCKET},
+            env={**inherited, **self.aws.environment, aws_names.ENV_RESULTS_BUCKET: _bucket()},
             capture_output=True,
             text=True,
             timeout=120,
@@ -254,17 +267,18 @@ class Release:
 def stage_template(models: str) -> str:
     """Return a stage's stack: ledger, cluster and service, as far as the release needs them."""
     environment = {
+        aws_names.ENV_INSTALLATION: aws_names.installation(),
         aws_names.ENV_STAGE: {"Ref": "Stage"},
         aws_names.ENV_LEDGER_TABLE: {"Fn::Sub": aws_names.ledger_table("${Stage}")},
         aws_names.ENV_RELEASE: {"Ref": "Release"},
-        aws_names.ENV_RESULTS_BUCKET: BUCKET,
+        aws_names.ENV_RESULTS_BUCKET: _bucket(),
         aws_names.ENV_MODELS: models,
         aws_names.ENV_POLL_SECONDS: "0.3",
     }
     keys = (aws_names.LEDGER_PARTITION_KEY, aws_names.LEDGER_SORT_KEY)
     container = {
         "Name": aws_names.CONTAINER,
-        "Image": {"Fn::Sub": f"{URI}:${{Release}}"},
+        "Image": {"Fn::Sub": f"{_uri()}:${{Release}}"},
         "Command": ["prompt-hub", "serve"],
         "Essential": True,
         "PortMappings": [{"ContainerPort": aws_names.CONTAINER_PORT}],

@@ -31,6 +31,7 @@ def rollback_function(aws: LocalAws, folder: Path, stage: str, tasks: Sequence[T
         Code={"ZipFile": buffer.getvalue()},
         Environment={
             "Variables": {
+                aws_names.ENV_INSTALLATION: aws_names.installation(),
                 aws_names.ENV_STAGE: stage,
                 aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(stage),
                 aws_names.ENV_TOPIC_ARN: topic,

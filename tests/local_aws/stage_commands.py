@@ -126,7 +126,7 @@ class Stage:
     def deploy(self, release: str) -> None:
         """Let the stage's service run the image of `release`, as Deploy would."""
         ecs = self.aws.client("ecs")
-        image = f"registry:5000/{aws_names.IMAGE_REPOSITORY}:{release}"
+        image = f"registry:5000/{aws_names.image_repository()}:{release}"
         name = ecs.register_task_definition(
             family=aws_names.service(self.name),
             containerDefinitions=[{"name": aws_names.CONTAINER, "image": image, "memory": 64}],
@@ -214,7 +214,7 @@ class Stage:
         """The score alarm as the rollback stack has it."""
         self.aws.client("cloudwatch").put_metric_alarm(
             AlarmName=aws_names.score_alarm(self.name, "part-class"),
-            Namespace=aws_names.METRIC_NAMESPACE,
+            Namespace=aws_names.metric_namespace(),
             MetricName=aws_names.METRIC_SCORE_MARGIN,
             Dimensions=[
                 {"Name": aws_names.DIMENSION_STAGE, "Value": self.name},

@@ -125,18 +125,18 @@ def test_the_readmes_words_deploy_from_a_checkout_that_has_nothing(
     assert "prompt-hub-pipeline" in stacks(cloud)
 
     pipeline = cloud.client("codepipeline")
-    (execution,) = pipeline.list_pipeline_executions(pipelineName=aws_names.PIPELINE)[
+    (execution,) = pipeline.list_pipeline_executions(pipelineName=aws_names.pipeline())[
         "pipelineExecutionSummaries"
     ]
     assert execution["trigger"]["triggerType"] == "CreatePipeline", "it needs no push"
 
     def source() -> bool:
-        state = pipeline.get_pipeline_state(name=aws_names.PIPELINE)["stageStates"][0]
+        state = pipeline.get_pipeline_state(name=aws_names.pipeline())["stageStates"][0]
         return bool(state["actionStates"][0]["latestExecution"]["status"] == "Succeeded")
 
     eventually(source, seconds=60, what="the first execution's Source")
     pipeline.stop_pipeline_execution(
-        pipelineName=aws_names.PIPELINE,
+        pipelineName=aws_names.pipeline(),
         pipelineExecutionId=execution["pipelineExecutionId"],
         abandon=True,
     )

@@ -107,7 +107,7 @@ class Stage:
         """Make the drill's score alarm as the rollback stack has it."""
         self.aws.client("cloudwatch").put_metric_alarm(
             AlarmName=aws_names.score_alarm(STAGE, DRILL),
-            Namespace=aws_names.METRIC_NAMESPACE,
+            Namespace=aws_names.metric_namespace(),
             MetricName=aws_names.METRIC_SCORE_MARGIN,
             Dimensions=[
                 {"Name": aws_names.DIMENSION_STAGE, "Value": STAGE},

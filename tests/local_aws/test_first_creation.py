@@ -34,7 +34,7 @@ def has_table(aws: LocalAws) -> bool:
 
 def has_repository(aws: LocalAws) -> bool:
     found = aws.client("ecr").describe_repositories()["repositories"]
-    return aws_names.IMAGE_REPOSITORY in [item["repositoryName"] for item in found]
+    return aws_names.image_repository() in [item["repositoryName"] for item in found]
 
 
 def has_bucket(name: str) -> Callable[[LocalAws], bool]:

@@ -88,8 +88,9 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_the_driver_and_the_product_use_the_same_names() -> None:
-    assert stack_reader.PIPELINE == aws_names.PIPELINE
-    assert aws_names.ledger_table(stack_reader.STAGE) == stack_reader.LEDGER
+    local = stack.LocalStack(ROOT, Path())
+    assert local.installation == aws_names.pipeline()
+    assert stack_reader.Observer(local).ledger == aws_names.ledger_table(stack_reader.STAGE)
     assert stack.ACCOUNT == "000000000000"
 
 

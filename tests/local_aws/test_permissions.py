@@ -193,7 +193,7 @@ def check_item(caller: Session) -> object:
     return caller.client("dynamodb").transact_write_items(TransactItems=[{"ConditionCheck": check}])
 
 
-def put_metric(caller: Session, namespace: str = aws_names.METRIC_NAMESPACE) -> object:
+def put_metric(caller: Session, namespace: str = aws_names.metric_namespace()) -> object:
     return caller.client("cloudwatch").put_metric_data(
         Namespace=namespace, MetricData=[{"MetricName": "a", "Value": 1}]
     )
@@ -254,7 +254,7 @@ def describe_alarms(caller: Session) -> object:
     return caller.client("cloudwatch").describe_alarms(AlarmNamePrefix="prompt-hub")
 
 
-def put_event(caller: Session, source: str = aws_names.EVENT_SOURCE) -> object:
+def put_event(caller: Session, source: str = aws_names.event_source()) -> object:
     entry = {"Source": source, "DetailType": "a", "Detail": "{}"}
     return caller.client("events").put_events(Entries=[entry])
 
@@ -264,7 +264,7 @@ USES: list[tuple[str, str, Call]] = [
     (
         "task",
         "cloudwatch:PutMetricData",
-        partial(put_metric, namespace=aws_names.SERVICE_NAMESPACE),
+        partial(put_metric, namespace=aws_names.service_namespace()),
     ),
     ("watch", "dynamodb:GetItem", get_item),
     ("watch", "dynamodb:PutItem", partial(put_item, partition="SCORE#a")),

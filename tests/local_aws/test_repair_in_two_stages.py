@@ -40,8 +40,14 @@ def provider() -> Iterator[FakeProvider]:
 
 
 @pytest.fixture
-def release(tmp_path: Path, provider: FakeProvider) -> Iterator[Release]:
+def release(
+    tmp_path: Path, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Release]:
+    """An installation that is called otherwise than the default: each process must know it."""
+    monkeypatch.setenv(aws_names.ENV_INSTALLATION, "shop")
     tree = build(tmp_path / "author")
+    context = {"prompt-hub": {"installation": "shop"}}
+    tree.write("cdk.json", json.dumps({"context": context}))
     examples = "prompts/01-examples/part-class.jsonl"
     more = [
         {
@@ -71,6 +77,7 @@ def release(tmp_path: Path, provider: FakeProvider) -> Iterator[Release]:
 def test_a_rollback_in_the_first_stage_is_repaired_by_a_push_and_reaches_both(
     release: Release, provider: FakeProvider
 ) -> None:
+    assert aws_names.pipeline() == "shop"
     # An author's version is promoted and active in the first stage; a person is asked for the next.
     first = release.create()
     release.reached_gate(first)
@@ -80,7 +87,7 @@ def test_a_rollback_in_the_first_stage_is_repaired_by_a_push_and_reaches_both(
     # It goes bad. The stage rolls it back by itself, and the event starts the pipeline.
     provider.thinks = bad_wording_fails
     assert "exit code 0" in release.watch("dev")
-    second = release.pipelines.started_by_event(aws_names.PIPELINE, {first})
+    second = release.pipelines.started_by_event(aws_names.pipeline(), {first})
     release.serves("dev", GOOD)
     assert release.ledger("dev").version_states(TASK)[BAD] is VersionState.QUARANTINED
 
@@ -127,5 +134,5 @@ def test_a_rollback_in_the_first_stage_is_repaired_by_a_push_and_reaches_both(
         assert pointer.previous is not None
         assert (pointer.version, pointer.previous.version) == (REPAIRED, GOOD)
         assert pointer.release.release == third
-    executions = release.pipelines.executions(aws_names.PIPELINE)
+    executions = release.pipelines.executions(aws_names.pipeline())
     assert [item["pipelineExecutionId"] for item in executions] == [third, second, first]

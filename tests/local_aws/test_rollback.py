@@ -143,7 +143,7 @@ class Stage:
         name = aws_names.score_alarm(self.name, task)
         self.aws.client("cloudwatch").put_metric_alarm(
             AlarmName=name,
-            Namespace=aws_names.METRIC_NAMESPACE,
+            Namespace=aws_names.metric_namespace(),
             MetricName=aws_names.METRIC_SCORE_MARGIN,
             Dimensions=[{"Name": "Stage", "Value": self.name}, {"Name": "Task", "Value": task}],
             Statistic="Minimum",
@@ -164,7 +164,7 @@ class Stage:
         if kind == "sweep":
             return {"source": "aws.events"}
         metric = {
-            "namespace": aws_names.METRIC_NAMESPACE,
+            "namespace": aws_names.metric_namespace(),
             "name": aws_names.METRIC_SCORE_MARGIN,
             "dimensions": {"Stage": self.name, "Task": task},
         }

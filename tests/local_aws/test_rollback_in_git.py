@@ -49,23 +49,23 @@ class Released:
 
     def deliver(self, stage: str, event: Event) -> str:
         """Put the rollback's event on the bus as the Lambda does; the execution that it started."""
-        known = {e["pipelineExecutionId"] for e in self.pipelines.executions(aws_names.PIPELINE)}
+        known = {e["pipelineExecutionId"] for e in self.pipelines.executions(aws_names.pipeline())}
         detail = {"stage": stage, "task": TASK, **event.to_attributes()}
         entry = {
-            "Source": aws_names.EVENT_SOURCE,
+            "Source": aws_names.event_source(),
             "DetailType": aws_names.EVENT_ROLLED_BACK,
             "Detail": json.dumps(detail),
         }
         self.pipelines.aws.client("events").put_events(Entries=[entry])
 
-        found = self.pipelines.started_by_event(aws_names.PIPELINE, known)
+        found = self.pipelines.started_by_event(aws_names.pipeline(), known)
         self.succeeded(found)
         return found
 
     def succeeded(self, found: str) -> None:
         """Wait for the end of an execution."""
-        ended = self.pipelines.ended(aws_names.PIPELINE, found, seconds=180)
-        assert ended["status"] == "Succeeded", self.pipelines.actions(aws_names.PIPELINE, found)
+        ended = self.pipelines.ended(aws_names.pipeline(), found, seconds=180)
+        assert ended["status"] == "Succeeded", self.pipelines.actions(aws_names.pipeline(), found)
 
 
 @pytest.fixture
@@ -127,14 +127,14 @@ def _pipeline(pipelines: Pipelines, model_url: str) -> None:
         aws_names.ENV_MODELS: json.dumps(models),
     }
     first = pipelines.plain_pipeline(
-        aws_names.PIPELINE,
+        aws_names.pipeline(),
         ("Evaluate", [build("Evaluate", "evaluate", variables)]),
         ("Promote", [build("Promote", "promote", variables)]),
         clone=True,
         paths=PATHS,
     )
-    assert pipelines.ended(aws_names.PIPELINE, first, seconds=180)["status"] == "Succeeded"
-    pipelines.start_on_rollback(aws_names.PIPELINE)
+    assert pipelines.ended(aws_names.pipeline(), first, seconds=180)["status"] == "Succeeded"
+    pipelines.start_on_rollback(aws_names.pipeline())
 
 
 def _cause(by: str, code: str = "") -> Cause:
@@ -194,7 +194,7 @@ def test_a_repaired_version_pushed_before_git_knows_is_held_against_what_is_acti
     released.git.git("commit", "-qam", "Mend the part classes")
     released.git.git("push", "-q", "origin", "HEAD:main")
     pushed = released.git.git("rev-parse", "HEAD")
-    released.succeeded(released.pipelines.started_by(aws_names.PIPELINE, pushed))
+    released.succeeded(released.pipelines.started_by(aws_names.pipeline(), pushed))
 
     task = released.registered()
     assert task.released == "1.3.0"

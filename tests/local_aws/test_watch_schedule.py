@@ -56,7 +56,7 @@ class Watched:
 
     def heartbeats(self, task: str) -> int:
         found = self.aws.client("cloudwatch").list_metrics(
-            Namespace=aws_names.METRIC_NAMESPACE,
+            Namespace=aws_names.metric_namespace(),
             MetricName=aws_names.METRIC_HEARTBEAT,
             Dimensions=[
                 {"Name": aws_names.DIMENSION_STAGE, "Value": STAGE},

@@ -31,7 +31,7 @@ from tests.unit.promotion.checkouts import World, git
 STAGE, RELEASE = "dev", "e-1"
 BUCKET = aws_names.results_bucket(ACCOUNT, REGION)
 TABLE = aws_names.ledger_table(STAGE)
-URI = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{aws_names.IMAGE_REPOSITORY}"
+URI = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{aws_names.image_repository()}"
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 REGISTRY = "prompt_registry.yaml"
 RECORD = "prompts/04-evals/part-class/1.2.0.json"
@@ -118,7 +118,7 @@ def make_stand(aws: LocalAws, folder: Path) -> Stand:
 def _pushed(aws: LocalAws, results: BucketResults, release: Release) -> str:
     """Register an image as `docker push` does here, and note it as the Image action does."""
     ecr = aws.client("ecr")
-    ecr.create_repository(repositoryName=aws_names.IMAGE_REPOSITORY)
+    ecr.create_repository(repositoryName=aws_names.image_repository())
     digest = _image(aws, RELEASE, "the release's")
     note_image(ecr, URI, results, RELEASE)
     return digest
@@ -127,7 +127,9 @@ def _pushed(aws: LocalAws, results: BucketResults, release: Release) -> str:
 def _image(aws: LocalAws, tag: str, what: str) -> str:
     manifest = {"schemaVersion": 2, "layers": [], "annotations": {"what": what}}
     put = aws.client("ecr").put_image(
-        repositoryName=aws_names.IMAGE_REPOSITORY, imageManifest=json.dumps(manifest), imageTag=tag
+        repositoryName=aws_names.image_repository(),
+        imageManifest=json.dumps(manifest),
+        imageTag=tag,
     )
     digest: str = put["image"]["imageId"]["imageDigest"]
     return digest

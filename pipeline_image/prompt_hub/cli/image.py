@@ -168,7 +168,7 @@ def _local(repository: PromptRepository, release_id: str, base: str | None) -> E
         commit=head_commit(repository.root),
         made_at=datetime.now(UTC),
     )
-    _build(repository.root, release, f"{aws_names.PROJECT}:{release_id}", base)
+    _build(repository.root, release, f"{aws_names.image_repository()}:{release_id}", base)
     return ExitCode.OK
 
 

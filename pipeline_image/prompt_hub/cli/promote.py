@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             # The pipeline's trigger leaves the layers alone that promotion writes.
             print(
                 "then start the pipeline: aws codepipeline start-pipeline-execution --name"
-                f" {aws_names.PIPELINE}"
+                f" {aws_names.pipeline()}"
             )
     return ExitCode.OK
 

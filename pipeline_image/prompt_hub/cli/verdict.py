@@ -65,7 +65,7 @@ def _tell(execution: str, red: list[str]) -> None:
 
     message = "\n".join(
         [
-            f"Execution {execution} of {aws_names.PIPELINE} did not release:",
+            f"Execution {execution} of {aws_names.pipeline()} did not release:",
             "",
             *red,
             "",
@@ -75,7 +75,7 @@ def _tell(execution: str, red: list[str]) -> None:
     try:
         boto3.client("sns").publish(
             TopicArn=topic,
-            Subject=f"{aws_names.PROJECT}: {len(red)} blocked",
+            Subject=f"{aws_names.installation()}: {len(red)} blocked",
             # SNS takes 256 KiB; a mail that long is read by nobody.
             Message=message[:LONGEST_MESSAGE],
         )

@@ -5,12 +5,65 @@ Standard library only: the rollback Lambda carries this module and nothing heavi
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-PROJECT = "prompt-hub"
+from prompt_hub.core.errors import PromptHubError
 
-DRILL_TASK = f"{PROJECT}-drill"
+# --- The installation --------------------------------------------------------------------------
+
+INSTALLATION = "prompt-hub"
+"""What an installation is called that says nothing else."""
+INSTALLATION_NAME = rf"{INSTALLATION}|(?!(?:prompt|aws|cdk|sthree)$)[a-z][a-z0-9]{{1,15}}"
+"""What an installation may be called.
+
+All of its names begin with its own and a hyphen, and so do the patterns of what it may use. Without
+a hyphen in it, and none called `prompt` beside `prompt-hub`, no installation's pattern matches
+another's names. AWS and the CDK keep the other three for themselves; the results bucket, with
+account and region in its name, has room for the length.
+"""
+ENV_INSTALLATION = "PROMPT_HUB_INSTALLATION"
+"""Name of the installation that a process belongs to; CDK sets it for all that run on AWS."""
+CONTEXT_FILE = "cdk.json"
+CONTEXT_KEY = "prompt-hub"
+
+
+def installation() -> str:
+    """Name of the installation: of the environment, or else of the `cdk.json` of this folder."""
+    return os.environ.get(ENV_INSTALLATION) or _installation_of_checkout()
+
+
+def _installation_of_checkout() -> str:
+    path = Path(os.environ.get(ENV_ROOT, "."), CONTEXT_FILE)
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return INSTALLATION
+    except (OSError, ValueError) as error:
+        raise PromptHubError(
+            f"{path} cannot be read: {error}; it says what the installation is called.",
+            hint=f"Mend the file, or set {ENV_INSTALLATION}.",
+        ) from None
+    match content:
+        case {"context": {"prompt-hub": {"installation": str(name)}}}:
+            return name
+    return INSTALLATION
+
+
+def named(*words: str) -> str:
+    """Name of something of this installation: `words`, behind the installation's own name."""
+    return "-".join((installation(), *words))
+
+
+def log_group(*words: str) -> str:
+    """Name of a log group of this installation."""
+    return "/".join(("", installation(), *words))
+
+
+DRILL_TASK = "prompt-hub-drill"
 """The task of the rollback drill, and the alias of its model: no task of a user's is called so."""
 
 # --- Who decides -------------------------------------------------------------------------------
@@ -38,12 +91,30 @@ def person(name: str) -> str:
 
 # --- CloudWatch --------------------------------------------------------------------------------
 
-METRIC_NAMESPACE = "PromptHub"
-"""What the score watch publishes."""
-SERVICE_NAMESPACE = "PromptHub/Service"
-"""What the service counts: IAM tells metrics apart by nothing else, and it may publish no score."""
-CALLS_NAMESPACE = "PromptHub/Calls"
-"""What CloudWatch reads out of the execution log: its metrics are members of each call's line."""
+
+def metric_namespace() -> str:
+    """Namespace of what the score watch publishes: `PromptHub`, for the installation's name."""
+    return "".join(map(str.capitalize, installation().split("-")))
+
+
+def service_namespace() -> str:
+    """Namespace of what the service counts.
+
+    IAM tells metrics apart by nothing else, and the service may publish no score.
+    """
+    return f"{metric_namespace()}/Service"
+
+
+def calls_namespace() -> str:
+    """Namespace of what CloudWatch reads out of the execution log, from members of each line."""
+    return f"{metric_namespace()}/Calls"
+
+
+def rollback_namespace() -> str:
+    """Namespace of what CloudWatch reads out of the log of the rollback Lambda."""
+    return f"{metric_namespace()}/Rollback"
+
+
 CALL_DIMENSIONS = ("stage", "task", "version")
 CALL_SECONDS = "seconds"
 """How long a call took; there are as many calls as it has samples."""
@@ -56,7 +127,6 @@ CALLS_REFUSED = "refused"
 """Calls that were sent away with 429, by `stage`."""
 VERSION_MOVED = "moved"
 """1 where an instance of the service goes from one version to another, by `stage` and `task`."""
-ROLLBACK_NAMESPACE = "PromptHub/Rollback"
 ROLLBACK_DECIDED = "decided"
 """Decisions of the rollback Lambda that change something or call people, by `stage` and `action`.
 """
@@ -140,25 +210,56 @@ ENV_LOG = "PROMPT_HUB_LOG"
 
 # --- Toolchain ---------------------------------------------------------------------------------
 
-PIPELINE = PROJECT
 PROMOTION_BRANCH = "prompt-hub/promotion"
 """The bot's own branch, where promotion goes by pull request."""
-PIPELINE_TOPIC = f"{PIPELINE}-failures"
-"""Name of the SNS topic that tells people of the pipeline: blocks, red ends, approvals."""
-IMAGE_REPOSITORY = PROJECT
-EVALUATION_PROJECT = f"{PROJECT}-evaluation"
-EVENT_SOURCE = "prompt-hub.rollback"
-"""EventBridge source of the event from which a rollback is written back into git."""
 EVENT_ROLLED_BACK = "PromptRolledBack"
 EVENT_SOURCE_WATCH = "prompt-hub.watch"
-"""Source of the event by which the score watch asks the rollback Lambda to look at a task."""
+"""Source of the event by which the score watch asks the rollback Lambda to look at a task.
+
+It goes to the Lambda itself and over no bus: all installations may call it the same.
+"""
 WINDOWS_FILE = "windows.json"
 """Beside the Lambda's handler: how many bad samples, of how many, are a breach, by task."""
 
 
+def pipeline() -> str:
+    """Name of the pipeline."""
+    return installation()
+
+
+def pipeline_stack() -> str:
+    """Name of the stack of the pipeline, which brings those of the toolchain along."""
+    return named("pipeline")
+
+
+def source_stack() -> str:
+    """Name of the stack of the connection to the repository."""
+    return named("source")
+
+
+def pipeline_topic() -> str:
+    """Name of the SNS topic that tells people of the pipeline: blocks, red ends, approvals."""
+    return named("failures")
+
+
+def image_repository() -> str:
+    """Name of the ECR repository of images."""
+    return installation()
+
+
+def evaluation_project() -> str:
+    """Name of the CodeBuild project that evaluates."""
+    return named("evaluation")
+
+
+def event_source() -> str:
+    """EventBridge source of the event from which a rollback is written back into git."""
+    return f"{installation()}.rollback"
+
+
 def results_bucket(account: str, region: str) -> str:
     """Name of the bucket of evaluation records, verdicts, releases and watch samples."""
-    return f"{PROJECT}-results-{account}-{region}"
+    return named("results", account, region)
 
 
 # --- One stage ---------------------------------------------------------------------------------
@@ -166,22 +267,22 @@ def results_bucket(account: str, region: str) -> str:
 
 def stage_profile(stage: str) -> str:
     """Name of the profile in the configuration of AWS for a stage of another account or region."""
-    return f"{PROJECT}-{stage}"
+    return named(stage)
 
 
 def ledger_table(stage: str) -> str:
     """Name of the DynamoDB table that says what is live in `stage`."""
-    return f"{PROJECT}-{stage}-ledger"
+    return named(stage, "ledger")
 
 
 def cluster(stage: str) -> str:
     """Name of the ECS cluster of `stage`."""
-    return f"{PROJECT}-{stage}"
+    return named(stage)
 
 
 def service(stage: str) -> str:
     """Name of the ECS service that serves prompts in `stage`; its task family has the same name."""
-    return f"{PROJECT}-{stage}"
+    return named(stage)
 
 
 def watch_role(stage: str) -> str:
@@ -213,12 +314,12 @@ KEEP_ALIVE_SECONDS = 90
 
 def service_log_group(stage: str) -> str:
     """Name of the log group of the service of `stage`: its execution log is in there."""
-    return f"/{PROJECT}/{stage}/service"
+    return log_group(stage, "service")
 
 
 def rollback_function(stage: str) -> str:
     """Name of the rollback Lambda of `stage`."""
-    return f"{PROJECT}-{stage}-rollback"
+    return named(stage, "rollback")
 
 
 ROLLBACK_SECONDS = 60
@@ -227,17 +328,17 @@ ROLLBACK_SECONDS = 60
 
 def notification_topic(stage: str) -> str:
     """Name of the SNS topic that tells people what happened in `stage`."""
-    return f"{PROJECT}-{stage}-notifications"
+    return named(stage, "notifications")
 
 
 def dashboard(what: str) -> str:
     """Name of the dashboard of a stage, or of the toolchain."""
-    return f"{PROJECT}-{what}"
+    return named(what)
 
 
 def score_alarm_prefix(stage: str) -> str:
     """Return what the name of every score alarm of `stage` begins with."""
-    return f"{PROJECT}-{stage}-score-"
+    return named(stage, "score-")
 
 
 def score_alarm(stage: str, task: str) -> str:
@@ -247,12 +348,12 @@ def score_alarm(stage: str, task: str) -> str:
 
 def freshness_alarm(stage: str, task: str) -> str:
     """Name of the alarm that fires when no score of `task` has arrived for too long."""
-    return f"{PROJECT}-{stage}-freshness-{task}"
+    return named(stage, "freshness", task)
 
 
 def watch_budget_alarm(stage: str) -> str:
     """Name of the alarm that says that a task is not measured for the rest of its day."""
-    return f"{PROJECT}-{stage}-watch-budget"
+    return named(stage, "watch-budget")
 
 
 # --- The ledger's table -------------------------------------------------------------------------

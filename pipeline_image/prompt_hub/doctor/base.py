@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from prompt_hub.core import aws_names
+
 if TYPE_CHECKING:
     from prompt_hub.doctor.readers import Readers
 
 DEPLOY = "make deploy"
-START = "aws codepipeline start-pipeline-execution --name prompt-hub"
-"""Starts an execution, which deploys, activates and reconciles."""
+
+
+def start() -> str:
+    """Return what starts an execution, which deploys, activates and reconciles."""
+    return f"aws codepipeline start-pipeline-execution --name {aws_names.pipeline()}"
 
 
 @dataclass(frozen=True)
@@ -39,4 +44,4 @@ class Check:
 
     name: str
     examine: Callable[[Readers], Iterator[Finding]]
-    remedy: str
+    remedy: Callable[[], str]

@@ -94,7 +94,7 @@ def _explain(check: Check, error: Exception, readers: Readers) -> Finding | str:
         return Finding(
             f"{text[:1].upper()}{text[1:].rstrip('.')}.",
             hint or "Deploy the stage, or mend what this names.",
-            check.remedy,
+            check.remedy(),
         )
     if code:
         return f"AWS did not answer: {message or code}"

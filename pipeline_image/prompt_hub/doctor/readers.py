@@ -127,7 +127,7 @@ class Readers:
         client = self.session.client("codepipeline")
         try:
             found = client.list_pipeline_executions(
-                pipelineName=aws_names.PIPELINE, maxResults=EXECUTIONS
+                pipelineName=aws_names.pipeline(), maxResults=EXECUTIONS
             )["pipelineExecutionSummaries"]
         except client.exceptions.PipelineNotFoundException:
             return None
@@ -191,7 +191,7 @@ class Readers:
             stack["StackName"]
             for page in pages
             for stack in page["StackSummaries"]
-            if stack["StackName"].startswith(f"{aws_names.PROJECT}-")
+            if stack["StackName"].startswith(aws_names.named(""))
             and stack["StackStatus"] != "DELETE_COMPLETE"
         }
         # boto3 reads a JSON template; one that AWS keeps as text is read here.

@@ -28,7 +28,7 @@ def metric_data(round_: MonitorRun, stage: str) -> list[MetricDatumTypeDef]:
 def publish(client: CloudWatchClient, round_: MonitorRun, stage: str) -> None:
     """Publish a round in one request: all of it or nothing."""
     data = [*metric_data(round_, stage), *_heartbeats(stage, [round_.task])]
-    client.put_metric_data(Namespace=aws_names.METRIC_NAMESPACE, MetricData=data)
+    client.put_metric_data(Namespace=aws_names.metric_namespace(), MetricData=data)
 
 
 def publish_heartbeats(client: CloudWatchClient, stage: str, tasks: Iterable[str]) -> None:
@@ -36,7 +36,7 @@ def publish_heartbeats(client: CloudWatchClient, stage: str, tasks: Iterable[str
     data = list(_heartbeats(stage, tasks))
     for start in range(0, len(data), _AT_ONCE):
         client.put_metric_data(
-            Namespace=aws_names.METRIC_NAMESPACE, MetricData=data[start : start + _AT_ONCE]
+            Namespace=aws_names.metric_namespace(), MetricData=data[start : start + _AT_ONCE]
         )
 
 
@@ -49,7 +49,7 @@ def publish_refusal(client: CloudWatchClient, stage: str, task: str) -> None:
         for dimensions in (_dimensions(stage, task), of_stage)
     ]
     client.put_metric_data(
-        Namespace=aws_names.METRIC_NAMESPACE, MetricData=[*data, *_heartbeats(stage, [task])]
+        Namespace=aws_names.metric_namespace(), MetricData=[*data, *_heartbeats(stage, [task])]
     )
 
 

@@ -25,13 +25,12 @@ _IDENTITY = {
 }
 _RACES = ("fetch first", "non-fast-forward", "cannot lock ref", "already exists")
 """What git says of a push that came too late, by branch or by tag."""
-
-
-_START_AGAIN = (
-    "Then start the pipeline: aws codepipeline start-pipeline-execution --name"
-    f" {aws_names.PIPELINE}"
-)
 _UNTRACK = ("rm", "--force", "-r", "--quiet", "--cached", "--ignore-unmatch", "--")
+
+
+def _start_again() -> str:
+    command = "aws codepipeline start-pipeline-execution --name"
+    return f"Then start the pipeline: {command} {aws_names.pipeline()}"
 
 
 class PushRejectedError(Exception):
@@ -85,7 +84,7 @@ class Checkout:
         if not common:
             raise PromptHubError(
                 f"{branch} has no commit in common with the branch that it is for.",
-                hint=f"Delete it: promotion makes it anew. {_START_AGAIN}",
+                hint=f"Delete it: promotion makes it anew. {_start_again()}",
                 exit_code=ExitCode.BLOCKED,
             )
         if common == waiting:
@@ -133,7 +132,8 @@ class Checkout:
                 raise PromptHubError(
                     f"{_listed(files)} changed both in the pull request that waits in {branch} and"
                     " in the branch that it is for.",
-                    hint=f"Merge or close that pull request and delete its branch. {_START_AGAIN}",
+                    hint="Merge or close that pull request and delete its branch."
+                    f" {_start_again()}",
                     exit_code=ExitCode.BLOCKED,
                 )
             return self._git("write-tree", environment=index)

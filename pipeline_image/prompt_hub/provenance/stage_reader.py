@@ -118,7 +118,7 @@ class StageReader:
         """Return the release whose tag an image has; None if the registry has no such image."""
         try:
             found = self._ecr.describe_images(
-                repositoryName=aws_names.IMAGE_REPOSITORY, imageIds=[{"imageDigest": digest}]
+                repositoryName=aws_names.image_repository(), imageIds=[{"imageDigest": digest}]
             )["imageDetails"]
         except self._ecr.exceptions.ImageNotFoundException:
             return None
@@ -149,7 +149,7 @@ class StageReader:
 
     def _digest(self, release: str) -> str | None:
         found = self._ecr.batch_get_image(
-            repositoryName=aws_names.IMAGE_REPOSITORY, imageIds=[{"imageTag": release}]
+            repositoryName=aws_names.image_repository(), imageIds=[{"imageTag": release}]
         )["images"]
         return found[0]["imageId"]["imageDigest"] if found else None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import cache
 from typing import Protocol
 
 from prompt_hub.core import aws_names
@@ -17,7 +18,11 @@ MAX_CALLS = 512
 """Calls in hand at once, by default: more than a model's own limit lets through, so that short
 bursts wait their turn, and few enough that the last of them is answered in time."""
 
-_REFUSED = directive(aws_names.CALLS_NAMESPACE, ("stage",), (aws_names.CALLS_REFUSED, "Count"))
+
+@cache
+def _refused() -> list[dict[str, object]]:
+    namespace = aws_names.calls_namespace()
+    return directive(namespace, ("stage",), (aws_names.CALLS_REFUSED, "Count"))
 
 
 class Counts(Protocol):
@@ -86,5 +91,5 @@ class Refusals:
             log_line(
                 "calls_refused",
                 stage=self._stage,
-                **{aws_names.CALLS_REFUSED: count, MEMBER: metadata(_REFUSED)},
+                **{aws_names.CALLS_REFUSED: count, MEMBER: metadata(_refused())},
             )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, TextIO
 
 from pydantic_core import to_json
@@ -26,17 +27,19 @@ Outcome = ErrorCode | Literal["ok"]
 
 _ALWAYS = ((aws_names.CALL_SECONDS, "Seconds"), (aws_names.CALL_CONTRACT_FAILED, "Count"))
 _TOKENS = ((aws_names.CALL_INPUT_TOKENS, "Count"), (aws_names.CALL_OUTPUT_TOKENS, "Count"))
-_BY_VERSION = aws_names.CALLS_NAMESPACE, aws_names.CALL_DIMENSIONS
-# What is null is no metric of its line.
-_UNANSWERED = directive(*_BY_VERSION, *_ALWAYS)
-_ANSWERED = directive(*_BY_VERSION, *_ALWAYS, *_TOKENS)
-_PRICED = directive(*_BY_VERSION, *_ALWAYS, *_TOKENS, (aws_names.CALL_USD, "None"))
+_USD = (aws_names.CALL_USD, "None")
+
+
+@cache
+def _metrics(*, answered: bool, priced: bool) -> list[dict[str, object]]:
+    # What is null is no metric of its line.
+    metrics = (*_ALWAYS, *(_TOKENS if answered else ()), *((_USD,) if priced else ()))
+    return directive(aws_names.calls_namespace(), aws_names.CALL_DIMENSIONS, *metrics)
 
 
 def _metrics_of(usage: Usage | None) -> list[dict[str, object]]:
-    if usage is None:
-        return _UNANSWERED
-    return _ANSWERED if usage.usd is None else _PRICED
+    answered = usage is not None
+    return _metrics(answered=answered, priced=answered and usage.usd is not None)
 
 
 @dataclass(kw_only=True, slots=True)

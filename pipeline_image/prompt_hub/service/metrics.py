@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from prompt_hub.core import aws_names
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 QUIET_SECONDS = 30.0
 """After a metric that could not be published none is tried for so long: pointers go first."""
 
-_MOVED = directive(aws_names.CALLS_NAMESPACE, ("stage", "task"), (aws_names.VERSION_MOVED, "Count"))
+
+@cache
+def _moved() -> list[dict[str, object]]:
+    namespace = aws_names.calls_namespace()
+    return directive(namespace, ("stage", "task"), (aws_names.VERSION_MOVED, "Count"))
 
 
 class LogsAndMetrics:
@@ -70,7 +75,7 @@ class LogsAndMetrics:
             reached=reached,
             revision=revision,
             # What a start reads first is no change.
-            **({aws_names.VERSION_MOVED: 1, MEMBER: metadata(_MOVED)} if left else {}),
+            **({aws_names.VERSION_MOVED: 1, MEMBER: metadata(_moved())} if left else {}),
         )
 
     def ledger_lost(self, reason: str) -> None:
@@ -92,7 +97,7 @@ class LogsAndMetrics:
         stage: DimensionTypeDef = {"Name": aws_names.DIMENSION_STAGE, "Value": self._stage}
         try:
             self._client.put_metric_data(
-                Namespace=aws_names.SERVICE_NAMESPACE,
+                Namespace=aws_names.service_namespace(),
                 MetricData=[
                     {"MetricName": alarm.metric, "Dimensions": [stage], "Value": 1, "Unit": "Count"}
                 ],

@@ -31,7 +31,7 @@ def told(error: Exception, arn: str, name: str = "other") -> CheckResult:
     nobody = cast("Session", None)
     readers = Readers("dev", Path(), nobody, CdkJson(), datetime.now(UTC))
     readers.caller = Caller(arn, ACCOUNT)
-    (result,) = examine([Check(name, examine_it, "remedy")], readers)
+    (result,) = examine([Check(name, examine_it, lambda: "remedy")], readers)
     return result
 
 

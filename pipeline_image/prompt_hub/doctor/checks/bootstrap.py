@@ -27,4 +27,4 @@ def _examine(readers: Readers) -> Iterator[Finding]:
         yield Finding(problem, mend, _COMMAND)
 
 
-CHECK = Check("bootstrap", _examine, _COMMAND)
+CHECK = Check("bootstrap", _examine, lambda: _COMMAND)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.doctor.base import DEPLOY, Check, Finding
 from prompt_hub.doctor.readers import Readers
 
-STACK, OUTPUT = "prompt-hub-source", "ConnectionArn"
-_COMMAND = f"{DEPLOY} STACK={STACK}"
+OUTPUT = "ConnectionArn"
+
+
+def _command() -> str:
+    return f"{DEPLOY} STACK={aws_names.source_stack()}"
 
 
 def _examine(readers: Readers) -> Iterator[Finding]:
-    arn = readers.outputs(STACK).get(OUTPUT)
+    stack = aws_names.source_stack()
+    arn = readers.outputs(stack).get(OUTPUT)
     if arn is None:
-        message = f"there is no stack {STACK} with an output {OUTPUT}."
+        message = f"there is no stack {stack} with an output {OUTPUT}."
         raise PromptHubError(message, hint="Deploy it first.")
     connections = readers.session.client("codeconnections")
     try:
@@ -24,7 +29,7 @@ def _examine(readers: Readers) -> Iterator[Finding]:
         yield Finding(
             f"The connection {arn} is gone: no push starts the pipeline.",
             "Delete the source stack and deploy it again, then approve its connection.",
-            f"aws cloudformation delete-stack --stack-name {STACK} && {_COMMAND}",
+            f"aws cloudformation delete-stack --stack-name {stack} && {_command()}",
         )
         return
     status = found.get("ConnectionStatus", "UNKNOWN")
@@ -37,4 +42,4 @@ def _examine(readers: Readers) -> Iterator[Finding]:
         )
 
 
-CHECK = Check("connection", _examine, _COMMAND)
+CHECK = Check("connection", _examine, _command)

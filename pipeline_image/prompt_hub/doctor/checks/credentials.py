@@ -27,4 +27,4 @@ def _examine(readers: Readers) -> Iterator[Finding]:
         )
 
 
-CHECK = Check("credentials", _examine, "aws sts get-caller-identity")
+CHECK = Check("credentials", _examine, lambda: "aws sts get-caller-identity")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from prompt_hub.core import aws_names
-from prompt_hub.doctor.base import START, Check, Finding
+from prompt_hub.doctor.base import Check, Finding, start
 from prompt_hub.doctor.readers import Readers
 from prompt_hub.ledger.items import Pointer
 from prompt_hub.release.ecs_task import running_release
@@ -33,7 +33,7 @@ def _examine(readers: Readers) -> Iterator[Finding]:
         yield Finding(
             f"The service runs release {release}; the ledger says {told}.",
             "Retry the stage's Activate, or start an execution, which activates what it deploys.",
-            START,
+            start(),
         )
     yield from _image(readers, release)
     manifest = load_manifest(readers.results, release)
@@ -55,7 +55,7 @@ def _image(readers: Readers, release: str) -> Iterator[Finding]:
         return  # an older release has no such record
     noted = parse_model(text, key, ImageRecord, hint="Look at its Image action.").digest
     images = readers.session.client("ecr").batch_get_image(
-        repositoryName=aws_names.IMAGE_REPOSITORY, imageIds=[{"imageTag": release}]
+        repositoryName=aws_names.image_repository(), imageIds=[{"imageTag": release}]
     )["images"]
     digest = images[0]["imageId"].get("imageDigest") if images else "no image"
     if digest != noted:
@@ -82,8 +82,8 @@ def _registry(readers: Readers, pointers: Mapping[str, Pointer]) -> Iterator[Fin
                 f" released; the stage has {active or 'none'} active.",
                 "Pull; if it is still so, start an execution, whose Activate says why it leaves a"
                 " task alone.",
-                f"git pull && {START}",
+                f"git pull && {start()}",
             )
 
 
-CHECK = Check("drift", _examine, START)
+CHECK = Check("drift", _examine, start)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from prompt_hub.core import aws_names
-from prompt_hub.doctor.base import DEPLOY, START, Check, Finding
+from prompt_hub.doctor.base import DEPLOY, Check, Finding, start
 from prompt_hub.doctor.readers import Readers
 
 GOOD = {"Succeeded", "InProgress"}
@@ -22,7 +22,7 @@ def _examine(readers: Readers) -> Iterator[Finding]:
         alarms = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
         if not alarms:
             problem = f"There is no alarm {name}: nobody hears it when the watch falls silent."
-            yield Finding(problem, "Deploy the stage again.", START)
+            yield Finding(problem, "Deploy the stage again.", start())
             continue
         # For so long the task's own alarm takes silence.
         patience = timedelta(seconds=alarms[0]["Period"] * alarms[0]["EvaluationPeriods"])
@@ -41,15 +41,15 @@ def _examine(readers: Readers) -> Iterator[Finding]:
 def _execution(readers: Readers) -> Iterator[Finding]:
     newest = readers.newest_execution
     if newest is None:
-        problem = f"The pipeline {aws_names.PIPELINE} is not there, or has never run."
+        problem = f"The pipeline {aws_names.pipeline()} is not there, or has never run."
         yield Finding(problem, "Deploy it: it starts by itself.", DEPLOY)
     elif newest.status not in GOOD:
         yield Finding(
             f"The newest execution of the pipeline, {newest.id}, is {newest.status}.",
             "Mend what made its red action fail, which this names, then start an execution.",
-            f"aws codepipeline list-action-executions --pipeline-name {aws_names.PIPELINE}"
+            f"aws codepipeline list-action-executions --pipeline-name {aws_names.pipeline()}"
             f" --filter pipelineExecutionId={newest.id}",
         )
 
 
-CHECK = Check("freshness", _examine, DEPLOY)
+CHECK = Check("freshness", _examine, lambda: DEPLOY)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.doctor.base import START, Check, Finding
+from prompt_hub.doctor.base import Check, Finding, start
 from prompt_hub.doctor.readers import Readers
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers.registry import provider_of
@@ -80,4 +80,4 @@ def _command(model: ModelConfig) -> str:
     return f"aws secretsmanager describe-secret --secret-id {model.secret or 'SECRET'}"
 
 
-CHECK = Check("models", _examine, START)
+CHECK = Check("models", _examine, start)

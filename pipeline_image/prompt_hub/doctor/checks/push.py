@@ -61,4 +61,4 @@ def _is_left_behind(ref: str, now: datetime) -> bool:
     return now - made.replace(tzinfo=UTC) > _LEFT_BEHIND
 
 
-CHECK = Check("push", _examine, "git remote --verbose")
+CHECK = Check("push", _examine, lambda: "git remote --verbose")

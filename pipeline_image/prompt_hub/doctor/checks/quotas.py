@@ -100,4 +100,4 @@ def _granted(client: ServiceQuotasClient, quota: Quota) -> float:
     return found.get("Value", 0.0)
 
 
-CHECK = Check("quotas", _examine, "npx cdk synth --output FOLDER")
+CHECK = Check("quotas", _examine, lambda: "npx cdk synth --output FOLDER")

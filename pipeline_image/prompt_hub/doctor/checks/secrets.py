@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.doctor.base import START, Check, Finding
+from prompt_hub.doctor.base import Check, Finding, start
 from prompt_hub.doctor.readers import Readers
 from prompt_hub.llm.secrets import stored_key
 
@@ -42,4 +42,4 @@ def _examine(readers: Readers) -> Iterator[Finding]:
         raise unseen
 
 
-CHECK = Check("secrets", _examine, START)
+CHECK = Check("secrets", _examine, start)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from prompt_hub.core import aws_names
-from prompt_hub.doctor.base import DEPLOY, START, Check, Finding
+from prompt_hub.doctor.base import DEPLOY, Check, Finding, start
 from prompt_hub.doctor.readers import Readers
 
 PENDING = "PendingConfirmation"
@@ -15,9 +15,9 @@ _NOBODY = ("email", PENDING)
 def _examine(readers: Readers) -> Iterator[Finding]:
     settings = readers.installation
     own = settings.emails(readers.stage) if settings else ()
-    yield from _topic(readers, aws_names.notification_topic(readers.stage), own, START)
+    yield from _topic(readers, aws_names.notification_topic(readers.stage), own, start())
     everywhere = settings.notification_emails if settings else ()
-    yield from _topic(readers, aws_names.PIPELINE_TOPIC, everywhere, DEPLOY)
+    yield from _topic(readers, aws_names.pipeline_topic(), everywhere, DEPLOY)
 
 
 def _topic(readers: Readers, name: str, wanted: Sequence[str], maker: str) -> Iterator[Finding]:
@@ -44,4 +44,4 @@ def _topic(readers: Readers, name: str, wanted: Sequence[str], maker: str) -> It
             )
 
 
-CHECK = Check("subscriptions", _examine, DEPLOY)
+CHECK = Check("subscriptions", _examine, lambda: DEPLOY)
