@@ -93,8 +93,7 @@ class PipelineStack(ToolchainStack):
         FailureNotice(
             self, "Failures", pipeline=pipeline.pipeline, emails=settings.notification_emails
         )
-        log_group_name = aws_names.log_group("pipeline")
-        ToolchainDashboard(self, "Dashboard", log_group=log_group_name)
+        ToolchainDashboard(self, "Dashboard", log_group=aws_names.log_group("pipeline"))
         self._acknowledge(pipeline)
 
     def _build_pipeline(
@@ -103,7 +102,7 @@ class PipelineStack(ToolchainStack):
         log_group = logs.LogGroup(
             self,
             "Logs",
-            log_group_name=log_group_name,
+            log_group_name=aws_names.log_group("pipeline"),
             retention=logs.RetentionDays.THREE_MONTHS,
             removal_policy=RemovalPolicy.DESTROY,
         )

@@ -38,8 +38,9 @@ def _metrics(*, answered: bool, priced: bool) -> list[dict[str, object]]:
 
 
 def _metrics_of(usage: Usage | None) -> list[dict[str, object]]:
-    answered = usage is not None
-    return _metrics(answered=answered, priced=answered and usage.usd is not None)
+    if usage is None:
+        return _metrics(answered=False, priced=False)
+    return _metrics(answered=True, priced=usage.usd is not None)
 
 
 @dataclass(kw_only=True, slots=True)
