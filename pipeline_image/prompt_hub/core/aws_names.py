@@ -109,6 +109,10 @@ POLL_SECONDS = 5.0
 """Seconds between two looks at the ledger, where nothing else is set."""
 ENV_MAX_CALLS = "PROMPT_HUB_MAX_CALLS"
 ENV_WORKERS = "PROMPT_HUB_WORKERS"
+ENV_CALLERS = "PROMPT_HUB_CALLERS"
+"""JSON text: how callers are told apart, and their quotas; unset where they are not."""
+OWN_PORT = 8443
+"""The balancer's port for containers of the stage itself, where callers need a token."""
 ENV_HOST = "PROMPT_HUB_HOST"
 ENV_PORT = "PROMPT_HUB_PORT"
 ENV_SERVICE_URL = "PROMPT_HUB_SERVICE_URL"

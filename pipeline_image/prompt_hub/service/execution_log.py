@@ -35,6 +35,8 @@ class Call:
     instance: str
     trace_id: str
     model: ModelConfig | None
+    caller: str | None = None
+    """Who asked, in a stage that tells callers apart."""
 
 
 def log_line(event: str, **values: object) -> None:
@@ -76,6 +78,7 @@ def log_call(
             "revision": call.revision,
             "instance": call.instance,
             "trace_id": call.trace_id,
+            **({} if call.caller is None else {"caller": call.caller}),
             "valid": outcome == "ok",
             "problem": problem,
             "seconds": round(seconds, 4),

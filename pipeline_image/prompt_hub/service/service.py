@@ -118,11 +118,19 @@ class PromptService:
         """Give back the connections to models."""
         await self._client.close()
 
-    async def run(self, task: str, fields: JsonObject, trace_id: str, *, size: int = 0) -> Answered:
+    async def run(
+        self,
+        task: str,
+        fields: JsonObject,
+        trace_id: str,
+        *,
+        size: int = 0,
+        caller: str | None = None,
+    ) -> Answered:
         """Answer one record with the active version of `task`; raises `ServiceError`.
 
         `size` is that of the fields as they came: the work that large ones take is kept off the
-        event loop.
+        event loop. `caller` is who asks, where that is known.
         """
         served = self._served(task)
         prompt = self._prompts[task, served.reference.version]
@@ -130,7 +138,7 @@ class PromptService:
         if problems:
             raise ServiceError(ErrorCode.INVALID_FIELDS, in_words(problems), fields=problems)
         with log_context(task=task, version=prompt.version, trace_id=trace_id):
-            return await self._ask(task, served, prompt, fields, trace_id, size)
+            return await self._ask(task, served, prompt, fields, trace_id, size, caller)
 
     def _served(self, task: str) -> ServedVersion:
         try:
@@ -149,6 +157,7 @@ class PromptService:
         fields: JsonObject,
         trace_id: str,
         size: int,
+        caller: str | None,
     ) -> Answered:
         started = time.perf_counter()
         attempt = await self._try_model(prompt, fields, size)
@@ -169,6 +178,7 @@ class PromptService:
                 instance=self.instance.id,
                 trace_id=trace_id,
                 model=attempt.model,
+                caller=caller,
             ),
             error.code if error else "ok",
             seconds=time.perf_counter() - started,

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,12 @@ from typing import Any
 import pytest
 
 from benchmarks.serve.ledger import TABLE, LedgerServer
+from prompt_hub.core import aws_names
 from prompt_hub.release.manifest import Release, load
 from tests.unit.building import RepositoryFolder
 from tests.unit.service.fake_provider import FakeProvider, fake_provider
 from tests.unit.service.serving import FIELDS, RUN
+from tests.unit.service.tokens import unsigned
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers share what Linux has")
 WORKERS = 2
@@ -47,10 +51,10 @@ class Team:
             found: dict[str, Any] = json.load(answer)
         return found
 
-    def run(self) -> dict[str, Any]:
+    def run(self, **headers: str) -> dict[str, Any]:
         """One call on a connection of its own, which the system gives to any of the workers."""
         body = json.dumps({"fields": FIELDS}).encode()
-        request = urllib.request.Request(self.url + RUN, data=body)
+        request = urllib.request.Request(self.url + RUN, data=body, headers=headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
@@ -102,13 +106,22 @@ def environment(built: Path, provider: FakeProvider, ledger: LedgerServer) -> Ma
 
 @pytest.fixture
 def team(healthy: RepositoryFolder, tmp_path: Path, free_port: int) -> Iterator[Team]:
+    with started(healthy, tmp_path, free_port) as team:
+        yield team
+
+
+@contextmanager
+def started(
+    healthy: RepositoryFolder, tmp_path: Path, free_port: int, **variables: str
+) -> Iterator[Team]:
+    """A team of its own environment."""
     release, log = load(healthy.root), tmp_path / "log.jsonl"
     with fake_provider() as provider, LedgerServer(release) as ledger, log.open("wb") as output:
         provider.says = '{"part_class": "resistor"}'
         words = ["--workers", str(WORKERS), "--port", str(free_port), "--poll-seconds", "0.05"]
         process = subprocess.Popen(
             [sys.executable, "-m", "prompt_hub.cli", "serve", *words],
-            env=environment(healthy.root, provider, ledger),
+            env={**environment(healthy.root, provider, ledger), **variables},
             stdout=output,
         )
         team = Team(
@@ -146,6 +159,53 @@ def test_a_change_of_one_pointer_reaches_every_worker_at_once(team: Team) -> Non
     moves = [line["reached"] for line in team.lines("pointer_moved") if line["left"]]
     assert moves == ["1.0.0", "1.1.0", "1.0.0"], "the ledger is followed once, not by each"
     assert len(team.lines("started")) == len(team.lines("stopped")) == 1
+
+
+def test_a_quota_is_that_of_all_workers_together(
+    healthy: RepositoryFolder, tmp_path: Path, free_port: int
+) -> None:
+    settings = {
+        "claim": "sub",
+        "requests_per_minute": 30,
+        "quotas": {},
+        "tasks": 1,
+        "own_port": aws_names.OWN_PORT,
+    }
+    variables = {aws_names.ENV_CALLERS: json.dumps(settings)}
+    with started(healthy, tmp_path, free_port, **variables) as team:
+
+        def ask(caller: str) -> str:
+            try:
+                team.run(Authorization=unsigned(sub=caller))
+            except urllib.error.HTTPError as refused:
+                with refused:
+                    return str(json.load(refused)["error"]["code"])
+            return "ok"
+
+        until(lambda: len(team.workers()) == WORKERS)
+        began = time.monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            found = Counter(pool.map(ask, ["greedy"] * 60))
+        seconds = time.monotonic() - began
+        assert found.keys() == {"ok", "over_quota"}
+        # A burst of five, and one in two seconds: of two workers that know nothing of each other
+        # each would let five through.
+        assert 5 <= found["ok"] <= 5 + seconds / 2 + 1
+        assert ask("modest") == "ok"
+        # One that dies takes nobody's quota with it.
+        time.sleep(2.5)
+        before = team.workers()
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: len(team.workers()) == WORKERS and team.workers() != before)
+        with ThreadPoolExecutor(8) as pool:
+            again = Counter(pool.map(ask, ["greedy"] * 60))
+        seconds = time.monotonic() - began
+        assert found["ok"] + again["ok"] <= 5 + seconds / 2 + 1
+        said = team.lines("caller_over_quota")
+        assert 1 <= len(said) <= 2 * WORKERS
+        assert {line["caller"] for line in said} == {"greedy"}
+        callers = Counter(line["caller"] for line in team.lines("prompt_call"))
+        assert callers == {"greedy": found["ok"] + again["ok"], "modest": 1}
 
 
 def test_a_call_in_flight_is_answered_when_the_service_is_told_to_stop(team: Team) -> None:
