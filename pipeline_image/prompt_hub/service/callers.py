@@ -37,7 +37,8 @@ Count = Annotated[int, Field(ge=1)]
 class CallerSettings(BaseModel):
     """What the stage's settings say of its callers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # Deferred: most stages tell nobody apart.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     claim: str
     """The claim of a token that names the caller."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,10 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub.core import aws_names
 from tests.unit.building import RepositoryFolder
 from tests.unit.service.team import PATIENCE_SECONDS, WORKERS, Team, free_port, started, until
-from tests.unit.service.tokens import unsigned
 
 __all__ = ["free_port"]
 
@@ -48,53 +42,6 @@ def test_a_change_of_one_pointer_reaches_every_worker_at_once(team: Team) -> Non
     moves = [line["reached"] for line in team.lines("pointer_moved") if line["left"]]
     assert moves == ["1.0.0", "1.1.0", "1.0.0"], "the ledger is followed once, not by each"
     assert len(team.lines("started")) == len(team.lines("stopped")) == 1
-
-
-def test_a_quota_is_that_of_all_workers_together(
-    healthy: RepositoryFolder, tmp_path: Path, free_port: int
-) -> None:
-    settings = {
-        "claim": "sub",
-        "requests_per_minute": 30,
-        "quotas": {},
-        "tasks": 1,
-        "own_port": aws_names.OWN_PORT,
-    }
-    variables = {aws_names.ENV_CALLERS: json.dumps(settings)}
-    with started(healthy, tmp_path, free_port, **variables) as team:
-
-        def ask(caller: str) -> str:
-            try:
-                team.run(Authorization=unsigned(sub=caller))
-            except urllib.error.HTTPError as refused:
-                with refused:
-                    return str(json.load(refused)["error"]["code"])
-            return "ok"
-
-        until(lambda: len(team.workers()) == WORKERS)
-        began = time.monotonic()
-        with ThreadPoolExecutor(8) as pool:
-            found = Counter(pool.map(ask, ["greedy"] * 60))
-        seconds = time.monotonic() - began
-        assert found.keys() == {"ok", "over_quota"}
-        # A burst of five, and one in two seconds: of two workers that know nothing of each other
-        # each would let five through.
-        assert 5 <= found["ok"] <= 5 + seconds / 2 + 1
-        assert ask("modest") == "ok"
-        # One that dies takes nobody's quota with it.
-        time.sleep(2.5)
-        before = team.workers()
-        os.kill(before[0], signal.SIGKILL)
-        until(lambda: len(team.workers()) == WORKERS and team.workers() != before)
-        with ThreadPoolExecutor(8) as pool:
-            again = Counter(pool.map(ask, ["greedy"] * 60))
-        seconds = time.monotonic() - began
-        assert found["ok"] + again["ok"] <= 5 + seconds / 2 + 1
-        said = team.lines("caller_over_quota")
-        assert 1 <= len(said) <= 2 * WORKERS
-        assert {line["caller"] for line in said} == {"greedy"}
-        callers = Counter(line["caller"] for line in team.lines("prompt_call"))
-        assert callers == {"greedy": found["ok"] + again["ok"], "modest": 1}
 
 
 def test_a_call_in_flight_is_answered_when_the_service_is_told_to_stop(team: Team) -> None:
