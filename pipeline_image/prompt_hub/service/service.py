@@ -167,7 +167,7 @@ class PromptService:
         started = time.perf_counter()
         attempt = await self._try_model(prompt, fields, size)
         seconds = time.perf_counter() - started
-        log = partial(self._log, task, served, prompt, trace_id, attempt, seconds)
+        log = partial(self._log, task, served, prompt, trace_id, attempt, seconds, caller)
         error = attempt.error
         if error is not None:
             log()
@@ -197,6 +197,7 @@ class PromptService:
         trace_id: str,
         attempt: _Attempt,
         seconds: float,
+        caller: str | None,
     ) -> None:
         error, problem = attempt.error, attempt.logged_problem
         if problem is None and error is not None and error.code != ErrorCode.INVALID_OUTPUT:
