@@ -8,16 +8,12 @@ does so, only AWS shows; that the listener says so, `tests/infrastructure/test_c
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,16 +25,14 @@ from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from tests.local_aws.issuer import GITHUB, Issuer, issuing, private_key
-from tests.unit.building import RepositoryFolder
+from tests.unit.building import build
 from tests.unit.service.serving import FIELDS, RUN
-from tests.unit.service.team import WORKERS, Team, free_port, started, until
-from tests.unit.service.tokens import unsigned
+from tests.unit.service.team import Team, free_port, started
 
 __all__ = ["free_port"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers share what Linux has")
 AUDIENCE = "prompts"
-ANSWERED = (200, "")
 SETTINGS = {
     "claim": "sub",
     "requests_per_minute": 30,
@@ -107,9 +101,10 @@ def verified(header: str, issuer: Issuer) -> bool:
 
 
 @pytest.fixture
-def stage(healthy: RepositoryFolder, tmp_path: Path, free_port: int) -> Iterator[Team]:
+def stage(tmp_path: Path, free_port: int) -> Iterator[Team]:
     variables = {aws_names.ENV_CALLERS: json.dumps(SETTINGS)}
-    with started(healthy, tmp_path, free_port, **variables) as team:
+    prompts = build(tmp_path / "prompts")
+    with started(prompts, tmp_path, free_port, **variables) as team:
         yield team
 
 
@@ -125,36 +120,6 @@ def ask(url: str, token: str | None) -> tuple[int, str]:
         with refused:
             text = refused.read()
         return refused.code, str(json.loads(text)["error"]["code"]) if text else ""
-
-
-def test_a_quota_is_that_of_all_workers_together(stage: Team) -> None:
-    greedy, modest = (unsigned(sub=name).partition(" ")[2] for name in ("greedy", "modest"))
-
-    def answers() -> Counter[tuple[int, str]]:
-        """What comes of sixty calls, each on a connection of its own."""
-        with ThreadPoolExecutor(8) as pool:
-            return Counter(pool.map(ask, [stage.url] * 60, [greedy] * 60))
-
-    until(lambda: len(stage.workers()) == WORKERS)
-    began = time.monotonic()
-    first = answers()
-    assert first.keys() == {ANSWERED, (429, "over_quota")}
-    # A burst of five, and one in two seconds: of two workers that know nothing of each other each
-    # would let five through.
-    assert 5 <= first[ANSWERED] <= 5 + (time.monotonic() - began) / 2 + 1
-    assert ask(stage.url, modest) == ANSWERED
-    # One that dies takes nobody's quota with it.
-    time.sleep(2.5)
-    before = stage.workers()
-    os.kill(before[0], signal.SIGKILL)
-    until(lambda: len(stage.workers()) == WORKERS and stage.workers() != before)
-    answered = first[ANSWERED] + answers()[ANSWERED]
-    assert answered <= 5 + (time.monotonic() - began) / 2 + 1
-    said = [line["caller"] for line in stage.lines("caller_over_quota")]
-    assert 1 <= len(said) <= 2 * WORKERS
-    assert set(said) == {"greedy"}
-    callers = Counter(line["caller"] for line in stage.lines("prompt_call"))
-    assert callers == {"greedy": answered, "modest": 1}
 
 
 def test_a_token_is_verified_then_counted(stage: Team) -> None:
