@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
@@ -17,7 +19,7 @@ from cdk_app import arns, nag, permissions
 from cdk_app.model_settings import models_json
 from cdk_app.network import Network
 from cdk_app.settings import Settings
-from cdk_app.stage_settings import StageSettings
+from cdk_app.stage_settings import CallerIdentitySettings, StageSettings
 from prompt_hub.core import aws_names
 
 TASK_CPU = 256
@@ -64,10 +66,16 @@ class PromptService(Construct):
 
     @property
     def url(self) -> str:
-        """Where the service is called, by its containers too."""
+        """Where callers reach the service."""
         if self._stage.domain is not None:
             return f"https://{self._stage.domain.name}"
         return f"http://{self.load_balancer.load_balancer_dns_name}"
+
+    @property
+    def own_url(self) -> str:
+        """Where containers of the stage reach it: smoke test and drill have no token."""
+        own = self._stage.caller_identity is not None
+        return f"{self.url}:{aws_names.OWN_PORT}" if own else self.url
 
     def _build_load_balancer(self) -> elbv2.ApplicationLoadBalancer:
         balancer = elbv2.ApplicationLoadBalancer(
@@ -171,9 +179,24 @@ class PromptService(Construct):
             # A task sees more cores than it is given.
             aws_names.ENV_WORKERS: str(max(1, TASK_CPU // CORE_CPU)),
             aws_names.ENV_LOG: f"{stage.log_level},json",
-            aws_names.ENV_SERVICE_URL: self.url,
+            aws_names.ENV_SERVICE_URL: self.own_url,
+            **self._callers(),
             **({aws_names.ENV_RESULTS_REGION: self._settings.region} if away else {}),
         }
+
+    def _callers(self) -> dict[str, str]:
+        """Return what the service has to know of its callers (`prompt_hub/service/callers.py`)."""
+        identity = self._stage.caller_identity
+        if identity is None:
+            return {}
+        settings = {
+            "claim": identity.caller_claim,
+            "requests_per_minute": identity.requests_per_minute,
+            "quotas": identity.quotas,
+            "tasks": self._stage.desired_count,
+            "own_port": aws_names.OWN_PORT,
+        }
+        return {aws_names.ENV_CALLERS: json.dumps(settings)}
 
     def _linux_parameters(self) -> ecs.LinuxParameters:
         parameters = ecs.LinuxParameters(self, "LinuxParameters", init_process_enabled=True)
@@ -259,7 +282,7 @@ class PromptService(Construct):
             self.load_balancer.connections.allow_from(
                 caller, ec2.Port.tcp(listener.port), f"Callers in {name}"
             )
-        return listener.add_targets(
+        group = listener.add_targets(
             "Service",
             port=aws_names.CONTAINER_PORT,
             protocol=elbv2.ApplicationProtocol.HTTP,
@@ -277,6 +300,44 @@ class PromptService(Construct):
             ),
             deregistration_delay=Duration.seconds(aws_names.DRAIN_SECONDS),
         )
+        if self._stage.caller_identity is not None:
+            self._ask_for_tokens(listener, group, self._stage.caller_identity)
+        return group
+
+    def _ask_for_tokens(
+        self,
+        listener: elbv2.ApplicationListener,
+        group: elbv2.ApplicationTargetGroup,
+        identity: CallerIdentitySettings,
+    ) -> None:
+        """Let callers in by token alone, and containers of the stage by a port of their own."""
+        own = self._https_listener("Own", aws_names.OWN_PORT)
+        own.add_target_groups("Service", target_groups=[group])
+        own.connections.allow_from(
+            self.service, ec2.Port.tcp(aws_names.OWN_PORT), "Containers of the stage"
+        )
+        # CDK's own action opens no way to the issuer's keys, and knows no claims.
+        self.load_balancer.connections.allow_to_any_ipv4(ec2.Port.tcp(443), "Keys of the issuer")
+        verified = elbv2.CfnListener.ActionProperty(
+            type="jwt-validation",
+            order=1,
+            jwt_validation_config=elbv2.CfnListener.JwtValidationConfigProperty(
+                issuer=identity.issuer,
+                jwks_endpoint=identity.jwks_endpoint,
+                additional_claims=[
+                    elbv2.CfnListener.JwtValidationActionAdditionalClaimProperty(
+                        format=claim.format, name=claim.name, values=list(claim.values)
+                    )
+                    for claim in identity.claims
+                ],
+            ),
+        )
+        forwarded = elbv2.CfnListener.ActionProperty(
+            type="forward", order=2, target_group_arn=group.target_group_arn
+        )
+        resource = listener.node.default_child
+        assert isinstance(resource, elbv2.CfnListener)
+        resource.default_actions = [verified, forwarded]
 
     def _build_listener(self) -> elbv2.ApplicationListener:
         domain = self._stage.domain
@@ -297,9 +358,14 @@ class PromptService(Construct):
             )
         # Nothing listens on port 80: a redirect would come after the call has been sent in plain,
         # and most clients then ask again without its body.
+        return self._https_listener("Https", 443)
+
+    def _https_listener(self, name: str, port: int) -> elbv2.ApplicationListener:
+        domain = self._stage.domain
+        assert domain is not None
         return self.load_balancer.add_listener(
-            "Https",
-            port=443,
+            name,
+            port=port,
             protocol=elbv2.ApplicationProtocol.HTTPS,
             certificates=[elbv2.ListenerCertificate.from_arn(domain.certificate_arn)],
             open=False,

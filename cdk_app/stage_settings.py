@@ -96,6 +96,86 @@ class DomainSettings(StrictSettings):
     """The hosted zone of Route 53 in which the name is made; by default somebody else makes it."""
 
 
+class ClaimSettings(StrictSettings):
+    """What a token must say, for a caller to be let in."""
+
+    name: Annotated[str, Field(min_length=1, max_length=256, examples=["aud"])]
+    """The claim; `iss`, `exp`, `nbf` and `iat` are looked at anyway."""
+    format: Literal["single-string", "string-array", "space-separated-values"] = "single-string"
+    """How the issuer writes it: `aud` as one text or as a list, `scope` separated by spaces."""
+    values: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=256)], ...],
+        Field(
+            min_length=1,
+            max_length=10,
+            json_schema_extra={"expected": 'must be 1 to 10 texts, such as ["prompts"]'},
+        ),
+    ]
+    """What it must have."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_another_one(cls, name: str) -> str:
+        if name in {"iss", "exp", "nbf", "iat"}:
+            raise ValueError(f" is {name!r}, which the load balancer looks at anyway.")
+        return name
+
+    @field_validator("values")
+    @classmethod
+    def _are_whole(cls, values: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("format") == "space-separated-values" and " " in "".join(values):
+            raise ValueError(" must have no spaces: each is one of the claim's own values.")
+        if len(set(values)) != len(values):
+            raise ValueError(" must be different from each other.")
+        return values
+
+
+PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class CallerIdentitySettings(StrictSettings):
+    """Callers show a token of your identity provider, and each has a quota of its own.
+
+    The load balancer verifies signature (RS256), issuer, times and claims; what fails never reaches
+    the service.
+    """
+
+    issuer: Annotated[
+        str, Field(pattern=r"^https://\S+$", max_length=256, examples=["https://id.example.com"])
+    ]
+    """Who signs the tokens, as their `iss` says it."""
+    jwks_endpoint: Annotated[
+        str,
+        Field(
+            pattern=r"^https://\S+$",
+            max_length=256,
+            examples=["https://id.example.com/.well-known/jwks.json"],
+        ),
+    ]
+    """Where the issuer's public keys are, in the internet: at most 10 keys and 150 KB."""
+    claims: Annotated[
+        tuple[ClaimSettings, ...],
+        Field(
+            min_length=1,
+            max_length=10,
+            json_schema_extra={
+                "expected": 'must be 1 to 10 claims, such as {"name": "aud", "values": ["prompts"]}'
+            },
+        ),
+    ]
+    """What tokens must say; without any claim a token that the issuer made for another service
+    would do."""
+    caller_claim: Annotated[str, Field(min_length=1, max_length=256)] = "sub"
+    """The claim that names the caller: `sub`, or `client_id`, `azp`, by issuer."""
+    requests_per_minute: PerMinute = 60
+    """Calls of each caller a minute, a sixth of them at once. It holds for `desired_count` tasks:
+    more of them, by scaling or during a deployment, let more through."""
+    quotas: dict[Annotated[str, Field(min_length=1, max_length=256)], PerMinute] = Field(
+        default={}, max_length=200
+    )
+    """Callers with another quota, by the name that their token has."""
+
+
 class StageSettings(StrictSettings):
     """One stage that the pipeline deploys to.
 
@@ -154,6 +234,9 @@ class StageSettings(StrictSettings):
     nat_gateways: Annotated[int, Field(ge=0)] = 1
     """NAT gateways of the stage's own network, at most one a zone. With 0 it has no way to the
     internet, and interface endpoints to AWS; models are then Bedrock's, in the same region."""
+    caller_identity: CallerIdentitySettings | None = None
+    """Who may call, by token, and how often; by default whoever reaches the service may. It needs
+    `domain`: tokens are sent over TLS alone."""
     desired_count: Annotated[int, Field(ge=1, le=50)] = 1
     """Tasks of the service; with `scaling`, the fewest."""
     scaling: ScalingSettings | None = None
@@ -179,6 +262,22 @@ class StageSettings(StrictSettings):
     def networks(self) -> tuple[str, ...]:
         """The networks whose applications may call the service."""
         return (self.vpc_cidr, *self.caller_cidrs)
+
+    @field_validator("caller_identity")
+    @classmethod
+    def _can_be_verified(
+        cls, identity: CallerIdentitySettings | None, info: ValidationInfo
+    ) -> object:
+        if identity is None:
+            return identity
+        if info.data.get("domain") is None and "domain" in info.data:
+            raise ValueError(" needs domain: tokens are verified over TLS alone.")
+        if info.data.get("nat_gateways") == 0 and info.data.get("vpc_id") is None:
+            raise ValueError(
+                " needs nat_gateways to be 1 or more: the load balancer fetches the issuer's keys"
+                " from the internet."
+            )
+        return identity
 
     @field_validator("scaling")
     @classmethod

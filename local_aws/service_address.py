@@ -1,7 +1,8 @@
 """Where containers of a stage reach its service: the balancer's loopback address, not a real name.
 
 A stage with a `domain` tells its containers `https://` and that name. Here nothing speaks TLS, and
-the real name would lead to the real stage.
+the real name would lead to the real stage. Nor does anything verify tokens here, so that callers
+are not told apart.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from ministack.services import ecs
 from local_aws.load_balancer import address_of
 
 VARIABLE = "PROMPT_HUB_SERVICE_URL"
+CALLERS = "PROMPT_HUB_CALLERS"
+"""Unset, the service reads no tokens."""
 
 
 def local(environment: Mapping[str, str], cluster: str) -> dict[str, str]:
-    """Return the variable anew where it has a name of its own, else nothing.
+    """Return the variables anew that hold only on AWS, else nothing.
 
     Args:
         environment: of a container.
@@ -32,4 +35,5 @@ def local(environment: Mapping[str, str], cluster: str) -> dict[str, str]:
     }
     address = next(filter(None, map(address_of, groups)), None)
     # Without one nothing answers, and nobody else is asked.
-    return {VARIABLE: f"http://{address}" if address else ""}
+    callers = {CALLERS: ""} if CALLERS in environment else {}
+    return {VARIABLE: f"http://{address}" if address else "", **callers}

@@ -49,6 +49,7 @@ def test_a_service_from_its_first_deployment_to_its_end(aws: LocalAws) -> None:
         "RELEASE": "1",
         "AWS_ENDPOINT_URL": "https://not-this-one.example.com",
         "PROMPT_HUB_SERVICE_URL": "https://the-real-stage.example.com",
+        "PROMPT_HUB_CALLERS": "{}",
     }
 
     # Created: CloudFormation waited for the steady state, and the load balancer reaches it.
@@ -59,6 +60,7 @@ def test_a_service_from_its_first_deployment_to_its_end(aws: LocalAws) -> None:
     assert environment["TOKEN"] == "hush"
     assert environment["AWS_ENDPOINT_URL"] == aws.endpoint
     assert environment["PROMPT_HUB_SERVICE_URL"] == stack.url
+    assert environment["PROMPT_HUB_CALLERS"] == "", "nothing verifies tokens here"
     assert environment["PYTHONPATH"].endswith(f"{stack.name}/tree/pipeline_image")
     assert "PYTEST_CURRENT_TEST" not in environment
     assert "PYTHONDONTWRITEBYTECODE" not in environment, "each start would compile everything"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,6 +83,10 @@ Every other refusal, and whatever a proxy or a balancer in between says, is abou
 """
 
 
+QUOTA_SECONDS = 900.0
+"""How long a record waits for the quota of whoever asks: others may use up the same one."""
+
+
 class ServiceAnswerer:
     """Asks the running service; which version answers is the service's decision."""
 
@@ -92,7 +97,8 @@ class ServiceAnswerer:
             PromptHubError: `url` is no HTTP address, or the service does not have the task.
             ModelUnavailableError: the service does not answer.
         """
-        self._client = Client(url, timeout=timeout)
+        token = os.environ.get(aws_names.ENV_TOKEN)
+        self._client = Client(url, timeout=timeout, token=token)
         self._url = self._client.url
         response = self._ask("/v1/tasks")
         served = response.object().get("tasks")
@@ -111,8 +117,14 @@ class ServiceAnswerer:
         """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
         task = self.answered_by.task
         path = f"/v1/tasks/{task}/run"
-        answer = await asyncio.to_thread(self._ask, path, {"fields": fields})
-        status, text = answer.status, answer.object()
+        deadline = time.monotonic() + QUOTA_SECONDS
+        while True:
+            answer = await asyncio.to_thread(self._ask, path, {"fields": fields})
+            status, text = answer.status, answer.object()
+            if not _over_quota(answer) or time.monotonic() + answer.retry_after > deadline:
+                break
+            # Three records without an answer would end the run, and this one will have its own.
+            await asyncio.sleep(answer.retry_after)
         trace_id = text.get("trace_id")
         trace_id = trace_id if isinstance(trace_id, str) else None
         logger.debug("the service answered with HTTP %d", status)
@@ -146,6 +158,14 @@ class ServiceAnswerer:
         except UnreachableServiceError as error:
             hint = "Check that it runs, then run the same command again."
             raise ModelUnavailableError(f"the service at {error.message}", hint=hint) from None
+
+
+def _over_quota(answer: Response) -> bool:
+    """Whether the service would answer, were it not asked too often by whoever asks."""
+    if answer.status != 429 or not answer.retry_after:
+        return False
+    error = answer.object().get("error")
+    return isinstance(error, dict) and error.get("code") == "over_quota"
 
 
 def _answered_by(task: str, value: JsonObject) -> VersionInfo:

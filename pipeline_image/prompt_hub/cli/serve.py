@@ -78,6 +78,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.release.carried import carried_hashes, carried_prompts
     from prompt_hub.release.ledger_poller import LedgerPoller
     from prompt_hub.repository.reader import PromptRepository
+    from prompt_hub.service.callers import Callers
     from prompt_hub.service.execution_log import log_line
     from prompt_hub.service.http import create_app
     from prompt_hub.service.metrics import LogsAndMetrics
@@ -98,6 +99,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     aliases = ModelAliases.from_environment()
     memory = shared_memory(arguments.workers, list(aliases))
     client = ModelClient(aliases) if memory is None else SharedLimitClient(aliases, memory)
+    callers = Callers.from_environment(threading.Lock() if memory is None else memory.quota_lock)
     # With the start, not with the first request, which would wait for it.
     client.connect()
     poller = LedgerPoller.of_release(release, ledger, LogsAndMetrics.connect(stage), prompts)
@@ -142,7 +144,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if memory is None:
         admission = Admission(arguments.max_calls)
         poll_seconds = arguments.poll_seconds
-        listen(create_app(service, poll_seconds=poll_seconds, admission=admission))
+        listen(create_app(service, poll_seconds=poll_seconds, admission=admission, callers=callers))
         return ExitCode.OK
 
     def serve(place: int, listener: socket, state: FollowedState) -> None:
@@ -151,7 +153,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         client.worker, service.poller, state.prompts = place, state, prompts
         admission = Admission(arguments.max_calls, memory.calls_in_hand, place)
         app = create_app(
-            service, poll_seconds=arguments.poll_seconds, admission=admission, announce=False
+            service,
+            poll_seconds=arguments.poll_seconds,
+            admission=admission,
+            callers=callers,
+            announce=False,
         )
         listen(app, [listener])
 

@@ -197,9 +197,15 @@ POLL_SECONDS = 5.0
 """Seconds between two looks at the ledger, where nothing else is set."""
 ENV_MAX_CALLS = "PROMPT_HUB_MAX_CALLS"
 ENV_WORKERS = "PROMPT_HUB_WORKERS"
+ENV_CALLERS = "PROMPT_HUB_CALLERS"
+"""JSON text: how callers are told apart, and their quotas; unset where they are not."""
+OWN_PORT = 8443
+"""The balancer's port for containers of the stage itself, where callers need a token."""
 ENV_HOST = "PROMPT_HUB_HOST"
 ENV_PORT = "PROMPT_HUB_PORT"
 ENV_SERVICE_URL = "PROMPT_HUB_SERVICE_URL"
+ENV_TOKEN = "PROMPT_HUB_TOKEN"  # noqa: S105  (a name)
+"""Who asks the service, as a token of the issuer that its stage names."""
 ENV_TOPIC_ARN = "PROMPT_HUB_TOPIC_ARN"
 ENV_REPOSITORY_URI = "PROMPT_HUB_REPOSITORY_URI"
 ENV_BRANCH = "PROMPT_HUB_BRANCH"

@@ -34,6 +34,8 @@ class Response(NamedTuple):
 
     status: int
     body: bytes
+    retry_after: int = 0
+    """Seconds after which to ask again, where it says so."""
 
     def json(self) -> JsonValue:
         """Return the body as strict JSON, or else the start of it as text."""
@@ -54,12 +56,16 @@ class Response(NamedTuple):
 class Client:
     """Asks one service; no answer takes longer than `timeout` seconds."""
 
-    def __init__(self, url: str, *, timeout: float) -> None:
-        """Speak with the service at `url`; raises `PromptHubError` if that is no HTTP address."""
+    def __init__(self, url: str, *, timeout: float, token: str | None = None) -> None:
+        """Speak with the service at `url`; raises `PromptHubError` if that is no HTTP address.
+
+        `token` says who asks, in a stage that tells callers apart.
+        """
         if problem := address_problem(url):
             raise PromptHubError(f"the address of the service {problem}.")
         self.url = url.rstrip("/")
         self._timeout = timeout
+        self._token = token
 
     def ask(self, path: str, body: Mapping[str, JsonValue] | None = None) -> Response:
         """GET `path`, or POST it where there is a JSON object to send.
@@ -73,11 +79,15 @@ class Client:
             request = urllib.request.Request(  # noqa: S310  (the scheme was checked)
                 url, data=data, headers={"Content-Type": "application/json"} if data else {}
             )
+            if self._token:
+                # Whoever the service may redirect to gets no token.
+                request.add_unredirected_header("Authorization", f"Bearer {self._token}")
             try:
                 answer = urllib.request.urlopen(request, timeout=self._timeout)  # noqa: S310
             except urllib.error.HTTPError as refused:
                 answer = refused
             with answer:
-                return Response(answer.status, answer.read())
+                wait = answer.headers.get("Retry-After", "")
+                return Response(answer.status, answer.read(), int(wait) if wait.isdecimal() else 0)
         except (OSError, HTTPException, ValueError) as error:
             raise UnreachableServiceError(url, getattr(error, "reason", error)) from None

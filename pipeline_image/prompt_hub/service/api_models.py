@@ -70,6 +70,15 @@ class FieldProblem(ApiModel):
     """What is wrong, in words."""
 
 
+class CallerQuota(ApiModel):
+    """How often a caller may ask."""
+
+    caller: str
+    """The caller, by the name in its token."""
+    requests_per_minute: int
+    """Its calls a minute in the whole stage."""
+
+
 class ErrorDetail(ApiModel):
     """Why there is no output."""
 
@@ -81,6 +90,8 @@ class ErrorDetail(ApiModel):
     """With `unknown_task`: the tasks that there are. Absent with every other code."""
     fields: list[FieldProblem] = []
     """With `invalid_fields`: everything that is wrong. Absent with every other code."""
+    quota: CallerQuota | None = None
+    """With `over_quota`: what is used up. Absent with every other code."""
 
 
 class ErrorResponse(ApiModel):

@@ -52,6 +52,8 @@ def declared_document() -> dict[str, Any]:
                 "content": {JSON: {"schema": RunRequest.model_json_schema()}},
             },
             "parameters": TRACE_PARAMETERS,
+            # Where a stage does not tell callers apart, none is asked for.
+            "security": [{}, {"bearer": []}],
         },
     )
     async def run(task: str) -> RunResponse:
@@ -84,4 +86,13 @@ def declared_document() -> dict[str, Any]:
         """Tell a load balancer whether this process can answer."""
         raise NotImplementedError
 
-    return app.openapi()
+    document = app.openapi()
+    document["components"]["securitySchemes"] = {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "A token of the issuer that the stage's settings name, if they do.",
+        }
+    }
+    return document

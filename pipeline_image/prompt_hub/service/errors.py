@@ -77,6 +77,14 @@ class ErrorCode(StrEnum):
         "prompt_broken", 500, Fault.PROMPT, False,
         "The prompt cannot be rendered with fields that keep its input contract.",
     )  # fmt: skip
+    UNKNOWN_CALLER = (
+        "unknown_caller", 401, Fault.CALLER, False,
+        "No token names the caller, in a stage that tells callers apart.",
+    )  # fmt: skip
+    OVER_QUOTA = (
+        "over_quota", 429, Fault.CALLER, True,
+        "The caller has used up its own quota; `error.quota` names both. Others are not concerned.",
+    )  # fmt: skip
     OVERLOADED = (
         "overloaded", 429, Fault.OPERATOR, True,
         "The service has as many calls in hand as it takes on at once.",
@@ -103,14 +111,26 @@ class ErrorCode(StrEnum):
     )  # fmt: skip
 
 
+RETRY_AFTER_SECONDS = 5
+"""When to ask again, where nothing says it better."""
+
+
 class ServiceError(Exception):
     """A call that has no output: `code` for programs, the message for people.
 
-    `details` stand beside them in the answer.
+    `details` stand beside them in the answer; `retry_after` is in seconds.
     """
 
-    def __init__(self, code: ErrorCode, message: str, **details: object) -> None:
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        retry_after: int = RETRY_AFTER_SECONDS,
+        **details: object,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.retry_after = retry_after
         self.details = details

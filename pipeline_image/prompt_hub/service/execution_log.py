@@ -57,6 +57,8 @@ class Call:
     instance: str
     trace_id: str
     model: ModelConfig | None
+    caller: str | None = None
+    """Who asked, in a stage that tells callers apart."""
 
 
 def log_line(event: str, **values: object) -> None:
@@ -98,6 +100,7 @@ def log_call(
             "revision": call.revision,
             "instance": call.instance,
             "trace_id": call.trace_id,
+            **({} if call.caller is None else {"caller": call.caller}),
             "valid": outcome == "ok",
             "problem": problem,
             aws_names.CALL_SECONDS: round(seconds, 4),

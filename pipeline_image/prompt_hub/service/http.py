@@ -36,6 +36,7 @@ from prompt_hub.core.log_setup import describe_exception
 from prompt_hub.release.ledger_poller import ServingState
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.admission import Admission, Refusals
+from prompt_hub.service.callers import Callers
 from prompt_hub.service.errors import ErrorCode, ServiceError
 from prompt_hub.service.execution_log import log_line
 from prompt_hub.service.openapi import JSON, OpenApiDocument
@@ -45,7 +46,6 @@ BODY_SECONDS = 30.0
 """Time for a body to arrive."""
 MAX_BODY_BYTES = 256 * 1024
 """A record of a few fields comes nowhere near; more is a mistake or an attack."""
-RETRY_AFTER_SECONDS = 5
 
 TRACE_PARENT = re.compile(rb"^[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 AMAZON_TRACE = re.compile(rb"Root=(?P<trace>1-[0-9a-f]{8}-[0-9a-f]{24})")
@@ -83,18 +83,21 @@ def create_app(
     poll_seconds: float,
     body_seconds: float = BODY_SECONDS,
     admission: Admission | None = None,
+    callers: Callers | None = None,
     announce: bool = True,
 ) -> ServiceApp:
     """Return the application; its lifespan runs the thread that follows the ledger.
 
-    A body has `body_seconds` to arrive; `admission` says how many calls are taken on at once. What
-    is one of several workers does not `announce` its start and end.
+    A body has `body_seconds` to arrive; `admission` says how many calls are taken on at once,
+    `callers` who may ask how often. What is one of several workers does not `announce` its start
+    and end.
     """
     return ServiceApp(
         service,
         poll_seconds=poll_seconds,
         body_seconds=body_seconds,
         admission=admission or Admission(),
+        callers=callers,
         announce=announce,
     )
 
@@ -109,6 +112,7 @@ class ServiceApp:
         poll_seconds: float,
         body_seconds: float,
         admission: Admission,
+        callers: Callers | None,
         announce: bool,
     ) -> None:
         self.document = OpenApiDocument(service)
@@ -117,6 +121,7 @@ class ServiceApp:
         self._body_limit = TimeLimit(body_seconds)
         self._admission = admission
         self._refusals = Refusals(service.stage)
+        self._callers = callers
         self._announce = announce
         # Of many tasks these are long, and callers would wait for them.
         self._pages = {
@@ -171,9 +176,11 @@ class ServiceApp:
             await _send(send, _error(ServiceError(ErrorCode.OVERLOADED, message), trace_id))
             return
         try:
+            callers = self._callers
+            caller = None if callers is None else callers.admit(scope["headers"])
             body = await _body(receive, self._body_limit)
             fields = await run_off_loop(len(body), _fields, body)
-            answered = await service.run(task, fields, trace_id, size=len(body))
+            answered = await service.run(task, fields, trace_id, size=len(body), caller=caller)
         except ServiceError as error:
             answered, refusal = None, _error(error, trace_id)
         finally:
@@ -415,7 +422,9 @@ def _error(error: ServiceError, trace_id: str, status: int | None = None) -> _Re
     """Return an `ErrorResponse`; `status` where it is another one than the table has."""
     headers = []
     if error.code.retry:
-        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    if error.code is ErrorCode.UNKNOWN_CALLER:
+        headers.append((b"www-authenticate", b"Bearer"))
     if error.code is ErrorCode.TOO_SLOW:
         headers.append((b"connection", b"close"))
     detail = {"code": str(error.code), "message": error.message, **error.details}

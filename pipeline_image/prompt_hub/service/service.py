@@ -121,13 +121,21 @@ class PromptService:
         """Give back the connections to models."""
         await self._client.close()
 
-    async def run(self, task: str, fields: JsonObject, trace_id: str, *, size: int = 0) -> Answered:
+    async def run(
+        self,
+        task: str,
+        fields: JsonObject,
+        trace_id: str,
+        *,
+        size: int = 0,
+        caller: str | None = None,
+    ) -> Answered:
         """Answer one record with the active version of `task`; raises `ServiceError`.
 
         The caller is to have a call logged that is answered (`Answered.log`); others are already.
 
         `size` is that of the fields as they came: the work that large ones take is kept off the
-        event loop.
+        event loop. `caller` is who asks, where that is known.
         """
         served = self._served(task)
         prompt = self._prompts[task, served.reference.version]
@@ -135,7 +143,7 @@ class PromptService:
         if problems:
             raise ServiceError(ErrorCode.INVALID_FIELDS, in_words(problems), fields=problems)
         with log_context(task=task, version=prompt.version, trace_id=trace_id):
-            return await self._ask(task, served, prompt, fields, trace_id, size)
+            return await self._ask(task, served, prompt, fields, trace_id, size, caller)
 
     def _served(self, task: str) -> ServedVersion:
         try:
@@ -154,11 +162,12 @@ class PromptService:
         fields: JsonObject,
         trace_id: str,
         size: int,
+        caller: str | None,
     ) -> Answered:
         started = time.perf_counter()
         attempt = await self._try_model(prompt, fields, size)
         seconds = time.perf_counter() - started
-        log = partial(self._log, task, served, prompt, trace_id, attempt, seconds)
+        log = partial(self._log, task, served, prompt, trace_id, attempt, seconds, caller)
         error = attempt.error
         if error is not None:
             log()
@@ -188,6 +197,7 @@ class PromptService:
         trace_id: str,
         attempt: _Attempt,
         seconds: float,
+        caller: str | None,
     ) -> None:
         error, problem = attempt.error, attempt.logged_problem
         if problem is None and error is not None and error.code != ErrorCode.INVALID_OUTPUT:
@@ -205,6 +215,7 @@ class PromptService:
                 instance=self.instance.id,
                 trace_id=trace_id,
                 model=attempt.model,
+                caller=caller,
             ),
             error.code if error else "ok",
             seconds=seconds,

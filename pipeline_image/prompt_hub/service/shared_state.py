@@ -152,6 +152,8 @@ class SharedMemory:
         self._limits = rest.cast("d")
         context = get_context("fork")
         self._locks = {model: context.Lock() for model in models}
+        self.quota_lock = context.Lock()
+        """What keeps the other processes from the quotas of callers."""
 
     @property
     def change(self) -> int:
@@ -186,6 +188,8 @@ class SharedMemory:
                 self.limits(model)[_FIELDS + worker] = 0.0
             finally:
                 lock.release()
+        self.quota_lock.acquire(timeout=_STUCK_SECONDS)
+        self.quota_lock.release()
 
 
 class PackedPrompts(Protocol):

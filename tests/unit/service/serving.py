@@ -29,6 +29,7 @@ from prompt_hub.release.manifest import Release, VersionKey, load
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Prompt
 from prompt_hub.service.admission import Admission
+from prompt_hub.service.callers import Callers
 from prompt_hub.service.http import BODY_SECONDS, ServiceApp, create_app
 from prompt_hub.service.service import PromptService
 from tests.unit.ledger.fake_dynamodb import FakeLedger
@@ -195,6 +196,7 @@ def unstarted(
     changed: Mapping[VersionKey, Prompt] | None = None,
     body_seconds: float = BODY_SECONDS,
     admission: Admission | None = None,
+    callers: Callers | None = None,
 ) -> CheckedClient:
     """A service after one look at the ledger; without `champions` git has nothing released.
 
@@ -218,5 +220,11 @@ def unstarted(
         poller=poller,
         client=client or ModelClient(ModelAliases({})),
     )
-    app = create_app(service, poll_seconds=60, body_seconds=body_seconds, admission=admission)
+    app = create_app(
+        service,
+        poll_seconds=60,
+        body_seconds=body_seconds,
+        admission=admission,
+        callers=callers,
+    )
     return CheckedClient(app, poller)

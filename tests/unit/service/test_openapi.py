@@ -28,13 +28,16 @@ from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject, Message
 from prompt_hub.service import errors_page, http
 from prompt_hub.service.admission import Admission
+from prompt_hub.service.callers import Callers, CallerSettings
 from prompt_hub.service.errors import ErrorCode
 from prompt_hub.service.http import MAX_BODY_BYTES
 from prompt_hub.service.openapi import RUN_PATH, OpenApiDocument, document_parts
+from prompt_hub.service.quotas import QuotaTable
 from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.providers import FunctionProvider
 from tests.unit.service.openapi_check import Exchange, problems_of, references
 from tests.unit.service.serving import FIELDS, CheckedClient, unstarted
+from tests.unit.service.tokens import unsigned
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "http-api.md"
 GOOD: JsonObject = {"part_class": "resistor"}
@@ -312,6 +315,22 @@ def released(built: Path) -> dict[str, VersionRef]:
     return {"brand": reference(load(built), "brand", "1.0.0")}
 
 
+def callers_of(per_minute: int) -> Callers:
+    """Callers that may ask so often."""
+    settings = CallerSettings(
+        claim="sub", requests_per_minute=per_minute, quotas={}, tasks=1, own_port=8443
+    )
+    return Callers(settings, QuotaTable(threading.Lock()))
+
+
+def used_up(built: Path) -> CheckedClient:
+    """A caller whose quota is used up for ten seconds."""
+    client = serving(built, callers=callers_of(6))
+    client.headers["Authorization"] = unsigned(sub="shop")
+    assert client.post(RUN, json=FULL).status_code == 200
+    return client
+
+
 FULL: JsonObject = {"fields": {**FIELDS}}
 MAKER: JsonObject = {"fields": {"manufacturer": "Yageo"}}
 SCENARIOS: dict[tuple[str, int, str], Scenario] = {
@@ -321,6 +340,10 @@ SCENARIOS: dict[tuple[str, int, str], Scenario] = {
     (RUN_PATH, 404, "unknown_task"): lambda built: post(serving(built), "/v1/tasks/x/run", FULL),
     (RUN_PATH, 408, "too_slow"): lambda built: post(slow(built), RUN, FULL),
     (RUN_PATH, 410, "retired"): lambda built: post(serving(built), BRAND, MAKER),
+    (RUN_PATH, 401, "unknown_caller"): lambda built: post(
+        serving(built, callers=callers_of(6)), RUN, FULL
+    ),
+    (RUN_PATH, 429, "over_quota"): lambda built: post(used_up(built), RUN, FULL),
     (RUN_PATH, 429, "overloaded"): lambda built: post(
         serving(built, admission=Admission(0)), RUN, FULL
     ),
