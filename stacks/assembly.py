@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aws_cdk import App
 
-from cdk_app import nag
+from cdk_app import arns, nag
 from cdk_app.settings import Settings
 from cdk_app.stack import tag
 from cdk_app.tasks import Task
@@ -32,6 +32,7 @@ def add_stacks(
     The pipeline stack depends on every toolchain stack: deploying it, by hand or by its own
     self-mutation, brings them along.
     """
+    arns.name_ledgers(app, settings.ledger_tables)
     tag(app, settings)
     only_for_this_account(app)
     source = SourceStack(app, f"{aws_names.PROJECT}-source", settings=settings)
