@@ -132,7 +132,7 @@ lifecycle: setup  ## `make up` once, end to end, and the README's words of a dep
 	@$(VENV)/pytest -q $(if $(WORKERS),$(WORKERS) --dist loadfile) tests/local_aws -m lifecycle
 
 # Not of `make test`: minutes in which stacks fail and are mended. AWS's own command line runs the page's words.
-stuck-states: setup  ## every stuck state of docs/operations.md, left by the command that stands there (ten minutes)
+stuck-states: setup  ## every stuck state of docs/operations.md, left by the command that stands there
 	@$(VENV)/uv venv --quiet --allow-existing .local/aws-cli
 	@$(VENV)/python local_aws/pip_settings.py pip install --quiet --require-hashes --only-binary :all: \
 	  --python .local/aws-cli/bin/python --requirement requirements-aws-cli.lock
