@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: bootstrap deploy diff destroy synth
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
-.PHONY: browser chromium lifecycle waiting docs pages image lock
+.PHONY: browser chromium lifecycle stuck-states waiting docs pages image lock
 .PHONY: bench bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
 help:  ## what there is to make
@@ -132,6 +132,13 @@ browser: chromium  ## the report pages in a real browser
 lifecycle: setup  ## `make up` once, end to end, and the README's words of a deployment, each in a folder of its own
 	@$(VENV)/pytest -q $(if $(WORKERS),$(WORKERS) --dist loadfile) tests/local_aws -m lifecycle
 
+# Not of `make test`: minutes in which stacks fail and are mended. AWS's own command line runs the page's words.
+stuck-states: setup  ## every stuck state of docs/operations.md, left by the command that stands there
+	@$(VENV)/uv venv --quiet --allow-existing .local/aws-cli
+	@$(VENV)/python local_aws/pip_settings.py pip install --quiet --require-hashes --only-binary :all: \
+	  --python .local/aws-cli/bin/python --requirement requirements-aws-cli.lock
+	@PATH="$(CURDIR)/.local/aws-cli/bin:$$PATH" $(VENV)/pytest -q $(if $(WORKERS),$(WORKERS) --dist loadfile) tests/stuck_states
+
 docs: setup  ## the pages and schemas that are made from the code, again
 	@$(VENV)/prompt-hub validate --rules > docs/rules.md
 	@$(VENV)/prompt-hub validate --write-schemas
@@ -152,7 +159,7 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
   --custom-compile-command 'make lock'
 lock: setup  ## lock files with hashes from the requirements; UPGRADE=--upgrade takes newer packages
 	@$(LOCK) $(UPGRADE) requirements-dev.txt --output-file requirements-dev.lock
-	@for name in requirements pipeline_image/requirements requirements-install; do \
+	@for name in requirements pipeline_image/requirements requirements-install requirements-aws-cli; do \
 	  $(LOCK) $$name.txt --constraints requirements-dev.lock --output-file $$name.lock || exit; done
 
 image: setup  ## build the service's image with a Docker engine

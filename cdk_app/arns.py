@@ -6,13 +6,16 @@ stack are texts, and every call of CDK's is one of another process.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from aws_cdk import Stack
+from aws_cdk import App, Stack
 from constructs import Construct
 
 from prompt_hub.core import aws_names
+
+_LEDGERS = "prompt-hub:ledgers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,8 @@ class _Place:
     partition: str
     region: str
     account: str
+    ledgers: Mapping[str, str] = field(default_factory=dict)
+    """Restored tables, by stage."""
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
@@ -38,7 +43,10 @@ def _place(scope: Construct) -> _Place:
     if scope not in _places:
         stack = Stack.of(scope)
         _places[scope] = _Place(
-            partition=stack.partition, region=stack.region, account=stack.account
+            partition=stack.partition,
+            region=stack.region,
+            account=stack.account,
+            ledgers=stack.node.try_get_context(_LEDGERS) or {},
         )
     return _places[scope]
 
@@ -69,7 +77,18 @@ def in_stack(scope: Construct, pattern: str) -> str:
 
 def ledger(scope: Construct, stage: str) -> str:
     """Return the ledger of `stage`."""
-    return _place(scope).arn("dynamodb", f"table/{aws_names.ledger_table(stage)}")
+    return _place(scope).arn("dynamodb", f"table/{ledger_table(scope, stage)}")
+
+
+def name_ledgers(app: App, tables: Mapping[str, str]) -> None:
+    """Let everything in `app` take these tables for the ledgers of stages; before it has stacks."""
+    if tables:
+        app.node.set_context(_LEDGERS, dict(tables))
+
+
+def ledger_table(scope: Construct, stage: str) -> str:
+    """Return the name of the ledger of `stage`: its own, or that of the table restored from it."""
+    return _place(scope).ledgers.get(stage, aws_names.ledger_table(stage))
 
 
 def alarm(scope: Construct, name: str) -> str:

@@ -171,7 +171,8 @@ class PromptService(Construct):
         return {
             aws_names.ENV_INSTALLATION: aws_names.installation(),
             aws_names.ENV_STAGE: stage.name,
-            aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(stage.name),
+            aws_names.ENV_LEDGER_TABLE: arns.ledger_table(self, stage.name),
+            **self._settings.ledger_environment,
             aws_names.ENV_RESULTS_BUCKET: bucket,
             aws_names.ENV_RELEASE: self._release,
             aws_names.ENV_MODELS: models_json(self._settings.models_of(stage)),

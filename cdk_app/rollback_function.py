@@ -13,7 +13,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cdk_app import nag, permissions
+from cdk_app import arns, nag, permissions
 from cdk_app.lambda_bundle import rollback_code
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
@@ -62,7 +62,7 @@ class RollbackFunction(Construct):
             environment={
                 aws_names.ENV_INSTALLATION: aws_names.installation(),
                 aws_names.ENV_STAGE: stage,
-                aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(stage),
+                aws_names.ENV_LEDGER_TABLE: arns.ledger_table(self, stage),
                 aws_names.ENV_TOPIC_ARN: topic.topic_arn,
             },
             # Whoever calls does not wait: what fails three times must reach a person.

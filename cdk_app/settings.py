@@ -140,6 +140,17 @@ class Settings(StrictSettings):
         return self.account_of(stage) != self.account
 
     @property
+    def ledger_tables(self) -> dict[str, str]:
+        """The restored tables that are ledgers, by stage."""
+        return {stage.name: stage.ledger_table for stage in self.stages if stage.ledger_table}
+
+    @property
+    def ledger_environment(self) -> dict[str, str]:
+        """What tells a process that a stage's ledger has another name; empty where none has."""
+        named = ",".join(f"{stage}={table}" for stage, table in self.ledger_tables.items())
+        return {aws_names.ENV_LEDGER_TABLES: named} if named else {}
+
+    @property
     def promotion_environment(self) -> dict[str, str]:
         """What tells a build action that promotion waits for its merge; empty where it does not."""
         if self.promotion == "push":
@@ -199,6 +210,17 @@ class Settings(StrictSettings):
         for name, count in domains.items():
             if count > 1:
                 raise ValueError(f": two stages have the domain {name!r}; give each its own.")
+        tables = Counter(
+            table
+            for stage in stages
+            for table in {aws_names.ledger_table(stage.name), stage.ledger_table} - {None}
+        )
+        for table, count in tables.items():
+            if count > 1:
+                raise ValueError(
+                    f": two stages have the ledger {table!r}; what is live in one would be live in"
+                    " the other."
+                )
         for index, stage in enumerate(stages):
             region = stage.region or info.data.get("region")
             for zone in stage.availability_zones:

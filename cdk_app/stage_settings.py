@@ -253,6 +253,20 @@ class StageSettings(StrictSettings):
     soak: SoakSettings | None = None
     """How long a release must hold here before the next stage gets it; by default not at all. A
     rollback, a freeze or a page ends the release there."""
+    ledger_table: (
+        Annotated[
+            str,
+            Field(
+                pattern=r"^[A-Za-z0-9_.-]+$",
+                min_length=3,
+                max_length=255,
+                examples=["prompt-hub-dev-ledger-2026-11-28"],
+            ),
+        ]
+        | None
+    ) = None
+    """The table that the ledger was restored as, after a loss (docs/operations.md); by default the
+    stage's own, which stays as it is."""
     protect: bool = True
     """Whether the ledger is kept from being deleted by mistake."""
     notification_emails: tuple[Email, ...] = ()

@@ -66,7 +66,7 @@ async def handle_request(
     decided = _decided(_settings.state / FILE)
     found: dict[str, Any] | None = None
     if operation == "GetConnection":
-        found = _connection(request["ConnectionArn"], decided.get("connection", "AVAILABLE"))
+        found = _connection(request["ConnectionArn"], connection_status(_settings))
         kind = "ResourceNotFoundException"
     elif operation in {"GetServiceQuota", "GetAWSDefaultServiceQuota"}:
         granted = decided.get("quotas", {}) if operation == "GetServiceQuota" else {}
@@ -92,6 +92,11 @@ def _as_aws_lists(listed: Callable[[Mapping[str, Any]], Answer]) -> Callable[...
         return status, headers, body
 
     return list_subscriptions
+
+
+def connection_status(settings: CloudSettings) -> str:
+    """Return what a person has made of the connection: AVAILABLE where nothing else is said."""
+    return str(_decided(settings.state / FILE).get("connection", "AVAILABLE"))
 
 
 def _decided(file: Path) -> dict[str, Any]:

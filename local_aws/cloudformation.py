@@ -72,6 +72,14 @@ def install(settings: CloudSettings) -> None:
     for name, kind in RECORDED_INSTEAD.items():
         assert name in _handlers(), f"the emulator has no {name} any more: it is record-only"
         _register_record_only(name, kind, settings)
+    for name, why_not in (("AWS::DynamoDB::Table", _kept_table), ("AWS::S3::Bucket", _full_bucket)):
+        _handlers()[name] = {**_handlers()[name]}
+        _handlers()[name]["delete"] = _unless(why_not, _handlers()[name]["delete"])
+    tables = _handlers()["AWS::DynamoDB::Table"]
+    tables["update"] = _unless(_lost_table, tables["update"])
+    from ministack.services.cloudformation import _ACTION_HANDLERS
+
+    _ACTION_HANDLERS["DeleteStack"] = _with_what_a_rollback_left(_ACTION_HANDLERS["DeleteStack"])
 
 
 def register(
@@ -88,6 +96,51 @@ def register(
     not block, and never call the emulator over HTTP. An exception they raise fails the resource.
     """
     _handlers()[name] = {"create": create, "update": update, "delete": delete}
+
+
+def _unless(why_not: Callable[[str], str], act: Callable[..., object]) -> Callable[..., object]:
+    """Do it unless there is a reason not to: the emulator does what AWS refuses."""
+
+    def guarded(name: str, *rest: object) -> object:
+        if reason := why_not(name):
+            raise ValueError(reason)
+        return act(name, *rest)
+
+    return guarded
+
+
+def _with_what_a_rollback_left(delete: Callable[..., object]) -> Callable[..., object]:
+    """Delete also what could not be deleted when the creation failed: the emulator forgets it."""
+
+    def delete_stack(parameters: Mapping[str, Any]) -> object:
+        from ministack.services.cloudformation import _stacks
+
+        stack = _stacks.get(next(iter(parameters.get("StackName") or [""])), {})
+        if stack.get("StackStatus") == "ROLLBACK_FAILED":
+            stack["_resources"] = {**stack["_resources"], **stack.pop("_rollback_failed", {})}
+        return delete(parameters)
+
+    return delete_stack
+
+
+def _kept_table(name: str) -> str:
+    from ministack.services import dynamodb
+
+    kept = dynamodb._tables.get(name, {}).get("DeletionProtectionEnabled")
+    return "Resource cannot be deleted as it is currently protected" if kept else ""
+
+
+def _lost_table(name: str) -> str:
+    from ministack.services import dynamodb
+
+    return "" if name in dynamodb._tables else f"Requested resource not found: Table: {name}"
+
+
+def _full_bucket(name: str) -> str:
+    from ministack.services import s3
+
+    full = s3._buckets.get(name, {}).get("objects")
+    return f"The bucket you tried to delete is not empty: {name}" if full else ""
 
 
 def stable_token(*parts: str) -> str:

@@ -102,6 +102,12 @@ def _retry_stage_execution(data: Data) -> Answer:
     return {"pipelineExecutionId": execution.id}
 
 
+def _switch_stage_transition(data: Data) -> Answer:
+    """Switch the way into a stage off for a reason, or on where none is given."""
+    _pipelines.find(data["pipelineName"]).switch(data["stageName"], data.get("reason"))
+    return {}
+
+
 def _put_approval_result(data: Data) -> Answer:
     for execution in _pipelines.find(data["pipelineName"]).executions:
         run = execution.latest(data["stageName"]).get(data["actionName"])
@@ -228,7 +234,9 @@ def _get_pipeline_state(data: Data) -> Answer:
 
 def _stage_state(pipeline: Pipeline, stage: Data) -> Answer:
     name = stage["name"]
-    state: Answer = {"stageName": name, "inboundTransitionState": {"enabled": True}}
+    closed = pipeline.closed.get(name)
+    transition = {"enabled": closed is None, **({"disabledReason": closed} if closed else {})}
+    state: Answer = {"stageName": name, "inboundTransitionState": transition}
     if waiting := pipeline.waiting.get(name):
         state["inboundExecution"] = {"pipelineExecutionId": waiting.id, "status": "InProgress"}
     runs: dict[str, ActionRun] = {}
@@ -279,6 +287,8 @@ def _find_execution(data: Data) -> tuple[Pipeline, Execution]:
 _OPERATIONS: Mapping[str, Callable[[Data], Answer]] = {
     "CreatePipeline": _create_pipeline,
     "DeletePipeline": _delete_pipeline,
+    "DisableStageTransition": _switch_stage_transition,
+    "EnableStageTransition": _switch_stage_transition,
     "GetPipeline": _get_pipeline,
     "GetPipelineExecution": _get_pipeline_execution,
     "GetPipelineState": _get_pipeline_state,

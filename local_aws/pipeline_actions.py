@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from local_aws import approvals, clients, codebuild, service_calls, source
+from local_aws import account_services, approvals, clients, codebuild, service_calls, source
 from local_aws.builds import BuildOrder, role_of
 from local_aws.permission_checks import Check
 from local_aws.pipeline_context import ActionFailedError, ActionStoppedError, Context
@@ -43,6 +43,9 @@ def connection_source(context: Context) -> Variables:
     """Take a commit of a branch from the local repository that stands for the connection's."""
     connection = context.configuration.get("ConnectionArn", "")
     context.role.require(service_calls.of_connection(connection))
+    if (status := account_services.connection_status(context.settings)) != "AVAILABLE":
+        summary = f"the connection {connection} is not available: it is {status}"
+        raise ActionFailedError("ConfigurationError", summary)
     name = context.setting("FullRepositoryId")
     branch = context.revision.get("branch") or context.setting("BranchName")
     repository = context.settings.repositories.get(name)

@@ -197,6 +197,8 @@ class Pipeline:
         self.executions: list[Execution] = []
         self.inside: dict[str, Execution] = {}
         self.waiting: dict[str, Execution] = {}
+        self.closed: dict[str, str] = {}
+        """Stages that nobody enters, and why: their inbound transition was switched off."""
         self._all = all_
         self._changed = all_.changed
 
@@ -228,6 +230,7 @@ class Pipeline:
             "created": self.created,
             "updated": self.updated,
             "executions": [asdict(execution) for execution in self.executions],
+            "closed": self.closed,
         }
 
     @classmethod
@@ -235,9 +238,20 @@ class Pipeline:
         """Return what `saved` had made of a pipeline."""
         pipeline = cls(all_, raw["declaration"])
         pipeline.version, pipeline.created = raw["version"], raw["created"]
-        pipeline.updated = raw["updated"]
+        pipeline.updated, pipeline.closed = raw["updated"], raw.get("closed", {})
         pipeline.executions = [Execution.restored(item) for item in raw["executions"]]
         return pipeline
+
+    def switch(self, stage: str, reason: str | None) -> None:
+        """Close the way into `stage` for `reason`, or open it; raises `Refused`."""
+        if stage not in [item["name"] for item in self.declaration["stages"]]:
+            raise RefusedError("StageNotFoundException", f"no stage {stage}")
+        with self._changed:
+            if reason is None:
+                self.closed.pop(stage, None)
+            else:
+                self.closed[stage] = reason
+            self._changed.notify_all()
 
     def update(self, declaration: Declaration) -> None:
         """Replace the definition; executions that run by the old one end as Cancelled."""
@@ -353,7 +367,7 @@ class Pipeline:
                 except ExecutionEndedError:
                     self.waiting.pop(stage, None)
                     raise
-                if stage not in self.inside:
+                if stage not in self.inside and stage not in self.closed:
                     break
                 self._changed.wait()
             self.waiting.pop(stage, None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aws_cdk import App
 
-from cdk_app import nag
+from cdk_app import arns, nag
 from cdk_app.settings import Settings
 from cdk_app.stack import tag
 from cdk_app.tasks import Task
@@ -33,6 +33,7 @@ def add_stacks(
     """
     # Names are asked for all over the app, and there is one app in a process.
     os.environ[aws_names.ENV_INSTALLATION] = settings.installation
+    arns.name_ledgers(app, settings.ledger_tables)
     tag(app, settings)
     only_for_this_account(app)
     source = SourceStack(app, aws_names.source_stack(), settings=settings)

@@ -92,6 +92,7 @@ class EvaluationStack(ToolchainStack):
             # A candidate is held against what is active, which git may not know yet.
             aws_names.ENV_STAGES: ",".join(stage.name for stage in settings.stages),
             **settings.promotion_environment,
+            **settings.ledger_environment,
         }
         # What waits in the bot's branch is fetched; the role may not push.
         credentials = (

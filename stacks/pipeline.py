@@ -221,6 +221,7 @@ class PipelineStack(ToolchainStack):
                     **self._settings.promotion_environment,
                     aws_names.ENV_EXECUTION: EXECUTION_ID,
                     aws_names.ENV_STAGES: ",".join(stages),
+                    **self._settings.ledger_environment,
                 },
                 access=access,
                 granted=(
@@ -259,6 +260,7 @@ class PipelineStack(ToolchainStack):
                     aws_names.ENV_RELEASE: EXECUTION_ID,
                     aws_names.ENV_REPOSITORY_URI: repository.repository_uri,
                     aws_names.ENV_STAGES: ",".join(stages),
+                    **self._settings.ledger_environment,
                 },
                 access=access,
                 granted=(
@@ -313,7 +315,7 @@ class PipelineStack(ToolchainStack):
             access=self._access,
             stage=stage,
             tree=tree,
-            environment=self._results,
+            environment={**self._results, **self._settings.ledger_environment},
             earlier=earlier,
         )
         self._steps += actions

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from aws_cdk import Duration, Stack, pipelines
 
-from cdk_app import permissions, toolchain
+from cdk_app import arns, permissions, toolchain
 from cdk_app.build_action import EXECUTION_ID, CommandStep
 from cdk_app.model_settings import models_json
 from cdk_app.permissions import Permission
@@ -34,7 +34,7 @@ def stage_actions(
     common = {
         **environment,
         aws_names.ENV_STAGE: name,
-        aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(name),
+        aws_names.ENV_LEDGER_TABLE: arns.ledger_table(scope, name),
         aws_names.ENV_RELEASE: EXECUTION_ID,
         aws_names.ENV_MODELS: models_json(settings.models_of(stage)),
     }

@@ -250,7 +250,11 @@ _SOURCE = {
 
 
 def _service_template(models: Mapping[str, object]) -> dict[str, Any]:
-    environment = {aws_names.ENV_RELEASE: RELEASE, aws_names.ENV_MODELS: json.dumps(models)}
+    environment = {
+        aws_names.ENV_RELEASE: RELEASE,
+        aws_names.ENV_MODELS: json.dumps(models),
+        aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(STAGE),
+    }
     container = {
         "Name": aws_names.CONTAINER,
         "Image": f"{URI}:{RELEASE}",

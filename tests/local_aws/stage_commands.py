@@ -48,10 +48,16 @@ class Stage:
     port: int
     release: str
     name: str = "dev"
+    restored: str = ""
+    """The table that the ledger was restored as, if it was."""
+
+    @property
+    def table(self) -> str:
+        return self.restored or aws_names.ledger_table(self.name)
 
     @property
     def ledger(self) -> Ledger:
-        return Ledger(self.aws.client("dynamodb"), aws_names.ledger_table(self.name))
+        return Ledger(self.aws.client("dynamodb"), self.table)
 
     @property
     def results(self) -> BucketResults:
@@ -66,7 +72,8 @@ class Stage:
             **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
             **self.aws.environment,
             aws_names.ENV_STAGE: self.name,
-            aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table(self.name),
+            aws_names.ENV_LEDGER_TABLE: self.table,
+            **self.where_it_was_restored,
             aws_names.ENV_RESULTS_BUCKET: BUCKET,
             aws_names.ENV_RELEASE: self.release,
             aws_names.ENV_MODELS: json.dumps(
@@ -77,6 +84,12 @@ class Stage:
             aws_names.ENV_POLL_SECONDS: "0.2",
         }
 
+    @property
+    def where_it_was_restored(self) -> dict[str, str]:
+        """What people set on their machines, and the settings in what is deployed."""
+        named = f"{self.name}={self.restored}"
+        return {aws_names.ENV_LEDGER_TABLES: named} if self.restored else {}
+
     def create(self) -> None:
         """Make the ledger and the cluster, as the first deployment does."""
         create_table(self.aws, aws_names.ledger_table(self.name))
@@ -85,7 +98,7 @@ class Stage:
     def roll_back(self) -> dict[str, Any]:
         """Let the Lambda look at the score alarms; what came of it."""
         clients = Clients(
-            ledger=Outbox(self.aws.client("dynamodb"), aws_names.ledger_table(self.name)),
+            ledger=Outbox(self.aws.client("dynamodb"), self.table),
             alarms=self.aws.client("cloudwatch"),
             people=People(
                 stage=self.name,

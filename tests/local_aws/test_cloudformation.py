@@ -113,3 +113,37 @@ def test_a_pipeline_that_would_not_run_as_on_aws_fails_its_stack(
     reasons = [event.get("ResourceStatusReason", "") for event in events]
     assert any(reason in item for item in reasons), reasons
     assert aws.client("codepipeline").list_pipelines()["pipelines"] == []
+
+
+def test_what_aws_refuses_to_delete_stays_and_so_does_its_stack(aws: LocalAws) -> None:
+    """The emulator would delete a protected table and a bucket that holds something."""
+    client, dynamodb, s3 = (aws.client(name) for name in ("cloudformation", "dynamodb", "s3"))
+    table = {
+        "TableName": "protected",
+        "BillingMode": "PAY_PER_REQUEST",
+        "DeletionProtectionEnabled": True,
+        "AttributeDefinitions": [{"AttributeName": "key", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
+    }
+    body = template(
+        Table={"Type": "AWS::DynamoDB::Table", "Properties": table},
+        Bucket={"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "holds-something"}},
+    )
+    deploy(client, "kept", body)
+    s3.put_object(Bucket="holds-something", Key="key", Body=b"x")
+    waiter = client.get_waiter("stack_delete_complete")
+
+    client.delete_stack(StackName="kept")
+    with pytest.raises(WaiterError):
+        waiter.wait(StackName="kept", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
+    left = client.describe_stack_resources(StackName="kept")["StackResources"]
+    assert {item["LogicalResourceId"]: item["ResourceStatus"] for item in left} == {
+        "Table": "DELETE_FAILED",
+        "Bucket": "DELETE_FAILED",
+    }
+    dynamodb.update_table(TableName="protected", DeletionProtectionEnabled=False)
+    s3.delete_object(Bucket="holds-something", Key="key")
+    client.delete_stack(StackName="kept")
+    waiter.wait(StackName="kept", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    assert "protected" not in dynamodb.list_tables()["TableNames"]

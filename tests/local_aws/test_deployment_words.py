@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local_aws.isolation import isolated
 from prompt_hub.core import aws_names
-from tests.local_aws.emulator import REGION, ROOT, LocalAws, eventually
+from tests.local_aws.checkout import REPOSITORY, bare_shell, git, make_checkout
+from tests.local_aws.emulator import ROOT, LocalAws, eventually
 
 pytestmark = [pytest.mark.lifecycle, pytest.mark.shipped]
-
-REPOSITORY = "example/prompts"
-TOOLS = ("make", "git", "node", "npm", "npx")
 
 
 def commands_of_the_readme() -> list[str]:
@@ -33,29 +26,9 @@ def commands_of_the_readme() -> list[str]:
     return [line for line in lines if line]
 
 
-def git(*words: str, cwd: Path = ROOT) -> str:
-    done = subprocess.run(["git", *words], cwd=cwd, capture_output=True, text=True, check=True)
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a clone would have, with the settings that the README asks for."""
-    root = tmp_path_factory.mktemp("checkout")
-    for name in git("ls-files", "--cached", "--others", "--exclude-standard").splitlines():
-        if (ROOT / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, root / name)
-    settings = json.loads((root / "cdk.json").read_text(encoding="utf-8"))
-    (stage,) = settings["context"]["prompt-hub"]["stages"]
-    stage["availability_zones"] = [f"{REGION}a", f"{REGION}b"]
-    settings["context"]["prompt-hub"] |= {"region": REGION, "repository": REPOSITORY}
-    (root / "cdk.json").write_text(json.dumps(settings), encoding="utf-8")
-    git("init", "--quiet", "--initial-branch", "main", cwd=root)
-    git("add", "--all", cwd=root)
-    author = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
-    git(*author, "commit", "--quiet", "--message", "settings", cwd=root)
-    return root
+    return make_checkout(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture(scope="module")
@@ -74,18 +47,7 @@ def cloud(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def environment(cloud: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A shell without an active virtual environment, whose `python` has nothing installed."""
-    tools = tmp_path_factory.mktemp("bin")
-    for name in TOOLS:
-        found = shutil.which(name)
-        assert found, f"{name} is needed"
-        (tools / name).symlink_to(found)
-    (tools / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
-    (tools / "python").write_text("#!/bin/sh\necho 'python: nothing is installed' >&2; exit 1\n")
-    (tools / "python").chmod(0o755)
-    kept = {name: value for name, value in isolated(os.environ).items() if name != "VIRTUAL_ENV"}
-    path = os.pathsep.join([str(tools), os.defpath])
-    return {**kept, **cloud.environment, "PATH": path, "ASK": "never"}
+    return bare_shell(cloud, tmp_path_factory.mktemp("bin"))
 
 
 def stacks(cloud: LocalAws) -> set[str]:

@@ -163,6 +163,26 @@ def test_a_planted_fault_is_found_by_its_check_alone(
     assert (code, faulty(report)) == (0, [])
 
 
+def test_a_service_that_follows_another_ledger_than_people_is_found(
+    patient: Patient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamodb = patient.client("dynamodb")
+    dynamodb.restore_table_to_point_in_time(
+        SourceTableName=TABLE, TargetTableName="copy", UseLatestRestorableTime=True
+    )
+    monkeypatch.setenv(aws_names.ENV_LEDGER_TABLES, f"{STAGE}=copy")
+    code, report = examined(capsys)
+    assert (code, faulty(report)) == (1, ["drift"])
+    (finding,) = report["drift"]["findings"]
+    assert finding["problem"] == f"The service follows the ledger {TABLE}; commands here ask copy."
+    assert finding["command"] == f"export {aws_names.ENV_LEDGER_TABLES}={STAGE}={TABLE}"
+
+    # A clone says it for everybody.
+    mine = {"name": STAGE, "notification_emails": [MAIL], "ledger_table": TABLE}
+    patient.settings(stages=[mine])
+    assert faulty(examined(capsys)[1]) == []
+
+
 def test_no_check_hides_another(patient: Patient, capsys: pytest.CaptureFixture[str]) -> None:
     patient.parameter("5")
     patient.hook("exit 1")

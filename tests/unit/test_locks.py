@@ -20,6 +20,7 @@ LOCKS = (
     "requirements",
     "requirements-dev",
     "requirements-install",
+    "requirements-aws-cli",
 )
 UV_INSTALL = (sys.executable, "-m", "uv", "pip", "install")
 OWN = "-e ."
@@ -93,10 +94,16 @@ def test_every_entry_is_one_version_with_its_hashes(name: str) -> None:
 
 
 def test_a_package_has_one_version_in_all_locks() -> None:
-    everything = {str(item.requirement): item.hashes for item in locked("requirements-dev")}
+    everything = {
+        (item.name, str(item.requirement.specifier)): item.hashes
+        for item in locked("requirements-dev")
+    }
+    known = {package for package, _ in everything}
     for name in LOCKS:
         for entry in locked(name):
-            assert everything[str(entry.requirement)] == entry.hashes
+            # What only AWS's command line needs stands in its own lock alone.
+            if name != "requirements-aws-cli" or entry.name in known:
+                assert everything[entry.name, str(entry.requirement.specifier)] == entry.hashes
 
 
 @pytest.mark.parametrize("name", LOCKS)

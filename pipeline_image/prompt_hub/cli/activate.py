@@ -142,10 +142,10 @@ def _check_carried(release: Release, before: Deployed | None, pointers: Iterable
 def put_back(stage: str) -> bool:
     """Undo what a rollback drill left in the ledger of `stage`; says whether there was anything."""
     from prompt_hub.ledger.drill import DrillLedger
-    from prompt_hub.ledger.stage_session import session_of
+    from prompt_hub.ledger.stage_session import session_of, table_of
 
     cause = Cause(by=DRILL, reason="the drill is over", at=now(), code=DRILL)
-    ledger = DrillLedger.connect(aws_names.ledger_table(stage), session=session_of(stage))
+    ledger = DrillLedger.connect(table_of(stage), session=session_of(stage))
     return ledger.put_back(cause)
 
 

@@ -23,7 +23,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.results import results_from_environment
 from prompt_hub.ledger.drill import DrillLedger
 from prompt_hub.ledger.items import Deployed, VersionRef
-from prompt_hub.ledger.stage_session import session_of
+from prompt_hub.ledger.stage_session import session_of, table_of
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.monitoring.drill import ASK_SECONDS, WITHIN_SECONDS, Drill, run_drill
 from prompt_hub.release.drill_repository import BAD_VERSION, GOOD_VERSION
@@ -76,7 +76,7 @@ def _begin(stage: str, deployed: Deployed | None) -> tuple[int, Deployed]:
             hint="Deploy and activate a release of this version first.",
             exit_code=ExitCode.BLOCKED,
         )
-    ledger = DrillLedger.connect(aws_names.ledger_table(stage), session=session_of(stage))
+    ledger = DrillLedger.connect(table_of(stage), session=session_of(stage))
     event = ledger.begin(
         bad=VersionRef(version=BAD_VERSION, sha256=carried[BAD_VERSION]),
         good=VersionRef(version=GOOD_VERSION, sha256=carried[GOOD_VERSION]),

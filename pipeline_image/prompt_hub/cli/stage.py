@@ -60,10 +60,10 @@ def release_of(arguments: argparse.Namespace) -> str:
 
 def ledger_of(stage: str) -> Ledger:
     """Return the ledger of `stage`."""
-    from prompt_hub.ledger.stage_session import session_of
+    from prompt_hub.ledger.stage_session import session_of, table_of
     from prompt_hub.ledger.table import Ledger
 
-    return Ledger.connect(aws_names.ledger_table(stage), session=session_of(stage))
+    return Ledger.connect(table_of(stage), session=session_of(stage))
 
 
 def add_stages(parser: argparse.ArgumentParser, what: str) -> None:

@@ -60,6 +60,7 @@ async def connected_watch(stage: str) -> AsyncIterator[ScoreWatch]:
 
     from prompt_hub.evaluation.results import results_from_environment
     from prompt_hub.ledger.rounds import WatchRounds
+    from prompt_hub.ledger.stage_session import table_of
     from prompt_hub.llm.client import ModelClient
     from prompt_hub.llm.config import ModelAliases
     from prompt_hub.monitoring.round_event import ask_for_rollback, connect
@@ -74,7 +75,7 @@ async def connected_watch(stage: str) -> AsyncIterator[ScoreWatch]:
             repository=repository,
             release=load(repository.root),
             ledger=ledger_of(stage),
-            rounds=WatchRounds.connect(aws_names.ledger_table(stage)),
+            rounds=WatchRounds.connect(table_of(stage)),
             results=results_from_environment(repository.root),
             caller=caller,
             cloudwatch=boto3.client("cloudwatch"),

@@ -182,6 +182,8 @@ ENV_STAGES = "PROMPT_HUB_STAGES"
 ENV_EARLIER_STAGES = "PROMPT_HUB_EARLIER_STAGES"
 """The stages that a release passes before this one, in order, separated by commas."""
 ENV_LEDGER_TABLE = "PROMPT_HUB_LEDGER_TABLE"
+ENV_LEDGER_TABLES = "PROMPT_HUB_LEDGER_TABLES"
+"""Tables of stages whose ledger was restored under another name: `dev=NAME,prod=NAME`."""
 ENV_RESULTS_BUCKET = "PROMPT_HUB_RESULTS_BUCKET"
 ENV_RESULTS_REGION = "PROMPT_HUB_RESULTS_REGION"
 """Where the results bucket is; unset where it is in the region of whoever uses it."""
@@ -277,7 +279,7 @@ def stage_profile(stage: str) -> str:
 
 
 def ledger_table(stage: str) -> str:
-    """Name of the DynamoDB table that says what is live in `stage`."""
+    """Name of the table that says what is live in `stage`, unless that was restored as another."""
     return named(stage, "ledger")
 
 

@@ -29,6 +29,7 @@ class Stage(_Loose):
     name: str
     account: str | None = None
     region: str | None = None
+    ledger_table: str | None = None
     notification_emails: tuple[str, ...] = ()
 
 
@@ -45,6 +46,10 @@ class Installation(_Loose):
     def emails(self, stage: str) -> tuple[str, ...]:
         """Return who shall hear of `stage`."""
         return next((item.notification_emails for item in self.stages if item.name == stage), ())
+
+    def ledger(self, stage: str) -> str | None:
+        """Return the table that the ledger of `stage` was restored as, if it was."""
+        return next((item.ledger_table for item in self.stages if item.name == stage), None)
 
     def elsewhere(self, stage: str) -> bool:
         """Whether `stage` lives in another account or region than the pipeline."""

@@ -17,6 +17,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.doctor.installation import CdkJson, Installation
 from prompt_hub.evaluation.results import BucketResults
+from prompt_hub.ledger.stage_session import table_of
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.release.ecs_task import service_of
@@ -97,10 +98,16 @@ class Readers:
         found = self.session.client("sts").get_caller_identity()
         return Caller(found["Arn"], found["Account"])
 
+    @property
+    def table(self) -> str:
+        """The name of the stage's ledger, by `cdk.json` where it is known."""
+        restored = self.installation.ledger(self.stage) if self.installation else None
+        return restored or table_of(self.stage)
+
     @cached_property
     def ledger(self) -> Ledger:
         """The stage's ledger."""
-        return Ledger(self.session.client("dynamodb"), aws_names.ledger_table(self.stage))
+        return Ledger(self.session.client("dynamodb"), self.table)
 
     @cached_property
     def results(self) -> BucketResults:
@@ -120,6 +127,16 @@ class Readers:
         return self.session.client("ecs").describe_task_definition(taskDefinition=arn)[
             "taskDefinition"
         ]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of what the service runs; raises `PromptHubError` where there is none."""
+        return {
+            item["name"]: item["value"]
+            for container in self.definition["containerDefinitions"]
+            if container["name"] == aws_names.CONTAINER
+            for item in container.get("environment", [])
+        }
 
     @cached_property
     def newest_execution(self) -> Execution | None:
@@ -150,17 +167,11 @@ class Readers:
         if self.configured:
             return ModelAliases.parse(self.configured)
         try:
-            containers = self.definition["containerDefinitions"]
+            environment = self.environment
         except PromptHubError:
             if self.installation is None or not self.installation.models:
                 raise
             return self.installation.aliases()
-        environment = {
-            item["name"]: item["value"]
-            for container in containers
-            if container["name"] == aws_names.CONTAINER
-            for item in container.get("environment", [])
-        }
         return ModelAliases.from_environment(environment)
 
     def outputs(self, stack: str) -> dict[str, str]:

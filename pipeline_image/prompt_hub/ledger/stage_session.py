@@ -1,13 +1,32 @@
-"""Where a stage of another AWS account or region is reached from."""
+"""Where a stage's ledger is: in which account and region, and under which name."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from prompt_hub.core import aws_names
+from prompt_hub.core.errors import PromptHubError
 
 if TYPE_CHECKING:
     import boto3
+
+
+def table_of(stage: str) -> str:
+    """Return the name of the ledger of `stage`: its own, or that of the table restored from it.
+
+    Raises `PromptHubError` where the variable that names restored tables does not say which.
+    """
+    restored: dict[str, str] = {}
+    for pair in filter(None, os.environ.get(aws_names.ENV_LEDGER_TABLES, "").split(",")):
+        name, _, table = pair.partition("=")
+        if not name or not table or name in restored:
+            raise PromptHubError(
+                f"{aws_names.ENV_LEDGER_TABLES} has {pair!r}.",
+                hint="Write STAGE=TABLE, each stage once, separated by commas.",
+            )
+        restored[name] = table
+    return restored.get(stage, aws_names.ledger_table(stage))
 
 
 def session_of(stage: str) -> boto3.Session | None:

@@ -13,6 +13,7 @@ from typing import Self
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.ledger.stage_session import table_of
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.loader.active_prompt import ActivePrompt
 from prompt_hub.loader.follower import Follower, LogReporter, OwnConnection
@@ -70,7 +71,7 @@ class Prompts:
                 "no stage is named.", hint=f"Name one, or set {aws_names.ENV_STAGE}."
             )
         named = table or environment.get(aws_names.ENV_LEDGER_TABLE)
-        self._table = named or aws_names.ledger_table(self.stage)
+        self._table = named or table_of(self.stage)
         self._poll_seconds = _poll_seconds(poll_seconds)
         self._snapshot_after = snapshot_after
         self._root = root

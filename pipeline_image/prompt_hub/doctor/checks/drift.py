@@ -16,6 +16,7 @@ from prompt_hub.repository.reader import REGISTRY, PromptRepository
 
 
 def _examine(readers: Readers) -> Iterator[Finding]:
+    yield from _ledger(readers)
     stage, pointers = readers.stage, readers.ledger.pointers()
     yield from _registry(readers, pointers)
     service = readers.service
@@ -45,6 +46,19 @@ def _examine(readers: Readers) -> Iterator[Finding]:
                 f"prompt-hub ledger activate {pointer.task} --stage {stage} --to VERSION"
                 " --person NAME --reason REASON",
             )
+
+
+def _ledger(readers: Readers) -> Iterator[Finding]:
+    """Look whether people and the service mean one ledger, where one was restored."""
+    asked = readers.table
+    followed = readers.environment.get(aws_names.ENV_LEDGER_TABLE, asked)
+    if followed != asked:
+        yield Finding(
+            f"The service follows the ledger {followed}; commands here ask {asked}.",
+            "Set ledger_table of the stage in cdk.json, and deploy; where there is no clone, set"
+            f" {aws_names.ENV_LEDGER_TABLES} to what the service follows.",
+            f"export {aws_names.ENV_LEDGER_TABLES}={readers.stage}={followed}",
+        )
 
 
 def _image(readers: Readers, release: str) -> Iterator[Finding]:
