@@ -126,23 +126,50 @@ def read_ledger(scope: Construct, stage: str) -> tuple[Permission, ...]:
     return (_allow(["dynamodb:GetItem", "dynamodb:Query"], [arns.ledger(scope, stage)]),)
 
 
+_POINTERS = (aws_names.LEDGER_HEAD, aws_names.LEDGER_ACTIVE)
+"""What every move of a pointer writes, beside the partition of its task."""
+_TASKS = f"{aws_names.LEDGER_TASKS}*"
+_CHANGES = ("dynamodb:PutItem", "dynamodb:ConditionCheckItem")
+"""A transaction asks for each of its writes and checks, once for each of these."""
+
+
 def add_samples(scope: Construct, stage: str) -> tuple[Permission, ...]:
     """Add score samples, and write nothing else: no pointer, no state of a version, no history."""
+    return _write(scope, stage, ["dynamodb:PutItem"], [f"{aws_names.LEDGER_SCORES}*"])
+
+
+def roll_back(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Move pointers and tell people of it: no sample, not what is deployed."""
+    return _change_ledger(scope, stage, _TASKS, aws_names.LEDGER_OUTBOX)
+
+
+def activate(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Move pointers and note what is deployed: no sample, nothing that says who was told."""
+    return _change_ledger(scope, stage, _TASKS, aws_names.LEDGER_RELEASE)
+
+
+def drill(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Move the pointer of the drill's own task: no history of another."""
+    return _change_ledger(scope, stage, aws_names.LEDGER_TASKS + aws_names.DRILL_TASK)
+
+
+def _change_ledger(scope: Construct, stage: str, *partitions: str) -> tuple[Permission, ...]:
+    """Read the ledger, and change it by transactions of conditional writes."""
+    changed = _write(scope, stage, list(_CHANGES), [*_POINTERS, *partitions])
+    return (*read_ledger(scope, stage), *changed)
+
+
+def _write(
+    scope: Construct, stage: str, actions: list[str], partitions: list[str]
+) -> tuple[Permission, ...]:
+    """Write into these partitions; reading has no condition, for everybody reads everything."""
     return (
         _allow(
-            ["dynamodb:PutItem"],
+            actions,
             [arns.ledger(scope, stage)],
-            conditions={
-                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{aws_names.LEDGER_SCORES}*"]}
-            },
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions}},
         ),
     )
-
-
-def change_ledger(scope: Construct, stage: str) -> tuple[Permission, ...]:
-    """Move pointers: transactions of conditional writes."""
-    actions = ["GetItem", "Query", "PutItem", "ConditionCheckItem"]
-    return (_allow([f"dynamodb:{name}" for name in actions], [arns.ledger(scope, stage)]),)
 
 
 # --- Monitoring --------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ question where AWS asks two. Sources: the Service Authorization Reference of eac
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
@@ -95,8 +96,35 @@ def _item(check: Check, body: Json, place: _Place, state: State) -> Iterator[Che
                 values = cast(Json, detail)
                 item = cast(Json, values.get("Item") or values.get("Key") or {})
                 found += [str(value) for value in cast(Json, item.get(name, {})).values()]
+    yield _on_partitions(check, found)
+
+
+_EQUALITY = re.compile(r"(?P<name>#?[\w.-]+)\s*=\s*(?P<value>:\w+)")
+_EQUALITY_REVERSED = re.compile(r"(?P<value>:\w+)\s*=\s*(?P<name>#?[\w.-]+)")
+
+
+def _query(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
+    """Say which partition is read: a query names one, by its own expression or the older form."""
+    key = state.partition_key(check.resource.rpartition("/")[2])
+    names = cast(Mapping[str, str], body.get("ExpressionAttributeNames") or {})
+    values = cast(Mapping[str, Json], body.get("ExpressionAttributeValues") or {})
+    expression = str(body.get("KeyConditionExpression") or "")
+    found = [
+        str(value)
+        for form in (_EQUALITY, _EQUALITY_REVERSED)
+        for clause in form.finditer(expression)
+        if names.get(clause["name"], clause["name"]) == key
+        for value in values.get(clause["value"], {}).values()
+    ]
+    older = cast(Mapping[str, Mapping[str, list[Json]]], body.get("KeyConditions") or {})
+    for attribute in older.get(key, {}).get("AttributeValueList", []):
+        found += [str(value) for value in attribute.values()]
+    yield _on_partitions(check, found)
+
+
+def _on_partitions(check: Check, found: list[str]) -> Check:
     keys = {**check.keys, "dynamodb:leadingkeys": found} if found else check.keys
-    yield Check(action=check.action, resource=check.resource, keys=keys)
+    return Check(action=check.action, resource=check.resource, keys=keys)
 
 
 # --- ECS ---------------------------------------------------------------------------------------
@@ -212,6 +240,7 @@ _CORRECTIONS: Mapping[str, _Correction] = {
         f"dynamodb:{name}": _item
         for name in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem")
     },
+    "dynamodb:Query": _query,
     "ecs:RunTask": _run_task,
     "ecs:DescribeServices": _of_cluster("service", "services"),
     "ecs:DescribeTasks": _of_cluster("task", "tasks"),

@@ -70,6 +70,23 @@ def test_an_action_of_a_transaction_says_all_its_partitions(
     assert keys == {"dynamodb:leadingkeys": partitions}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"KeyConditionExpression": "pk = :p AND begins_with(sk, :prefix)"},
+        {"KeyConditionExpression": "(:p=#key) AND sk = :prefix"},
+        {"KeyConditionExpression": "sk = :prefix AND #key = :p"},
+        {"KeyConditions": {"pk": {"AttributeValueList": [{"S": "TASK#a"}]}}},
+    ],
+)
+def test_a_query_says_its_partition(body: Mapping[str, object]) -> None:
+    values = {":p": {"S": "TASK#a"}, ":prefix": {"S": "EVENT#"}}
+    more = {"ExpressionAttributeValues": values, "ExpressionAttributeNames": {"#key": "pk"}}
+    assert asked("dynamodb:Query", LEDGER, {**more, **body}) == [
+        ("dynamodb:Query", LEDGER, {"dynamodb:leadingkeys": ["TASK#a"]})
+    ]
+
+
 def test_services_and_tasks_are_asked_for_one_by_one() -> None:
     cluster = {"ecs:cluster": f"{ECS}:cluster/dev"}
     body = {"cluster": f"{ECS}:cluster/dev", "services": ["a", f"{ECS}:service/dev/b"]}

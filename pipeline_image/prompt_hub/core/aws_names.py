@@ -237,8 +237,19 @@ def watch_budget_alarm(stage: str) -> str:
 LEDGER_PARTITION_KEY = "pk"
 LEDGER_SORT_KEY = "sk"
 """Both keys are strings; the table needs no index."""
+# IAM tells items apart by their partition: who may write into which, `cdk_app.permissions` says.
+LEDGER_HEAD = "HEAD"
+"""Partition of the number of changes so far."""
+LEDGER_ACTIVE = "ACTIVE"
+"""Partition of the pointers."""
+LEDGER_RELEASE = "RELEASE"
+"""Partition of what is known of the release that is deployed."""
+LEDGER_OUTBOX = "OUTBOX"
+"""Partition of the claim of whoever tells people."""
+LEDGER_TASKS = "TASK#"
+"""What the partition of every task's versions and history begins with."""
 LEDGER_SCORES = "SCORE#"
-"""What the partition of every task's score samples begins with: IAM tells items apart by it."""
+"""What the partition of every task's score samples begins with."""
 
 # --- The image ---------------------------------------------------------------------------------
 
