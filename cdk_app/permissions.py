@@ -103,19 +103,34 @@ def smoke_results(stage: str) -> tuple[str, ...]:
 
 def call_models(scope: Construct, models: Iterable[ModelConfig]) -> tuple[Permission, ...]:
     """Call exactly the configured models, by what each one's provider says that it takes."""
-    resources: dict[tuple[str, ...], set[str]] = {}
+    # Like needs are one statement.
+    found: dict[tuple[tuple[str, ...], tuple[tuple[str, str, str], ...]], set[str]] = {}
     wildcards: dict[tuple[str, ...], str] = {}
     for model in models:
         for statement in provider_of(model.provider).iam_statements(model):
-            resources.setdefault(statement.actions, set()).update(
+            found.setdefault((statement.actions, statement.conditions), set()).update(
                 arns.in_stack(scope, resource) for resource in statement.resources
             )
             if statement.wildcard:
                 wildcards[statement.actions] = statement.wildcard
     return tuple(
-        _allow(list(actions), sorted(found), wildcard=wildcards.get(actions, ""))
-        for actions, found in sorted(resources.items())
+        _allow(
+            list(actions),
+            sorted(resources),
+            wildcard=wildcards.get(actions, ""),
+            conditions=_in_stack(scope, conditions),
+        )
+        for (actions, conditions), resources in sorted(found.items())
     )
+
+
+def _in_stack(
+    scope: Construct, conditions: Iterable[tuple[str, str, str]]
+) -> dict[str, object] | None:
+    found: dict[str, dict[str, str]] = {}
+    for operator, key, value in conditions:
+        found.setdefault(operator, {})[key] = arns.in_stack(scope, value)
+    return dict(found) or None
 
 
 # --- Ledger ------------------------------------------------------------------------------------

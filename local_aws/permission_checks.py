@@ -38,6 +38,8 @@ class State:
     """A task definition by ARN, family or `family:revision`; empty where there is none."""
     role_tags: Callable[[str], Mapping[str, str]] = lambda arn: {}
     """The tags of a role by its ARN."""
+    secret_key: Callable[[str], str] = lambda arn: ""
+    """The KMS key of a secret, by the secret's ARN; empty where it is AWS's own."""
     object_exists: Callable[[str], bool] = lambda arn: True
     """Whether there is an S3 object of that ARN."""
 
@@ -207,7 +209,7 @@ def _put_events(check: Check, body: Json, place: _Place, state: State) -> Iterat
         )
 
 
-# --- S3, STS, CloudFormation -------------------------------------------------------------------
+# --- S3, Secrets Manager, STS, CloudFormation --------------------------------------------------
 
 
 def _get_object(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
@@ -217,6 +219,17 @@ def _get_object(check: Check, body: Json, place: _Place, state: State) -> Iterat
         yield Check(
             action="s3:ListBucket", resource=check.resource.partition("/")[0], keys=check.keys
         )
+
+
+def _get_secret(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
+    """Ask for the secret's key, too, where it has one: the caller decrypts, through the service."""
+    yield check
+    if key := state.secret_key(check.resource):
+        keys = {
+            "kms:viaservice": f"secretsmanager.{place.region}.amazonaws.com",
+            "kms:encryptioncontext:secretarn": check.resource,
+        }
+        yield Check(action="kms:Decrypt", resource=key, keys=keys)
 
 
 def _assume_role(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
@@ -249,6 +262,7 @@ _CORRECTIONS: Mapping[str, _Correction] = {
     "cloudwatch:DescribeAlarms": _describe_alarms,
     "events:PutEvents": _put_events,
     "s3:GetObject": _get_object,
+    "secretsmanager:GetSecretValue": _get_secret,
     "sts:AssumeRole": _assume_role,
     "cloudformation:CreateChangeSet": _change_stack,
     "cloudformation:CreateStack": _change_stack,

@@ -22,6 +22,7 @@ STATE = State(
     partition_key=lambda table: {"ledger": "pk"}.get(table, ""),
     task_definition=lambda name: DEFINITION if name.rpartition("/")[2].startswith("app") else {},
     role_tags=lambda arn: {"aws-cdk:bootstrap-role": "deploy"},
+    secret_key=lambda arn: "arn:aws:kms:eu-central-1:1:key/k" if ":own-" in arn else "",
     object_exists=lambda arn: arn.endswith("/there"),
 )
 
@@ -158,6 +159,25 @@ def test_only_who_may_list_learns_that_a_key_is_missing() -> None:
     assert [item[:2] for item in asked("s3:GetObject", missing, {})] == [
         ("s3:GetObject", missing),
         ("s3:ListBucket", "arn:aws:s3:::b"),
+    ]
+
+
+def test_a_secret_with_a_key_of_its_own_needs_the_key() -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:1:secret"
+    action = "secretsmanager:GetSecretValue"
+    assert [item[:2] for item in asked(action, f"{arn}:plain-abcdef", {})] == [
+        (action, f"{arn}:plain-abcdef")
+    ]
+    assert asked(action, f"{arn}:own-abcdef", {}) == [
+        (action, f"{arn}:own-abcdef", {}),
+        (
+            "kms:Decrypt",
+            "arn:aws:kms:eu-central-1:1:key/k",
+            {
+                "kms:viaservice": "secretsmanager.eu-central-1.amazonaws.com",
+                "kms:encryptioncontext:secretarn": f"{arn}:own-abcdef",
+            },
+        ),
     ]
 
 

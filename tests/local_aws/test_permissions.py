@@ -284,6 +284,30 @@ def test_what_a_condition_or_a_resource_holds_off_is_denied_and_said(
     assert why in said(enforced)
 
 
+def test_a_secret_is_read_with_its_own_key_and_the_key_opens_nothing_else(
+    enforced: LocalAws, tmp_path: Path
+) -> None:
+    root = Session(enforced.endpoint)
+    key = root.client("kms").create_key()["KeyMetadata"]["Arn"]
+    secret = "prompt-hub/openai"
+    root.client("secretsmanager").create_secret(Name=secret, SecretString="a", KmsKeyId=key)
+    model = {"provider": "openai", "model": "m", "secret": secret, "secret_kms_key": key}
+    build(tmp_path, {"models": {"own": model}}).synth()
+    statements = statements_of(Assembly(tmp_path), "task")
+
+    def read(caller: Session) -> object:
+        return caller.client("secretsmanager").get_secret_value(SecretId=secret)
+
+    caller = assume(enforced, statements)
+    read(caller)
+    less = [item for item in statements if "kms:Decrypt" not in listed(item["Action"])]
+    message = denial_of(lambda: read(assume(enforced, less)))
+    assert f"is not authorized to perform: kms:Decrypt on resource: {key}" in message
+    sealed = root.client("kms").encrypt(KeyId=key, Plaintext=b"a")["CiphertextBlob"]
+    denial_of(lambda: caller.client("kms").decrypt(KeyId=key, CiphertextBlob=sealed))
+    assert '"kms:ViaService": null' in said(enforced)
+
+
 def test_an_explicit_deny_wins(enforced: LocalAws) -> None:
     allow = {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}
     deny = {"Effect": "Deny", "Action": "dynamodb:GetItem", "Resource": "*"}
