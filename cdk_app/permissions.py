@@ -313,6 +313,46 @@ def wait_for_tasks(scope: Construct, stage: str) -> tuple[Permission, ...]:
     )
 
 
+# --- People on call ----------------------------------------------------------------------------
+
+
+def be_on_call(scope: Construct, stage: str, *, with_results: bool) -> tuple[Permission, ...]:
+    """Run the commands of docs/operations.md about a stage: ledger, watch, drill and trace."""
+    return (
+        *_change_ledger(scope, stage, _TASKS),
+        *see_service(scope, stage),
+        *start_watch(scope, stage),
+        *wait_for_tasks(scope, stage),
+        _allow(
+            ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"],
+            ["*"],
+            wildcard="Neither knows a task definition as its resource. Read only, and no definition"
+            " of ours holds a secret.",
+        ),
+        _allow(
+            ["logs:FilterLogEvents"],
+            [f"{arns.log_group(scope, aws_names.service_log_group(stage))}:*"],
+            wildcard="The log group, as IAM writes it: the colon and all of its streams.",
+        ),
+        *(_read_evidence(scope, stage) if with_results else ()),
+    )
+
+
+def _read_evidence(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Read what a release was made of, and how the drill of a stage ended."""
+    return (
+        *read_results(
+            scope,
+            aws_names.manifest_key("*"),
+            aws_names.image_key("*"),
+            aws_names.promotion_key("*"),
+            aws_names.evaluation_key("*", "*"),
+            aws_names.drill_key("*", stage),
+        ),
+        _allow(["ecr:BatchGetImage", "ecr:DescribeImages"], [arns.image_repository(scope)]),
+    )
+
+
 # --- Image -------------------------------------------------------------------------------------
 
 

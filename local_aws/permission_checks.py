@@ -209,6 +209,12 @@ def _put_events(check: Check, body: Json, place: _Place, state: State) -> Iterat
         )
 
 
+def _of_log_group(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
+    """Ask on the streams of the group, as AWS's own denials write it: a policy needs a `:*`."""
+    resource = f"{check.resource.removesuffix(':*')}:log-stream:"
+    yield Check(action=check.action, resource=resource, keys=check.keys)
+
+
 # --- S3, Secrets Manager, STS, CloudFormation --------------------------------------------------
 
 
@@ -260,6 +266,7 @@ _CORRECTIONS: Mapping[str, _Correction] = {
     "ecs:DescribeTaskDefinition": _on_everything,
     "cloudwatch:PutMetricData": _put_metric_data,
     "cloudwatch:DescribeAlarms": _describe_alarms,
+    "logs:FilterLogEvents": _of_log_group,
     "events:PutEvents": _put_events,
     "s3:GetObject": _get_object,
     "secretsmanager:GetSecretValue": _get_secret,

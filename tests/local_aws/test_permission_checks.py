@@ -142,6 +142,12 @@ def test_alarms_are_looked_up_among_all() -> None:
     assert resource == "arn:aws:cloudwatch:eu-central-1:1:alarm:*"
 
 
+def test_a_log_is_searched_on_the_streams_of_its_group() -> None:
+    group = "arn:aws:logs:eu-central-1:1:log-group:/prompt-hub/dev/service"
+    ((_, resource, _),) = asked("logs:FilterLogEvents", group, {})
+    assert resource == f"{group}:log-stream:"
+
+
 def test_each_event_says_its_own_source() -> None:
     entries = [{"Source": "ours", "DetailType": "A"}, {"Source": "theirs", "EventBusName": "b"}]
     found = asked("events:PutEvents", "*", {"Entries": entries})

@@ -176,6 +176,11 @@ def smoke_role(stage: str) -> str:
     return f"{service(stage)}-smoke"
 
 
+def on_call_role(stage: str) -> str:
+    """Name of the role that people on call for `stage` have."""
+    return f"{service(stage)}-on-call"
+
+
 CONTAINER = "service"
 """Name of the container in the task definition; the score watch overrides its command."""
 CONTAINER_PORT = 8080
