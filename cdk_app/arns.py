@@ -96,6 +96,11 @@ def alarm(scope: Construct, name: str) -> str:
     return _place(scope).arn("cloudwatch", f"alarm:{name}")
 
 
+def log_group(scope: Construct, name: str) -> str:
+    """Return a log group; IAM wants `:*` behind it for what is done in it."""
+    return _place(scope).arn("logs", f"log-group:{name}")
+
+
 def rollback_function(scope: Construct, stage: str) -> str:
     """Return the rollback Lambda of `stage`."""
     return _place(scope).arn("lambda", f"function:{aws_names.rollback_function(stage)}")

@@ -103,19 +103,34 @@ def smoke_results(stage: str) -> tuple[str, ...]:
 
 def call_models(scope: Construct, models: Iterable[ModelConfig]) -> tuple[Permission, ...]:
     """Call exactly the configured models, by what each one's provider says that it takes."""
-    resources: dict[tuple[str, ...], set[str]] = {}
+    # Like needs are one statement.
+    found: dict[tuple[tuple[str, ...], tuple[tuple[str, str, str], ...]], set[str]] = {}
     wildcards: dict[tuple[str, ...], str] = {}
     for model in models:
         for statement in provider_of(model.provider).iam_statements(model):
-            resources.setdefault(statement.actions, set()).update(
+            found.setdefault((statement.actions, statement.conditions), set()).update(
                 arns.in_stack(scope, resource) for resource in statement.resources
             )
             if statement.wildcard:
                 wildcards[statement.actions] = statement.wildcard
     return tuple(
-        _allow(list(actions), sorted(found), wildcard=wildcards.get(actions, ""))
-        for actions, found in sorted(resources.items())
+        _allow(
+            list(actions),
+            sorted(resources),
+            wildcard=wildcards.get(actions, ""),
+            conditions=_in_stack(scope, conditions),
+        )
+        for (actions, conditions), resources in sorted(found.items())
     )
+
+
+def _in_stack(
+    scope: Construct, conditions: Iterable[tuple[str, str, str]]
+) -> dict[str, object] | None:
+    found: dict[str, dict[str, str]] = {}
+    for operator, key, value in conditions:
+        found.setdefault(operator, {})[key] = arns.in_stack(scope, value)
+    return dict(found) or None
 
 
 # --- Ledger ------------------------------------------------------------------------------------
@@ -126,23 +141,50 @@ def read_ledger(scope: Construct, stage: str) -> tuple[Permission, ...]:
     return (_allow(["dynamodb:GetItem", "dynamodb:Query"], [arns.ledger(scope, stage)]),)
 
 
+_POINTERS = (aws_names.LEDGER_HEAD, aws_names.LEDGER_ACTIVE)
+"""What every move of a pointer writes, beside the partition of its task."""
+_TASKS = f"{aws_names.LEDGER_TASKS}*"
+_CHANGES = ("dynamodb:PutItem", "dynamodb:ConditionCheckItem")
+"""A transaction asks for each of its writes and checks, once for each of these."""
+
+
 def add_samples(scope: Construct, stage: str) -> tuple[Permission, ...]:
     """Add score samples, and write nothing else: no pointer, no state of a version, no history."""
+    return _write(scope, stage, ["dynamodb:PutItem"], [f"{aws_names.LEDGER_SCORES}*"])
+
+
+def roll_back(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Move pointers and tell people of it: no sample, not what is deployed."""
+    return _change_ledger(scope, stage, _TASKS, aws_names.LEDGER_OUTBOX)
+
+
+def activate(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Move pointers and note what is deployed: no sample, nothing that says who was told."""
+    return _change_ledger(scope, stage, _TASKS, aws_names.LEDGER_RELEASE)
+
+
+def drill(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Move the pointer of the drill's own task: no history of another."""
+    return _change_ledger(scope, stage, aws_names.LEDGER_TASKS + aws_names.DRILL_TASK)
+
+
+def _change_ledger(scope: Construct, stage: str, *partitions: str) -> tuple[Permission, ...]:
+    """Read the ledger, and change it by transactions of conditional writes."""
+    changed = _write(scope, stage, list(_CHANGES), [*_POINTERS, *partitions])
+    return (*read_ledger(scope, stage), *changed)
+
+
+def _write(
+    scope: Construct, stage: str, actions: list[str], partitions: list[str]
+) -> tuple[Permission, ...]:
+    """Write into these partitions; reading has no condition, for everybody reads everything."""
     return (
         _allow(
-            ["dynamodb:PutItem"],
+            actions,
             [arns.ledger(scope, stage)],
-            conditions={
-                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{aws_names.LEDGER_SCORES}*"]}
-            },
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions}},
         ),
     )
-
-
-def change_ledger(scope: Construct, stage: str) -> tuple[Permission, ...]:
-    """Move pointers: transactions of conditional writes."""
-    actions = ["GetItem", "Query", "PutItem", "ConditionCheckItem"]
-    return (_allow([f"dynamodb:{name}" for name in actions], [arns.ledger(scope, stage)]),)
 
 
 # --- Monitoring --------------------------------------------------------------------------------
@@ -268,6 +310,46 @@ def wait_for_tasks(scope: Construct, stage: str) -> tuple[Permission, ...]:
             [arns.task(scope, stage, "*")],
             wildcard="The id of a task is made when it starts.",
         ),
+    )
+
+
+# --- People on call ----------------------------------------------------------------------------
+
+
+def be_on_call(scope: Construct, stage: str, *, with_results: bool) -> tuple[Permission, ...]:
+    """Run the commands of docs/operations.md about a stage: ledger, watch, drill and trace."""
+    return (
+        *_change_ledger(scope, stage, _TASKS),
+        *see_service(scope, stage),
+        *start_watch(scope, stage),
+        *wait_for_tasks(scope, stage),
+        _allow(
+            ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"],
+            ["*"],
+            wildcard="Neither knows a task definition as its resource. Read only, and no definition"
+            " of ours holds a secret.",
+        ),
+        _allow(
+            ["logs:FilterLogEvents"],
+            [f"{arns.log_group(scope, aws_names.service_log_group(stage))}:*"],
+            wildcard="The log group, as IAM writes it: the colon and all of its streams.",
+        ),
+        *(_read_evidence(scope, stage) if with_results else ()),
+    )
+
+
+def _read_evidence(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Read what a release was made of, and how the drill of a stage ended."""
+    return (
+        *read_results(
+            scope,
+            aws_names.manifest_key("*"),
+            aws_names.image_key("*"),
+            aws_names.promotion_key("*"),
+            aws_names.evaluation_key("*", "*"),
+            aws_names.drill_key("*", stage),
+        ),
+        _allow(["ecr:BatchGetImage", "ecr:DescribeImages"], [arns.image_repository(scope)]),
     )
 
 

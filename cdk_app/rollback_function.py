@@ -88,7 +88,7 @@ class RollbackFunction(Construct):
         log_group.grant_write(role)
         topic.grant_publish(role)
         granted = (
-            *permissions.change_ledger(self, stage),
+            *permissions.roll_back(self, stage),
             *permissions.read_alarms(self),
             *permissions.announce_rollbacks(self),
             *permissions.trace(),

@@ -176,6 +176,29 @@ class CallerIdentitySettings(StrictSettings):
     """Callers with another quota, by the name that their token has."""
 
 
+class OnCallSettings(StrictSettings):
+    """Who may be the stage's role of people on call, `prompt-hub-STAGE-on-call`."""
+
+    principals: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Field(
+                    # No wildcard: whoever may make a role could make one that fits.
+                    pattern=r"^arn:[\w-]+:iam::\d{12}:(?:role|user)/[\w+=,.@/-]+$",
+                    examples=["arn:aws:iam::123456789012:role/engineer"],
+                ),
+            ],
+            ...,
+        ],
+        Field(min_length=1, json_schema_extra={"expected": "must list at least one principal"}),
+    ]
+    """ARNs of roles and users, of any account. Their own policies must allow `sts:AssumeRole`."""
+    mfa: bool = False
+    """Whether they must have signed in with a second factor. A session of a role never says that
+    it has, also if its person did: this is for users."""
+
+
 class StageSettings(StrictSettings):
     """One stage that the pipeline deploys to.
 
@@ -271,6 +294,8 @@ class StageSettings(StrictSettings):
     """Whether the ledger is kept from being deleted by mistake."""
     notification_emails: tuple[Email, ...] = ()
     """Who hears of every alarm and rollback; without one nobody does."""
+    on_call: OnCallSettings | None = None
+    """Who may do what docs/operations.md says, and no more; by default there is no such role."""
 
     @property
     def networks(self) -> tuple[str, ...]:

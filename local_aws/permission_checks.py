@@ -8,6 +8,7 @@ question where AWS asks two. Sources: the Service Authorization Reference of eac
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
@@ -37,6 +38,8 @@ class State:
     """A task definition by ARN, family or `family:revision`; empty where there is none."""
     role_tags: Callable[[str], Mapping[str, str]] = lambda arn: {}
     """The tags of a role by its ARN."""
+    secret_key: Callable[[str], str] = lambda arn: ""
+    """The KMS key of a secret, by the secret's ARN; empty where it is AWS's own."""
     object_exists: Callable[[str], bool] = lambda arn: True
     """Whether there is an S3 object of that ARN."""
 
@@ -95,8 +98,35 @@ def _item(check: Check, body: Json, place: _Place, state: State) -> Iterator[Che
                 values = cast(Json, detail)
                 item = cast(Json, values.get("Item") or values.get("Key") or {})
                 found += [str(value) for value in cast(Json, item.get(name, {})).values()]
+    yield _on_partitions(check, found)
+
+
+_EQUALITY = re.compile(r"(?P<name>#?[\w.-]+)\s*=\s*(?P<value>:\w+)")
+_EQUALITY_REVERSED = re.compile(r"(?P<value>:\w+)\s*=\s*(?P<name>#?[\w.-]+)")
+
+
+def _query(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
+    """Say which partition is read: a query names one, by its own expression or the older form."""
+    key = state.partition_key(check.resource.rpartition("/")[2])
+    names = cast(Mapping[str, str], body.get("ExpressionAttributeNames") or {})
+    values = cast(Mapping[str, Json], body.get("ExpressionAttributeValues") or {})
+    expression = str(body.get("KeyConditionExpression") or "")
+    found = [
+        str(value)
+        for form in (_EQUALITY, _EQUALITY_REVERSED)
+        for clause in form.finditer(expression)
+        if names.get(clause["name"], clause["name"]) == key
+        for value in values.get(clause["value"], {}).values()
+    ]
+    older = cast(Mapping[str, Mapping[str, list[Json]]], body.get("KeyConditions") or {})
+    for attribute in older.get(key, {}).get("AttributeValueList", []):
+        found += [str(value) for value in attribute.values()]
+    yield _on_partitions(check, found)
+
+
+def _on_partitions(check: Check, found: list[str]) -> Check:
     keys = {**check.keys, "dynamodb:leadingkeys": found} if found else check.keys
-    yield Check(action=check.action, resource=check.resource, keys=keys)
+    return Check(action=check.action, resource=check.resource, keys=keys)
 
 
 # --- ECS ---------------------------------------------------------------------------------------
@@ -179,7 +209,13 @@ def _put_events(check: Check, body: Json, place: _Place, state: State) -> Iterat
         )
 
 
-# --- S3, STS, CloudFormation -------------------------------------------------------------------
+def _of_log_group(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
+    """Ask on the streams of the group, as AWS's own denials write it: a policy needs a `:*`."""
+    resource = f"{check.resource.removesuffix(':*')}:log-stream:"
+    yield Check(action=check.action, resource=resource, keys=check.keys)
+
+
+# --- S3, Secrets Manager, STS, CloudFormation --------------------------------------------------
 
 
 def _get_object(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
@@ -189,6 +225,17 @@ def _get_object(check: Check, body: Json, place: _Place, state: State) -> Iterat
         yield Check(
             action="s3:ListBucket", resource=check.resource.partition("/")[0], keys=check.keys
         )
+
+
+def _get_secret(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
+    """Ask for the secret's key, too, where it has one: the caller decrypts, through the service."""
+    yield check
+    if key := state.secret_key(check.resource):
+        keys = {
+            "kms:viaservice": f"secretsmanager.{place.region}.amazonaws.com",
+            "kms:encryptioncontext:secretarn": check.resource,
+        }
+        yield Check(action="kms:Decrypt", resource=key, keys=keys)
 
 
 def _assume_role(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
@@ -212,14 +259,17 @@ _CORRECTIONS: Mapping[str, _Correction] = {
         f"dynamodb:{name}": _item
         for name in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem")
     },
+    "dynamodb:Query": _query,
     "ecs:RunTask": _run_task,
     "ecs:DescribeServices": _of_cluster("service", "services"),
     "ecs:DescribeTasks": _of_cluster("task", "tasks"),
     "ecs:DescribeTaskDefinition": _on_everything,
     "cloudwatch:PutMetricData": _put_metric_data,
     "cloudwatch:DescribeAlarms": _describe_alarms,
+    "logs:FilterLogEvents": _of_log_group,
     "events:PutEvents": _put_events,
     "s3:GetObject": _get_object,
+    "secretsmanager:GetSecretValue": _get_secret,
     "sts:AssumeRole": _assume_role,
     "cloudformation:CreateChangeSet": _change_stack,
     "cloudformation:CreateStack": _change_stack,

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, cast
 import ministack.app
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import dynamodb, ecs, iam, s3, sts
+from ministack.services import dynamodb, ecs, iam, kms, s3, secretsmanager, sts
 
 from local_aws import permission_checks
 from local_aws.permission_checks import Check, State
@@ -284,6 +284,14 @@ def _state() -> State:
         role = iam._roles.get(arn.rpartition("/")[2]) or {}
         return {tag["Key"]: tag["Value"] for tag in role.get("Tags") or ()}
 
+    def secret_key(arn: str) -> str:
+        _, secret = secretsmanager._resolve(arn)
+        name = str((secret or {}).get("KmsKeyId") or "")
+        # AWS's own key is everybody's who may read the secret, by its key policy.
+        if not name or name.endswith("alias/aws/secretsmanager"):
+            return ""
+        return str((kms._resolve_key(name) or {}).get("Arn", name))
+
     def object_exists(arn: str) -> bool:
         bucket, _, key = arn.rpartition(":")[2].partition("/")
         found = s3._buckets.get(bucket)
@@ -293,5 +301,6 @@ def _state() -> State:
         partition_key=partition_key,
         task_definition=task_definition,
         role_tags=role_tags,
+        secret_key=secret_key,
         object_exists=object_exists,
     )

@@ -16,6 +16,7 @@ from constructs import Construct
 
 from cdk_app import arns, trigger
 from cdk_app.freshness_alarm import FreshnessAlarm, WatchBudgetAlarm
+from cdk_app.on_call import OnCallRole
 from cdk_app.rollback_function import RollbackFunction
 from cdk_app.score_alarm import ScoreAlarm
 from cdk_app.settings import Settings
@@ -73,7 +74,13 @@ class RollbackStack(StageStack):
             )
         WatchBudgetAlarm(self, "WatchBudget", stage=stage.name, topic=topic)
         self._build_sweep(tasks, rollback.function)
-        if settings.is_elsewhere(stage):
+        elsewhere = settings.is_elsewhere(stage)
+        if stage.on_call is not None:
+            # Results and images lie where the pipeline is, and are read with what one has there.
+            OnCallRole(
+                self, "OnCall", stage=stage.name, who=stage.on_call, with_results=not elsewhere
+            )
+        if elsewhere:
             bus = arns.event_bus_in(self, str(settings.account), settings.region)
             trigger.send_rollbacks_on(self, stage=stage.name, bus=bus)
 

@@ -68,7 +68,7 @@ def stage_actions(
             {
                 **{each: [permissions.read_ledger] for each in earlier},
                 name: [
-                    permissions.change_ledger,
+                    permissions.activate,
                     permissions.see_service,
                     permissions.start_watch,
                     permissions.read_running_image,
@@ -96,7 +96,7 @@ def stage_actions(
             "drill",
             {
                 name: [
-                    permissions.change_ledger,
+                    permissions.drill,
                     permissions.see_service,
                     permissions.start_watch,
                     permissions.wait_for_tasks,

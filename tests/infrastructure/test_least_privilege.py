@@ -234,6 +234,27 @@ def test_the_watch_cannot_move_a_pointer(assembly: Assembly) -> None:
     assert condition == {"StringEquals": {"cloudwatch:namespace": "PromptHub"}}
 
 
+def partitions(statements: list[Json]) -> set[str]:
+    """What of a ledger may be written into."""
+    (writing,) = (node for node in statements if "dynamodb:PutItem" in listed(node["Action"]))
+    # A transaction's condition check counts as a write of the partition that it looks at.
+    assert set(listed(writing["Action"])) == {"dynamodb:PutItem", "dynamodb:ConditionCheckItem"}
+    ((test, condition),) = writing["Condition"].items()
+    assert test == "ForAllValues:StringLike"
+    return set(condition["dynamodb:LeadingKeys"])
+
+
+POINTERS = {"HEAD", "ACTIVE"}
+
+
+def test_what_moves_pointers_writes_its_own_partitions_and_no_samples(assembly: Assembly) -> None:
+    """The scores decide about a rollback: whoever rolls back can write none."""
+    (rollback,) = assembly.statements("dev-rollback").values()
+    assert partitions(rollback) == {*POINTERS, "TASK#*", "OUTBOX"}
+    assert partitions(assembly.role_of("dev/Activate")) == {*POINTERS, "TASK#*", "RELEASE"}
+    assert partitions(assembly.role_of("dev/Drill")) == {*POINTERS, "TASK#prompt-hub-drill"}
+
+
 def test_the_schedule_starts_the_watch_as_the_watch(assembly: Assembly) -> None:
     (rule,) = (
         found

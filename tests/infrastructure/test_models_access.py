@@ -51,8 +51,56 @@ def test_a_key_is_read_from_its_secret_and_only_from_there(
     assert statement["Resource"]["Fn::Join"][1][-1] == ":secret:prompt-hub/openai-??????"
 
 
+def test_a_secret_with_a_key_of_its_own_is_decrypted_by_that_key_and_through_its_service(
+    synthesise: Callable[..., Assembly],
+) -> None:
+    key = "arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d"
+    model = {"provider": "openai", "model": "m", "secret": "prompt-hub/openai"}
+    keyed = synthesise({"models": {"own": {**model, "secret_kms_key": key}}})
+    roles = {
+        stack: [
+            statement
+            for each in keyed.statements(stack).values()
+            for statement in each
+            if "kms:Decrypt" in listed(statement["Action"]) and statement["Resource"] == key
+        ]
+        for stack in ("dev-service", "evaluation", "github-oidc")
+    }
+    # The service and the watch; what evaluates; the workflow, where there is one.
+    assert {stack: len(found) for stack, found in roles.items()} == {
+        "dev-service": 2,
+        "evaluation": 1,
+        "github-oidc": 1,
+    }
+    for found in roles.values():
+        for statement in found:
+            assert statement["Action"] == "kms:Decrypt"
+            through, secret = statement["Condition"].values()
+            assert through == {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
+            assert list(secret) == ["kms:EncryptionContext:SecretARN"]
+            (arn,) = secret.values()
+            assert arn["Fn::Join"][1][-1] == ":secret:prompt-hub/openai-??????"
+
+
+def test_two_secrets_under_one_key_are_two_statements(
+    synthesise: Callable[..., Assembly],
+) -> None:
+    """The condition names the secret: the key opens no other of its secrets."""
+    key = "arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d"
+    model = {"provider": "openai", "model": "m", "secret_kms_key": key}
+    keyed = synthesise(
+        {"models": {"a": {**model, "secret": "one"}, "b": {**model, "secret": "two"}}}
+    )
+    found = [
+        statement["Condition"]["StringLike"]["kms:EncryptionContext:SecretARN"]["Fn::Join"][1][-1]
+        for statement in statements(keyed, "kms:Decrypt")
+    ]
+    assert found == [":secret:one-??????", ":secret:two-??????"]
+
+
 def test_without_a_key_nobody_reads_secrets(assembly: Assembly) -> None:
     assert statements(assembly, "secretsmanager:GetSecretValue") == []
+    assert statements(assembly, "kms:Decrypt") == []
 
 
 def test_every_provider_says_what_its_role_needs_and_like_needs_are_one_statement(

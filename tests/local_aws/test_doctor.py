@@ -221,7 +221,7 @@ def test_people_read_problem_mend_and_command(
     assert lines[:5] == [
         "faulty       bootstrap",
         "    /cdk-bootstrap/catalogue/version says version '5'; templates need 6 at least.",
-        "    Bootstrap this account and region.",
+        "    Bootstrap this account and region (eu-central-1).",
         "        make bootstrap",
         "healthy      connection",
     ]

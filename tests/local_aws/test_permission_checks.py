@@ -22,6 +22,7 @@ STATE = State(
     partition_key=lambda table: {"ledger": "pk"}.get(table, ""),
     task_definition=lambda name: DEFINITION if name.rpartition("/")[2].startswith("app") else {},
     role_tags=lambda arn: {"aws-cdk:bootstrap-role": "deploy"},
+    secret_key=lambda arn: "arn:aws:kms:eu-central-1:1:key/k" if ":own-" in arn else "",
     object_exists=lambda arn: arn.endswith("/there"),
 )
 
@@ -68,6 +69,23 @@ def test_an_action_of_a_transaction_says_all_its_partitions(
     ]
     ((_, _, keys),) = asked(f"dynamodb:{action}", LEDGER, {"TransactItems": items})
     assert keys == {"dynamodb:leadingkeys": partitions}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"KeyConditionExpression": "pk = :p AND begins_with(sk, :prefix)"},
+        {"KeyConditionExpression": "(:p=#key) AND sk = :prefix"},
+        {"KeyConditionExpression": "sk = :prefix AND #key = :p"},
+        {"KeyConditions": {"pk": {"AttributeValueList": [{"S": "TASK#a"}]}}},
+    ],
+)
+def test_a_query_says_its_partition(body: Mapping[str, object]) -> None:
+    values = {":p": {"S": "TASK#a"}, ":prefix": {"S": "EVENT#"}}
+    more = {"ExpressionAttributeValues": values, "ExpressionAttributeNames": {"#key": "pk"}}
+    assert asked("dynamodb:Query", LEDGER, {**more, **body}) == [
+        ("dynamodb:Query", LEDGER, {"dynamodb:leadingkeys": ["TASK#a"]})
+    ]
 
 
 def test_services_and_tasks_are_asked_for_one_by_one() -> None:
@@ -124,6 +142,12 @@ def test_alarms_are_looked_up_among_all() -> None:
     assert resource == "arn:aws:cloudwatch:eu-central-1:1:alarm:*"
 
 
+def test_a_log_is_searched_on_the_streams_of_its_group() -> None:
+    group = "arn:aws:logs:eu-central-1:1:log-group:/prompt-hub/dev/service"
+    ((_, resource, _),) = asked("logs:FilterLogEvents", group, {})
+    assert resource == f"{group}:log-stream:"
+
+
 def test_each_event_says_its_own_source() -> None:
     entries = [{"Source": "ours", "DetailType": "A"}, {"Source": "theirs", "EventBusName": "b"}]
     found = asked("events:PutEvents", "*", {"Entries": entries})
@@ -141,6 +165,25 @@ def test_only_who_may_list_learns_that_a_key_is_missing() -> None:
     assert [item[:2] for item in asked("s3:GetObject", missing, {})] == [
         ("s3:GetObject", missing),
         ("s3:ListBucket", "arn:aws:s3:::b"),
+    ]
+
+
+def test_a_secret_with_a_key_of_its_own_needs_the_key() -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:1:secret"
+    action = "secretsmanager:GetSecretValue"
+    assert [item[:2] for item in asked(action, f"{arn}:plain-abcdef", {})] == [
+        (action, f"{arn}:plain-abcdef")
+    ]
+    assert asked(action, f"{arn}:own-abcdef", {}) == [
+        (action, f"{arn}:own-abcdef", {}),
+        (
+            "kms:Decrypt",
+            "arn:aws:kms:eu-central-1:1:key/k",
+            {
+                "kms:viaservice": "secretsmanager.eu-central-1.amazonaws.com",
+                "kms:encryptioncontext:secretarn": f"{arn}:own-abcdef",
+            },
+        ),
     ]
 
 

@@ -11,29 +11,23 @@ import json
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cache, partial
-from itertools import count
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.settings import PERMISSIONS_LOG
 from local_aws.stack import LocalStack
 from prompt_hub.core import aws_names
-from tests.infrastructure.synthesised import Assembly, Json, build, listed
-from tests.local_aws.emulator import ACCOUNT, SECRET, LocalAws, eventually
+from tests.infrastructure.synthesised import Assembly, build, listed
+from tests.local_aws.assumed_roles import REGION, SERVICE, Session, assume, statements_of
+from tests.local_aws.emulator import ACCOUNT, LocalAws, eventually
 
-REGION = "us-east-1"
 LEDGER = "prompt-hub-dev-ledger"
 RESULTS = aws_names.results_bucket(ACCOUNT, REGION)
-CLUSTER, SERVICE = aws_names.cluster("dev"), aws_names.service("dev")
-TRUST = {
-    "Statement": [{"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}]
-}
+CLUSTER = aws_names.cluster("dev")
 SERVICES = ["codebuild.amazonaws.com", "ecs-tasks.amazonaws.com", "lambda.amazonaws.com"]
 TRUST_OF_SERVICES = {
     "Statement": [
@@ -42,34 +36,12 @@ TRUST_OF_SERVICES = {
 }
 KEY = {"pk": {"S": "TASK#a"}, "sk": {"S": "1"}}
 
-NUMBERS = count(1)
 WHO_AM_I = """\
 import boto3
 print(boto3.client("sts").get_caller_identity()["Arn"])
 """
 
-Call = Callable[["Session"], object]
-
-
-@dataclass(frozen=True)
-class Session:
-    """Clients with the credentials of one caller, and where what it needs is."""
-
-    endpoint: str
-    key: str = ACCOUNT
-    secret: str = SECRET
-    token: str | None = None
-
-    @cache  # noqa: B019 - a client is slow to make, and a caller few
-    def client(self, service: str) -> Any:
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=self.endpoint,
-            region_name=REGION,
-            aws_access_key_id=self.key,
-            aws_secret_access_key=self.secret,
-            aws_session_token=self.token,
-        )
+Call = Callable[[Session], object]
 
 
 @pytest.fixture(scope="module")
@@ -126,49 +98,6 @@ def furnish(root: Session) -> None:
         executionRoleArn=roles[f"{SERVICE}-execution"],
         containerDefinitions=[{"name": "a", "image": "none:1", "memory": 128}],
     )
-
-
-def resolved(value: object) -> Any:
-    """A value of a template with the account's number in it; ours name everything else."""
-    if isinstance(value, dict):
-        if set(value) == {"Ref"} and value["Ref"] == "AWS::AccountId":
-            return ACCOUNT
-        if set(value) == {"Fn::Join"}:
-            return value["Fn::Join"][0].join(resolved(part) for part in value["Fn::Join"][1])
-        if set(value) <= {"Ref", "Fn::GetAtt"}:
-            return "arn:aws:elsewhere:::not-named"
-        return {key: resolved(item) for key, item in value.items()}
-    return [resolved(item) for item in value] if isinstance(value, list) else value
-
-
-def statements_of(assembly: Assembly, role: str) -> list[Json]:
-    if role in {"task", "watch", "smoke"}:
-        (name,) = [
-            logical_id
-            for logical_id, found in assembly.resources("dev-service", "AWS::IAM::Role").items()
-            if found.get("RoleName") == f"{SERVICE}-{role}"
-        ]
-        found = assembly.statements("dev-service")[name]
-    elif role == "rollback":
-        (found,) = assembly.statements("dev-rollback").values()
-    else:
-        found = assembly.role_of(role)
-    statements: list[Json] = resolved(found)
-    return statements
-
-
-def assume(aws: LocalAws, statements: list[Json]) -> Session:
-    """A caller that may do what `statements` say."""
-    root = Session(aws.endpoint)
-    name = f"role-{next(NUMBERS)}"
-    iam = root.client("iam")
-    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
-    iam.put_role_policy(
-        RoleName=name, PolicyName="a", PolicyDocument=json.dumps({"Statement": statements})
-    )
-    given = root.client("sts").assume_role(RoleArn=made["Role"]["Arn"], RoleSessionName="test")
-    keys = given["Credentials"]
-    return Session(aws.endpoint, keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 
 
 def get_item(caller: Session) -> object:
@@ -284,6 +213,9 @@ USES: list[tuple[str, str, Call]] = [
     ("dev/Activate", "s3:GetObject", partial(get_missing, key="manifests/1.json")),
     ("dev/Activate", "s3:ListBucket", partial(get_missing, key="manifests/1.json")),
     ("rollback", "dynamodb:ConditionCheckItem", check_item),
+    ("rollback", "dynamodb:PutItem", partial(put_item, partition="OUTBOX")),
+    ("dev/Activate", "dynamodb:PutItem", partial(put_item, partition="RELEASE")),
+    ("dev/Drill", "dynamodb:PutItem", partial(put_item, partition="TASK#prompt-hub-drill")),
     ("rollback", "cloudwatch:DescribeAlarms", describe_alarms),
     ("rollback", "events:PutEvents", put_event),
 ]
@@ -335,6 +267,11 @@ def test_a_statement_that_is_taken_out_is_missed(
         ("dev/SmokeTest", run_task, f"role/{SERVICE}-smoke"),
         ("dev/SmokeTest", partial(run_task, role=None), f"role/{SERVICE}-smoke"),
         ("dev/Activate", partial(run_task, role="smoke"), f"role/{SERVICE}-watch"),
+        ("rollback", partial(put_item, partition="SCORE#a"), '"dynamodb:LeadingKeys": ["SCORE#a"]'),
+        ("rollback", partial(put_item, partition="RELEASE"), '"dynamodb:LeadingKeys": ["RELEASE"]'),
+        ("dev/Activate", partial(put_item, partition="OUTBOX"), '"OUTBOX"'),
+        ("dev/Activate", partial(put_item, partition="SCORE#a"), '"SCORE#a"'),
+        ("dev/Drill", check_item, '"dynamodb:LeadingKeys": ["TASK#a"]'),
         ("rollback", partial(put_event, source="aws.ec2"), '"events:source": "aws.ec2"'),
     ],
 )
@@ -345,6 +282,30 @@ def test_what_a_condition_or_a_resource_holds_off_is_denied_and_said(
     denial_of(lambda: call(caller))
     assert " may not " in said(enforced)
     assert why in said(enforced)
+
+
+def test_a_secret_is_read_with_its_own_key_and_the_key_opens_nothing_else(
+    enforced: LocalAws, tmp_path: Path
+) -> None:
+    root = Session(enforced.endpoint)
+    key = root.client("kms").create_key()["KeyMetadata"]["Arn"]
+    secret = "prompt-hub/openai"
+    root.client("secretsmanager").create_secret(Name=secret, SecretString="a", KmsKeyId=key)
+    model = {"provider": "openai", "model": "m", "secret": secret, "secret_kms_key": key}
+    build(tmp_path, {"models": {"own": model}}).synth()
+    statements = statements_of(Assembly(tmp_path), "task")
+
+    def read(caller: Session) -> object:
+        return caller.client("secretsmanager").get_secret_value(SecretId=secret)
+
+    caller = assume(enforced, statements)
+    read(caller)
+    less = [item for item in statements if "kms:Decrypt" not in listed(item["Action"])]
+    message = denial_of(lambda: read(assume(enforced, less)))
+    assert f"is not authorized to perform: kms:Decrypt on resource: {key}" in message
+    sealed = root.client("kms").encrypt(KeyId=key, Plaintext=b"a")["CiphertextBlob"]
+    denial_of(lambda: caller.client("kms").decrypt(KeyId=key, CiphertextBlob=sealed))
+    assert '"kms:ViaService": null' in said(enforced)
 
 
 def test_an_explicit_deny_wins(enforced: LocalAws) -> None:

@@ -94,15 +94,13 @@ def note_deployed(ledger: Ledger, stage: str) -> tuple[Release, Deployed | None]
     Returns it, and what the ledger said before. A retried activation may belong to an image that
     was replaced since, or to an older one that was deployed anew: only ECS knows.
     """
-    import boto3
-
     from prompt_hub.evaluation.results import results_from_environment
-    from prompt_hub.ledger.stage_session import session_of
+    from prompt_hub.ledger.stage_session import ecs_of
     from prompt_hub.release.ecs_task import running_release
     from prompt_hub.repository.reader import PromptRepository
 
     results = results_from_environment(PromptRepository.from_environment().root)
-    running = running_release((session_of(stage) or boto3).client("ecs"), stage)
+    running = running_release(ecs_of(stage), stage)
     release = load_manifest(results, running)
     before = ledger.deployed()
     if before is not None and before.release.release != running:
@@ -252,12 +250,10 @@ def measure_now(stage: str, tasks: list[str]) -> None:
     """
     if not tasks:
         return
-    import boto3
-
-    from prompt_hub.ledger.stage_session import session_of
+    from prompt_hub.ledger.stage_session import ecs_of
     from prompt_hub.release.ecs_task import run
 
-    ecs, command = (session_of(stage) or boto3).client("ecs"), ["prompt-hub", "watch", "--due"]
+    ecs, command = ecs_of(stage), ["prompt-hub", "watch", "--due"]
     run(ecs, stage, command, role=aws_names.watch_role(stage))
     for task in tasks:
         print(f"{task}: the score watch measures it now")

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from prompt_hub.cli.stage import add_stage, stage_of, translate_aws_errors
 from prompt_hub.core import aws_names
-from prompt_hub.core.errors import ExitCode
+from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.doctor.examination import CheckResult, examine, exit_code
-from prompt_hub.doctor.installation import read_cdk_json
+from prompt_hub.doctor.installation import Installation, read_cdk_json
 from prompt_hub.doctor.readers import Readers
 from prompt_hub.doctor.registry import all_checks
+from prompt_hub.ledger.stage_session import session_of
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -48,11 +49,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Print findings; 0 if there is none, 1 if there is one, 3 if not everything was looked at."""
     stage = stage_of(arguments)
     root = Path(os.environ.get(aws_names.ENV_ROOT, "."))
+    cdk_json = read_cdk_json(root, stage)
     readers = Readers(
         stage=stage,
         root=root,
         session=_session(),
-        cdk_json=read_cdk_json(root, stage),
+        there=_session_there(stage, cdk_json.context.installation),
+        cdk_json=cdk_json,
         now=datetime.now(UTC),
         bucket=os.environ.get(aws_names.ENV_RESULTS_BUCKET),
         configured=os.environ.get(aws_names.ENV_MODELS),
@@ -81,10 +84,36 @@ def _lines(results: Sequence[CheckResult]) -> list[str]:
     return lines
 
 
+def _session_there(stage: str, settings: Installation | None) -> Session | None:
+    """Return a session where `stage` lives, `None` where that is the pipeline's own place.
+
+    Raises `PromptHubError` where it lives elsewhere and nothing says how to get there: what is well
+    elsewhere would be called missing here.
+    """
+    found = session_of(stage, _shared())
+    if found is None and settings is not None and settings.elsewhere(stage):
+        account, region = settings.place(stage)
+        raise PromptHubError(
+            f"stage {stage} lives in account {account} and region {region}, and there is no profile"
+            f" {aws_names.stage_profile(stage)} to reach it by.",
+            hint="Write it into ~/.aws/config: docs/deployment.md, a stage in another account.",
+        )
+    return found
+
+
 def _session() -> Session:
+    from botocore.exceptions import NoRegionError
+
+    session = _shared()()
+    if session.region_name is None:
+        raise NoRegionError
+    return session
+
+
+def _shared() -> type[Session]:
+    """Return a kind of session that all checks can use at once."""
     import boto3
     from botocore.config import Config
-    from botocore.exceptions import NoRegionError
 
     # Checks wait at once; a service that hangs must not keep a person waiting for minutes.
     config = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3})
@@ -102,7 +131,4 @@ def _session() -> Session:
                         made[name] = super().client(name, config=config)
                     return made[name]
 
-    session = SharedSession()
-    if session.region_name is None:
-        raise NoRegionError
-    return session
+    return SharedSession

@@ -23,7 +23,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.results import results_from_environment
 from prompt_hub.ledger.drill import DrillLedger
 from prompt_hub.ledger.items import Deployed, VersionRef
-from prompt_hub.ledger.stage_session import session_of, table_of
+from prompt_hub.ledger.stage_session import ecs_of, session_of, table_of
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.monitoring.drill import ASK_SECONDS, WITHIN_SECONDS, Drill, run_drill
 from prompt_hub.release.drill_repository import BAD_VERSION, GOOD_VERSION
@@ -89,12 +89,10 @@ def _begin(stage: str, deployed: Deployed | None) -> tuple[int, Deployed]:
 
 def _watched(stage: str, begun: tuple[int, Deployed], within: float) -> Drill:
     """Let a task in the stage's network look on; returns what it found."""
-    import boto3
-
     from prompt_hub.release.ecs_task import run, wait
 
     revision, deployed = begun
-    ecs = (session_of(stage) or boto3).client("ecs")
+    ecs = ecs_of(stage)
     command = ["prompt-hub", "drill", "--inside", "--within", f"{within:g}"]
     arn = run(ecs, stage, command, role=aws_names.watch_role(stage))
     print(f"the drill runs in {stage} as {arn.rpartition('/')[2]}", flush=True)

@@ -92,12 +92,10 @@ def _inside(repository: PromptRepository, stage: str, release: str) -> SmokeTest
 
 def _outside(stage: str) -> int:
     """Run the smoke test in the stage; returns the exit code of its task."""
-    import boto3
-
-    from prompt_hub.ledger.stage_session import session_of
+    from prompt_hub.ledger.stage_session import ecs_of
     from prompt_hub.release.ecs_task import run, wait
 
-    ecs = (session_of(stage) or boto3).client("ecs")
+    ecs = ecs_of(stage)
     command = ["prompt-hub", "smoke-test", "--inside"]
     task = run(ecs, stage, command, role=aws_names.smoke_role(stage))
     print(f"the smoke test runs in {stage} as {task.rpartition('/')[2]}", flush=True)

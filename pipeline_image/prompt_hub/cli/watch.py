@@ -84,12 +84,10 @@ async def connected_watch(stage: str) -> AsyncIterator[ScoreWatch]:
 
 
 def _outside(stage: str, task: str | None, *, wait_for_it: bool) -> ExitCode:
-    import boto3
-
-    from prompt_hub.ledger.stage_session import session_of
+    from prompt_hub.ledger.stage_session import ecs_of
     from prompt_hub.release.ecs_task import run, wait
 
-    ecs = (session_of(stage) or boto3).client("ecs")
+    ecs = ecs_of(stage)
     what = "what is due" if task is None else task
     command = ["prompt-hub", "watch", "--due" if task is None else task]
     arn = run(ecs, stage, command, role=aws_names.watch_role(stage))

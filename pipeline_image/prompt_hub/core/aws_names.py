@@ -303,6 +303,11 @@ def smoke_role(stage: str) -> str:
     return f"{service(stage)}-smoke"
 
 
+def on_call_role(stage: str) -> str:
+    """Name of the role that people on call for `stage` have."""
+    return f"{service(stage)}-on-call"
+
+
 CONTAINER = "service"
 """Name of the container in the task definition; the score watch overrides its command."""
 CONTAINER_PORT = 8080
@@ -369,8 +374,19 @@ def watch_budget_alarm(stage: str) -> str:
 LEDGER_PARTITION_KEY = "pk"
 LEDGER_SORT_KEY = "sk"
 """Both keys are strings; the table needs no index."""
+# IAM tells items apart by their partition: who may write into which, `cdk_app.permissions` says.
+LEDGER_HEAD = "HEAD"
+"""Partition of the number of changes so far."""
+LEDGER_ACTIVE = "ACTIVE"
+"""Partition of the pointers."""
+LEDGER_RELEASE = "RELEASE"
+"""Partition of what is known of the release that is deployed."""
+LEDGER_OUTBOX = "OUTBOX"
+"""Partition of the claim of whoever tells people."""
+LEDGER_TASKS = "TASK#"
+"""What the partition of every task's versions and history begins with."""
 LEDGER_SCORES = "SCORE#"
-"""What the partition of every task's score samples begins with: IAM tells items apart by it."""
+"""What the partition of every task's score samples begins with."""
 
 # --- The image ---------------------------------------------------------------------------------
 

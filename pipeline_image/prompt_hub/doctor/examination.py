@@ -13,6 +13,7 @@ from prompt_hub.doctor.readers import Readers
 from prompt_hub.ledger.errors import LedgerError
 
 _ACTION = re.compile(r"perform:? ([A-Za-z0-9-]+):(\w+)")
+_CALLER = re.compile(r"User: (arn:\S+) is not")
 _DENIED = re.compile(r"AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError|^403$")
 _BAD_CREDENTIALS = re.compile(
     r"ExpiredToken|InvalidClientTokenId|UnrecognizedClient|Signature|InvalidAccessKeyId"
@@ -121,7 +122,9 @@ def _missing_permission(operation: str, message: str, readers: Readers) -> Findi
     # SNS calls itself by capitals there.
     action = f"{named[1].lower()}:{named[2]}" if named else operation
     try:
-        who = readers.caller.arn
+        # A stage elsewhere is asked by somebody else.
+        asker = _CALLER.search(message)
+        who = asker[1] if asker and readers.there is not None else readers.caller.arn
     except Exception:  # that is what the check of credentials is about
         who = "this caller"
     problem = f"{who} may not {action}, so nobody can tell."

@@ -51,11 +51,14 @@ class Installation(_Loose):
         """Return the table that the ledger of `stage` was restored as, if it was."""
         return next((item.ledger_table for item in self.stages if item.name == stage), None)
 
+    def place(self, stage: str) -> tuple[str | None, str]:
+        """Return account and region of `stage`; no account stands for that of the credentials."""
+        found = next((item for item in self.stages if item.name == stage), Stage(name=stage))
+        return found.account or self.account, found.region or self.region
+
     def elsewhere(self, stage: str) -> bool:
         """Whether `stage` lives in another account or region than the pipeline."""
-        found = next((item for item in self.stages if item.name == stage), Stage(name=stage))
-        place = (found.account or self.account, found.region or self.region)
-        return place != (self.account, self.region)
+        return self.place(stage) != (self.account, self.region)
 
     def aliases(self) -> ModelAliases:
         """Read the models, with the installation's region where an alias needs one."""
@@ -79,7 +82,7 @@ class CdkJson(_Loose):
 def read_cdk_json(root: Path, stage: str) -> CdkJson:
     """Read the file in `root`; without one nothing is known.
 
-    Raises `PromptHubError` where it cannot be read, knows no such stage, or has it elsewhere.
+    Raises `PromptHubError` where it cannot be read or knows no such stage.
     """
     path = root / CONTEXT_FILE
     if not path.exists():
@@ -91,13 +94,5 @@ def read_cdk_json(root: Path, stage: str) -> CdkJson:
         raise PromptHubError(
             f"{path} has no stage {stage!r} (known: {', '.join(names)}).",
             hint="Look at --stage, and at the folder that this runs in.",
-        )
-    if settings and settings.elsewhere(stage):
-        # Half of the checks ask the stage and half the pipeline, here with one session for both:
-        # what is well elsewhere would be called missing.
-        raise PromptHubError(
-            f"{path} has stage {stage!r} in another account or region than the pipeline: the doctor"
-            " looks at stages of the pipeline's own alone.",
-            hint="`prompt-hub trace` and `prompt-hub watch` reach it by its profile.",
         )
     return found

@@ -72,13 +72,15 @@ class Readers:
     root: Path
     """The clone, or wherever this runs."""
     session: Session
-    """Makes clients; safe for threads."""
+    """Makes clients where the pipeline is; safe for threads."""
     cdk_json: CdkJson
     now: datetime
     bucket: str | None = None
     """The results bucket, where it is not that of the account that asks."""
     configured: str | None = None
     """What `PROMPT_HUB_MODELS` says, where it says anything."""
+    there: Session | None = None
+    """Makes clients where the stage is, if that is another account or region."""
     synthesised: Path | None = None
     """A folder that `cdk synth` wrote; by default the deployed templates are read."""
 
@@ -89,14 +91,28 @@ class Readers:
 
     @property
     def region(self) -> str:
-        """The region that is asked."""
+        """The region of the pipeline that is asked."""
         return self.session.region_name or ""
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """One for each place that the stage and the pipeline live in."""
+        return (self.session,) if self.there is None else (self.session, self.there)
+
+    @property
+    def of_stage(self) -> Session:
+        """Makes clients where the stage is."""
+        return self.sessions[-1]
 
     @cached_property
     def caller(self) -> Caller:
         """Whose credentials these are."""
-        found = self.session.client("sts").get_caller_identity()
-        return Caller(found["Arn"], found["Account"])
+        return caller_of(self.session)
+
+    @cached_property
+    def stage_caller(self) -> Caller:
+        """Whose credentials those are that the stage is asked with."""
+        return self.caller if self.there is None else caller_of(self.there)
 
     @property
     def table(self) -> str:
@@ -107,7 +123,7 @@ class Readers:
     @cached_property
     def ledger(self) -> Ledger:
         """The stage's ledger."""
-        return Ledger(self.session.client("dynamodb"), self.table)
+        return Ledger(self.of_stage.client("dynamodb"), self.table)
 
     @cached_property
     def results(self) -> BucketResults:
@@ -118,13 +134,13 @@ class Readers:
     @cached_property
     def service(self) -> ServiceTypeDef:
         """The stage's service; raises `PromptHubError` where there is none."""
-        return service_of(self.session.client("ecs"), self.stage)
+        return service_of(self.of_stage.client("ecs"), self.stage)
 
     @cached_property
     def definition(self) -> TaskDefinitionTypeDef:
         """What the service runs."""
         arn = self.service["taskDefinition"]
-        return self.session.client("ecs").describe_task_definition(taskDefinition=arn)[
+        return self.of_stage.client("ecs").describe_task_definition(taskDefinition=arn)[
             "taskDefinition"
         ]
 
@@ -191,12 +207,12 @@ class Readers:
             for item in entry.get("Outputs", [])
         }
 
-    def templates(self) -> list[Template]:
-        """Return the templates of every stack of the installation: deployed, or synthesised."""
+    def templates(self, session: Session) -> list[Template]:
+        """Return the templates of each stack of the installation there, or of the synthesised."""
         if self.synthesised is not None:
             files = sorted(self.synthesised.rglob("*.template.json"))
             return [Template.model_validate_json(file.read_bytes()) for file in files]
-        client = self.session.client("cloudformation")
+        client = session.client("cloudformation")
         pages = client.get_paginator("list_stacks").paginate()
         names = {
             stack["StackName"]
@@ -215,6 +231,19 @@ class Readers:
         ]
 
     def topic(self, name: str) -> str:
-        """Return the ARN of a topic."""
-        caller = self.caller
-        return f"arn:{caller.partition}:sns:{self.region}:{caller.account}:{name}"
+        """Return the ARN of a topic of the pipeline's."""
+        return _topic(self.caller, self.region, name)
+
+    def stage_topic(self, name: str) -> str:
+        """Return the ARN of a topic of the stage's."""
+        return _topic(self.stage_caller, self.of_stage.region_name or "", name)
+
+
+def caller_of(session: Session) -> Caller:
+    """Ask whose credentials a session has."""
+    found = session.client("sts").get_caller_identity()
+    return Caller(found["Arn"], found["Account"])
+
+
+def _topic(caller: Caller, region: str, name: str) -> str:
+    return f"arn:{caller.partition}:sns:{region}:{caller.account}:{name}"

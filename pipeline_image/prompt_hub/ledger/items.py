@@ -18,9 +18,9 @@ from prompt_hub.ledger.detector import Evidence
 
 Attributes = dict[str, object]
 
-HEAD_KEY = ("HEAD", "HEAD")
-ACTIVE = "ACTIVE"
-DEPLOYED_KEY = ("RELEASE", "DEPLOYED")
+HEAD_KEY = (aws_names.LEDGER_HEAD, "HEAD")
+ACTIVE = aws_names.LEDGER_ACTIVE
+DEPLOYED_KEY = (aws_names.LEDGER_RELEASE, "DEPLOYED")
 VERSION_PREFIX = "VERSION#"
 EVENT_PREFIX = "EVENT#"
 
@@ -32,7 +32,7 @@ NO_WAY_BACK = "no_way_back"
 
 def task_partition(task: str) -> str:
     """Partition that holds the versions and the history of `task`."""
-    return f"TASK#{task}"
+    return f"{aws_names.LEDGER_TASKS}{task}"
 
 
 def score_partition(task: str) -> str:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.errors import LedgerConflictError
 from prompt_hub.ledger.items import Attributes, Event, Notify, timestamp
 from prompt_hub.ledger.table import Ledger, Step
 
-CLAIM_KEY = ("OUTBOX", "CLAIM")
+CLAIM_KEY = (aws_names.LEDGER_OUTBOX, "CLAIM")
 MOST_AT_ONCE = 99
 """A transaction takes a hundred items; one of them is the claim."""
 

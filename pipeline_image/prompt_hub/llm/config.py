@@ -85,6 +85,18 @@ class ModelConfig(BaseModel):
         Annotated[str, Field(pattern=r"^[\w/+=.@-]+$", examples=["prompt-hub/openai"])] | None
     ) = None
     """Secrets Manager secret that holds the key; read at the first call."""
+    secret_kms_key: (
+        Annotated[
+            str,
+            Field(
+                # An alias would do for AWS, and for no policy: IAM knows a key by its own ARN.
+                pattern=r"^arn:[\w-]+:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$",
+                examples=["arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d"],
+            ),
+        ]
+        | None
+    ) = None
+    """ARN of the KMS key of your own that encrypts the secret. Without it that is AWS's own key."""
     api_key_env: (
         Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$", examples=["OPENAI_API_KEY"])] | None
     ) = None

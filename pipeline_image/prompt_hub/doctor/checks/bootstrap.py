@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from prompt_hub.doctor.base import Check, Finding
 from prompt_hub.doctor.readers import Readers
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
 
 LEAST_VERSION = 6
 """What each of our templates asks for, in its rule `CheckBootstrapVersion`."""
@@ -13,9 +17,14 @@ _COMMAND = "make bootstrap"
 
 
 def _examine(readers: Readers) -> Iterator[Finding]:
-    ssm = readers.session.client("ssm")
     parameter = f"/cdk-bootstrap/{readers.cdk_json.context.qualifier}/version"
-    mend = "Bootstrap this account and region."
+    for session in readers.sessions:
+        yield from _look(session.client("ssm"), parameter)
+
+
+def _look(ssm: SSMClient, parameter: str) -> Iterator[Finding]:
+    where = ssm.meta.region_name
+    mend = f"Bootstrap this account and region ({where})."
     try:
         version = ssm.get_parameter(Name=parameter)["Parameter"].get("Value", "")
     except ssm.exceptions.ParameterNotFound:

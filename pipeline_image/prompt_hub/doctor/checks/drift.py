@@ -27,7 +27,7 @@ def _examine(readers: Readers) -> Iterator[Finding]:
             f"aws ecs describe-services --cluster {aws_names.cluster(stage)}"
             f" --services {aws_names.service(stage)}",
         )
-    release = running_release(readers.session.client("ecs"), stage)
+    release = running_release(readers.of_stage.client("ecs"), stage)
     deployed = readers.ledger.deployed()
     told = deployed.release.release if deployed else "no release"
     if told != release:

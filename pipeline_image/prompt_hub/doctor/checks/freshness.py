@@ -18,7 +18,7 @@ def _examine(readers: Readers) -> Iterator[Finding]:
         if task == aws_names.DRILL_TASK:
             continue
         name = aws_names.freshness_alarm(readers.stage, task)
-        cloudwatch = readers.session.client("cloudwatch")
+        cloudwatch = readers.of_stage.client("cloudwatch")
         alarms = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
         if not alarms:
             problem = f"There is no alarm {name}: nobody hears it when the watch falls silent."

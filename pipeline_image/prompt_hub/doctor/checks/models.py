@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.doctor.base import Check, Finding, start
+from prompt_hub.doctor.base import Check, Finding, NotCheckedError, start
 from prompt_hub.doctor.readers import Readers
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers.registry import provider_of
@@ -24,6 +24,11 @@ _SCHEMA: JsonObject = {
 
 
 def _examine(readers: Readers) -> Iterator[Finding]:
+    if readers.there is not None:
+        raise NotCheckedError(
+            "models are asked with this process's own credentials, and the stage has others;"
+            f" `prompt-hub watch --due --stage {readers.stage} --now --wait` asks them in the stage"
+        )
     models = list(readers.models)
     for model, reason in zip(models, asyncio.run(_refusals(models)), strict=True):
         if reason:

@@ -42,10 +42,18 @@ BUILDS = Quota("codebuild", "L-9D07B6EF", "Concurrently running builds for Linux
 
 
 def _examine(readers: Readers) -> Iterator[Finding]:
-    templates = readers.templates()
-    if not templates:
+    if readers.there is not None and readers.synthesised is not None:
+        raise NotCheckedError(
+            "--templates are of more places than one; without it, each is compared"
+        )
+    found = [(session, readers.templates(session)) for session in readers.sessions]
+    if not any(templates for _, templates in found):
         raise NotCheckedError("nothing is deployed, and --templates names no synthesis")
-    client = readers.session.client("service-quotas")
+    for session, templates in found:
+        yield from _compare(session.client("service-quotas"), templates)
+
+
+def _compare(client: ServiceQuotasClient, templates: Iterable[Template]) -> Iterator[Finding]:
     for quota, need in needs(templates).items():
         granted = _granted(client, quota)
         if granted < need:
@@ -53,7 +61,8 @@ def _examine(readers: Readers) -> Iterator[Finding]:
                 f"The quota {quota.name!r} is {granted:g}; the templates need {need:g}.",
                 "Ask AWS for more, and wait for its answer before you deploy.",
                 "aws service-quotas request-service-quota-increase --service-code"
-                f" {quota.service} --quota-code {quota.code} --desired-value {need:g}",
+                f" {quota.service} --quota-code {quota.code} --desired-value {need:g}"
+                f" --region {client.meta.region_name}",
             )
 
 

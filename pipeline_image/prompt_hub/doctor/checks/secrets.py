@@ -13,7 +13,7 @@ _FROM = "--secret-string file://KEY-FILE"
 
 
 def _examine(readers: Readers) -> Iterator[Finding]:
-    client = readers.session.client("secretsmanager")
+    client = readers.of_stage.client("secretsmanager")
     unseen: Exception | None = None
     for secret in sorted({model.secret for model in readers.models if model.secret}):
         try:

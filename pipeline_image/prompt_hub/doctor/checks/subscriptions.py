@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from prompt_hub.core import aws_names
 from prompt_hub.doctor.base import DEPLOY, Check, Finding, start
 from prompt_hub.doctor.readers import Readers
+
+if TYPE_CHECKING:
+    from boto3 import Session
 
 PENDING = "PendingConfirmation"
 _NOBODY = ("email", PENDING)
@@ -15,13 +19,15 @@ _NOBODY = ("email", PENDING)
 def _examine(readers: Readers) -> Iterator[Finding]:
     settings = readers.installation
     own = settings.emails(readers.stage) if settings else ()
-    yield from _topic(readers, aws_names.notification_topic(readers.stage), own, start())
+    topic = readers.stage_topic(aws_names.notification_topic(readers.stage))
+    yield from _topic(readers.of_stage, topic, own, start())
     everywhere = settings.notification_emails if settings else ()
-    yield from _topic(readers, aws_names.pipeline_topic(), everywhere, DEPLOY)
+    topic = readers.topic(aws_names.pipeline_topic())
+    yield from _topic(readers.session, topic, everywhere, DEPLOY)
 
 
-def _topic(readers: Readers, name: str, wanted: Sequence[str], maker: str) -> Iterator[Finding]:
-    sns, arn = readers.session.client("sns"), readers.topic(name)
+def _topic(session: Session, arn: str, wanted: Sequence[str], maker: str) -> Iterator[Finding]:
+    sns, name = session.client("sns"), arn.rpartition(":")[2]
     found: dict[str, tuple[str, str]] = {}
     try:
         for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from prompt_hub.llm.providers.base import Adapter, IamStatement, Provider, read_key_statement
+from prompt_hub.llm.providers.base import Adapter, IamStatement, Provider, read_key_statements
 from prompt_hub.llm.providers.openai import own_reasoning_parameters
 from prompt_hub.llm.schema_support import AZURE_OPENAI, SchemaSupport
 from prompt_hub.repository.schema import Parameter
@@ -30,7 +30,7 @@ class AzureOpenAIProvider(Provider):
     name = "azure-openai"
     telemetry_name = "azure.ai.openai"
     required_keys = frozenset({"base_url"})
-    optional_keys = frozenset({"api_version", "secret", "api_key_env"})
+    optional_keys = frozenset({"api_version", "secret", "secret_kms_key", "api_key_env"})
 
     def schema_support(self, model: ModelConfig) -> SchemaSupport:
         """Say what becomes of an output schema."""
@@ -44,7 +44,7 @@ class AzureOpenAIProvider(Provider):
 
     def iam_statements(self, model: ModelConfig) -> tuple[IamStatement, ...]:
         """Allow to read the key."""
-        return read_key_statement(model)
+        return read_key_statements(model)
 
     def own_problem(self, model: ModelConfig) -> str:
         """Refuse an alias without a key: there is no endpoint of Azure that answers without one."""

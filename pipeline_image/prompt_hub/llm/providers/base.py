@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from prompt_hub.llm.config import ModelConfig
     from prompt_hub.llm.response import ModelResponse
 
-PROVIDER_KEYS = ("base_url", "region", "api_version", "secret", "api_key_env")
+PROVIDER_KEYS = ("base_url", "region", "api_version", "secret", "secret_kms_key", "api_key_env")
 """Keys of an alias that some providers take and others do not."""
 
 
@@ -26,6 +26,8 @@ class IamStatement:
     """IAM actions, such as `bedrock:InvokeModel`."""
     resources: tuple[str, ...]
     """ARNs, in which `{partition}`, `{region}` and `{account}` are those of the role's stack."""
+    conditions: tuple[tuple[str, str, str], ...] = ()
+    """Operator, condition key and value of each test, with the same words in the value."""
     wildcard: str = ""
     """Why a `*` in `resources` cannot be narrower; empty where there is none."""
 
@@ -103,13 +105,27 @@ class Provider(ABC):
         surplus = given - self.required_keys - self.optional_keys
         if surplus:
             return f"a model of {self.name} takes no {min(surplus)}"
+        if model.secret_kms_key is not None and model.secret is None:
+            return "a secret_kms_key needs the secret that it encrypts"
         return self.own_problem(model)
 
 
-def read_key_statement(model: ModelConfig) -> tuple[IamStatement, ...]:
+def read_key_statements(model: ModelConfig) -> tuple[IamStatement, ...]:
     """Allow to read the key of a model, where it has one in Secrets Manager."""
     if model.secret is None:
         return ()
     # Secrets Manager appends six random characters to a secret's name.
     secret = f"arn:{{partition}}:secretsmanager:{{region}}:{{account}}:secret:{model.secret}-??????"
-    return (IamStatement(actions=("secretsmanager:GetSecretValue",), resources=(secret,)),)
+    read = IamStatement(actions=("secretsmanager:GetSecretValue",), resources=(secret,))
+    if model.secret_kms_key is None:
+        return (read,)
+    # Secrets Manager decrypts as whoever reads: through it, and of this secret alone.
+    decrypt = IamStatement(
+        actions=("kms:Decrypt",),
+        resources=(model.secret_kms_key,),
+        conditions=(
+            ("StringEquals", "kms:ViaService", "secretsmanager.{region}.amazonaws.com"),
+            ("StringLike", "kms:EncryptionContext:SecretARN", secret),
+        ),
+    )
+    return (read, decrypt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from prompt_hub.llm.providers.base import Adapter, IamStatement, Provider, read_key_statement
+from prompt_hub.llm.providers.base import Adapter, IamStatement, Provider, read_key_statements
 from prompt_hub.llm.schema_support import OPENAI, OPENAI_COMPATIBLE, SchemaSupport
 from prompt_hub.repository.schema import Parameter
 
@@ -22,7 +22,7 @@ class OpenAIProvider(Provider):
 
     name = "openai"
     telemetry_name = "openai"
-    optional_keys = frozenset({"base_url", "secret", "api_key_env"})
+    optional_keys = frozenset({"base_url", "secret", "secret_kms_key", "api_key_env"})
 
     def schema_support(self, model: ModelConfig) -> SchemaSupport:
         """Say what becomes of an output schema."""
@@ -36,7 +36,7 @@ class OpenAIProvider(Provider):
 
     def iam_statements(self, model: ModelConfig) -> tuple[IamStatement, ...]:
         """Allow to read the key."""
-        return read_key_statement(model)
+        return read_key_statements(model)
 
     def request_parameters(
         self, model: ModelConfig, parameters: Mapping[Parameter, float | int]

@@ -1,0 +1,116 @@
+"""The role of people on call: off by default, held to who is named and to what the page says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cdk_app.settings import Settings, SettingsError
+from tests.infrastructure.synthesised import CONTEXT, Assembly, Json, listed
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
+NAME = "prompt-hub-dev-on-call"
+HERE, THERE = "arn:aws:iam::111111111111:user/ann", "arn:aws:iam::222222222222:role/a/engineer"
+
+
+def stages(**settings: object) -> Json:
+    return {"stages": [{**CONTEXT["prompt-hub"]["stages"][0], **settings}]}
+
+
+def role_of(assembly: Assembly) -> tuple[str, Json]:
+    ((name, role),) = (
+        (name, role)
+        for name, role in assembly.resources("dev-rollback", "AWS::IAM::Role").items()
+        if role.get("RoleName") == NAME
+    )
+    return name, role
+
+
+@pytest.fixture(scope="module")
+def on_call(synthesise: Callable[..., Assembly]) -> Assembly:
+    return synthesise(stages(on_call={"principals": [HERE, THERE], "mfa": True}))
+
+
+def test_by_default_there_is_no_such_role(assembly: Assembly) -> None:
+    for role in assembly.resources("dev-rollback", "AWS::IAM::Role").values():
+        assert role.get("RoleName") != NAME
+
+
+def test_only_who_is_named_may_be_on_call_and_only_with_a_second_factor(on_call: Assembly) -> None:
+    _, role = role_of(on_call)
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Action"] == "sts:AssumeRole"
+    assert statement["Condition"] == {
+        "ArnEquals": {"aws:PrincipalArn": [HERE, THERE]},
+        "Bool": {"aws:MultiFactorAuthPresent": "true"},
+    }
+    trusted = str(statement["Principal"]["AWS"])
+    assert [f"iam::{arn.split(':')[4]}:root" in trusted for arn in (HERE, THERE)] == [True, True]
+
+
+def test_a_second_factor_is_asked_for_where_the_setting_says_so(
+    synthesise: Callable[..., Assembly],
+) -> None:
+    _, role = role_of(synthesise(stages(on_call={"principals": [HERE, HERE + "a"]})))
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Condition"] == {"ArnEquals": {"aws:PrincipalArn": [HERE, HERE + "a"]}}
+
+
+def actions(assembly: Assembly) -> dict[str, Json]:
+    """The statement of each action."""
+    name, _ = role_of(assembly)
+    return {
+        action: statement
+        for statement in assembly.statements("dev-rollback")[name]
+        for action in listed(statement["Action"])
+    }
+
+
+@pytest.mark.shipped
+def test_it_may_do_what_the_page_says_and_no_more(on_call: Assembly) -> None:
+    text = PAGE.read_text(encoding="utf-8").split("## Who is on call")[1].split("\n## ")[0]
+    said = set(re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", text))
+    assert set(actions(on_call)) == said - {"sts:AssumeRole"}
+
+
+def test_it_moves_pointers_and_forges_no_score(on_call: Assembly) -> None:
+    found = actions(on_call)
+    assert found["dynamodb:PutItem"]["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["HEAD", "ACTIVE", "TASK#*"]}
+    }
+    assert [str(role).split(":role/")[1] for role in found["iam:PassRole"]["Resource"]] == [
+        "prompt-hub-dev-execution']]}",
+        "prompt-hub-dev-watch']]}",
+    ]
+    assert "log-group:/prompt-hub/dev/service:*" in str(found["logs:FilterLogEvents"]["Resource"])
+
+
+def test_a_stage_elsewhere_has_no_results_to_read(synthesise: Callable[..., Assembly]) -> None:
+    """They lie where the pipeline is, and are read with what one has there."""
+    found = synthesise(
+        {
+            "account": "111111111111",
+            **stages(account="222222222222", on_call={"principals": [HERE]}),
+        }
+    )
+    name = next(stack for stack in found.templates if stack.endswith("dev-rollback"))
+    assert not {"s3:GetObject", "ecr:DescribeImages"} & set(actions(found)), name
+
+
+@pytest.mark.parametrize(
+    ("principals", "reason"),
+    [
+        ([], "must list at least one principal"),
+        (["*"], "it must look like"),
+        (["arn:aws:iam::111111111111:role/*"], "it must look like"),
+        (["arn:aws:iam::111111111111:root"], "it must look like"),
+    ],
+)
+def test_everybody_is_nobody_who_can_be_on_call(principals: list[str], reason: str) -> None:
+    settings = {**CONTEXT["prompt-hub"], **stages(on_call={"principals": principals})}
+    with pytest.raises(SettingsError, match=reason) as error:
+        Settings.from_context(settings)
+    assert "stages[0].on_call.principals" in str(error.value)
