@@ -25,6 +25,7 @@ from local_aws import source
 from local_aws.background import Repeating
 from local_aws.builds import Build, BuildOrder, BuildResult, Place
 from local_aws.cloudformation import Properties, Provisioned
+from local_aws.placing import spread
 from local_aws.processes import end_holders
 from local_aws.settings import BUILD_LOCKS, CloudSettings
 
@@ -59,6 +60,7 @@ def install(settings: CloudSettings) -> None:
     _keep_where_logs_go()
     end_holders(settings.state.glob(BUILD_LOCKS))
     shutil.rmtree(settings.state / "builds", ignore_errors=True)
+    spread(settings.state / "builds")
     shutil.rmtree(settings.state / "artifacts", ignore_errors=True)
     _write_shim(settings.state)
 

@@ -47,6 +47,15 @@ for _name, _result, _arguments in (
 _SILENT = ctypes.CFUNCTYPE(None, _int, ctypes.c_char_p, _void)(lambda *_: None)
 
 
+def computed_by(threads: int) -> list[object]:
+    """Return what decides an answer of this reader, beside the weights and the request."""
+    return [
+        hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+        *(version(name) for name in ("ik-llama-cpp-python", "llguidance", "jinja2")),
+        threads,
+    ]
+
+
 class GreedyModel:
     """One file of weights; every call begins with the same bits, whatever was asked before.
 
@@ -71,11 +80,6 @@ class GreedyModel:
             raise ValueError("there is no memory for its context")
         self._context_tokens = context
         self._reads = 0
-        self.computed_by = [
-            hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
-            *(version(name) for name in ("ik-llama-cpp-python", "llguidance", "jinja2")),
-            threads,
-        ]
         self._words = api.llama_vocab_n_tokens(api.llama_model_get_vocab(self._model))
         self._pieces = [self._piece(token) for token in range(self._words)]
         self._template = self._chat_template()

@@ -33,8 +33,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
+from local_aws import output_schemas
 from local_aws.aliases import aliases, set_alias
 from local_aws.kept_answers import KeptAnswers, digest
+from local_aws.output_schemas import constrained
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, cached, fetch
 
 if TYPE_CHECKING:
@@ -46,39 +48,12 @@ CONTEXT_TOKENS = 4096
 SAVED_PREFIXES = 16
 REMEMBERED_ANSWERS = 10_000
 RANDOM_SEED = 2**32 - 1
+_COMPUTING = (__file__, output_schemas.__file__)
+"""Our own code that decides an answer."""
+GREEDY_THREADS = 1
+"""Of the faster reader: beside other work two of them took up to four times the CPU."""
 
 Json = dict[str, object]
-
-
-# --- Output schemas ----------------------------------------------------------------------------
-
-
-GUIDANCE: Json = {
-    "lenient": True,
-    "coerce_one_of": True,
-    "whitespace_flexible": False,
-    "item_separator": ", ",
-    "key_separator": ": ",
-}
-"""How llguidance reads a schema: one word that it does not know would make it drop the rest of the
-schema without a sign, and free white space lets a small model write blanks until its last token."""
-
-
-def constrained(request: Json) -> Json:
-    """Ask for an output schema as a grammar of llguidance.
-
-    llama.cpp's own translation of `response_format` drops patterns with classes, bounds of numbers
-    and more, refuses `true` as a schema, and lets only an object through where `allOf` stands
-    beside a text.
-    """
-    wanted = request.get("response_format")
-    described = wanted.get("json_schema") if isinstance(wanted, dict) else None
-    schema = described.get("schema") if isinstance(described, dict) else None
-    if not isinstance(schema, dict):
-        return request
-    schema = {**schema, "x-guidance": GUIDANCE}
-    rest = {name: value for name, value in request.items() if name != "response_format"}
-    return {**rest, "grammar": f"%llguidance {{}}\nstart: %json {json.dumps(schema)}"}
 
 
 # --- Models ------------------------------------------------------------------------------------
@@ -93,6 +68,9 @@ class Model:
     saved once and restored before every call: each call starts from the same bits. So a request
     that leaves nothing to chance has one answer, which is computed once: `remembered` of them are
     kept below `state`.
+
+    Weights that have answers there were read before: they are read again only for a request that
+    has none. All others are read at once, so that a file that does not load says so at the start.
     """
 
     def __init__(self, name: str, weights: Path, state: Path, *, remembered: int) -> None:
@@ -124,24 +102,30 @@ class Model:
         self._weights = weights
         self._parameters = parameters
         self._server: xllamacpp.Server | None = None
-        self._greedy = _greedy_model(name, weights)
-        if self._greedy is None:
-            self._llama_cpp()
+        self._greedy: GreedyModel | None = None
         self._scratch = scratch
         self._saved: list[str] = []
         self._turn = threading.Lock()
         told = weights.stat()
-        self._answers = KeptAnswers(
-            state / "answers" / name,
-            [
-                # How a request is read and computed, by what, and in how many parts.
-                hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
-                None if self._greedy is None else self._greedy.computed_by,
-                [str(weights.resolve()), told.st_size, told.st_mtime_ns],
-                [version("xllamacpp"), xllamacpp.get_system_info(), _cores()],
-            ],
-            at_most=remembered,
-        )
+
+        def answers(reader: object) -> KeptAnswers:
+            return KeptAnswers(
+                state / "answers" / name,
+                [
+                    # How a request is read and computed, by what, and in how many parts.
+                    *(hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in _COMPUTING),
+                    reader,
+                    [str(weights.resolve()), told.st_size, told.st_mtime_ns],
+                    [version("xllamacpp"), xllamacpp.get_system_info(), _cores()],
+                ],
+                at_most=remembered,
+            )
+
+        self._answers_by = answers
+        self._answers = answers(_greedy_reader(name))
+        self._read = False
+        if not self._answers:
+            self._read_weights()
 
     def complete(self, request: Json, wanted: Callable[[], bool]) -> tuple[int, Json]:
         """Answer a chat completion: HTTP status and body.
@@ -156,6 +140,7 @@ class Model:
             known = self._answers.get(name)
             if known is not None:
                 return 200, _told_again(known)
+            self._read_weights()
             greedy, broken = self._greedily(request)
             if greedy is not None:
                 greedy["model"] = self.name
@@ -173,6 +158,16 @@ class Model:
                 if repeatable(request) and exact:
                     self._answers.add(name, answer)
         return status, answer
+
+    def _read_weights(self) -> None:
+        """Read them by the faster reader, or by llama.cpp alone, unless that is done."""
+        if self._read:
+            return
+        self._greedy = _greedy_model(self.name, self._weights)
+        if self._greedy is None:
+            self._answers = self._answers_by(None)
+            self._llama_cpp()
+        self._read = True
 
     def _greedily(self, request: Json) -> tuple[Json | None, bool]:
         """Ask the faster reader; None where it has no answer, and whether that is a breakdown."""
@@ -227,14 +222,24 @@ class Model:
             return error.code, json.load(error)
 
 
+def _greedy_reader(name: str) -> list[object] | None:
+    """Return what decides an answer of the faster reader; None, and a line why, without one."""
+    try:
+        from local_aws.greedy_model import computed_by
+
+        return computed_by(GREEDY_THREADS)
+    except Exception as error:  # no wheel, or one of another build
+        _say(f"llama.cpp alone answers as {name}: {error!r}")
+        return None
+
+
 def _greedy_model(name: str, weights: Path) -> GreedyModel | None:
     """Return the faster reader of `weights`; None, and a line why, where it cannot read them."""
     try:
         from local_aws.greedy_model import GreedyModel
 
-        # One thread: beside other work two of them took up to four times the CPU.
-        return GreedyModel(weights, context=CONTEXT_TOKENS, threads=1)
-    except Exception as error:  # no wheel, or one of another build; a template unlike any other
+        return GreedyModel(weights, context=CONTEXT_TOKENS, threads=GREEDY_THREADS)
+    except Exception as error:  # a template unlike any other
         _say(f"llama.cpp alone answers as {name}: {error!r}")
         return None
 

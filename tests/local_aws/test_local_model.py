@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -267,6 +268,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     assert running.process.wait(timeout=20) == 0
 
 
+def memory_of(pid: int) -> int:
+    """Bytes of process `pid` that are in memory."""
+    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()
+
+
 def listening_addresses(pid: int) -> set[str]:
     """Addresses, as the kernel writes them, on which process `pid` listens."""
     links = [link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir()]
@@ -369,6 +376,10 @@ def test_the_same_request_is_computed_once_by_each_model(tmp_path: Path, running
         later = ask(SMALL.name)
         assert "timings" not in later.model_dump()
         assert later.choices == first.choices
+        # It has read no weights for that, and reads those of which something new is asked.
+        assert memory_of(remembering.process.pid) < DEFAULT.size
+        assert "timings" in ask(DEFAULT.name, max_tokens=31).model_dump()
+        assert memory_of(remembering.process.pid) > DEFAULT.size
     finally:
         remembering.process.terminate()
         assert remembering.process.wait(timeout=20) == 0

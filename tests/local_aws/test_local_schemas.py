@@ -14,7 +14,7 @@ import openai
 import pytest
 from openai.types.shared_params import ResponseFormatJSONSchema
 
-from local_aws.local_model import constrained
+from local_aws.output_schemas import constrained
 from local_aws.weights import DEFAULT, fetch
 from prompt_hub.llm.schema_support import LOCAL_MODEL, Treatment
 from prompt_hub.repository.contracts import schema_problem

@@ -1,0 +1,34 @@
+"""Where a file system puts what has nothing to do with each other."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+_GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602
+"""Linux's FS_IOC_GETFLAGS and FS_IOC_SETFLAGS, as x86-64 and arm64 number them."""
+_TOP_OF_HIERARCHIES = 0x20000
+"""FS_TOPDIR_FL, which `chattr +T` sets."""
+
+
+def spread(folder: Path) -> None:
+    """Make `folder`, and have the file system place each folder in it by itself.
+
+    An ext4 without a journal seeks a place for a file past every one that was removed near it in
+    the last minutes: trees that come and go side by side took seven times the CPU of writing them.
+    Where a file system, or a system, has no such flag, nothing is different.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not sys.platform.startswith("linux"):
+        return
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):
+            (flags,) = struct.unpack("l", fcntl.ioctl(opened, _GET_FLAGS, struct.pack("l", 0)))
+            fcntl.ioctl(opened, _SET_FLAGS, struct.pack("l", flags | _TOP_OF_HIERARCHIES))
+    finally:
+        os.close(opened)
