@@ -15,6 +15,8 @@ from benchmarks.results import one_at_a_time
 ROOT = Path(__file__).resolve().parent.parent
 BEFORE_PERFORMANCE = "d16a857a38"
 """The last commit before the work on waiting times began."""
+BEFORE_TESTED_ONCE = "887e8e86a6"
+"""The last commit whose every execution tested code that had passed its tests (decision 1007)."""
 
 
 @dataclass(frozen=True, kw_only=True)
