@@ -87,7 +87,7 @@ def service(
     short = name.split()[0]
     server = Server(
         name,
-        [python, "-m", "prompt_hub.cli", "serve", "--port", str(port), "--poll-seconds", "0.5"],
+        [python, "-m", "prompt_hub.cli", "serve", "--port", str(port)],
         environment={
             **bare_environment(folder / "home", settings),
             "PYTHONPATH": str(tree / "pipeline_image"),

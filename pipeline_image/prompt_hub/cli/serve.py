@@ -71,8 +71,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise PromptHubError("--workers must be 0 (one for each core) or more.")
     if arguments.max_calls < 1:
         raise PromptHubError("--max-calls must be 1 or more.")
-    import uvicorn
-
     from prompt_hub.ledger.errors import LedgerError
     from prompt_hub.ledger.table import Ledger
     from prompt_hub.llm.client import ModelClient
@@ -83,6 +81,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from prompt_hub.service.execution_log import log_line
     from prompt_hub.service.http import create_app
     from prompt_hub.service.metrics import LogsAndMetrics
+    from prompt_hub.service.server import QuietServer
     from prompt_hub.service.service import PromptService
     from prompt_hub.service.shared_state import FollowedState, SharedLimitClient
     from prompt_hub.service.workers import Supervisor, listeners
@@ -113,11 +112,18 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         client=client,
     )
     if memory is not None:
-        # Once, not in each worker.
+        # Once, not in each worker, and not with its first call.
+        import platform
+
         import uvicorn.lifespan.on
-        import uvicorn.loops.asyncio
+        import uvicorn.loops.asyncio  # noqa: F401
 
         import prompt_hub.service.time_limits  # noqa: F401
+        from prompt_hub.repository import contracts
+
+        contracts.load()
+        # The SDK says it in a header; the standard library asks a program, and remembers.
+        platform.platform()
     # A thread that reads a large request gives the event loop its turn after so many seconds, and
     # what was loaded until now stays: it need not be looked at each time rubbish is collected.
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -131,7 +137,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))
         config = behind_balancer(app, arguments.host, arguments.port)
-        uvicorn.Server(config).run(sockets)
+        QuietServer(config).run(sockets)
 
     if memory is None:
         admission = Admission(arguments.max_calls)

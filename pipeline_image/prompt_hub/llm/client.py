@@ -31,7 +31,7 @@ CHARACTERS_A_TOKEN = 4.0
 """What a token of a prompt is worth before a model has said so itself."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Request:
     """A prompt rendered for one record: what is put to the model."""
 

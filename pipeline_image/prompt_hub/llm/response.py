@@ -1,6 +1,9 @@
 """What a model has answered: one shape from the provider to the report, contained and not copied.
 
 Names are OpenTelemetry's for GenAI (`gen_ai.usage.input_tokens`, `gen_ai.response.model`).
+
+Nobody changes what these hold. They are not frozen, for every call makes several, and a frozen one
+takes four times as long to make.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from prompt_hub.repository.nulls import without_nulls
 from prompt_hub.repository.schema import JsonObject, Prompt
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Usage:
     """What one answer took. A provider counts the tokens; `ModelClient` adds the rest."""
 
@@ -71,7 +74,7 @@ def no_content(why: str) -> Withheld:
     return Withheld(f"no content ({why})")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class ModelResponse:
     """What a provider sent back."""
 
@@ -85,7 +88,7 @@ class ModelResponse:
     usage: Usage
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Answer:
     """A response, read as the prompt's output contract wants it."""
 

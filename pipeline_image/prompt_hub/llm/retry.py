@@ -90,7 +90,7 @@ class CallStats:
     trouble: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Attempt(Generic[ResultT]):
     """What the provider said at last, in how many attempts; `seconds` is that of the last one."""
 

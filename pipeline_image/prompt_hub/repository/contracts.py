@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
@@ -53,6 +52,11 @@ class UnusableSchemaError(ValueError):
     """A schema that nothing can be held against: broken, or referring to something not there."""
 
 
+def load() -> None:
+    """Import now what the first contract would: for a process whose callers wait for it."""
+    import jsonschema_rs  # noqa: F401
+
+
 def misfits(value: object, schema: JsonObject) -> Iterator[SchemaViolation]:
     """Every way in which `value` breaks `schema`; nothing fits a schema that is unusable."""
     try:
@@ -61,6 +65,14 @@ def misfits(value: object, schema: JsonObject) -> Iterator[SchemaViolation]:
         yield SchemaViolation((), f"the schema cannot be used: {error}", "", None)
         return
     yield from _violations(value, validator)
+
+
+def fits(value: object, schema: JsonObject) -> bool:
+    """Whether `value` keeps `schema`: most do, and this says it sooner than `misfits`."""
+    try:
+        return _validator_of(schema).is_valid(value)
+    except UnusableSchemaError:
+        return False
 
 
 class Contract:
@@ -92,9 +104,8 @@ def _violations(value: object, validator: Draft202012Validator) -> Iterator[Sche
 
 def worst_misfit(value: object, schema: JsonObject) -> SchemaViolation | None:
     """Return the misfit nearest to the root, which best says what is wrong; None when it fits."""
-    with suppress(UnusableSchemaError):
-        if _validator_of(schema).is_valid(value):
-            return None
+    if fits(value, schema):
+        return None
     return min(misfits(value, schema), key=lambda misfit: len(misfit.location), default=None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
-from prompt_hub.repository.contracts import SchemaViolation, at, misfits
+from prompt_hub.repository.contracts import SchemaViolation, at, fits, misfits
 from prompt_hub.repository.schema import JsonObject
 
 NAMES_OF_TYPES = {
@@ -33,6 +33,8 @@ def field_problems(fields: JsonObject, schema: JsonObject) -> list[dict[str, str
 
     Values are never repeated: what callers send stays out of logs and answers.
     """
+    if fits(fields, schema):
+        return []
     return problems_in(fields, misfits(fields, schema))
 
 

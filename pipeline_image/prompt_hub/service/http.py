@@ -154,27 +154,36 @@ class ServiceApp:
             task = path[len(_RUN_START) : -len(_RUN_END)]
             if task and "/" not in task:
                 if scope["method"] == "POST":
-                    await _send(send, await self._run(task, scope, receive))
+                    await self._run(task, scope, receive, send)
                 else:
                     await _send(send, _wrong_method(scope, "POST"))
                 return
         await _send(send, await self._look(path, scope))
 
-    async def _run(self, task: str, scope: Scope, receive: Receive) -> _Response:
+    async def _run(self, task: str, scope: Scope, receive: Receive, send: Send) -> None:
         service, trace_id = self._service, _trace_id(scope["headers"])
         admission = self._admission
         if not admission.enter():
             message = f"the service has {admission.most} calls in hand and takes on no other"
-            return _error(ServiceError(ErrorCode.OVERLOADED, message), trace_id)
+            await _send(send, _error(ServiceError(ErrorCode.OVERLOADED, message), trace_id))
+            return
         try:
             body = await _body(receive, self._body_limit)
             fields = await run_off_loop(len(body), _fields, body)
             answered = await service.run(task, fields, trace_id, size=len(body))
         except ServiceError as error:
-            return _error(error, trace_id)
+            answered, refusal = None, _error(error, trace_id)
         finally:
             admission.leave()
-        return _Response(200, to_json(_answer(answered, service.release, trace_id)))
+        if answered is None:
+            await _send(send, refusal)
+            return
+        try:
+            # First the answer: nobody is to wait until a line is written about it.
+            answer = to_json(_answer(answered, service.release, trace_id))
+            await _send(send, _Response(200, answer))
+        finally:
+            answered.log()
 
     async def _look(self, path: str, scope: Scope) -> _Response:
         """Answer what asks about the service itself."""

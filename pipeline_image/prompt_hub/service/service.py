@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from prompt_hub.core.concurrency import TimeLimit, run_off_loop
@@ -65,7 +66,7 @@ class Instance:
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class _Attempt:
     """What came of asking a model once: an answer that keeps its contract, or an error."""
 
@@ -76,7 +77,7 @@ class _Attempt:
     """What the log says of an error; no field's value stands in it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Answered:
     """A valid answer and what it came from."""
 
@@ -85,6 +86,8 @@ class Answered:
     model: str
     answer: Answer
     output: JsonObject
+    log: Callable[[], None] = field(repr=False)
+    """Writes the call's line: for once the answer is sent, which is not to wait for it."""
 
 
 class PromptService:
@@ -121,6 +124,8 @@ class PromptService:
     async def run(self, task: str, fields: JsonObject, trace_id: str, *, size: int = 0) -> Answered:
         """Answer one record with the active version of `task`; raises `ServiceError`.
 
+        The caller is to have a call logged that is answered (`Answered.log`); others are already.
+
         `size` is that of the fields as they came: the work that large ones take is kept off the
         event loop.
         """
@@ -152,8 +157,39 @@ class PromptService:
     ) -> Answered:
         started = time.perf_counter()
         attempt = await self._try_model(prompt, fields, size)
+        seconds = time.perf_counter() - started
+        log = partial(self._log, task, served, prompt, trace_id, attempt, seconds)
         error = attempt.error
-        problem = attempt.logged_problem
+        if error is not None:
+            log()
+            try:
+                raise error
+            finally:
+                # By its traceback it leads here again: a ring, which would keep the record.
+                del error, attempt, log
+        model, answer = attempt.model, attempt.answer
+        assert model is not None
+        assert answer is not None
+        assert answer.output is not None
+        return Answered(
+            task=task,
+            served=served,
+            model=model.identity,
+            answer=answer,
+            output=answer.output,
+            log=log,
+        )
+
+    def _log(
+        self,
+        task: str,
+        served: ServedVersion,
+        prompt: Prompt,
+        trace_id: str,
+        attempt: _Attempt,
+        seconds: float,
+    ) -> None:
+        error, problem = attempt.error, attempt.logged_problem
         if problem is None and error is not None and error.code != ErrorCode.INVALID_OUTPUT:
             # What is wrong with an output may quote it.
             problem = error.message
@@ -171,22 +207,9 @@ class PromptService:
                 model=attempt.model,
             ),
             error.code if error else "ok",
-            seconds=time.perf_counter() - started,
+            seconds=seconds,
             answer=attempt.answer,
             problem=problem,
-        )
-        if error is not None:
-            try:
-                raise error
-            finally:
-                # By its traceback it leads here again: a ring, which would keep the record.
-                del error, attempt
-        model, answer = attempt.model, attempt.answer
-        assert model is not None
-        assert answer is not None
-        assert answer.output is not None
-        return Answered(
-            task=task, served=served, model=model.identity, answer=answer, output=answer.output
         )
 
     async def _try_model(self, prompt: Prompt, fields: JsonObject, size: int) -> _Attempt:

@@ -148,6 +148,19 @@ def test_a_change_of_one_pointer_reaches_every_worker_at_once(team: Team) -> Non
     assert len(team.lines("started")) == len(team.lines("stopped")) == 1
 
 
+def test_the_first_call_of_a_worker_waits_for_no_library(team: Team) -> None:
+    before = {pid: libraries(pid) for pid in team.workers()}
+    for _ in range(24):
+        team.run()
+    assert {pid: libraries(pid) for pid in team.workers()} == before
+
+
+def libraries(process: int) -> set[str]:
+    """What a process has loaded that is compiled."""
+    mapped = Path(f"/proc/{process}/maps").read_text("utf-8").split()
+    return {Path(word).name for word in mapped if word.startswith("/") and ".so" in word}
+
+
 def test_a_call_in_flight_is_answered_when_the_service_is_told_to_stop(team: Team) -> None:
     team.run()
     team.provider.delay_seconds = 1.0
