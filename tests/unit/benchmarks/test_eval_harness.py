@@ -191,11 +191,19 @@ def test_a_runner_that_finds_something_else_is_not_compared(
 # --- The repository and the peer ---------------------------------------------------------------
 
 
-def test_the_benchmark_s_repository_is_valid_and_asks_what_the_peers_ask(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def stamped(tmp_path_factory: pytest.TempPathFactory) -> BenchRepository:
+    """Written, stamped and validated by the product, once; a test may change its threshold."""
+    return BenchRepository(tmp_path_factory.mktemp("bench"), 12)
+
+
+def test_the_benchmark_s_repository_is_valid_and_asks_what_the_peers_ask(
+    stamped: BenchRepository,
+) -> None:
     from prompt_hub.repository.reader import PromptRepository
     from prompt_hub.repository.rendering import render
 
-    made = PromptRepository(BenchRepository(tmp_path, 12).root)
+    made = PromptRepository(stamped.root)
     prompt = made.candidate(task.TASK)
     rendered = [render(prompt, example.input) for example in made.examples(task.TASK)]
     assert rendered == [item.messages for item in task.items(12)]
@@ -203,14 +211,15 @@ def test_the_benchmark_s_repository_is_valid_and_asks_what_the_peers_ask(tmp_pat
     assert made.metadata(task.TASK).gate.first_look >= 12
 
 
-def test_another_threshold_changes_the_verdict_s_inputs_and_no_request(tmp_path: Path) -> None:
+def test_another_threshold_changes_the_verdict_s_inputs_and_no_request(
+    stamped: BenchRepository,
+) -> None:
     from prompt_hub.repository.reader import PromptRepository
     from prompt_hub.scoring.metadata import read_metadata
 
-    made = BenchRepository(tmp_path, 12)
-    repository = PromptRepository(made.root)
+    repository = PromptRepository(stamped.root)
     before, prompt = read_metadata(repository, task.TASK), repository.candidate(task.TASK)
-    made.lower_threshold()
+    stamped.lower_threshold()
     assert read_metadata(repository, task.TASK).sha256 != before.sha256
     assert repository.candidate(task.TASK) == prompt
 

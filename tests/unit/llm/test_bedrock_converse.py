@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import cast
 from urllib.parse import unquote
 
 import botocore.session
 import pytest
+from botocore.loaders import JSONFileLoader
 from botocore.validate import ParamValidator
 
 from prompt_hub.core.errors import ExitCode
@@ -281,6 +283,26 @@ def test_a_refusal_is_told_in_bedrocks_own_words(
 def test_nobody_listening_is_an_outage(server: Scripted, prompt: Prompt) -> None:
     with pytest.raises(ModelUnavailableError, match=r"no connection \(refused\), 6 times"):
         call(server, prompt, base_url="http://127.0.0.1:9")
+
+
+def test_another_model_reads_nothing_of_boto3_again(
+    server: Scripted, prompt: Prompt, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    call(server, prompt)
+    read: list[str] = []
+    really = JSONFileLoader.load_file
+
+    def noted(self: JSONFileLoader, path: str) -> object:
+        read.append(path)
+        return really(self, path)
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", noted)
+    assert call(server, prompt, model="amazon.nova-lite-v1:0", region="eu-north-1").valid
+    assert not [path for path in read if "bedrock-runtime" in path or "endpoints" in path]
+    # Who keeps descriptions elsewhere is not given those of before.
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    assert call(server, prompt).valid
+    assert [path for path in read if "bedrock-runtime" in path]
 
 
 def test_missing_credentials_are_named(

@@ -28,18 +28,21 @@ RELEASE = "51b5d4ed-e192-4d1e-9964-484aa37202ba"
 OTHER = "6c0f3b0a-77aa-4b1c-8d2e-0123456789ab"
 TOOLS = {"python": "CPython 3.13.0", "aws-cdk-lib": "2.270.0", "cdk-nag": "3.0.2"}
 NESTED = "assembly-dev/service.template.json"
+# It runs a hundred times: with the few modules that it needs, and none that a venv would add.
+COMMAND = (sys.executable, "-I", "-S", "app.py")
 APP = """
-import hashlib, json, os, pathlib
-output = pathlib.Path(os.environ["CDK_OUTDIR"])
+import hashlib, json, os
+output = os.environ["CDK_OUTDIR"] + "/"
 release = os.environ.get("PROMPT_HUB_RELEASE", "unreleased")
 settings = json.load(open("settings.json"))
 checked = os.environ.get("CDK_VALIDATION") != "false"
 open(settings["log"], "a").write("checked\\n" if checked else "plain\\n")
 
 def write(name, value):
-    (output / name).parent.mkdir(parents=True, exist_ok=True)
-    (output / name).write_text(json.dumps(value))
-    return hashlib.sha256((output / name).read_bytes()).hexdigest()
+    os.makedirs(os.path.dirname(output + name), exist_ok=True)
+    text = json.dumps(value)
+    open(output + name, "w").write(text)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 def stack(folder, name, template, acknowledged):
     key = write(f"{folder}{name}.template.json", template)
@@ -56,8 +59,8 @@ def stack(folder, name, template, acknowledged):
 url = stack("assembly-dev/", "service", {"Image": f"hub:{release}"}, settings["acknowledged"])
 write("assembly-dev/manifest.json", {"template": url})
 stack("", "pipeline", {"Size": settings["size"]}, {})
-(output / "synth.lock").write_text(str(os.getpid()))
-(output / "asset.bin").write_bytes(b"\\xff\\x00")
+open(output + "synth.lock", "w").write(str(os.getpid()))
+open(output + "asset.bin", "wb").write(b"\\xff\\x00")
 if checked and settings["report"]:
     write("validation-report.json", {"pluginReports": [
         {"pluginName": "Rules", "conclusion": settings["report"]}]})
@@ -91,7 +94,7 @@ class Checkout:
     def call(self, output: Path, release: str, *, validation: str | None) -> None:
         environment = {"CDK_OUTDIR": str(output), aws_names.ENV_RELEASE: release}
         environment |= {} if validation is None else {"CDK_VALIDATION": validation}
-        subprocess.run([sys.executable, "app.py"], cwd=self.root, env=environment, check=True)
+        subprocess.run(COMMAND, cwd=self.root, env=environment, check=True)
 
     def run(
         self,
@@ -99,7 +102,7 @@ class Checkout:
         *,
         tools: dict[str, str] | None = None,
         results: Callable[[], Results] | None = None,
-        command: Sequence[str] = (sys.executable, "app.py"),
+        command: Sequence[str] = COMMAND,
         validation: str | None = None,
     ) -> int:
         environment = {"CDK_OUTDIR": "cdk.out", aws_names.ENV_RELEASE: release}
@@ -242,7 +245,7 @@ def test_the_mark_says_what_was_green_when_and_with_what(checkout: Checkout) -> 
     assert path.relative_to(checkout.root / RESULTS_DIR).as_posix() == (
         aws_names.green_templates_key(green.digest)
     )
-    assert (green.command, green.tools) == ((sys.executable, "app.py"), TOOLS)
+    assert (green.command, green.tools) == (COMMAND, TOOLS)
     assert green.execution == RELEASE
     assert len(green.commit) == 40
 
@@ -279,7 +282,7 @@ def test_changed_templates_and_acknowledgements_are_checked(
 def test_other_tools_or_another_command_are_checked(checkout: Checkout) -> None:
     checkout.run()
     checkout.run(tools={**TOOLS, "cdk-nag": "3.0.3"})
-    checkout.run(command=(sys.executable, "-B", "app.py"))
+    checkout.run(command=(sys.executable, "-I", "-S", "-B", "app.py"))
     assert checkout.checks == 3
 
 
@@ -391,7 +394,7 @@ def test_the_command_runs_in_the_working_directory(
 ) -> None:
     monkeypatch.chdir(checkout.root)
     environment = {"CDK_OUTDIR": "cdk.out", aws_names.ENV_RELEASE: RELEASE}
-    command = [sys.executable, "app.py"]
+    command = list(COMMAND)
     assert main(command, environment) == 0
     assert main(command, environment) == 0
     assert checkout.checks == 1
