@@ -56,11 +56,11 @@ class StageDashboard(Construct):
             self._add_task(task)
         self._add_sums()
         self._add_service(service, load_balancer, target_group)
-        table = dynamodb.Table.from_table_name(self, "Ledger", aws_names.ledger_table(stage))
+        ledger = arns.ledger_table(self, stage)
         self._board.monitor_dynamo_table(
-            table=table,
+            table=dynamodb.Table.from_table_name(self, "Ledger", ledger),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            human_readable_name=aws_names.ledger_table(stage),
+            human_readable_name=ledger,
             alarm_friendly_name="ledger",
         )
         rollback = lambda_.Function.from_function_arn(
@@ -140,15 +140,23 @@ class StageDashboard(Construct):
             self._of_calls(aws_names.CALL_INPUT_TOKENS, "Sum", "in", None),
             self._of_calls(aws_names.CALL_OUTPUT_TOKENS, "Sum", "out", None),
         )
-        refused = cloudwatch.Metric(
-            namespace=aws_names.calls_namespace(),
-            metric_name=aws_names.CALLS_REFUSED,
-            dimensions_map={"stage": self._stage},
-            statistic="Sum",
-            period=_PERIOD,
-            label="429",
+        away = _graph(
+            "Calls sent away",
+            *(
+                cloudwatch.Metric(
+                    namespace=aws_names.calls_namespace(),
+                    metric_name=metric,
+                    dimensions_map={"stage": self._stage},
+                    statistic="Sum",
+                    period=_PERIOD,
+                    label=label,
+                )
+                for metric, label in (
+                    (aws_names.CALLS_REFUSED, "overloaded"),
+                    (aws_names.CALLS_OVER_QUOTA, "over quota"),
+                )
+            ),
         )
-        away = _graph("Calls sent away", refused)
         decisions = _graph(
             "Decisions of the rollback",
             *(
@@ -218,7 +226,7 @@ class ToolchainDashboard(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, log_group: str) -> None:
         super().__init__(scope, construct_id)
-        board = _board(self, aws_names.dashboard("toolchain"))
+        board = _board(self, aws_names.dashboard(aws_names.TOOLCHAIN))
         board.add_large_header("Pipeline")
         failed = cloudwatch.Metric(
             namespace="AWS/CodePipeline",

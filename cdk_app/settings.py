@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -203,7 +204,13 @@ class Settings(StrictSettings):
     def _differ_and_stand_in_the_region(
         cls, stages: tuple[StageSettings, ...], info: ValidationInfo
     ) -> tuple[StageSettings, ...]:
+        own = partial(aws_names.ledger_table, of=info.data.get("installation"))
         for name, count in Counter(stage.name for stage in stages).items():
+            if name == aws_names.TOOLCHAIN:
+                raise ValueError(
+                    f": a stage is called {name!r}; its dashboard would be the toolchain's: rename"
+                    " it."
+                )
             if count > 1:
                 raise ValueError(f": two stages are called {name!r}; rename one.")
         domains = Counter(stage.domain.name for stage in stages if stage.domain)
@@ -211,11 +218,16 @@ class Settings(StrictSettings):
             if count > 1:
                 raise ValueError(f": two stages have the domain {name!r}; give each its own.")
         tables = Counter(
-            table
+            # Another place's table of that name is another table.
+            (
+                table,
+                stage.account or info.data.get("account"),
+                stage.region or info.data.get("region"),
+            )
             for stage in stages
-            for table in {aws_names.ledger_table(stage.name), stage.ledger_table} - {None}
+            for table in {own(stage.name), stage.ledger_table} - {None}
         )
-        for table, count in tables.items():
+        for (table, *_), count in tables.items():
             if count > 1:
                 raise ValueError(
                     f": two stages have the ledger {table!r}; what is live in one would be live in"

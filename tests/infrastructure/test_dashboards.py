@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from cdk_app.dashboards import VERDICT_LINE
+from cdk_app.settings import Settings, SettingsError
 from prompt_hub.core import aws_names
-from tests.infrastructure.synthesised import TASKS, Assembly, Json
+from tests.infrastructure.synthesised import CONTEXT, TASKS, Assembly, Json
 
 SEARCH = re.compile(
     r"""SEARCH\('\{"([^"]+)",([^}]+)\} MetricName="([^"]+)" ([^']*)', '([^']+)', (\d+)\)"""
@@ -95,8 +96,9 @@ def test_a_stage_shows_cost_refusals_rollbacks_and_what_it_stands_on(assembly: A
         "gen_ai.usage.input_tokens",
         "gen_ai.usage.output_tokens",
     ]
-    (refused,) = shown(graphs["Calls sent away"])
-    assert refused == ("PromptHub/Calls", "refused", {"stage": "dev"}, "Sum")
+    assert list(shown(graphs["Calls sent away"])) == [
+        ("PromptHub/Calls", metric, {"stage": "dev"}, "Sum") for metric in ("refused", "over_quota")
+    ]
     assert [item[2] for item in shown(graphs["Decisions of the rollback"])] == [
         {"stage": "dev", "action": action} for action in ("roll-back", "freeze", "page")
     ]
@@ -110,6 +112,13 @@ def test_a_stage_shows_cost_refusals_rollbacks_and_what_it_stands_on(assembly: A
         ("AWS/Lambda", "Errors"),
         ("AWS/SNS", "NumberOfNotificationsFailed"),
     }
+
+
+def test_no_stage_may_take_the_toolchains_dashboard() -> None:
+    hub = CONTEXT["prompt-hub"]
+    stages = [{**hub["stages"][0], "name": "toolchain"}]
+    with pytest.raises(SettingsError, match="a stage is called 'toolchain'; its dashboard"):
+        Settings.from_context({**hub, "stages": stages})
 
 
 def shown_of(graph: Json) -> list[list[str]]:

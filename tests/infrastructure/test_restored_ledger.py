@@ -60,6 +60,15 @@ def test_every_use_of_the_table_names_the_restored_one(before: Assembly, after: 
     assert {name for name, it in after.templates.items() if uses(it, OWN)} == set()
 
 
+def test_the_dashboard_shows_the_restored_one(before: Assembly, after: Assembly) -> None:
+    def shown(assembly: Assembly) -> str:
+        return json.dumps(assembly.only("dev-service", "AWS::CloudWatch::Dashboard"))
+
+    assert OWN in shown(before)
+    assert RESTORED in shown(after)
+    assert OWN not in shown(after)
+
+
 def test_the_stages_own_table_and_other_stages_stay_as_they_are(
     before: Assembly, after: Assembly
 ) -> None:
@@ -117,6 +126,27 @@ def test_a_table_that_two_stages_would_share_is_refused(
     both = [{**PROD, **prod}, {"name": "dev", "availability_zones": ZONES, **dev}]
     with pytest.raises(SettingsError, match=sentence):
         Settings.from_context({**CONTEXT["prompt-hub"], "stages": both})
+
+
+def test_another_installations_names_are_not_taken_for_ours() -> None:
+    dev = {"name": "dev", "availability_zones": ZONES}
+    hub = {**CONTEXT["prompt-hub"], "installation": "shop"}
+    taken = {**hub, "stages": [dev, {**PROD, "ledger_table": "shop-dev-ledger"}]}
+    with pytest.raises(SettingsError, match="two stages have the ledger 'shop-dev-ledger'"):
+        Settings.from_context(taken)
+    free = {**hub, "stages": [dev, {**PROD, "ledger_table": "prompt-hub-dev-ledger"}]}
+    assert Settings.from_context(free).ledger_tables == {"prod": "prompt-hub-dev-ledger"}
+
+
+def test_tables_of_one_name_in_two_places_are_two() -> None:
+    zones = ["eu-west-1a", "eu-west-1b"]
+    there = {"account": "222222222222", "region": "eu-west-1", "availability_zones": zones}
+    stages = [
+        {"name": "dev", "availability_zones": ZONES, "ledger_table": "restored"},
+        {**PROD, **there, "ledger_table": "restored"},
+    ]
+    hub = {**CONTEXT["prompt-hub"], "account": "111111111111", "stages": stages}
+    assert Settings.from_context(hub).ledger_tables == {"dev": "restored", "prod": "restored"}
 
 
 def test_a_stage_may_say_its_own_name() -> None:

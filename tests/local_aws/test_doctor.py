@@ -177,10 +177,14 @@ def test_a_service_that_follows_another_ledger_than_people_is_found(
     assert finding["problem"] == f"The service follows the ledger {TABLE}; commands here ask copy."
     assert finding["command"] == f"export {aws_names.ENV_LEDGER_TABLES}={STAGE}={TABLE}"
 
-    # A clone says it for everybody.
+    # A clone says it for everybody who has not set the variable.
     mine = {"name": STAGE, "notification_emails": [MAIL], "ledger_table": TABLE}
     patient.settings(stages=[mine])
+    assert faulty(examined(capsys)[1]) == ["drift"]
+    monkeypatch.delenv(aws_names.ENV_LEDGER_TABLES)
     assert faulty(examined(capsys)[1]) == []
+    patient.settings(stages=[{**mine, "ledger_table": "copy"}])
+    assert faulty(examined(capsys)[1]) == ["drift"]
 
 
 def test_no_check_hides_another(patient: Patient, capsys: pytest.CaptureFixture[str]) -> None:

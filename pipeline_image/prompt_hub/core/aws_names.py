@@ -37,20 +37,39 @@ def installation() -> str:
 
 
 def _installation_of_checkout() -> str:
+    match _settings_of_checkout("what the installation is called", ENV_INSTALLATION):
+        case {"installation": str(name)}:
+            return name
+    return INSTALLATION
+
+
+def restored_ledger(stage: str) -> str | None:
+    """Name of the table that the ledger of `stage` was restored as, by the folder's `cdk.json`."""
+    match _settings_of_checkout("which table a ledger was restored as", ENV_LEDGER_TABLES):
+        case {"stages": [*stages]}:
+            for each in stages:
+                match each:
+                    case {"name": str(name), "ledger_table": str(table)} if name == stage:
+                        return table
+    return None
+
+
+def _settings_of_checkout(what: str, variable: str) -> object:
+    """Read our part of `cdk.json`, None without one; `what` it says, `variable` says, too."""
     path = Path(os.environ.get(ENV_ROOT, "."), CONTEXT_FILE)
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
-        return INSTALLATION
+        return None
     except (OSError, ValueError) as error:
         raise PromptHubError(
-            f"{path} cannot be read: {error}; it says what the installation is called.",
-            hint=f"Mend the file, or set {ENV_INSTALLATION}.",
+            f"{path} cannot be read: {error}; it says {what}.",
+            hint=f"Mend the file, or set {variable}.",
         ) from None
     match content:
-        case {"context": {"prompt-hub": {"installation": str(name)}}}:
-            return name
-    return INSTALLATION
+        case {"context": {"prompt-hub": settings}}:
+            return settings
+    return None
 
 
 def named(*words: str) -> str:
@@ -124,7 +143,9 @@ CALL_INPUT_TOKENS = "gen_ai.usage.input_tokens"
 CALL_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
 CALL_USD = "usd"
 CALLS_REFUSED = "refused"
-"""Calls that were sent away with 429, by `stage`."""
+"""Calls that were sent away because the service had enough in hand (429), by `stage`."""
+CALLS_OVER_QUOTA = "over_quota"
+"""Calls that were sent away because their caller's quota was used up (429), by `stage`."""
 VERSION_MOVED = "moved"
 """1 where an instance of the service goes from one version to another, by `stage` and `task`."""
 ROLLBACK_DECIDED = "decided"
@@ -278,9 +299,12 @@ def stage_profile(stage: str) -> str:
     return named(stage)
 
 
-def ledger_table(stage: str) -> str:
-    """Name of the table that says what is live in `stage`, unless that was restored as another."""
-    return named(stage, "ledger")
+def ledger_table(stage: str, of: str | None = None) -> str:
+    """Name of the table that says what is live in `stage`, unless that was restored as another.
+
+    `of` is the installation, where that is not this process's.
+    """
+    return "-".join((of or installation(), stage, "ledger"))
 
 
 def cluster(stage: str) -> str:
@@ -342,6 +366,10 @@ ROLLBACK_SECONDS = 60
 def notification_topic(stage: str) -> str:
     """Name of the SNS topic that tells people what happened in `stage`."""
     return named(stage, "notifications")
+
+
+TOOLCHAIN = "toolchain"
+"""What the toolchain's dashboard is called where a stage's has the stage's name."""
 
 
 def dashboard(what: str) -> str:

@@ -29,7 +29,6 @@ class Stage(_Loose):
     name: str
     account: str | None = None
     region: str | None = None
-    ledger_table: str | None = None
     notification_emails: tuple[str, ...] = ()
 
 
@@ -46,10 +45,6 @@ class Installation(_Loose):
     def emails(self, stage: str) -> tuple[str, ...]:
         """Return who shall hear of `stage`."""
         return next((item.notification_emails for item in self.stages if item.name == stage), ())
-
-    def ledger(self, stage: str) -> str | None:
-        """Return the table that the ledger of `stage` was restored as, if it was."""
-        return next((item.ledger_table for item in self.stages if item.name == stage), None)
 
     def place(self, stage: str) -> tuple[str | None, str]:
         """Return account and region of `stage`; no account stands for that of the credentials."""

@@ -116,9 +116,8 @@ class Readers:
 
     @property
     def table(self) -> str:
-        """The name of the stage's ledger, by `cdk.json` where it is known."""
-        restored = self.installation.ledger(self.stage) if self.installation else None
-        return restored or table_of(self.stage)
+        """The name of the stage's ledger, as every other command here has it."""
+        return table_of(self.stage)
 
     @cached_property
     def ledger(self) -> Ledger:

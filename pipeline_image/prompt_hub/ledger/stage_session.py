@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def table_of(stage: str) -> str:
     """Return the name of the ledger of `stage`: its own, or that of the table restored from it.
 
+    What the environment does not say, the `cdk.json` of a clone does.
+
     Raises `PromptHubError` where the variable that names restored tables does not say which.
     """
     restored: dict[str, str] = {}
@@ -27,7 +29,9 @@ def table_of(stage: str) -> str:
                 hint="Write STAGE=TABLE, each stage once, separated by commas.",
             )
         restored[name] = table
-    return restored.get(stage, aws_names.ledger_table(stage))
+    if stage in restored:
+        return restored[stage]
+    return aws_names.restored_ledger(stage) or aws_names.ledger_table(stage)
 
 
 def session_of(stage: str, kind: type[boto3.Session] | None = None) -> boto3.Session | None:

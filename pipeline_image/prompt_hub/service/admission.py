@@ -21,8 +21,8 @@ bursts wait their turn, and few enough that the last of them is answered in time
 
 @cache
 def _refused() -> list[dict[str, object]]:
-    namespace = aws_names.calls_namespace()
-    return directive(namespace, ("stage",), (aws_names.CALLS_REFUSED, "Count"))
+    metrics = ((name, "Count") for name in (aws_names.CALLS_REFUSED, aws_names.CALLS_OVER_QUOTA))
+    return directive(aws_names.calls_namespace(), ("stage",), *metrics)
 
 
 class Counts(Protocol):
@@ -76,20 +76,20 @@ class Refusals:
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
-        self._count = 0
+        self._counts = self._none()
 
-    def add(self) -> None:
-        """Count a call, on the event loop."""
-        self._count += 1
-        if self._count == 1:
+    @staticmethod
+    def _none() -> dict[str, int]:
+        return {aws_names.CALLS_REFUSED: 0, aws_names.CALLS_OVER_QUOTA: 0}
+
+    def add(self, why: str = aws_names.CALLS_REFUSED) -> None:
+        """Count a call, on the event loop; `why` is one of the two metrics."""
+        if not any(self._counts.values()):
             asyncio.get_running_loop().call_later(1.0, self.say)
+        self._counts[why] += 1
 
     def say(self) -> None:
         """Log what was not logged yet."""
-        count, self._count = self._count, 0
-        if count:
-            log_line(
-                "calls_refused",
-                stage=self._stage,
-                **{aws_names.CALLS_REFUSED: count, MEMBER: metadata(_refused())},
-            )
+        counts, self._counts = self._counts, self._none()
+        if any(counts.values()):
+            log_line("calls_refused", stage=self._stage, **counts, **{MEMBER: metadata(_refused())})

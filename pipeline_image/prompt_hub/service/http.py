@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from prompt_hub.core import aws_names
 from prompt_hub.core.concurrency import TimeLimit, run_off_loop
 from prompt_hub.core.json_strict import (
     ENVELOPE_DEPTH,
@@ -182,6 +183,8 @@ class ServiceApp:
             fields = await run_off_loop(len(body), _fields, body)
             answered = await service.run(task, fields, trace_id, size=len(body), caller=caller)
         except ServiceError as error:
+            if error.code is ErrorCode.OVER_QUOTA:
+                self._refusals.add(aws_names.CALLS_OVER_QUOTA)
             answered, refusal = None, _error(error, trace_id)
         finally:
             admission.leave()

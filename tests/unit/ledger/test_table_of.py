@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from prompt_hub.core import aws_names
@@ -33,6 +36,31 @@ def test_a_value_that_does_not_say_which_is_no_ledger(
     monkeypatch.setenv(aws_names.ENV_LEDGER_TABLES, value)
     with pytest.raises(PromptHubError, match="STAGE=TABLE"):
         table_of("prod")
+
+
+def test_a_clone_says_it_where_the_environment_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = [{"name": "dev", "ledger_table": "one"}, {"name": "prod"}]
+    settings = {"context": {"prompt-hub": {"stages": stages}}}
+    (tmp_path / "cdk.json").write_text(json.dumps(settings), encoding="utf-8")
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(tmp_path))
+    monkeypatch.delenv(aws_names.ENV_LEDGER_TABLES, raising=False)
+    assert (table_of("dev"), table_of("prod")) == ("one", "prompt-hub-prod-ledger")
+    monkeypatch.setenv(aws_names.ENV_LEDGER_TABLES, "prod=two")
+    assert (table_of("dev"), table_of("prod")) == ("one", "two")
+    monkeypatch.setenv(aws_names.ENV_LEDGER_TABLES, "dev=three")
+    assert table_of("dev") == "three"
+
+
+def test_a_clone_that_cannot_be_read_is_no_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cdk.json").write_text("{", encoding="utf-8")
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(tmp_path))
+    monkeypatch.setenv(aws_names.ENV_INSTALLATION, "prompt-hub")
+    with pytest.raises(PromptHubError, match="it says which table a ledger was restored as"):
+        table_of("dev")
 
 
 def test_the_loader_follows_the_restored_table(

@@ -77,17 +77,17 @@ def test_calls_that_are_sent_away_are_one_line_a_second(
             refusals.add()
         await asyncio.sleep(1.2)
         refusals.add()
+        refusals.add("over_quota")
         refusals.say()
 
     asyncio.run(refuse())
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(line["event"], line["stage"], line["refused"]) for line in lines] == [
-        ("calls_refused", "dev", 250),
-        ("calls_refused", "dev", 1),
-    ]
+    assert [
+        (line["event"], line["stage"], line["refused"], line["over_quota"]) for line in lines
+    ] == [("calls_refused", "dev", 250, 0), ("calls_refused", "dev", 1, 1)]
     (directive,) = lines[0]["_aws"]["CloudWatchMetrics"]
     assert directive == {
         "Namespace": "PromptHub/Calls",
         "Dimensions": [["stage"]],
-        "Metrics": [{"Name": "refused", "Unit": "Count"}],
+        "Metrics": [{"Name": name, "Unit": "Count"} for name in ("refused", "over_quota")],
     }

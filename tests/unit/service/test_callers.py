@@ -187,6 +187,17 @@ def test_the_log_names_the_caller_and_no_token(
     assert unsigned(client_id="shop").split(".")[1] not in written
 
 
+def test_every_call_over_a_quota_is_counted_beside_those_of_an_overload(
+    client: CheckedClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(4):
+        ask(client, "shop")
+    client.application._refusals.say()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    counted = [line for line in lines if line["event"] == "calls_refused"]
+    assert [(line["refused"], line["over_quota"]) for line in counted] == [(0, 3)]
+
+
 def test_the_log_says_it_again_a_minute_later(
     client: CheckedClient, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
