@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -131,6 +132,8 @@ class ClaimSettings(StrictSettings):
 
 
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
+_LONGEST_QUOTAS = 32_768
+"""Characters of all quotas: models and the rest of the environment have the other half."""
 
 
 class CallerIdentitySettings(StrictSettings):
@@ -175,6 +178,22 @@ class CallerIdentitySettings(StrictSettings):
     )
     """Callers with another quota, by the name that their token has."""
 
+    @field_validator("quotas")
+    @classmethod
+    def _fit_into_a_task_definition(cls, quotas: dict[str, int]) -> dict[str, int]:
+        if len(json.dumps(quotas)) > _LONGEST_QUOTAS:
+            raise ValueError(
+                f" have more than {_LONGEST_QUOTAS} characters; a task definition of ECS, in which"
+                " they stand, takes 65536 with everything else."
+            )
+        return quotas
+
+
+_LONGEST_TRUST = 2048
+"""Characters of a role's trust, by IAM's default quota; white space is not counted."""
+_TRUST_WITHOUT = 220
+"""Characters of such a trust without its principals and their accounts, and some more."""
+
 
 class OnCallSettings(StrictSettings):
     """Who may be the stage's role of people on call, `prompt-hub-STAGE-on-call`."""
@@ -197,6 +216,19 @@ class OnCallSettings(StrictSettings):
     mfa: bool = False
     """Whether they must have signed in with a second factor. A session of a role never says that
     it has, also if its person did: this is for users."""
+
+    @field_validator("principals")
+    @classmethod
+    def _fit_into_a_trust(cls, principals: tuple[str, ...]) -> tuple[str, ...]:
+        # Each of them, and each of their accounts as a whole.
+        accounts = {":".join((*one.split(":")[:5], "root")) for one in principals}
+        length = _TRUST_WITHOUT + sum(len(f'"{one}",') for one in (*principals, *accounts))
+        if length > _LONGEST_TRUST:
+            raise ValueError(
+                f" make a trust of {length} characters; IAM takes {_LONGEST_TRUST}. Name a role"
+                " that they share."
+            )
+        return principals
 
 
 class StageSettings(StrictSettings):

@@ -324,3 +324,14 @@ def let_in(assembly: Assembly) -> list[Json]:
         for group in assembly.resources("dev-service", "AWS::EC2::SecurityGroup").values()
         for rule in group.get("SecurityGroupIngress", [])
     ]
+
+
+def test_quotas_that_no_task_definition_has_room_for_are_refused() -> None:
+    def settings(length: int) -> Settings:
+        quotas = {f"{number:0{length}}": 600 for number in range(200)}
+        stage = {**STAGE, "domain": DOMAIN, "caller_identity": {**IDENTITY, "quotas": quotas}}
+        return Settings.from_context({**CONTEXT[CONTEXT_KEY], "stages": [stage]})
+
+    assert settings(128).stages[0].caller_identity is not None
+    with pytest.raises(SettingsError, match=r"caller_identity.quotas have more than 32768 char"):
+        settings(200)

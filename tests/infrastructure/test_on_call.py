@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.infrastructure.synthesised import CONTEXT, Assembly, Json, listed
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 NAME = "prompt-hub-dev-on-call"
+NUMBERS = [str(number) * 12 for number in range(1, 10)] + [f"{n}00000000000" for n in range(1, 9)]
 HERE, THERE = "arn:aws:iam::111111111111:user/ann", "arn:aws:iam::222222222222:role/a/engineer"
 
 
@@ -57,6 +59,23 @@ def test_a_second_factor_is_asked_for_where_the_setting_says_so(
     _, role = role_of(synthesise(stages(on_call={"principals": [HERE, HERE + "a"]})))
     (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Condition"] == {"ArnEquals": {"aws:PrincipalArn": [HERE, HERE + "a"]}}
+
+
+def test_no_more_are_on_call_than_a_trust_has_room_for(
+    synthesise: Callable[..., Assembly],
+) -> None:
+    def settings(count: int) -> Json:
+        people = [f"arn:aws:iam::{account}:role/{'engineer' * 8}" for account in NUMBERS[:count]]
+        return stages(on_call={"principals": people, "mfa": True})
+
+    with pytest.raises(SettingsError, match=r"a trust of 2\d+ characters; IAM takes 2048"):
+        Settings.from_context({**CONTEXT["prompt-hub"], **settings(14)})
+    _, role = role_of(synthesise(settings(13)))
+    written = json.dumps(role["AssumeRolePolicyDocument"], separators=(",", ":"))
+    joined = written.replace(
+        '{"Fn::Join":["",["arn:",{"Ref":"AWS::Partition"},":iam', '"arn:aws:iam'
+    )
+    assert 1850 < len(joined.replace(':root"]]}', ':root"')) <= 2048
 
 
 def actions(assembly: Assembly) -> dict[str, Json]:
