@@ -56,11 +56,11 @@ class StageDashboard(Construct):
             self._add_task(task)
         self._add_sums()
         self._add_service(service, load_balancer, target_group)
-        table = dynamodb.Table.from_table_name(self, "Ledger", aws_names.ledger_table(stage))
+        ledger = arns.ledger_table(self, stage)
         self._board.monitor_dynamo_table(
-            table=table,
+            table=dynamodb.Table.from_table_name(self, "Ledger", ledger),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            human_readable_name=aws_names.ledger_table(stage),
+            human_readable_name=ledger,
             alarm_friendly_name="ledger",
         )
         rollback = lambda_.Function.from_function_arn(
