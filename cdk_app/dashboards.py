@@ -146,7 +146,7 @@ class StageDashboard(Construct):
             dimensions_map={"stage": self._stage},
             statistic="Sum",
             period=_PERIOD,
-            label="429",
+            label="overloaded",
         )
         away = _graph("Calls sent away", refused)
         decisions = _graph(
@@ -218,7 +218,7 @@ class ToolchainDashboard(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, log_group: str) -> None:
         super().__init__(scope, construct_id)
-        board = _board(self, aws_names.dashboard("toolchain"))
+        board = _board(self, aws_names.dashboard(aws_names.TOOLCHAIN))
         board.add_large_header("Pipeline")
         failed = cloudwatch.Metric(
             namespace="AWS/CodePipeline",

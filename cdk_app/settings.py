@@ -206,14 +206,20 @@ class Settings(StrictSettings):
         for name, count in Counter(stage.name for stage in stages).items():
             if count > 1:
                 raise ValueError(f": two stages are called {name!r}; rename one.")
+            if name == aws_names.TOOLCHAIN:
+                raise ValueError(
+                    f": a stage is called {name!r}, as is a dashboard beside it; rename the stage."
+                )
         domains = Counter(stage.domain.name for stage in stages if stage.domain)
         for name, count in domains.items():
             if count > 1:
                 raise ValueError(f": two stages have the domain {name!r}; give each its own.")
+        # What is synthesised is not always the installation of whoever synthesises.
+        of = info.data.get("installation", "")
         tables = Counter(
             table
             for stage in stages
-            for table in {aws_names.ledger_table(stage.name), stage.ledger_table} - {None}
+            for table in {aws_names.ledger_table(stage.name, of), stage.ledger_table} - {None}
         )
         for table, count in tables.items():
             if count > 1:

@@ -120,6 +120,13 @@ def test_a_table_that_two_stages_would_share_is_refused(
         Settings.from_context({**CONTEXT["prompt-hub"], "stages": both})
 
 
+def test_the_table_of_another_stage_is_that_of_the_installation_that_is_synthesised() -> None:
+    settings = {**CONTEXT["prompt-hub"], "installation": "shop"}
+    dev = {"name": "dev", "availability_zones": ZONES, "ledger_table": "shop-prod-ledger"}
+    with pytest.raises(SettingsError, match="two stages have the ledger 'shop-prod-ledger'"):
+        Settings.from_context({**settings, "stages": [PROD, dev]})
+
+
 def test_a_stage_may_say_its_own_name() -> None:
     stage = {"name": "dev", "availability_zones": ZONES, "ledger_table": OWN}
     settings = Settings.from_context({**CONTEXT["prompt-hub"], "stages": [stage]})

@@ -263,6 +263,11 @@ def test_two_stages_of_one_name_are_refused() -> None:
         Settings.from_context(changed("stages", GOOD["stages"] * 2))
 
 
+def test_a_stage_that_would_share_the_toolchains_dashboard_is_refused() -> None:
+    with pytest.raises(SettingsError, match="a stage is called 'toolchain'"):
+        Settings.from_context(changed("stages", [{**GOOD["stages"][0], "name": "toolchain"}]))
+
+
 def test_stages_whose_networks_overlap_are_refused() -> None:
     stage = GOOD["stages"][0]
     stages = [

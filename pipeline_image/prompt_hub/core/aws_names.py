@@ -124,7 +124,7 @@ CALL_INPUT_TOKENS = "gen_ai.usage.input_tokens"
 CALL_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
 CALL_USD = "usd"
 CALLS_REFUSED = "refused"
-"""Calls that were sent away with 429, by `stage`."""
+"""Calls beyond what the service takes on at once (`overloaded`), by `stage`."""
 VERSION_MOVED = "moved"
 """1 where an instance of the service goes from one version to another, by `stage` and `task`."""
 ROLLBACK_DECIDED = "decided"
@@ -278,9 +278,12 @@ def stage_profile(stage: str) -> str:
     return named(stage)
 
 
-def ledger_table(stage: str) -> str:
-    """Name of the table that says what is live in `stage`, unless that was restored as another."""
-    return named(stage, "ledger")
+def ledger_table(stage: str, of: str = "") -> str:
+    """Name of the table that says what is live in `stage`, unless that was restored as another.
+
+    `of` is the installation where it may be another one than this process's.
+    """
+    return "-".join((of or installation(), stage, "ledger"))
 
 
 def cluster(stage: str) -> str:
@@ -344,8 +347,12 @@ def notification_topic(stage: str) -> str:
     return named(stage, "notifications")
 
 
+TOOLCHAIN = "toolchain"
+"""What has a dashboard and is no stage; none is called so."""
+
+
 def dashboard(what: str) -> str:
-    """Name of the dashboard of a stage, or of the toolchain."""
+    """Name of the dashboard of a stage, or of `TOOLCHAIN`."""
     return named(what)
 
 
