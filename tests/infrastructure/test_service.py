@@ -54,6 +54,7 @@ def test_the_container_knows_everything_by_its_environment(
     )
     models = ModelAliases.parse(environment.pop(aws_names.ENV_MODELS))
     assert environment == {
+        aws_names.ENV_INSTALLATION: "prompt-hub",
         aws_names.ENV_STAGE: "dev",
         aws_names.ENV_LEDGER_TABLE: aws_names.ledger_table("dev"),
         aws_names.ENV_RESULTS_BUCKET: {

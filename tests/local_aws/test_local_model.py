@@ -1,4 +1,7 @@
-"""The local model: weights that are only ever whole, floating names, and answers that repeat."""
+"""The local model: weights that are only ever whole, floating names, and answers that repeat.
+
+Longer than a file should be: its tests share one model that runs, and is slow to start.
+"""
 
 from __future__ import annotations
 

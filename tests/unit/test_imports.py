@@ -35,10 +35,15 @@ EAGER_ADAPTERS = {
     "prompt_hub.scoring.patterns": {"re2"},
     "prompt_hub.scoring.similarity": {"rapidfuzz"},
     "prompt_hub.service.declared_api": {"fastapi"},
+    "prompt_hub.service.server": {"uvicorn"},
     "prompt_hub.service.time_limits": {"uvicorn", "httptools"},
 }
 """The modules that import a heavy package when they are loaded; everything else loads them late."""
-LAMBDA_SAFE = ("prompt_hub.core.aws_names", "prompt_hub.ledger")
+LAMBDA_SAFE = (
+    "prompt_hub.core.aws_names",
+    "prompt_hub.core.embedded_metrics",
+    "prompt_hub.ledger",
+)
 EMPTY_PACKAGES = {"prompt_hub", "prompt_hub.core", "prompt_hub.llm", "prompt_hub.llm.providers"}
 """Packages whose `__init__` imports nothing, so that a part of them can be imported alone."""
 WORLD = {"subprocess", "socket", "http", "urllib", "time", "ssl", "asyncio", "boto3", "openai"}

@@ -1,6 +1,8 @@
 """Every name that CDK, the Lambda and the runtime must agree on, said once.
 
 Standard library only: the rollback Lambda carries this module and nothing heavier.
+
+Longer than a file should be: a name that stood elsewhere could be made without the installation's.
 """
 
 from __future__ import annotations

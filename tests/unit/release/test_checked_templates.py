@@ -29,7 +29,7 @@ OTHER = "6c0f3b0a-77aa-4b1c-8d2e-0123456789ab"
 TOOLS = {"python": "CPython 3.13.0", "aws-cdk-lib": "2.270.0", "cdk-nag": "3.0.2"}
 NESTED = "assembly-dev/service.template.json"
 # It runs a hundred times: with the few modules that it needs, and none that a venv would add.
-COMMAND = (sys.executable, "-I", "-S", "app.py")
+COMMAND = (sys.executable, "-E", "-S", "app.py")
 APP = """
 import hashlib, json, os
 output = os.environ["CDK_OUTDIR"] + "/"
@@ -282,7 +282,7 @@ def test_changed_templates_and_acknowledgements_are_checked(
 def test_other_tools_or_another_command_are_checked(checkout: Checkout) -> None:
     checkout.run()
     checkout.run(tools={**TOOLS, "cdk-nag": "3.0.3"})
-    checkout.run(command=(sys.executable, "-I", "-S", "-B", "app.py"))
+    checkout.run(command=(sys.executable, "-E", "-S", "-B", "app.py"))
     assert checkout.checks == 3
 
 
