@@ -151,7 +151,7 @@ def test_the_models_are_what_the_runtime_understands() -> None:
             "models.catalogue-pinned.price_per_million",
             {"input": -1, "output": 2},
             "prompt-hub.models.catalogue-pinned.price_per_million.input is -1;"
-            " it must be a number from 0.",
+            " it must be a number from 0 to 1000000.",
         ),
         (
             "tags",
