@@ -11,7 +11,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -204,19 +203,19 @@ class Settings(StrictSettings):
     def _differ_and_stand_in_the_region(
         cls, stages: tuple[StageSettings, ...], info: ValidationInfo
     ) -> tuple[StageSettings, ...]:
-        own = partial(aws_names.ledger_table, of=info.data.get("installation"))
         for name, count in Counter(stage.name for stage in stages).items():
-            if name == aws_names.TOOLCHAIN:
-                raise ValueError(
-                    f": a stage is called {name!r}; its dashboard would be the toolchain's: rename"
-                    " it."
-                )
             if count > 1:
                 raise ValueError(f": two stages are called {name!r}; rename one.")
+            if name == aws_names.TOOLCHAIN:
+                raise ValueError(
+                    f": a stage is called {name!r}, as is a dashboard beside it; rename the stage."
+                )
         domains = Counter(stage.domain.name for stage in stages if stage.domain)
         for name, count in domains.items():
             if count > 1:
                 raise ValueError(f": two stages have the domain {name!r}; give each its own.")
+        # What is synthesised is not always the installation of whoever synthesises.
+        of = info.data.get("installation", "")
         tables = Counter(
             # Another place's table of that name is another table.
             (
@@ -225,7 +224,7 @@ class Settings(StrictSettings):
                 stage.region or info.data.get("region"),
             )
             for stage in stages
-            for table in {own(stage.name), stage.ledger_table} - {None}
+            for table in {aws_names.ledger_table(stage.name, of), stage.ledger_table} - {None}
         )
         for (table, *_), count in tables.items():
             if count > 1:

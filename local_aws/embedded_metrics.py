@@ -63,11 +63,15 @@ def metrics_in(message: str) -> list[Datum]:
     if "_aws" not in message:
         return []
     try:
-        line = json.loads(message)
+        line = json.loads(message, parse_constant=_no_json)
         return list(_data(line))
     except (KeyError, TypeError, ValueError):
         logger.debug("no metrics in a line of %d characters", len(message))
         return []
+
+
+def _no_json(word: str) -> object:
+    raise ValueError(f"{word} is no JSON")
 
 
 def _data(line: dict[str, object]) -> Iterator[Datum]:

@@ -106,7 +106,7 @@ class Model:
         self._scratch = scratch
         self._saved: list[str] = []
         self._turn = threading.Lock()
-        told = weights.stat()
+        self._file = _identity(weights)
 
         def answers(reader: object) -> KeptAnswers:
             return KeptAnswers(
@@ -115,7 +115,7 @@ class Model:
                     # How a request is read and computed, by what, and in how many parts.
                     *(hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in _COMPUTING),
                     reader,
-                    [str(weights.resolve()), told.st_size, told.st_mtime_ns],
+                    self._file,
                     [version("xllamacpp"), xllamacpp.get_system_info(), _cores()],
                 ],
                 at_most=remembered,
@@ -163,6 +163,11 @@ class Model:
         """Read them by the faster reader, or by llama.cpp alone, unless that is done."""
         if self._read:
             return
+        if _identity(self._weights) != self._file:
+            # Its answers would be kept as those of the file that was there at the start.
+            raise LocalModelError(
+                f"{self._weights} has changed since {self.name} was started: start it again."
+            )
         self._greedy = _greedy_model(self.name, self._weights)
         if self._greedy is None:
             self._answers = self._answers_by(None)
@@ -220,6 +225,15 @@ class Model:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
+
+
+def _identity(weights: Path) -> list[object]:
+    """Return what tells a file of weights from another one; nothing of one that is gone."""
+    try:
+        told = weights.stat()
+    except FileNotFoundError:
+        return []
+    return [str(weights.resolve()), told.st_size, told.st_mtime_ns]
 
 
 def _greedy_reader(name: str) -> list[object] | None:

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from cdk_app.dashboards import VERDICT_LINE
-from cdk_app.settings import Settings, SettingsError
 from prompt_hub.core import aws_names
-from tests.infrastructure.synthesised import CONTEXT, TASKS, Assembly, Json
+from tests.infrastructure.synthesised import TASKS, Assembly, Json
 
 SEARCH = re.compile(
     r"""SEARCH\('\{"([^"]+)",([^}]+)\} MetricName="([^"]+)" ([^']*)', '([^']+)', (\d+)\)"""
@@ -112,13 +111,6 @@ def test_a_stage_shows_cost_refusals_rollbacks_and_what_it_stands_on(assembly: A
         ("AWS/Lambda", "Errors"),
         ("AWS/SNS", "NumberOfNotificationsFailed"),
     }
-
-
-def test_no_stage_may_take_the_toolchains_dashboard() -> None:
-    hub = CONTEXT["prompt-hub"]
-    stages = [{**hub["stages"][0], "name": "toolchain"}]
-    with pytest.raises(SettingsError, match="a stage is called 'toolchain'; its dashboard"):
-        Settings.from_context({**hub, "stages": stages})
 
 
 def shown_of(graph: Json) -> list[list[str]]:

@@ -38,11 +38,12 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 
 
 def uses(template: object, table: str) -> int:
-    """How often a template names a table, in ARNs and in environments."""
+    """How often a template names a table, in ARNs, in environments and on a dashboard."""
     text = json.dumps(template)
     return (
         text.count(f':table/{table}"')
         + text.count(f'\\"value\\":\\"{table}\\"')
+        + text.count(f'\\"TableName\\",\\"{table}\\"')
         + sum(text.count(f'"{key}": "{table}"') for key in ("Value", aws_names.ENV_LEDGER_TABLE))
     )
 

@@ -151,7 +151,7 @@ def test_the_models_are_what_the_runtime_understands() -> None:
             "models.catalogue-pinned.price_per_million",
             {"input": -1, "output": 2},
             "prompt-hub.models.catalogue-pinned.price_per_million.input is -1;"
-            " it must be a number from 0.",
+            " it must be a number from 0 to 1000000.",
         ),
         (
             "tags",
@@ -261,6 +261,11 @@ def test_whole_numbers_may_arrive_as_floats() -> None:
 def test_two_stages_of_one_name_are_refused() -> None:
     with pytest.raises(SettingsError, match="two stages are called 'dev'; rename one"):
         Settings.from_context(changed("stages", GOOD["stages"] * 2))
+
+
+def test_a_stage_that_would_share_the_toolchains_dashboard_is_refused() -> None:
+    with pytest.raises(SettingsError, match="a stage is called 'toolchain'"):
+        Settings.from_context(changed("stages", [{**GOOD["stages"][0], "name": "toolchain"}]))
 
 
 def test_stages_whose_networks_overlap_are_refused() -> None:

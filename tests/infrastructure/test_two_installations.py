@@ -151,7 +151,7 @@ def test_a_name_that_stays_the_same_is_found(
     synthesise: Callable[..., Assembly], first: Assembly, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, constant in {
-        "ledger_table": lambda stage, of=None: f"prompt-hub-{stage}-ledger",
+        "ledger_table": lambda stage, of="": f"prompt-hub-{stage}-ledger",
         "results_bucket": lambda *place: "-".join(("prompt-hub-results", *place)),
         "metric_namespace": lambda: "PromptHub",
         "event_source": lambda: "prompt-hub.rollback",

@@ -50,6 +50,10 @@ def metric_is_true(line: Line) -> None:
     line["seconds"] = True
 
 
+def metric_is_infinite(line: Line) -> None:
+    line["seconds"] = float("inf")
+
+
 def no_timestamp(line: Line) -> None:
     del line["_aws"]["Timestamp"]
 
@@ -65,6 +69,7 @@ def metadata_in_words(line: Line) -> None:
         dimension_is_a_number,
         metric_is_null,
         metric_is_true,
+        metric_is_infinite,
         no_timestamp,
         metadata_in_words,
     ],

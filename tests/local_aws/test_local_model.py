@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -386,6 +388,35 @@ def test_the_same_request_is_computed_once_by_each_model(tmp_path: Path, running
     finally:
         remembering.process.terminate()
         assert remembering.process.wait(timeout=20) == 0
+
+
+@pytest.mark.model
+def test_weights_that_changed_before_they_were_read_give_no_answer(tmp_path: Path) -> None:
+    weights = tmp_path / "own.gguf"
+    shutil.copyfile(fetch(SMALL), weights)
+    own = Running(tmp_path, "--model", f"own={weights}")
+
+    def ask(title: str) -> ChatCompletion:
+        return own.client.chat.completions.create(
+            model="own", messages=[{"role": "user", "content": title}], max_tokens=4, temperature=0
+        )
+
+    try:
+        first = ask(TITLES[0])
+        own.process.terminate()
+        assert own.process.wait(timeout=20) == 0
+        own = Running(tmp_path, "--model", f"own={weights}")
+        os.utime(weights, (1, 1))
+        assert ask(TITLES[0]).choices == first.choices
+        # What another file answers would be kept as this one's.
+        with pytest.raises(openai.InternalServerError, match="has changed since own was started"):
+            ask(TITLES[1])
+        weights.unlink()
+        with pytest.raises(openai.InternalServerError, match="has changed since own was started"):
+            ask(TITLES[1])
+    finally:
+        own.process.terminate()
+        assert own.process.wait(timeout=20) == 0
 
 
 @pytest.mark.parametrize(

@@ -301,10 +301,10 @@ def stage_profile(stage: str) -> str:
     return named(stage)
 
 
-def ledger_table(stage: str, of: str | None = None) -> str:
+def ledger_table(stage: str, of: str = "") -> str:
     """Name of the table that says what is live in `stage`, unless that was restored as another.
 
-    `of` is the installation, where that is not this process's.
+    `of` is the installation where it may be another one than this process's.
     """
     return "-".join((of or installation(), stage, "ledger"))
 
@@ -371,11 +371,11 @@ def notification_topic(stage: str) -> str:
 
 
 TOOLCHAIN = "toolchain"
-"""What the toolchain's dashboard is called where a stage's has the stage's name."""
+"""What has a dashboard and is no stage; none is called so."""
 
 
 def dashboard(what: str) -> str:
-    """Name of the dashboard of a stage, or of the toolchain."""
+    """Name of the dashboard of a stage, or of `TOOLCHAIN`."""
     return named(what)
 
 

@@ -39,9 +39,10 @@ class Price(BaseModel):
 
     model_config = _STRICT
 
-    input: Annotated[float, Field(ge=0)]
+    # A cost that is no finite number would leave answers and log lines no JSON.
+    input: Annotated[float, Field(ge=0, le=1_000_000)]
     """US dollars for a million tokens of the request."""
-    output: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0, le=1_000_000)]
     """US dollars for a million tokens of the answer, thinking included."""
 
 

@@ -97,6 +97,10 @@ OUTAGES: dict[str, tuple[Reply, str]] = {
     "tool calls without one, no tokens": (reply(None, "tool_calls", usage=ZERO), "was empty"),
     "empty, nothing counted": (reply(""), "its answer was empty"),
     "null, nothing said": (reply(None, None), r"no content \(finish_reason missing\)"),
+    "more tokens than there are numbers": (
+        reply(usage={"prompt_tokens": float("inf"), "completion_tokens": 6}),
+        "its answer was not readable",
+    ),
     "empty parts, no tokens": (reply([], usage=ZERO), "its answer was empty"),
 }
 

@@ -151,6 +151,16 @@ def test_what_is_written_is_read_again_with_the_same_meaning() -> None:
     assert "tokens_per_minute" not in model.to_entry()
 
 
+@pytest.mark.parametrize("price", ["Infinity", "NaN", "1e308", "-1"])
+@pytest.mark.parametrize("of", ["input", "output"])
+def test_a_price_of_which_no_cost_can_be_said_is_refused(of: str, price: str) -> None:
+    prices = {"input": "1", "output": "1"} | {of: price}
+    said = ", ".join(f'"{name}": {number}' for name, number in prices.items())
+    alias = f'{{"provider": "openai", "model": "m", "price_per_million": {{{said}}}}}'
+    with pytest.raises(PromptHubError, match=rf"price_per_million\.{of}"):
+        ModelAliases.parse(f'{{"a": {alias}}}')
+
+
 def cell(value: object) -> str:
     return " ".join(str(value).split())
 

@@ -71,6 +71,37 @@ def test_a_signal_ends_it_at_once_and_not_with_its_next_look(
     assert heard == [number]
 
 
+def test_a_signal_while_it_starts_lets_the_start_end_and_then_ends_it() -> None:
+    happened: list[str] = []
+
+    async def starting(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        for word in ("startup", "shutdown"):
+            happened.append(word)
+            await send({"type": f"lifespan.{word}.complete"})
+            if word == "startup":
+                await receive()
+
+    async def run() -> int:
+        server = Counted(behind_balancer(starting, "127.0.0.1", 0))
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            await asyncio.wait_for(server.serve([listener]), 60)
+        return server.looks
+
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        assert asyncio.run(run()) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert happened == ["startup", "shutdown"]
+    assert set(heard) == {signal.SIGTERM}
+
+
 def test_the_date_of_answers_moves_on_with_every_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quiet, "TICK_SECONDS", 0.001)
 

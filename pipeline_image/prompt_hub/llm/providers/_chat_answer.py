@@ -62,7 +62,7 @@ def read_completion(body: bytes) -> ModelResponse:
         choice = completion["choices"][0]
         _raise_reported(choice)
         return _read_choice(completion, choice)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError):
         raise TransientError("its answer was not readable") from None
 
 

@@ -285,7 +285,7 @@ def _read(model: ModelConfig, answer: Mapping[str, Any]) -> ModelResponse:
             withheld=_withheld(stop, text, output_tokens),
             usage=Usage(input_tokens=int(usage["inputTokens"]), output_tokens=output_tokens),
         )
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
         raise TransientError("its answer was not readable") from None
 
 
