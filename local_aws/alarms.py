@@ -7,7 +7,8 @@ How this differs from CloudWatch's own clock: CloudWatch aligns periods to the e
 about once a minute. Here the periods trail back from *now*, and an alarm is evaluated with every
 PutMetricData and once a second, so that a breach acts within the second. As on CloudWatch, a few
 periods more than `EvaluationPeriods` are looked at, and missing data counts only when those hold
-too few datapoints. Metric math, anomaly bands and composite rules are not evaluated here.
+too few datapoints. Metric math, anomaly bands and composite rules are not evaluated here: such an
+alarm is made, and says for ever what it says without data.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ministack.core.arn import parse_arn
 from ministack.core.concurrency import spawn_background
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import cloudwatch, eventbridge, sns
+from ministack.services.cloudformation import provisioners
 
 from local_aws import functions
 from local_aws.background import Repeating
@@ -62,8 +64,12 @@ _TRIGGER = (
 )
 
 
+_STATISTICS = ("Average", "Maximum", "Minimum", "SampleCount", "Sum")
+
 Alarm = dict[str, Any]
 """The emulator's record of a metric alarm: what DescribeAlarms answers."""
+Properties = dict[str, Any]
+"""What a template says of a resource."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,39 @@ def install(settings: CloudSettings) -> None:
     cloudwatch._evaluate_alarm = evaluator.evaluate
     cloudwatch._dispatch_alarm_actions = evaluator.announce
     cloudwatch._set_alarm_state = evaluator.holding(cloudwatch._set_alarm_state)
+    provisioners._cw_metric_alarm_record = _of_metrics(provisioners._cw_metric_alarm_record)
     _loop = Repeating("alarms", EVALUATE_EVERY, cloudwatch._evaluate_all_alarms, settings)
+
+
+def _of_metrics(make: Callable[[str, Properties], Alarm]) -> Callable[[str, Properties], Alarm]:
+    """Let a template's alarm name its metrics in a list, which the emulator's own refuses.
+
+    A list of one metric is that metric: CDK writes one where it has a label.
+    """
+
+    def make_of_metrics(name: str, properties: Properties) -> Alarm:
+        match properties.get("Metrics"):
+            case None | []:
+                return make(name, properties)
+            case [{"MetricStat": {"Metric": metric, "Stat": statistic, "Period": period}}]:
+                kind = "Statistic" if statistic in _STATISTICS else "ExtendedStatistic"
+                said = {**metric, kind: statistic, "Period": period}
+                return make(name, {**properties, **said, "Metrics": None})
+            case metrics:
+                unread = {"Namespace": "metric math", "MetricName": "metric math"}
+                alarm = make(name, {**properties, **unread, "Metrics": None})
+                alarm |= {"Namespace": None, "MetricName": None, "Metrics": metrics}
+                if name not in cloudwatch._alarms:
+                    alarm |= _without_data(alarm["TreatMissingData"])
+                return alarm
+
+    return make_of_metrics
+
+
+def _without_data(missing: str) -> Alarm:
+    states = {"breaching": "ALARM", "notBreaching": "OK"}
+    value = states.get(missing, "INSUFFICIENT_DATA")
+    return {"StateValue": value, "StateReason": "Metric math is not evaluated here: no datapoint."}
 
 
 def start() -> None:

@@ -338,6 +338,25 @@ def test_set_alarm_state_acts_and_holds_and_disabled_actions_do_not(bench: Bench
     assert bench.left_over(invoked) == []
 
 
+OF_A_LIST = {
+    "EvaluationPeriods": 1,
+    "Threshold": 5,
+    "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+    "TreatMissingData": "notBreaching",
+}
+
+
+def make_from_template(bench: Bench, properties: dict[str, object], stack: str = "") -> None:
+    """Make one alarm by a stack of its own."""
+    alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}
+    cloudformation, name = bench.aws.client("cloudformation"), stack or bench.name
+    template = json.dumps({"Resources": {"Alarm": alarm}})
+    cloudformation.create_stack(StackName=name, TemplateBody=template)
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+
+
 def test_an_alarm_from_a_template_keeps_every_property(bench: Bench) -> None:
     properties = {
         "AlarmName": bench.name,
@@ -357,16 +376,52 @@ def test_an_alarm_from_a_template_keeps_every_property(bench: Bench) -> None:
         "ActionsEnabled": False,
         "Unit": "None",
     }
-    template = {
-        "Resources": {"Alarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}}
-    }
-    cloudformation = bench.aws.client("cloudformation")
-    cloudformation.create_stack(StackName=bench.name, TemplateBody=json.dumps(template))
-    cloudformation.get_waiter("stack_create_complete").wait(
-        StackName=bench.name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-    )
+    make_from_template(bench, properties)
     described = bench.described()
     assert {key: described[key] for key in properties} == properties
+
+
+def test_a_list_of_one_metric_in_a_template_is_that_metric(bench: Bench) -> None:
+    metric = {
+        "MetricName": bench.name,
+        "Namespace": "PromptHub",
+        "Dimensions": bench.dimensions("part-class"),
+    }
+    stat = {"Metric": metric, "Period": 60, "Stat": "Sum"}
+    make_from_template(
+        bench,
+        {
+            **OF_A_LIST,
+            "AlarmName": bench.name,
+            "Metrics": [{"Id": "m1", "Label": "a label", "MetricStat": stat, "ReturnData": True}],
+        },
+    )
+    described = bench.described()
+    assert {key: described[key] for key in metric} == metric
+    assert (described["Statistic"], described["Period"]) == ("Sum", 60)
+    bench.put(5.0)
+    assert bench.state() == "ALARM"
+
+
+@pytest.mark.parametrize(
+    ("missing", "state"),
+    [("notBreaching", "OK"), ("breaching", "ALARM"), ("missing", "INSUFFICIENT_DATA")],
+)
+def test_metric_math_of_a_template_says_what_it_says_without_data(
+    bench: Bench, missing: str, state: str
+) -> None:
+    stat = {"Metric": {"MetricName": bench.name, "Namespace": "PromptHub"}, "Period": 60}
+    metrics = [
+        {"Id": "share", "Expression": "100 * errors", "ReturnData": True},
+        {"Id": "errors", "MetricStat": {**stat, "Stat": "Sum"}, "ReturnData": False},
+    ]
+    name = f"{bench.name}-{missing}"
+    wanted = {"AlarmName": name, "Metrics": metrics, "TreatMissingData": missing}
+    make_from_template(bench, {**OF_A_LIST, **wanted}, stack=name)
+    (found,) = bench.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    time.sleep(1.5)
+    assert found["StateValue"] == state
+    assert not found.get("MetricName")
 
 
 def test_after_a_restart_the_state_is_kept_and_nothing_fires_again(own: Bench) -> None:
