@@ -37,7 +37,7 @@ from local_aws import output_schemas
 from local_aws.aliases import aliases, set_alias
 from local_aws.kept_answers import KeptAnswers, digest
 from local_aws.output_schemas import constrained
-from local_aws.weights import DEFAULT, SMALL, LocalModelError, cached, fetch
+from local_aws.weights import DEFAULT, SMALL, LocalModelError, cached, fetch, identity
 
 if TYPE_CHECKING:
     import xllamacpp
@@ -66,11 +66,10 @@ class Model:
     from the cache decides in which batches the rest is computed, hence how it is rounded. To read
     worked examples only once all the same, the state after everything but the last message is
     saved once and restored before every call: each call starts from the same bits. So a request
-    that leaves nothing to chance has one answer, which is computed once: `remembered` of them are
-    kept below `state`.
+    that leaves nothing to chance has one answer, computed once: `remembered` are kept in `state`.
 
-    Weights that have answers there were read before: they are read again only for a request that
-    has none. All others are read at once, so that a file that does not load says so at the start.
+    Weights that have answers there are read again only for a request that has none. All others are
+    read at once, so that a file that does not load says so at the start.
     """
 
     def __init__(self, name: str, weights: Path, state: Path, *, remembered: int) -> None:
@@ -106,7 +105,7 @@ class Model:
         self._scratch = scratch
         self._saved: list[str] = []
         self._turn = threading.Lock()
-        self._file = _identity(weights)
+        self._file = identity(weights)
 
         def answers(reader: object) -> KeptAnswers:
             return KeptAnswers(
@@ -163,11 +162,9 @@ class Model:
         """Read them by the faster reader, or by llama.cpp alone, unless that is done."""
         if self._read:
             return
-        if _identity(self._weights) != self._file:
+        if identity(self._weights) != self._file:
             # Its answers would be kept as those of the file that was there at the start.
-            raise LocalModelError(
-                f"{self._weights} has changed since {self.name} was started: start it again."
-            )
+            raise LocalModelError(f"{self._weights} has changed since the start: start it again.")
         self._greedy = _greedy_model(self.name, self._weights)
         if self._greedy is None:
             self._answers = self._answers_by(None)
@@ -225,15 +222,6 @@ class Model:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
-
-
-def _identity(weights: Path) -> list[object]:
-    """Return what tells a file of weights from another one; nothing of one that is gone."""
-    try:
-        told = weights.stat()
-    except FileNotFoundError:
-        return []
-    return [str(weights.resolve()), told.st_size, told.st_mtime_ns]
 
 
 def _greedy_reader(name: str) -> list[object] | None:

@@ -409,10 +409,10 @@ def test_weights_that_changed_before_they_were_read_give_no_answer(tmp_path: Pat
         os.utime(weights, (1, 1))
         assert ask(TITLES[0]).choices == first.choices
         # What another file answers would be kept as this one's.
-        with pytest.raises(openai.InternalServerError, match="has changed since own was started"):
+        with pytest.raises(openai.InternalServerError, match="has changed since the start"):
             ask(TITLES[1])
         weights.unlink()
-        with pytest.raises(openai.InternalServerError, match="has changed since own was started"):
+        with pytest.raises(openai.InternalServerError, match="has changed since the start"):
             ask(TITLES[1])
     finally:
         own.process.terminate()
