@@ -73,9 +73,8 @@ class Model:
     """
 
     def __init__(self, name: str, weights: Path, state: Path, *, remembered: int) -> None:
-        # Its threads wait for each other some thousand times an answer, and would spin meanwhile:
-        # where other work wants the cores, that took five times the CPU and ten times as long.
-        # Read when the library is loaded; the `poll` of llama.cpp's own threads is not asked.
+        # Its threads wait for each other often, and would spin meanwhile: where other work wants the
+        # cores, that took five times the CPU. Read when the library is loaded.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import xllamacpp  # 34 MB of native code that `fetch` and `alias` do without
 
