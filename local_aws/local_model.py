@@ -73,7 +73,7 @@ class Model:
     """
 
     def __init__(self, name: str, weights: Path, state: Path, *, remembered: int) -> None:
-        # Its threads wait for each other often, and would spin meanwhile: where other work wants the
+        # Its threads wait for each other often, and would spin meanwhile: where others want the
         # cores, that took five times the CPU. Read when the library is loaded.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import xllamacpp  # 34 MB of native code that `fetch` and `alias` do without
