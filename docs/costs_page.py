@@ -326,6 +326,10 @@ def _growth(counts: Counts) -> list[str]:
         "- Another version of a task that answered in the month, for its calls' metrics:"
         f" {METRICS_OF_CALLS * METRIC.usd:.2f},",
         "  or less, by the hours in which it was called.",
+        "- What seldom happens is a metric in the hours in which it does,"
+        f" {METRIC.usd:.2f} a month at most: changes of",
+        "  version (for each task), calls refused and over quota (for each stage), decisions of",
+        "  the rollback (for each kind).",
         f"- An interface endpoint in a zone, instead of NAT gateways: {ENDPOINT.usd * HOURS:.2f}.",
         f"- An hour that a release soaks in a stage: {60 * (BUILD.usd + ACTION.usd):.2f}.",
         "",
