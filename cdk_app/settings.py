@@ -34,8 +34,7 @@ from cdk_app.stage_settings import (
 from prompt_hub.core import aws_names
 from prompt_hub.llm.config import ModelConfig
 
-CONTEXT_KEY = "prompt-hub"
-CONTEXT_FILE = "cdk.json"
+CONTEXT_KEY = aws_names.CONTEXT_KEY
 
 _TAG_KEY = r"[\w .:/=+@-]{1,128}"
 _TAG_VALUE = r"[\w .:/=+@-]{0,256}"
@@ -167,7 +166,7 @@ class Settings(StrictSettings):
             return cls.model_validate_json(text, context={"region": _region_in(context)})
         except ValidationError as error:
             sentence = first_problem(cls, error, CONTEXT_KEY)
-            raise SettingsError(sentence, file=CONTEXT_FILE) from None
+            raise SettingsError(sentence, file=aws_names.CONTEXT_FILE) from None
 
     @field_validator("installation")
     @classmethod

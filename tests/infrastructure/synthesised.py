@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from aws_cdk import App
 from cdk_app.settings import CONTEXT_KEY, Settings
 from cdk_app.tasks import Task
 from docs import example_app
+from prompt_hub.core import aws_names
 from prompt_hub.repository.schema import ScoreWatch
 from stacks.assembly import add_stacks
 
@@ -34,6 +36,26 @@ def task(name: str, *, budget_seconds: float = 1800, **watch: int) -> Task:
 
 
 TASKS = example_app.TASKS
+
+
+def checked_app(settings: Mapping[str, object], output: Path) -> Assembly:
+    """Let `app.py` write with these settings, cdk-nag included, which ends it red if it finds any.
+
+    What this process is called by, and whether it checks, is not said to it.
+    """
+    left_out = {"CDK_VALIDATION", aws_names.ENV_INSTALLATION}
+    environment = {key: value for key, value in os.environ.items() if key not in left_out}
+    context = json.dumps({**CONTEXT, CONTEXT_KEY: settings})
+    done = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env={**environment, "CDK_CONTEXT_JSON": context, "CDK_OUTDIR": str(output)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    return Assembly(output)
 
 
 @dataclass(frozen=True)

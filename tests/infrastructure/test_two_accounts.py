@@ -22,7 +22,14 @@ from typing import Any, cast
 import pytest
 
 from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
-from tests.infrastructure.synthesised import CONTEXT, ROOT, Assembly, Json, lint, listed
+from tests.infrastructure.synthesised import (
+    CONTEXT,
+    Assembly,
+    Json,
+    checked_app,
+    lint,
+    listed,
+)
 
 HOME, OTHER = "111111111111", "222222222222"
 DEV = {"name": "dev", "availability_zones": ["us-east-1a", "us-east-1b"], "drill": True}
@@ -54,19 +61,7 @@ def settings(*stages: Mapping[str, object], **changes: object) -> Json:
 @pytest.fixture(scope="module")
 def crossing(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     """What `app.py` writes; cdk-nag ends it red where it finds anything."""
-    output = tmp_path_factory.mktemp("two")
-    context = {**CONTEXT, CONTEXT_KEY: settings(DEV, PROD, LATER)}
-    environment = {key: value for key, value in os.environ.items() if key != "CDK_VALIDATION"}
-    done = subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=ROOT,
-        env={**environment, "CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": str(output)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    return Assembly(output)
+    return checked_app(settings(DEV, PROD, LATER), tmp_path_factory.mktemp("two"))
 
 
 def test_cfn_lint_finds_nothing(crossing: Assembly) -> None:

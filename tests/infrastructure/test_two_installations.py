@@ -7,7 +7,6 @@ second one is what `app.py` writes under cdk-nag, with the longest name and the 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -20,7 +19,15 @@ import pytest
 
 from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
 from prompt_hub.core import aws_names
-from tests.infrastructure.synthesised import CONTEXT, ROOT, Assembly, Json, lint, listed
+from tests.infrastructure.synthesised import (
+    CONTEXT,
+    ROOT,
+    Assembly,
+    Json,
+    checked_app,
+    lint,
+    listed,
+)
 
 FIRST, SECOND = "prompt-hub", "shopcatalogues24"
 HOME, OTHER = "111111111111", "222222222222"
@@ -64,20 +71,8 @@ def first(synthesise: Callable[..., Assembly]) -> Assembly:
 
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
-    output = tmp_path_factory.mktemp("second")
-    context = {**CONTEXT, CONTEXT_KEY: {**CONTEXT[CONTEXT_KEY], **CHANGES, **SECONDS_OWN}}
-    left_out = {"CDK_VALIDATION", "PROMPT_HUB_INSTALLATION"}
-    environment = {key: value for key, value in os.environ.items() if key not in left_out}
-    done = subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=ROOT,
-        env={**environment, "CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": str(output)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    return Assembly(output)
+    settings = {**CONTEXT[CONTEXT_KEY], **CHANGES, **SECONDS_OWN}
+    return checked_app(settings, tmp_path_factory.mktemp("second"))
 
 
 # --- Names ---------------------------------------------------------------------------------------

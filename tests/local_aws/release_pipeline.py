@@ -25,7 +25,7 @@ from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredTask
 from tests.local_aws.emulator import ACCOUNT, REGION, ROOT, LocalAws, eventually
 from tests.local_aws.pipelines import PLAIN, Pipelines, Repository, action, build
-from tests.local_aws.rollback_lambda import rollback_function
+from tests.local_aws.rollback_lambda import put_score_alarm, rollback_function
 from tests.local_aws.stage_commands import RECORD
 from tests.unit.building import RepositoryFolder
 
@@ -198,22 +198,7 @@ class Release:
         """Make the rollback function of a stage and the score alarm that calls it."""
         folder = self.aws.state / f"function-{stage}"
         function = rollback_function(self.aws, folder, stage, read_tasks(self.git.work))
-        self.aws.client("cloudwatch").put_metric_alarm(
-            AlarmName=aws_names.score_alarm(stage, TASK),
-            Namespace=aws_names.metric_namespace(),
-            MetricName=aws_names.METRIC_SCORE_MARGIN,
-            Dimensions=[
-                {"Name": aws_names.DIMENSION_STAGE, "Value": stage},
-                {"Name": aws_names.DIMENSION_TASK, "Value": TASK},
-            ],
-            Statistic="Minimum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=0,
-            ComparisonOperator="LessThanThreshold",
-            TreatMissingData="notBreaching",
-            AlarmActions=[function],
-        )
+        put_score_alarm(self.aws, stage, TASK, function)
 
     def watch(self, stage: str) -> str:
         """Measure the active version of the task once, in a container of the stage."""

@@ -40,3 +40,24 @@ def rollback_function(aws: LocalAws, folder: Path, stage: str, tasks: Sequence[T
     )
     arn: str = created["FunctionArn"]
     return arn
+
+
+def put_score_alarm(aws: LocalAws, stage: str, task: str, *actions: str) -> None:
+    """Make a task's score alarm as the rollback stack has it, of one period."""
+    aws.client("cloudwatch").put_metric_alarm(
+        AlarmName=aws_names.score_alarm(stage, task),
+        Namespace=aws_names.metric_namespace(),
+        MetricName=aws_names.METRIC_SCORE_MARGIN,
+        Dimensions=[
+            {"Name": aws_names.DIMENSION_STAGE, "Value": stage},
+            {"Name": aws_names.DIMENSION_TASK, "Value": task},
+        ],
+        Statistic="Minimum",
+        Period=60,
+        EvaluationPeriods=1,
+        DatapointsToAlarm=1,
+        Threshold=0,
+        ComparisonOperator="LessThanThreshold",
+        TreatMissingData="notBreaching",
+        AlarmActions=list(actions),
+    )

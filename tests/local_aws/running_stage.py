@@ -25,7 +25,7 @@ from prompt_hub.ledger.table import Ledger
 from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.release.manifest import describe_promoted
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, create_table, free_port
-from tests.local_aws.rollback_lambda import rollback_function
+from tests.local_aws.rollback_lambda import put_score_alarm, rollback_function
 from tests.unit.building import RepositoryFolder, build
 
 STAGE = "dev"
@@ -101,23 +101,7 @@ class Stage:
 
     def put_alarm(self, *actions: str) -> None:
         """Make the drill's score alarm as the rollback stack has it."""
-        self.aws.client("cloudwatch").put_metric_alarm(
-            AlarmName=aws_names.score_alarm(STAGE, DRILL),
-            Namespace=aws_names.metric_namespace(),
-            MetricName=aws_names.METRIC_SCORE_MARGIN,
-            Dimensions=[
-                {"Name": aws_names.DIMENSION_STAGE, "Value": STAGE},
-                {"Name": aws_names.DIMENSION_TASK, "Value": DRILL},
-            ],
-            Statistic="Minimum",
-            Period=60,
-            EvaluationPeriods=1,
-            DatapointsToAlarm=1,
-            Threshold=0,
-            ComparisonOperator="LessThanThreshold",
-            TreatMissingData="notBreaching",
-            AlarmActions=list(actions),
-        )
+        put_score_alarm(self.aws, STAGE, DRILL, *actions)
 
 
 def promoted(aws: LocalAws, folder: RepositoryFolder) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from decision import Window
@@ -26,9 +27,10 @@ from prompt_hub.ledger.table import Ledger
 from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.release.manifest import describe_promoted
 from telling import People
-from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, create_table, eventually
-from tests.unit.building import RepositoryFolder, catalogue_answer
-from tests.unit.service.fake_provider import FakeProvider
+from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, create_table, eventually, free_port
+from tests.local_aws.rollback_lambda import put_score_alarm
+from tests.unit.building import RepositoryFolder, build, catalogue_answer
+from tests.unit.service.fake_provider import FakeProvider, fake_provider
 
 BUCKET = aws_names.results_bucket(ACCOUNT, REGION)
 RECORD = {
@@ -225,22 +227,7 @@ class Stage:
 
     def put_alarm(self) -> None:
         """The score alarm as the rollback stack has it."""
-        self.aws.client("cloudwatch").put_metric_alarm(
-            AlarmName=aws_names.score_alarm(self.name, "part-class"),
-            Namespace=aws_names.metric_namespace(),
-            MetricName=aws_names.METRIC_SCORE_MARGIN,
-            Dimensions=[
-                {"Name": aws_names.DIMENSION_STAGE, "Value": self.name},
-                {"Name": aws_names.DIMENSION_TASK, "Value": "part-class"},
-            ],
-            Statistic="Minimum",
-            Period=60,
-            EvaluationPeriods=1,
-            DatapointsToAlarm=1,
-            Threshold=0,
-            ComparisonOperator="LessThanThreshold",
-            TreatMissingData="notBreaching",
-        )
+        put_score_alarm(self.aws, self.name, "part-class")
 
     def alarm(self) -> str:
         alarms = self.aws.client("cloudwatch").describe_alarms(
@@ -254,3 +241,16 @@ def newer_is_wrong(messages: list[dict[str, str]]) -> object:
     if "for a catalogue" in messages[0]["content"]:
         return {"part_class": "diode"}
     return catalogue_answer(messages)
+
+
+@contextmanager
+def catalogue_stage(aws: LocalAws, tree: Path) -> Iterator[Stage]:
+    """Make a stage without a release, and a model that knows the catalogue, in a new account."""
+    aws.client("s3").create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    with fake_provider() as provider:
+        provider.thinks = catalogue_answer
+        made = Stage(aws=aws, folder=build(tree), provider=provider, port=free_port(), release="")
+        made.create()
+        yield made

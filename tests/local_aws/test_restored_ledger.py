@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from prompt_hub.ledger.items import VersionState
-from tests.local_aws.emulator import REGION, LocalAws, eventually, free_port
-from tests.local_aws.stage_commands import BUCKET, Stage, newer_is_wrong
-from tests.unit.building import build, catalogue_answer
-from tests.unit.service.fake_provider import fake_provider
+from tests.local_aws.emulator import LocalAws, eventually
+from tests.local_aws.stage_commands import Stage, catalogue_stage, newer_is_wrong
 
 RESTORED = "dev-after-the-loss"
 BY_ANN = ("--person", "ann", "--reason", "supplier audit")
@@ -20,19 +18,7 @@ BY_ANN = ("--person", "ann", "--reason", "supplier audit")
 
 @pytest.fixture
 def stage(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    aws.client("s3").create_bucket(
-        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-    )
-    with fake_provider() as provider:
-        provider.thinks = catalogue_answer
-        made = Stage(
-            aws=aws,
-            folder=build(tmp_path_factory.mktemp("tree")),
-            provider=provider,
-            port=free_port(),
-            release="",
-        )
-        made.create()
+    with catalogue_stage(aws, tmp_path_factory.mktemp("tree")) as made:
         made.promoted("exec-1")
         yield made
 

@@ -18,29 +18,15 @@ from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import VersionState
 from prompt_hub.release.manifest import load_manifest
 from prompt_hub.repository.registry import VersionState as InGit
-from tests.local_aws.emulator import REGION, LocalAws, eventually, free_port
-from tests.local_aws.stage_commands import BUCKET, RECORD, Stage, newer_is_wrong
-from tests.unit.building import build, catalogue_answer
-from tests.unit.service.fake_provider import fake_provider
+from tests.local_aws.emulator import LocalAws, eventually
+from tests.local_aws.stage_commands import RECORD, Stage, catalogue_stage, newer_is_wrong
 
 STAGE = "dev"
 
 
 @pytest.fixture(scope="module")
 def stage(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    aws.client("s3").create_bucket(
-        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-    )
-    with fake_provider() as provider:
-        provider.thinks = catalogue_answer
-        made = Stage(
-            aws=aws,
-            folder=build(tmp_path_factory.mktemp("tree")),
-            provider=provider,
-            port=free_port(),
-            release="",
-        )
-        made.create()
+    with catalogue_stage(aws, tmp_path_factory.mktemp("tree")) as made:
         yield made
 
 

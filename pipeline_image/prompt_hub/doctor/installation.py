@@ -7,12 +7,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.providers.registry import with_region
 from prompt_hub.repository.json import parse_model
 
-CONTEXT_FILE = "cdk.json"
 QUALIFIER = "hnb659fds"
 """The CDK's own, where an installation has none of its own."""
 
@@ -79,7 +79,7 @@ def read_cdk_json(root: Path, stage: str) -> CdkJson:
 
     Raises `PromptHubError` where it cannot be read or knows no such stage.
     """
-    path = root / CONTEXT_FILE
+    path = root / aws_names.CONTEXT_FILE
     if not path.exists():
         return CdkJson()
     hint = "`make diff` says what is wrong with it."
