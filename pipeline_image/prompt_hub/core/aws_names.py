@@ -210,6 +210,8 @@ ENV_LEDGER_TABLES = "PROMPT_HUB_LEDGER_TABLES"
 ENV_RESULTS_BUCKET = "PROMPT_HUB_RESULTS_BUCKET"
 ENV_RESULTS_REGION = "PROMPT_HUB_RESULTS_REGION"
 """Where the results bucket is; unset where it is in the region of whoever uses it."""
+ENV_RECORDS_BUCKET = "PROMPT_HUB_RECORDS_BUCKET"
+"""Where files of records are dropped and their answers appear, in one stage."""
 ENV_RELEASE = "PROMPT_HUB_RELEASE"
 """The release id: the id of the pipeline execution that built the image."""
 ENV_EXECUTION = "PROMPT_HUB_EXECUTION"
@@ -356,6 +358,32 @@ def service_log_group(stage: str) -> str:
     return log_group(stage, "service")
 
 
+def records_bucket(stage: str, account: str) -> str:
+    """Name of the bucket of `stage` into which files of records are dropped.
+
+    It has no region in it: a stage has one, and a name of 63 characters no room for it.
+    """
+    return named(stage, "records", account)
+
+
+def records_state_machine(stage: str) -> str:
+    """Name of the state machine that answers dropped files of records."""
+    return named(stage, "records")
+
+
+def records_role(stage: str) -> str:
+    """Name of the role that containers have which answer files of records."""
+    return f"{service(stage)}-records"
+
+
+def records_source() -> str:
+    """EventBridge source of the event that a file of records is answered."""
+    return f"{installation()}.records"
+
+
+EVENT_RECORDS_ANSWERED = "RecordsAnswered"
+
+
 def rollback_function(stage: str) -> str:
     """Name of the rollback Lambda of `stage`."""
     return named(stage, "rollback")
@@ -497,3 +525,28 @@ def drill_key(release: str, stage: str) -> str:
 def sample_key(stage: str, task: str, at: str) -> str:
     """Key of the details of one score watch sample taken at `at` (ISO 8601, UTC)."""
     return f"samples/{stage}/{task}/{at}.json"
+
+
+# --- Keys in the records bucket ----------------------------------------------------------------
+
+INCOMING = "incoming/"
+"""Where files of records are dropped: `incoming/TASK/NAME`."""
+RUNS = "runs/"
+"""Where what became of them is: one folder a run, below that of its task."""
+SHARDS_FILE = "shards.json"
+"""Beside a run's plan: the shards that a Distributed Map reads, one item each."""
+
+
+def run_key(task: str, run: str, name: str) -> str:
+    """Key of the object `name` of a run, such as `plan.json`, `manifest.json` or `output.jsonl`."""
+    return f"{RUNS}{task}/{run}/{name}"
+
+
+def version_runs_prefix(task: str, version: str) -> str:
+    """Return what the keys of every run begin with that `version` has answered records of."""
+    return f"index/{task}/{version}/"
+
+
+def version_run_key(task: str, version: str, run: str) -> str:
+    """Key by which a run is found from a version that has answered some of its records."""
+    return f"{version_runs_prefix(task, version)}{run}.json"
