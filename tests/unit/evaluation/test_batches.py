@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation import prefetch
 from prompt_hub.evaluation.batch_journal import BatchJournal
-from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
-from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.evaluation.cache import CACHE_DIR
 from prompt_hub.evaluation.replay import replay
-from prompt_hub.evaluation.results import FolderResults
-from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.evaluation.store import Evaluation
 from prompt_hub.gate.types import Status
-from prompt_hub.llm.client import ModelClient
-from prompt_hub.llm.config import ModelAliases
-from prompt_hub.llm.retry import Retries
-from tests.unit.building import COMMIT, RepositoryFolder
+from tests.unit.building import RepositoryFolder
+from tests.unit.evaluation.in_batches import evaluate, first_batch
 from tests.unit.evaluation.many_parts import with_many_parts
 from tests.unit.judging import add_judge, sensible, use_judge
-from tests.unit.llm.batch_server import TOKENS, BatchServer, Fault, batch_server
+from tests.unit.llm.batch_server import TOKENS, Fault, batch_server
 
 METADATA = "prompts/03-metadata/part-class.yaml"
 UNKNOWN = {"seconds", "seconds_p50", "seconds_p95", "cached", "batched", "usd", "tokens"}
@@ -43,72 +34,6 @@ def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(healthy: RepositoryFolder) -> RepositoryFolder:
     """One task with 40 examples in one look, and no champion."""
     return with_many_parts(healthy, 40, first_look=40)
-
-
-@dataclass
-class Run:
-    """An evaluation of `part-class`, its record and its details."""
-
-    record: EvaluationRecord
-    details: str
-    said: list[str] = field(default_factory=list)
-
-    @property
-    def words(self) -> str:
-        return "\n".join(self.said)
-
-    @property
-    def reasons(self) -> str:
-        return "; ".join(self.record.verdict.reasons)
-
-
-def evaluate(
-    folder: RepositoryFolder,
-    server: BatchServer,
-    *,
-    in_batches: bool = True,
-    fresh: bool = False,
-    **settings: object,
-) -> Run:
-    said: list[str] = []
-    results = FolderResults(folder.root / ".prompt-hub/results")
-
-    async def main() -> EvaluationRecord:
-        store = ResponseStore(folder.root / CACHE_DIR, fresh=fresh)
-        aliases = ModelAliases.parse(server.models(**settings))
-        async with ModelClient(aliases, retries=Retries(first=0.001)) as caller:
-            evaluator = Evaluator(
-                folder.repository,
-                caller,
-                results,
-                execution="local",
-                commit=COMMIT,
-                store=store,
-                fresh=fresh,
-                in_batches=in_batches,
-                say=said.append,
-            )
-            try:
-                return await evaluator.evaluate("part-class")
-            finally:
-                store.close()
-
-    record = asyncio.run(main())
-    details = results.get(aws_names.evaluation_details_key("local", "part-class")) or ""
-    return Run(record, details, said)
-
-
-def first_batch(fault: Fault, *, every: int = 1) -> Callable[[str, int], Fault]:
-    """Let every so many questions of the first batch go wrong."""
-    seen: list[str] = []
-
-    def faults(question: str, batch: int) -> Fault:
-        if batch > 1:
-            return ""
-        seen.append(question)
-        return fault if len(seen) % every == 0 else ""
-
-    return faults
 
 
 def test_a_large_look_comes_in_one_batch_and_at_its_price(folder: RepositoryFolder) -> None:
