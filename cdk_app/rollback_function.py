@@ -90,6 +90,7 @@ class RollbackFunction(Construct):
         granted = (
             *permissions.roll_back(self, stage),
             *permissions.read_alarms(self),
+            *permissions.read_metrics(),
             *permissions.announce_rollbacks(self),
             *permissions.trace(),
         )

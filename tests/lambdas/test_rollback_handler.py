@@ -255,7 +255,7 @@ def test_what_a_breach_is_was_written_when_the_function_was_deployed(tmp_path: P
         ({"accountId": "999999999999"}, "other-account"),
         ({"source": "aws.s3"}, "unknown-event"),
         ({"alarmData": {"alarmName": "x", "state": {"value": "OK"}}}, "not-alarm"),
-        ({"alarmData": {"alarmName": "x", "state": {"value": "ALARM"}}}, "not-a-score-alarm"),
+        ({"alarmData": {"alarmName": "x", "state": {"value": "ALARM"}}}, "other-metric"),
         ({"alarmData": "x"}, "not-alarm"),
         ({"alarmData": {}}, "not-alarm"),
     ],
