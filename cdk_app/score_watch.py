@@ -129,4 +129,6 @@ class ScoreWatch(Construct):
 
 def _first_target(rule: events.Rule, name: str, value: object) -> None:
     made = cast(events.CfnRule, rule.node.default_child)
+    # CDK writes an empty one, and EventBridge takes a target with one kind of input only.
+    made.add_property_deletion_override("Targets.0.Input")
     made.add_property_override(f"Targets.0.{name}", value)
