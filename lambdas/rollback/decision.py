@@ -50,10 +50,11 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """How many bad samples of the active version, among how many, are a breach."""
+    """How many bad samples of the active version, among how many, are a breach; and how often."""
 
     to_alarm: int
     of_last: int
+    every_minutes: int = 15
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from decision import (
     nothing,
 )
 from prompt_hub.core import aws_names
-from prompt_hub.ledger.detector import Evidence, keeps_contract_better
+from prompt_hub.ledger.detector import RUNS_A_COMPARISON, Evidence, keeps_contract_better
 from prompt_hub.ledger.items import Pointer, timestamp
 from prompt_hub.ledger.live_calls import Calls, breaks_more
 
@@ -37,8 +37,6 @@ RECENT = timedelta(hours=1)
 """How far back the active version's calls count, but not to before it was active."""
 ITS_OWN_TIME = timedelta(days=7)
 """How much of the time before that shows what the previous version did."""
-COMPARED_FOR = timedelta(hours=6)
-"""How long a comparison speaks for now; after that the score watch is asked again."""
 TOLD_FOR = timedelta(days=1)
 """How long people are not told the same of a version again."""
 
@@ -176,12 +174,14 @@ def _by_comparison(
 ) -> Decision:
     """Decide on what both versions did on the same examples, in the same minutes."""
     moved = moved_at(situation, pointer)
+    # Each comparison may err, too: there are only so many beside the runs of the schedule.
+    speaks_for = timedelta(minutes=situation.window.every_minutes * RUNS_A_COMPARISON)
     samples = [sample for sample in situation.samples if sample.at >= moved]
     recent = [
         (sample, control_of(sample, pointer, samples))
         for sample in samples
         if sample.version == pointer.version
-        and sample.at >= timestamp(now - COMPARED_FOR)
+        and sample.at >= timestamp(now - speaks_for)
         # The rounds that a score alone asks for have one round only.
         and sample.evidence is not None
         and sample.evidence.rounds > 1

@@ -168,14 +168,14 @@ def _described(alarm: MetricAlarmTypeDef) -> Alarm:
 
 
 def read_windows(folder: Path) -> dict[str, Window]:
-    """Read what the function was deployed with: how many bad samples of how many decide, by task.
+    """Read what the function was deployed with: what a breach is, and how often there is a sample.
 
     Neither a round nor an alarm's event says it.
     """
     content = json.loads((folder / aws_names.WINDOWS_FILE).read_text(encoding="utf-8"))
     return {
-        task: Window(to_alarm=to_alarm, of_last=of_last)
-        for task, (to_alarm, of_last) in content.items()
+        task: Window(to_alarm=to_alarm, of_last=of_last, every_minutes=every_minutes)
+        for task, (to_alarm, of_last, every_minutes) in content.items()
     }
 
 

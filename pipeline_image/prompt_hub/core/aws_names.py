@@ -262,7 +262,8 @@ EVENT_SOURCE_WATCH = "prompt-hub.watch"
 It goes to the Lambda itself and over no bus: all installations may call it the same.
 """
 WINDOWS_FILE = "windows.json"
-"""Beside the Lambda's handler: how many bad samples, of how many, are a breach, by task."""
+"""Beside the Lambda's handler, by task: how many bad samples, of how many, are a breach, and the
+minutes between two samples."""
 
 
 def pipeline() -> str:

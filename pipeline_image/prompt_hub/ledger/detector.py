@@ -34,13 +34,16 @@ FOLLOW_UPS = 4
 MINUTES_A_MONTH = 30 * 24 * 60
 CONTRACT_SHARE = 0.1
 """Part of the chance of a false rollback that is kept for contracts; the rest is for scores."""
+RUNS_A_COMPARISON = 10
+"""For so many runs of the schedule, live calls may ask for one more at most."""
 RUNS_READ = 100
 """Runs that are looked back on; forgetting older ones only loses capital."""
 
 
 def error_of_a_run(false_rollbacks: float, every_minutes: int) -> float:
     """Return the chance that a run may add by its scores, for so many false rollbacks a month."""
-    return (1 - CONTRACT_SHARE) * false_rollbacks * every_minutes / MINUTES_A_MONTH
+    runs = MINUTES_A_MONTH / every_minutes * (1 + 1 / RUNS_A_COMPARISON)
+    return (1 - CONTRACT_SHARE) * false_rollbacks / runs
 
 
 def error_of_contracts(error: float) -> float:
