@@ -225,8 +225,8 @@ def read_metrics() -> tuple[Permission, ...]:
         _allow(
             ["cloudwatch:GetMetricData"],
             ["*"],
-            wildcard="GetMetricData knows neither resources nor namespaces. Read only, and metrics"
-            " are numbers.",
+            wildcard="GetMetricData knows no resources for metrics like ours, and no namespaces."
+            " Read only, and metrics are numbers.",
         ),
     )
 

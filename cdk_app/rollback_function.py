@@ -90,8 +90,8 @@ class RollbackFunction(Construct):
         granted = (
             *permissions.roll_back(self, stage),
             *permissions.read_alarms(self),
-            *permissions.read_metrics(),
             *permissions.announce_rollbacks(self),
+            *permissions.read_metrics(),
             *permissions.trace(),
         )
         nag.grant(role, granted)
