@@ -52,7 +52,12 @@ MEMORY = Price(what="Fargate, GB", usd=0.004445, unit="hour", source=f"{_AWS}/fa
 METRIC = Price(
     what="metric of one's own", usd=0.30, unit="month", source=f"{_AWS}/cloudwatch/pricing/"
 )
-ALARM = Price(what="alarm, for each metric that it looks at", usd=0.10, unit="month", source=f"{_AWS}/cloudwatch/pricing/")
+ALARM = Price(
+    what="alarm, for each metric that it looks at",
+    usd=0.10,
+    unit="month",
+    source=f"{_AWS}/cloudwatch/pricing/",
+)
 DASHBOARD = Price(what="dashboard", usd=3.0, unit="month", source=f"{_AWS}/cloudwatch/pricing/")
 LOGS_GB = Price(what="logs taken in", usd=0.50, unit="GB", source=f"{_AWS}/cloudwatch/pricing/")
 READ = Price(

@@ -37,7 +37,7 @@ def test_the_asset_holds_the_handler_and_the_shared_modules_only(bundle: Path) -
     }
 
 
-def test_it_knows_what_a_breach_is_and_how_often_there_is_a_sample_for_every_task(bundle: Path) -> None:
+def test_it_knows_what_a_breach_of_every_task_is_and_how_often_it_is_measured(bundle: Path) -> None:
     windows = json.loads((bundle / "windows.json").read_text(encoding="utf-8"))
     assert windows == {
         "part-class": [1, 1, 15],

@@ -88,7 +88,6 @@ def stage(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 def compare_when_asked(aws: LocalAws) -> None:
     """Make the rule that starts a comparison as the service stack has it."""
-    events = aws.client("events")
     pattern = {
         "source": [aws_names.event_source()],
         "detail-type": [aws_names.EVENT_COMPARE],
@@ -96,24 +95,25 @@ def compare_when_asked(aws: LocalAws) -> None:
     }
     command = ["prompt-hub", "watch", "<task>", "--compare"]
     overrides = {"containerOverrides": [{"name": aws_names.CONTAINER, "command": command}]}
-    events.put_rule(Name="compare", EventPattern=json.dumps(pattern))
-    events.put_targets(
-        Rule="compare",
-        Targets=[
-            {
-                "Id": "watch",
-                "Arn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{aws_names.cluster(STAGE)}",
-                "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/events",
-                "EcsParameters": {
-                    "TaskDefinitionArn": aws_names.service(STAGE),
-                    "LaunchType": "FARGATE",
-                },
-                "InputTransformer": {
-                    "InputPathsMap": {"task": "$.detail.task"},
-                    "InputTemplate": json.dumps(overrides),
-                },
-            }
-        ],
+    target = {
+        "Id": "watch",
+        "Arn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{aws_names.cluster(STAGE)}",
+        "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/events",
+        "EcsParameters": {
+            "TaskDefinitionArn": aws_names.service(STAGE),
+            "LaunchType": "FARGATE",
+        },
+        "InputTransformer": {
+            "InputPathsMap": {"task": "$.detail.task"},
+            "InputTemplate": json.dumps(overrides),
+        },
+    }
+    rule = {"EventPattern": pattern, "State": "ENABLED", "Targets": [target]}
+    template = {"Resources": {"Compare": {"Type": "AWS::Events::Rule", "Properties": rule}}}
+    cloudformation = aws.client("cloudformation")
+    cloudformation.create_stack(StackName="compare", TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName="compare", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
 
 
