@@ -178,7 +178,7 @@ def test_a_version_whose_answers_break_their_contract_live_is_rolled_back(stage:
         now = stage.ledger.pointer(TASK)
         return now is not None and now.version == "1.0.0"
 
-    eventually(rolled_back, what="the rollback", seconds=90)
+    eventually(rolled_back, what="the rollback", seconds=180)
     event = stage.ledger.events(TASK)[0]
     assert event.code == "breaks-its-contract"
     assert "1.1.0 broke its contract in 13 of 13 calls" in event.reason
