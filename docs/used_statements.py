@@ -92,7 +92,6 @@ REASONS: tuple[tuple[str, str], ...] = (
         "No call of the run broke its contract, so none was counted, and nothing here takes traces;"
         " tests/local_aws/test_live_calls.py has calls that do.",
     ),
-    (r"xray:", "Nothing here takes traces."),
     (r"VpcRefused", "Flow logs are only recorded here."),
     (
         r"WatchEventsRole",
