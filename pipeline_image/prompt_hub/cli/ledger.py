@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from prompt_hub.cli.activate import add_no_watch, measure_now
 from prompt_hub.cli.options import add_signature
-from prompt_hub.cli.stage import add_stage, ledger_of, now, stage_of, translate_aws_errors
+from prompt_hub.cli.stage import (
+    add_stage,
+    ledger_of,
+    now,
+    require_known,
+    stage_of,
+    translate_aws_errors,
+)
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.items import BY_HAND, VersionRef
 from prompt_hub.ledger.transitions import Cause
@@ -51,6 +58,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Show or change the ledger; a change needs a person and a reason."""
     stage = stage_of(arguments)
     ledger = ledger_of(stage)
+    if arguments.task is not None:
+        require_known(ledger, arguments.task)
     if arguments.action == "show":
         _show(ledger, stage, arguments)
     else:
