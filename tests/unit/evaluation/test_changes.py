@@ -191,6 +191,28 @@ def test_only_what_has_changed_since_a_commit_is_evaluated(
         assert model.calls == asked
 
 
+def test_after_a_verdict_it_says_where_to_look(
+    here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.edit(
+        "prompts/01-examples/part-class.jsonl",
+        '"diode"}, "split": "eval"}\n{"id": "2N',
+        ('"resistor"}, "split": "eval"}\n{"id": "2N'),
+    )
+    here.stamp("part-class")
+    report = "every example: prompt-hub report evaluation part-class --html part-class.html"
+    with serving(Model()) as url:
+        monkeypatch.setenv(aws_names.ENV_MODELS, entries(url))
+        main(["evaluate", "part-class"])
+        told = capsys.readouterr().out
+        assert "worst of 1 loss:" in told
+        assert 'expected  {"part_class": "resistor"}' in told
+        assert report in told
+        # The pipeline's log keeps no example's values.
+        main(["evaluate", "part-class", "--record"])
+        assert report not in capsys.readouterr().out
+
+
 def test_a_commit_that_the_clone_has_not_is_a_sentence(
     here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
