@@ -41,7 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fresh",
         action="store_true",
-        help="ask again, whatever earlier runs have stored and judged",
+        help="ask again, whatever earlier runs have stored and judged; of a candidate that is the"
+        " released version there is nothing to ask: `prompt-hub watch` measures that",
     )
     parser.add_argument(
         "--changed-since",
