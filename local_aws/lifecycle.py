@@ -331,6 +331,7 @@ class Lifecycle:
         print(f"  AWS      {self.stack.endpoint}")
         print(f"  model    {self.stack.model_url}/v1")
         print(f"  clone    {self.stack.author}: {clone}")
+        print(f"  mail     {self.stack.mail}: what people would have been sent")
         print(f"  shell    . {self.stack.shell_file}: prompt-hub and aws then work on all this")
         print(
             "`make status` says what is served and what runs; `make up` again pushes once more;"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from local_aws import permission_log
 from local_aws.aliases import FLOATING
 from local_aws.isolation import isolated
+from local_aws.mail import FOLDER as MAIL
 from local_aws.ports import SERVERS, reserve
 from local_aws.processes import Background, LocalRunError, end_holders
 from local_aws.settings import BUILD_LOCKS, TASK_LOCKS
@@ -126,6 +127,11 @@ class LocalStack:
             # Node 20 works; its end of life is said in the README, not at every synth.
             "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
         }
+
+    @property
+    def mail(self) -> Path:
+        """Where the messages to people are."""
+        return self.state / "cloud" / MAIL
 
     @property
     def shell_file(self) -> Path:

@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from local_aws.countdown import duration
+from local_aws.mail import newest
 from local_aws.processes import LocalRunError, answers
 from local_aws.stack import LocalStack
 from local_aws.stack_reader import STAGE, Json, Observer
 
 if TYPE_CHECKING:
     from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
+
+MESSAGES = 5
 
 
 def status(stack: LocalStack) -> Iterator[str]:
@@ -31,6 +34,7 @@ def status(stack: LocalStack) -> Iterator[str]:
     yield from _section("Pipeline, newest execution", _newest_execution(observer))
     yield from _section(f"Tasks in stage {STAGE}, by the ledger", _tasks(observer))
     yield from _section("Alarms that are not OK", _alarms(stack))
+    yield from _section("Newest messages to people", _messages(stack))
 
 
 def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
@@ -93,6 +97,11 @@ def task_line(pointer: Json, states: Mapping[str, str], samples: list[Json]) -> 
         below = " BELOW" if score < threshold else ""
         parts.append(f"score {score:.3f} of {threshold:.3f}{below} at {sample['at']}")
     return " · ".join(parts)
+
+
+def _messages(stack: LocalStack) -> Iterator[str]:
+    for file, subject in newest(stack.mail, MESSAGES):
+        yield f"{subject}: {file}"
 
 
 def _alarms(stack: LocalStack) -> Iterator[str]:

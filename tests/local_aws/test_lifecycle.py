@@ -14,6 +14,7 @@ from typing import cast
 import pytest
 
 from local_aws import lifecycle, stack, stack_reader
+from local_aws.mail import newest
 from prompt_hub.core import aws_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,6 +138,14 @@ def test_no_alarm_is_left_but_that_of_the_bad_version(state: Path) -> None:
     # The drill's own version plays bad in each release, and its alarm looks back a while.
     bad = (lifecycle.TASK, aws_names.DRILL_TASK)
     assert firing <= {aws_names.score_alarm(stack_reader.STAGE, task) for task in bad}
+
+
+def test_the_messages_to_people_can_be_read(state: Path) -> None:
+    subjects = [subject for _, subject in newest(stack.LocalStack(ROOT, state).mail, 1000)]
+    rollback = cast(Json, report(state)["rollback"])
+    told = f"{rollback['task']}: rolled back {rollback['from']} -> {rollback['to']}"
+    assert any(told in subject for subject in subjects), subjects
+    assert any("1 blocked" in subject for subject in subjects), subjects
 
 
 def test_the_state_of_it_all_is_one_page(state: Path) -> None:
