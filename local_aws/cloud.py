@@ -46,6 +46,7 @@ EXTENSIONS = (
     "load_balancer",
     "schedules",
     "account_services",
+    "mail",
 )
 """Modules of this package, in the order in which they are installed. Each has
 `install(settings)`; where it has them, `start()` is called once the emulator answers requests,

@@ -9,7 +9,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from prompt_hub.cli.stage import add_stage, ledger_of, stage_of, translate_aws_errors
+from prompt_hub.cli.stage import (
+    add_stage,
+    ledger_of,
+    require_known,
+    stage_of,
+    translate_aws_errors,
+)
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 
@@ -51,6 +57,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise PromptHubError("--compare is for one task.", hint="Name the task, without --due.")
     stage = stage_of(arguments)
     if arguments.now:
+        if arguments.task is not None:
+            require_known(ledger_of(stage), arguments.task)
         what = ["--due"] if arguments.due else [arguments.task]
         if arguments.compare:
             what.append("--compare")
