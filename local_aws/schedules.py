@@ -53,6 +53,8 @@ def _with_tasks(invoke: Invoke) -> Invoke:
         if service != "ecs":
             if service == "lambda" and not _may_invoke(target["Arn"], rule["Arn"]):
                 return
+            if service == "states" and not _may_start(target, rule):
+                return
             invoke(target, event, rule, view)
             return
         try:
@@ -112,6 +114,17 @@ def _may_invoke(function: str, rule: str) -> bool:
     try:
         require_of_resource(Check(action="lambda:InvokeFunction", resource=function), SERVICE, rule)
     except DeniedError:  # said where IAM says what it denies
+        return False
+    return True
+
+
+def _may_start(target: Record, rule: Record) -> bool:
+    """Ask the target's role; an execution that it may not start is not."""
+    start = Check(action="states:StartExecution", resource=target["Arn"])
+    try:
+        _role(target, rule).require(start)
+    except DeniedError as problem:
+        logger.error("rule %s could not start its execution: %s", rule["Name"], problem)
         return False
     return True
 
