@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core.arn import ArnParseError, parse_arn
-from ministack.services import ecs, eventbridge
+from ministack.services import cloudwatch, ecs, eventbridge
 from ministack.services.cloudformation import provisioners
 
 from local_aws import codepipeline, functions, permissions
@@ -125,6 +125,8 @@ def _may_start(target: Record, rule: Record) -> bool:
         _role(target, rule).require(start)
     except DeniedError as problem:
         logger.error("rule %s could not start its execution: %s", rule["Name"], problem)
+        named = {"RuleName": rule["Name"]}
+        cloudwatch.record_metric("AWS/Events", "FailedInvocations", 1, "Count", named)
         return False
     return True
 

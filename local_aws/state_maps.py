@@ -27,6 +27,7 @@ from local_aws.state_walk import (
     Walk,
 )
 
+_DENIED = "StepFunctions.AccessDeniedException"
 _COUNTS = (
     *("pending", "running", "succeeded", "failed", "timedOut", "aborted", "total"),
     *("resultsWritten", "failuresNotRedrivable", "pendingRedrive"),
@@ -39,7 +40,7 @@ def run_map(walk: Walk, state: Record, given: Any) -> list[Any]:  # noqa: ANN401
     Raises `StateError`: `States.ItemReaderFailed`, `States.ExceedToleratedFailureThreshold`.
     """
     machine = walk.record["stateMachineArn"]
-    ask(walk, "states:StartExecution", machine, {}, "StepFunctions.AccessDeniedException")
+    ask(walk, "states:StartExecution", machine, {}, _DENIED)
     items = _items(walk, state["ItemReader"], given)
     run = _MapRun(walk, state, given, items)
     walk.event("MapRunStarted", mapRunStartedEventDetails={"mapRunArn": run.record["mapRunArn"]})
@@ -102,6 +103,9 @@ class _MapRun:
         self.place = ":".join((*parts[:5], "execution", f"{parts[6]}/{self.label}"))
         run = ":".join((*parts[:5], "mapRun", f"{parts[6]}/{self.label}", str(uuid.uuid4())))
         if walk.resumed:
+            if walk.record.get("redriveCount"):
+                place = f"{self.place}:*"
+                ask(walk, "states:RedriveExecution", place, {}, _DENIED)
             self._take_what_was_done()
         walk.resumed = False
         pending = len(self.items) - len(self.outputs)

@@ -12,7 +12,7 @@ import pytest
 
 from local_aws.settings import PERMISSIONS_LOG
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, eventually
-from tests.local_aws.records_stand import RETRY, Records, definition, task
+from tests.local_aws.records_stand import RETRY, Records, definition, role, task
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +95,8 @@ def test_a_killed_child_and_one_that_exits_with_3_run_again(records: Records) ->
 def test_a_child_that_goes_on_failing_ends_all_and_is_redriven(records: Records) -> None:
     records.deploy(definition(retry=[]))
     records.hold(1)
-    records.drop("a b c")
-    eventually(lambda: records.said("answered 0"), what="the first answer")
     records.fail(2, times=1)
+    records.drop("a b c")
     execution = records.ended()
     assert (execution["status"], execution["error"]) == (
         "FAILED",
@@ -261,6 +260,33 @@ def test_a_family_is_its_newest_active_revision(records: Records) -> None:
     assert records.output(records.ended()) == "A"
 
 
+def test_a_machine_finds_the_network_of_a_service(records: Records) -> None:
+    look = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:ecs:describeServices",
+        "Parameters": {"Cluster": "${cluster}", "Services": [records.name]},
+        "ResultSelector": {"network.$": "$.Services[0].NetworkConfiguration"},
+        "End": True,
+    }
+    records.deploy({"StartAt": "Look", "States": {"Look": look}})
+    records.states.start_execution(stateMachineArn=records.machine)
+    missing = records.ended()
+    assert (missing["error"], "$.Services[0]" in missing["cause"]) == ("States.Runtime", True)
+    network = {"subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": "DISABLED"}
+    records.aws.client("ecs").create_service(
+        cluster=records.name,
+        serviceName=records.name,
+        taskDefinition="records",
+        desiredCount=0,
+        launchType="FARGATE",
+        networkConfiguration={"awsvpcConfiguration": network},
+    )
+    records.states.start_execution(stateMachineArn=records.machine)
+    capitals = {name[0].upper() + name[1:]: value for name, value in network.items()}
+    found = json.loads(records.ended(2)["output"])
+    assert found == {"network": {"AwsvpcConfiguration": capitals}}
+
+
 def test_a_failed_execution_is_a_metric_on_which_an_alarm_rings(records: Records) -> None:
     records.deploy({"StartAt": "No", "States": {"No": {"Type": "Fail", "Error": "No"}}})
     cloudwatch = records.aws.client("cloudwatch")
@@ -287,13 +313,16 @@ def test_a_failed_execution_is_a_metric_on_which_an_alarm_rings(records: Records
 
 
 def machine_of(records: Records, **states: Any) -> str:
-    """Make a machine without its stack; returns its ARN."""
-    made = records.states.create_state_machine(
+    """Make a machine without its stack, with a role that may do nothing; returns its ARN."""
+    iam = records.aws.client("iam")
+    trust = json.dumps(role("states.amazonaws.com")["Properties"]["AssumeRolePolicyDocument"])
+    made = iam.create_role(RoleName=records.name, AssumeRolePolicyDocument=trust)
+    machine = records.states.create_state_machine(
         name=records.name,
         definition=json.dumps({"StartAt": next(iter(states)), "States": states}),
-        roleArn=f"arn:aws:iam::{ACCOUNT}:role/any",
+        roleArn=made["Role"]["Arn"],
     )
-    arn: str = made["stateMachineArn"]
+    arn: str = machine["stateMachineArn"]
     return arn
 
 
@@ -304,7 +333,7 @@ def test_data_beyond_256_kib_is_refused_as_on_aws(records: Records) -> None:
     records.states.start_execution(stateMachineArn=arn, input=text)
     execution = records.ended()
     assert execution["error"] == "States.DataLimitExceeded"
-    assert "400,016 of 262,144" in execution["cause"]
+    assert "400,018 of 262,144" in execution["cause"]
     with pytest.raises(records.states.exceptions.ClientError, match="too long"):
         records.states.start_execution(stateMachineArn=arn, input=json.dumps("é" * 140_000))
 
