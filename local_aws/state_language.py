@@ -16,7 +16,7 @@ from ministack.services import stepfunctions
 Json = Mapping[str, Any]
 """A part of a definition in the Amazon States Language."""
 
-DESCRIBE_SERVICES = "arn:aws:states:::aws-sdk:ecs:describeServices"
+RUN_TASK = "arn:aws:states:::ecs:runTask.sync"
 GET_OBJECT = "arn:aws:states:::s3:getObject"
 
 _STATE = {"Type", "Comment", "InputPath", "OutputPath"}
@@ -35,15 +35,11 @@ STATES: Mapping[str, Collection[str]] = {
 """The types of states, and the fields that each may have."""
 
 _MACHINE = {"Comment", "StartAt", "States", "TimeoutSeconds", "Version"}
-_PARAMETERS: Mapping[str, Collection[str]] = {
-    DESCRIBE_SERVICES: {"Cluster", "Services"},
-    "arn:aws:states:::ecs:runTask.sync": {
-        *("Cluster", "TaskDefinition", "LaunchType", "PlatformVersion", "NetworkConfiguration"),
-        *("Overrides", "Group", "Tags", "PropagateTags", "EnableExecuteCommand"),
-        "CapacityProviderStrategy",
-    },
+_PARAMETERS = {
+    *("Cluster", "TaskDefinition", "LaunchType", "PlatformVersion", "NetworkConfiguration"),
+    *("Overrides", "Group", "Tags", "PropagateTags", "EnableExecuteCommand"),
+    "CapacityProviderStrategy",
 }
-"""What a task may call, and the parameters of it."""
 _RETRY = {
     *("ErrorEquals", "IntervalSeconds", "BackoffRate", "MaxAttempts", "MaxDelaySeconds"),
     *("JitterStrategy", "Comment"),
@@ -54,8 +50,8 @@ _TESTS = {
     "NumericLessThanEquals",
 }
 _INTRINSICS = {
-    *("States.Array", "States.ArrayContains", "States.ArrayGetItem", "States.Format"),
-    *("States.Hash", "States.JsonToString", "States.StringSplit", "States.StringToJson"),
+    *("States.Array", "States.ArrayGetItem", "States.Format", "States.Hash"),
+    *("States.JsonToString", "States.StringSplit", "States.StringToJson"),
 }
 _QUOTED = re.compile(r"'(?:\\.|[^'\\])*'")
 _RESULT_PATH = re.compile(r"\$(\.\w+)*")
@@ -131,13 +127,10 @@ def _retries(place: str, state: Json) -> Iterator[str]:
 
 
 def _task(place: str, state: Json) -> Iterator[str]:
-    known = _PARAMETERS.get(state.get("Resource", ""))
-    if known is None:
-        calls = " and ".join(_PARAMETERS)
-        yield f"{place}: the local AWS calls {calls}, not {state.get('Resource')}."
-        return
+    if state.get("Resource") != RUN_TASK:
+        yield f"{place}: the local AWS runs {RUN_TASK}, not {state.get('Resource')}."
     given = {name.removesuffix(".$"): 0 for name in state.get("Parameters") or {}}
-    yield from _unknown(place, given, known, " in Parameters")
+    yield from _unknown(place, given, _PARAMETERS, " in Parameters")
 
 
 def _map(place: str, state: Json) -> Iterator[str]:
@@ -191,7 +184,10 @@ def _path(place: str, field: str, value: object) -> Iterator[str]:
     if text.startswith("States."):
         for name in sorted(set(re.findall(r"States\.\w+", text)) - _INTRINSICS):
             yield f"{place}: {field} calls {name}, which the local AWS does not compute."
+        if "*" in text:
+            yield f"{place}: {field} has a path with a wildcard, which is no path to one value."
         return
     path = str(value).replace("$$", "$", 1)
-    if not path.startswith("$") or stepfunctions._parse_jsonpath_tokens(path) is None:
-        yield f"{place}: {field} is {value}, which is no path that the local AWS reads."
+    found = stepfunctions._parse_jsonpath_tokens(path)
+    if not path.startswith("$") or found is None or any(kind == "wildcard" for kind, _ in found):
+        yield f"{place}: {field} is {value}, which is no path to one value."

@@ -17,30 +17,22 @@ from local_aws.state_walk import Record, StateError
 
 def install() -> None:
     """Replace the emulator's own."""
-    stepfunctions._resolve_path = _strict(stepfunctions._resolve_path)
+    stepfunctions._resolve_path = resolve
     stepfunctions._exec_intrinsic = _computing(stepfunctions._exec_intrinsic)
     stepfunctions._evaluate_rule = _present(stepfunctions._evaluate_rule)
     stepfunctions._error_matches = matches
 
 
-def _strict(resolve: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
-    """Fail where a path leads nowhere; one with a wildcard leads to what there is of it."""
-
-    def resolve_path(path: str, data: Any) -> Any:  # noqa: ANN401 - JSON
-        found, tokens = data, stepfunctions._parse_jsonpath_tokens(path or "$")
-        if any(kind == "wildcard" for kind, _ in tokens):
-            return resolve(path, data)
-        for _, part in tokens:
-            try:
-                found = found[part]
-            except (KeyError, IndexError, TypeError):
-                cause = (
-                    f"The JSONPath '{path}' could not be found in the input '{json.dumps(data)}'"
-                )
-                raise StateError("States.Runtime", cause[:2_000]) from None
-        return found
-
-    return resolve_path
+def resolve(path: str, data: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return what a path leads to; raises `StateError` where it leads nowhere."""
+    found = data
+    for _, part in stepfunctions._parse_jsonpath_tokens(path or "$"):
+        try:
+            found = found[part]
+        except (KeyError, IndexError, TypeError):
+            cause = f"The JSONPath '{path}' could not be found in '{json.dumps(data)}'"
+            raise StateError("States.Runtime", cause[:2_000]) from None
+    return found
 
 
 def _computing(compute: Callable[..., Any]) -> Callable[..., Any]:

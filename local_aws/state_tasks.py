@@ -1,4 +1,4 @@
-"""What a state machine asks of ECS: a task that it starts, waits for, and may have to stop.
+"""The task of a state machine: an ECS task that it starts, waits for, and may have to stop.
 
 The emulator's own gives up after ten minutes and takes every exit code for success.
 """
@@ -15,7 +15,6 @@ from ministack.services import ecs, stepfunctions
 from local_aws import permissions
 from local_aws.permission_checks import Check
 from local_aws.service_roles import DeniedError
-from local_aws.state_language import DESCRIBE_SERVICES
 from local_aws.state_walk import (
     LOOK_EVERY,
     OverdueError,
@@ -26,6 +25,7 @@ from local_aws.state_walk import (
 )
 
 _DENIED = "ECS.AccessDeniedException"
+_KIND = {"resourceType": "ecs", "resource": "runTask.sync"}
 
 
 def run_task(walk: Walk, state: Record, given: Any) -> Record:  # noqa: ANN401 - JSON
@@ -35,23 +35,18 @@ def run_task(walk: Walk, state: Record, given: Any) -> Record:  # noqa: ANN401 -
     it fails, `States.Timeout` where it takes longer than the state allows.
     """
     parameters = walk.filled(state, "Parameters", given)
-    service, _, action = state["Resource"].partition(":::")[2].rpartition(":")
-    kind = {"resourceType": service, "resource": action}
     region = walk.role.place.partition(":")[0]
-    details = {**kind, "region": region, "parameters": json.dumps(parameters)}
+    details = {**_KIND, "region": region, "parameters": json.dumps(parameters)}
     walk.event("TaskScheduled", taskScheduledEventDetails=details)
     try:
-        if state["Resource"] == DESCRIBE_SERVICES:
-            result = _describe_services(walk, parameters)
-        else:
-            result = _run(walk, parameters, state.get("TimeoutSeconds"))
+        result = _run(walk, parameters, state.get("TimeoutSeconds"))
     except StateError as problem:
-        details = {**kind, "error": problem.error, "cause": problem.cause}
+        details = {**_KIND, "error": problem.error, "cause": problem.cause}
         late = problem.error == "States.Timeout"
         name = "TaskTimedOut" if late else "TaskFailed"
         walk.event(name, **{f"{name[0].lower()}{name[1:]}EventDetails": details})
         raise
-    details = {**kind, "output": json.dumps(result)}
+    details = {**_KIND, "output": json.dumps(result)}
     walk.event("TaskSucceeded", taskSucceededEventDetails=details)
     return result
 
@@ -63,13 +58,6 @@ def ask(walk: Walk, action: str, resource: str, request: Record, error: str) -> 
         walk.role.require(*permissions.checks(check, json.dumps(request).encode()))
     except DeniedError as problem:
         raise StateError(error, str(problem)) from problem
-
-
-def _describe_services(walk: Walk, parameters: Record) -> Record:
-    request = stepfunctions._pascal_to_camel(parameters)
-    ask(walk, "ecs:DescribeServices", "*", request, "Ecs.AccessDeniedException")
-    found: Record = stepfunctions._invoke_aws_sdk_integration(DESCRIBE_SERVICES, parameters)
-    return found
 
 
 def _run(walk: Walk, parameters: Record, seconds: float | None) -> Record:
@@ -86,8 +74,7 @@ def _run(walk: Walk, parameters: Record, seconds: float | None) -> Record:
     if not answer["tasks"]:
         raise StateError("States.TaskFailed", json.dumps(_capitalised(answer["failures"])))
     cluster, task = request.get("cluster", "default"), ecs._tasks[answer["tasks"][0]["taskArn"]]
-    details = {"resourceType": "ecs", "resource": "runTask.sync"}
-    walk.event("TaskSubmitted", taskSubmittedEventDetails=details)
+    walk.event("TaskSubmitted", taskSubmittedEventDetails=_KIND)
     named = {"cluster": cluster, "tasks": [task["taskArn"]]}
     try:
         ask(walk, "ecs:DescribeTasks", "*", named, _DENIED)

@@ -186,14 +186,12 @@ class Records:
         bucket = f"arn:aws:s3:::{self.name}"
         task_definition = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{FAMILY}:*"
         cluster = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{self.name}"
-        service = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/{self.name}/{self.name}"
         execution = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{self.name}"
         rule = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/StepFunctionsGetEventsForECSTaskRule"
         passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
         of_machine = {
             "run": allow("ecs:RunTask", task_definition, ArnEquals={"ecs:cluster": cluster}),
             "stop": allow(["ecs:StopTask", "ecs:DescribeTasks"]),
-            "look": allow("ecs:DescribeServices", service),
             "pass": allow("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/{self.name}-*", **passed),
             "read": allow("s3:GetObject", f"{bucket}/runs/*"),
             "children": allow("states:StartExecution", self.machine),

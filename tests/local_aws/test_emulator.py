@@ -109,7 +109,6 @@ PRIVATE: dict[str, dict[str, tuple[str, ...]]] = {
         "_add_event": ("execution", "event_type", "details"),
         "_finalize_response": ("response",),
         "_pascal_to_camel": ("d",),
-        "_invoke_aws_sdk_integration": ("resource", "input_data"),
         "handle_request": ("method", "path", "headers", "body", "query_params"),
         "_publish_state_machine_version": ("data",),
         "_create_state_machine_alias": ("data",),

@@ -81,7 +81,11 @@ def test_a_map_that_would_run_otherwise_is_refused_by_its_name(
         ),
         (
             of_one(Type="Pass", Parameters={"a.$": "$.a[?(@.b > 1)]"}, End=True),
-            "which is no path that the local AWS reads",
+            "State One: a.$ is $.a[?(@.b > 1)], which is no path to one value",
+        ),
+        (
+            of_one(Type="Pass", Parameters={"a.$": "States.Array($.a[*].b)"}, End=True),
+            "State One: a.$ has a path with a wildcard",
         ),
         (of_one(Type="Pass", ResultPath="$['a']", End=True), "is not $ and names after dots"),
         (
@@ -138,12 +142,11 @@ def test_no_wildcard_means_the_errors_that_aws_excepts(
 
 
 def test_the_functions_in_use_compute_what_aws_documents() -> None:
-    event = {"key": "incoming/brand/a b.csv", "object": {"version-id": "v1"}, "codes": [{"c": 1}]}
+    event = {"key": "incoming/brand/a b.csv", "object": {"version-id": "v1"}}
     template = {
         "task.$": "States.ArrayGetItem(States.StringSplit($.key, '/'), 1)",
         "run.$": "States.Hash(States.Format('{} {}', $.key, $.object['version-id']), 'SHA-256')",
         "words.$": "States.Array('--shard', States.Format('{}', $$.Map.Item.Value.shard))",
-        "there.$": "States.ArrayContains($.codes[*].c, 1)",
         "parsed.$": "States.StringToJson(States.JsonToString($.object))",
     }
     assert stepfunctions._resolve_params_obj(template, event, CONTEXT) == {
@@ -151,7 +154,6 @@ def test_the_functions_in_use_compute_what_aws_documents() -> None:
         # printf 'incoming/brand/a b.csv v1' | sha256sum
         "run": "c553060e3674d04c511cd57a6f746dada16151e38efc3d754e3f0fa23b1fb59c",
         "words": ["--shard", "7"],
-        "there": True,
         "parsed": {"version-id": "v1"},
     }
 

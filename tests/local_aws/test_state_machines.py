@@ -260,33 +260,6 @@ def test_a_family_is_its_newest_active_revision(records: Records) -> None:
     assert records.output(records.ended()) == "A"
 
 
-def test_a_machine_finds_the_network_of_a_service(records: Records) -> None:
-    look = {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::aws-sdk:ecs:describeServices",
-        "Parameters": {"Cluster": "${cluster}", "Services": [records.name]},
-        "ResultSelector": {"network.$": "$.Services[0].NetworkConfiguration"},
-        "End": True,
-    }
-    records.deploy({"StartAt": "Look", "States": {"Look": look}})
-    records.states.start_execution(stateMachineArn=records.machine)
-    missing = records.ended()
-    assert (missing["error"], "$.Services[0]" in missing["cause"]) == ("States.Runtime", True)
-    network = {"subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": "DISABLED"}
-    records.aws.client("ecs").create_service(
-        cluster=records.name,
-        serviceName=records.name,
-        taskDefinition="records",
-        desiredCount=0,
-        launchType="FARGATE",
-        networkConfiguration={"awsvpcConfiguration": network},
-    )
-    records.states.start_execution(stateMachineArn=records.machine)
-    capitals = {name[0].upper() + name[1:]: value for name, value in network.items()}
-    found = json.loads(records.ended(2)["output"])
-    assert found == {"network": {"AwsvpcConfiguration": capitals}}
-
-
 def test_a_failed_execution_is_a_metric_on_which_an_alarm_rings(records: Records) -> None:
     records.deploy({"StartAt": "No", "States": {"No": {"Type": "Fail", "Error": "No"}}})
     cloudwatch = records.aws.client("cloudwatch")
