@@ -47,7 +47,7 @@ _NOT_HERE = {
     "_create_state_machine_alias": "aliases of state machines",
     "_start_sync_execution": "synchronous executions",
     "_test_state": "tests of a single state",
-    "_validate_state_machine_definition": "validation of a definition that it does not take",
+    "_validate_state_machine_definition": "validation of a definition alone",
     "_update_map_run": "changes of a map run that is under way",
 }
 _METRICS = {
@@ -83,6 +83,8 @@ def start() -> None:
     for run in stepfunctions._map_runs.all_values():
         if run["status"] == "RUNNING":
             run |= {"status": "ABORTED", "stopDate": now_iso()}
+            counts = run["itemCounts"]
+            counts |= {"running": 0, "aborted": counts["aborted"] + counts["running"]}
     for record in list(stepfunctions._executions.all_values()):
         if record.get("error") != RESTARTED:
             continue
