@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prompt_hub.batch.bucket_objects import BucketObjects
+from prompt_hub.batch.planning import name_run
 from prompt_hub.batch.run_manifest import read_manifest
+from prompt_hub.cli import remote_run
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -71,6 +74,22 @@ def test_a_bucket_that_is_not_there_is_a_sentence(aws: LocalAws, tmp_path: Path)
         assert error.value.exit_code is ExitCode.NOT_MEASURED
 
 
+@pytest.fixture
+def container(aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment of a container says."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws.endpoint,
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": REGION,
+        aws_names.ENV_ROOT: str(build(tmp_path / "repository").root),
+        aws_names.ENV_RECORDS_BUCKET: BUCKET,
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv(aws_names.ENV_LEDGER_TABLE, raising=False)
+
+
+@pytest.mark.usefixtures("container")
 def test_a_dropped_file_is_answered_and_its_end_is_told_once(
     aws: LocalAws, bucket: BucketObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,17 +102,7 @@ def test_a_dropped_file_is_answered_and_its_end_is_told_once(
     aws.client("events").put_targets(
         Rule="records-answered", Targets=[{"Id": "queue", "Arn": events.arn}]
     )
-    for name, value in {
-        "AWS_ENDPOINT_URL": aws.endpoint,
-        "AWS_ACCESS_KEY_ID": ACCOUNT,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": REGION,
-        aws_names.ENV_ROOT: str(build(tmp_path / "repository").root),
-        aws_names.ENV_RECORDS_BUCKET: BUCKET,
-        aws_names.ENV_TOPIC_ARN: topic,
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv(aws_names.ENV_LEDGER_TABLE, raising=False)
+    monkeypatch.setenv(aws_names.ENV_TOPIC_ARN, topic)
     key, model = "incoming/part-class/parts.csv", Model()
     version = aws.client("s3").put_object(
         Bucket=BUCKET, Key=key, Body=(HEADER + "".join(ROWS)).encode()
@@ -141,6 +150,55 @@ def test_a_dropped_file_is_answered_and_its_end_is_told_once(
     assert answered["Subject"] == "prompt-hub: part-class: 3 records answered"
     assert told["Subject"] == "prompt-hub: records refused"
     assert "wrong.csv: no column for the field 'part_number'" in told["Message"]
+
+
+@pytest.mark.usefixtures("container")
+def test_a_file_of_this_machine_is_answered_by_a_stage(
+    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_run, "POLL_SECONDS", 0.05)
+    name = aws_names.records_bucket("dev", ACCOUNT)
+    monkeypatch.setenv(aws_names.ENV_RECORDS_BUCKET, name)
+    s3, model = aws.client("s3"), Model()
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    source, output = tmp_path / "mine.csv", tmp_path / "out.jsonl"
+    source.write_text(HEADER + "".join(ROWS) + "too,short\n")
+    key = f"{aws_names.INCOMING}part-class/mine.csv"
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("a,b\n1,2\n")
+    with serving(model.respond) as url, ThreadPoolExecutor() as pool:
+        alias = {"provider": "openai", "model": "small", "base_url": f"{url}/v1"}
+        monkeypatch.setenv(aws_names.ENV_MODELS, json.dumps({"catalogue-pinned": alias}))
+        command = ["run", "part-class", str(source), str(output), "--stage", "dev"]
+        following = pool.submit(main, command)
+        dropped = BucketObjects(s3, name)
+        eventually(lambda: dropped.version_of(key), seconds=10, what="the dropped file")
+        version = str(dropped.version_of(key))
+        # What the state machine does.
+        run = ["--task", "part-class", "--run", name_run(key, version)]
+        plan = ["--key", key, "--version-id", version, "--shard-records", "2"]
+        assert main(["records", "plan", *plan]) == ExitCode.OK
+        for shard in ("0", "1"):
+            assert main(["records", "answer", *run, "--shard", shard]) == ExitCode.OK
+        assert main(["records", "merge", *run]) == ExitCode.OK
+        assert following.result(timeout=30) == ExitCode.BLOCKED  # one record failed
+
+        again = tmp_path / "again.jsonl"
+        address = f"s3://{name}/{key}"
+        assert main(["run", "part-class", address, str(again)]) == ExitCode.BLOCKED
+
+        refused = pool.submit(main, ["run", "part-class", str(wrong), str(again), "--stage", "dev"])
+        other = f"{aws_names.INCOMING}part-class/wrong.csv"
+        eventually(lambda: dropped.version_of(other), seconds=10, what="the wrong file")
+        plan = ["--key", other, "--version-id", str(dropped.version_of(other))]
+        assert main(["records", "plan", *plan]) == ExitCode.BLOCKED
+        assert refused.result(timeout=30) == ExitCode.BLOCKED
+    lines = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert [line["record"] for line in lines] == [1, 2, 3, 4]
+    assert again.read_bytes() == output.read_bytes()
+    manifest = json.loads((tmp_path / "out.jsonl.manifest.json").read_bytes())
+    assert (manifest["records"], manifest["failed"]) == (4, 1)
 
 
 class Queue:

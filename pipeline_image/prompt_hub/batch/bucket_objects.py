@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_hub.batch.objects import FolderObjects, Objects
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
 
@@ -40,12 +41,27 @@ def objects_from(address: str, *, stage: str | None = None) -> Objects:
         raise PromptHubError(
             f"{address!r} is no store of runs.", hint=f"Write {SCHEME}BUCKET, or name a folder."
         )
+    return bucket_of(bucket, stage)
+
+
+def bucket_of(bucket: str, stage: str | None = None) -> BucketObjects:
+    """Return the objects in a bucket, in the account and region of `stage` where one is named."""
     import boto3
 
     from prompt_hub.ledger.stage_session import session_of
 
     session = session_of(stage) if stage else None
     return BucketObjects((session or boto3).client("s3"), bucket)
+
+
+def stage_bucket(stage: str) -> BucketObjects:
+    """Return the objects in the records bucket of `stage`; raises what botocore does."""
+    import boto3
+
+    from prompt_hub.ledger.stage_session import session_of
+
+    account = (session_of(stage) or boto3).client("sts").get_caller_identity()["Account"]
+    return bucket_of(aws_names.records_bucket(stage, account), stage)
 
 
 class BucketObjects:
@@ -63,6 +79,16 @@ class BucketObjects:
                 return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except _MissingError:
             return None
+
+    def version_of(self, key: str) -> str | None:
+        """Return the newest version of what stands under `key`, None if there is nothing."""
+        try:
+            with self._explained("read", key):
+                found = self._client.head_object(Bucket=self._bucket, Key=key)
+        except _MissingError:
+            return None
+        # What a bucket without versions calls the only one.
+        return found.get("VersionId", "null")
 
     def fetch(self, key: str, path: Path, version: str | None = None) -> bool:
         """Copy what stands under `key` into the file at `path`; False if there is nothing."""
