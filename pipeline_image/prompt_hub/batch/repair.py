@@ -1,0 +1,263 @@
+"""Records that a bad version answered, made again: which they are, what that costs, what comes out.
+
+A repair reads nothing but the output of a run: each line has the fields that were asked about, and
+the version that answered. What other versions answered stays as it is, byte for byte.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import BinaryIO
+
+from pydantic import JsonValue
+
+from prompt_hub.batch.backends import VersionInfo
+from prompt_hub.batch.changes import ChangeTally
+from prompt_hub.batch.mapping import RecordError
+from prompt_hub.batch.objects import Objects
+from prompt_hub.batch.readers import Record
+from prompt_hub.batch.run_manifest import RunManifest, Spent, runs_of
+from prompt_hub.batch.runner import RecordMapper
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.hashing import sha256_of
+from prompt_hub.core.json_log import json_line
+from prompt_hub.core.json_strict import ENVELOPE_DEPTH, strict_json
+from prompt_hub.llm.client import CHARACTERS_A_TOKEN
+from prompt_hub.llm.config import ModelConfig
+from prompt_hub.repository.contracts import schema_problem
+from prompt_hub.repository.rendering import Renderer, RenderError
+from prompt_hub.repository.schema import JsonObject, Prompt
+
+SAMPLES = 200
+"""Records whose questions are measured before the first call."""
+_PLACE = re.compile(r"(?:line (\d+)|record \d+): (.*)", re.DOTALL)
+
+Line = Mapping[str, JsonValue]
+
+
+def repair_name(run: str, bad: str, by: VersionInfo) -> str:
+    """Return the name of the run that repairs `run`: the same repair has the same name."""
+    return sha256_of({"repair": run, "version": bad, "by": by.sha256, "model": by.model})
+
+
+def open_repairs(objects: Objects, task: str, bad: str, by: VersionInfo) -> list[RunManifest]:
+    """Return the runs whose records of `bad` were not made again with version `by` yet.
+
+    A run that a repair of another version has taken the place of is left out: the repair is there.
+    """
+    answered = runs_of(objects, task, bad)
+    done = {
+        repair.run
+        for manifest in runs_of(objects, task, by.version)
+        if (repair := manifest.repair_of) is not None and repair.version == bad
+        if by.sha256 in {count.sha256 for count in manifest.answered_by}
+    }
+    replaced = {each.repair_of.run for each in answered if each.repair_of is not None}
+    return [manifest for manifest in answered if manifest.run not in done | replaced]
+
+
+# --- The lines of an output ----------------------------------------------------------------------
+
+
+def read_lines(path: Path) -> Iterator[tuple[bytes, Line]]:
+    """Yield each line of an output as it stands and as it reads; raises `PromptHubError`."""
+    with path.open("rb") as stream:
+        for number, raw in enumerate(stream, 1):
+            try:
+                line = strict_json(raw.decode("utf-8"), max_depth=ENVELOPE_DEPTH)
+            except ValueError as error:
+                line = str(error)
+            match line:
+                case {"record": int(), "input": dict(), "error": str() | None, "version": str()}:
+                    yield raw, line
+                case _:
+                    raise PromptHubError(
+                        f"{path}:{number} is no line of a run's output.",
+                        exit_code=ExitCode.BLOCKED,
+                    )
+
+
+class LineReader(RecordMapper):
+    """Takes the fields of a record from the line that a run has written of it."""
+
+    def __init__(self, contract: JsonObject) -> None:
+        super().__init__({}, contract)
+        self._contract = contract
+
+    def fields(self, record: Record) -> JsonObject:
+        """Fields that fit the input schema; raises `RecordError`."""
+        if record.problem is not None:
+            raise RecordError(record.problem)
+        fields = dict(zip(record.columns, record.values, strict=True))
+        problem = schema_problem(fields, self._contract)
+        if problem is not None:
+            raise RecordError(problem)
+        return fields
+
+
+def to_record(line: Line) -> Record:
+    """Return the record of a line; one that was never asked about has its problem still."""
+    number, fields, error = line["record"], line["input"], line["error"]
+    assert isinstance(number, int) and isinstance(fields, dict)
+    found = _PLACE.fullmatch(str(error)) if error is not None else None
+    place, reason = found.groups() if found else (None, error)
+    return Record(
+        number=number,
+        line=int(place or 0),
+        columns=tuple(fields),
+        values=tuple(fields.values()),
+        problem=str(reason) if was_refused(line) else None,
+    )
+
+
+def was_refused(line: Line) -> bool:
+    """Whether no model was asked about the record of a line: it was none, or did not fit."""
+    return line.get("asked") is False
+
+
+def records_of(path: Path, version: str) -> Iterator[Record]:
+    """Yield the records that `version` answered, in the order of the output at `path`."""
+    return (to_record(line) for _, line in read_lines(path) if line["version"] == version)
+
+
+# --- What it will cost ---------------------------------------------------------------------------
+
+
+@dataclass
+class Survey:
+    """What a repair of an output has to do."""
+
+    lines: int = 0
+    """Lines of the whole output."""
+    again: int = 0
+    """Lines that are made again."""
+    calls: int = 0
+    """Of these, how many a model is asked about."""
+    samples: list[Line] = field(default_factory=list)
+    """Some of the lines that a model is asked about, from everywhere in the file."""
+
+
+def survey(path: Path, version: str) -> Survey:
+    """Count what `version` answered in the output at `path`."""
+    found, step = Survey(), 1
+    for _, line in read_lines(path):
+        found.lines += 1
+        if line["version"] != version:
+            continue
+        found.again += 1
+        if was_refused(line):
+            continue
+        if found.calls % step == 0:
+            found.samples.append(line)
+        found.calls += 1
+        if len(found.samples) == 2 * SAMPLES:
+            # Every second one is enough from here on: they stay spread over all that was read.
+            found.samples, step = found.samples[::2], 2 * step
+    return found
+
+
+def forecast(found: Survey, spent: Spent, bad: Prompt | None, by: Prompt, on: ModelConfig) -> Spent:
+    """Return what a repair will come to, by what the run itself has measured.
+
+    Answers are taken to be as long as those were; questions are longer or shorter by as much as the
+    two prompts are. A run that measured nothing, for a service was asked, is judged by its texts.
+
+    Args:
+        found: what is to be asked.
+        spent: what the run has paid.
+        bad: the prompt that answered then; None where the repository has it no longer.
+        by: the prompt that will answer.
+        on: the model that `by` asks here.
+    """
+    calls = found.calls
+    inputs = [line["input"] for line in found.samples]
+    characters = _characters(by, inputs)
+    if spent.calls:
+        before = _characters(bad, inputs) if bad is not None else None
+        longer = characters / before if characters and before else 1.0
+        tokens_in = calls * longer * spent.input_tokens / spent.calls
+        tokens_out = calls * spent.output_tokens / spent.calls
+    else:
+        answers = [len(json_line(line["output"])) for line in found.samples]
+        tokens_in = calls * (characters or 0.0) / CHARACTERS_A_TOKEN
+        tokens_out = calls * (fmean(answers) if answers else 0.0) / CHARACTERS_A_TOKEN
+    usd = on.cost(round(tokens_in), round(tokens_out))
+    if usd is None and spent.usd is not None and spent.calls:
+        usd = calls * spent.usd / spent.calls
+    timed = spent.seconds is not None and spent.calls
+    return Spent(
+        calls=calls,
+        input_tokens=round(tokens_in),
+        output_tokens=round(tokens_out),
+        usd=usd,
+        seconds=calls * spent.seconds / spent.calls if timed and spent.seconds else None,
+    )
+
+
+def _characters(prompt: Prompt, inputs: Sequence[JsonValue]) -> float | None:
+    """Return the mean length of a prompt's messages; None where none can be rendered."""
+    renderer, lengths = Renderer(prompt), []
+    for fields in inputs:
+        assert isinstance(fields, dict)
+        try:
+            messages = renderer.render(fields)
+        except RenderError:
+            continue
+        lengths.append(sum(len(message["content"]) for message in messages))
+    return fmean(lengths) if lengths else None
+
+
+# --- The corrected output ------------------------------------------------------------------------
+
+
+@dataclass
+class Repaired:
+    """What the corrected output holds, and what is other in it."""
+
+    changes: ChangeTally = field(default_factory=ChangeTally)
+    records: int = 0
+    failed: int = 0
+    answered_by: Counter[VersionInfo] = field(default_factory=Counter)
+    """Records by who answered them, lines with an error counted."""
+
+
+def merge(old: Path, answers: Path, bad: str, output: BinaryIO, changes: BinaryIO) -> Repaired:
+    """Write an output in which `answers` stand in the place of what the version `bad` answered.
+
+    Args:
+        old: the output of the run; its other lines are written as they are.
+        answers: the lines that were made again, in the order of their records.
+        bad: the version whose lines are left out.
+        output: takes the corrected output.
+        changes: takes a JSON line for each field that came out otherwise.
+    """
+    done, again = Repaired(), read_lines(answers)
+    for raw, line in read_lines(old):
+        if line["version"] == bad:
+            before, (raw, line) = line, next(again)
+            number = line["record"]
+            if not isinstance(number, int) or number != before["record"]:
+                raise AssertionError(f"{answers} has no line of record {before['record']}")
+            for change in done.changes.add(before, line):
+                changes.write(json_line(change.to_line(number)))
+        output.write(raw)
+        done.records += 1
+        done.failed += line["error"] is not None
+        done.answered_by[_who(line)] += 1
+    return done
+
+
+def _who(line: Line) -> VersionInfo:
+    release, model = line.get("release"), line.get("model")
+    return VersionInfo(
+        task=str(line["task"]),
+        version=str(line["version"]),
+        sha256=str(line["sha256"]),
+        release=None if release is None else str(release),
+        model=None if model is None else str(model),
+    )
