@@ -92,6 +92,8 @@ class ChangeTally:
     """Had an error and have an output now."""
     lost: int = 0
     """Had an output and have an error now."""
+    failed: int = 0
+    """Have an error now, whatever they had."""
     fields: dict[str | None, FieldTally] = field(default_factory=dict)
     shown: list[ChangedRecord] = field(default_factory=list)
     """Changed records in the order of the file: the first ones, and some of each rare pair."""
@@ -99,6 +101,7 @@ class ChangeTally:
     def add(self, before: Line, after: Line) -> list[Change]:
         """Compare the two lines of one record, and count what differs."""
         self.records += 1
+        self.failed += after["error"] is not None
         changes = list(changes_between(before, after))
         if not changes:
             return changes

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -18,17 +19,18 @@ from pydantic import JsonValue
 
 from prompt_hub.batch.backends import VersionInfo
 from prompt_hub.batch.changes import ChangeTally
+from prompt_hub.batch.forecast import Forecast
 from prompt_hub.batch.mapping import RecordError
 from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.readers import Record
-from prompt_hub.batch.run_manifest import RunManifest, Spent, runs_of
+from prompt_hub.batch.run_manifest import RunManifest, Spent, read_manifest, runs_of
 from prompt_hub.batch.runner import RecordMapper
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.core.json_log import json_line
 from prompt_hub.core.json_strict import ENVELOPE_DEPTH, strict_json
-from prompt_hub.llm.client import CHARACTERS_A_TOKEN
 from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.response import Usage
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.rendering import Renderer, RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
@@ -56,6 +58,8 @@ def open_repairs(objects: Objects, task: str, bad: str, by: VersionInfo) -> list
         for manifest in runs_of(objects, task, by.version)
         if (repair := manifest.repair_of) is not None and repair.version == bad
         if by.sha256 in {count.sha256 for count in manifest.answered_by}
+        # The index is written before it: a repair that was killed in between goes on.
+        if read_manifest(objects, task, manifest.run) is not None
     }
     replaced = {each.repair_of.run for each in answered if each.repair_of is not None}
     return [manifest for manifest in answered if manifest.run not in done | replaced]
@@ -102,8 +106,8 @@ class LineReader(RecordMapper):
 
 def to_record(line: Line) -> Record:
     """Return the record of a line; one that was never asked about has its problem still."""
-    number, fields, error = line["record"], line["input"], line["error"]
-    assert isinstance(number, int) and isinstance(fields, dict)
+    number, fields, error = line["record"], _fields(line), line["error"]
+    assert isinstance(number, int)
     found = _PLACE.fullmatch(str(error)) if error is not None else None
     place, reason = found.groups() if found else (None, error)
     return Record(
@@ -138,8 +142,12 @@ class Survey:
     """Lines that are made again."""
     calls: int = 0
     """Of these, how many a model is asked about."""
-    samples: list[Line] = field(default_factory=list)
-    """Some of the lines that a model is asked about, from everywhere in the file."""
+    measured: int = 0
+    """Of these, how many say what their call took then."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    samples: list[JsonObject] = field(default_factory=list)
+    """Some of the fields that a model is asked about, from everywhere in the file."""
 
 
 def survey(path: Path, version: str) -> Survey:
@@ -153,62 +161,69 @@ def survey(path: Path, version: str) -> Survey:
         if was_refused(line):
             continue
         if found.calls % step == 0:
-            found.samples.append(line)
+            found.samples.append(_fields(line))
         found.calls += 1
         if len(found.samples) == 2 * SAMPLES:
             # Every second one is enough from here on: they stay spread over all that was read.
             found.samples, step = found.samples[::2], 2 * step
+        if (usage := _usage(line)) is not None:
+            found.measured += 1
+            found.input_tokens += usage.input_tokens
+            found.output_tokens += usage.output_tokens
     return found
 
 
-def forecast(found: Survey, spent: Spent, bad: Prompt | None, by: Prompt, on: ModelConfig) -> Spent:
-    """Return what a repair will come to, by what the run itself has measured.
+def foresee(
+    found: Survey,
+    run: RunManifest,
+    bad: Prompt | None,
+    by: Prompt,
+    *,
+    on: ModelConfig,
+    by_evaluation: Forecast,
+) -> Spent:
+    """Return what a repair will come to, by what the same records have come to before.
 
     Answers are taken to be as long as those were; questions are longer or shorter by as much as the
-    two prompts are. A run that measured nothing, for a service was asked, is judged by its texts.
+    two prompts are. Where the run has measured nothing, the evaluation of `by` says it.
 
     Args:
         found: what is to be asked.
-        spent: what the run has paid.
+        run: the run that has asked before.
         bad: the prompt that answered then; None where the repository has it no longer.
         by: the prompt that will answer.
-        on: the model that `by` asks here.
+        on: the model that it asks here.
+        by_evaluation: what calls of `by` take; no record was added to it yet.
     """
-    calls = found.calls
-    inputs = [line["input"] for line in found.samples]
-    characters = _characters(by, inputs)
-    if spent.calls:
-        before = _characters(bad, inputs) if bad is not None else None
-        longer = characters / before if characters and before else 1.0
-        tokens_in = calls * longer * spent.input_tokens / spent.calls
-        tokens_out = calls * spent.output_tokens / spent.calls
+    for fields in found.samples:
+        by_evaluation.add(fields)
+    evaluated = by_evaluation.spent()
+    if not found.measured:
+        share = found.calls / max(1, evaluated.calls)
+        tokens_in, tokens_out = share * evaluated.input_tokens, share * evaluated.output_tokens
     else:
-        answers = [len(json_line(line["output"])) for line in found.samples]
-        tokens_in = calls * (characters or 0.0) / CHARACTERS_A_TOKEN
-        tokens_out = calls * (fmean(answers) if answers else 0.0) / CHARACTERS_A_TOKEN
-    usd = on.cost(round(tokens_in), round(tokens_out))
-    if usd is None and spent.usd is not None and spent.calls:
-        usd = calls * spent.usd / spent.calls
-    timed = spent.seconds is not None and spent.calls
+        share = found.calls / found.measured
+        before = _characters(bad, found.samples) if bad is not None else None
+        after = _characters(by, found.samples)
+        longer = after / before if before and after else 1.0
+        tokens_in, tokens_out = share * longer * found.input_tokens, share * found.output_tokens
+    seconds = run.spent.seconds
     return Spent(
-        calls=calls,
+        calls=found.calls,
         input_tokens=round(tokens_in),
         output_tokens=round(tokens_out),
-        usd=usd,
-        seconds=calls * spent.seconds / spent.calls if timed and spent.seconds else None,
+        usd=on.cost(round(tokens_in), round(tokens_out)),
+        seconds=None if seconds is None else round(seconds * found.calls / max(1, run.records), 3),
     )
 
 
-def _characters(prompt: Prompt, inputs: Sequence[JsonValue]) -> float | None:
+def _characters(prompt: Prompt, inputs: Sequence[JsonObject]) -> float | None:
     """Return the mean length of a prompt's messages; None where none can be rendered."""
     renderer, lengths = Renderer(prompt), []
     for fields in inputs:
-        assert isinstance(fields, dict)
-        try:
+        with suppress(RenderError):
             messages = renderer.render(fields)
-        except RenderError:
-            continue
-        lengths.append(sum(len(message["content"]) for message in messages))
+            lengths.append(sum(len(message["content"]) for message in messages))
     return fmean(lengths) if lengths else None
 
 
@@ -224,6 +239,20 @@ class Repaired:
     failed: int = 0
     answered_by: Counter[VersionInfo] = field(default_factory=Counter)
     """Records by who answered them, lines with an error counted."""
+    calls: int = 0
+    """Calls that say what they took, killed processes' too; the tokens and the money are theirs."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float | None = 0.0
+
+    def pay(self, usage: Usage | None) -> None:
+        """Add what one call took."""
+        if usage is None:
+            return
+        self.calls += 1
+        self.input_tokens += usage.input_tokens
+        self.output_tokens += usage.output_tokens
+        self.usd = None if self.usd is None or usage.usd is None else self.usd + usage.usd
 
 
 def merge(old: Path, answers: Path, bad: str, output: BinaryIO, changes: BinaryIO) -> Repaired:
@@ -245,6 +274,7 @@ def merge(old: Path, answers: Path, bad: str, output: BinaryIO, changes: BinaryI
                 raise AssertionError(f"{answers} has no line of record {before['record']}")
             for change in done.changes.add(before, line):
                 changes.write(json_line(change.to_line(number)))
+            done.pay(_usage(line))
         output.write(raw)
         done.records += 1
         done.failed += line["error"] is not None
@@ -261,3 +291,17 @@ def _who(line: Line) -> VersionInfo:
         release=None if release is None else str(release),
         model=None if model is None else str(model),
     )
+
+
+def _fields(line: Line) -> JsonObject:
+    fields = line["input"]
+    assert isinstance(fields, dict)
+    return fields
+
+
+def _usage(line: Line) -> Usage | None:
+    match line.get("usage"):
+        case {"input_tokens": int(sent), "output_tokens": int(received), "usd": usd}:
+            price = float(usd) if isinstance(usd, int | float) else None
+            return Usage(input_tokens=sent, output_tokens=received, usd=price)
+    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from prompt_hub.batch.objects import FolderObjects, Objects
+from prompt_hub.batch.reading import file_as_read
 from prompt_hub.batch.run_manifest import MANIFEST, RunManifest, RunOutput
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -52,7 +52,7 @@ def old_output(objects: Objects, run: RunManifest, folder: Path) -> OldOutput:
             hint="Put it back, or repair the other runs, each by --run.",
             exit_code=ExitCode.BLOCKED,
         )
-    if sha256_of_file(path) != output.sha256:
+    if _sha256(path) != output.sha256:
         raise PromptHubError(
             f"the output {output.uri} is not what run {run.run} has written: it was changed since.",
             hint="Put the one back that the manifest names, or repair the other runs, by --run.",
@@ -68,6 +68,10 @@ class Place:
     objects: Objects
     key: Callable[[str], str]
     """Key of each file by its name: `output.jsonl`, one of `COMPANIONS`, `manifest.json`."""
+
+    def name(self, name: str) -> str:
+        """Return how a file is called there, without its folder."""
+        return self.key(name).rpartition("/")[2]
 
     def uri(self, name: str) -> str:
         """Return the address of a file, for people and manifests."""
@@ -114,12 +118,10 @@ def _beside(stem: str, suffix: str) -> Callable[[str], str]:
 def _is_ours(place: Place, output: Path) -> bool:
     there = output.with_name("there.jsonl")
     found = place.objects.fetch(place.key(OUTPUT), there)
-    ours = found and sha256_of_file(there) == sha256_of_file(output)
+    ours = found and _sha256(there) == _sha256(output)
     there.unlink(missing_ok=True)
     return ours
 
 
-def sha256_of_file(path: Path) -> str:
-    """Return the hash of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _sha256(path: Path) -> str:
+    return file_as_read(path, "").sha256

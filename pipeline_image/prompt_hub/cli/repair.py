@@ -13,27 +13,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from prompt_hub.batch.active_version import active_version
 from prompt_hub.batch.backends import LocalAnswerer, VersionInfo
+from prompt_hub.batch.bucket_objects import objects_from
+from prompt_hub.batch.forecast import Forecast, in_words, require_budget
 from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.objects import Objects
+from prompt_hub.batch.reading import file_as_read, settings_file
 from prompt_hub.batch.repair import (
     LineReader,
     Repaired,
-    forecast,
+    foresee,
     merge,
     open_repairs,
     records_of,
     repair_name,
     survey,
 )
-from prompt_hub.batch.repair_files import (
-    CHANGES,
-    OUTPUT,
-    OldOutput,
-    claim,
-    old_output,
-    sha256_of_file,
-)
+from prompt_hub.batch.repair_files import CHANGES, OUTPUT, OldOutput, claim, old_output
 from prompt_hub.batch.run_manifest import (
     MANIFEST,
     RepairOf,
@@ -51,6 +48,7 @@ from prompt_hub.cli.options import add_concurrency
 from prompt_hub.cli.stage import ledger_of, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.files import explain_write_errors
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.reporting import words
@@ -60,12 +58,15 @@ from prompt_hub.reporting.repair_page import (
     repair_markdown,
     repair_page,
 )
-from prompt_hub.repository.reader import PRODUCTION, PromptRepository
+from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import VersionState
 from prompt_hub.repository.schema import Prompt
 
 WORK = Path(".prompt-hub") / "repairs"
 """Where a repair is made before it is put in its place: a folder each."""
+RECORDS = Path(".prompt-hub") / "records"
+"""Where `prompt-hub run` keeps what it has run in this clone."""
+PROGRESS_EVERY_SECONDS = 5.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -91,3 +92,307 @@ def configure(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--dry-run", action="store_true", help="only say what it would come to")
     how.add_argument("--yes", action="store_true", help="go ahead without asking")
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON")
+
+
+@translate_aws_errors()
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Make records again; NOT_MEASURED if some got no answer, BLOCKED if some have an error.
+
+    A corrected output appears beside the old one when every record is finished; until then the
+    same command goes on where the last one ended.
+    """
+    return asyncio.run(_run(arguments, PromptRepository.from_environment()))
+
+
+@dataclass(frozen=True)
+class _Repair:
+    """One run that is to be repaired."""
+
+    old: OldOutput
+    folder: Path
+    """Where it is made, named as the run that it will be."""
+    forecast: Spent
+
+
+async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> ExitCode:
+    task: str = arguments.task
+    repository.require_task(task)
+    restored = _restored(repository, task, arguments.version, arguments.stage)
+    objects = _store(arguments.store, arguments.stage, repository)
+    timeout = repository.metadata(task).limits.seconds_per_call
+    aliases = ModelAliases.from_environment()
+    async with ModelClient(aliases, concurrency=arguments.concurrency) as caller:
+        repairer = _Repairer(
+            objects=objects,
+            repository=repository,
+            bad=arguments.version,
+            restored=restored,
+            stage=arguments.stage,
+            answerer=LocalAnswerer(restored.prompt, caller, timeout=timeout),
+            caller=caller,
+        )
+        repairs = repairer.plan(arguments.run)
+        if not repairs or arguments.dry_run or not _agreed(len(repairs), sure=arguments.yes):
+            return repairer.code
+        summaries = [await repairer.repair(each) for each in repairs]
+    if arguments.json:
+        print(json.dumps([repair_json(view) for view in summaries if view], indent=2))
+    else:
+        print("\n".join(repair_markdown(view) for view in summaries if view), end="")
+    return repairer.code
+
+
+@dataclass(frozen=True)
+class _Restored:
+    """The version that is active now, and why the other one is not."""
+
+    prompt: Prompt
+    source: str
+    reason: str
+
+
+@dataclass
+class _Repairer:
+    """Repairs runs, one after the other."""
+
+    objects: Objects
+    repository: PromptRepository
+    bad: str
+    restored: _Restored
+    stage: str | None
+    answerer: LocalAnswerer
+    caller: ModelClient
+    code: ExitCode = ExitCode.OK
+    """The worst that happened so far."""
+
+    @property
+    def by(self) -> VersionInfo:
+        """The version that answers."""
+        return self.answerer.answered_by
+
+    def plan(self, run: str | None) -> list[_Repair]:
+        """Say what each repair would come to; raises `PromptHubError` where that is too much."""
+        task, prompt = self.by.task, self.restored.prompt
+        _say(f"{task} {self.by.version} ({self.by.sha256[:12]}), {self.restored.source}")
+        bad, model = self.repository.version(task, self.bad), self.caller.resolve(prompt)
+        budget = self.repository.metadata(task).records.budget
+        repairs = []
+        for manifest in self._runs(run):
+            folder = self.repository.root / WORK / repair_name(manifest.run, self.bad, self.by)
+            try:
+                old = old_output(self.objects, manifest, folder)
+            except PromptHubError as error:
+                if run is not None:
+                    raise
+                self._note(ExitCode.BLOCKED)
+                _say(f"left out: {error}")
+                continue
+            found = survey(old.path, self.bad)
+            expected = foresee(
+                found,
+                manifest,
+                bad,
+                prompt,
+                on=model,
+                by_evaluation=Forecast(self.repository, prompt, model),
+            )
+            what = f"run {manifest.run[:12]} of {manifest.started:%Y-%m-%d %H:%M}, {old.output.uri}"
+            counts = f"{found.again:,} of {words.count(found.lines, 'record')}"
+            _say(f"{what}: {counts} by {self.bad}, about {in_words(expected)}")
+            require_budget(expected, budget, f"the repair of {what}", settings_file(task))
+            repairs.append(_Repair(old, folder, expected))
+        if not repairs:
+            _say(f"nothing to repair: {self.objects.address} has no other run of {self.bad}")
+        return repairs
+
+    def _runs(self, wanted: str | None) -> list[RunManifest]:
+        task = self.by.task
+        if wanted is None:
+            return open_repairs(self.objects, task, self.bad, self.by)
+        runs = runs_of(self.objects, task, self.bad)
+        found = [manifest for manifest in runs if manifest.run.startswith(wanted)]
+        if len(found) != 1:
+            known = ", ".join(manifest.run[:12] for manifest in runs) or "none"
+            raise PromptHubError(
+                f"{len(found)} runs begin with {wanted!r} and have records of {task} {self.bad}"
+                f" (known: {known})."
+            )
+        name = repair_name(found[0].run, self.bad, self.by)
+        done = read_manifest(self.objects, task, name)
+        if done is None:
+            return found
+        _say(f"run {found[0].run} was repaired already: {done.outputs[0].uri}")
+        return []
+
+    async def repair(self, repair: _Repair) -> RepairView | None:
+        """Repair one run; None where some records got no answer, and the command goes on later."""
+        started, old, folder = datetime.now(UTC), repair.old, repair.folder
+        answers = folder / "answers.jsonl"
+        # What is there is whole: nobody is paid twice for it.
+        if not answers.exists() and not await self._answer(old, answers):
+            return None
+        output, changes = folder / OUTPUT, folder / CHANGES
+        with explain_write_errors(folder), output.open("wb") as stream, changes.open("wb") as every:
+            done = merge(old.path, answers, self.bad, stream, every)
+        place = claim(old, self.objects, folder.name, self.by.version, output)
+        manifest = self._manifest(repair, done, started, file_as_read(output, place.uri(OUTPUT)))
+        view = RepairView(manifest, self._count(manifest), done.changes, place.name(CHANGES))
+        place.objects.put(place.key(CHANGES), changes)
+        for name, text in (
+            ("changes.html", repair_page(view)),
+            ("changes.md", repair_markdown(view)),
+            ("changes.json", json.dumps(repair_json(view), indent=2, ensure_ascii=False) + "\n"),
+        ):
+            place.objects.write(place.key(name), text.encode("utf-8"))
+        if not old.stored:
+            text = manifest.model_dump_json(by_alias=True, indent=2)
+            place.objects.write(place.key(MANIFEST), text.encode("utf-8") + b"\n")
+        write_manifest(self.objects, manifest)
+        shutil.rmtree(folder)
+        _say(f"{place.uri(OUTPUT)}; the difference: {place.uri('changes.html')}")
+        if done.changes.failed:
+            self._note(ExitCode.BLOCKED)
+        return view
+
+    async def _answer(self, old: OldOutput, answers: Path) -> bool:
+        """Ask about every record again; False if some got no answer."""
+        with Journal(answers, {"repair": answers.parent.name}) as journal:
+            if journal.finished:
+                _say(f"going on: {words.count(len(journal.finished), 'record')} finished before")
+            runner = Runner(
+                reader=LineReader(self.restored.prompt.input),
+                answerer=self.answerer,
+                journal=journal,
+                concurrency=self.caller.concurrency(self.restored.prompt),
+                say=_say,
+                progress=_Progress(),
+            )
+            try:
+                stats = await runner.run(records_of(old.path, self.bad))
+            except asyncio.CancelledError:
+                _say(f"{len(journal.finished)} records are finished: the same command goes on.")
+                raise
+            if stats.unanswered:
+                self._note(ExitCode.NOT_MEASURED)
+                left = words.count(stats.unanswered, "record")
+                _say(f"{left} without an answer. {stats.reason}")
+                _say("nothing is written yet: run the same command again to ask for the rest.")
+                return False
+            journal.publish()
+        return True
+
+    def _manifest(
+        self, repair: _Repair, done: Repaired, started: datetime, output: RunFile
+    ) -> RunManifest:
+        old, ended = repair.old, datetime.now(UTC)
+        counts = done.answered_by.most_common()
+        return RunManifest(
+            schema="prompt-hub/run@1",
+            run=repair.folder.name,
+            task=self.by.task,
+            stage=self.stage,
+            versions="pin",
+            source=RunFile(**old.output.model_dump(exclude={"format"})),
+            outputs=(RunOutput(**output.model_dump(), format="jsonl"),),
+            records=done.records,
+            answered=done.records - done.failed,
+            failed=done.failed,
+            blank=old.run.blank,
+            errors=done.errors,
+            answered_by=tuple(_counted(info, records) for info, records in counts),
+            spent=Spent(
+                calls=done.calls,
+                input_tokens=done.input_tokens,
+                output_tokens=done.output_tokens,
+                usd=done.usd,
+                seconds=round((ended - started).total_seconds(), 3),
+            ),
+            forecast=repair.forecast,
+            shards=1,
+            read_as=(),
+            started=started,
+            ended=ended,
+            repair_of=RepairOf(run=old.run.run, version=self.bad, reason=self.restored.reason),
+        )
+
+    def _note(self, code: ExitCode) -> None:
+        self.code = max(self.code, code)
+
+
+def _counted(info: VersionInfo, records: int) -> VersionCount:
+    return VersionCount(
+        version=info.version,
+        sha256=info.sha256,
+        release=info.release,
+        model=info.model,
+        records=records,
+    )
+
+
+def _restored(repository: PromptRepository, task: str, bad: str, stage: str | None) -> _Restored:
+    """Find out what is active instead of `bad`; raises `PromptHubError` if that will not do."""
+    prompt, source = active_version(repository, task, stage)
+    if prompt.version == bad:
+        raise PromptHubError(
+            f"{task} {bad} itself is still {source}.",
+            hint="Take it back first (docs/operations.md#go-back-by-hand), or name the version"
+            " whose records are bad.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    states = _states(repository, task, stage)
+    if states.get(prompt.version, ("", ""))[0] == VersionState.QUARANTINED:
+        raise PromptHubError(
+            f"{task} {prompt.version} would answer, and is quarantined itself.",
+            hint="Release or activate a version that may answer.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    state, reason = states.get(bad, ("not active", ""))
+    return _Restored(prompt, source, f"{bad} is {state}{f': {reason}' if reason else ''}")
+
+
+def _states(
+    repository: PromptRepository, task: str, stage: str | None
+) -> dict[str, tuple[str, str]]:
+    """Return the state of every version and why it has it: the stage's ledger's word, or git's."""
+    entry = repository.registry().tasks.get(task)
+    states = {
+        version: (known.state.value, known.reason or "")
+        for version, known in (entry.versions.items() if entry else ())
+    }
+    if stage:
+        for version, record in ledger_of(stage).versions(task).items():
+            states[version] = (record.state.value, record.reason)
+    return states
+
+
+def _store(address: str | None, stage: str | None, repository: PromptRepository) -> Objects:
+    bucket = os.environ.get(aws_names.ENV_RECORDS_BUCKET)
+    if address is None and bucket:
+        address = f"s3://{bucket}"
+    return objects_from(address or str(repository.root / RECORDS), stage=stage)
+
+
+def _agreed(repairs: int, *, sure: bool) -> bool:
+    """Ask a person, where there is one; raises `PromptHubError` where nobody can be asked."""
+    if sure:
+        return True
+    if not sys.stdin.isatty():
+        raise PromptHubError(
+            "nobody is there to say that this may be asked and paid.", hint="Give --yes."
+        )
+    question = f"Make these records of {words.count(repairs, 'run')} again? [y/N] "
+    return input(question).strip().lower() in {"y", "yes"}
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+class _Progress:
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def __call__(self, stats: BatchStats) -> None:
+        if time.monotonic() - self._said >= PROGRESS_EVERY_SECONDS:
+            self._said = time.monotonic()
+            _say(f"  {stats.answered + stats.failed} records finished")
