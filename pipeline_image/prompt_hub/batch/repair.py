@@ -7,7 +7,6 @@ the version that answered. What other versions answered stays as it is, byte for
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -230,32 +229,7 @@ def _characters(prompt: Prompt, inputs: Sequence[JsonObject]) -> float | None:
 # --- The corrected output ------------------------------------------------------------------------
 
 
-@dataclass
-class Repaired:
-    """What the corrected output holds, and what is other in it."""
-
-    changes: ChangeTally = field(default_factory=ChangeTally)
-    records: int = 0
-    failed: int = 0
-    answered_by: Counter[VersionInfo] = field(default_factory=Counter)
-    """Records by who answered them, lines with an error counted."""
-    calls: int = 0
-    """Calls that say what they took, killed processes' too; the tokens and the money are theirs."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    usd: float | None = 0.0
-
-    def pay(self, usage: Usage | None) -> None:
-        """Add what one call took."""
-        if usage is None:
-            return
-        self.calls += 1
-        self.input_tokens += usage.input_tokens
-        self.output_tokens += usage.output_tokens
-        self.usd = None if self.usd is None or usage.usd is None else self.usd + usage.usd
-
-
-def merge(old: Path, answers: Path, bad: str, output: BinaryIO, changes: BinaryIO) -> Repaired:
+def correct(old: Path, answers: Path, bad: str, output: BinaryIO, changes: BinaryIO) -> ChangeTally:
     """Write an output in which `answers` stand in the place of what the version `bad` answered.
 
     Args:
@@ -265,32 +239,19 @@ def merge(old: Path, answers: Path, bad: str, output: BinaryIO, changes: BinaryI
         output: takes the corrected output.
         changes: takes a JSON line for each field that came out otherwise.
     """
-    done, again = Repaired(), read_lines(answers)
+    tally, again = ChangeTally(), read_lines(answers)
     for raw, line in read_lines(old):
-        if line["version"] == bad:
-            before, (raw, line) = line, next(again)
-            number = line["record"]
-            if not isinstance(number, int) or number != before["record"]:
-                raise AssertionError(f"{answers} has no line of record {before['record']}")
-            for change in done.changes.add(before, line):
-                changes.write(json_line(change.to_line(number)))
-            done.pay(_usage(line))
-        output.write(raw)
-        done.records += 1
-        done.failed += line["error"] is not None
-        done.answered_by[_who(line)] += 1
-    return done
-
-
-def _who(line: Line) -> VersionInfo:
-    release, model = line.get("release"), line.get("model")
-    return VersionInfo(
-        task=str(line["task"]),
-        version=str(line["version"]),
-        sha256=str(line["sha256"]),
-        release=None if release is None else str(release),
-        model=None if model is None else str(model),
-    )
+        if line["version"] != bad:
+            output.write(raw)
+            continue
+        new_raw, new = next(again)
+        number = new["record"]
+        if not isinstance(number, int) or number != line["record"]:
+            raise AssertionError(f"{answers} has no line of record {line['record']}")
+        for change in tally.add(line, new):
+            changes.write(json_line(change.to_line(number)))
+        output.write(new_raw)
+    return tally
 
 
 def _fields(line: Line) -> JsonObject:

@@ -9,16 +9,17 @@ from itertools import count
 from pathlib import Path
 
 from prompt_hub.batch.objects import FolderObjects, Objects
-from prompt_hub.batch.reading import file_as_read
+from prompt_hub.batch.output_summary import file_as_read
 from prompt_hub.batch.run_manifest import MANIFEST, RunManifest, RunOutput
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
+from prompt_hub.repository.schema import Format
 
 OUTPUT = "output.jsonl"
 CHANGES = "changes.jsonl"
-COMPANIONS = (CHANGES, "changes.html", "changes.md", "changes.json")
-"""What a repair leaves besides its output: every change, a page of them, two summaries."""
+COMPANIONS = (CHANGES, "changes.html", "changes.md", "changes.json", "output.csv", MANIFEST)
+"""What a repair may leave besides its output: every change, a page of them, two summaries, …"""
 _REPAIRED = re.compile(r"-repaired-[0-9.]+(-\d+)?$")
 
 
@@ -77,6 +78,17 @@ class Place:
         """Return the address of a file, for people and manifests."""
         return f"{self.objects.address}/{self.key(name)}"
 
+    def write(self, name: str, text: str) -> None:
+        """Store a file."""
+        self.objects.write(self.key(name), text.encode("utf-8"))
+
+    def put(self, form: Format, path: Path) -> str:
+        """Store a form of the output, JSON lines excepted, which are there; return its address."""
+        name = f"output.{form}"
+        if name != OUTPUT:
+            self.objects.put(self.key(name), path)
+        return self.uri(name)
+
 
 def claim(old: OldOutput, objects: Objects, repair: str, by: str, output: Path) -> Place:
     """Put the corrected output where nothing else is, and say where the rest goes.
@@ -111,7 +123,11 @@ def _free_names(old: Path, by: str) -> Iterator[Place]:
 
 
 def _beside(stem: str, suffix: str) -> Callable[[str], str]:
-    names = {OUTPUT: f"{stem}{suffix}", MANIFEST: f"{stem}{suffix}.{MANIFEST}"}
+    names = {
+        OUTPUT: f"{stem}{suffix}",
+        "output.csv": f"{stem}{suffix}.csv",
+        MANIFEST: f"{stem}{suffix}.{MANIFEST}",
+    }
     return lambda name: names.get(name, f"{stem}.{name}")
 
 

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,33 +17,36 @@ from prompt_hub.batch.backends import LocalAnswerer, VersionInfo
 from prompt_hub.batch.bucket_objects import objects_from
 from prompt_hub.batch.forecast import Forecast, in_words, require_budget
 from prompt_hub.batch.journal import Journal
+from prompt_hub.batch.local_run import local_runs
+from prompt_hub.batch.merge import make_forms
 from prompt_hub.batch.objects import Objects
-from prompt_hub.batch.reading import file_as_read, settings_file
+from prompt_hub.batch.output_summary import describe, summarise
+from prompt_hub.batch.reading import settings_file
 from prompt_hub.batch.repair import (
     LineReader,
-    Repaired,
+    correct,
     foresee,
-    merge,
     open_repairs,
     records_of,
     repair_name,
     survey,
 )
-from prompt_hub.batch.repair_files import CHANGES, OUTPUT, OldOutput, claim, old_output
+from prompt_hub.batch.repair_files import CHANGES, OUTPUT, OldOutput, Place, claim, old_output
 from prompt_hub.batch.run_manifest import (
     MANIFEST,
     RepairOf,
     RunFile,
     RunManifest,
-    RunOutput,
     Spent,
     VersionCount,
     read_manifest,
     runs_of,
     write_manifest,
 )
-from prompt_hub.batch.runner import BatchStats, Runner
+from prompt_hub.batch.runner import Runner
+from prompt_hub.batch.segments import Segments
 from prompt_hub.cli.options import add_concurrency
+from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.stage import ledger_of, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -64,9 +66,6 @@ from prompt_hub.repository.schema import Prompt
 
 WORK = Path(".prompt-hub") / "repairs"
 """Where a repair is made before it is put in its place: a folder each."""
-RECORDS = Path(".prompt-hub") / "records"
-"""Where `prompt-hub run` keeps what it has run in this clone."""
-PROGRESS_EVERY_SECONDS = 5.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -173,7 +172,7 @@ class _Repairer:
     def plan(self, run: str | None) -> list[_Repair]:
         """Say what each repair would come to; raises `PromptHubError` where that is too much."""
         task, prompt = self.by.task, self.restored.prompt
-        _say(f"{task} {self.by.version} ({self.by.sha256[:12]}), {self.restored.source}")
+        say(f"{task} {self.by.version} ({self.by.sha256[:12]}), {self.restored.source}")
         bad, model = self.repository.version(task, self.bad), self.caller.resolve(prompt)
         budget = self.repository.metadata(task).records.budget
         repairs = []
@@ -185,7 +184,7 @@ class _Repairer:
                 if run is not None:
                     raise
                 self._note(ExitCode.BLOCKED)
-                _say(f"left out: {error}")
+                say(f"left out: {error}")
                 continue
             found = survey(old.path, self.bad)
             expected = foresee(
@@ -198,11 +197,11 @@ class _Repairer:
             )
             what = f"run {manifest.run[:12]} of {manifest.started:%Y-%m-%d %H:%M}, {old.output.uri}"
             counts = f"{found.again:,} of {words.count(found.lines, 'record')}"
-            _say(f"{what}: {counts} by {self.bad}, about {in_words(expected)}")
+            say(f"{what}: {counts} by {self.bad}, about {in_words(expected)}")
             require_budget(expected, budget, f"the repair of {what}", settings_file(task))
             repairs.append(_Repair(old, folder, expected))
         if not repairs:
-            _say(f"nothing to repair: {self.objects.address} has no other run of {self.bad}")
+            say(f"nothing to repair: {self.objects.address} has no other run of {self.bad}")
         return repairs
 
     def _runs(self, wanted: str | None) -> list[RunManifest]:
@@ -221,112 +220,103 @@ class _Repairer:
         done = read_manifest(self.objects, task, name)
         if done is None:
             return found
-        _say(f"run {found[0].run} was repaired already: {done.outputs[0].uri}")
+        say(f"run {found[0].run} was repaired already: {done.outputs[0].uri}")
         return []
 
     async def repair(self, repair: _Repair) -> RepairView | None:
         """Repair one run; None where some records got no answer, and the command goes on later."""
         started, old, folder = datetime.now(UTC), repair.old, repair.folder
-        answers = folder / "answers.jsonl"
+        answers, output, changes = folder / "answers.jsonl", folder / OUTPUT, folder / CHANGES
         # What is there is whole: nobody is paid twice for it.
         if not answers.exists() and not await self._answer(old, answers):
             return None
-        output, changes = folder / OUTPUT, folder / CHANGES
         with explain_write_errors(folder), output.open("wb") as stream, changes.open("wb") as every:
-            done = merge(old.path, answers, self.bad, stream, every)
+            tally = correct(old.path, answers, self.bad, stream, every)
         place = claim(old, self.objects, folder.name, self.by.version, output)
-        manifest = self._manifest(repair, done, started, file_as_read(output, place.uri(OUTPUT)))
-        view = RepairView(manifest, self._count(manifest), done.changes, place.name(CHANGES))
+        manifest = self._manifest(repair, place, output, answers, started)
+        view = RepairView(manifest, tally, self._answered(manifest), place.name(CHANGES))
+        summary = json.dumps(repair_json(view), indent=2, ensure_ascii=False)
         place.objects.put(place.key(CHANGES), changes)
-        for name, text in (
-            ("changes.html", repair_page(view)),
-            ("changes.md", repair_markdown(view)),
-            ("changes.json", json.dumps(repair_json(view), indent=2, ensure_ascii=False) + "\n"),
-        ):
-            place.objects.write(place.key(name), text.encode("utf-8"))
+        place.write("changes.html", repair_page(view))
+        place.write("changes.md", repair_markdown(view))
+        place.write("changes.json", f"{summary}\n")
         if not old.stored:
             text = manifest.model_dump_json(by_alias=True, indent=2)
-            place.objects.write(place.key(MANIFEST), text.encode("utf-8") + b"\n")
+            place.write(MANIFEST, f"{text}\n")
         write_manifest(self.objects, manifest)
         shutil.rmtree(folder)
-        _say(f"{place.uri(OUTPUT)}; the difference: {place.uri('changes.html')}")
-        if done.changes.failed:
+        say(f"corrected: {place.uri(OUTPUT)}")
+        say(f"what changed: {place.uri('changes.html')}")
+        if tally.failed:
             self._note(ExitCode.BLOCKED)
         return view
 
     async def _answer(self, old: OldOutput, answers: Path) -> bool:
         """Ask about every record again; False if some got no answer."""
-        with Journal(answers, {"repair": answers.parent.name}) as journal:
+        journal = Journal(answers, {"repair": answers.parent.name})
+        segments = Segments(self.objects, self.by.task, answers.parent.name, 0, journal.path)
+        if old.stored and not journal.path.exists():
+            segments.restore()
+        with journal:
             if journal.finished:
-                _say(f"going on: {words.count(len(journal.finished), 'record')} finished before")
+                say(f"going on: {words.count(len(journal.finished), 'record')} finished before")
             runner = Runner(
                 reader=LineReader(self.restored.prompt.input),
                 answerer=self.answerer,
                 journal=journal,
                 concurrency=self.caller.concurrency(self.restored.prompt),
-                say=_say,
-                progress=_Progress(),
+                say=say,
+                progress=Progress(),
             )
+            storing = asyncio.create_task(segments.keep_storing()) if old.stored else None
             try:
                 stats = await runner.run(records_of(old.path, self.bad))
             except asyncio.CancelledError:
-                _say(f"{len(journal.finished)} records are finished: the same command goes on.")
+                say(f"{len(journal.finished)} records are finished: the same command goes on.")
                 raise
+            finally:
+                if storing is not None:
+                    storing.cancel()
+                    segments.store()
             if stats.unanswered:
                 self._note(ExitCode.NOT_MEASURED)
                 left = words.count(stats.unanswered, "record")
-                _say(f"{left} without an answer. {stats.reason}")
-                _say("nothing is written yet: run the same command again to ask for the rest.")
+                say(f"{left} without an answer. {stats.reason}")
+                say("nothing is written yet: run the same command again to ask for the rest.")
                 return False
             journal.publish()
         return True
 
     def _manifest(
-        self, repair: _Repair, done: Repaired, started: datetime, output: RunFile
+        self, repair: _Repair, place: Place, output: Path, answers: Path, started: datetime
     ) -> RunManifest:
-        old, ended = repair.old, datetime.now(UTC)
-        counts = done.answered_by.most_common()
-        return RunManifest(
-            schema="prompt-hub/run@1",
+        old = repair.old
+        source = RunFile(uri=old.output.uri, sha256=old.output.sha256, bytes=old.output.bytes)
+        forms = make_forms(output, tuple(each.format for each in old.run.outputs))
+        manifest = summarise(output).to_manifest(
             run=repair.folder.name,
             task=self.by.task,
             stage=self.stage,
             versions="pin",
-            source=RunFile(**old.output.model_dump(exclude={"format"})),
-            outputs=(RunOutput(**output.model_dump(), format="jsonl"),),
-            records=done.records,
-            answered=done.records - done.failed,
-            failed=done.failed,
+            source=source,
+            outputs=tuple(describe(path, place.put(form, path), form) for form, path in forms),
             blank=old.run.blank,
-            errors=done.errors,
-            answered_by=tuple(_counted(info, records) for info, records in counts),
-            spent=Spent(
-                calls=done.calls,
-                input_tokens=done.input_tokens,
-                output_tokens=done.output_tokens,
-                usd=done.usd,
-                seconds=round((ended - started).total_seconds(), 3),
-            ),
             forecast=repair.forecast,
             shards=1,
             read_as=(),
             started=started,
-            ended=ended,
             repair_of=RepairOf(run=old.run.run, version=self.bad, reason=self.restored.reason),
         )
+        # The other lines were paid for by the run that is repaired.
+        spent = summarise(answers).spent(manifest.spent.seconds)
+        return manifest.model_copy(update={"spent": spent})
+
+    def _answered(self, manifest: RunManifest) -> VersionCount:
+        counts = manifest.answered_by
+        return next(count for count in counts if count.sha256 == self.by.sha256)
 
     def _note(self, code: ExitCode) -> None:
         self.code = max(self.code, code)
-
-
-def _counted(info: VersionInfo, records: int) -> VersionCount:
-    return VersionCount(
-        version=info.version,
-        sha256=info.sha256,
-        release=info.release,
-        model=info.model,
-        records=records,
-    )
 
 
 def _restored(repository: PromptRepository, task: str, bad: str, stage: str | None) -> _Restored:
@@ -369,7 +359,9 @@ def _store(address: str | None, stage: str | None, repository: PromptRepository)
     bucket = os.environ.get(aws_names.ENV_RECORDS_BUCKET)
     if address is None and bucket:
         address = f"s3://{bucket}"
-    return objects_from(address or str(repository.root / RECORDS), stage=stage)
+    if address is None:
+        return local_runs(repository.root)
+    return objects_from(address, stage=stage)
 
 
 def _agreed(repairs: int, *, sure: bool) -> bool:
@@ -382,17 +374,3 @@ def _agreed(repairs: int, *, sure: bool) -> bool:
         )
     question = f"Make these records of {words.count(repairs, 'run')} again? [y/N] "
     return input(question).strip().lower() in {"y", "yes"}
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-class _Progress:
-    def __init__(self) -> None:
-        self._said = time.monotonic()
-
-    def __call__(self, stats: BatchStats) -> None:
-        if time.monotonic() - self._said >= PROGRESS_EVERY_SECONDS:
-            self._said = time.monotonic()
-            _say(f"  {stats.answered + stats.failed} records finished")

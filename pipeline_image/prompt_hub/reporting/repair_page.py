@@ -33,9 +33,9 @@ class RepairView:
 
     manifest: RunManifest
     """Of the run that the repair is."""
+    changes: ChangeTally
     by: VersionCount
     """The version that has answered again, with what it answered in the whole output."""
-    changes: ChangeTally
     changes_file: str
     """Where every change stands: a name beside the page."""
 
