@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from prompt_hub.batch.output_summary import kind_of
 from prompt_hub.core.hashing import canonical
 from prompt_hub.core.json_log import json_line
 from prompt_hub.repository.schema import JsonObject
@@ -37,7 +38,7 @@ class Change:
 
     @property
     def pair(self) -> Pair:
-        """Both sides as short texts."""
+        """Both sides as short texts; an error without what is particular to its record."""
         return self._text("before"), self._text("after")
 
     def to_line(self, record: int) -> JsonObject:
@@ -48,8 +49,9 @@ class Change:
         if side not in self.sides:
             return None
         value = self.sides[side]
-        text = value if self.field is None else json_line(value).decode().rstrip("\n")
-        return str(text)[:PAIR_CHARACTERS]
+        if self.field is None:
+            return kind_of(str(value))
+        return json_line(value).decode("utf-8").rstrip("\n")[:PAIR_CHARACTERS]
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,7 @@ def _page(view: RepairView, records: Sequence[ChangedRecord], longest: int) -> s
         notes=left_out,
         pairs_open=PAIRS_OPEN,
         pairs_most=PAIRS_MOST,
+        plain=plain,
         data=base64.b64encode(zlib.compress(data.encode("utf-8"), 9)).decode("ascii"),
     )
 
@@ -166,20 +167,11 @@ def repair_markdown(view: RepairView) -> str:
         "",
         *(f"- {escaped(fact)}" for fact in facts(view)),
     ]
-    rows = [
-        [code(field.title), _side(before), _side(after), f"{n:,}"]
-        for field in view.fields
-        for (before, after), n in field.pairs(PAIRS_IN_SUMMARY)
-    ]
-    if rows:
-        lines += ["", *table(("field", "before", "after", "records"), rows, 1)]
-    lines += [
-        "",
-        *(
-            f"- {code(field.title)}: {words.count(field.tally.changed, 'record')} changed"
-            for field in view.fields
-        ),
-    ]
+    for field in view.fields:
+        head = (f"{field.title}: {words.count(field.tally.changed, 'record')}", "before", "after")
+        pairs = field.pairs(PAIRS_IN_SUMMARY)
+        rows = [[f"{n:,}", _side(before), _side(after)] for (before, after), n in pairs]
+        lines += ["", *table((code(head[0]), *head[1:]), rows, 0)]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -233,5 +225,10 @@ def repair_json(view: RepairView) -> JsonObject:
     }
 
 
+def plain(text: str) -> str:
+    """Return a value of a pair as people read it: a text without its quotes."""
+    return text[1:].removesuffix('"') if text.startswith('"') else text
+
+
 def _side(text: str | None) -> str:
-    return "nothing" if text is None else code(text)
+    return "nothing" if text is None else code(plain(text))

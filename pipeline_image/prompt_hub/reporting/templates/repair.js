@@ -24,8 +24,8 @@
   const counted = (n) => `${n.toLocaleString("en")} record${n === 1 ? "" : "s"}`;
   const plain = (value) => (typeof value === "string" ? value : JSON.stringify(value));
   function side(change, which, tag) {
-    if (!(which in change)) return make("span", { class: "soft" }, "nothing");
-    return make(tag, {}, plain(change[which]));
+    if (!(which in change)) return make("div", { class: "soft" }, "nothing");
+    return make("div", {}, make(tag, {}, plain(change[which])));
   }
 
   function input(record) {
