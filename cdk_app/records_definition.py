@@ -1,0 +1,227 @@
+"""What happens to a dropped file of records, in the Amazon States Language.
+
+A state that fails for good has neither a `Catch` nor a `Fail` state behind it: only so does a
+redrive, which starts with the state that failed, do its work again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from prompt_hub.core import aws_names
+
+State = dict[str, object]
+
+SHARDS = "shards"
+"""What the executions of shards are called behind the state machine's name."""
+RUN_DAYS = 14
+"""How long a run may take. Step Functions lets a failed one go on for as long after its end, and
+what it needs must be there: `records.expire_days` of a stage is more than both together."""
+_DAY = 24 * 60 * 60
+_REFUSED = 1
+"""Exit code of `prompt-hub` where a person has to change something."""
+
+_TRY_AGAIN = {
+    "ErrorEquals": ["States.ALL"],
+    "IntervalSeconds": 30,
+    "BackoffRate": 2,
+    "MaxDelaySeconds": 15 * 60,
+}
+_PATIENTLY = {**_TRY_AGAIN, "MaxAttempts": 20}
+"""For containers that ask a model: what fails at once is given up after some four hours, and an
+outage, which a container sits out for a quarter of an hour itself, after some nine."""
+_SOMETIMES = {**_TRY_AGAIN, "MaxAttempts": 4}
+"""For what asks no model: nothing is worth waiting for longer than eight minutes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordsNames:
+    """What the definition calls the stage's resources."""
+
+    cluster: str
+    service: str
+    """Name of the service, and of the family of its task definition."""
+    role: str
+    """ARN of the role that containers have."""
+    network: Mapping[str, object]
+    """Subnets and security groups of the service, by the names that Step Functions has for them."""
+    bucket: str
+    environment: Mapping[str, str]
+    """Variables of the containers, beside those of the service."""
+    integration: Callable[[str], str]
+    """Writes the ARN of what a state calls."""
+
+
+def records_definition(names: RecordsNames, *, max_children: int) -> State:
+    """Return the state machine: plan, then answer shards, `max_children` at once, then merge.
+
+    Its input is the event of S3. Containers get the newest revision of the service's task
+    definition: a run may outlast a revision, and ECS starts none that is gone.
+    """
+    of_run = "'--task', $.task, '--run', $.run"
+    plan = (
+        "'plan', '--key', $.key, '--version-id', $.version, '--run', $.run,"
+        f" '--children', '{max_children}'"
+    )
+    states: dict[str, State] = {
+        "Read the event": {
+            "Type": "Pass",
+            "Parameters": {
+                "key.$": "$.detail.object.key",
+                "version.$": "$.detail.object['version-id']",
+            },
+            "Next": "Is it a file?",
+        },
+        # The console makes a folder by an object whose key ends so.
+        "Is it a file?": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.key", "StringMatches": "*/", "Next": "A folder"}],
+            "Default": "Name the run",
+        },
+        "A folder": {"Type": "Succeed"},
+        # By what was dropped: an event that comes twice is one run, a file dropped again another.
+        "Name the run": {
+            "Type": "Pass",
+            "Parameters": {
+                "key.$": "$.key",
+                "version.$": "$.version",
+                "task.$": "States.ArrayGetItem(States.StringSplit($.key, '/'), 1)",
+                "run.$": "States.Hash(States.Format('{} {}', $.key, $.version), 'SHA-256')",
+            },
+            "Next": "Plan",
+        },
+        "Plan": {
+            **_container(names, plan),
+            "Catch": [
+                {"ErrorEquals": ["States.ALL"], "ResultPath": "$.stopped", "Next": "Did it run?"}
+            ],
+            "Next": "Answer",
+        },
+        **_after_a_plan_that_failed(),
+        "Plan again": {**_container(names, plan), "Retry": [_SOMETIMES], "Next": "Answer"},
+        "Answer": {
+            "Type": "Map",
+            "Label": SHARDS,
+            "ItemReader": {
+                "Resource": names.integration("s3:getObject"),
+                "ReaderConfig": {"InputType": "JSON"},
+                "Parameters": {
+                    "Bucket": names.bucket,
+                    "Key.$": (
+                        f"States.Format('{aws_names.run_key('{}', '{}', aws_names.SHARDS_FILE)}',"
+                        " $.task, $.run)"
+                    ),
+                },
+            },
+            "ItemSelector": {
+                "task.$": "$.task",
+                "run.$": "$.run",
+                "shard.$": "$$.Map.Item.Value.shard",
+            },
+            "MaxConcurrency": max_children,
+            "ToleratedFailurePercentage": 0,
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                "StartAt": "Answer a shard",
+                "States": {
+                    "Answer a shard": {
+                        **_container(
+                            names,
+                            f"'answer', {of_run}, '--shard', States.Format('{{}}', $.shard)",
+                        ),
+                        "Retry": [_PATIENTLY],
+                        "End": True,
+                    }
+                },
+            },
+            # Answers are in the bucket; 256 KiB of state would hold those of no file.
+            "ResultPath": None,
+            "Next": "Merge",
+        },
+        "Merge": {
+            **_container(names, f"'merge', {of_run}"),
+            "Retry": [_SOMETIMES],
+            "End": True,
+        },
+    }
+    return {
+        "Comment": "Answers a file of records that was dropped into the bucket",
+        "TimeoutSeconds": RUN_DAYS * _DAY,
+        "StartAt": next(iter(states)),
+        "States": states,
+    }
+
+
+def _after_a_plan_that_failed() -> dict[str, State]:
+    """Return the states that tell a refused file, which is no failure of ours, from all else."""
+    return {
+        # Of a container that has ended, Step Functions says what ECS says of it, as a text.
+        "Did it run?": {
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "And": [
+                        {"Variable": "$.stopped.Error", "StringEquals": "States.TaskFailed"},
+                        {"Variable": "$.stopped.Cause", "StringMatches": "{*"},
+                    ],
+                    "Next": "Read how it ended",
+                }
+            ],
+            "Default": "Plan again",
+        },
+        "Read how it ended": {
+            "Type": "Pass",
+            "Parameters": {"task.$": "States.StringToJson($.stopped.Cause)"},
+            "ResultPath": "$.stopped",
+            "Next": "Was it refused?",
+        },
+        "Was it refused?": {
+            "Type": "Choice",
+            # An agent that AWS adds to a task stands in the same list, in any order.
+            "Choices": [_ended_with(_REFUSED, place) for place in (0, 1)],
+            "Default": "Plan again",
+        },
+        # The command has said why: in the run's folder, and to the stage's topic.
+        "Refused": {"Type": "Succeed"},
+    }
+
+
+def _ended_with(code: int, place: int) -> State:
+    variable = f"$.stopped.task.Containers[{place}].ExitCode"
+    return {
+        "And": [
+            {"Variable": variable, "IsPresent": True},
+            {"Variable": variable, "NumericEquals": code},
+        ],
+        "Next": "Refused",
+    }
+
+
+def _container(names: RecordsNames, words: str) -> State:
+    """Return a state that runs `prompt-hub records` with `words`, and fails where that fails."""
+    environment: Sequence[Mapping[str, str]] = [
+        {"Name": name, "Value": value} for name, value in names.environment.items()
+    ]
+    return {
+        "Type": "Task",
+        "Resource": names.integration("ecs:runTask.sync"),
+        "Parameters": {
+            "Cluster": names.cluster,
+            "TaskDefinition": names.service,
+            "LaunchType": "FARGATE",
+            "NetworkConfiguration": {"AwsvpcConfiguration": names.network},
+            "PropagateTags": "TASK_DEFINITION",
+            "Overrides": {
+                "TaskRoleArn": names.role,
+                "ContainerOverrides": [
+                    {
+                        "Name": aws_names.CONTAINER,
+                        "Command.$": f"States.Array('prompt-hub', 'records', {words})",
+                        "Environment": environment,
+                    }
+                ],
+            },
+        },
+        "ResultPath": None,
+    }
