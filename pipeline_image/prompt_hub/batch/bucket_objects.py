@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_hub.batch.objects import FolderObjects, Objects
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
 
@@ -46,6 +47,25 @@ def objects_from(address: str, *, stage: str | None = None) -> Objects:
 
     session = session_of(stage) if stage else None
     return BucketObjects((session or boto3).client("s3"), bucket)
+
+
+def objects_of_stage(stage: str) -> Objects | None:
+    """Return the objects of the runs of `stage`; None where it answers no files of records."""
+    import boto3
+    from botocore.exceptions import ClientError
+
+    from prompt_hub.ledger.stage_session import session_of
+
+    session = session_of(stage) or boto3
+    account = session.client("sts").get_caller_identity()["Account"]
+    client, bucket = session.client("s3"), aws_names.records_bucket(stage, account)
+    try:
+        client.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"404", "NoSuchBucket"}:
+            return None
+        raise
+    return BucketObjects(client, bucket)
 
 
 class BucketObjects:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +15,11 @@ from pathlib import Path
 
 from prompt_hub.batch.active_version import active_version
 from prompt_hub.batch.backends import LocalAnswerer, VersionInfo
-from prompt_hub.batch.bucket_objects import objects_from
+from prompt_hub.batch.announcement import announce, tell_people
+from prompt_hub.batch.bucket_objects import objects_from, objects_of_stage
 from prompt_hub.batch.forecast import Forecast, in_words, require_budget
 from prompt_hub.batch.journal import Journal
-from prompt_hub.batch.local_run import local_runs
+from prompt_hub.batch.local_run import RECORDS_DIR, local_runs
 from prompt_hub.batch.merge import make_forms
 from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.output_summary import describe, summarise
@@ -76,20 +78,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--run", metavar="RUN", help="this run only; all by default")
     parser.add_argument(
-        "--stage",
-        default=os.environ.get(aws_names.ENV_STAGE),
-        help="whose active version answers; by default the released one",
+        "--stage", help="whose active version answers; by default the released one"
     )
     parser.add_argument(
         "--store",
-        metavar="STORE",
+        metavar="ADDRESS",
         help="where runs are: s3://BUCKET or a folder; by default the stage's bucket, without"
-        " a stage what was run in this clone",
+        f" one {RECORDS_DIR} of this clone",
     )
     add_concurrency(parser)
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--dry-run", action="store_true", help="only say what it would come to")
     how.add_argument("--yes", action="store_true", help="go ahead without asking")
+    how.add_argument(
+        "--after-rollback",
+        action="store_true",
+        help="go ahead if the task's records.repair says so, and tell the stage's people",
+    )
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON")
 
 
@@ -100,7 +105,25 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     A corrected output appears beside the old one when every record is finished; until then the
     same command goes on where the last one ended.
     """
-    return asyncio.run(_run(arguments, PromptRepository.from_environment()))
+    repository = PromptRepository.from_environment()
+    if not arguments.after_rollback:
+        return asyncio.run(_run(arguments, repository))
+    if repository.metadata(arguments.task).records.repair != "after_rollback":
+        say(f"{arguments.task}: records.repair leaves this to people")
+        return ExitCode.OK
+    try:
+        code = asyncio.run(_run(arguments, repository))
+    except asyncio.CancelledError:
+        return ExitCode.NOT_MEASURED
+    except PromptHubError as error:
+        # Trying again would not help: what has to be decided, people decide.
+        if error.exit_code is not ExitCode.BLOCKED:
+            raise
+        say(str(error))
+        tell_people(f"{arguments.task}: {arguments.version} not repaired", str(error))
+        return ExitCode.OK
+    # Records with an error are no failure: their lines say it.
+    return code if code is ExitCode.NOT_MEASURED else ExitCode.OK
 
 
 @dataclass(frozen=True)
@@ -116,8 +139,10 @@ class _Repair:
 async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> ExitCode:
     task: str = arguments.task
     repository.require_task(task)
+    if arguments.after_rollback:
+        _stop_gently()
     restored = _restored(repository, task, arguments.version, arguments.stage)
-    objects = _store(arguments.store, arguments.stage, repository)
+    objects = _store(arguments.store, arguments.stage) or local_runs(repository.root)
     timeout = repository.metadata(task).limits.seconds_per_call
     aliases = ModelAliases.from_environment()
     async with ModelClient(aliases, concurrency=arguments.concurrency) as caller:
@@ -126,12 +151,14 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             repository=repository,
             bad=arguments.version,
             restored=restored,
-            stage=arguments.stage,
+            stage=arguments.stage or _stage_of_environment(),
+            announces=arguments.after_rollback,
             answerer=LocalAnswerer(restored.prompt, caller, timeout=timeout),
             caller=caller,
         )
         repairs = repairer.plan(arguments.run)
-        if not repairs or arguments.dry_run or not _agreed(len(repairs), sure=arguments.yes):
+        sure = arguments.yes or arguments.after_rollback
+        if not repairs or arguments.dry_run or not _agreed(len(repairs), sure=sure):
             return repairer.code
         summaries = [await repairer.repair(each) for each in repairs]
     if arguments.json:
@@ -159,6 +186,9 @@ class _Repairer:
     bad: str
     restored: _Restored
     stage: str | None
+    """The stage whose active version answers."""
+    announces: bool
+    """Whether programs and people of the stage hear of each repair."""
     answerer: LocalAnswerer
     caller: ModelClient
     code: ExitCode = ExitCode.OK
@@ -244,6 +274,8 @@ class _Repairer:
             text = manifest.model_dump_json(by_alias=True, indent=2)
             place.write(MANIFEST, f"{text}\n")
         write_manifest(self.objects, manifest)
+        if self.announces:
+            announce(self.objects, manifest, folder)
         shutil.rmtree(folder)
         say(f"corrected: {place.uri(OUTPUT)}")
         say(f"what changed: {place.uri('changes.html')}")
@@ -349,19 +381,39 @@ def _states(
         version: (known.state.value, known.reason or "")
         for version, known in (entry.versions.items() if entry else ())
     }
+    ledger = None
     if stage:
-        for version, record in ledger_of(stage).versions(task).items():
+        ledger = ledger_of(stage)
+    elif _stage_of_environment():
+        from prompt_hub.ledger.table import Ledger
+
+        ledger = Ledger.from_environment()
+    if ledger is not None:
+        for version, record in ledger.versions(task).items():
             states[version] = (record.state.value, record.reason)
     return states
 
 
-def _store(address: str | None, stage: str | None, repository: PromptRepository) -> Objects:
+def _stage_of_environment() -> str | None:
+    """Return the stage that this process belongs to, as a container of it does."""
+    with_ledger = os.environ.get(aws_names.ENV_LEDGER_TABLE)
+    return os.environ.get(aws_names.ENV_STAGE) if with_ledger else None
+
+
+def _store(address: str | None, stage: str | None) -> Objects | None:
     bucket = os.environ.get(aws_names.ENV_RECORDS_BUCKET)
-    if address is None and bucket:
+    if address is None and bucket and stage in {None, _stage_of_environment()}:
         address = f"s3://{bucket}"
-    if address is None:
-        return local_runs(repository.root)
-    return objects_from(address, stage=stage)
+    if address is not None:
+        return objects_from(address, stage=stage)
+    return objects_of_stage(stage) if stage else None
+
+
+def _stop_gently() -> None:
+    """Let ECS end this: what was answered is stored first."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def _agreed(repairs: int, *, sure: bool) -> bool:
