@@ -151,6 +151,8 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
                             f"'records', 'answer', {of_run}, '--shard', States.Format('{{}}', $.shard)",
                         ),
                         "Retry": [_PATIENTLY],
+                        # All outputs together are held to 256 KiB, whatever becomes of them.
+                        "OutputPath": None,
                         "End": True,
                     }
                 },
