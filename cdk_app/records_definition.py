@@ -57,8 +57,8 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
     """Return the state machine: plan, then answer shards, `max_children` at once, then merge.
 
     Its input is the event of S3, or that of a rollback: then the records of the version that was
-    taken back are made again, where their task asks for it. Containers get the newest revision of the service's task
-    definition: a run may outlast a revision, and ECS starts none that is gone.
+    taken back are made again, where their task asks for it. Containers get the newest revision of
+    the service's task definition: a run may outlast a revision, and ECS starts none that is gone.
     """
     of_run = "'--task', $.task, '--run', $.run"
     plan = (
@@ -70,8 +70,8 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
             "Type": "Choice",
             "Choices": [
                 {
-                    "Variable": "$.detail-type",
-                    "StringEquals": aws_names.EVENT_ROLLED_BACK,
+                    "Variable": "$.source",
+                    "StringEquals": aws_names.event_source(),
                     "Next": "Repair",
                 }
             ],
@@ -148,7 +148,8 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
                     "Answer a shard": {
                         **_container(
                             names,
-                            f"'records', 'answer', {of_run}, '--shard', States.Format('{{}}', $.shard)",
+                            f"'records', 'answer', {of_run},"
+                            " '--shard', States.Format('{}', $.shard)",
                         ),
                         "Retry": [_PATIENTLY],
                         # All outputs together are held to 256 KiB, whatever becomes of them.

@@ -9,13 +9,14 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from prompt_hub.batch.active_version import active_version
-from prompt_hub.batch.backends import LocalAnswerer, VersionInfo
 from prompt_hub.batch.announcement import announce, tell_people
+from prompt_hub.batch.backends import LocalAnswerer, VersionInfo
 from prompt_hub.batch.bucket_objects import objects_from, objects_of_stage
 from prompt_hub.batch.forecast import Forecast, in_words, require_budget
 from prompt_hub.batch.journal import Journal
@@ -67,7 +68,7 @@ from prompt_hub.repository.registry import VersionState
 from prompt_hub.repository.schema import Prompt
 
 WORK = Path(".prompt-hub") / "repairs"
-"""Where a repair is made before it is put in its place: a folder each."""
+"""Where repairs are made in a clone."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -77,9 +78,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--version", required=True, metavar="V", help="whose records are to be made again"
     )
     parser.add_argument("--run", metavar="RUN", help="this run only; all by default")
-    parser.add_argument(
-        "--stage", help="whose active version answers; by default the released one"
-    )
+    parser.add_argument("--stage", help="whose active version answers; by default the released one")
     parser.add_argument(
         "--store",
         metavar="ADDRESS",
@@ -153,6 +152,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             restored=restored,
             stage=arguments.stage or _stage_of_environment(),
             announces=arguments.after_rollback,
+            work=_work(arguments, repository),
             answerer=LocalAnswerer(restored.prompt, caller, timeout=timeout),
             caller=caller,
         )
@@ -187,6 +187,8 @@ class _Repairer:
     restored: _Restored
     stage: str | None
     """The stage whose active version answers."""
+    work: Path
+    """Where repairs are made before they are put in their places: a folder each."""
     announces: bool
     """Whether programs and people of the stage hear of each repair."""
     answerer: LocalAnswerer
@@ -207,7 +209,7 @@ class _Repairer:
         budget = self.repository.metadata(task).records.budget
         repairs = []
         for manifest in self._runs(run):
-            folder = self.repository.root / WORK / repair_name(manifest.run, self.bad, self.by)
+            folder = self.work / repair_name(manifest.run, self.bad, self.by)
             try:
                 old = old_output(self.objects, manifest, folder)
             except PromptHubError as error:
@@ -407,6 +409,13 @@ def _store(address: str | None, stage: str | None) -> Objects | None:
     if address is not None:
         return objects_from(address, stage=stage)
     return objects_of_stage(stage) if stage else None
+
+
+def _work(arguments: argparse.Namespace, repository: PromptRepository) -> Path:
+    """Return where repairs are made; a container of a stage may write nowhere else."""
+    if arguments.after_rollback:
+        return Path(tempfile.gettempdir()) / "prompt-hub-repairs"
+    return repository.root / WORK
 
 
 def _stop_gently() -> None:
