@@ -41,6 +41,11 @@ def objects_from(address: str, *, stage: str | None = None) -> Objects:
         raise PromptHubError(
             f"{address!r} is no store of runs.", hint=f"Write {SCHEME}BUCKET, or name a folder."
         )
+    return bucket_of(bucket, stage)
+
+
+def bucket_of(bucket: str, stage: str | None = None) -> BucketObjects:
+    """Return the objects in a bucket, in the account and region of `stage` where one is named."""
     import boto3
 
     from prompt_hub.ledger.stage_session import session_of
@@ -49,23 +54,14 @@ def objects_from(address: str, *, stage: str | None = None) -> Objects:
     return BucketObjects((session or boto3).client("s3"), bucket)
 
 
-def objects_of_stage(stage: str) -> Objects | None:
-    """Return the objects of the runs of `stage`; None where it answers no files of records."""
+def stage_bucket(stage: str) -> BucketObjects:
+    """Return the objects in the records bucket of `stage`; raises what botocore does."""
     import boto3
-    from botocore.exceptions import ClientError
 
     from prompt_hub.ledger.stage_session import session_of
 
-    session = session_of(stage) or boto3
-    account = session.client("sts").get_caller_identity()["Account"]
-    client, bucket = session.client("s3"), aws_names.records_bucket(stage, account)
-    try:
-        client.head_bucket(Bucket=bucket)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"404", "NoSuchBucket"}:
-            return None
-        raise
-    return BucketObjects(client, bucket)
+    account = (session_of(stage) or boto3).client("sts").get_caller_identity()["Account"]
+    return bucket_of(aws_names.records_bucket(stage, account), stage)
 
 
 class BucketObjects:
@@ -76,6 +72,18 @@ class BucketObjects:
         self._bucket = bucket
         self.address = f"{SCHEME}{bucket}"
 
+    def exists(self) -> bool:
+        """Whether there is such a bucket: a stage may answer no files of records."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self._client.head_bucket(Bucket=self._bucket)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"404", "NoSuchBucket"}:
+                return False
+            raise
+        return True
+
     def read(self, key: str) -> bytes | None:
         """Return what stands under `key`, None if there is nothing."""
         try:
@@ -83,6 +91,16 @@ class BucketObjects:
                 return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except _MissingError:
             return None
+
+    def version_of(self, key: str) -> str | None:
+        """Return the newest version of what stands under `key`, None if there is nothing."""
+        try:
+            with self._explained("read", key):
+                found = self._client.head_object(Bucket=self._bucket, Key=key)
+        except _MissingError:
+            return None
+        # What a bucket without versions calls the only one.
+        return found.get("VersionId", "null")
 
     def fetch(self, key: str, path: Path, version: str | None = None) -> bool:
         """Copy what stands under `key` into the file at `path`; False if there is nothing."""

@@ -25,6 +25,11 @@ def local_runs(root: Path) -> FolderObjects:
     return FolderObjects(root / RECORDS_DIR)
 
 
+def manifest_beside(output: Path) -> Path:
+    """Return where the manifest of a run lies on a machine that has its output."""
+    return output.with_name(f"{output.name}.manifest.json")
+
+
 @dataclass(frozen=True, kw_only=True)
 class LocalRun:
     """What a run on this machine was, besides what its output says."""
@@ -42,7 +47,7 @@ class LocalRun:
     @property
     def manifest_path(self) -> Path:
         """Where the manifest lies, beside the output."""
-        return self.output.with_name(f"{self.output.name}.manifest.json")
+        return manifest_beside(self.output)
 
     def finish(self) -> RunManifest:
         """Make the other forms of the output and the manifest beside it."""

@@ -102,7 +102,7 @@ class OutputSummary:
         """Return the manifest of a run that ends now with this output."""
         ended = datetime.now(UTC)
         return RunManifest(
-            schema_="prompt-hub/run@1",
+            schema_="prompt-hub/run-manifest@1",
             run=run,
             task=task,
             stage=stage,

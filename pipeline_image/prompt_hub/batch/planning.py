@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from prompt_hub.batch.shards import ShardWriter
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
 
 
@@ -101,11 +101,17 @@ def plan_run(
         raise PromptHubError(words, exit_code=ExitCode.BLOCKED) from None
 
 
+def refusal_of(objects: Objects, task: str, run: str) -> str:
+    """Return why a run was refused, empty if it was not; raises `InvalidDocumentsError`."""
+    key = aws_names.run_key(task, run, REFUSED)
+    raw = objects.read(key)
+    hint = "Another program has written it; drop the file once more."
+    return "" if raw is None else parse_model(raw.decode(), key, Refusal, hint=hint).reason
+
+
 def _known(objects: Objects, task: str, run: str) -> RunPlan | None:
     """Return the plan that is there; raises `PromptHubError` if the run was refused."""
-    refused = objects.read(aws_names.run_key(task, run, REFUSED))
-    if refused is not None:
-        reason = json.loads(refused)["reason"]
+    if reason := refusal_of(objects, task, run):
         raise PromptHubError(f"refused before: {reason}", exit_code=ExitCode.BLOCKED)
     return read_plan(objects, task, run)
 

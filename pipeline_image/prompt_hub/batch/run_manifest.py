@@ -68,7 +68,7 @@ class RepairOf(Strict):
 class RunManifest(Strict):
     """What a run was, written once, when all of its output is there."""
 
-    schema_: Annotated[Literal["prompt-hub/run@1"], Field(alias="schema")]
+    schema_: Annotated[Literal["prompt-hub/run-manifest@1"], Field(alias="schema")]
     run: Annotated[str, Field(min_length=1)]
     task: TaskName
     stage: str | None

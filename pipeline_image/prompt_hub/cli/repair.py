@@ -17,7 +17,7 @@ from pathlib import Path
 from prompt_hub.batch.active_version import active_version
 from prompt_hub.batch.announcement import announce, tell_people
 from prompt_hub.batch.backends import LocalAnswerer, VersionInfo
-from prompt_hub.batch.bucket_objects import objects_from, objects_of_stage
+from prompt_hub.batch.bucket_objects import objects_from, stage_bucket
 from prompt_hub.batch.forecast import Forecast, in_words, require_budget
 from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.local_run import RECORDS_DIR, local_runs
@@ -408,7 +408,8 @@ def _store(address: str | None, stage: str | None) -> Objects | None:
         address = f"s3://{bucket}"
     if address is not None:
         return objects_from(address, stage=stage)
-    return objects_of_stage(stage) if stage else None
+    bucket_there = stage_bucket(stage) if stage else None
+    return bucket_there if bucket_there is not None and bucket_there.exists() else None
 
 
 def _work(arguments: argparse.Namespace, repository: PromptRepository) -> Path:

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from prompt_hub.batch.active_version import active_version
 from prompt_hub.batch.backends import Backend, ServiceAnswerer
+from prompt_hub.batch.bucket_objects import SCHEME
 from prompt_hub.batch.following import local_backend
 from prompt_hub.batch.forecast import Forecast, in_words, require_budget
 from prompt_hub.batch.journal import Journal
@@ -24,6 +25,8 @@ from prompt_hub.batch.reading import Reading, settings_file, survey
 from prompt_hub.batch.runner import BatchStats, Runner
 from prompt_hub.cli.options import add_concurrency, positive
 from prompt_hub.cli.progress import Progress, say
+from prompt_hub.cli.remote_run import run_remotely
+from prompt_hub.cli.stage import translate_aws_errors
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.llm.client import ModelClient
@@ -39,11 +42,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("task")
     parser.add_argument(
-        "input", type=Path, help="records: .csv, .tsv, .jsonl or .ndjson, or .gz of one"
+        "input",
+        help="records: .csv, .tsv, .jsonl or .ndjson, or .gz of one; or s3://BUCKET/incoming/…",
     )
     parser.add_argument("output", type=Path, help="where the JSON lines go")
     parser.add_argument("--service", metavar="URL", help="ask the running service at this address")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records")
+    parser.add_argument(
+        "--stage", help="drop the file into the bucket of this stage, which answers it"
+    )
     add_concurrency(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
@@ -54,7 +61,23 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     The output appears when every record is finished; until then the same command goes on where
     the last run ended.
     """
+    if arguments.stage or arguments.input.startswith(SCHEME):
+        return _run_remotely(arguments)
+    arguments.input = Path(arguments.input)
     return asyncio.run(_run(arguments, PromptRepository.from_environment()))
+
+
+@translate_aws_errors()
+def _run_remotely(arguments: argparse.Namespace) -> ExitCode:
+    for option in ("service", "limit", "concurrency", "json"):
+        if getattr(arguments, option):
+            raise PromptHubError(f"--{option} is for runs on this machine.")
+    here = Path(arguments.input)
+    if not arguments.input.startswith(SCHEME):
+        _check_paths(here, arguments.output)
+    elif not arguments.output.parent.is_dir():
+        raise PromptHubError(f"there is no folder {arguments.output.parent} to write into.")
+    return run_remotely(arguments.task, arguments.input, arguments.output, arguments.stage)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,7 @@
-"""Prompts, metadata and examples as typed, frozen models; `registry.py` has the registry."""
+"""Prompts, metadata and examples as typed, frozen models; `registry.py` has the registry.
+
+Longer than a file should be: whoever writes these files finds all that may stand in them here.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from tests.unit.batch.running import HEADER, ROWS, Model
+from tests.unit.batch.stores import Records, drop, in_one_process, of_run
 from tests.unit.building import RepositoryFolder
 
 METADATA = "prompts/03-metadata/part-class.yaml"
@@ -28,53 +28,6 @@ UNEVEN = [
     f"LONG,{'thick film resistor ' * 100},Yageo,1\n",
     ROWS[2],
 ]
-Records = Callable[..., int]
-
-
-@pytest.fixture
-def store(healthy: RepositoryFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store of runs; the repository is the healthy one."""
-    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
-    monkeypatch.setenv(aws_names.ENV_RELEASE, "execution-7")
-    for name in (aws_names.ENV_LEDGER_TABLE, aws_names.ENV_RECORDS_BUCKET, aws_names.ENV_STAGE):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path / "store"
-
-
-@pytest.fixture
-def records(store: Path) -> Records:
-    """Run an action of the command on the run `r`."""
-
-    def go(action: str, *options: str) -> int:
-        run = ("--run", "r", "--store", str(store))
-        task = () if action == "plan" else ("--task", "part-class")
-        return main(["records", action, *task, *run, *options])
-
-    return go
-
-
-def drop(store: Path, text: str, name: str = "parts.csv") -> str:
-    """Drop a file, and return its key."""
-    key = f"{aws_names.INCOMING}part-class/{name}"
-    path = store / key
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return key
-
-
-def of_run(store: Path, name: str) -> Path:
-    """A file of the run."""
-    return store / aws_names.run_key("part-class", "r", name)
-
-
-def in_one_process(store: Path, key: str) -> bytes:
-    """What `prompt-hub run` makes of the same file."""
-    output = store / "one.jsonl"
-    assert main(["run", "part-class", str(store / key), str(output)]) in {
-        ExitCode.OK,
-        ExitCode.BLOCKED,
-    }
-    return output.read_bytes()
 
 
 @pytest.mark.parametrize(
