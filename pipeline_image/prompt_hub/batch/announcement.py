@@ -42,7 +42,7 @@ def announce(objects: Objects, manifest: RunManifest, folder: Path) -> bool:
         "answered": manifest.answered,
         "failed": manifest.failed,
         "usd": manifest.spent.usd,
-        "repair_of": manifest.repair_of and manifest.repair_of.run,
+        "repair_of": None if manifest.repair_of is None else manifest.repair_of.run,
     }
     _put_event(detail)
     what = "answered" if manifest.repair_of is None else "repaired"

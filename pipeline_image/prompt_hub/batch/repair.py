@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from pydantic import JsonValue
 
@@ -77,7 +77,7 @@ def read_lines(path: Path) -> Iterator[tuple[bytes, Line]]:
                 line = str(error)
             match line:
                 case {"record": int(), "input": dict(), "error": str() | None, "version": str()}:
-                    yield raw, line
+                    yield raw, cast(Line, line)
                 case _:
                     raise PromptHubError(
                         f"{path}:{number} is no line of a run's output.",

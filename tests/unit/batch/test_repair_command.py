@@ -5,67 +5,36 @@ from __future__ import annotations
 import json
 import os
 import pty
-import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import parse_qs
 
 import pytest
 
 from prompt_hub.batch.local_run import local_runs
-from prompt_hub.batch.objects import FolderObjects
 from prompt_hub.batch.output_summary import describe
-from prompt_hub.batch.run_manifest import RunManifest, runs_of, write_manifest
+from prompt_hub.batch.run_manifest import RunManifest, write_manifest
 from prompt_hub.cli.main import main
-from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.repository.schema import JsonObject
-from tests.unit.batch.running import HEADER, ROWS, Lines, Model, Run
+from tests.unit.batch.repairing import (
+    BAD_WORDS,
+    BY_ADA,
+    REPAIR,
+    lines_of,
+    local_manifests,
+    output,
+    take_back,
+)
+from tests.unit.batch.running import ROWS, Model, Run
 from tests.unit.batch.servers import serving
 from tests.unit.building import RepositoryFolder
 from tests.unit.ledger.causes import RELEASE, cause
 from tests.unit.ledger.fake_dynamodb import FakeLedger
-
-BY_ADA = ("--person", "Ada Lovelace", "--reason", "diodes come out as resistors")
-BAD_WORDS = "for a catalogue"
-"""What the prompt of 1.1.0 says and that of 1.0.0 does not."""
-REPAIR = ("repair", "part-class", "--version", "1.1.0")
-RUINED = (ROWS[0], "too,short\n", *ROWS[1:])
-"""A diode, a row that is none, a transistor and a resistor."""
-
-
-@pytest.fixture
-def bad_run(run: Run, model: Model) -> bytes:
-    """The output of a run by 1.1.0, which calls every diode a resistor."""
-    model.misled_by = BAD_WORDS
-    code, lines = run(*RUINED)
-    assert code == ExitCode.BLOCKED
-    assert cast(JsonObject, lines[0]["output"]) == {"part_class": "resistor"}
-    return _output().read_bytes()
-
-
-def _output() -> Path:
-    return Path(os.environ[aws_names.ENV_ROOT]).parent / "out.jsonl"
-
-
-def _lines(path: Path) -> Lines:
-    return [json.loads(text) for text in path.read_text("utf-8").splitlines()]
-
-
-def _take_back() -> None:
-    assert main(["promote", "downgrade", "part-class", "--to", "1.0.0", *BY_ADA]) == ExitCode.OK
-
-
-def _runs(healthy: RepositoryFolder, version: str) -> list[RunManifest]:
-    return runs_of(local_runs(healthy.root), "part-class", version)
 
 
 def test_a_run_is_made_again_with_the_version_that_was_restored(
@@ -75,14 +44,14 @@ def test_a_run_is_made_again_with_the_version_that_was_restored(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    _take_back()
+    take_back()
     asked = len(model.asked)
     capsys.readouterr()
     # The row that no model was asked about has an error still.
     assert main([*REPAIR, "--yes"]) == ExitCode.BLOCKED
     assert len(model.asked) == asked + 3
-    assert _output().read_bytes() == bad_run
-    lines = _lines(tmp_path / "out-repaired-1.0.0.jsonl")
+    assert output().read_bytes() == bad_run
+    lines = lines_of(tmp_path / "out-repaired-1.0.0.jsonl")
     assert [line["record"] for line in lines] == [1, 2, 3, 4]
     assert {line["version"] for line in lines} == {"1.0.0"}
     assert lines[0]["output"] == {"part_class": "diode"}
@@ -90,7 +59,7 @@ def test_a_run_is_made_again_with_the_version_that_was_restored(
         "line 3: 2 cells, where the header has 4",
         {"MPN": "too", "Description": "short"},
     )
-    assert _lines(tmp_path / "out-repaired-1.0.0.changes.jsonl") == [
+    assert lines_of(tmp_path / "out-repaired-1.0.0.changes.jsonl") == [
         {"record": 1, "field": "part_class", "before": "resistor", "after": "diode"}
     ]
     said = capsys.readouterr()
@@ -106,9 +75,9 @@ def test_a_run_is_made_again_with_the_version_that_was_restored(
 def test_the_manifest_says_what_was_repaired_and_what_only_that_has_cost(
     bad_run: bytes, healthy: RepositoryFolder, tmp_path: Path
 ) -> None:
-    _take_back()
+    take_back()
     main([*REPAIR, "--yes"])
-    [old], [new] = _runs(healthy, "1.1.0"), _runs(healthy, "1.0.0")
+    [old], [new] = local_manifests(healthy, "1.1.0"), local_manifests(healthy, "1.0.0")
     assert new.repair_of is not None
     assert (new.repair_of.run, new.repair_of.version) == (old.run, "1.1.0")
     assert new.repair_of.reason == "1.1.0 is downgraded: diodes come out as resistors"
@@ -128,7 +97,7 @@ def test_the_manifest_says_what_was_repaired_and_what_only_that_has_cost(
 def test_what_is_repaired_is_not_repaired_again(
     bad_run: bytes, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _take_back()
+    take_back()
     main([*REPAIR, "--yes"])
     asked = len(model.asked)
     assert main([*REPAIR, "--yes"]) == ExitCode.OK
@@ -143,8 +112,8 @@ def test_what_is_repaired_is_not_repaired_again(
 def test_one_run_is_named_by_how_it_begins(
     bad_run: bytes, healthy: RepositoryFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _take_back()
-    [old] = _runs(healthy, "1.1.0")
+    take_back()
+    [old] = local_manifests(healthy, "1.1.0")
     assert main([*REPAIR, "--run", "none-of-them", "--yes"]) == ExitCode.USAGE
     assert f"known: {old.run[:12]}" in capsys.readouterr().err
     assert main([*REPAIR, "--run", old.run[:9], "--yes"]) == ExitCode.BLOCKED
@@ -153,13 +122,13 @@ def test_one_run_is_named_by_how_it_begins(
 
 
 def test_nothing_is_ever_written_over(bad_run: bytes, tmp_path: Path) -> None:
-    _take_back()
+    take_back()
     (tmp_path / "out-repaired-1.0.0.jsonl").write_text("mine\n")
     (tmp_path / "out-repaired-1.0.0-2.changes.html").write_text("mine\n")
     main([*REPAIR, "--yes"])
     assert (tmp_path / "out-repaired-1.0.0.jsonl").read_text() == "mine\n"
     assert (tmp_path / "out-repaired-1.0.0-2.changes.html").read_text() == "mine\n"
-    assert len(_lines(tmp_path / "out-repaired-1.0.0-3.jsonl")) == 4
+    assert len(lines_of(tmp_path / "out-repaired-1.0.0-3.jsonl")) == 4
 
 
 def test_a_version_that_is_still_active_is_not_repaired(
@@ -174,7 +143,7 @@ def test_a_version_that_is_still_active_is_not_repaired(
 def test_a_dry_run_asks_nothing_and_nobody(
     bad_run: bytes, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _take_back()
+    take_back()
     asked = len(model.asked)
     assert main([*REPAIR, "--dry-run"]) == ExitCode.OK
     assert "4 of 4 records by 1.1.0, about 3 calls" in capsys.readouterr().err
@@ -185,7 +154,7 @@ def test_a_dry_run_asks_nothing_and_nobody(
 def test_without_a_person_to_ask_it_needs_a_yes(
     bad_run: bytes, model: Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _take_back()
+    take_back()
     asked = len(model.asked)
     assert main([*REPAIR]) == ExitCode.USAGE
     assert "Give --yes." in capsys.readouterr().err
@@ -196,7 +165,7 @@ def test_without_a_person_to_ask_it_needs_a_yes(
 def test_a_person_is_asked(
     bad_run: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, made: bool
 ) -> None:
-    _take_back()
+    take_back()
     ours, theirs = pty.openpty()
     os.write(ours, answer.encode())
     with os.fdopen(theirs) as terminal:
@@ -209,7 +178,7 @@ def test_a_person_is_asked(
 def test_a_repair_over_the_budget_is_refused_before_the_first_call(
     bad_run: bytes, model: Model, healthy: RepositoryFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _take_back()
+    take_back()
     healthy.edit(
         "prompts/03-metadata/part-class.yaml", "records:\n", "records:\n  budget: {calls: 2}\n"
     )
@@ -222,7 +191,7 @@ def test_a_repair_over_the_budget_is_refused_before_the_first_call(
 def test_an_outage_writes_nothing_and_the_same_command_asks_only_for_the_rest(
     bad_run: bytes, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _take_back()
+    take_back()
     model.answers = len(model.asked) + 1
     command = [*REPAIR, "--yes", "--concurrency", "1"]
     assert main(command) == ExitCode.NOT_MEASURED
@@ -232,18 +201,18 @@ def test_an_outage_writes_nothing_and_the_same_command_asks_only_for_the_rest(
     before = len(model.asked)
     assert main(command) == ExitCode.BLOCKED
     assert len(model.asked) == before + 2
-    assert len(_lines(tmp_path / "out-repaired-1.0.0.jsonl")) == 4
+    assert len(lines_of(tmp_path / "out-repaired-1.0.0.jsonl")) == 4
 
 
 def test_an_output_that_was_changed_since_is_left_out_and_said(
     bad_run: bytes, model: Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _take_back()
-    _output().write_bytes(bad_run.replace(b"resistor", b"capacitor"))
+    take_back()
+    output().write_bytes(bad_run.replace(b"resistor", b"capacitor"))
     asked = len(model.asked)
     assert main([*REPAIR, "--yes"]) == ExitCode.BLOCKED
     assert "it was changed since" in capsys.readouterr().err
-    _output().unlink()
+    output().unlink()
     assert main([*REPAIR, "--yes"]) == ExitCode.BLOCKED
     assert "is not there any more" in capsys.readouterr().err
     assert len(model.asked) == asked
@@ -254,10 +223,10 @@ def test_an_answer_that_broke_the_contract_is_asked_again(
 ) -> None:
     model.nonsense_about = "2N7002"
     run(*ROWS)
-    _take_back()
+    take_back()
     model.nonsense_about = ""
     assert main([*REPAIR, "--yes"]) == ExitCode.OK
-    changes = _lines(tmp_path / "out-repaired-1.0.0.changes.jsonl")
+    changes = lines_of(tmp_path / "out-repaired-1.0.0.changes.jsonl")
     assert [(change["record"], change["field"]) for change in changes] == [
         (2, None),
         (2, "part_class"),
@@ -269,22 +238,25 @@ def test_an_answer_that_broke_the_contract_is_asked_again(
 def test_a_repair_is_repaired_itself(
     bad_run: bytes, model: Model, healthy: RepositoryFolder, tmp_path: Path
 ) -> None:
-    _take_back()
+    take_back()
     main([*REPAIR, "--yes"])
     restore = ["promote", "downgrade", "part-class", "--to", "1.1.0", "--override", *BY_ADA]
     assert main(restore) == ExitCode.OK
     model.misled_by = ""
     assert main(["repair", "part-class", "--version", "1.0.0", "--yes"]) == ExitCode.BLOCKED
-    lines = _lines(tmp_path / "out-repaired-1.1.0.jsonl")
+    lines = lines_of(tmp_path / "out-repaired-1.1.0.jsonl")
     assert {line["version"] for line in lines} == {"1.1.0"}
-    assert [each.repair_of is not None for each in _runs(healthy, "1.1.0")] == [False, True]
+    assert [each.repair_of is not None for each in local_manifests(healthy, "1.1.0")] == [
+        False,
+        True,
+    ]
 
 
 def test_what_other_versions_answered_stays_byte_for_byte(
     bad_run: bytes, model: Model, healthy: RepositoryFolder, tmp_path: Path
 ) -> None:
     # A run that followed what is active has lines of both versions.
-    _take_back()
+    take_back()
     raw = bad_run.splitlines(keepends=True)
     raw[2] = raw[2].replace(b'"1.1.0"', b'"1.0.0"')
     _rewrite(healthy, b"".join(raw))
@@ -298,17 +270,17 @@ def test_what_other_versions_answered_stays_byte_for_byte(
 
 def _rewrite(healthy: RepositoryFolder, content: bytes) -> None:
     """Make a file that a run is said to have written."""
-    _output().write_bytes(content)
-    [manifest] = _runs(healthy, "1.1.0")
-    output = describe(_output(), str(_output()), "jsonl")
-    write_manifest(local_runs(healthy.root), manifest.model_copy(update={"outputs": (output,)}))
+    output().write_bytes(content)
+    [manifest] = local_manifests(healthy, "1.1.0")
+    form = describe(output(), str(output()), "jsonl")
+    write_manifest(local_runs(healthy.root), manifest.model_copy(update={"outputs": (form,)}))
 
 
 def test_a_killed_repair_goes_on_where_it_was(run: Run, model: Model, tmp_path: Path) -> None:
     rows = [f"PART-{number},Schottky diode 30 V 200 mA SOT-23,,\n" for number in range(30)]
     model.misled_by = BAD_WORDS
     run(*rows)
-    _take_back()
+    take_back()
     model.seconds = 0.05
     root = Path(__file__).resolve().parents[3]
     command = [sys.executable, "-m", "prompt_hub.cli", *REPAIR, "--yes", "--concurrency", "2"]
@@ -322,7 +294,7 @@ def test_a_killed_repair_goes_on_where_it_was(run: Run, model: Model, tmp_path: 
     assert not list(tmp_path.glob("out-repaired*"))
     model.seconds = 0.0
     assert main([*REPAIR, "--yes"]) == ExitCode.OK
-    lines = _lines(tmp_path / "out-repaired-1.0.0.jsonl")
+    lines = lines_of(tmp_path / "out-repaired-1.0.0.jsonl")
     assert [line["record"] for line in lines] == [*range(1, 31)]
     assert {json.dumps(line["output"]) for line in lines} == {'{"part_class": "diode"}'}
     # Those in flight when it died are all that is asked twice.
@@ -360,152 +332,12 @@ def test_the_rollback_of_a_stage_decides_which_version_answers(
         assert pointer is not None
         ledger.roll_back("part-class", seen=pointer.revision, cause=cause())
         main(command)
-    lines = _lines(tmp_path / "out-repaired-1.0.0.jsonl")
+    lines = lines_of(tmp_path / "out-repaired-1.0.0.jsonl")
     assert {line["version"] for line in lines} == {"1.0.0"}
-    [manifest] = _runs(healthy, "1.0.0")
+    [manifest] = local_manifests(healthy, "1.0.0")
     assert manifest.stage == "dev"
     assert manifest.repair_of is not None
     assert manifest.repair_of.reason == "1.1.0 is quarantined: test"
-
-
-AFTER = ("repair", "part-class", "--version", "1.1.0", "--after-rollback")
-
-
-def _ask_for_it(healthy: RepositoryFolder, more: str = "") -> None:
-    metadata = "prompts/03-metadata/part-class.yaml"
-    healthy.edit(metadata, "records:\n", f"records:\n  repair: after_rollback\n{more}")
-
-
-def test_after_a_rollback_it_is_left_to_people_unless_the_task_asks_for_it(
-    bad_run: bytes, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _take_back()
-    asked = len(model.asked)
-    assert main([*AFTER]) == ExitCode.OK
-    assert "records.repair leaves this to people" in capsys.readouterr().err
-    assert len(model.asked) == asked
-    assert not list(tmp_path.glob("out-repaired*"))
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What AWS is asked to do: messages to the topic, and events."""
-    bodies: list[str] = []
-
-    class Aws(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            bodies.append(body)
-            sns = "Action=Publish" in body
-            answer = (
-                "<PublishResponse xmlns='http://sns.amazonaws.com/doc/2010-03-31/'><PublishResult>"
-                "<MessageId>1</MessageId></PublishResult></PublishResponse>"
-                if sns
-                else '{"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}'
-            ).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Tests need no access log."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Aws)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_address[1]}")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    monkeypatch.setenv(aws_names.ENV_TOPIC_ARN, "arn:aws:sns:eu-central-1:111122223333:topic")
-    yield bodies
-    server.shutdown()
-    server.server_close()
-
-
-def test_after_a_rollback_it_repairs_and_tells_the_stage(
-    bad_run: bytes, healthy: RepositoryFolder, tmp_path: Path, told: list[str]
-) -> None:
-    _take_back()
-    _ask_for_it(healthy)
-    # A row that is none is no failure, which the state machine would try again.
-    assert main([*AFTER]) == ExitCode.OK
-    assert len(_lines(tmp_path / "out-repaired-1.0.0.jsonl")) == 4
-    [event] = [body for body in told if "RecordsAnswered" in body]
-    [old] = _runs(healthy, "1.1.0")
-    assert old.run in event
-    [message] = [parse_qs(body) for body in told if "Action=Publish" in body]
-    assert message["Subject"] == ["prompt-hub: part-class: 4 records repaired"]
-    assert "diodes come out as resistors" in message["Message"][0]
-    assert str(tmp_path / "out-repaired-1.0.0.jsonl") in message["Message"][0]
-
-
-def test_after_a_rollback_what_is_over_the_budget_is_told_and_not_tried_again(
-    bad_run: bytes, model: Model, healthy: RepositoryFolder, told: list[str]
-) -> None:
-    _take_back()
-    _ask_for_it(healthy, "  budget: {calls: 2}\n")
-    asked = len(model.asked)
-    assert main([*AFTER]) == ExitCode.OK
-    [message] = [parse_qs(body) for body in told]
-    assert message["Subject"] == ["prompt-hub: part-class: 1.1.0 not repaired"]
-    assert "records.budget allows 2" in message["Message"][0]
-    assert len(model.asked) == asked
-
-
-def test_after_a_rollback_an_outage_is_tried_again(
-    bad_run: bytes, model: Model, healthy: RepositoryFolder, told: list[str]
-) -> None:
-    _take_back()
-    _ask_for_it(healthy)
-    model.answers = len(model.asked)
-    assert main([*AFTER]) == ExitCode.NOT_MEASURED
-    assert told == []
-
-
-def _drop_and_run(store: Path, rows: tuple[str, ...]) -> None:
-    key = f"{aws_names.INCOMING}part-class/parts.csv"
-    (store / key).parent.mkdir(parents=True)
-    (store / key).write_text(HEADER + "".join(rows), encoding="utf-8")
-    of_run = ("--task", "part-class", "--run", "r", "--store", str(store))
-    plan = ("--shard-records", "2", "--run", "r", "--store", str(store))
-    assert main(["records", "plan", "--key", key, *plan]) == ExitCode.OK
-    for shard in ("0", "1"):
-        assert main(["records", "answer", *of_run, "--shard", shard]) == ExitCode.OK
-    assert main(["records", "merge", *of_run]) == ExitCode.OK
-
-
-def test_a_run_in_a_store_is_repaired_in_the_store(
-    run: Run, model: Model, healthy: RepositoryFolder, tmp_path: Path
-) -> None:
-    healthy.edit(
-        "prompts/03-metadata/part-class.yaml", "records:\n", "records:\n  formats: [jsonl, csv]\n"
-    )
-    store = tmp_path / "store"
-    model.misled_by = BAD_WORDS
-    _drop_and_run(store, RUINED)
-    _take_back()
-    # An outage in the middle: what is answered is stored there, and goes on from anywhere.
-    model.answers = len(model.asked) + 1
-    command = [*REPAIR, "--store", str(store), "--yes", "--concurrency", "1"]
-    assert main(command) == ExitCode.NOT_MEASURED
-    model.answers = 10**9
-    shutil.rmtree(healthy.root / ".prompt-hub" / "repairs")
-    asked = len(model.asked)
-    assert main(command) == ExitCode.BLOCKED
-    assert len(model.asked) == asked + 2
-    [manifest] = runs_of(FolderObjects(store), "part-class", "1.0.0")
-    folder = store / f"runs/part-class/{manifest.run}"
-    assert {path.name for path in folder.iterdir() if path.is_file()} == {
-        *("output.jsonl", "output.csv", "manifest.json", "changes.jsonl"),
-        *("changes.html", "changes.md", "changes.json"),
-    }
-    assert [output.format for output in manifest.outputs] == ["jsonl", "csv"]
-    old = _lines(store / "runs/part-class/r/output.jsonl")
-    assert [line["version"] for line in old] == ["1.1.0"] * 4
-    new = _lines(folder / "output.jsonl")
-    assert cast(JsonObject, new[0]["output"]) == {"part_class": "diode"}
-    assert not (healthy.root / ".prompt-hub" / "repairs" / manifest.run).exists()
 
 
 def _reference(healthy: RepositoryFolder, version: str) -> VersionRef:
