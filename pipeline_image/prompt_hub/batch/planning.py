@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prompt_hub.batch.active_version import active_version
+from prompt_hub.batch.announcement import tell_people
 from prompt_hub.batch.forecast import Forecast, require_budget
 from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.output_summary import file_as_read
@@ -89,6 +90,8 @@ def plan_run(
             raise
         # People know the file by where they put it.
         words = str(error).replace(str(path), f"{objects.address}/{drop.key}")
+        # Before it is noted: one that dies in between tells it twice, and never not at all.
+        tell_people("records refused", f"{objects.address}/{drop.key}: {words}")
         refusal = Refusal(
             schema_="prompt-hub/run-refusal@1",
             run=run,

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from prompt_hub.batch.active_version import active_version
-from prompt_hub.batch.announcement import announce, tell_people
+from prompt_hub.batch.announcement import announce
 from prompt_hub.batch.announcement import in_words as describe_run
 from prompt_hub.batch.bucket_objects import objects_from
 from prompt_hub.batch.following import local_backend
@@ -30,7 +30,7 @@ from prompt_hub.cli.options import positive
 from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.stage import named, translate_aws_errors
 from prompt_hub.core import aws_names
-from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.errors import ExitCode
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.reader import PromptRepository
@@ -109,12 +109,7 @@ def _plan(arguments: argparse.Namespace, objects: Objects, folder: Path) -> Exit
     )
     repository = PromptRepository.from_environment()
     aliases = ModelAliases.from_environment()
-    try:
-        plan = plan_run(objects, repository, aliases, drop, arguments.run, folder)
-    except PromptHubError as error:
-        if error.exit_code is ExitCode.BLOCKED:
-            tell_people("records refused", f"{objects.address}/{drop.key}: {error}")
-        raise
+    plan = plan_run(objects, repository, aliases, drop, arguments.run, folder)
     blank = f", {plan.blank} blank rows left out" if plan.blank else ""
     print(
         f"run {plan.run} of {plan.task} {plan.version}: {plan.records} records{blank} in"
