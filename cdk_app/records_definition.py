@@ -65,6 +65,14 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
         "'records', 'plan', '--key', $.key, '--version-id', $.version, '--run', $.run,"
         f" '--children', '{max_children}'"
     )
+    answer = {
+        **_container(
+            names, f"'records', 'answer', {of_run}, '--shard', States.Format('{{}}', $.shard)"
+        ),
+        # All outputs together are held to 256 KiB, whatever becomes of them.
+        "OutputPath": None,
+        "End": True,
+    }
     states: dict[str, State] = {
         "What happened?": {
             "Type": "Choice",
@@ -111,15 +119,14 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
             },
             "Next": "Plan",
         },
-        "Plan": {
-            **_container(names, plan),
-            "Catch": [
-                {"ErrorEquals": ["States.ALL"], "ResultPath": "$.stopped", "Next": "Did it run?"}
-            ],
-            "Next": "Answer",
-        },
-        **_after_a_plan_that_failed(),
-        "Plan again": {**_container(names, plan), "Retry": [_SOMETIMES], "Next": "Answer"},
+        # The command has said why: in the run's folder, and to the stage's topic.
+        "Refused": {"Type": "Succeed"},
+        **_attempts(
+            "Plan",
+            _container(names, plan) | {"Next": "Answer"},
+            again=_SOMETIMES,
+            refused="Refused",
+        ),
         "Answer": {
             "Type": "Map",
             "Label": SHARDS,
@@ -145,17 +152,11 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
                 "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
                 "StartAt": "Answer a shard",
                 "States": {
-                    "Answer a shard": {
-                        **_container(
-                            names,
-                            f"'records', 'answer', {of_run},"
-                            " '--shard', States.Format('{}', $.shard)",
-                        ),
-                        "Retry": [_PATIENTLY],
-                        # All outputs together are held to 256 KiB, whatever becomes of them.
-                        "OutputPath": None,
-                        "End": True,
-                    }
+                    **_attempts(
+                        "Answer a shard", answer, again=_PATIENTLY, refused="Fail a refused shard"
+                    ),
+                    # As the first time, and at once: a redrive begins with it.
+                    "Fail a refused shard": answer,
                 },
             },
             # Answers are in the bucket; 256 KiB of state would hold those of no file.
@@ -176,11 +177,21 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
     }
 
 
-def _after_a_plan_that_failed() -> dict[str, State]:
-    """Return the states that tell a refused file, which is no failure of ours, from all else."""
+def _attempts(name: str, task: State, *, again: State, refused: str) -> dict[str, State]:
+    """Return the states that do `task`, and try it `again` unless it ended as refused.
+
+    A `Retry` sees nothing of a container but that it failed, so what is refused is told from what
+    broke by a state behind the first attempt.
+    """
+    ran, ended = f"{name}: did it run?", f"{name}: how did it end?"
+    judged, tried = f"{name}: was it refused?", f"{name} again"
     return {
+        name: {
+            **task,
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.stopped", "Next": ran}],
+        },
         # Of a container that has ended, Step Functions says what ECS says of it, as a text.
-        "Did it run?": {
+        ran: {
             "Type": "Choice",
             "Choices": [
                 {
@@ -188,25 +199,24 @@ def _after_a_plan_that_failed() -> dict[str, State]:
                         {"Variable": "$.stopped.Error", "StringEquals": "States.TaskFailed"},
                         {"Variable": "$.stopped.Cause", "StringMatches": "{*"},
                     ],
-                    "Next": "Read how it ended",
+                    "Next": ended,
                 }
             ],
-            "Default": "Plan again",
+            "Default": tried,
         },
-        "Read how it ended": {
+        ended: {
             "Type": "Pass",
             "Parameters": {"task.$": "States.StringToJson($.stopped.Cause)"},
             "ResultPath": "$.stopped",
-            "Next": "Was it refused?",
+            "Next": judged,
         },
-        "Was it refused?": {
+        judged: {
             "Type": "Choice",
             # An agent that AWS adds to a task stands in the same list, in any order.
-            "Choices": [_ended_with(_REFUSED, place) for place in (0, 1)],
-            "Default": "Plan again",
+            "Choices": [{**_ended_with(_REFUSED, place), "Next": refused} for place in (0, 1)],
+            "Default": tried,
         },
-        # The command has said why: in the run's folder, and to the stage's topic.
-        "Refused": {"Type": "Succeed"},
+        tried: {**task, "Retry": [again]},
     }
 
 
@@ -216,8 +226,7 @@ def _ended_with(code: int, place: int) -> State:
         "And": [
             {"Variable": variable, "IsPresent": True},
             {"Variable": variable, "NumericEquals": code},
-        ],
-        "Next": "Refused",
+        ]
     }
 
 

@@ -24,7 +24,7 @@ def test_the_example_is_the_cdk_json_that_we_ship_and_answers_files_of_records()
     expected = copy.deepcopy(CONTEXT)
     (stage,) = expected[CONTEXT_KEY]["stages"]
     stage.setdefault("records", {})
-    assert example_app.CONTEXT == expected, "copy the context of cdk.json"
+    assert expected == example_app.CONTEXT, "copy the context of cdk.json"
 
 
 def test_what_is_left_of_a_stage_that_is_no_more_is_not_read(

@@ -94,17 +94,17 @@ def stopped(*exit_codes: int | None) -> StoppedError:
 
 
 class Containers:
-    """Remembers the commands of containers, and lets the first ones fail as it is told to."""
+    """Remembers the commands of containers, and lets the first ones fail where it is told to."""
 
-    def __init__(self, *failures: StoppedError) -> None:
+    def __init__(self, *failures: StoppedError | None) -> None:
         self.commands: list[list[str]] = []
         self._failures = list(failures)
 
     def __call__(self, parameters: Json) -> None:
         (container,) = parameters["Overrides"]["ContainerOverrides"]
         self.commands.append(container["Command"])
-        if self._failures:
-            raise self._failures.pop(0)
+        if self._failures and (failure := self._failures.pop(0)):
+            raise failure
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +123,8 @@ def test_what_a_container_is_told_survives_every_state_before_it(definition: Jso
     """Results of tasks and shards would take its place, and grow beyond what a state may hold."""
     output = Way(Containers(), OBJECTS).go(definition, dropped())
     assert output == {"key": KEY, "version": VERSION, "task": "part-class", "run": RUN}
-    (child,) = states_of(definition["States"]["Answer"]["ItemProcessor"]).values()
-    assert child["OutputPath"] is None
+    for state in states_of(definition["States"]["Answer"]["ItemProcessor"]).values():
+        assert state["Type"] != "Task" or state["OutputPath"] is None
 
 
 def test_a_file_dropped_again_is_another_run(definition: Json) -> None:
@@ -152,22 +152,40 @@ def test_a_refused_file_is_no_failure_and_is_not_planned_again(
     assert way.names[-1] == "Refused"
 
 
-@pytest.mark.parametrize(
-    "failure",
-    [
-        stopped(137),
-        stopped(3),
-        stopped(None),
-        stopped(),
-        StoppedError("AmazonECS.Unknown", "RESOURCE:MEMORY"),
-        StoppedError("ECS.ThrottlingException", "Rate exceeded."),
-        StoppedError("States.TaskFailed", "no JSON"),
-    ],
-)
+BROKEN = [
+    stopped(137),
+    stopped(3),
+    stopped(None),
+    stopped(),
+    StoppedError("AmazonECS.Unknown", "RESOURCE:MEMORY"),
+    StoppedError("ECS.ThrottlingException", "Rate exceeded."),
+    StoppedError("States.TaskFailed", "no JSON"),
+]
+
+
+@pytest.mark.parametrize("failure", BROKEN)
 def test_a_plan_that_died_is_made_again(definition: Json, failure: StoppedError) -> None:
     containers = Containers(failure)
     Way(containers, OBJECTS).go(definition, dropped())
     assert containers.commands == [PLAN, PLAN, *ANSWERS, MERGE]
+
+
+@pytest.mark.parametrize("failure", BROKEN)
+def test_a_shard_that_died_is_answered_again(definition: Json, failure: StoppedError) -> None:
+    containers = Containers(None, failure)
+    Way(containers, OBJECTS).go(definition, dropped())
+    assert containers.commands == [PLAN, ANSWERS[0], *ANSWERS, MERGE]
+
+
+def test_a_shard_that_a_release_refuses_fails_at_once(definition: Json) -> None:
+    """A redrive begins with a state that asks the release of then."""
+    containers = Containers(None, stopped(1), stopped(1))
+    way = Way(containers, OBJECTS)
+    with pytest.raises(StoppedError):
+        way.go(definition, dropped())
+    assert containers.commands == [PLAN, ANSWERS[0], ANSWERS[0]]
+    last = states_of(definition)[way.names[-1]]
+    assert (last["Type"], last.get("Retry"), last.get("Catch")) == ("Task", None, None)
 
 
 def test_what_fails_for_good_fails_in_the_state_that_a_redrive_begins_with(
@@ -177,13 +195,14 @@ def test_what_fails_for_good_fails_in_the_state_that_a_redrive_begins_with(
     assert {state["Type"] for state in states.values()} == {
         *("Choice", "Map", "Pass", "Succeed", "Task")
     }
-    ends = {name for name, state in states.items() if state["Type"] == "Task"} - {"Plan"}
-    assert {name for name in states if "Catch" in states[name]} == {"Plan"}
-    for name in ends:
-        (rule,) = states[name]["Retry"]
-        assert rule["ErrorEquals"] == ["States.ALL"], name
+    assert {name for name in states if "Catch" in states[name]} == {"Plan", "Answer a shard"}
+    retried = {name: state["Retry"] for name, state in states.items() if "Retry" in state}
+    assert retried.keys() == {"Plan again", "Answer a shard again", "Merge", "Repair"}
+    assert all(rule["ErrorEquals"] == ["States.ALL"] for (rule,) in retried.values())
+    way = Way(Containers(stopped(137), stopped(137)), OBJECTS)
     with pytest.raises(StoppedError):
-        Way(Containers(stopped(137), stopped(137)), OBJECTS).go(definition, dropped())
+        way.go(definition, dropped())
+    assert way.names[-1] == "Plan again"
 
 
 def test_a_rollback_has_the_records_of_the_version_made_again_that_was_left(
@@ -215,7 +234,7 @@ def test_a_shard_is_tried_for_hours_and_what_asks_no_model_for_minutes(definitio
         waits = (rule["IntervalSeconds"] * rule["BackoffRate"] ** n for n in range(100))
         return sum(min(next(waits), rule["MaxDelaySeconds"]) for _ in range(rule["MaxAttempts"]))
 
-    assert 3.5 < seconds("Answer a shard") / 3600 < 4.5
+    assert 3.5 < seconds("Answer a shard again") / 3600 < 4.5
     for name in ("Plan again", "Merge"):
         assert 5 < seconds(name) / 60 < 10
 
@@ -231,7 +250,7 @@ def test_shards_run_as_many_at_once_as_the_stage_says(definition: Json) -> None:
 
 def test_containers_are_of_the_newest_revision_with_a_role_of_their_own(definition: Json) -> None:
     tasks = [state for state in states_of(definition).values() if state["Type"] == "Task"]
-    assert len(tasks) == 5
+    assert len(tasks) == 7
     for state in tasks:
         assert state["Resource"] == "arn:aws:states:::ecs:runTask.sync"
         parameters = state["Parameters"]

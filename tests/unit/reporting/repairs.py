@@ -44,7 +44,7 @@ def view(changes: ChangeTally, reason: str = "1.1.0 is quarantined: its score fe
         calls=changes.records, input_tokens=12_000, output_tokens=700, usd=0.25, seconds=9.0
     )
     manifest = RunManifest(
-        schema_="prompt-hub/run@1",
+        schema_="prompt-hub/run-manifest@1",
         run="fedcba98" * 8,
         task="part-class",
         stage="dev",
