@@ -339,12 +339,14 @@ def _growth(counts: Counts) -> list[str]:
         "  version (for each task), calls refused and over quota (for each stage), decisions of",
         "  the rollback (for each kind).",
         f"- An interface endpoint in a zone, instead of NAT gateways: {ENDPOINT.usd * HOURS:.2f}.",
+        "- An hour of each container that answers a file of records, beside its model calls:"
+        f" {_task_hour(counts):.3f}.",
         f"- An hour that a release soaks in a stage: {60 * (BUILD.usd + ACTION.usd):.2f}.",
         "",
         "Not in the sums, because they are cents or follow traffic: load balancer capacity units,",
-        "S3, ECR, Lambda, SNS, EventBridge, X-Ray, data to the internet, model calls of callers",
-        "and of evaluations. Evaluations say their price before they ask",
-        "([model calls](model-calls.md)).",
+        "S3, ECR, Lambda, SNS, EventBridge, Step Functions, X-Ray, data to the internet, model",
+        "calls of callers, of files of records and of evaluations. The last two say their price",
+        "before they ask ([records](records.md), [model calls](model-calls.md)).",
     ]
 
 

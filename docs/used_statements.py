@@ -74,6 +74,10 @@ REASONS: tuple[tuple[str, str], ...] = (
         "It takes away; the local remote is reached over no connection, and nobody asked to write.",
     ),
     (
+        r"^Role (?:prompt-hub-dev-records|Records(?:Events)?Role) ",
+        "In the run no stage answered files of records: `cdk.json` asks for none.",
+    ),
+    (
         r"PullRequests|pull-requests",
         "Pull requests are checked on GitHub, with a token that only GitHub gives.",
     ),

@@ -87,7 +87,12 @@ class RollbackStack(StageStack):
         if stage.on_call is not None:
             # Results and images lie where the pipeline is, and are read with what one has there.
             OnCallRole(
-                self, "OnCall", stage=stage.name, who=stage.on_call, with_results=not elsewhere
+                self,
+                "OnCall",
+                stage=stage.name,
+                who=stage.on_call,
+                with_results=not elsewhere,
+                with_records=stage.records is not None,
             )
         if elsewhere:
             bus = arns.event_bus_in(self, str(settings.account), settings.region)

@@ -201,6 +201,29 @@ def test_the_models_are_what_the_runtime_understands() -> None:
             "prompt-hub.stages[0].poll_seconds is True; it must be a whole number from 1 to 60.",
         ),
         (
+            "stages.0.records",
+            True,
+            "prompt-hub.stages[0].records must be an object with named values.",
+        ),
+        (
+            "stages.0.records",
+            {"max_childs": 4},
+            "prompt-hub.stages[0].records has the unknown setting 'max_childs' (known: expire_days,"
+            " max_children; did you mean 'max_children'?).",
+        ),
+        (
+            "stages.0.records",
+            {"max_children": 0},
+            "prompt-hub.stages[0].records.max_children is 0; it must be a whole number from 1 to"
+            " 200.",
+        ),
+        (
+            "stages.0.records",
+            {"expire_days": 7},
+            "prompt-hub.stages[0].records.expire_days is 7; it must be a whole number from 30 to"
+            " 3650.",
+        ),
+        (
             "stages.0.log_level",
             "loud",
             "prompt-hub.stages[0].log_level is 'loud';"

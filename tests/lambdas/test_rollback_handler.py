@@ -78,6 +78,7 @@ def test_people_read_what_happened_what_was_done_and_how_to_undo_it(world: World
     assert (
         "prompt-hub promote downgrade part-class --to 1.1.0 --override --person YOUR-NAME"
     ) in message["Message"]
+    assert "prompt-hub repair part-class --stage dev --version 1.1.0" in message["Message"]
 
 
 def test_the_way_back_into_git_starts_with_an_event(world: World) -> None:

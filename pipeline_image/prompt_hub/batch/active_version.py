@@ -10,15 +10,19 @@ from prompt_hub.repository.reader import PRODUCTION, PromptRepository
 from prompt_hub.repository.schema import Prompt
 
 
-def active_version(repository: PromptRepository, task: str) -> tuple[Prompt, str]:
+def active_version(
+    repository: PromptRepository, task: str, stage: str | None = None
+) -> tuple[Prompt, str]:
     """Return the active version by the ledger, where there is one, or the released one.
 
-    In words, too.
+    In words, too. The ledger is that of `stage`, without one that of the environment.
 
     Raises:
         PromptHubError: there is none, the ledger does not answer, or this tree does not have it.
     """
-    table = os.environ.get(aws_names.ENV_LEDGER_TABLE)
+    from prompt_hub.ledger.stage_session import session_of, table_of
+
+    table = table_of(stage) if stage else os.environ.get(aws_names.ENV_LEDGER_TABLE)
     if not table:
         released = repository.production(task)
         if released is None:
@@ -30,11 +34,12 @@ def active_version(repository: PromptRepository, task: str) -> tuple[Prompt, str
     from prompt_hub.ledger.table import Ledger
 
     try:
-        pointer = Ledger.from_environment().pointer(task)
+        session = session_of(stage) if stage else None
+        pointer = Ledger.connect(table, session=session).pointer(task)
     except Exception as error:  # the ledger's own, or any of the AWS client's
         raise PromptHubError(
             f"the ledger {table} does not answer: {error}.",
-            hint=f"Unset {aws_names.ENV_LEDGER_TABLE} to use the released version.",
+            hint=f"Without a stage and {aws_names.ENV_LEDGER_TABLE} the released version is used.",
             exit_code=ExitCode.NOT_MEASURED,
         ) from None
     if pointer is None:

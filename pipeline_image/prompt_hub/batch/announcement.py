@@ -42,13 +42,16 @@ def announce(objects: Objects, manifest: RunManifest, folder: Path) -> bool:
         "answered": manifest.answered,
         "failed": manifest.failed,
         "usd": manifest.spent.usd,
+        "repair_of": None if manifest.repair_of is None else manifest.repair_of.run,
     }
     _put_event(detail)
+    what = "answered" if manifest.repair_of is None else "repaired"
     tell_people(
-        f"{manifest.task}: {manifest.records} records answered",
+        f"{manifest.task}: {manifest.records} records {what}",
         "\n".join(
             [
                 f"{manifest.source.uri}: {in_words(manifest)}",
+                *([] if manifest.repair_of is None else [manifest.repair_of.reason]),
                 "",
                 *(output.uri for output in manifest.outputs),
             ]

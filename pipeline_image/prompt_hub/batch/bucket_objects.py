@@ -72,6 +72,18 @@ class BucketObjects:
         self._bucket = bucket
         self.address = f"{SCHEME}{bucket}"
 
+    def exists(self) -> bool:
+        """Whether there is such a bucket: a stage may answer no files of records."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self._client.head_bucket(Bucket=self._bucket)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"404", "NoSuchBucket"}:
+                return False
+            raise
+        return True
+
     def read(self, key: str) -> bytes | None:
         """Return what stands under `key`, None if there is nothing."""
         try:

@@ -30,7 +30,8 @@ LONGEST = 131_072
 class Record:
     """One record as it came: its number and line (from 1), its columns and their values.
 
-    `problem` says why it could not be read; columns and values are then what could be.
+    `problem` says why it could not be read; columns and values are then what could be. The line is
+    0 where nobody knows it any more.
     """
 
     number: int
@@ -38,6 +39,11 @@ class Record:
     columns: tuple[str, ...]
     values: tuple[JsonValue, ...]
     problem: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for people."""
+        return f"line {self.line}" if self.line else f"record {self.number}"
 
     @property
     def blank(self) -> bool:

@@ -143,7 +143,7 @@ class Runner:
             refused = BatchAnswer(
                 output=None, error=str(error), answered_by=self.answerer.answered_by
             )
-            self._write(record, raw, refused)
+            self._write(record, raw, refused, asked=False)
             return
         try:
             reply = await self.answerer.answer(fields)
@@ -156,8 +156,10 @@ class Runner:
         self._silent = 0
         self._write(record, fields, reply)
 
-    def _write(self, record: Record, fields: JsonObject, answer: BatchAnswer) -> None:
-        problem = answer.error and f"line {record.line}: {answer.error}"
+    def _write(
+        self, record: Record, fields: JsonObject, answer: BatchAnswer, *, asked: bool = True
+    ) -> None:
+        problem = answer.error and f"{record.place}: {answer.error}"
         line: dict[str, JsonValue] = {
             "record": record.number,
             "input": fields,
@@ -166,6 +168,9 @@ class Runner:
             "usage": _usage(answer.usage),
             **asdict(answer.answered_by),
         }
+        if not asked:
+            # A repair leaves such a line alone: its input is what came, and no fields.
+            line["asked"] = False
         if answer.trace_id is not None:
             line["trace_id"] = answer.trace_id
         self.journal.append(line)

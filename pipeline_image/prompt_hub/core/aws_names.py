@@ -382,6 +382,15 @@ def records_state_machine(stage: str) -> str:
     return named(stage, "records")
 
 
+def records_log_group(stage: str) -> str:
+    """Name of the log group of that state machine.
+
+    All log groups that AWS's services deliver to share one policy of limited length, unless their
+    names begin so.
+    """
+    return f"/aws/vendedlogs/states/{records_state_machine(stage)}"
+
+
 def records_role(stage: str) -> str:
     """Name of the role that containers have which answer files of records."""
     return f"{service(stage)}-records"
@@ -554,18 +563,26 @@ INCOMING = "incoming/"
 """Where files of records are dropped: `incoming/TASK/NAME`."""
 RUNS = "runs/"
 """Where what became of them is: one folder a run, below that of its task."""
+WORK = "work/"
+"""Where shards, journals and parts of the output are while a run goes on, in folders like those."""
+INDEX = "index/"
+"""Where runs are found by the versions that answered in them."""
 SHARDS_FILE = "shards.json"
 """Beside a run's plan: the shards that a Distributed Map reads, one item each."""
 
 
 def run_key(task: str, run: str, name: str) -> str:
-    """Key of the object `name` of a run, such as `plan.json`, `manifest.json` or `output.jsonl`."""
-    return f"{RUNS}{task}/{run}/{name}"
+    """Key of the object `name` of a run, such as `plan.json`, `manifest.json` or `output.jsonl`.
+
+    One in a folder (`shards/00007.jsonl`, `part/00007/…`, `out/00007.jsonl`) only serves to make
+    the output, and expires: by nothing but the beginning of a key can S3 tell what shall.
+    """
+    return f"{WORK if '/' in name else RUNS}{task}/{run}/{name}"
 
 
 def version_runs_prefix(task: str, version: str) -> str:
     """Return what the keys of every run begin with that `version` has answered records of."""
-    return f"index/{task}/{version}/"
+    return f"{INDEX}{task}/{version}/"
 
 
 def version_run_key(task: str, version: str, run: str) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
-from tests.unit.batch.running import HEADER, Lines, Model
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.repository.schema import JsonObject
+from tests.unit.batch.repairing import BAD_WORDS, RUINED, output
+from tests.unit.batch.running import HEADER, Lines, Model, Run
 from tests.unit.batch.servers import serving
 from tests.unit.batch.stores import records_command
 from tests.unit.building import RepositoryFolder
@@ -65,3 +69,13 @@ def records(store: Path) -> Callable[..., int]:
         return main(records_command(store, action, *options))
 
     return go
+
+
+@pytest.fixture
+def bad_run(run: Run, model: Model) -> bytes:
+    """The output of a run by 1.1.0, which calls every diode a resistor."""
+    model.misled_by = BAD_WORDS
+    code, lines = run(*RUINED)
+    assert code == ExitCode.BLOCKED
+    assert cast(JsonObject, lines[0]["output"]) == {"part_class": "resistor"}
+    return output().read_bytes()
