@@ -116,6 +116,38 @@ def pipeline_topic(scope: Construct) -> str:
     return _place(scope).arn("sns", aws_names.pipeline_topic())
 
 
+def records_bucket(scope: Construct, stage: str) -> str:
+    """Return the bucket of `stage` into which files of records are dropped."""
+    place = _place(scope)
+    return f"arn:{place.partition}:s3:::{aws_names.records_bucket(stage, place.account)}"
+
+
+def records(scope: Construct, stage: str, pattern: str) -> str:
+    """Objects of that bucket with keys like `pattern`."""
+    return f"{records_bucket(scope, stage)}/{pattern}"
+
+
+def records_state_machine(scope: Construct, stage: str) -> str:
+    """Return the state machine that answers dropped files of records."""
+    return _place(scope).arn("states", f"stateMachine:{aws_names.records_state_machine(stage)}")
+
+
+def records_execution(scope: Construct, stage: str, *, of: str = "") -> str:
+    """Return any execution of that state machine, or of what its map called `of` has executed."""
+    machine = "/".join((aws_names.records_state_machine(stage), *([of] if of else [])))
+    return _place(scope).arn("states", f"execution:{machine}:*")
+
+
+def managed_rule(scope: Construct, name: str) -> str:
+    """Return the rule of that name, by which a service of AWS's own hears of events."""
+    return _place(scope).arn("events", f"rule/{name}")
+
+
+def integration(scope: Construct, action: str) -> str:
+    """Return what a state of Step Functions calls."""
+    return f"arn:{_place(scope).partition}:states:::{action}"
+
+
 def default_event_bus(scope: Construct) -> str:
     """Return the event bus that every account has."""
     return _place(scope).arn("events", "event-bus/default")

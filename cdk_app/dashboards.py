@@ -17,6 +17,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from cdk_app import arns
@@ -26,7 +27,7 @@ from prompt_hub.core import aws_names
 
 _PERIOD = Duration.minutes(5)
 _WIDTH, _HEIGHT = 12, 6
-_CHANGES = ("roll-back", "freeze", "page")
+_CHANGES = ("roll-back", "freeze", "page", "compare")
 """What the rollback Lambda decides, by the words of its `Action`, without `nothing`."""
 
 VERDICT_LINE = r"^(RED|ok ) \S+ \S+: "
@@ -47,6 +48,7 @@ class StageDashboard(Construct):
         load_balancer: elbv2.ApplicationLoadBalancer,
         target_group: elbv2.ApplicationTargetGroup,
         topic: sns.ITopic,
+        records: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self._stage = stage
@@ -56,6 +58,8 @@ class StageDashboard(Construct):
             self._add_task(task)
         self._add_sums()
         self._add_service(service, load_balancer, target_group)
+        if records:
+            self._add_records()
         ledger = arns.ledger_table(self, stage)
         self._board.monitor_dynamo_table(
             table=dynamodb.Table.from_table_name(self, "Ledger", ledger),
@@ -203,6 +207,16 @@ class StageDashboard(Construct):
             application_target_group=target_group,
             human_readable_name=aws_names.service(self._stage),
             alarm_friendly_name="service",
+        )
+
+    def _add_records(self) -> None:
+        self._board.add_large_header("Files of records")
+        self._board.monitor_step_function(
+            state_machine=stepfunctions.StateMachine.from_state_machine_arn(
+                self, "Records", arns.records_state_machine(self, self._stage)
+            ),
+            human_readable_name=aws_names.records_state_machine(self._stage),
+            alarm_friendly_name="records",
         )
 
     def _of_calls(

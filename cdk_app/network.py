@@ -132,6 +132,8 @@ class Network(Construct):
             "Rollback": aws.LAMBDA_,
             "Models": aws.BEDROCK_RUNTIME,
         }
+        if stage.records is not None:
+            services |= {"Events": aws.EVENTBRIDGE, "Messages": aws.SNS}
         if any(model.secret for model in models):
             services["Keys"] = aws.SECRETS_MANAGER
         callers = ec2.SecurityGroup(

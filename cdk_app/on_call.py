@@ -6,7 +6,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_app import nag, permissions
+from cdk_app import nag, permissions, records_permissions
 from cdk_app.stage_settings import OnCallSettings
 from prompt_hub.core import aws_names
 
@@ -29,6 +29,7 @@ class OnCallRole(Construct):
         stage: str,
         who: OnCallSettings,
         with_results: bool,
+        with_records: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         accounts = sorted({principal.split(":")[4] for principal in who.principals})
@@ -43,4 +44,7 @@ class OnCallRole(Construct):
                 {"ArnEquals": {"aws:PrincipalArn": list(who.principals)}, **present}
             ),
         )
-        nag.grant(role, permissions.be_on_call(self, stage, with_results=with_results))
+        granted = permissions.be_on_call(self, stage, with_results=with_results)
+        if with_records:
+            granted += records_permissions.take_up_records(self, stage)
+        nag.grant(role, granted)

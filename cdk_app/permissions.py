@@ -1,5 +1,7 @@
 """Every permission that our own code needs, said once; a wildcard carries its reason along.
 
+Those of files of records are in `cdk_app.records_permissions`.
+
 Resources are named, not referenced: names come from `prompt_hub.core.aws_names`, so that no
 stack exports anything to another and a release never waits for an export that is in use.
 """
@@ -38,13 +40,14 @@ class Permission:
         )
 
 
-def _allow(
+def allow(
     actions: list[str],
     resources: list[str],
     *,
     wildcard: str = "",
     conditions: dict[str, object] | None = None,
 ) -> Permission:
+    """Return one permission."""
     return Permission(
         actions=actions, resources=resources, conditions=conditions, wildcard=wildcard
     )
@@ -55,7 +58,7 @@ def _allow(
 
 def assume(roles: Iterable[str]) -> tuple[Permission, ...]:
     """Act as each of these roles, of stages in other accounts or regions."""
-    return (_allow(["sts:AssumeRole"], list(roles)),)
+    return (allow(["sts:AssumeRole"], list(roles)),)
 
 
 # --- Results bucket ----------------------------------------------------------------------------
@@ -64,14 +67,14 @@ def assume(roles: Iterable[str]) -> tuple[Permission, ...]:
 def read_results(scope: Construct, *patterns: str) -> tuple[Permission, ...]:
     """Read objects whose keys match `patterns`, and learn that one is not there."""
     return (
-        _allow(
+        allow(
             ["s3:GetObject"],
             [arns.results(scope, pattern) for pattern in patterns],
             wildcard="Keys hold execution ids, digests and releases, unknown at synth.",
         ),
         # Without it S3 answers "access denied" where a key does not exist; it takes no condition
         # on a prefix, because reading an object sends none.
-        _allow(["s3:ListBucket"], [arns.results_bucket(scope)]),
+        allow(["s3:ListBucket"], [arns.results_bucket(scope)]),
     )
 
 
@@ -80,7 +83,7 @@ def write_results(
 ) -> tuple[Permission, ...]:
     """Write objects whose keys match `patterns`; `bucket` where they lie in another account."""
     return (
-        _allow(
+        allow(
             ["s3:PutObject"],
             [arns.results(scope, pattern, bucket=bucket) for pattern in patterns],
             wildcard="Keys hold execution ids, digests and releases, unknown at synth.",
@@ -114,7 +117,7 @@ def call_models(scope: Construct, models: Iterable[ModelConfig]) -> tuple[Permis
             if statement.wildcard:
                 wildcards[statement.actions] = statement.wildcard
     return tuple(
-        _allow(
+        allow(
             list(actions),
             sorted(resources),
             wildcard=wildcards.get(actions, ""),
@@ -138,7 +141,7 @@ def _in_stack(
 
 def read_ledger(scope: Construct, stage: str) -> tuple[Permission, ...]:
     """Read what is live."""
-    return (_allow(["dynamodb:GetItem", "dynamodb:Query"], [arns.ledger(scope, stage)]),)
+    return (allow(["dynamodb:GetItem", "dynamodb:Query"], [arns.ledger(scope, stage)]),)
 
 
 _POINTERS = (aws_names.LEDGER_HEAD, aws_names.LEDGER_ACTIVE)
@@ -179,7 +182,7 @@ def _write(
 ) -> tuple[Permission, ...]:
     """Write into these partitions; reading has no condition, for everybody reads everything."""
     return (
-        _allow(
+        allow(
             actions,
             [arns.ledger(scope, stage)],
             conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions}},
@@ -193,7 +196,7 @@ def _write(
 def publish_metrics(namespace: str) -> tuple[Permission, ...]:
     """Publish into one of our metric namespaces: that of the scores, or that of the service."""
     return (
-        _allow(
+        allow(
             ["cloudwatch:PutMetricData"],
             ["*"],
             wildcard="PutMetricData knows no resources; a condition holds it to one namespace.",
@@ -204,13 +207,13 @@ def publish_metrics(namespace: str) -> tuple[Permission, ...]:
 
 def ask_for_rollback(scope: Construct, stage: str) -> tuple[Permission, ...]:
     """Ask the stage's rollback Lambda, and no other function, to look at a task."""
-    return (_allow(["lambda:InvokeFunction"], [arns.rollback_function(scope, stage)]),)
+    return (allow(["lambda:InvokeFunction"], [arns.rollback_function(scope, stage)]),)
 
 
 def read_alarms(scope: Construct) -> tuple[Permission, ...]:
     """Ask for the state of alarms."""
     return (
-        _allow(
+        allow(
             ["cloudwatch:DescribeAlarms"],
             [arns.alarm(scope, "*")],
             wildcard="Alarms are looked up by the beginning of their names, which IAM can only"
@@ -219,10 +222,22 @@ def read_alarms(scope: Construct) -> tuple[Permission, ...]:
     )
 
 
-def announce_rollbacks(scope: Construct) -> tuple[Permission, ...]:
-    """Emit the event from which a rollback finds its way into git."""
+def read_metrics() -> tuple[Permission, ...]:
+    """Read how many calls a version answered, and how many of them broke its contract."""
     return (
         _allow(
+            ["cloudwatch:GetMetricData"],
+            ["*"],
+            wildcard="GetMetricData knows no resources for metrics like ours, and no namespaces."
+            " Read only, and metrics are numbers.",
+        ),
+    )
+
+
+def announce_rollbacks(scope: Construct) -> tuple[Permission, ...]:
+    """Emit the events by which a rollback finds its way into git, and the watch its next task."""
+    return (
+        allow(
             ["events:PutEvents"],
             [arns.default_event_bus(scope)],
             conditions={"StringEquals": {"events:source": aws_names.event_source()}},
@@ -233,7 +248,7 @@ def announce_rollbacks(scope: Construct) -> tuple[Permission, ...]:
 def trace() -> tuple[Permission, ...]:
     """Send X-Ray traces."""
     return (
-        _allow(
+        allow(
             ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
             ["*"],
             wildcard="X-Ray knows no resources.",
@@ -246,7 +261,7 @@ def trace() -> tuple[Permission, ...]:
 
 def tell_of_the_pipeline(scope: Construct) -> tuple[Permission, ...]:
     """Publish to the pipeline's own topic."""
-    return (_allow(["sns:Publish"], [arns.pipeline_topic(scope)]),)
+    return (allow(["sns:Publish"], [arns.pipeline_topic(scope)]),)
 
 
 # --- The service's own task definition ---------------------------------------------------------
@@ -254,35 +269,35 @@ def tell_of_the_pipeline(scope: Construct) -> tuple[Permission, ...]:
 
 def see_service(scope: Construct, stage: str) -> tuple[Permission, ...]:
     """See which task definition the service runs, and in which network."""
-    return (_allow(["ecs:DescribeServices"], [arns.service(scope, stage)]),)
+    return (allow(["ecs:DescribeServices"], [arns.service(scope, stage)]),)
 
 
 def start_watch(scope: Construct, stage: str) -> tuple[Permission, ...]:
     """Start the score watch, or the drill, which measures as the watch does."""
-    return _run_as(aws_names.watch_role(stage), scope, stage)
+    return run_as(aws_names.watch_role(stage), scope, stage)
 
 
 def start_smoke_test(scope: Construct, stage: str) -> tuple[Permission, ...]:
     """Start the smoke test."""
-    return _run_as(aws_names.smoke_role(stage), scope, stage)
+    return run_as(aws_names.smoke_role(stage), scope, stage)
 
 
-def _run_as(role: str, scope: Construct, stage: str) -> tuple[Permission, ...]:
+def run_as(role: str, scope: Construct, stage: str) -> tuple[Permission, ...]:
     """Start the service's own task definition, in its own cluster, as this role and no other."""
     return (
-        _allow(
+        allow(
             ["ecs:RunTask"],
             [arns.task_definition(scope, stage, "*")],
             wildcard="Each release registers the next revision of the task definition.",
             conditions={"ArnEquals": {"ecs:cluster": arns.cluster(scope, stage)}},
         ),
-        _allow(
+        allow(
             ["ecs:TagResource"],
             [arns.task(scope, stage, "*")],
             wildcard="A task gets the tags of its definition, and its id, when it starts.",
             conditions={"StringEquals": {"ecs:CreateAction": "RunTask"}},
         ),
-        _allow(
+        allow(
             ["iam:PassRole"],
             [arns.role(scope, role), arns.execution_role(scope, stage)],
             conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
@@ -293,7 +308,7 @@ def _run_as(role: str, scope: Construct, stage: str) -> tuple[Permission, ...]:
 def read_running_image(_scope: Construct, _stage: str) -> tuple[Permission, ...]:
     """See which image a task definition names; the service says which definition it runs."""
     return (
-        _allow(
+        allow(
             ["ecs:DescribeTaskDefinition"],
             ["*"],
             wildcard="DescribeTaskDefinition knows no resources. Read only, and no definition of"
@@ -305,7 +320,7 @@ def read_running_image(_scope: Construct, _stage: str) -> tuple[Permission, ...]
 def wait_for_tasks(scope: Construct, stage: str) -> tuple[Permission, ...]:
     """See whether a started task has ended, and how."""
     return (
-        _allow(
+        allow(
             ["ecs:DescribeTasks"],
             [arns.task(scope, stage, "*")],
             wildcard="The id of a task is made when it starts.",
@@ -323,13 +338,13 @@ def be_on_call(scope: Construct, stage: str, *, with_results: bool) -> tuple[Per
         *see_service(scope, stage),
         *start_watch(scope, stage),
         *wait_for_tasks(scope, stage),
-        _allow(
+        allow(
             ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"],
             ["*"],
             wildcard="Neither knows a task definition as its resource. Read only, and no definition"
             " of ours holds a secret.",
         ),
-        _allow(
+        allow(
             ["logs:FilterLogEvents"],
             [f"{arns.log_group(scope, aws_names.service_log_group(stage))}:*"],
             wildcard="The log group, as IAM writes it: the colon and all of its streams.",
@@ -349,7 +364,7 @@ def _read_evidence(scope: Construct, stage: str) -> tuple[Permission, ...]:
             aws_names.evaluation_key("*", "*"),
             aws_names.drill_key("*", stage),
         ),
-        _allow(["ecr:BatchGetImage", "ecr:DescribeImages"], [arns.image_repository(scope)]),
+        allow(["ecr:BatchGetImage", "ecr:DescribeImages"], [arns.image_repository(scope)]),
     )
 
 
@@ -368,8 +383,8 @@ def push_image(scope: Construct) -> tuple[Permission, ...]:
         "UploadLayerPart",
     ]
     return (
-        _allow([f"ecr:{name}" for name in actions], [arns.image_repository(scope)]),
-        _allow(
+        allow([f"ecr:{name}" for name in actions], [arns.image_repository(scope)]),
+        allow(
             ["ecr:GetAuthorizationToken"],
             ["*"],
             wildcard="A login belongs to the registry; it knows no resources.",
@@ -386,7 +401,7 @@ _CONNECTION_PREFIXES = ("codestar-connections", "codeconnections")
 def use_connection(connection_arn: str) -> tuple[Permission, ...]:
     """Use the connection to the repository, for reading and, where nothing denies it, writing."""
     actions = [f"{prefix}:UseConnection" for prefix in _CONNECTION_PREFIXES]
-    return (_allow(actions, [connection_arn]),)
+    return (allow(actions, [connection_arn]),)
 
 
 def read_source(connection_arn: str) -> tuple[Permission, ...]:

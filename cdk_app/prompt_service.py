@@ -28,6 +28,9 @@ CORE_CPU = 1024
 """CPU units of a whole core."""
 
 
+_SCRATCH = "scratch"
+
+
 class PromptService(Construct):
     """Cluster, task definition, load balancer and service of one stage.
 
@@ -146,6 +149,13 @@ class PromptService(Construct):
             ),
         )
         container.add_port_mappings(ecs.PortMapping(container_port=aws_names.CONTAINER_PORT))
+        if self._stage.records is not None:
+            # Shards and outputs are files before they are objects. Fargate gives a volume the
+            # permissions that the image's VOLUME of the same path has.
+            definition.add_volume(name=_SCRATCH)
+            container.add_mount_points(
+                ecs.MountPoint(source_volume=_SCRATCH, container_path="/tmp", read_only=False)  # noqa: S108
+            )
         return definition
 
     def _image_repository(self) -> ecr.IRepository:

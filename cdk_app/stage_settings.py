@@ -189,6 +189,17 @@ class CallerIdentitySettings(StrictSettings):
         return quotas
 
 
+class RecordsSettings(StrictSettings):
+    """A bucket into which people drop files of records, and what answers them (docs/records.md)."""
+
+    max_children: Annotated[int, Field(ge=1, le=200)] = 10
+    """Containers that answer one file at once, at most; they share the limits of its model."""
+    # Longer than a run may take and may still be taken up again: cdk_app/records_definition.py.
+    expire_days: Annotated[int, Field(ge=30, le=3650)] = 90
+    """Days after which a dropped file is deleted, and what only served to make its output. Output
+    and manifest stay. For so long records of a bad version can be made again."""
+
+
 _LONGEST_TRUST = 2048
 """Characters of a role's trust, by IAM's default quota; white space is not counted."""
 _TRUST_WITHOUT = 220
@@ -267,7 +278,7 @@ class StageSettings(StrictSettings):
     """The stage's network: its own, of 16 to 22 bits, or that of `vpc_id`. No two stages overlap,
     or nothing could ever be routed to both. Fixed once the stage exists."""
     caller_cidrs: tuple[
-        Annotated[str, Field(pattern=r"^[\d./]+$", examples=["10.0.0.0/8"])], ...
+        Annotated[str, Field(pattern=r"^[\d./]+$", examples=["10.200.0.0/16"])], ...
     ] = ()
     """Networks, peered or otherwise routed to the stage's own, whose applications may call the
     service."""
@@ -303,6 +314,8 @@ class StageSettings(StrictSettings):
     drill: bool = False
     """Whether each release proves, after its smoke test, that a bad version is taken back by
     itself: with a task of the product's own, and a failed drill ends the release."""
+    records: RecordsSettings | None = None
+    """Files of records that are dropped into a bucket are answered; by default there is none."""
     approval: bool = False
     """Whether a person lets each release in."""
     soak: SoakSettings | None = None

@@ -74,6 +74,10 @@ REASONS: tuple[tuple[str, str], ...] = (
         "It takes away; the local remote is reached over no connection, and nobody asked to write.",
     ),
     (
+        r"^Role (?:prompt-hub-dev-records|Records(?:Events)?Role) ",
+        "In the run no stage answered files of records: `cdk.json` asks for none.",
+    ),
+    (
         r"PullRequests|pull-requests",
         "Pull requests are checked on GitHub, with a token that only GitHub gives.",
     ),
@@ -87,7 +91,11 @@ REASONS: tuple[tuple[str, str], ...] = (
         "CDK grants it to what publishes assets, for builds in batches: there are none here.",
     ),
     (r"bedrock:InvokeModel", "The models of a local run are not Bedrock's."),
-    (r"xray:", "Nothing here takes traces."),
+    (
+        r"RollbackRole.*GetMetricData",
+        "No call of the run broke its contract, so none was counted, and nothing here takes traces;"
+        " tests/local_aws/test_live_calls.py has calls that do.",
+    ),
     (r"VpcRefused", "Flow logs are only recorded here."),
     (
         r"WatchEventsRole",

@@ -45,7 +45,10 @@ EXTENSIONS = (
     "ecs",
     "load_balancer",
     "schedules",
+    "object_events",
+    "state_machines",
     "account_services",
+    "mail",
 )
 """Modules of this package, in the order in which they are installed. Each has
 `install(settings)`; where it has them, `start()` is called once the emulator answers requests,

@@ -104,7 +104,13 @@ def install(settings: CloudSettings) -> None:
     provisioners._elbv2_load_balancer_create = create_on_loopback
     provisioners._RESOURCE_HANDLERS[_LOAD_BALANCER]["create"] = create_on_loopback
     alb._ACTION_MAP["DescribeTargetHealth"] = _describe_target_health
+    alb._target_group_full_name_from_arn = _full_name
     _balancer = _Balancer(settings)
+
+
+def _full_name(group: str) -> str:
+    """Return `targetgroup/NAME/ID`, as AWS's GetAtt and the metrics have it; the emulator cuts."""
+    return group.rpartition(":")[2]
 
 
 def start() -> None:
@@ -256,7 +262,7 @@ class _Balancer(threading.Thread):
                 continue
             dimensions = {
                 "LoadBalancer": balancer.partition(":loadbalancer/")[2],
-                "TargetGroup": group.rpartition(":")[2],
+                "TargetGroup": _full_name(group),
             }
             for metric, state in _HOST_COUNTS.items():
                 now, count = time.time(), states.count(state)

@@ -13,12 +13,13 @@ from cdk_app.stack import environment, tag
 from cdk_app.stage_settings import StageSettings
 from cdk_app.tasks import Task
 from stacks.ledger import LedgerStack
+from stacks.records import RecordsStack
 from stacks.rollback import RollbackStack
 from stacks.service import ServiceStack
 
 
 class ReleaseStage(Stage):
-    """Ledger, rollback and service of one stage; the same class for every stage.
+    """Ledger, rollback and service of one stage, and what answers its files of records.
 
     The order is the one in which a new stage can come up: the alarms and the topic exist before
     the first task runs.
@@ -48,3 +49,8 @@ class ReleaseStage(Stage):
         )
         rollback.add_stack_dependency(ledger)
         service.add_stack_dependency(rollback)
+        if stage.records is not None:
+            records = RecordsStack(
+                self, "Records", settings=settings, stage=stage, records=stage.records
+            )
+            service.add_stack_dependency(records)

@@ -15,6 +15,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from cdk_app import arns, trigger
+from cdk_app.contract_alarm import ContractAlarm
 from cdk_app.freshness_alarm import FreshnessAlarm, WatchBudgetAlarm
 from cdk_app.on_call import OnCallRole
 from cdk_app.rollback_function import RollbackFunction
@@ -40,7 +41,7 @@ class RollbackStack(StageStack):
         root: Path,
     ) -> None:
         super().__init__(
-            scope, construct_id, stage=stage, purpose="score alarms and automatic rollback"
+            scope, construct_id, stage=stage, purpose="alarms on prompts and automatic rollback"
         )
         topic = self._build_topic(stage)
         rollback = RollbackFunction(
@@ -56,6 +57,14 @@ class RollbackStack(StageStack):
             ScoreAlarm(
                 self,
                 f"Score-{task.name}",
+                stage=stage.name,
+                task=task,
+                rollback=rollback.function,
+                topic=topic,
+            )
+            ContractAlarm(
+                self,
+                f"Contract-{task.name}",
                 stage=stage.name,
                 task=task,
                 rollback=rollback.function,
@@ -78,7 +87,12 @@ class RollbackStack(StageStack):
         if stage.on_call is not None:
             # Results and images lie where the pipeline is, and are read with what one has there.
             OnCallRole(
-                self, "OnCall", stage=stage.name, who=stage.on_call, with_results=not elsewhere
+                self,
+                "OnCall",
+                stage=stage.name,
+                who=stage.on_call,
+                with_results=not elsewhere,
+                with_records=stage.records is not None,
             )
         if elsewhere:
             bus = arns.event_bus_in(self, str(settings.account), settings.region)
@@ -115,7 +129,7 @@ class RollbackStack(StageStack):
         events.Rule(
             self,
             "Sweep",
-            description="Looks again at every score alarm that is still firing",
+            description="Looks again at every alarm on a prompt that is still firing",
             schedule=events.Schedule.rate(Duration.minutes(minutes)),
             targets=[targets.LambdaFunction(rollback, retry_attempts=0)],
         )

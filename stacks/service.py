@@ -12,6 +12,7 @@ from cdk_app import arns
 from cdk_app.dashboards import StageDashboard
 from cdk_app.network import Network
 from cdk_app.prompt_service import PromptService
+from cdk_app.records_machine import RecordsMachine
 from cdk_app.score_watch import ScoreWatch, watch_schedule
 from cdk_app.service_health import ServiceHealth
 from cdk_app.settings import Settings
@@ -61,18 +62,32 @@ class ServiceStack(StageStack):
             load_balancer=prompts.load_balancer,
             target_group=prompts.target_group,
             topic=topic,
+            records=stage.records is not None,
         )
-        # The schedule is here and not beside the alarms: it names the exact revision of the task
-        # definition, which another stack could only import as an export that every release would
-        # then be unable to change.
+        # What starts the watch is here and not beside the alarms: it names the exact revision of
+        # the task definition, which another stack could only import as an export that every release
+        # would then be unable to change.
         ScoreWatch(
             self,
             "Watch",
             stage=stage.name,
+            tasks=tasks,
             schedule=watch_schedule(tasks, stage=stage, stages=settings.stages),
             service=prompts.service,
             subnets=network.subnets,
         )
+        if stage.records is not None:
+            RecordsMachine(
+                self,
+                "Records",
+                stage=stage.name,
+                settings=stage.records,
+                service=prompts.service,
+                subnets=network.vpc.select_subnets(
+                    subnet_type=network.subnets.subnet_type, subnets=network.subnets.subnets
+                ).subnet_ids,
+                topic=topic,
+            )
         CfnOutput(self, "Url", value=prompts.url)
         CfnOutput(self, "VpcId", value=network.vpc.vpc_id, description="To peer callers with")
 

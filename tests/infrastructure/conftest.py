@@ -60,6 +60,23 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 
 
 @pytest.fixture(scope="session")
+def records(synthesise: Synthesise) -> Assembly:
+    """The app whose stage answers files of records."""
+    from tests.infrastructure.records_app import stages
+
+    return synthesise(stages())
+
+
+@pytest.fixture(scope="session")
+def records_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    """A stage here and one elsewhere, both with records, as `app.py` writes them under cdk-nag."""
+    from tests.infrastructure.records_app import with_a_stage_elsewhere
+    from tests.infrastructure.synthesised import checked_app
+
+    return checked_app(with_a_stage_elsewhere(), tmp_path_factory.mktemp("elsewhere"))
+
+
+@pytest.fixture(scope="session")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     """What `make pages` synthesises, whatever a user has made of cdk.json and prompts/."""
     from docs import example_app

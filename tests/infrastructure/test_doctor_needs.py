@@ -39,6 +39,13 @@ def test_two_stages_of_which_one_scales_need_more(
     assert found[NETWORK.name] == 2
 
 
+def test_a_file_of_records_needs_its_containers_beside_a_rollout(
+    synthesise: Callable[..., Assembly],
+) -> None:
+    dev = {**CONTEXT["prompt-hub"]["stages"][0], "records": {"max_children": 7}}
+    assert _needs(synthesise({"stages": [dev]}))[VCPU.name] == (2 * 1 + 1 + 7) * 0.25
+
+
 def test_templates_ask_for_no_newer_bootstrap_than_the_doctor(assembly: Assembly) -> None:
     for name, template in assembly.templates.items():
         (rule,) = template["Rules"]["CheckBootstrapVersion"]["Assertions"]

@@ -17,7 +17,7 @@ from tests.infrastructure.synthesised import build
 
 TWO_STAGES = {
     "stages": [
-        {"name": "dev", "availability_zones": ["us-east-1a", "us-east-1b"]},
+        {"name": "dev", "availability_zones": ["us-east-1a", "us-east-1b"], "records": {}},
         {
             "name": "prod",
             "availability_zones": ["us-east-1a", "us-east-1b"],
@@ -68,6 +68,7 @@ EVERY_OPTION = {
                 "zone_id": "Z0123456789",
             },
             "scaling": {"max_count": 4},
+            "records": {},
         },
         {
             "name": "prod",

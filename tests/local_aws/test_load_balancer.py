@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import pytest
 
+from tests.local_aws.ecs_stack import Stack
 from tests.local_aws.emulator import LocalAws, eventually
 
 
@@ -245,3 +246,36 @@ def test_the_address_survives_a_restart_and_a_deleted_listener_closes(
     eventually(lambda: balanced.status() == 200, what="an answer after the restart")
     balanced.elb.delete_listener(ListenerArn=balanced.listener)
     eventually(lambda: not balanced.listens(), what="the end of the listener")
+
+
+def test_an_alarm_of_a_template_hears_of_healthy_targets(aws: LocalAws) -> None:
+    """Its dimensions are what `Fn::GetAtt` says: they must be those of the metric."""
+    stack = Stack(aws)
+    dimensions = {
+        "LoadBalancer": {"Fn::GetAtt": ["Balancer", "LoadBalancerFullName"]},
+        "TargetGroup": {"Fn::GetAtt": ["Group", "TargetGroupFullName"]},
+    }
+    down = {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmName": f"{stack.name}-down",
+            "Namespace": "AWS/ApplicationELB",
+            "MetricName": "HealthyHostCount",
+            "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+            "Statistic": "Maximum",
+            "Period": 60,
+            "EvaluationPeriods": 3,
+            "DatapointsToAlarm": 3,
+            "Threshold": 1,
+            "ComparisonOperator": "LessThanThreshold",
+            "TreatMissingData": "breaching",
+        },
+    }
+    assert stack.create(environment={}, extra={"Down": down}) == "CREATE_COMPLETE"
+    alarms = aws.client("cloudwatch")
+
+    def state() -> str:
+        found = alarms.describe_alarms(AlarmNames=[f"{stack.name}-down"])["MetricAlarms"]
+        return str(found[0]["StateValue"])
+
+    eventually(lambda: state() == "OK", what="the alarm to hear that the service answers")

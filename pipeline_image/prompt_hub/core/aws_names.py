@@ -137,10 +137,18 @@ def rollback_namespace() -> str:
 
 
 CALL_DIMENSIONS = ("stage", "task", "version")
+CALL_TASK_DIMENSIONS = ("stage", "task")
+"""Of contract failures alone, whatever version it is: alarms cannot look for versions."""
 CALL_SECONDS = "seconds"
 """How long a call took; there are as many calls as it has samples."""
 CALL_CONTRACT_FAILED = "contract_failed"
 """1 where the prompt's own contract broke, else 0."""
+CONTRACT_WINDOW_MINUTES = 15
+"""How long the calls are looked at together that a contract alarm fires on."""
+LEAST_BROKEN = 5
+"""Fewer broken contracts say nothing, whatever part of the calls they are."""
+BROKEN_PERCENT = 5
+"""Percent of the calls that may break their contract before somebody has to look."""
 CALL_INPUT_TOKENS = "gen_ai.usage.input_tokens"
 CALL_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
 CALL_USD = "usd"
@@ -246,13 +254,16 @@ ENV_LOG = "PROMPT_HUB_LOG"
 PROMOTION_BRANCH = "prompt-hub/promotion"
 """The bot's own branch, where promotion goes by pull request."""
 EVENT_ROLLED_BACK = "PromptRolledBack"
+EVENT_COMPARE = "PromptToCompare"
+"""By it the rollback Lambda asks the score watch to measure a task beside its way back, now."""
 EVENT_SOURCE_WATCH = "prompt-hub.watch"
 """Source of the event by which the score watch asks the rollback Lambda to look at a task.
 
 It goes to the Lambda itself and over no bus: all installations may call it the same.
 """
 WINDOWS_FILE = "windows.json"
-"""Beside the Lambda's handler: how many bad samples, of how many, are a breach, by task."""
+"""Beside the Lambda's handler, by task: how many bad samples, of how many, are a breach, and the
+minutes between two samples."""
 
 
 def pipeline() -> str:
@@ -371,6 +382,15 @@ def records_state_machine(stage: str) -> str:
     return named(stage, "records")
 
 
+def records_log_group(stage: str) -> str:
+    """Name of the log group of that state machine.
+
+    All log groups that AWS's services deliver to share one policy of limited length, unless their
+    names begin so.
+    """
+    return f"/aws/vendedlogs/states/{records_state_machine(stage)}"
+
+
 def records_role(stage: str) -> str:
     """Name of the role that containers have which answer files of records."""
     return f"{service(stage)}-records"
@@ -415,6 +435,16 @@ def score_alarm_prefix(stage: str) -> str:
 def score_alarm(stage: str, task: str) -> str:
     """Name of the alarm that fires when `task` scores below its locked threshold."""
     return score_alarm_prefix(stage) + task
+
+
+def contract_alarm_prefix(stage: str) -> str:
+    """Return what the name of every contract alarm of `stage` begins with."""
+    return named(stage, "contract-")
+
+
+def contract_alarm(stage: str, task: str) -> str:
+    """Name of the alarm that fires when calls of `task` break the prompt's own contract."""
+    return contract_alarm_prefix(stage) + task
 
 
 def freshness_alarm(stage: str, task: str) -> str:
@@ -533,18 +563,26 @@ INCOMING = "incoming/"
 """Where files of records are dropped: `incoming/TASK/NAME`."""
 RUNS = "runs/"
 """Where what became of them is: one folder a run, below that of its task."""
+WORK = "work/"
+"""Where shards, journals and parts of the output are while a run goes on, in folders like those."""
+INDEX = "index/"
+"""Where runs are found by the versions that answered in them."""
 SHARDS_FILE = "shards.json"
 """Beside a run's plan: the shards that a Distributed Map reads, one item each."""
 
 
 def run_key(task: str, run: str, name: str) -> str:
-    """Key of the object `name` of a run, such as `plan.json`, `manifest.json` or `output.jsonl`."""
-    return f"{RUNS}{task}/{run}/{name}"
+    """Key of the object `name` of a run, such as `plan.json`, `manifest.json` or `output.jsonl`.
+
+    One in a folder (`shards/00007.jsonl`, `part/00007/…`, `out/00007.jsonl`) only serves to make
+    the output, and expires: by nothing but the beginning of a key can S3 tell what shall.
+    """
+    return f"{WORK if '/' in name else RUNS}{task}/{run}/{name}"
 
 
 def version_runs_prefix(task: str, version: str) -> str:
     """Return what the keys of every run begin with that `version` has answered records of."""
-    return f"index/{task}/{version}/"
+    return f"{INDEX}{task}/{version}/"
 
 
 def version_run_key(task: str, version: str, run: str) -> str:

@@ -292,6 +292,12 @@ def _wrong(error: ValidationError, *where: str) -> PromptHubError:
     """Say what is wrong with the setting; `where` leads to what pydantic looked at."""
     first = error.errors(include_url=False)[0]
     place = ".".join([*where, *map(str, first["loc"])]) or "the text"
-    return PromptHubError(
-        f"{aws_names.ENV_MODELS} is wrong at {place}: {first['msg']}.", hint=_HINT
-    )
+    reason = first["msg"]
+    if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+        from prompt_hub.repository.documents import closest
+
+        wrong, known = str(first["loc"][0]), sorted(ModelConfig.model_fields.keys() - {"alias"})
+        meant = closest(wrong, known)
+        suggestion = f"; did you mean {meant!r}?" if meant else ""
+        reason = f"there is no such key (known: {', '.join(known)}{suggestion})"
+    return PromptHubError(f"{aws_names.ENV_MODELS} is wrong at {place}: {reason}.", hint=_HINT)

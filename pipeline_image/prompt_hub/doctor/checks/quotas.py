@@ -5,6 +5,7 @@ What else the account runs is not counted.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -81,7 +82,10 @@ def needs(templates: Iterable[Template]) -> Mapping[Quota, float]:
 
 
 def _cores(template: Template) -> float:
-    """Return the virtual cores of a service, its successor beside it, and a one-off task."""
+    """Return the virtual cores of a service, its successor beside it, and tasks of other commands.
+
+    These are a one-off task, and what answers one file of records.
+    """
 
     def most(kind: str, name: str) -> float:
         found = (item.properties for item in template.resources.values() if item.kind == kind)
@@ -90,7 +94,17 @@ def _cores(template: Template) -> float:
     scaled = most("AWS::ApplicationAutoScaling::ScalableTarget", "MaxCapacity")
     tasks = max(scaled, most("AWS::ECS::Service", "DesiredCount"))
     # Our services keep ECS's own limit: twice as many while the new ones replace the old.
-    return (2 * tasks + 1) * most("AWS::ECS::TaskDefinition", "Cpu") / 1024
+    return (2 * tasks + 1 + _children(template)) * most("AWS::ECS::TaskDefinition", "Cpu") / 1024
+
+
+def _children(template: Template) -> int:
+    """Return how many containers answer a file of records at once."""
+    machines = (
+        str(item.properties)
+        for item in template.resources.values()
+        if item.kind == "AWS::StepFunctions::StateMachine"
+    )
+    return sum(int(n) for text in machines for n in re.findall(r"MaxConcurrency\W+(\d+)", text))
 
 
 def _number(value: JsonValue) -> float:

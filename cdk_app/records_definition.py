@@ -1,0 +1,259 @@
+"""What happens to a dropped file of records, in the Amazon States Language.
+
+A state that fails for good has neither a `Catch` nor a `Fail` state behind it: only so does a
+redrive, which starts with the state that failed, do its work again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from prompt_hub.core import aws_names
+
+State = dict[str, object]
+
+SHARDS = "shards"
+"""What the executions of shards are called behind the state machine's name."""
+RUN_DAYS = 14
+"""How long a run may take. Step Functions lets a failed one go on for as long after its end, and
+what it needs must be there: `records.expire_days` of a stage is more than both together."""
+_DAY = 24 * 60 * 60
+_REFUSED = 1
+"""Exit code of `prompt-hub` where a person has to change something."""
+
+_TRY_AGAIN = {
+    "ErrorEquals": ["States.ALL"],
+    "IntervalSeconds": 30,
+    "BackoffRate": 2,
+    "MaxDelaySeconds": 15 * 60,
+}
+_PATIENTLY = {**_TRY_AGAIN, "MaxAttempts": 20}
+"""For containers that ask a model: what fails at once is given up after some four hours, and an
+outage, which a container sits out for a quarter of an hour itself, after some nine."""
+_SOMETIMES = {**_TRY_AGAIN, "MaxAttempts": 4}
+"""For what asks no model: nothing is worth waiting for longer than eight minutes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordsNames:
+    """What the definition calls the stage's resources."""
+
+    cluster: str
+    service: str
+    """Name of the service, and of the family of its task definition."""
+    role: str
+    """ARN of the role that containers have."""
+    network: Mapping[str, object]
+    """Subnets and security groups of the service, by the names that Step Functions has for them."""
+    bucket: str
+    environment: Mapping[str, str]
+    """Variables of the containers, beside those of the service."""
+    integration: Callable[[str], str]
+    """Writes the ARN of what a state calls."""
+
+
+def records_definition(names: RecordsNames, *, max_children: int) -> State:
+    """Return the state machine: plan, then answer shards, `max_children` at once, then merge.
+
+    Its input is the event of S3, or that of a rollback: then the records of the version that was
+    taken back are made again, where their task asks for it. Containers get the newest revision of
+    the service's task definition: a run may outlast a revision, and ECS starts none that is gone.
+    """
+    of_run = "'--task', $.task, '--run', $.run"
+    plan = (
+        "'records', 'plan', '--key', $.key, '--version-id', $.version, '--run', $.run,"
+        f" '--children', '{max_children}'"
+    )
+    answer = {
+        **_container(
+            names, f"'records', 'answer', {of_run}, '--shard', States.Format('{{}}', $.shard)"
+        ),
+        # All outputs together are held to 256 KiB, whatever becomes of them.
+        "OutputPath": None,
+        "End": True,
+    }
+    states: dict[str, State] = {
+        "What happened?": {
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "Variable": "$.source",
+                    "StringEquals": aws_names.event_source(),
+                    "Next": "Repair",
+                }
+            ],
+            "Default": "Read the event",
+        },
+        "Repair": {
+            **_container(
+                names,
+                "'repair', $.detail.task, '--version', $.detail.left.version, '--after-rollback'",
+            ),
+            "Retry": [_PATIENTLY],
+            "End": True,
+        },
+        "Read the event": {
+            "Type": "Pass",
+            "Parameters": {
+                "key.$": "$.detail.object.key",
+                "version.$": "$.detail.object['version-id']",
+            },
+            "Next": "Is it a file?",
+        },
+        # The console makes a folder by an object whose key ends so.
+        "Is it a file?": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.key", "StringMatches": "*/", "Next": "A folder"}],
+            "Default": "Name the run",
+        },
+        "A folder": {"Type": "Succeed"},
+        # By what was dropped: an event that comes twice is one run, a file dropped again another.
+        "Name the run": {
+            "Type": "Pass",
+            "Parameters": {
+                "key.$": "$.key",
+                "version.$": "$.version",
+                "task.$": "States.ArrayGetItem(States.StringSplit($.key, '/'), 1)",
+                "run.$": "States.Hash(States.Format('{} {}', $.key, $.version), 'SHA-256')",
+            },
+            "Next": "Plan",
+        },
+        # The command has said why: in the run's folder, and to the stage's topic.
+        "Refused": {"Type": "Succeed"},
+        **_attempts(
+            "Plan",
+            _container(names, plan) | {"Next": "Answer"},
+            again=_SOMETIMES,
+            refused="Refused",
+        ),
+        "Answer": {
+            "Type": "Map",
+            "Label": SHARDS,
+            "ItemReader": {
+                "Resource": names.integration("s3:getObject"),
+                "ReaderConfig": {"InputType": "JSON"},
+                "Parameters": {
+                    "Bucket": names.bucket,
+                    "Key.$": (
+                        f"States.Format('{aws_names.run_key('{}', '{}', aws_names.SHARDS_FILE)}',"
+                        " $.task, $.run)"
+                    ),
+                },
+            },
+            "ItemSelector": {
+                "task.$": "$.task",
+                "run.$": "$.run",
+                "shard.$": "$$.Map.Item.Value.shard",
+            },
+            "MaxConcurrency": max_children,
+            "ToleratedFailurePercentage": 0,
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                "StartAt": "Answer a shard",
+                "States": {
+                    **_attempts(
+                        "Answer a shard", answer, again=_PATIENTLY, refused="Fail a refused shard"
+                    ),
+                    # As the first time, and at once: a redrive begins with it.
+                    "Fail a refused shard": answer,
+                },
+            },
+            # Answers are in the bucket; 256 KiB of state would hold those of no file.
+            "ResultPath": None,
+            "Next": "Merge",
+        },
+        "Merge": {
+            **_container(names, f"'records', 'merge', {of_run}"),
+            "Retry": [_SOMETIMES],
+            "End": True,
+        },
+    }
+    return {
+        "Comment": "Answers a file of records that was dropped into the bucket",
+        "TimeoutSeconds": RUN_DAYS * _DAY,
+        "StartAt": next(iter(states)),
+        "States": states,
+    }
+
+
+def _attempts(name: str, task: State, *, again: State, refused: str) -> dict[str, State]:
+    """Return the states that do `task`, and try it `again` unless it ended as refused.
+
+    A `Retry` sees nothing of a container but that it failed, so what is refused is told from what
+    broke by a state behind the first attempt.
+    """
+    ran, ended = f"{name}: did it run?", f"{name}: how did it end?"
+    judged, tried = f"{name}: was it refused?", f"{name} again"
+    return {
+        name: {
+            **task,
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.stopped", "Next": ran}],
+        },
+        # Of a container that has ended, Step Functions says what ECS says of it, as a text.
+        ran: {
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "And": [
+                        {"Variable": "$.stopped.Error", "StringEquals": "States.TaskFailed"},
+                        {"Variable": "$.stopped.Cause", "StringMatches": "{*"},
+                    ],
+                    "Next": ended,
+                }
+            ],
+            "Default": tried,
+        },
+        ended: {
+            "Type": "Pass",
+            "Parameters": {"task.$": "States.StringToJson($.stopped.Cause)"},
+            "ResultPath": "$.stopped",
+            "Next": judged,
+        },
+        judged: {
+            "Type": "Choice",
+            # An agent that AWS adds to a task stands in the same list, in any order.
+            "Choices": [{**_ended_with(_REFUSED, place), "Next": refused} for place in (0, 1)],
+            "Default": tried,
+        },
+        tried: {**task, "Retry": [again]},
+    }
+
+
+def _ended_with(code: int, place: int) -> State:
+    variable = f"$.stopped.task.Containers[{place}].ExitCode"
+    return {
+        "And": [
+            {"Variable": variable, "IsPresent": True},
+            {"Variable": variable, "NumericEquals": code},
+        ]
+    }
+
+
+def _container(names: RecordsNames, words: str) -> State:
+    """Return a state that runs `prompt-hub` with `words`, and fails where that fails."""
+    environment: Sequence[Mapping[str, str]] = [
+        {"Name": name, "Value": value} for name, value in names.environment.items()
+    ]
+    return {
+        "Type": "Task",
+        "Resource": names.integration("ecs:runTask.sync"),
+        "Parameters": {
+            "Cluster": names.cluster,
+            "TaskDefinition": names.service,
+            "LaunchType": "FARGATE",
+            "NetworkConfiguration": {"AwsvpcConfiguration": names.network},
+            "PropagateTags": "TASK_DEFINITION",
+            "Overrides": {
+                "TaskRoleArn": names.role,
+                "ContainerOverrides": [
+                    {
+                        "Name": aws_names.CONTAINER,
+                        "Command.$": f"States.Array('prompt-hub', {words})",
+                        "Environment": environment,
+                    }
+                ],
+            },
+        },
+        "ResultPath": None,
+    }

@@ -1,0 +1,99 @@
+"""Every permission of what answers files of records; the others are in `cdk_app.permissions`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from constructs import Construct
+
+from cdk_app import arns, permissions
+from cdk_app.permissions import Permission, allow
+from cdk_app.records_definition import SHARDS
+from prompt_hub.core import aws_names
+from prompt_hub.llm.config import ModelConfig
+
+_KEYS = "Keys hold names of tasks and files, and of runs, unknown at synth."
+_WAITS = "StepFunctionsGetEventsForECSTaskRule"
+"""The rule that Step Functions makes in an account, to hear when tasks of ECS have ended."""
+
+
+def answer_records(
+    scope: Construct, stage: str, models: Iterable[ModelConfig]
+) -> tuple[Permission, ...]:
+    """Plan, answer and merge: read dropped files, write runs, ask models, tell people and the bus.
+
+    The version that answers is what the ledger says is active.
+    """
+    runs = (aws_names.RUNS, aws_names.WORK, aws_names.INDEX)
+    return (
+        allow(
+            # A file may be dropped again under its name while the first one is read.
+            ["s3:GetObject", "s3:GetObjectVersion"],
+            [arns.records(scope, stage, f"{aws_names.INCOMING}*")],
+            wildcard=_KEYS,
+        ),
+        allow(
+            ["s3:GetObject", "s3:PutObject"],
+            [arns.records(scope, stage, f"{prefix}*") for prefix in runs],
+            wildcard=_KEYS,
+        ),
+        # Journals and parts are listed, and without it S3 says "access denied" of what is missing.
+        allow(["s3:ListBucket"], [arns.records_bucket(scope, stage)]),
+        *permissions.read_ledger(scope, stage),
+        *permissions.call_models(scope, models),
+        allow(
+            ["events:PutEvents"],
+            [arns.default_event_bus(scope)],
+            conditions={"StringEquals": {"events:source": aws_names.records_source()}},
+        ),
+        allow(["sns:Publish"], [arns.notification_topic(scope, stage)]),
+    )
+
+
+def run_records(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Be the state machine: start containers, and itself for each shard."""
+    return (
+        *permissions.run_as(aws_names.records_role(stage), scope, stage),
+        allow(
+            ["ecs:DescribeTasks", "ecs:StopTask"],
+            [arns.task(scope, stage, "*")],
+            wildcard="The id of a task is made when it starts.",
+        ),
+        allow(
+            ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+            [arns.managed_rule(scope, _WAITS)],
+        ),
+        allow(
+            ["s3:GetObject"],
+            [arns.records(scope, stage, aws_names.run_key("*", "*", aws_names.SHARDS_FILE))],
+            wildcard=_KEYS,
+        ),
+        allow(["states:StartExecution"], [arns.records_state_machine(scope, stage)]),
+        allow(
+            ["states:DescribeExecution", "states:StopExecution"],
+            [arns.records_execution(scope, stage)],
+            wildcard="Step Functions makes up the names of executions.",
+        ),
+        allow(
+            # Where a person has a failed run go on, it has those of its shards go on.
+            ["states:RedriveExecution"],
+            [arns.records_execution(scope, stage, of=SHARDS)],
+            wildcard="Step Functions makes up the names of executions.",
+        ),
+    )
+
+
+def take_up_records(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Find out why a run failed, and have it go on: the commands of docs/operations.md."""
+    return (
+        allow(["states:ListExecutions"], [arns.records_state_machine(scope, stage)]),
+        allow(
+            [
+                "states:DescribeExecution",
+                "states:GetExecutionHistory",
+                "states:RedriveExecution",
+            ],
+            [arns.records_execution(scope, stage)],
+            wildcard="Step Functions makes up the names of executions.",
+        ),
+    )
