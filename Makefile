@@ -154,8 +154,9 @@ pages: setup  ## the pages that are made from the example's templates, again: pe
 	@$(VENV)/python -m docs.costs_page .local/pages
 
 CALLS_MINUTES := 20
+# What else was done, for people who look at the pictures.
 NOTE :=
-dashboards: setup  ## pictures of both dashboards from a running `make up`, after CALLS_MINUTES=20 of calls of the service
+dashboards: setup  ## pictures of the dashboards after `make up`, and after CALLS_MINUTES=20 of calls of its service
 	@$(VENV)/python -m docs.dashboard_calls .local --minutes $(CALLS_MINUTES)
 	@$(VENV)/python -m docs.dashboard_picture .local --note '$(NOTE)'
 

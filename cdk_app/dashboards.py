@@ -110,12 +110,14 @@ class StageDashboard(Construct):
             score.with_(label="active", color=cloudwatch.Color.BLUE),
             threshold.with_(label="threshold", color=cloudwatch.Color.RED),
             right=[moved],
+            right_label="changed",
         )
         calls = _graph(
             f"{task.name}: calls of each version",
             self._of_calls(aws_names.CALL_SECONDS, "SampleCount", "calls", task),
             self._of_calls(aws_names.CALL_CONTRACT_FAILED, "Sum", "contract broken", task),
             right=[self._of_calls(aws_names.CALL_SECONDS, "p90", "seconds, p90", task)],
+            right_label="seconds",
         )
         self._board.add_widget(_row(scores, calls))
 
@@ -425,6 +427,7 @@ def _graph(
     title: str,
     *left: cloudwatch.IMetric,
     right: Sequence[cloudwatch.IMetric] = (),
+    right_label: str | None = None,
     width: int = _WIDTH,
     most: int | None = None,
 ) -> cloudwatch.GraphWidget:
@@ -434,7 +437,7 @@ def _graph(
         left=list(left),
         right=list(right),
         left_y_axis=cloudwatch.YAxisProps(min=0, max=most),
-        right_y_axis=cloudwatch.YAxisProps(min=0),
+        right_y_axis=cloudwatch.YAxisProps(min=0, label=right_label, show_units=False),
         width=width,
         height=_HEIGHT,
     )

@@ -72,8 +72,9 @@ def write(
             continue
         first, last = measured[0], max(measured[1], measured[0] + PERIOD)
         notes = [
-            f"Drawn from what CloudWatch's API answers on a local AWS. A point is one minute"
-            f" (the dashboard opens with {_hours(body)} hours, and with longer periods). {note}",
+            "Drawn by make dashboards from what the API of CloudWatch answers on a local AWS."
+            f" A point is one minute; the dashboard opens with {_hours(body)} hours, and longer ones."
+            f" {note}".rstrip(),
         ]
         picture = draw(within(shown, first, last), name=name, span=(first, last), notes=notes)
         path = to / f"dashboard-{name.removeprefix(prefix)}.svg"

@@ -15,11 +15,10 @@ from docs.dashboard_widgets import Axis, Graph, Line, Panel, Table, Words
 WIDTH, COLUMN, ROW = 1440, 60, 58
 GAP = 6
 TITLE, TEXT = 22, 18
-CHARACTER = 0.53
+CHARACTER = 0.57
 """About the width of a character, by its height."""
 HEAD = 64
 """Height of what stands above the panels."""
-LEGEND_ROWS = 3
 
 INK, PALE, GRID, EDGE, GROUND = "#16191f", "#5f6b7a", "#e9ebed", "#d5dbdb", "#f4f5f6"
 PALETTE = (
@@ -100,7 +99,7 @@ def _graph(graph: Graph, width: float, height: float, span: tuple[float, float])
         yield _text(width / 2, height / 2 + 16, said, color=PALE, anchor="middle")
         return
     coloured = _coloured(graph.lines)
-    rows = list(_legend_rows(coloured, width - 6 * GAP))[:LEGEND_ROWS]
+    rows = list(_legend_rows(coloured, width - 6 * GAP))
     units = bool(graph.left.label or graph.right.label)
     plot = _Plot(
         left=72,
@@ -208,9 +207,9 @@ def _times(plot: _Plot) -> Iterator[str]:
         x = plot.x(time)
         yield (f'<path d="M{x:.1f} {plot.top:.1f}V{plot.bottom:.1f}" stroke="{GRID}" fill="none"/>')
         said = f"{datetime.fromtimestamp(time, UTC):%H:%M}"
-        half = _wide(said, TEXT) / 2
-        if x + half < plot.right + 24:
-            yield _text(x, plot.bottom + 21, said, color=PALE, anchor="middle")
+        # The last one may not leave the panel.
+        x = min(x, plot.right + 16 - _wide(said, TEXT) / 2)
+        yield _text(x, plot.bottom + 21, said, color=PALE, anchor="middle")
         time += step
 
 
@@ -275,7 +274,7 @@ def _number(value: float) -> str:
 
 
 def _wide(words: str, size: float, weight: str = "") -> float:
-    return len(words) * size * (CHARACTER * 1.08 if weight else CHARACTER)
+    return len(words) * size * (CHARACTER * 1.04 if weight else CHARACTER)
 
 
 def _short(words: str, width: float, size: float, weight: str = "") -> str:

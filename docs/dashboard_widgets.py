@@ -15,9 +15,11 @@ Json = Mapping[str, object]
 
 _PERIOD = 300
 """What CloudWatch takes, in seconds, where a body says no period."""
-_SEARCHED = re.compile(r"(SEARCH\(.*,\s*)(\d+)(\s*\))", re.S)
+_SEARCHED = re.compile(r"(SEARCH\(.*,\s*'(\w+)'\s*,\s*)(\d+)(\s*\))", re.S)
 _OF_AWS = ("AWS/", "ECS/")
 """What the namespaces begin with that AWS's services publish into."""
+_COUNTS = ("Sum", "SampleCount")
+"""Statistics that have no value where nothing happened: the next period would have had one."""
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _SOURCE = re.compile(r"SOURCE '([^']+)'")
 
@@ -33,7 +35,7 @@ class Line:
     label: str
     points: tuple[tuple[float, float], ...]
     expected: float
-    """Seconds in which, by the dashboard, a next value is to come: a longer gap is one."""
+    """Seconds in which a next value is to come; where none does, there is a gap."""
     color: str = ""
     right: bool = False
     filled: bool = False
@@ -155,7 +157,7 @@ class _Row:
     """One row of a widget's metrics."""
 
     query: Json
-    period: int
+    expected: int
     color: str
     right: bool
 
@@ -180,7 +182,7 @@ def _graph(place: Panel, properties: Json, ask: Ask, period: int | None) -> Grap
         Line(
             label=result.label,
             points=result.points,
-            expected=by_id[result.id].period,
+            expected=by_id[result.id].expected,
             color=by_id[result.id].color,
             right=by_id[result.id].right,
             filled=by_id[result.id].filled,
@@ -219,6 +221,7 @@ def _rows(properties: Json, period: int | None) -> Iterator[_Row]:
         if names:
             namespace, metric, *rest = map(str, names)
             dimensions = zip(rest[::2], rest[1::2], strict=True)
+            statistic = str(options.get("stat", properties.get("stat", "Average")))
             query["Label"] = str(options.get("label", metric))
             query["MetricStat"] = {
                 "Metric": {
@@ -227,16 +230,17 @@ def _rows(properties: Json, period: int | None) -> Iterator[_Row]:
                     "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions],
                 },
                 "Period": period or own,
-                "Stat": str(options.get("stat", properties.get("stat", "Average"))),
+                "Stat": statistic,
             }
         else:
-            expression = str(options["expression"])
+            expression, statistic = str(options["expression"]), ""
             if searched := _SEARCHED.fullmatch(expression.strip()):
-                own = int(searched[2])
-                expression = f"{searched[1]}{period or own}{searched[3]}"
+                statistic, own = searched[2], int(searched[3])
+                expression = f"{searched[1]}{period or own}{searched[4]}"
             query["Label"] = str(options.get("label", expression))
             query["Expression"] = expression
-        yield _Row(query, own, str(options.get("color", "")), options.get("yAxis") == "right")
+        expected = (period or own) if statistic in _COUNTS else own
+        yield _Row(query, expected, str(options.get("color", "")), options.get("yAxis") == "right")
 
 
 def _axis(said: Json) -> Axis:
