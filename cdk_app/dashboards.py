@@ -111,27 +111,31 @@ class StageDashboard(Construct):
             threshold.with_(label="threshold", color=cloudwatch.Color.RED),
             right=[moved],
             right_label="changed",
+            width=_THIRD,
         )
         calls = _graph(
             f"{task.name}: calls of each version",
             self._of_calls(aws_names.CALL_SECONDS, "SampleCount", "calls", task),
             self._of_calls(aws_names.CALL_CONTRACT_FAILED, "Sum", "contract broken", task),
-            right=[self._of_calls(aws_names.CALL_SECONDS, "p90", "seconds, p90", task)],
-            right_label="seconds",
+            width=_THIRD,
         )
-        self._board.add_widget(_row(scores, calls))
+        seconds = _graph(
+            f"{task.name}: seconds, p90",
+            self._of_calls(aws_names.CALL_SECONDS, "p90", "", task),
+            width=_THIRD,
+        )
+        self._board.add_widget(_row(scores, calls, seconds))
 
     def _add_sums(self) -> None:
-        self._board.add_large_header("Tokens, cost, refusals, rollbacks")
-        dollars = _graph(
-            "US dollars of each task and version",
-            self._of_calls(aws_names.CALL_USD, "Sum", "", None),
-        )
-        tokens = _graph(
-            "Tokens of each task and version",
-            self._of_calls(aws_names.CALL_INPUT_TOKENS, "Sum", "in", None),
-            self._of_calls(aws_names.CALL_OUTPUT_TOKENS, "Sum", "out", None),
-        )
+        self._board.add_large_header("Cost of each task and version, refusals, rollbacks")
+        sums = [
+            _graph(title, self._of_calls(metric, "Sum", "", None), width=_THIRD)
+            for title, metric in (
+                ("US dollars", aws_names.CALL_USD),
+                ("Tokens read", aws_names.CALL_INPUT_TOKENS),
+                ("Tokens written", aws_names.CALL_OUTPUT_TOKENS),
+            )
+        ]
         away = _graph(
             "Calls sent away",
             *(
@@ -163,7 +167,7 @@ class StageDashboard(Construct):
                 for action in _CHANGES
             ),
         )
-        self._board.add_widget(_row(dollars, tokens))
+        self._board.add_widget(_row(*sums))
         self._board.add_widget(_row(away, decisions))
 
     def _add_service(
@@ -336,8 +340,7 @@ class ToolchainDashboard(Construct):
             ),
         )
         builds = _graph(
-            "Evaluations",
-            _labelled(project.metric_build_count(), "builds"),
+            "Evaluations that ended",
             _labelled(project.metric_succeeded_build_count(), "succeeded"),
             _labelled(project.metric_failed_build_count(), "failed"),
             width=_THIRD,
