@@ -73,7 +73,8 @@ def write(
         first, last = measured[0], max(measured[1], measured[0] + PERIOD)
         notes = [
             "Drawn by make dashboards from what the API of CloudWatch answers on a local AWS."
-            f" A point is one minute; CloudWatch opens it with {_hours(body)} hours and longer periods."
+            f" A point is one minute; CloudWatch opens it with {_hours(body)} hours"
+            " and longer periods."
             f" {note}".rstrip(),
         ]
         picture = draw(within(shown, first, last), name=name, span=(first, last), notes=notes)
