@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: bootstrap deploy diff destroy synth
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
-.PHONY: browser chromium lifecycle stuck-states waiting docs pages image lock
+.PHONY: browser chromium lifecycle stuck-states waiting docs pages dashboards image lock
 .PHONY: bench bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
 help:  ## what there is to make
@@ -152,6 +152,13 @@ pages: setup  ## the pages that are made from the example's templates, again: pe
 	@CDK_VALIDATION=false $(VENV)/python -m docs.example_app .local/pages
 	@$(VENV)/python -m docs.permissions_page .local/pages --recorded
 	@$(VENV)/python -m docs.costs_page .local/pages
+
+CALLS_MINUTES := 20
+# What else was done, for people who look at the pictures.
+NOTE :=
+dashboards: setup  ## pictures of the dashboards after `make up`, and after CALLS_MINUTES=20 of calls of its service
+	@$(VENV)/python -m docs.dashboard_calls .local --minutes $(CALLS_MINUTES)
+	@$(VENV)/python -m docs.dashboard_picture .local --note '$(NOTE)'
 
 # The largest set is resolved first, the others are held to it: one version of a package everywhere.
 LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
