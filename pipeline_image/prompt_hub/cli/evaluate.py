@@ -65,6 +65,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         " Promote will write them, so that a candidate is held against what is released then",
     )
     add_concurrency(parser)
+    parser.add_argument(
+        "--backend",
+        choices=("live", "batch"),
+        default="live",
+        help="batch: large looks by the provider's batches, within a day and for less",
+    )
     parser.add_argument("--json", action="store_true", help="print the records as JSON")
 
 
@@ -113,6 +119,7 @@ async def _evaluate(
             commit=head_commit(repository.root),
             store=store,
             fresh=arguments.fresh,
+            in_batches=arguments.backend == "batch",
             say=say,
         )
         records = []
@@ -217,6 +224,8 @@ def _arm(arm: Arm) -> str:
     low, high = arm.interval
     # A stored answer was given in another session than the other arm's: whoever reads must know.
     stored = f"  {arm.cached} answers stored by an earlier run" if arm.cached else ""
+    if arm.batched:
+        stored += f"  {arm.batched} answers of batches, whose latency nobody knows"
     unnamed = "which names no version of itself" if arm.n else "no answer"
     return (
         f"{arm.version}  {score}  [{low:.3f}, {high:.3f}]  n={arm.n}"
