@@ -25,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: bootstrap deploy diff destroy synth
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser chromium lifecycle stuck-states waiting docs pages dashboards image lock
-.PHONY: bench bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
+.PHONY: bench bench-batch bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -177,6 +177,9 @@ bench: setup  ## every benchmark of waiting times, then docs/performance.md (a q
 
 bench-eval: setup  ## the evaluation engine beside promptfoo and a bare SDK loop (2 GB, a quiet machine)
 	@$(VENV)/python -m benchmarks.eval
+
+bench-batch: setup  ## a million records beside a bare aiohttp loop and Ray Data, and what shards cost (a quiet machine)
+	@$(VENV)/python -m benchmarks.batch
 
 bench-local: setup  ## `make up`, pushes and tests beside the tree before, from fresh clones (two hours)
 	@$(VENV)/python -m benchmarks.local
