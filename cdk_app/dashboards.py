@@ -26,7 +26,7 @@ from prompt_hub.core import aws_names
 
 _PERIOD = Duration.minutes(5)
 _WIDTH, _HEIGHT = 12, 6
-_CHANGES = ("roll-back", "freeze", "page")
+_CHANGES = ("roll-back", "freeze", "page", "compare")
 """What the rollback Lambda decides, by the words of its `Action`, without `nothing`."""
 
 VERDICT_LINE = r"^(RED|ok ) \S+ \S+: "

@@ -45,6 +45,8 @@ EXTENSIONS = (
     "ecs",
     "load_balancer",
     "schedules",
+    "object_events",
+    "state_machines",
     "account_services",
     "mail",
 )

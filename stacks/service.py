@@ -62,13 +62,14 @@ class ServiceStack(StageStack):
             target_group=prompts.target_group,
             topic=topic,
         )
-        # The schedule is here and not beside the alarms: it names the exact revision of the task
-        # definition, which another stack could only import as an export that every release would
-        # then be unable to change.
+        # What starts the watch is here and not beside the alarms: it names the exact revision of
+        # the task definition, which another stack could only import as an export that every release
+        # would then be unable to change.
         ScoreWatch(
             self,
             "Watch",
             stage=stage.name,
+            tasks=tasks,
             schedule=watch_schedule(tasks, stage=stage, stages=settings.stages),
             service=prompts.service,
             subnets=network.subnets,

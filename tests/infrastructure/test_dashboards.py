@@ -99,7 +99,7 @@ def test_a_stage_shows_cost_refusals_rollbacks_and_what_it_stands_on(assembly: A
         ("PromptHub/Calls", metric, {"stage": "dev"}, "Sum") for metric in ("refused", "over_quota")
     ]
     assert [item[2] for item in shown(graphs["Decisions of the rollback"])] == [
-        {"stage": "dev", "action": action} for action in ("roll-back", "freeze", "page")
+        {"stage": "dev", "action": action} for action in ("roll-back", "freeze", "page", "compare")
     ]
     looked_at = {(item[0], item[1]) for graph in graphs.values() for item in shown_of(graph)}
     assert looked_at >= {

@@ -245,8 +245,8 @@ def test_a_good_round_looks_at_its_own_task_only(world: World) -> None:
 
 
 def test_what_a_breach_is_was_written_when_the_function_was_deployed(tmp_path: Path) -> None:
-    (tmp_path / aws_names.WINDOWS_FILE).write_text('{"part-class": [2, 3]}', encoding="utf-8")
-    assert read_windows(tmp_path) == {"part-class": Window(to_alarm=2, of_last=3)}
+    (tmp_path / aws_names.WINDOWS_FILE).write_text('{"part-class": [2, 3, 60]}', encoding="utf-8")
+    assert read_windows(tmp_path) == {"part-class": Window(to_alarm=2, of_last=3, every_minutes=60)}
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_what_a_breach_is_was_written_when_the_function_was_deployed(tmp_path: P
         ({"accountId": "999999999999"}, "other-account"),
         ({"source": "aws.s3"}, "unknown-event"),
         ({"alarmData": {"alarmName": "x", "state": {"value": "OK"}}}, "not-alarm"),
-        ({"alarmData": {"alarmName": "x", "state": {"value": "ALARM"}}}, "not-a-score-alarm"),
+        ({"alarmData": {"alarmName": "x", "state": {"value": "ALARM"}}}, "other-metric"),
         ({"alarmData": "x"}, "not-alarm"),
         ({"alarmData": {}}, "not-alarm"),
     ],

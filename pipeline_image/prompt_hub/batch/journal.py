@@ -83,6 +83,11 @@ class Journal:
         """Numbers of the records whose line says an error."""
         return frozenset(filter(self._lines.is_failed, self._lines))
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether there is a line without an error."""
+        return not all(map(self._lines.is_failed, self._lines))
+
     def append(self, line: Line) -> None:
         """Add the line of one record; once this returns, a crash of the process keeps it."""
         self._note(line, self._log.append(json_line(line)))

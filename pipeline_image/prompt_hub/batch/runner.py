@@ -15,6 +15,7 @@ from prompt_hub.batch.numbers import NumberReader
 from prompt_hub.batch.readers import Record
 from prompt_hub.core.concurrency import map_concurrently
 from prompt_hub.llm.errors import ModelUnavailableError
+from prompt_hub.llm.response import Usage
 from prompt_hub.repository.contracts import properties, schema_problem
 from prompt_hub.repository.schema import JsonObject
 
@@ -162,6 +163,7 @@ class Runner:
             "input": fields,
             "output": answer.output,
             "error": problem,
+            "usage": _usage(answer.usage),
             **asdict(answer.answered_by),
         }
         if answer.trace_id is not None:
@@ -174,6 +176,17 @@ class Runner:
         else:
             self.tally.answered += 1
         self.progress(self.tally)
+
+
+def _usage(usage: Usage | None) -> JsonObject | None:
+    """Return what stays the same when a call is made again: how long it took does not."""
+    if usage is None:
+        return None
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "usd": usage.usd,
+    }
 
 
 def _as_it_came(record: Record) -> JsonObject:

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("prompt_hub.cli.replay", "make a record again without a model call"),
     "promote": ("prompt_hub.cli.promote", "promote, downgrade, archive or override a version"),
     "run": ("prompt_hub.cli.run", "turn raw records into structured fields"),
+    "records": ("prompt_hub.cli.records", "answer a file of records in parts"),
     "serve": ("prompt_hub.cli.serve", "answer HTTP requests with the active prompts"),
     "health": ("prompt_hub.cli.health", "ask the service in this container if it lives"),
     "image": ("prompt_hub.cli.image", "build and push the image of a release"),

@@ -227,5 +227,8 @@ def _unavailable(model: ModelConfig, error: PermanentError) -> ModelUnavailableE
     if error.detail:
         hint = "The provider says why: mend that, then run again."
     return ModelUnavailableError(
-        f"{outage}{error.in_words()}.", hint=hint, public_message=f"{outage}{error.reason}."
+        f"{outage}{error.in_words()}.",
+        hint=hint,
+        public_message=f"{outage}{error.reason}.",
+        of_request=error.of_request,
     )

@@ -12,6 +12,7 @@ from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from tests.unit.batch.running import HEADER, Lines, Model
 from tests.unit.batch.servers import serving
+from tests.unit.batch.stores import records_command
 from tests.unit.building import RepositoryFolder
 
 
@@ -42,5 +43,25 @@ def run(
         if not output.exists():
             return code, []
         return code, [json.loads(text) for text in output.read_text("utf-8").splitlines()]
+
+    return go
+
+
+@pytest.fixture
+def store(healthy: RepositoryFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of runs; the repository is the healthy one."""
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    monkeypatch.setenv(aws_names.ENV_RELEASE, "execution-7")
+    for name in (aws_names.ENV_LEDGER_TABLE, aws_names.ENV_RECORDS_BUCKET, aws_names.ENV_STAGE):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def records(store: Path) -> Callable[..., int]:
+    """Do an action of `prompt-hub records` on the run `r`."""
+
+    def go(action: str, *options: str) -> int:
+        return main(records_command(store, action, *options))
 
     return go
