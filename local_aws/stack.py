@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_codepipeline import CodePipelineClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
 
 ACCOUNT = "000000000000"
@@ -401,6 +402,11 @@ class LocalStack:
     def alarms(self) -> CloudWatchClient:
         """CloudWatch of the local AWS."""
         return self._session.client("cloudwatch", endpoint_url=self.endpoint)
+
+    @cached_property
+    def logs(self) -> CloudWatchLogsClient:
+        """CloudWatch Logs of the local AWS."""
+        return self._session.client("logs", endpoint_url=self.endpoint)
 
     @cached_property
     def tables(self) -> DynamoDBClient:

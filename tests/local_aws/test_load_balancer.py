@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 import urllib.error
@@ -96,6 +97,8 @@ class Balanced:
         }
         outputs = {
             "Address": {"Value": {"Fn::GetAtt": ["Balancer", "DNSName"]}},
+            "BalancerName": {"Value": {"Fn::GetAtt": ["Balancer", "LoadBalancerFullName"]}},
+            "GroupName": {"Value": {"Fn::GetAtt": ["Group", "TargetGroupFullName"]}},
             **{key: {"Value": {"Ref": key}} for key in resources},
         }
         cloudformation = aws.client("cloudformation")
@@ -110,6 +113,7 @@ class Balanced:
         made = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         self.address, self.group = made["Address"], made["Group"]
         self.balancer, self.listener = made["Balancer"], made["Listener"]
+        self.balancer_name, self.group_name = made["BalancerName"], made["GroupName"]
         eventually(self.listens, what="the listener")
 
     def listens(self) -> bool:
@@ -224,6 +228,36 @@ def test_how_many_targets_are_healthy_is_a_metric(
     assert last("UnHealthyHostCount", "Maximum") == 0
     second.healthy = False
     eventually(lambda: last("UnHealthyHostCount", "Maximum") == 1, what="one counted as unhealthy")
+
+
+def test_what_it_forwards_is_counted_by_the_names_that_templates_have(
+    aws: LocalAws, backends: tuple[Backend, Backend]
+) -> None:
+    balanced = Balanced(aws)
+    balanced.register(backends[0])
+    eventually(lambda: balanced.status() == 200, what="an answer")
+    host, port = balanced.address.split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection.request("POST", "/", body=b"x" * 100_000)
+    connection.getresponse().read()
+    refused = urllib.request.Request(f"http://{balanced.address}/", method="DELETE")
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(refused, timeout=10)
+    dimensions = {"LoadBalancer": balanced.balancer_name, "TargetGroup": balanced.group_name}
+    assert dimensions["TargetGroup"].startswith("targetgroup/")
+
+    def count(metric: str) -> float:
+        return aws.total("AWS/ApplicationELB", metric, **dimensions)
+
+    eventually(lambda: count("HTTPCode_Target_5XX_Count") == 1, what="the refused request")
+    answered = count("HTTPCode_Target_2XX_Count")
+    assert answered >= 2
+    assert count("RequestCount") == answered + 1
+    assert count("TargetResponseTime") > 0
+    made = aws.total(
+        "AWS/ApplicationELB", "NewConnectionCount", LoadBalancer=balanced.balancer_name
+    )
+    assert made >= answered + 1
 
 
 def test_a_large_body_goes_through(aws: LocalAws, backends: tuple[Backend, Backend]) -> None:

@@ -175,6 +175,23 @@ CASES = [
     ),
 ]
 
+FINE = [
+    Fine("scorers", edit(METADATA, "type: json_fields, fields: {part_class: 1.0}", "type: exact")),
+    Fine("live", delete("prompts/00-templates/never-existed.yaml", missing_ok=True)),
+    Fine("metadata-task"),
+    Fine("candidate"),
+    Fine("candidate-task"),
+    Fine("candidate-lock", append(CANDIDATE, "# lock: none yet\n")),
+    Fine("candidate-version", lambda folder: folder.bump("part-class", "1.2.0", "2.0.0")),
+    Fine("up-to-date", first(EXAMPLES, '"input": {', '"input":   {')),
+    Fine("reserved-task", _new_task(f"{DRILL_TASK}s")),
+    Fine("score-watch", edit(METADATA, "evaluation_periods: 1", "evaluation_periods: 3")),
+    Fine("score-watch", edit(METADATA, "every_minutes: 15", "every_minutes: 1440")),
+    Fine("score-watch", edit(METADATA, "datapoints_to_alarm: 1", "calls_a_day: 6")),
+    Fine("records", edit(METADATA, "[Description]", "[Description, description]")),
+]
+"""What comes close to a rule, and breaks none."""
+
 CASES += [
     Case(
         "gate-margin",
@@ -197,21 +214,7 @@ CASES += [
     ),
 ]
 
-FINE = [
+FINE += [
     Fine("gate-margin", edit(METADATA, "margin: 0.5,", "margin: 0.32,")),
     Fine("gate-margin", _many_examples(8)),
-    Fine("scorers", edit(METADATA, "type: json_fields, fields: {part_class: 1.0}", "type: exact")),
-    Fine("live", delete("prompts/00-templates/never-existed.yaml", missing_ok=True)),
-    Fine("metadata-task"),
-    Fine("candidate"),
-    Fine("candidate-task"),
-    Fine("candidate-lock", append(CANDIDATE, "# lock: none yet\n")),
-    Fine("candidate-version", lambda folder: folder.bump("part-class", "1.2.0", "2.0.0")),
-    Fine("up-to-date", first(EXAMPLES, '"input": {', '"input":   {')),
-    Fine("reserved-task", _new_task(f"{DRILL_TASK}s")),
-    Fine("score-watch", edit(METADATA, "evaluation_periods: 1", "evaluation_periods: 3")),
-    Fine("score-watch", edit(METADATA, "every_minutes: 15", "every_minutes: 1440")),
-    Fine("score-watch", edit(METADATA, "datapoints_to_alarm: 1", "calls_a_day: 6")),
-    Fine("records", edit(METADATA, "[Description]", "[Description, description]")),
 ]
-"""What comes close to a rule, and breaks none."""
