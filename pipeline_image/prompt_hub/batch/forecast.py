@@ -62,7 +62,7 @@ class CallModel:
         self._at = sum(each.characters for each in samples) / count
         self._tokens = sum(each.usage.input_tokens for each in samples) / count
         self.output_tokens = sum(each.usage.output_tokens for each in samples) / count
-        self.seconds = sum(each.usage.seconds for each in samples) / count
+        self.seconds = sum(each.usage.seconds or 0.0 for each in samples) / count
         self._slope = usual = self._tokens / max(1.0, self._at)
         offsets = [
             (each.characters - self._at, each.usage.input_tokens - self._tokens) for each in samples
