@@ -105,7 +105,7 @@ def test_each_message_ends_with_a_command_that_exists(kind: EventKind, reached: 
 
 def test_a_rollback_is_undone_by_activating_what_was_left() -> None:
     body = written(event(EventKind.ROLLED_BACK, "1.1.0", "1.0.0"), "dev").body
-    words, elsewhere = commands(body)
+    words, elsewhere, again = commands(body)
     arguments = parse(words)
     assert (arguments.action, arguments.to) == ("activate", "1.1.0")
     assert arguments.person
@@ -113,6 +113,8 @@ def test_a_rollback_is_undone_by_activating_what_was_left() -> None:
     in_git = parse(elsewhere)
     assert (in_git.action, in_git.to, in_git.override) == ("downgrade", "1.1.0", True)
     assert len(in_git.reason) >= LEAST_REASON
+    repair = parse(again)
+    assert (repair.task, repair.version, repair.stage) == ("part-class", "1.1.0", "dev")
     # True by `test_quarantine.py`: git alone brings it back into neither.
     assert "dev and later stages wait for the command above" in " ".join(body.split())
 
