@@ -24,8 +24,8 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: bootstrap deploy diff destroy synth
 .PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
-.PHONY: browser chromium lifecycle stuck-states waiting docs pages image lock
-.PHONY: bench bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
+.PHONY: browser chromium lifecycle stuck-states waiting docs pages dashboards image lock
+.PHONY: bench bench-batch bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -153,6 +153,13 @@ pages: setup  ## the pages that are made from the example's templates, again: pe
 	@$(VENV)/python -m docs.permissions_page .local/pages --recorded
 	@$(VENV)/python -m docs.costs_page .local/pages
 
+CALLS_MINUTES := 20
+# What else was done, for people who look at the pictures.
+NOTE :=
+dashboards: setup  ## pictures of the dashboards after `make up`, and after CALLS_MINUTES=20 of calls of its service
+	@$(VENV)/python -m docs.dashboard_calls .local --minutes $(CALLS_MINUTES)
+	@$(VENV)/python -m docs.dashboard_picture .local --note '$(NOTE)'
+
 # The largest set is resolved first, the others are held to it: one version of a package everywhere.
 LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --only-binary :all: --no-emit-package prompt-hub --no-emit-index-url --no-emit-find-links \
@@ -170,6 +177,9 @@ bench: setup  ## every benchmark of waiting times, then docs/performance.md (a q
 
 bench-eval: setup  ## the evaluation engine beside promptfoo and a bare SDK loop (2 GB, a quiet machine)
 	@$(VENV)/python -m benchmarks.eval
+
+bench-batch: setup  ## a million records beside a bare aiohttp loop and Ray Data, and what shards cost (a quiet machine)
+	@$(VENV)/python -m benchmarks.batch
 
 bench-local: setup  ## `make up`, pushes and tests beside the tree before, from fresh clones (two hours)
 	@$(VENV)/python -m benchmarks.local

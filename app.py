@@ -19,7 +19,7 @@ with gc_paused():
 
     from cdk_app import nag
     from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
-    from cdk_app.tasks import read_tasks
+    from cdk_app.tasks import read_tasks, require_aliases
     from stacks.assembly import add_stacks
 
 ROOT = Path(__file__).resolve().parent
@@ -32,6 +32,7 @@ def main() -> None:
     release = os.environ.get(aws_names.ENV_RELEASE, "unreleased")
     try:
         settings = Settings.from_context(app.node.try_get_context(CONTEXT_KEY))
+        require_aliases(ROOT, settings.models)
         add_stacks(app, settings=settings, tasks=read_tasks(ROOT), release=release, root=ROOT)
     except SettingsError as error:
         sys.exit(f"app.py: {f'{error.file}: ' if error.file else ''}{error}")

@@ -12,6 +12,7 @@ from benchmarks.results import ROOT
 
 BENCHMARKS: Mapping[str, Sequence[str]] = {
     "eval": ("benchmarks.eval",),
+    "batch": ("benchmarks.batch",),
     "serve": ("benchmarks.serve",),
     "loader": ("benchmarks.loader",),
     "scale": ("benchmarks.scale",),

@@ -5,7 +5,7 @@ A version is told by its own line: where that of one version ends and another be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import cdk_monitoring_constructs as monitoring
@@ -26,8 +26,9 @@ from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
 
 _PERIOD = Duration.minutes(5)
-_WIDTH, _HEIGHT = 12, 6
-_CHANGES = ("roll-back", "freeze", "page")
+_WIDTH, _THIRD, _HEIGHT = 12, 8, 5
+_Metric = cloudwatch.Metric | cloudwatch.MathExpression
+_CHANGES = ("roll-back", "freeze", "page", "compare")
 """What the rollback Lambda decides, by the words of its `Action`, without `nothing`."""
 
 VERDICT_LINE = r"^(RED|ok ) \S+ \S+: "
@@ -60,39 +61,28 @@ class StageDashboard(Construct):
         self._add_service(service, load_balancer, target_group)
         if records:
             self._add_records()
-        ledger = arns.ledger_table(self, stage)
-        self._board.monitor_dynamo_table(
-            table=dynamodb.Table.from_table_name(self, "Ledger", ledger),
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            human_readable_name=ledger,
-            alarm_friendly_name="ledger",
-        )
-        rollback = lambda_.Function.from_function_arn(
-            self, "Rollback", arns.rollback_function(self, stage)
-        )
-        self._board.monitor_lambda_function(
-            lambda_function=rollback,
-            human_readable_name=aws_names.rollback_function(stage),
-            alarm_friendly_name="rollback",
-        )
-        self._board.monitor_sns_topic(
-            topic=topic,
-            human_readable_name=aws_names.notification_topic(stage),
-            alarm_friendly_name="notifications",
-            add_message_notifications_failed_alarm={
-                "Any": monitoring.NotificationsFailedThreshold(
-                    max_notifications_failed_count=0,
-                    alarm_name_override=f"{aws_names.service(stage)}-notifications-failed",
-                    alarm_description_override=(
-                        f"A message of {stage} did not reach one of those who are told."
-                    ),
-                    # The others are.
-                    action_override=monitoring.SnsAlarmActionStrategy(on_alarm_topic=topic),
-                    treat_missing_data_override=cloudwatch.TreatMissingData.NOT_BREACHING,
-                    evaluation_periods=1,
-                    datapoints_to_alarm=1,
-                )
-            },
+        self._add_ledger()
+        self._add_rollback()
+        self._board.add_widget(
+            _messages(
+                self._board,
+                topic,
+                "Notifications",
+                add_message_notifications_failed_alarm={
+                    "Any": monitoring.NotificationsFailedThreshold(
+                        max_notifications_failed_count=0,
+                        alarm_name_override=f"{aws_names.service(stage)}-notifications-failed",
+                        alarm_description_override=(
+                            f"A message of {stage} did not reach one of those who are told."
+                        ),
+                        # The others are.
+                        action_override=monitoring.SnsAlarmActionStrategy(on_alarm_topic=topic),
+                        treat_missing_data_override=cloudwatch.TreatMissingData.NOT_BREACHING,
+                        evaluation_periods=1,
+                        datapoints_to_alarm=1,
+                    )
+                },
+            )
         )
 
     def _add_task(self, task: Task) -> None:
@@ -124,26 +114,32 @@ class StageDashboard(Construct):
             score.with_(label="active", color=cloudwatch.Color.BLUE),
             threshold.with_(label="threshold", color=cloudwatch.Color.RED),
             right=[moved],
+            right_label="changed",
+            width=_THIRD,
         )
         calls = _graph(
             f"{task.name}: calls of each version",
             self._of_calls(aws_names.CALL_SECONDS, "SampleCount", "calls", task),
             self._of_calls(aws_names.CALL_CONTRACT_FAILED, "Sum", "contract broken", task),
-            right=[self._of_calls(aws_names.CALL_SECONDS, "p90", "seconds, p90", task)],
+            width=_THIRD,
         )
-        self._board.add_widget(_row(scores, calls))
+        seconds = _graph(
+            f"{task.name}: seconds, p90",
+            self._of_calls(aws_names.CALL_SECONDS, "p90", "", task),
+            width=_THIRD,
+        )
+        self._board.add_widget(_row(scores, calls, seconds))
 
     def _add_sums(self) -> None:
-        self._board.add_large_header("Tokens, cost, refusals, rollbacks")
-        dollars = _graph(
-            "US dollars of each task and version",
-            self._of_calls(aws_names.CALL_USD, "Sum", "", None),
-        )
-        tokens = _graph(
-            "Tokens of each task and version",
-            self._of_calls(aws_names.CALL_INPUT_TOKENS, "Sum", "in", None),
-            self._of_calls(aws_names.CALL_OUTPUT_TOKENS, "Sum", "out", None),
-        )
+        self._board.add_large_header("Cost of each task and version, refusals, rollbacks")
+        sums = [
+            _graph(title, self._of_calls(metric, "Sum", "", None), width=_THIRD)
+            for title, metric in (
+                ("US dollars", aws_names.CALL_USD),
+                ("Tokens read", aws_names.CALL_INPUT_TOKENS),
+                ("Tokens written", aws_names.CALL_OUTPUT_TOKENS),
+            )
+        ]
         away = _graph(
             "Calls sent away",
             *(
@@ -175,7 +171,7 @@ class StageDashboard(Construct):
                 for action in _CHANGES
             ),
         )
-        self._board.add_widget(_row(dollars, tokens))
+        self._board.add_widget(_row(*sums))
         self._board.add_widget(_row(away, decisions))
 
     def _add_service(
@@ -201,13 +197,100 @@ class StageDashboard(Construct):
             ),
         )
         self._board.add_widget(_row(answers, latency))
-        self._board.monitor_fargate_application_load_balancer(
-            fargate_service=service,
-            application_load_balancer=load_balancer,
-            application_target_group=target_group,
-            human_readable_name=aws_names.service(self._stage),
-            alarm_friendly_name="service",
+        factory = self._board.create_metric_factory()
+        used = monitoring.BaseServiceMetricFactory(factory, service=service)
+        targets = monitoring.ApplicationLoadBalancerMetricFactory(
+            factory, application_load_balancer=load_balancer, application_target_group=target_group
         )
+        highest = monitoring.MetricStatistic.MAX
+        usage = _graph(
+            "CPU and memory in use, %",
+            _labelled(used.metric_cluster_cpu_utilisation_in_percent(), "CPU"),
+            _labelled(used.metric_cluster_cpu_utilisation_in_percent(highest), "CPU, fullest task"),
+            _labelled(used.metric_cluster_memory_utilisation_in_percent(), "memory"),
+            _labelled(
+                used.metric_cluster_memory_utilisation_in_percent(highest), "memory, fullest task"
+            ),
+            most=100,
+        )
+        tasks = _graph(
+            "Containers of the service",
+            _labelled(used.metric_running_task_count(), "running"),
+            _labelled(targets.metric_healthy_task_count(), "healthy"),
+            _labelled(targets.metric_unhealthy_task_count(), "unhealthy"),
+        )
+        self._board.add_widget(_row(usage, tasks))
+
+    def _add_ledger(self) -> None:
+        self._board.add_large_header("Ledger, rollback function, messages")
+        name = arns.ledger_table(self, self._stage)
+        table = dynamodb.Table.from_table_name(self, "Ledger", name)
+        factory = self._board.create_metric_factory()
+        ledger = monitoring.DynamoTableMetricFactory(
+            factory, table=table, billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST
+        )
+        self._board.add_widget(
+            _row(
+                _graph(
+                    "Ledger: capacity units a second",
+                    _labelled(ledger.metric_consumed_read_capacity_units(), "read"),
+                    _labelled(ledger.metric_consumed_write_capacity_units(), "written"),
+                    width=_THIRD,
+                ),
+                _graph(
+                    "Ledger: milliseconds of a request",
+                    self._of_ledger(name, "SuccessfulRequestLatency", "Average", ""),
+                    width=_THIRD,
+                ),
+                _graph(
+                    "Ledger: requests that failed",
+                    _labelled(ledger.metric_throttled_read_request_count(), "reads throttled"),
+                    _labelled(ledger.metric_throttled_write_request_count(), "writes throttled"),
+                    # Of every operation, transactions among them.
+                    self._of_ledger(name, "SystemErrors", "Sum", "errors of "),
+                    width=_THIRD,
+                ),
+            )
+        )
+
+    def _of_ledger(
+        self, table: str, metric: str, statistic: str, label: str
+    ) -> cloudwatch.MathExpression:
+        """Return a metric of the ledger, each operation its own line."""
+        return _search(
+            "AWS/DynamoDB,TableName,Operation",
+            metric,
+            f'TableName="{table}"',
+            statistic=statistic,
+            period=_PERIOD,
+            label=f"{label}${{PROP('Dim.Operation')}}",
+        )
+
+    def _add_rollback(self) -> None:
+        rollback = monitoring.LambdaFunctionMetricFactory(
+            self._board.create_metric_factory(),
+            lambda_function=lambda_.Function.from_function_arn(
+                self, "Rollback", arns.rollback_function(self, self._stage)
+            ),
+        )
+        runs = _graph(
+            "Rollback function: runs",
+            _labelled(rollback.metric_invocation_count(), "runs"),
+            _labelled(rollback.metric_fault_count(), "failed"),
+            _labelled(rollback.metric_throttles_count(), "throttled"),
+        )
+        times = _graph(
+            "Rollback function: milliseconds",
+            *(
+                _labelled(rollback.metric_latency_in_millis(kind), label)
+                for kind, label in (
+                    (monitoring.LatencyType.P50, "p50"),
+                    (monitoring.LatencyType.P90, "p90"),
+                    (monitoring.LatencyType.P99, "p99"),
+                )
+            ),
+        )
+        self._board.add_widget(_row(runs, times))
 
     def _add_records(self) -> None:
         self._board.add_large_header("Files of records")
@@ -248,38 +331,79 @@ class ToolchainDashboard(Construct):
             dimensions_map={"PipelineName": aws_names.pipeline()},
             statistic="Sum",
             period=_PERIOD,
+            label="executions",
         )
         verdicts = cloudwatch.LogQueryWidget(
             title="Verdicts",
             log_group_names=[log_group],
-            # What `prompt-hub verdict` says of each task.
+            # What `prompt-hub verdict` says of each task: after Promote, and again at the end.
             query_lines=[
                 "fields @timestamp, @message",
                 rf"filter @message like /{VERDICT_LINE}/",
                 "sort @timestamp desc",
+                "dedup @message",
                 "limit 50",
             ],
-            width=_WIDTH,
+            width=2 * _WIDTH,
             height=_HEIGHT,
         )
-        board.add_widget(_row(_graph("Executions that ended red", failed), verdicts))
-        board.monitor_code_build_project(
+        project = monitoring.CodeBuildProjectMetricFactory(
+            board.create_metric_factory(),
             project=codebuild.Project.from_project_name(
                 self, "Evaluation", aws_names.evaluation_project()
             ),
-            human_readable_name="evaluations",
-            alarm_friendly_name="evaluations",
         )
-        board.monitor_sns_topic(
-            topic=sns.Topic.from_topic_arn(self, "Topic", arns.pipeline_topic(self)),
-            human_readable_name=aws_names.pipeline_topic(),
-            alarm_friendly_name="failures",
+        builds = _graph(
+            "Evaluations that ended",
+            _labelled(project.metric_succeeded_build_count(), "succeeded"),
+            _labelled(project.metric_failed_build_count(), "failed"),
+            width=_THIRD,
         )
+        seconds = _graph(
+            "Seconds of an evaluation",
+            _labelled(project.metric_duration_p50_in_seconds(), "p50"),
+            _labelled(project.metric_duration_p99_in_seconds(), "p99"),
+            width=_THIRD,
+        )
+        red = _graph("Executions that ended red", failed, width=_THIRD)
+        board.add_widget(_row(red, builds, seconds))
+        board.add_widget(verdicts)
+        topic = sns.Topic.from_topic_arn(self, "Topic", arns.pipeline_topic(self))
+        board.add_widget(_messages(board, topic, "Failures"))
 
 
 def _row(*graphs: cloudwatch.IWidget) -> cloudwatch.IWidget:
     """Put graphs side by side. CDK's Python forgets that a row is a widget, too."""
     return cast(cloudwatch.IWidget, cloudwatch.Row(*graphs))
+
+
+def _messages(
+    board: monitoring.MonitoringFacade,
+    topic: sns.ITopic,
+    title: str,
+    *,
+    add_message_notifications_failed_alarm: Mapping[str, monitoring.NotificationsFailedThreshold]
+    | None = None,
+) -> cloudwatch.IWidget:
+    """Return what is published in a topic beside what did not arrive, with the alarm's line."""
+    shown = monitoring.SnsTopicMonitoring(
+        board,
+        topic=topic,
+        alarm_friendly_name=title.lower(),
+        add_message_notifications_failed_alarm=add_message_notifications_failed_alarm,
+    )
+    metrics = monitoring.SnsTopicMetricFactory(board.create_metric_factory(), topic=topic)
+    told = _graph(
+        f"{title}: messages",
+        _labelled(metrics.metric_incoming_message_count(), "published"),
+        _labelled(metrics.metric_outgoing_message_count(), "delivered"),
+    )
+    return _row(told, shown.create_message_failed_widget(_WIDTH, _HEIGHT))
+
+
+def _labelled(metric: _Metric, label: str) -> _Metric:
+    """Say what a metric of the library is, in our words."""
+    return metric.with_(label=label)
 
 
 def _board(scope: Construct, name: str) -> monitoring.MonitoringFacade:
@@ -317,15 +441,20 @@ def _search(
 
 
 def _graph(
-    title: str, *left: cloudwatch.IMetric, right: Sequence[cloudwatch.IMetric] = ()
+    title: str,
+    *left: cloudwatch.IMetric,
+    right: Sequence[cloudwatch.IMetric] = (),
+    right_label: str | None = None,
+    width: int = _WIDTH,
+    most: int | None = None,
 ) -> cloudwatch.GraphWidget:
     return cloudwatch.GraphWidget(
         title=title,
         # jsii takes no tuple for a list.
         left=list(left),
         right=list(right),
-        left_y_axis=cloudwatch.YAxisProps(min=0),
-        right_y_axis=cloudwatch.YAxisProps(min=0),
-        width=_WIDTH,
+        left_y_axis=cloudwatch.YAxisProps(min=0, max=most),
+        right_y_axis=cloudwatch.YAxisProps(min=0, label=right_label, show_units=False),
+        width=width,
         height=_HEIGHT,
     )

@@ -50,7 +50,11 @@ class CopiedCode:
         self._source = source
         self._package = package
         self._windows = {
-            task.name: [task.watch.datapoints_to_alarm, task.watch.evaluation_periods]
+            task.name: [
+                task.watch.datapoints_to_alarm,
+                task.watch.evaluation_periods,
+                task.watch.every_minutes,
+            ]
             for task in tasks
         }
 

@@ -222,8 +222,20 @@ def read_alarms(scope: Construct) -> tuple[Permission, ...]:
     )
 
 
+def read_metrics() -> tuple[Permission, ...]:
+    """Read how many calls a version answered, and how many of them broke its contract."""
+    return (
+        allow(
+            ["cloudwatch:GetMetricData"],
+            ["*"],
+            wildcard="GetMetricData knows no resources for metrics like ours, and no namespaces."
+            " Read only, and metrics are numbers.",
+        ),
+    )
+
+
 def announce_rollbacks(scope: Construct) -> tuple[Permission, ...]:
-    """Emit the event from which a rollback finds its way into git."""
+    """Emit the events by which a rollback finds its way into git, and the watch its next task."""
     return (
         allow(
             ["events:PutEvents"],

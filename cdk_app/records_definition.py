@@ -56,21 +56,43 @@ class RecordsNames:
 def records_definition(names: RecordsNames, *, max_children: int) -> State:
     """Return the state machine: plan, then answer shards, `max_children` at once, then merge.
 
-    Its input is the event of S3. Containers get the newest revision of the service's task
-    definition: a run may outlast a revision, and ECS starts none that is gone.
+    Its input is the event of S3, or that of a rollback: then the records of the version that was
+    taken back are made again, where their task asks for it. Containers get the newest revision of
+    the service's task definition: a run may outlast a revision, and ECS starts none that is gone.
     """
     of_run = "'--task', $.task, '--run', $.run"
     plan = (
-        "'plan', '--key', $.key, '--version-id', $.version, '--run', $.run,"
+        "'records', 'plan', '--key', $.key, '--version-id', $.version, '--run', $.run,"
         f" '--children', '{max_children}'"
     )
     answer = {
-        **_container(names, f"'answer', {of_run}, '--shard', States.Format('{{}}', $.shard)"),
+        **_container(
+            names, f"'records', 'answer', {of_run}, '--shard', States.Format('{{}}', $.shard)"
+        ),
         # All outputs together are held to 256 KiB, whatever becomes of them.
         "OutputPath": None,
         "End": True,
     }
     states: dict[str, State] = {
+        "What happened?": {
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "Variable": "$.source",
+                    "StringEquals": aws_names.event_source(),
+                    "Next": "Repair",
+                }
+            ],
+            "Default": "Read the event",
+        },
+        "Repair": {
+            **_container(
+                names,
+                "'repair', $.detail.task, '--version', $.detail.left.version, '--after-rollback'",
+            ),
+            "Retry": [_PATIENTLY],
+            "End": True,
+        },
         "Read the event": {
             "Type": "Pass",
             "Parameters": {
@@ -142,7 +164,7 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
             "Next": "Merge",
         },
         "Merge": {
-            **_container(names, f"'merge', {of_run}"),
+            **_container(names, f"'records', 'merge', {of_run}"),
             "Retry": [_SOMETIMES],
             "End": True,
         },
@@ -209,7 +231,7 @@ def _ended_with(code: int, place: int) -> State:
 
 
 def _container(names: RecordsNames, words: str) -> State:
-    """Return a state that runs `prompt-hub records` with `words`, and fails where that fails."""
+    """Return a state that runs `prompt-hub` with `words`, and fails where that fails."""
     environment: Sequence[Mapping[str, str]] = [
         {"Name": name, "Value": value} for name, value in names.environment.items()
     ]
@@ -227,7 +249,7 @@ def _container(names: RecordsNames, words: str) -> State:
                 "ContainerOverrides": [
                     {
                         "Name": aws_names.CONTAINER,
-                        "Command.$": f"States.Array('prompt-hub', 'records', {words})",
+                        "Command.$": f"States.Array('prompt-hub', {words})",
                         "Environment": environment,
                     }
                 ],

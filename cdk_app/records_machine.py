@@ -53,7 +53,7 @@ class RecordsMachine(Construct):
             "Subnets": list(subnets),
         }
         self.machine = self._build_machine(settings, bucket, network)
-        rule = self._build_rule(bucket)
+        rule = self._build_rules(bucket)
         for name, what, metric in (
             ("failed", "failed", self.machine.metric_failed()),
             ("late", f"took more than {RUN_DAYS} days", self.machine.metric_timed_out()),
@@ -130,12 +130,31 @@ class RecordsMachine(Construct):
             ),
         )
 
-    def _build_rule(self, bucket: str) -> events.Rule:
+    def _build_rules(self, bucket: str) -> events.Rule:
+        """Start the machine for files and rollbacks; returns the rule of files."""
         role = iam.Role(
             self,
             "EventsRole",
             description=f"Has files of records in {self._stage} answered",
             assumed_by=iam.ServicePrincipal("events.amazonaws.com"),
+        )
+        target = targets.SfnStateMachine(
+            self.machine,
+            role=role,
+            # A day, as by default, would be a day without a word. What is lost after it is the
+            # event alone: the file is there, so no queue keeps it.
+            max_event_age=Duration.hours(1),
+        )
+        events.Rule(
+            self,
+            "RolledBack",
+            description="Has records made again that a version answered which was rolled back",
+            event_pattern=events.EventPattern(
+                source=[aws_names.event_source()],
+                detail_type=[aws_names.EVENT_ROLLED_BACK],
+                detail={"stage": [self._stage]},
+            ),
+            targets=[target],
         )
         return events.Rule(
             self,
@@ -149,15 +168,7 @@ class RecordsMachine(Construct):
                     "object": {"key": [{"prefix": aws_names.INCOMING}]},
                 },
             ),
-            targets=[
-                targets.SfnStateMachine(
-                    self.machine,
-                    role=role,
-                    # A day, as by default, would be a day without a word. What is lost after it is
-                    # the event alone: the file is there, so no queue keeps it.
-                    max_event_age=Duration.hours(1),
-                )
-            ],
+            targets=[target],
         )
 
     def _build_alarm(self, name: str, description: str, metric: cloudwatch.IMetric) -> None:

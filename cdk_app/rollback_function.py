@@ -91,6 +91,7 @@ class RollbackFunction(Construct):
             *permissions.roll_back(self, stage),
             *permissions.read_alarms(self),
             *permissions.announce_rollbacks(self),
+            *permissions.read_metrics(),
             *permissions.trace(),
         )
         nag.grant(role, granted)

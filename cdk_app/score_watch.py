@@ -1,4 +1,4 @@
-"""The schedule on which a stage's score watch measures what is due."""
+"""When a stage's score watch runs: what is due on a schedule, and a task where it is asked to."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ _EVEN = (
     *(60 * hours for hours in range(1, 25) if 24 % hours == 0),
 )
 """Minutes after which a cron expression can come back again and again: they divide hour or day."""
+_NAMES_A_RULE = 25
+"""A pattern of EventBridge has 2,048 characters."""
 
 
 def watch_schedule(
@@ -57,6 +59,7 @@ class ScoreWatch(Construct):
         construct_id: str,
         *,
         stage: str,
+        tasks: Sequence[Task],
         schedule: events.Schedule,
         service: ecs.FargateService,
         subnets: ec2.SubnetSelection,
@@ -69,32 +72,63 @@ class ScoreWatch(Construct):
             assumed_by=iam.ServicePrincipal("events.amazonaws.com"),
         )
         nag.grant(role, permissions.start_watch(self, stage))
-        rule = events.Rule(
+        self._stage = stage
+        target = targets.EcsTask(
+            cluster=service.cluster,
+            task_definition=service.task_definition,
+            # Otherwise CDK lets it pass on the service's role, and not the watch's.
+            role=role.without_policy_updates(),
+            subnet_selection=subnets,
+            security_groups=service.connections.security_groups,
+            assign_public_ip=False,
+            propagate_tags=ecs.PropagatedTagSource.TASK_DEFINITION,
+            # The next run comes anyway, and the freshness alarm hears a long silence.
+            retry_attempts=0,
+        )
+        due = events.Rule(
             self,
             "Rule",
             description="Measures every task that is due",
             schedule=schedule,
-            targets=[
-                targets.EcsTask(
-                    cluster=service.cluster,
-                    task_definition=service.task_definition,
-                    # Otherwise CDK lets it pass on the service's role, and not the watch's.
-                    role=role.without_policy_updates(),
-                    subnet_selection=subnets,
-                    security_groups=service.connections.security_groups,
-                    assign_public_ip=False,
-                    propagate_tags=ecs.PropagatedTagSource.TASK_DEFINITION,
-                    # The next run comes anyway, and the freshness alarm hears a long silence.
-                    retry_attempts=0,
-                )
-            ],
+            targets=[target],
         )
-        # Said here: CDK's own parameter calls the role by a name that ECS does not know.
+        _first_target(due, "Input", self._overrides("--due"))
+        for start in range(0, len(tasks), _NAMES_A_RULE):
+            names = [task.name for task in tasks[start : start + _NAMES_A_RULE]]
+            compare = events.Rule(
+                self,
+                f"Compare{start}",
+                description="Measures a task beside its way back, when the rollback Lambda asks",
+                event_pattern=events.EventPattern(
+                    source=[aws_names.event_source()],
+                    detail_type=[aws_names.EVENT_COMPARE],
+                    # Two stages may share a bus. Names that are known, for EventBridge puts what
+                    # an event says into a command as it is.
+                    detail={"stage": [stage], "task": names},
+                ),
+                targets=[target],
+            )
+            template = {
+                "InputPathsMap": {"task": "$.detail.task"},
+                "InputTemplate": self._overrides("<task>", "--compare"),
+            }
+            _first_target(compare, "InputTransformer", template)
+
+    def _overrides(self, *arguments: str) -> str:
+        """Return a container's command and role; `<task>` is what an event's name of it becomes.
+
+        Said here: CDK's own parameter calls the role by a name that ECS does not know.
+        """
+        command = ["prompt-hub", "watch", *arguments]
         overrides = {
-            "containerOverrides": [
-                {"name": aws_names.CONTAINER, "command": ["prompt-hub", "watch", "--due"]}
-            ],
-            "taskRoleArn": arns.role(self, aws_names.watch_role(stage)),
+            "containerOverrides": [{"name": aws_names.CONTAINER, "command": command}],
+            "taskRoleArn": arns.role(self, aws_names.watch_role(self._stage)),
         }
-        made = cast(events.CfnRule, rule.node.default_child)
-        made.add_property_override("Targets.0.Input", Stack.of(self).to_json_string(overrides))
+        return Stack.of(self).to_json_string(overrides)
+
+
+def _first_target(rule: events.Rule, name: str, value: object) -> None:
+    made = cast(events.CfnRule, rule.node.default_child)
+    # CDK writes an empty one, and EventBridge takes a target with one kind of input only.
+    made.add_property_deletion_override("Targets.0.Input")
+    made.add_property_override(f"Targets.0.{name}", value)

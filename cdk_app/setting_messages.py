@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ValidationError
@@ -61,7 +62,7 @@ def _about_value(path: str, schema: Mapping[str, object], item: ErrorDetails) ->
     if schema.get("type") == "array":
         items = schema.get("items")
         example = _first(items.get("examples")) if isinstance(items, dict) else None
-        return f"{path} must be a list, such as [{example!r}]."
+        return f"{path} must be a list, such as {json.dumps([example])}."
     if example is not None:
         return f"{path} is {value!r}; it must look like {example}."
     if isinstance(choices, list):

@@ -278,7 +278,7 @@ class StageSettings(StrictSettings):
     """The stage's network: its own, of 16 to 22 bits, or that of `vpc_id`. No two stages overlap,
     or nothing could ever be routed to both. Fixed once the stage exists."""
     caller_cidrs: tuple[
-        Annotated[str, Field(pattern=r"^[\d./]+$", examples=["10.0.0.0/8"])], ...
+        Annotated[str, Field(pattern=r"^[\d./]+$", examples=["10.200.0.0/16"])], ...
     ] = ()
     """Networks, peered or otherwise routed to the stage's own, whose applications may call the
     service."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from cdk_app.settings import SettingsError
+from cdk_app.settings import CONTEXT_KEY, SettingsError
 from prompt_hub.core import aws_names
 from prompt_hub.repository.alarm_windows import watch_misfits
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import Metadata, ScoreWatch
+from prompt_hub.repository.schema import Metadata, Prompt, ScoreWatch
 
 _DRILL_SECONDS = 60.0
 FRESHNESS_PERIODS = 3
@@ -51,6 +53,29 @@ def drill_task() -> Task:
     return Task(
         name=aws_names.DRILL_TASK, watch=ScoreWatch(every_minutes=1), budget_seconds=_DRILL_SECONDS
     )
+
+
+def require_aliases(root: Path, aliases: Collection[str]) -> None:
+    """Raise `SettingsError` where a candidate or a released version names none of `aliases`.
+
+    Only the pipeline's Evaluate, or a stage, would find out. A prompt that cannot be read is told
+    by validation.
+    """
+    repository = PromptRepository(root)
+    for task in repository.tasks():
+        prompts: list[Prompt | None] = []
+        for read in (repository.draft, repository.production):
+            with suppress(InvalidDocumentsError):
+                prompts.append(read(task))
+        for prompt in filter(None, prompts):
+            alias = prompt.model.alias
+            if alias not in aliases:
+                known = ", ".join(sorted(aliases))
+                raise SettingsError(
+                    f"{CONTEXT_KEY}.models has no alias {alias!r}, which {task} {prompt.version}"
+                    f" names (known: {known}).",
+                    file=aws_names.CONTEXT_FILE,
+                )
 
 
 def read_tasks(root: Path) -> tuple[Task, ...]:

@@ -52,7 +52,12 @@ MEMORY = Price(what="Fargate, GB", usd=0.004445, unit="hour", source=f"{_AWS}/fa
 METRIC = Price(
     what="metric of one's own", usd=0.30, unit="month", source=f"{_AWS}/cloudwatch/pricing/"
 )
-ALARM = Price(what="alarm", usd=0.10, unit="month", source=f"{_AWS}/cloudwatch/pricing/")
+ALARM = Price(
+    what="alarm, for each metric that it looks at",
+    usd=0.10,
+    unit="month",
+    source=f"{_AWS}/cloudwatch/pricing/",
+)
 DASHBOARD = Price(what="dashboard", usd=3.0, unit="month", source=f"{_AWS}/cloudwatch/pricing/")
 LOGS_GB = Price(what="logs taken in", usd=0.50, unit="GB", source=f"{_AWS}/cloudwatch/pricing/")
 READ = Price(
@@ -93,6 +98,8 @@ METRICS_OF_A_TASK = 7
 """Heartbeat; score, threshold and margin, each by task and by active version."""
 METRICS_OF_CALLS = 5
 """Of a task's active version: seconds, contract failures, tokens in and out, US dollars."""
+METRICS_OF_ALARMS = 1
+"""Of a task, whatever version answers: contract failures."""
 METRICS_OF_INSIGHTS = 30
 """About: what Container Insights reports of one cluster, one service and one family of tasks."""
 WATCH_START_SECONDS = 60
@@ -152,7 +159,8 @@ class Line:
 def bill(counts: Counts, usage: Usage) -> list[Line]:
     """Calculate a month's bill, line by line."""
     task_hour = _task_hour(counts)
-    metrics = METRICS_OF_INSIGHTS + (METRICS_OF_A_TASK + METRICS_OF_CALLS) * usage.tasks
+    of_a_task = METRICS_OF_A_TASK + METRICS_OF_CALLS + METRICS_OF_ALARMS
+    metrics = METRICS_OF_INSIGHTS + of_a_task * usage.tasks
     alarms = counts.alarms_of_a_stage + counts.alarms_of_a_task * usage.tasks
     polls = counts.service_tasks * HOURS * 3600 / LEDGER_POLL_SECONDS / 1e6
     minutes = usage.executions * usage.action_minutes
@@ -194,8 +202,8 @@ def bill(counts: Counts, usage: Usage) -> list[Line]:
         ),
         Line(
             what="metrics",
-            formula=f"({METRICS_OF_INSIGHTS} + ({METRICS_OF_A_TASK} + {METRICS_OF_CALLS})"
-            f" × {usage.tasks} tasks)"
+            formula=f"({METRICS_OF_INSIGHTS} + ({METRICS_OF_A_TASK} + {METRICS_OF_CALLS}"
+            f" + {METRICS_OF_ALARMS}) × {usage.tasks} tasks)"
             f" × {METRIC.usd}",
             usd=metrics * METRIC.usd,
         ),
@@ -306,7 +314,7 @@ def _table(counts: Counts, usage: Usage) -> list[str]:
 def _growth(counts: Counts) -> list[str]:
     """Say what one more task costs, and one more stage."""
     fixed = (
-        METRICS_OF_A_TASK + METRICS_OF_CALLS
+        METRICS_OF_A_TASK + METRICS_OF_CALLS + METRICS_OF_ALARMS
     ) * METRIC.usd + counts.alarms_of_a_task * ALARM.usd
     idle = bill(counts, IDLE)
     calls = idle[-1].usd / IDLE.tasks

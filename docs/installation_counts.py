@@ -35,6 +35,7 @@ class Counts:
     gigabytes: float
     dashboards: int
     alarms_of_a_stage: int
+    """With each metric that an alarm on an expression looks at, as they are billed."""
     alarms_of_a_task: int
     watch_runs: float
     """A month, by the schedule."""
@@ -85,8 +86,8 @@ def count(resources: Sequence[Resource]) -> Counts:
         vcpu=definition.number("Cpu") / 1024,
         gigabytes=definition.number("Memory") / 1024,
         dashboards=len(of("AWS::CloudWatch::Dashboard")),
-        alarms_of_a_stage=len(alarms) - len(of_tasks),
-        alarms_of_a_task=len(of_tasks) // len(tasks) if tasks else 0,
+        alarms_of_a_stage=_looked_at(alarms) - _looked_at(of_tasks),
+        alarms_of_a_task=_looked_at(of_tasks) // len(tasks) if tasks else 0,
         watch_runs=_runs(of("AWS::Events::Rule")),
         actions=len(actions),
         builds=actions.count("CodeBuild"),
@@ -95,9 +96,28 @@ def count(resources: Sequence[Resource]) -> Counts:
 
 def _task(alarm: Resource) -> str:
     """Name of the user's task that an alarm belongs to; that of the drill is the stage's."""
-    dimensions = cast(list[dict[str, str]], alarm.properties.get("Dimensions", []))
-    names = [item["Value"] for item in dimensions if item["Name"] == aws_names.DIMENSION_TASK]
+    names = [
+        item["Value"]
+        for metric in (alarm.properties, *_metrics(alarm))
+        for item in cast(list[dict[str, str]], metric.get("Dimensions", []))
+        if item["Name"] in {aws_names.DIMENSION_TASK, aws_names.CALL_TASK_DIMENSIONS[1]}
+    ]
     return names[0] if names and names[0] != aws_names.DRILL_TASK else ""
+
+
+def _metrics(alarm: Resource) -> list[Json]:
+    """Return the metrics that an alarm on an expression looks at; none of one on a metric."""
+    queries = cast(list[Json], alarm.properties.get("Metrics", []))
+    return [
+        cast(Json, cast(Json, query["MetricStat"])["Metric"])
+        for query in queries
+        if "MetricStat" in query
+    ]
+
+
+def _looked_at(alarms: Sequence[Resource]) -> int:
+    """Count alarms as they are billed: by the metrics that each looks at."""
+    return sum(len(_metrics(alarm)) or 1 for alarm in alarms)
 
 
 def _least_tasks(service: Resource, scaled: Sequence[Resource]) -> int:

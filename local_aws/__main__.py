@@ -32,7 +32,11 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.command == "down":
             stack.stop()
         elif arguments.command == "status":
-            stack.describe()
+            # Here, because `down` must work with half of the packages there.
+            from local_aws.status import status
+
+            for line in status(stack):
+                print(line, flush=True)
         else:
             _print_story(stack, pushes=arguments.command == "pushes")
     except LocalRunError as error:

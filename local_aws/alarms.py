@@ -7,8 +7,8 @@ How this differs from CloudWatch's own clock: CloudWatch aligns periods to the e
 about once a minute. Here the periods trail back from *now*, and an alarm is evaluated with every
 PutMetricData and once a second, so that a breach acts within the second. As on CloudWatch, a few
 periods more than `EvaluationPeriods` are looked at, and missing data counts only when those hold
-too few datapoints. Metric math, anomaly bands and composite rules are not evaluated here: such an
-alarm is made, and says for ever what it says without data.
+too few datapoints. Of metric math `metric_math` knows what the project's own alarms use; another
+expression is refused when its alarm is made. Anomaly bands and composite rules are not evaluated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from ministack.core.arn import parse_arn
 from ministack.core.concurrency import spawn_background
@@ -30,7 +29,8 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import cloudwatch, eventbridge, sns
 from ministack.services.cloudformation import provisioners
 
-from local_aws import functions
+from local_aws import alarm_metrics, functions
+from local_aws.alarm_metrics import Alarm, Datapoint, datapoints, statistic_of
 from local_aws.background import Repeating
 from local_aws.permission_checks import Check
 from local_aws.service_roles import require_of_resource
@@ -40,10 +40,6 @@ logger = logging.getLogger("local_aws.alarms")
 
 EVALUATE_EVERY = 1.0
 """Seconds between two evaluations of an alarm that receives no data."""
-
-EXTRA_PERIODS = 2
-"""How many periods beyond `EvaluationPeriods` are searched for datapoints. AWS does not publish
-the number; the examples in its documentation show two."""
 
 _loop: Repeating | None = None
 
@@ -62,24 +58,6 @@ _TRIGGER = (
     *("Namespace", "MetricName", "Unit", "Period", "EvaluationPeriods", "DatapointsToAlarm"),
     *("ComparisonOperator", "Threshold", "TreatMissingData"),
 )
-
-
-_STATISTICS = ("Average", "Maximum", "Minimum", "SampleCount", "Sum")
-
-Alarm = dict[str, Any]
-"""The emulator's record of a metric alarm: what DescribeAlarms answers."""
-Properties = dict[str, Any]
-"""What a template says of a resource."""
-
-
-@dataclass(frozen=True)
-class Datapoint:
-    """The statistic over one period; `age` 0 is the period that ends now."""
-
-    age: int
-    start: float
-    value: float
-    samples: float
 
 
 @dataclass(frozen=True)
@@ -140,39 +118,11 @@ def install(settings: CloudSettings) -> None:
     cloudwatch._evaluate_alarm = evaluator.evaluate
     cloudwatch._dispatch_alarm_actions = evaluator.announce
     cloudwatch._set_alarm_state = evaluator.holding(cloudwatch._set_alarm_state)
-    provisioners._cw_metric_alarm_record = _of_metrics(provisioners._cw_metric_alarm_record)
+    cloudwatch._put_metric_alarm = alarm_metrics.put_with(cloudwatch._put_metric_alarm)
+    provisioners._cw_metric_alarm_record = alarm_metrics.made_with(
+        provisioners._cw_metric_alarm_record
+    )
     _loop = Repeating("alarms", EVALUATE_EVERY, cloudwatch._evaluate_all_alarms, settings)
-
-
-def _of_metrics(make: Callable[[str, Properties], Alarm]) -> Callable[[str, Properties], Alarm]:
-    """Let a template's alarm name its metrics in a list, which the emulator's own refuses.
-
-    A list of one metric is that metric: CDK writes one where it has a label.
-    """
-
-    def make_of_metrics(name: str, properties: Properties) -> Alarm:
-        match properties.get("Metrics"):
-            case None | []:
-                return make(name, properties)
-            case [{"MetricStat": {"Metric": metric, "Stat": statistic, "Period": period}}]:
-                kind = "Statistic" if statistic in _STATISTICS else "ExtendedStatistic"
-                said = {**metric, kind: statistic, "Period": period}
-                return make(name, {**properties, **said, "Metrics": None})
-            case metrics:
-                unread = {"Namespace": "metric math", "MetricName": "metric math"}
-                alarm = make(name, {**properties, **unread, "Metrics": None})
-                alarm |= {"Namespace": None, "MetricName": None, "Metrics": metrics}
-                if name not in cloudwatch._alarms:
-                    alarm |= _without_data(alarm["TreatMissingData"])
-                return alarm
-
-    return make_of_metrics
-
-
-def _without_data(missing: str) -> Alarm:
-    states = {"breaching": "ALARM", "notBreaching": "OK"}
-    value = states.get(missing, "INSUFFICIENT_DATA")
-    return {"StateValue": value, "StateReason": "Metric math is not evaluated here: no datapoint."}
 
 
 def start() -> None:
@@ -205,14 +155,14 @@ class Evaluator:
             if cloudwatch._alarms.get(alarm["AlarmName"]) is not alarm:
                 return  # replaced by PutMetricAlarm while this evaluation waited
             compare = _COMPARISONS.get(alarm.get("ComparisonOperator", ""))
-            if not alarm.get("Namespace") or not alarm.get("MetricName") or compare is None:
+            if compare is None or not alarm_metrics.is_evaluated(alarm):
                 return
             now = time.time()
             if now < self._held.get(alarm["AlarmArn"], 0.0):
                 return
             before = self._said[alarm["AlarmArn"]] = State.of(alarm)
             breaches, words = compare
-            points = _datapoints(alarm, now)
+            points = datapoints(alarm, now)
             new_value = verdict(
                 [(point.age, breaches(point.value, alarm["Threshold"])) for point in points],
                 needed=alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"],
@@ -269,28 +219,6 @@ class Evaluator:
         return set_and_hold
 
 
-def _datapoints(alarm: Alarm, now: float) -> list[Datapoint]:
-    """Return the alarm's statistic for every recent period that has data, newest first."""
-    dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
-    key = (alarm.get("Namespace"), alarm.get("MetricName"), dimensions)
-    unit = alarm.get("Unit")
-    period = alarm["Period"]
-    statistic = alarm.get("ExtendedStatistic") or alarm["Statistic"]
-    buckets: dict[int, list[dict[str, object]]] = {}
-    for point in list(cloudwatch._metrics.get(key) or []):
-        age = int((now - point["Timestamp"]) // period)
-        if 0 <= age < alarm["EvaluationPeriods"] + EXTRA_PERIODS and unit in (None, point["Unit"]):
-            buckets.setdefault(age, []).append(point)
-    found = []
-    for age, points in sorted(buckets.items()):
-        statistics = cloudwatch._calc_stats(points)
-        value = cloudwatch._stat_value(statistics, statistic, points) if statistics else None
-        if value is not None:
-            start = now - (age + 1) * period
-            found.append(Datapoint(age, start, value, statistics["SampleCount"]))
-    return found
-
-
 def _reason(alarm: Alarm, points: list[Datapoint], new_value: str, words: str) -> str:
     """Return the sentence that says why, in CloudWatch's manner."""
     periods, missing = alarm["EvaluationPeriods"], alarm["EvaluationPeriods"] - len(points)
@@ -311,7 +239,7 @@ def _reason_data(alarm: Alarm, points: list[Datapoint], now: float) -> str:
             "version": "1.0",
             "queryDate": _iso(now),
             "startDate": _iso(points[-1].start if points else now),
-            "statistic": alarm.get("ExtendedStatistic") or alarm["Statistic"],
+            **({} if alarm.get("Metrics") else {"statistic": statistic_of(alarm)}),
             "period": alarm["Period"],
             "recentDatapoints": [point.value for point in reversed(points)],
             "threshold": alarm["Threshold"],
@@ -332,7 +260,7 @@ def _act(alarm: Alarm, before: State, now: State) -> None:
         "alarmName": alarm["AlarmName"],
         "state": now.as_event(),
         "previousState": before.as_event(),
-        "configuration": _configuration(alarm),
+        "configuration": alarm_metrics.configuration(alarm),
     }
     eventbridge._put_events(
         {
@@ -391,34 +319,22 @@ def _publish(topic: str, alarm: Alarm, before: State, now: State) -> None:
         "NewStateReason": now.reason,
         "OldStateValue": before.value,
         "StateChangeTime": _iso(now.at),
-        "Trigger": {
-            **trigger,
-            "StatisticType": "Statistic",
-            "Statistic": alarm["Statistic"].upper(),
-            "Dimensions": [
-                {"name": d["Name"], "value": d["Value"]} for d in alarm.get("Dimensions") or []
-            ],
-        },
+        "Trigger": trigger | _measured(alarm),
     }
     subject = f'{now.value}: "{alarm["AlarmName"]}" in {get_region()}'[:100]
     sns._fanout(topic, str(uuid.uuid4()), json.dumps(message), subject)
 
 
-def _configuration(alarm: Alarm) -> dict[str, object]:
-    statistic: dict[str, object] = {
-        "metric": {
-            "namespace": alarm.get("Namespace"),
-            "name": alarm.get("MetricName"),
-            "dimensions": {d["Name"]: d["Value"] for d in alarm.get("Dimensions") or []},
-        },
-        "period": alarm.get("Period"),
-        "stat": alarm.get("ExtendedStatistic") or alarm.get("Statistic"),
+def _measured(alarm: Alarm) -> dict[str, object]:
+    """Return what a notification says an alarm looks at: its metric, or the list with its maths."""
+    if metrics := alarm.get("Metrics"):
+        return {"Metrics": metrics}
+    dimensions = alarm.get("Dimensions") or []
+    return {
+        "StatisticType": "Statistic",
+        "Statistic": alarm["Statistic"].upper(),
+        "Dimensions": [{"name": each["Name"], "value": each["Value"]} for each in dimensions],
     }
-    if alarm.get("Unit"):
-        statistic["unit"] = alarm.get("Unit")
-    metric_id = str(uuid.uuid5(uuid.NAMESPACE_URL, alarm["AlarmArn"]))
-    metrics = [{"id": metric_id, "metricStat": statistic, "returnData": True}]
-    return {"description": alarm.get("AlarmDescription") or None, "metrics": metrics}
 
 
 def _iso(at: float) -> str:

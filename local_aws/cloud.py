@@ -42,10 +42,16 @@ EXTENSIONS = (
     "codepipeline",
     "alarms",
     "embedded_metrics",
+    "log_queries",
+    "metric_expressions",
+    "service_metrics",
     "ecs",
     "load_balancer",
     "schedules",
+    "object_events",
+    "state_machines",
     "account_services",
+    "mail",
 )
 """Modules of this package, in the order in which they are installed. Each has
 `install(settings)`; where it has them, `start()` is called once the emulator answers requests,

@@ -21,7 +21,7 @@ from ministack.core.responses import error_response_json, json_response, request
 from ministack.services import codebuild
 from ministack.services.cloudformation import provisioners
 
-from local_aws import source
+from local_aws import service_metrics, source
 from local_aws.background import Repeating
 from local_aws.builds import Build, BuildOrder, BuildResult, Place
 from local_aws.cloudformation import Properties, Provisioned
@@ -119,8 +119,12 @@ def prepare(order: BuildOrder) -> Build:
 def run(build: Build) -> BuildResult:
     """Run a prepared build to its end; StopBuild and the end of the local AWS can stop it."""
     _running[build.id] = build
+    began = time.monotonic()
     try:
-        return build.run()
+        result = build.run()
+        project = build.id.partition(":")[0]
+        service_metrics.count_build(project, result.status, time.monotonic() - began)
+        return result
     finally:
         _ended.append(build)
         del _running[build.id]

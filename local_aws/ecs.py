@@ -35,6 +35,7 @@ def install(settings: CloudSettings) -> None:
     ecs._stop_task = ecs._ACTION_MAP["StopTask"] = _stop_task
     ecs._reconcile_service_tasks = lambda cluster, key: scheduler.loop.wake()
     ecs._sync_service_targets = lambda cluster, service: None  # the scheduler does, per task
+    ecs._resolve_td_key = _newest_active(ecs._resolve_td_key)
     ecs._make_deployment = _in_progress(ecs._make_deployment)
     provisioners._normalize_container_defs = _normalizing(provisioners._normalize_container_defs)
     handlers = provisioners._RESOURCE_HANDLERS[_SERVICE]
@@ -77,6 +78,24 @@ def _stop_task(data: Record) -> object:
     code = "ServiceSchedulerInitiated" if service_initiated else "UserInitiated"
     _scheduler.tasks.stop_task(task, reason, code)
     return ecs.json_response({"task": ecs._sanitize(task)})
+
+
+def _newest_active(resolve: Callable[[str], str | None]) -> Callable[[str], str | None]:
+    """Take a family for its newest revision that is ACTIVE; unpatched, a deregistered one runs."""
+
+    def resolve_key(name: str) -> str | None:
+        key = resolve(name)
+        family, separator, _ = (key or "").rpartition(":")
+        if not separator or name.endswith(key or ""):
+            return key
+        active = [
+            definition["revision"]
+            for definition in ecs._task_defs.values()
+            if definition["family"] == family and definition["status"] == "ACTIVE"
+        ]
+        return f"{family}:{max(active)}" if active else family
+
+    return resolve_key
 
 
 def _in_progress(make_deployment: Callable[..., Record]) -> Callable[..., Record]:

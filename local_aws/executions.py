@@ -183,8 +183,8 @@ class Executions:
                 str(self.stack.state / page),
             ],
             quiet=True,
-            # The author's clone has the candidate, and the champion that it was compared with.
-            extra={"PROMPT_HUB_ROOT": str(self.stack.author)},
+            # That clone has the candidate, and the champion that it was compared with.
+            extra={"PROMPT_HUB_ROOT": str(self.stack.demo)},
         )
         return page
 

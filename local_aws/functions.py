@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from ministack.services import lambda_svc
 
-from local_aws import service_calls
+from local_aws import service_calls, service_metrics
 from local_aws.service_roles import DeniedError, ServiceRole
 
 logger = logging.getLogger("local_aws.functions")
 
 
 def install() -> None:
-    """Log every failed invocation; the emulator writes them to the function's log group only."""
+    """Log every failed invocation; the emulator writes them to the function's log group only.
+
+    Its own metrics count what was asked for, and no run that a service or a retry asked for.
+    """
+    lambda_svc._emit_lambda_metrics = lambda *_, **__: None
     lambda_svc._execute_function = _logging_failures(lambda_svc._execute_function)
     lambda_svc._emit_lambda_logs = _where_allowed(lambda_svc._emit_lambda_logs)
 
@@ -69,7 +74,16 @@ def _logging_failures(
             body = {"errorType": "AccessDeniedException", "errorMessage": str(refused)}
             result: dict[str, Any] = {"body": body, "error": True}
         else:
+            began = time.monotonic()
             result = execute(function, event)
+            name = (function.get("config") or function)["FunctionName"]
+            milliseconds = 1000 * (time.monotonic() - began)
+            service_metrics.count_run(
+                name,
+                milliseconds,
+                failed=bool(result.get("error")),
+                throttled=bool(result.get("throttle")),
+            )
         if result.get("error"):
             name = (function.get("config") or function).get("FunctionName")
             logger.error("Lambda %s failed: %s\n%s", name, result.get("body"), result.get("log"))

@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from local_aws.countdown import Countdown
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
 
 
+_TITLES = {
+    "run": "Prompt Hub: the whole lifecycle on this machine",
+    "push": "Prompt Hub: one more push on this machine",
+    "pushes": "Prompt Hub: two pushes in quick succession on this machine",
+}
+"""Of the report page, by its name."""
+
+
 class Lifecycle:
     """One run of the lifecycle on one local stack."""
 
@@ -32,7 +40,7 @@ class Lifecycle:
         self.stack = stack
         self.observer = Observer(stack)
         self.story = Story(
-            "Prompt Hub: the whole lifecycle on this machine",
+            _TITLES["run"],
             Countdown(stack.state / "seconds.json"),
         )
         self.executions = Executions(stack, self.observer, self.story)
@@ -215,16 +223,8 @@ class Lifecycle:
             "Another push: nothing is paid for twice, the quarantined stays out"
         ) as lines:
             self.observer.await_service()
-            before = self.observer.executions()
-            quarantined = self.observer.tasks()[TASK]["version"]
-            clone = self.stack.author_clone()
-            metadata = clone / "prompts" / "03-metadata" / f"{TASK}.yaml"
-            text = metadata.read_text(encoding="utf-8")
-            metadata.write_text(f"{text.rstrip()}\n# looked at {now()}\n", encoding="utf-8")
-            commit = self.stack.push("Look at the metadata again")
-            assert commit is not None, "the metadata names the time"
-            say(lines, f"pushed {commit[:8]}")
-            execution = self.executions.await_execution(before, lines)
+            active = self.observer.tasks()[TASK]["version"]
+            execution = self.executions.await_execution(self._push_again(lines), lines)
             failed = self.executions.failed(execution)
             if failed:
                 raise LocalRunError(self.executions.reason_of(failed))
@@ -236,13 +236,36 @@ class Lifecycle:
                 if calls:
                     raise LocalRunError(f"{task} was evaluated again with unchanged inputs.")
             after = self.observer.tasks()[TASK]["version"]
-            if after != quarantined:
-                raise LocalRunError(f"{TASK} moved from {quarantined} to {after}: not expected.")
-            say(lines, f"{TASK} still serves {after}: its quarantined version did not come back")
+            if after != active:
+                raise LocalRunError(f"{TASK} moved from {active} to {after}: not expected.")
+            say(lines, stayed_out(TASK, str(after), self.observer.version_states(TASK)))
+        with self.story.step("The verdicts, by real scores") as lines:
+            self.executions.tell_verdicts(execution, lines)
+
+    def _push_again(self, lines: list[str]) -> set[str]:
+        """Push a comment, unless an earlier run has and its execution goes on.
+
+        Returns the executions that are not to be waited for.
+        """
+        demo = str(self.stack.demo)
+        pushed = self.stack.git("-C", demo, "rev-parse", "HEAD") if self.stack.demo.exists() else ""
+        before = self.observer.executions()
+        newest = next(iter(self.observer.running(set())), None)
+        if newest is not None and self.observer.runs(newest, pushed):
+            say(lines, f"pushed {pushed[:8]} already, by a run that did not end")
+            return before - {newest}
+        clone = self.stack.clone(self.stack.demo)
+        metadata = clone / "prompts" / "03-metadata" / f"{TASK}.yaml"
+        text = metadata.read_text(encoding="utf-8")
+        metadata.write_text(f"{text.rstrip()}\n# looked at {now()}\n", encoding="utf-8")
+        commit = self.stack.push("Look at the metadata again")
+        assert commit is not None, "the metadata names the time"
+        say(lines, f"pushed {commit[:8]}")
+        return before
 
     def _serve(self) -> None:
         with self.story.step("The running service answers") as message:
-            for task in self.observer.task_names():
+            for task in sorted(self.observer.tasks()):
                 answer = self.observer.ask(task)
                 say(
                     message,
@@ -283,13 +306,14 @@ class Lifecycle:
             failed = self.executions.failed(execution)
             if failed:
                 raise LocalRunError(self.executions.reason_of(failed))
-            clone = str(self.stack.author_clone())
+            clone = str(self.stack.clone(self.stack.demo))
             subject = self.stack.git("-C", clone, "log", "-1", "--format=%an: %s").strip()
             if not subject.startswith(f"prompt-hub: Roll back {TASK} "):
                 raise LocalRunError(f"the newest commit is {subject!r}, and no rollback.")
             say(lines, subject)
 
     def _finish(self, name: str) -> None:
+        self.story.title = _TITLES[name]
         with self.story.step("The report page") as lines:
             run = self.stack.state / f"{name}.json"
             page = self.stack.state / f"{name}.html"
@@ -297,16 +321,27 @@ class Lifecycle:
             report = [sys.executable, "-m", "prompt_hub.cli", "report"]
             self.stack.run([*report, "run", str(run), "--html", str(page)], quiet=True)
             say(lines, f"open {page}")
+        try:
+            self.stack.clone(self.stack.author)
+            clone = "change a prompt here and push"
+        except LocalRunError:
+            clone = "it could not be brought up to date: `git status` there says what is in the way"
         print(f"\nDone in {self.story.seconds:.0f} s. Everything keeps running:", flush=True)
         print(f"  service  {self.observer.url}/v1/tasks")
         print(f"  AWS      {self.stack.endpoint}")
         print(f"  model    {self.stack.model_url}/v1")
-        print("`make up` again pushes once more; `make down` stops it; `make clean` removes it.")
+        print(f"  clone    {self.stack.author}: {clone}")
+        print(f"  mail     {self.stack.mail}: what people would have been sent")
+        print(f"  shell    . {self.stack.shell_file}: prompt-hub and aws then work on all this")
+        print(
+            "`make status` says what is served and what runs; `make up` again pushes once more;"
+            " `make down` stops it; `make clean` removes it."
+        )
 
     # --- the author ----------------------------------------------------------------------------
 
     def _author_push(self, name: str, message: str) -> str | None:
-        clone = self.stack.author_clone()
+        clone = self.stack.clone(self.stack.demo)
         shutil.copytree(self._demo / name, clone, dirs_exist_ok=True)
         return self.stack.push(message)
 
@@ -316,6 +351,14 @@ class Lifecycle:
             for path in sorted((self._demo / push / "prompts" / "03-metadata").glob("*.yaml")):
                 versions[path.stem] = _version_in(path.read_text(encoding="utf-8"))
         return versions
+
+
+def stayed_out(task: str, active: str, states: Mapping[str, str]) -> str:
+    """Say, by the ledger's states, which versions of `task` a push has not brought back."""
+    out = [version for version, state in states.items() if state == "quarantined"]
+    if not out:
+        return f"{task} still serves {active}; none of its versions is quarantined here"
+    return f"{task} still serves {active}: quarantined and not back: {', '.join(out)}"
 
 
 def _version_in(text: str) -> str:

@@ -37,6 +37,7 @@ from local_aws import output_schemas
 from local_aws.aliases import aliases, set_alias
 from local_aws.kept_answers import KeptAnswers, digest
 from local_aws.output_schemas import constrained
+from local_aws.scripted_model import SCRIPTED, ScriptedModel
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, cached, fetch, identity
 
 if TYPE_CHECKING:
@@ -274,7 +275,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, port: int, state: Path, models: Mapping[str, Model]) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.state = state
-        self.models = models
+        self.models: Mapping[str, Model | ScriptedModel] = {**models, SCRIPTED: ScriptedModel()}
 
     @property
     def url(self) -> str:
@@ -286,8 +287,7 @@ class Handler(BaseHTTPRequestHandler):
     """The part of the OpenAI API that the product uses."""
 
     server: Server
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+    protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
 
     def do_GET(self) -> None:
         """Health, and the names of models and aliases."""
@@ -314,7 +314,7 @@ class Handler(BaseHTTPRequestHandler):
             return 200, {"status": "ok"}
         if self.path != "/v1/models":
             return 404, _error(f"there is no {self.path} here")
-        names = [*self.server.models, *aliases(self.server.state)]
+        names = (*self.server.models, *aliases(self.server.state))
         data = [{"id": name, "object": "model", "owned_by": "local"} for name in names]
         return 200, {"object": "list", "data": data}
 

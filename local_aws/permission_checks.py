@@ -215,7 +215,7 @@ def _of_log_group(check: Check, body: Json, place: _Place, state: State) -> Iter
     yield Check(action=check.action, resource=resource, keys=check.keys)
 
 
-# --- S3, Secrets Manager, STS, CloudFormation --------------------------------------------------
+# --- S3, Secrets Manager, STS, CloudFormation, Step Functions ----------------------------------
 
 
 def _get_object(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
@@ -254,6 +254,19 @@ def _change_stack(check: Check, body: Json, place: _Place, state: State) -> Iter
         yield _pass(str(role), "cloudformation.amazonaws.com")
 
 
+def _change_machine(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
+    """Ask whether the role that Step Functions is to have may be passed to it."""
+    yield check
+    if role := body.get("roleArn"):
+        yield _pass(str(role), "states.amazonaws.com")
+
+
+def _of_map_run(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
+    """Ask on the map run, where one is named."""
+    resource = str(body.get("mapRunArn") or check.resource)
+    yield Check(action=check.action, resource=resource, keys=check.keys)
+
+
 _CORRECTIONS: Mapping[str, _Correction] = {
     **{
         f"dynamodb:{name}": _item
@@ -271,6 +284,10 @@ _CORRECTIONS: Mapping[str, _Correction] = {
     "s3:GetObject": _get_object,
     "secretsmanager:GetSecretValue": _get_secret,
     "sts:AssumeRole": _assume_role,
+    "states:CreateStateMachine": _change_machine,
+    "states:UpdateStateMachine": _change_machine,
+    "states:DescribeMapRun": _of_map_run,
+    "states:ListExecutions": _of_map_run,
     "cloudformation:CreateChangeSet": _change_stack,
     "cloudformation:CreateStack": _change_stack,
     "cloudformation:UpdateStack": _change_stack,

@@ -275,10 +275,7 @@ def _state() -> State:
         return str((dynamodb._tables.get(table) or {}).get("pk_name") or "")
 
     def task_definition(name: str) -> Mapping[str, object]:
-        short = name.rpartition("/")[2]
-        family, _, revision = short.partition(":")
-        key = short if revision else f"{family}:{ecs._task_def_latest.get(family, '')}"
-        return cast(Mapping[str, object], ecs._task_defs.get(key) or {})
+        return cast(Mapping[str, object], ecs._task_defs.get(ecs._resolve_td_key(name)) or {})
 
     def role_tags(arn: str) -> Mapping[str, str]:
         role = iam._roles.get(arn.rpartition("/")[2]) or {}

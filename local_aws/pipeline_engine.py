@@ -22,7 +22,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local_aws import source
+from local_aws import service_metrics, source
 from local_aws.pipeline_actions import ACTIONS, kind
 from local_aws.pipeline_context import (
     ActionFailedError,
@@ -336,6 +336,7 @@ class Pipeline:
             over = ExecutionEndedError("Failed", f"the local AWS met an error of its own: {error}")
         with self._changed:
             execution.end(over.status, over.summary)
+            service_metrics.count_execution(self.name, execution.status)
             self._changed.notify_all()
         log.info("%s: execution %s: %s %s", self.name, execution.id, over.status, over.summary)
 
@@ -388,9 +389,7 @@ class Pipeline:
             if not actions:
                 continue
             with ThreadPoolExecutor(len(actions)) as pool:
-                runs = list(
-                    pool.map(lambda item: self._run_action(stage, item, execution), actions)
-                )
+                runs = [*pool.map(lambda item: self._run_action(stage, item, execution), actions)]
             self._check(execution)
             if failed := [run for run in runs if run.status == "Failed"]:
                 reasons = [f"{run.stage}/{run.action}: {run.summary}" for run in failed]

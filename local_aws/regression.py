@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -136,7 +136,10 @@ class Regression:
         answered = time.time()
         bad_at = _epoch(str(first_bad["at"]))
         samples = self.observer.samples(TASK)
-        scores_after = {str(s["version"]): cast(float, s["score"]) for s in samples[known:]}
+        order = (str(before["version"]), str(answer["version"]))
+        scores_after = in_order(
+            {str(s["version"]): cast(float, s["score"]) for s in samples[known:]}, order
+        )
         for version, score in scores_after.items():
             say(lines, f"after: {TASK} {version} scores {score:.3f}")
         event = self.observer.events(TASK)[-1]
@@ -161,8 +164,9 @@ class Regression:
             "from": before["version"],
             "to": answer["version"],
             "seconds_first_bad_sample_to_good_answer": round(answered - bad_at, 2),
-            "scores_before": self._scores_before(samples[:known]),
+            "scores_before": in_order(self._scores_before(samples[:known]), order),
             "scores_after": scores_after,
+            "thresholds": {str(s["version"]): s["threshold"] for s in samples},
             "restored_score": None,
         }
 
@@ -192,6 +196,11 @@ class Regression:
                 return
             time.sleep(1)
         raise LocalRunError("the score watch has not measured the new version.")
+
+
+def in_order(scores: Mapping[str, float], first: Sequence[str]) -> dict[str, float]:
+    """Return `scores` with the versions `first` before the others, so that two lists compare."""
+    return {name: scores[name] for name in dict.fromkeys((*first, *scores)) if name in scores}
 
 
 def told(event: Json) -> str:

@@ -21,11 +21,12 @@ class Story:
     """Numbers the steps, times them, and collects what the report page shows."""
 
     def __init__(self, title: str, countdown: Countdown) -> None:
-        self._title = title
+        self.title = title
         self._countdown = countdown
         self._started = now()
         self._clock = time.monotonic()
         self._steps: list[dict[str, object]] = []
+        self._expected_red = False
         self.versions: list[dict[str, object]] = []
         self.timeline: list[dict[str, str]] = []
         self.executions: list[dict[str, object]] = []
@@ -42,27 +43,29 @@ class Story:
         began, clock = now(), time.monotonic()
         print(f"\n[{len(self._steps) + 1}] {name}", flush=True)
         lines: list[str] = []
+        self._expected_red = False
         status = "failed"
         try:
             with self._countdown.of(name):
                 yield lines
             status = "ok"
         finally:
+            ended = status == "ok"
             seconds = time.monotonic() - clock
             self._steps.append(
                 {
                     "name": name,
                     "started_at": began,
                     "seconds": round(seconds, 2),
-                    "status": status,
+                    "status": "expected-red" if ended and self._expected_red else status,
                     "detail": "\n".join(lines),
                 }
             )
-            print(f"    {'done' if status == 'ok' else status} in {seconds:.1f} s", flush=True)
+            print(f"    {'done' if ended else status} in {seconds:.1f} s", flush=True)
 
     def expected_red(self) -> None:
-        """Mark the last finished step as ended red on purpose."""
-        self._steps[-1]["status"] = "expected-red"
+        """Mark the step that is told now as one that ends red on purpose."""
+        self._expected_red = True
 
     @property
     def seconds(self) -> float:
@@ -77,7 +80,7 @@ class Story:
         """Write what the report page is made from."""
         run = {
             "schema": "prompt-hub/run@1",
-            "title": self._title,
+            "title": self.title,
             "started_at": self._started,
             "finished_at": now(),
             "steps": self._steps,

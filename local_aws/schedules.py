@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core.arn import ArnParseError, parse_arn
-from ministack.services import ecs, eventbridge
+from ministack.services import cloudwatch, ecs, eventbridge
 from ministack.services.cloudformation import provisioners
 
 from local_aws import codepipeline, functions, permissions
@@ -52,6 +52,8 @@ def _with_tasks(invoke: Invoke) -> Invoke:
             return
         if service != "ecs":
             if service == "lambda" and not _may_invoke(target["Arn"], rule["Arn"]):
+                return
+            if service == "states" and not _may_start(target, rule):
                 return
             invoke(target, event, rule, view)
             return
@@ -112,6 +114,19 @@ def _may_invoke(function: str, rule: str) -> bool:
     try:
         require_of_resource(Check(action="lambda:InvokeFunction", resource=function), SERVICE, rule)
     except DeniedError:  # said where IAM says what it denies
+        return False
+    return True
+
+
+def _may_start(target: Record, rule: Record) -> bool:
+    """Ask the target's role; an execution that it may not start is not."""
+    start = Check(action="states:StartExecution", resource=target["Arn"])
+    try:
+        _role(target, rule).require(start)
+    except DeniedError as problem:
+        logger.error("rule %s could not start its execution: %s", rule["Name"], problem)
+        named = {"RuleName": rule["Name"]}
+        cloudwatch.record_metric("AWS/Events", "FailedInvocations", 1, "Count", named)
         return False
     return True
 

@@ -44,6 +44,11 @@ class ServiceRole:
         """The account of what the service acts for."""
         return self.source.split(":")[4]
 
+    @property
+    def place(self) -> str:
+        """Region and account of what the service acts for."""
+        return ":".join(self.source.split(":")[3:5])
+
     def credentials(self, session: str) -> dict[str, str]:
         """Return variables with which a process has the role; raises `DeniedError`."""
         self.require()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from local_aws import permission_log
 from local_aws.aliases import FLOATING
 from local_aws.isolation import isolated
+from local_aws.mail import FOLDER as MAIL
 from local_aws.ports import SERVERS, reserve
 from local_aws.processes import Background, LocalRunError, end_holders
 from local_aws.settings import BUILD_LOCKS, TASK_LOCKS
@@ -26,10 +28,20 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_codepipeline import CodePipelineClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
 
 ACCOUNT = "000000000000"
 PINNED = "catalogue-pinned"
+_FOR_PEOPLE = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "PROMPT_HUB_MODELS",
+)
+"""What of a local run's overrides a person's commands need, too."""
 
 
 class LocalStack:
@@ -40,6 +52,9 @@ class LocalStack:
         self.state = state
         self.remote = state / "remote.git"
         self.author = state / "author"
+        """A prompt author's clone, for people: nothing here commits in it or pushes from it."""
+        self.demo = state / "demo"
+        """The clone of the author whom the lifecycle plays."""
 
     # --- addresses -----------------------------------------------------------------------------
 
@@ -113,6 +128,37 @@ class LocalStack:
             # Node 20 works; its end of life is said in the README, not at every synth.
             "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
         }
+
+    @property
+    def mail(self) -> Path:
+        """Where the messages to people are."""
+        return self.state / "cloud" / MAIL
+
+    @property
+    def shell_file(self) -> Path:
+        """What a person's shell sources to work on the local AWS."""
+        return self.state / "env"
+
+    def shell_lines(self) -> str:
+        """Return the lines of `shell_file`: they point a shell here, and nowhere else of AWS."""
+        values = {
+            **{name: self.overrides[name] for name in _FOR_PEOPLE},
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "PROMPT_HUB_INSTALLATION": self.installation,
+        }
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+        return "\n".join(
+            [
+                "# Made by `make up`. Source it: prompt-hub and aws then work on the local AWS.",
+                "unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURITY_TOKEN",
+                *exports,
+                f'export PATH={shlex.quote(str(self._bin))}:"$PATH"',
+                'export no_proxy="127.0.0.1,localhost${no_proxy:+,$no_proxy}"',
+                'export NO_PROXY="127.0.0.1,localhost${NO_PROXY:+,$NO_PROXY}"',
+                "",
+            ]
+        )
 
     @property
     def _bin(self) -> Path:
@@ -199,6 +245,7 @@ class LocalStack:
             "permissions": os.environ.get("PROMPT_HUB_LOCAL_PERMISSIONS", "enforce"),
         }
         (self.state / "cloud.json").write_text(json.dumps(cloud, indent=2), encoding="utf-8")
+        self.shell_file.write_text(self.shell_lines(), encoding="utf-8")
         with ThreadPoolExecutor(1) as beside:
             # It needs neither the model nor its weights to start.
             aws = beside.submit(self._cloud(self.ports["cloud"]).start)
@@ -224,12 +271,17 @@ class LocalStack:
         """Sum up what IAM would have denied; empty where it was not asked so."""
         return permission_log.audit(self.state / "cloud")
 
-    def describe(self) -> None:
-        """Print what runs, and where."""
+    @property
+    def is_up(self) -> bool:
+        """Whether the local AWS runs."""
+        return self._cloud_pid() is not None
+
+    def processes(self) -> Iterator[str]:
+        """Yield which processes run, and where their logs are."""
         for process in (self._cloud(0), self._model(0)):
             pid = process.running()
-            print(
-                f"{process.name:<6} {'runs as ' + str(pid) if pid else 'does not run'}"
+            yield (
+                f"{process.name:<8} {'runs as ' + str(pid) if pid else 'does not run'}"
                 f"  {process.log}"
             )
 
@@ -244,23 +296,29 @@ class LocalStack:
             # The checkout may be a shallow one, as CI systems make them.
             self.git("-C", str(self.remote), "config", "receive.shallowUpdate", "true")
 
-    def author_clone(self) -> Path:
-        """Clone the checkout's HEAD for a prompt author, then add what the remote has."""
-        where = str(self.author)
-        if not self.author.exists():
-            self.git("clone", "--quiet", "--no-hardlinks", str(self.root), where)
+    def clone(self, folder: Path) -> Path:
+        """Make or update a prompt author's clone; before the first push, of the checkout's HEAD.
+
+        What was changed there stays, committed or not; raises `LocalRunError` where that conflicts.
+        """
+        where = str(folder)
+        pushed = self.git("ls-remote", "--heads", str(self.remote), self.branch)
+        if not folder.exists():
+            source = self.remote if pushed else self.root
+            self.git("clone", "--quiet", "--no-hardlinks", str(source), where)
             self.git("-C", where, "checkout", "--quiet", "-B", self.branch)
             self.git("-C", where, "remote", "set-url", "origin", str(self.remote))
             self.git("-C", where, "config", "user.name", "Prompt Author")
             self.git("-C", where, "config", "user.email", "author@example.com")
-        if self.git("-C", where, "ls-remote", "--heads", "origin", self.branch):
+        if pushed:
             pull = ("pull", "--quiet", "--rebase", "--autostash", "origin", self.branch)
             self.git("-C", where, *pull)
-        return self.author
+            self.git("-C", where, "branch", "--quiet", f"--set-upstream-to=origin/{self.branch}")
+        return folder
 
     def push(self, message: str) -> str | None:
-        """Commit what the author changed and push it; the commit, None if all was there already."""
-        where = str(self.author)
+        """Commit what the lifecycle's author changed and push it; None if all was there already."""
+        where = str(self.demo)
         self.git("-C", where, "add", "--all")
         if self.git("-C", where, "status", "--porcelain"):
             self.git("-C", where, "commit", "--quiet", "--message", message)
@@ -344,6 +402,11 @@ class LocalStack:
     def alarms(self) -> CloudWatchClient:
         """CloudWatch of the local AWS."""
         return self._session.client("cloudwatch", endpoint_url=self.endpoint)
+
+    @cached_property
+    def logs(self) -> CloudWatchLogsClient:
+        """CloudWatch Logs of the local AWS."""
+        return self._session.client("logs", endpoint_url=self.endpoint)
 
     @cached_property
     def tables(self) -> DynamoDBClient:

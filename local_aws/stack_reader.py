@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import yaml
@@ -63,6 +64,21 @@ class Observer:
         )
         return found["pipelineExecution"]["status"]
 
+    def newest(self, count: int) -> list[str]:
+        """Ids of the newest executions, newest first; of a pipeline that is not there, none."""
+        try:
+            return list(self.running(set()))[:count]
+        except self._stack.pipelines.exceptions.PipelineNotFoundException:
+            return []
+
+    def runs(self, execution: str, commit: str) -> bool:
+        """Whether an execution of `commit` is under way still."""
+        found = self._stack.pipelines.get_pipeline_execution(
+            pipelineName=self._named, pipelineExecutionId=execution
+        )["pipelineExecution"]
+        revisions = [item["revisionId"] for item in found.get("artifactRevisions", ())]
+        return found["status"] == "InProgress" and commit in revisions
+
     @property
     def ledger(self) -> str:
         """Name of the ledger's table."""
@@ -104,6 +120,13 @@ class Observer:
         )
         return [_plain(item) for item in found["Items"]]
 
+    def active(self) -> list[Json]:
+        """Return every pointer, retired ones too; where there is no ledger yet, none."""
+        try:
+            return [{"task": item["sk"], **item} for item in self._items("ACTIVE")]
+        except self._stack.tables.exceptions.ResourceNotFoundException:
+            return []
+
     def events(self, task: str) -> list[Json]:
         """Return what happened to a task's pointer, oldest first."""
         return self._items(f"TASK#{task}", "EVENT#")
@@ -134,11 +157,15 @@ class Observer:
                 "version": pointer["version"],
                 "previous": (cast("Json | None", pointer["previous"]) or {}).get("version"),
                 "reason": pointer["reason"],
-                "states": {str(item["version"]): item["state"] for item in self._versions(task)},
+                "states": self.version_states(task),
             }
-            for task in self.task_names()
+            for task in sorted(self.tasks())
             for pointer in [self.pointer(task)]
         ]
+
+    def version_states(self, task: str) -> dict[str, str]:
+        """Return the ledger's state of each version of a task."""
+        return {str(item["version"]): str(item["state"]) for item in self._versions(task)}
 
     def alarm_history(self, task: str) -> list[tuple[str, str]]:
         """When a task's score alarm fired."""
@@ -156,8 +183,10 @@ class Observer:
     @cached_property
     def url(self) -> str:
         """Where the service's load balancer answers."""
-        found = self._stack.load_balancers().items()
-        return next(f"http://{where}" for name, where in found if name.startswith(self._named))
+        for name, where in self._stack.load_balancers().items():
+            if name.startswith(self._named):
+                return f"http://{where}"
+        raise LocalRunError("no service is deployed yet.")
 
     def await_service(self) -> None:
         """Wait for the service that a restart of the local AWS has started again."""
@@ -179,20 +208,25 @@ class Observer:
         return {str(entry["task"]): entry for entry in tasks}
 
     def task_names(self) -> list[str]:
-        """Names of the live tasks."""
-        folder = self._stack.root / "prompts" / "03-metadata"
+        """Names of the live tasks, those included that people have pushed."""
+        folder = self._tree / "prompts" / "03-metadata"
         return sorted(path.stem for path in folder.glob("*.yaml"))
+
+    @property
+    def _tree(self) -> Path:
+        """What was pushed; the checkout where nothing was yet."""
+        return self._stack.demo if self._stack.demo.exists() else self._stack.root
 
     def ask(self, task: str) -> Json:
         """One real request, with the input of the task's first scored example."""
-        path = self._stack.root / "prompts" / "01-examples" / f"{task}.jsonl"
+        path = self._tree / "prompts" / "01-examples" / f"{task}.jsonl"
         examples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         fields = next(e["input"] for e in examples if e.get("split", "eval") == "eval")
         return _http(f"{self.url}/v1/tasks/{task}/run", {"fields": fields})
 
     def locked_threshold(self, task: str, version: str) -> float:
         """Return the threshold that a released version was promoted with, by the registry."""
-        text = (self._stack.author / "prompt_registry.yaml").read_text(encoding="utf-8")
+        text = (self._stack.demo / "prompt_registry.yaml").read_text(encoding="utf-8")
         return float(yaml.safe_load(text)["tasks"][task]["versions"][version]["threshold"])
 
 

@@ -94,9 +94,8 @@ def fetch(weights: Weights) -> Path:
             else:
                 return target
     raise LocalModelError(
-        f"No source gave the weights of {weights.name} ({'; '.join(refusals)}). Name a GGUF file "
-        f"of yours (serve --model {weights.name}=FILE.gguf), or point PROMPT_HUB_MODELS at another "
-        "OpenAI-compatible endpoint."
+        f"No source gave the weights of {weights.name} ({'; '.join(refusals)}). Bring the file "
+        f"with the sha256 {weights.sha256}, from a machine that has it, to {target}."
     )
 
 

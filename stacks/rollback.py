@@ -15,6 +15,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from cdk_app import arns, trigger
+from cdk_app.contract_alarm import ContractAlarm
 from cdk_app.freshness_alarm import FreshnessAlarm, WatchBudgetAlarm
 from cdk_app.on_call import OnCallRole
 from cdk_app.rollback_function import RollbackFunction
@@ -40,7 +41,7 @@ class RollbackStack(StageStack):
         root: Path,
     ) -> None:
         super().__init__(
-            scope, construct_id, stage=stage, purpose="score alarms and automatic rollback"
+            scope, construct_id, stage=stage, purpose="alarms on prompts and automatic rollback"
         )
         topic = self._build_topic(stage)
         rollback = RollbackFunction(
@@ -56,6 +57,14 @@ class RollbackStack(StageStack):
             ScoreAlarm(
                 self,
                 f"Score-{task.name}",
+                stage=stage.name,
+                task=task,
+                rollback=rollback.function,
+                topic=topic,
+            )
+            ContractAlarm(
+                self,
+                f"Contract-{task.name}",
                 stage=stage.name,
                 task=task,
                 rollback=rollback.function,
@@ -120,7 +129,7 @@ class RollbackStack(StageStack):
         events.Rule(
             self,
             "Sweep",
-            description="Looks again at every score alarm that is still firing",
+            description="Looks again at every alarm on a prompt that is still firing",
             schedule=events.Schedule.rate(Duration.minutes(minutes)),
             targets=[targets.LambdaFunction(rollback, retry_attempts=0)],
         )

@@ -64,13 +64,14 @@ class ServiceStack(StageStack):
             topic=topic,
             records=stage.records is not None,
         )
-        # The schedule is here and not beside the alarms: it names the exact revision of the task
-        # definition, which another stack could only import as an export that every release would
-        # then be unable to change.
+        # What starts the watch is here and not beside the alarms: it names the exact revision of
+        # the task definition, which another stack could only import as an export that every release
+        # would then be unable to change.
         ScoreWatch(
             self,
             "Watch",
             stage=stage.name,
+            tasks=tasks,
             schedule=watch_schedule(tasks, stage=stage, stages=settings.stages),
             service=prompts.service,
             subnets=network.subnets,

@@ -2,7 +2,8 @@
 
 Rounds are drawn in worlds where the truth is known; the product's detector decides, beside rules
 that count bad rounds. Ends with 1 if a healthy version is rolled back more often than stated,
-beyond three Monte-Carlo standard errors, or a total failure takes more than one run.
+beyond three Monte-Carlo standard errors, or a total failure takes more than one run. Comparisons of
+contracts, which live calls ask for, have a tenth of what is stated.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from statistics import fmean, stdev
 if __name__ == "__main__":  # from a checkout, whatever is installed
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "pipeline_image"))
 
+from benchmarks.watch import contracts
 from benchmarks.watch.rules import RULES, rule
 from benchmarks.watch.worlds import FALLING, HEALTHY, SIZE, World, right_answers
 
@@ -90,6 +92,26 @@ def seconds_to_rollback(world: World, trials: int, name: str) -> Cell:
     return fmean(seconds), stdev(seconds) / math.sqrt(trials), fmean(used)
 
 
+def _study_contracts(pool: ProcessPoolExecutor, months: int, trials: int) -> list[str]:
+    """Print what comparisons of contracts come to; return the promises that are broken."""
+    failures = []
+    print(f"\nFalse rollbacks a task-month by contracts ({months} task-months)\n")
+    print("| world | comparisons |\n|---|---|")
+    found = pool.map(partial(contracts.false_rollbacks, months), contracts.ALIKE)
+    for world, (value, error) in zip(contracts.ALIKE, found, strict=True):
+        print(f"| {world.name} | {value:.4f} ± {error:.4f} |", flush=True)
+        if value - contracts.STATED > 3 * error:
+            failures.append(f"{world.name}: {value:.4f} false rollbacks a task-month")
+    print(f"\nComparisons until the rollback ({trials} each)\n")
+    print("| world | comparisons | calls till then |\n|---|---|---|")
+    taken = pool.map(partial(contracts.comparisons_to_rollback, trials), contracts.WORSE)
+    for world, (value, error, calls) in zip(contracts.WORSE, taken, strict=True):
+        print(f"| {world.name} | {value:.1f} ± {error:.1f} | {calls:,.0f} |", flush=True)
+        if world is contracts.WORSE[-1] and value > 1:
+            failures.append(f"{world.name}: not seen in one comparison")
+    return failures
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the study; 0 if every promise is kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.watch", description=__doc__)
@@ -121,6 +143,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"| {' | '.join([world.name, *shown, *calls])} |", flush=True)
             if world.name.startswith("total failure") and cells[-1][0] >= RUN_SECONDS:
                 failures.append(f"{world.name}: not seen in one run")
+        failures += _study_contracts(pool, arguments.months, arguments.trials)
     print(f"\n{time.monotonic() - began:.0f} s")
     for failure in failures:
         print(f"FAILED  {failure}")

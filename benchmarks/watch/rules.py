@@ -88,7 +88,7 @@ class Ours:
         if control is None or active.earned >= world.threshold * active.asked - 1e-9:
             return False, rounds, calls
         self._control.add(_against(control, world.control_threshold))
-        self._better.add(log_wins_for_control(control))
+        self._better.add(log_wins_for_control(control.won, control.lost))
         fell_too = control.earned < world.control_threshold * control.asked - 1e-9
         return (
             self._active.shows(ERROR)

@@ -34,6 +34,7 @@ class Action(StrEnum):
     ROLL_BACK = "roll-back"
     FREEZE = "freeze"
     PAGE = "page"
+    COMPARE = "compare"
     NOTHING = "nothing"
 
 
@@ -49,10 +50,11 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """How many bad samples of the active version, among how many, are a breach."""
+    """How many bad samples of the active version, among how many, are a breach; and how often."""
 
     to_alarm: int
     of_last: int
+    every_minutes: int = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +72,32 @@ class Alarm:
     since: str
 
     @property
+    def of_calls(self) -> bool:
+        """Whether it fires on live calls that break their contract."""
+        found = (self.namespace, self.metric)
+        return found == (aws_names.calls_namespace(), aws_names.CALL_CONTRACT_FAILED)
+
+    @property
+    def of_scores(self) -> bool:
+        """Whether it fires on scores below their threshold."""
+        found = (self.namespace, self.metric)
+        return found == (aws_names.metric_namespace(), aws_names.METRIC_SCORE_MARGIN)
+
+    @property
+    def stage(self) -> str | None:
+        """The stage that the alarm watches."""
+        return self.dimensions.get(self._dimensions[0])
+
+    @property
     def task(self) -> str:
         """The task that the alarm watches; empty if it watches none."""
-        return self.dimensions.get(aws_names.DIMENSION_TASK, "")
+        return self.dimensions.get(self._dimensions[1], "")
+
+    @property
+    def _dimensions(self) -> tuple[str, str]:
+        if self.of_calls:
+            return aws_names.CALL_TASK_DIMENSIONS
+        return aws_names.DIMENSION_STAGE, aws_names.DIMENSION_TASK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,21 +115,15 @@ class AlarmContext:
 
 
 def refusal(alarm: Alarm, stage: str) -> Decision | None:
-    """Why this alarm is not acted on; `None` for a firing score alarm of `stage`."""
+    """Why this alarm is not acted on; `None` for a firing alarm on scores or calls of `stage`."""
     if alarm.state != "ALARM":
-        return _nothing("not-firing", f"{alarm.name} is {alarm.state} by now")
-    if (alarm.namespace, alarm.metric) != (
-        aws_names.metric_namespace(),
-        aws_names.METRIC_SCORE_MARGIN,
-    ):
-        return _nothing(
-            "not-a-score-alarm", f"{alarm.name} watches {alarm.namespace}/{alarm.metric}"
-        )
-    watched = alarm.dimensions.get(aws_names.DIMENSION_STAGE)
-    if watched != stage:
-        return _nothing("other-stage", f"{alarm.name} watches stage {watched}, this is {stage}")
+        return nothing("not-firing", f"{alarm.name} is {alarm.state} by now")
+    if not (alarm.of_scores or alarm.of_calls):
+        return nothing("other-metric", f"{alarm.name} watches {alarm.namespace}/{alarm.metric}")
+    if alarm.stage != stage:
+        return nothing("other-stage", f"{alarm.name} watches stage {alarm.stage}, this is {stage}")
     if not alarm.task:
-        return _nothing("no-task", f"{alarm.name} names no task in its metric's dimensions")
+        return nothing("no-task", f"{alarm.name} names no task in its metric's dimensions")
     return None
 
 
@@ -117,28 +136,28 @@ def decide(situation: AlarmContext) -> Decision:
     """Return the decision on a task that was asked for; who asked makes no difference."""
     decision = _judge(situation)
     if decision.action in {Action.PAGE, Action.FREEZE} and _told(situation, decision):
-        return _nothing("people-know", f"people were told since it went bad: {decision.reason}")
+        return nothing("people-know", f"people were told since it went bad: {decision.reason}")
     return decision
 
 
 def _judge(situation: AlarmContext) -> Decision:
     task, pointer = situation.task, situation.pointer
     if pointer is None:
-        return _nothing("nothing-active", f"no version of {task} is active in the ledger")
+        return nothing("nothing-active", f"no version of {task} is active in the ledger")
     # What was measured before the pointer came here says nothing about now: the version may have
     # been repaired by its provider and restored by a person since.
-    moved_at = _moved_at(situation, pointer)
-    samples = [sample for sample in situation.samples if sample.at >= moved_at]
+    moved = moved_at(situation, pointer)
+    samples = [sample for sample in situation.samples if sample.at >= moved]
     own = [sample for sample in samples if sample.version == pointer.version]
     if not own:
-        return _nothing(
+        return nothing(
             "no-sample",
             f"there is no score sample of {pointer.version}, the active version, since the pointer "
-            f"moved at {moved_at}",
+            f"moved at {moved}",
         )
     newest = own[0]
     if not newest.below_threshold:
-        return _nothing(
+        return nothing(
             "active-passes",
             f"the newest sample of {pointer.version} passes: {_words(newest)}; the breach belongs "
             "to another version or is over",
@@ -158,7 +177,7 @@ def _not_shown(
 ) -> Decision | None:
     if has_fallen(_against_threshold(own), evidence.error):
         return None
-    return _nothing(
+    return nothing(
         "not-shown",
         f"{newest.version} is below its threshold: {_words(newest)}. {len(own)} runs do not show "
         "yet that this is more than noise; the next run adds its evidence",
@@ -171,7 +190,7 @@ def _too_few(
     breaches = sum(sample.below_threshold for sample in own[: situation.window.of_last])
     if breaches >= situation.window.to_alarm:
         return None
-    return _nothing(
+    return nothing(
         "too-few-samples",
         f"{breaches} of the last {situation.window.of_last} samples of {pointer.version} "
         f"breach, {situation.window.to_alarm} are needed; looking again with the next sweep",
@@ -186,7 +205,7 @@ def _against_threshold(newest_first: Sequence[ScoreSample]) -> list[tuple[Eviden
     ]
 
 
-def _moved_at(situation: AlarmContext, pointer: Pointer) -> str:
+def moved_at(situation: AlarmContext, pointer: Pointer) -> str:
     """Return when the pointer came to what is active; freezing it since is no move."""
     for event in situation.events:
         if _never_undone(event) is not None:
@@ -194,20 +213,47 @@ def _moved_at(situation: AlarmContext, pointer: Pointer) -> str:
     return pointer.at
 
 
-def _control(
-    samples: Sequence[ScoreSample], pointer: Pointer, newest: ScoreSample
+def control_of(
+    sample: ScoreSample, pointer: Pointer, samples: Sequence[ScoreSample]
 ) -> ScoreSample | None:
-    """Return the sample of the way back that was measured on the same examples."""
+    """Return the sample of the way back that was measured on the same examples as `sample`."""
     return next(
         (
-            sample
-            for sample in samples
+            control
+            for control in samples
             if pointer.previous is not None
-            and sample.version == pointer.previous.version
-            and sample.evaluation == newest.evaluation
+            and control.version == pointer.previous.version
+            and control.evaluation == sample.evaluation
         ),
         None,
     )
+
+
+def blocked_way_back(
+    situation: AlarmContext, pointer: Pointer, breach: str, evidence: Mapping[str, object]
+) -> Decision | None:
+    """Return the page that says why nobody may go back; None where one may."""
+
+    def page(code: str, why: str) -> Decision:
+        return Decision(action=Action.PAGE, code=code, reason=f"{breach}. {why}", evidence=evidence)
+
+    previous = pointer.previous
+    if previous is None:
+        code, why = _no_way_back(situation)
+        return page(code, f"There is no version to go back to: {why}.")
+    state = situation.states.get(previous.version)
+    if state is not None and state.taken_out:
+        return page(
+            "way-back-taken-out",
+            f"The version to go back to, {previous.version}, is {state.value}.",
+        )
+    if situation.deployed is not None and not situation.deployed.has(pointer.task, previous):
+        return page(
+            "way-back-not-carried",
+            f"The running image of release {situation.deployed.release.release} does not carry "
+            f"{previous.version}, the version to go back to.",
+        )
+    return None
 
 
 def _way_back(
@@ -215,32 +261,12 @@ def _way_back(
 ) -> Decision:
     breach = f"{pointer.version} is below its threshold: {_words(newest)}"
     evidence = {"active": newest.to_attributes()}
+    blocked = blocked_way_back(situation, pointer, breach, evidence)
     previous = pointer.previous
-    if previous is None:
-        code, why = _no_way_back(situation)
-        return Decision(
-            action=Action.PAGE,
-            code=code,
-            reason=f"{breach}. There is no version to go back to: {why}.",
-            evidence=evidence,
-        )
-    state = situation.states.get(previous.version)
-    if state is not None and state.taken_out:
-        return Decision(
-            action=Action.PAGE,
-            code="way-back-taken-out",
-            reason=f"{breach}. The version to go back to, {previous.version}, is {state.value}.",
-            evidence=evidence,
-        )
-    if situation.deployed is not None and not situation.deployed.has(pointer.task, previous):
-        return Decision(
-            action=Action.PAGE,
-            code="way-back-not-carried",
-            reason=f"{breach}. The running image of release {situation.deployed.release.release} "
-            f"does not carry {previous.version}, the version to go back to.",
-            evidence=evidence,
-        )
-    control = _control(samples, pointer, newest)
+    if blocked is not None:
+        return blocked
+    assert previous is not None
+    control = control_of(newest, pointer, samples)
     if control is None:
         return Decision(
             action=Action.PAGE,
@@ -266,7 +292,7 @@ def _way_back(
         better = is_better(paired, control.evidence.error)
         ahead = math.fsum(part.won - part.lost for part in paired) > 0
     if not better and ahead:
-        return _nothing(
+        return nothing(
             "not-better-yet",
             f"{breach}. {previous.version}, the version to go back to, is ahead on the same "
             "examples, but it is not shown yet that this is more than noise",
@@ -343,10 +369,10 @@ def _fell_at(situation: AlarmContext, pointer: Pointer, recovered: int) -> str:
     Alarm and sweep know a time of their own, a round does not: only the samples tell all three the
     same. A fall that is older than all samples began when the pointer moved at the earliest.
     """
-    moved_at = _moved_at(situation, pointer)
-    since, good = moved_at, 0
+    moved = moved_at(situation, pointer)
+    since, good = moved, 0
     for sample in situation.samples:
-        if sample.version != pointer.version or sample.at < moved_at:
+        if sample.version != pointer.version or sample.at < moved:
             continue
         if sample.below_threshold:
             since, good = sample.at, 0
@@ -354,10 +380,11 @@ def _fell_at(situation: AlarmContext, pointer: Pointer, recovered: int) -> str:
         good += 1
         if good == recovered:
             return since
-    return moved_at
+    return moved
 
 
-def _nothing(code: str, reason: str) -> Decision:
+def nothing(code: str, reason: str) -> Decision:
+    """Return that nothing is done, and why."""
     return Decision(action=Action.NOTHING, code=code, reason=reason)
 
 

@@ -1,8 +1,9 @@
 """The rollback Lambda: reads, lets `decision` decide, writes one transaction, tells people.
 
-Three kinds of event come in: a round of the score watch, a score alarm's own (CloudWatch invokes
-on the transition to ALARM only) and a schedule's, which looks again at every score alarm that is
-still firing. Each of them comes to the same, in any order and any number.
+Three kinds of event come in: a round of the score watch, an alarm's own (CloudWatch invokes on the
+transition to ALARM only) and a schedule's, which looks again at every alarm that is still firing.
+Each of them comes to the same, in any order and any number. Alarms are on scores, and on live calls
+that break their contract: those are read where such an alarm asks, or where a comparison has come.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 import boto3
 from botocore.config import Config
 
-from decision import Action, AlarmContext, Decision, Window, decide, samples_wanted
+from decision import Action, AlarmContext, Decision, Window, decide, moved_at, samples_wanted
+from live import ask_to_compare, decide_on_calls, read_calls, wants_calls
 from prompt_hub.core import aws_names
 from prompt_hub.core.embedded_metrics import MEMBER, directive, metadata
 from prompt_hub.ledger.errors import LedgerConflictError
@@ -168,22 +170,28 @@ def _decide_and_write(trigger: Trigger, clients: Clients) -> tuple[Decision, Eve
     # The pointer is read first: what is written holds only if it is still the same.
     pointer = ledger.pointer(task)
     events = ledger.events(task, EVENTS)
-    decision = decide(
-        AlarmContext(
-            task=task,
-            window=window,
-            pointer=pointer,
-            states=ledger.version_states(task),
-            samples=ledger.samples(task, samples_wanted(window)),
-            events=events,
-            deployed=ledger.deployed(),
-        )
+    situation = AlarmContext(
+        task=task,
+        window=window,
+        pointer=pointer,
+        states=ledger.version_states(task),
+        samples=ledger.samples(task, samples_wanted(window)),
+        events=events,
+        deployed=ledger.deployed(),
     )
+    decision = decide(situation)
     news = any(event.notify in {Notify.PENDING, Notify.TOLD} for event in events)
     if pointer is None:
         return decision, None, news
+    if wants_calls(situation, decision, asked=trigger.calls):
+        now, moved = clients.people.now(), moved_at(situation, pointer)
+        calls = read_calls(clients.alarms, clients.stage, pointer, moved=moved, now=now)
+        decision = decide_on_calls(situation, calls, stage=clients.stage, now=now)
     match decision.action:
         case Action.NOTHING:
+            return decision, None, news
+        case Action.COMPARE:
+            ask_to_compare(clients.people.bus, clients.stage, task)
             return decision, None, news
         case Action.ROLL_BACK:
             write = ledger.roll_back

@@ -144,7 +144,10 @@ def _next(event: Event, stage: str) -> str:
             f"  {in_stage}\n"
             "To undo it in git as well, once git says quarantined; commit and push. It lifts no\n"
             f"quarantine of a stage: {stage} and later stages wait for the command above.\n"
-            f"  {in_git} {signed}"
+            f"  {in_git} {signed}\n"
+            f"To have files of records made again that {event.left.version} answered (in a clone;\n"
+            "it says first which they are and what that costs):\n"
+            f"  prompt-hub repair {where} --version {event.left.version}"
         )
     if event.kind is EventKind.FROZEN:
         return (

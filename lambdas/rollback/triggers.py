@@ -1,5 +1,7 @@
 """What makes the Lambda look at a task: a round of the score watch, an alarm, or the sweep.
 
+Alarms are those on scores and those on live calls that break their contract.
+
 An event only names whom to look at: what is done is decided on the ledger, so that every order of
 them, and any number of repetitions, comes to the same. An alarm's event is taken at its word:
 CloudWatch's answer to a read may lag behind the event that it has just sent.
@@ -32,12 +34,16 @@ class TriggerKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Trigger:
-    """A task to look at, and who asked for it: `at` is when its alarm went off, if one did."""
+    """A task to look at, and who asked for it: `at` is when its alarm went off, if one did.
+
+    `calls`: its live calls are what went wrong.
+    """
 
     kind: TriggerKind
     task: str
     alarm: str
     at: str
+    calls: bool = False
 
     def to_evidence(self) -> dict[str, object]:
         """Return what the history keeps of it."""
@@ -53,7 +59,7 @@ def triggers(
 ) -> Iterator[Trigger | Decision]:
     """Yield the tasks that an event speaks of, or why there is none.
 
-    `firing` reads the stage's score alarms that are in ALARM; only the sweep asks for them.
+    `firing` reads the stage's alarms that are in ALARM; only the sweep asks for them.
     """
     match event.get("source"):
         case aws_names.EVENT_SOURCE_WATCH:
@@ -63,7 +69,7 @@ def triggers(
         case "aws.events":
             found = list(firing())
             if not found:
-                yield _ignored("all-quiet", f"no score alarm of {stage} is firing")
+                yield _ignored("all-quiet", f"no alarm on a prompt of {stage} is firing")
             for alarm in found:
                 yield _accepted(alarm, stage, TriggerKind.SWEEP)
         case source:
@@ -106,51 +112,70 @@ def _alarm(event: Mapping[str, object], account: str, stage: str) -> Trigger | D
 
 
 def _metric(data: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the one metric that an alarm watches; empty for one on an expression, or on alarms."""
+    """Return the one metric that an alarm watches, or its expression; else an empty mapping."""
     metrics = _mapping(data.get("configuration")).get("metrics")
-    if not isinstance(metrics, list) or len(metrics) != 1:
-        return {}
-    return _mapping(_mapping(_mapping(metrics[0]).get("metricStat")).get("metric"))
+    queries = map(_mapping, metrics) if isinstance(metrics, list) else ()
+    found = [
+        _mapping(_mapping(query["metricStat"]).get("metric"))
+        for query in queries
+        if "metricStat" in query
+    ]
+    return found[0] if found and found.count(found[0]) == len(found) else {}
 
 
 def _accepted(alarm: Alarm, stage: str, kind: TriggerKind) -> Trigger | Decision:
     refused = refusal(alarm, stage)
     if refused is not None:
         return refused
-    return Trigger(kind=kind, task=alarm.task, alarm=alarm.name, at=alarm.since)
+    return Trigger(
+        kind=kind, task=alarm.task, alarm=alarm.name, at=alarm.since, calls=alarm.of_calls
+    )
 
 
 def firing_alarms(client: CloudWatchClient, stage: str) -> list[Alarm]:
-    """Read the score alarms of `stage` that are in ALARM."""
-    pages = client.get_paginator("describe_alarms").paginate(
-        AlarmNamePrefix=aws_names.score_alarm_prefix(stage), StateValue="ALARM"
-    )
-    return [_described(alarm) for page in pages for alarm in page["MetricAlarms"]]
+    """Read the alarms on scores and on calls of `stage` that are in ALARM."""
+    paginator = client.get_paginator("describe_alarms")
+    return [
+        _described(alarm)
+        for prefix in (aws_names.score_alarm_prefix(stage), aws_names.contract_alarm_prefix(stage))
+        for page in paginator.paginate(AlarmNamePrefix=prefix, StateValue="ALARM")
+        for alarm in page["MetricAlarms"]
+    ]
 
 
 def _described(alarm: MetricAlarmTypeDef) -> Alarm:
     since = alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]
+    queries = alarm.get("Metrics") or []
+    metrics = [query["MetricStat"]["Metric"] for query in queries if "MetricStat" in query]
+    if metrics and metrics.count(metrics[0]) == len(metrics):
+        found = metrics[0]
+    else:
+        found = {
+            "Namespace": alarm.get("Namespace", ""),
+            "MetricName": alarm.get("MetricName", ""),
+            "Dimensions": alarm.get("Dimensions", []),
+        }
     return Alarm(
         name=alarm["AlarmName"],
         state=alarm["StateValue"],
-        namespace=alarm.get("Namespace", ""),
-        metric=alarm.get("MetricName", ""),
+        namespace=found.get("Namespace", ""),
+        metric=found.get("MetricName", ""),
         dimensions={
-            dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions", [])
+            dimension["Name"]: dimension["Value"] for dimension in found.get("Dimensions", [])
         },
         since=since.isoformat(),
     )
 
 
 def read_windows(folder: Path) -> dict[str, Window]:
-    """Read what the function was deployed with: how many bad samples of how many decide, by task.
+    """Read what the function was deployed with: what a breach is, and how often there is a sample.
 
     Neither a round nor an alarm's event says it.
     """
     content = json.loads((folder / aws_names.WINDOWS_FILE).read_text(encoding="utf-8"))
     return {
-        task: Window(to_alarm=to_alarm, of_last=of_last)
-        for task, (to_alarm, of_last) in content.items()
+        task: Window(to_alarm=to_alarm, of_last=of_last, every_minutes=every_minutes)
+        for task, (to_alarm, of_last, every_minutes) in content.items()
     }
 
 

@@ -12,11 +12,14 @@ from prompt_hub.reporting.catalogue import read_catalogue
 from prompt_hub.reporting.catalogue_page import catalogue_page
 from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.formats.html import render as evaluation_page
+from prompt_hub.reporting.repair_page import repair_page
 from prompt_hub.reporting.run_model import RunReport
 from prompt_hub.reporting.run_page import run_page
 from tests.browser.pages import FLAGS, POISON, Open, Opened, executable, refused
 from tests.unit.reporting.evaluations import Spec, build
 from tests.unit.reporting.history import TASK
+from tests.unit.reporting.repairs import tally
+from tests.unit.reporting.repairs import view as repair_view
 from tests.unit.reporting.runs import run
 
 
@@ -102,6 +105,14 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     registry.write_text(f"{poisoned}{other}".replace("part-fields/", "x/"), encoding="utf-8")
     path = folder / "catalogue.html"
     path.write_text(catalogue_page(read_catalogue(built.evaluations)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def repair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a repair."""
+    path = tmp_path_factory.mktemp("repair") / "changes.html"
+    path.write_text(repair_page(repair_view(tally(100))), encoding="utf-8")
     return path
 
 

@@ -15,7 +15,7 @@ RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-@pytest.mark.parametrize("name", ["evaluation", "catalogue", "lifecycle"])
+@pytest.mark.parametrize("name", ["evaluation", "catalogue", "lifecycle", "repair"])
 def test_axe_finds_nothing(
     open_page: Open,
     report: Callable[..., Path],

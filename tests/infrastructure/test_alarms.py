@@ -24,8 +24,9 @@ def _measured(alarm: Json) -> Json:
     return {k: v for k, v in alarm.items() if k not in {"AlarmDescription", "AlarmActions"}}
 
 
-def test_every_task_has_a_score_alarm_and_a_freshness_alarm(assembly: Assembly) -> None:
+def test_every_task_has_alarms_on_its_score_its_contract_and_silence(assembly: Assembly) -> None:
     expected = {aws_names.score_alarm("dev", task.name) for task in TASKS}
+    expected |= {aws_names.contract_alarm("dev", task.name) for task in TASKS}
     expected |= {aws_names.freshness_alarm("dev", task.name) for task in TASKS}
     expected |= {aws_names.watch_budget_alarm("dev")}
     expected |= {aws_names.score_alarm("dev", aws_names.DRILL_TASK)}
@@ -52,6 +53,41 @@ def test_a_score_below_its_locked_threshold_fires(assembly: Assembly) -> None:
     }
 
 
+def test_broken_contracts_fire_by_their_share_and_only_where_there_are_some(
+    assembly: Assembly,
+) -> None:
+    def calls(name: str, statistic: str) -> Json:
+        metric = {
+            "Namespace": "PromptHub/Calls",
+            "MetricName": "contract_failed",
+            "Dimensions": [
+                {"Name": "stage", "Value": "dev"},
+                {"Name": "task", "Value": "part-class"},
+            ],
+        }
+        stat = {"Metric": metric, "Period": 900, "Stat": statistic}
+        return {"Id": name, "MetricStat": stat, "ReturnData": False}
+
+    alarm = alarms(assembly)["prompt-hub-dev-contract-part-class"]
+    assert _measured(alarm) == {
+        "AlarmName": "prompt-hub-dev-contract-part-class",
+        "Metrics": [
+            {
+                "Id": "expr_1",
+                "Expression": "IF(broken >= 5, 100 * broken / calls, 0)",
+                "Label": "broken contracts, percent",
+                "ReturnData": True,
+            },
+            calls("broken", "Sum"),
+            calls("calls", "SampleCount"),
+        ],
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "Threshold": 5,
+        "EvaluationPeriods": 1,
+        "TreatMissingData": "notBreaching",
+    }
+
+
 def test_silence_of_the_watch_fires_and_a_task_with_nothing_active_is_no_silence(
     assembly: Assembly,
 ) -> None:
@@ -73,18 +109,24 @@ def test_silence_of_the_watch_fires_and_a_task_with_nothing_active_is_no_silence
     }
 
 
-def test_a_bad_score_calls_the_lambda_and_people_silence_only_people(assembly: Assembly) -> None:
+def test_what_a_prompt_does_wrong_calls_the_lambda_and_people_silence_only_people(
+    assembly: Assembly,
+) -> None:
     (function,) = assembly.resources("dev-rollback", "AWS::Lambda::Function")
     (topic,) = assembly.resources("dev-rollback", "AWS::SNS::Topic")
     people, rollback = {"Ref": topic}, {"Fn::GetAtt": [function, "Arn"]}
     for name, alarm in alarms(assembly).items():
-        score = name.startswith(aws_names.score_alarm_prefix("dev"))
+        of_prompt = name.startswith(
+            (aws_names.score_alarm_prefix("dev"), aws_names.contract_alarm_prefix("dev"))
+        )
         drill = name == aws_names.score_alarm("dev", aws_names.DRILL_TASK)
         told = [] if drill else [people]
-        assert alarm["AlarmActions"] == ([rollback, *told] if score else [people])
+        assert alarm["AlarmActions"] == ([rollback, *told] if of_prompt else [people])
 
 
-def test_every_score_alarm_may_call_the_lambda_and_nothing_else_may(assembly: Assembly) -> None:
+def test_every_alarm_on_a_prompt_may_call_the_lambda_and_nothing_else_may(
+    assembly: Assembly,
+) -> None:
     resources = assembly.templates["prompt-hub-dev-rollback"]["Resources"]
     callers = {}
     for resource in assembly.resources("dev-rollback", "AWS::Lambda::Permission").values():
@@ -93,6 +135,7 @@ def test_every_score_alarm_may_call_the_lambda_and_nothing_else_may(assembly: As
     cloudwatch = "lambda.alarms.cloudwatch.amazonaws.com"
     assert callers == {
         **{aws_names.score_alarm("dev", task.name): cloudwatch for task in TASKS},
+        **{aws_names.contract_alarm("dev", task.name): cloudwatch for task in TASKS},
         aws_names.score_alarm("dev", aws_names.DRILL_TASK): cloudwatch,
         "the sweep": "events.amazonaws.com",
     }
@@ -107,11 +150,49 @@ def test_alarms_that_keep_firing_are_swept_every_shortest_period(assembly: Assem
     assert "Input" not in target, "the handler knows a schedule by the event's own source"
 
 
+def watch_rule(assembly: Assembly, by: str) -> Json:
+    """The rule that starts the score watch by its schedule, or by a pattern."""
+    rules = assembly.resources("dev-service", "AWS::Events::Rule").values()
+    (rule,) = (rule for rule in rules if by in rule)
+    return rule
+
+
+def test_the_rollback_lambda_has_a_task_of_its_stage_compared_and_nothing_else_started(
+    assembly: Assembly,
+) -> None:
+    rule = watch_rule(assembly, "EventPattern")
+    assert rule["EventPattern"] == {
+        "source": ["prompt-hub.rollback"],
+        "detail-type": ["PromptToCompare"],
+        # What an event says goes into a command as it is: only names that are known.
+        "detail": {"stage": ["dev"], "task": [task.name for task in TASKS]},
+    }
+    (target,), (scheduled,) = (
+        watch_rule(assembly, by)["Targets"] for by in ("EventPattern", "ScheduleExpression")
+    )
+    started = target["InputTransformer"]
+    assert {**target, "InputTransformer": None} == {
+        **{name: value for name, value in scheduled.items() if name != "Input"},
+        "InputTransformer": None,
+    }
+    assert started["InputPathsMap"] == {"task": "$.detail.task"}
+    before, account, after = started["InputTemplate"]["Fn::Join"][1]
+    assert account == {"Ref": "AWS::AccountId"}
+    assert json.loads(f"{before}1{after}") == {
+        "containerOverrides": [
+            {
+                "name": aws_names.CONTAINER,
+                "command": ["prompt-hub", "watch", "<task>", "--compare"],
+            }
+        ],
+        "taskRoleArn": "arn:aws:iam::1:role/prompt-hub-dev-watch",
+    }
+
+
 def test_the_score_watch_runs_the_service_s_own_task_definition(assembly: Assembly) -> None:
     (definition,) = assembly.resources("dev-service", "AWS::ECS::TaskDefinition")
     service = assembly.only("dev-service", "AWS::ECS::Service")
-    rule = assembly.only("dev-service", "AWS::Events::Rule")
-    (target,) = rule["Targets"]
+    (target,) = watch_rule(assembly, "ScheduleExpression")["Targets"]
     ecs = target["EcsParameters"]
     assert ecs["TaskDefinitionArn"] == {"Ref": definition}
     network = ecs["NetworkConfiguration"]["AwsVpcConfiguration"]

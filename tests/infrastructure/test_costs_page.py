@@ -90,7 +90,8 @@ def test_every_action_but_the_evaluations_and_approvals_is_counted(
     tasks = len(example_app.TASKS)
     assert counts.actions == len(kinds) - tasks
     assert counts.builds == sum(kind["Provider"] == "CodeBuild" for kind in kinds) - tasks
-    assert counts.alarms_of_a_task == 2
+    # On its score, on silence, and on contracts, which looks at two metrics.
+    assert counts.alarms_of_a_task == 4
     assert counts.service_tasks == 1
     assert counts.watch_runs == 730 * 4
 

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import NamedTuple, cast
 
 import pytest
+from mypy_boto3_cloudwatch import CloudWatchClient
 
+import handler
 from cdk_app.dashboards import VERDICT_LINE
+from decision import Action, Decision
+from local_aws.embedded_metrics import metrics_in
 from prompt_hub.core import aws_names
+from prompt_hub.llm.response import Answer, ModelResponse, Usage
+from prompt_hub.monitoring.metrics import metric_data
+from prompt_hub.monitoring.monitor import MonitorRun
+from prompt_hub.service.admission import Refusals
+from prompt_hub.service.execution_log import Call, log_call
+from prompt_hub.service.metrics import LogsAndMetrics
 from tests.infrastructure.synthesised import TASKS, Assembly, Json
 
 SEARCH = re.compile(
     r"""SEARCH\('\{"([^"]+)",([^}]+)\} MetricName="([^"]+)" ([^']*)', '([^']+)', (\d+)\)"""
 )
+
+
+class Metric(NamedTuple):
+    """A metric by all that its dimensions are called, in their alphabetical order."""
+
+    namespace: str
+    name: str
+    dimensions: tuple[str, ...]
 
 
 def board(assembly: Assembly, stack: str) -> Json:
@@ -76,30 +97,32 @@ def test_a_tasks_score_stands_beside_its_threshold_with_each_version_and_each_ch
 
 @pytest.mark.parametrize("task", [task.name for task in TASKS])
 def test_calls_are_shown_as_the_log_line_names_them(assembly: Assembly, task: str) -> None:
-    graph = widgets(assembly, "dev-service")[f"{task}: calls of each version"]
+    graphs = widgets(assembly, "dev-service")
     names = list(aws_names.CALL_DIMENSIONS)
     words = f'stage="dev" task="{task}"'
-    assert searched(graph) == [
+    assert searched(graphs[f"{task}: calls of each version"]) == [
         ("PromptHub/Calls", names, "seconds", words, "SampleCount"),
         ("PromptHub/Calls", names, "contract_failed", words, "Sum"),
-        ("PromptHub/Calls", names, "seconds", words, "p90"),
+    ]
+    assert searched(graphs[f"{task}: seconds, p90"]) == [
+        ("PromptHub/Calls", names, "seconds", words, "p90")
     ]
 
 
 def test_a_stage_shows_cost_refusals_rollbacks_and_what_it_stands_on(assembly: Assembly) -> None:
     graphs = widgets(assembly, "dev-service")
-    (cost,) = searched(graphs["US dollars of each task and version"])
-    assert cost[2:] == ("usd", 'stage="dev"', "Sum")
-    tokens = searched(graphs["Tokens of each task and version"])
-    assert [item[2] for item in tokens] == [
-        "gen_ai.usage.input_tokens",
-        "gen_ai.usage.output_tokens",
-    ]
+    for title, metric in (
+        ("US dollars", "usd"),
+        ("Tokens read", "gen_ai.usage.input_tokens"),
+        ("Tokens written", "gen_ai.usage.output_tokens"),
+    ):
+        ((*_, name, words, statistic),) = searched(graphs[title])
+        assert (name, words, statistic) == (metric, 'stage="dev"', "Sum")
     assert list(shown(graphs["Calls sent away"])) == [
         ("PromptHub/Calls", metric, {"stage": "dev"}, "Sum") for metric in ("refused", "over_quota")
     ]
     assert [item[2] for item in shown(graphs["Decisions of the rollback"])] == [
-        {"stage": "dev", "action": action} for action in ("roll-back", "freeze", "page")
+        {"stage": "dev", "action": action} for action in ("roll-back", "freeze", "page", "compare")
     ]
     looked_at = {(item[0], item[1]) for graph in graphs.values() for item in shown_of(graph)}
     assert looked_at >= {
@@ -167,8 +190,129 @@ def test_a_verdict_is_found_in_the_log_by_its_first_words(line: str, shows: bool
 
 
 def test_the_actions_shown_are_those_that_the_function_knows(assembly: Assembly) -> None:
-    from decision import Action
-
     titles = widgets(assembly, "dev-service")
     shown_actions = {item[2]["action"] for item in shown(titles["Decisions of the rollback"])}
     assert shown_actions == {action.value for action in Action} - {Action.NOTHING.value}
+
+
+def test_the_function_and_the_table_are_shown_without_what_they_never_have(
+    assembly: Assembly,
+) -> None:
+    graphs = widgets(assembly, "dev-service")
+    names = {row[1] for graph in graphs.values() for row in shown_of(graph)}
+    # Of streams, of provisioned concurrency, of a load balancer that fails open.
+    assert not names & {"IteratorAge", "ProvisionedConcurrencySpilloverInvocations"}
+    failed = searched_among(graphs["Ledger: requests that failed"])
+    # Every operation, transactions among them: a sum over named ones is empty where one has none.
+    assert failed == [("AWS/DynamoDB", ["TableName", "Operation"], "SystemErrors", "Sum")]
+
+
+def searched_among(graph: Json) -> list[tuple[str, list[str], str, str]]:
+    """The searches of a graph that has other expressions, too."""
+    found = [SEARCH.fullmatch(str(row[0].get("expression"))) for row in expressions(graph)]
+    return [(m[1], m[2].split(","), m[3], m[5]) for m in found if m is not None]
+
+
+def expressions(graph: Json) -> list[list[Json]]:
+    return [row for row in graph.get("metrics", []) if isinstance(row[0], dict)]
+
+
+def test_no_two_graphs_show_the_same(assembly: Assembly) -> None:
+    for stack in ("dev-service", "pipeline"):
+        graphs = widgets(assembly, stack)
+        titled = [w for w in board(assembly, stack)["widgets"] if "title" in w["properties"]]
+        assert len(titled) == len(graphs)
+        rows = [json.dumps(row) for graph in graphs.values() for row in graph.get("metrics", [])]
+        assert len(rows) == len(set(rows))
+
+
+def test_a_verdict_is_told_once(assembly: Assembly) -> None:
+    stages = widgets(assembly, "pipeline")["Verdicts"]["query"].split("\n| ")
+    # After `dedup` CloudWatch takes nothing but `limit`.
+    assert stages[-3:] == ["sort @timestamp desc", "dedup @message", "limit 50"]
+
+
+OF_AWS = {
+    "AWS/ApplicationELB": {("LoadBalancer", "TargetGroup")},
+    "AWS/CodeBuild": {("ProjectName",)},
+    "AWS/CodePipeline": {("PipelineName",)},
+    "AWS/DynamoDB": {("TableName",), ("Operation", "TableName")},
+    "AWS/ECS": {("ClusterName", "ServiceName")},
+    "AWS/Lambda": {("FunctionName",)},
+    "AWS/SNS": {("TopicName",)},
+    "ECS/ContainerInsights": {("ClusterName", "ServiceName")},
+}
+"""By what AWS's services tell their metrics apart, where a dashboard shows them."""
+
+
+@pytest.mark.parametrize("stack", ["dev-service", "pipeline"])
+def test_every_metric_on_a_dashboard_is_published(
+    assembly: Assembly, published: set[Metric], stack: str
+) -> None:
+    looked_at = set(metrics_of(assembly, stack))
+    assert looked_at
+    for metric in looked_at:
+        if metric.namespace in OF_AWS:
+            assert metric.dimensions in OF_AWS[metric.namespace], metric
+        else:
+            assert metric in published
+
+
+def metrics_of(assembly: Assembly, stack: str) -> Iterator[Metric]:
+    for graph in widgets(assembly, stack).values():
+        for row in shown_of(graph):
+            yield Metric(row[0], row[1], tuple(sorted(row[2:-1:2])))
+        for row in expressions(graph):
+            if found := SEARCH.fullmatch(row[0]["expression"]):
+                yield Metric(found[1], found[3], tuple(sorted(found[2].split(","))))
+            else:
+                # Its metrics stand beside it.
+                assert re.search(r"\b(FILL|PERIOD)\(", row[0]["expression"])
+
+
+@pytest.fixture
+def published(capsys: pytest.CaptureFixture[str]) -> set[Metric]:
+    """What the product publishes: lines of its logs as CloudWatch reads them, and the watch's."""
+    call = Call(
+        stage="dev",
+        task="part-class",
+        version="1.0.0",
+        sha256="0" * 64,
+        release="one",
+        revision=1,
+        instance="i",
+        trace_id="t",
+        model=None,
+    )
+    usage = Usage(input_tokens=9, output_tokens=3, usd=0.1)
+    response = ModelResponse(text="{}", model="m", usage=usage)
+    answer = Answer(response=response, output={}, problem=None)
+    log_call(call, "ok", seconds=0.2, answer=answer, problem=None)
+    reporter = LogsAndMetrics(cast(CloudWatchClient, None), "dev")
+    reporter.moved("part-class", "1.0.0", "1.1.0", 2)
+
+    async def refuse() -> None:
+        refusals = Refusals("dev")
+        refusals.add()
+        refusals.say()
+
+    asyncio.run(refuse())
+    for action in Action:
+        decision = Decision(action=action, code="code", reason="reason")
+        handler._log(decision, "dev", trigger=None, revision=None)
+    lines = capsys.readouterr().out.splitlines()
+    read = {
+        Metric(datum.namespace, datum.name, tuple(sorted(datum.dimensions)))
+        for line in lines
+        for datum in metrics_in(line)
+    }
+    measured = SimpleNamespace(
+        carried=SimpleNamespace(version="1.0.0", threshold=0.8), score=0.9, margin=0.1
+    )
+    run = SimpleNamespace(task="part-class", active=measured, readings=[measured])
+    namespace = aws_names.metric_namespace()
+    watched = {
+        Metric(namespace, str(datum["MetricName"]), tuple(d["Name"] for d in datum["Dimensions"]))
+        for datum in metric_data(cast(MonitorRun, run), "dev")
+    }
+    return read | watched

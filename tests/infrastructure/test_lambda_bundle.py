@@ -37,9 +37,13 @@ def test_the_asset_holds_the_handler_and_the_shared_modules_only(bundle: Path) -
     }
 
 
-def test_it_knows_what_a_breach_is_for_every_task(bundle: Path) -> None:
+def test_it_knows_what_a_breach_of_every_task_is_and_how_often_it_is_measured(bundle: Path) -> None:
     windows = json.loads((bundle / "windows.json").read_text(encoding="utf-8"))
-    assert windows == {"part-class": [1, 1], "shop-category": [2, 3], "prompt-hub-drill": [1, 1]}
+    assert windows == {
+        "part-class": [1, 1, 15],
+        "shop-category": [2, 3, 60],
+        "prompt-hub-drill": [1, 1, 1],
+    }
 
 
 def test_no_compiled_file_is_shipped(bundle: Path) -> None:

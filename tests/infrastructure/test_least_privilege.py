@@ -256,11 +256,12 @@ def test_what_moves_pointers_writes_its_own_partitions_and_no_samples(assembly: 
 
 
 def test_the_schedule_starts_the_watch_as_the_watch(assembly: Assembly) -> None:
-    (rule,) = (
+    rule, asked = (
         found
         for found in assembly.resources("dev-service", "AWS::Events::Rule").values()
         if "EcsParameters" in found["Targets"][0]
     )
+    assert rule["Targets"][0]["RoleArn"] == asked["Targets"][0]["RoleArn"]
     (target,) = rule["Targets"]
     (role,) = target["RoleArn"]["Fn::GetAtt"][:1]
     statements = assembly.statements("dev-service")[role]
@@ -272,7 +273,7 @@ def test_the_rollback_lambda_changes_the_ledger_and_tells_people(assembly: Assem
     (statements,) = assembly.statements("dev-rollback").values()
     assert may(statements) == {
         "dynamodb": {"GetItem", "Query", "PutItem", "ConditionCheckItem"},
-        "cloudwatch": {"DescribeAlarms"},
+        "cloudwatch": {"DescribeAlarms", "GetMetricData"},
         "events": {"PutEvents"},
         "sns": {"Publish"},
         "xray": {"PutTraceSegments", "PutTelemetryRecords"},

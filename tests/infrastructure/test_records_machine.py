@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from prompt_hub.core import aws_names
+from prompt_hub.ledger.items import Event, EventKind, Notify, VersionRef
 from tests.infrastructure.state_machine import StoppedError, Way, definition_of, states_of
 from tests.infrastructure.synthesised import CONTEXT, ROOT, Assembly, Json
 
@@ -55,6 +57,28 @@ def dropped(key: str = KEY, version: str = VERSION) -> Json:
             "source-ip-address": "1.2.3.4",
             "reason": "PutObject",
         },
+    }
+
+
+def rolled_back() -> Json:
+    """The event of the rollback function, made of what the ledger says of the task."""
+    event = Event(
+        task="part-class",
+        revision=7,
+        kind=EventKind.ROLLED_BACK,
+        left=VersionRef(version="1.1.0", sha256="b" * 64),
+        reached=VersionRef(version="1.0.0", sha256="a" * 64),
+        by="rollback",
+        code="below-threshold",
+        reason="its score fell",
+        at="2026-11-03T09:30:00.000000Z",
+        notify=Notify.TOLD,
+    )
+    return {
+        "version": "0",
+        "detail-type": aws_names.EVENT_ROLLED_BACK,
+        "source": aws_names.event_source(),
+        "detail": {"stage": "dev", "task": event.task, **event.to_attributes()},
     }
 
 
@@ -173,12 +197,35 @@ def test_what_fails_for_good_fails_in_the_state_that_a_redrive_begins_with(
     }
     assert {name for name in states if "Catch" in states[name]} == {"Plan", "Answer a shard"}
     retried = {name: state["Retry"] for name, state in states.items() if "Retry" in state}
-    assert retried.keys() == {"Plan again", "Answer a shard again", "Merge"}
+    assert retried.keys() == {"Plan again", "Answer a shard again", "Merge", "Repair"}
     assert all(rule["ErrorEquals"] == ["States.ALL"] for (rule,) in retried.values())
     way = Way(Containers(stopped(137), stopped(137)), OBJECTS)
     with pytest.raises(StoppedError):
         way.go(definition, dropped())
     assert way.names[-1] == "Plan again"
+
+
+def test_a_rollback_has_the_records_of_the_version_made_again_that_was_left(
+    definition: Json,
+) -> None:
+    containers = Containers()
+    Way(containers, {}).go(definition, rolled_back())
+    assert containers.commands == [
+        ["prompt-hub", "repair", "part-class", "--version", "1.1.0", "--after-rollback"]
+    ]
+
+
+def test_rollbacks_of_this_stage_alone_start_the_machine(
+    synthesise: Callable[..., Assembly],
+) -> None:
+    stage = {**CONTEXT["prompt-hub"]["stages"][0], "records": {"max_children": 4}}
+    rules = synthesise({"stages": [stage]}).resources("dev-service", "AWS::Events::Rule")
+    patterns = [rule.get("EventPattern") for rule in rules.values()]
+    assert {
+        "source": ["prompt-hub.rollback"],
+        "detail-type": ["PromptRolledBack"],
+        "detail": {"stage": ["dev"]},
+    } in patterns
 
 
 def test_a_shard_is_tried_for_hours_and_what_asks_no_model_for_minutes(definition: Json) -> None:
@@ -203,7 +250,7 @@ def test_shards_run_as_many_at_once_as_the_stage_says(definition: Json) -> None:
 
 def test_containers_are_of_the_newest_revision_with_a_role_of_their_own(definition: Json) -> None:
     tasks = [state for state in states_of(definition).values() if state["Type"] == "Task"]
-    assert len(tasks) == 6
+    assert len(tasks) == 7
     for state in tasks:
         assert state["Resource"] == "arn:aws:states:::ecs:runTask.sync"
         parameters = state["Parameters"]

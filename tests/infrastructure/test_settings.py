@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
-from cdk_app.tasks import read_tasks
+from cdk_app.tasks import read_tasks, require_aliases
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.providers.registry import all_providers
 from tests.infrastructure.synthesised import CONTEXT, ROOT, Json, task
@@ -238,7 +238,7 @@ def test_the_models_are_what_the_runtime_understands() -> None:
             "stages.0.notification_emails",
             "me@example.com",
             "prompt-hub.stages[0].notification_emails must be a list,"
-            " such as ['people@example.com'].",
+            ' such as ["people@example.com"].',
         ),
         (
             "stages.0.vpc_cidr",
@@ -340,6 +340,22 @@ def test_the_tasks_of_this_repository_can_be_watched() -> None:
     tasks = read_tasks(ROOT)
     assert len(tasks) >= 2
     assert [entry.name for entry in tasks] == sorted(item.name for item in tasks)
+
+
+def test_every_alias_that_a_prompt_names_is_asked_for() -> None:
+    aliases = Settings.from_context(GOOD).models
+    require_aliases(ROOT, aliases)
+    with pytest.raises(SettingsError) as caught:
+        require_aliases(ROOT, ["catalogue-latest"])
+    assert str(caught.value).startswith("prompt-hub.models has no alias 'catalogue-pinned', which")
+    assert str(caught.value).endswith("names (known: catalogue-latest).")
+
+
+def test_the_list_that_a_message_suggests_is_a_good_one() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_context(changed("stages.0.caller_cidrs", "10.1.0.0/16"))
+    suggested = json.loads(str(caught.value).partition("such as ")[2].removesuffix("."))
+    assert Settings.from_context(changed("stages.0.caller_cidrs", suggested))
 
 
 def test_a_repository_without_a_task_is_refused(tmp_path: Path) -> None:

@@ -429,8 +429,8 @@ def test_what_people_heard_of_an_older_fall_does_not_silence_a_new_one(action: A
     [
         ({"state": "OK"}, "not-firing"),
         ({"state": "INSUFFICIENT_DATA"}, "not-firing"),
-        ({"namespace": "AWS/ECS"}, "not-a-score-alarm"),
-        ({"metric": "Score"}, "not-a-score-alarm"),
+        ({"namespace": "AWS/ECS"}, "other-metric"),
+        ({"metric": "Score"}, "other-metric"),
         ({"dimensions": {"Stage": "prod", "Task": "part-class"}}, "other-stage"),
         ({"dimensions": {"Task": "part-class"}}, "other-stage"),
         ({"dimensions": {"Stage": "dev"}}, "no-task"),

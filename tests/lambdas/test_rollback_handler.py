@@ -78,6 +78,7 @@ def test_people_read_what_happened_what_was_done_and_how_to_undo_it(world: World
     assert (
         "prompt-hub promote downgrade part-class --to 1.1.0 --override --person YOUR-NAME"
     ) in message["Message"]
+    assert "prompt-hub repair part-class --stage dev --version 1.1.0" in message["Message"]
 
 
 def test_the_way_back_into_git_starts_with_an_event(world: World) -> None:
@@ -245,8 +246,8 @@ def test_a_good_round_looks_at_its_own_task_only(world: World) -> None:
 
 
 def test_what_a_breach_is_was_written_when_the_function_was_deployed(tmp_path: Path) -> None:
-    (tmp_path / aws_names.WINDOWS_FILE).write_text('{"part-class": [2, 3]}', encoding="utf-8")
-    assert read_windows(tmp_path) == {"part-class": Window(to_alarm=2, of_last=3)}
+    (tmp_path / aws_names.WINDOWS_FILE).write_text('{"part-class": [2, 3, 60]}', encoding="utf-8")
+    assert read_windows(tmp_path) == {"part-class": Window(to_alarm=2, of_last=3, every_minutes=60)}
 
 
 @pytest.mark.parametrize(
@@ -255,7 +256,7 @@ def test_what_a_breach_is_was_written_when_the_function_was_deployed(tmp_path: P
         ({"accountId": "999999999999"}, "other-account"),
         ({"source": "aws.s3"}, "unknown-event"),
         ({"alarmData": {"alarmName": "x", "state": {"value": "OK"}}}, "not-alarm"),
-        ({"alarmData": {"alarmName": "x", "state": {"value": "ALARM"}}}, "not-a-score-alarm"),
+        ({"alarmData": {"alarmName": "x", "state": {"value": "ALARM"}}}, "other-metric"),
         ({"alarmData": "x"}, "not-alarm"),
         ({"alarmData": {}}, "not-alarm"),
     ],

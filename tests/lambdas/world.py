@@ -36,12 +36,33 @@ def recorded(name: str) -> dict[str, Any]:
     return event
 
 
+def contract_metrics(task: str) -> list[dict[str, Any]]:
+    """What a contract alarm looks at, as DescribeAlarms has it."""
+    metric = {
+        "Namespace": "PromptHub/Calls",
+        "MetricName": "contract_failed",
+        "Dimensions": [{"Name": "stage", "Value": "dev"}, {"Name": "task", "Value": task}],
+    }
+    return [
+        {"Id": "e", "Expression": "IF(broken >= 5, 100 * broken / calls, 0)", "ReturnData": True},
+        *(
+            {"Id": name, "MetricStat": {"Metric": metric, "Period": 900, "Stat": statistic}}
+            for name, statistic in (("broken", "Sum"), ("calls", "SampleCount"))
+        ),
+    ]
+
+
 @dataclass
 class FakeAlarms:
     """As much of CloudWatch as the Lambda asks for."""
 
     firing: dict[str, str]
     ok: set[str] = field(default_factory=set)
+    calls: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By version: its calls, and how many of them broke their contract."""
+    asked: list[tuple[str, datetime, datetime]] = field(default_factory=list)
+    """Whose calls were read, from when to when."""
+    broken: bool = False
 
     def describe_alarms(self, **wanted: Any) -> dict[str, Any]:
         names = wanted.get("AlarmNames") or [
@@ -52,13 +73,48 @@ class FakeAlarms:
         return {"MetricAlarms": [a for a in alarms if state in {None, a["StateValue"]}]}
 
     def get_paginator(self, operation: str) -> FakeAlarms:
-        assert operation == "describe_alarms"
+        assert operation in {"describe_alarms", "get_metric_data"}
         return self
 
     def paginate(self, **wanted: Any) -> Iterator[dict[str, Any]]:
-        yield self.describe_alarms(**wanted)
+        yield (
+            self._calls(**wanted)
+            if "MetricDataQueries" in wanted
+            else self.describe_alarms(**wanted)
+        )
+
+    def _calls(self, **wanted: Any) -> dict[str, Any]:
+        if self.broken:
+            raise ConnectionError("CloudWatch is out of order")
+        found = {}
+        for query in wanted["MetricDataQueries"]:
+            statistic = query["MetricStat"]
+            metric = statistic["Metric"]
+            assert (metric["Namespace"], metric["MetricName"]) == (
+                "PromptHub/Calls",
+                "contract_failed",
+            )
+            dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
+            assert dimensions.keys() == {"stage", "task", "version"}
+            calls, broken = self.calls.get(dimensions["version"], (0, 0))
+            found[query["Id"]] = {"Sum": broken, "SampleCount": calls}[statistic["Stat"]]
+        self.asked.append((dimensions["version"], wanted["StartTime"], wanted["EndTime"]))
+        return {
+            "MetricDataResults": [
+                # In two periods, as it may be.
+                {"Id": name, "Values": [value - value // 2, value // 2]}
+                for name, value in found.items()
+            ]
+        }
 
     def _alarm(self, name: str) -> dict[str, Any]:
+        if name.startswith("prompt-hub-dev-contract-"):
+            return {
+                "AlarmName": name,
+                "StateValue": "ALARM",
+                "StateUpdatedTimestamp": datetime(2026, 11, 3, 9, 31, tzinfo=UTC),
+                "Metrics": contract_metrics(self.firing[name]),
+            }
         return {
             "AlarmName": name,
             "StateValue": "OK" if name in self.ok else "ALARM",

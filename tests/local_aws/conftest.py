@@ -23,6 +23,7 @@ LONGEST = (
     "test_ecs.py",
     "test_permissions.py",
     "test_rollback.py",
+    "test_state_machines.py",
     "test_local_schemas.py",
     "test_first_creation.py",
     "test_evaluation_report.py",

@@ -14,6 +14,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -176,6 +177,22 @@ class LocalAws:
         )
         arn: str = created["FunctionArn"]
         return arn
+
+    def total(
+        self, namespace: str, metric: str, statistic: str = "Sum", **dimensions: str
+    ) -> float:
+        """The sum, over the last minutes, of a statistic of a metric; 0 without a value."""
+        now = datetime.now(UTC)
+        found = self.client("cloudwatch").get_metric_statistics(
+            Namespace=namespace,
+            MetricName=metric,
+            Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+            StartTime=now - timedelta(minutes=15),
+            EndTime=now + timedelta(minutes=1),
+            Period=60,
+            Statistics=[statistic],
+        )["Datapoints"]
+        return float(sum(point[statistic] for point in found))
 
     def client(self, service: str) -> Any:
         """A boto3 client of `service` that talks to this emulator only; made once, it is slow."""

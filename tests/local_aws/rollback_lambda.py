@@ -61,3 +61,36 @@ def put_score_alarm(aws: LocalAws, stage: str, task: str, *actions: str) -> None
         TreatMissingData="notBreaching",
         AlarmActions=list(actions),
     )
+
+
+def put_contract_alarm(aws: LocalAws, stage: str, task: str, *actions: str) -> None:
+    """Make the alarm on a task's broken contracts as the rollback stack has it."""
+    dimensions = zip(aws_names.CALL_TASK_DIMENSIONS, (stage, task), strict=True)
+    metric = {
+        "Namespace": aws_names.calls_namespace(),
+        "MetricName": aws_names.CALL_CONTRACT_FAILED,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions],
+    }
+    period = 60 * aws_names.CONTRACT_WINDOW_MINUTES
+    aws.client("cloudwatch").put_metric_alarm(
+        AlarmName=aws_names.contract_alarm(stage, task),
+        Metrics=[
+            {
+                "Id": "expr_1",
+                "Expression": f"IF(broken >= {aws_names.LEAST_BROKEN}, 100 * broken / calls, 0)",
+            },
+            *(
+                {
+                    "Id": name,
+                    "MetricStat": {"Metric": metric, "Period": period, "Stat": statistic},
+                    "ReturnData": False,
+                }
+                for name, statistic in (("broken", "Sum"), ("calls", "SampleCount"))
+            ),
+        ],
+        EvaluationPeriods=1,
+        Threshold=aws_names.BROKEN_PERCENT,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="notBreaching",
+        AlarmActions=list(actions),
+    )

@@ -10,14 +10,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cdk_app.tasks import drill_task
+from cdk_app.tasks import Task, drill_task
 from prompt_hub.core import aws_names
 from prompt_hub.evaluation.results import BucketResults
 from prompt_hub.ledger.items import VersionState
@@ -32,8 +32,6 @@ STAGE = "dev"
 RELEASE = "exec-1"
 BUCKET = aws_names.results_bucket(ACCOUNT, REGION)
 DRILL = aws_names.DRILL_TASK
-MODEL = {"provider": "openai", "base_url": "http://127.0.0.1:9/v1"}
-"""Nobody answers there: the drill asks no model."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,8 @@ class Stage:
     aws: LocalAws
     folder: RepositoryFolder
     port: int
+    model: str = "http://127.0.0.1:9/v1"
+    """Where the model answers; by default nobody does."""
     credentials: Mapping[str, str] = field(default_factory=dict)
     """Of whoever runs the commands; by default the account itself, which may do everything."""
 
@@ -52,9 +52,10 @@ class Stage:
 
     @property
     def variables(self) -> dict[str, str]:
+        model = {"provider": "openai", "base_url": self.model}
         models = {
-            "catalogue-pinned": {**MODEL, "model": "small-model-2026-01"},
-            "catalogue-latest": {**MODEL, "model": "latest"},
+            "catalogue-pinned": {**model, "model": "small-model-2026-01"},
+            "catalogue-latest": {**model, "model": "latest"},
         }
         return {
             **self.aws.environment,
@@ -160,17 +161,27 @@ def service_on_ecs(stage: Stage) -> None:
 
 
 @contextmanager
-def running_stage(aws: LocalAws, folder: Path) -> Iterator[Stage]:
-    """Make a stage, activate a release in it and serve it; `folder` takes what that leaves."""
+def running_stage(
+    aws: LocalAws,
+    folder: Path,
+    *,
+    tree: RepositoryFolder | None = None,
+    model: str = Stage.model,
+    tasks: Sequence[Task] = (),
+) -> Iterator[Stage]:
+    """Make a stage, activate a release in it and serve it; `folder` takes what that leaves.
+
+    Its rollback function looks at the drill's task and at `tasks`.
+    """
     create_table(aws, aws_names.ledger_table(STAGE))
     aws.client("s3").create_bucket(
         Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
     )
-    tree = build(folder / "tree")
+    tree = tree or build(folder / "tree")
     promoted(aws, tree)
-    made = Stage(aws, tree, free_port())
+    made = Stage(aws, tree, free_port(), model=model)
     service_on_ecs(made)
-    made.put_alarm(rollback_function(aws, folder / "function", STAGE, [drill_task()]))
+    made.put_alarm(rollback_function(aws, folder / "function", STAGE, [drill_task(), *tasks]))
     said = made.run("activate", "--no-watch")
     assert DRILL not in said, "activation has nothing to do with it"
     service = made.start("serve", log=folder / "serve.log")

@@ -213,6 +213,17 @@ def test_a_failed_build_is_explained_and_its_stage_can_be_retried(
     assert pipelines.ended("retried", id_)["status"] == "Succeeded"
     assert (tmp_path / "steady").read_text() == "ran\n"
 
+    def builds(metric: str) -> float:
+        return pipelines.aws.total("AWS/CodeBuild", metric, ProjectName="flaky")
+
+    eventually(lambda: builds("Builds") == 2, what="two builds counted")
+    assert (builds("FailedBuilds"), builds("SucceededBuilds")) == (1, 1)
+    assert builds("Duration") > 0
+    red = pipelines.aws.total(
+        "AWS/CodePipeline", "FailedPipelineExecutions", PipelineName="retried"
+    )
+    assert red == 1
+
 
 def test_of_those_that_wait_for_a_stage_only_the_newest_goes_on(pipelines: Pipelines) -> None:
     first = pipelines.plain_pipeline("superseded", GATE)

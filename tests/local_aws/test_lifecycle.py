@@ -14,6 +14,7 @@ from typing import cast
 import pytest
 
 from local_aws import lifecycle, stack, stack_reader
+from local_aws.mail import newest
 from prompt_hub.core import aws_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,6 +122,40 @@ def test_the_regression_is_rolled_back_in_time(state: Path) -> None:
     assert any("rolled-back, asked by the " in what for what in timeline)
 
 
+def test_the_red_execution_is_marked_and_no_other_step(state: Path) -> None:
+    steps = {str(s["name"]): s["status"] for s in cast("list[Json]", report(state)["steps"])}
+    assert steps.pop("CodePipeline, as CDK synthesised it") == "expected-red"
+    assert set(steps.values()) == {"ok"}
+
+
+def test_no_alarm_is_left_but_that_of_the_bad_version(state: Path) -> None:
+    alarms = stack.LocalStack(ROOT, state).alarms
+    firing = {
+        alarm["AlarmName"]
+        for page in alarms.get_paginator("describe_alarms").paginate(StateValue="ALARM")
+        for alarm in page["MetricAlarms"]
+    }
+    # The drill's own version plays bad in each release, and its alarm looks back a while.
+    bad = (lifecycle.TASK, aws_names.DRILL_TASK)
+    assert firing <= {aws_names.score_alarm(stack_reader.STAGE, task) for task in bad}
+
+
+def test_the_messages_to_people_can_be_read(state: Path) -> None:
+    subjects = [subject for _, subject in newest(stack.LocalStack(ROOT, state).mail, 1000)]
+    rollback = cast(Json, report(state)["rollback"])
+    told = f"{rollback['task']}: rolled back {rollback['from']} -> {rollback['to']}"
+    assert any(told in subject for subject in subjects), subjects
+    assert any("1 blocked" in subject for subject in subjects), subjects
+
+
+def test_the_state_of_it_all_is_one_page(state: Path) -> None:
+    message = local_aws("status", state)
+    restored = cast(Json, report(state)["rollback"])
+    assert f"{lifecycle.TASK} {restored['to']} · way back none · quarantined" in message
+    assert re.search(r"Succeeded  Promote / Promote  \d", message)
+    assert re.search(r"service  http://127\.0\.0\.1:\d+/v1/tasks\n", message)
+
+
 def test_the_other_task_is_untouched_and_the_bad_version_quarantined(state: Path) -> None:
     pointers = {str(p["task"]): p for p in cast("list[Json]", report(state)["pointers"])}
     rollback = cast(Json, report(state)["rollback"])
@@ -211,7 +246,7 @@ def test_once_more_after_down_pays_nothing_and_brings_nothing_bad_back(state: Pa
     local_aws("down", state)
     assert listeners(state) == []
     message = local_aws("up", state)
-    assert "its quarantined version did not come back" in message
+    assert f"serves {restored}: quarantined and not back: " in message
     assert re.findall(r"(\d+) model calls", message) == ["0", "0"]
     pointers = {str(p["task"]): p for p in cast("list[Json]", report(state, "push")["pointers"])}
     assert pointers[lifecycle.TASK]["version"] == restored

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 import urllib.error
@@ -14,6 +15,7 @@ from typing import Any, Literal
 
 import pytest
 
+from tests.local_aws.ecs_stack import Stack
 from tests.local_aws.emulator import LocalAws, eventually
 
 
@@ -95,6 +97,8 @@ class Balanced:
         }
         outputs = {
             "Address": {"Value": {"Fn::GetAtt": ["Balancer", "DNSName"]}},
+            "BalancerName": {"Value": {"Fn::GetAtt": ["Balancer", "LoadBalancerFullName"]}},
+            "GroupName": {"Value": {"Fn::GetAtt": ["Group", "TargetGroupFullName"]}},
             **{key: {"Value": {"Ref": key}} for key in resources},
         }
         cloudformation = aws.client("cloudformation")
@@ -109,6 +113,7 @@ class Balanced:
         made = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         self.address, self.group = made["Address"], made["Group"]
         self.balancer, self.listener = made["Balancer"], made["Listener"]
+        self.balancer_name, self.group_name = made["BalancerName"], made["GroupName"]
         eventually(self.listens, what="the listener")
 
     def listens(self) -> bool:
@@ -225,6 +230,36 @@ def test_how_many_targets_are_healthy_is_a_metric(
     eventually(lambda: last("UnHealthyHostCount", "Maximum") == 1, what="one counted as unhealthy")
 
 
+def test_what_it_forwards_is_counted_by_the_names_that_templates_have(
+    aws: LocalAws, backends: tuple[Backend, Backend]
+) -> None:
+    balanced = Balanced(aws)
+    balanced.register(backends[0])
+    eventually(lambda: balanced.status() == 200, what="an answer")
+    host, port = balanced.address.split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection.request("POST", "/", body=b"x" * 100_000)
+    connection.getresponse().read()
+    refused = urllib.request.Request(f"http://{balanced.address}/", method="DELETE")
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(refused, timeout=10)
+    dimensions = {"LoadBalancer": balanced.balancer_name, "TargetGroup": balanced.group_name}
+    assert dimensions["TargetGroup"].startswith("targetgroup/")
+
+    def count(metric: str) -> float:
+        return aws.total("AWS/ApplicationELB", metric, **dimensions)
+
+    eventually(lambda: count("HTTPCode_Target_5XX_Count") == 1, what="the refused request")
+    answered = count("HTTPCode_Target_2XX_Count")
+    assert answered >= 2
+    assert count("RequestCount") == answered + 1
+    assert count("TargetResponseTime") > 0
+    made = aws.total(
+        "AWS/ApplicationELB", "NewConnectionCount", LoadBalancer=balanced.balancer_name
+    )
+    assert made >= answered + 1
+
+
 def test_a_large_body_goes_through(aws: LocalAws, backends: tuple[Backend, Backend]) -> None:
     balanced = Balanced(aws)
     balanced.register(backends[0])
@@ -245,3 +280,36 @@ def test_the_address_survives_a_restart_and_a_deleted_listener_closes(
     eventually(lambda: balanced.status() == 200, what="an answer after the restart")
     balanced.elb.delete_listener(ListenerArn=balanced.listener)
     eventually(lambda: not balanced.listens(), what="the end of the listener")
+
+
+def test_an_alarm_of_a_template_hears_of_healthy_targets(aws: LocalAws) -> None:
+    """Its dimensions are what `Fn::GetAtt` says: they must be those of the metric."""
+    stack = Stack(aws)
+    dimensions = {
+        "LoadBalancer": {"Fn::GetAtt": ["Balancer", "LoadBalancerFullName"]},
+        "TargetGroup": {"Fn::GetAtt": ["Group", "TargetGroupFullName"]},
+    }
+    down = {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmName": f"{stack.name}-down",
+            "Namespace": "AWS/ApplicationELB",
+            "MetricName": "HealthyHostCount",
+            "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+            "Statistic": "Maximum",
+            "Period": 60,
+            "EvaluationPeriods": 3,
+            "DatapointsToAlarm": 3,
+            "Threshold": 1,
+            "ComparisonOperator": "LessThanThreshold",
+            "TreatMissingData": "breaching",
+        },
+    }
+    assert stack.create(environment={}, extra={"Down": down}) == "CREATE_COMPLETE"
+    alarms = aws.client("cloudwatch")
+
+    def state() -> str:
+        found = alarms.describe_alarms(AlarmNames=[f"{stack.name}-down"])["MetricAlarms"]
+        return str(found[0]["StateValue"])
+
+    eventually(lambda: state() == "OK", what="the alarm to hear that the service answers")

@@ -30,6 +30,7 @@ from openai.types.shared_params import ResponseFormatJSONSchema
 
 from local_aws.aliases import aliases, set_alias
 from local_aws.local_model import main, repeatable
+from local_aws.scripted_model import SCRIPTED
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, Weights, cached, fetch
 
 CONTENT = b"not really a model, " * 100_000
@@ -446,7 +447,7 @@ def test_a_floating_name_is_read_at_every_request(running: Running) -> None:
     finally:
         set_alias(running.state, "catalogue-latest", DEFAULT.name)
     listed = {model.id for model in running.client.models.list()}
-    assert listed == {DEFAULT.name, SMALL.name, "catalogue-latest"}
+    assert listed == {DEFAULT.name, SMALL.name, SCRIPTED, "catalogue-latest"}
 
 
 @pytest.mark.model

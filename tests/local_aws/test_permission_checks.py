@@ -198,3 +198,20 @@ def test_a_role_for_cloudformation_must_be_passed() -> None:
         ("cloudformation:CreateChangeSet", "arn:stack"),
         ("iam:PassRole", "arn:aws:iam::1:role/cfn"),
     ]
+
+
+@pytest.mark.parametrize("action", ["states:CreateStateMachine", "states:UpdateStateMachine"])
+def test_a_role_for_a_state_machine_must_be_passed(action: str) -> None:
+    arn, role = "arn:aws:states:eu-central-1:1:stateMachine:records", "arn:aws:iam::1:role/records"
+    passed = {"iam:passedtoservice": "states.amazonaws.com"}
+    assert asked(action, arn, {"roleArn": role}) == [
+        (action, arn, {}),
+        ("iam:PassRole", role, passed),
+    ]
+    assert asked(action, arn, {"definition": "{}"}) == [(action, arn, {})]
+
+
+@pytest.mark.parametrize("action", ["states:DescribeMapRun", "states:ListExecutions"])
+def test_a_map_run_is_asked_for_by_its_own_name(action: str) -> None:
+    run = "arn:aws:states:eu-central-1:1:mapRun:records/shards:1"
+    assert asked(action, "*", {"mapRunArn": run}) == [(action, run, {})]

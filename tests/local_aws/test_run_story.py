@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from local_aws.regression import told
+from local_aws.countdown import Countdown
+from local_aws.lifecycle import stayed_out
+from local_aws.processes import LocalRunError
+from local_aws.regression import in_order, told
+from local_aws.run_report import Story
 from local_aws.stack import LocalStack
 from prompt_hub.core import aws_names
 from triggers import Trigger, TriggerKind
@@ -42,3 +50,126 @@ def test_a_local_run_differs_from_aws_in_endpoints_and_one_interval(tmp_path: Pa
         aws_names.ENV_MODELS,
         "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION",
     }
+
+
+def test_a_step_that_ends_red_on_purpose_is_marked_and_no_other(tmp_path: Path) -> None:
+    story = Story("a run", Countdown(tmp_path / "seconds.json"))
+    with story.step("before"):
+        pass
+    with story.step("red"):
+        story.expected_red()
+    with story.step("after"):
+        pass
+    story.write(tmp_path / "run.json")
+    steps = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["steps"]
+    assert [step["status"] for step in steps] == ["ok", "expected-red", "ok"]
+
+
+def test_a_step_that_breaks_after_it_was_marked_has_failed(tmp_path: Path) -> None:
+    story = Story("a run", Countdown(tmp_path / "seconds.json"))
+
+    def break_it() -> None:
+        with story.step("red"):
+            story.expected_red()
+            raise LocalRunError("broken")
+
+    with pytest.raises(LocalRunError):
+        break_it()
+    story.write(tmp_path / "run.json")
+    steps = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["steps"]
+    assert [step["status"] for step in steps] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (
+            {"1.0.0": "active", "1.1.0": "quarantined"},
+            "brand still serves 1.0.0: quarantined and not back: 1.1.0",
+        ),
+        # A person has activated what was quarantined.
+        ({"1.0.0": "active"}, "brand still serves 1.0.0; none of its versions is quarantined here"),
+    ],
+)
+def test_what_stays_out_is_what_the_ledger_calls_quarantined(
+    states: dict[str, str], said: str
+) -> None:
+    assert stayed_out("brand", "1.0.0", states) == said
+
+
+@pytest.fixture
+def pushed(tmp_path: Path) -> LocalStack:
+    """A local stack whose remote has one push of the lifecycle's author."""
+    root = tmp_path / "checkout"
+    root.mkdir()
+    settings = '{"context": {"prompt-hub": {"region": "us-east-1", "branch": "main"}}}'
+    (root / "cdk.json").write_text(settings, encoding="utf-8")
+    (root / "brand.yaml").write_text("threshold: 0.7\n", encoding="utf-8")
+    stack = LocalStack(root, tmp_path / "state")
+    stack.state.mkdir()
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+    stack.git("init", "--quiet", "--initial-branch=main", str(root))
+    stack.git("-C", str(root), "add", "--all")
+    stack.git(*identity, "-C", str(root), "commit", "--quiet", "--message", "First")
+    stack.make_remote()
+    clone = stack.clone(stack.demo)
+    (clone / "brand.yaml").write_text("threshold: 0.8\n", encoding="utf-8")
+    stack.push("Raise the threshold")
+    return stack
+
+
+def test_the_lifecycle_leaves_unfinished_work_of_an_author_alone(pushed: LocalStack) -> None:
+    author = pushed.clone(pushed.author)
+    (author / "notes.txt").write_text("unfinished", encoding="utf-8")
+    (author / "brand.yaml").write_text("threshold: 0.8\n# to do\n", encoding="utf-8")
+
+    (pushed.clone(pushed.demo) / "other.yaml").write_text("a: 1\n", encoding="utf-8")
+    commit = pushed.push("Look at the metadata again")
+    pushed.clone(pushed.author)
+
+    assert commit is not None
+    named = pushed.git("-C", str(pushed.remote), "show", "--name-only", "--format=", commit)
+    assert named == "other.yaml"
+    assert (author / "notes.txt").read_text(encoding="utf-8") == "unfinished"
+    assert "# to do" in (author / "brand.yaml").read_text(encoding="utf-8")
+    assert (author / "other.yaml").exists(), "the author's clone is up to date"
+
+
+def test_an_authors_first_push_is_not_rejected(pushed: LocalStack) -> None:
+    where = str(pushed.clone(pushed.author))
+    (pushed.author / "brand.yaml").write_text("threshold: 0.9\n", encoding="utf-8")
+    pushed.git("-C", where, "commit", "--quiet", "--all", "--message", "Mine")
+    pushed.git("-C", where, "push", "--quiet", "origin", "main")
+    assert pushed.git("-C", str(pushed.remote), "log", "-1", "--format=%s", "main") == "Mine"
+
+
+def test_a_shell_is_pointed_at_the_local_aws_and_nowhere_else(tmp_path: Path) -> None:
+    settings = '{"context": {"prompt-hub": {"region": "us-east-1"}}}'
+    (tmp_path / "cdk.json").write_text(settings, encoding="utf-8")
+    stack = LocalStack(tmp_path, tmp_path / "it's here")
+    stack.state.mkdir()
+    stack.shell_file.write_text(stack.shell_lines(), encoding="utf-8")
+
+    printed = subprocess.run(
+        ["sh", "-ec", '. "$1"; env; command -v python', "sh", str(stack.shell_file)],
+        env={"PATH": os.environ["PATH"], "AWS_PROFILE": "production", "AWS_SESSION_TOKEN": "x"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    *lines, python = printed.splitlines()
+    values = dict(line.split("=", 1) for line in lines)
+
+    assert values["AWS_ENDPOINT_URL"] == stack.endpoint
+    assert values[aws_names.ENV_MODELS] == str(tmp_path / "it's here" / "models.json")
+    assert values["AWS_DEFAULT_REGION"] == "us-east-1"
+    assert values["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
+    assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN"} & values.keys()
+    assert python == str(Path(sys.executable).parent / "python")
+
+
+def test_scores_before_and_after_a_rollback_stand_in_one_order() -> None:
+    before = in_order({"1.1.0": 0.9, "1.0.0": 0.8}, ("1.1.0", "1.0.0"))
+    after = in_order({"1.0.0": 0.8, "1.1.0": 0.2, "0.9.0": 0.1}, ("1.1.0", "1.0.0"))
+    assert list(before) == ["1.1.0", "1.0.0"]
+    assert list(after) == ["1.1.0", "1.0.0", "0.9.0"]

@@ -185,7 +185,7 @@ def _brought_back_by_a_person(stage: Stage) -> None:
     assert shown["tasks"]["brand"]["frozen"] is True
     stage.run("ledger", "unfreeze", "brand", *by_ann, "holidays over")
     again = ["ledger", "unfreeze", "brand", *by_ann, "holidays over"]
-    assert "not frozen already" in stage.run(*again, code=1)
+    assert "is not frozen." in stage.run(*again, code=1)
 
 
 def test_commands_outside_a_stage_say_what_is_missing(stage: Stage, tmp_path: Path) -> None:

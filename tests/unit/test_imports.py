@@ -31,6 +31,7 @@ CORE_PACKAGES = {"pydantic", "pydantic_core", "yaml", "jinja2"}
 EAGER_ADAPTERS = {
     "prompt_hub.cli.serve": {"uvicorn"},
     "prompt_hub.llm.providers._chat_completions": {"aiohttp", "openai"},
+    "prompt_hub.llm.providers._openai_batches": {"aiohttp", "openai"},
     "prompt_hub.llm.providers._requests": {"aiohttp", "openai"},
     "prompt_hub.scoring.patterns": {"re2"},
     "prompt_hub.scoring.similarity": {"rapidfuzz"},

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.repository.placeholders import PLACEHOLDER, PLACEHOLDER_ID
 from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring.scorers.json_fields import FieldsSettings
 
@@ -70,13 +71,19 @@ class FieldSpec:
             return known if known in self.choices else self.choices[number % len(self.choices)]
         match self.kind:
             case "string":
-                return known or f"REPLACE ME {number + 1}"
+                return known or f"{PLACEHOLDER} {number + 1}"
             case "boolean":
                 return number % 2 == 0
             case "number" | "integer":
                 return number + 1
             case _:
                 assert_never(self.kind)
+
+    def shown(self, record: dict[str, str]) -> JsonValue:
+        """Return a value that shows the form of an answer and holds no placeholder."""
+        value = self.value(0, record)
+        is_open = isinstance(value, str) and value.startswith(PLACEHOLDER)
+        return "…" if is_open else value
 
 
 def parse_fields(text: str, option: str) -> tuple[FieldSpec, ...]:
@@ -132,7 +139,7 @@ def starter(
             schema[field.name] = {**field.schema, "maxLength": MAX_LENGTH.get(field.name, 500)}
     examples = [
         Example(
-            id=f"replace-me-{number + 1}",
+            id=f"{PLACEHOLDER_ID}{number + 1}",
             input={field.name: field.value(number, record) for field in inputs},
             expected={field.name: field.value(number, record) for field in outputs},
             split="shot" if number < SHOTS else "eval",
@@ -143,7 +150,9 @@ def starter(
     columns: JsonObject = {
         field.name: list(COLUMNS[field.name]) for field in inputs if field.name in COLUMNS
     }
-    answer = json.dumps(examples[0].expected, ensure_ascii=False)
+    # What stands in the prompt is asked for, also when the examples have been replaced.
+    shown = {field.name: field.shown(RECORDS[0]) for field in outputs}
+    answer = json.dumps(shown, ensure_ascii=False)
     return NewTask(
         task=task,
         owner=owner,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from prompt_hub.repository.reader import (
     TEMPLATES,
     PromptRepository,
 )
-from prompt_hub.repository.schema import LONGEST_TASK, TASK_PATTERN, Example, JsonObject
+from prompt_hub.repository.schema import LONGEST_TASK, TASK_PATTERN, Example, Gate, JsonObject
 from prompt_hub.repository.transaction import exclusive
 from prompt_hub.repository.yaml_writer import as_yaml, schema_line
 from prompt_hub.validation.check import check
@@ -64,12 +65,27 @@ class NewTask:
             },
             **self.metadata,
         }
+        gate = self._gate()
         comment = "".join(f"# {line}\n" for line in self.comment.splitlines())
         return {
             template_path(self.task): _text("prompt", comment, prompt),
-            metadata_path(self.task): _text("metadata", comment, metadata),
+            metadata_path(self.task): _text("metadata", comment, metadata) + gate,
             examples_path(self.task): jsonl(self.examples),
         }
+
+    def _gate(self) -> str:
+        """Return the lines of a gate that these examples can pass; none where the default does."""
+        from prompt_hub.evaluation.inputs import scored
+        from prompt_hub.gate.power import least_margin
+
+        examples = scored(self.examples)
+        least = least_margin(examples, Gate()) if examples else None
+        if least is None or least <= Gate().margin:
+            return ""
+        return (
+            f"# {len(examples)} examples can show no less: label more, then make it narrower"
+            f" (docs/gate.md).\ngate: {{margin: {math.ceil(least * 100) / 100:g}}}\n"
+        )
 
 
 def _text(kind: str, comment: str, value: object) -> str:
@@ -102,7 +118,9 @@ def findings_about(
 ) -> list[Finding]:
     """Return what would make a new task's files invalid if they lay in the repository."""
     findings = check(repository, task, proposed=files)[1]
-    return [item for item in findings if item.is_error and item.problem.file in files]
+    # An alias may be configured afterwards: whoever makes the task is told so.
+    errors = (item for item in findings if item.is_error and item.rule != "model-alias")
+    return [item for item in errors if item.problem.file in files]
 
 
 def refuse_a_taken_name(repository: PromptRepository, task: str) -> None:

@@ -9,10 +9,13 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+from pydantic import JsonValue
+
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.errors import ModelUnavailableError
+from prompt_hub.llm.response import Usage
 from prompt_hub.release.service_client import Client, Response, UnreachableServiceError
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
@@ -38,14 +41,18 @@ class BatchAnswer:
     output: JsonObject | None
     error: str | None
     answered_by: VersionInfo
+    usage: Usage | None = None
+    """What the call took; None where no model was asked, or the service does not say."""
     trace_id: str | None = None
     """The call in the service's log; None where no service was asked."""
 
 
 class Backend(Protocol):
-    """Answers records of one task. `answered_by` is what answers as the run begins."""
+    """Answers records of one task."""
 
-    answered_by: VersionInfo
+    @property
+    def answered_by(self) -> VersionInfo:
+        """What answers now, as far as it is known."""
 
     async def answer(self, fields: JsonObject) -> BatchAnswer:
         """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
@@ -73,7 +80,12 @@ class LocalAnswerer:
             answer = await self._caller.call(self._prompt, fields, timeout=self._timeout)
         except RenderError as error:
             return BatchAnswer(output=None, error=error.message, answered_by=self.answered_by)
-        return BatchAnswer(output=answer.output, error=answer.problem, answered_by=self.answered_by)
+        return BatchAnswer(
+            output=answer.output,
+            error=answer.problem,
+            answered_by=self.answered_by,
+            usage=answer.response.usage,
+        )
 
 
 RECORD_ERRORS = frozenset({"invalid_fields", "body_too_large", "invalid_output", "prompt_broken"})
@@ -135,6 +147,7 @@ class ServiceAnswerer:
                     output=output,
                     error=None,
                     answered_by=_answered_by(task, text),
+                    usage=_usage(text.get("usage")),
                     trace_id=trace_id,
                 )
             raise ModelUnavailableError(f"the service at {self._url} answered without an output.")
@@ -166,6 +179,15 @@ def _over_quota(answer: Response) -> bool:
         return False
     error = answer.object().get("error")
     return isinstance(error, dict) and error.get("code") == "over_quota"
+
+
+def _usage(value: JsonValue) -> Usage | None:
+    match value:
+        case {"input_tokens": int(sent), "output_tokens": int(received), **rest}:
+            usd = rest.get("usd")
+            price = float(usd) if isinstance(usd, int | float) else None
+            return Usage(input_tokens=sent, output_tokens=received, usd=price)
+    return None
 
 
 def _answered_by(task: str, value: JsonObject) -> VersionInfo:

@@ -83,6 +83,11 @@ class Journal:
         """Numbers of the records whose line says an error."""
         return frozenset(filter(self._lines.is_failed, self._lines))
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether there is a line without an error."""
+        return not all(map(self._lines.is_failed, self._lines))
+
     def append(self, line: Line) -> None:
         """Add the line of one record; once this returns, a crash of the process keeps it."""
         self._note(line, self._log.append(json_line(line)))
@@ -95,7 +100,7 @@ class Journal:
         with explain_write_errors(self.output), atomic_write(self.output) as stream:
             for number in self._lines:
                 if upto is None or number <= upto:
-                    stream.write(self._log.read(self._lines.span(number)))
+                    stream.write(self._log.read_line(self._lines.start(number)))
         if upto is None or all(number <= upto for number in self._lines):
             self.path.unlink()
 
@@ -120,50 +125,64 @@ class Journal:
         number = line.get("record") if isinstance(line, Mapping) else None
         if not isinstance(line, Mapping) or not isinstance(number, int):
             raise ValueError("no line of a record")
-        self._lines.put(number, span, failed=bool(line.get("error")))
+        self._lines.put(number, span[0], failed=bool(line.get("error")))
 
 
 class _Lines(Set[int]):
-    """Where the line of each record stands, by its number: twelve bytes a record, not hundreds."""
+    """Where the line of each record begins, by its number: four bytes a record, not hundreds.
+
+    Lines of neighbours stand near each other, so a page of records keeps how far from the first one
+    that was written; a line too far for that is kept by itself.
+    """
 
     PAGE = 4096
+    NONE = -(1 << 31)
 
     def __init__(self) -> None:
-        self._pages: dict[int, tuple[array[int], array[int]]] = {}
-        """Starts of lines, and their lengths: 0 where there is none, negative where it failed."""
+        self._pages: dict[int, tuple[int, array[int], bytearray]] = {}
+        """Where the first line stands, the distances from it, and a bit for each that failed."""
+        self._far: dict[int, int] = {}
         self._count = 0
 
-    def put(self, number: int, span: Span, *, failed: bool) -> None:
+    def put(self, number: int, start: int, *, failed: bool) -> None:
         """Take note of a line."""
         page, place = divmod(number, self.PAGE)
         if page not in self._pages:
-            self._pages[page] = array("q", bytes(8 * self.PAGE)), array("i", bytes(4 * self.PAGE))
-        starts, lengths = self._pages[page]
-        self._count += not lengths[place]
-        starts[place], length = span
-        lengths[place] = -length if failed else length
+            distances = array("i", [self.NONE]) * self.PAGE
+            self._pages[page] = start, distances, bytearray(self.PAGE // 8)
+        base, distances, failures = self._pages[page]
+        self._count += distances[place] == self.NONE
+        distance = start - base
+        if abs(distance) >= -self.NONE:
+            self._far[number], distance = start, 0
+        else:
+            self._far.pop(number, None)
+        distances[place] = distance
+        bit = 1 << place % 8
+        failures[place // 8] = failures[place // 8] & ~bit | bit * failed
 
-    def span(self, number: int) -> Span:
-        """Return where the line of a record stands that has one."""
+    def start(self, number: int) -> int:
+        """Return where the line of a record begins that has one."""
         page, place = divmod(number, self.PAGE)
-        starts, lengths = self._pages[page]
-        return starts[place], abs(lengths[place])
+        base, distances, _ = self._pages[page]
+        return self._far[number] if number in self._far else base + distances[place]
 
     def is_failed(self, number: int) -> bool:
         """Whether the line of a record that has one says an error."""
         page, place = divmod(number, self.PAGE)
-        return self._pages[page][1][place] < 0
+        return bool(self._pages[page][2][place // 8] >> place % 8 & 1)
 
     def __contains__(self, number: object) -> bool:
         if not isinstance(number, int):
             return False
         page, place = divmod(number, self.PAGE)
-        return page in self._pages and self._pages[page][1][place] != 0
+        return page in self._pages and self._pages[page][1][place] != self.NONE
 
     def __iter__(self) -> Iterator[int]:
         for page in sorted(self._pages):
-            _, lengths = self._pages[page]
-            yield from (page * self.PAGE + place for place, length in enumerate(lengths) if length)
+            for place, distance in enumerate(self._pages[page][1]):
+                if distance != self.NONE:
+                    yield page * self.PAGE + place
 
     def __len__(self) -> int:
         return self._count

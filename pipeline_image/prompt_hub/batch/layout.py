@@ -9,22 +9,32 @@ from __future__ import annotations
 
 import codecs
 import csv
+import gzip
 import io
 import re
+import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from prompt_hub.batch.cells import is_blank
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.schema import Records
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = {".jsonl", ".ndjson"}
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+COMPRESSED = ".gz"
+UNPACKED_BYTES = 16 << 30
+"""What a compressed file may come to: some kilobytes can be made of as many gigabytes."""
+LINE_CHARACTERS = 16 << 20
+"""A line of a file is held whole, and no record of text is as long."""
 HEAD_LINES = 100
 """Lines in which a header is looked for."""
 _SPREADSHEETS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers"}
@@ -84,12 +94,12 @@ def find_layout(
     Raises:
         PromptHubError: the file cannot be opened, is no text, or its header cannot be made out.
     """
-    kind = path.suffix.lower()
+    kind = kind_of(path)
     encoding, found = _encoding(path, settings)
     if kind in JSON_LINES:
         return Layout(encoding, comment=settings.comment, found=found)
     with open_text(path, encoding) as stream:
-        lines = list(islice(stream, HEAD_LINES))
+        lines = list(islice(lines_of(stream, path), HEAD_LINES))
     head = _Head(path, lines, settings, check or (lambda header: ()), settings_file)
     candidates = head.separators(SEPARATORS[kind])[: None if check else 1]
     fitting = [mark for mark in candidates if head.problem(mark) is None]
@@ -118,19 +128,60 @@ def open_text(path: Path, encoding: str, newline: str = "") -> Iterator[io.TextI
         yield io.TextIOWrapper(stream, encoding, errors="prompt_hub_unreadable", newline=newline)
 
 
+def lines_of(stream: io.TextIOWrapper, path: Path) -> Iterator[str]:
+    """Yield the lines of an open file; raises `PromptHubError` for one that is no line of text."""
+    while line := stream.readline(LINE_CHARACTERS):
+        if len(line) == LINE_CHARACTERS:
+            raise _no_table(path, f"has a line of more than {LINE_CHARACTERS:,} characters", "")
+        yield line
+
+
+def kind_of(path: Path) -> str:
+    """Return the ending that says what a file is, whether it is compressed or not."""
+    compressed = path.suffix.lower() == COMPRESSED
+    return Path(path.stem).suffix.lower() if compressed else path.suffix.lower()
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file of records; raises `PromptHubError` if it cannot be one."""
-    kind = path.suffix.lower()
+    kind = kind_of(path)
     if kind not in {*SEPARATORS, *JSON_LINES}:
-        known = ", ".join([*SEPARATORS, *sorted(JSON_LINES)])
+        known = ", ".join([*SEPARATORS, *sorted(JSON_LINES)]) + f", with {COMPRESSED} or without"
         hint = "It is a spreadsheet: save it as CSV." if kind in _SPREADSHEETS else ""
         raise PromptHubError(f"{path}: the ending {kind!r} is not one of {known}.", hint=hint)
     try:
         with path.open("rb") as stream:
-            yield stream
+            yield _unpacked(path, stream) if path.suffix.lower() == COMPRESSED else stream
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _no_table(path, f"cannot be unpacked: {error}", "Compress it again.") from None
     except OSError as error:
         raise PromptHubError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+class _Bounded(io.RawIOBase):
+    """What a compressed file holds; raises `PromptHubError` where that does not end."""
+
+    def __init__(self, path: Path, packed: IO[bytes]) -> None:
+        self._path = path
+        self._unpacked = gzip.GzipFile(fileobj=packed)
+        self._room = UNPACKED_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        count = self._unpacked.readinto(buffer)
+        self._room -= count
+        if self._room < 0:
+            raise _no_table(
+                self._path, f"unpacks to more than {UNPACKED_BYTES:,} bytes", "Split the file."
+            )
+        return count
+
+
+def _unpacked(path: Path, packed: IO[bytes]) -> BinaryIO:
+    return io.BufferedReader(_Bounded(path, packed), 1 << 16)
 
 
 def _encoding(path: Path, settings: Records) -> tuple[str, tuple[str, ...]]:
@@ -140,7 +191,7 @@ def _encoding(path: Path, settings: Records) -> tuple[str, tuple[str, ...]]:
     for magic, what in _NOT_TEXT.items():
         if start.startswith(magic):
             raise _no_table(path, f"is {what}, not text", "Save it as CSV.")
-    if path.suffix.lower() in SEPARATORS and _MARKUP.match(start.removeprefix(codecs.BOM_UTF8)):
+    if kind_of(path) in SEPARATORS and _MARKUP.match(start.removeprefix(codecs.BOM_UTF8)):
         raise _no_table(path, "is a page of HTML or XML, not a table of text", "Save it as CSV.")
     if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         raise _no_table(path, "is UTF-32", "Save it as UTF-8.")

@@ -21,8 +21,11 @@ class Objects(Protocol):
     def read(self, key: str) -> bytes | None:
         """Return what stands under `key`, None if there is nothing. For small objects."""
 
-    def fetch(self, key: str, path: Path) -> bool:
-        """Copy what stands under `key` into the file at `path`; False if there is nothing."""
+    def fetch(self, key: str, path: Path, version: str | None = None) -> bool:
+        """Copy what stands under `key` into the file at `path`; False if there is nothing.
+
+        `version` is the one of S3; a folder has the newest alone.
+        """
 
     def write(self, key: str, content: bytes) -> None:
         """Store `content` under `key`, in place of what may be there."""
@@ -54,7 +57,7 @@ class FolderObjects:
         except OSError as error:
             raise PromptHubError(f"{path} cannot be read: {error.strerror}.") from None
 
-    def fetch(self, key: str, path: Path) -> bool:
+    def fetch(self, key: str, path: Path, version: str | None = None) -> bool:
         """Copy what stands under `key` into the file at `path`; False if there is nothing."""
         source = self._folder / key
         if not source.is_file():

@@ -10,7 +10,6 @@ is one record by all rules of CSV, and is read as one.
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from prompt_hub.batch.cells import is_blank
-from prompt_hub.batch.layout import Layout, find_layout, not_text, open_text
+from prompt_hub.batch.layout import Layout, find_layout, lines_of, not_text, open_text
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.repository.schema import Records
 
@@ -31,7 +30,8 @@ LONGEST = 131_072
 class Record:
     """One record as it came: its number and line (from 1), its columns and their values.
 
-    `problem` says why it could not be read; columns and values are then what could be.
+    `problem` says why it could not be read; columns and values are then what could be. The line is
+    0 where nobody knows it any more.
     """
 
     number: int
@@ -39,6 +39,11 @@ class Record:
     columns: tuple[str, ...]
     values: tuple[JsonValue, ...]
     problem: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for people."""
+        return f"line {self.line}" if self.line else f"record {self.number}"
 
     @property
     def blank(self) -> bool:
@@ -55,13 +60,13 @@ def read_records(path: Path, layout: Layout | None = None) -> Iterator[Record]:
     layout = layout or find_layout(path, Records())
     if layout.header is None:
         with open_text(path, layout.encoding, newline="\n") as stream:
-            yield from _json_lines(stream, layout)
+            yield from _json_lines(lines_of(stream, path), layout)
         return
     with open_text(path, layout.encoding) as stream:
-        yield from _table(stream, layout, layout.header)
+        yield from _table(lines_of(stream, path), layout, layout.header)
 
 
-def _table(stream: io.TextIOWrapper, layout: Layout, header: tuple[str, ...]) -> Iterator[Record]:
+def _table(stream: Iterator[str], layout: Layout, header: tuple[str, ...]) -> Iterator[Record]:
     lines = _Lines(stream, layout.comment)
     for _ in range(layout.header_line - 1):
         lines.skip()
@@ -159,7 +164,7 @@ class _Lines:
         self.number -= len(self._drawn) - 1
 
 
-def _json_lines(stream: io.TextIOWrapper, layout: Layout) -> Iterator[Record]:
+def _json_lines(stream: Iterator[str], layout: Layout) -> Iterator[Record]:
     number = 0
     for line, text in enumerate(stream, start=1):
         if not text.strip() or (layout.comment and text.startswith(layout.comment)):

@@ -9,12 +9,11 @@ from pydantic import Field
 from prompt_hub.batch.objects import Objects
 from prompt_hub.core import aws_names
 from prompt_hub.repository.json import parse_model
-from prompt_hub.repository.schema import Moment, Sha256, Strict, TaskName, Version
+from prompt_hub.repository.schema import Format, Moment, Sha256, Strict, TaskName, Version
 
 MANIFEST = "manifest.json"
 """Name among a run's objects; beside a local output it is `OUTPUT.manifest.json`."""
 
-Format = Literal["jsonl", "csv", "parquet"]
 Whole = Annotated[int, Field(ge=0)]
 
 
@@ -69,7 +68,7 @@ class RepairOf(Strict):
 class RunManifest(Strict):
     """What a run was, written once, when all of its output is there."""
 
-    schema_: Annotated[Literal["prompt-hub/run@1"], Field(alias="schema")]
+    schema_: Annotated[Literal["prompt-hub/run-manifest@1"], Field(alias="schema")]
     run: Annotated[str, Field(min_length=1)]
     task: TaskName
     stage: str | None

@@ -15,6 +15,7 @@ from prompt_hub.batch.numbers import NumberReader
 from prompt_hub.batch.readers import Record
 from prompt_hub.core.concurrency import map_concurrently
 from prompt_hub.llm.errors import ModelUnavailableError
+from prompt_hub.llm.response import Usage
 from prompt_hub.repository.contracts import properties, schema_problem
 from prompt_hub.repository.schema import JsonObject
 
@@ -142,7 +143,7 @@ class Runner:
             refused = BatchAnswer(
                 output=None, error=str(error), answered_by=self.answerer.answered_by
             )
-            self._write(record, raw, refused)
+            self._write(record, raw, refused, asked=False)
             return
         try:
             reply = await self.answerer.answer(fields)
@@ -155,15 +156,21 @@ class Runner:
         self._silent = 0
         self._write(record, fields, reply)
 
-    def _write(self, record: Record, fields: JsonObject, answer: BatchAnswer) -> None:
-        problem = answer.error and f"line {record.line}: {answer.error}"
+    def _write(
+        self, record: Record, fields: JsonObject, answer: BatchAnswer, *, asked: bool = True
+    ) -> None:
+        problem = answer.error and f"{record.place}: {answer.error}"
         line: dict[str, JsonValue] = {
             "record": record.number,
             "input": fields,
             "output": answer.output,
             "error": problem,
+            "usage": _usage(answer.usage),
             **asdict(answer.answered_by),
         }
+        if not asked:
+            # A repair leaves such a line alone: its input is what came, and no fields.
+            line["asked"] = False
         if answer.trace_id is not None:
             line["trace_id"] = answer.trace_id
         self.journal.append(line)
@@ -174,6 +181,17 @@ class Runner:
         else:
             self.tally.answered += 1
         self.progress(self.tally)
+
+
+def _usage(usage: Usage | None) -> JsonObject | None:
+    """Return what stays the same when a call is made again: how long it took does not."""
+    if usage is None:
+        return None
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "usd": usage.usd,
+    }
 
 
 def _as_it_came(record: Record) -> JsonObject:

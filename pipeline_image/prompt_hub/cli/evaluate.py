@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import assert_never
 
 from prompt_hub.cli.options import add_concurrency
@@ -18,7 +18,11 @@ from prompt_hub.core.git import head_commit
 from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
 from prompt_hub.evaluation.calibration import judging_in_words
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
-from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
+from prompt_hub.evaluation.results import (
+    ReadableResults,
+    execution_from_environment,
+    results_from_environment,
+)
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.client import ModelClient
@@ -37,7 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fresh",
         action="store_true",
-        help="ask again, whatever earlier runs have stored and judged",
+        help="ask again, whatever earlier runs have stored and judged; of a candidate that is the"
+        " released version there is nothing to ask: `prompt-hub watch` measures that",
     )
     parser.add_argument(
         "--changed-since",
@@ -60,6 +65,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         " Promote will write them, so that a candidate is held against what is released then",
     )
     add_concurrency(parser)
+    parser.add_argument(
+        "--backend",
+        choices=("live", "batch"),
+        default="live",
+        help="batch: large looks by the provider's batches, within a day and for less",
+    )
     parser.add_argument("--json", action="store_true", help="print the records as JSON")
 
 
@@ -108,14 +119,36 @@ async def _evaluate(
             commit=head_commit(repository.root),
             store=store,
             fresh=arguments.fresh,
+            in_batches=arguments.backend == "batch",
             say=say,
         )
         records = []
         for task in tasks:
             record = await evaluator.evaluate(task)
             say(in_words(record))
+            # A log of the pipeline keeps no example's values, and nobody types a command into it.
+            if not (arguments.record or arguments.json):
+                for line in _what_next(repository, results, record):
+                    say(line)
             records.append(record)
     return records
+
+
+def _what_next(
+    repository: PromptRepository, results: ReadableResults, record: EvaluationRecord
+) -> Iterator[str]:
+    """Yield where to look and what to do after a verdict."""
+    from prompt_hub.evaluation.store import evaluation_by
+    from prompt_hub.reporting.evaluation import read_view
+    from prompt_hub.reporting.next_steps import MOST_EXAMPLES, losses, next_steps
+    from prompt_hub.reporting.sources import Evaluations
+
+    if record.candidate is not None and record.candidate.n <= MOST_EXAMPLES:
+        found = evaluation_by(results, record.execution, record.task)
+        if found is not None:
+            evaluations = Evaluations(repository, results, record.execution)
+            yield from losses(read_view(evaluations, found))
+    yield from next_steps(record)
 
 
 def _take_waiting(repository: PromptRepository, branch: str | None) -> None:
@@ -191,6 +224,8 @@ def _arm(arm: Arm) -> str:
     low, high = arm.interval
     # A stored answer was given in another session than the other arm's: whoever reads must know.
     stored = f"  {arm.cached} answers stored by an earlier run" if arm.cached else ""
+    if arm.batched:
+        stored += f"  {arm.batched} answers of batches, whose latency nobody knows"
     unnamed = "which names no version of itself" if arm.n else "no answer"
     return (
         f"{arm.version}  {score}  [{low:.3f}, {high:.3f}]  n={arm.n}"

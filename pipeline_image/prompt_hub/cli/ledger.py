@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from prompt_hub.cli.activate import add_no_watch, measure_now
+from prompt_hub.cli.ledger_moves import await_served, preview
 from prompt_hub.cli.options import add_signature
-from prompt_hub.cli.stage import add_stage, ledger_of, now, stage_of, translate_aws_errors
+from prompt_hub.cli.stage import (
+    add_stage,
+    ledger_of,
+    now,
+    require_known,
+    stage_of,
+    translate_aws_errors,
+)
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.items import BY_HAND, VersionRef
-from prompt_hub.ledger.transitions import Cause
+from prompt_hub.ledger.transitions import Cause, activate, downgrade
 from prompt_hub.promotion.states import NAMED, Decision, TransitionContext
 
 if TYPE_CHECKING:
     from prompt_hub.ledger.items import Event, Pointer
     from prompt_hub.ledger.table import Ledger
+    from prompt_hub.ledger.transitions import TaskState
+    from prompt_hub.release.service_client import Client
 
 HISTORY = 10
 _Change = Literal["freeze", "unfreeze", "downgrade", "activate"]
@@ -41,6 +53,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         add_stage(action)
         if name in ("downgrade", "activate"):
             action.add_argument("--to", required=True, metavar="VERSION")
+            action.add_argument(
+                "--dry-run", action="store_true", help="say what it would do, and do nothing"
+            )
+            action.add_argument(
+                "--wait", metavar="URL", help="until the service at this address serves it"
+            )
         add_signature(action)
         if name == "activate":
             add_no_watch(action)
@@ -51,6 +69,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Show or change the ledger; a change needs a person and a reason."""
     stage = stage_of(arguments)
     ledger = ledger_of(stage)
+    if arguments.task is not None:
+        require_known(ledger, arguments.task)
     if arguments.action == "show":
         _show(ledger, stage, arguments)
     else:
@@ -71,16 +91,22 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
     cause = Cause(by=arguments.person, reason=arguments.reason, at=now(), code=BY_HAND)
     seen = pointer.revision
     action: _Change = arguments.action
+    if action in ("downgrade", "activate"):
+        client = _client(arguments.wait)
+        to = _carried(ledger, stage, task, arguments.to)
+        print(*preview(ledger, pointer, to), sep="\n")
+        if arguments.dry_run:
+            _would(ledger.state(task), action, to, pointer, cause)
+            print("it would be done; nothing was changed (--dry-run)")
+            return
     match action:
         case "freeze":
             event = ledger.freeze(task, seen=seen, cause=cause)
         case "unfreeze":
             event = ledger.unfreeze(task, seen=seen, cause=cause)
         case "downgrade":
-            to = _carried(ledger, stage, task, arguments.to)
             event = ledger.downgrade(task, to, seen=seen, cause=cause)
         case "activate":
-            to = _carried(ledger, stage, task, arguments.to)
             event = ledger.activate(
                 task, to, seen=seen, release=pointer.release, cause=cause, override=True
             )
@@ -93,6 +119,28 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
         print(f"{task}: the rollback pages people from now on instead of moving it")
         if not arguments.no_watch:
             measure_now(stage, [task])
+    if action in ("downgrade", "activate") and client is not None:
+        seconds = await_served(client, task, arguments.to)
+        print(f"{task}: {client.url} answers with {arguments.to}, {seconds:.1f} s after the move")
+
+
+def _client(url: str | None) -> Client | None:
+    """Return a client of the service that is waited for; a wrong address is told before a move."""
+    if url is None:
+        return None
+    from prompt_hub.release.service_client import Client
+
+    return Client(url, timeout=10, token=os.environ.get(aws_names.ENV_TOKEN))
+
+
+def _would(
+    state: TaskState, action: _Change, to: VersionRef, pointer: Pointer, cause: Cause
+) -> None:
+    """Raise `TransitionRefusedError` where the ledger would refuse the move."""
+    if action == "downgrade":
+        downgrade(state, to, cause=cause)
+    else:
+        activate(state, to, release=pointer.release, cause=cause, override=True)
 
 
 def _require_signature(arguments: argparse.Namespace) -> None:

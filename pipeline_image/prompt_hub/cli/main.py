@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("prompt_hub.cli.replay", "make a record again without a model call"),
     "promote": ("prompt_hub.cli.promote", "promote, downgrade, archive or override a version"),
     "run": ("prompt_hub.cli.run", "turn raw records into structured fields"),
+    "records": ("prompt_hub.cli.records", "answer a file of records in parts"),
+    "repair": ("prompt_hub.cli.repair", "make the records of a bad version again"),
     "serve": ("prompt_hub.cli.serve", "answer HTTP requests with the active prompts"),
     "health": ("prompt_hub.cli.health", "ask the service in this container if it lives"),
     "image": ("prompt_hub.cli.image", "build and push the image of a release"),
@@ -35,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verdict": ("prompt_hub.cli.verdict", "end red if this execution blocked a task"),
     "report": ("prompt_hub.cli.report", "pages and summaries: evaluations, all prompts, a run"),
     "diff": ("prompt_hub.cli.diff", "compare two versions, word by word"),
+    "history": ("prompt_hub.cli.history", "what was tried of a task here, and what it changed"),
     "doctor": ("prompt_hub.cli.doctor", "find what is wrong with a stage, and how to mend it"),
     "trace": ("prompt_hub.cli.trace", "prove where an answer came from, and what became of it"),
 }

@@ -71,7 +71,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         steps = [_about_the_alias(fresh.model), "go through the lists above"]
     else:
         files = _starter(arguments, repository).files()
-        steps = [f"replace the examples in {task_files.examples_path(task)} by yours"]
+        steps = [
+            f"replace the examples in {task_files.examples_path(task)} by yours; until then nothing"
+            " of it is released",
+            f"read the prompt, {task_files.template_path(task)}, and say what it lacks",
+        ]
     if not arguments.json:
         _tell_notes(notes)
     task_files.write(repository, task, files)

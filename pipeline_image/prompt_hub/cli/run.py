@@ -4,34 +4,36 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import json
-import os
-import sys
 import time
-from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from prompt_hub.batch.backends import Backend, LocalAnswerer, ServiceAnswerer
+from prompt_hub.batch.active_version import active_version
+from prompt_hub.batch.backends import Backend, ServiceAnswerer
+from prompt_hub.batch.bucket_objects import SCHEME
+from prompt_hub.batch.following import local_backend
+from prompt_hub.batch.forecast import Forecast, in_words, require_budget
 from prompt_hub.batch.journal import Journal
-from prompt_hub.batch.layout import Layout, find_layout
-from prompt_hub.batch.mapping import assign
-from prompt_hub.batch.numbers import NumberReader
-from prompt_hub.batch.readers import read_records
-from prompt_hub.batch.runner import BatchStats, RecordMapper, Runner
+from prompt_hub.batch.layout import Layout
+from prompt_hub.batch.local_run import LocalRun
+from prompt_hub.batch.output_summary import file_as_read
+from prompt_hub.batch.reading import Reading, settings_file, survey
+from prompt_hub.batch.runner import BatchStats, Runner
 from prompt_hub.cli.options import add_concurrency, positive
-from prompt_hub.core import aws_names
+from prompt_hub.cli.progress import Progress, say
+from prompt_hub.cli.remote_run import run_remotely
+from prompt_hub.cli.stage import translate_aws_errors
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.llm.client import ModelClient
-from prompt_hub.llm.config import ModelAliases
-from prompt_hub.repository.reader import METADATA, PRODUCTION, PromptRepository
-from prompt_hub.repository.schema import JsonObject, Prompt, Records
+from prompt_hub.llm.config import ModelAliases, ModelConfig
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import Prompt, Records
 
-PROGRESS_EVERY_SECONDS = 5.0
 SERVICE_CONCURRENCY = 8
 """Requests in flight to the running service, which others use at the same time."""
 
@@ -39,10 +41,16 @@ SERVICE_CONCURRENCY = 8
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("task")
-    parser.add_argument("input", type=Path, help="records: .csv, .tsv, .jsonl or .ndjson")
+    parser.add_argument(
+        "input",
+        help="records: .csv, .tsv, .jsonl or .ndjson, or .gz of one; or s3://BUCKET/incoming/…",
+    )
     parser.add_argument("output", type=Path, help="where the JSON lines go")
     parser.add_argument("--service", metavar="URL", help="ask the running service at this address")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records")
+    parser.add_argument(
+        "--stage", help="drop the file into the bucket of this stage, which answers it"
+    )
     add_concurrency(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
@@ -53,86 +61,190 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     The output appears when every record is finished; until then the same command goes on where
     the last run ended.
     """
+    if arguments.stage or arguments.input.startswith(SCHEME):
+        return _run_remotely(arguments)
+    arguments.input = Path(arguments.input)
     return asyncio.run(_run(arguments, PromptRepository.from_environment()))
+
+
+@translate_aws_errors()
+def _run_remotely(arguments: argparse.Namespace) -> ExitCode:
+    for option in ("service", "limit", "concurrency", "json"):
+        if getattr(arguments, option):
+            raise PromptHubError(f"--{option} is for runs on this machine.")
+    here = Path(arguments.input)
+    if not arguments.input.startswith(SCHEME):
+        _check_paths(here, arguments.output)
+    elif not arguments.output.parent.is_dir():
+        raise PromptHubError(f"there is no folder {arguments.output.parent} to write into.")
+    return run_remotely(arguments.task, arguments.input, arguments.output, arguments.stage)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """Who answers, and with what."""
+
+    answerer: Backend
+    words: str
+    """Where the version comes from, for people."""
+    prompt: Prompt | None
+    """None where the service answers with a version that is not here."""
+    model: ModelConfig | None
+    """None where the service knows it alone."""
+    concurrency: int
+
+
+def _source(
+    arguments: argparse.Namespace, repository: PromptRepository, caller: ModelClient
+) -> _Source:
+    task, metadata = arguments.task, repository.metadata(arguments.task)
+    if arguments.service:
+        timeout = metadata.limits.seconds_per_call
+        service = ServiceAnswerer(arguments.service, task, timeout=timeout)
+        return _Source(
+            answerer=service,
+            words=f"served by {arguments.service}",
+            prompt=repository.version(task, service.answered_by.version),
+            model=None,
+            concurrency=arguments.concurrency or SERVICE_CONCURRENCY,
+        )
+    prompt, words = active_version(repository, task)
+    return _Source(
+        answerer=local_backend(repository, prompt, caller, metadata.records.versions),
+        words=words,
+        prompt=prompt,
+        model=caller.resolve(prompt),
+        concurrency=caller.concurrency(prompt),
+    )
 
 
 async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> ExitCode:
     task: str = arguments.task
     repository.require_task(task)
     _check_paths(arguments.input, arguments.output)
-    metadata = repository.metadata(task)
-    timeout = metadata.limits.seconds_per_call
     aliases = ModelAliases({}) if arguments.service else ModelAliases.from_environment()
     async with ModelClient(aliases, concurrency=arguments.concurrency) as caller:
-        answerer: Backend
-        if arguments.service:
-            answerer = ServiceAnswerer(arguments.service, task, timeout=timeout)
-            source = f"served by {arguments.service}"
-            prompt = repository.version(task, answerer.answered_by.version)
-            concurrency = arguments.concurrency or SERVICE_CONCURRENCY
-        else:
-            prompt, source = _active(repository, task)
-            answerer = LocalAnswerer(prompt, caller, timeout=timeout)
-            concurrency = caller.concurrency(prompt)
-        contract = (prompt or repository.candidate(task)).input
-        records = metadata.records
-        layout = await asyncio.to_thread(_find_layout, arguments.input, records, contract, task)
-        numbers = NumberReader(records.numbers, comma_too=layout.separator == ";")
-        reader = RecordMapper(records.columns, contract, numbers)
-        info = answerer.answered_by
-        _say(f"{task} {info.version} ({info.sha256[:12]}), {source}")
-        if layout.found:
-            _say(f"{arguments.input}: {'; '.join(layout.found)}")
-        identity: dict[str, JsonValue] = {
-            "input": await asyncio.to_thread(_sha256_of_file, arguments.input),
-            "task": task,
-            "mapping": _mapping(records, contract),
-        }
-        if not arguments.service:  # which version answers there may change at any time
-            identity |= {"version": info.version, "prompt": info.sha256, "model": info.model}
+        source = await asyncio.to_thread(_source, arguments, repository, caller)
+        info = source.answerer.answered_by
+        say(f"{task} {info.version} ({info.sha256[:12]}), {source.words}")
+        contract = (source.prompt or repository.candidate(task)).input
+        records = repository.metadata(task).records
+        reading = Reading.of(arguments.input, records, contract, task)
+        if reading.layout.found:
+            say(f"{arguments.input}: {'; '.join(reading.layout.found)}")
+        planned = _planned(arguments, repository, source, reading, records)
         started = time.monotonic()
-        with Journal(arguments.output, identity) as journal:
-            if journal.set_aside:
-                _say(journal.set_aside)
-            if journal.corrupt:
-                _say(
-                    f"{journal.path}: lines that cannot be read and are left out:"
-                    f" {journal.corrupt};"
-                    " their records are asked for again"
-                )
-            if journal.finished:
-                _say(f"going on: {len(journal.finished)} records were finished before")
-            runner = Runner(
-                reader=reader,
-                answerer=answerer,
-                journal=journal,
-                concurrency=concurrency,
-                say=_say,
-                progress=_Progress(),
-            )
-            try:
-                tally = await runner.run(read_records(arguments.input, layout), arguments.limit)
-            except asyncio.CancelledError:
-                _say(f"{len(journal.finished)} records are finished: the same command goes on.")
-                raise
-            if not tally.unanswered:
-                journal.publish(None if arguments.limit is None else runner.last)
+        tally = await _answer(arguments, source, reading, planned)
     seconds = round(time.monotonic() - started, 3)
-    read_as = list(layout.found)
+    manifest = None
+    if not tally.unanswered:
+        manifest = str(planned.run.manifest_path)
+        _finish(planned.run, repository)
     summary = {
         **asdict(info),
-        "source": source,
+        "source": source.words,
         **asdict(tally),
-        "read_as": read_as,
+        "read_as": list(reading.layout.found),
         "seconds": seconds,
+        "manifest": manifest,
     }
     if arguments.json:
         print(json.dumps({**summary, "output": str(arguments.output)}, indent=2))
     else:
-        print(_in_words(tally, arguments.output, layout))
+        print(_in_words(tally, arguments.output, reading.layout))
     if tally.unanswered:
         return ExitCode.NOT_MEASURED
     return ExitCode.BLOCKED if tally.failed else ExitCode.OK
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Planned:
+    """What is known before the first call."""
+
+    run: LocalRun
+    identity: dict[str, JsonValue]
+    records: int
+
+
+def _planned(
+    arguments: argparse.Namespace,
+    repository: PromptRepository,
+    source: _Source,
+    reading: Reading,
+    records: Records,
+) -> _Planned:
+    """Count the records and say what they will cost; raises `PromptHubError` over the budget."""
+    task, started = arguments.task, datetime.now(UTC)
+    forecast = Forecast(repository, source.prompt, source.model) if source.prompt else None
+    counts = survey(reading, forecast, limit=arguments.limit)
+    expected = forecast.spent(concurrency=source.concurrency) if forecast else None
+    if expected is not None:
+        say(f"{counts.records} records; expected: {in_words(expected)}")
+        require_budget(expected, records.budget, str(arguments.input), settings_file(task))
+    file = file_as_read(arguments.input, str(arguments.input.resolve()))
+    identity: dict[str, JsonValue] = {
+        "input": file.sha256,
+        "task": task,
+        "mapping": reading.mapping,
+    }
+    info = source.answerer.answered_by
+    # Which version answers may change at any time where a service decides, or the task follows.
+    if not arguments.service and records.versions == "pin":
+        identity |= {"version": info.version, "prompt": info.sha256, "model": info.model}
+    return _Planned(
+        run=LocalRun(
+            run=sha256_of({**identity, "output": str(arguments.output.resolve())}),
+            task=task,
+            source=file,
+            output=arguments.output,
+            records=records,
+            layout=reading.layout,
+            blank=counts.blank,
+            forecast=expected,
+            started=started,
+        ),
+        identity=identity,
+        records=counts.records,
+    )
+
+
+async def _answer(
+    arguments: argparse.Namespace, source: _Source, reading: Reading, planned: _Planned
+) -> BatchStats:
+    with Journal(arguments.output, planned.identity) as journal:
+        if journal.set_aside:
+            say(journal.set_aside)
+        if journal.corrupt:
+            say(
+                f"{journal.path}: lines that cannot be read and are left out: {journal.corrupt};"
+                " their records are asked for again"
+            )
+        if journal.finished:
+            say(f"going on: {len(journal.finished)} records were finished before")
+        runner = Runner(
+            reader=reading.mapper,
+            answerer=source.answerer,
+            journal=journal,
+            concurrency=source.concurrency,
+            say=say,
+            progress=Progress(planned.records),
+        )
+        try:
+            tally = await runner.run(reading.records(), arguments.limit)
+        except asyncio.CancelledError:
+            say(f"{len(journal.finished)} records are finished: the same command goes on.")
+            raise
+        if not tally.unanswered:
+            journal.publish(None if arguments.limit is None else runner.last)
+        return tally
+
+
+def _finish(run: LocalRun, repository: PromptRepository) -> None:
+    manifest = run.finish()
+    try:
+        run.list_in(repository.root, manifest)
+    except PromptHubError as error:
+        say(f"a repair will not find this run by itself: {error}")
 
 
 def _check_paths(source: Path, output: Path) -> None:
@@ -142,76 +254,6 @@ def _check_paths(source: Path, output: Path) -> None:
         raise PromptHubError(f"there is no folder {output.parent} to write into.")
     if output.exists() and (not output.is_file() or output.samefile(source)):
         raise PromptHubError(f"{output} cannot be the output: name a file of its own.")
-
-
-def _find_layout(source: Path, records: Records, contract: JsonObject, task: str) -> Layout:
-    def check(header: tuple[str, ...]) -> Collection[str]:
-        return assign(header, records.columns, contract)
-
-    return find_layout(source, records, check, f"{METADATA}/{task}.yaml")
-
-
-def _mapping(records: Records, contract: JsonObject) -> str:
-    """Hash what makes fields of records; settings that are left out do not count."""
-    how = records.model_dump(mode="json", exclude_defaults=True, exclude={"columns"})
-    return sha256_of(
-        {"columns": records.columns, "contract": contract, **({"records": how} if how else {})}
-    )
-
-
-def _active(repository: PromptRepository, task: str) -> tuple[Prompt, str]:
-    """Return the active version by the ledger, where there is one, or the released one.
-
-    In words, too.
-    """
-    table = os.environ.get(aws_names.ENV_LEDGER_TABLE)
-    if not table:
-        released = repository.production(task)
-        if released is None:
-            raise PromptHubError(
-                f"{task} has no released version.",
-                hint=f"Promote one: prompt-hub promote promote {task}.",
-            )
-        return released, f"released in {PRODUCTION}"
-    from prompt_hub.ledger.table import Ledger
-
-    try:
-        pointer = Ledger.from_environment().pointer(task)
-    except Exception as error:  # the ledger's own, or any of the AWS client's
-        raise PromptHubError(
-            f"the ledger {table} does not answer: {error}.",
-            hint=f"Unset {aws_names.ENV_LEDGER_TABLE} to use the released version.",
-            exit_code=ExitCode.NOT_MEASURED,
-        ) from None
-    if pointer is None:
-        raise PromptHubError(f"the ledger {table} has no active version of {task}.")
-    prompt = repository.version(task, pointer.version)
-    if prompt is None or prompt.sha256 != pointer.sha256:
-        raise PromptHubError(
-            f"{task} {pointer.version} ({pointer.sha256[:12]}) is active, but this checkout does"
-            " not have it.",
-            hint="Pull the branch that the pipeline releases from, or use --service.",
-        )
-    return prompt, f"active in the ledger {table}"
-
-
-def _sha256_of_file(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-class _Progress:
-    def __init__(self) -> None:
-        self._said = time.monotonic()
-
-    def __call__(self, tally: BatchStats) -> None:
-        if time.monotonic() - self._said >= PROGRESS_EVERY_SECONDS:
-            self._said = time.monotonic()
-            _say(f"  {tally.answered + tally.failed} records finished")
 
 
 def _in_words(tally: BatchStats, output: Path, layout: Layout) -> str:

@@ -66,6 +66,16 @@ def ledger_of(stage: str) -> Ledger:
     return Ledger.connect(table_of(stage), session=session_of(stage))
 
 
+def require_known(ledger: Ledger, task: str) -> None:
+    """Raise `PromptHubError` unless the stage has, had or could have a version of `task`."""
+    deployed = ledger.deployed()
+    known = {*ledger.pointers(), *ledger.retired(), *(deployed.carries if deployed else ())}
+    if task not in known:
+        from prompt_hub.repository.reader import no_task
+
+        raise no_task(task, known - {aws_names.DRILL_TASK})
+
+
 def add_stages(parser: argparse.ArgumentParser, what: str) -> None:
     """Add `--stages`; `what` says what those stages are asked for."""
     parser.add_argument(
@@ -122,7 +132,7 @@ def translate_aws_errors() -> Iterator[None]:
         raise PromptHubError(
             f"{error}.",
             hint="Look at --stage and AWS_DEFAULT_REGION; a new stage is deployed first.",
-            exit_code=ExitCode.UNEXPECTED,
+            exit_code=ExitCode.USAGE,
         ) from None
     except LedgerError as error:
         raise PromptHubError(f"{error}.", exit_code=ExitCode.UNEXPECTED) from None

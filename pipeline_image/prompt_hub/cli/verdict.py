@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -47,15 +48,27 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         )
         print(f"{'RED' if fresh else 'ok '} {text}")
         if fresh:
-            red.append(text)
+            red += [text, *_for_its_author(task, outcome)]
     if arguments.tell:
         if red:
-            _tell(arguments.execution, red)
+            _tell(arguments.execution, red, sum(map(newly_refused, promotion.tasks.values())))
         return ExitCode.OK
     return ExitCode.BLOCKED if red else ExitCode.OK
 
 
-def _tell(execution: str, red: list[str]) -> None:
+def _for_its_author(task: str, outcome: TaskOutcome) -> Iterator[str]:
+    """Yield who changed a task that was refused, and the commands that show why."""
+    if outcome.author:
+        yield f"  changed by {outcome.author}"
+    if outcome.status not in (Status.BLOCK, Status.INCONCLUSIVE):
+        return
+    yield "  in a clone, after `git pull`:"
+    yield f"  prompt-hub report evaluation {task} {outcome.version} --html {task}.html"
+    if outcome.champion is not None:
+        yield f"  prompt-hub diff {task} {outcome.champion} candidate"
+
+
+def _tell(execution: str, red: list[str], blocked: int) -> None:
     """Publish what was refused; never raises, for the release must go on with what passed."""
     topic = os.environ.get(aws_names.ENV_TOPIC_ARN)
     if not topic:
@@ -75,7 +88,7 @@ def _tell(execution: str, red: list[str]) -> None:
     try:
         boto3.client("sns").publish(
             TopicArn=topic,
-            Subject=f"{aws_names.installation()}: {len(red)} blocked",
+            Subject=f"{aws_names.installation()}: {blocked} blocked",
             # SNS takes 256 KiB; a mail that long is read by nobody.
             Message=message[:LONGEST_MESSAGE],
         )

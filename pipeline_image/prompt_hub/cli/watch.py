@@ -9,7 +9,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from prompt_hub.cli.stage import add_stage, ledger_of, stage_of, translate_aws_errors
+from prompt_hub.cli.stage import (
+    add_stage,
+    ledger_of,
+    require_known,
+    stage_of,
+    translate_aws_errors,
+)
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 
@@ -22,6 +28,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", nargs="?", help="the task whose active version is measured")
     parser.add_argument(
         "--due", action="store_true", help="measure every task that is due, one after the other"
+    )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="measure the way back of the task beside it, whatever its score",
     )
     add_stage(parser)
     parser.add_argument(
@@ -42,15 +53,24 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise PromptHubError(
             "what to measure is not clear.", hint="Name one task, or say --due and no task."
         )
+    if arguments.due and arguments.compare:
+        raise PromptHubError("--compare is for one task.", hint="Name the task, without --due.")
     stage = stage_of(arguments)
     if arguments.now:
-        return _outside(stage, arguments.task, wait_for_it=arguments.wait)
-    return asyncio.run(_inside(stage, arguments.task))
+        if arguments.task is not None:
+            require_known(ledger_of(stage), arguments.task)
+        what = ["--due"] if arguments.due else [arguments.task]
+        if arguments.compare:
+            what.append("--compare")
+        return _outside(stage, what, wait_for_it=arguments.wait)
+    return asyncio.run(_inside(stage, arguments.task, compare=arguments.compare))
 
 
-async def _inside(stage: str, task: str | None) -> ExitCode:
+async def _inside(stage: str, task: str | None, *, compare: bool) -> ExitCode:
     async with connected_watch(stage) as watch:
-        return await (watch.measure_due() if task is None else watch.measure(task))
+        if task is None:
+            return await watch.measure_due()
+        return await watch.measure(task, compare=compare)
 
 
 @asynccontextmanager
@@ -83,13 +103,13 @@ async def connected_watch(stage: str) -> AsyncIterator[ScoreWatch]:
         )
 
 
-def _outside(stage: str, task: str | None, *, wait_for_it: bool) -> ExitCode:
+def _outside(stage: str, arguments: list[str], *, wait_for_it: bool) -> ExitCode:
     from prompt_hub.ledger.stage_session import ecs_of
     from prompt_hub.release.ecs_task import run, wait
 
     ecs = ecs_of(stage)
-    what = "what is due" if task is None else task
-    command = ["prompt-hub", "watch", "--due" if task is None else task]
+    what = "what is due" if arguments == ["--due"] else arguments[0]
+    command = ["prompt-hub", "watch", *arguments]
     arn = run(ecs, stage, command, role=aws_names.watch_role(stage))
     print(f"{what}: the score watch runs in {stage} as {arn.rpartition('/')[2]}", flush=True)
     if not wait_for_it:

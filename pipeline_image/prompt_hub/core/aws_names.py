@@ -137,10 +137,18 @@ def rollback_namespace() -> str:
 
 
 CALL_DIMENSIONS = ("stage", "task", "version")
+CALL_TASK_DIMENSIONS = ("stage", "task")
+"""Of contract failures alone, whatever version it is: alarms cannot look for versions."""
 CALL_SECONDS = "seconds"
 """How long a call took; there are as many calls as it has samples."""
 CALL_CONTRACT_FAILED = "contract_failed"
 """1 where the prompt's own contract broke, else 0."""
+CONTRACT_WINDOW_MINUTES = 15
+"""How long the calls are looked at together that a contract alarm fires on."""
+LEAST_BROKEN = 5
+"""Fewer broken contracts say nothing, whatever part of the calls they are."""
+BROKEN_PERCENT = 5
+"""Percent of the calls that may break their contract before somebody has to look."""
 CALL_INPUT_TOKENS = "gen_ai.usage.input_tokens"
 CALL_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
 CALL_USD = "usd"
@@ -246,13 +254,16 @@ ENV_LOG = "PROMPT_HUB_LOG"
 PROMOTION_BRANCH = "prompt-hub/promotion"
 """The bot's own branch, where promotion goes by pull request."""
 EVENT_ROLLED_BACK = "PromptRolledBack"
+EVENT_COMPARE = "PromptToCompare"
+"""By it the rollback Lambda asks the score watch to measure a task beside its way back, now."""
 EVENT_SOURCE_WATCH = "prompt-hub.watch"
 """Source of the event by which the score watch asks the rollback Lambda to look at a task.
 
 It goes to the Lambda itself and over no bus: all installations may call it the same.
 """
 WINDOWS_FILE = "windows.json"
-"""Beside the Lambda's handler: how many bad samples, of how many, are a breach, by task."""
+"""Beside the Lambda's handler, by task: how many bad samples, of how many, are a breach, and the
+minutes between two samples."""
 
 
 def pipeline() -> str:
@@ -424,6 +435,16 @@ def score_alarm_prefix(stage: str) -> str:
 def score_alarm(stage: str, task: str) -> str:
     """Name of the alarm that fires when `task` scores below its locked threshold."""
     return score_alarm_prefix(stage) + task
+
+
+def contract_alarm_prefix(stage: str) -> str:
+    """Return what the name of every contract alarm of `stage` begins with."""
+    return named(stage, "contract-")
+
+
+def contract_alarm(stage: str, task: str) -> str:
+    """Name of the alarm that fires when calls of `task` break the prompt's own contract."""
+    return contract_alarm_prefix(stage) + task
 
 
 def freshness_alarm(stage: str, task: str) -> str:

@@ -73,11 +73,6 @@ class JsonLinesLog:
             self._end = end + len(line)
         return end, len(line)
 
-    def read(self, span: Span) -> bytes:
-        """Read one line again."""
-        start, length = span
-        return os.pread(self._file, length, start)
-
     def read_line(self, start: int) -> bytes:
         """Read the line again that begins there; its end was not kept."""
         line = os.pread(self._file, _USUAL, start)

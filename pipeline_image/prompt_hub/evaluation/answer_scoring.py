@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -17,6 +17,12 @@ from prompt_hub.scoring.scorers.injection import CanaryPrompt, InjectionSettings
 
 Further = tuple[Prompt, JsonObject, int]
 """A prompt, the fields it is asked about, and how often."""
+
+
+Question = tuple[Prompt, JsonObject, int]
+"""A prompt, the fields it is asked about, and how often it was asked that before."""
+Stored = Callable[[Prompt, JsonObject, int], Answer | None]
+"""Finds the answer to a question that is there already."""
 
 
 class Scoring:
@@ -85,6 +91,38 @@ class Scoring:
             await self._attacked(scorer, example, clean, ask, repeat) for scorer in self._attacks
         ]
         return (*clean, *(part for part in attacks if part is not None))
+
+    def prompts(self, prompt: Prompt) -> tuple[Prompt, ...]:
+        """Return whom `opening` asks."""
+        return (prompt, self._guarded.prompt) if self._attacks else (prompt,)
+
+    def opening(self, prompt: Prompt, example: Example, repeat: int) -> Iterator[Question]:
+        """Yield what is asked about an example whatever is answered."""
+        yield prompt, example.input, repeat
+        for scorer in self._attacks:
+            attack = attack_on(self._guarded, example, scorer)
+            if attack is not None:
+                yield attack.prompt, attack.fields, repeat
+
+    def following(
+        self, prompt: Prompt, example: Example, repeat: int, stored: Stored
+    ) -> Iterator[Question]:
+        """Yield what a judge is asked about the answers to those questions that are there."""
+        if not self._judged:
+            return
+        assert self._judge is not None
+        assert self._settings is not None
+        votes = votes_of(self._judge, self._settings)
+        for asked in self.opening(prompt, example, repeat):
+            answer = stored(*asked)
+            if answer is None or answer.output is None:
+                continue
+            try:
+                fields = question(example, answer.output)
+            except RecursionError:
+                continue
+            for vote in range(votes):
+                yield self._judge, fields, repeat * votes + vote
 
     @property
     def asks_further(self) -> bool:

@@ -109,6 +109,27 @@ class BudgetTracker:
             return None
         return BudgetReachedError(f"the budget of {self._limits.seconds:g} seconds is used up")
 
+    def pause(self, seconds: float) -> None:
+        """Take time off that the provider of a batch took: the budget is of what we do."""
+        self.until += seconds
+
+    def reserve_of_batch(self, most: Cost) -> bool:
+        """Set aside what one call in a batch may cost, if it is there; nobody waits for others."""
+        if self._missing(most, timed=False) is not None:
+            return False
+        self._set_aside(most)
+        return True
+
+    def release_batch(self, most: Cost, calls: int) -> None:
+        """Give back what was set aside for the calls of a batch."""
+        self._give_back(most, calls)
+
+    def pay(self, usage: Usage) -> None:
+        """Pay for an answer for which nothing is set aside any more."""
+        self.calls += 1
+        self.tokens += usage.tokens
+        self.usd += usage.usd or 0.0
+
     async def reserve(self, most: Cost) -> None:
         """Set aside what a call may cost; raises `BudgetReachedError` if it is not there."""
         while (reason := self._missing(most)) is not None:
@@ -117,27 +138,31 @@ class BudgetTracker:
             logger.debug("a call waits for those in flight: %s", reason)
             self._settled.clear()
             await self._settled.wait()
+        self._set_aside(most)
+
+    def commit(self, most: Cost, usage: Usage | None) -> None:
+        """Pay for what was reserved as `most`; None for a call that was not answered."""
+        if usage is not None:
+            self.pay(usage)
+        self._give_back(most, 1)
+
+    def _set_aside(self, most: Cost) -> None:
         self._in_flight += 1
         self._reserved = Cost(
             tokens=self._reserved.tokens + most.tokens, usd=self._reserved.usd + most.usd
         )
 
-    def commit(self, most: Cost, usage: Usage | None) -> None:
-        """Pay for what was reserved as `most`; None for a call that was not answered."""
-        self._in_flight -= 1
+    def _give_back(self, most: Cost, calls: int) -> None:
+        self._in_flight -= calls
         self._reserved = Cost(
             tokens=self._reserved.tokens - most.tokens,
             usd=self._reserved.usd - most.usd if self._in_flight else 0.0,
         )
-        if usage is not None:
-            self.calls += 1
-            self.tokens += usage.tokens
-            self.usd += usage.usd or 0.0
         self._settled.set()
 
-    def _missing(self, most: Cost) -> str | None:
+    def _missing(self, most: Cost, *, timed: bool = True) -> str | None:
         limits = self._limits
-        if self.time_exceeded is not None:
+        if timed and self.time_exceeded is not None:
             return self.time_exceeded.message
         if self.calls + self._in_flight + 1 > limits.calls:
             return f"the budget of {limits.calls} calls is used up"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -85,7 +85,7 @@ class Workload:
     repeats: int = 1
 
 
-class _PromptSession:
+class PromptSession:
     """What the engine knows of one prompt: its model, its cache file and what its calls cost."""
 
     def __init__(
@@ -131,9 +131,11 @@ class BudgetedClient:
         """Answers that came from the store."""
         self._seconds_per_call = seconds_per_call
         self._store = store
+        self.given_up = ""
+        """Why nothing is asked any more that is not stored; empty while questions are asked."""
         self._filtered_counts = filtered_counts
         """Whether what a content filter has stopped is an answer, though a wrong one."""
-        self._lines: dict[int, _PromptSession] = {}
+        self._lines: dict[int, PromptSession] = {}
 
     @classmethod
     def within(
@@ -168,18 +170,17 @@ class BudgetedClient:
             ModelUnavailableError: the model gave no answer at all.
             BudgetReachedError: the budget does not allow the call.
         """
-        line = self._line(prompt)
+        line = self.session(prompt)
         request = self.caller.request(prompt, fields)
         cache_file, key = line.cache_file, line.key(request, repeat)
-        if cache_file is not None:
-            stored = cache_file.get(key)
-            if stored is not None and self._counts(stored):
-                self.cached += 1
-                logger.debug("%s %s: %.12s is stored", prompt.task, prompt.version, key)
-                # Lets calls in flight go on: their time is being measured.
-                await asyncio.sleep(0)
-                # An earlier version may have stored the thinking, too.
-                return Answer.of(answer_alone(stored, line.model), prompt, cached=True)
+        if (stored := self._found(line, key)) is not None:
+            self.cached += stored.cached
+            logger.debug("%s %s: %.12s is stored", prompt.task, prompt.version, key)
+            # Lets calls in flight go on: their time is being measured.
+            await asyncio.sleep(0)
+            return stored
+        if self.given_up:
+            raise ModelUnavailableError(self.given_up)
         if line.silent >= GIVE_UP_AFTER:
             raise ModelUnavailableError(line.trouble)
         most = line.forecast.at_most(request.characters)
@@ -192,7 +193,7 @@ class BudgetedClient:
                     request, timeout=self._seconds_per_call, until=self.tracker.until
                 )
             line.silent = 0
-            if cache_file is not None and self._counts(response):
+            if cache_file is not None and self.counts(response):
                 cache_file.put(key, response)
         except ModelUnavailableError as error:
             if self.tracker.time_exceeded is not None:
@@ -205,13 +206,29 @@ class BudgetedClient:
         finally:
             self.tracker.commit(most, response.usage if response is not None else None)
         line.learn(request, response)
-        if not self._counts(response):
+        if not self.counts(response):
             raise ModelUnavailableError(
                 f"{FILTERED.reason}, which counts as not measured (gate.content_filter)"
             )
         return Answer.of(response, prompt)
 
-    def _counts(self, response: ModelResponse) -> bool:
+    def stored(self, prompt: Prompt, fields: Mapping[str, JsonValue], repeat: int) -> Answer | None:
+        """Return the answer that is stored, None where there is none; raises `RenderError`."""
+        line = self.session(prompt)
+        return self._found(line, line.key(self.caller.request(prompt, fields), repeat))
+
+    def _found(self, line: PromptSession, key: str) -> Answer | None:
+        cache_file = line.cache_file
+        response = None if cache_file is None else cache_file.get(key)
+        if cache_file is None or response is None or not self.counts(response):
+            return None
+        # What a batch has just brought was paid for by this run.
+        earlier = response.usage.batch is None or cache_file.is_earlier(key)
+        # An earlier version may have stored the thinking, too.
+        return Answer.of(answer_alone(response, line.model), line.prompt, cached=earlier)
+
+    def counts(self, response: ModelResponse) -> bool:
+        """Whether a response is an answer here, and so is kept."""
         filtered = response.withheld is not None and response.withheld.filtered
         return self._filtered_counts or not filtered
 
@@ -222,26 +239,34 @@ class BudgetedClient:
             logger.info("%s %s: %s", prompt.task, prompt.version, error.message)
             raise
 
-    def estimate(self, asked: Sequence[Workload]) -> Estimate:
+    def estimate(
+        self,
+        asked: Sequence[Workload],
+        discount: Callable[[ModelConfig, int], float] = lambda model, calls: 1.0,
+    ) -> Estimate:
         """Return what asking all this will cost.
 
         Where nothing is stored, by a sample of the questions.
+
+        Args:
+            asked: prompts and what they will be asked.
+            discount: part of the price that so many calls of a model will cost.
         """
         calls = cached = tokens = 0
         usd = 0.0
         priced = False
         for workload in asked:
-            line = self._line(workload.prompt)
+            line = self.session(workload.prompt)
             priced = priced or line.model.price_per_million is not None
             found, missing, characters = self._looked_up(workload, line)
             calls += len(workload.questions) * workload.repeats
             cached += found
             likely = line.forecast.likely(characters, missing)
             tokens += likely.tokens
-            usd += likely.usd
+            usd += likely.usd * discount(line.model, missing)
         return Estimate(calls=calls, cached=cached, tokens=tokens, usd=usd if priced else None)
 
-    def _looked_up(self, asked: Workload, line: _PromptSession) -> tuple[int, int, int]:
+    def _looked_up(self, asked: Workload, line: PromptSession) -> tuple[int, int, int]:
         """Count the calls already answered, those that are not, and the characters of these."""
         if not line.cache_file:
             step = max(1, len(asked.questions) // SAMPLED)
@@ -265,10 +290,11 @@ class BudgetedClient:
                     line.learn(request, line.cache_file.get(key))
         return found, missing, characters
 
-    def _line(self, prompt: Prompt) -> _PromptSession:
+    def session(self, prompt: Prompt) -> PromptSession:
+        """Return what is known of a prompt."""
         line = self._lines.get(id(prompt))
         if line is None:
             model = self.caller.resolve(prompt)
             cache_file = self._store.cache_file(prompt, model) if self._store else None
-            line = self._lines[id(prompt)] = _PromptSession(prompt, model, cache_file)
+            line = self._lines[id(prompt)] = PromptSession(prompt, model, cache_file)
         return line

@@ -41,10 +41,13 @@ class ResponseCacheFile:
         cannot be written.
         """
         self.path = path
+        self.fresh = fresh
         self._common = hashlib.sha256(canonical(context))
         self._lines = LineIndex()
         self._log = JsonLinesLog(path)
         self._log.begin(json_line({"schema": "prompt-hub/responses@1", **context}))
+        self._earlier = path.stat().st_size
+        """Where the file ended when it was opened."""
         if fresh:
             logger.info("%s: what earlier runs stored is left alone", path.name)
             return
@@ -74,6 +77,11 @@ class ResponseCacheFile:
 
     def __contains__(self, key: str) -> bool:
         return self._lines.find(key) is not None
+
+    def is_earlier(self, key: str) -> bool:
+        """Whether a response that is there was stored before the file was opened."""
+        start = self._lines.find(key)
+        return start is not None and start < self._earlier
 
     def get(self, key: str) -> ModelResponse | None:
         """Return the response under `key`, None if there is none."""
@@ -265,5 +273,6 @@ def _decoded(raw: bytes) -> ModelResponse:
             usd=line["usd"],
             seconds=line["seconds"],
             attempts=line["attempts"],
+            batch=line.get("batch"),
         ),
     )

@@ -39,6 +39,7 @@ class _StoredLine:
     usd: float | None = None
     seconds: float | None = None
     attempts: int = 0
+    batch: float | None = None
     cached: bool = False
 
 
@@ -110,8 +111,9 @@ class ExampleResult:
             input_tokens=line.tokens[0],
             output_tokens=line.tokens[1],
             usd=line.usd,
-            seconds=line.seconds or 0.0,
+            seconds=line.seconds if line.batch is not None else line.seconds or 0.0,
             attempts=line.attempts,
+            batch=line.batch,
         )
         return cls(
             id=line.id,

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
 from prompt_hub.evaluation.example_results import ArmName, Result, scores_by_example
-from prompt_hub.evaluation.summary import latency, missing_answers, usd_per_call
+from prompt_hub.evaluation.summary import latency, missing_answers, untimed, usd_per_call
 from prompt_hub.gate.rules import GATE_VERSION, GateVersion, decide
 from prompt_hub.gate.types import Conclusion, Evidence, GateExample
 from prompt_hub.repository.examples import facts_of, pick
 from prompt_hub.repository.schema import Example, Metadata
 
+Prepare = Callable[[Sequence[Example], int], Awaitable[None]]
+"""Gets answers about examples that were asked so often before, for whoever asks for them next."""
 AskArm = Callable[[ArmName, Sequence[Example], int], Awaitable[Sequence[Result]]]
 """Answers and scores of an arm on examples that were asked so often before."""
 
@@ -46,6 +48,19 @@ def shuffled(units: Sequence[GateExample], examples_sha256: str) -> Sequence[int
     return sorted(range(len(units)), key=drawn)
 
 
+def look_sizes(examples: int, first_look: int) -> Iterator[int]:
+    """Yield how many examples each look measures, until all were seen once."""
+    seen = 0
+    while seen < examples:
+        size = min(max(first_look, 2 * seen), examples) - seen
+        yield size
+        seen += size
+
+
+async def _unprepared(examples: Sequence[Example], repeat: int) -> None:
+    """Leave it to the asking."""
+
+
 async def measure_until_decided(
     examples: Sequence[Example],
     examples_sha256: str,
@@ -55,6 +70,7 @@ async def measure_until_decided(
     *,
     sampled: bool,
     gate_version: GateVersion = GATE_VERSION,
+    prepare: Prepare = _unprepared,
     say: Callable[[str], None] = lambda line: None,
 ) -> SequentialResult:
     """Look until the verdict is final.
@@ -70,6 +86,7 @@ async def measure_until_decided(
         ask: how answers are come by.
         sampled: whether asking again can give another answer.
         gate_version: the gate that decides.
+        prepare: told what a look will ask, before it asks.
         say: told after a look that decides nothing.
     """
     units = facts_of(examples)
@@ -81,6 +98,7 @@ async def measure_until_decided(
         looks += 1
         upto = max(metadata.gate.first_look, 2 * seen) if repeat == 0 else len(order)
         batch = order[seen:upto]
+        await prepare(batch, repeat)
         answered = await asyncio.gather(*(ask(arm, batch, repeat) for arm in arms if batch))
         for arm, answers in zip(arms, answered, strict=bool(batch)):
             details[arm] += answers
@@ -122,6 +140,7 @@ def _evidence(
         sampled=sampled,
         usd_per_call=usd_per_call(candidate),
         seconds_p95=latency(candidate, 0.95),
+        untimed=untimed(candidate),
         missing=tuple(
             words
             for arm, found in details.items()

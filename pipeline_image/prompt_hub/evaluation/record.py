@@ -52,7 +52,9 @@ class Arm(Strict):
 
     `n` counts examples, `repeats` how often each was asked; `cached` counts answers that were paid
     for by an earlier run. `seconds` is wall time; the percentiles are of single calls, as they
-    were when made. The sides of `interval` are wrong with one minus the gate's confidence each.
+    were when made, None where that is not known of each. `batched` counts answers of batches, whose
+    latency nobody knows. The sides of `interval` are wrong with one minus the gate's confidence
+    each.
     """
 
     version: Version
@@ -71,6 +73,8 @@ class Arm(Strict):
     seconds: float
     repeats: int
     cached: int
+    # Left out where there is none: records are as they were before there were batches.
+    batched: Annotated[int, Field(exclude_if=lambda count: count == 0)] = 0
     seconds_p50: float | None
     seconds_p95: float | None
     fields: dict[str, FieldScore]

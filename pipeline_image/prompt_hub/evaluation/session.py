@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import overload
 
@@ -19,8 +20,9 @@ from prompt_hub.evaluation.calibration import Calibration, calibration_of, judgi
 from prompt_hub.evaluation.example_results import ArmName, Result
 from prompt_hub.evaluation.inputs import Inputs
 from prompt_hub.evaluation.judge import votes_of
-from prompt_hub.evaluation.looks import SequentialResult, measure_until_decided
+from prompt_hub.evaluation.looks import SequentialResult, look_sizes, measure_until_decided
 from prompt_hub.evaluation.measure import measure
+from prompt_hub.evaluation.prefetch import BatchPrefetcher
 from prompt_hub.evaluation.progress import Progress
 from prompt_hub.evaluation.record import EvaluationRecord, Judging
 from prompt_hub.evaluation.results import Results
@@ -46,9 +48,14 @@ class Evaluator:
         commit: str,
         store: ResponseStore | None = None,
         fresh: bool = False,
+        in_batches: bool = False,
         say: Callable[[str], None] = print,
     ) -> None:
-        """Make an evaluator; a `fresh` one does not remember verdicts."""
+        """Make an evaluator.
+
+        A `fresh` one does not remember verdicts; one `in_batches` gets the answers of large looks
+        from its providers' batches.
+        """
         self._repository = repository
         self._caller = caller
         self._results = results
@@ -56,6 +63,7 @@ class Evaluator:
         self._commit = commit
         self._store = store
         self._fresh = fresh
+        self._in_batches = in_batches
         self._say = say
 
     async def evaluate(self, task: str) -> EvaluationRecord:
@@ -96,16 +104,19 @@ class Evaluator:
     ) -> EvaluationRecord:
         started = datetime.now(UTC)
         refusal = calibration.refusal if calibration else None
-        measuring = _Measuring(
-            inputs, BudgetedClient.within(inputs.metadata, self._caller, self._store)
-        )
+        engine = BudgetedClient.within(inputs.metadata, self._caller, self._store)
+        prefetcher = BatchPrefetcher(engine, self._say) if self._in_batches else None
+        measuring = _Measuring(inputs, engine, prefetcher)
         if inputs.unchanged(self._caller):
             sequential = unchanged()
         elif refusal is not None:
             sequential = SequentialResult(Conclusion(Status.NOT_MEASURED, (refusal,)))
         else:
             self._say(measuring.estimate())
-            sequential = await self._look(inputs, measuring)
+            try:
+                sequential = await self._look(inputs, measuring)
+            finally:
+                measuring.close()
         record = build_record(
             inputs,
             sequential,
@@ -137,6 +148,7 @@ class Evaluator:
                 measuring.ask,
                 sampled=inputs.sampled,
                 gate_version=inputs.gate_version,
+                prepare=measuring.prepare,
                 say=undecided,
             )
         finally:
@@ -217,14 +229,30 @@ class _Questions(Sequence[JsonObject]):
 class _Measuring:
     """Asks the models for the answers of one evaluation."""
 
-    def __init__(self, inputs: Inputs, engine: BudgetedClient) -> None:
+    def __init__(
+        self, inputs: Inputs, engine: BudgetedClient, prefetcher: BatchPrefetcher | None
+    ) -> None:
         self._inputs = inputs
         self._engine = engine
+        self._prefetcher = prefetcher
+        self._scorings = (
+            [
+                (prompt, Scoring(inputs.metadata, prompt, inputs.judge))
+                for prompt in inputs.arms.values()
+            ]
+            if prefetcher is not None
+            else []
+        )
         self.progress = Progress(engine)
         self.infos: dict[ArmName, MeasurementInfo] = {
             arm: MeasurementInfo(model=engine.caller.resolve(prompt).identity)
             for arm, prompt in inputs.arms.items()
         }
+
+    def close(self) -> None:
+        """Let others wait for the batches of these prompts."""
+        if self._prefetcher is not None:
+            self._prefetcher.close()
 
     def estimate(self) -> str:
         """In words, the most that looking at every example once will ask for."""
@@ -244,17 +272,67 @@ class _Measuring:
                     if key not in asked:
                         asked[key] = (item, _Questions(inputs))
                     asked[key][1].add(prompt, scoring, place, number)
-        estimate = self._engine.estimate(
-            [
-                Workload(prompt=prompt, questions=questions, repeats=times)
-                for (_, times), (prompt, questions) in asked.items()
-            ]
-        )
+        workloads = [
+            Workload(prompt=prompt, questions=questions, repeats=times)
+            for (_, times), (prompt, questions) in asked.items()
+        ]
+        if self._prefetcher is None:
+            estimate = self._engine.estimate(workloads)
+        else:
+            looks = [*look_sizes(len(inputs.scored), inputs.metadata.gate.first_look)]
+            discount = partial(self._prefetcher.discount, looks=looks)
+            estimate = self._engine.estimate(workloads, discount)
         words = f"{inputs.candidate.task}: up to {estimate.in_words(inputs.metadata.gate.budget)}"
         corrupt = self._engine.corrupt_entries
         if corrupt:
             words += f"; {corrupt} stored responses cannot be read and are asked for again"
+        if self._prefetcher is not None:
+            words += "; large looks in batches"
+            if inputs.metadata.limits.seconds_p95 is not None:
+                words += ", whose latency nobody knows: limits.seconds_p95 will not be measured"
         return words
+
+    async def prepare(self, examples: Sequence[Example], repeat: int) -> None:
+        """Get answers about examples in batches, then what a judge is asked about these answers.
+
+        A judge has most of the calls, and what it is asked is known as soon as there are answers:
+        it is worth a second batch.
+        """
+        if self._prefetcher is None:
+            return
+        await self._prefetcher.fetch(
+            (asked, partial(self._opening, asked, prompt, scoring, examples, repeat))
+            for prompt, scoring in self._scorings
+            for asked in scoring.prompts(prompt)
+        )
+        if self._inputs.judge is not None:
+            votes = partial(self._following, examples, repeat)
+            await self._prefetcher.fetch([(self._inputs.judge, votes)])
+
+    def _opening(
+        self,
+        asked: Prompt,
+        prompt: Prompt,
+        scoring: Scoring,
+        examples: Sequence[Example],
+        repeat: int,
+    ) -> Iterator[tuple[JsonObject, int]]:
+        """Yield what one prompt is asked, itself or with the canary of attacks."""
+        for example in examples:
+            for item, fields, times in scoring.opening(prompt, example, repeat):
+                if item is asked:
+                    yield fields, times
+
+    def _following(
+        self, examples: Sequence[Example], repeat: int
+    ) -> Iterator[tuple[JsonObject, int]]:
+        """Yield what the judge is asked about the answers that are there."""
+        for prompt, scoring in self._scorings:
+            for example in examples:
+                for _, fields, times in scoring.following(
+                    prompt, example, repeat, self._engine.stored
+                ):
+                    yield fields, times
 
     async def ask(self, arm: ArmName, examples: Sequence[Example], repeat: int) -> Sequence[Result]:
         """Answer and score one arm on examples that were asked `repeat` times before."""

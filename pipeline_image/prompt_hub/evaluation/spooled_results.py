@@ -33,6 +33,7 @@ class _Common(NamedTuple):
     """None where no answer came."""
     usd: float | None
     attempts: int
+    batch: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class SpooledResult:
     """One answer as `ExampleResult` has it; its texts are read from where they were put."""
 
     id: str
-    _seconds: float
+    _seconds: float | None
     _common: _Common
     _spool: ResultSpool
     _start: int
@@ -82,6 +83,7 @@ class SpooledResult:
             usd=common.usd,
             seconds=self._seconds,
             attempts=common.attempts,
+            batch=common.batch,
         )
 
     @property
@@ -106,7 +108,7 @@ class ResultSpool:
         self._examples = examples
         self._lines = LineSpool()
         self._common: dict[_Common, _Common] = {}
-        self._seconds: dict[float, float] = {}
+        self._seconds: dict[float | None, float | None] = {}
         self._last: tuple[int, ExampleResult] | None = None
 
     def add(self, place: int, result: ExampleResult) -> Result:
@@ -121,6 +123,7 @@ class ResultSpool:
             tokens=(usage.input_tokens, usage.output_tokens) if usage else None,
             usd=usage.usd if usage else None,
             attempts=usage.attempts if usage else 0,
+            batch=usage.batch if usage else None,
         )
         seconds = usage.seconds if usage else 0.0
         return SpooledResult(

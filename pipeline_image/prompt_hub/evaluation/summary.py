@@ -76,6 +76,7 @@ def arm_of(
         seconds=info.seconds,
         repeats=1 + max((detail.repeat for detail in details), default=0),
         cached=sum(detail.cached for detail in answers),
+        batched=untimed(answers),
         seconds_p50=latency(answers, 0.5),
         seconds_p95=latency(answers, 0.95),
         fields=_fields(answers),
@@ -90,16 +91,26 @@ def missing_answers(whom: str, details: Sequence[Result]) -> Iterator[str]:
 
 
 def usd_per_call(details: Sequence[Result]) -> float | None:
-    """Mean cost of a call; None where no price is known."""
+    """Mean cost of a call made by itself, as a service makes it; None where no price is known."""
     usages = (detail.usage for detail in details if detail.usage is not None)
-    costs = [usage.usd for usage in usages if usage.usd is not None]
+    costs = [usd for usage in usages if (usd := usage.usd_live) is not None]
     return math.fsum(costs) / len(costs) if costs else None
 
 
 def latency(details: Iterable[Result], share: float) -> float | None:
-    """Return the seconds within which `share` of the calls were answered; None where none was."""
+    """Return the seconds within which `share` of the calls were answered.
+
+    None where none was, or where somebody cannot know it of each.
+    """
+    seconds = [detail.usage.seconds for detail in details if detail.usage is not None]
+    known = [each for each in seconds if each is not None]
+    return percentile(known, share) if len(known) == len(seconds) else None
+
+
+def untimed(details: Iterable[Result]) -> int:
+    """Count the answers of which nobody knows how long they took."""
     usages = (detail.usage for detail in details)
-    return percentile((usage.seconds for usage in usages if usage is not None), share)
+    return sum(usage is not None and usage.seconds is None for usage in usages)
 
 
 def _fields(answers: Sequence[Result]) -> dict[str, FieldScore]:

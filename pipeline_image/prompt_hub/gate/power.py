@@ -14,10 +14,10 @@ from statistics import NormalDist
 
 from prompt_hub.core.exact import reaches, stated
 from prompt_hub.gate.confidence_sequence import BettingPlan, log_sum, round_allocation
-from prompt_hub.gate.rules import GATE_VERSION, GateVersion, alpha_of, betting_of
+from prompt_hub.gate.rules import GATE_VERSION, GateVersion, alpha_of, betting_of, decide
 from prompt_hub.gate.targeted_bets import MIXTURE, MOST, TIE, Betting, Division, betting_at
 from prompt_hub.gate.types import Conclusion, Evidence, GateExample, Power, Status, example_mean
-from prompt_hub.repository.schema import Gate
+from prompt_hub.repository.schema import Gate, Limits
 
 PROBABILITY = 0.8
 MOST_EXAMPLES = 20_000
@@ -243,6 +243,24 @@ def _least_number(chance: Callable[[int], float]) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if chance(middle) >= PROBABILITY else (middle, high)
     return high
+
+
+def least_margin(examples: Sequence[GateExample], gate: Gate) -> float | None:
+    """Return the least margin, in thousandths, that a candidate can pass whose answers are equal.
+
+    With a narrower one these examples keep every comparison open. None: no margin would do.
+    """
+    scores = {example.id: (1.0,) for example in examples}
+    evidence = Evidence(examples=examples, candidate=scores, champion=scores)
+
+    def passes(thousandths: int) -> bool:
+        tried = gate.model_copy(update={"margin": thousandths / 1000, "tags": {}})
+        found = decide(evidence, threshold=0.0, gate=tried, limits=Limits())
+        return found.status is Status.PASS
+
+    margins = range(1, 1001)
+    place = bisect_left(margins, True, key=passes)
+    return margins[place] / 1000 if place < len(margins) else None
 
 
 def _what_would_decide(test: GateTest, power: Power, differing: float, difference: float) -> str:

@@ -104,7 +104,7 @@ def decide(
 
 _MOST_PLACES = 15
 """Of a score in words: further digits are those of the float."""
-_BY_FORCE = (Status.BLOCK, Status.INCONCLUSIVE, Status.PASS)
+_BY_FORCE = (Status.BLOCK, Status.NOT_MEASURED, Status.INCONCLUSIVE, Status.PASS)
 """What one rule says outweighs what follows."""
 
 
@@ -139,6 +139,12 @@ def _limits(evidence: Evidence, limits: Limits) -> Iterable[_Ruling]:
     if seconds is not None and limits.seconds_p95 is not None and seconds > limits.seconds_p95:
         slow = f"5 of 100 calls take {seconds:.3g} s or longer, more than {limits.seconds_p95:g} s"
         yield _Ruling(Status.BLOCK, lambda: slow)
+    if evidence.untimed and limits.seconds_p95 is not None:
+        unknown = (
+            f"the latency is not known, which limits.seconds_p95 limits: {evidence.untimed} answers"
+            " came in batches (--fresh without --backend batch measures it)"
+        )
+        yield _Ruling(Status.NOT_MEASURED, lambda: unknown)
 
 
 def alpha_of(gate: Gate) -> float:

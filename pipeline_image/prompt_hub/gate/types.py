@@ -52,7 +52,8 @@ class Evidence:
     `examples` is the whole set that may be scored, `candidate` and `champion` hold the scores of
     those that were, in the order in which they were asked (the champion's None before the first
     release). `sampled` says whether asking
-    again can give another answer; cost and latency are the candidate's (None: unknown).
+    again can give another answer; cost and latency are the candidate's (None: unknown). `untimed`
+    counts its answers of which nobody knows how long they took: those of batches.
     """
 
     examples: Sequence[GateExample]
@@ -61,6 +62,7 @@ class Evidence:
     sampled: bool = False
     usd_per_call: float | None = None
     seconds_p95: float | None = None
+    untimed: int = 0
     missing: tuple[str, ...] = ()
 
     @property

@@ -32,13 +32,23 @@ HIGHEST_THRESHOLD = 0.99
 FOLLOW_UPS = 4
 """Fresh rounds that one suspicious round may bring."""
 MINUTES_A_MONTH = 30 * 24 * 60
+CONTRACT_SHARE = 0.1
+"""Part of the chance of a false rollback that is kept for contracts; the rest is for scores."""
+RUNS_A_COMPARISON = 10
+"""For so many runs of the schedule, live calls may ask for one more at most."""
 RUNS_READ = 100
 """Runs that are looked back on; forgetting older ones only loses capital."""
 
 
 def error_of_a_run(false_rollbacks: float, every_minutes: int) -> float:
-    """Return the chance that a run may add, for so many false rollbacks in a month of runs."""
-    return false_rollbacks * every_minutes / MINUTES_A_MONTH
+    """Return the chance that a run may add by its scores, for so many false rollbacks a month."""
+    runs = MINUTES_A_MONTH / every_minutes * (1 + 1 / RUNS_A_COMPARISON)
+    return (1 - CONTRACT_SHARE) * false_rollbacks / runs
+
+
+def error_of_contracts(error: float) -> float:
+    """Return the chance that a run may add by its contracts, beside `error` by its scores."""
+    return error * CONTRACT_SHARE / (1 - CONTRACT_SHARE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +65,19 @@ class Evidence:
     earned: float
     """Sum of weight times score."""
     error: float
-    """Chance of a false rollback that this run may add."""
+    """Chance of a false rollback that this run may add by its scores."""
     won: float = 0.0
     """Of a control: sum of what it scored more than the active version, answer by answer."""
     lost: float = 0.0
     """Of a control: sum of what it scored less."""
+    answers: int = 0
+    """How many answers there were; 0 in samples from before contracts were counted."""
+    broke: int = 0
+    """How many of them broke the prompt's own contract."""
+    kept: float = 0.0
+    """Of a control: sum of weights where it kept its contract and the active version did not."""
+    lapsed: float = 0.0
+    """Of a control: sum of weights where it broke its contract and the active version did not."""
 
     def to_attributes(self) -> dict[str, object]:
         """Return what the ledger keeps."""
@@ -70,6 +88,10 @@ class Evidence:
             "error": self.error,
             "won": self.won,
             "lost": self.lost,
+            "answers": self.answers,
+            "broke": self.broke,
+            "kept": self.kept,
+            "lapsed": self.lapsed,
         }
 
 
@@ -85,9 +107,9 @@ def log_wins_against(evidence: Evidence, threshold: float) -> tuple[float, ...]:
     )
 
 
-def log_wins_for_control(evidence: Evidence) -> tuple[float, ...]:
+def log_wins_for_control(won: float, lost: float) -> tuple[float, ...]:
     """Logarithms of what capital 1 becomes by each bet that the control is better."""
-    return tuple(evidence.won * math.log1p(bet) + evidence.lost * math.log1p(-bet) for bet in BETS)
+    return tuple(won * math.log1p(bet) + lost * math.log1p(-bet) for bet in BETS)
 
 
 @dataclass
@@ -126,8 +148,19 @@ def is_better(oldest_first: Iterable[Evidence], error: float) -> bool:
     """Whether runs of the control show that it is better than the active version."""
     detector = Detector()
     for evidence in oldest_first:
-        detector.add(log_wins_for_control(evidence))
+        detector.add(log_wins_for_control(evidence.won, evidence.lost))
     return detector.shows(error)
+
+
+def keeps_contract_better(oldest_first: Iterable[Evidence], error: float) -> bool:
+    """Whether runs of the control show that it keeps its contract where the active version breaks.
+
+    Both answered the same examples in the same minutes. `error` is that of a run's scores.
+    """
+    detector = Detector()
+    for evidence in oldest_first:
+        detector.add(log_wins_for_control(evidence.kept, evidence.lapsed))
+    return detector.shows(error_of_contracts(error))
 
 
 def wants_fresh_round(
@@ -148,6 +181,16 @@ def wants_fresh_round(
     if control is None or not has_fallen([active], found.error):
         return True
     return not (is_better([control[0]], found.error) or has_fallen([control], found.error))
+
+
+def wants_comparison(found: Evidence, control: Evidence | None) -> bool:
+    """Whether a run that was asked to compare contracts goes on with a fresh round.
+
+    It ends when this run alone shows that the control keeps its own better, or after `FOLLOW_UPS`.
+    """
+    if found.rounds > FOLLOW_UPS:
+        return False
+    return control is None or not keeps_contract_better([control], found.error)
 
 
 def _log_plus_one(log: float) -> float:

@@ -410,6 +410,11 @@ def _evidence(item: Mapping[str, object]) -> Evidence:
         error=_real(item["error"]),
         won=_real(item["won"]),
         lost=_real(item["lost"]),
+        # Samples from before contracts were counted have none of these.
+        answers=whole_number(item.get("answers", 0)),
+        broke=whole_number(item.get("broke", 0)),
+        kept=_real(item.get("kept", 0.0)),
+        lapsed=_real(item.get("lapsed", 0.0)),
     )
 
 

@@ -266,7 +266,9 @@ def _take_out(
 def _set_frozen(state: TaskState, frozen: bool, kind: EventKind, cause: Cause) -> Change:
     pointer = _active(state)
     if pointer.frozen is frozen:
-        raise TransitionRefusedError(f"{state.task} is {'' if frozen else 'not '}frozen already")
+        raise TransitionRefusedError(
+            f"{state.task} is {'frozen already' if frozen else 'not frozen'}"
+        )
     changed = replace(
         pointer,
         frozen=frozen,

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.imports import gc_paused
 from prompt_hub.llm.answer_text import without_thinking
+from prompt_hub.llm.batches import BatchAdapter, BatchSupport
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.providers.base import Adapter
@@ -78,6 +79,7 @@ class ModelClient:
         self._aliases = aliases
         self._adapter = adapter
         self._adapters: dict[str, Adapter] = {}
+        self._batches: dict[str, BatchAdapter] = {}
         self._concurrency = concurrency
         self._retries = retries or Retries()
         self._limiters: dict[ModelConfig, Limiter] = {}
@@ -99,6 +101,8 @@ class ModelClient:
         """Give back the connections."""
         for adapter in (*self._adapters.values(), *filter(None, (self._adapter,))):
             await adapter.close()
+        for batches in self._batches.values():
+            await batches.close()
 
     def connect(self) -> None:
         """Import the SDK of every configured provider now, so that the first call does not wait."""
@@ -175,6 +179,14 @@ class ModelClient:
             ),
         )
 
+    def batches(self, model: ModelConfig, support: BatchSupport) -> BatchAdapter:
+        """Return the way to a model's batches, as its provider says that it takes them."""
+        adapter = self._batches.get(model.provider)
+        if adapter is None:
+            with gc_paused():
+                adapter = self._batches[model.provider] = support.connect()
+        return adapter
+
     async def call(
         self, prompt: Prompt, fields: Mapping[str, JsonValue], *, timeout: float = 60.0
     ) -> Answer:
@@ -220,6 +232,22 @@ def answer_alone(response: ModelResponse, model: ModelConfig) -> ModelResponse:
     return replace(response, text=without_thinking(response.text))
 
 
+def answer_of_batch(response: ModelResponse, model: ModelConfig, factor: float) -> ModelResponse:
+    """Complete an answer of a batch by what it cost; how long it took nobody knows."""
+    usage = response.usage
+    usd = model.cost(usage.input_tokens, usage.output_tokens)
+    return replace(
+        answer_alone(response, model),
+        usage=Usage(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            usd=None if usd is None else usd * factor,
+            seconds=None,
+            batch=factor,
+        ),
+    )
+
+
 def _unavailable(model: ModelConfig, error: PermanentError) -> ModelUnavailableError:
     outage = f"the model {model.identity} (alias {model.alias!r}) gave no answer: "
     where = redact(model.base_url, ()) if model.base_url else "the provider"
@@ -227,5 +255,8 @@ def _unavailable(model: ModelConfig, error: PermanentError) -> ModelUnavailableE
     if error.detail:
         hint = "The provider says why: mend that, then run again."
     return ModelUnavailableError(
-        f"{outage}{error.in_words()}.", hint=hint, public_message=f"{outage}{error.reason}."
+        f"{outage}{error.in_words()}.",
+        hint=hint,
+        public_message=f"{outage}{error.reason}.",
+        of_request=error.of_request,
     )

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -30,6 +30,9 @@ from prompt_hub.llm.providers.base import Provider
 from prompt_hub.llm.providers.registry import SCRIPTED, all_providers, provider_of
 from prompt_hub.llm.schema_support import SchemaSupport
 from prompt_hub.repository.schema import Parameter
+
+if TYPE_CHECKING:
+    from prompt_hub.llm.batches import BatchSupport
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -112,6 +115,33 @@ class ModelConfig(BaseModel):
     """Requests that the provider grants. Without it there is no limit."""
     tokens_per_minute: Annotated[float, Field(gt=0, le=1e12)] | None = None
     """Tokens that the provider grants, in and out. Without it there is no limit."""
+    batch_from: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """Questions from which on a batch is worth its wait; fewer are asked one by one."""
+    batch_price_factor: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Part of the price that answers of a batch cost. Default: what the provider documents."""
+    batch_requests: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Most requests of a batch. Default: what the provider documents."""
+    batch_bytes: Annotated[int, Field(ge=1000, le=10_000_000_000)] | None = None
+    """Most bytes of a batch's requests. Default: what the provider documents."""
+    batch_folder: (
+        Annotated[
+            str,
+            Field(pattern=r"^s3://[a-z0-9.-]+/(?:[^/\s]+/)*$", examples=["s3://bucket/batches/"]),
+        ]
+        | None
+    ) = None
+    """Folder in S3 through which batches of Bedrock go."""
+    batch_role: (
+        Annotated[
+            str,
+            Field(
+                pattern=r"^arn:[\w-]+:iam::\d{12}:role/\S+$",
+                examples=["arn:aws:iam::111122223333:role/batches"],
+            ),
+        ]
+        | None
+    ) = None
+    """ARN of the role as which Bedrock reads and writes that folder."""
 
     @field_validator("provider")
     @classmethod
@@ -146,6 +176,14 @@ class ModelConfig(BaseModel):
     def schema_support(self) -> SchemaSupport:
         """What becomes of an output schema on its way to this model."""
         return self._provider.schema_support(self)
+
+    @property
+    def batches(self) -> BatchSupport | None:
+        """How this model is asked in batches; None where it cannot be.
+
+        Raises `PromptHubError` where a setting is missing for it.
+        """
+        return self._provider.batches(self)
 
     @property
     def identity(self) -> str:
@@ -254,6 +292,12 @@ def _wrong(error: ValidationError, *where: str) -> PromptHubError:
     """Say what is wrong with the setting; `where` leads to what pydantic looked at."""
     first = error.errors(include_url=False)[0]
     place = ".".join([*where, *map(str, first["loc"])]) or "the text"
-    return PromptHubError(
-        f"{aws_names.ENV_MODELS} is wrong at {place}: {first['msg']}.", hint=_HINT
-    )
+    reason = first["msg"]
+    if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+        from prompt_hub.repository.documents import closest
+
+        wrong, known = str(first["loc"][0]), sorted(ModelConfig.model_fields.keys() - {"alias"})
+        meant = closest(wrong, known)
+        suggestion = f"; did you mean {meant!r}?" if meant else ""
+        reason = f"there is no such key (known: {', '.join(known)}{suggestion})"
+    return PromptHubError(f"{aws_names.ENV_MODELS} is wrong at {place}: {reason}.", hint=_HINT)

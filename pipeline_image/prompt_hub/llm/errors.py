@@ -9,9 +9,18 @@ class ModelUnavailableError(PromptHubError):
     """The model gave no answer at all: nothing was measured, and nothing may be concluded.
 
     `public_message` is what a caller of the service may read: the provider's own words, which help
-    the author of a prompt, are left out.
+    the author of a prompt, are left out. `of_request` says that the model is there and refuses this
+    one request, as one that is too long.
     """
 
-    def __init__(self, message: str, *, hint: str = "", public_message: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        public_message: str | None = None,
+        of_request: bool = False,
+    ) -> None:
         super().__init__(message, hint=hint, exit_code=ExitCode.NOT_MEASURED)
+        self.of_request = of_request
         self.public_message = message if public_message is None else public_message

@@ -25,24 +25,37 @@ class Usage:
     input_tokens: int
     output_tokens: int
     usd: float | None = None
-    """None where the settings name no price."""
-    seconds: float = 0.0
-    """Wall time of the attempt that was answered, without the waiting before it; four decimals."""
+    """What was paid. None where the settings name no price."""
+    seconds: float | None = 0.0
+    """Wall time of the attempt that was answered, without the waiting before it; four decimals.
+
+    None where nobody can know it: a batch says when it was done, and not how long a call took.
+    """
     attempts: int = 1
+    batch: float | None = None
+    """The part of the price that was paid because it came in a batch; None of a call by itself."""
 
     @property
     def tokens(self) -> int:
         """Sent and received together."""
         return self.input_tokens + self.output_tokens
 
+    @property
+    def usd_live(self) -> float | None:
+        """What a call by itself would have cost: the price at which a service is asked."""
+        return self.usd if self.usd is None or self.batch is None else self.usd / self.batch
+
     def to_json(self) -> JsonObject:
         """Return it as lines on disk keep it."""
-        return {
+        line: JsonObject = {
             "tokens": [self.input_tokens, self.output_tokens],
             "usd": self.usd,
             "seconds": self.seconds,
             "attempts": self.attempts,
         }
+        if self.batch is not None:
+            line["batch"] = self.batch
+        return line
 
 
 @dataclass(frozen=True, slots=True)

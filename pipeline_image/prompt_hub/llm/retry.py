@@ -39,6 +39,11 @@ class CallError(Exception):
 class PermanentError(CallError):
     """There is no answer, and asking again now would not help."""
 
+    def __init__(self, reason: str, *, detail: str = "", of_request: bool = False) -> None:
+        super().__init__(reason, detail=detail)
+        self.of_request = of_request
+        """The provider is there and refuses this one request."""
+
 
 class TransientError(CallError):
     """An attempt that failed as the next one need not."""
@@ -55,6 +60,8 @@ class TransientError(CallError):
 
 RETRYABLE = frozenset({408, 409, 425, 429})
 """Refusals that the next attempt need not meet, as every status from 500 on."""
+OF_REQUEST = frozenset({400, 413, 422})
+"""Refusals that may be about what was sent, and not about whoever sends it."""
 THROTTLED = frozenset({429, 503, 529})
 """Refusals that mean too many requests."""
 
@@ -73,7 +80,7 @@ def call_error(
     """
     reason = reason or f"HTTP {status}"
     if final or (status not in RETRYABLE and status < 500):
-        return PermanentError(reason, detail=detail)
+        return PermanentError(reason, detail=detail, of_request=status in OF_REQUEST)
     return TransientError(reason, detail=detail, busy=status in THROTTLED, after=after)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random, SystemRandom
 
@@ -23,7 +23,12 @@ from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.evaluation.measure import measure
 from prompt_hub.evaluation.record import Arm
 from prompt_hub.evaluation.summary import MeasurementInfo, arm_of, missing_answers
-from prompt_hub.ledger.detector import Evidence, error_of_a_run, wants_fresh_round
+from prompt_hub.ledger.detector import (
+    Evidence,
+    error_of_a_run,
+    wants_comparison,
+    wants_fresh_round,
+)
 from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.release.manifest import CarriedVersion, Release
@@ -195,11 +200,15 @@ class ScoreMonitor:
         """Raise `NotMeasuredError` unless the image carries `reference`."""
         self._find(reference)
 
-    async def round(self, pointer: Pointer) -> MonitorRun:
-        """Measure what is active; raises `NotMeasuredError` if that yields no score."""
+    async def round(self, pointer: Pointer, *, compare: bool = False) -> MonitorRun:
+        """Measure what is active; raises `NotMeasuredError` if that yields no score.
+
+        With `compare` fresh rounds follow whatever the first one says: do the contracts of both
+        versions hold on the same examples?
+        """
         rounds = await self._ask(_Rounds(*self._find(pointer.active)), self._part())
         active = self._summed(rounds)
-        if active.margin >= 0:
+        if active.margin >= 0 and not compare:
             return MonitorRun(task=self._task, active=active, control=None)
         control: Measurement | None = None
         no_control: str | None = None
@@ -209,6 +218,10 @@ class ScoreMonitor:
             no_control = "there is no version to go back to"
         while wants_fresh_round(
             active.against_threshold, control.against_threshold if control else None
+        ) or (
+            compare
+            and no_control is cut_short is None
+            and wants_comparison(active.evidence, control.evidence if control else None)
         ):
             try:
                 rounds = await self._ask(rounds, self._examples)
@@ -279,7 +292,11 @@ class ScoreMonitor:
         answers = [(detail, detail.score or 0.0) for detail in rounds.details]
         as_written = {example.id: example.weight for example in self._examples}
         score = float(weighted_mean((score, as_written[detail.id]) for detail, score in answers))
-        differences = [] if beside is None else _paired(rounds, beside, weights)
+        pairs = [] if beside is None else _paired(rounds, beside)
+        differences = [
+            weights[ours.id] * ((ours.score or 0.0) - (theirs.score or 0.0))
+            for ours, theirs in pairs
+        ]
         arm = arm_of(
             rounds.prompt,
             rounds.info,
@@ -304,6 +321,10 @@ class ScoreMonitor:
                 error=self._error,
                 won=math.fsum(value for value in differences if value > 0),
                 lost=math.fsum(-value for value in differences if value < 0),
+                answers=len(rounds.details),
+                broke=sum(detail.problem is not None for detail in rounds.details),
+                kept=_broken_alone(((theirs, ours) for ours, theirs in pairs), weights),
+                lapsed=_broken_alone(pairs, weights),
             ),
         )
 
@@ -319,16 +340,18 @@ class ScoreMonitor:
         return prompt, carried
 
 
-def _paired(control: _Rounds, active: _Rounds, weights: Mapping[str, float]) -> Sequence[float]:
-    """Return control minus active, example by example, over their last rounds.
+def _paired(control: _Rounds, active: _Rounds) -> Sequence[tuple[Result, Result]]:
+    """Return what control and active version answered, example by example, over their last rounds.
 
     The control's first round was asked with the second one of the active version.
     """
     earlier = active.count - control.count
-    scores = {
-        (detail.id, detail.repeat - earlier): detail.score or 0.0 for detail in active.details
-    }
-    return [
-        weights[detail.id] * ((detail.score or 0.0) - scores[detail.id, detail.repeat])
-        for detail in control.details
-    ]
+    answers = {(detail.id, detail.repeat - earlier): detail for detail in active.details}
+    return [(detail, answers[detail.id, detail.repeat]) for detail in control.details]
+
+
+def _broken_alone(pairs: Iterable[tuple[Result, Result]], weights: Mapping[str, float]) -> float:
+    """Sum the weights of the examples where the first of two answers breaks its contract alone."""
+    return math.fsum(
+        weights[one.id] for one, other in pairs if one.problem is not None and other.problem is None
+    )

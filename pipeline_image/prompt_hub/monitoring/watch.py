@@ -79,15 +79,18 @@ class ScoreWatch:
                 break
         return max(codes)
 
-    async def measure(self, task: str) -> ExitCode:
-        """Measure one task now, due or not; raises `NotMeasuredError` without a score."""
+    async def measure(self, task: str, *, compare: bool = False) -> ExitCode:
+        """Measure one task now, due or not; raises `NotMeasuredError` without a score.
+
+        With `compare` its way back is measured beside it, whatever the first round says.
+        """
         pointer = self.ledger.pointer(task)
         if pointer is None:
             retired = task in self.ledger.retired()
             self.say(f"{task}: {self._why_idle(retired=retired)}")
             metrics.publish_heartbeats(self.cloudwatch, self.stage, [task])
             return ExitCode.OK
-        return await self._measure(pointer, self.rounds.last().get(task))
+        return await self._measure(pointer, self.rounds.last().get(task), compare=compare)
 
     def _tell_of_idle_tasks(self) -> ExitCode:
         """Say that the watch lives where it has nothing to measure: silence would page people."""
@@ -140,7 +143,9 @@ class ScoreWatch:
             self.say(f"{task}: not measured, unexpected error; please report the above")
             return ExitCode.UNEXPECTED
 
-    async def _measure(self, pointer: Pointer, last: WatchRound | None) -> ExitCode:
+    async def _measure(
+        self, pointer: Pointer, last: WatchRound | None, *, compare: bool = False
+    ) -> ExitCode:
         task = pointer.task
         repository = repository_of(task, self.repository)
         monitor = ScoreMonitor(repository, self.release, self.caller, task, say=self.say)
@@ -168,13 +173,13 @@ class ScoreWatch:
             return ExitCode.OK
         before = self.caller.stats.sent
         try:
-            return await self._round(monitor, pointer)
+            return await self._round(monitor, pointer, compare=compare)
         finally:
             self._count(begun, self.caller.stats.sent - before - planned)
 
-    async def _round(self, monitor: ScoreMonitor, pointer: Pointer) -> ExitCode:
+    async def _round(self, monitor: ScoreMonitor, pointer: Pointer, *, compare: bool) -> ExitCode:
         task = pointer.task
-        found = await monitor.round(pointer)
+        found = await monitor.round(pointer, compare=compare)
         at = timestamp(self.clock())
         key = aws_names.sample_key(self.stage, task, at)
         # The evidence lies there before the alarm can ask for it.

@@ -63,6 +63,10 @@ class Checkout:
         """Return the commit that is checked out."""
         return self._git("rev-parse", "HEAD")
 
+    def author_of(self, paths: Sequence[str]) -> str:
+        """Return name and address of whoever changed one of `paths` last; empty if nobody did."""
+        return self._git("log", "-1", "--format=%an <%ae>", "HEAD", "--", *paths)
+
     def fetch(self, branch: str) -> str:
         """Return the newest commit of `branch` at the remote."""
         return self._fetched(branch, "refs/prompt-hub/head")

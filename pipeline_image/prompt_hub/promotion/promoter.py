@@ -20,7 +20,7 @@ from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.states import NotAllowedError, State
 from prompt_hub.promotion.write_back import StageWord, WrittenBack, write_back
 from prompt_hub.repository.json import parse_model
-from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.reader import EXAMPLES, METADATA, PromptRepository
 from prompt_hub.repository.schema import Prompt, Strict
 from prompt_hub.repository.transaction import apply
 
@@ -48,6 +48,10 @@ class TaskOutcome(Strict):
     remembered: bool
     """Whether it was judged before; of a refusal, also whether git knows it already."""
     reasons: tuple[str, ...]
+    author: str = ""
+    """Who changed the task last, where it was not released."""
+    champion: str | None = None
+    """What it was held against, where it was not released."""
 
 
 class Promotion(Strict):
@@ -170,10 +174,29 @@ class Promoter:
     def _promote_each(self, repository: PromptRepository) -> dict[str, TaskOutcome]:
         outcomes = {}
         for task in repository.tasks():
-            outcome = self._promote_one(repository, task)
+            outcome = self._with_author(repository, task, self._promote_one(repository, task))
             self._say(f"{task} {outcome.version}: {outcome.outcome} ({'; '.join(outcome.reasons)})")
             outcomes[task] = outcome
         return outcomes
+
+    def _with_author(
+        self, repository: PromptRepository, task: str, outcome: TaskOutcome
+    ) -> TaskOutcome:
+        """Name whom it concerns, and what it was held against, where a candidate stays behind."""
+        if outcome.outcome in ("promoted", "requalified", "unchanged", "released already"):
+            return outcome
+        files = (
+            repository.candidate_path(task),
+            repository.path(EXAMPLES, f"{task}.jsonl"),
+            repository.path(METADATA, f"{task}.yaml"),
+        )
+        champion = repository.production(task)
+        return outcome.model_copy(
+            update={
+                "author": self._checkout.author_of([repository.relative(file) for file in files]),
+                "champion": champion.version if champion else None,
+            }
+        )
 
     def _promote_one(self, repository: PromptRepository, task: str) -> TaskOutcome:
         found = evaluation_by(self._results, self._execution, task)

@@ -24,6 +24,7 @@ from prompt_hub.promotion.states import (
     TransitionContext,
     move,
 )
+from prompt_hub.repository.placeholders import placeholder_reason
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION, PromptRepository, evaluation_path
 from prompt_hub.repository.registry import (
     RegisteredModel,
@@ -54,7 +55,8 @@ def promote(
     requalifies: only its record changes.
 
     Raises:
-        NotAllowedError: the record does not promote, or the version may not be released.
+        NotAllowedError: the record does not promote, or the version may not be released, as where
+            something is left that was written to be replaced.
         PromptHubError: the record does not speak of this candidate.
     """
     task = record.task
@@ -72,6 +74,12 @@ def promote(
         quarantined_as=_quarantined_as(repository, standing, candidate),
     )
     state = standing.state(record.version)
+    reason = placeholder_reason(candidate, repository.examples(task))
+    if reason is not None and state is not State.RELEASED:
+        raise NotAllowedError(
+            f"{task} {record.version} may not be released: {reason}.",
+            hint="Replace what `prompt-hub new` wrote, and stamp the task.",
+        )
     event = Event.REQUALIFY if state is State.RELEASED else Event.PROMOTE
     if record.verdict.overridden_by is not None:
         event = Event.OVERRIDE

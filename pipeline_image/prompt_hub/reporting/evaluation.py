@@ -79,8 +79,8 @@ class ArmView:
 
     @cached_property
     def seconds(self) -> list[float]:
-        """Latency of every call, sorted."""
-        return sorted(usage.seconds for usage in self._usages)
+        """Latency of every call of which it is known, sorted."""
+        return sorted(usage.seconds for usage in self._usages if usage.seconds is not None)
 
     @cached_property
     def usd(self) -> list[float]:

@@ -50,7 +50,7 @@ class Moment(Strict):
 
 
 class Rollback(Strict):
-    """One rollback; scores are by version, before and after the cause of it."""
+    """One rollback; scores are by version, before and after the cause of it, as are thresholds."""
 
     task: str
     from_: Annotated[str, Field(alias="from")]
@@ -58,6 +58,7 @@ class Rollback(Strict):
     seconds_first_bad_sample_to_good_answer: Seconds
     scores_before: dict[str, Fraction | None] = Field(default_factory=dict)
     scores_after: dict[str, Fraction | None] = Field(default_factory=dict)
+    thresholds: dict[str, Fraction] = Field(default_factory=dict)
     restored_score: Fraction | None = None
 
 

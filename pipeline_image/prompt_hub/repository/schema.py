@@ -1,4 +1,7 @@
-"""Prompts, metadata and examples as typed, frozen models; `registry.py` has the registry."""
+"""Prompts, metadata and examples as typed, frozen models; `registry.py` has the registry.
+
+Longer than a file should be: whoever writes these files finds all that may stand in them here.
+"""
 
 from __future__ import annotations
 
@@ -337,6 +340,21 @@ class Numbers(Strict):
         return self
 
 
+class RecordsBudget(Strict):
+    """The most that answering one file of records may come to; a file beyond it is refused."""
+
+    calls: Annotated[Count, Field(gt=0)] = 1_000_000
+    """Calls of a model."""
+    tokens: Annotated[Count, Field(gt=0)] = 1_000_000_000
+    """Tokens in and out."""
+    usd: Annotated[Number, Field(gt=0)] = 100.0
+    """Money, in US dollars, where the model has a price."""
+
+
+Format = Literal["jsonl", "csv"]
+"""Form of a run's output."""
+
+
 class Records(Strict):
     """How raw records are read, and the names under which their columns hide the input fields."""
 
@@ -366,6 +384,15 @@ class Records(Strict):
     """What a line that is no record begins with, such as #."""
     numbers: Numbers | None = None
     """How numbers are written; by default as in JSON, .5 and +5 too."""
+    budget: RecordsBudget = RecordsBudget()
+    """The most that answering one file may come to, as far as it can be foreseen."""
+    versions: Literal["pin", "follow"] = "pin"
+    """Which version answers a file: the one active at the start, or at each record the active one.
+    """
+    formats: Annotated[tuple[Format, ...], Field(min_length=1)] = ("jsonl",)
+    """Forms of the output; JSON lines are there in any case."""
+    repair: Literal["by_hand", "after_rollback"] = "by_hand"
+    """When records of a version that was rolled back are answered again."""
 
 
 class Judge(Strict):

@@ -28,13 +28,18 @@ Outcome = ErrorCode | Literal["ok"]
 _ALWAYS = ((aws_names.CALL_SECONDS, "Seconds"), (aws_names.CALL_CONTRACT_FAILED, "Count"))
 _TOKENS = ((aws_names.CALL_INPUT_TOKENS, "Count"), (aws_names.CALL_OUTPUT_TOKENS, "Count"))
 _USD = (aws_names.CALL_USD, "None")
+_OF_TASK = ((aws_names.CALL_CONTRACT_FAILED, "Count"),)
 
 
 @cache
 def _metrics(*, answered: bool, priced: bool) -> list[dict[str, object]]:
     # What is null is no metric of its line.
     metrics = (*_ALWAYS, *(_TOKENS if answered else ()), *((_USD,) if priced else ()))
-    return directive(aws_names.calls_namespace(), aws_names.CALL_DIMENSIONS, *metrics)
+    namespace = aws_names.calls_namespace()
+    return [
+        *directive(namespace, aws_names.CALL_DIMENSIONS, *metrics),
+        *directive(namespace, aws_names.CALL_TASK_DIMENSIONS, *_OF_TASK),
+    ]
 
 
 def _metrics_of(usage: Usage | None) -> list[dict[str, object]]:

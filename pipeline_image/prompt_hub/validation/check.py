@@ -6,9 +6,12 @@ could not be read are reported by the reading itself; a rule that needs one of t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
+from prompt_hub.core import aws_names
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.reader import PromptRepository
@@ -51,9 +54,10 @@ def check(
     Nothing that looks like a key is repeated in a finding.
     """
     of_tasks: list[Finding] = []
+    aliases = _configured_aliases(repository.root)
 
     def look_at(files: TaskFiles) -> None:
-        files = replace(files, models=models)
+        files = replace(files, models=models, aliases=aliases)
         for rule in TASK_RULES:
             found = rule.check(files)
             of_tasks.extend(Finding(_of(rule, problem), files.task) for problem in found)
@@ -67,6 +71,18 @@ def check(
         findings = [finding for finding in findings if tree.touches(task, finding)]
     unique = dict.fromkeys(replace(item, problem=_redacted(item.problem)) for item in findings)
     return tree, sorted(unique, key=_place)
+
+
+def _configured_aliases(root: Path) -> frozenset[str] | None:
+    """Return the aliases that `cdk.json` gives a meaning; None where it does not say."""
+    try:
+        content = json.loads((root / aws_names.CONTEXT_FILE).read_bytes())
+    except (OSError, ValueError):
+        return None
+    match content:
+        case {"context": {aws_names.CONTEXT_KEY: {"models": dict() as models}}}:
+            return frozenset(map(str, models))
+    return None
 
 
 def _of(rule: Rule[SubjectT], problem: Problem) -> Problem:

@@ -139,6 +139,8 @@ class TaskFiles:
     prompts: Path
     models: ModelAliases | None = None
     """What aliases mean here, where that is known."""
+    aliases: frozenset[str] | None = None
+    """The aliases that the repository's own settings give a meaning, where it has settings."""
 
     @property
     def registered(self) -> RegisteredTask | None:

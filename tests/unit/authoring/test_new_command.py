@@ -9,7 +9,10 @@ import pytest
 from prompt_hub.authoring.starter import parse_fields
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.gate.types import Status
+from prompt_hub.promotion import transitions
+from prompt_hub.promotion.states import NotAllowedError
 from tests.unit.authoring.workshop import Workshop
+from tests.unit.building import MADE_AT
 
 
 def test_a_new_task_validates_and_evaluates_with_no_edit(
@@ -24,7 +27,13 @@ def test_a_new_task_validates_and_evaluates_with_no_edit(
     ):
         assert f"written  prompts/{layer}/mounting.{ending}" in message
     assert "replace the examples" in message
-    assert workshop.folder.findings() == []
+    assert "read the prompt, prompts/00-templates/mounting.yaml" in message
+    # Nothing is wrong, but that it is nobody's own yet; the gate's margin is one that can be shown.
+    assert workshop.folder.errors() == []
+    assert workshop.folder.rules_broken() == ["placeholder"]
+    metadata = workshop.folder.read("prompts/03-metadata/mounting.yaml")
+    assert "# 6 examples can show no less: label more" in metadata
+    assert workshop.folder.repository.metadata("mounting").gate.margin == 0.32
     record = workshop.evaluated("mounting")
     assert record.verdict.status is Status.PASS
     assert record.candidate is not None
@@ -35,6 +44,16 @@ def test_a_new_task_validates_and_evaluates_with_no_edit(
     assert all(
         "starter" in example.tags and example.id.startswith("replace-me") for example in examples
     )
+
+
+def test_what_new_wrote_is_released_by_nobody(
+    workshop: Workshop,
+) -> None:
+    assert workshop.new("mounting") == ExitCode.OK
+    record = workshop.evaluated("mounting")
+    repository = workshop.folder.repository
+    with pytest.raises(NotAllowedError, match="8 of its examples are those that"):
+        transitions.promote(repository, record, "", MADE_AT)
 
 
 def test_fields_are_named_on_the_command_line(workshop: Workshop) -> None:
@@ -63,7 +82,9 @@ def test_fields_are_named_on_the_command_line(workshop: Workshop) -> None:
     }
     metadata = workshop.folder.repository.metadata("package")
     assert (metadata.owner, metadata.description) == ("Ada", "How a part is mounted.")
-    assert workshop.folder.findings() == []
+    assert workshop.folder.errors() == []
+    # Nobody reads the prompt of a task whose examples are replaced: it holds no placeholder.
+    assert "REPLACE ME" not in workshop.folder.read("prompts/00-templates/package.yaml")
     assert workshop.evaluated("package").verdict.status is Status.PASS
 
 

@@ -31,6 +31,8 @@ class Model:
         self.answers = 10**9
         self.nonsense_about = ""
         self.seconds = 0.0
+        self.misled_by = ""
+        """Words of a prompt that makes it take every diode for a resistor."""
 
     def respond(self, path: str, sent: JsonObject) -> tuple[int, object]:
         messages = cast(list[dict[str, str]], sent["messages"])
@@ -41,4 +43,8 @@ class Model:
         self.asked.append(question)
         if self.nonsense_about and self.nonsense_about in question:
             return 200, completion('{"part_class": "\\ud83d"}')
-        return 200, completion(json.dumps(catalogue_answer(messages)))
+        answer = catalogue_answer(messages)
+        misled = self.misled_by and any(self.misled_by in each["content"] for each in messages)
+        if misled and answer == {"part_class": "diode"}:
+            answer = {"part_class": "resistor"}
+        return 200, completion(json.dumps(answer))

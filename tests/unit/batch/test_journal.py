@@ -173,7 +173,7 @@ def test_a_finished_record_takes_a_few_bytes(tmp_path: Path) -> None:
         assert sum(1 for _ in output.open("rb")) == count
         return held
 
-    assert (traced(12_000) - traced(2_000)) / 10_000 < 20
+    assert (traced(42_000) - traced(2_000)) / 40_000 < 6
 
 
 def test_records_far_apart_are_written_in_their_order(tmp_path: Path) -> None:
@@ -188,3 +188,25 @@ def test_records_far_apart_are_written_in_their_order(tmp_path: Path) -> None:
         journal.publish()
     lines = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
     assert [line["record"] for line in lines] == sorted(numbers)
+
+
+def test_lines_too_far_from_their_neighbours_are_found_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of a journal of gigabytes, here within 128 bytes: what an earlier run left out comes last.
+    monkeypatch.setattr("prompt_hub.batch.journal._Lines.NONE", -128)
+    output = tmp_path / "out.jsonl"
+    numbers = [2, 4, *range(10, 30), 3, 1]
+    with Journal(output, IDENTITY) as journal:
+        for number in numbers:
+            journal.append({"record": number, "error": "no" if number == 3 else None})
+    with Journal(output, IDENTITY) as journal:
+        assert list(journal.finished) == sorted(numbers)
+        assert journal.failed == {3}
+        # Asked again, it stands elsewhere and failed no more.
+        journal.append({"record": 3, "error": None})
+        assert not journal.failed
+        journal.publish()
+    lines = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert [line["record"] for line in lines] == sorted(numbers)
+    assert {line["error"] for line in lines} == {None}

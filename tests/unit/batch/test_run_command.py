@@ -36,6 +36,7 @@ def test_every_line_says_what_went_in_what_came_out_and_what_answered(
         },
         "output": {"part_class": "diode"},
         "error": None,
+        "usage": {"input_tokens": 10, "output_tokens": 5, "usd": None},
         "task": "part-class",
         "version": "1.1.0",
         "sha256": champion.sha256,
@@ -230,6 +231,7 @@ def test_an_outage_leaves_no_output_and_the_next_run_asks_only_for_the_rest(
     assert "4 records (2 finished before), 3 answered, 1 failed" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
         "out.jsonl",
+        "out.jsonl.manifest.json",
         "parts.csv",
     ]
 

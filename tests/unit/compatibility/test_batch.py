@@ -48,7 +48,13 @@ def test_the_journal_of_a_run_is_taken_up(
         {"part_class": "diode"},
         {"part_class": "transistor"},
     ]
-    # One output has lines of one kind, whoever wrote them.
-    assert {tuple(line) for line in lines} == {tuple(finished[0])}
+    # What calls took stands in lines since then; all else is of one kind, whoever wrote it.
+    kinds = {tuple(key for key in line if key != "usage") for line in lines}
+    assert kinds == {tuple(finished[0])}
+    manifest = json.loads((tmp_path / "answers.jsonl.manifest.json").read_bytes())
+    assert (manifest["records"], manifest["spent"]["calls"]) == (7, 3)
     assert lines[4]["sha256"] == finished[0]["sha256"]
-    assert sorted(path.name for path in tmp_path.glob("answers*")) == ["answers.jsonl"]
+    assert sorted(path.name for path in tmp_path.glob("answers*")) == [
+        "answers.jsonl",
+        "answers.jsonl.manifest.json",
+    ]

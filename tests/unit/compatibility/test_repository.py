@@ -41,8 +41,13 @@ def test_the_fixture_has_a_version_in_every_state(previous: Copy) -> None:
     }
 
 
+def errors(findings: str) -> list[dict[str, object]]:
+    """What a later version refuses; it may warn of more than the version of then."""
+    return [found for found in json.loads(findings) if found["severity"] == "error"]
+
+
 def test_the_repository_is_valid(hub: Hub) -> None:
-    assert json.loads(hub("validate", "--json")) == []
+    assert errors(hub("validate", "--json")) == []
 
 
 def test_the_seals_of_then_still_hold(previous: Copy, hub: Hub) -> None:
@@ -50,7 +55,7 @@ def test_the_seals_of_then_still_hold(previous: Copy, hub: Hub) -> None:
         path = previous.root / f"prompts/04-evals/{task}/{version}.jsonl"
         text = path.read_text("utf-8")
         path.write_text(text.replace('"attempts":1', '"attempts":2', 1), "utf-8")
-        (problem,) = json.loads(hub("validate", "--json", code=1))
+        (problem,) = errors(hub("validate", "--json", code=1))
         assert problem["field"] == f"tasks.{task}.versions.{version}.evaluation_sha256"
         path.write_text(text, "utf-8")
 

@@ -15,7 +15,7 @@ TITLE = b'{"about":"this"}\n'
 
 def lines(log: JsonLinesLog) -> list[bytes]:
     found: list[bytes] = []
-    log.scan(lambda line, span: found.append(log.read(span)) if line == log.read(span) else None)
+    log.scan(lambda line, span: found.append(line) if line == log.read_line(span[0]) else None)
     return found
 
 

@@ -130,13 +130,20 @@ def git(healthy: RepositoryFolder) -> Git:
 
 
 class Model:
-    """A model that is always right, under the names that the released versions were measured on."""
+    """A model that is right but where it is asked for `wrong`.
+
+    It has the names that the released versions were measured on.
+    """
 
     def __init__(self) -> None:
         self.calls = 0
+        self.wrong = ""
 
     def __call__(self, path: str, sent: JsonObject) -> tuple[int, object]:
         self.calls += 1
+        question = cast(Any, sent["messages"])[-1]["content"]
+        if self.wrong and self.wrong in question:
+            return 200, completion('{"part_class": "diode"}')
         return 200, completion(json.dumps(catalogue_answer(cast(Any, sent["messages"]))))
 
 
@@ -189,6 +196,54 @@ def test_only_what_has_changed_since_a_commit_is_evaluated(
         asked = model.calls
         assert main(["evaluate", "brand", "--changed-since", "HEAD~1"]) == ExitCode.OK
         assert model.calls == asked
+
+
+def test_after_a_verdict_it_says_where_to_look(
+    here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.edit(
+        "prompts/01-examples/part-class.jsonl",
+        '"diode"}, "split": "eval"}\n{"id": "2N',
+        ('"resistor"}, "split": "eval"}\n{"id": "2N'),
+    )
+    here.stamp("part-class")
+    report = "every example: prompt-hub report evaluation part-class --html part-class.html"
+    with serving(Model()) as url:
+        monkeypatch.setenv(aws_names.ENV_MODELS, entries(url))
+        main(["evaluate", "part-class"])
+        told = capsys.readouterr().out
+        assert "worst of 1 loss:" in told
+        assert 'expected  {"part_class": "resistor"}' in told
+        assert report in told
+        # The pipeline's log keeps no example's values.
+        main(["evaluate", "part-class", "--record"])
+        assert report not in capsys.readouterr().out
+
+
+def test_own_attempts_have_a_history(
+    here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(here.root / ".prompt-hub" / "results")
+    assert main(["history", "part-class"]) == ExitCode.OK
+    assert "nothing of part-class was judged" in capsys.readouterr().out
+    wrong = "ERJ-3EKF1001V"
+    role = "prompts/00-templates/catalogue-role.txt"
+    with serving(model := Model()) as url:
+        monkeypatch.setenv(aws_names.ENV_MODELS, entries(url))
+        for text in ("First try.\n", "Second try.\n"):
+            here.write(role, text)
+            model.wrong = wrong if text.startswith("Second") else ""
+            main(["evaluate", "part-class"])
+        main(["evaluate", "brand"])
+    capsys.readouterr()
+    assert main(["history", "part-class"]) == ExitCode.OK
+    first, second, *rest = capsys.readouterr().out.splitlines()
+    assert "1.2.0    PASS         1.000 of 0.700 on 6 examples" in first
+    assert "0.833 of 0.700 on 6 examples" in second
+    assert [line.strip() for line in rest] == [f"lost 1: {wrong}"]
+    assert main(["history", "part-class", "--json"]) == ExitCode.OK
+    listed = json.loads(capsys.readouterr().out)
+    assert [entry["lost"] for entry in listed] == [[], [wrong]]
 
 
 def test_a_commit_that_the_clone_has_not_is_a_sentence(

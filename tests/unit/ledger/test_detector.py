@@ -11,13 +11,17 @@ import pytest
 from prompt_hub.ledger.detector import (
     BETS,
     FOLLOW_UPS,
+    RUNS_A_COMPARISON,
     Detector,
     Evidence,
     error_of_a_run,
+    error_of_contracts,
     has_fallen,
     is_better,
+    keeps_contract_better,
     log_wins_against,
     log_wins_for_control,
+    wants_comparison,
     wants_fresh_round,
 )
 from prompt_hub.ledger.items import ScoreSample
@@ -31,8 +35,9 @@ def run(right: float, asked: float = 48, rounds: int = 1, **changes: float) -> E
 
 
 def test_a_month_of_runs_adds_up_to_the_stated_chance() -> None:
-    assert pytest.approx(0.01) == ERROR * 30 * 96
-    assert error_of_a_run(0.01, 1440) * 30 == pytest.approx(0.01)
+    for error, runs in ((ERROR, 30 * 96), (error_of_a_run(0.01, 1440), 30)):
+        compared = runs / RUNS_A_COMPARISON
+        assert (error + error_of_contracts(error)) * (runs + compared) == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.7, 0.95])
@@ -77,7 +82,7 @@ def test_sums_never_win_more_than_the_answers_themselves() -> None:
             exact = math.fsum(math.log1p(stake * w * (THRESHOLD - s)) for s, w in answers)
             assert log_wins_against(sums, THRESHOLD)[bet] <= exact + 1e-9
             paired = math.fsum(math.log1p(share * w * d) for d, w in differences)
-            assert log_wins_for_control(sums)[bet] <= paired + 1e-9
+            assert log_wins_for_control(sums.won, sums.lost)[bet] <= paired + 1e-9
 
 
 def test_a_total_failure_is_shown_by_one_run() -> None:
@@ -157,3 +162,39 @@ def test_a_sample_keeps_its_evidence_and_older_ones_are_read() -> None:
     assert ScoreSample.from_attributes("brand", stored) == sample
     older = {name: value for name, value in stored.items() if name != "evidence"}
     assert ScoreSample.from_attributes("brand", older).evidence is None
+
+
+def test_no_bet_on_contracts_gains_where_both_versions_break_them_alike() -> None:
+    broken = (0.02, 0.3, 0.0, 0.9)
+    for bet in range(len(BETS)):
+        expected = 0.0
+        for ours in product((0, 1), repeat=4):
+            for theirs in product((0, 1), repeat=4):
+                chance = math.prod(
+                    (p if a else 1 - p) * (p if b else 1 - p)
+                    for p, a, b in zip(broken, ours, theirs, strict=True)
+                )
+                kept = sum(a and not b for a, b in zip(ours, theirs, strict=True))
+                lapsed = sum(b and not a for a, b in zip(ours, theirs, strict=True))
+                expected += chance * math.exp(log_wins_for_control(kept, lapsed)[bet])
+        assert expected <= 1 + 1e-9
+
+
+def test_a_comparison_of_contracts_decides_in_one_run_where_a_fifth_break_them() -> None:
+    control = run(192, 192, rounds=4, answers=192, kept=38)
+    assert keeps_contract_better([control], ERROR)
+    assert not is_better([control], ERROR)
+
+
+def test_a_few_broken_contracts_decide_nothing_until_runs_have_shown_them() -> None:
+    control = run(192, 192, rounds=4, answers=192, broke=2, kept=9, lapsed=2)
+    assert not keeps_contract_better([control], ERROR)
+    assert keeps_contract_better([control] * 12, ERROR)
+
+
+def test_a_comparison_ends_when_it_decides_or_after_its_fresh_rounds() -> None:
+    assert wants_comparison(run(48), None)
+    assert wants_comparison(run(96, 96, rounds=2), run(48, kept=9))
+    assert not wants_comparison(run(48, 96, rounds=2), run(48, kept=48))
+    last = FOLLOW_UPS + 1
+    assert not wants_comparison(run(48 * last, 48 * last, rounds=last), run(192, 192, kept=1))

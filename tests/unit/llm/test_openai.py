@@ -390,6 +390,11 @@ def test_an_answer_that_breaks_the_contract_is_an_answer(
         ('{"small": {"model": "x"}}', "is wrong at small.provider: Field required"),
         ('{"a": {"provider": "carrier-pigeon", "model": "x"}}', "is wrong at a.provider: "),
         ('{"a": {"provider": "bedrock", "model": "x"}}', "is wrong at a: .* needs a region"),
+        (
+            '{"a": {"provider": "openai", "model": "x", "api_key": "y"}}',
+            r"is wrong at a\.api_key: there is no such key \(known: api_key_env, .*; did you mean"
+            r" 'api_key_env'\?\)",
+        ),
     ],
 )
 def test_bad_settings_are_one_sentence(setting: str, says: str) -> None:

@@ -63,6 +63,7 @@ def measured(
     way_back: bool = True,
     sha256: str | None = None,
     aliases: ModelAliases = ALIASES,
+    compare: bool = False,
 ) -> MonitorRun:
     release = load(folder.root)
     newer, older = (release.tasks["part-class"].version(version) for version in versions)
@@ -87,7 +88,7 @@ def measured(
         "part-class",
         say=lambda _: None,
     )
-    return asyncio.run(watch.round(pointer))
+    return asyncio.run(watch.round(pointer, compare=compare))
 
 
 def test_a_good_active_version_is_measured_alone(healthy: RepositoryFolder) -> None:
@@ -282,7 +283,51 @@ def test_a_good_round_keeps_its_evidence_and_asks_nothing_more(healthy: Reposito
     evidence = measured(healthy, catalogue_answer).active.evidence
     assert (evidence.rounds, evidence.asked, evidence.earned) == (1, 6, 6)
     # 0.01 false rollbacks in 30 days of a round every 15 minutes.
-    assert evidence.error == pytest.approx(0.01 / 2880)
+    # Nine tenths of them by scores, and a tenth more runs where calls ask for them.
+    assert evidence.error == pytest.approx(0.9 * 0.01 / (1.1 * 2880))
+    assert (evidence.answers, evidence.broke) == (6, 0)
+
+
+def newer_breaks_its_contract_once(messages: list[dict[str, str]]) -> JsonObject | str:
+    if newer_version(messages) and "BAT54" in messages[-1]["content"]:
+        return "I would say that this is a diode."
+    return catalogue_answer(messages)
+
+
+def test_a_comparison_counts_the_contracts_of_both_versions_though_the_score_passes(
+    healthy: RepositoryFolder,
+) -> None:
+    assert measured(healthy, newer_breaks_its_contract_once).control is None
+    found = measured(healthy, newer_breaks_its_contract_once, compare=True)
+    assert found.active.margin > 0
+    assert found.control is not None
+    active, control = found.active.evidence, found.control.evidence
+    assert (active.rounds, active.answers, active.broke) == (5, 30, 5)
+    assert (control.rounds, control.answers, control.broke) == (4, 24, 0)
+    # The first round is no part of it, as it is none where scores are compared.
+    assert (control.kept, control.lapsed) == (4, 0)
+    assert (control.won, control.lost) == (4, 0)
+
+
+def test_a_comparison_ends_as_soon_as_it_has_shown_that_the_way_back_keeps_its_contract(
+    healthy: RepositoryFolder,
+) -> None:
+    def always_broken(messages: list[dict[str, str]]) -> JsonObject | str:
+        return "no" if newer_version(messages) else catalogue_answer(messages)
+
+    examples = "prompts/01-examples/part-class.jsonl"
+    lines = [json.loads(line) for line in healthy.read(examples).splitlines()]
+    lines += [{**line, "id": f"{line['id']}-{more}"} for line in lines for more in range(5)]
+    healthy.write(examples, "".join(json.dumps(line) + "\n" for line in lines))
+    healthy.edit("prompts/03-metadata/part-class.yaml", "threshold: 0.7", "threshold: 0.0")
+    found = measured(healthy, always_broken, compare=True)
+    assert found.active.evidence.rounds == 2
+
+
+def test_a_comparison_without_a_way_back_asks_no_fresh_round(healthy: RepositoryFolder) -> None:
+    found = measured(healthy, catalogue_answer, compare=True, way_back=False)
+    assert (found.active.evidence.rounds, found.control) == (1, None)
+    assert found.no_control == "there is no version to go back to"
 
 
 def test_a_round_asks_a_part_and_a_suspicious_one_is_followed_by_all(

@@ -370,3 +370,23 @@ def test_no_rollback_is_asked_for_where_there_is_no_sample(stage: Stage) -> None
     stage.answer = lambda messages: None
     assert stage.due() is ExitCode.NOT_MEASURED
     assert stage.asked == []
+
+
+def test_a_comparison_that_was_asked_for_leaves_a_sample_of_both_versions(stage: Stage) -> None:
+    newer = stage.release.tasks["part-class"].version("1.1.0")
+    older = stage.release.tasks["part-class"].version("1.0.0")
+    assert newer is not None
+    assert older is not None
+    stage.move("part-class", "1.0.0")
+    pointer = stage.ledger.pointer("part-class")
+    assert pointer is not None
+    cause = Cause(by="pipeline", reason="", at="2026")
+    stage.ledger.activate(
+        "part-class", newer.reference, seen=pointer.revision, release=pointer.release, cause=cause
+    )
+    asyncio.run(stage.watch.measure("part-class", compare=True))
+    samples = stage.ledger.samples("part-class", 10)
+    assert sorted(sample.version for sample in samples) == ["1.0.0", "1.1.0"]
+    assert len({sample.evaluation for sample in samples}) == 1
+    assert all(sample.evidence and sample.evidence.answers for sample in samples)
+    assert stage.asked == [("part-class", 2, 0)]

@@ -89,6 +89,23 @@ def test_a_refusal_of_which_nobody_heard_is_news_though_it_was_judged_before(wor
     assert not newly_refused(world.promote("e3").tasks["part-class"])
 
 
+def test_a_refusal_names_who_changed_the_task_last(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Ada Lovelace")
+    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "ada@example.com")
+    world.push("candidate")
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Grace Hopper")
+    world.author.write("README.md", "of somebody else\n")
+    commit = world.push("something else")
+    world.evaluated("e1", commit, lambda messages: {"part_class": "resistor"})
+    tasks = world.promote("e1").tasks
+    assert tasks["part-class"].outcome == "refused"
+    assert tasks["part-class"].author == "Ada Lovelace <ada@example.com>"
+    assert tasks["part-class"].champion == "1.1.0"
+    assert tasks["brand"].author == ""
+
+
 def two_pushes_evaluated(world: World) -> None:
     """Executions e1 and e2 of two pushes, each with a new candidate of another task."""
     first = world.push("part class")

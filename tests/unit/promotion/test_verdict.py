@@ -96,6 +96,19 @@ def test_nobody_is_told_of_what_was_known_before(topic: Topic, healthy: Reposito
     assert topic.published == []
 
 
+def test_who_changed_it_is_named_with_the_commands_that_show_why(
+    topic: Topic, healthy: RepositoryFolder
+) -> None:
+    ada = {"author": "Ada Lovelace <ada@example.com>", "champion": "1.0.0"}
+    promoted(healthy.root, brand=outcome("refused").model_copy(update=ada))
+    assert verdict("--tell") == 0
+    (message,) = topic.published
+    assert message["Subject"] == "prompt-hub: 1 blocked"
+    assert "changed by Ada Lovelace <ada@example.com>" in message["Message"]
+    assert "prompt-hub diff brand 1.0.0 candidate" in message["Message"]
+    assert "prompt-hub report evaluation brand 1.1.0 --html brand.html" in message["Message"]
+
+
 @pytest.mark.parametrize("missing", ["topic", "service"])
 def test_where_nobody_can_be_told_the_release_goes_on_all_the_same(
     topic: Topic,

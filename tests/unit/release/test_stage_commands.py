@@ -12,6 +12,7 @@ from prompt_hub.cli.main import COMMANDS, main
 from prompt_hub.cli.options import CommandParser
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.ledger.errors import LedgerMissingError
 from prompt_hub.ledger.items import Deployed, ReleaseRef, VersionRef
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
@@ -137,6 +138,48 @@ def test_a_move_in_the_ledger_takes_the_reason_that_one_in_git_takes(
     # Nothing else was wrong with it.
     assert main([*command, "--reason", "customers see wrong classes"]) == ExitCode.OK
     assert ledger.pointer("part-class") != before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ledger", "show", "part-clas"],
+        ["ledger", "freeze", "part-clas", *BY_ADA],
+        ["ledger", "activate", "part-clas", "--to", "1.0.0", *BY_ADA],
+        ["watch", "part-clas", "--now"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_task_that_the_stage_does_not_know_is_a_usage_error(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger, release = FakeLedger(), ReleaseRef(release="exec-1", made_at="2026-11-03")
+    first = Cause(by="pipeline", reason="first", at=release.made_at)
+    active = VersionRef(version="1.0.0", sha256="a")
+    ledger.seed("part-class", active, previous=None, release=release, cause=first)
+    # Carried, and never active here: known all the same.
+    carried = {"part-class": {"1.0.0": "a"}, "brand": {"0.1.0": "b"}}
+    ledger.deploy(
+        Deployed(release=release, commit="c0ffee", carries=carried, at=first.at), by="pipeline"
+    )
+    monkeypatch.setattr(Ledger, "connect", lambda table, **_: ledger)
+    assert main([*words, "--stage", "dev"]) == ExitCode.USAGE
+    assert capsys.readouterr() == (
+        "",
+        f"prompt-hub {words[0]}: there is no task 'part-clas' (known: brand, part-class). "
+        "Did you mean 'part-class'?\n",
+    )
+
+
+def test_a_stage_that_is_not_there_is_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_table(table: str, **_: object) -> None:
+        raise LedgerMissingError(f"there is no table {table}")
+
+    monkeypatch.setattr(Ledger, "connect", no_table)
+    assert main(["ledger", "show", "--stage", "prdo"]) == ExitCode.USAGE
+    assert "there is no table prompt-hub-prdo-ledger. Look at --stage" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", DECISIONS, ids=" ".join)

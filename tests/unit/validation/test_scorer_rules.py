@@ -329,9 +329,9 @@ def test_a_judge_that_cannot_be_used_is_told(
 ) -> None:
     add_judge(healthy)
     use_judge(healthy)
-    assert healthy.findings() == []
+    assert healthy.errors() == []
     damage(healthy)
-    (finding,) = healthy.findings()
+    (finding,) = healthy.errors()
     assert (finding.rule, finding.problem.file) == ("judge", USER)
     assert says in str(finding.problem)
 

@@ -59,13 +59,13 @@ class ChatCompletions:
         """Ask once, output constrained to `schema`; raises `TransientError` or `PermanentError`."""
         sent = sent_schema(schema, model.schema_support)
         size = sum(len(message["content"]) for message in messages)
-        content = await run_off_loop(size, _encode, model.model, messages, sent, parameters)
+        content = await run_off_loop(size, encode, model.model, messages, sent, parameters)
         client = self._client(model)
         reply = await self._connections.send(client, await client.form(content), content)
         if not reply.good:
             refusal = self._refusal(client, reply)
             if refusal.filtered:
-                return _filtered(model)
+                return filtered_response(model)
             headers = reply.headers
             after = parse_retry_after(headers.get("retry-after"), headers.get("retry-after-ms"))
             raise await run_off_loop(size, self._error, client, messages, refusal, after)
@@ -73,7 +73,7 @@ class ChatCompletions:
             return await run_off_loop(len(reply.content), read_completion, reply.content)
         except ReportedError as error:
             if error.refusal.filtered:
-                return _filtered(model)
+                return filtered_response(model)
             raise await run_off_loop(size, self._error, client, messages, error.refusal) from None
 
     async def close(self) -> None:
@@ -114,13 +114,13 @@ class ChatCompletions:
         )
 
 
-def _filtered(model: ModelConfig) -> ModelResponse:
+def filtered_response(model: ModelConfig) -> ModelResponse:
     """Return what a call is worth that the provider's content filter did not let through."""
     usage = Usage(input_tokens=0, output_tokens=0)
     return ModelResponse(text="", model=model.model, withheld=FILTERED, usage=usage)
 
 
-def _encode(
+def encode(
     model: str,
     messages: list[dict[str, str]],
     sent: SentSchema,

@@ -11,10 +11,20 @@ from prompt_hub.llm.schema_support import OPENAI, SchemaSupport
 from prompt_hub.repository.schema import JsonObject, Parameter
 
 if TYPE_CHECKING:
+    from prompt_hub.llm.batches import BatchSupport
     from prompt_hub.llm.config import ModelConfig
     from prompt_hub.llm.response import ModelResponse
 
-PROVIDER_KEYS = ("base_url", "region", "api_version", "secret", "secret_kms_key", "api_key_env")
+PROVIDER_KEYS = (
+    "base_url",
+    "region",
+    "api_version",
+    "secret",
+    "secret_kms_key",
+    "api_key_env",
+    "batch_folder",
+    "batch_role",
+)
 """Keys of an alias that some providers take and others do not."""
 
 
@@ -71,6 +81,10 @@ class Provider(ABC):
     def schema_support(self, model: ModelConfig) -> SchemaSupport:
         """Say what becomes of an output schema on its way to `model`; as at OpenAI by default."""
         return OPENAI
+
+    def batches(self, model: ModelConfig) -> BatchSupport | None:
+        """Say how `model` is asked many questions at once, for less; None where it cannot be."""
+        return None
 
     def iam_statements(self, model: ModelConfig) -> tuple[IamStatement, ...]:
         """Name what a role needs to call `model`; nothing by default."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.llm.batches import BatchAdapter, BatchLimits, BatchSupport, batch_support
 from prompt_hub.llm.providers.base import Adapter, IamStatement, Provider
 from prompt_hub.llm.schema_support import BEDROCK, SchemaSupport
 
@@ -18,12 +20,21 @@ _GEOGRAPHIES = frozenset({"us", "us-gov", "eu", "apac", "jp", "au", "ca", "globa
 """First parts of the names of cross-region inference profiles."""
 
 
+BATCH_LIMITS = BatchLimits(most_requests=50_000, most_bytes=1_000_000_000, least_requests=100)
+"""Bedrock's documented defaults as of November 2026. Quotas of an account stand in Service Quotas
+under "Records per batch inference job" and "Minimum number of records"; an alias states them.
+"""
+BATCH_PRICE_FACTOR = 0.5
+"""Amazon Bedrock pricing, batch, as of November 2026: half of on-demand."""
+
+
 class BedrockProvider(Provider):
     """No key: the caller's AWS credentials sign each request."""
 
     name = "bedrock"
     telemetry_name = "aws.bedrock"
     required_keys = frozenset({"region"})
+    optional_keys = frozenset({"batch_folder", "batch_role"})
 
     def schema_support(self, model: ModelConfig) -> SchemaSupport:
         """Say what becomes of an output schema."""
@@ -34,6 +45,16 @@ class BedrockProvider(Provider):
         from prompt_hub.llm.providers._chat_completions import ChatCompletions
 
         return ChatCompletions(_client, signed=True)
+
+    def batches(self, model: ModelConfig) -> BatchSupport | None:
+        """Take batches as OpenAI does, but for the files, which lie in S3."""
+        for key in ("batch_folder", "batch_role"):
+            if getattr(model, key) is None:
+                raise PromptHubError(
+                    f"the model alias {model.alias!r} needs a {key} for batches.",
+                    hint="docs/model-calls.md#batches says what it is.",
+                )
+        return batch_support(model, _batches, BATCH_LIMITS, BATCH_PRICE_FACTOR)
 
     def iam_statements(self, model: ModelConfig) -> tuple[IamStatement, ...]:
         """Allow to call this one model."""
@@ -58,6 +79,13 @@ def invoke_model_statements(model: ModelConfig) -> tuple[IamStatement, ...]:
             wildcard="A cross-region inference profile calls its one model in many regions.",
         ),
     )
+
+
+def _batches() -> BatchAdapter:
+    from prompt_hub.llm.providers._openai_batches import OpenAIBatches
+    from prompt_hub.llm.providers._s3_batch_files import S3Files
+
+    return OpenAIBatches(_client, S3Files())
 
 
 def _client(

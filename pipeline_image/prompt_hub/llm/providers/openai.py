@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from prompt_hub.llm.batches import BatchAdapter, BatchLimits, BatchSupport, batch_support
 from prompt_hub.llm.providers.base import Adapter, IamStatement, Provider, read_key_statements
 from prompt_hub.llm.schema_support import OPENAI, OPENAI_COMPATIBLE, SchemaSupport
 from prompt_hub.repository.schema import Parameter
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
     from prompt_hub.llm.config import ModelConfig
     from prompt_hub.llm.secrets import SecretApiKey
+
+
+BATCH_LIMITS = BatchLimits(most_requests=50_000, most_bytes=200_000_000)
+"""Of openai 3.54.0, `BatchCreateParams.input_file_id`: 50,000 requests and 200 MB."""
+BATCH_PRICE_FACTOR = 0.5
+"""Half of the synchronous price: OpenAI's help center, Batch API FAQ, as of November 2026."""
 
 
 class OpenAIProvider(Provider):
@@ -33,6 +40,11 @@ class OpenAIProvider(Provider):
         from prompt_hub.llm.providers._chat_completions import ChatCompletions
 
         return ChatCompletions(_client)
+
+    def batches(self, model: ModelConfig) -> BatchSupport | None:
+        """Take batches; another endpoint than OpenAI's own must say what they cost."""
+        factor = BATCH_PRICE_FACTOR if model.base_url is None else None
+        return batch_support(model, _batches, BATCH_LIMITS, factor)
 
     def iam_statements(self, model: ModelConfig) -> tuple[IamStatement, ...]:
         """Allow to read the key."""
@@ -60,6 +72,12 @@ def own_reasoning_parameters(
     if "max_tokens" in asked:
         written["max_completion_tokens"] = asked["max_tokens"]
     return written
+
+
+def _batches() -> BatchAdapter:
+    from prompt_hub.llm.providers._openai_batches import ApiFiles, OpenAIBatches
+
+    return OpenAIBatches(_client, ApiFiles())
 
 
 def _client(

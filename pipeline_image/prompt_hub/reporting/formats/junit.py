@@ -86,7 +86,7 @@ def _case(name: str, example: ExampleView, answers: Answers) -> Xml.Element:
         {
             "classname": name,
             "name": _xml(example.id),
-            "time": f"{sum(call.usage.seconds for call in answers.calls if call.usage):.3f}",
+            "time": f"{sum(call.usage.seconds or 0.0 for call in answers.calls if call.usage):.3f}",
         },
     )
     match answers.outcome:

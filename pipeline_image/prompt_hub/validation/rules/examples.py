@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from prompt_hub.repository.contracts import Contract, at, schema_problems
 from prompt_hub.repository.documents import Problem, closest
+from prompt_hub.repository.placeholders import is_placeholder, placeholder_reason
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.validation.rules.base import Rule, task_rule
 from prompt_hub.validation.tree import TaskFiles
@@ -99,10 +100,25 @@ def _tags_exist(files: TaskFiles) -> Iterator[Problem]:
             yield files.metadata.key_problem(location, found, expected, suggestion=meant)
 
 
+@task_rule("placeholder", "warning")
+def _nothing_is_left_to_replace(files: TaskFiles) -> Iterator[Problem]:
+    """Prompt and examples hold nothing that `prompt-hub new` wrote for people to replace.
+
+    Replace it by what is yours, ids included: promotion refuses it.
+    """
+    left = [(line, example) for line, example in files.examples if is_placeholder(example)]
+    for line, example in left[:1]:
+        found = f"{example.id!r}, and {len(left) - 1} more, as `prompt-hub new` wrote them"
+        yield files.example_problem(line, (), found, "examples of your own")
+    if files.candidate and (reason := placeholder_reason(files.candidate.content, ())):
+        yield files.candidate.problem(("messages",), reason, "what the model is to do")
+
+
 TASK_RULES: tuple[Rule[TaskFiles], ...] = (
     _ids_are_unique,
     _inputs_fit,
     _outputs_fit,
     _something_to_score,
     _tags_exist,
+    _nothing_is_left_to_replace,
 )

@@ -166,6 +166,42 @@ def _watch_can_fire(files: TaskFiles) -> Iterator[Problem]:
         )
 
 
+_EXAMPLES_HELD_TO_MARGIN = 200
+"""More of them can show any margin that a gate may state with reason."""
+_TOO_WIDE = 4
+"""A margin that is so many times what the examples can show lets through what they would see."""
+_NEVER_TOO_WIDE = 0.1
+
+
+@task_rule("gate-margin", "warning")
+def _margin_can_be_shown(files: TaskFiles) -> Iterator[Problem]:
+    """The examples can show the gate's margin, and could not show one much narrower.
+
+    Label more examples, or state the margin that is expected: with a narrower one every comparison
+    stays open, be the answers equal; a much wider one lets through what the examples would see.
+    """
+    if not files.metadata:
+        return
+    # Imported here: no other rule needs the gate, and it takes a twentieth of a start.
+    from prompt_hub.evaluation.inputs import scored
+    from prompt_hub.gate.power import least_margin
+
+    gate = files.metadata.content.gate
+    examples = scored([example for _, example in files.examples])
+    if not 0 < len(examples) <= _EXAMPLES_HELD_TO_MARGIN:
+        return
+    least = least_margin(examples, gate)
+    shown = f"what {len(examples)} scored examples can show of equal answers"
+    location = ("gate", "margin") if "gate" in files.metadata.content.model_fields_set else ()
+    if least is None or gate.margin < least:
+        expected = "more examples" if least is None else f"{least:g} or more, {shown}"
+        found = f"the margin {gate.margin:g}"
+        yield files.metadata.problem(location, found, f"{expected}; docs/gate.md")
+    elif gate.margin > max(_NEVER_TOO_WIDE, _TOO_WIDE * least):
+        expected = f"a narrower one: {least:g} is {shown}"
+        yield files.metadata.problem(location, f"the margin {gate.margin:g}", expected)
+
+
 @task_rule("records")
 def _columns_fit(files: TaskFiles) -> Iterator[Problem]:
     """Record columns belong to properties of the input, each name to one of them.
@@ -199,5 +235,6 @@ TASK_RULES: tuple[Rule[TaskFiles], ...] = (
     _versions_agree,
     _up_to_date,
     _watch_can_fire,
+    _margin_can_be_shown,
     _columns_fit,
 )

@@ -80,6 +80,23 @@ def _parameters_make_sense(files: TaskFiles) -> Iterator[Problem]:
                 yield source.problem(("model", "parameters", name), repr(value), expected)
 
 
+@task_rule("model-alias")
+def _alias_has_a_meaning(files: TaskFiles) -> Iterator[Problem]:
+    """Candidate, judge and released version name an alias that `cdk.json` gives a meaning.
+
+    Correct the alias, or add it to `models` in `cdk.json`; a repository without one is not asked.
+    """
+    if files.aliases is None:
+        return
+    released = (files.production,) if files.production else ()
+    for source in (*files.people_write, *released):
+        alias = source.content.model.alias
+        if alias not in files.aliases:
+            expected = f"an alias of `models` in cdk.json: {', '.join(sorted(files.aliases))}"
+            meant = closest(alias, files.aliases)
+            yield source.problem(("model", "alias"), repr(alias), expected, suggestion=meant)
+
+
 # --- Templates ---------------------------------------------------------------------------------
 
 
@@ -244,6 +261,7 @@ TASK_RULES: tuple[Rule[TaskFiles], ...] = (
     _keywords_exist,
     _ends_with_a_question,
     _parameters_make_sense,
+    _alias_has_a_meaning,
     _templates_parse,
     _templates_are_safe,
     _loops_are_bounded,

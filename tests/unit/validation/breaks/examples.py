@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.validation.breaking import (
+    CANDIDATE,
     EXAMPLES,
     METADATA,
     Case,
@@ -59,7 +60,30 @@ CASES = [
     ),
 ]
 
+CASES += [
+    Case(
+        "placeholder",
+        example(id="replace-me-3"),
+        EXAMPLES,
+        "'replace-me-3', and 0 more, as `prompt-hub new` wrote them",
+        at=(9, 1),
+    ),
+    Case(
+        "placeholder",
+        example(input={"part_number": "1N4007", "title": "REPLACE ME 1"}),
+        EXAMPLES,
+        "expected examples of your own",
+    ),
+    Case(
+        "placeholder",
+        edit(CANDIDATE, '"resistor"}.', '"resistor", "size": "REPLACE ME 1"}.'),
+        CANDIDATE,
+        "the prompt still says 'REPLACE ME'",
+    ),
+]
+
 FINE = [
+    Fine("placeholder", example(input={"part_number": "REPLACE", "title": "Replace me not"})),
     Fine("example-id", example(id="2n7002")),
     Fine("example-input", example(input={"part_number": "1", "title": ""})),
     Fine("example-expected", example(expected={"part_class": "diode"})),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from prompt_hub.core.aws_names import DRILL_TASK
@@ -31,6 +32,19 @@ def _new_task(task: str) -> Callable[[RepositoryFolder], None]:
         folder.stamp(task)
 
     return copy
+
+
+def _many_examples(count: int) -> Callable[[RepositoryFolder], None]:
+    """Label so many examples more."""
+
+    def label(folder: RepositoryFolder) -> None:
+        first_line, *_ = folder.read(EXAMPLES).splitlines()
+        example = {**json.loads(first_line), "split": "eval"}
+        more = [json.dumps({**example, "id": f"more-{number}"}) for number in range(count)]
+        folder.write(EXAMPLES, folder.read(EXAMPLES) + "\n".join(more) + "\n")
+        folder.stamp("part-class")
+
+    return label
 
 
 CASES = [
@@ -177,3 +191,30 @@ FINE = [
     Fine("records", edit(METADATA, "[Description]", "[Description, description]")),
 ]
 """What comes close to a rule, and breaks none."""
+
+CASES += [
+    Case(
+        "gate-margin",
+        edit(METADATA, "margin: 0.5,", "margin: 0.3,"),
+        METADATA,
+        "gate.margin: found the margin 0.3; expected 0.319 or more, what 6 scored examples can",
+        at=(11, 16),
+    ),
+    Case(
+        "gate-margin",
+        edit("prompts/03-metadata/brand.yaml", "gate: {margin: 0.6}  # four", "# four"),
+        "prompts/03-metadata/brand.yaml",
+        "found the margin 0.05; expected 0.438 or more",
+    ),
+    Case(
+        "gate-margin",
+        _many_examples(70),
+        METADATA,
+        "found the margin 0.5; expected a narrower one: 0.0",
+    ),
+]
+
+FINE += [
+    Fine("gate-margin", edit(METADATA, "margin: 0.5,", "margin: 0.32,")),
+    Fine("gate-margin", _many_examples(8)),
+]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
+from tests.unit.building import RepositoryFolder
 from tests.unit.validation.breaking import (
     CANDIDATE,
     EXAMPLES,
@@ -15,6 +19,13 @@ from tests.unit.validation.breaking import (
     with_tags,
     write,
 )
+
+
+def _configure(*aliases: str) -> Callable[[RepositoryFolder], None]:
+    """Give aliases a meaning, in the repository's own settings."""
+    settings = {"context": {"prompt-hub": {"models": {name: {} for name in aliases}}}}
+    return write("cdk.json", json.dumps(settings))
+
 
 CASES = [
     Case(
@@ -175,7 +186,34 @@ CASES = [
     ),
 ]
 
+CASES += [
+    Case(
+        "model-alias",
+        lambda folder: (
+            _configure("catalogue-pinned", "catalogue-latest")(folder),
+            edit(CANDIDATE, "alias: catalogue-pinned", "alias: catalogue-pined")(folder),
+        ),
+        CANDIDATE,
+        "model.alias: found 'catalogue-pined' (did you mean 'catalogue-pinned'?); expected an alias"
+        " of `models` in cdk.json: catalogue-latest, catalogue-pinned",
+        at=(6, 10),
+    ),
+    Case(
+        "model-alias",
+        lambda folder: (
+            _configure("catalogue-latest", "new")(folder),
+            edit(CANDIDATE, "alias: catalogue-pinned", "alias: new")(folder),
+        ),
+        PRODUCTION,
+        "found 'catalogue-pinned'",
+    ),
+]
+
 FINE = [
+    # Without settings nobody knows.
+    Fine("model-alias", edit(CANDIDATE, "alias: catalogue-pinned", "alias: catalogue-pined")),
+    Fine("model-alias", _configure("catalogue-pinned", "catalogue-latest")),
+    Fine("model-alias", write("cdk.json", "no JSON: Synth says so")),
     Fine("schema", restamped(edit(CANDIDATE, "title: {type: string}", "title: true"))),
     Fine(
         "schema-keyword",

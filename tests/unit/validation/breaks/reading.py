@@ -395,8 +395,10 @@ FINE = [
     Fine("not-finite", write("prompts/00-templates/b.yaml", "a: 1.0e+308\nb: '.nan'\n")),
     Fine("json-syntax", append(EXAMPLES, "\n\n")),
     Fine("surrogate", example(input={"part_number": "\U0001f642", "title": "a"})),
-    Fine("unknown-key", edit(METADATA, "gate: {margin: 0.5", "gate: {tag_margin: 0.5")),
-    Fine("missing-key", edit(METADATA, "gate: {margin: 0.5, confidence: 0.9}\n", "")),
+    Fine(
+        "unknown-key", edit(METADATA, "gate: {margin: 0.5", "gate: {tag_margin: 0.3, margin: 0.5")
+    ),
+    Fine("missing-key", edit(METADATA, ", confidence: 0.9}", "}")),
     Fine("value", edit(METADATA, "threshold: 0.7", "threshold: 1")),
     Fine("lock", edit(PRODUCTION, "# Written by", "# Once written by")),
     Fine("building-block", template('{{ title }} {% include "catalogue-role.txt" %}')),

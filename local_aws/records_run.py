@@ -1,0 +1,127 @@
+"""A file of many records in a stage of this machine, a rollback, and the repair that follows it.
+
+It builds on a finished `make up`. A model without weights answers meanwhile: ten thousand records
+would take the local one hours.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local_aws.aliases import FLOATING, aliases, set_alias
+from local_aws.countdown import Countdown
+from local_aws.processes import LocalRunError
+from local_aws.regression import TASK
+from local_aws.run_report import Story, say
+from local_aws.scripted_model import SCRIPTED
+from local_aws.stack import LocalStack
+from local_aws.stack_reader import STAGE, Json, Observer
+from local_aws.weights import DEFAULT
+
+PERSON = "On call"
+FIELDS = {"part_number": "Artikelnummer", "title": "Bezeichnung", "manufacturer": "Hersteller"}
+"""The task's input fields, and columns that its metadata declares for them."""
+
+
+class RecordsRun:
+    """One file of records, answered in the stage by a version that is taken back afterwards."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self.stack = stack
+        self.observer = Observer(stack)
+        self.story = Story(
+            "Prompt Hub: a file of records, a rollback, a repair",
+            Countdown(stack.state / "seconds-records.json"),
+        )
+        self._output = stack.state / "answered.jsonl"
+
+    def run(self, rows: Path | None, count: int) -> None:
+        """Answer `count` records, roll back, and repair; records of `rows` are repeated.
+
+        Raises `LocalRunError` in one sentence.
+        """
+        bad = self._bad_version()
+        with self.story.step("Models, and a local AWS, on loopback") as lines:
+            self.stack.start()
+            say(lines, f"AWS at {self.stack.endpoint}")
+        table = self.stack.state / "many.csv"
+        with self.story.step(
+            f"{count:,} records of a catalogue, as a spreadsheet has them"
+        ) as lines:
+            self._write(table, rows, count)
+            say(lines, f"{table}: {table.stat().st_size:,} bytes")
+        good = str(self.observer.pointer(TASK)["version"])
+        with self._scripted():
+            with self.story.step(f"{TASK} {bad} is active again, by hand") as lines:
+                say(lines, self._ledger("activate", bad, "--no-watch"))
+            with self.story.step(
+                "The file is dropped into the stage's bucket and answered"
+            ) as lines:
+                self._output.unlink(missing_ok=True)
+                said = self._hub("run", TASK, str(table), str(self._output), "--stage", STAGE)
+                for line in said.splitlines()[-3:]:
+                    say(lines, line.strip())
+            with self.story.step(f"{TASK} goes back to {good}") as lines:
+                say(lines, self._ledger("downgrade", good))
+            with self.story.step(f"What {bad} answered is made again by {good}") as lines:
+                said = self._hub(
+                    *("repair", TASK, "--version", bad, "--stage", STAGE, "--yes"),
+                    *("--html", str(self.stack.state / "repair.html")),
+                )
+                for line in said.splitlines()[-5:]:
+                    say(lines, line.strip())
+        print(f"\nDone in {self.story.seconds:.0f} s. open {self.stack.state / 'repair.html'}")
+
+    def _bad_version(self) -> str:
+        """Return the version that `make up` has seen rolled back."""
+        told = self.stack.state / "run.json"
+        if not told.exists():
+            raise LocalRunError("this builds on a finished run; run `make up` first.")
+        rollback: Json = json.loads(told.read_text(encoding="utf-8"))["rollback"]
+        return str(rollback["from"])
+
+    def _write(self, table: Path, rows: Path | None, count: int) -> None:
+        source = rows or self.stack.root / "prompts" / "01-examples" / f"{TASK}.jsonl"
+        with source.open(encoding="utf-8") as lines:
+            inputs = [json.loads(line)["input"] for line in lines]
+        with table.open("w", encoding="utf-8", newline="") as file:
+            sheet = csv.writer(file, delimiter=";")
+            sheet.writerow(FIELDS.values())
+            for number, fields in enumerate(itertools.islice(itertools.cycle(inputs), count)):
+                # Repeated, and yet each a part of its own.
+                fields = {**fields, "part_number": f"{fields['part_number']}/{number}"}
+                sheet.writerow([fields[name] for name in FIELDS])
+
+    @contextmanager
+    def _scripted(self) -> Iterator[None]:
+        """Let the model without weights stand behind every name that prompts ask for."""
+        state = self.stack.state / "model"
+        before = aliases(state)
+        names = (FLOATING, DEFAULT.name)
+        for name in names:
+            set_alias(state, name, SCRIPTED)
+        try:
+            yield
+        finally:
+            for name in names:
+                set_alias(state, name, before.get(name, name))
+
+    def _ledger(self, action: str, version: str, *more: str) -> str:
+        signed = ("--person", PERSON, "--reason", "shown by make records")
+        return self._hub("ledger", action, TASK, "--stage", STAGE, "--to", version, *signed, *more)
+
+    def _hub(self, *words: str) -> str:
+        return self.stack.run(
+            [sys.executable, "-m", "prompt_hub.cli", *words],
+            extra={
+                # What promotion has written is in the author's clone.
+                "PROMPT_HUB_ROOT": str(self.stack.author_clone()),
+                "PROMPT_HUB_INSTALLATION": self.stack.installation,
+            },
+        )

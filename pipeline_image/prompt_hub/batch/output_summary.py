@@ -1,0 +1,208 @@
+"""What the lines of an output say together: counts, versions, errors, tokens and dollars."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from prompt_hub.batch.run_manifest import (
+    RepairOf,
+    RunFile,
+    RunManifest,
+    RunOutput,
+    Spent,
+    VersionCount,
+)
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.json_strict import ENVELOPE_DEPTH, strict_json
+from prompt_hub.repository.schema import Format
+
+KINDS = 1000
+"""Kinds of errors that are told apart; all others together are one more."""
+SHOWN_KINDS = 20
+OTHERS = "other errors"
+_PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\d+(?:[.,]\d+)*")
+_LINE = re.compile(r"line \d+: ")
+_LONGEST_KIND = 200
+
+
+class _Version(NamedTuple):
+    version: str
+    sha256: str
+    release: str | None
+    model: str | None
+
+
+class OutputSummary:
+    """Takes the lines of an output one by one, in their order."""
+
+    def __init__(self, source: str) -> None:
+        """Sum up what `source` holds, which is said where a line cannot be read."""
+        self.records = 0
+        self.failed = 0
+        self._source = source
+        self._last = 0
+        self._versions: Counter[_Version] = Counter()
+        self._errors: Counter[str] = Counter()
+        self._calls = 0
+        self._input_tokens = 0
+        self._output_tokens = 0
+        self._usd = 0.0
+        self._priced = True
+
+    def take(self, raw: bytes) -> None:
+        """Count a line; raises `PromptHubError` if it is none, or is not behind the last one."""
+        try:
+            line = strict_json(raw.decode("utf-8"), max_depth=ENVELOPE_DEPTH)
+        except ValueError as damage:
+            raise self._damaged(f"holds what is no line: {damage}") from None
+        match line:
+            case {"record": int(number), "version": str(version), "sha256": str(digest), **rest}:
+                if number <= self._last:
+                    raise self._damaged(f"has the record {number} behind {self._last}")
+                self._last = number
+            case _:
+                raise self._damaged("holds what is no line of a record")
+        self.records += 1
+        release, model, error = rest.get("release"), rest.get("model"), rest.get("error")
+        self._versions[
+            _Version(
+                version,
+                digest,
+                release if isinstance(release, str) else None,
+                model if isinstance(model, str) else None,
+            )
+        ] += 1
+        if isinstance(error, str):
+            self.failed += 1
+            kind = kind_of(error)
+            self._errors[kind if kind in self._errors or len(self._errors) < KINDS else OTHERS] += 1
+        self._pay(rest.get("usage"))
+
+    def to_manifest(
+        self,
+        *,
+        run: str,
+        task: str,
+        stage: str | None,
+        versions: Literal["pin", "follow"],
+        source: RunFile,
+        outputs: tuple[RunOutput, ...],
+        blank: int,
+        forecast: Spent | None,
+        shards: int,
+        read_as: tuple[str, ...],
+        started: datetime,
+        repair_of: RepairOf | None = None,
+    ) -> RunManifest:
+        """Return the manifest of a run that ends now with this output."""
+        ended = datetime.now(UTC)
+        return RunManifest(
+            schema_="prompt-hub/run-manifest@1",
+            run=run,
+            task=task,
+            stage=stage,
+            versions=versions,
+            source=source,
+            outputs=outputs,
+            records=self.records,
+            answered=self.records - self.failed,
+            failed=self.failed,
+            blank=blank,
+            errors=self.errors,
+            answered_by=self.answered_by,
+            spent=self.spent(round((ended - started).total_seconds(), 3)),
+            forecast=forecast,
+            shards=shards,
+            read_as=read_as,
+            started=started,
+            ended=ended,
+            repair_of=repair_of,
+        )
+
+    def spent(self, seconds: float | None) -> Spent:
+        """Return what all calls came to, which took so many seconds on the clock."""
+        return Spent(
+            calls=self._calls,
+            input_tokens=self._input_tokens,
+            output_tokens=self._output_tokens,
+            usd=round(self._usd, 9) if self._priced else None,
+            seconds=seconds,
+        )
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """The commonest kinds of errors, and how many lines say them."""
+        ranked = sorted(self._errors.items(), key=lambda item: (-item[1], item[0]))
+        shown = dict(ranked[:SHOWN_KINDS])
+        if rest := sum(count for _, count in ranked[SHOWN_KINDS:]):
+            shown[OTHERS] = shown.get(OTHERS, 0) + rest
+        return shown
+
+    @property
+    def answered_by(self) -> tuple[VersionCount, ...]:
+        """How many records each version has answered, the first one first."""
+        return tuple(
+            VersionCount(
+                version=each.version,
+                sha256=each.sha256,
+                release=each.release,
+                model=each.model,
+                records=count,
+            )
+            for each, count in self._versions.items()
+        )
+
+    def _pay(self, usage: object) -> None:
+        match usage:
+            case {"input_tokens": int(sent), "output_tokens": int(received), "usd": usd}:
+                self._calls += 1
+                self._input_tokens += sent
+                self._output_tokens += received
+                if isinstance(usd, int | float):
+                    self._usd += usd
+                else:
+                    self._priced = False
+
+    def _damaged(self, what: str) -> PromptHubError:
+        return PromptHubError(
+            f"{self._source} {what}.",
+            hint="Another program has written into it; the run can be made again.",
+            exit_code=ExitCode.BLOCKED,
+        )
+
+
+def kind_of(error: str) -> str:
+    """Return an error without what is particular to its record.
+
+    >>> kind_of("line 12: 3 cells, where the header has 4")
+    '… cells, where the header has …'
+    """
+    text = _PARTICULAR.sub("…", _LINE.sub("", error, count=1))
+    return text if len(text) <= _LONGEST_KIND else text[:_LONGEST_KIND] + "…"
+
+
+def summarise(path: Path) -> OutputSummary:
+    """Sum up an output as it lies on disk."""
+    summary = OutputSummary(str(path))
+    with path.open("rb") as lines:
+        for line in lines:
+            summary.take(line)
+    return summary
+
+
+def describe(path: Path, uri: str, form: Format) -> RunOutput:
+    """Describe one form of an output, which lies at `path` and belongs at `uri`."""
+    file = file_as_read(path, uri)
+    return RunOutput(**file.model_dump(), format=form)
+
+
+def file_as_read(path: Path, uri: str) -> RunFile:
+    """Describe a file as it lies at `path`; `uri` says where it belongs."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return RunFile(uri=uri, sha256=digest, bytes=path.stat().st_size)

@@ -1,0 +1,103 @@
+"""An outage of the provider is waited out: records are asked again, none is given up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from prompt_hub.batch.backends import Backend, BatchAnswer, VersionInfo
+from prompt_hub.llm.errors import ModelUnavailableError
+from prompt_hub.repository.schema import JsonObject
+
+logger = logging.getLogger(__name__)
+
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 60.0
+
+
+class PatientBackend:
+    """Asks another backend; while that gives no answer, one record at a time tries it.
+
+    The wait between two tries doubles up to a minute. The records take turns, so that one which the
+    provider never answers does not hold up the others. When nothing has been answered for
+    `patience` seconds, what the backend raises comes out.
+
+    A record that the provider refuses while it answers others gets a line with an error: to ask for
+    it again would never come to an end.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        patience: float,
+        answers_others: bool,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Ask `backend`.
+
+        Args:
+            backend: who answers.
+            patience: seconds without any answer after which it is given up.
+            answers_others: whether it has answered records of this run before.
+            say: is told when an outage begins and ends.
+            clock: monotonic seconds.
+            sleep: waits.
+        """
+        self._backend = backend
+        self._patience = patience
+        self._answers_others = answers_others
+        self._say = say
+        self._clock = clock
+        self._sleep = sleep
+        self._since: float | None = None
+        """When the outage began; None while there is none."""
+        self._wait = FIRST_WAIT
+        self._turn = asyncio.Lock()
+
+    @property
+    def answered_by(self) -> VersionInfo:
+        """What answers now."""
+        return self._backend.answered_by
+
+    async def answer(self, fields: JsonObject) -> BatchAnswer:
+        """Answer one record; raises `ModelUnavailableError` when patience is over."""
+        while True:
+            answer = await (self._ask(fields) if self._since is None else self._try(fields))
+            if answer is not None:
+                return answer
+
+    async def _try(self, fields: JsonObject) -> BatchAnswer | None:
+        """Ask after a wait, when it is this record's turn; None if it is to ask again."""
+        async with self._turn:
+            if self._since is None:
+                return None
+            await self._sleep(self._wait)
+            self._wait = min(LONGEST_WAIT, 2 * self._wait)
+            return await self._ask(fields)
+
+    async def _ask(self, fields: JsonObject) -> BatchAnswer | None:
+        try:
+            answer = await self._backend.answer(fields)
+        except ModelUnavailableError as error:
+            if error.of_request:
+                if not self._answers_others:
+                    raise
+                return BatchAnswer(output=None, error=error.message, answered_by=self.answered_by)
+            now = self._clock()
+            if self._since is None:
+                self._since = now
+                self._say(f"{error.message} Waiting for it, up to {self._patience:g} s.")
+            if now - self._since >= self._patience:
+                raise
+            logger.info("no answer for %.0f s", now - self._since)
+            return None
+        self._answers_others = True
+        if self._since is not None:
+            self._say(f"It answers again, after {self._clock() - self._since:.0f} s.")
+            self._since, self._wait = None, FIRST_WAIT
+        return answer

@@ -1,0 +1,268 @@
+"""Records that a bad version answered, made again: which they are, what that costs, what comes out.
+
+A repair reads nothing but the output of a run: each line has the fields that were asked about, and
+the version that answered. What other versions answered stays as it is, byte for byte.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import BinaryIO, cast
+
+from pydantic import JsonValue
+
+from prompt_hub.batch.backends import VersionInfo
+from prompt_hub.batch.changes import ChangeTally
+from prompt_hub.batch.forecast import Forecast
+from prompt_hub.batch.mapping import RecordError
+from prompt_hub.batch.objects import Objects
+from prompt_hub.batch.readers import Record
+from prompt_hub.batch.run_manifest import RunManifest, Spent, read_manifest, runs_of
+from prompt_hub.batch.runner import RecordMapper
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.hashing import sha256_of
+from prompt_hub.core.json_log import json_line
+from prompt_hub.core.json_strict import ENVELOPE_DEPTH, strict_json
+from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.response import Usage
+from prompt_hub.repository.contracts import schema_problem
+from prompt_hub.repository.rendering import Renderer, RenderError
+from prompt_hub.repository.schema import JsonObject, Prompt
+
+SAMPLES = 200
+"""Records whose questions are measured before the first call."""
+_PLACE = re.compile(r"(?:line (\d+)|record \d+): (.*)", re.DOTALL)
+
+Line = Mapping[str, JsonValue]
+
+
+def repair_name(run: str, bad: str, by: VersionInfo) -> str:
+    """Return the name of the run that repairs `run`: the same repair has the same name."""
+    return sha256_of({"repair": run, "version": bad, "by": by.sha256, "model": by.model})
+
+
+def open_repairs(objects: Objects, task: str, bad: str, by: VersionInfo) -> list[RunManifest]:
+    """Return the runs whose records of `bad` were not made again with version `by` yet.
+
+    A run that a repair of another version has taken the place of is left out: the repair is there.
+    """
+    answered = runs_of(objects, task, bad)
+    done = {
+        repair.run
+        for manifest in runs_of(objects, task, by.version)
+        if (repair := manifest.repair_of) is not None and repair.version == bad
+        if by.sha256 in {count.sha256 for count in manifest.answered_by}
+        # The index is written before it: a repair that was killed in between goes on.
+        if read_manifest(objects, task, manifest.run) is not None
+    }
+    replaced = {each.repair_of.run for each in answered if each.repair_of is not None}
+    return [manifest for manifest in answered if manifest.run not in done | replaced]
+
+
+# --- The lines of an output ----------------------------------------------------------------------
+
+
+def read_lines(path: Path) -> Iterator[tuple[bytes, Line]]:
+    """Yield each line of an output as it stands and as it reads; raises `PromptHubError`."""
+    with path.open("rb") as stream:
+        for number, raw in enumerate(stream, 1):
+            try:
+                line = strict_json(raw.decode("utf-8"), max_depth=ENVELOPE_DEPTH)
+            except ValueError as error:
+                line = str(error)
+            match line:
+                case {"record": int(), "input": dict(), "error": str() | None, "version": str()}:
+                    yield raw, cast(Line, line)
+                case _:
+                    raise PromptHubError(
+                        f"{path}:{number} is no line of a run's output.",
+                        exit_code=ExitCode.BLOCKED,
+                    )
+
+
+class LineReader(RecordMapper):
+    """Takes the fields of a record from the line that a run has written of it."""
+
+    def __init__(self, contract: JsonObject) -> None:
+        super().__init__({}, contract)
+        self._contract = contract
+
+    def fields(self, record: Record) -> JsonObject:
+        """Fields that fit the input schema; raises `RecordError`."""
+        if record.problem is not None:
+            raise RecordError(record.problem)
+        fields = dict(zip(record.columns, record.values, strict=True))
+        problem = schema_problem(fields, self._contract)
+        if problem is not None:
+            raise RecordError(problem)
+        return fields
+
+
+def to_record(line: Line) -> Record:
+    """Return the record of a line; one that was never asked about has its problem still."""
+    number, fields, error = line["record"], _fields(line), line["error"]
+    assert isinstance(number, int)
+    found = _PLACE.fullmatch(str(error)) if error is not None else None
+    place, reason = found.groups() if found else (None, error)
+    return Record(
+        number=number,
+        line=int(place or 0),
+        columns=tuple(fields),
+        values=tuple(fields.values()),
+        problem=str(reason) if was_refused(line) else None,
+    )
+
+
+def was_refused(line: Line) -> bool:
+    """Whether no model was asked about the record of a line: it was none, or did not fit."""
+    return line.get("asked") is False
+
+
+def records_of(path: Path, version: str) -> Iterator[Record]:
+    """Yield the records that `version` answered, in the order of the output at `path`."""
+    return (to_record(line) for _, line in read_lines(path) if line["version"] == version)
+
+
+# --- What it will cost ---------------------------------------------------------------------------
+
+
+@dataclass
+class Survey:
+    """What a repair of an output has to do."""
+
+    lines: int = 0
+    """Lines of the whole output."""
+    again: int = 0
+    """Lines that are made again."""
+    calls: int = 0
+    """Of these, how many a model is asked about."""
+    measured: int = 0
+    """Of these, how many say what their call took then."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    samples: list[JsonObject] = field(default_factory=list)
+    """Some of the fields that a model is asked about, from everywhere in the file."""
+
+
+def survey(path: Path, version: str) -> Survey:
+    """Count what `version` answered in the output at `path`."""
+    found, step = Survey(), 1
+    for _, line in read_lines(path):
+        found.lines += 1
+        if line["version"] != version:
+            continue
+        found.again += 1
+        if was_refused(line):
+            continue
+        if found.calls % step == 0:
+            found.samples.append(_fields(line))
+        found.calls += 1
+        if len(found.samples) == 2 * SAMPLES:
+            # Every second one is enough from here on: they stay spread over all that was read.
+            found.samples, step = found.samples[::2], 2 * step
+        if (usage := _usage(line)) is not None:
+            found.measured += 1
+            found.input_tokens += usage.input_tokens
+            found.output_tokens += usage.output_tokens
+    return found
+
+
+def foresee(
+    found: Survey,
+    run: RunManifest,
+    bad: Prompt | None,
+    by: Prompt,
+    *,
+    on: ModelConfig,
+    by_evaluation: Forecast,
+) -> Spent:
+    """Return what a repair will come to, by what the same records have come to before.
+
+    Answers are taken to be as long as those were; questions are longer or shorter by as much as the
+    two prompts are. Where the run has measured nothing, the evaluation of `by` says it.
+
+    Args:
+        found: what is to be asked.
+        run: the run that has asked before.
+        bad: the prompt that answered then; None where the repository has it no longer.
+        by: the prompt that will answer.
+        on: the model that it asks here.
+        by_evaluation: what calls of `by` take; no record was added to it yet.
+    """
+    for fields in found.samples:
+        by_evaluation.add(fields)
+    evaluated = by_evaluation.spent()
+    if not found.measured:
+        share = found.calls / max(1, evaluated.calls)
+        tokens_in, tokens_out = share * evaluated.input_tokens, share * evaluated.output_tokens
+    else:
+        share = found.calls / found.measured
+        before = _characters(bad, found.samples) if bad is not None else None
+        after = _characters(by, found.samples)
+        longer = after / before if before and after else 1.0
+        tokens_in, tokens_out = share * longer * found.input_tokens, share * found.output_tokens
+    seconds = run.spent.seconds
+    return Spent(
+        calls=found.calls,
+        input_tokens=round(tokens_in),
+        output_tokens=round(tokens_out),
+        usd=on.cost(round(tokens_in), round(tokens_out)),
+        seconds=None if seconds is None else round(seconds * found.calls / max(1, run.records), 3),
+    )
+
+
+def _characters(prompt: Prompt, inputs: Sequence[JsonObject]) -> float | None:
+    """Return the mean length of a prompt's messages; None where none can be rendered."""
+    renderer, lengths = Renderer(prompt), []
+    for fields in inputs:
+        with suppress(RenderError):
+            messages = renderer.render(fields)
+            lengths.append(sum(len(message["content"]) for message in messages))
+    return fmean(lengths) if lengths else None
+
+
+# --- The corrected output ------------------------------------------------------------------------
+
+
+def correct(old: Path, answers: Path, bad: str, output: BinaryIO, changes: BinaryIO) -> ChangeTally:
+    """Write an output in which `answers` stand in the place of what the version `bad` answered.
+
+    Args:
+        old: the output of the run; its other lines are written as they are.
+        answers: the lines that were made again, in the order of their records.
+        bad: the version whose lines are left out.
+        output: takes the corrected output.
+        changes: takes a JSON line for each field that came out otherwise.
+    """
+    tally, again = ChangeTally(), read_lines(answers)
+    for raw, line in read_lines(old):
+        if line["version"] != bad:
+            output.write(raw)
+            continue
+        new_raw, new = next(again)
+        number = new["record"]
+        if not isinstance(number, int) or number != line["record"]:
+            raise AssertionError(f"{answers} has no line of record {line['record']}")
+        for change in tally.add(line, new):
+            changes.write(json_line(change.to_line(number)))
+        output.write(new_raw)
+    return tally
+
+
+def _fields(line: Line) -> JsonObject:
+    fields = line["input"]
+    assert isinstance(fields, dict)
+    return fields
+
+
+def _usage(line: Line) -> Usage | None:
+    match line.get("usage"):
+        case {"input_tokens": int(sent), "output_tokens": int(received), "usd": usd}:
+            price = float(usd) if isinstance(usd, int | float) else None
+            return Usage(input_tokens=sent, output_tokens=received, usd=price)
+    return None

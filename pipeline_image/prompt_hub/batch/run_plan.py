@@ -1,0 +1,137 @@
+"""What a run over records will be, known before its first call: the shards read it, and people."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from prompt_hub.batch.objects import Objects
+from prompt_hub.batch.run_manifest import RunFile, Spent, Whole
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.repository.json import parse_model
+from prompt_hub.repository.schema import Format, Moment, Sha256, Strict, TaskName, Version
+
+PLAN = "plan.json"
+"""Name among a run's objects; where it is, the shards are, too."""
+REFUSED = "refused.json"
+"""Name of what a refused run has instead of a plan."""
+
+
+class Shard(Strict):
+    """Records that one process answers; an item of `shards.json`."""
+
+    shard: Whole
+    first: Annotated[int, Field(ge=1)]
+    """Number of its first record in the file."""
+    records: Whole
+    """How many it has, blank rows not counted: so many lines its output has, too."""
+
+    def key(self, task: str, run: str, folder: str) -> str:
+        """Return its key in one of the run's folders."""
+        return shard_key(task, run, folder, self.shard)
+
+
+def shard_key(task: str, run: str, folder: str, shard: int) -> str:
+    """Return the key of what a shard has in a folder of its run: `shards` or `out`."""
+    return aws_names.run_key(task, run, f"{folder}/{shard:05}.jsonl")
+
+
+class Measured(Strict):
+    """Whose calls a forecast was made from."""
+
+    version: Version
+    model: str
+    calls: Annotated[int, Field(ge=1)]
+
+
+class RunPlan(Strict):
+    """What a run will be."""
+
+    schema_: Annotated[Literal["prompt-hub/run-plan@1"], Field(alias="schema")]
+    run: Annotated[str, Field(min_length=1)]
+    task: TaskName
+    stage: str | None
+    versions: Literal["pin", "follow"]
+    version: Version
+    """The version at the start; where versions are pinned, the one that answers all."""
+    sha256: Sha256
+    model: str
+    """Provider and model, as in verdicts."""
+    mapping: Sha256
+    """Hash of what makes fields of records."""
+    comma_decimals: bool
+    """Whether the file's form makes a comma a decimal mark."""
+    source: RunFile
+    records: Whole
+    """Records that will have a line."""
+    blank: Whole
+    unreadable: Whole
+    """Records that no model is asked about: their lines say what is wrong with them."""
+    shards: Annotated[int, Field(ge=1)]
+    children: Annotated[int, Field(ge=1)]
+    """Processes that answer at once: each has this part of the alias's limits."""
+    forecast: Spent
+    measured: Measured | None
+    """None where the version has no evaluation, and the forecast is a guess from characters."""
+    formats: tuple[Format, ...]
+    read_as: tuple[str, ...]
+    """What was found out about the file's form and is declared nowhere, in words."""
+    started: Moment
+
+
+class Refusal(Strict):
+    """Why a file of records is not answered."""
+
+    schema_: Annotated[Literal["prompt-hub/run-refusal@1"], Field(alias="schema")]
+    run: str
+    task: str
+    reason: str
+    at: Moment
+
+
+_SHARDS = TypeAdapter(tuple[Shard, ...])
+
+
+def read_plan(objects: Objects, task: str, run: str) -> RunPlan | None:
+    """Return the plan of a run, None if it has none; raises `InvalidDocumentsError`."""
+    key = aws_names.run_key(task, run, PLAN)
+    raw = objects.read(key)
+    hint = "Another program has written it; drop the file once more."
+    return None if raw is None else parse_model(raw.decode(), key, RunPlan, hint=hint)
+
+
+def require_plan(objects: Objects, task: str, run: str) -> RunPlan:
+    """Return the plan of a run; raises `PromptHubError` if it has none."""
+    plan = read_plan(objects, task, run)
+    if plan is None:
+        raise PromptHubError(
+            f"{objects.address} has no plan of the run {run} of {task}.",
+            hint="Plan it first: prompt-hub records plan.",
+        )
+    return plan
+
+
+def read_shards(objects: Objects, plan: RunPlan) -> tuple[Shard, ...]:
+    """Return the shards of a run; raises `PromptHubError` if they are not those of its plan."""
+    key = aws_names.run_key(plan.task, plan.run, aws_names.SHARDS_FILE)
+    raw = objects.read(key)
+    try:
+        shards = _SHARDS.validate_json(raw or b"[]")
+    except ValueError:
+        shards = ()
+    if len(shards) != plan.shards or sum(each.records for each in shards) != plan.records:
+        raise PromptHubError(
+            f"{objects.address}/{key} is not what the plan says: {plan.shards} shards with"
+            f" {plan.records} records.",
+            hint="Another program has written it; drop the file once more.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    return shards
+
+
+def write_shards(objects: Objects, task: str, run: str, shards: tuple[Shard, ...]) -> None:
+    """Store the list of a run's shards."""
+    key = aws_names.run_key(task, run, aws_names.SHARDS_FILE)
+    objects.write(key, _SHARDS.dump_json(shards) + b"\n")

@@ -1,0 +1,138 @@
+"""One shard of a run, answered by this process, which may die at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from prompt_hub.batch.backends import Backend
+from prompt_hub.batch.journal import Journal
+from prompt_hub.batch.merge import OUT
+from prompt_hub.batch.objects import Objects
+from prompt_hub.batch.patience import PatientBackend
+from prompt_hub.batch.reading import mapper_of, mapping_sha256
+from prompt_hub.batch.run_plan import RunPlan, shard_key
+from prompt_hub.batch.runner import BatchStats, Runner
+from prompt_hub.batch.segments import Segments
+from prompt_hub.batch.shards import read_shard
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.llm.config import ModelAliases, ModelConfig
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import JsonObject, Prompt, Records
+
+
+def is_final(objects: Objects, plan: RunPlan, shard: int) -> bool:
+    """Whether a shard is answered; nothing of it is ever asked again then."""
+    key = shard_key(plan.task, plan.run, OUT, shard)
+    return key in objects.keys(key)
+
+
+def require_planned(repository: PromptRepository, aliases: ModelAliases, plan: RunPlan) -> Prompt:
+    """Return the version that a plan pins.
+
+    Raises:
+        PromptHubError: this release does not have it, or would not answer as the plan says.
+    """
+    prompt = repository.version(plan.task, plan.version)
+    name = f"{plan.task} {plan.version} ({plan.sha256[:12]})"
+    if prompt is None or prompt.sha256 != plan.sha256:
+        raise _changed(f"this release does not carry {name}")
+    model = aliases.resolve(prompt.model.alias).identity
+    if model != plan.model:
+        raise _changed(f"{name} is answered by {model} here, and by {plan.model} in the plan")
+    mapping = mapping_sha256(repository.metadata(plan.task).records, prompt.input)
+    if mapping != plan.mapping:
+        raise _changed(f"records of {plan.task} are read in another way now")
+    return prompt
+
+
+def _changed(what: str) -> PromptHubError:
+    return PromptHubError(
+        f"{what}: the run was begun otherwise, and mixes nothing.",
+        hint="Drop the file once more.",
+        exit_code=ExitCode.BLOCKED,
+    )
+
+
+def divided(aliases: ModelAliases, alias: str, children: int) -> ModelAliases:
+    """Give one of so many processes at once its part of the limits of `alias`."""
+    return ModelAliases(
+        {
+            model.alias: _part(model, children) if model.alias == alias else model
+            for model in aliases
+        }
+    )
+
+
+def _part(model: ModelConfig, children: int) -> ModelConfig:
+    requests, tokens = model.requests_per_minute, model.tokens_per_minute
+    return model.model_copy(
+        update={
+            "concurrency": max(1, model.concurrency // children),
+            "requests_per_minute": requests and requests / children,
+            "tokens_per_minute": tokens and tokens / children,
+        }
+    )
+
+
+async def answer_shard(
+    objects: Objects,
+    plan: RunPlan,
+    shard: int,
+    *,
+    answerer: Backend,
+    contract: JsonObject,
+    records: Records,
+    concurrency: int,
+    patience: float,
+    folder: Path,
+    say: Callable[[str], None],
+    progress: Callable[[BatchStats], None],
+) -> BatchStats:
+    """Answer what is left of a shard; its output is there unless records have no answer.
+
+    Whatever ends this, what was answered is stored; only a process that is killed loses the last
+    second.
+
+    Raises:
+        PromptHubError: the shard is not there, or cannot be stored.
+    """
+    source, output = folder / "records.jsonl", folder / "out.jsonl"
+    key = shard_key(plan.task, plan.run, "shards", shard)
+    if not objects.fetch(key, source):
+        raise PromptHubError(
+            f"{objects.address} has no {key}: the run has {plan.shards} shards, from 0."
+        )
+    # All of one run belongs together: what a record was answered with stands in its line.
+    journal = Journal(output, {"run": plan.run, "shard": shard})
+    segments = Segments(objects, plan.task, plan.run, shard, journal.path)
+    segments.restore()
+    with journal:
+        runner = Runner(
+            reader=mapper_of(records, contract, comma_decimals=plan.comma_decimals),
+            answerer=PatientBackend(
+                answerer,
+                patience=patience,
+                answers_others=journal.has_answers,
+                say=say,
+            ),
+            journal=journal,
+            concurrency=concurrency,
+            say=say,
+            progress=progress,
+        )
+        storing = asyncio.create_task(segments.keep_storing())
+        try:
+            tally = await runner.run(read_shard(source))
+        except BaseException:
+            storing.cancel()
+            segments.store()
+            raise
+        storing.cancel()
+        if tally.unanswered:
+            segments.store()
+            return tally
+        journal.publish()
+    objects.create(shard_key(plan.task, plan.run, OUT, shard), output)
+    return tally

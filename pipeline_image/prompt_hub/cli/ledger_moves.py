@@ -1,0 +1,62 @@
+"""What a person sees before and after a move by hand: states, scores, why, and who serves it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+
+if TYPE_CHECKING:
+    from prompt_hub.ledger.items import Pointer, VersionRef
+    from prompt_hub.ledger.table import Ledger
+    from prompt_hub.release.service_client import Client
+
+SAMPLES_READ = 100
+"""Of the newest, for the last score of either version."""
+WAIT_SECONDS = 60.0
+"""Services look at their ledger every few seconds, each minute at the latest."""
+
+
+def preview(ledger: Ledger, pointer: Pointer, to: VersionRef) -> Iterator[str]:
+    """Yield what a move from `pointer` to `to` means, a line for each version."""
+    task = pointer.task
+    yield f"{task}: {pointer.version} -> {to.version}{', FROZEN' if pointer.frozen else ''}"
+    records = ledger.versions(task)
+    samples = ledger.samples(task, SAMPLES_READ)
+    for version in dict.fromkeys((pointer.version, to.version)):
+        record = records.get(version)
+        state = f"{record.state.value} by {record.by}: {record.reason}" if record else "new here"
+        yield f"  {version:<10} {state}"
+        last = next((sample for sample in samples if sample.version == version), None)
+        score = "never measured here"
+        if last is not None:
+            below = ", BELOW its threshold" if last.below_threshold else ""
+            score = f"last score {last.score:.3f} of {last.threshold:.3f} at {last.at}{below}"
+        yield f"  {'':<10} {score}"
+
+
+def await_served(
+    client: Client, task: str, version: str, *, pause: Callable[[float], None] = time.sleep
+) -> float:
+    """Wait until the service answers `task` with `version`; returns the seconds that it took.
+
+    Raises `PromptHubError` where it does not within `WAIT_SECONDS`, or has no such task.
+    """
+    began, served = time.monotonic(), ""
+    while (waited := time.monotonic() - began) < WAIT_SECONDS:
+        tasks = client.ask("/v1/tasks").object().get("tasks")
+        for entry in tasks if isinstance(tasks, list) else ():
+            if isinstance(entry, dict) and entry.get("task") == task:
+                served = str(entry.get("version"))
+        if served == version:
+            return waited
+        pause(0.5)
+    raise PromptHubError(
+        f"{client.url} serves {task} {served or 'not at all'} after {WAIT_SECONDS:.0f} s, and not"
+        f" {version}.",
+        hint="The ledger has moved. GET /v1/tasks says what the service follows, and what it"
+        " refuses.",
+        exit_code=ExitCode.UNEXPECTED,
+    )

@@ -1,0 +1,96 @@
+"""`prompt-hub run` where a stage answers the file: drops it, follows the run, brings the output."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from prompt_hub.batch.announcement import in_words as describe_run
+from prompt_hub.batch.bucket_objects import SCHEME, BucketObjects, bucket_of, stage_bucket
+from prompt_hub.batch.forecast import in_words
+from prompt_hub.batch.local_run import manifest_beside
+from prompt_hub.batch.merge import OUT
+from prompt_hub.batch.output_summary import file_as_read
+from prompt_hub.batch.planning import name_run, refusal_of
+from prompt_hub.batch.run_manifest import MANIFEST, RunManifest, read_manifest
+from prompt_hub.batch.run_plan import RunPlan, read_plan
+from prompt_hub.cli.progress import say
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+
+POLL_SECONDS = 5.0
+PATIENT_LOOKS = 24
+"""So many looks without a plan are worth a hint: a container starts within two minutes."""
+
+
+def run_remotely(task: str, source: str, output: Path, stage: str | None) -> ExitCode:
+    """Answer a file in a stage; BLOCKED if records failed, or the file is refused.
+
+    Args:
+        task: the task.
+        source: `s3://BUCKET/incoming/TASK/NAME`, dropped before; or a file, to be dropped now.
+        output: where the JSON lines go.
+        stage: whose bucket a file is dropped into, and in whose account the bucket is.
+    """
+    objects, key = _dropped(task, source, stage)
+    version = objects.version_of(key)
+    if version is None:
+        raise PromptHubError(f"there is no file {objects.address}/{key}.")
+    run = name_run(key, version)
+    say(f"{objects.address}/{key}: run {run}")
+    manifest = _wait(objects, task, run)
+    _bring(objects, manifest, output)
+    print(f"{describe_run(manifest)}: {output}")
+    return ExitCode.BLOCKED if manifest.failed else ExitCode.OK
+
+
+def _dropped(task: str, source: str, stage: str | None) -> tuple[BucketObjects, str]:
+    """Return the bucket and the key of a file, which is dropped if it is here."""
+    if source.startswith(SCHEME):
+        bucket, _, key = source.removeprefix(SCHEME).partition("/")
+        if not key.startswith(f"{aws_names.INCOMING}{task}/"):
+            raise PromptHubError(
+                f"{source} is no dropped file of {task}.",
+                hint=f"Write {SCHEME}BUCKET/{aws_names.INCOMING}{task}/NAME.",
+            )
+        return bucket_of(bucket, stage), key
+    assert stage is not None
+    path, key = Path(source), f"{aws_names.INCOMING}{task}/{Path(source).name}"
+    objects = stage_bucket(stage)
+    objects.put(key, path)
+    return objects, key
+
+
+def _wait(objects: BucketObjects, task: str, run: str) -> RunManifest:
+    """Wait for the end of a run, and say how far it is."""
+    plan: RunPlan | None = None
+    finished, looks = -1, 0
+    while (manifest := read_manifest(objects, task, run)) is None:
+        if plan is None and (refusal := refusal_of(objects, task, run)):
+            raise PromptHubError(f"refused: {refusal}", exit_code=ExitCode.BLOCKED)
+        if plan is None and (plan := read_plan(objects, task, run)):
+            say(f"{plan.task} {plan.version}: {plan.records} records in {plan.shards} shards")
+            say(f"expected: {in_words(plan.forecast)}")
+        if plan is not None:
+            out = sum(1 for _ in objects.keys(aws_names.run_key(task, run, f"{OUT}/")))
+            if out != finished:
+                say(f"  {out} of {plan.shards} shards finished")
+            finished = out
+        looks += 1
+        if plan is None and looks == PATIENT_LOOKS:
+            say("no plan yet: look at the executions of the stage's state machine of records")
+        time.sleep(POLL_SECONDS)
+    return manifest
+
+
+def _bring(objects: BucketObjects, manifest: RunManifest, output: Path) -> None:
+    for each in manifest.outputs:
+        path = output if each.format == "jsonl" else output.with_name(f"{output.name}.csv")
+        key = each.uri.removeprefix(f"{objects.address}/")
+        if not objects.fetch(key, path) or file_as_read(path, each.uri).sha256 != each.sha256:
+            raise PromptHubError(
+                f"{each.uri} is not what its manifest says.",
+                hint="Another program has written it; drop the file once more.",
+                exit_code=ExitCode.BLOCKED,
+            )
+    objects.fetch(aws_names.run_key(manifest.task, manifest.run, MANIFEST), manifest_beside(output))

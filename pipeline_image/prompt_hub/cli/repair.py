@@ -1,0 +1,438 @@
+"""`prompt-hub repair`: records that a bad version answered are made again by the restored one."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prompt_hub.batch.active_version import active_version
+from prompt_hub.batch.announcement import announce, tell_people
+from prompt_hub.batch.backends import LocalAnswerer, VersionInfo
+from prompt_hub.batch.bucket_objects import objects_from, stage_bucket
+from prompt_hub.batch.forecast import Forecast, in_words, require_budget
+from prompt_hub.batch.journal import Journal
+from prompt_hub.batch.local_run import RECORDS_DIR, local_runs
+from prompt_hub.batch.merge import make_forms
+from prompt_hub.batch.objects import Objects
+from prompt_hub.batch.output_summary import describe, summarise
+from prompt_hub.batch.reading import settings_file
+from prompt_hub.batch.repair import (
+    LineReader,
+    correct,
+    foresee,
+    open_repairs,
+    records_of,
+    repair_name,
+    survey,
+)
+from prompt_hub.batch.repair_files import CHANGES, OUTPUT, OldOutput, Place, claim, old_output
+from prompt_hub.batch.run_manifest import (
+    MANIFEST,
+    RepairOf,
+    RunFile,
+    RunManifest,
+    Spent,
+    VersionCount,
+    read_manifest,
+    runs_of,
+    write_manifest,
+)
+from prompt_hub.batch.runner import Runner
+from prompt_hub.batch.segments import Segments
+from prompt_hub.cli.options import add_concurrency
+from prompt_hub.cli.progress import Progress, say
+from prompt_hub.cli.stage import ledger_of, translate_aws_errors
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.files import explain_write_errors
+from prompt_hub.llm.client import ModelClient
+from prompt_hub.llm.config import ModelAliases
+from prompt_hub.reporting import words
+from prompt_hub.reporting.repair_page import (
+    RepairView,
+    repair_json,
+    repair_markdown,
+    repair_page,
+)
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.registry import VersionState
+from prompt_hub.repository.schema import Prompt
+
+WORK = Path(".prompt-hub") / "repairs"
+"""Where repairs are made in a clone."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("task")
+    parser.add_argument(
+        "--version", required=True, metavar="V", help="whose records are to be made again"
+    )
+    parser.add_argument("--run", metavar="RUN", help="this run only; all by default")
+    parser.add_argument("--stage", help="whose active version answers; by default the released one")
+    parser.add_argument(
+        "--store",
+        metavar="ADDRESS",
+        help="where runs are: s3://BUCKET or a folder; by default the stage's bucket, without"
+        f" one {RECORDS_DIR} of this clone",
+    )
+    add_concurrency(parser)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--dry-run", action="store_true", help="only say what it would come to")
+    how.add_argument("--yes", action="store_true", help="go ahead without asking")
+    how.add_argument(
+        "--after-rollback",
+        action="store_true",
+        help="go ahead if the task's records.repair says so, and tell the stage's people",
+    )
+    parser.add_argument("--json", action="store_true", help="print the summaries as JSON")
+
+
+@translate_aws_errors()
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Make records again; NOT_MEASURED if some got no answer, BLOCKED if some have an error.
+
+    A corrected output appears beside the old one when every record is finished; until then the
+    same command goes on where the last one ended.
+    """
+    repository = PromptRepository.from_environment()
+    if not arguments.after_rollback:
+        return asyncio.run(_run(arguments, repository))
+    if repository.metadata(arguments.task).records.repair != "after_rollback":
+        say(f"{arguments.task}: records.repair leaves this to people")
+        return ExitCode.OK
+    try:
+        code = asyncio.run(_run(arguments, repository))
+    except asyncio.CancelledError:
+        return ExitCode.NOT_MEASURED
+    except PromptHubError as error:
+        # Trying again would not help: what has to be decided, people decide.
+        if error.exit_code is not ExitCode.BLOCKED:
+            raise
+        say(str(error))
+        tell_people(f"{arguments.task}: {arguments.version} not repaired", str(error))
+        return ExitCode.OK
+    # Records with an error are no failure: their lines say it.
+    return code if code is ExitCode.NOT_MEASURED else ExitCode.OK
+
+
+@dataclass(frozen=True)
+class _Repair:
+    """One run that is to be repaired."""
+
+    old: OldOutput
+    folder: Path
+    """Where it is made, named as the run that it will be."""
+    forecast: Spent
+
+
+async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> ExitCode:
+    task: str = arguments.task
+    repository.require_task(task)
+    if arguments.after_rollback:
+        _stop_gently()
+    restored = _restored(repository, task, arguments.version, arguments.stage)
+    objects = _store(arguments.store, arguments.stage) or local_runs(repository.root)
+    timeout = repository.metadata(task).limits.seconds_per_call
+    aliases = ModelAliases.from_environment()
+    async with ModelClient(aliases, concurrency=arguments.concurrency) as caller:
+        repairer = _Repairer(
+            objects=objects,
+            repository=repository,
+            bad=arguments.version,
+            restored=restored,
+            stage=arguments.stage or _stage_of_environment(),
+            announces=arguments.after_rollback,
+            work=_work(arguments, repository),
+            answerer=LocalAnswerer(restored.prompt, caller, timeout=timeout),
+            caller=caller,
+        )
+        repairs = repairer.plan(arguments.run)
+        sure = arguments.yes or arguments.after_rollback
+        if not repairs or arguments.dry_run or not _agreed(len(repairs), sure=sure):
+            return repairer.code
+        summaries = [await repairer.repair(each) for each in repairs]
+    if arguments.json:
+        print(json.dumps([repair_json(view) for view in summaries if view], indent=2))
+    else:
+        print("\n".join(repair_markdown(view) for view in summaries if view), end="")
+    return repairer.code
+
+
+@dataclass(frozen=True)
+class _Restored:
+    """The version that is active now, and why the other one is not."""
+
+    prompt: Prompt
+    source: str
+    reason: str
+
+
+@dataclass
+class _Repairer:
+    """Repairs runs, one after the other."""
+
+    objects: Objects
+    repository: PromptRepository
+    bad: str
+    restored: _Restored
+    stage: str | None
+    """The stage whose active version answers."""
+    work: Path
+    """Where repairs are made before they are put in their places: a folder each."""
+    announces: bool
+    """Whether programs and people of the stage hear of each repair."""
+    answerer: LocalAnswerer
+    caller: ModelClient
+    code: ExitCode = ExitCode.OK
+    """The worst that happened so far."""
+
+    @property
+    def by(self) -> VersionInfo:
+        """The version that answers."""
+        return self.answerer.answered_by
+
+    def plan(self, run: str | None) -> list[_Repair]:
+        """Say what each repair would come to; raises `PromptHubError` where that is too much."""
+        task, prompt = self.by.task, self.restored.prompt
+        say(f"{task} {self.by.version} ({self.by.sha256[:12]}), {self.restored.source}")
+        bad, model = self.repository.version(task, self.bad), self.caller.resolve(prompt)
+        budget = self.repository.metadata(task).records.budget
+        repairs = []
+        for manifest in self._runs(run):
+            folder = self.work / repair_name(manifest.run, self.bad, self.by)
+            try:
+                old = old_output(self.objects, manifest, folder)
+            except PromptHubError as error:
+                if run is not None:
+                    raise
+                self._note(ExitCode.BLOCKED)
+                say(f"left out: {error}")
+                continue
+            found = survey(old.path, self.bad)
+            expected = foresee(
+                found,
+                manifest,
+                bad,
+                prompt,
+                on=model,
+                by_evaluation=Forecast(self.repository, prompt, model),
+            )
+            what = f"run {manifest.run[:12]} of {manifest.started:%Y-%m-%d %H:%M}, {old.output.uri}"
+            counts = f"{found.again:,} of {words.count(found.lines, 'record')}"
+            say(f"{what}: {counts} by {self.bad}, about {in_words(expected)}")
+            require_budget(expected, budget, f"the repair of {what}", settings_file(task))
+            repairs.append(_Repair(old, folder, expected))
+        if not repairs:
+            say(f"nothing to repair: {self.objects.address} has no other run of {self.bad}")
+        return repairs
+
+    def _runs(self, wanted: str | None) -> list[RunManifest]:
+        task = self.by.task
+        if wanted is None:
+            return open_repairs(self.objects, task, self.bad, self.by)
+        runs = runs_of(self.objects, task, self.bad)
+        found = [manifest for manifest in runs if manifest.run.startswith(wanted)]
+        if len(found) != 1:
+            known = ", ".join(manifest.run[:12] for manifest in runs) or "none"
+            raise PromptHubError(
+                f"{len(found)} runs begin with {wanted!r} and have records of {task} {self.bad}"
+                f" (known: {known})."
+            )
+        name = repair_name(found[0].run, self.bad, self.by)
+        done = read_manifest(self.objects, task, name)
+        if done is None:
+            return found
+        say(f"run {found[0].run} was repaired already: {done.outputs[0].uri}")
+        return []
+
+    async def repair(self, repair: _Repair) -> RepairView | None:
+        """Repair one run; None where some records got no answer, and the command goes on later."""
+        started, old, folder = datetime.now(UTC), repair.old, repair.folder
+        answers, output, changes = folder / "answers.jsonl", folder / OUTPUT, folder / CHANGES
+        # What is there is whole: nobody is paid twice for it.
+        if not answers.exists() and not await self._answer(old, answers):
+            return None
+        with explain_write_errors(folder), output.open("wb") as stream, changes.open("wb") as every:
+            tally = correct(old.path, answers, self.bad, stream, every)
+        place = claim(old, self.objects, folder.name, self.by.version, output)
+        manifest = self._manifest(repair, place, output, answers, started)
+        view = RepairView(manifest, tally, self._answered(manifest), place.name(CHANGES))
+        summary = json.dumps(repair_json(view), indent=2, ensure_ascii=False)
+        place.objects.put(place.key(CHANGES), changes)
+        place.write("changes.html", repair_page(view))
+        place.write("changes.md", repair_markdown(view))
+        place.write("changes.json", f"{summary}\n")
+        if not old.stored:
+            text = manifest.model_dump_json(by_alias=True, indent=2)
+            place.write(MANIFEST, f"{text}\n")
+        write_manifest(self.objects, manifest)
+        if self.announces:
+            announce(self.objects, manifest, folder)
+        shutil.rmtree(folder)
+        say(f"corrected: {place.uri(OUTPUT)}")
+        say(f"what changed: {place.uri('changes.html')}")
+        if tally.failed:
+            self._note(ExitCode.BLOCKED)
+        return view
+
+    async def _answer(self, old: OldOutput, answers: Path) -> bool:
+        """Ask about every record again; False if some got no answer."""
+        journal = Journal(answers, {"repair": answers.parent.name})
+        segments = Segments(self.objects, self.by.task, answers.parent.name, 0, journal.path)
+        if old.stored and not journal.path.exists():
+            segments.restore()
+        with journal:
+            if journal.finished:
+                say(f"going on: {words.count(len(journal.finished), 'record')} finished before")
+            runner = Runner(
+                reader=LineReader(self.restored.prompt.input),
+                answerer=self.answerer,
+                journal=journal,
+                concurrency=self.caller.concurrency(self.restored.prompt),
+                say=say,
+                progress=Progress(),
+            )
+            storing = asyncio.create_task(segments.keep_storing()) if old.stored else None
+            try:
+                stats = await runner.run(records_of(old.path, self.bad))
+            except asyncio.CancelledError:
+                say(f"{len(journal.finished)} records are finished: the same command goes on.")
+                raise
+            finally:
+                if storing is not None:
+                    storing.cancel()
+                    segments.store()
+            if stats.unanswered:
+                self._note(ExitCode.NOT_MEASURED)
+                left = words.count(stats.unanswered, "record")
+                say(f"{left} without an answer. {stats.reason}")
+                say("nothing is written yet: run the same command again to ask for the rest.")
+                return False
+            journal.publish()
+        return True
+
+    def _manifest(
+        self, repair: _Repair, place: Place, output: Path, answers: Path, started: datetime
+    ) -> RunManifest:
+        old = repair.old
+        source = RunFile(uri=old.output.uri, sha256=old.output.sha256, bytes=old.output.bytes)
+        forms = make_forms(output, tuple(each.format for each in old.run.outputs))
+        manifest = summarise(output).to_manifest(
+            run=repair.folder.name,
+            task=self.by.task,
+            stage=self.stage,
+            versions="pin",
+            source=source,
+            outputs=tuple(describe(path, place.put(form, path), form) for form, path in forms),
+            blank=old.run.blank,
+            forecast=repair.forecast,
+            shards=1,
+            read_as=(),
+            started=started,
+            repair_of=RepairOf(run=old.run.run, version=self.bad, reason=self.restored.reason),
+        )
+        # The other lines were paid for by the run that is repaired.
+        spent = summarise(answers).spent(manifest.spent.seconds)
+        return manifest.model_copy(update={"spent": spent})
+
+    def _answered(self, manifest: RunManifest) -> VersionCount:
+        counts = manifest.answered_by
+        return next(count for count in counts if count.sha256 == self.by.sha256)
+
+    def _note(self, code: ExitCode) -> None:
+        self.code = max(self.code, code)
+
+
+def _restored(repository: PromptRepository, task: str, bad: str, stage: str | None) -> _Restored:
+    """Find out what is active instead of `bad`; raises `PromptHubError` if that will not do."""
+    prompt, source = active_version(repository, task, stage)
+    if prompt.version == bad:
+        raise PromptHubError(
+            f"{task} {bad} itself is still {source}.",
+            hint="Take it back first (docs/operations.md#go-back-by-hand), or name the version"
+            " whose records are bad.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    states = _states(repository, task, stage)
+    if states.get(prompt.version, ("", ""))[0] == VersionState.QUARANTINED:
+        raise PromptHubError(
+            f"{task} {prompt.version} would answer, and is quarantined itself.",
+            hint="Release or activate a version that may answer.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    state, reason = states.get(bad, ("not active", ""))
+    return _Restored(prompt, source, f"{bad} is {state}{f': {reason}' if reason else ''}")
+
+
+def _states(
+    repository: PromptRepository, task: str, stage: str | None
+) -> dict[str, tuple[str, str]]:
+    """Return the state of every version and why it has it: the stage's ledger's word, or git's."""
+    entry = repository.registry().tasks.get(task)
+    states = {
+        version: (known.state.value, known.reason or "")
+        for version, known in (entry.versions.items() if entry else ())
+    }
+    ledger = None
+    if stage:
+        ledger = ledger_of(stage)
+    elif _stage_of_environment():
+        from prompt_hub.ledger.table import Ledger
+
+        ledger = Ledger.from_environment()
+    if ledger is not None:
+        for version, record in ledger.versions(task).items():
+            states[version] = (record.state.value, record.reason)
+    return states
+
+
+def _stage_of_environment() -> str | None:
+    """Return the stage that this process belongs to, as a container of it does."""
+    with_ledger = os.environ.get(aws_names.ENV_LEDGER_TABLE)
+    return os.environ.get(aws_names.ENV_STAGE) if with_ledger else None
+
+
+def _store(address: str | None, stage: str | None) -> Objects | None:
+    bucket = os.environ.get(aws_names.ENV_RECORDS_BUCKET)
+    if address is None and bucket and stage in {None, _stage_of_environment()}:
+        address = f"s3://{bucket}"
+    if address is not None:
+        return objects_from(address, stage=stage)
+    bucket_there = stage_bucket(stage) if stage else None
+    return bucket_there if bucket_there is not None and bucket_there.exists() else None
+
+
+def _work(arguments: argparse.Namespace, repository: PromptRepository) -> Path:
+    """Return where repairs are made; a container of a stage may write nowhere else."""
+    if arguments.after_rollback:
+        return Path(tempfile.gettempdir()) / "prompt-hub-repairs"
+    return repository.root / WORK
+
+
+def _stop_gently() -> None:
+    """Let ECS end this: what was answered is stored first."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def _agreed(repairs: int, *, sure: bool) -> bool:
+    """Ask a person, where there is one; raises `PromptHubError` where nobody can be asked."""
+    if sure:
+        return True
+    if not sys.stdin.isatty():
+        raise PromptHubError(
+            "nobody is there to say that this may be asked and paid.", hint="Give --yes."
+        )
+    question = f"Make these records of {words.count(repairs, 'run')} again? [y/N] "
+    return input(question).strip().lower() in {"y", "yes"}

@@ -1,0 +1,74 @@
+"""Every attempt at a task that was judged on this machine, each beside the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
+from prompt_hub.evaluation.store import Evaluation, remembered_evaluation
+from prompt_hub.reporting import words
+from prompt_hub.reporting.answers import Change, by_example, change
+
+VERDICTS = "verdicts"
+"""Folder of the results in which verdicts are remembered, by the hash of what decided them."""
+LISTED = 5
+"""Examples that are named of those won, and of those lost; `--json` has them all."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One judged candidate, and the examples that it won or lost against the attempt before."""
+
+    record: EvaluationRecord
+    won: tuple[str, ...]
+    lost: tuple[str, ...]
+
+
+def attempts(root: Path, task: str) -> tuple[Attempt, ...]:
+    """Return the attempts at `task` whose verdicts this machine remembers, oldest first.
+
+    A verdict that cannot be read any more is none.
+    """
+    results = FolderResults(root / RESULTS_DIR)
+    found = []
+    for path in (root / RESULTS_DIR / VERDICTS).glob("*.json"):
+        try:
+            evaluation = remembered_evaluation(results, path.stem)
+        except PromptHubError:
+            continue
+        if evaluation is not None and evaluation.record.task == task:
+            found.append(evaluation)
+    found.sort(key=lambda evaluation: evaluation.record.finished_at)
+    return tuple(_beside(before, now) for before, now in zip([None, *found], found, strict=False))
+
+
+def _beside(before: Evaluation | None, now: Evaluation) -> Attempt:
+    if before is None:
+        return Attempt(now.record, (), ())
+    then, today = (by_example(each.details.get("candidate", ())) for each in (before, now))
+    changes = {name: change(answers, then.get(name)) for name, answers in today.items()}
+    return Attempt(
+        now.record,
+        tuple(name for name, how in changes.items() if how is Change.WON),
+        tuple(name for name, how in changes.items() if how is Change.LOST),
+    )
+
+
+def in_words(found: Sequence[Attempt]) -> Iterator[str]:
+    """Yield the attempts as lines for people."""
+    for attempt in found:
+        record = attempt.record
+        arm = record.candidate
+        yield (
+            f"{record.finished_at:%Y-%m-%d %H:%M}  {record.version:<8} {record.verdict.status:<12}"
+            f" {words.score(arm.score if arm else None)} of {words.score(record.threshold)}"
+            f" on {words.count(arm.n if arm else 0, 'example')}  {arm.model if arm else ''}"
+        )
+        for what, examples in (("won", attempt.won), ("lost", attempt.lost)):
+            if examples:
+                more = f", and {len(examples) - LISTED} more" if len(examples) > LISTED else ""
+                yield f"  {what:<4} {len(examples)}: {', '.join(examples[:LISTED])}{more}"

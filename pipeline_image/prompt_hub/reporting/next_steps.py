@@ -1,0 +1,62 @@
+"""What a person looks at after an evaluation: the worst losses, and the commands that lead on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.gate.types import Status
+from prompt_hub.reporting.evaluation import EvaluationView, ExampleView
+from prompt_hub.reporting.words import count, printable, score
+
+SHOWN = 5
+"""Losses that are told; the report has all."""
+MOST_EXAMPLES = 5_000
+"""Of a larger evaluation the losses are not told: to find the worst, all its answers are read."""
+_LONGEST = 120
+"""Characters of a value."""
+
+
+def losses(view: EvaluationView) -> Iterator[str]:
+    """Yield the worst losses of the candidate, each with what was asked, expected and answered."""
+    worst = view.worst
+    if worst:
+        yield f"  worst of {count(len(worst), 'loss', 'losses')}:"
+    for example in worst[:SHOWN]:
+        yield from _loss(example)
+
+
+def next_steps(record: EvaluationRecord) -> Iterator[str]:
+    """Yield the commands that lead on from a verdict."""
+    task = record.task
+    if record.candidate is not None:
+        yield f"  every example: prompt-hub report evaluation {task} --html {task}.html"
+    if record.verdict.status is Status.INCONCLUSIVE:
+        yield (
+            "  ways out: label more examples, or state a wider gate.margin in"
+            f" prompts/03-metadata/{task}.yaml, or release it by name and push:"
+        )
+        yield f'    prompt-hub promote override {task} --person "YOUR NAME" --reason "WHY"'
+
+
+def _loss(example: ExampleView) -> Iterator[str]:
+    candidate = example.candidate
+    if candidate is None:
+        return
+    before = "" if example.champion is None else f", champion {score(example.champion.score)}"
+    yield f"    {example.id}  {score(candidate.score)}{before}"
+    known = example.example
+    if known is not None:
+        yield f"      input     {_short(json.dumps(known.input, ensure_ascii=False))}"
+        yield f"      expected  {_short(json.dumps(known.expected, ensure_ascii=False))}"
+    for call in candidate.calls[:1]:
+        yield f"      answer    {_short(call.answer or 'none')}"
+        if call.problem:
+            yield f"      problem   {_short(call.problem)}"
+
+
+def _short(text: str) -> str:
+    """Return a value as one line that no terminal obeys, cut where it is long."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"

@@ -1,0 +1,226 @@
+"""Runs over records in a bucket of the local AWS."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prompt_hub.batch.bucket_objects import BucketObjects
+from prompt_hub.batch.planning import name_run
+from prompt_hub.batch.run_manifest import read_manifest
+from prompt_hub.cli import remote_run
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from tests.local_aws.emulator import ACCOUNT, REGION, SECRET, LocalAws, eventually
+from tests.unit.batch.objects_contract import CHECKS, Check
+from tests.unit.batch.running import HEADER, ROWS, Model
+from tests.unit.batch.servers import serving
+from tests.unit.building import build
+
+BUCKET = "records-of-tests"
+
+
+@pytest.fixture(scope="module")
+def bucket(aws: LocalAws) -> BucketObjects:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    return BucketObjects(s3, BUCKET)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_a_bucket_keeps_the_contract(check: Check, bucket: BucketObjects, tmp_path: Path) -> None:
+    check(bucket, tmp_path)
+
+
+def test_the_version_that_was_dropped_is_fetched(
+    aws: LocalAws, bucket: BucketObjects, tmp_path: Path
+) -> None:
+    s3, path = aws.client("s3"), tmp_path / "parts.csv"
+    versions = [
+        s3.put_object(Bucket=BUCKET, Key="incoming/t/parts.csv", Body=body)["VersionId"]
+        for body in (b"first", b"second")
+    ]
+    for version, content in zip(versions, (b"first", b"second"), strict=True):
+        assert bucket.fetch("incoming/t/parts.csv", path, version)
+        assert path.read_bytes() == content
+    assert bucket.fetch("incoming/t/parts.csv", path)
+    assert path.read_bytes() == b"second"
+
+
+def test_more_keys_than_a_page_has_are_listed(aws: LocalAws, bucket: BucketObjects) -> None:
+    for number in range(1005):
+        bucket.write(f"pages/{number:06}", b"")
+    assert list(bucket.keys("pages/")) == [f"pages/{number:06}" for number in range(1005)]
+
+
+def test_a_bucket_that_is_not_there_is_a_sentence(aws: LocalAws, tmp_path: Path) -> None:
+    missing, path = BucketObjects(aws.client("s3"), "no-such-bucket"), tmp_path / "file"
+    path.write_text("x")
+    for action in (
+        lambda: missing.read("a"),
+        lambda: missing.write("a", b""),
+        lambda: missing.put("a", path),
+        lambda: missing.create("a", path),
+        lambda: list(missing.keys("a")),
+    ):
+        with pytest.raises(PromptHubError, match=r"s3://no-such-bucket/a cannot be ") as error:
+            action()
+        assert error.value.exit_code is ExitCode.NOT_MEASURED
+
+
+@pytest.fixture
+def container(aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment of a container says."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws.endpoint,
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": REGION,
+        aws_names.ENV_ROOT: str(build(tmp_path / "repository").root),
+        aws_names.ENV_RECORDS_BUCKET: BUCKET,
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv(aws_names.ENV_LEDGER_TABLE, raising=False)
+
+
+@pytest.mark.usefixtures("container")
+def test_a_dropped_file_is_answered_and_its_end_is_told_once(
+    aws: LocalAws, bucket: BucketObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commands of the containers, one after the other, on S3, EventBridge and SNS."""
+    messages, events = Queue(aws, "records-messages"), Queue(aws, "records-events")
+    topic = aws.client("sns").create_topic(Name="records-told")["TopicArn"]
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=messages.arn)
+    rule = {"source": [aws_names.records_source()]}
+    aws.client("events").put_rule(Name="records-answered", EventPattern=json.dumps(rule))
+    aws.client("events").put_targets(
+        Rule="records-answered", Targets=[{"Id": "queue", "Arn": events.arn}]
+    )
+    monkeypatch.setenv(aws_names.ENV_TOPIC_ARN, topic)
+    key, model = "incoming/part-class/parts.csv", Model()
+    version = aws.client("s3").put_object(
+        Bucket=BUCKET, Key=key, Body=(HEADER + "".join(ROWS)).encode()
+    )["VersionId"]
+    aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"another file since")
+
+    of_run = ["--task", "part-class", "--run", "r"]
+    with serving(model.respond) as url:
+        alias = {"provider": "openai", "model": "small", "base_url": f"{url}/v1"}
+        monkeypatch.setenv(aws_names.ENV_MODELS, json.dumps({"catalogue-pinned": alias}))
+        for _ in range(2):
+            plan = ["--key", key, "--version-id", version, "--run", "r", "--shard-records", "2"]
+            assert main(["records", "plan", *plan]) == ExitCode.OK
+            for shard in ("0", "1"):
+                assert main(["records", "answer", *of_run, "--shard", shard]) == ExitCode.OK
+            assert main(["records", "merge", *of_run]) == ExitCode.OK
+        assert len(model.asked) == 3
+
+        refused = ["--key", "incoming/part-class/wrong.csv", "--run", "refused"]
+        bucket.write("incoming/part-class/wrong.csv", b"a,b\n1,2\n")
+        for _ in range(2):
+            assert main(["records", "plan", *refused]) == ExitCode.BLOCKED
+
+    manifest = read_manifest(bucket, "part-class", "r")
+    assert manifest is not None
+    assert (manifest.records, manifest.answered, manifest.shards) == (3, 3, 2)
+    assert manifest.source.uri == f"s3://{BUCKET}/{key}"
+    (output,) = manifest.outputs
+    lines = bucket.read(output.uri.removeprefix(f"s3://{BUCKET}/"))
+    assert lines is not None
+    assert [json.loads(line)["record"] for line in lines.splitlines()] == [1, 2, 3]
+    assert list(bucket.keys("index/part-class/")) == ["index/part-class/1.1.0/r.json"]
+
+    (event,) = events.receive(1)
+    assert event["detail-type"] == aws_names.EVENT_RECORDS_ANSWERED
+    assert event["detail"] == {
+        "task": "part-class",
+        "run": "r",
+        "manifest": "runs/part-class/r/manifest.json",
+        "records": 3,
+        "answered": 3,
+        "failed": 0,
+        "usd": None,
+    }
+    answered, told = messages.receive(2)
+    assert answered["Subject"] == "prompt-hub: part-class: 3 records answered"
+    assert told["Subject"] == "prompt-hub: records refused"
+    assert "wrong.csv: no column for the field 'part_number'" in told["Message"]
+
+
+@pytest.mark.usefixtures("container")
+def test_a_file_of_this_machine_is_answered_by_a_stage(
+    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_run, "POLL_SECONDS", 0.05)
+    name = aws_names.records_bucket("dev", ACCOUNT)
+    monkeypatch.setenv(aws_names.ENV_RECORDS_BUCKET, name)
+    s3, model = aws.client("s3"), Model()
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    source, output = tmp_path / "mine.csv", tmp_path / "out.jsonl"
+    source.write_text(HEADER + "".join(ROWS) + "too,short\n")
+    key = f"{aws_names.INCOMING}part-class/mine.csv"
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("a,b\n1,2\n")
+    with serving(model.respond) as url, ThreadPoolExecutor() as pool:
+        alias = {"provider": "openai", "model": "small", "base_url": f"{url}/v1"}
+        monkeypatch.setenv(aws_names.ENV_MODELS, json.dumps({"catalogue-pinned": alias}))
+        command = ["run", "part-class", str(source), str(output), "--stage", "dev"]
+        following = pool.submit(main, command)
+        dropped = BucketObjects(s3, name)
+        eventually(lambda: dropped.version_of(key), seconds=10, what="the dropped file")
+        version = str(dropped.version_of(key))
+        # What the state machine does.
+        run = ["--task", "part-class", "--run", name_run(key, version)]
+        plan = ["--key", key, "--version-id", version, "--shard-records", "2"]
+        assert main(["records", "plan", *plan]) == ExitCode.OK
+        for shard in ("0", "1"):
+            assert main(["records", "answer", *run, "--shard", shard]) == ExitCode.OK
+        assert main(["records", "merge", *run]) == ExitCode.OK
+        assert following.result(timeout=30) == ExitCode.BLOCKED  # one record failed
+
+        again = tmp_path / "again.jsonl"
+        address = f"s3://{name}/{key}"
+        assert main(["run", "part-class", address, str(again)]) == ExitCode.BLOCKED
+
+        refused = pool.submit(main, ["run", "part-class", str(wrong), str(again), "--stage", "dev"])
+        other = f"{aws_names.INCOMING}part-class/wrong.csv"
+        eventually(lambda: dropped.version_of(other), seconds=10, what="the wrong file")
+        plan = ["--key", other, "--version-id", str(dropped.version_of(other))]
+        assert main(["records", "plan", *plan]) == ExitCode.BLOCKED
+        assert refused.result(timeout=30) == ExitCode.BLOCKED
+    lines = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert [line["record"] for line in lines] == [1, 2, 3, 4]
+    assert again.read_bytes() == output.read_bytes()
+    manifest = json.loads((tmp_path / "out.jsonl.manifest.json").read_bytes())
+    assert (manifest["records"], manifest["failed"]) == (4, 1)
+
+
+class Queue:
+    """A queue that keeps what is sent to it."""
+
+    def __init__(self, aws: LocalAws, name: str) -> None:
+        self._sqs = aws.client("sqs")
+        self._url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
+        self.arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+    def receive(self, count: int) -> list[dict[str, Any]]:
+        """Wait for so many messages, and see that there are no more."""
+        found: list[dict[str, Any]] = []
+
+        def take() -> bool:
+            for message in self._sqs.receive_message(QueueUrl=self._url).get("Messages", []):
+                found.append(json.loads(message["Body"]))
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+            return len(found) >= count
+
+        eventually(take, seconds=10, what=f"{count} messages")
+        take()
+        assert len(found) == count
+        return found

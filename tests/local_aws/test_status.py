@@ -1,0 +1,67 @@
+"""`make status`: what a person sees of a local stack, and where there is none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local_aws.stack import LocalStack
+from local_aws.status import action_lines, status, task_line
+
+if TYPE_CHECKING:
+    from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
+
+NOW = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
+POINTER: dict[str, object] = {
+    "task": "part-class",
+    "version": "1.0.0",
+    "previous": {"version": "0.9.0", "sha256": "a"},
+    "frozen": False,
+}
+
+
+def test_where_nothing_runs_it_says_what_starts_it(tmp_path: Path) -> None:
+    settings = '{"context": {"prompt-hub": {"region": "us-east-1"}}}'
+    (tmp_path / "cdk.json").write_text(settings, encoding="utf-8")
+    state = tmp_path / "state"
+    lines = list(status(LocalStack(tmp_path, state)))
+    assert [line.split("  ")[0] for line in lines[:2]] == ["cloud", "model"]
+    assert "does not run" in lines[0]
+    assert "`make up` starts it" in lines[-1]
+    assert not state.exists(), "looking leaves nothing behind"
+
+
+def test_a_task_is_one_line_with_what_is_active_and_what_is_wrong() -> None:
+    samples: list[dict[str, object]] = [
+        {"version": "1.0.0", "score": 0.8, "threshold": 0.7, "at": "2026-11-03T09:00:00Z"},
+        {"version": "1.1.0", "score": 0.2, "threshold": 0.7, "at": "2026-11-03T09:10:00Z"},
+    ]
+    states = {"1.0.0": "active", "1.1.0": "quarantined", "0.9.0": "superseded"}
+    assert task_line(POINTER, states, samples) == (
+        "part-class 1.0.0 · way back 0.9.0 · quarantined 1.1.0"
+        " · score 0.800 of 0.700 at 2026-11-03T09:00:00Z"
+    )
+    bad = [{**samples[0], "score": 0.5}]
+    line = task_line({**POINTER, "previous": None, "frozen": True}, {}, bad)
+    assert line.startswith("part-class 1.0.0 · way back none · FROZEN · score 0.500 of 0.700 BELOW")
+
+
+def test_an_action_says_how_long_it_runs_and_why_it_failed() -> None:
+    action: ActionExecutionDetailTypeDef = {
+        "stageName": "Evaluate",
+        "actionName": "brand",
+        "status": "InProgress",
+        "startTime": NOW - timedelta(seconds=80),
+    }
+    assert list(action_lines(action, NOW)) == ["  InProgress Evaluate / brand  runs for 1 min 20 s"]
+    failed: ActionExecutionDetailTypeDef = {
+        **action,
+        "status": "Failed",
+        "lastUpdateTime": NOW,
+        "output": {"executionResult": {"externalExecutionSummary": "exit status 1"}},
+    }
+    assert [line.strip() for line in action_lines(failed, NOW)] == [
+        "Failed     Evaluate / brand  80.0 s",
+        "exit status 1",
+    ]

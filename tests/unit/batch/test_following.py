@@ -1,0 +1,76 @@
+"""Where a task's records follow what is active, each line says which version answered it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from prompt_hub.batch.following import LOOK_EVERY_SECONDS, FollowingAnswerer
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.repository.schema import Prompt
+from tests.unit.building import RepositoryFolder, catalogue_answer
+from tests.unit.providers import FunctionProvider
+
+FIELDS = {"part_number": "BAT54", "title": "Schottky diode"}
+
+
+class Stage:
+    """A stage whose active version changes; a clock beside it."""
+
+    def __init__(self, folder: RepositoryFolder) -> None:
+        versions = [folder.repository.version("part-class", name) for name in ("1.0.0", "1.1.0")]
+        self.old, self.new = (each for each in versions if each is not None)
+        self.active: Prompt | PromptHubError = self.old
+        self.now = 0.0
+        self.looks = 0
+        self.answerer = FollowingAnswerer(
+            self.old,
+            FunctionProvider(catalogue_answer).caller(),
+            self.look,
+            timeout=60,
+            clock=lambda: self.now,
+        )
+
+    def look(self) -> Prompt:
+        self.looks += 1
+        if isinstance(self.active, PromptHubError):
+            raise self.active
+        return self.active
+
+    def answered_by(self) -> str:
+        """The version that answers now."""
+        answer = asyncio.run(self.answerer.answer(dict(FIELDS)))
+        assert answer.output is not None
+        return answer.answered_by.version
+
+
+@pytest.fixture
+def stage(healthy: RepositoryFolder) -> Stage:
+    return Stage(healthy)
+
+
+def test_a_version_that_becomes_active_answers_what_comes_after(stage: Stage) -> None:
+    assert stage.answered_by() == "1.0.0"
+    stage.active = stage.new
+    assert stage.answered_by() == "1.0.0"  # nobody has looked since
+    stage.now += LOOK_EVERY_SECONDS
+    assert [stage.answered_by(), stage.answered_by()] == ["1.1.0", "1.1.0"]
+    assert stage.looks == 1
+
+
+def test_while_nobody_knows_what_is_active_the_last_one_goes_on(stage: Stage) -> None:
+    stage.active = PromptHubError("the ledger does not answer.")
+    stage.now += LOOK_EVERY_SECONDS
+    assert stage.answered_by() == "1.0.0"
+    stage.active = stage.new
+    stage.now += LOOK_EVERY_SECONDS
+    assert stage.answered_by() == "1.1.0"
+
+
+def test_a_version_with_other_fields_reads_the_records_anew(stage: Stage) -> None:
+    stage.active = stage.new.model_copy(update={"input": {"type": "object"}, "version": "2.0.0"})
+    stage.now += LOOK_EVERY_SECONDS
+    with pytest.raises(PromptHubError, match=r"2\.0\.0 is active now and takes other") as error:
+        stage.answered_by()
+    assert error.value.exit_code is ExitCode.NOT_MEASURED

@@ -1,0 +1,141 @@
+"""What is foreseen is what a run comes to, also where records differ in length."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from prompt_hub.batch.forecast import CallModel, Sample
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.llm.response import Usage
+from prompt_hub.repository.rendering import Renderer
+from prompt_hub.repository.schema import JsonObject
+from tests.unit.batch.running import HEADER
+from tests.unit.batch.servers import completion, serving
+from tests.unit.building import RepositoryFolder, catalogue_answer
+
+WORDS = ("Schottky", "diode", "30", "V", "200", "mA", "SOT-23", "film", "resistor", "0603", "X7R")
+ANSWER_TOKENS = 6
+PRICE = {"input": 0.07, "output": 0.3}
+
+
+def tokens_of(messages: Sequence[JsonObject]) -> int:
+    """What a tokeniser makes of messages: pieces of words and signs, and a frame around each."""
+    pieces = (re.findall(r"\w{1,4}|[^\w\s]", str(each["content"])) for each in messages)
+    return sum(len(found) + 5 for found in pieces)
+
+
+def title(random_: random.Random, longest: int) -> str:
+    """Some words: mostly few, now and then very many."""
+    return " ".join(random_.choices(WORDS, k=min(longest, int(random_.paretovariate(0.8)) + 2)))
+
+
+@pytest.fixture
+def priced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A model that counts the tokens of what it is sent, and has a price."""
+
+    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
+        messages = cast(list[dict[str, str]], sent["messages"])
+        text = json.dumps(catalogue_answer(messages))
+        count, out = tokens_of(cast(list[JsonObject], messages)), ANSWER_TOKENS
+        usage = {"prompt_tokens": count, "completion_tokens": out, "total_tokens": count + out}
+        return 200, {**completion(text), "usage": usage}
+
+    with serving(respond) as url:
+        alias = {
+            "provider": "openai",
+            "model": "small",
+            "base_url": f"{url}/v1",
+            "price_per_million": PRICE,
+        }
+        monkeypatch.setenv(aws_names.ENV_MODELS, json.dumps({"catalogue-pinned": alias}))
+        yield
+
+
+def measure(folder: RepositoryFolder, random_: random.Random) -> None:
+    """Let the champion's evaluation have forty examples, with what they took by `tokens_of`."""
+    repository = folder.repository
+    prompt = repository.production("part-class")
+    assert prompt is not None
+    render, examples, details = Renderer(prompt), "", ""
+    for number in range(40):
+        fields: JsonObject = {"part_number": f"P-{number}", "title": title(random_, 30)}
+        line = {"id": f"e{number}", "input": fields, "expected": {"part_class": "diode"}}
+        examples += json.dumps(line) + "\n"
+        sent = tokens_of(cast(list[JsonObject], render.render(fields)))
+        details += (
+            json.dumps(
+                {
+                    "arm": "candidate",
+                    "id": f"e{number}",
+                    "score": 1.0,
+                    "answer": "{}",
+                    "tokens": [sent, ANSWER_TOKENS],
+                    "usd": None,
+                    "seconds": 0.5,
+                    "attempts": 1,
+                }
+            )
+            + "\n"
+        )
+    folder.write("prompts/01-examples/part-class.jsonl", examples)
+    folder.write("prompts/04-evals/part-class/1.1.0.jsonl", details)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("longest", [30, 2000])
+def test_calls_tokens_and_dollars_are_foreseen_within_a_tenth(
+    healthy: RepositoryFolder,
+    priced: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+    longest: int,
+) -> None:
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    monkeypatch.delenv(aws_names.ENV_LEDGER_TABLE, raising=False)
+    random_ = random.Random(seed)
+    measure(healthy, random_)
+    rows = [f"P-{number},{title(random_, longest)},,\n" for number in range(150)]
+    rows += [",,,\n", "too,short\n", ",x,,\n"]
+    records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
+    records.write_text(HEADER + "".join(rows))
+    command = ["run", "part-class", str(records), str(output), "--concurrency", "4"]
+    assert main(command) == ExitCode.BLOCKED
+    manifest = json.loads((tmp_path / "out.jsonl.manifest.json").read_bytes())
+    forecast, spent = manifest["forecast"], manifest["spent"]
+    assert forecast["calls"] == spent["calls"] == 150
+    for what in ("input_tokens", "output_tokens", "usd"):
+        assert forecast[what] == pytest.approx(spent[what], rel=0.1), what
+    usage = [json.loads(line)["usage"] for line in output.read_bytes().splitlines()]
+    assert spent["usd"] == pytest.approx(sum(each["usd"] for each in usage if each))
+    assert forecast["seconds"] == pytest.approx(150 * 0.5 / 4, rel=0.01)
+
+
+def sample(characters: int, tokens: int) -> Sample:
+    return Sample(characters=characters, usage=Usage(input_tokens=tokens, output_tokens=7))
+
+
+def test_examples_of_one_length_say_nothing_about_longer_records() -> None:
+    alike = CallModel([sample(1000, 250 + number % 3) for number in range(50)], None)
+    assert alike.input_tokens(1, 5000) == pytest.approx(5 * 251, rel=0.01)
+
+
+def test_a_line_through_the_examples_has_its_own_offset() -> None:
+    model = CallModel([sample(length, 100 + length // 2) for length in range(10, 2000, 7)], None)
+    assert model.input_tokens(10, 10 * 4000) == pytest.approx(10 * 2100, rel=0.01)
+    assert model.output_tokens == 7
+
+
+def test_a_version_that_was_never_measured_is_guessed() -> None:
+    guess = CallModel([], 32)
+    assert (guess.input_tokens(2, 800), guess.output_tokens) == (200, 32)
+    assert CallModel([], None).output_tokens == 256

@@ -1,0 +1,123 @@
+"""An outage is waited out in turns, and one bad record holds up nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from prompt_hub.batch.backends import BatchAnswer, VersionInfo
+from prompt_hub.batch.patience import PatientBackend
+from prompt_hub.llm.errors import ModelUnavailableError
+from prompt_hub.repository.schema import JsonObject
+
+VERSION = VersionInfo(task="t", version="1.0.0", sha256="0" * 64, release=None, model="m")
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.waits: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+class Provider:
+    """Answers a record unless `fails` says how it does not."""
+
+    answered_by = VERSION
+
+    def __init__(self, fails: Callable[[str], ModelUnavailableError | None]) -> None:
+        self._fails = fails
+        self.asked: list[str] = []
+
+    async def answer(self, fields: JsonObject) -> BatchAnswer:
+        name = str(fields["name"])
+        self.asked.append(name)
+        await asyncio.sleep(0)
+        if (error := self._fails(name)) is not None:
+            raise error
+        return BatchAnswer(output={"name": name}, error=None, answered_by=VERSION)
+
+
+def ask(
+    provider: Provider, clock: Clock, names: str, *, patience: float = 900, before: bool = False
+) -> tuple[list[BatchAnswer | BaseException], list[str]]:
+    """Ask about all names at once; what came out, and what people were told."""
+    said: list[str] = []
+
+    async def go() -> list[BatchAnswer | BaseException]:
+        backend = PatientBackend(
+            provider,
+            patience=patience,
+            answers_others=before,
+            say=said.append,
+            clock=clock,
+            sleep=clock.sleep,
+        )
+        asked = (backend.answer({"name": name}) for name in names)
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    return asyncio.run(go()), said
+
+
+def test_an_outage_is_waited_out_and_every_record_is_answered() -> None:
+    clock = Clock()
+    provider = Provider(
+        lambda name: ModelUnavailableError("it is gone.") if clock.now < 60 else None
+    )
+    answers, said = ask(provider, clock, "abcdef")
+    assert [answer.output for answer in answers if isinstance(answer, BatchAnswer)] == [
+        {"name": name} for name in "abcdef"
+    ]
+    assert said[0] == "it is gone. Waiting for it, up to 900 s."
+    assert said[1].startswith("It answers again, after 63 s.")
+    # One record at a time tries it: six asked at first, then one after each wait.
+    assert clock.waits == [1, 2, 4, 8, 16, 32]
+    assert len(provider.asked) == 6 + 6 + 5
+
+
+def test_the_waits_grow_to_a_minute_and_patience_ends() -> None:
+    clock = Clock()
+    provider = Provider(lambda name: ModelUnavailableError("it is gone."))
+    answers, _ = ask(provider, clock, "abc", patience=300)
+    assert all(isinstance(answer, ModelUnavailableError) for answer in answers)
+    assert max(clock.waits) == 60
+    assert 300 <= clock.now < 300 + 4 * 60
+
+
+def test_records_take_turns_in_trying() -> None:
+    clock = Clock()
+    provider = Provider(
+        lambda name: ModelUnavailableError("no.") if name == "a" and clock.now < 30 else None
+    )
+    answers, _ = ask(provider, clock, "abc")
+    assert all(isinstance(answer, BatchAnswer) for answer in answers)
+    assert provider.asked[:3] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_record_that_is_refused_while_others_are_answered_has_a_line(before: bool) -> None:
+    clock = Clock()
+    provider = Provider(
+        lambda name: ModelUnavailableError("too long.", of_request=True) if name == "b" else None
+    )
+    answers, said = ask(provider, clock, "ab", before=before)
+    refused = answers[1]
+    assert isinstance(refused, BatchAnswer)
+    assert (refused.output, refused.error, said) == (None, "too long.", [])
+
+
+def test_a_refusal_of_all_records_is_no_error_of_theirs() -> None:
+    provider = Provider(lambda name: ModelUnavailableError("bad model.", of_request=True))
+    answers, _ = ask(provider, Clock(), "abc")
+    assert all(isinstance(answer, ModelUnavailableError) for answer in answers)

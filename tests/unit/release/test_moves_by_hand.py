@@ -1,0 +1,119 @@
+"""Moves of a stage by hand: seen before they are made, and waited for until they are served."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+import pytest
+
+from prompt_hub.cli.ledger_moves import WAIT_SECONDS, await_served
+from prompt_hub.cli.main import main
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.ledger.items import Deployed, ReleaseRef, ScoreSample, VersionRef
+from prompt_hub.ledger.table import Ledger
+from prompt_hub.ledger.transitions import Cause
+from prompt_hub.release.service_client import Client, Response
+from tests.unit.ledger.fake_dynamodb import FakeLedger
+
+TASK = "part-class"
+OLD, NEW = (VersionRef(version=number, sha256=number) for number in ("1.0.0", "1.1.0"))
+BY_ADA = ("--person", "Ada Lovelace", "--reason", "example 17 was labelled wrong")
+
+
+@pytest.fixture
+def ledger(monkeypatch: pytest.MonkeyPatch) -> FakeLedger:
+    """A stage in which 1.1.0 was rolled back to 1.0.0."""
+    made, release = FakeLedger(), ReleaseRef(release="exec-1", made_at="2026-11-03")
+    first = Cause(by="pipeline", reason="first", at=release.made_at)
+    made.seed(TASK, NEW, previous=OLD, release=release, cause=first)
+    carried = {TASK: {each.version: each.sha256 for each in (OLD, NEW)}}
+    made.deploy(
+        Deployed(release=release, commit="c0ffee", carries=carried, at=first.at), by="pipeline"
+    )
+    sample = ScoreSample(
+        task=TASK,
+        version=NEW.version,
+        score=0.25,
+        threshold=0.85,
+        n=48,
+        interval=(0.1, 0.4),
+        evaluation="samples/1",
+        at="2026-11-03T10:00:00Z",
+    )
+    made.add_samples([sample])
+    pointer = made.pointer(TASK)
+    assert pointer is not None
+    fallen = Cause(by="rollback (dev)", reason="it fell below its threshold", at="2026-11-03")
+    made.roll_back(TASK, seen=pointer.revision, cause=fallen)
+    monkeypatch.setattr(Ledger, "connect", lambda table, **_: made)
+    return made
+
+
+def command(*words: str) -> int:
+    return main(["ledger", *words, "--stage", "dev", *BY_ADA])
+
+
+def test_a_move_says_states_and_scores_before_it_is_made(
+    ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("activate", TASK, "--to", "1.1.0", "--no-watch") == ExitCode.OK
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "part-class: 1.0.0 -> 1.1.0"
+    assert lines[1].startswith("1.0.0      active by rollback (dev)")
+    assert lines[2] == "never measured here"
+    assert lines[3] == ("1.1.0      quarantined by rollback (dev): it fell below its threshold")
+    assert lines[4] == ("last score 0.250 of 0.850 at 2026-11-03T10:00:00Z, BELOW its threshold")
+    assert lines[5].startswith("part-class: activated 1.0.0 -> 1.1.0 by Ada Lovelace")
+
+
+def test_a_dry_run_says_it_all_and_changes_nothing(
+    ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = ledger.revision()
+    assert command("activate", TASK, "--to", "1.1.0", "--dry-run") == ExitCode.OK
+    out = capsys.readouterr().out
+    assert "quarantined by rollback (dev)" in out
+    assert out.endswith("it would be done; nothing was changed (--dry-run)\n")
+    # What the ledger would refuse, a dry run refuses, too.
+    assert command("downgrade", TASK, "--to", "1.1.0", "--dry-run") == ExitCode.BLOCKED
+    assert "refused: " in capsys.readouterr().err
+    assert ledger.revision() == before
+
+
+def test_a_service_that_cannot_be_waited_for_is_told_before_the_move(
+    ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = ledger.revision()
+    words = ("activate", TASK, "--to", "1.1.0", "--no-watch", "--wait", "localhost")
+    assert command(*words) == ExitCode.USAGE
+    assert "the address of the service" in capsys.readouterr().err
+    assert ledger.revision() == before
+
+
+@dataclass
+class Service(Client):
+    """A service that follows its ledger at the given look."""
+
+    follows_at: int
+    url: str = "http://service"
+    looks: list[str] = field(default_factory=list)
+
+    def ask(self, path: str, body: object = None) -> Response:
+        self.looks.append(path)
+        version = "1.1.0" if len(self.looks) >= self.follows_at else "1.0.0"
+        tasks = [{"task": "brand", "version": "9.9.9"}, {"task": TASK, "version": version}]
+        return Response(200, json.dumps({"tasks": tasks}).encode())
+
+
+def test_it_waits_until_the_service_has_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(follows_at=3)
+    await_served(service, TASK, "1.1.0", pause=lambda seconds: None)
+    assert service.looks == ["/v1/tasks"] * 3
+
+
+def test_a_service_that_does_not_follow_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10_000, int(WAIT_SECONDS) // 2))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    with pytest.raises(PromptHubError, match=r"serves part-class 1\.0\.0 after 60 s"):
+        await_served(Service(follows_at=10), TASK, "1.1.0", pause=lambda seconds: None)

@@ -1,0 +1,44 @@
+"""What `evaluate` says after a verdict: the worst losses, and the commands that lead on."""
+
+from __future__ import annotations
+
+from prompt_hub.gate.types import Status
+from prompt_hub.reporting.next_steps import SHOWN, losses, next_steps
+from tests.unit.reporting.evaluations import Builder, view_of
+from tests.unit.reporting.history import TASK
+
+
+def test_the_worst_losses_stand_first_with_what_was_asked_expected_and_answered(
+    evaluated: Builder,
+) -> None:
+    view = view_of(evaluated())
+    heading, *lines = losses(view)
+    assert heading == f"  worst of {len(view.worst)} losses:"
+    told = [line.split()[0] for line in lines if not line.startswith("      ")]
+    assert told == [example.id for example in view.worst[:SHOWN]]
+    worst = view.worst[0]
+    assert worst.candidate is not None
+    assert worst.champion is not None
+    assert lines[0].strip() == (
+        f"{worst.id}  {worst.candidate.score:.3f}, champion {worst.champion.score:.3f}"
+    )
+    names = [line.split()[0] for line in lines[1:4]]
+    assert names == ["input", "expected", "answer"]
+    assert all(len(line) < 150 for line in lines)
+
+
+def test_the_report_of_every_example_is_one_command_away(evaluated: Builder) -> None:
+    built = evaluated()
+    first, *_ = next_steps(built.record)
+    assert first.strip() == f"every example: prompt-hub report evaluation {TASK} --html {TASK}.html"
+
+
+def test_an_open_verdict_names_the_ways_out_and_a_decided_one_does_not(evaluated: Builder) -> None:
+    record = evaluated().record
+    undecided = record.verdict.model_copy(update={"status": Status.INCONCLUSIVE})
+    message = "\n".join(next_steps(record.model_copy(update={"verdict": undecided})))
+    assert "label more examples" in message
+    assert "wider gate.margin" in message
+    assert f"prompt-hub promote override {TASK} --person" in message
+    passed = record.verdict.model_copy(update={"status": Status.PASS})
+    assert "override" not in "\n".join(next_steps(record.model_copy(update={"verdict": passed})))
