@@ -225,7 +225,7 @@ def read_alarms(scope: Construct) -> tuple[Permission, ...]:
 def read_metrics() -> tuple[Permission, ...]:
     """Read how many calls a version answered, and how many of them broke its contract."""
     return (
-        _allow(
+        allow(
             ["cloudwatch:GetMetricData"],
             ["*"],
             wildcard="GetMetricData knows no resources for metrics like ours, and no namespaces."
