@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, WaiterError
 
 from local_aws.alarms import verdict
+from tests.local_aws.alarm_bench import OF_A_LIST, Bench, make_from_template
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, eventually
-
-REPORTER = """
-import json, os, boto3
-
-def handler(event, context):
-    boto3.client("sqs").send_message(QueueUrl=os.environ["QUEUE"], MessageBody=json.dumps(event))
-    if os.environ.get("FAIL"):
-        raise RuntimeError("asked to fail")
-"""
 
 
 def table(row: str) -> list[tuple[int, bool]]:
@@ -83,77 +71,6 @@ def test_two_of_three_follows_the_documented_table(
         for setting in expected
     }
     assert found == expected
-
-
-class Bench:
-    """The clients and shorthands of one test."""
-
-    def __init__(self, aws: LocalAws) -> None:
-        self.aws = aws
-        self.name = f"t-{uuid.uuid4().hex[:8]}"
-        self.cloudwatch = aws.client("cloudwatch")
-        self.sqs = aws.client("sqs")
-
-    def alarm(self, **changes: Any) -> None:
-        settings = {
-            "AlarmName": self.name,
-            "Namespace": "PromptHub",
-            "MetricName": self.name,
-            "Dimensions": self.dimensions("part-class"),
-            "Statistic": "Average",
-            "Period": 60,
-            "EvaluationPeriods": 1,
-            "Threshold": 0.0,
-            "ComparisonOperator": "LessThanThreshold",
-            "TreatMissingData": "notBreaching",
-        }
-        self.cloudwatch.put_metric_alarm(**(settings | changes))
-
-    def dimensions(self, task: str) -> list[dict[str, str]]:
-        return [{"Name": "Stage", "Value": "beta"}, {"Name": "Task", "Value": task}]
-
-    def put(self, value: float, *, task: str = "part-class", seconds_ago: float = 0.0) -> None:
-        datum = {
-            "MetricName": self.name,
-            "Dimensions": self.dimensions(task),
-            "Value": value,
-            "Timestamp": datetime.now(UTC) - timedelta(seconds=seconds_ago),
-        }
-        self.cloudwatch.put_metric_data(Namespace="PromptHub", MetricData=[datum])
-
-    def described(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.cloudwatch.describe_alarms(AlarmNames=[self.name])[
-            "MetricAlarms"
-        ][0]
-        return found
-
-    def state(self) -> str:
-        value: str = self.described()["StateValue"]
-        return value
-
-    def queue(self, suffix: str = "") -> tuple[str, str]:
-        """A new queue; its URL and ARN."""
-        name = f"{self.name}{suffix}"
-        url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
-        return url, f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
-
-    def received(self, url: str) -> dict[str, Any]:
-        """The next message of the queue, decoded."""
-        message = eventually(
-            lambda: self.sqs.receive_message(QueueUrl=url).get("Messages"),
-            what=f"a message in {url}",
-        )[0]
-        self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        body: dict[str, Any] = json.loads(message["Body"])
-        return body
-
-    def left_over(self, url: str) -> list[Any]:
-        messages: list[Any] = self.sqs.receive_message(QueueUrl=url).get("Messages", [])
-        return messages
-
-    def function(self, queue: str, **environment: str) -> str:
-        """A Lambda function that reports its event to `queue`; its ARN."""
-        return self.aws.function(self.name, REPORTER, QUEUE=queue, **environment)
 
 
 @pytest.fixture
@@ -339,25 +256,6 @@ def test_set_alarm_state_acts_and_holds_and_disabled_actions_do_not(bench: Bench
     assert bench.left_over(invoked) == []
 
 
-OF_A_LIST = {
-    "EvaluationPeriods": 1,
-    "Threshold": 5,
-    "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-    "TreatMissingData": "notBreaching",
-}
-
-
-def make_from_template(bench: Bench, properties: dict[str, object], stack: str = "") -> None:
-    """Make one alarm by a stack of its own."""
-    alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}
-    cloudformation, name = bench.aws.client("cloudformation"), stack or bench.name
-    template = json.dumps({"Resources": {"Alarm": alarm}})
-    cloudformation.create_stack(StackName=name, TemplateBody=template)
-    cloudformation.get_waiter("stack_create_complete").wait(
-        StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-    )
-
-
 def test_an_alarm_from_a_template_keeps_every_property(bench: Bench) -> None:
     properties = {
         "AlarmName": bench.name,
@@ -402,129 +300,6 @@ def test_a_list_of_one_metric_in_a_template_is_that_metric(bench: Bench) -> None
     assert (described["Statistic"], described["Period"]) == ("Sum", 60)
     bench.put(5.0)
     assert bench.state() == "ALARM"
-
-
-def share(name: str, expression: str = "IF(errors >= 3, 100 * errors / calls, 0)") -> list[Any]:
-    """What an alarm on a share looks at: errors, and how many calls there were."""
-    return [
-        {"Id": "share", "Expression": expression, "ReturnData": True},
-        *(
-            {
-                "Id": id_,
-                "MetricStat": {
-                    "Metric": {"Namespace": "PromptHub", "MetricName": f"{name}-{id_}"},
-                    "Period": 60,
-                    "Stat": "Sum",
-                },
-                "ReturnData": False,
-            }
-            for id_ in ("errors", "calls")
-        ),
-    ]
-
-
-def count(bench: Bench, id_: str, value: float) -> None:
-    bench.cloudwatch.put_metric_data(
-        Namespace="PromptHub", MetricData=[{"MetricName": f"{bench.name}-{id_}", "Value": value}]
-    )
-
-
-def put_share(bench: Bench, **changes: Any) -> None:
-    settings = {
-        "AlarmName": bench.name,
-        "Metrics": share(bench.name),
-        "EvaluationPeriods": 1,
-        "Threshold": 5.0,
-        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-        "TreatMissingData": "notBreaching",
-    }
-    bench.cloudwatch.put_metric_alarm(**(settings | changes))
-
-
-@pytest.mark.parametrize("way", ["api", "template"])
-def test_a_share_fires_beyond_its_least_count(bench: Bench, way: str) -> None:
-    if way == "api":
-        put_share(bench)
-    else:
-        wanted = {**OF_A_LIST, "AlarmName": bench.name, "Metrics": share(bench.name)}
-        make_from_template(
-            bench,
-            wanted | {"ComparisonOperator": "GreaterThanOrEqualToThreshold", "Threshold": 5},
-        )
-    assert bench.state() == "OK"
-    count(bench, "errors", 2)
-    # One metric alone is no datapoint of an expression over two.
-    assert "1 missing" in bench.described()["StateReason"]
-    count(bench, "calls", 2)
-    assert bench.state() == "OK", "both failed, and they are too few"
-    count(bench, "errors", 1)
-    assert bench.state() == "ALARM", "three of two: what was counted twice is more than all"
-    count(bench, "calls", 98)
-    assert bench.state() == "OK"
-    described = bench.described()
-    assert described["Metrics"] == share(bench.name)
-    assert not described.get("MetricName")
-
-
-def test_an_alarm_on_a_share_says_what_it_looks_at_to_whom_it_calls(bench: Bench) -> None:
-    invoked, _ = bench.queue("-lambda")
-    published, published_arn = bench.queue("-sns")
-    sns = bench.aws.client("sns")
-    topic = sns.create_topic(Name=bench.name)["TopicArn"]
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=published_arn)
-    put_share(bench, AlarmActions=[bench.function(invoked), topic])
-    count(bench, "calls", 10)
-    count(bench, "errors", 4)
-    data = bench.received(invoked)["alarmData"]
-    expression, errors, calls = data["configuration"]["metrics"]
-    assert expression == {
-        "id": "share",
-        "expression": "IF(errors >= 3, 100 * errors / calls, 0)",
-        "label": None,
-        "returnData": True,
-    }
-    assert [query["metricStat"]["metric"]["name"] for query in (errors, calls)] == [
-        f"{bench.name}-errors",
-        f"{bench.name}-calls",
-    ]
-    reason = json.loads(data["state"]["reasonData"])
-    assert reason["recentDatapoints"] == [40.0]
-    assert "statistic" not in reason
-    message = json.loads(bench.received(published)["Message"])
-    assert message["Trigger"]["Metrics"] == share(bench.name)
-    described = bench.described()
-    # Made again while it fires: nothing changed, so nobody is called again.
-    put_share(bench, AlarmActions=described["AlarmActions"])
-    time.sleep(1.5)
-    assert bench.state() == "ALARM"
-    assert bench.left_over(invoked) == []
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "SEARCH('{PromptHub}', 'Sum', 60)",
-        "FILL(errors, 0)",
-        "errors ^ 2",
-        "errors > 1 > calls",
-        "IF(errors, 1)",
-        "others / calls",
-        "errors / ",
-    ],
-)
-@pytest.mark.parametrize("way", ["api", "template"])
-def test_maths_that_is_not_known_is_refused_aloud(bench: Bench, expression: str, way: str) -> None:
-    metrics = share(bench.name, expression)
-    if way == "api":
-        with pytest.raises(ClientError, match="ValidationError"):
-            put_share(bench, Metrics=metrics)
-    else:
-        with pytest.raises(WaiterError):
-            make_from_template(bench, {**OF_A_LIST, "AlarmName": bench.name, "Metrics": metrics})
-        events = bench.aws.client("cloudformation").describe_stack_events(StackName=bench.name)
-        reasons = [event.get("ResourceStatusReason", "") for event in events["StackEvents"]]
-        assert any(bench.name in reason for reason in reasons)
-    assert bench.cloudwatch.describe_alarms(AlarmNames=[bench.name])["MetricAlarms"] == []
 
 
 def test_after_a_restart_the_state_is_kept_and_nothing_fires_again(own: Bench) -> None:
