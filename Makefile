@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: bootstrap deploy diff destroy synth
-.PHONY: help setup up down clean status pushes test lint types unit coverage property property-fresh infrastructure local
+.PHONY: help setup up down clean status pushes records test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser chromium lifecycle stuck-states waiting docs pages dashboards image lock
 .PHONY: bench bench-batch bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
@@ -47,6 +47,13 @@ status: setup  ## what runs here now
 
 pushes: setup  ## two pushes in quick succession, each promoting another task (needs `make up` first)
 	@$(VENV)/python -m local_aws pushes
+
+# `ROWS=FILE`: JSON lines with an `input` each; by default the examples of the task, again and again.
+ROWS :=
+COUNT := 10000
+
+records: setup  ## a file of 10,000 records answered in the stage, a rollback, and the repair (needs `make up` first)
+	@$(VENV)/python -m local_aws records --count $(COUNT) $(if $(ROWS),--rows '$(ROWS)')
 
 # The CDK runs `python app.py`: ours, whatever the shell would find first, or not at all.
 CDK := PATH="$(CURDIR)/$(VENV):$$PATH" node_modules/.bin/cdk

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,13 +71,11 @@ class RecordsRun:
             with self.story.step(f"{TASK} goes back to {good}") as lines:
                 say(lines, self._ledger("downgrade", good))
             with self.story.step(f"What {bad} answered is made again by {good}") as lines:
-                said = self._hub(
-                    *("repair", TASK, "--version", bad, "--stage", STAGE, "--yes"),
-                    *("--html", str(self.stack.state / "repair.html")),
-                )
-                for line in said.splitlines()[-5:]:
+                said = self._hub("repair", TASK, "--version", bad, "--stage", STAGE, "--yes")
+                for line in said.splitlines():
                     say(lines, line.strip())
-        print(f"\nDone in {self.story.seconds:.0f} s. open {self.stack.state / 'repair.html'}")
+                page = self._page(said)
+        print(f"\nDone in {self.story.seconds:.0f} s. What the repair changed: open {page}")
 
     def _bad_version(self) -> str:
         """Return the version that `make up` has seen rolled back."""
@@ -112,6 +111,13 @@ class RecordsRun:
             for name in names:
                 set_alias(state, name, before.get(name, name))
 
+    def _page(self, said: str) -> Path:
+        """Bring the page of the differences from the bucket."""
+        bucket, _, key = re.findall(r"s3://(\S+?)(/)(\S+changes\.html)", said)[-1]
+        page = self.stack.state / "repair.html"
+        self.stack.objects.download_file(bucket, key, str(page))
+        return page
+
     def _ledger(self, action: str, version: str, *more: str) -> str:
         signed = ("--person", PERSON, "--reason", "shown by make records")
         return self._hub("ledger", action, TASK, "--stage", STAGE, "--to", version, *signed, *more)
@@ -120,8 +126,8 @@ class RecordsRun:
         return self.stack.run(
             [sys.executable, "-m", "prompt_hub.cli", *words],
             extra={
-                # What promotion has written is in the author's clone.
-                "PROMPT_HUB_ROOT": str(self.stack.author_clone()),
+                # What promotion has written is in the clone of the lifecycle's author.
+                "PROMPT_HUB_ROOT": str(self.stack.clone(self.stack.demo)),
                 "PROMPT_HUB_INSTALLATION": self.stack.installation,
             },
         )
