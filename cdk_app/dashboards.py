@@ -5,8 +5,7 @@ A version is told by its own line: where that of one version ends and another be
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Sequence
 
 import cdk_monitoring_constructs as monitoring
 from aws_cdk import Duration
@@ -21,13 +20,22 @@ from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from cdk_app import arns
+from cdk_app.dashboard_graphs import (
+    HEIGHT,
+    THIRD,
+    WIDTH,
+    facade,
+    graph,
+    labelled,
+    messages,
+    row,
+    search,
+)
 from cdk_app.score_metric import score_metric
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
 
 _PERIOD = Duration.minutes(5)
-_WIDTH, _THIRD, _HEIGHT = 12, 8, 5
-_Metric = cloudwatch.Metric | cloudwatch.MathExpression
 _CHANGES = ("roll-back", "freeze", "page", "compare")
 """What the rollback Lambda decides, by the words of its `Action`, without `nothing`."""
 
@@ -53,7 +61,7 @@ class StageDashboard(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._stage = stage
-        self._board = _board(self, aws_names.dashboard(stage))
+        self._board = facade(self, aws_names.dashboard(stage))
         self._board.add_large_header("Prompts")
         for task in tasks:
             self._add_task(task)
@@ -64,7 +72,7 @@ class StageDashboard(Construct):
         self._add_ledger()
         self._add_rollback()
         self._board.add_widget(
-            _messages(
+            messages(
                 self._board,
                 topic,
                 "Notifications",
@@ -100,7 +108,7 @@ class StageDashboard(Construct):
             period=every,
             label="version changed",
         )
-        of_versions = _search(
+        of_versions = search(
             f"{aws_names.metric_namespace()},Stage,Task,Version",
             aws_names.METRIC_SCORE,
             f'Stage="{self._stage}" Task="{task.name}"',
@@ -108,39 +116,39 @@ class StageDashboard(Construct):
             period=every,
             label="${PROP('Dim.Version')}",
         )
-        scores = _graph(
+        scores = graph(
             f"{task.name}: score of each version",
             of_versions,
             score.with_(label="active", color=cloudwatch.Color.BLUE),
             threshold.with_(label="threshold", color=cloudwatch.Color.RED),
             right=[moved],
             right_label="changed",
-            width=_THIRD,
+            width=THIRD,
         )
-        calls = _graph(
+        calls = graph(
             f"{task.name}: calls of each version",
             self._of_calls(aws_names.CALL_SECONDS, "SampleCount", "calls", task),
             self._of_calls(aws_names.CALL_CONTRACT_FAILED, "Sum", "contract broken", task),
-            width=_THIRD,
+            width=THIRD,
         )
-        seconds = _graph(
+        seconds = graph(
             f"{task.name}: seconds, p90",
             self._of_calls(aws_names.CALL_SECONDS, "p90", "", task),
-            width=_THIRD,
+            width=THIRD,
         )
-        self._board.add_widget(_row(scores, calls, seconds))
+        self._board.add_widget(row(scores, calls, seconds))
 
     def _add_sums(self) -> None:
         self._board.add_large_header("Cost of each task and version, refusals, rollbacks")
         sums = [
-            _graph(title, self._of_calls(metric, "Sum", "", None), width=_THIRD)
+            graph(title, self._of_calls(metric, "Sum", "", None), width=THIRD)
             for title, metric in (
                 ("US dollars", aws_names.CALL_USD),
                 ("Tokens read", aws_names.CALL_INPUT_TOKENS),
                 ("Tokens written", aws_names.CALL_OUTPUT_TOKENS),
             )
         ]
-        away = _graph(
+        away = graph(
             "Calls sent away",
             *(
                 cloudwatch.Metric(
@@ -157,7 +165,7 @@ class StageDashboard(Construct):
                 )
             ),
         )
-        decisions = _graph(
+        decisions = graph(
             "Decisions of the rollback",
             *(
                 cloudwatch.Metric(
@@ -171,8 +179,8 @@ class StageDashboard(Construct):
                 for action in _CHANGES
             ),
         )
-        self._board.add_widget(_row(*sums))
-        self._board.add_widget(_row(away, decisions))
+        self._board.add_widget(row(*sums))
+        self._board.add_widget(row(away, decisions))
 
     def _add_service(
         self,
@@ -183,43 +191,43 @@ class StageDashboard(Construct):
         metrics = target_group.metrics
         self._board.add_large_header("What answers")
         codes = elbv2.HttpCodeTarget
-        answers = _graph(
+        answers = graph(
             "Requests, and answers with errors",
             metrics.request_count(period=_PERIOD, label="requests"),
             metrics.http_code_target(codes.TARGET_4XX_COUNT, period=_PERIOD, label="4xx"),
             metrics.http_code_target(codes.TARGET_5XX_COUNT, period=_PERIOD, label="5xx"),
         )
-        latency = _graph(
+        latency = graph(
             "Seconds of an answer",
             *(
                 metrics.target_response_time(period=_PERIOD, statistic=part, label=part)
                 for part in ("p50", "p90", "p99")
             ),
         )
-        self._board.add_widget(_row(answers, latency))
+        self._board.add_widget(row(answers, latency))
         factory = self._board.create_metric_factory()
         used = monitoring.BaseServiceMetricFactory(factory, service=service)
         targets = monitoring.ApplicationLoadBalancerMetricFactory(
             factory, application_load_balancer=load_balancer, application_target_group=target_group
         )
         highest = monitoring.MetricStatistic.MAX
-        usage = _graph(
+        usage = graph(
             "CPU and memory in use, %",
-            _labelled(used.metric_cluster_cpu_utilisation_in_percent(), "CPU"),
-            _labelled(used.metric_cluster_cpu_utilisation_in_percent(highest), "CPU, fullest task"),
-            _labelled(used.metric_cluster_memory_utilisation_in_percent(), "memory"),
-            _labelled(
+            labelled(used.metric_cluster_cpu_utilisation_in_percent(), "CPU"),
+            labelled(used.metric_cluster_cpu_utilisation_in_percent(highest), "CPU, fullest task"),
+            labelled(used.metric_cluster_memory_utilisation_in_percent(), "memory"),
+            labelled(
                 used.metric_cluster_memory_utilisation_in_percent(highest), "memory, fullest task"
             ),
             most=100,
         )
-        tasks = _graph(
+        tasks = graph(
             "Containers of the service",
-            _labelled(used.metric_running_task_count(), "running"),
-            _labelled(targets.metric_healthy_task_count(), "healthy"),
-            _labelled(targets.metric_unhealthy_task_count(), "unhealthy"),
+            labelled(used.metric_running_task_count(), "running"),
+            labelled(targets.metric_healthy_task_count(), "healthy"),
+            labelled(targets.metric_unhealthy_task_count(), "unhealthy"),
         )
-        self._board.add_widget(_row(usage, tasks))
+        self._board.add_widget(row(usage, tasks))
 
     def _add_ledger(self) -> None:
         self._board.add_large_header("Ledger, rollback function, messages")
@@ -230,25 +238,25 @@ class StageDashboard(Construct):
             factory, table=table, billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST
         )
         self._board.add_widget(
-            _row(
-                _graph(
+            row(
+                graph(
                     "Ledger: capacity units a second",
-                    _labelled(ledger.metric_consumed_read_capacity_units(), "read"),
-                    _labelled(ledger.metric_consumed_write_capacity_units(), "written"),
-                    width=_THIRD,
+                    labelled(ledger.metric_consumed_read_capacity_units(), "read"),
+                    labelled(ledger.metric_consumed_write_capacity_units(), "written"),
+                    width=THIRD,
                 ),
-                _graph(
+                graph(
                     "Ledger: milliseconds of a request",
                     self._of_ledger(name, "SuccessfulRequestLatency", "Average", ""),
-                    width=_THIRD,
+                    width=THIRD,
                 ),
-                _graph(
+                graph(
                     "Ledger: requests that failed",
-                    _labelled(ledger.metric_throttled_read_request_count(), "reads throttled"),
-                    _labelled(ledger.metric_throttled_write_request_count(), "writes throttled"),
+                    labelled(ledger.metric_throttled_read_request_count(), "reads throttled"),
+                    labelled(ledger.metric_throttled_write_request_count(), "writes throttled"),
                     # Of every operation, transactions among them.
                     self._of_ledger(name, "SystemErrors", "Sum", "errors of "),
-                    width=_THIRD,
+                    width=THIRD,
                 ),
             )
         )
@@ -257,7 +265,7 @@ class StageDashboard(Construct):
         self, table: str, metric: str, statistic: str, label: str
     ) -> cloudwatch.MathExpression:
         """Return a metric of the ledger, each operation its own line."""
-        return _search(
+        return search(
             "AWS/DynamoDB,TableName,Operation",
             metric,
             f'TableName="{table}"',
@@ -273,16 +281,16 @@ class StageDashboard(Construct):
                 self, "Rollback", arns.rollback_function(self, self._stage)
             ),
         )
-        runs = _graph(
+        runs = graph(
             "Rollback function: runs",
-            _labelled(rollback.metric_invocation_count(), "runs"),
-            _labelled(rollback.metric_fault_count(), "failed"),
-            _labelled(rollback.metric_throttles_count(), "throttled"),
+            labelled(rollback.metric_invocation_count(), "runs"),
+            labelled(rollback.metric_fault_count(), "failed"),
+            labelled(rollback.metric_throttles_count(), "throttled"),
         )
-        times = _graph(
+        times = graph(
             "Rollback function: milliseconds",
             *(
-                _labelled(rollback.metric_latency_in_millis(kind), label)
+                labelled(rollback.metric_latency_in_millis(kind), label)
                 for kind, label in (
                     (monitoring.LatencyType.P50, "p50"),
                     (monitoring.LatencyType.P90, "p90"),
@@ -290,7 +298,7 @@ class StageDashboard(Construct):
                 )
             ),
         )
-        self._board.add_widget(_row(runs, times))
+        self._board.add_widget(row(runs, times))
 
     def _add_records(self) -> None:
         self._board.add_large_header("Files of records")
@@ -308,7 +316,7 @@ class StageDashboard(Construct):
         """Return a metric of calls, each version its own line."""
         of_task = f' task="{task.name}"' if task else ""
         names = "${PROP('Dim.version')}" if task else "${PROP('Dim.task')} ${PROP('Dim.version')}"
-        return _search(
+        return search(
             ",".join((aws_names.calls_namespace(), *aws_names.CALL_DIMENSIONS)),
             metric,
             f'stage="{self._stage}"{of_task}',
@@ -323,7 +331,7 @@ class ToolchainDashboard(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, log_group: str) -> None:
         super().__init__(scope, construct_id)
-        board = _board(self, aws_names.dashboard(aws_names.TOOLCHAIN))
+        board = facade(self, aws_names.dashboard(aws_names.TOOLCHAIN))
         board.add_large_header("Pipeline")
         failed = cloudwatch.Metric(
             namespace="AWS/CodePipeline",
@@ -344,8 +352,8 @@ class ToolchainDashboard(Construct):
                 "dedup @message",
                 "limit 50",
             ],
-            width=2 * _WIDTH,
-            height=_HEIGHT,
+            width=2 * WIDTH,
+            height=HEIGHT,
         )
         project = monitoring.CodeBuildProjectMetricFactory(
             board.create_metric_factory(),
@@ -353,108 +361,20 @@ class ToolchainDashboard(Construct):
                 self, "Evaluation", aws_names.evaluation_project()
             ),
         )
-        builds = _graph(
+        builds = graph(
             "Evaluations that ended",
-            _labelled(project.metric_succeeded_build_count(), "succeeded"),
-            _labelled(project.metric_failed_build_count(), "failed"),
-            width=_THIRD,
+            labelled(project.metric_succeeded_build_count(), "succeeded"),
+            labelled(project.metric_failed_build_count(), "failed"),
+            width=THIRD,
         )
-        seconds = _graph(
+        seconds = graph(
             "Seconds of an evaluation",
-            _labelled(project.metric_duration_p50_in_seconds(), "p50"),
-            _labelled(project.metric_duration_p99_in_seconds(), "p99"),
-            width=_THIRD,
+            labelled(project.metric_duration_p50_in_seconds(), "p50"),
+            labelled(project.metric_duration_p99_in_seconds(), "p99"),
+            width=THIRD,
         )
-        red = _graph("Executions that ended red", failed, width=_THIRD)
-        board.add_widget(_row(red, builds, seconds))
+        red = graph("Executions that ended red", failed, width=THIRD)
+        board.add_widget(row(red, builds, seconds))
         board.add_widget(verdicts)
         topic = sns.Topic.from_topic_arn(self, "Topic", arns.pipeline_topic(self))
-        board.add_widget(_messages(board, topic, "Failures"))
-
-
-def _row(*graphs: cloudwatch.IWidget) -> cloudwatch.IWidget:
-    """Put graphs side by side. CDK's Python forgets that a row is a widget, too."""
-    return cast(cloudwatch.IWidget, cloudwatch.Row(*graphs))
-
-
-def _messages(
-    board: monitoring.MonitoringFacade,
-    topic: sns.ITopic,
-    title: str,
-    *,
-    add_message_notifications_failed_alarm: Mapping[str, monitoring.NotificationsFailedThreshold]
-    | None = None,
-) -> cloudwatch.IWidget:
-    """Return what is published in a topic beside what did not arrive, with the alarm's line."""
-    shown = monitoring.SnsTopicMonitoring(
-        board,
-        topic=topic,
-        alarm_friendly_name=title.lower(),
-        add_message_notifications_failed_alarm=add_message_notifications_failed_alarm,
-    )
-    metrics = monitoring.SnsTopicMetricFactory(board.create_metric_factory(), topic=topic)
-    told = _graph(
-        f"{title}: messages",
-        _labelled(metrics.metric_incoming_message_count(), "published"),
-        _labelled(metrics.metric_outgoing_message_count(), "delivered"),
-    )
-    return _row(told, shown.create_message_failed_widget(_WIDTH, _HEIGHT))
-
-
-def _labelled(metric: _Metric, label: str) -> _Metric:
-    """Say what a metric of the library is, in our words."""
-    return metric.with_(label=label)
-
-
-def _board(scope: Construct, name: str) -> monitoring.MonitoringFacade:
-    return monitoring.MonitoringFacade(
-        scope,
-        "Monitoring",
-        alarm_factory_defaults=monitoring.AlarmFactoryDefaults(
-            actions_enabled=True, alarm_name_prefix=name
-        ),
-        dashboard_factory=monitoring.DefaultDashboardFactory(
-            scope,
-            "Dashboards",
-            dashboard_name_prefix=name,
-            create_summary_dashboard=False,
-            create_alarm_dashboard=False,
-        ),
-    )
-
-
-def _search(
-    schema: str, metric: str, words: str, *, statistic: str, period: Duration, label: str
-) -> cloudwatch.MathExpression:
-    """Return a line for each set of dimensions that is found."""
-    namespace, *dimensions = schema.split(",")
-    quoted = ",".join((f'"{namespace}"', *dimensions))
-    seconds = int(period.to_seconds())
-    return cloudwatch.MathExpression(
-        expression=(
-            f"SEARCH('{{{quoted}}} MetricName=\"{metric}\" {words}', '{statistic}', {seconds})"
-        ),
-        label=label,
-        period=period,
-        using_metrics={},
-    )
-
-
-def _graph(
-    title: str,
-    *left: cloudwatch.IMetric,
-    right: Sequence[cloudwatch.IMetric] = (),
-    right_label: str | None = None,
-    width: int = _WIDTH,
-    most: int | None = None,
-) -> cloudwatch.GraphWidget:
-    return cloudwatch.GraphWidget(
-        title=title,
-        # jsii takes no tuple for a list.
-        left=list(left),
-        right=list(right),
-        left_y_axis=cloudwatch.YAxisProps(min=0, max=most),
-        right_y_axis=cloudwatch.YAxisProps(min=0, label=right_label, show_units=False),
-        width=width,
-        height=_HEIGHT,
-    )
+        board.add_widget(messages(board, topic, "Failures"))

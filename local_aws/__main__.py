@@ -64,8 +64,8 @@ def _print_story(stack: LocalStack, arguments: argparse.Namespace) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LocalRunError(
-                f"another `make up`, `make pushes` or `make records` runs on {stack.state}; wait for"
-                " it, or end it."
+                f"another `make up`, `make pushes` or `make records` runs on {stack.state}; wait"
+                " for it, or end it."
             ) from None
         match arguments.command:
             case "pushes":

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
@@ -81,7 +82,8 @@ class FolderObjects:
     def create(self, key: str, path: Path) -> bool:
         """Store the file at `path` under `key` unless something is there; False if it is."""
         target = self._place(key)
-        fresh = target.with_name(f".{target.name}.{os.getpid()}")
+        # Threads of one process may try, too.
+        fresh = target.with_name(f".{target.name}.{uuid4().hex}")
         with explain_write_errors(target):
             try:
                 shutil.copyfile(path, fresh)

