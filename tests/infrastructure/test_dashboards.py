@@ -240,6 +240,7 @@ OF_AWS = {
     "AWS/ECS": {("ClusterName", "ServiceName")},
     "AWS/Lambda": {("FunctionName",)},
     "AWS/SNS": {("TopicName",)},
+    "AWS/States": {("StateMachineArn",)},
     "ECS/ContainerInsights": {("ClusterName", "ServiceName")},
 }
 """By what AWS's services tell their metrics apart, where a dashboard shows them."""
