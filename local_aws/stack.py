@@ -354,11 +354,12 @@ class LocalStack:
         quiet: bool = False,
         extra: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        accept: Collection[int] = (0,),
     ) -> str:
         """Run a command on the local AWS, its output kept and, unless `quiet`, shown indented.
 
         Raises:
-            LocalRunError: it ended with another exit code than 0.
+            LocalRunError: it ended with an exit code that is not in `accept`.
         """
         process = subprocess.Popen(
             list(command),
@@ -375,7 +376,7 @@ class LocalStack:
                 lines.append(line)
                 if not quiet and line.strip():
                     print(f"      {line.rstrip()}", flush=True)
-        if process.returncode != 0:
+        if process.returncode not in accept:
             message = [line.strip() for line in lines if line.strip()]
             raise LocalRunError(
                 f"`{' '.join(command)}` ended with exit code {process.returncode}:"
