@@ -125,6 +125,8 @@ def test_a_dropped_file_is_answered_and_its_end_is_told_once(
         bucket.write("incoming/part-class/wrong.csv", b"a,b\n1,2\n")
         for _ in range(2):
             assert main(["records", "plan", *refused]) == ExitCode.BLOCKED
+        of_no_task = ["--key", "incoming/parts.csv", "--run", "nobody"]
+        assert main(["records", "plan", *of_no_task]) == ExitCode.BLOCKED
 
     manifest = read_manifest(bucket, "part-class", "r")
     assert manifest is not None
@@ -147,10 +149,11 @@ def test_a_dropped_file_is_answered_and_its_end_is_told_once(
         "failed": 0,
         "usd": None,
     }
-    answered, told = messages.receive(2)
+    answered, told, homeless = messages.receive(3)
     assert answered["Subject"] == "prompt-hub: part-class: 3 records answered"
     assert told["Subject"] == "prompt-hub: records refused"
     assert "wrong.csv: no column for the field 'part_number'" in told["Message"]
+    assert "'incoming/parts.csv' names no task" in homeless["Message"]
 
 
 @pytest.mark.usefixtures("container")

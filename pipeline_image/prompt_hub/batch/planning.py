@@ -21,6 +21,9 @@ from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
 
+LONGEST_ENDING = 40
+"""Characters of a file's ending that are kept: two endings that are known have fewer."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
@@ -73,10 +76,16 @@ def plan_run(
         PromptHubError: the file is refused (BLOCKED, and the run says why), is not there, or
             something that it needs does not answer.
     """
-    task = drop.task
+    try:
+        task = drop.task
+    except PromptHubError as error:
+        # No task, no folder of a run that could say it: people alone are told.
+        tell_people("records refused", str(error))
+        raise
     if run is not None and (known := _known(objects, task, run)):
         return known
-    path = folder / Path(drop.key).name
+    # Not under its own name, which may be that of a shard on its way, or too long for a disk.
+    path = folder / f"dropped{''.join(Path(drop.key).suffixes[-2:])[-LONGEST_ENDING:]}"
     if not objects.fetch(drop.key, path, drop.version_id):
         raise PromptHubError(f"{objects.address} has no file {drop.key}.")
     if run is None:

@@ -121,6 +121,23 @@ def test_a_shard_with_other_records_than_planned_is_refused(
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        *("shard.jsonl", "out.jsonl", "plan.json.jsonl", "output.jsonl", "a 'b' \"c\" %20ä{}.jsonl"),
+        f"{'long' * 50}.v{'1' * 30}.jsonl",
+    ],
+)
+def test_a_file_may_have_any_name(records: Records, model: Model, store: Path, name: str) -> None:
+    rows = [{"MPN": f"BAT{n}", "Description": "diode"} for n in range(3)]
+    key = drop(store, "".join(f"{json.dumps(row)}\n" for row in rows), name)
+    assert records("plan", "--key", key) == ExitCode.OK
+    assert records("answer", "--shard", "0") == ExitCode.OK
+    assert records("merge") == ExitCode.OK
+    lines = of_run(store, "output.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["record"] for line in lines] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
     ("text", "name", "words"),
     [
         ("a,b\n1,2\n", "parts.csv", "incoming/part-class/parts.csv: no column for the field"),
