@@ -123,7 +123,13 @@ def test_a_shard_with_other_records_than_planned_is_refused(
 @pytest.mark.parametrize(
     "name",
     [
-        *("shard.jsonl", "out.jsonl", "plan.json.jsonl", "output.jsonl", "a 'b' \"c\" %20ä{}.jsonl"),
+        *(
+            "shard.jsonl",
+            "out.jsonl",
+            "plan.json.jsonl",
+            "output.jsonl",
+            "a 'b' \"c\" %20ä{}.jsonl",
+        ),
         f"{'long' * 50}.v{'1' * 30}.jsonl",
     ],
 )
@@ -267,3 +273,18 @@ def test_the_name_of_a_run_is_made_of_key_and_version(
     # sha256 of "incoming/part-class/parts.csv v1", as the state machine makes it.
     run = "c74e9f27b0c67c97d4d36fa6bb5d6fb155f70edae9090ee0696dab25ebc334af"
     assert f"run {run} of part-class 1.1.0: 1 records" in capsys.readouterr().out
+
+
+def test_a_shard_of_refused_requests_ends_where_others_are_answered(
+    records: Records, model: Model, store: Path
+) -> None:
+    model.refused = frozenset({"RC0603"})
+    assert (
+        records("plan", "--key", drop(store, HEADER + "".join(ROWS)), "--shard-records", "2") == 0
+    )
+    assert records("answer", "--shard", "1") == ExitCode.NOT_MEASURED
+    assert records("answer", "--shard", "0") == ExitCode.OK
+    assert records("answer", "--shard", "1") == ExitCode.OK
+    assert records("merge") == ExitCode.OK
+    lines = of_run(store, "output.jsonl").read_text("utf-8").splitlines()
+    assert [bool(json.loads(line)["error"]) for line in lines] == [False, False, True]
