@@ -13,7 +13,16 @@ from prompt_hub.batch.forecast import Forecast, require_budget
 from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.output_summary import file_as_read
 from prompt_hub.batch.reading import Reading, comma_decimals, settings_file, survey
-from prompt_hub.batch.run_plan import PLAN, REFUSED, Refusal, RunPlan, read_plan, write_shards
+from prompt_hub.batch.run_plan import (
+    CLAIM,
+    PLAN,
+    REFUSED,
+    Refusal,
+    RunPlan,
+    claim_run,
+    read_plan,
+    write_shards,
+)
 from prompt_hub.batch.shards import ShardWriter
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -35,6 +44,8 @@ class Drop:
     children: int
     """Processes that may answer at once."""
     shard_records: int
+    execution: str | None = None
+    """The execution of the state machine that wants it, where one does."""
 
     @property
     def task(self) -> str:
@@ -82,6 +93,8 @@ def plan_run(
         # No task, no folder of a run that could say it: people alone are told.
         tell_people("records refused", str(error))
         raise
+    if run is not None and drop.execution is not None:
+        claim_run(objects, task, run, drop.execution, folder / CLAIM)
     if run is not None and (known := _known(objects, task, run)):
         return known
     # Not under its own name, which may be that of a shard on its way, or too long for a disk.

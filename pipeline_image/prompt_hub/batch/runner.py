@@ -120,9 +120,10 @@ class Runner:
         others are answered gets a line with an error: no run would end that has such a record.
         """
         await map_concurrently(self._wanted(records, limit), self._one, self.concurrency)
-        if len(self._refused) < REFUSED_IN_A_ROW and self._refused:
-            if self.journal.has_answers or await asyncio.to_thread(self.answers_others):
-                self._write_refused()
+        if 0 < len(self._refused) < REFUSED_IN_A_ROW and (
+            self.journal.has_answers or await asyncio.to_thread(self.answers_others)
+        ):
+            self._write_refused()
         self.tally.unanswered += len(self._refused)
         return self.tally
 

@@ -288,3 +288,15 @@ def test_a_shard_of_refused_requests_ends_where_others_are_answered(
     assert records("merge") == ExitCode.OK
     lines = of_run(store, "output.jsonl").read_text("utf-8").splitlines()
     assert [bool(json.loads(line)["error"]) for line in lines] == [False, False, True]
+
+
+def test_an_event_that_comes_twice_asks_nothing_twice(
+    records: Records, model: Model, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = drop(store, HEADER + "".join(ROWS))
+    assert records("plan", "--key", key, "--execution", "first") == ExitCode.OK
+    assert records("plan", "--key", key, "--execution", "second") == ExitCode.BLOCKED
+    assert "is made by another execution: first" in capsys.readouterr().err
+    assert not of_run(store, "refused.json").exists()
+    assert records("plan", "--key", key, "--execution", "first") == ExitCode.OK
+    assert records("answer", "--shard", "0") == ExitCode.OK
