@@ -12,6 +12,7 @@ import pytest
 from prompt_hub.batch.bucket_objects import BucketObjects
 from prompt_hub.batch.planning import name_run
 from prompt_hub.batch.run_manifest import read_manifest
+from prompt_hub.batch.run_plan import claim_run
 from prompt_hub.cli import remote_run
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
@@ -204,6 +205,33 @@ def test_a_file_of_this_machine_is_answered_by_a_stage(
     assert again.read_bytes() == output.read_bytes()
     manifest = json.loads((tmp_path / "out.jsonl.manifest.json").read_bytes())
     assert (manifest["records"], manifest["failed"]) == (4, 1)
+
+
+@pytest.mark.usefixtures("container")
+def test_who_follows_a_run_hears_that_it_failed(
+    aws: LocalAws,
+    bucket: BucketObjects,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(remote_run, "POLL_SECONDS", 0.05)
+    states = aws.client("stepfunctions")
+    machine = states.create_state_machine(
+        name="records-that-fail",
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/any",
+        definition=json.dumps(
+            {"StartAt": "No", "States": {"No": {"Type": "Fail", "Error": "Mine", "Cause": "x"}}}
+        ),
+    )["stateMachineArn"]
+    execution = states.start_execution(stateMachineArn=machine)["executionArn"]
+    key = "incoming/part-class/failing.csv"
+    bucket.write(key, b"a")
+    run = name_run(key, str(bucket.version_of(key)))
+    claim_run(bucket, "part-class", run, execution, tmp_path / "claim")
+    command = ["run", "part-class", f"s3://{BUCKET}/{key}", str(tmp_path / "out.jsonl")]
+    assert main(command) == ExitCode.NOT_MEASURED
+    assert f"the run has ended as FAILED (Mine): {execution}." in capsys.readouterr().err
 
 
 class Queue:

@@ -68,14 +68,12 @@ def _changed(what: str) -> PromptHubError:
     )
 
 
-def divided(aliases: ModelAliases, alias: str, children: int) -> ModelAliases:
-    """Give one of so many processes at once its part of the limits of `alias`."""
-    return ModelAliases(
-        {
-            model.alias: _part(model, children) if model.alias == alias else model
-            for model in aliases
-        }
-    )
+def divided(aliases: ModelAliases, children: int) -> ModelAliases:
+    """Give one of so many processes at once its part of every limit.
+
+    A version that becomes active while records are answered may ask another alias.
+    """
+    return ModelAliases({model.alias: _part(model, children) for model in aliases})
 
 
 def _part(model: ModelConfig, children: int) -> ModelConfig:

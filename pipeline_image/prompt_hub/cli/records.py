@@ -153,7 +153,7 @@ async def _answer_shard(
         prompt = require_planned(repository, aliases, plan)
     else:
         prompt, _ = active_version(repository, plan.task)
-    aliases = divided(aliases, prompt.model.alias, plan.children)
+    aliases = divided(aliases, plan.children)
     async with ModelClient(aliases) as caller:
         return await answer_shard(
             objects,

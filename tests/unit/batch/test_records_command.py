@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from prompt_hub.batch.shard_run import divided
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.llm.config import ModelAliases
 from tests.unit.batch.running import HEADER, ROWS, Model
 from tests.unit.batch.stores import Records, drop, in_one_process, of_run
 from tests.unit.building import RepositoryFolder
@@ -300,3 +302,11 @@ def test_an_event_that_comes_twice_asks_nothing_twice(
     assert not of_run(store, "refused.json").exists()
     assert records("plan", "--key", key, "--execution", "first") == ExitCode.OK
     assert records("answer", "--shard", "0") == ExitCode.OK
+
+
+def test_every_alias_is_divided_for_a_version_may_follow_that_asks_another() -> None:
+    limits = {"concurrency": 16, "requests_per_minute": 600, "tokens_per_minute": 1000}
+    alias = {"provider": "openai", "model": "small", **limits}
+    for model in divided(ModelAliases.parse(json.dumps({"a": alias, "b": alias})), 10):
+        assert (model.concurrency, model.requests_per_minute) == (1, 60)
+        assert model.tokens_per_minute == 100
