@@ -24,7 +24,7 @@ class PatientBackend:
     provider never answers does not hold up the others. When nothing has been answered for
     `patience` seconds, what the backend raises comes out.
 
-    What the provider refuses for the sake of one request comes out at once: waiting changes nothing.
+    What the provider refuses for the sake of one request comes out at once: no wait helps.
     """
 
     def __init__(
