@@ -62,8 +62,9 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
     """
     of_run = "'--task', $.task, '--run', $.run"
     plan = (
-        "'records', 'plan', '--key', $.key, '--version-id', $.version, '--run', $.run,"
-        f" '--children', '{max_children}'"
+        # What S3 makes up may begin with a hyphen.
+        "'records', 'plan', '--key', $.key, States.Format('--version-id={}', $.version),"
+        f" '--run', $.run, '--execution', $.execution, '--children', '{max_children}'"
     )
     answer = {
         **_container(
@@ -115,11 +116,14 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
                 "key.$": "$.key",
                 "version.$": "$.version",
                 "task.$": "States.ArrayGetItem(States.StringSplit($.key, '/'), 1)",
+                # Of an event that comes twice, the second execution is refused.
+                "execution.$": "$$.Execution.Id",
                 "run.$": "States.Hash(States.Format('{} {}', $.key, $.version), 'SHA-256')",
             },
             "Next": "Plan",
         },
-        # The command has said why: in the run's folder, and to the stage's topic.
+        # The command has said why: in the run's folder, and to the stage's topic; or the run is
+        # another execution's.
         "Refused": {"Type": "Succeed"},
         **_attempts(
             "Plan",

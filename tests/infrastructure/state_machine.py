@@ -14,6 +14,7 @@ from ministack.services import stepfunctions
 
 from tests.infrastructure.synthesised import Assembly, Json
 
+EXECUTION = "arn:aws:states:us-east-1:111111111111:execution:prompt-hub-dev-records:e1"
 Container = Callable[[Json], None]
 """Runs a container with these parameters of a state; raises `StoppedError` where it fails."""
 
@@ -74,7 +75,7 @@ class Way:
     def _enter(self, state: Json, data: Any) -> tuple[Any, str | None]:
         kind = state["Type"]
         if kind == "Pass":
-            result = _filled(state["Parameters"], data)
+            result = _filled(state["Parameters"], data, {"Execution": {"Id": EXECUTION}})
             return stepfunctions._apply_result_path(state, data, result), state["Next"]
         if kind == "Choice":
             return stepfunctions._execute_choice(state, data)

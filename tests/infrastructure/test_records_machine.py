@@ -13,15 +13,21 @@ import pytest
 
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import Event, EventKind, Notify, VersionRef
-from tests.infrastructure.state_machine import StoppedError, Way, definition_of, states_of
+from tests.infrastructure.state_machine import (
+    EXECUTION,
+    StoppedError,
+    Way,
+    definition_of,
+    states_of,
+)
 from tests.infrastructure.synthesised import CONTEXT, ROOT, Assembly, Json
 
 KEY, VERSION = "incoming/part-class/May, 'all' parts {1}.csv", "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e"
 RUN = hashlib.sha256(f"{KEY} {VERSION}".encode()).hexdigest()
 OF_RUN = ["--task", "part-class", "--run", RUN]
 PLAN = [
-    *("prompt-hub", "records", "plan", "--key", KEY, "--version-id", VERSION, "--run", RUN),
-    *("--children", "4"),
+    *("prompt-hub", "records", "plan", "--key", KEY, f"--version-id={VERSION}"),
+    *("--run", RUN, "--execution", EXECUTION, "--children", "4"),
 ]
 MERGE = ["prompt-hub", "records", "merge", *OF_RUN]
 SHARDS = [{"shard": 0, "first": 1, "records": 10_000}, {"shard": 1, "first": 10_001, "records": 7}]
@@ -122,7 +128,10 @@ def test_a_dropped_file_is_planned_answered_shard_by_shard_and_merged(definition
 def test_what_a_container_is_told_survives_every_state_before_it(definition: Json) -> None:
     """Results of tasks and shards would take its place, and grow beyond what a state may hold."""
     output = Way(Containers(), OBJECTS).go(definition, dropped())
-    assert output == {"key": KEY, "version": VERSION, "task": "part-class", "run": RUN}
+    assert output == {
+        **{"key": KEY, "version": VERSION, "task": "part-class", "run": RUN},
+        "execution": EXECUTION,
+    }
     for state in states_of(definition["States"]["Answer"]["ItemProcessor"]).values():
         assert state["Type"] != "Task" or state["OutputPath"] is None
 

@@ -12,6 +12,7 @@ import pytest
 from prompt_hub.batch.bucket_objects import BucketObjects
 from prompt_hub.batch.planning import name_run
 from prompt_hub.batch.run_manifest import read_manifest
+from prompt_hub.batch.run_plan import claim_run
 from prompt_hub.cli import remote_run
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
@@ -125,6 +126,8 @@ def test_a_dropped_file_is_answered_and_its_end_is_told_once(
         bucket.write("incoming/part-class/wrong.csv", b"a,b\n1,2\n")
         for _ in range(2):
             assert main(["records", "plan", *refused]) == ExitCode.BLOCKED
+        of_no_task = ["--key", "incoming/parts.csv", "--run", "nobody"]
+        assert main(["records", "plan", *of_no_task]) == ExitCode.BLOCKED
 
     manifest = read_manifest(bucket, "part-class", "r")
     assert manifest is not None
@@ -148,10 +151,11 @@ def test_a_dropped_file_is_answered_and_its_end_is_told_once(
         "usd": None,
         "repair_of": None,
     }
-    answered, told = messages.receive(2)
+    answered, told, homeless = messages.receive(3)
     assert answered["Subject"] == "prompt-hub: part-class: 3 records answered"
     assert told["Subject"] == "prompt-hub: records refused"
     assert "wrong.csv: no column for the field 'part_number'" in told["Message"]
+    assert "'incoming/parts.csv' names no task" in homeless["Message"]
 
 
 @pytest.mark.usefixtures("container")
@@ -201,6 +205,33 @@ def test_a_file_of_this_machine_is_answered_by_a_stage(
     assert again.read_bytes() == output.read_bytes()
     manifest = json.loads((tmp_path / "out.jsonl.manifest.json").read_bytes())
     assert (manifest["records"], manifest["failed"]) == (4, 1)
+
+
+@pytest.mark.usefixtures("container")
+def test_who_follows_a_run_hears_that_it_failed(
+    aws: LocalAws,
+    bucket: BucketObjects,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(remote_run, "POLL_SECONDS", 0.05)
+    states = aws.client("stepfunctions")
+    machine = states.create_state_machine(
+        name="records-that-fail",
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/any",
+        definition=json.dumps(
+            {"StartAt": "No", "States": {"No": {"Type": "Fail", "Error": "Mine", "Cause": "x"}}}
+        ),
+    )["stateMachineArn"]
+    execution = states.start_execution(stateMachineArn=machine)["executionArn"]
+    key = "incoming/part-class/failing.csv"
+    bucket.write(key, b"a")
+    run = name_run(key, str(bucket.version_of(key)))
+    claim_run(bucket, "part-class", run, execution, tmp_path / "claim")
+    command = ["run", "part-class", f"s3://{BUCKET}/{key}", str(tmp_path / "out.jsonl")]
+    assert main(command) == ExitCode.NOT_MEASURED
+    assert f"the run has ended as FAILED (Mine): {execution}." in capsys.readouterr().err
 
 
 class Queue:

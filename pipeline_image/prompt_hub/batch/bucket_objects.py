@@ -64,6 +64,30 @@ def stage_bucket(stage: str) -> BucketObjects:
     return bucket_of(aws_names.records_bucket(stage, account), stage)
 
 
+def execution_end(execution: str, stage: str | None) -> tuple[str, str] | None:
+    """Return how an execution has failed and why; None while it has not, or nobody may say.
+
+    Args:
+        execution: its ARN.
+        stage: in whose account it is; by default in this process's.
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from prompt_hub.ledger.stage_session import session_of
+
+    session = session_of(stage) if stage else None
+    region = execution.split(":")[3]
+    try:
+        client = (session or boto3).client("stepfunctions", region_name=region)
+        found = client.describe_execution(executionArn=execution)
+    except (BotoCoreError, ClientError):
+        return None  # what follows a run goes on without it
+    if found["status"] not in {"FAILED", "TIMED_OUT", "ABORTED"}:
+        return None
+    return found["status"], found.get("error", "")
+
+
 class BucketObjects:
     """Objects in a bucket."""
 

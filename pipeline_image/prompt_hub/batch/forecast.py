@@ -128,7 +128,10 @@ class Forecast:
             bounds.append(60 * self._calls / model.requests_per_minute)
         if model and model.tokens_per_minute:
             bounds.append(60 * tokens / model.tokens_per_minute)
-        at_once = concurrency or (max(model.concurrency, children) if model else None)
+        # Each process has a whole number of calls at once, and one at least.
+        at_once = concurrency
+        if at_once is None and model:
+            at_once = children * max(1, model.concurrency // children)
         if self._calls_take.seconds is not None and at_once:
             bounds.append(self._calls * self._calls_take.seconds / at_once)
         return round(max(bounds), 3) if bounds else None

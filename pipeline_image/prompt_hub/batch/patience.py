@@ -24,8 +24,7 @@ class PatientBackend:
     provider never answers does not hold up the others. When nothing has been answered for
     `patience` seconds, what the backend raises comes out.
 
-    A record that the provider refuses while it answers others gets a line with an error: to ask for
-    it again would never come to an end.
+    What the provider refuses for the sake of one request comes out at once: no wait helps.
     """
 
     def __init__(
@@ -33,7 +32,6 @@ class PatientBackend:
         backend: Backend,
         *,
         patience: float,
-        answers_others: bool,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -43,14 +41,12 @@ class PatientBackend:
         Args:
             backend: who answers.
             patience: seconds without any answer after which it is given up.
-            answers_others: whether it has answered records of this run before.
             say: is told when an outage begins and ends.
             clock: monotonic seconds.
             sleep: waits.
         """
         self._backend = backend
         self._patience = patience
-        self._answers_others = answers_others
         self._say = say
         self._clock = clock
         self._sleep = sleep
@@ -85,9 +81,7 @@ class PatientBackend:
             answer = await self._backend.answer(fields)
         except ModelUnavailableError as error:
             if error.of_request:
-                if not self._answers_others:
-                    raise
-                return BatchAnswer(output=None, error=error.message, answered_by=self.answered_by)
+                raise
             now = self._clock()
             if self._since is None:
                 self._since = now
@@ -96,7 +90,6 @@ class PatientBackend:
                 raise
             logger.info("no answer for %.0f s", now - self._since)
             return None
-        self._answers_others = True
         if self._since is not None:
             self._say(f"It answers again, after {self._clock() - self._since:.0f} s.")
             self._since, self._wait = None, FIRST_WAIT

@@ -13,13 +13,25 @@ from prompt_hub.batch.forecast import Forecast, require_budget
 from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.output_summary import file_as_read
 from prompt_hub.batch.reading import Reading, comma_decimals, settings_file, survey
-from prompt_hub.batch.run_plan import PLAN, REFUSED, Refusal, RunPlan, read_plan, write_shards
+from prompt_hub.batch.run_plan import (
+    CLAIM,
+    PLAN,
+    REFUSED,
+    Refusal,
+    RunPlan,
+    claim_run,
+    read_plan,
+    write_shards,
+)
 from prompt_hub.batch.shards import ShardWriter
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
+
+LONGEST_ENDING = 40
+"""Characters of a file's ending that are kept: two endings that are known have fewer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +44,8 @@ class Drop:
     children: int
     """Processes that may answer at once."""
     shard_records: int
+    execution: str | None = None
+    """The execution of the state machine that wants it, where one does."""
 
     @property
     def task(self) -> str:
@@ -73,10 +87,18 @@ def plan_run(
         PromptHubError: the file is refused (BLOCKED, and the run says why), is not there, or
             something that it needs does not answer.
     """
-    task = drop.task
+    try:
+        task = drop.task
+    except PromptHubError as error:
+        # No task, no folder of a run that could say it: people alone are told.
+        tell_people("records refused", str(error))
+        raise
+    if run is not None and drop.execution is not None:
+        claim_run(objects, task, run, drop.execution, folder / CLAIM)
     if run is not None and (known := _known(objects, task, run)):
         return known
-    path = folder / Path(drop.key).name
+    # Not under its own name, which may be that of a shard on its way, or too long for a disk.
+    path = folder / f"dropped{''.join(Path(drop.key).suffixes[-2:])[-LONGEST_ENDING:]}"
     if not objects.fetch(drop.key, path, drop.version_id):
         raise PromptHubError(f"{objects.address} has no file {drop.key}.")
     if run is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -17,6 +18,10 @@ PLAN = "plan.json"
 """Name among a run's objects; where it is, the shards are, too."""
 REFUSED = "refused.json"
 """Name of what a refused run has instead of a plan."""
+
+
+CLAIM = "execution.json"
+"""Name of what says by which execution a run is made; it comes first."""
 
 
 class Shard(Strict):
@@ -81,6 +86,14 @@ class RunPlan(Strict):
     started: Moment
 
 
+class Claim(Strict):
+    """Which execution of the state machine a run is of: only that one asks anything."""
+
+    schema_: Annotated[Literal["prompt-hub/run-claim@1"], Field(alias="schema")]
+    execution: Annotated[str, Field(min_length=1)]
+    """Its ARN."""
+
+
 class Refusal(Strict):
     """Why a file of records is not answered."""
 
@@ -100,6 +113,35 @@ def read_plan(objects: Objects, task: str, run: str) -> RunPlan | None:
     raw = objects.read(key)
     hint = "Another program has written it; drop the file once more."
     return None if raw is None else parse_model(raw.decode(), key, RunPlan, hint=hint)
+
+
+def claim_run(objects: Objects, task: str, run: str, execution: str, path: Path) -> None:
+    """Make a run that of an execution, by way of a file at `path`.
+
+    S3's event may come twice, and two executions would ask everything twice.
+
+    Raises:
+        PromptHubError: it is another execution's (BLOCKED).
+    """
+    claim = Claim(schema_="prompt-hub/run-claim@1", execution=execution)
+    path.write_text(claim.model_dump_json(by_alias=True) + "\n", encoding="utf-8")
+    if objects.create(aws_names.run_key(task, run, CLAIM), path):
+        return
+    owner = execution_of(objects, task, run)
+    if owner != execution:
+        raise PromptHubError(
+            f"run {run} of {task} is made by another execution: {owner}.",
+            hint="If that one failed, redrive it, or drop the file once more.",
+            exit_code=ExitCode.BLOCKED,
+        )
+
+
+def execution_of(objects: Objects, task: str, run: str) -> str | None:
+    """Return the execution of a run, None if none has begun; raises `InvalidDocumentsError`."""
+    key = aws_names.run_key(task, run, CLAIM)
+    raw = objects.read(key)
+    hint = "Another program has written it; drop the file once more."
+    return None if raw is None else parse_model(raw.decode(), key, Claim, hint=hint).execution
 
 
 def require_plan(objects: Objects, task: str, run: str) -> RunPlan:

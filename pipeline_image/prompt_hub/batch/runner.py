@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 GIVE_UP_AFTER = 3
 """So many records without an answer, one after the other, mean that the model is gone."""
+REFUSED_IN_A_ROW = 100
+"""So many refused requests without an answer between them mean that it refuses all."""
 
 
 @dataclass
@@ -91,7 +94,8 @@ class RecordMapper:
 class Runner:
     """One run over the records of a file.
 
-    `say` is told of every record that fails; `progress` after every record.
+    `say` is told of every record that fails; `progress` after every record. `answers_others` says
+    whether records that are none of this run's are answered at all.
     """
 
     reader: RecordMapper
@@ -100,18 +104,27 @@ class Runner:
     concurrency: int
     say: Callable[[str], None]
     progress: Callable[[BatchStats], None]
+    answers_others: Callable[[], bool] = lambda: False
     tally: BatchStats = field(default_factory=BatchStats)
     last: int = 0
     """Number of the last record that was read."""
     _silent: int = 0
+    _refused: list[tuple[Record, JsonObject, str]] = field(default_factory=list)
+    """Records whose request was refused since the last answer, with their fields and why."""
 
     async def run(self, records: Iterator[Record], limit: int | None = None) -> BatchStats:
         """Answer the first `limit` records; those that the journal has are left alone.
 
         A record that the model did not answer gets no line, so that the next run asks again; after
-        `GIVE_UP_AFTER` of them in a row the rest is not asked.
+        `GIVE_UP_AFTER` of them in a row the rest is not asked. One whose request is refused while
+        others are answered gets a line with an error: no run would end that has such a record.
         """
         await map_concurrently(self._wanted(records, limit), self._one, self.concurrency)
+        if 0 < len(self._refused) < REFUSED_IN_A_ROW and (
+            self.journal.has_answers or await asyncio.to_thread(self.answers_others)
+        ):
+            self._write_refused()
+        self.tally.unanswered += len(self._refused)
         return self.tally
 
     def _wanted(self, records: Iterator[Record], limit: int | None) -> Iterator[Record]:
@@ -133,7 +146,7 @@ class Runner:
                 yield record
 
     async def _one(self, record: Record) -> None:
-        if self._silent >= GIVE_UP_AFTER:
+        if self._silent >= GIVE_UP_AFTER or len(self._refused) >= REFUSED_IN_A_ROW:
             self.tally.unanswered += 1
             return
         try:
@@ -148,13 +161,24 @@ class Runner:
         try:
             reply = await self.answerer.answer(fields)
         except ModelUnavailableError as error:
+            self.tally.reason = error.message
+            if error.of_request:
+                self._refused.append((record, fields, error.message))
+                return
             self._silent += 1
             self.tally.unanswered += 1
-            self.tally.reason = error.message
             logger.info("record %d: no answer, %d in a row", record.number, self._silent)
             return
         self._silent = 0
+        self._write_refused()
         self._write(record, fields, reply)
+
+    def _write_refused(self) -> None:
+        """Give every record that was refused its line."""
+        refused, self._refused = self._refused, []
+        for record, fields, why in refused:
+            by = self.answerer.answered_by
+            self._write(record, fields, BatchAnswer(output=None, error=why, answered_by=by))
 
     def _write(
         self, record: Record, fields: JsonObject, answer: BatchAnswer, *, asked: bool = True

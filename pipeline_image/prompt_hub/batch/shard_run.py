@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from prompt_hub.batch.run_plan import RunPlan, shard_key
 from prompt_hub.batch.runner import BatchStats, Runner
 from prompt_hub.batch.segments import Segments
 from prompt_hub.batch.shards import read_shard
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.repository.reader import PromptRepository
@@ -47,6 +49,17 @@ def require_planned(repository: PromptRepository, aliases: ModelAliases, plan: R
     return prompt
 
 
+def _has_answers(objects: Objects, plan: RunPlan, folder: Path) -> bool:
+    """Whether a shard that is final has a record about which a model was asked."""
+    path = folder / "other.jsonl"
+    for key in objects.keys(aws_names.run_key(plan.task, plan.run, f"{OUT}/")):
+        if objects.fetch(key, path):
+            with path.open("rb") as lines:
+                if any(json.loads(line)["usage"] is not None for line in lines):
+                    return True
+    return False
+
+
 def _changed(what: str) -> PromptHubError:
     return PromptHubError(
         f"{what}: the run was begun otherwise, and mixes nothing.",
@@ -55,14 +68,12 @@ def _changed(what: str) -> PromptHubError:
     )
 
 
-def divided(aliases: ModelAliases, alias: str, children: int) -> ModelAliases:
-    """Give one of so many processes at once its part of the limits of `alias`."""
-    return ModelAliases(
-        {
-            model.alias: _part(model, children) if model.alias == alias else model
-            for model in aliases
-        }
-    )
+def divided(aliases: ModelAliases, children: int) -> ModelAliases:
+    """Give one of so many processes at once its part of every limit.
+
+    A version that becomes active while records are answered may ask another alias.
+    """
+    return ModelAliases({model.alias: _part(model, children) for model in aliases})
 
 
 def _part(model: ModelConfig, children: int) -> ModelConfig:
@@ -111,16 +122,12 @@ async def answer_shard(
     with journal:
         runner = Runner(
             reader=mapper_of(records, contract, comma_decimals=plan.comma_decimals),
-            answerer=PatientBackend(
-                answerer,
-                patience=patience,
-                answers_others=journal.has_answers,
-                say=say,
-            ),
+            answerer=PatientBackend(answerer, patience=patience, say=say),
             journal=journal,
             concurrency=concurrency,
             say=say,
             progress=progress,
+            answers_others=lambda: _has_answers(objects, plan, folder),
         )
         storing = asyncio.create_task(segments.keep_storing())
         try:

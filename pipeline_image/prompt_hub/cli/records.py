@@ -50,6 +50,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     plan.add_argument("--version-id", metavar="ID", help="which version of the object")
     plan.add_argument("--run", help="name of the run (default: made from key and version)")
     plan.add_argument(
+        "--execution", metavar="ARN", help="refuse a run that another execution makes already"
+    )
+    plan.add_argument(
         "--children",
         type=positive,
         default=CHILDREN,
@@ -106,6 +109,7 @@ def _plan(arguments: argparse.Namespace, objects: Objects, folder: Path) -> Exit
         stage=os.environ.get(aws_names.ENV_STAGE),
         children=arguments.children,
         shard_records=arguments.shard_records,
+        execution=arguments.execution,
     )
     repository = PromptRepository.from_environment()
     aliases = ModelAliases.from_environment()
@@ -149,7 +153,7 @@ async def _answer_shard(
         prompt = require_planned(repository, aliases, plan)
     else:
         prompt, _ = active_version(repository, plan.task)
-    aliases = divided(aliases, prompt.model.alias, plan.children)
+    aliases = divided(aliases, plan.children)
     async with ModelClient(aliases) as caller:
         return await answer_shard(
             objects,

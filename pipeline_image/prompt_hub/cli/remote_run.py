@@ -6,14 +6,20 @@ import time
 from pathlib import Path
 
 from prompt_hub.batch.announcement import in_words as describe_run
-from prompt_hub.batch.bucket_objects import SCHEME, BucketObjects, bucket_of, stage_bucket
+from prompt_hub.batch.bucket_objects import (
+    SCHEME,
+    BucketObjects,
+    bucket_of,
+    execution_end,
+    stage_bucket,
+)
 from prompt_hub.batch.forecast import in_words
 from prompt_hub.batch.local_run import manifest_beside
 from prompt_hub.batch.merge import OUT
 from prompt_hub.batch.output_summary import file_as_read
 from prompt_hub.batch.planning import name_run, refusal_of
 from prompt_hub.batch.run_manifest import MANIFEST, RunManifest, read_manifest
-from prompt_hub.batch.run_plan import RunPlan, read_plan
+from prompt_hub.batch.run_plan import RunPlan, execution_of, read_plan
 from prompt_hub.cli.progress import say
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -21,6 +27,10 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 POLL_SECONDS = 5.0
 PATIENT_LOOKS = 24
 """So many looks without a plan are worth a hint: a container starts within two minutes."""
+LOOKS_AT_EXECUTION = 6
+"""Every so many looks, whether the run's execution has failed."""
+MOST_LOOKS = 900
+"""So many looks without an execution are the end: EventBridge gives a file up after an hour."""
 
 
 def run_remotely(task: str, source: str, output: Path, stage: str | None) -> ExitCode:
@@ -38,7 +48,7 @@ def run_remotely(task: str, source: str, output: Path, stage: str | None) -> Exi
         raise PromptHubError(f"there is no file {objects.address}/{key}.")
     run = name_run(key, version)
     say(f"{objects.address}/{key}: run {run}")
-    manifest = _wait(objects, task, run)
+    manifest = _wait(objects, task, run, stage)
     _bring(objects, manifest, output)
     print(f"{describe_run(manifest)}: {output}")
     return ExitCode.BLOCKED if manifest.failed else ExitCode.OK
@@ -61,9 +71,10 @@ def _dropped(task: str, source: str, stage: str | None) -> tuple[BucketObjects, 
     return objects, key
 
 
-def _wait(objects: BucketObjects, task: str, run: str) -> RunManifest:
-    """Wait for the end of a run, and say how far it is."""
+def _wait(objects: BucketObjects, task: str, run: str, stage: str | None) -> RunManifest:
+    """Wait for the end of a run, and say how far it is; raises `PromptHubError` if it failed."""
     plan: RunPlan | None = None
+    execution: str | None = None
     finished, looks = -1, 0
     while (manifest := read_manifest(objects, task, run)) is None:
         if plan is None and (refusal := refusal_of(objects, task, run)):
@@ -76,11 +87,32 @@ def _wait(objects: BucketObjects, task: str, run: str) -> RunManifest:
             if out != finished:
                 say(f"  {out} of {plan.shards} shards finished")
             finished = out
+        execution = execution or execution_of(objects, task, run)
+        if execution is not None and looks % LOOKS_AT_EXECUTION == 0:
+            _require_alive(execution, stage)
+        if execution is None and plan is None and looks >= MOST_LOOKS:
+            raise PromptHubError(
+                f"nothing has begun run {run} of {task} for more than an hour.",
+                hint="Look at the executions of the stage's state machine, or drop the file again.",
+                exit_code=ExitCode.NOT_MEASURED,
+            )
         looks += 1
         if plan is None and looks == PATIENT_LOOKS:
             say("no plan yet: look at the executions of the stage's state machine of records")
         time.sleep(POLL_SECONDS)
     return manifest
+
+
+def _require_alive(execution: str, stage: str | None) -> None:
+    if (end := execution_end(execution, stage)) is None:
+        return
+    status, error = end
+    raise PromptHubError(
+        f"the run has ended as {status}{f' ({error})' if error else ''}: {execution}.",
+        hint="What was answered is kept. Have it go on (docs/operations.md, A file of records that"
+        " failed), then run the same command again.",
+        exit_code=ExitCode.NOT_MEASURED,
+    )
 
 
 def _bring(objects: BucketObjects, manifest: RunManifest, output: Path) -> None:

@@ -30,6 +30,8 @@ class Model:
         self.asked: list[str] = []
         self.answers = 10**9
         self.nonsense_about = ""
+        self.refused: frozenset[str] = frozenset()
+        """Parts about which no request is taken, as if it were too long."""
         self.seconds = 0.0
         self.misled_by = ""
         """Words of a prompt that makes it take every diode for a resistor."""
@@ -37,9 +39,11 @@ class Model:
     def respond(self, path: str, sent: JsonObject) -> tuple[int, object]:
         messages = cast(list[dict[str, str]], sent["messages"])
         if len(self.asked) >= self.answers:
-            return 400, {"error": {"message": "out of order"}}
+            return 401, {"error": {"message": "out of order"}}
         time.sleep(self.seconds)
         question = messages[-1]["content"]
+        if any(part in question for part in self.refused):
+            return 400, {"error": {"message": "too long"}}
         self.asked.append(question)
         if self.nonsense_about and self.nonsense_about in question:
             return 200, completion('{"part_class": "\\ud83d"}')

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import pytest
-
 from prompt_hub.batch.backends import BatchAnswer, VersionInfo
 from prompt_hub.batch.patience import PatientBackend
 from prompt_hub.llm.errors import ModelUnavailableError
@@ -50,7 +48,7 @@ class Provider:
 
 
 def ask(
-    provider: Provider, clock: Clock, names: str, *, patience: float = 900, before: bool = False
+    provider: Provider, clock: Clock, names: str, *, patience: float = 900
 ) -> tuple[list[BatchAnswer | BaseException], list[str]]:
     """Ask about all names at once; what came out, and what people were told."""
     said: list[str] = []
@@ -59,7 +57,6 @@ def ask(
         backend = PatientBackend(
             provider,
             patience=patience,
-            answers_others=before,
             say=said.append,
             clock=clock,
             sleep=clock.sleep,
@@ -105,19 +102,11 @@ def test_records_take_turns_in_trying() -> None:
     assert provider.asked[:3] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("before", [True, False])
-def test_a_record_that_is_refused_while_others_are_answered_has_a_line(before: bool) -> None:
+def test_a_refused_request_is_not_waited_for() -> None:
     clock = Clock()
     provider = Provider(
         lambda name: ModelUnavailableError("too long.", of_request=True) if name == "b" else None
     )
-    answers, said = ask(provider, clock, "ab", before=before)
-    refused = answers[1]
-    assert isinstance(refused, BatchAnswer)
-    assert (refused.output, refused.error, said) == (None, "too long.", [])
-
-
-def test_a_refusal_of_all_records_is_no_error_of_theirs() -> None:
-    provider = Provider(lambda name: ModelUnavailableError("bad model.", of_request=True))
-    answers, _ = ask(provider, Clock(), "abc")
-    assert all(isinstance(answer, ModelUnavailableError) for answer in answers)
+    answers, said = ask(provider, clock, "abc")
+    assert [isinstance(answer, BatchAnswer) for answer in answers] == [True, False, True]
+    assert (clock.waits, said) == ([], [])

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from prompt_hub.batch.shard_run import divided
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.llm.config import ModelAliases
 from tests.unit.batch.running import HEADER, ROWS, Model
 from tests.unit.batch.stores import Records, drop, in_one_process, of_run
 from tests.unit.building import RepositoryFolder
@@ -118,6 +120,29 @@ def test_a_shard_with_other_records_than_planned_is_refused(
     out.write_bytes(b"".join(out.read_bytes().splitlines(keepends=True)[:2]))
     assert records("merge") == ExitCode.BLOCKED
     assert "has 2 records, and was given 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "shard.jsonl",
+            "out.jsonl",
+            "plan.json.jsonl",
+            "output.jsonl",
+            "a 'b' \"c\" %20ä{}.jsonl",
+        ),
+        f"{'long' * 50}.v{'1' * 30}.jsonl",
+    ],
+)
+def test_a_file_may_have_any_name(records: Records, model: Model, store: Path, name: str) -> None:
+    rows = [{"MPN": f"BAT{n}", "Description": "diode"} for n in range(3)]
+    key = drop(store, "".join(f"{json.dumps(row)}\n" for row in rows), name)
+    assert records("plan", "--key", key) == ExitCode.OK
+    assert records("answer", "--shard", "0") == ExitCode.OK
+    assert records("merge") == ExitCode.OK
+    lines = of_run(store, "output.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["record"] for line in lines] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -250,3 +275,38 @@ def test_the_name_of_a_run_is_made_of_key_and_version(
     # sha256 of "incoming/part-class/parts.csv v1", as the state machine makes it.
     run = "c74e9f27b0c67c97d4d36fa6bb5d6fb155f70edae9090ee0696dab25ebc334af"
     assert f"run {run} of part-class 1.1.0: 1 records" in capsys.readouterr().out
+
+
+def test_a_shard_of_refused_requests_ends_where_others_are_answered(
+    records: Records, model: Model, store: Path
+) -> None:
+    model.refused = frozenset({"RC0603"})
+    assert (
+        records("plan", "--key", drop(store, HEADER + "".join(ROWS)), "--shard-records", "2") == 0
+    )
+    assert records("answer", "--shard", "1") == ExitCode.NOT_MEASURED
+    assert records("answer", "--shard", "0") == ExitCode.OK
+    assert records("answer", "--shard", "1") == ExitCode.OK
+    assert records("merge") == ExitCode.OK
+    lines = of_run(store, "output.jsonl").read_text("utf-8").splitlines()
+    assert [bool(json.loads(line)["error"]) for line in lines] == [False, False, True]
+
+
+def test_an_event_that_comes_twice_asks_nothing_twice(
+    records: Records, model: Model, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = drop(store, HEADER + "".join(ROWS))
+    assert records("plan", "--key", key, "--execution", "first") == ExitCode.OK
+    assert records("plan", "--key", key, "--execution", "second") == ExitCode.BLOCKED
+    assert "is made by another execution: first" in capsys.readouterr().err
+    assert not of_run(store, "refused.json").exists()
+    assert records("plan", "--key", key, "--execution", "first") == ExitCode.OK
+    assert records("answer", "--shard", "0") == ExitCode.OK
+
+
+def test_every_alias_is_divided_for_a_version_may_follow_that_asks_another() -> None:
+    limits = {"concurrency": 16, "requests_per_minute": 600, "tokens_per_minute": 1000}
+    alias = {"provider": "openai", "model": "small", **limits}
+    for model in divided(ModelAliases.parse(json.dumps({"a": alias, "b": alias})), 10):
+        assert (model.concurrency, model.requests_per_minute) == (1, 60)
+        assert model.tokens_per_minute == 100

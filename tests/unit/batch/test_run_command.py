@@ -368,3 +368,31 @@ def test_the_input_is_never_overwritten(
     assert main(["run", "part-class", str(records), str(records)]) == ExitCode.USAGE
     assert records.read_text() == HEADER
     assert "cannot be the output" in capsys.readouterr().err
+
+
+def test_a_record_whose_request_is_refused_has_a_line(run: Run, model: Model) -> None:
+    """A run that has one would never end, and everything before it were paid for nothing."""
+    model.refused = frozenset({"BAT54", "RC0603"})
+    code, lines = run(*ROWS, options=("--concurrency", "1"))
+    assert code == ExitCode.BLOCKED
+    assert [bool(line["error"]) for line in lines] == [True, False, True]
+    assert "gave no answer: HTTP 400: too long" in str(lines[0]["error"])
+
+
+def test_a_model_that_refuses_every_request_fails_no_record(run: Run, model: Model) -> None:
+    model.refused = frozenset({"BAT54", "2N7002", "RC0603"})
+    assert run(*ROWS) == (ExitCode.NOT_MEASURED, [])
+    assert run(*ROWS) == (ExitCode.NOT_MEASURED, [])
+
+
+def test_a_model_that_refuses_everything_from_now_on_is_not_asked_for_long(
+    run: Run, model: Model
+) -> None:
+    many = [f"PART-{number},Schottky diode,,\n" for number in range(300)]
+    model.refused = frozenset({"PART-"})
+    code, lines = run(*ROWS, *many)
+    assert (code, lines) == (ExitCode.NOT_MEASURED, [])
+    model.refused = frozenset()
+    code, lines = run(*ROWS, *many)
+    assert code == ExitCode.OK
+    assert len(model.asked) == len(lines) == 303
