@@ -17,6 +17,7 @@ from pathlib import Path
 
 from local_aws.aliases import FLOATING, aliases, set_alias
 from local_aws.countdown import Countdown
+from local_aws.executions import Executions
 from local_aws.processes import LocalRunError
 from local_aws.regression import TASK
 from local_aws.run_report import Story, say
@@ -51,6 +52,7 @@ class RecordsRun:
         with self.story.step("Models, and a local AWS, on loopback") as lines:
             self.stack.start()
             say(lines, f"AWS at {self.stack.endpoint}")
+        self._switch_on()
         table = self.stack.state / "many.csv"
         with self.story.step(
             f"{count:,} records of a catalogue, as a spreadsheet has them"
@@ -76,6 +78,26 @@ class RecordsRun:
                     say(lines, line.strip())
                 page = self._page(said)
         print(f"\nDone in {self.story.seconds:.0f} s. What the repair changed: open {page}")
+
+    def _switch_on(self) -> None:
+        """Let the stage answer files of records, if it does not: by a commit, like any change."""
+        clone = self.stack.clone(self.stack.demo)
+        settings = clone / "cdk.json"
+        content = json.loads(settings.read_text(encoding="utf-8"))
+        stages = content["context"]["prompt-hub"]["stages"]
+        (stage,) = (each for each in stages if each["name"] == STAGE)
+        if "records" in stage:
+            return
+        with self.story.step(f"`records` for {STAGE} in cdk.json: the pipeline brings it") as lines:
+            before = self.observer.executions()
+            stage["records"] = {}
+            settings.write_text(f"{json.dumps(content, indent=2)}\n", encoding="utf-8")
+            commit = self.stack.push("Let the stage answer files of records")
+            say(lines, f"pushed {str(commit)[:8]}")
+            executions = Executions(self.stack, self.observer, self.story)
+            execution = executions.await_execution(before, lines)
+            if failed := executions.failed(execution):
+                raise LocalRunError(executions.reason_of(failed))
 
     def _bad_version(self) -> str:
         """Return the version that `make up` has seen rolled back."""

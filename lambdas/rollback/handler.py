@@ -186,7 +186,10 @@ def _decide_and_write(trigger: Trigger, clients: Clients) -> tuple[Decision, Eve
     if wants_calls(situation, decision, asked=trigger.calls):
         now, moved = clients.people.now(), moved_at(situation, pointer)
         calls = read_calls(clients.alarms, clients.stage, pointer, moved=moved, now=now)
-        decision = decide_on_calls(situation, calls, stage=clients.stage, now=now)
+        on_calls = decide_on_calls(situation, calls, stage=clients.stage, now=now)
+        # A score that is bad, and not shown to be so yet, says more than calls that show nothing.
+        if on_calls.action is not Action.NOTHING or trigger.calls or decision.code != "not-shown":
+            decision = on_calls
     match decision.action:
         case Action.NOTHING:
             return decision, None, news

@@ -60,8 +60,9 @@ def test_without_the_setting_nothing_of_ours_is_tagged(assembly: Assembly) -> No
 
 def test_containers_carry_the_tags_of_their_definition(ruled: Assembly) -> None:
     assert ruled.only("dev-service", "AWS::ECS::Service")["PropagateTags"] == "TASK_DEFINITION"
-    (target,) = ruled.only("dev-service", "AWS::Events::Rule")["Targets"]
-    assert target["EcsParameters"]["PropagateTags"] == "TASK_DEFINITION"
+    rules = ruled.resources("dev-service", "AWS::Events::Rule").values()
+    started = [target["EcsParameters"] for rule in rules for target in rule["Targets"]]
+    assert {each["PropagateTags"] for each in started} == {"TASK_DEFINITION"}
 
 
 def test_every_role_has_the_boundary_that_cdk_json_names(

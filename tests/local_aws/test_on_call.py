@@ -31,9 +31,9 @@ PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 COMMANDS = [
     shlex.split(line)
     for line in re.findall(r"^    prompt-hub (.*)$", PAGE.replace("\\\n", ""), re.MULTILINE)
-    if "--stage dev" in line and not line.startswith("doctor")
+    if "--stage dev" in line and not line.startswith(("doctor", "repair"))
 ]
-"""What the page shows about a stage, but for `doctor`, which has permissions of its own."""
+"""What the page shows about a stage; `doctor` and `repair` need other permissions."""
 ANY = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 SERVICES = ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com"]
 ANN = f"arn:aws:iam::{ACCOUNT}:user/ann"

@@ -146,6 +146,7 @@ def test_a_dropped_file_is_answered_and_its_end_is_told_once(
         "answered": 3,
         "failed": 0,
         "usd": None,
+        "repair_of": None,
     }
     answered, told = messages.receive(2)
     assert answered["Subject"] == "prompt-hub: part-class: 3 records answered"

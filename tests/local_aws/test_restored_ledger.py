@@ -62,4 +62,4 @@ def test_a_stage_goes_on_with_the_table_that_its_ledger_was_restored_as(stage: S
     stage.restored = ""
     assert "supplier audit" in stage.run("ledger", "show", "part-class", "--json")
     stage.restored = "nowhere"
-    assert "there is no table nowhere" in stage.run("ledger", "show", code=70)
+    assert "there is no table nowhere" in stage.run("ledger", "show", code=2)

@@ -93,7 +93,7 @@ def test_what_the_first_stage_rolled_back_does_not_reach_the_second(
     assert prod.ledger.version_states("part-class")["1.1.0"] is VersionState.ACTIVE
 
     # An earlier stage that cannot be asked is no answer.
-    message = prod.run("activate", "--release", "exec-1", "--earlier-stages", "none", code=70)
+    message = prod.run("activate", "--release", "exec-1", "--earlier-stages", "none", code=2)
     assert f"there is no table {aws_names.ledger_table('none')}" in message
 
 

@@ -107,10 +107,13 @@ def test_a_killed_child_resumes_wherever_it_was(
         with begin(store) as child:
             goal = len(model.asked) + answers
             wait_until_asked(model, goal, child)
+            while answers > 1 and len(stored(store)) == len(kept):
+                assert child.poll() is None, child.communicate()[1]
+                time.sleep(0.01)
             child.kill()
         before, kept = asked_of(model), stored(store)
     assert records("answer", "--shard", "0") == ExitCode.OK
-    assert len(kept) > 10
+    assert kept
     after = asked_of(model)
     assert all(after[number] == before[number] for number in kept), "stored, and asked again"
     assert after.total() - before.total() <= len(ROWS) - len(kept) + AT_ONCE
