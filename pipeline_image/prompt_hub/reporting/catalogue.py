@@ -28,11 +28,18 @@ class CatalogueVersion:
     threshold: float
     at: datetime
     reason: str | None
+    person: str | None
+    """Who decided, where it was not the gate."""
     status: Status | None
     champion_score: float | None
     description: str | None
     before: str | None
     changes: tuple[Difference, ...] | None
+
+    @property
+    def decision(self) -> str:
+        """Why it is in its state, and who decided so; empty where nobody said anything."""
+        return "; ".join(filter(None, (self.reason, self.person and f"decided by {self.person}")))
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,7 @@ def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> C
                 threshold=known.threshold,
                 at=known.at,
                 reason=known.reason,
+                person=known.person,
                 status=record.verdict.status if record else None,
                 champion_score=record.champion.score if record and record.champion else None,
                 description=prompt.description if prompt else None,

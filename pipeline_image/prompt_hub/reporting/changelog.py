@@ -37,8 +37,8 @@ def _version(version: CatalogueVersion) -> Iterator[str]:
     )
     score = f"score {words.score(version.score)}, threshold {version.threshold:.3f}"
     yield f"{verdict}{score}{compared}"
-    if version.reason:
-        yield f"({escaped(version.reason)})"
+    if version.decision:
+        yield f"({escaped(version.decision)})"
     yield ""
     if version.description is None:
         yield "Its text is not kept."

@@ -37,7 +37,10 @@ def next_steps(record: EvaluationRecord) -> Iterator[str]:
             "  ways out: label more examples, or state a wider gate.margin in"
             f" prompts/03-metadata/{task}.yaml, or release it by name and push:"
         )
-        yield f'    prompt-hub promote override {task} --person "YOUR NAME" --reason "WHY"'
+        yield (
+            f'    prompt-hub promote override {task} --person "YOUR NAME"'
+            ' --reason "WHY, in 10 characters or more"'
+        )
 
 
 def _loss(example: ExampleView) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 from pathlib import Path
 
 from prompt_hub.gate.types import Status
@@ -112,6 +113,15 @@ def test_the_changelog_says_what_changed_in_words(evaluated: Builder) -> None:
     assert "- parameters.seed: <code>7</code> added" in message
     assert "Its text is not kept." in message
     assert message.endswith("\n")
+
+
+def test_whoever_released_against_the_gate_is_named(evaluated: Builder) -> None:
+    (task,) = tasks_of(evaluated())
+    version = replace(task.versions[0], reason="the provider asked for it", person="Ada Byron")
+    tasks = (replace(task, versions=(version, *task.versions[1:])),)
+    said = "the provider asked for it; decided by Ada Byron"
+    assert f"({said})" in changelog(tasks)
+    assert said in Reader(catalogue_page(tasks)).texts()
 
 
 def test_worked_examples_are_counted_one_by_one() -> None:

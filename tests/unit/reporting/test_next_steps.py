@@ -40,5 +40,7 @@ def test_an_open_verdict_names_the_ways_out_and_a_decided_one_does_not(evaluated
     assert "label more examples" in message
     assert "wider gate.margin" in message
     assert f"prompt-hub promote override {TASK} --person" in message
+    # Shorter ones are refused.
+    assert '--reason "WHY, in 10 characters or more"' in message
     passed = record.verdict.model_copy(update={"status": Status.PASS})
     assert "override" not in "\n".join(next_steps(record.model_copy(update={"verdict": passed})))

@@ -108,7 +108,8 @@ def _nothing_is_left_to_replace(files: TaskFiles) -> Iterator[Problem]:
     """
     left = [(line, example) for line, example in files.examples if is_placeholder(example)]
     for line, example in left[:1]:
-        found = f"{example.id!r}, and {len(left) - 1} more, as `prompt-hub new` wrote them"
+        more = f", and {len(left) - 1} more" if len(left) > 1 else ""
+        found = f"{example.id!r}{more}, as `prompt-hub new` wrote {'them' if more else 'it'}"
         yield files.example_problem(line, (), found, "examples of your own")
     if files.candidate and (reason := placeholder_reason(files.candidate.content, ())):
         yield files.candidate.problem(("messages",), reason, "what the model is to do")

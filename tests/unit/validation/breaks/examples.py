@@ -65,7 +65,7 @@ CASES += [
         "placeholder",
         example(id="replace-me-3"),
         EXAMPLES,
-        "'replace-me-3', and 0 more, as `prompt-hub new` wrote them",
+        "'replace-me-3', as `prompt-hub new` wrote it",
         at=(9, 1),
     ),
     Case(
