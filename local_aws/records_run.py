@@ -149,7 +149,7 @@ class RecordsRun:
     def _hub(self, *words: str) -> str:
         return self.stack.run(
             [sys.executable, "-m", "prompt_hub.cli", *words],
-            # Real rows lack this and that: with 1 some records have an error, and their lines say it.
+            # Real rows lack this and that: 1 says that lines of some have an error.
             accept=(0, 1) if words[0] in ("run", "repair") else (0,),
             extra={
                 # What promotion has written is in the clone of the lifecycle's author.
