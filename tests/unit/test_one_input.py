@@ -43,7 +43,7 @@ class Model:
         messages = cast(list[dict[str, str]], sent["messages"])
         self.asked += 1
         if self.silent_about and self.silent_about in messages[-1]["content"]:
-            return 400, {"error": {"message": "out of order"}}
+            return 401, {"error": {"message": "out of order"}}
         for part, text in self.says.items():
             if part in messages[-1]["content"]:
                 return 200, completion(text)
