@@ -31,5 +31,5 @@ def test_a_broken_promise_fails(
     monkeypatch.setattr(study, "RUN_SECONDS", 10)
     monkeypatch.setattr(study, "HEALTHY", ())
     monkeypatch.setattr(study, "FALLING", [w for w in FALLING if w.name == "total failure"])
-    assert study.main(["--trials", "2", "--processes", "1"]) == 1
+    assert study.main(["--months", "1", "--trials", "2", "--processes", "1"]) == 1
     assert "FAILED  total failure: not seen in one run" in capsys.readouterr().out
