@@ -41,6 +41,7 @@ Handler = Callable[..., tuple[str, Record]]
 
 RESTARTED = "States.ServiceRestart"
 """The error by which the emulator marks executions that ran when it was killed."""
+_INTERRUPTED = "_interrupted"
 
 _NOT_HERE = {
     "_publish_state_machine_version": "versions of state machines",
@@ -63,6 +64,7 @@ def install(settings: CloudSettings) -> None:
     """Run executions by our own walk, and refuse what it does not run."""
     state_paths.install()
     stepfunctions._run_execution = _run
+    stepfunctions._restore_state = _restored(stepfunctions._restore_state)
     stepfunctions._validate_definition_jsonata = _refusal
     stepfunctions._start_execution = _start(stepfunctions._start_execution)
     stepfunctions._emit_execution_status_event = _counting(
@@ -86,7 +88,7 @@ def start() -> None:
             counts = run["itemCounts"]
             counts |= {"running": 0, "aborted": counts["aborted"] + counts["running"]}
     for record in list(stepfunctions._executions.all_values()):
-        if record.get("error") != RESTARTED:
+        if not record.pop(_INTERRUPTED, False):
             continue
         if "mapRunArn" in record:
             record["status"] = "ABORTED"
@@ -103,6 +105,19 @@ def stop() -> None:
 
 
 # --- Executions --------------------------------------------------------------------------------
+
+
+def _restored(restore: Callable[[Record], None]) -> Callable[[Record], None]:
+    """Let no execution that will go on look failed: callers are answered before it does."""
+
+    def restore_state(data: Record) -> None:
+        restore(data)
+        for record in stepfunctions._executions.all_values():
+            if record.get("error") == RESTARTED:
+                going_on = {"status": "RUNNING", "stopDate": None, "error": None, "cause": None}
+                record |= going_on | {_INTERRUPTED: True}
+
+    return restore_state
 
 
 def _go_on(record: Record) -> None:
