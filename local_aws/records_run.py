@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from local_aws.aliases import FLOATING, aliases, set_alias
@@ -101,9 +102,14 @@ class RecordsRun:
             if failed := executions.failed(execution):
                 raise LocalRunError(executions.reason_of(failed))
 
+    @cached_property
+    def _released(self) -> Path:
+        """The clone of the lifecycle's author, which has what promotion has written by now."""
+        return self.stack.clone(self.stack.demo)
+
     def _older_than(self, active: str) -> str:
         """Return the version before the active one, which the stage's image carries, too."""
-        archive = self.stack.clone(self.stack.demo) / "prompts" / "99-archive" / TASK
+        archive = self._released / "prompts" / "99-archive" / TASK
         older = [path.stem for path in archive.glob("*.yaml") if _order(path.stem) < _order(active)]
         if not older:
             raise LocalRunError(f"{TASK} {active} has no version before it to go back to.")
@@ -137,7 +143,7 @@ class RecordsRun:
 
     def _page(self, said: str) -> Path:
         """Bring the page of the differences from the bucket."""
-        bucket, _, key = re.findall(r"s3://(\S+?)(/)(\S+changes\.html)", said)[-1]
+        bucket, key = re.findall(r"s3://([^\s/]+)/(\S+changes\.html)", said)[-1]
         page = self.stack.state / "repair.html"
         self.stack.objects.download_file(bucket, key, str(page))
         return page
@@ -152,8 +158,7 @@ class RecordsRun:
             # Real rows lack this and that: 1 says that lines of some have an error.
             accept=(0, 1) if words[0] in ("run", "repair") else (0,),
             extra={
-                # What promotion has written is in the clone of the lifecycle's author.
-                "PROMPT_HUB_ROOT": str(self.stack.clone(self.stack.demo)),
+                "PROMPT_HUB_ROOT": str(self._released),
                 "PROMPT_HUB_INSTALLATION": self.stack.installation,
             },
         )
