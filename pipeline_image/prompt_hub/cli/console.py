@@ -104,6 +104,8 @@ def _listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        # Who opens the address at once waits for the first answer, and is not refused.
+        listener.listen()
     except OSError as error:
         listener.close()
         raise PromptHubError(
