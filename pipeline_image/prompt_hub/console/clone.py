@@ -14,7 +14,7 @@ from pathlib import Path
 from prompt_hub.console.known import Asker, Known
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.git import head_commit
+from prompt_hub.core.git import UNKNOWN_COMMIT, head_commit
 from prompt_hub.evaluation.results import (
     LOCAL_EXECUTION,
     RESULTS_DIR,
@@ -52,8 +52,9 @@ class Clone:
         return Evaluations(self._repository, results, LOCAL_EXECUTION)
 
     def commit(self) -> str:
-        """Return the commit that is checked out, shortened."""
-        return head_commit(self.root)[:8]
+        """Return the commit that is checked out, shortened; nothing where it is not known."""
+        commit = head_commit(self.root)
+        return "" if commit == UNKNOWN_COMMIT else commit[:8]
 
     def registry(self) -> Known[Registry]:
         """Return what git has released."""

@@ -378,7 +378,7 @@ def _number(text: str | None, default: int = 1) -> int:
 def _environment() -> Environment:
     environment = pages.environment(TEMPLATES)
     environment.filters |= {"ago": ago, "json": as_json, "moment": moment}
-    environment.globals |= {"drill": aws_names.DRILL_TASK}
+    environment.globals |= {"marked": series.MARKED}
     return environment
 
 

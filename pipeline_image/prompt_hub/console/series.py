@@ -76,9 +76,10 @@ def draw(samples: Sequence[ScoreSample], events: Sequence[Event], now: datetime)
     if not samples:
         return None
     times = [_time(sample.at) for sample in samples]
-    since, until = times[0], max(now, times[-1])
-    # A single score stands where it was, not at the edge.
-    span = max(until - since, timedelta(minutes=1))
+    # To the minute: a picture that moves with every second is sent with every second.
+    until = max(now, times[-1]).replace(second=0, microsecond=0) + timedelta(minutes=1)
+    since = times[0]
+    span = until - since
     least = min(min(sample.interval[0], sample.threshold) for sample in samples)
     floor = max(min(math.floor(10 * least - 0.5) / 10, 0.9), 0.0)
 

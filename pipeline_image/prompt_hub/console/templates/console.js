@@ -10,7 +10,7 @@
 
   function busy() {
     const active = document.activeElement;
-    if (region.contains(active) && active.matches("input, select")) return true;
+    if (region.contains(active) && active.matches("input, select, button")) return true;
     const marked = getSelection();
     return !marked.isCollapsed && region.contains(marked.anchorNode);
   }
