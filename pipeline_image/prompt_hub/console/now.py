@@ -165,17 +165,16 @@ def _sorted_alarms(
     stage: str, tasks: set[str], alarms: Sequence[Alarm]
 ) -> tuple[dict[str, list[Alarm]], tuple[Alarm, ...]]:
     """Return alarms by the task that they are about, and those about no single one."""
-    about = {
-        name: task
-        for task in tasks
-        for name in (
-            aws_names.score_alarm(stage, task),
-            aws_names.contract_alarm(stage, task),
-            aws_names.freshness_alarm(stage, task),
-        )
-    }
+    # Names are made of the task's at their end; each of them made anew would read settings anew.
+    kinds = (aws_names.score_alarm, aws_names.contract_alarm, aws_names.freshness_alarm)
+    beginnings = [kind(stage, "") for kind in kinds]
     by_task: dict[str, list[Alarm]] = {}
+    others = []
     for alarm in alarms:
-        if alarm.name in about:
-            by_task.setdefault(about[alarm.name], []).append(alarm)
-    return by_task, tuple(alarm for alarm in alarms if alarm.name not in about)
+        ends = (alarm.name.removeprefix(begin) for begin in beginnings)
+        task = next((end for end in ends if end in tasks), None)
+        if task is None:
+            others.append(alarm)
+        else:
+            by_task.setdefault(task, []).append(alarm)
+    return by_task, tuple(others)
