@@ -16,12 +16,13 @@ from pathlib import Path
 import boto3
 import pytest
 
+from local_aws.stack import LocalStack
 from prompt_hub.console.stage import StageReader
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import ReleaseRef, ScoreSample, VersionRef, timestamp
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
-from tests.local_aws.emulator import LocalAws, create_table, eventually
+from tests.local_aws.emulator import ROOT, LocalAws, create_table, eventually
 from tests.local_aws.pipelines import GATE, PLAIN, Pipelines, Repository, build
 
 STAGE, TASK = "dev", "part-class"
@@ -145,6 +146,13 @@ def test_the_pipeline_is_read_down_to_a_log(pipelines: Pipelines, reader: StageR
     assert reader.log("says:nothing") == ()
 
 
+def _read(url: str) -> str:
+    """Return the page behind an address with a token, as a browser comes to it."""
+    jar = urllib.request.HTTPCookieProcessor(CookieJar())
+    page: bytes = urllib.request.build_opener(jar).open(url, timeout=20).read()
+    return page.decode()
+
+
 def test_the_command_serves_until_it_is_told_to_stop(pipelines: Pipelines, tmp_path: Path) -> None:
     token = tmp_path / "token"
     command = [sys.executable, "-m", "prompt_hub.cli", "console", "--stage", STAGE]
@@ -161,8 +169,7 @@ def test_the_command_serves_until_it_is_told_to_stop(pipelines: Pipelines, tmp_p
         try:
             with pytest.raises(urllib.error.HTTPError, match="403"):
                 urllib.request.urlopen(url.partition("?")[0], timeout=20)
-            jar = urllib.request.HTTPCookieProcessor(CookieJar())
-            text = urllib.request.build_opener(jar).open(url, timeout=20).read().decode()
+            text = _read(url)
         finally:
             process.send_signal(signal.SIGTERM)
             code = process.wait(20)
@@ -172,3 +179,19 @@ def test_the_command_serves_until_it_is_told_to_stop(pipelines: Pipelines, tmp_p
     assert "prompt-hub-dev-score-part-class" in text
     assert "prompt-hub-prod-down" not in text
     assert "is no clone of the prompts" in text
+
+
+def test_a_local_stack_starts_it_before_there_is_anything_to_see_and_ends_it(
+    tmp_path: Path,
+) -> None:
+    stack = LocalStack(ROOT, tmp_path)
+    process = stack._console(stack.ports["console"])
+    assert process.start()
+    try:
+        assert not process.start(), "it answers already"
+        text = _read(stack.console_url)
+        assert "the ledger&#39;s pointers: AWS was not reached" in text
+        assert any(line.startswith("console  runs as") for line in stack.processes())
+    finally:
+        stack.stop()
+    assert process.running() is None
