@@ -59,7 +59,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     # The largest file, before somebody waits for a page.
     console.clone.registry()
     app = create_app(console, token=token, port=port)
-    print(f"http://{HOST}:{port}/?token={token}", flush=True)
+    # What is kept in a file that nobody else reads does not go into a log that others may.
+    said = f"TOKEN, that of {arguments.token_file}" if arguments.token_file else token
+    print(f"http://{HOST}:{port}/?token={said}", flush=True)
     # Told to stop is not failed: uvicorn ends, then raises the signal once more.
     for told in (signal.SIGTERM, signal.SIGINT):
         signal.signal(told, lambda *_: sys.exit(ExitCode.OK))

@@ -77,6 +77,8 @@ def _lines(event: Event, stage: str, *, repeated: bool) -> list[str]:
         f"What happened: {event.reason}",
         f"What was done: {done(event)}",
         f"Who and when:  {event.by}, {event.at}, ledger revision {event.revision}",
+        f"In a browser:  prompt-hub console --stage {stage}, at"
+        f" /incident/{event.task}/{event.revision}",
         "",
         next_steps(event, stage),
     ]
