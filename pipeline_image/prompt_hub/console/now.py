@@ -21,6 +21,7 @@ ROWS = 25
 """Tasks on one page: what is asked about single tasks is asked for these alone."""
 SAMPLES, EVENTS = 60, 20
 """How far back a row looks: score samples, those of the way back included, and changes."""
+SCORES_SECONDS = 10.0
 AT_ONCE = 10
 """Questions about single tasks that are asked beside each other."""
 ENDS_IT = (EventKind.ACTIVATED, EventKind.SEEDED, EventKind.UNFROZEN, EventKind.DOWNGRADED)
@@ -88,7 +89,10 @@ def read_now(stage: StageReader, clone: Clone, asker: Asker, *, search: str, pag
 
     def ask_recent(task: str) -> Known[Recent]:
         read = partial(stage.recent, task, SAMPLES, EVENTS)
-        return asker.ask(f"scores of {task}", read)
+        # A move of its pointer is news at once, a score within seconds: each costs a reading.
+        return asker.ask(
+            f"scores of {task}", read, seconds=SCORES_SECONDS, state=live[task].revision
+        )
 
     with ThreadPoolExecutor(AT_ONCE) as beside:
         recent = dict(zip(active, beside.map(ask_recent, active), strict=True))

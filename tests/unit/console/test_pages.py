@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -98,6 +99,22 @@ def test_five_hundred_tasks_take_one_question_and_those_of_one_page(
     assert "page 3 of 21" in text
     assert "501 tasks" in text
     assert "task-499" in client.get("/?search=TASK-499").text
+
+
+def test_who_looks_at_the_same_time_asks_once_and_a_move_is_news(
+    lived: Console, fake: FakeStage, browse: Browse
+) -> None:
+    clock = [0.0]
+    lived._asker._clock = lambda: clock[0]
+    client = browse(lived)
+    for clock[0], asked in ((0, 1), (1, 1), (3, 1), (12, 2)):
+        client.get("/")
+        assert fake.asked["recent"] == asked, clock
+    assert fake.asked["pointers"] == 3
+    clock[0] = 15
+    fake.all_pointers[TASK] = replace(fake.all_pointers[TASK], revision=12)
+    client.get("/")
+    assert fake.asked["recent"] == 3
 
 
 @pytest.mark.parametrize(
