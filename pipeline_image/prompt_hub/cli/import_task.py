@@ -103,5 +103,7 @@ def _tell_notes(notes: Sequence[Note]) -> None:
 
 
 def _about_the_alias(model: ImportedModel) -> str:
-    meaning = json.dumps({model.alias: model.setting or {"provider": "openai", "model": "…"}})
+    meaning = json.dumps(
+        {model.alias: model.setting or {"provider": "openai", "model": "…"}}, ensure_ascii=False
+    )
     return f"configure the model alias in {aws_names.ENV_MODELS} (and cdk.json): {meaning}"

@@ -35,6 +35,13 @@ def assembled(
     examples = found.examples
     if rows and not examples:
         raise unusable("no row says what the right answer is", notes)
+    for name in draft.samples:
+        why = (
+            "the rows have values of their own; nothing is filled in by itself here"
+            if rows
+            else "stands in the made-up example; nothing is filled in by itself here"
+        )
+        notes.changed(draft.place, f"the value of {name!r}", why)
     if not rows:
         given, answer = made_up(draft)
         examples = (Example(id=f"{PLACEHOLDER_ID}1", input=given, expected=answer),)

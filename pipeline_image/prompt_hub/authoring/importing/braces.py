@@ -23,7 +23,7 @@ from prompt_hub.authoring.importing.templates import (
     literal,
     variable,
 )
-from prompt_hub.repository.contracts import properties
+from prompt_hub.repository.contracts import properties, required
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.template_filters import MAX_INDENT
 
@@ -98,6 +98,8 @@ class Braces:
         self.blocks: list[_Block] = []
         self.pieces: list[str] = []
         self.variables: dict[str, JsonObject] = {}
+        self.optional: set[str] = set()
+        """Fields inside of others that may be missing, which is an empty text to both languages."""
 
     def convert(self, text: str, line: int) -> Converted:
         """Convert a text that begins at a line; raises `InvalidDocumentsError`."""
@@ -169,8 +171,10 @@ class Braces:
             if not isinstance(inner, dict):
                 expected = "a field that is declared in the input's schema"
                 self.refuse(tag, f"{expression}.{step}", expected)
-            schema = inner
-            expression = f"{expression}.{step}"
+            may_be_missing = step not in required(schema)
+            schema, expression = inner, f"{expression}.{step}"
+            if may_be_missing:
+                self.optional.add(expression)
         return expression, schema
 
     def write(self, tag: Tag, expression: str, schema: JsonObject) -> None:
@@ -181,7 +185,8 @@ class Braces:
         if kind == "number":
             why = "a whole number with a point, such as 5.0, keeps it here"
             self.notes.changed((self.file, tag.line), f"the number {expression!r}", why)
-        self.pieces.append(f"{{{{ {expression} }}}}")
+        otherwise = " | default('')" if expression in self.optional else ""
+        self.pieces.append(f"{{{{ {expression}{otherwise} }}}}")
 
 
 # --- Mustache ----------------------------------------------------------------------------------
@@ -250,10 +255,11 @@ class Handlebars(Braces):
         match words:
             case _ if text[0] in "&>=*" or (tag.raw and len(words) != 1):
                 self.refuse(tag, f"{{{{{text[:40]}}}}}", "a template that stands in one file")
-            case ["#if" | "#unless" as word, path]:
-                test = self.condition(tag, path)
-                no = "not " if word == "#unless" else ""
-                self.open(tag, _Block(word[1:], tag.line), f"{{% if {no}{test} %}}")
+            case ["#if", path]:
+                self.open(tag, _Block("if", tag.line), f"{{% if {self.condition(tag, path)} %}}")
+            case ["#unless", path]:
+                test = f"not ({self.condition(tag, path)})"
+                self.open(tag, _Block("unless", tag.line), f"{{% if {test} %}}")
             case ["#ifEquals" | "#unlessEquals" as word, left, right]:
                 sign = "==" if word == "#ifEquals" else "!="
                 test = f"{self.operand(tag, left, right)} {sign} {self.operand(tag, right, left)}"
@@ -312,7 +318,8 @@ class Handlebars(Braces):
         expression, schema = self.value(tag, path)
         if kind_of(schema) == "object":
             self.refuse(tag, f"a condition of the object {path!r}", "one of its fields")
-        return expression
+        is_there = f"{expression} is defined and " if expression in self.optional else ""
+        return f"{is_there}{expression}"
 
     def operand(self, tag: Tag, operand: str, other: str) -> str:
         """Return one side of a comparison: JavaScript holds values of two types to be unequal."""

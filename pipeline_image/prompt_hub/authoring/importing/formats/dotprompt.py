@@ -44,6 +44,7 @@ class _Messages(Handlebars):
         super().__init__(file, types, notes)
         self.messages: list[ChatMessage] = []
         self.role = "user"
+        self.line = 1
 
     def tag(self, tag: Tag) -> None:
         """Convert one tag."""
@@ -61,6 +62,7 @@ class _Messages(Handlebars):
             self.notes.lost((self.file, tag.line), f"{{{{{tag.text}}}}}", why)
         if role is not None or word == "history":
             self.end_message()
+            self.line = tag.line
             self.role = str(role[1] or role[2]) if role is not None else "model"
             if self.role not in ROLES:
                 self.refuse(tag, f"the role {self.role!r}", f"one of {', '.join(ROLES)}")
@@ -72,7 +74,7 @@ class _Messages(Handlebars):
         if text.strip():
             if text != text.strip():
                 why = "is left out around a message"
-                self.notes.changed((self.file, 1), "white space", why)
+                self.notes.changed((self.file, self.line), "white space", why)
             self.messages.append(ChatMessage(ROLES[self.role], closed(text.strip())))
 
 
@@ -88,9 +90,6 @@ def dotprompt(path: Path, notes: Notes) -> Draft:
     converter.end_message()
     for name in types.keys() - converter.variables.keys():
         notes.lost(place, f"the input {name!r}", "the template does not read it")
-    for name in converter.variables.keys() & samples.keys():
-        why = "is in the example that stands for yours: give every field with each record here"
-        notes.changed(place, f"the value of {name!r}", why)
     model = front.text("model")
     config = front.inner("config") or Fields(Node({}, page.front.source), notes)
     draft = Draft(
@@ -126,7 +125,7 @@ def _inputs(given: Fields | None, notes: Notes) -> tuple[dict[str, JsonObject], 
         for name, inner in properties(schema).items():
             types[name] = inner if isinstance(inner, dict) else {}
             if name not in required(schema):
-                why = "may be left out there; here every field is given, an empty text at least"
+                why = "may be left out there; here every field is given, if only empty"
                 notes.changed(declared.place, f"the input {name!r}", why)
     default = given.take("default")
     samples: JsonObject = {}

@@ -41,12 +41,13 @@ def references_of(node: Node, notes: Notes) -> list[Reference]:
     evaluation = Fields(node, notes)
     for key in ("id", "object"):
         evaluation.text(key)
-    evaluation.take("created_at")
     criteria = evaluation.take("testing_criteria")
     if (config := evaluation.inner("data_source_config")) is not None:
         kind = config.text("type")
         for key in ("item_schema", "schema", "include_sample_schema"):
-            config.take(key)  # What rows hold is read from the rows.
+            if (schema := config.take(key)) is not None:
+                why = "what a row holds is read from the rows"
+                notes.changed(schema.place, f"{key!r} of the data source", why)
         if kind not in ("", "custom"):
             why = "logs are no labelled data: download them, and name a file of rows"
             notes.lost(config.node.place, f"the data source {kind!r}", why)
@@ -105,6 +106,8 @@ def run_of(node: Node, notes: Notes) -> tuple[Draft | None, list[Row]]:
     """Return the prompt that a run asked, and the rows that stand in it."""
     run = Fields(node, notes)
     identity = run.text("id")
+    for key in ("object", "eval_id"):
+        run.text(key)
     source = run.inner("data_source") or Fields(Node({}, node.source), notes)
     run.rest("the run", {}, _OF_A_RUN)
     source.text("type")

@@ -77,8 +77,6 @@ def _samples(node: Node | None, read: dict[str, JsonObject], notes: Notes) -> Js
             notes.lost(value.place, f"the variable {name!r}", "the prompt does not read it")
         elif text is None or not isinstance(text.data, str | None):
             raise broken(*value.place, f"a value of {name!r} that is no text", "a text")
-        elif text.data is not None:
+        elif text.data:
             found[name] = text.data
-            why = "is in the example that stands for yours: nothing is filled in by itself here"
-            notes.changed(value.place, f"the value of {name!r}", why)
     return found

@@ -72,9 +72,6 @@ def prompty(path: Path, notes: Notes) -> Draft:
     variables = merged(chat.parts)
     for name in types.keys() - variables.keys() - rich.keys():
         notes.lost(page.front.place, f"the input {name!r}", "the template does not read it")
-    for name in variables.keys() & samples.keys():
-        why = "is in the example that stands for yours: give every field with each record here"
-        notes.changed(page.front.place, f"the value of {name!r}", why)
     model, setting, parameters, format_ = _model(front, path, notes)
     output = response_schema(format_, notes)
     if (outputs := front.take("outputs") or front.take("outputSchema")) is not None:
@@ -224,7 +221,7 @@ def _property(node: Node, what: str, notes: Notes) -> tuple[JsonObject, JsonValu
     values = [fields.take(key) for key in ("default", "example", "sample")]
     required = fields.take("required")
     if required is not None and required.data is False:
-        why = "may be left out there; here say an empty text"
+        why = "may be left out there; here every field is given, if only empty"
         notes.changed(required.place, what, why)
     fields.rest(what, {}, "write it into the schema yourself")
     return schema, next((value.data for value in values if value is not None), None)
