@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prompt_hub.authoring.importing.documents import Node
+from prompt_hub.authoring.importing.documents import Node, broken
 from prompt_hub.authoring.importing.notes import Note, Notes, Place
 from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -128,16 +128,14 @@ def alias_of(model: str) -> str:
 def with_question(
     messages: Sequence[ChatMessage], place: Place, notes: Notes
 ) -> tuple[ChatMessage, ...]:
-    """Return messages of which the last is the user's; raises `UnusablePromptError`."""
+    """Return messages of which the last is the user's; raises `InvalidDocumentsError`."""
     if not messages:
-        raise UnusablePromptError("it has no message with text")
+        raise broken(*place, "a prompt without a text", "a message that asks for something")
     if messages[-1].role == "user":
         return tuple(messages)
     if any(message.role == "user" for message in messages):
-        raise UnusablePromptError(
-            f"its last message is the {messages[-1].role}'s, not the user's: end it with the"
-            " question"
-        )
+        found = f"a last message of the {messages[-1].role}'s"
+        raise broken(*place, found, "one of the user's, which asks the question")
     notes.changed(place, "the last message", "said by the user: here it asks the question")
     return (*messages[:-1], ChatMessage("user", messages[-1].content))
 

@@ -65,13 +65,13 @@ def prompty(path: Path, notes: Notes) -> Draft:
     title, description = front.text("name") or path.stem, front.text("description")
     if (base := front.take("base")) is not None:
         raise broken(*base.place, "'base', another file that this one builds on", _REASONS["base"])
-    types, samples, rich = _inputs(front, notes)
+    types, samples, rich, places = _inputs(front, notes)
     chat = Chat(notes, _converter(front, types, notes))
     for role, text, place in _sections(page, rich, notes):
         chat.add(role, text, place)
     variables = merged(chat.parts)
-    for name in types.keys() - variables.keys() - rich.keys():
-        notes.lost(page.front.place, f"the input {name!r}", "the template does not read it")
+    for name in types.keys() - variables.keys():
+        notes.lost(places[name], f"the input {name!r}", "the template does not read it")
     model, setting, parameters, format_ = _model(front, path, notes)
     output = response_schema(format_, notes)
     if (outputs := front.take("outputs") or front.take("outputSchema")) is not None:
@@ -116,6 +116,9 @@ def _sections(
         blank = next((i for i, text in enumerate(lines) if text.strip()), len(lines))
         text = "\n".join(lines[blank:]).rstrip()
         if text:
+            if text.endswith("}}" if "{{/" in text.split("\n")[-1] else "%}"):
+                why = "is kept behind a message that ends with a block"
+                notes.changed((file, number - 1), "white space", why)
             yield role, text, (file, first + blank)
         if found["more"]:
             why = "a message here is a role and a text"
@@ -161,8 +164,9 @@ def _converter(front: Fields, types: Mapping[str, JsonObject], notes: Notes) -> 
 
 def _inputs(
     front: Fields, notes: Notes
-) -> tuple[dict[str, JsonObject], JsonObject, dict[str, str]]:
-    """Return the declared fields with their schemas, their values, and those that are no text."""
+) -> tuple[dict[str, JsonObject], JsonObject, dict[str, str], dict[str, Place]]:
+    """Return the declared fields with their schemas, values, those of no text, and the places."""
+    places: dict[str, Place] = {}
     types: dict[str, JsonObject] = {}
     samples: JsonObject = {}
     rich: dict[str, str] = {}
@@ -172,6 +176,7 @@ def _inputs(
         if isinstance(kind, str) and kind in _RICH:
             rich[name] = _RICH[kind]
             continue
+        places[name] = node.place
         types[name], value = _property(node, f"the input {name!r}", notes)
         if value is not None:
             samples[name] = value
@@ -181,8 +186,9 @@ def _inputs(
         notes.lost(sample.place, "a sample in another file", why)
     for name, node in sample.items() if sample is not None else ():
         samples[name] = node.data
+        places.setdefault(name, node.place)
         types.setdefault(name, type_of([node.data]))
-    return types, samples, rich
+    return types, samples, rich, places
 
 
 def _properties(node: Node | None) -> Iterator[tuple[str, Node]]:
