@@ -191,7 +191,7 @@ def test_prompty_of_both_versions(workshop: Workshop, capsys: pytest.CaptureFixt
     (example,) = workshop.folder.repository.examples("imported")
     assert example.input == {"customer": "Jane", "loyal": True, "question": "Is it waterproof?"}
     for what in (
-        "version1.prompty:22: the input 'colour': the template does not read it",
+        "version1.prompty:24: the input 'colour': the template does not read it",
         "version1.prompty:5: 'authors'",
         "version1.prompty:12: 'api_key' of the model's configuration",
         "version1.prompty:16: 'presence_penalty'",
