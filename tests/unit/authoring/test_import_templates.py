@@ -211,3 +211,25 @@ def test_blocks_nested_without_end_are_refused(tmp_path: Path) -> None:
     body = "{{#if open}}" * 5000 + "x" + "{{/if}}" * 5000
     said = refused(lambda: of_page("dotpromptz", HEAD + body, tmp_path))
     assert "blocks nested without end" in said
+
+
+@pytest.mark.parametrize("tool", ["langfuse", "prompty", "dotpromptz"])
+@pytest.mark.parametrize("piece", ["{{", "{{!--", "{{{", "}}", " ", "system ", "{% ", "{{a}}"])
+def test_texts_made_to_be_slow_end_at_once(tool: str, piece: str, tmp_path: Path) -> None:
+    """Every step is linear in the text: what is refused and what is not, both come soon."""
+    text = piece * (99_000 // len(piece))
+    for body in (text, f"{text}\n{text}"):
+        try:
+            if tool == "langfuse":
+                of_template(tool, f"x {body}")
+            elif tool == "prompty":
+                of_page(tool, prompty_of("mustache", f"user:\n{body}"), tmp_path)
+            else:
+                of_page(tool, body, tmp_path)
+        except InvalidDocumentsError as error:
+            assert error.message
+
+
+def test_a_text_longer_than_any_prompt_is_refused() -> None:
+    said = refused(lambda: of_template("langfuse", "x" * 100_001))
+    assert "found a text of 100001 characters; expected at most 100000" in said

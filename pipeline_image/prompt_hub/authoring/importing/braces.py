@@ -27,8 +27,9 @@ from prompt_hub.repository.contracts import properties, required
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.template_filters import MAX_INDENT
 
-_TAG = re.compile(r"\{\{!--(?P<long>.*?)--\}\}|\{\{\{(?P<raw>.*?)\}\}\}|\{\{(?P<tag>.*?)\}\}", re.S)
-_ALONE = "#/^!>="
+_ENDS = (("{{!--", "--}}"), ("{{{", "}}}"), ("{{", "}}"))
+"""How a tag begins, and how such a one ends; the first that fits counts."""
+_ALONE = (*"#/^!>=",)
 """What a tag begins with that, alone on its line, takes the line with it."""
 _PATH = re.compile(r"(?:\.\./)?(?:\./|@root\.|this\.)?[A-Za-z]\w*(?:\.[A-Za-z]\w*)*")
 _WORD = re.compile(r'"[^"\\]*"|\'[^\'\\]*\'|[^\s"\']+')
@@ -49,21 +50,32 @@ class Tag:
     raw: bool = False
 
 
-def tags_of(text: str, line: int) -> Iterator[Tag]:
-    """Yield every tag with the text before it; at the end an empty tag with what is left."""
+def tags_of(text: str, file: str, line: int) -> Iterator[Tag]:
+    """Yield every tag with the text before it; at the end an empty tag with what is left.
+
+    Raises:
+        InvalidDocumentsError: a tag has no end.
+    """
     before = 0
-    for match in _TAG.finditer(text):
-        start, end = match.span()
-        inner = match["long"] or match["raw"] or match["tag"] or ""
-        word = inner.strip()
-        comment = match["long"] is not None or word.startswith("!")
-        stands_alone = comment or word[:1] in _ALONE or word == "else" or word[:8] == "else if "
-        if match["raw"] is None and stands_alone:
-            start, end = _whole_line(text, start, end)
-        at = line + text.count("\n", 0, match.start())
-        yield Tag(text[before : max(start, before)], word, at, comment, match["raw"] is not None)
-        before = max(end, before)
+    while (start := text.find("{{", before)) >= 0:
+        at = line + text.count("\n", 0, start)
+        head, tail = next(ends for ends in _ENDS if text.startswith(ends[0], start))
+        end = text.find(tail, start + len(head))
+        if end < 0:
+            raise broken(file, at, f"{head} without an end", tail)
+        word = text[start + len(head) : end].strip()
+        end += len(tail)
+        comment, raw = head == "{{!--" or word.startswith("!"), head == "{{{"
+        first = start
+        if comment or (not raw and _takes_its_line(word)):
+            first, end = _whole_line(text, start, end)
+        yield Tag(text[before : max(first, before)], word, at, comment, raw)
+        before = end
     yield Tag(text[before:], "", line + text.count("\n"))
+
+
+def _takes_its_line(word: str) -> bool:
+    return word[:1] in _ALONE or word == "else" or word.startswith("else if ")
 
 
 def _whole_line(text: str, start: int, end: int) -> tuple[int, int]:
@@ -104,7 +116,7 @@ class Braces:
     def convert(self, text: str, line: int) -> Converted:
         """Convert a text that begins at a line; raises `InvalidDocumentsError`."""
         text = as_template(text, (self.file, line), self.notes)
-        for tag in tags_of(text, line):
+        for tag in tags_of(text, self.file, line):
             # A backslash keeps Handlebars from reading a tag, and two of them do not.
             if tag.before.endswith("\\") and tag.text:
                 self.refuse(tag, "a backslash before a tag", "the tag without it")

@@ -98,15 +98,14 @@ def imported(paths: Sequence[Path], choices: Choices, given: Format | None = Non
             drafts.append(_PAGES[format_](path, notes))
         elif format_ in _PROMPTS:
             what, read = _PROMPTS[format_]
-            drafts.append(read(chosen(node, choices, notes, what), notes))
+            drafts.append(read(chosen(node, choices.prompt, notes, what), notes))
         elif format_ == "rows":
             rows += rows_of(node, notes)
-        elif node.get("testing_criteria") is not None:
-            references += openai_eval.references_of(node, notes)
         else:
-            draft, found = openai_eval.run_of(chosen(node, choices, notes, "the run"), notes)
+            draft, found, graders = openai_eval.evaluation_of(node, notes)
             drafts += [draft] if draft is not None else []
             rows += found
+            references += graders
     return assembled(_only(drafts, paths), rows, references, choices, notes)
 
 

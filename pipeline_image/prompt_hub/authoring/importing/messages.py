@@ -8,7 +8,6 @@ from prompt_hub.authoring.importing.documents import Node, broken
 from prompt_hub.authoring.importing.form import (
     ROLES,
     ChatMessage,
-    Choices,
     Fields,
     UnusablePromptError,
 )
@@ -43,6 +42,9 @@ class Chat:
             )
         if role == "developer":
             self._notes.changed(place, "the role 'developer'", "is 'system' here")
+        if not text.strip():
+            self._notes.lost(place, "a message without a text", "it says nothing")
+            return
         converted = self._convert(text, place)
         self.parts.append(converted)
         self.messages.append(ChatMessage(ROLES[role], converted.text))
@@ -113,11 +115,11 @@ def response_schema(node: Node | None, notes: Notes) -> JsonObject | None:
     return None
 
 
-def chosen(node: Node, choices: Choices, notes: Notes, what: str) -> Node:
-    """Return the one of several prompts in a file that is asked for; the others are noted."""
+def chosen(node: Node, wanted: int | None, notes: Notes, what: str) -> Node:
+    """Return the one of several in a file that is asked for, from 1; the others are noted."""
     data = node.get("data")
     prompts: Sequence[Node] = [*(data if data is not None else node).elements()]
-    number = choices.prompt or 1
+    number = wanted or 1
     if not 1 <= number <= len(prompts):
         hint = f"Its prompts are 1 to {len(prompts)}." if prompts else "Export it again."
         raise PromptHubError(f"{node.source.file}: there is no prompt {number}.", hint=hint)

@@ -16,7 +16,7 @@ from prompt_hub.authoring.importing.documents import broken
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.schema import JsonObject
-from prompt_hub.repository.templates import TemplateAnalysis, read
+from prompt_hub.repository.templates import MAX_TEMPLATE, TemplateAnalysis, read
 from prompt_hub.validation.hidden_characters import find_hidden, in_words
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -25,7 +25,6 @@ _RESERVED = {
     *("super", "False", "None", "True"),
 }
 """Names that mean something else to Jinja2."""
-_NAMED = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _MARK = re.compile(r"\{(?=[{%#]|\Z)")
 
 
@@ -53,6 +52,8 @@ def variable(name: str, place: Place) -> str:
 
 def as_template(text: str, place: Place, notes: Notes) -> str:
     """Return a template as it may stand in a file; raises `InvalidDocumentsError`."""
+    if len(text) > MAX_TEMPLATE:
+        raise broken(*place, f"a text of {len(text)} characters", f"at most {MAX_TEMPLATE}")
     if (hidden := next(find_hidden(text), None)) is not None:
         raise broken(*place, in_words(hidden[1]), "a prompt without what nobody sees")
     if "\r" in text:
@@ -76,16 +77,23 @@ def from_names(text: str, place: Place, notes: Notes, *, inside: str = "") -> Co
     names: dict[str, JsonObject] = {}
     pieces = []
     before = 0
-    for match in _NAMED.finditer(text):
-        name = match[1].strip()
+    for start, end in _named(text):
+        name = text[start + 2 : end - 2].strip()
         if not name.startswith(inside):
             raise broken(*place, f"{{{{{name[:40]}}}}}", f"a name such as {{{{{inside}name}}}}")
         name = variable(name.removeprefix(inside), place)
         names[name] = {}
-        pieces += [literal(text[before : match.start()]), f"{{{{ {name} }}}}"]
-        before = match.end()
+        pieces += [literal(text[before:start]), f"{{{{ {name} }}}}"]
+        before = end
     pieces.append(literal(text[before:]))
     return Converted(closed("".join(pieces)), names)
+
+
+def _named(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where double braces begin and end; those that do not end are text."""
+    end = 0
+    while (start := text.find("{{", end)) >= 0 and (end := text.find("}}", start) + 2) >= 2:
+        yield start, end
 
 
 def closed(text: str) -> str:

@@ -36,7 +36,22 @@ _OF_THE_EVAL = {
 _OF_A_RUN = "it tells how a run went; evaluate the task to have a record of your own"
 
 
-def references_of(node: Node, notes: Notes) -> list[Reference]:
+def evaluation_of(node: Node, notes: Notes) -> tuple[Draft | None, list[Row], list[Reference]]:
+    """Return what an eval or a run of one holds: a run's prompt and rows, an eval's graders.
+
+    Raises:
+        InvalidDocumentsError: the prompt says what ours cannot.
+    """
+    data = node.get("data")
+    first, *others = (data if data is not None else node).elements()
+    for other in others:
+        notes.lost(other.place, "another of several", "export it alone to take it")
+    if first.get("testing_criteria") is not None:
+        return None, [], _references(first, notes)
+    return *_run(first, notes), []
+
+
+def _references(node: Node, notes: Notes) -> list[Reference]:
     """Return what an eval's graders say is right; those that say nothing of it are noted."""
     evaluation = Fields(node, notes)
     for key in ("id", "object"):
@@ -102,7 +117,7 @@ def _reference(node: Node, notes: Notes) -> Reference | None:
     )
 
 
-def run_of(node: Node, notes: Notes) -> tuple[Draft | None, list[Row]]:
+def _run(node: Node, notes: Notes) -> tuple[Draft | None, list[Row]]:
     """Return the prompt that a run asked, and the rows that stand in it."""
     run = Fields(node, notes)
     identity = run.text("id")

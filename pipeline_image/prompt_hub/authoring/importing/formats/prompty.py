@@ -33,7 +33,7 @@ from prompt_hub.repository.documents import read_text
 from prompt_hub.repository.schema import JsonObject
 
 _ROLE = re.compile(
-    r"\s*#?\s*(?P<role>system|user|assistant|developer|function|tool)\s*(?P<more>\[.*\])?\s*:\s*",
+    r"(?:#\s*)?(?P<role>system|user|assistant|developer|function|tool)\s*(?P<more>\[[^\]]*\]\s*)?:",
     re.IGNORECASE,
 )
 _FILE = re.compile(r"\$\{file:(.+)\}")
@@ -105,7 +105,7 @@ def _sections(
     lines: list[str] = []
     first = page.line
     for number, line in enumerate([*page.body.split("\n"), "user:"], start=page.line):
-        found = _ROLE.fullmatch(line)
+        found = _ROLE.fullmatch(line.strip())
         if found is None:
             name = line.strip().removeprefix("{{").removesuffix("}}").strip()
             if name in rich and line.strip() != name:
@@ -122,7 +122,7 @@ def _sections(
             yield role, text, (file, first + blank)
         if found["more"]:
             why = "a message here is a role and a text"
-            notes.lost((file, number), f"{found['more']} of a message", why)
+            notes.lost((file, number), f"{found['more'].strip()} of a message", why)
         role = str(found["role"]).lower()
         lines, first = [], number + 1
 
