@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -217,17 +218,15 @@ def test_blocks_nested_without_end_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("piece", ["{{", "{{!--", "{{{", "}}", " ", "system ", "{% ", "{{a}}"])
 def test_texts_made_to_be_slow_end_at_once(tool: str, piece: str, tmp_path: Path) -> None:
     """Every step is linear in the text: what is refused and what is not, both come soon."""
-    text = piece * (99_000 // len(piece))
-    for body in (text, f"{text}\n{text}"):
-        try:
-            if tool == "langfuse":
-                of_template(tool, f"x {body}")
-            elif tool == "prompty":
-                of_page(tool, prompty_of("mustache", f"user:\n{body}"), tmp_path)
-            else:
-                of_page(tool, body, tmp_path)
-        except InvalidDocumentsError as error:
-            assert error.message
+    text = piece * (45_000 // len(piece))
+    body = f"{text}\n{text}"
+    with contextlib.suppress(InvalidDocumentsError):
+        if tool == "langfuse":
+            of_template(tool, f"x {body}")
+        elif tool == "prompty":
+            of_page(tool, prompty_of("mustache", f"user:\n{body}"), tmp_path)
+        else:
+            of_page(tool, body, tmp_path)
 
 
 def test_a_text_longer_than_any_prompt_is_refused() -> None:
