@@ -293,7 +293,7 @@ def test_a_provider_becomes_an_alias_that_must_be_configured(
     path = written(tmp_path / "p", {**PROMPT, "providers": [provider], "tests": [TEST]})
     assert workshop.take("fresh", path, "--json") == ExitCode.OK
     steps = json.loads(capsys.readouterr().out)["next"]
-    assert steps[0].endswith(json.dumps({alias: setting}))
+    assert steps[0].endswith(json.dumps({alias: setting}, ensure_ascii=False))
     assert workshop.folder.repository.draft("fresh").model.alias == alias
 
 
