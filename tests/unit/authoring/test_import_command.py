@@ -334,3 +334,33 @@ def test_the_help_names_every_format(capsys: pytest.CaptureFixture[str]) -> None
     shown = capsys.readouterr().out
     assert all(name in shown for name in FORMATS)
     assert "docs/coming-from-elsewhere.md" in shown
+
+
+def test_answers_of_a_past_run_are_rows_and_lists_of_the_api_are_read(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    grader = {
+        "type": "string_check",
+        "name": "verdict",
+        "input": "{{sample.output_text}}",
+        "operation": "ilike",
+        "reference": "{{item.verdict}}",
+    }
+    item = {
+        "object": "eval.run.output_item",
+        "datasource_item": {"film": "Metropolis", "verdict": "Yes"},
+        "results": [{"name": "verdict", "passed": True, "score": 1.0}],
+    }
+    evals = [{"object": "eval", "testing_criteria": [grader]}, {"object": "eval", "id": "eval_2"}]
+    for name, listed in (("evals.json", evals), ("items.json", [item])):
+        text = json.dumps({"object": "list", "data": listed})
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("evals.json", "items.json")]
+    said = take(workshop, capsys, "langfuse_text.json", *files, "--prompt", "2")
+    (example,) = workshop.folder.repository.examples("imported")
+    assert (example.input, example.expected) == ({"film": "Metropolis"}, {"answer": "Yes"})
+    (scorer,) = metadata_of(workshop).scorers
+    assert scorer.type == "text"
+    assert "evals.json:1: another of several: export it alone to take it" in said
+    assert any("stricter than there" in line for line in said)
+    assert any("'results' of a row" in line for line in said)
