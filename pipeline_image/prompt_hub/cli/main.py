@@ -15,7 +15,8 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.imports import gc_paused
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "new": ("prompt_hub.cli.new", "make a working task, or import one"),
+    "new": ("prompt_hub.cli.new", "make a working task"),
+    "import": ("prompt_hub.cli.import_task", "make a task of what another tool exported"),
     "validate": ("prompt_hub.cli.validate", "check every prompt file, layer and the registry"),
     "evaluate": ("prompt_hub.cli.evaluate", "score a candidate against its examples"),
     "review": ("prompt_hub.cli.review", "let a meta-prompt criticise a candidate"),
