@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("prompt_hub.cli.doctor", "find what is wrong with a stage, and how to mend it"),
     "trace": ("prompt_hub.cli.trace", "prove where an answer came from, and what became of it"),
     "demo": ("prompt_hub.cli.demo", "show a prompt's life in seconds: no AWS, no model"),
+    "completion": ("prompt_hub.cli.completion", "print what completes commands in a shell"),
 }
 
 
