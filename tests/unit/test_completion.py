@@ -82,6 +82,14 @@ def test_every_shell_accepts_its_script(shell: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_zsh_asks_when_a_person_presses_the_key_and_not_when_it_loads() -> None:
+    asking = [line for line in script("zsh").splitlines() if "$(prompt-hub completion" in line]
+    assert sorted(line.partition("()")[0] for line in asking) == [
+        "_prompt_hub_stages",
+        "_prompt_hub_tasks",
+    ]
+
+
 def test_names_are_listed_and_nothing_where_there_is_none(
     repository: Path,
     tmp_path: Path,

@@ -147,7 +147,8 @@ class DevSession:
             )
             details += measured.details
             info = info or measured.info
-            if were_wrong and len(part) < len(examples):
+            if were_wrong and engine.tracker.calls and len(part) < len(examples):
+                progress.finish()
                 right = sum(map(_is_right, measured.details))
                 known = words.count(len(part), "example")
                 self._say(f"of {known} that lost something, {right} now right")
@@ -217,7 +218,7 @@ def in_words(look: Look, before: Look | None) -> Iterator[str]:
     beside = ""
     if before is not None and look.score is not None and before.score is not None:
         beside = f" ({words.signed(look.score - before.score)})"
-    cost = f", {words.money(look.usd)}" if look.usd is not None else ""
+    cost = f", {words.money(look.usd)}" if look.asked and look.usd is not None else ""
     yield (
         f"{arm.version}  {words.score(look.score)}{beside}  threshold {words.score(look.threshold)}"
         f"{f' · released {look.released}' if look.released else ''}"

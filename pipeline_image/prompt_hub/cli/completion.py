@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -52,10 +53,25 @@ def script(shell: str) -> str:
             "completion scripts are made by shtab, which is not installed here.",
             hint="Run this where `make setup` has installed prompt-hub.",
         ) from None
-    dynamic = {name: shtab.cmd(f"{PROGRAM} completion {name} 2>/dev/null") for name in LISTS}
+    tasks, stages = (_asked(shtab.cmd(question), name, question) for name, question in _questions())
     parser = every_command()
-    _complete(parser, {**dynamic, "stage": dynamic["stages"], "task": dynamic["tasks"]}, shtab.FILE)
+    by_name = {"task": tasks, "tasks": tasks, "stage": stages, "stages": stages}
+    _complete(parser, by_name, shtab.FILE)
     return shtab.complete(parser, shell)
+
+
+def _questions() -> Iterator[tuple[str, str]]:
+    for name in LISTS:
+        yield name, f"{PROGRAM} completion {name} 2>/dev/null"
+
+
+def _asked(known: Mapping[str, object], name: str, question: str) -> dict[str, object]:
+    """Let zsh, too, ask when a person presses the key: shtab has it ask all when it is loaded."""
+    function = f"_prompt_hub_{name}"
+    before = known["preamble"]
+    assert isinstance(before, dict)
+    body = f'{function}() {{ compadd -- ${{(f)"$({question})"}} }}'
+    return {**known, "zsh": function, "preamble": {**before, "zsh": body}}
 
 
 def every_command() -> argparse.ArgumentParser:
@@ -71,7 +87,9 @@ def every_command() -> argparse.ArgumentParser:
     return parser
 
 
-def _complete(parser: argparse.ArgumentParser, by_name: dict[str, object], files: object) -> None:
+def _complete(
+    parser: argparse.ArgumentParser, by_name: Mapping[str, object], files: object
+) -> None:
     """Say of each argument how it is completed: by its name, or as a file where it is a path."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

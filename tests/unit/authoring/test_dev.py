@@ -21,11 +21,13 @@ from prompt_hub.cli import dev as command
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
+from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.response import ModelResponse
 from prompt_hub.repository.schema import JsonObject
-from tests.unit.building import MAKERS, RepositoryFolder, catalogue_answer
+from tests.unit.building import COMMIT, MAKERS, RepositoryFolder, catalogue_answer
 from tests.unit.providers import ALIASES, FunctionProvider
 
 PROMPT = "prompts/00-templates/brand.yaml"
@@ -41,6 +43,7 @@ class Bench:
         self.knows_murata = False
         self.provider = FunctionProvider(self._answer)
         self.said: list[str] = []
+        self.store = ResponseStore(folder.root / CACHE_DIR)
         self.session = self.on(self.provider)
 
     def on(self, provider: FunctionProvider) -> DevSession:
@@ -49,7 +52,7 @@ class Bench:
             "brand",
             ModelClient(ALIASES, provider),
             ALIASES,
-            ResponseStore(self.folder.root / CACHE_DIR),
+            self.store,
             say=self.said.append,
         )
 
@@ -110,6 +113,25 @@ def test_what_changes_no_question_asks_nothing(bench: Bench) -> None:
     assert (expected.asked, expected.score) == (0, 0.5)
     assert (renumbered.asked, renumbered.score) == (0, 0.5)
     assert bench.provider.calls == 4
+
+
+def test_evaluate_pays_for_nothing_that_dev_has_asked_or_taken_over(bench: Bench) -> None:
+    bench.knows_murata = True
+    looks_after(bench, lambda: bench.folder.bump("brand", "1.0.0", "1.1.0"))
+    bench.store.close()
+    evaluator = Evaluator(
+        bench.folder.repository,
+        bench.provider.caller(),
+        FolderResults(bench.folder.root / "results"),
+        execution="later",
+        commit=COMMIT,
+        store=ResponseStore(bench.folder.root / CACHE_DIR),
+        say=lambda line: None,
+    )
+    record = asyncio.run(evaluator.evaluate("brand"))
+    assert record.candidate is not None
+    assert (record.version, record.candidate.cached) == ("1.1.0", len(MAKERS))
+    assert bench.provider.calls == len(MAKERS)
 
 
 def test_what_was_wrong_is_asked_first_and_told_at_once(bench: Bench) -> None:
