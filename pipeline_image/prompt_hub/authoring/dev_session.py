@@ -16,16 +16,17 @@ from pathlib import Path
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.cache import ResponseStore
-from prompt_hub.evaluation.example_results import Result, parse_line
+from prompt_hub.evaluation.example_results import Result, parse_line, scores_by_example
 from prompt_hub.evaluation.inputs import Inputs
 from prompt_hub.evaluation.measure import measure
 from prompt_hub.evaluation.progress import Progress
-from prompt_hub.evaluation.record import Arm
-from prompt_hub.evaluation.summary import arm_of, missing_answers
+from prompt_hub.evaluation.summary import missing_answers
+from prompt_hub.gate.types import mean_score
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.reporting import words
 from prompt_hub.reporting.answers import ALMOST, Answers
+from prompt_hub.reporting.attempts import moves_in_words
 from prompt_hub.reporting.evaluation import ExampleView
 from prompt_hub.reporting.next_steps import losses
 from prompt_hub.repository.examples import facts_of, pick
@@ -36,23 +37,22 @@ from prompt_hub.validation.check import check
 POLL_SECONDS = 0.1
 SETTLED_BEFORE_THE_COMMIT = frozenset({"up-to-date", "version-moves", "version-order"})
 """Rules whose breach makes no answer wrong: they are told, and do not stop a look."""
-_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What one look at a task has found; empty `broken` means that it was measured."""
+    """What one look at a task has found: `broken` says why there is no more, or is empty."""
 
     broken: tuple[str, ...] = ()
     """Lines about what keeps the task from being measured."""
     later: tuple[str, ...] = ()
     """Lines about what has to be settled before the commit."""
-    arm: Arm | None = None
+    version: str = ""
+    score: float | None = None
+    """None where an answer is missing."""
     threshold: float = 0.0
-    released: str = ""
     scores: Mapping[str, float | None] = field(default_factory=dict)
-    wrong: frozenset[str] = frozenset()
-    """Examples that are not fully right, those without an answer too."""
+    """By example."""
     worst: tuple[ExampleView, ...] = ()
     missing: tuple[str, ...] = ()
     asked: int = 0
@@ -60,10 +60,17 @@ class Look:
     usd: float | None = None
     """What they cost; None where no price is known."""
 
-    @property
-    def score(self) -> float | None:
-        """The task's score; None where it was not measured."""
-        return self.arm.score if self.arm else None
+    def moved(self, before: Look) -> tuple[list[str], list[str]]:
+        """Return the examples that score more than `before`, and those that score less."""
+        now = [
+            (name, score, earlier)
+            for name, score in self.scores.items()
+            if score is not None and (earlier := before.scores.get(name)) is not None
+        ]
+        return (
+            [name for name, score, earlier in now if score > earlier],
+            [name for name, score, earlier in now if score < earlier],
+        )
 
 
 class DevSession:
@@ -135,7 +142,6 @@ class DevSession:
         engine = BudgetedClient.within(inputs.metadata, self._caller, self._store)
         progress = Progress(engine)
         details: list[Result] = []
-        info = None
         for part, were_wrong in self._in_turn(examples):
             measured = await measure(
                 prompt,
@@ -145,27 +151,23 @@ class DevSession:
                 judge=inputs.judge,
                 progress=progress.arm(f"{prompt.task} {prompt.version}"),
             )
+            progress.finish()
             details += measured.details
-            info = info or measured.info
             if were_wrong and engine.tracker.calls and len(part) < len(examples):
-                progress.finish()
-                right = sum(map(_is_right, measured.details))
+                right = sum(_is_right(detail.score) for detail in details)
                 known = words.count(len(part), "example")
                 self._say(f"of {known} that lost something, {right} now right")
-        progress.finish()
-        assert info is not None
-        entry = self._repository.registry().tasks.get(self._task)
-        released = entry.versions[entry.released] if entry and entry.released else None
         self._before = prompt
+        scores = {detail.id: detail.score for detail in details}
+        whole = bool(scores) and None not in scores.values()
         return Look(
             later=later,
-            arm=arm_of(prompt, info, details, facts_of(examples), inputs.metadata.gate.confidence),
+            version=prompt.version,
+            score=float(mean_score(scores_by_example(details), facts_of(examples)))
+            if whole
+            else None,
             threshold=inputs.metadata.threshold,
-            released=f"{entry.released} {words.score(released.score)}"
-            if entry and released
-            else "",
-            scores={detail.id: detail.score for detail in details},
-            wrong=frozenset(detail.id for detail in details if not _is_right(detail)),
+            scores=scores,
             worst=tuple(_worst(examples, details)),
             missing=tuple(missing_answers(prompt.version, details)),
             asked=engine.tracker.calls,
@@ -174,8 +176,8 @@ class DevSession:
 
     def _in_turn(self, examples: Sequence[Example]) -> Iterator[tuple[Sequence[Example], bool]]:
         """Yield the examples that were not right in the last look, then all others."""
-        known = self.last.wrong if self.last else frozenset()
-        wrong = [facts.id in known for facts in facts_of(examples)]
+        scores = self.last.scores if self.last else {}
+        wrong = [not _is_right(scores.get(facts.id, 1.0)) for facts in facts_of(examples)]
         for were_wrong in (True, False):
             places = [place for place, value in enumerate(wrong) if value is were_wrong]
             if places:
@@ -194,14 +196,14 @@ class DevSession:
                 new.put(key, answer)
 
 
-def _is_right(detail: Result) -> bool:
-    return detail.score is not None and detail.score >= 1 - ALMOST
+def _is_right(score: float | None) -> bool:
+    return score is not None and score >= 1 - ALMOST
 
 
 def _worst(examples: Sequence[Example], details: Sequence[Result]) -> Iterator[ExampleView]:
     """Yield the examples that lost something, the worst first."""
     places = {facts.id: place for place, facts in enumerate(facts_of(examples))}
-    lost = [item for item in details if item.score is not None and not _is_right(item)]
+    lost = [item for item in details if item.score is not None and not _is_right(item.score)]
     for detail in sorted(lost, key=lambda detail: detail.score or 0.0):
         answers = Answers((parse_line(detail.to_line("candidate")),))
         yield ExampleView(detail.id, examples[places[detail.id]], answers, None)
@@ -213,36 +215,20 @@ def in_words(look: Look, before: Look | None) -> Iterator[str]:
         yield from look.broken
         yield "waiting for the next save"
         return
-    arm = look.arm
-    assert arm is not None
     beside = ""
     if before is not None and look.score is not None and before.score is not None:
         beside = f" ({words.signed(look.score - before.score)})"
     cost = f", {words.money(look.usd)}" if look.asked and look.usd is not None else ""
     yield (
-        f"{arm.version}  {words.score(look.score)}{beside}  threshold {words.score(look.threshold)}"
-        f"{f' · released {look.released}' if look.released else ''}"
-        f" · {words.count(arm.n, 'example')}, {look.asked} asked{cost}"
+        f"{look.version}  {words.score(look.score)}{beside}"
+        f"  threshold {words.score(look.threshold)}"
+        f" · {words.count(len(look.scores), 'example')}, {look.asked} asked{cost}"
     )
     yield from (f"  not measured: {line}" for line in look.missing)
     if before is not None:
-        for what, names in _moved(before.scores, look.scores).items():
-            if names:
-                more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-                yield f"  {what:<4} {len(names)}: {', '.join(names[:_NAMED])}{more}"
+        yield from moves_in_words(*look.moved(before))
     yield from losses(look.worst)
     yield from (f"  before the commit: {line}" for line in look.later)
-
-
-def _moved(
-    before: Mapping[str, float | None], now: Mapping[str, float | None]
-) -> dict[str, list[str]]:
-    moved: dict[str, list[str]] = {"won": [], "lost": []}
-    for name, value in now.items():
-        earlier = before.get(name)
-        if value is not None and earlier is not None and value != earlier:
-            moved["won" if value > earlier else "lost"].append(name)
-    return moved
 
 
 def summary(task: str, looks: Sequence[Look]) -> str:
@@ -292,23 +278,14 @@ async def _next(saves: AsyncIterator[None]) -> bool:
 async def saves_of(
     files: Callable[[], Iterable[Path]], *, every: float = POLL_SECONDS
 ) -> AsyncIterator[None]:
-    """Yield whenever one of `files` has changed, came or went, once it stays as it is."""
+    """Yield whenever one of `files` has changed, came or went."""
     before = _state(files())
     while True:
         await asyncio.sleep(every)
         now = _state(files())
-        if now == before:
-            continue
-        # An editor may write in pieces, or put another file into the place of this one.
-        while (later := await _after(files, every)) != now:
-            now = later
-        before = now
-        yield
-
-
-async def _after(files: Callable[[], Iterable[Path]], seconds: float) -> dict[Path, object]:
-    await asyncio.sleep(seconds)
-    return _state(files())
+        if now != before:
+            before = now
+            yield
 
 
 def _state(files: Iterable[Path]) -> dict[Path, object]:

@@ -24,7 +24,7 @@ from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.evaluation.store import evaluation_by
-from prompt_hub.ledger.detector import has_fallen, is_better
+from prompt_hub.ledger.detector import Evidence, has_fallen, is_better
 from prompt_hub.ledger.items import Deployed, Pointer, timestamp
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.llm.client import ModelClient
@@ -238,18 +238,16 @@ class Demo:
     def _roll_back(self, found: MonitorRun) -> None:
         """Go back where the rounds in the ledger show that the active version is to blame."""
         pointer = self._pointer()
-        samples = tuple(reversed(self._ledger.samples(TASK, 100)))
-        own = [s for s in samples if s.version == pointer.version and s.evidence is not None]
-        fallen = has_fallen(
-            ((s.evidence, s.threshold) for s in own if s.evidence), found.active.evidence.error
-        )
-        controls = [
-            s.evidence
-            for s in samples
-            if pointer.previous and s.version == pointer.previous.version
-        ]
-        better = is_better(filter(None, controls), found.active.evidence.error)
-        if not (fallen and better and found.control):
+        active: list[tuple[Evidence, float]] = []
+        way_back: list[Evidence] = []
+        for sample in reversed(self._ledger.samples(TASK, 100)):
+            assert sample.evidence is not None
+            if sample.version == pointer.version:
+                active.append((sample.evidence, sample.threshold))
+            else:
+                way_back.append(sample.evidence)
+        error = found.active.evidence.error
+        if not (found.control and has_fallen(active, error) and is_better(way_back, error)):
             raise _broken("the rounds do not show that the version before is better")
         self._happened(f"score watch: {_measured(found.active)}")
         reason = f"{_measured(found.active)}; on the same examples {_measured(found.control)}"
