@@ -13,7 +13,7 @@ import pytest
 from local_aws.countdown import Countdown
 from local_aws.lifecycle import stayed_out
 from local_aws.processes import LocalRunError
-from local_aws.regression import in_order, told
+from local_aws.regression import in_order, not_before, told
 from local_aws.run_report import Story
 from local_aws.stack import LocalStack
 from prompt_hub.core import aws_names
@@ -57,12 +57,34 @@ def test_a_step_that_ends_red_on_purpose_is_marked_and_no_other(tmp_path: Path) 
     with story.step("before"):
         pass
     with story.step("red"):
-        story.expected_red()
+        story.expected_red("a candidate was blocked")
     with story.step("after"):
         pass
     story.write(tmp_path / "run.json")
     steps = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["steps"]
     assert [step["status"] for step in steps] == ["ok", "expected-red", "ok"]
+    assert [step["note"] for step in steps] == ["", "a candidate was blocked", ""]
+
+
+def test_the_execution_that_ended_red_on_purpose_says_why(tmp_path: Path) -> None:
+    story = Story("a run", Countdown(tmp_path / "seconds.json"))
+    story.executions += [{"id": "first"}, {"id": "second"}]
+    with story.step("red"):
+        story.expected_red("a candidate was blocked")
+    assert story.executions == [{"id": "first"}, {"id": "second", "note": "a candidate was blocked"}]
+
+
+@pytest.mark.parametrize(
+    ("alarm", "shown"),
+    [
+        ("2026-11-03T09:30:05+00:00", "2026-11-03T09:30:05.200Z"),
+        ("2026-11-03T09:30:06+00:00", "2026-11-03T09:30:06+00:00"),
+        # One that rang long before is another one's.
+        ("2026-11-03T09:30:01+00:00", "2026-11-03T09:30:01+00:00"),
+    ],
+)
+def test_no_alarm_stands_before_the_sample_that_rang_it(alarm: str, shown: str) -> None:
+    assert not_before(alarm, "2026-11-03T09:30:05.200Z") == shown
 
 
 def test_a_step_that_breaks_after_it_was_marked_has_failed(tmp_path: Path) -> None:
@@ -70,7 +92,7 @@ def test_a_step_that_breaks_after_it_was_marked_has_failed(tmp_path: Path) -> No
 
     def break_it() -> None:
         with story.step("red"):
-            story.expected_red()
+            story.expected_red("a candidate was blocked")
             raise LocalRunError("broken")
 
     with pytest.raises(LocalRunError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
 from statistics import fmean
@@ -151,8 +151,36 @@ class Past:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """One measurement of the score watch."""
+
+    version: str
+    score: float
+    threshold: float
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where a reader can go on; what is not known is None or not in `pages`.
+
+    `commit` and `execution` are addresses on the web, `catalogue` and `pages` (of evaluations, by
+    version) files beside the report.
+    """
+
+    commit: str | None = None
+    execution: str | None = None
+    catalogue: str | None = None
+    pages: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class EvaluationView:
-    """Everything that a report of one evaluation says."""
+    """Everything that a report of one evaluation says.
+
+    `watched` are the score watch's measurements of the task, oldest first; empty where no stage was
+    asked.
+    """
 
     evaluation: Evaluation
     metadata: ScoringMetadata | None
@@ -162,6 +190,8 @@ class EvaluationView:
     history: tuple[Past, ...]
     notes: tuple[str, ...] = ()
     changes: tuple[prompt_diff.Difference, ...] = ()
+    links: Links = Links()
+    watched: tuple[Watched, ...] = ()
 
     @property
     def arms(self) -> tuple[ArmView, ...]:
@@ -217,7 +247,13 @@ class EvaluationView:
         return tuple(sorted(wrong, key=_badness))
 
 
-def read_view(evaluations: Evaluations, evaluation: Evaluation) -> EvaluationView:
+def read_view(
+    evaluations: Evaluations,
+    evaluation: Evaluation,
+    *,
+    links: Links = Links(),
+    watched: Iterable[Watched] = (),
+) -> EvaluationView:
     """Return the view of one evaluation, with what the repository still knows about it."""
     repository, record = evaluations.repository, evaluation.record
     examples = _read(lambda: repository.examples(record.task)) or ()
@@ -237,6 +273,8 @@ def read_view(evaluations: Evaluations, evaluation: Evaluation) -> EvaluationVie
         history=_history(evaluations, evaluation),
         notes=tuple(_notes(evaluation, examples, metadata, (candidate, champion))),
         changes=changes,
+        links=links,
+        watched=tuple(watched),
     )
 
 

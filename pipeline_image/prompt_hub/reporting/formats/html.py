@@ -18,9 +18,12 @@ from pydantic import JsonValue
 
 from prompt_hub.core.percentile import percentile
 from prompt_hub.evaluation.example_results import ExampleResult
+from prompt_hub.gate.types import Status
 from prompt_hub.reporting import charts, pages, words
 from prompt_hub.reporting.answers import Answers, Change, Outcome, losses
 from prompt_hub.reporting.evaluation import ArmView, EvaluationView, ExampleView, Messages
+from prompt_hub.reporting.plain_words import lead
+from prompt_hub.reporting.score_history import score_history
 from prompt_hub.repository.schema import JsonObject
 
 HELP = "the report page"
@@ -74,6 +77,9 @@ def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -
         verdict=verdict,
         mark=words.mark(verdict.status),
         meaning=words.meaning(verdict.status),
+        lead=lead(view),
+        over_time=score_history(view),
+        worst_first=not (verdict.promotes or verdict.status is Status.UNCHANGED),
         spreads=spreads(view),
         notes=(*view.notes, *left_out),
         choices=_choices(examples),
