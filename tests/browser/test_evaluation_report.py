@@ -126,7 +126,7 @@ def test_without_a_champion_scores_stand_at_the_edge(open_page: Open, report: Re
     )
     assert edges[0] == edges[1]
     expect(page.locator("#prompt details")).to_have_attribute("open", "")
-    expect(page.locator("#prompt pre").first).to_contain_text("Read the part")
+    expect(page.locator("#prompt pre").first).to_contain_text("Read the record")
 
 
 def address(page: Page) -> str:
@@ -137,17 +137,16 @@ def test_a_view_can_be_shared(open_page: Open, report: Report) -> None:
     page = open_page(report(examples=48)).page
     show(page, "wrong")
     page.locator("#tag").select_option("connector")
-    page.locator("#words").fill("te connectivity + 0")
-    page.locator("#words").fill("te connectivity")
+    page.locator("#words").fill("connector pins")
     page.locator("#order").select_option("worst")
-    found(page, "3 examples of 48")
+    found(page, "8 examples of 48")
     page.locator("#list summary").nth(1).click()
     name = page.locator("#list .id").nth(1).inner_text()
-    wanted = f"#words=te connectivity&tag=connector&order=worst&example={name}&show=wrong"
+    wanted = f"#words=connector pins&tag=connector&order=worst&example={name}&show=wrong"
     page.wait_for_function("location.hash.includes('example=')")
     assert sorted(address(page)[1:].split("&")) == sorted(wanted[1:].split("&"))
     other = open_page(report(examples=48), hash_=page.evaluate("location.hash")).page
-    found(other, "3 examples of 48")
+    found(other, "8 examples of 48")
     assert other.locator("#list .id").all_inner_texts() == page.locator("#list .id").all_inner_texts()
     assert other.locator("#list details[open] .id").all_inner_texts() == [name]
     other.locator("#list summary").nth(1).click()
