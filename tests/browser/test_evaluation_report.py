@@ -207,6 +207,32 @@ def test_an_address_opens_its_example(open_page: Open, report: Report) -> None:
     found(page, "500 examples")
 
 
+def test_from_an_example_far_down_one_goes_on_in_both_directions(
+    open_page: Open, report: Report
+) -> None:
+    page = open_page(report(examples=500)).page
+    page.locator("#more").click()
+    page.locator("#more").click()
+    far = page.locator("#list .id").nth(250).inner_text()
+    page = open_page(report(examples=500), hash_=f"#example={far}").page
+    assert page.locator("#list .id").first.inner_text() == far
+    assert shown(page) == 100
+    earlier = page.locator("#earlier")
+    expect(earlier).to_have_text("Show 100 before, of 250 examples")
+    earlier.click()
+    expect(earlier).to_have_text("Show 100 before, of 150 examples")
+    assert page.locator("#list .id").nth(100).inner_text() == far
+    focused = page.evaluate(
+        "[...document.querySelectorAll('#list > li')].indexOf(document.activeElement.closest('li'))"
+    )
+    assert focused == 99
+    earlier.click()
+    earlier.click()
+    expect(earlier).to_be_hidden()
+    assert shown(page) == 350
+    expect(page.locator("#more")).to_have_text("Show 100 more of 150 examples")
+
+
 def test_an_example_opens_though_a_filter_of_its_address_excludes_it(
     open_page: Open, report: Report
 ) -> None:

@@ -24,7 +24,7 @@ from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, c
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.rendering import render
+from prompt_hub.repository.rendering import Renderer
 from prompt_hub.repository.schema import Example, Prompt, version_key
 from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
 
@@ -103,12 +103,16 @@ class ArmView:
 
     def messages(self, example: Example) -> Messages | None:
         """Return the prompt as this arm sent it; None where it can no longer be rendered."""
+        renderer = self._renderer
         if example.id not in self._rendered:
-            prompt = self.prompt
             self._rendered[example.id] = (
-                _read(lambda: render(prompt, example.input)) if prompt is not None else None
+                _read(lambda: renderer.render(example.input)) if renderer is not None else None
             )
         return self._rendered[example.id]
+
+    @cached_property
+    def _renderer(self) -> Renderer | None:
+        return Renderer(self.prompt) if self.prompt is not None else None
 
     @cached_property
     def _rendered(self) -> dict[str, Messages | None]:

@@ -357,6 +357,8 @@
     byId("list").className = byId("heads").className = SHOWN.length > 1 ? "two" : "one";
     let texts = null;
     let found = examples;
+    // The list shows what was found from `first` to `shown`.
+    let first = 0;
     let shown = 0;
     let opened = null;
 
@@ -380,24 +382,44 @@
         : some;
     }
 
-    function append(until = shown + AT_A_TIME) {
-      const next = found.slice(shown, until);
-      byId("list").append(...next.map((example) => item(example, common, toggled)));
+    const items = (some) => some.map((example) => item(example, common, toggled));
+
+    function append() {
+      const next = found.slice(shown, shown + AT_A_TIME);
+      byId("list").append(...items(next));
       shown += next.length;
       const rest = found.length - shown;
       byId("more").hidden = !rest;
       byId("more").textContent = `Show ${Math.min(rest, AT_A_TIME)} more of ${counted(rest, "example")}`;
     }
 
+    function prepend() {
+      const next = found.slice(Math.max(first - AT_A_TIME, 0), first);
+      byId("list").prepend(...items(next));
+      first -= next.length;
+      offerEarlier();
+    }
+
+    function offerEarlier() {
+      byId("earlier").hidden = !first;
+      byId("earlier").textContent = `Show ${Math.min(first, AT_A_TIME)} before, of ${counted(first, "example")}`;
+    }
+
     function refresh() {
       found = matching();
-      shown = 0;
-      byId("list").replaceChildren();
-      append();
+      show(0);
       byId("found").textContent =
         found.length === examples.length
           ? counted(found.length, "example")
           : `${counted(found.length, "example")} of ${examples.length.toLocaleString("en")}`;
+    }
+
+    /** Show what was found from a place on. */
+    function show(place) {
+      first = shown = place;
+      byId("list").replaceChildren();
+      append();
+      offerEarlier();
     }
 
     function toAddress() {
@@ -454,8 +476,8 @@
       // It is opened whatever else was asked for.
       if (!found.includes(one)) setControls(new URLSearchParams());
       const place = found.indexOf(one);
-      if (shown <= place) append(place + AT_A_TIME);
-      const details = byId("list").children[place].firstChild;
+      if (place >= AT_A_TIME) show(place);
+      const details = byId("list").children[place - first].firstChild;
       details.open = true;
       details.scrollIntoView();
       return true;
@@ -471,10 +493,16 @@
     });
     byId("filter").addEventListener("submit", (event) => event.preventDefault());
     byId("more").addEventListener("click", () => {
-      const before = shown;
+      const before = shown - first;
       append();
       // The button may be gone now: whoever pressed it goes on with the first new example.
       byId("list").children[before].querySelector("summary").focus();
+    });
+    byId("earlier").addEventListener("click", () => {
+      const before = first;
+      prepend();
+      // Likewise with the last one before.
+      byId("list").children[before - first - 1].querySelector("summary").focus();
     });
     for (const link of document.querySelectorAll("a[data-tag], a[data-field]"))
       link.addEventListener("click", (event) => only(event, link.dataset));
