@@ -147,14 +147,16 @@ def test_a_view_can_be_shared(open_page: Open, report: Report) -> None:
     assert sorted(address(page)[1:].split("&")) == sorted(wanted[1:].split("&"))
     other = open_page(report(examples=48), hash_=page.evaluate("location.hash")).page
     found(other, "8 examples of 48")
-    assert other.locator("#list .id").all_inner_texts() == page.locator("#list .id").all_inner_texts()
+    assert (
+        other.locator("#list .id").all_inner_texts() == page.locator("#list .id").all_inner_texts()
+    )
     assert other.locator("#list details[open] .id").all_inner_texts() == [name]
     other.locator("#list summary").nth(1).click()
     other.wait_for_function("!location.hash.includes('example=')")
 
 
 def test_an_address_that_means_nothing_here_shows_all(open_page: Open, report: Report) -> None:
-    hash_ = "#show=\"]nothing&tag=none&order=x&example=gone"
+    hash_ = '#show="]nothing&tag=none&order=x&example=gone'
     page = open_page(report(examples=48), hash_=hash_).page
     found(page, "48 examples")
     assert page.locator("#list details[open]").count() == 0

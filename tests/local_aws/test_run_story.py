@@ -71,7 +71,10 @@ def test_the_execution_that_ended_red_on_purpose_says_why(tmp_path: Path) -> Non
     story.executions += [{"id": "first"}, {"id": "second"}]
     with story.step("red"):
         story.expected_red("a candidate was blocked")
-    assert story.executions == [{"id": "first"}, {"id": "second", "note": "a candidate was blocked"}]
+    assert story.executions == [
+        {"id": "first"},
+        {"id": "second", "note": "a candidate was blocked"},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The plot of a task's scores over time: how versions were judged, and how they did when watched."""
+"""The plot of a task's scores over time: as versions were judged, and as they were watched."""
 
 from __future__ import annotations
 

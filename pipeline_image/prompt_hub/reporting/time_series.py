@@ -139,7 +139,6 @@ def marks(axes: Axes, moments: Iterable[datetime]) -> tuple[Mark, ...]:
 def summary(scores: Iterable[Score]) -> str:
     """Say the scores in words, oldest first."""
     return "; ".join(
-        f"{score.label or score.kind} {words.score(score.score)}"
-        f" of {words.score(score.threshold)}"
+        f"{score.label or score.kind} {words.score(score.score)} of {words.score(score.threshold)}"
         for score in scores
     )

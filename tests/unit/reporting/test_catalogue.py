@@ -123,7 +123,9 @@ def test_every_owner_can_be_chosen_once(evaluated: Builder) -> None:
 def test_versions_link_to_their_evaluations_where_those_have_pages(copied: Built) -> None:
     log(copied, "1.0.0")
     tasks = tasks_of(copied)
-    links = [a["href"] for tag, a in Reader(catalogue_page(tasks, linked=True)).elements if tag == "a"]
+    links = [
+        a["href"] for tag, a in Reader(catalogue_page(tasks, linked=True)).elements if tag == "a"
+    ]
     assert links == ["part-fields-1.0.0.html"]
     assert "part-fields-1.0.0.html" not in catalogue_page(tasks)
 

@@ -85,7 +85,9 @@ def test_a_page_links_what_is_known_and_names_the_rest(copied: Built) -> None:
     assert all((a["href"] or "").startswith("#") for tag, a in page.elements if tag == "a")
     links = Links(IN_CONSOLE, IN_CONSOLE, "catalogue.html", {"1.2.0": "a.html", "1.0.0": "b.html"})
     page = Reader(evaluation_page(replace(view, links=links)))
-    there = [a["href"] for tag, a in page.elements if tag == "a" and a["href"] and a["href"][0] != "#"]
+    there = [
+        a["href"] for tag, a in page.elements if tag == "a" and a["href"] and a["href"][0] != "#"
+    ]
     # The champion's page stands beside its name, and in the history.
     assert there == ["catalogue.html", IN_CONSOLE, IN_CONSOLE, "a.html", "a.html", "b.html"]
 

@@ -89,7 +89,9 @@ def test_an_action_leads_to_its_log() -> None:
     assert links == [LOG]
 
 
-@pytest.mark.parametrize("log", ["../../etc/passwd.log", "/tmp/a.log", "javascript:a.log", "a.html"])  # noqa: S108
+@pytest.mark.parametrize(
+    "log", ["../../etc/passwd.log", "/tmp/a.log", "javascript:a.log", "a.html"]
+)
 def test_a_log_that_does_not_lie_beside_the_page_is_refused(log: str) -> None:
     data = run()
     (execution,) = cast(list[JsonObject], data["executions"])

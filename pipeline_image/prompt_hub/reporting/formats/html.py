@@ -55,9 +55,7 @@ def render(view: EvaluationView) -> str:
     return html
 
 
-def _page(
-    view: EvaluationView, examples: Sequence[ExampleView], longest: int
-) -> tuple[str, int]:
+def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -> tuple[str, int]:
     """Return the page with texts cut after `longest` characters, and how long the longest was."""
     cut = _Cut(longest)
     data = json.dumps(payload(view, examples, cut), ensure_ascii=False, separators=(",", ":"))
