@@ -15,8 +15,8 @@ def lead(view: EvaluationView) -> str:
     if missing := view.outcomes[Outcome.UNMEASURED]:
         return f"{_of(missing, examples)} could not be measured."
     if view.champion is None:
-        wrong = view.outcomes[Outcome.WRONG]
-        return f"{_of(wrong, examples)} {_are(wrong)} wrong." if wrong else "No example is wrong."
+        right = view.outcomes[Outcome.RIGHT]
+        return f"{_of(right, examples)} {'is' if right == 1 else 'are'} entirely right."
     worse, better = view.compared[Change.LOST], view.compared[Change.WON]
     version = view.champion.arm.version
     if not worse and not better:
@@ -29,7 +29,3 @@ def lead(view: EvaluationView) -> str:
 
 def _of(some: int, examples: int) -> str:
     return f"{some:,} of {count(examples, 'example')}"
-
-
-def _are(n: int) -> str:
-    return "is" if n == 1 else "are"

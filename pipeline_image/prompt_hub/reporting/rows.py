@@ -40,7 +40,7 @@ def row_of(example: Example | None, *versions: Answers | None) -> Row:
     ]
     names, alone = differing or [*expected], len(every) == 1
     return Row(
-        input=_all_of(dict(_leaves(example.input))) if example else UNKNOWN,
+        input=" · ".join(text for _, text in _leaves(example.input)) if example else UNKNOWN,
         expected=_said(expected, names, alone=alone) if example else UNKNOWN,
         answers=tuple(
             _said(fields, names, alone=alone)
@@ -87,10 +87,6 @@ def _leaves(value: JsonValue, place: str = "") -> Iterator[tuple[str, str]]:
 def _said(fields: dict[str, str], names: list[str], *, alone: bool) -> str:
     """Return some fields as a text; the name of an output's only one goes without saying."""
     values = {name: fields.get(name, "not given") for name in names}
-    return _all_of(values) if alone else "; ".join(f"{name}: {values[name]}" for name in names)
-
-
-def _all_of(values: dict[str, str]) -> str:
-    if len(values) == 1:
-        return next(iter(values.values()))
+    if alone:
+        return next(iter(values.values()), "")
     return "; ".join(f"{name}: {text}" for name, text in values.items())

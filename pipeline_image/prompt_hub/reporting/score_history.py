@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 
 from prompt_hub.reporting import time_series
 from prompt_hub.reporting.evaluation import EvaluationView, Past
-from prompt_hub.reporting.pages import day
+from prompt_hub.reporting.pages import clock, day
 from prompt_hub.repository.registry import VersionState
 
 MOST_LABELS = 8
@@ -23,6 +23,7 @@ def score_history(view: EvaluationView) -> time_series.TimeSeries | None:
     if len(set(times)) < 2:
         return None
     start, end = min(times), max(times)
+    said = clock if start.date() == end.date() else day
     room = 0.04 * (end - start)
     named = len(judged) <= MOST_LABELS
     scores = [
@@ -64,8 +65,8 @@ def score_history(view: EvaluationView) -> time_series.TimeSeries | None:
             ]
         ),
         summary=time_series.summary(scores),
-        start=day(start),
-        end=day(end),
+        start=said(start),
+        end=said(end),
     )
 
 

@@ -45,7 +45,7 @@ def test_a_loss_shows_what_was_asked_expected_and_answered(evaluated: Builder) -
     cells = [cell.strip().removeprefix("<code>").removesuffix("</code>") for cell in row.split("|")]
     _, name, asked, expected, candidate, champion, score, before, _ = cells
     assert name == worst.id
-    assert asked.startswith(f"part_number: {worst.example.input['part_number']}; title: ")
+    assert asked.startswith(f"{worst.example.input['part_number']} · Power inductor")
     assert expected.startswith(f"part_class: {worst.example.expected['part_class']}; ")
     assert candidate.startswith("part_class: ")
     assert champion.startswith(f"part_class: {worst.example.expected['part_class']}; ")

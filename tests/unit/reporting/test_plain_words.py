@@ -21,7 +21,7 @@ from tests.unit.reporting.html import Reader
     ("spec", "sentence"),
     [
         ({}, "14 of 48 examples got better than with 1.2.0, 2 got worse."),
-        ({"champion": False}, "30 of 48 examples are wrong."),
+        ({"champion": False}, "18 of 48 examples are entirely right."),
         ({"failing": 1}, "1 of 48 examples could not be measured."),
         ({"examples": 1, "seed": 1}, "No example scores otherwise than with 1.2.0."),
     ],
