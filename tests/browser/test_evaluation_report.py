@@ -30,19 +30,19 @@ def found(page: Page, text: str) -> None:
     expect(page.locator("#found")).to_have_text(text)
 
 
-def test_all_examples_are_listed_a_hundred_at_a_time(open_page: Open, report: Report) -> None:
+def test_all_examples_are_listed_fifty_at_a_time(open_page: Open, report: Report) -> None:
     page = open_page(report(examples=2000)).page
     found(page, "2,000 examples")
-    assert shown(page) == 100
+    assert shown(page) == 50
     more = page.locator("#more")
-    expect(more).to_have_text("Show 100 more of 1,900 examples")
+    expect(more).to_have_text("Show 50 more of 1,950 examples")
     more.click()
-    assert shown(page) == 200
+    assert shown(page) == 100
     # The keyboard goes on where the new examples begin.
     focused = page.evaluate(
         "[...document.querySelectorAll('#list summary')].indexOf(document.activeElement)"
     )
-    assert focused == 100
+    assert focused == 50
 
 
 def test_filters_leave_exactly_what_they_promise(open_page: Open, report: Report) -> None:
@@ -215,24 +215,24 @@ def test_from_an_example_far_down_one_goes_on_in_both_directions(
     page = open_page(report(examples=500)).page
     page.locator("#more").click()
     page.locator("#more").click()
-    far = page.locator("#list .id").nth(250).inner_text()
+    far = page.locator("#list .id").nth(120).inner_text()
     page = open_page(report(examples=500), hash_=f"#example={far}").page
     assert page.locator("#list .id").first.inner_text() == far
-    assert shown(page) == 100
+    assert shown(page) == 50
     earlier = page.locator("#earlier")
-    expect(earlier).to_have_text("Show 100 before, of 250 examples")
+    expect(earlier).to_have_text("Show 50 before, of 120 examples")
     earlier.click()
-    expect(earlier).to_have_text("Show 100 before, of 150 examples")
-    assert page.locator("#list .id").nth(100).inner_text() == far
+    expect(earlier).to_have_text("Show 50 before, of 70 examples")
+    assert page.locator("#list .id").nth(50).inner_text() == far
     focused = page.evaluate(
         "[...document.querySelectorAll('#list > li')].indexOf(document.activeElement.closest('li'))"
     )
-    assert focused == 99
+    assert focused == 49
     earlier.click()
     earlier.click()
     expect(earlier).to_be_hidden()
-    assert shown(page) == 350
-    expect(page.locator("#more")).to_have_text("Show 100 more of 150 examples")
+    assert shown(page) == 170
+    expect(page.locator("#more")).to_have_text("Show 50 more of 330 examples")
 
 
 def test_an_example_opens_though_a_filter_of_its_address_excludes_it(

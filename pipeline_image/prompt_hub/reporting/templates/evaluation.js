@@ -2,7 +2,7 @@
 // Shows the examples of the page: filter, search, and each example in full when it is opened.
 // Values are only ever set as text: nothing that a record holds can become markup.
 (() => {
-  const AT_A_TIME = 100;
+  const AT_A_TIME = 50;
   const MARKS = { right: "✓", wrong: "✗", unmeasured: "–" };
   const CHANGES = { won: "▲ won", lost: "▼ lost", same: "same" };
   const ARMS = ["candidate", "champion"];
