@@ -188,12 +188,12 @@ class Lifecycle:
                     "the execution ended green, but one candidate should have been blocked."
                 )
             if failed:
-                say(
-                    lines,
+                why = (
                     "the execution ends red, as designed: a candidate was blocked, and nobody"
-                    " may overlook that. Everything else is released.",
+                    " may overlook that. Everything else is released."
                 )
-                self.story.expected_red()
+                say(lines, why)
+                self.story.expected_red(f"{why[0].upper()}{why[1:]}")
         with self.story.step("The verdicts, by real scores") as lines:
             self.executions.tell_verdicts(execution, lines)
 

@@ -63,6 +63,11 @@ def folded(text: str, around: int = 160) -> str:
     return f"{text[:around]} [… {left_out} characters unchanged …] {text[-around:]}"
 
 
+def evaluation_file(task: str, version: str) -> str:
+    """Return the name of the page of a version's evaluation, where all pages lie beside another."""
+    return f"{task}-{version}.html"
+
+
 def clock(at: datetime) -> str:
     """Return the time of day of a moment."""
     return f"{at:%H:%M:%S}"
