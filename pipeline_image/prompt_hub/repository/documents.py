@@ -19,9 +19,11 @@ from prompt_hub.repository.json_positions import (
 )
 
 MAX_BYTES = 1_000_000
-"""No prompt, metadata or registry file of a healthy repository comes near one megabyte."""
-MAX_LINES_BYTES = 50_000_000
-"""JSON lines, examples and evaluation details, grow with the work."""
+"""No prompt or metadata file of a healthy repository comes near one megabyte."""
+MAX_GROWING_BYTES = 50_000_000
+"""Examples and evaluation details, which are JSON lines, and the registry grow with the work: a
+released version takes half a kilobyte of the registry, for ever."""
+REGISTRY = "prompt_registry.yaml"
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -124,7 +126,8 @@ def read_text(path: Path, file: str) -> str:
 
 def read_bytes(path: Path, file: str) -> bytes:
     """Read a plain file of sane size; raises `InvalidDocumentsError` naming it as `file`."""
-    limit = MAX_LINES_BYTES if path.suffix == ".jsonl" else MAX_BYTES
+    grows = path.suffix == ".jsonl" or path.name == REGISTRY
+    limit = MAX_GROWING_BYTES if grows else MAX_BYTES
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -11,6 +11,9 @@ from pathlib import Path
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.documents import (
+    REGISTRY as REGISTRY,
+)
+from prompt_hub.repository.documents import (
     Document,
     InvalidDocumentsError,
     Problem,
@@ -47,7 +50,6 @@ EVALS = "04-evals"
 ARCHIVE = "99-archive"
 HUMAN_LAYERS = (TEMPLATES, EXAMPLES, METADATA)
 BOT_LAYERS = (PRODUCTION, EVALS, ARCHIVE)
-REGISTRY = "prompt_registry.yaml"
 REVIEWS = "reviews"
 """Folder of a task's reviews, beside its evaluation records."""
 

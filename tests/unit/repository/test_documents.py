@@ -173,7 +173,8 @@ def test_files_are_utf8_and_of_sane_size(tmp_path: Path) -> None:
     path.write_bytes(b"x" * 1_000_001)
     with pytest.raises(InvalidDocumentsError, match="at most 1000000 bytes"):
         read_text(path, "a.yaml")
-    lines = path.rename(tmp_path / "a.jsonl")
-    assert len(read_text(lines, "a.jsonl")) == 1_000_001
+    for grows in ("a.jsonl", "prompt_registry.yaml"):
+        path = path.rename(tmp_path / grows)
+        assert len(read_text(path, grows)) == 1_000_001
     with pytest.raises(InvalidDocumentsError, match="no such file"):
         read_text(tmp_path / "b.yaml", "b.yaml")
