@@ -162,6 +162,7 @@ class PipelineStack(ToolchainStack):
                     *permissions.read_source(self._connection_arn),
                     *permissions.read_results(self, aws_names.green_templates_key("*")),
                     *permissions.write_results(self, aws_names.green_templates_key("*")),
+                    *permissions.read_example_sets(self),
                 ),
                 output="cdk.out",
             )
@@ -229,6 +230,7 @@ class PipelineStack(ToolchainStack):
                     *access.granted,
                     *permissions.read_results(self, "evaluations/*"),
                     *permissions.write_results(self, aws_names.promotion_key("*")),
+                    *permissions.read_example_sets(self),
                 ),
                 output=".",
                 build_spec={"env": {"git-credential-helper": "yes"}},

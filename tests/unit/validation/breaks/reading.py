@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 
+from prompt_hub.validation.rules.reading import UNREACHABLE
+from tests.unit.building import RepositoryFolder
 from tests.unit.validation.breaking import (
     ARCHIVED,
     CANDIDATE,
@@ -25,7 +29,38 @@ from tests.unit.validation.breaking import (
     write,
 )
 
+
+def refer(folder: RepositoryFolder, *, kept: bool, named: str = "") -> None:
+    """Let the examples lie in S3 and, if they are `kept`, on this machine, too."""
+    content = folder.path(EXAMPLES).read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    if kept:
+        place = folder.root / ".prompt-hub/examples"
+        place.mkdir(parents=True)
+        (place / f"{sha256}.jsonl").write_bytes(content)
+    line = {
+        "schema": "prompt-hub/examples@1",
+        "uri": f"s3://a-bucket/examples/{named or sha256}.jsonl",
+        "sha256": sha256,
+        "size": len(content),
+        "count": len(content.splitlines()),
+    }
+    folder.write(EXAMPLES, json.dumps(line) + "\n")
+
+
 CASES = [
+    Case(
+        "example-set",
+        lambda folder: refer(folder, kept=True, named="0" * 64),
+        EXAMPLES,
+        "expected a name that is its hash",
+    ),
+    Case(
+        UNREACHABLE,
+        lambda folder: refer(folder, kept=False),
+        EXAMPLES,
+        "cannot be read: EndpointConnectionError",
+    ),
     Case("symlink", link, "prompts/00-templates/leak.yaml", "a symbolic link out of the tree"),
     Case("symlink", move_prompts("../elsewhere"), "prompts", "a symbolic link out of the tree"),
     Case("symlink", move_prompts("elsewhere"), "prompts", "a symbolic link to a folder"),
@@ -410,6 +445,8 @@ FINE = [
             template("{{ title }} {% include 'inner.txt' %}")(folder),
         ),
     ),
+    Fine("example-set", lambda folder: refer(folder, kept=True)),
+    Fine(UNREACHABLE, lambda folder: refer(folder, kept=True)),
     Fine("few-shot", edit(CANDIDATE, "few_shot: {count: 2}", "few_shot: {count: 1}")),
 ]
 """What comes close to a rule, and breaks none."""
