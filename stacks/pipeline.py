@@ -213,8 +213,9 @@ class PipelineStack(ToolchainStack):
                 source=source,
                 commands=[
                     "python pipeline_image/promote_prompt.py execution --push",
-                    # What is released is the tree; its history stays in the repository.
-                    "rm -rf .git",
+                    # What is released is the tree; its history stays in the repository, and large
+                    # example sets in S3.
+                    "rm -rf .git .prompt-hub",
                 ],
                 environment={
                     **self._results,

@@ -77,9 +77,11 @@ def _explained(what: str, done: str = "read") -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, Boto3Error, ClientError) as error:
+        # What S3 said is what an upload that failed comes from.
+        said = error if isinstance(error, ClientError) else error.__context__
         reason = type(error).__name__
-        if isinstance(error, ClientError):
-            reason = error.response["Error"]["Code"]
+        if isinstance(said, ClientError):
+            reason = said.response["Error"]["Code"]
         raise PromptHubError(
             f"{what} cannot be {done}: {reason}.",
             hint="Check the credentials, the network and that this role may use the bucket.",
