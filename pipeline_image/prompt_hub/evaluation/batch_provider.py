@@ -46,8 +46,6 @@ class BatchProvider:
     name: str
     """Whose batches these are, for people."""
     say: Callable[[str], None]
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def tell(self, words: str) -> None:
         """Say something about these batches."""
@@ -101,7 +99,7 @@ class BatchProvider:
             return await self.adapter.find(self.model, batch.tag, batch.at)
 
         for attempt in range(TRIES):
-            await self.sleep(FIRST_PAUSE * 2**attempt if attempt else 0)
+            await asyncio.sleep(FIRST_PAUSE * 2**attempt if attempt else 0)
             found = await self._tried(find, "batches could not be listed")
             if found is not None:
                 return found
@@ -109,10 +107,10 @@ class BatchProvider:
 
     async def wait(self, name: str, requests: int) -> BatchState | None:
         """Wait until a batch has ended; None where there is no such batch."""
-        started = spoken = heard = self.clock()
+        started = spoken = heard = time.monotonic()
         told = ("", 0, 0)
         while True:
-            now = self.clock()
+            now = time.monotonic()
             try:
                 state = await self.adapter.state(self.model, name)
             except PermanentError as error:
@@ -133,7 +131,7 @@ class BatchProvider:
                     told, spoken = counts, now
             if now - heard > SILENT_SECONDS:
                 raise self._silent(name, why)
-            await self.sleep(min(LONGEST_PAUSE, max(FIRST_PAUSE, (now - started) / 10)))
+            await asyncio.sleep(min(LONGEST_PAUSE, max(FIRST_PAUSE, (now - started) / 10)))
 
     async def read(self, state: BatchState, take: Callable[[BatchAnswer], None]) -> None:
         """Give every answer of an ended batch to `take`, some of them twice; raises as `upload`."""
@@ -154,7 +152,7 @@ class BatchProvider:
                 raise GivenUpError(f"{what}: {error.in_words()}") from None
             except TransientError as error:
                 why = error.in_words()
-                await self.sleep(max(error.after or 0.0, FIRST_PAUSE * 2**attempt))
+                await asyncio.sleep(max(error.after or 0.0, FIRST_PAUSE * 2**attempt))
         raise GivenUpError(f"{what}, {TRIES} times: {why}")
 
     def _silent(self, name: str, why: str) -> GivenUpError:

@@ -81,16 +81,9 @@ class _Batches:
 class BatchPrefetcher:
     """Gets the answers of one evaluation's large looks in batches."""
 
-    def __init__(
-        self,
-        engine: BudgetedClient,
-        say: Callable[[str], None],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, engine: BudgetedClient, say: Callable[[str], None]) -> None:
         self._engine = engine
         self._say = say
-        self._clock = clock
         self._batches: dict[int, _Batches | None] = {}
 
     def close(self) -> None:
@@ -118,11 +111,11 @@ class BatchPrefetcher:
         """
         found = ((self._of(prompt), asked) for prompt, asked in questions)
         each = [(batches, asked) for batches, asked in found if batches is not None]
-        started = self._clock()
+        started = time.monotonic()
         try:
             await asyncio.gather(*(self._fetch_of(batches, asked) for batches, asked in each))
         finally:
-            self._engine.tracker.pause(self._clock() - started)
+            self._engine.tracker.pause(time.monotonic() - started)
 
     async def _fetch_of(self, batches: _Batches, questions: Questions) -> None:
         if self._engine.given_up:
