@@ -17,9 +17,9 @@ from prompt_hub.core.imports import gc_paused
 COMMANDS: dict[str, tuple[str, str]] = {
     "new": ("prompt_hub.cli.new", "make a working task, or import one"),
     "validate": ("prompt_hub.cli.validate", "check every prompt file, layer and the registry"),
-    "examples": ("prompt_hub.cli.examples", "keep an example set that is too large for git in S3"),
     "evaluate": ("prompt_hub.cli.evaluate", "score a candidate against its examples"),
     "review": ("prompt_hub.cli.review", "let a meta-prompt criticise a candidate"),
+    "examples": ("prompt_hub.cli.examples", "keep an example set that is too large for git in S3"),
     "replay": ("prompt_hub.cli.replay", "make a record again without a model call"),
     "promote": ("prompt_hub.cli.promote", "promote, downgrade, archive or override a version"),
     "run": ("prompt_hub.cli.run", "turn raw records into structured fields"),

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 
 from prompt_hub.validation.rules.reading import UNREACHABLE
-from tests.unit.building import RepositoryFolder
 from tests.unit.validation.breaking import (
     ARCHIVED,
     CANDIDATE,
@@ -25,28 +22,10 @@ from tests.unit.validation.breaking import (
     link,
     move_prompts,
     raw,
+    refer,
     template,
     write,
 )
-
-
-def refer(folder: RepositoryFolder, *, kept: bool, named: str = "") -> None:
-    """Let the examples lie in S3 and, if they are `kept`, on this machine, too."""
-    content = folder.path(EXAMPLES).read_bytes()
-    sha256 = hashlib.sha256(content).hexdigest()
-    if kept:
-        place = folder.root / ".prompt-hub/examples"
-        place.mkdir(parents=True)
-        (place / f"{sha256}.jsonl").write_bytes(content)
-    line = {
-        "schema": "prompt-hub/examples@1",
-        "uri": f"s3://a-bucket/examples/{named or sha256}.jsonl",
-        "sha256": sha256,
-        "size": len(content),
-        "count": len(content.splitlines()),
-    }
-    folder.write(EXAMPLES, json.dumps(line) + "\n")
-
 
 CASES = [
     Case(
