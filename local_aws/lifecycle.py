@@ -327,6 +327,7 @@ class Lifecycle:
         except LocalRunError:
             clone = "it could not be brought up to date: `git status` there says what is in the way"
         print(f"\nDone in {self.story.seconds:.0f} s. Everything keeps running:", flush=True)
+        print(f"  console  {self.stack.console_url}")
         print(f"  service  {self.observer.url}/v1/tasks")
         print(f"  AWS      {self.stack.endpoint}")
         print(f"  model    {self.stack.model_url}/v1")

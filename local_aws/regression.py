@@ -11,8 +11,8 @@ from typing import cast
 from local_aws.aliases import FLOATING
 from local_aws.processes import LocalRunError
 from local_aws.run_report import Story, say
-from local_aws.stack import LocalStack
-from local_aws.stack_reader import STAGE, Json, Observer
+from local_aws.stack import STAGE, LocalStack
+from local_aws.stack_reader import Json, Observer
 from local_aws.weights import SMALL
 
 TASK = "part-class"

@@ -30,6 +30,7 @@ CORE_PACKAGES = {"pydantic", "pydantic_core", "yaml", "jinja2"}
 """Third-party packages that every module of the product may import."""
 EAGER_ADAPTERS = {
     "prompt_hub.cli.serve": {"uvicorn"},
+    "prompt_hub.console.app": {"fastapi"},
     "prompt_hub.llm.providers._chat_completions": {"aiohttp", "openai"},
     "prompt_hub.llm.providers._openai_batches": {"aiohttp", "openai"},
     "prompt_hub.llm.providers._requests": {"aiohttp", "openai"},
@@ -66,6 +67,7 @@ PLANTED = {
     "re2": ("prompt_hub/validation/check.py", "import re2"),
     "rapidfuzz": ("prompt_hub/reporting/diff.py", "import rapidfuzz"),
     "json-schema": ("prompt_hub/batch/mapping.py", "import jsonschema_rs"),
+    "shtab": ("prompt_hub/cli/main.py", "import shtab"),
     "cdk-packages": ("prompt_hub/release/plan.py", "import aws_cdk"),
 }
 """For each contract a file, and an import in it that breaks the contract."""

@@ -15,10 +15,12 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.imports import gc_paused
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "new": ("prompt_hub.cli.new", "make a working task, or import one"),
+    "new": ("prompt_hub.cli.new", "make a working task"),
+    "import": ("prompt_hub.cli.import_task", "make a task of what another tool exported"),
     "validate": ("prompt_hub.cli.validate", "check every prompt file, layer and the registry"),
     "evaluate": ("prompt_hub.cli.evaluate", "score a candidate against its examples"),
     "review": ("prompt_hub.cli.review", "let a meta-prompt criticise a candidate"),
+    "dev": ("prompt_hub.cli.dev", "measure a task again on every save"),
     "examples": ("prompt_hub.cli.examples", "keep an example set that is too large for git in S3"),
     "replay": ("prompt_hub.cli.replay", "make a record again without a model call"),
     "promote": ("prompt_hub.cli.promote", "promote, downgrade, archive or override a version"),
@@ -39,8 +41,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("prompt_hub.cli.report", "pages and summaries: evaluations, all prompts, a run"),
     "diff": ("prompt_hub.cli.diff", "compare two versions, word by word"),
     "history": ("prompt_hub.cli.history", "what was tried of a task here, and what it changed"),
+    "console": ("prompt_hub.cli.console", "see a stage and its pipeline in a browser, read only"),
     "doctor": ("prompt_hub.cli.doctor", "find what is wrong with a stage, and how to mend it"),
     "trace": ("prompt_hub.cli.trace", "prove where an answer came from, and what became of it"),
+    "demo": ("prompt_hub.cli.demo", "show a prompt's life in seconds: no AWS, no model"),
+    "completion": ("prompt_hub.cli.completion", "print what completes commands in a shell"),
 }
 
 
