@@ -63,6 +63,9 @@ def assume(roles: Iterable[str]) -> tuple[Permission, ...]:
 
 # --- Results bucket ----------------------------------------------------------------------------
 
+EXAMPLE_SETS = aws_names.examples_key("*")
+"""Keys of the example sets that are too large for git."""
+
 
 def read_results(scope: Construct, *patterns: str) -> tuple[Permission, ...]:
     """Read objects whose keys match `patterns`, and learn that one is not there."""
@@ -75,6 +78,17 @@ def read_results(scope: Construct, *patterns: str) -> tuple[Permission, ...]:
         # Without it S3 answers "access denied" where a key does not exist; it takes no condition
         # on a prefix, because reading an object sends none.
         allow(["s3:ListBucket"], [arns.results_bucket(scope)]),
+    )
+
+
+def read_example_sets(scope: Construct, *, bucket: str | None = None) -> tuple[Permission, ...]:
+    """Read example sets that are too large for git; `bucket` where they lie elsewhere."""
+    return (
+        allow(
+            ["s3:GetObject"],
+            [arns.results(scope, EXAMPLE_SETS, bucket=bucket)],
+            wildcard="A set is named by its hash, which changes without a deployment.",
+        ),
     )
 
 

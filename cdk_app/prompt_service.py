@@ -239,12 +239,14 @@ class PromptService(Construct):
             *permissions.publish_metrics(aws_names.metric_namespace()),
             *permissions.ask_for_rollback(self, stage),
             *permissions.write_results(self, *permissions.watch_results(stage), bucket=bucket),
+            *permissions.read_example_sets(self, bucket=bucket),
         )
         nag.grant(watch, measuring)
         smoke = _role(self, "SmokeRole", aws_names.smoke_role(stage), "The smoke test")
         testing = (
             *permissions.read_ledger(self, stage),
             *permissions.write_results(self, *permissions.smoke_results(stage), bucket=bucket),
+            *permissions.read_example_sets(self, bucket=bucket),
         )
         nag.grant(smoke, testing)
 

@@ -18,11 +18,12 @@ _WAITS = "StepFunctionsGetEventsForECSTaskRule"
 
 
 def answer_records(
-    scope: Construct, stage: str, models: Iterable[ModelConfig]
+    scope: Construct, stage: str, models: Iterable[ModelConfig], results: str
 ) -> tuple[Permission, ...]:
     """Plan, answer and merge: read dropped files, write runs, ask models, tell people and the bus.
 
-    The version that answers is what the ledger says is active.
+    The version that answers is what the ledger says is active; what it will cost is foreseen from
+    its examples, a large set of which lies in the bucket of `results`.
     """
     runs = (aws_names.RUNS, aws_names.WORK, aws_names.INDEX)
     return (
@@ -41,6 +42,7 @@ def answer_records(
         allow(["s3:ListBucket"], [arns.records_bucket(scope, stage)]),
         *permissions.read_ledger(scope, stage),
         *permissions.call_models(scope, models),
+        *permissions.read_example_sets(scope, bucket=results),
         allow(
             ["events:PutEvents"],
             [arns.default_event_bus(scope)],

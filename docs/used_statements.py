@@ -58,14 +58,18 @@ class Used:
         }
 
     def was(self, policy: Resource, place: int) -> bool:
-        """Whether a call used the statement at `place`, which must still be the one recorded."""
+        """Whether a call used the statement at `place`.
+
+        What was recorded of it is found by its actions, as other statements come and go.
+        """
         name = policy.text("PolicyName")
         recorded = self._policies.get((policy.stack, name), [])
         document = cast(Json, policy.properties["PolicyDocument"])
-        statement = cast(list[Json], listed(document["Statement"]))[place]
-        if len(recorded) <= place or recorded[place]["call"] is None:
-            return False
-        return listed(recorded[place]["statement"].get("Action")) == listed(statement.get("Action"))
+        statements = cast(list[Json], listed(document["Statement"]))
+        actions = listed(statements[place].get("Action"))
+        before = sum(listed(other.get("Action")) == actions for other in statements[:place])
+        alike = [each for each in recorded if listed(each["statement"].get("Action")) == actions]
+        return len(alike) > before and alike[before]["call"] is not None
 
 
 REASONS: tuple[tuple[str, str], ...] = (
@@ -126,6 +130,7 @@ REASONS: tuple[tuple[str, str], ...] = (
         "CDK's own, for artifacts; with roles of their own the actions do this, and no rights of an"
         " object are set.",
     ),
+    (r"/examples/\*\.jsonl", "The examples of the run are all in git."),
     (
         r"cloudformation:DescribeStacks\", \"s3:ListBucket",
         "CDK's own; its command line assumed the role of the bootstrap for that.",

@@ -49,6 +49,7 @@ class EvaluationStack(ToolchainStack):
         granted = (
             *permissions.read_results(self, "verdicts/*"),
             *permissions.write_results(self, "evaluations/*", "verdicts/*"),
+            *permissions.read_example_sets(self),
             *asking.granted,
             *permissions.call_models(self, settings.models.values()),
             *permissions.read_source(connection_arn),
@@ -75,11 +76,16 @@ class EvaluationStack(ToolchainStack):
         for stage in settings.stages:
             if settings.has_own_account(stage):
                 account = str(settings.account_of(stage))
-                for role, keys in (
-                    (aws_names.watch_role(stage.name), permissions.watch_results(stage.name)),
-                    (aws_names.smoke_role(stage.name), permissions.smoke_results(stage.name)),
-                ):
+                written = {
+                    aws_names.watch_role(stage.name): permissions.watch_results(stage.name),
+                    aws_names.smoke_role(stage.name): permissions.smoke_results(stage.name),
+                }
+                for role, keys in written.items():
                     bucket.let_in(arns.role_in(self, account, role), ["s3:PutObject"], keys)
+                reading = [*written, *([aws_names.records_role(stage.name)] * bool(stage.records))]
+                for role in reading:
+                    principal = arns.role_in(self, account, role)
+                    bucket.let_in(principal, ["s3:GetObject"], [permissions.EXAMPLE_SETS])
 
     def _build_project(
         self, settings: Settings, tasks: Sequence[Task], first: Sequence[str]

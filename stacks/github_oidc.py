@@ -43,6 +43,7 @@ class GithubOidcStack(ToolchainStack):
             *permissions.read_results(
                 self, aws_names.verdict_key("*"), aws_names.verdict_details_key("*")
             ),
+            *permissions.read_example_sets(self),
         )
         nag.grant(role, granted)
         # What the variables of the repository on GitHub are set to: docs/pull-requests.md.

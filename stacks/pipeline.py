@@ -162,6 +162,7 @@ class PipelineStack(ToolchainStack):
                     *permissions.read_source(self._connection_arn),
                     *permissions.read_results(self, aws_names.green_templates_key("*")),
                     *permissions.write_results(self, aws_names.green_templates_key("*")),
+                    *permissions.read_example_sets(self),
                 ),
                 output="cdk.out",
             )
@@ -212,8 +213,9 @@ class PipelineStack(ToolchainStack):
                 source=source,
                 commands=[
                     "python pipeline_image/promote_prompt.py execution --push",
-                    # What is released is the tree; its history stays in the repository.
-                    "rm -rf .git",
+                    # What is released is the tree; its history stays in the repository, and large
+                    # example sets in S3.
+                    "rm -rf .git .prompt-hub",
                 ],
                 environment={
                     **self._results,
@@ -229,6 +231,7 @@ class PipelineStack(ToolchainStack):
                     *access.granted,
                     *permissions.read_results(self, "evaluations/*"),
                     *permissions.write_results(self, aws_names.promotion_key("*")),
+                    *permissions.read_example_sets(self),
                 ),
                 output=".",
                 build_spec={"env": {"git-credential-helper": "yes"}},

@@ -94,4 +94,5 @@ class RecordsStack(StageStack):
             assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
         )
         models = settings.models_of(stage).values()
-        nag.grant(role, records_permissions.answer_records(self, stage.name, models))
+        results = settings.results_bucket(self.account)
+        nag.grant(role, records_permissions.answer_records(self, stage.name, models, results))

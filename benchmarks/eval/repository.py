@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -22,6 +23,8 @@ from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import LOCAL_EXECUTION, RESULTS_DIR, FolderResults
 from prompt_hub.evaluation.store import Evaluation, evaluation_by
+from prompt_hub.repository.documents import MAX_LINES_BYTES
+from prompt_hub.repository.example_sets import SETS_DIR, ExampleSet
 
 PRODUCT = ROOT / "pipeline_image"
 _ALIAS = "bench-model"
@@ -37,6 +40,8 @@ class BenchRepository:
         self.root = folder / "repository"
         self.examples = examples
         self._home = folder / "home"
+        self._set: tuple[Path, ExampleSet] | None = None
+        """Examples that are too many for git, and what names them."""
         self._write()
         self._product(_VALIDATE, "--stamp", task.TASK)
         self._product(_VALIDATE)
@@ -64,6 +69,11 @@ class BenchRepository:
     def forget(self) -> None:
         """As if nothing had ever been evaluated."""
         shutil.rmtree(self.kept, ignore_errors=True)
+        if self._set is not None:
+            content, reference = self._set
+            place = self.root / SETS_DIR / f"{reference.sha256}.jsonl"
+            place.parent.mkdir(parents=True)
+            place.hardlink_to(content)
 
     def lower_threshold(self) -> None:
         """An author's edit that changes the verdict's inputs, and no request."""
@@ -176,7 +186,26 @@ class BenchRepository:
             for item in task.items(self.examples)
         )
         examples = prompts / "01-examples" / f"{task.TASK}.jsonl"
-        examples.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        with examples.open("w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        if examples.stat().st_size > MAX_LINES_BYTES:
+            self._set = self._moved(examples)
+            self.forget()
+
+    def _moved(self, examples: Path) -> tuple[Path, ExampleSet]:
+        """Let a set that is too large for git be one that was fetched before."""
+        content = examples.rename(self.root.parent / examples.name)
+        with content.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        reference = ExampleSet(
+            schema_="prompt-hub/examples@1",
+            uri=f"s3://bench/{aws_names.examples_key(sha256)}",
+            sha256=sha256,
+            size=content.stat().st_size,
+            count=self.examples,
+        )
+        examples.write_text(reference.line(), encoding="utf-8")
+        return content, reference
 
 
 def evaluate_command(

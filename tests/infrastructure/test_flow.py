@@ -110,7 +110,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
         ],
         "Promote/Promote": [
             "python pipeline_image/promote_prompt.py execution --push",
-            "rm -rf .git",
+            "rm -rf .git .prompt-hub",
         ],
         "Image/Image": ["python -m prompt_hub.cli image"],
         "Image/Tell": ["python -m prompt_hub.cli verdict --tell"],

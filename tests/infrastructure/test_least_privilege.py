@@ -23,6 +23,7 @@ COMMANDS = (
     "Verdict/Verdict",
 )
 ARTIFACTS = "prompt-hub-artifacts-"
+EXAMPLE_SETS = "/examples/*.jsonl"
 BUILD_LOGS = ("logs:", "codebuild:")
 
 
@@ -133,10 +134,35 @@ def test_what_remembers_green_runs_reads_and_writes_their_marks_and_no_other_res
             for statement in statements
             if allowed in listed(statement["Action"])
             for resource in listed(statement["Resource"])
-            if ARTIFACTS not in flat(resource)
+            if ARTIFACTS not in flat(resource) and EXAMPLE_SETS not in flat(resource)
         ]
         assert len(keys) == 1
         assert f"/{marks}/*.json" in keys[0]
+
+
+def test_those_read_example_sets_that_read_examples_and_nobody_writes_them(
+    assembly: Assembly,
+) -> None:
+    found = {"s3:GetObject": set[str](), "s3:PutObject": set[str]()}
+    for stack in assembly.templates:
+        for role, statements in assembly.statements(stack.removeprefix("prompt-hub-")).items():
+            for statement in statements:
+                for action, roles in found.items():
+                    if statement["Effect"] == "Allow" and action in listed(statement["Action"]):
+                        resources = map(flat, listed(statement["Resource"]))
+                        if any(EXAMPLE_SETS in resource for resource in resources):
+                            roles.add(re.sub(r"(Role)?[0-9A-F]{8}$", "", role))
+    assert found == {
+        "s3:GetObject": {
+            "Evaluate",
+            "PipelineBuildSynthCdkBuildProject",
+            "PipelinePromote",
+            "PromptsSmoke",
+            "PromptsWatch",
+            "PullRequests",
+        },
+        "s3:PutObject": set(),
+    }
 
 
 def test_nobody_else_writes_marks_of_green_templates(assembly: Assembly) -> None:
@@ -208,7 +234,8 @@ def test_the_service_can_forge_nothing_that_a_rollback_counts(assembly: Assembly
 
 def test_the_smoke_test_writes_its_result_and_nothing_else(assembly: Assembly) -> None:
     statements = of_service(assembly, "SmokeRole")
-    assert may(statements) == {"dynamodb": {"GetItem", "Query"}, "s3": {"PutObject"}}
+    assert may(statements) == {"dynamodb": {"GetItem", "Query"}, "s3": {"GetObject", "PutObject"}}
+    assert on(statements, "s3:GetObject").endswith(f'{EXAMPLE_SETS}"]]}}')
     written = on(statements, "s3:PutObject")
     assert written.endswith('/releases/*/dev-smoke.json"]]}')
     assert written.count("arn:") == 1
@@ -221,7 +248,7 @@ def test_the_watch_cannot_move_a_pointer(assembly: Assembly) -> None:
         "bedrock": {"InvokeModel"},
         "cloudwatch": {"PutMetricData"},
         "lambda": {"InvokeFunction"},
-        "s3": {"PutObject"},
+        "s3": {"GetObject", "PutObject"},
     }
     assert "smoke" not in on(statements, "s3:PutObject")
     # To ask is all that it may: that one function decides on the ledger.

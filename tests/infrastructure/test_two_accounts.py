@@ -210,10 +210,15 @@ def images_are_pulled(found: Resources) -> None:
 def results_are_written(found: Resources) -> None:
     """Samples, smoke tests and drills of the stage, into the one bucket, and nothing else."""
     policy = only(found, "evaluation", "AWS::S3::BucketPolicy")["PolicyDocument"]
-    written = {role: (actions, keys) for role, actions, keys in let_in(policy)}
+    entries = let_in(policy)
+    written = {role: (acts, keys) for role, acts, keys in entries if acts == ["s3:PutObject"]}
     assert written.keys() == {
         f"prompt-hub-{stage}-{role}" for stage in ("prod", "later") for role in ("watch", "smoke")
     }
+    read = {role: keys for role, actions, keys in entries if actions == ["s3:GetObject"]}
+    assert read.keys() == written.keys()
+    assert {str(keys).rpartition("/examples/")[2][:7] for keys in read.values()} == {"*.jsonl"}
+    assert len(entries) == len(written) + len(read)
     bucket = f"prompt-hub-results-{HOME}-us-east-1"
     for role, wanted in (
         ("Watch", ["releases/*/prod-drill.json", "samples/prod/*/*.json"]),

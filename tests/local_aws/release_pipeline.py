@@ -97,11 +97,11 @@ class Release:
     def _stages(self) -> list[tuple[str, list[dict[str, Any]]]]:
         spec = {"env": {"git-credential-helper": "yes"}}
         self.pipelines.project("evaluate", f"{_HUB} evaluate --record", **spec)
-        leave_history = "rm -rf .git"
+        leave_behind = "rm -rf .git .prompt-hub"
         self.pipelines.project(
             "promote",
             f"{_HUB} promote execution --push",
-            leave_history,
+            leave_behind,
             artifacts={"files": ["**/*"]},
             **spec,
         )

@@ -15,7 +15,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.errors import ModelUnavailableError
-from prompt_hub.llm.response import Usage
+from prompt_hub.llm.response import Answer, Usage
 from prompt_hub.release.service_client import Client, Response, UnreachableServiceError
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
@@ -54,8 +54,11 @@ class Backend(Protocol):
     def answered_by(self) -> VersionInfo:
         """What answers now, as far as it is known."""
 
-    async def answer(self, fields: JsonObject) -> BatchAnswer:
-        """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
+    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
+        """Answer the record of that number.
+
+        Raises `ModelUnavailableError` when no answer came at all.
+        """
 
 
 class LocalAnswerer:
@@ -74,10 +77,10 @@ class LocalAnswerer:
             model=caller.resolve(prompt).identity,
         )
 
-    async def answer(self, fields: JsonObject) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
         """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
         try:
-            answer = await self._caller.call(self._prompt, fields, timeout=self._timeout)
+            answer = await self._ask(fields, record)
         except RenderError as error:
             return BatchAnswer(output=None, error=error.message, answered_by=self.answered_by)
         return BatchAnswer(
@@ -86,6 +89,9 @@ class LocalAnswerer:
             answered_by=self.answered_by,
             usage=answer.response.usage,
         )
+
+    async def _ask(self, fields: JsonObject, record: int) -> Answer:
+        return await self._caller.call(self._prompt, fields, timeout=self._timeout)
 
 
 RECORD_ERRORS = frozenset({"invalid_fields", "body_too_large", "invalid_output", "prompt_broken"})
@@ -125,7 +131,7 @@ class ServiceAnswerer:
             raise PromptHubError(f"the service at {self._url} serves no task {task!r} ({tasks}).")
         self.answered_by = _answered_by(task, mine)
 
-    async def answer(self, fields: JsonObject) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
         """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
         task = self.answered_by.task
         path = f"/v1/tasks/{task}/run"

@@ -46,12 +46,12 @@ class FollowingAnswerer:
         """What answers now."""
         return self._answerer.answered_by
 
-    async def answer(self, fields: JsonObject) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
         """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
         if self._clock() - self._looked >= LOOK_EVERY_SECONDS:
             self._looked = self._clock()
             await self._follow()
-        return await self._answerer.answer(fields)
+        return await self._answerer.answer(fields, record)
 
     async def _follow(self) -> None:
         try:

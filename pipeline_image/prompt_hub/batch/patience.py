@@ -60,25 +60,26 @@ class PatientBackend:
         """What answers now."""
         return self._backend.answered_by
 
-    async def answer(self, fields: JsonObject) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
         """Answer one record; raises `ModelUnavailableError` when patience is over."""
         while True:
-            answer = await (self._ask(fields) if self._since is None else self._try(fields))
+            ask = self._ask if self._since is None else self._try
+            answer = await ask(fields, record)
             if answer is not None:
                 return answer
 
-    async def _try(self, fields: JsonObject) -> BatchAnswer | None:
+    async def _try(self, fields: JsonObject, record: int) -> BatchAnswer | None:
         """Ask after a wait, when it is this record's turn; None if it is to ask again."""
         async with self._turn:
             if self._since is None:
                 return None
             await self._sleep(self._wait)
             self._wait = min(LONGEST_WAIT, 2 * self._wait)
-            return await self._ask(fields)
+            return await self._ask(fields, record)
 
-    async def _ask(self, fields: JsonObject) -> BatchAnswer | None:
+    async def _ask(self, fields: JsonObject, record: int) -> BatchAnswer | None:
         try:
-            answer = await self._backend.answer(fields)
+            answer = await self._backend.answer(fields, record)
         except ModelUnavailableError as error:
             if error.of_request:
                 raise

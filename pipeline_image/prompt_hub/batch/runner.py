@@ -159,7 +159,7 @@ class Runner:
             self._write(record, raw, refused, asked=False)
             return
         try:
-            reply = await self.answerer.answer(fields)
+            reply = await self.answerer.answer(fields, record.number)
         except ModelUnavailableError as error:
             self.tally.reason = error.message
             if error.of_request:

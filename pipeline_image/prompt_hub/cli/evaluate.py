@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import assert_never
 
-from prompt_hub.cli.options import add_concurrency
+from prompt_hub.cli.options import BATCH, add_backend, add_concurrency
 from prompt_hub.cli.stage import add_stages, translate_aws_errors, words_of
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -65,12 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         " Promote will write them, so that a candidate is held against what is released then",
     )
     add_concurrency(parser)
-    parser.add_argument(
-        "--backend",
-        choices=("live", "batch"),
-        default="live",
-        help="batch: large looks by the provider's batches, within a day and for less",
-    )
+    add_backend(parser, "large looks")
     parser.add_argument("--json", action="store_true", help="print the records as JSON")
 
 
@@ -119,7 +114,7 @@ async def _evaluate(
             commit=head_commit(repository.root),
             store=store,
             fresh=arguments.fresh,
-            in_batches=arguments.backend == "batch",
+            in_batches=arguments.backend == BATCH,
             say=say,
         )
         records = []

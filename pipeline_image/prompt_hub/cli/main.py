@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("prompt_hub.cli.evaluate", "score a candidate against its examples"),
     "review": ("prompt_hub.cli.review", "let a meta-prompt criticise a candidate"),
     "dev": ("prompt_hub.cli.dev", "measure a task again on every save"),
+    "examples": ("prompt_hub.cli.examples", "keep an example set that is too large for git in S3"),
     "replay": ("prompt_hub.cli.replay", "make a record again without a model call"),
     "promote": ("prompt_hub.cli.promote", "promote, downgrade, archive or override a version"),
     "run": ("prompt_hub.cli.run", "turn raw records into structured fields"),

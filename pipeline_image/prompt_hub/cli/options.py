@@ -44,6 +44,19 @@ def add_concurrency(parser: argparse.ArgumentParser) -> None:
     )
 
 
+BATCH = "batch"
+
+
+def add_backend(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add `--backend`, which says how models are asked about `what`."""
+    parser.add_argument(
+        "--backend",
+        choices=("live", BATCH),
+        default="live",
+        help=f"batch: {what} by the provider's batches, within a day and for less",
+    )
+
+
 def positive(text: str) -> int:
     """Read a number from 1, as an argument of a command."""
     if not text.isdecimal() or int(text) < 1:

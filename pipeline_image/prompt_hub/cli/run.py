@@ -21,9 +21,10 @@ from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.layout import Layout
 from prompt_hub.batch.local_run import LocalRun
 from prompt_hub.batch.output_summary import file_as_read
+from prompt_hub.batch.prefetched import PrefetchedAnswerer, require_no_batches
 from prompt_hub.batch.reading import Reading, settings_file, survey
 from prompt_hub.batch.runner import BatchStats, Runner
-from prompt_hub.cli.options import add_concurrency, positive
+from prompt_hub.cli.options import BATCH, add_backend, add_concurrency, positive
 from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.remote_run import run_remotely
 from prompt_hub.cli.stage import translate_aws_errors
@@ -52,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--stage", help="drop the file into the bucket of this stage, which answers it"
     )
     add_concurrency(parser)
+    add_backend(parser, "records")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -64,6 +66,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.stage or arguments.input.startswith(SCHEME):
         return _run_remotely(arguments)
     arguments.input = Path(arguments.input)
+    if arguments.backend == BATCH and arguments.service:
+        raise PromptHubError("--backend batch asks the model from here, and no --service.")
     return asyncio.run(_run(arguments, PromptRepository.from_environment()))
 
 
@@ -72,6 +76,8 @@ def _run_remotely(arguments: argparse.Namespace) -> ExitCode:
     for option in ("service", "limit", "concurrency", "json"):
         if getattr(arguments, option):
             raise PromptHubError(f"--{option} is for runs on this machine.")
+    if arguments.backend == BATCH:
+        raise PromptHubError("--backend batch is for runs on this machine.")
     here = Path(arguments.input)
     if not arguments.input.startswith(SCHEME):
         _check_paths(here, arguments.output)
@@ -109,8 +115,25 @@ def _source(
             concurrency=arguments.concurrency or SERVICE_CONCURRENCY,
         )
     prompt, words = active_version(repository, task)
+    answerer: Backend
+    if arguments.backend == BATCH:
+        if metadata.records.versions == "follow":
+            raise PromptHubError(
+                f"records.versions of {task} follows what is active, and a batch is asked of one"
+                " version.",
+                hint="Leave out --backend batch, or let records.versions be pin.",
+            )
+        answerer = PrefetchedAnswerer(
+            prompt,
+            caller,
+            timeout=metadata.limits.seconds_per_call,
+            output=arguments.output,
+            say=say,
+        )
+    else:
+        answerer = local_backend(repository, prompt, caller, metadata.records.versions)
     return _Source(
-        answerer=local_backend(repository, prompt, caller, metadata.records.versions),
+        answerer=answerer,
         words=words,
         prompt=prompt,
         model=caller.resolve(prompt),
@@ -122,6 +145,8 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     task: str = arguments.task
     repository.require_task(task)
     _check_paths(arguments.input, arguments.output)
+    if arguments.backend != BATCH:
+        require_no_batches(arguments.output)
     aliases = ModelAliases({}) if arguments.service else ModelAliases.from_environment()
     async with ModelClient(aliases, concurrency=arguments.concurrency) as caller:
         source = await asyncio.to_thread(_source, arguments, repository, caller)
@@ -178,6 +203,8 @@ def _planned(
     forecast = Forecast(repository, source.prompt, source.model) if source.prompt else None
     counts = survey(reading, forecast, limit=arguments.limit)
     expected = forecast.spent(concurrency=source.concurrency) if forecast else None
+    if expected is not None and isinstance(source.answerer, PrefetchedAnswerer):
+        expected = source.answerer.at_batch_price(expected)
     if expected is not None:
         say(f"{counts.records} records; expected: {in_words(expected)}")
         require_budget(expected, records.budget, str(arguments.input), settings_file(task))
@@ -229,13 +256,22 @@ async def _answer(
             say=say,
             progress=Progress(planned.records),
         )
+        batches = source.answerer if isinstance(source.answerer, PrefetchedAnswerer) else None
         try:
+            if batches is not None:
+                finished, limit = journal.finished, arguments.limit
+                await batches.fetch(reading.records, reading.mapper, finished, limit)
             tally = await runner.run(reading.records(), arguments.limit)
+            if not tally.unanswered:
+                journal.publish(None if arguments.limit is None else runner.last)
+                if batches is not None:
+                    batches.forget()
         except asyncio.CancelledError:
             say(f"{len(journal.finished)} records are finished: the same command goes on.")
             raise
-        if not tally.unanswered:
-            journal.publish(None if arguments.limit is None else runner.last)
+        finally:
+            if batches is not None:
+                batches.close()
         return tally
 
 

@@ -14,6 +14,7 @@ from prompt_hub.reporting.words import count
 from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.reader import METADATA, PromptRepository, no_task
 from prompt_hub.validation.check import check
+from prompt_hub.validation.rules.reading import UNREACHABLE
 from prompt_hub.validation.tree import Finding, Tree
 
 _COLLECT_AFTER = 50_000
@@ -45,7 +46,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Validate; BLOCKED where anything is wrong. A warning blocks nothing."""
+    """Validate; BLOCKED where anything is wrong. A warning blocks nothing.
+
+    NOT_MEASURED where all that is amiss is an example set in S3 that could not be read.
+    """
     if arguments.rules:
         from prompt_hub.validation.rules_page import rules_page
 
@@ -78,7 +82,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         for finding in findings:
             print(annotation(finding.problem) if arguments.github else line(finding))
         print(summary(tree, findings, arguments.task))
-    return ExitCode.BLOCKED if any(item.is_error for item in findings) else ExitCode.OK
+    errors = {finding.rule for finding in findings if finding.is_error}
+    if errors == {UNREACHABLE}:
+        return ExitCode.NOT_MEASURED
+    return ExitCode.BLOCKED if errors else ExitCode.OK
 
 
 def _models_here() -> ModelAliases | None:

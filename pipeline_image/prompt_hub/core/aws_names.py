@@ -522,6 +522,15 @@ GREEN_TEMPLATES = "templates/"
 """What the key of every such mark begins with; they expire like those of tests."""
 
 
+def examples_key(sha256: str) -> str:
+    """Key of an example set that is too large for git, by the hash of its bytes."""
+    return f"{EXAMPLE_SETS}{sha256}.jsonl"
+
+
+EXAMPLE_SETS = "examples/"
+"""What the key of every such set begins with; they stay, for records name them."""
+
+
 def promotion_key(execution: str) -> str:
     """Key of what `execution` promoted, blocked or left alone."""
     return f"promotions/{execution}.json"

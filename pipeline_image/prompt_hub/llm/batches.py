@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from prompt_hub.llm.config import ModelConfig
     from prompt_hub.llm.response import ModelResponse
 
-Phase = Literal["waiting", "ended", "failed"]
-"""Whether answers may still come, are all that will come, or were never begun with."""
+Phase = Literal["waiting", "ended", "failed", "unknown"]
+"""Whether answers may come, are all that will come, were never begun with, or nobody knows."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,13 +12,13 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from itertools import islice
 from math import isfinite
-from typing import overload
+from typing import IO, overload
 
 from pydantic import JsonValue
 
@@ -82,28 +82,62 @@ def read_examples(raw: bytes, file: str) -> Sequence[Example]:
         InvalidDocumentsError: with all that is wrong with it, in the order of lines.
     """
     decoded(raw, file)  # Says where in the file a byte is no UTF-8.
+    few, lines = _scanned(BytesIO(raw), file)
+    if len(lines.facts) <= FEW:
+        return tuple(few)
+    text = LineSpool()
+    text.add(raw)
+    lines.line = text.line
+    return ManyExamples(lines, array("L", range(len(lines.facts))))
+
+
+def read_example_file(stream: IO[bytes], file: str) -> NumberedExamples:
+    """Return the examples in a file with their lines, which stays open while they are needed.
+
+    It is read line by line, so that its size is no matter. Raises as `read_examples` does.
+    """
+    few, lines = _scanned(stream, file)
+    if len(lines.facts) <= FEW:
+        return NumberedExamples(tuple(few), lines)
+
+    def line(start: int) -> bytes:
+        stream.seek(start)
+        return stream.readline()
+
+    lines.line = line
+    every = array("L", range(len(lines.facts)))
+    return NumberedExamples(ManyExamples(lines, every), lines)
+
+
+def _scanned(stream: IO[bytes], file: str) -> tuple[list[Example], _KeptLines]:
+    """Look at each line; the first few examples, and where all of them are."""
     few: list[Example] = []
     lines = _KeptLines()
     reader = _LineReader(file)
     start = 0
-    for number, line in enumerate(BytesIO(raw), start=1):
-        example = reader.read(line.decode("utf-8").removesuffix("\n"), number)
+    for number, line in enumerate(stream, start=1):
+        try:
+            text = line.decode("utf-8").removesuffix("\n")
+        except UnicodeDecodeError as error:
+            found = f"byte 0x{line[error.start]:02x}"
+            place = (file, number, len(line[: error.start].decode("utf-8")) + 1)
+            problem = Problem(*place, "", found, "UTF-8 text", "utf-8")
+            raise InvalidDocumentsError([problem]) from None
+        example = reader.read(text, number)
         if example is not None:
             if len(few) < FEW:
                 few.append(example)
             if not reader.was_beyond_doubt:
                 lines.doubtful.add(start)
             lines.starts.append(start)
+            lines.numbers.append(number)
             lines.facts.append(ExampleFacts.of(example))
         start += len(line)
     if reader.problems:
         raise InvalidDocumentsError(
             sorted(reader.problems, key=lambda problem: (problem.line, problem.column))
         )
-    if len(lines.facts) <= FEW:
-        return tuple(few)
-    lines.text.add(raw)
-    return ManyExamples(lines, array("L", range(len(lines.facts))))
+    return few, lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +156,16 @@ class ExampleFacts:
 
 
 class _KeptLines:
-    """All examples of one file: facts in memory, texts put aside."""
+    """All examples of one file: facts in memory, texts elsewhere."""
+
+    line: Callable[[int], bytes]
+    """Reads the line that begins there."""
 
     def __init__(self) -> None:
-        self.text = LineSpool()
         self.starts = array("Q")
         """Where in the text the line of each example begins."""
+        self.numbers = array("L")
+        """The number of that line."""
         self.facts: list[ExampleFacts] = []
         self.doubtful = set[int]()
         """Where the lines begin that the strict reader had to read."""
@@ -152,7 +190,7 @@ class ManyExamples(Sequence[Example]):
         if isinstance(place, slice):
             return ManyExamples(self._lines, self._chosen[place])
         start = self._lines.starts[self._chosen[place]]
-        line = self._lines.text.line(start)
+        line = self._lines.line(start)
         if start in self._lines.doubtful:
             data = strict_json(line.decode("utf-8"))
             return Example.model_validate(data, by_alias=True, by_name=False)
@@ -167,6 +205,29 @@ class ManyExamples(Sequence[Example]):
         """Return those at `places`, in that order; none is read for it."""
         chosen = self._chosen
         return ManyExamples(self._lines, array("L", (chosen[place] for place in places)))
+
+
+class NumberedExamples(Sequence[tuple[int, Example]]):
+    """The examples of a file, each with the number of its line."""
+
+    def __init__(self, examples: Sequence[Example], lines: _KeptLines) -> None:
+        """Keep `examples`, which are all that `lines` knows of."""
+        self.examples = examples
+        self._lines = lines
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @overload
+    def __getitem__(self, place: int) -> tuple[int, Example]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[tuple[int, Example]]: ...
+    def __getitem__(
+        self, place: int | slice
+    ) -> tuple[int, Example] | Sequence[tuple[int, Example]]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        return self._lines.numbers[place], self.examples[place]
 
 
 def pick(examples: Sequence[Example], places: Iterable[int]) -> Sequence[Example]:

@@ -22,6 +22,7 @@ from prompt_hub.repository.documents import (
     read_text,
     to_model,
 )
+from prompt_hub.repository.example_sets import examples_of, reference_in
 from prompt_hub.repository.examples import examples_sha256, read_examples
 from prompt_hub.repository.includes import (
     BlockError,
@@ -139,10 +140,17 @@ class PromptRepository:
         return to_model(self.document(self.path(METADATA, f"{task}.yaml")), Metadata)
 
     def examples(self, task: str) -> Sequence[Example]:
-        """Every labelled example of `task`, shots included, in file order."""
+        """Every labelled example of `task`, shots included, in file order.
+
+        Where the file names a set in S3 it is fetched; a set that cannot be is NOT_MEASURED.
+        """
         path = self.path(EXAMPLES, f"{task}.jsonl")
         name = self.relative(path)
-        return read_examples(read_bytes(path, name), name)
+        raw = read_bytes(path, name)
+        reference = reference_in(raw, name)
+        if reference is None:
+            return read_examples(raw, name)
+        return examples_of(reference, name, self.root).examples
 
     def draft(self, task: str) -> Prompt:
         """Return the candidate as its author wrote it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -124,7 +124,7 @@ class TaskFiles:
     candidate: Source[Prompt] | None
     whole: Prompt | None
     templates: tuple[MessageTemplate, ...]
-    examples: tuple[tuple[int, Example], ...]
+    examples: Sequence[tuple[int, Example]]
     examples_file: str
     examples_text: str | None
     """None where the file is missing or no text."""

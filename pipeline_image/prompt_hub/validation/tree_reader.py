@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from pydantic import JsonValue
 
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.hashing import evidence_sha256
 from prompt_hub.core.json_strict import is_text
 from prompt_hub.repository.documents import (
@@ -20,6 +21,7 @@ from prompt_hub.repository.documents import (
     read_bytes,
     to_model,
 )
+from prompt_hub.repository.example_sets import LONGEST_REFERENCE, examples_of, reference_in
 from prompt_hub.repository.examples import ExampleLines, parse_examples
 from prompt_hub.repository.includes import BlockError, ExpandedTemplate
 from prompt_hub.repository.json import parse_json
@@ -44,6 +46,7 @@ from prompt_hub.repository.yaml import parse_yaml
 from prompt_hub.scoring.metadata import ScoringMetadata
 from prompt_hub.validation import secrets
 from prompt_hub.validation.hidden_characters import HIDDEN, find_hidden, in_words
+from prompt_hub.validation.rules.reading import UNREACHABLE
 from prompt_hub.validation.tree import ContentT, Finding, MessageTemplate, Source, TaskFiles, Tree
 
 
@@ -232,7 +235,7 @@ class _Reader:
             if isinstance(data, dict) and "schema" in data and (draft := self._prompt(path)):
                 self._tree.drafts.append(draft)
 
-    def _examples(self, task: str) -> tuple[str | None, tuple[tuple[int, Example], ...]]:
+    def _examples(self, task: str) -> tuple[str | None, Sequence[tuple[int, Example]]]:
         """Return the text of a task's examples, and the examples if every line is one."""
         path = self._repository.path(EXAMPLES, f"{task}.jsonl")
         name = self._repository.relative(path)
@@ -245,9 +248,25 @@ class _Reader:
                 self._note(*error.problems)
         if text is None:
             return None, ()
+        if (in_s3 := self._set(text, name)) is not None:
+            return text, in_s3
         examples, problems = parse_examples(text, name)
         self._note(*problems)
         return text, () if problems else tuple(examples)
+
+    def _set(self, text: str, name: str) -> Sequence[tuple[int, Example]] | None:
+        """Return the examples in S3 that a file names, None where it has its own."""
+        try:
+            reference = reference_in(text[:LONGEST_REFERENCE].encode("utf-8"), name)
+            if reference is None:
+                return None
+            return examples_of(reference, name, self._repository.root)
+        except InvalidDocumentsError as error:
+            self._note(*error.problems)
+        except PromptHubError as error:
+            found, expected = error.message.removesuffix("."), f"examples in S3; {error.hint}"
+            self._note(Problem(name, 1, 1, "", found, expected.removesuffix("."), UNREACHABLE))
+        return ()
 
     def _task(self, task: str, registry: Source[Registry] | None) -> TaskFiles:
         repository = self._repository
@@ -314,20 +333,20 @@ class _Reader:
         self,
         candidate: Source[Prompt] | None,
         templates: tuple[MessageTemplate, ...],
-        examples: tuple[tuple[int, Example], ...],
+        examples: Sequence[tuple[int, Example]],
     ) -> Prompt | None:
         if candidate is None or len(templates) < len(candidate.content.messages):
             return None
         draft = candidate.content
-        shots = sum(1 for _, example in examples if example.split == "shot")
-        if draft.few_shot and shots < draft.few_shot.count:
+        shots = [example for _, example in examples if example.split == "shot"]
+        if draft.few_shot and len(shots) < draft.few_shot.count:
             if examples:
-                expected = f"at most {shots}: so many examples have split: shot"
+                expected = f"at most {len(shots)}: so many examples have split: shot"
                 found = str(draft.few_shot.count)
                 location = ("few_shot", "count")
                 self._note(candidate.problem(location, found, expected, rule="few-shot"))
             return None
-        return self._repository.whole(draft, [example for _, example in examples])
+        return self._repository.whole(draft, shots)
 
 
 def _is_there(layer: str, path: Path) -> bool:

@@ -38,7 +38,7 @@ class Provider:
         self._fails = fails
         self.asked: list[str] = []
 
-    async def answer(self, fields: JsonObject) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
         name = str(fields["name"])
         self.asked.append(name)
         await asyncio.sleep(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.evaluation import prefetch
+from prompt_hub.evaluation import batch_provider
 from prompt_hub.evaluation.batch_journal import BatchJournal
 from prompt_hub.evaluation.cache import CACHE_DIR
 from prompt_hub.evaluation.replay import replay
@@ -27,7 +27,7 @@ UNKNOWN = {"seconds", "seconds_p50", "seconds_p95", "cached", "batched", "usd", 
 
 @pytest.fixture(autouse=True)
 def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prefetch, "FIRST_PAUSE", 0.002)
+    monkeypatch.setattr(batch_provider, "FIRST_PAUSE", 0.002)
 
 
 @pytest.fixture
@@ -224,6 +224,47 @@ def test_a_batch_whose_creation_got_no_answer_is_found_and_not_started_twice(
     assert set(server.paid.values()) == {1}
     assert run.record.candidate is not None
     assert run.record.candidate.batched == 40
+
+
+@pytest.mark.parametrize("status", [429, 400])
+def test_a_refusal_after_a_lost_answer_is_about_the_second_batch(
+    folder: RepositoryFolder, status: int
+) -> None:
+    with batch_server(lost_creations=1, refuses_then=status) as server:
+        server.unlisted = batch_provider.TRIES + 1
+        run = evaluate(folder, server)
+        assert server.asked["POST /batches"] == 2
+    assert (len(server.batches), set(server.paid.values())) == (1, {1})
+    assert run.record.candidate is not None
+    assert run.record.candidate.batched == 40
+
+
+def test_a_batch_that_is_never_listed_is_looked_for_by_the_next_run(
+    folder: RepositoryFolder,
+) -> None:
+    with batch_server(lost_creations=1, refuses_then=429) as server:
+        server.unlisted = 1000
+        run = evaluate(folder, server)
+        assert run.record.verdict.status is Status.NOT_MEASURED
+        assert "nobody knows whether a batch was started (HTTP 500: oops)" in run.reasons
+        server.unlisted = 1
+        run = evaluate(folder, server)
+    assert (len(server.batches), set(server.paid.values())) == (1, {1})
+    assert run.record.verdict.status is Status.PASS
+
+
+def test_a_status_that_is_not_known_is_not_waited_for_for_ever(
+    folder: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_provider, "SILENT_SECONDS", 0.0)
+    with batch_server(endings=["archived"]) as server:
+        run = evaluate(folder, server)
+        assert run.record.verdict.status is Status.NOT_MEASURED
+        assert "'archived' is not known here); the next run goes on waiting" in run.reasons
+        server.batches["batch_1"].status = "completed"
+        run = evaluate(folder, server)
+    assert (len(server.batches), set(server.paid.values())) == (1, {1})
+    assert run.record.verdict.status is Status.PASS
 
 
 def test_a_limit_of_latency_is_not_measured_and_said_beforehand(folder: RepositoryFolder) -> None:

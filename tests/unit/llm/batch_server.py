@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 TOKENS = (41, 6)
 Json = dict[str, object]
 Fault = Literal["", "missing", "expired", "rate", "refused", "filtered", "unreadable"]
-Ending = Literal["completed", "failed", "expired", "cancelled"]
+Ending = Literal["completed", "failed", "expired", "cancelled", "archived"]
 
 
 def answer_alike(question: str) -> str:
@@ -97,6 +97,10 @@ class BatchServer:
     """Headers of what was posted, in lower case."""
     lost_creations: int = 0
     """So many next creations do their work and answer HTTP 500."""
+    refuses_then: int = 0
+    """HTTP status of every creation after a lost one, which starts nothing."""
+    unlisted: int = 0
+    """So many next lists lack the newest batch."""
     polls: Counter[str] = field(default_factory=Counter)
     released: threading.Event = field(default_factory=threading.Event)
     """Batches stay in progress until it is set."""
@@ -257,6 +261,9 @@ class BatchServer:
     def list(self, query: Mapping[str, list[str]]) -> Json:
         """Batches, the newest first, two a page whatever is asked for."""
         newest = [*reversed(self.batches.values())]
+        if self.unlisted:
+            self.unlisted -= 1
+            newest = newest[1:]
         if after := query.get("after"):
             place = [batch.id for batch in newest].index(after[0])
             newest = newest[place + 1 :]
@@ -318,7 +325,10 @@ def batch_server(**behaviour: object) -> Iterator[BatchServer]:
                 )
             elif path == "/batches":
                 with server.lock:
-                    status, body = server.create(json.loads(raw))
+                    if server.refuses_then and server.batches:
+                        status, body = server.refuses_then, {"error": {"message": "No more."}}
+                    else:
+                        status, body = server.create(json.loads(raw))
                     lost = server.lost_creations > 0
                     server.lost_creations -= lost
                 server.creating.set()

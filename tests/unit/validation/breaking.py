@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -133,3 +134,21 @@ class Fine:
 
 def template(text: str) -> Callable[[RepositoryFolder], None]:
     return edit(CANDIDATE, "{{ title }}", text)
+
+
+def refer(folder: RepositoryFolder, *, kept: bool, named: str = "") -> None:
+    """Let the examples lie in S3 and, if they are `kept`, on this machine, too."""
+    content = folder.path(EXAMPLES).read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    if kept:
+        place = folder.root / ".prompt-hub/examples"
+        place.mkdir(parents=True)
+        (place / f"{sha256}.jsonl").write_bytes(content)
+    line = {
+        "schema": "prompt-hub/examples@1",
+        "uri": f"s3://a-bucket/examples/{named or sha256}.jsonl",
+        "sha256": sha256,
+        "size": len(content),
+        "count": len(content.splitlines()),
+    }
+    folder.write(EXAMPLES, json.dumps(line) + "\n")

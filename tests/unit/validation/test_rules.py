@@ -39,6 +39,14 @@ CASES = [case for module in MODULES for case in module.CASES]
 FINE = [fine for module in MODULES for fine in module.FINE]
 
 
+@pytest.fixture(autouse=True)
+def nobody_in_place_of_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_break_is_found_where_it_is_and_nowhere_else(
     healthy: RepositoryFolder, case: Case

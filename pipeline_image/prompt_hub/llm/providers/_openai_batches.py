@@ -59,7 +59,16 @@ PAGE = 100
 """Batches that one request lists, the most that are allowed."""
 CLOCK_SKEW_SECONDS = 3600.0
 """By which the provider's clock may differ from ours."""
-PHASES: Mapping[str, Phase] = {"completed": "ended", "expired": "ended", "cancelled": "ended"}
+PHASES: Mapping[str, Phase] = {
+    "validating": "waiting",
+    "in_progress": "waiting",
+    "finalizing": "waiting",
+    "cancelling": "waiting",
+    "completed": "ended",
+    "expired": "ended",
+    "cancelled": "ended",
+    "failed": "failed",
+}
 """Of an expired or cancelled batch what was answered before is there, and is paid."""
 QUEUE_FULL = frozenset({"token_limit_exceeded"})
 """Codes with which a batch fails when too many tokens are waiting already."""
@@ -204,7 +213,7 @@ class OpenAIBatches:
         return client
 
     def _read(self, batch: Batch) -> BatchState:
-        phase: Phase = "failed" if batch.status == "failed" else PHASES.get(batch.status, "waiting")
+        phase = PHASES.get(batch.status, "unknown")
         counts = batch.request_counts
         errors = (batch.errors.data if batch.errors else None) or []
         first = errors[0] if errors else None

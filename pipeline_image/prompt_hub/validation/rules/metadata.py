@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from prompt_hub.batch.mapping import normalise
 from prompt_hub.core.aws_names import DRILL_TASK
@@ -155,10 +156,7 @@ def _watch_can_fire(files: TaskFiles) -> Iterator[Problem]:
         yield files.metadata.problem(("score_watch", name), found, expected)
     if watch.calls_a_day is None:
         return
-    # Imported here: no other rule needs what evaluates, and it takes a twentieth of a start.
-    from prompt_hub.evaluation.inputs import scored
-
-    round_ = len(scored([example for _, example in files.examples]))
+    round_ = sum(example.split == "eval" for _, example in files.examples)
     if watch.calls_a_day < round_:
         expected = f"at least {round_}, what one round takes"
         yield files.metadata.problem(
@@ -183,11 +181,11 @@ def _margin_can_be_shown(files: TaskFiles) -> Iterator[Problem]:
     if not files.metadata:
         return
     # Imported here: no other rule needs the gate, and it takes a twentieth of a start.
-    from prompt_hub.evaluation.inputs import scored
     from prompt_hub.gate.power import least_margin
 
     gate = files.metadata.content.gate
-    examples = scored([example for _, example in files.examples])
+    scored = (example for _, example in files.examples if example.split == "eval")
+    examples = [*islice(scored, _EXAMPLES_HELD_TO_MARGIN + 1)]
     if not 0 < len(examples) <= _EXAMPLES_HELD_TO_MARGIN:
         return
     least = least_margin(examples, gate)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+UNREACHABLE = "example-set-unread"
+"""What says nothing about the repository: what it names in S3 could not be read."""
+
 READING_RULES: dict[str, tuple[str, str]] = {
     "symlink": (
         "No symbolic link leads out of the tree, to nothing, or to a folder.",
@@ -13,7 +16,8 @@ READING_RULES: dict[str, tuple[str, str]] = {
     ),
     "too-large": (
         "A file has at most 1 MB, JSON lines at most 50 MB.",
-        "Leave out what does not belong there, or split the examples into several tasks.",
+        "Leave out what does not belong there; a large set of examples goes into S3:"
+        " `prompt-hub examples push TASK FILE`.",
     ),
     "utf-8": (
         "Files are UTF-8 text.",
@@ -104,6 +108,16 @@ READING_RULES: dict[str, tuple[str, str]] = {
     "block-circle": (
         "Building blocks include one another without a circle, and few deep.",
         "Take out one of the includes that are named.",
+    ),
+    "example-set": (
+        "A reference to an example set in S3 is one line that names the set by its hash, and the"
+        " set has that hash, size and count.",
+        "Write it with `prompt-hub examples push TASK FILE`.",
+    ),
+    UNREACHABLE: (
+        "The example set that a reference names can be read. Where this alone is amiss, `validate`"
+        " ends with 3: nothing was measured.",
+        "Mend credentials or network, or put the set there: `prompt-hub examples push TASK FILE`.",
     ),
     "few-shot": (
         "There are as many examples with `split: shot` as the prompt shows.",

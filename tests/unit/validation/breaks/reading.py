@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from prompt_hub.validation.rules.reading import UNREACHABLE
 from tests.unit.validation.breaking import (
     ARCHIVED,
     CANDIDATE,
@@ -21,11 +22,24 @@ from tests.unit.validation.breaking import (
     link,
     move_prompts,
     raw,
+    refer,
     template,
     write,
 )
 
 CASES = [
+    Case(
+        "example-set",
+        lambda folder: refer(folder, kept=True, named="0" * 64),
+        EXAMPLES,
+        "expected a name that is its hash",
+    ),
+    Case(
+        UNREACHABLE,
+        lambda folder: refer(folder, kept=False),
+        EXAMPLES,
+        "cannot be read: EndpointConnectionError",
+    ),
     Case("symlink", link, "prompts/00-templates/leak.yaml", "a symbolic link out of the tree"),
     Case("symlink", move_prompts("../elsewhere"), "prompts", "a symbolic link out of the tree"),
     Case("symlink", move_prompts("elsewhere"), "prompts", "a symbolic link to a folder"),
@@ -410,6 +424,8 @@ FINE = [
             template("{{ title }} {% include 'inner.txt' %}")(folder),
         ),
     ),
+    Fine("example-set", lambda folder: refer(folder, kept=True)),
+    Fine(UNREACHABLE, lambda folder: refer(folder, kept=True)),
     Fine("few-shot", edit(CANDIDATE, "few_shot: {count: 2}", "few_shot: {count: 1}")),
 ]
 """What comes close to a rule, and breaks none."""

@@ -1,0 +1,135 @@
+"""Records that are answered in the provider's batches, within a day and for less.
+
+All answers are got before the first record is written. They lie in a store beside the output, each
+under the number of its record, until every record has its line; the journal of the batches lies
+beside them. So the same command finds what was paid for, whatever died in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from prompt_hub.batch.backends import LocalAnswerer
+from prompt_hub.batch.mapping import RecordError
+from prompt_hub.batch.readers import Record
+from prompt_hub.batch.run_manifest import Spent
+from prompt_hub.batch.runner import RecordMapper
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.budgeted_client import BudgetedClient
+from prompt_hub.evaluation.cache import ResponseStore
+from prompt_hub.evaluation.prefetch import BatchPrefetcher
+from prompt_hub.llm.client import ModelClient
+from prompt_hub.llm.response import Answer
+from prompt_hub.repository.rendering import RenderError
+from prompt_hub.repository.schema import Budget, JsonObject, Prompt
+
+_UNBOUNDED = Budget(calls=2**53, tokens=2**53, usd=1e12, seconds=1e12)
+"""A run is held to `records.budget` before its first call, and by nothing later."""
+
+
+def store_beside(output: Path) -> Path:
+    """Return the folder of a run's batches and their answers."""
+    return output.with_name(f"{output.name}.batches")
+
+
+def require_no_batches(output: Path) -> None:
+    """Raise `PromptHubError` where an earlier run has paid for batches of this output."""
+    folder = store_beside(output)
+    if folder.exists():
+        raise PromptHubError(
+            f"an earlier run of {output} asked for batches, whose answers belong in {folder}.",
+            hint="Go on with --backend batch, or delete that folder and pay for them again.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """The records that have no line yet."""
+
+    records: Callable[[], Iterable[Record]]
+    finished: Container[int]
+    limit: int | None
+
+    def __iter__(self) -> Iterator[Record]:
+        seen = 0
+        for record in self.records():
+            if seen == self.limit:
+                return
+            seen += not record.blank
+            if not record.blank and record.number not in self.finished:
+                yield record
+
+
+class PrefetchedAnswerer(LocalAnswerer):
+    """Calls the prompt from this process, from what batches have brought where they did."""
+
+    def __init__(
+        self,
+        prompt: Prompt,
+        caller: ModelClient,
+        *,
+        timeout: float,
+        output: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        """Answer with `prompt`; what batches bring is kept beside `output`."""
+        super().__init__(prompt, caller, timeout=timeout)
+        self._store = ResponseStore(store_beside(output))
+        self._engine = BudgetedClient(
+            caller, budget=_UNBOUNDED, seconds_per_call=timeout, store=self._store
+        )
+        self._prefetcher = BatchPrefetcher(self._engine, say)
+
+    def at_batch_price(self, expected: Spent) -> Spent:
+        """Return what a run will come to if it is asked in batches; how long, nobody knows."""
+        model = self._caller.resolve(self._prompt)
+        factor = self._prefetcher.discount(model, expected.calls, [expected.calls])
+        usd = None if expected.usd is None else expected.usd * factor
+        return expected.model_copy(update={"usd": usd, "seconds": None})
+
+    async def fetch(
+        self,
+        records: Callable[[], Iterable[Record]],
+        mapper: RecordMapper,
+        finished: Container[int],
+        limit: int | None,
+    ) -> None:
+        """Get the answers to the first `limit` records, but for those that are finished.
+
+        Raises `PromptHubError` for settings or files that stand in the way.
+        """
+        wanted = _Wanted(records=records, finished=finished, limit=limit)
+
+        def questions() -> Iterator[tuple[JsonObject, int]]:
+            for record in wanted:
+                try:
+                    fields = mapper.fields(record)
+                    self._caller.request(self._prompt, fields)
+                except (RecordError, RenderError):
+                    continue  # It gets a line that says so, when its turn comes.
+                yield fields, record.number
+
+        await self._prefetcher.fetch([(self._prompt, questions)])
+
+    def close(self) -> None:
+        """Give the files back."""
+        self._prefetcher.close()
+        self._store.close()
+
+    def forget(self) -> None:
+        """Delete what was stored of this version: every record has its line."""
+        folders: set[Path] = set()
+        for cache_file in self._store.cache_files:
+            folders |= {cache_file.path.parent, cache_file.path.parent.parent}
+            cache_file.path.unlink()
+            cache_file.path.with_suffix(".batches.jsonl").unlink(missing_ok=True)
+        for folder in sorted(folders, reverse=True):
+            # Another version may have open batches there.
+            with suppress(OSError):
+                folder.rmdir()
+
+    async def _ask(self, fields: JsonObject, record: int) -> Answer:
+        return await self._engine.ask(self._prompt, fields, repeat=record)

@@ -1,0 +1,70 @@
+"""`prompt-hub examples`: sets that are too large for git lie in S3, and git says which."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.files import atomic_write, explain_write_errors
+from prompt_hub.repository.documents import read_bytes
+from prompt_hub.repository.example_sets import open_set, push_set, reference_in
+from prompt_hub.repository.reader import EXAMPLES, PromptRepository
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    actions = parser.add_subparsers(dest="action", required=True)
+    push = actions.add_parser("push", help="put a set into S3, and its reference into 01-examples")
+    push.add_argument("task")
+    push.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        help="JSON lines of examples (default: those that 01-examples has)",
+    )
+    push.add_argument("--bucket", help="where to (default: the results bucket)")
+    fetch = actions.add_parser(
+        "fetch", help="fetch the set that 01-examples names, say where it is"
+    )
+    fetch.add_argument("task")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Do the action; BLOCKED where examples or reference are wrong, NOT_MEASURED without S3."""
+    repository = PromptRepository.from_environment()
+    repository.metadata(arguments.task)
+    if arguments.action == "push":
+        _push(repository, arguments.task, arguments.file, arguments.bucket)
+    else:
+        _fetch(repository, arguments.task)
+    return ExitCode.OK
+
+
+def _push(repository: PromptRepository, task: str, file: Path | None, bucket: str | None) -> None:
+    from prompt_hub.repository.example_objects import own_bucket
+
+    place = repository.path(EXAMPLES, f"{task}.jsonl")
+    name = repository.relative(place)
+    if file is None:
+        if reference_in(read_bytes(place, name), name) is not None:
+            raise PromptHubError(f"{name} names a set already.", hint="Say which file to push.")
+        file = place
+    if not file.is_file():
+        raise PromptHubError(f"there is no file {file}.")
+    shown = name if file == place else str(file)
+    reference = push_set(file, shown, bucket or own_bucket(), repository.root)
+    with explain_write_errors(place), atomic_write(place) as stream:
+        stream.write(reference.line().encode("utf-8"))
+    print(f"{reference.uri}: {reference.count} examples, {reference.size} bytes")
+    print(f"{name} names them: commit it. Then: prompt-hub validate --stamp {task}")
+
+
+def _fetch(repository: PromptRepository, task: str) -> None:
+    place = repository.path(EXAMPLES, f"{task}.jsonl")
+    name = repository.relative(place)
+    reference = reference_in(read_bytes(place, name), name)
+    if reference is None:
+        raise PromptHubError(f"{name} has its examples itself.", hint="There is nothing to fetch.")
+    with open_set(reference, name, repository.root) as stream:
+        print(stream.name)

@@ -1,0 +1,89 @@
+"""Objects in S3 that hold example sets: the one place of the repository that knows AWS."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_MISSING = frozenset({"404", "NoSuchKey"})
+
+
+def own_bucket() -> str:
+    """Return the results bucket of this environment, else that of the account and region."""
+    if bucket := os.environ.get(aws_names.ENV_RESULTS_BUCKET):
+        return bucket
+    import boto3
+
+    session = boto3.Session()
+    with _explained("the account"):
+        account = session.client("sts").get_caller_identity()["Account"]
+    return aws_names.results_bucket(account, session.region_name)
+
+
+def size_of(uri: str, file: str) -> int | None:
+    """Return how many bytes an object has, None if there is none."""
+    from botocore.exceptions import ClientError
+
+    bucket, key = _parts(uri)
+    with _explained(f"{file}: {uri}"):
+        try:
+            return _client().head_object(Bucket=bucket, Key=key)["ContentLength"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                return None
+            raise
+
+
+def fetch(uri: str, into: IO[bytes], file: str) -> None:
+    """Copy an object into a file, piece by piece."""
+    bucket, key = _parts(uri)
+    with _explained(f"{file}: {uri}"):
+        _client().download_fileobj(bucket, key, into)
+
+
+def store(uri: str, path: Path, file: str) -> None:
+    """Make an object of a file."""
+    bucket, key = _parts(uri)
+    with _explained(f"{file}: {uri}", "written"):
+        kind = {"ContentType": "application/x-ndjson"}
+        _client().upload_file(str(path), bucket, key, ExtraArgs=kind)
+
+
+def _client() -> S3Client:
+    import boto3
+
+    return boto3.client("s3", region_name=os.environ.get(aws_names.ENV_RESULTS_REGION))
+
+
+def _parts(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+@contextmanager
+def _explained(what: str, done: str = "read") -> Iterator[None]:
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, Boto3Error, ClientError) as error:
+        # What S3 said is what an upload that failed comes from.
+        said = error if isinstance(error, ClientError) else error.__context__
+        reason = type(error).__name__
+        if isinstance(said, ClientError):
+            reason = said.response["Error"]["Code"]
+        raise PromptHubError(
+            f"{what} cannot be {done}: {reason}.",
+            hint="Check the credentials, the network and that this role may use the bucket.",
+            exit_code=ExitCode.NOT_MEASURED,
+        ) from None

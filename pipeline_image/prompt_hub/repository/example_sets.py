@@ -1,0 +1,191 @@
+"""Example sets that are too large for git: they lie in S3 under their hash, and git says where.
+
+`01-examples/TASK.jsonl` then holds one line, a reference, instead of examples. What it names is
+fetched once into a folder of the checkout, checked against its hash and read from there, line by
+line. An object whose name is its hash never changes, so the reference is what git versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import IO, Annotated, Literal
+
+from pydantic import Field
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.files import atomic_write, explain_write_errors
+from prompt_hub.core.json_strict import strict_json
+from prompt_hub.repository.documents import InvalidDocumentsError, Problem, to_model
+from prompt_hub.repository.examples import NumberedExamples, read_example_file
+from prompt_hub.repository.json import line_document
+from prompt_hub.repository.schema import Count, Strict
+
+SETS_DIR = Path(".prompt-hub") / "examples"
+"""Where the sets of a checkout are kept, each by its hash."""
+LONGEST_REFERENCE = 4096
+"""Bytes in which the first line of a file must end to be taken for one."""
+RULE = "example-set"
+"""The rule that a reference and what it names break."""
+
+_PIECE = 1 << 20
+"""Bytes of a set that are hashed at once."""
+_KEY = rf"{aws_names.EXAMPLE_SETS}[0-9a-f]{{64}}\.jsonl"
+
+
+class ExampleSet(Strict):
+    """A reference to a set in S3."""
+
+    schema_: Annotated[Literal["prompt-hub/examples@1"], Field(alias="schema")]
+    uri: Annotated[str, Field(pattern=rf"^s3://[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]/{_KEY}$")]
+    """Where the set lies: s3://BUCKET/examples/SHA256.jsonl."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Hash of its bytes, which its name says, too."""
+    size: Annotated[Count, Field(gt=0)]
+    """Bytes."""
+    count: Annotated[Count, Field(gt=0)]
+    """Examples, shots included."""
+
+    def line(self) -> str:
+        """Return the reference as it stands in a file."""
+        return self.model_dump_json(by_alias=True) + "\n"
+
+
+def reference_in(raw: bytes, file: str) -> ExampleSet | None:
+    """Return the reference that a file of examples holds, None where it holds examples.
+
+    Raises `InvalidDocumentsError` for a reference that is not as it should be.
+    """
+    first, _, rest = raw[:LONGEST_REFERENCE].partition(b"\n")
+    try:
+        line = first.decode("utf-8")
+        data = strict_json(line)
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or "schema" not in data:
+        return None
+    document = line_document(line, file, 1, data)
+    reference = to_model(document, ExampleSet)
+    if rest.strip():
+        found, expected = "more lines", "the reference to a set and nothing else"
+        raise InvalidDocumentsError([Problem(file, 2, 1, "", found, expected, RULE)])
+    if not reference.uri.endswith(f"/{reference.sha256}.jsonl"):
+        expected = f"a name that is its hash, {reference.sha256}.jsonl"
+        raise InvalidDocumentsError(
+            [document.problem(("uri",), reference.uri, expected, rule=RULE)]
+        )
+    return reference
+
+
+def open_set(reference: ExampleSet, file: str, root: Path) -> IO[bytes]:
+    """Return the set that a reference names, fetched if need be and held to its hash.
+
+    Args:
+        reference: which set.
+        file: whose reference it is, for people.
+        root: the checkout that keeps it.
+
+    Raises:
+        InvalidDocumentsError: what lies there is not what the reference says.
+        PromptHubError: it cannot be read, which is no fault of the reference: NOT_MEASURED.
+    """
+    folder = root / SETS_DIR
+    path = folder / f"{reference.sha256}.jsonl"
+    with suppress(OSError, InvalidDocumentsError):
+        return _verified(path.open("rb"), reference, file)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_kept = os.access(folder, os.W_OK)
+    except OSError:
+        is_kept = False
+    if not is_kept:
+        # A container may have nowhere to keep it: it is fetched for this process alone.
+        return _fetched(reference, TemporaryFile(), file)
+    with explain_write_errors(path), atomic_write(path) as stream:
+        fetched = _fetched(reference, stream, file)
+    return fetched
+
+
+def examples_of(reference: ExampleSet, file: str, root: Path) -> NumberedExamples:
+    """Return the examples of a set with their lines; raises as `open_set`, and for what is amiss.
+
+    A set of more than a few is read again from its file, example by example, whenever it is looked
+    at.
+    """
+    examples = read_example_file(open_set(reference, file, root), file)
+    if len(examples) != reference.count:
+        raise _invalid(file, "count", f"{len(examples)} examples", str(reference.count))
+    return examples
+
+
+def push_set(path: Path, file: str, bucket: str, root: Path) -> ExampleSet:
+    """Put the examples in a file into a bucket, keep them here, and return their reference.
+
+    Raises:
+        InvalidDocumentsError: with all that is wrong with them.
+        PromptHubError: they cannot be stored.
+    """
+    from prompt_hub.repository.example_objects import size_of, store
+
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        size = stream.tell()
+    count = len(read_example_file(path.open("rb"), file))
+    if not count:
+        raise _invalid(file, "", "no examples", "at least one")
+    reference = ExampleSet(
+        schema_="prompt-hub/examples@1",
+        uri=f"s3://{bucket}/{aws_names.examples_key(sha256)}",
+        sha256=sha256,
+        size=size,
+        count=count,
+    )
+    if size_of(reference.uri, file) != size:
+        store(reference.uri, path, file)
+    kept = root / SETS_DIR / f"{sha256}.jsonl"
+    with explain_write_errors(kept):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as stream, atomic_write(kept) as copy:
+            copyfileobj(stream, copy)
+    return reference
+
+
+def _fetched(reference: ExampleSet, into: IO[bytes], file: str) -> IO[bytes]:
+    from prompt_hub.repository.example_objects import fetch, size_of
+
+    size = size_of(reference.uri, file)
+    if size is None:
+        raise PromptHubError(
+            f"{file}: there is no {reference.uri}, which it names.",
+            hint="Put the set there: prompt-hub examples push TASK FILE.",
+            exit_code=ExitCode.NOT_MEASURED,
+        )
+    if size != reference.size:
+        raise _invalid(file, "size", f"{size} bytes in S3", str(reference.size))
+    fetch(reference.uri, into, file)
+    into.flush()
+    return _verified(into, reference, file)
+
+
+def _verified(stream: IO[bytes], reference: ExampleSet, file: str) -> IO[bytes]:
+    """Hold a set to its hash, and return it to be read from its beginning."""
+    # What is written atomically can only be read through another handle.
+    readable = stream if stream.readable() else Path(stream.name).open("rb")  # noqa: SIM115
+    readable.seek(0)
+    sha256 = hashlib.sha256()
+    while part := readable.read(_PIECE):
+        sha256.update(part)
+    if sha256.hexdigest() != reference.sha256:
+        found = f"a set that hashes to {sha256.hexdigest()}"
+        raise _invalid(file, "sha256", found, reference.sha256)
+    readable.seek(0)
+    return readable
+
+
+def _invalid(file: str, field: str, found: str, expected: str) -> InvalidDocumentsError:
+    return InvalidDocumentsError([Problem(file, 1, 1, field, found, expected, RULE)])

@@ -1,0 +1,221 @@
+"""`prompt-hub run --backend batch`, against a server that keeps the contract of batches."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.evaluation import batch_provider
+from prompt_hub.repository.schema import JsonObject
+from tests.unit.batch.running import HEADER, Lines, Run
+from tests.unit.building import RepositoryFolder
+from tests.unit.llm.batch_server import TOKENS, BatchServer, batch_server
+
+IN_BATCHES = ("--backend", "batch")
+RECORDS = 30
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def row(number: int) -> str:
+    kind = "Schottky diode" if number % 3 else "Thick film resistor"
+    return f"P{number},{kind} number {number},,1\n"
+
+
+ROWS = [row(number) for number in range(1, RECORDS + 1)]
+
+
+def part_class(question: str) -> str:
+    return json.dumps({"part_class": "diode" if "Schottky diode" in question else "resistor"})
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchServer]:
+    """A provider of batches that `PROMPT_HUB_MODELS` names."""
+    monkeypatch.setattr(batch_provider, "FIRST_PAUSE", 0.002)
+    with batch_server(answer=part_class) as provider:
+        monkeypatch.setenv(aws_names.ENV_MODELS, provider.models())
+        yield provider
+
+
+def without_price(lines: Lines) -> Lines:
+    """Leave out what a batch costs otherwise."""
+    for line in lines:
+        usage = cast(JsonObject, line["usage"])
+        assert usage.pop("usd") is not None
+    return lines
+
+
+def test_the_output_is_that_of_calls_but_for_their_price(
+    run: Run, server: BatchServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines = run(*ROWS, options=IN_BATCHES)
+    assert code == ExitCode.OK
+    assert (len(server.batches), sum(server.live.values())) == (1, 0)
+    assert [line["record"] for line in lines] == [*range(1, RECORDS + 1)]
+    manifest = json.loads((tmp_path / "out.jsonl.manifest.json").read_text("utf-8"))
+    half = RECORDS * (TOKENS[0] + 2 * TOKENS[1]) / 1e6 / 2
+    assert manifest["spent"]["usd"] == pytest.approx(half)
+    assert manifest["forecast"]["seconds"] is None
+    in_batches = capsys.readouterr().err
+    assert without_price(run(*ROWS)[1]) == without_price(lines)
+    assert sum(server.live.values()) == RECORDS
+    live = capsys.readouterr().err
+    prices = [float(text.partition(" US dollars")[0].split()[-1]) for text in (in_batches, live)]
+    assert prices[0] == pytest.approx(prices[1] / 2, rel=0.01)
+    assert {path.name for path in tmp_path.iterdir()} >= {"out.jsonl", "parts.csv"}
+    assert not (tmp_path / "out.jsonl.batches").exists()
+
+
+def test_records_that_are_alike_are_asked_each(run: Run, server: BatchServer) -> None:
+    code, lines = run(*[row(1)] * 12, options=IN_BATCHES)
+    assert (code, len(lines)) == (ExitCode.OK, 12)
+    assert (len(server.batches), [*server.paid.values()]) == (1, [12])
+
+
+def test_few_records_go_live(run: Run, server: BatchServer) -> None:
+    code, lines = run(*ROWS[:9], options=IN_BATCHES)
+    assert (code, len(lines), len(server.batches)) == (ExitCode.OK, 9, 0)
+
+
+def test_what_is_no_record_and_what_is_over_the_limit_is_not_asked(
+    run: Run, server: BatchServer
+) -> None:
+    rows = [",,,\n", ",no part number,,\n", *ROWS]
+    code, lines = run(*rows, options=(*IN_BATCHES, "--limit", "13"))
+    assert code == ExitCode.BLOCKED
+    assert [line["record"] for line in lines] == [*range(2, 15)]
+    assert lines[0]["error"] == "line 3: part_number is empty"
+    assert sum(server.paid.values()) == 12
+    assert run(*rows, options=IN_BATCHES)[1][:13] == lines
+
+
+@pytest.mark.parametrize("ending", ["completed", "expired"])
+def test_what_a_batch_leaves_open_is_asked_again(
+    run: Run, server: BatchServer, ending: str
+) -> None:
+    if ending == "expired":
+        server.endings = ["expired"]
+    else:
+        server.faults = lambda question, batch: "rate" if "number 7" in question else ""
+    code, lines = run(*ROWS, options=IN_BATCHES)
+    assert (code, len(lines)) == (ExitCode.OK, RECORDS)
+    assert set(server.paid.values()) == {1}
+    live = sum(server.live.values())
+    assert (len(server.batches), live) == ((2, 0) if ending == "expired" else (1, 1))
+
+
+def test_a_record_that_the_provider_refuses_gets_a_line_and_the_others_their_answers(
+    run: Run, server: BatchServer
+) -> None:
+    server.faults = lambda question, batch: "filtered" if "number 7" in question else ""
+    code, lines = run(*ROWS, options=IN_BATCHES)
+    assert code == ExitCode.BLOCKED
+    assert [line["record"] for line in lines if line["error"]] == [7]
+
+
+def test_a_batch_that_fails_costs_nothing_and_the_same_command_asks_anew(
+    run: Run, server: BatchServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.endings = ["failed"]
+    code, lines = run(*ROWS, options=IN_BATCHES)
+    assert (code, lines) == (ExitCode.NOT_MEASURED, [])
+    assert "batch_1 failed: The model m-1 has no batches" in capsys.readouterr().out
+    assert not server.paid
+    # Calls by themselves do not know what was paid for in batches.
+    assert run(*ROWS)[0] == ExitCode.USAGE
+    assert "Go on with --backend batch, or delete that folder" in capsys.readouterr().err
+    assert len(run(*ROWS, options=IN_BATCHES)[1]) == RECORDS
+    assert set(server.paid.values()) == {1}
+
+
+def test_a_run_that_follows_what_is_active_is_not_asked_in_batches(
+    run: Run,
+    server: BatchServer,
+    healthy: RepositoryFolder,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = healthy.root / "prompts/03-metadata/part-class.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert "\nrecords:\n" in text
+    path.write_text(text.replace("\nrecords:\n", "\nrecords:\n  versions: follow\n"), "utf-8")
+    assert run(*ROWS, options=IN_BATCHES)[0] == ExitCode.USAGE
+    assert "a batch is asked of one version" in capsys.readouterr().err
+    assert not server.batches
+
+
+@pytest.mark.parametrize("other", [("--service", "http://127.0.0.1:9"), ("--stage", "dev")])
+def test_others_do_not_ask_in_batches(
+    run: Run, server: BatchServer, other: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*ROWS, options=(*IN_BATCHES, *other))[0] == ExitCode.USAGE
+    assert "--backend batch" in capsys.readouterr().err
+
+
+# --- killed ------------------------------------------------------------------------------------
+
+
+def start(folder: RepositoryFolder, server: BatchServer, tmp_path: Path) -> subprocess.Popen[bytes]:
+    records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
+    records.write_text(HEADER + "".join(ROWS), encoding="utf-8")
+    command = ["run", "part-class", str(records), str(output), *IN_BATCHES]
+    return subprocess.Popen(
+        [sys.executable, "-m", "prompt_hub.cli", *command],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "pipeline_image"),
+            "PROMPT_HUB_ROOT": str(folder.root),
+            "PROMPT_HUB_MODELS": server.models(),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+
+
+@pytest.mark.parametrize("where", ["waiting", "submitting", "reading"])
+def test_a_run_that_is_killed_pays_for_nothing_twice(
+    healthy: RepositoryFolder,
+    server: BatchServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    monkeypatch.delenv(aws_names.ENV_LEDGER_TABLE, raising=False)
+    held = {
+        "waiting": server.released,
+        "submitting": server.answer_creations,
+        "reading": server.send_whole_files,
+    }[where]
+    held.clear()
+    first = start(healthy, server, tmp_path)
+    if where == "waiting":
+        deadline = time.monotonic() + 30
+        while sum(server.polls.values()) < 2:
+            assert time.monotonic() < deadline, "nobody waits for a batch"
+            time.sleep(0.005)
+    else:
+        reached: threading.Event = server.creating if where == "submitting" else server.reading
+        assert reached.wait(30), "the run did not get so far"
+    first.kill()
+    first.communicate(timeout=30)
+    assert first.returncode == -signal.SIGKILL
+    held.set()
+    second = start(healthy, server, tmp_path)
+    _, told = second.communicate(timeout=60)
+    assert second.returncode == 0, told.decode()
+    lines = (tmp_path / "out.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["record"] for line in lines] == [*range(1, RECORDS + 1)]
+    assert (len(server.batches), server.asked["POST /batches"]) == (1, 1)
+    assert (set(server.paid.values()), sum(server.live.values())) == ({1}, 0)

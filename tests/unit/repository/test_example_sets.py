@@ -1,0 +1,211 @@
+"""A set too large for git: one line in `01-examples`, the set in S3 under its hash, read once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.repository.documents import InvalidDocumentsError
+from prompt_hub.repository.example_sets import SETS_DIR
+from prompt_hub.repository.examples import ManyExamples
+from tests.unit.building import RepositoryFolder
+from tests.unit.llm.batch_server import BatchServer, batch_server
+
+TASK = "part-class"
+EXAMPLES = f"prompts/01-examples/{TASK}.jsonl"
+
+
+@pytest.fixture
+def s3(healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchServer]:
+    """Objects on loopback; the commands are about the healthy repository."""
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with batch_server() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.port}")
+        monkeypatch.setenv(aws_names.ENV_MODELS, server.models())
+        yield server
+
+
+def push(*options: str) -> int:
+    return main(["examples", "push", TASK, *options, "--bucket", "bucket"])
+
+
+def forget(folder: RepositoryFolder) -> None:
+    """Leave nothing of what was fetched."""
+    for path in (folder.root / SETS_DIR).iterdir():
+        path.unlink()
+
+
+def reference(folder: RepositoryFolder) -> dict[str, object]:
+    found = json.loads(folder.read(EXAMPLES))
+    assert isinstance(found, dict)
+    return found
+
+
+def alter(folder: RepositoryFolder, **changes: object) -> None:
+    folder.write(EXAMPLES, json.dumps({**reference(folder), **changes}) + "\n")
+
+
+def test_a_set_that_moved_is_the_same_set(
+    healthy: RepositoryFolder, s3: BatchServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = healthy.path(EXAMPLES).read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    before = healthy.repository.examples(TASK)
+    digest = healthy.repository.examples_sha256(TASK)
+    assert push() == ExitCode.OK
+    assert s3.files == {f"/bucket/examples/{sha256}.jsonl": content}
+    assert reference(healthy) == {
+        "schema": "prompt-hub/examples@1",
+        "uri": f"s3://bucket/examples/{sha256}.jsonl",
+        "sha256": sha256,
+        "size": len(content),
+        "count": len(before),
+    }
+    assert healthy.repository.examples(TASK) == before
+    # The metadata is still up to date with it, and few-shot draws from it.
+    assert healthy.repository.examples_sha256(TASK) == digest
+    assert healthy.findings() == []
+    assert main(["validate"]) == ExitCode.OK
+    assert "prompt_hub" not in capsys.readouterr().err
+
+
+def test_a_set_is_fetched_once_and_by_whoever_lacks_it(
+    healthy: RepositoryFolder, s3: BatchServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    push()
+    before = healthy.repository.examples(TASK)
+    assert s3.asked["GET bucket"] == 0
+    forget(healthy)
+    for _ in range(3):
+        assert healthy.repository.examples(TASK) == before
+    assert s3.asked["GET bucket"] == 1
+    # One that was damaged here is fetched anew.
+    (kept,) = (healthy.root / SETS_DIR).iterdir()
+    kept.write_bytes(kept.read_bytes()[:-5])
+    assert healthy.repository.examples(TASK) == before
+    assert s3.asked["GET bucket"] == 2
+    assert main(["examples", "fetch", TASK]) == ExitCode.OK
+    assert capsys.readouterr().out.splitlines()[-1] == str(kept)
+
+
+def test_the_same_set_is_stored_once(healthy: RepositoryFolder, s3: BatchServer) -> None:
+    push()
+    (kept,) = (healthy.root / SETS_DIR).iterdir()
+    stored = dict(s3.files)
+    s3.files.clear()
+    assert push(str(kept)) == ExitCode.OK
+    assert s3.files == stored
+    assert push() == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"count": 5}, "count: found 8 examples; expected 5"),
+        ({"size": 1}, "bytes in S3; expected 1"),
+        ({"uri": "s3://bucket/examples/latest.jsonl"}, "uri: found"),
+        ({"more": 1}, "more: found"),
+    ],
+)
+def test_a_reference_that_is_wrong_is_invalid(
+    healthy: RepositoryFolder, s3: BatchServer, changes: dict[str, object], says: str
+) -> None:
+    push()
+    forget(healthy)
+    alter(healthy, **changes)
+    with pytest.raises(InvalidDocumentsError, match=says):
+        healthy.repository.examples(TASK)
+    assert main(["validate", TASK]) == ExitCode.BLOCKED
+    assert main(["evaluate", TASK]) == ExitCode.BLOCKED
+
+
+def test_what_lies_in_s3_is_held_to_its_hash(healthy: RepositoryFolder, s3: BatchServer) -> None:
+    push()
+    forget(healthy)
+    for name, content in s3.files.items():
+        s3.files[name] = content.replace(b"diode", b"triac")
+    with pytest.raises(InvalidDocumentsError, match="sha256: found a set that hashes to"):
+        healthy.repository.examples(TASK)
+    assert main(["validate", TASK]) == ExitCode.BLOCKED
+    assert [*(healthy.root / SETS_DIR).iterdir()] == []
+
+
+@pytest.mark.parametrize("gone", ["object", "server"])
+def test_a_set_that_cannot_be_read_is_not_measured_and_never_empty(
+    healthy: RepositoryFolder,
+    s3: BatchServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    gone: str,
+) -> None:
+    push()
+    forget(healthy)
+    s3.files.clear()
+    if gone == "server":
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    with pytest.raises(PromptHubError) as caught:
+        healthy.repository.examples(TASK)
+    assert caught.value.exit_code == ExitCode.NOT_MEASURED
+    for command in (["evaluate", TASK], ["validate"], ["validate", "--stamp", TASK]):
+        assert main(command) == ExitCode.NOT_MEASURED
+    assert "[example-set-unread]" in capsys.readouterr().out
+    assert main(["validate", "brand"]) == ExitCode.OK
+
+
+def test_a_reference_stands_alone(healthy: RepositoryFolder, s3: BatchServer) -> None:
+    line = healthy.read(EXAMPLES).splitlines()[0]
+    push()
+    healthy.write(EXAMPLES, healthy.read(EXAMPLES) + line + "\n")
+    with pytest.raises(InvalidDocumentsError, match="found more lines"):
+        healthy.repository.examples(TASK)
+
+
+def test_examples_that_are_wrong_are_not_stored(
+    healthy: RepositoryFolder, s3: BatchServer, tmp_path: Path
+) -> None:
+    before = healthy.read(EXAMPLES)
+    for content in ('{"id": "a"}\n', "", "\xff\n"):
+        file = tmp_path / "more.jsonl"
+        file.write_text(content, encoding="latin-1")
+        assert push(str(file)) == ExitCode.BLOCKED
+    assert push(str(tmp_path / "none.jsonl")) == ExitCode.USAGE
+    assert (s3.files, healthy.read(EXAMPLES)) == ({}, before)
+
+
+def test_where_nothing_can_be_kept_a_set_is_read_all_the_same(
+    healthy: RepositoryFolder, s3: BatchServer
+) -> None:
+    push()
+    before = healthy.repository.examples(TASK)
+    forget(healthy)
+    (healthy.root / SETS_DIR).rmdir()
+    (healthy.root / SETS_DIR).write_text("in the way", encoding="utf-8")
+    assert healthy.repository.examples(TASK) == before
+
+
+def test_a_large_set_is_validated_line_by_line(
+    healthy: RepositoryFolder, s3: BatchServer, tmp_path: Path
+) -> None:
+    lines = healthy.read(EXAMPLES).splitlines()
+    more = {"input": {"part_number": "P1", "title": "Resistor"}}
+    for number in range(5000):
+        expected = {"part_class": "relay" if number == 4321 else "resistor"}
+        lines += [json.dumps({"id": f"part-{number}", **more, "expected": expected}), ""]
+    file = tmp_path / "more.jsonl"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    assert push(str(file)) == ExitCode.OK
+    assert isinstance(healthy.repository.examples(TASK), ManyExamples)
+    healthy.stamp(TASK)
+    (finding,) = healthy.findings()
+    assert (finding.rule, finding.problem.line) == ("example-expected", 8 + 2 * 4321 + 1)
+    assert "relay" in finding.problem.found
