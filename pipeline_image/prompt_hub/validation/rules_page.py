@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from prompt_hub.core.errors import PromptHubError
+from prompt_hub.repository.documents import closest
 from prompt_hub.validation.check import TASK_RULES, TREE_RULES
 from prompt_hub.validation.rules.base import Rule, SubjectT
 from prompt_hub.validation.rules.reading import READING_RULES
@@ -30,6 +32,26 @@ def rules_page() -> str:
             *_section("One task", task),
         ]
     )
+
+
+def rule_texts() -> dict[str, tuple[str, str]]:
+    """Return what every rule asks, by its id, and how to mend what breaks it."""
+    tree = {rule.id: (rule.documentation, rule.mend) for rule in TREE_RULES}
+    task = {rule.id: (rule.documentation, rule.mend) for rule in TASK_RULES}
+    return {**READING_RULES, **tree, **task}
+
+
+def explained(rule: str) -> str:
+    """Return what a rule asks and how to mend it; raises `PromptHubError` for no rule of ours."""
+    texts = rule_texts()
+    if rule not in texts:
+        meant = closest(rule, texts)
+        hint = f"Did you mean {meant!r}? " if meant else ""
+        raise PromptHubError(
+            f"there is no rule {rule!r}.", hint=f"{hint}`prompt-hub validate --rules` lists them."
+        )
+    documentation, mend = texts[rule]
+    return f"{rule}: {documentation}\n{mend}"
 
 
 def _asked(rule: Rule[SubjectT]) -> str:
