@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("prompt_hub.cli.evaluate", "score a candidate against its examples"),
     "review": ("prompt_hub.cli.review", "let a meta-prompt criticise a candidate"),
     "replay": ("prompt_hub.cli.replay", "make a record again without a model call"),
-    "promote": ("prompt_hub.cli.promote", "promote, downgrade, archive or override a version"),
+    "promote": ("prompt_hub.cli.promote", "release, downgrade, archive or override a version"),
     "run": ("prompt_hub.cli.run", "turn raw records into structured fields"),
     "records": ("prompt_hub.cli.records", "answer a file of records in parts"),
     "repair": ("prompt_hub.cli.repair", "make the records of a bad version again"),
