@@ -47,7 +47,8 @@ class EvaluationStack(ToolchainStack):
         self.project = self._build_project(settings, tasks, asking.commands)
         asking.name_role(self.project)
         granted = (
-            *permissions.read_results(self, "verdicts/*"),
+            # Its own record again, to make the page of it.
+            *permissions.read_results(self, "evaluations/*", "verdicts/*"),
             *permissions.write_results(self, "evaluations/*", "verdicts/*"),
             *asking.granted,
             *permissions.call_models(self, settings.models.values()),

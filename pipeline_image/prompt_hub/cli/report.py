@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, assert_never
 
+from prompt_hub.cli.stage import ledger_of, translate_aws_errors
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
 from prompt_hub.evaluation.store import read_evaluation
-from prompt_hub.reporting.catalogue import read_catalogue
+from prompt_hub.reporting.catalogue import CatalogueTask, read_catalogue, with_stage
 from prompt_hub.reporting.catalogue_page import catalogue_page
 from prompt_hub.reporting.changelog import changelog
 from prompt_hub.reporting.evaluation import read_view
@@ -45,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     catalogue = kinds.add_parser("catalogue", help="a page of all prompts and their versions")
     catalogue.add_argument("--html", type=Path, metavar="FILE", required=True)
+    catalogue.add_argument("--stage", help="add what the ledger of this stage serves now")
 
     changes = kinds.add_parser("changelog", help="what changed in every prompt, as Markdown")
     changes.add_argument(
@@ -73,8 +76,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         case "evaluation":
             _evaluation(arguments, evaluations_from_environment())
         case "catalogue":
-            page = catalogue_page(read_catalogue(evaluations_from_environment()))
-            _write(arguments.html, page)
+            tasks = read_catalogue(evaluations_from_environment())
+            if arguments.stage:
+                tasks = _with_stage(tasks, arguments.stage)
+            _write(arguments.html, catalogue_page(tasks))
         case "changelog":
             text = changelog(read_catalogue(evaluations_from_environment()))
             _write_or_print(arguments.markdown, text)
@@ -84,6 +89,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         case _:
             assert_never(kind)
     return ExitCode.OK
+
+
+@translate_aws_errors()
+def _with_stage(tasks: Sequence[CatalogueTask], stage: str) -> tuple[CatalogueTask, ...]:
+    ledger = ledger_of(stage)
+    return with_stage(tasks, stage, {**ledger.pointers(), **ledger.retired()})
 
 
 def evaluations_from_environment() -> Evaluations:
