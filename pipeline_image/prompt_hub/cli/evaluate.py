@@ -27,6 +27,7 @@ from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.reporting.words import reasons
 from prompt_hub.repository.reader import PromptRepository
 
 MOST_ON_A_PAGE = 20_000
@@ -254,7 +255,7 @@ def in_words(record: EvaluationRecord) -> str:
         baseline = "unknown" if record.baseline is None else f"{record.baseline:.3f}"
         lines.append(f"  threshold {record.threshold:.3f} · majority guess {baseline}")
     lines += [f"  {line}" for line in judging_in_words(record)]
-    lines += [f"  {reason}" for reason in verdict.reasons]
+    lines += [f"  {reason}" for reason in reasons(record)]
     if verdict.overridden_by:
         lines.append(f"  overridden by {verdict.overridden_by}")
     if record.remembered:

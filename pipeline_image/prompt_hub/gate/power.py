@@ -285,7 +285,6 @@ def _in_words(power: Power) -> str:
     return (
         f"power: with these {power.n} examples {seen} would be seen (probability {PROBABILITY});"
         f" to rule out a drop of {power.margin:g} where there is none takes {_number(power)}"
-        " examples"
     )
 
 
@@ -311,11 +310,10 @@ def _against_threshold(evidence: Evidence, threshold: float, gate: Gate) -> tupl
         detectable=_least_drop(lambda drop: misses(n, drop)),
         needed=_least_number(lambda number: misses(number, gate.margin)),
     )
-    told = "none"
+    seen = "no score"
     if power.detectable is not None:
-        told = f"one of {max(0.0, threshold - power.detectable):.2f}"
-    below = max(0.0, round(threshold - gate.margin, 6))
+        seen = f"a true score of {max(0.0, threshold - power.detectable):.2f}"
     return power, (
-        f"power: {_number(power)} examples would tell a true score of {below:g} from the threshold"
-        f" (probability {PROBABILITY}); these {n} tell {told}"
+        f"power: with these {n} examples {seen} would miss the threshold (probability"
+        f" {PROBABILITY}); for a true score {power.margin:g} below it that takes {_number(power)}"
     )

@@ -224,8 +224,7 @@ def test_every_verdict_says_what_its_examples_could_show() -> None:
     assert "to rule out a drop of 0.05 where there is none takes" in words
     assert "label about" in words
     first = verdict_text(evidence([1.0] * 40 + [0.0] * 8))
-    assert " examples would tell a true score of 0.4 from the threshold (probability 0.8)" in first
-    assert first.endswith("; these 48 tell one of 0.43")
+    assert "a true score of 0.43 would miss the threshold (probability 0.8)" in first
 
 
 def test_more_examples_can_show_less() -> None:
