@@ -48,7 +48,12 @@ class EvaluationStack(ToolchainStack):
         asking.name_role(self.project)
         granted = (
             # Its own record again, to make the page of it.
-            *permissions.read_results(self, "evaluations/*", "verdicts/*"),
+            *permissions.read_results(
+                self,
+                "verdicts/*",
+                aws_names.evaluation_key("*", "*"),
+                aws_names.evaluation_details_key("*", "*"),
+            ),
             *permissions.write_results(self, "evaluations/*", "verdicts/*"),
             *asking.granted,
             *permissions.call_models(self, settings.models.values()),
