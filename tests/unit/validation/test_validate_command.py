@@ -106,6 +106,7 @@ def test_a_warning_is_told_and_blocks_nothing(
     assert main(["validate", "part-class"]) == ExitCode.OK
     assert capsys.readouterr().out == (
         f"{metadata}:4:8: owner: found a short name; expected a long one [warning: short-owner]\n"
+        "short-owner: Do nothing.\n"
         "task part-class, 17 files: all valid, 1 warning\n"
     )
     assert main(["validate", "part-class", "--github"]) == ExitCode.OK
