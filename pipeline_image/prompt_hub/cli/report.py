@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-<<<<<<< HEAD
 from collections.abc import Sequence
-=======
 from dataclasses import replace
 from datetime import datetime
->>>>>>> 91405277496a462e6dc73a174df2e24adb4a038e
 from pathlib import Path
 from typing import Literal, assert_never
 
@@ -17,13 +14,8 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
-<<<<<<< HEAD
-from prompt_hub.evaluation.store import read_evaluation
-from prompt_hub.reporting.catalogue import CatalogueTask, read_catalogue, with_stage
-=======
 from prompt_hub.evaluation.store import logged_evaluation, read_evaluation
-from prompt_hub.reporting.catalogue import read_catalogue
->>>>>>> 91405277496a462e6dc73a174df2e24adb4a038e
+from prompt_hub.reporting.catalogue import CatalogueTask, read_catalogue, with_stage
 from prompt_hub.reporting.catalogue_page import catalogue_page
 from prompt_hub.reporting.changelog import changelog
 from prompt_hub.reporting.evaluation import Watched, read_view
@@ -64,15 +56,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     catalogue = kinds.add_parser("catalogue", help="a page of all prompts and their versions")
     catalogue.add_argument("--html", type=Path, metavar="FILE", required=True)
-<<<<<<< HEAD
     catalogue.add_argument("--stage", help="add what the ledger of this stage serves now")
-=======
     catalogue.add_argument(
         "--pages",
         action="store_true",
         help="the page of every evaluation in 04-evals beside it, all of them linked",
     )
->>>>>>> 91405277496a462e6dc73a174df2e24adb4a038e
 
     changes = kinds.add_parser("changelog", help="what changed in every prompt, as Markdown")
     changes.add_argument(
@@ -101,14 +90,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         case "evaluation":
             _evaluation(arguments, evaluations_from_environment())
         case "catalogue":
-<<<<<<< HEAD
-            tasks = read_catalogue(evaluations_from_environment())
-            if arguments.stage:
-                tasks = _with_stage(tasks, arguments.stage)
-            _write(arguments.html, catalogue_page(tasks))
-=======
-            _catalogue(evaluations_from_environment(), arguments.html, pages=arguments.pages)
->>>>>>> 91405277496a462e6dc73a174df2e24adb4a038e
+            _catalogue(
+                evaluations_from_environment(),
+                arguments.html,
+                pages=arguments.pages,
+                stage=arguments.stage,
+            )
         case "changelog":
             text = changelog(read_catalogue(evaluations_from_environment()))
             _write_or_print(arguments.markdown, text)
@@ -168,9 +155,11 @@ def _watched(stage: str, task: str) -> tuple[Watched, ...]:
     return tuple(sorted(shown, key=lambda one: one.at))
 
 
-def _catalogue(evaluations: Evaluations, target: Path, *, pages: bool) -> None:
+def _catalogue(evaluations: Evaluations, target: Path, *, pages: bool, stage: str | None) -> None:
     """Write the catalogue; with `pages` every kept evaluation's page, each linked to the others."""
     repository, tasks = evaluations.repository, read_catalogue(evaluations)
+    if stage:
+        tasks = _with_stage(tasks, stage)
     _write(target, catalogue_page(tasks, linked=pages))
     for task in tasks if pages else ():
         files = {
