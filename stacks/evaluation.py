@@ -47,7 +47,13 @@ class EvaluationStack(ToolchainStack):
         self.project = self._build_project(settings, tasks, asking.commands)
         asking.name_role(self.project)
         granted = (
-            *permissions.read_results(self, "verdicts/*"),
+            # Its own record again, to make the page of it.
+            *permissions.read_results(
+                self,
+                "verdicts/*",
+                aws_names.evaluation_key("*", "*"),
+                aws_names.evaluation_details_key("*", "*"),
+            ),
             *permissions.write_results(self, "evaluations/*", "verdicts/*"),
             *permissions.read_example_sets(self),
             *asking.granted,

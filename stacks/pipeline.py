@@ -32,6 +32,8 @@ _NOTES = ".prompt-hub/notes"
 """Where Image writes what an approval shows."""
 _LINK = "RELEASED"
 """Variable of the Image action: where the released commit is read."""
+_BLOCKED = "BLOCKED"
+"""Variable of the Tell action: what this execution refused, in one line."""
 _APP = "python -m prompt_hub.release.checked_templates python app.py"
 # A build has two cores at least, which two workers leave idle while tests wait.
 _TESTS = "python -m pytest --quiet -n 4 --dist worksteal -m 'not shipped' tests/unit tests/lambdas"
@@ -154,12 +156,18 @@ class PipelineStack(ToolchainStack):
                 source=source,
                 install=toolchain.INSTALL_EVERYTHING,
                 commands=[
-                    "python pipeline_image/validate_prompt.py",
+                    "python pipeline_image/validate_prompt.py --tell",
                     f"node_modules/.bin/cdk synth --quiet --app '{_APP}'",
                 ],
-                environment={**self._results, aws_names.ENV_RELEASE: EXECUTION_ID},
+                environment={
+                    **self._results,
+                    aws_names.ENV_RELEASE: EXECUTION_ID,
+                    aws_names.ENV_TOPIC_ARN: arns.pipeline_topic(self),
+                },
                 granted=(
                     *permissions.read_source(self._connection_arn),
+                    # Of what is not valid.
+                    *permissions.tell_of_the_pipeline(self),
                     *permissions.read_results(self, aws_names.green_templates_key("*")),
                     *permissions.write_results(self, aws_names.green_templates_key("*")),
                     *permissions.read_example_sets(self),
@@ -284,12 +292,18 @@ class PipelineStack(ToolchainStack):
         )
 
     def _tell(self, tree: pipelines.IFileSetProducer) -> CommandStep:
-        """Build the action that tells people at once of what was blocked, beside the image."""
-        return self._step(
+        """Build the action that tells people at once of what was blocked, beside the image.
+
+        CodePipeline shows it as a variable of this action: of one that ends red it shows none.
+        """
+        step = self._step(
             CommandStep(
                 "Tell",
                 source=tree,
-                commands=[f"{toolchain.CLI} verdict --tell"],
+                commands=[
+                    f"{toolchain.CLI} verdict --tell --summary {_NOTES}/blocked",
+                    f'export {_BLOCKED}="$(cat {_NOTES}/blocked)"',
+                ],
                 environment={
                     **self._results,
                     aws_names.ENV_EXECUTION: EXECUTION_ID,
@@ -301,6 +315,8 @@ class PipelineStack(ToolchainStack):
                 ),
             )
         )
+        step.exported_variable(_BLOCKED)
+        return step
 
     def _add_release(
         self,

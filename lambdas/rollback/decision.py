@@ -389,4 +389,13 @@ def nothing(code: str, reason: str) -> Decision:
 
 
 def _words(sample: ScoreSample) -> str:
-    return f"{sample.score:.3f} against {sample.threshold:.3f} on {sample.n} examples"
+    measured = f"{sample.score:.3f} against {sample.threshold:.3f} on {sample.n} examples"
+    return measured + other_models(sample)
+
+
+def other_models(sample: ScoreSample) -> str:
+    """Say that other models answered than at the gate, by what they call themselves."""
+    if not sample.answered_by_others:
+        return ""
+    now, then = ", ".join(sample.answered_by), ", ".join(sample.judged_on)
+    return f", answered by {now}; at the gate it was {then}"

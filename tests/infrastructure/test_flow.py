@@ -99,7 +99,7 @@ def test_what_promotion_leaves_is_what_is_released(assembly: Assembly) -> None:
 def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -> None:
     commands = {
         "Build/Synth": [
-            "python pipeline_image/validate_prompt.py",
+            "python pipeline_image/validate_prompt.py --tell",
             "node_modules/.bin/cdk synth --quiet"
             " --app 'python -m prompt_hub.release.checked_templates python app.py'",
         ],
@@ -113,7 +113,10 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
             "rm -rf .git .prompt-hub",
         ],
         "Image/Image": ["python -m prompt_hub.cli image"],
-        "Image/Tell": ["python -m prompt_hub.cli verdict --tell"],
+        "Image/Tell": [
+            "python -m prompt_hub.cli verdict --tell --summary .prompt-hub/notes/blocked",
+            'export BLOCKED="$(cat .prompt-hub/notes/blocked)"',
+        ],
         "dev/Activate": ["python -m prompt_hub.cli activate"],
         "dev/SmokeTest": ["python -m prompt_hub.cli smoke-test"],
         "dev/Drill": ["python -m prompt_hub.cli drill"],
@@ -128,7 +131,11 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
         "PROMPT_HUB_MODELS",
     }
     variables = {
-        "Build/Synth": {"PROMPT_HUB_RELEASE", "PROMPT_HUB_RESULTS_BUCKET"},
+        "Build/Synth": {
+            "PROMPT_HUB_RELEASE",
+            "PROMPT_HUB_RESULTS_BUCKET",
+            "PROMPT_HUB_TOPIC_ARN",
+        },
         "Evaluate/Tests": {"PROMPT_HUB_EXECUTION", "PROMPT_HUB_RESULTS_BUCKET"},
         "Promote/Promote": {
             "PROMPT_HUB_EXECUTION",

@@ -65,7 +65,7 @@ READ = {"GetObject", "ListBucket"}
 @pytest.mark.parametrize(
     ("action", "expected"),
     [
-        ("Build/Synth", {"s3": {*READ, "PutObject"}, **CONNECTION}),
+        ("Build/Synth", {"s3": {*READ, "PutObject"}, "sns": {"Publish"}, **CONNECTION}),
         ("Evaluate/Tests", {"s3": {*READ, "PutObject"}, **CONNECTION}),
         (
             "Promote/Promote",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -140,3 +141,18 @@ def test_a_run_is_small_whatever_the_examples_are() -> None:
     sums = Evidence(rounds=5, asked=1e6 / 3, earned=1e6 / 7, error=ERROR, won=1e5 / 3, lost=1 / 3)
     assert len(json.dumps(sample("1.0.0", sums).to_attributes())) < 500
     assert samples_wanted(WINDOW) == 2 * RUNS_READ
+
+
+def answered_by(*names: str, at_the_gate: tuple[str, ...] = ("good",)) -> Decision:
+    (bad, control) = run(evidence(0, 2), evidence(41, won=41))
+    return decision_on([replace(bad, answered_by=names, judged_on=at_the_gate), control])
+
+
+def test_a_rollback_names_the_model_that_answered_where_the_gate_saw_another() -> None:
+    other = answered_by("weak")
+    assert other.action is Action.ROLL_BACK
+    assert ", answered by weak; at the gate it was good. 0.9.0 is better" in other.reason
+    assert other.evidence["active"]["answered_by"] == ["weak"]  # type: ignore[index]
+    for same in (answered_by("good"), answered_by(), answered_by("weak", at_the_gate=())):
+        assert same.action is Action.ROLL_BACK
+        assert "answered by" not in same.reason

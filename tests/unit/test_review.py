@@ -15,6 +15,7 @@ from prompt_hub.cli.review import review_of
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.llm.errors import ModelUnavailableError
+from prompt_hub.llm.response import ModelResponse
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.review.critique import Review, in_words
@@ -168,3 +169,30 @@ def test_an_unknown_task_and_a_missing_reviewer_are_told(
 def test_the_projects_own_review_prompt_is_whole() -> None:
     reviewer = command._reviewer(PromptRepository(ROOT))
     assert reviewer.task == "review"
+
+
+def test_findings_that_say_the_same_are_told_once(reviewing: RepositoryFolder) -> None:
+    same = described(27, "Answer with JSON such as", problem="Vague.")
+    message = in_words(review(reviewing, saying(same, MOVED | {"severity": "low"}, REAL)))
+    assert message.count("Vague.") == 1
+    assert "    line 31: “Title: {{ title }}” (cited on another line)" in message.splitlines()
+
+
+def test_a_model_that_takes_its_time_is_waited_for_aloud(
+    door: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Slow(FunctionProvider):
+        async def complete(self, *asked: object) -> ModelResponse:
+            # Until people were told that it is still asked.
+            while not any("still waiting" in line for line in told):
+                await asyncio.sleep(0)
+            return await super().complete(*asked)  # type: ignore[arg-type]
+
+    told: list[str] = []
+    monkeypatch.setattr(command, "say", told.append)
+    monkeypatch.setattr(command, "SAY_EVERY", 0.001)
+    slow = Slow(lambda _: {"findings": [REAL]})
+    monkeypatch.setattr(command, "ModelClient", lambda _: slow.caller())
+    assert main(["review", "part-class"]) == ExitCode.OK
+    assert told[0].startswith("part-class: asking openai:small-model-2026-01")
+    assert told[1].startswith("part-class: still waiting, 0 s of 300")

@@ -28,7 +28,8 @@ def active_version(
         if released is None:
             raise PromptHubError(
                 f"{task} has no released version.",
-                hint=f"Promote one: prompt-hub promote promote {task}.",
+                hint="Where the pipeline has released one, `git pull` brings it; else push the"
+                f" candidate, or release it here: prompt-hub promote release {task}.",
             )
         return released, f"released in {PRODUCTION}"
     from prompt_hub.ledger.table import Ledger

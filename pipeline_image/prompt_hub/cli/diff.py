@@ -25,7 +25,8 @@ LISTED = 10
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("task")
-    parser.add_argument("before", metavar="A", help="a version, 'candidate' or 'champion'")
+    names = "a version, 'candidate', 'champion', or 'previous' for the last try on this machine"
+    parser.add_argument("before", metavar="A", help=names)
     parser.add_argument("after", metavar="B", help="the same")
     parser.add_argument("--json", action="store_true", help="for programs, with every example")
 

@@ -27,7 +27,11 @@ from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.reporting.words import reasons
 from prompt_hub.repository.reader import PromptRepository
+
+MOST_ON_A_PAGE = 20_000
+"""Examples; all answers are in memory while a page is made."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +125,10 @@ async def _evaluate(
         for task in tasks:
             record = await evaluator.evaluate(task)
             say(in_words(record))
+            if arguments.record and not arguments.read_only:
+                _keep_page(repository, record, say)
+            if not arguments.record:
+                _keep_attempt(repository, record)
             # A log of the pipeline keeps no example's values, and nobody types a command into it.
             if not (arguments.record or arguments.json):
                 for line in _what_next(repository, results, record):
@@ -144,6 +152,42 @@ def _what_next(
             evaluations = Evaluations(repository, results, record.execution)
             yield from losses(read_view(evaluations, found).worst)
     yield from next_steps(record)
+
+
+def _keep_attempt(repository: PromptRepository, record: EvaluationRecord) -> None:
+    """Keep what was judged, so that the next try can be held against it word by word."""
+    from prompt_hub.reporting.attempts import keep_prompt
+
+    candidate = repository.candidate(record.task)
+    # It may have been edited meanwhile.
+    if record.candidate is not None and record.candidate.sha256 == candidate.sha256:
+        keep_prompt(repository.root, record, candidate)
+
+
+def _keep_page(
+    repository: PromptRepository, record: EvaluationRecord, say: Callable[[str], None]
+) -> None:
+    """Keep the page beside the record: who has no clone reads the bucket.
+
+    That there is none is no reason to have no verdict.
+    """
+    from prompt_hub.evaluation.store import evaluation_by
+    from prompt_hub.reporting.evaluation import read_view
+    from prompt_hub.reporting.formats import report_formats
+    from prompt_hub.reporting.sources import Evaluations
+
+    if record.candidate is None or record.candidate.n > MOST_ON_A_PAGE:
+        return
+    results = results_from_environment(repository.root)
+    try:
+        found = evaluation_by(results, record.execution, record.task)
+        if found is not None:
+            view = read_view(Evaluations(repository, results, record.execution), found)
+            key = aws_names.evaluation_page_key(record.execution, record.task)
+            results.put(key, report_formats()["html"].render(view))
+            say(f"  every example: {key} in the results")
+    except PromptHubError as error:
+        say(f"  the page of its examples was not kept: {error}")
 
 
 def _take_waiting(repository: PromptRepository, branch: str | None) -> None:
@@ -206,7 +250,7 @@ def in_words(record: EvaluationRecord) -> str:
         baseline = "unknown" if record.baseline is None else f"{record.baseline:.3f}"
         lines.append(f"  threshold {record.threshold:.3f} · majority guess {baseline}")
     lines += [f"  {line}" for line in judging_in_words(record)]
-    lines += [f"  {reason}" for reason in verdict.reasons]
+    lines += [f"  {reason}" for reason in reasons(record)]
     if verdict.overridden_by:
         lines.append(f"  overridden by {verdict.overridden_by}")
     if record.remembered:

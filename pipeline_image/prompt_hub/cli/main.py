@@ -23,7 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dev": ("prompt_hub.cli.dev", "measure a task again on every save"),
     "examples": ("prompt_hub.cli.examples", "keep an example set that is too large for git in S3"),
     "replay": ("prompt_hub.cli.replay", "make a record again without a model call"),
-    "promote": ("prompt_hub.cli.promote", "promote, downgrade, archive or override a version"),
+    "promote": ("prompt_hub.cli.promote", "release, downgrade, archive or override a version"),
     "run": ("prompt_hub.cli.run", "turn raw records into structured fields"),
     "records": ("prompt_hub.cli.records", "answer a file of records in parts"),
     "repair": ("prompt_hub.cli.repair", "make the records of a bad version again"),

@@ -1,4 +1,4 @@
-"""`prompt-hub promote`: promote, downgrade, archive, override; and promotion in the pipeline."""
+"""`prompt-hub promote`: release, downgrade, archive, override; and promotion in the pipeline."""
 
 from __future__ import annotations
 
@@ -29,15 +29,18 @@ from prompt_hub.repository.schema import Override
 from prompt_hub.repository.transaction import Changes, exclusive
 from prompt_hub.scoring.metadata import read_metadata
 
-_Move = Literal["promote", "override", "archive", "quarantine", "downgrade"]
+_Move = Literal["override", "archive", "quarantine", "downgrade"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     actions = parser.add_subparsers(dest="action", required=True)
 
-    promote = actions.add_parser("promote", help="release a candidate that was evaluated here")
-    promote.add_argument("task")
+    # The second name is that of earlier versions: scripts have it.
+    release = actions.add_parser(
+        "release", aliases=["promote"], help="release a candidate that was evaluated here"
+    )
+    release.add_argument("task")
 
     downgrade = actions.add_parser("downgrade", help="release an archived version again")
     downgrade.add_argument("task")
@@ -70,7 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     execution.add_argument("--push", action="store_true", help="push the bot commit and the tags")
     add_stages(execution, "stages whose rollbacks are written into git first")
 
-    for action in (promote, downgrade, archive, quarantine, override, execution):
+    for action in (release, downgrade, archive, quarantine, override, execution):
         action.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -102,9 +105,9 @@ def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Cha
     now = datetime.now(UTC)
     task: str = arguments.task
     repository.require_task(task)
-    action: _Move = arguments.action
-    if action == "promote":
+    if arguments.action in ("release", "promote"):
         return _promotion(repository, task, now)
+    action: _Move = arguments.action
     decision = Decision(arguments.person, arguments.reason)
     match action:
         case "override":

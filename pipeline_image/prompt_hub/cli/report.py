@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
 from prompt_hub.evaluation.store import logged_evaluation, read_evaluation
-from prompt_hub.reporting.catalogue import read_catalogue
+from prompt_hub.reporting.catalogue import CatalogueTask, read_catalogue, with_stage
 from prompt_hub.reporting.catalogue_page import catalogue_page
 from prompt_hub.reporting.changelog import changelog
 from prompt_hub.reporting.evaluation import Watched, read_view
@@ -55,6 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     catalogue = kinds.add_parser("catalogue", help="a page of all prompts and their versions")
     catalogue.add_argument("--html", type=Path, metavar="FILE", required=True)
+    catalogue.add_argument("--stage", help="add what the ledger of this stage serves now")
     catalogue.add_argument(
         "--pages",
         action="store_true",
@@ -88,7 +90,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         case "evaluation":
             _evaluation(arguments, evaluations_from_environment())
         case "catalogue":
-            _catalogue(evaluations_from_environment(), arguments.html, pages=arguments.pages)
+            _catalogue(
+                evaluations_from_environment(),
+                arguments.html,
+                pages=arguments.pages,
+                stage=arguments.stage,
+            )
         case "changelog":
             text = changelog(read_catalogue(evaluations_from_environment()))
             _write_or_print(arguments.markdown, text)
@@ -98,6 +105,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         case _:
             assert_never(kind)
     return ExitCode.OK
+
+
+@translate_aws_errors()
+def _with_stage(tasks: Sequence[CatalogueTask], stage: str) -> tuple[CatalogueTask, ...]:
+    ledger = ledger_of(stage)
+    return with_stage(tasks, stage, {**ledger.pointers(), **ledger.retired()})
 
 
 def evaluations_from_environment() -> Evaluations:
@@ -142,9 +155,11 @@ def _watched(stage: str, task: str) -> tuple[Watched, ...]:
     return tuple(sorted(shown, key=lambda one: one.at))
 
 
-def _catalogue(evaluations: Evaluations, target: Path, *, pages: bool) -> None:
+def _catalogue(evaluations: Evaluations, target: Path, *, pages: bool, stage: str | None) -> None:
     """Write the catalogue; with `pages` every kept evaluation's page, each linked to the others."""
     repository, tasks = evaluations.repository, read_catalogue(evaluations)
+    if stage:
+        tasks = _with_stage(tasks, stage)
     _write(target, catalogue_page(tasks, linked=pages))
     for task in tasks if pages else ():
         files = {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import time
 from datetime import UTC, datetime
 
+from prompt_hub.cli.progress import say
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.llm.client import ModelClient
@@ -18,6 +20,9 @@ from prompt_hub.review.critique import Review, findings, in_words, questions, re
 REVIEWER = "review.yaml"
 """The meta-prompt, a draft among the templates."""
 SECONDS = 300.0
+"""How long the model may take."""
+SAY_EVERY = 10.0
+"""Seconds after which it is said again that the model is still asked."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +56,16 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 async def _reviewed(
     repository: PromptRepository, task: str, reviewer: Prompt, caller: ModelClient
 ) -> Review:
+    model = caller.resolve(reviewer).identity
+    say(f"{task}: asking {model}; a small model on this machine may take minutes")
+    started = time.monotonic()
     async with caller:
-        return await review_of(repository, task, reviewer, caller, datetime.now(UTC))
+        asking = asyncio.ensure_future(
+            review_of(repository, task, reviewer, caller, datetime.now(UTC))
+        )
+        while not (await asyncio.wait([asking], timeout=SAY_EVERY))[0]:
+            say(f"{task}: still waiting, {time.monotonic() - started:.0f} s of {SECONDS:.0f}")
+        return asking.result()
 
 
 async def review_of(

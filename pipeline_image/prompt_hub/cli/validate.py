@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.reporting.words import count
 from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.reader import METADATA, PromptRepository, no_task
 from prompt_hub.validation.check import check
+from prompt_hub.validation.folding import folded
 from prompt_hub.validation.rules.reading import UNREACHABLE
 from prompt_hub.validation.tree import Finding, Tree
 
@@ -24,6 +27,12 @@ _COLLECT_AFTER = 50_000
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("task", nargs="?", help="report only what concerns this task")
+    parser.add_argument(
+        "--tell",
+        action="store_true",
+        help="inside the pipeline: tell people at once of what is not valid;"
+        f" {aws_names.ENV_TOPIC_ARN} names the topic",
+    )
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--json", action="store_true", help="print the problems as a JSON list")
     instead.add_argument(
@@ -31,6 +40,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     instead.add_argument(
         "--rules", action="store_true", help="instead of validating, print all rules (Markdown)"
+    )
+    instead.add_argument(
+        "--explain",
+        metavar="RULE",
+        help="instead of validating, say what a rule asks, and how to mend what breaks it",
     )
     instead.add_argument(
         "--write-schemas",
@@ -54,6 +68,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         from prompt_hub.validation.rules_page import rules_page
 
         print(rules_page(), end="")
+        return ExitCode.OK
+    if arguments.explain:
+        from prompt_hub.validation.rules_page import explained
+
+        print(explained(arguments.explain))
         return ExitCode.OK
     repository = PromptRepository.from_environment()
     if arguments.write_schemas:
@@ -79,13 +98,28 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         problems = [asdict(finding.problem) for finding in findings]
         print(json.dumps(problems, ensure_ascii=False, indent=2))
     else:
-        for finding in findings:
-            print(annotation(finding.problem) if arguments.github else line(finding))
+        annotations = (annotation(finding.problem) for finding in findings)
+        for text in annotations if arguments.github else in_words(findings):
+            print(text)
         print(summary(tree, findings, arguments.task))
-    errors = {finding.rule for finding in findings if finding.is_error}
-    if errors == {UNREACHABLE}:
+    errors = [finding for finding in findings if finding.is_error]
+    if arguments.tell and errors:
+        _tell(repository, [*in_words(errors), summary(tree, findings, arguments.task)])
+    if errors and all(finding.rule == UNREACHABLE for finding in errors):
         return ExitCode.NOT_MEASURED
     return ExitCode.BLOCKED if errors else ExitCode.OK
+
+
+def _tell(repository: PromptRepository, lines: Sequence[str]) -> None:
+    from prompt_hub.cli.telling import tell
+    from prompt_hub.core.git import head_commit
+
+    execution = os.environ.get(aws_names.ENV_RELEASE, "?")
+    head = (
+        f"Execution {execution} of {aws_names.pipeline()} ends red: at commit"
+        f" {head_commit(repository.root)[:12]} the prompts are not valid, and nothing is released."
+    )
+    tell("not valid", "\n".join([head, "", *lines]))
 
 
 def _models_here() -> ModelAliases | None:
@@ -94,6 +128,21 @@ def _models_here() -> ModelAliases | None:
         return ModelAliases.from_environment()
     except PromptHubError:
         return None
+
+
+def in_words(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield the findings as lines, those of a kind folded, then how to mend each rule's."""
+    for finding, more in folded(findings):
+        yield line(finding)
+        if more:
+            yield f"  and {len(more)} more like it, the last in line {more[-1].problem.line}"
+    if findings:
+        from prompt_hub.validation.rules_page import rule_texts
+
+        texts = rule_texts()
+        for rule in dict.fromkeys(finding.rule for finding in findings):
+            if rule in texts:
+                yield f"{rule}: {texts[rule][1]}"
 
 
 def line(finding: Finding) -> str:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
+from prompt_hub.cli.telling import tell
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.files import explain_write_errors
 from prompt_hub.evaluation.results import results_from_environment
 from prompt_hub.gate.types import Status
-from prompt_hub.promotion.promoter import TaskOutcome, promotion_by
+from prompt_hub.promotion.promoter import Promotion, TaskOutcome, promotion_by
 from prompt_hub.repository.reader import PromptRepository
 
-LONGEST_MESSAGE = 20_000
+LONGEST_SUMMARY = 400
+"""Characters of the line that names what was refused."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,12 +27,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get(aws_names.ENV_EXECUTION),
         help=f"pipeline execution; {aws_names.ENV_EXECUTION} by default",
     )
-
     parser.add_argument(
         "--tell",
         action="store_true",
         help="tell people now and end with 0: the release goes on with what passed, and the last "
         f"action ends red for the rest; {aws_names.ENV_TOPIC_ARN} names the topic",
+    )
+    parser.add_argument(
+        "--summary",
+        type=Path,
+        metavar="FILE",
+        help="write what was refused into this file, in one line",
     )
 
 
@@ -48,15 +57,20 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         )
         print(f"{'RED' if fresh else 'ok '} {text}")
         if fresh:
-            red += [text, *_for_its_author(task, outcome)]
+            red += [text, *_for_its_author(task, outcome, arguments.execution)]
+    if arguments.summary:
+        with explain_write_errors(arguments.summary):
+            arguments.summary.parent.mkdir(parents=True, exist_ok=True)
+            arguments.summary.write_text(_summary(promotion), encoding="utf-8")
     if arguments.tell:
         if red:
-            _tell(arguments.execution, red, sum(map(newly_refused, promotion.tasks.values())))
+            blocked = sum(map(newly_refused, promotion.tasks.values()))
+            tell(f"{blocked} blocked", _message(arguments.execution, red))
         return ExitCode.OK
     return ExitCode.BLOCKED if red else ExitCode.OK
 
 
-def _for_its_author(task: str, outcome: TaskOutcome) -> Iterator[str]:
+def _for_its_author(task: str, outcome: TaskOutcome, execution: str) -> Iterator[str]:
     """Yield who changed a task that was refused, and the commands that show why."""
     if outcome.author:
         yield f"  changed by {outcome.author}"
@@ -66,17 +80,14 @@ def _for_its_author(task: str, outcome: TaskOutcome) -> Iterator[str]:
     yield f"  prompt-hub report evaluation {task} {outcome.version} --html {task}.html"
     if outcome.champion is not None:
         yield f"  prompt-hub diff {task} {outcome.champion} candidate"
+    if bucket := os.environ.get(aws_names.ENV_RESULTS_BUCKET):
+        key = aws_names.evaluation_page_key(execution, task)
+        yield "  without a clone, the page of every example:"
+        yield f"  aws s3 cp s3://{bucket}/{key} {task}.html"
 
 
-def _tell(execution: str, red: list[str], blocked: int) -> None:
-    """Publish what was refused; never raises, for the release must go on with what passed."""
-    topic = os.environ.get(aws_names.ENV_TOPIC_ARN)
-    if not topic:
-        print(f"nobody was told: {aws_names.ENV_TOPIC_ARN} is not set")
-        return
-    import boto3
-
-    message = "\n".join(
+def _message(execution: str, red: list[str]) -> str:
+    return "\n".join(
         [
             f"Execution {execution} of {aws_names.pipeline()} did not release:",
             "",
@@ -85,17 +96,16 @@ def _tell(execution: str, red: list[str], blocked: int) -> None:
             "Everything else goes on through the stages; the execution ends red after the last.",
         ]
     )
-    try:
-        boto3.client("sns").publish(
-            TopicArn=topic,
-            Subject=f"{aws_names.installation()}: {blocked} blocked",
-            # SNS takes 256 KiB; a mail that long is read by nobody.
-            Message=message[:LONGEST_MESSAGE],
-        )
-    except Exception as error:
-        print(f"nobody was told ({type(error).__name__}: {error}); the execution ends red for it")
-        return
-    print(f"told {topic}")
+
+
+def _summary(promotion: Promotion) -> str:
+    """Return in one line what was refused; CodePipeline shows it as a variable of the action."""
+    refused = [
+        f"{task} {outcome.version}: {outcome.outcome}, {outcome.status}"
+        for task, outcome in promotion.tasks.items()
+        if newly_refused(outcome)
+    ]
+    return "; ".join(refused)[:LONGEST_SUMMARY] or "nothing"
 
 
 def newly_refused(outcome: TaskOutcome) -> bool:

@@ -494,6 +494,11 @@ def evaluation_details_key(execution: str, task: str) -> str:
     return f"evaluations/{execution}/{task}.jsonl"
 
 
+def evaluation_page_key(execution: str, task: str) -> str:
+    """Key of the page of that evaluation, every example in it."""
+    return f"evaluations/{execution}/{task}.html"
+
+
 def verdict_key(digest: str) -> str:
     """Key under which a verdict is remembered by the hash of everything that decided it."""
     return f"verdicts/{digest}.json"
@@ -502,6 +507,11 @@ def verdict_key(digest: str) -> str:
 def verdict_details_key(digest: str) -> str:
     """Key of the details of a remembered verdict."""
     return f"verdicts/{digest}.jsonl"
+
+
+def attempt_key(digest: str) -> str:
+    """Key of the prompt whose verdict is remembered, on the machine where its author tried it."""
+    return f"attempts/{digest}.json"
 
 
 def code_tests_key(digest: str) -> str:

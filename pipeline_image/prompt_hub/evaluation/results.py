@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Protocol
 
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 RESULTS_DIR = Path(".prompt-hub") / "results"
 LOCAL_EXECUTION = "local"
 """The execution that records outside of the pipeline belong to."""
+_KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".jsonl": "application/x-ndjson",
+}
+"""What a browser is told that an object is, by the end of its key."""
 SPOOLED_BYTES = 1_000_000
 """Lines that are longer in all go through a file on their way into the bucket."""
 
@@ -115,7 +121,7 @@ class BucketResults:
                 self._put(key, body)
 
     def _put(self, key: str, body: bytes | IO[bytes]) -> None:
-        kind = "application/x-ndjson" if key.endswith(".jsonl") else "application/json"
+        kind = _KINDS[PurePosixPath(key).suffix]
         with self._explained("written"):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=kind)
 

@@ -20,7 +20,7 @@ too large. docs/watch.md says what this costs, and `make bench-watch` measures i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from prompt_hub.core.exact import reaches
@@ -93,6 +93,36 @@ class Evidence:
             "kept": self.kept,
             "lapsed": self.lapsed,
         }
+
+
+def evidence_from(item: Mapping[str, object]) -> Evidence:
+    """Read back what `to_attributes` wrote; raises `ValueError` for what is no number."""
+
+    def number(name: str, default: object = None) -> float:
+        value = item.get(name, default)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValueError(f"expected a number, found {value!r}")
+        return value
+
+    def whole(name: str, default: object = None) -> int:
+        value = number(name, default)
+        if not isinstance(value, int):
+            raise ValueError(f"expected a whole number, found {value!r}")
+        return value
+
+    return Evidence(
+        rounds=whole("rounds"),
+        asked=float(number("asked")),
+        earned=float(number("earned")),
+        error=float(number("error")),
+        won=float(number("won")),
+        lost=float(number("lost")),
+        # Samples from before contracts were counted have none of these.
+        answers=whole("answers", 0),
+        broke=whole("broke", 0),
+        kept=float(number("kept", 0.0)),
+        lapsed=float(number("lapsed", 0.0)),
+    )
 
 
 def log_wins_against(evidence: Evidence, threshold: float) -> tuple[float, ...]:

@@ -14,7 +14,7 @@ from typing import cast
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.exact import reaches
-from prompt_hub.ledger.detector import Evidence
+from prompt_hub.ledger.detector import Evidence, evidence_from
 
 Attributes = dict[str, object]
 
@@ -308,7 +308,9 @@ class ScoreSample:
     examples, `interval` is the score's. `evaluation` names the round: the active version and its
     control carry the same one, for they were measured on the same examples. `evidence` has the sums
     that the detector needs; None in samples from before there was one. `release` is the one whose
-    image measured; None in samples of images that did not say it.
+    image measured; None in samples of images that did not say it. `answered_by` is what the models
+    called themselves that answered, `judged_on` what they did at the gate; empty where they do not
+    say, or the image did not.
     """
 
     task: str
@@ -321,11 +323,19 @@ class ScoreSample:
     at: str
     evidence: Evidence | None = None
     release: str | None = None
+    answered_by: tuple[str, ...] = ()
+    judged_on: tuple[str, ...] = ()
 
     @property
     def below_threshold(self) -> bool:
         """Whether the score misses the threshold locked with the version."""
         return not reaches(self.score, self.threshold)
+
+    @property
+    def answered_by_others(self) -> bool:
+        """Whether other models answered than at the gate, by what they call themselves."""
+        known = self.answered_by and self.judged_on
+        return bool(known) and set(self.answered_by) != set(self.judged_on)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -344,6 +354,8 @@ class ScoreSample:
             "at": self.at,
             **({} if self.evidence is None else {"evidence": self.evidence.to_attributes()}),
             **({} if self.release is None else {"release": self.release}),
+            **({"answered_by": list(self.answered_by)} if self.answered_by else {}),
+            **({"judged_on": list(self.judged_on)} if self.judged_on else {}),
         }
 
     @classmethod
@@ -360,8 +372,10 @@ class ScoreSample:
             interval=(_real(low), _real(high)),
             evaluation=str(item["evaluation"]),
             at=str(item["at"]),
-            evidence=None if evidence is None else _evidence(_mapping(evidence)),
+            evidence=None if evidence is None else evidence_from(_mapping(evidence)),
             release=None if release is None else str(release),
+            answered_by=tuple(map(str, cast(list[object], item.get("answered_by", [])))),
+            judged_on=tuple(map(str, cast(list[object], item.get("judged_on", [])))),
         )
 
 
@@ -400,22 +414,6 @@ class Deployed:
             },
             at=str(item["at"]),
         )
-
-
-def _evidence(item: Mapping[str, object]) -> Evidence:
-    return Evidence(
-        rounds=whole_number(item["rounds"]),
-        asked=_real(item["asked"]),
-        earned=_real(item["earned"]),
-        error=_real(item["error"]),
-        won=_real(item["won"]),
-        lost=_real(item["lost"]),
-        # Samples from before contracts were counted have none of these.
-        answers=whole_number(item.get("answers", 0)),
-        broke=whole_number(item.get("broke", 0)),
-        kept=_real(item.get("kept", 0.0)),
-        lapsed=_real(item.get("lapsed", 0.0)),
-    )
 
 
 def _reference(reference: VersionRef | None) -> Attributes | None:

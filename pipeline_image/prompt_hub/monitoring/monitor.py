@@ -97,6 +97,8 @@ class MonitorRun:
                 at=at,
                 evidence=reading.evidence,
                 release=release,
+                answered_by=tuple(reading.arm.answered_by),
+                judged_on=reading.carried.answered_by,
             )
             for reading in self.readings
         ]

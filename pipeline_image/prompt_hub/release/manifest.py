@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +40,8 @@ ARCHIVED_VERSIONS_KEPT = 5
 class CarriedVersion(Strict):
     """One version in the image: what git knows of it, and `decided_at`, when git last decided.
 
-    `decided_by` names who did, where it was not the gate.
+    `decided_by` names who did, where it was not the gate. `answered_by` is what the models called
+    themselves that answered at the gate; empty where its record does not say.
     """
 
     version: Version
@@ -50,6 +52,7 @@ class CarriedVersion(Strict):
     model: RegisteredModel
     decided_at: datetime
     decided_by: Annotated[str | None, Field(exclude_if=lambda name: name is None)] = None
+    answered_by: Annotated[tuple[str, ...], Field(exclude_if=lambda names: not names)] = ()
 
     @property
     def reference(self) -> VersionRef:
@@ -387,9 +390,9 @@ def _carried(
         )
     active = {item.active for item in live if item.task == name}
     ways_back = {pointer.previous for pointer in live if pointer.task == name}
-    carried = [] if champion is None else [_entry(name, task, champion)]
+    carried = [] if champion is None else [_entry(repository, name, task, champion)]
     for prompt in repository.archived(name):
-        old = _entry(name, task, prompt)
+        old = _entry(repository, name, task, prompt)
         if old.state is VersionState.QUARANTINED:
             wanted = old.reference in active
         else:
@@ -405,7 +408,9 @@ def _carried(
     return CarriedTask(champion=task.released, versions=tuple(carried))
 
 
-def _entry(name: str, task: RegisteredTask, prompt: Prompt) -> CarriedVersion:
+def _entry(
+    repository: PromptRepository, name: str, task: RegisteredTask, prompt: Prompt
+) -> CarriedVersion:
     known = task.versions.get(prompt.version)
     if known is None or known.sha256 != prompt.sha256:
         raise PromptHubError(
@@ -422,4 +427,21 @@ def _entry(name: str, task: RegisteredTask, prompt: Prompt) -> CarriedVersion:
         model=known.model,
         decided_at=known.at,
         decided_by=known.person,
+        answered_by=_answered_by(repository, known.evaluation, prompt.sha256),
     )
+
+
+def _answered_by(repository: PromptRepository, evaluation: str, sha256: str) -> tuple[str, ...]:
+    """Return which models answered at the gate; the image itself carries no record to ask.
+
+    Only what is asked of a record is read of it: an image may carry thousands of versions. One that
+    says nothing of this is no reason to make no image.
+    """
+    try:
+        record = json.loads((repository.prompts / evaluation).read_bytes())
+    except (OSError, ValueError):
+        return ()
+    match record:
+        case {"candidate": {"sha256": str(measured), "answered_by": [*names]}}:
+            return tuple(map(str, names)) if measured == sha256 else ()
+    return ()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
 from prompt_hub.evaluation.store import Evaluation, remembered_evaluation
 from prompt_hub.reporting import words
 from prompt_hub.reporting.answers import Change, by_example, change
+from prompt_hub.repository.json import parse_model
+from prompt_hub.repository.schema import Prompt
 
 VERDICTS = "verdicts"
 """Folder of the results in which verdicts are remembered, by the hash of what decided them."""
@@ -29,7 +33,13 @@ class Attempt:
 
 
 def attempts(root: Path, task: str) -> tuple[Attempt, ...]:
-    """Return the attempts at `task` whose verdicts this machine remembers, oldest first.
+    """Return the attempts at `task` whose verdicts this machine remembers, oldest first."""
+    found = judged(root, task)
+    return tuple(_beside(before, now) for before, now in zip([None, *found], found, strict=False))
+
+
+def judged(root: Path, task: str) -> list[Evaluation]:
+    """Return the evaluations of `task` that this machine remembers, oldest first.
 
     A verdict that cannot be read any more is none.
     """
@@ -43,7 +53,38 @@ def attempts(root: Path, task: str) -> tuple[Attempt, ...]:
         if evaluation is not None and evaluation.record.task == task:
             found.append(evaluation)
     found.sort(key=lambda evaluation: evaluation.record.finished_at)
-    return tuple(_beside(before, now) for before, now in zip([None, *found], found, strict=False))
+    return found
+
+
+def keep_prompt(root: Path, record: EvaluationRecord, prompt: Prompt) -> None:
+    """Keep the text of an attempt beside its verdict, whose record has nothing but its hash."""
+    text = json.dumps(prompt.to_file(), ensure_ascii=False)
+    FolderResults(root / RESULTS_DIR).put(aws_names.attempt_key(record.digest), text)
+
+
+def previous_attempt(root: Path, candidate: Prompt) -> tuple[Prompt, Evaluation]:
+    """Return the last attempt that said something else than `candidate`, and its evaluation.
+
+    Raises:
+        PromptHubError: there is none, or its text was not kept.
+    """
+    others = [
+        evaluation
+        for evaluation in judged(root, candidate.task)
+        if (arm := evaluation.record.candidate) and arm.sha256 != candidate.sha256
+    ]
+    hint = f"`prompt-hub history {candidate.task}` lists the attempts of this machine."
+    if not others:
+        raise PromptHubError(f"no other attempt at {candidate.task} was judged here.", hint=hint)
+    key = aws_names.attempt_key(others[-1].record.digest)
+    text = FolderResults(root / RESULTS_DIR).get(key)
+    if text is None:
+        raise PromptHubError(
+            f"the text of the attempt of {others[-1].record.finished_at:%Y-%m-%d %H:%M} was not"
+            " kept: an earlier version of this command judged it.",
+            hint=hint,
+        )
+    return parse_model(text, key, Prompt, hint=hint), others[-1]
 
 
 def _beside(before: Evaluation | None, now: Evaluation) -> Attempt:

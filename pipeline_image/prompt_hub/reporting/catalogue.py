@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from prompt_hub.evaluation.store import logged_record
 from prompt_hub.gate.types import Status
+from prompt_hub.ledger.items import Pointer
 from prompt_hub.reporting.prompt_diff import Difference, differences
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.reader import PromptRepository
@@ -45,10 +47,28 @@ class CatalogueVersion:
 
 
 @dataclass(frozen=True)
+class ServedVersion:
+    """What the ledger of a stage serves of a task: after a rollback it is not what git released."""
+
+    stage: str
+    pointer: Pointer
+
+    @property
+    def in_words(self) -> str:
+        """The version, whether releases may move it, and who chose it, when and why."""
+        pointer = self.pointer
+        frozen = " (frozen)" if pointer.frozen else ""
+        served = "nothing, it is retired" if pointer.retired else f"{pointer.version}{frozen}"
+        chosen = f"by {pointer.changed_by}, {pointer.at[:10]}"
+        return f"{self.stage} serves {served}: {chosen}: {pointer.reason}"
+
+
+@dataclass(frozen=True)
 class CatalogueTask:
     """One task: what is released of it, and every version, the newest first.
 
-    `baseline` is what the best constant answer scored when a candidate was last judged.
+    `baseline` is what the best constant answer scored when a candidate was last judged. `served` is
+    None where no stage was asked, or it has nothing of the task.
     """
 
     name: str
@@ -58,6 +78,7 @@ class CatalogueTask:
     baseline: float | None
     released: CatalogueVersion | None
     versions: tuple[CatalogueVersion, ...]
+    served: ServedVersion | None = None
 
     @property
     def scores(self) -> list[tuple[float, CatalogueVersion]]:
@@ -72,7 +93,20 @@ class CatalogueTask:
             f"{version.version} {version.state} {version.description or ''}"
             for version in self.versions
         ]
+        words += [self.served.in_words] if self.served else []
         return " ".join(words).lower()
+
+
+def with_stage(
+    tasks: Sequence[CatalogueTask], stage: str, pointers: Mapping[str, Pointer]
+) -> tuple[CatalogueTask, ...]:
+    """Return the tasks with what a stage serves of each."""
+    return tuple(
+        replace(task, served=ServedVersion(stage, pointers[task.name]))
+        if task.name in pointers
+        else task
+        for task in tasks
+    )
 
 
 def read_catalogue(evaluations: Evaluations) -> tuple[CatalogueTask, ...]:

@@ -10,11 +10,16 @@ from prompt_hub.evaluation.example_results import ArmName
 from prompt_hub.evaluation.record import Arm
 from prompt_hub.evaluation.store import Evaluation, logged_evaluation
 from prompt_hub.reporting.answers import Answers, Change, by_example, change
+from prompt_hub.reporting.attempts import previous_attempt
 from prompt_hub.reporting.prompt_diff import Difference, differences
 from prompt_hub.reporting.rows import Row, row_of
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Example, Prompt, version_key
+
+CANDIDATE = "candidate"
+PREVIOUS = "previous"
+"""What a person may say instead of a number: what is now, and what was tried before it."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,27 @@ class PromptComparison:
 
 
 def compare(evaluations: Evaluations, task: str, first: str, second: str) -> PromptComparison:
-    """Compare two versions, each a number, `candidate` or `champion`.
+    """Compare two versions, each a number, `candidate`, `champion` or `previous`.
+
+    `previous` is what was judged on this machine before the candidate became what it is.
 
     Raises:
         PromptHubError: a version is not in the repository, or a record is not what it should be.
     """
     repository = evaluations.repository
-    before, after = (version_of(repository, task, name) for name in (first, second))
-    measured = _measured(_sources(evaluations, task, (before, after)), before, after)
+    attempted: list[Evaluation] = []
+
+    def meant(name: str) -> Prompt:
+        if name != PREVIOUS:
+            return version_of(repository, task, name)
+        candidate = version_of(repository, task, CANDIDATE)
+        prompt, evaluation = previous_attempt(repository.root, candidate)
+        attempted.append(evaluation)
+        return prompt
+
+    before, after = meant(first), meant(second)
+    sources = [*attempted, *_sources(evaluations, task, (before, after))]
+    measured = _measured(sources, before, after)
     return PromptComparison(
         task=task,
         prompts=(before, after),
@@ -84,7 +102,7 @@ def compare(evaluations: Evaluations, task: str, first: str, second: str) -> Pro
 def version_of(repository: PromptRepository, task: str, name: str) -> Prompt:
     """Return the prompt that a person means by a version, `candidate` or `champion`."""
     repository.require_task(task, retired=True)
-    if name == "candidate":
+    if name == CANDIDATE:
         return repository.candidate(task)
     champion = repository.production(task)
     if name == "champion":

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import assert_never
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, assert_never
 
 from prompt_hub.gate.types import Status
+
+if TYPE_CHECKING:
+    from prompt_hub.evaluation.record import EvaluationRecord
 
 NONE = "–"
 """What stands where nothing was measured."""
@@ -30,6 +34,30 @@ def mark(status: Status) -> str:
             return "="
         case _:
             assert_never(status)
+
+
+def reasons(record: EvaluationRecord) -> Iterator[str]:
+    """Yield why a verdict is what it is.
+
+    What examples can show against a threshold is put in other words than in the record, which is
+    replayed byte for byte.
+    """
+    power = record.verdict.power
+    for reason in record.verdict.reasons:
+        if power is None or record.champion is not None or not reason.startswith("power: "):
+            yield reason
+            continue
+        from prompt_hub.gate.power import MOST_EXAMPLES, PROBABILITY
+
+        needed = f"more than {MOST_EXAMPLES:,}" if power.needed is None else f"{power.needed:,}"
+        below = max(0.0, round(record.threshold - power.margin, 6))
+        told = "none"
+        if power.detectable is not None:
+            told = f"one of {max(0.0, record.threshold - power.detectable):.2f}"
+        yield (
+            f"power: {needed} examples would tell a true score of {below:g} from the threshold"
+            f" (probability {PROBABILITY}); these {power.n:,} tell {told}"
+        )
 
 
 def meaning(status: Status) -> str:

@@ -7,6 +7,7 @@ beyond the end of any line, so the two change places and the value loses its end
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -65,3 +66,64 @@ def short_value(value: str) -> str:
         # No half of an escape is left behind.
         return value[: _VALUE - 2].rstrip("\\") + '…"'
     return value[: _VALUE - 1] + "…"
+
+
+# --- As validation says it: what was found, and what was expected ------------------------------
+
+_TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "null",
+    "number": "a number",
+    "object": "an object",
+    "string": "a text",
+}
+_CHOICES = 20
+"""Members of an enumeration that are shown."""
+_BOUNDS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "more than {}",
+    "exclusiveMaximum": "less than {}",
+    "multipleOf": "a multiple of {}",
+    "minLength": "a text of at least {} characters",
+    "maxLength": "a text of at most {} characters",
+    "minItems": "a list of at least {}",
+    "maxItems": "a list of at most {}",
+    "minProperties": "an object of at least {} properties",
+    "maxProperties": "an object of at most {} properties",
+    "pattern": "a text that matches {}",
+    "format": "a text of the format {}",
+    "const": "{}",
+}
+
+
+def given_words(value: object) -> str:
+    """Return a value as other problems quote it, without its end where it is long."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= _VALUE else value[: _VALUE - 1] + "…")
+    return short_value(json.dumps(value, ensure_ascii=False))
+
+
+def expected_of(keyword: str, rule: object) -> str:
+    """Say what a keyword of a schema asks for; empty for one whose own message says it best."""
+    if keyword == "type":
+        names = rule if isinstance(rule, list) else [rule]
+        return " or ".join(_TYPES.get(str(name), str(name)) for name in names)
+    if keyword == "enum" and isinstance(rule, list):
+        return one_of(rule)
+    if keyword == "uniqueItems":
+        return "a list with each entry once"
+    if keyword in ("minLength", "minItems") and rule == 1:
+        return "a text that is not empty" if keyword == "minLength" else "a list that is not empty"
+    if keyword in _BOUNDS:
+        return _BOUNDS[keyword].format(rule if isinstance(rule, str) else json.dumps(rule))
+    return ""
+
+
+def one_of(choices: Sequence[object]) -> str:
+    """Return choices as a list in words, without its end where it is long."""
+    shown = ", ".join(str(choice) for choice in choices[:_CHOICES])
+    more = f", and {len(choices) - _CHOICES} more" if len(choices) > _CHOICES else ""
+    return f"one of: {shown}{more}"

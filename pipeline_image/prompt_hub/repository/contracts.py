@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.hashing import canonical
 from prompt_hub.core.json_strict import MAX_DEPTH
-from prompt_hub.repository.contract_words import reason_first
+from prompt_hub.repository.contract_words import expected_of, given_words, reason_first
 from prompt_hub.repository.documents import closest
 from prompt_hub.repository.formats import NOT_ASSERTED
 from prompt_hub.repository.json_positions import Location
@@ -30,7 +30,7 @@ from prompt_hub.repository.patterns import pattern_fault
 from prompt_hub.repository.schema import JsonObject
 
 if TYPE_CHECKING:
-    from jsonschema_rs import Draft202012Validator
+    from jsonschema_rs import Draft202012Validator, ValidationErrorKind
 
 METASCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
@@ -39,13 +39,15 @@ METASCHEMA = "https://json-schema.org/draft/2020-12/schema"
 class SchemaViolation:
     """One way in which a value breaks a schema.
 
-    `keyword` is the schema's word for it and `value` what the schema says there.
+    `keyword` is the schema's word for it and `value` what the schema says there. `names` are the
+    properties that are missing, or that there may not be.
     """
 
     location: Location
     message: str
     keyword: str
     value: object
+    names: tuple[str, ...] = ()
 
 
 class UnusableSchemaError(ValueError):
@@ -99,7 +101,19 @@ def _violations(value: object, validator: Draft202012Validator) -> Iterator[Sche
             reason_first(validation_error),
             validation_error.kind.name,
             validation_error.kind.value,
+            _names(validation_error.kind),
         )
+
+
+def _names(kind: ValidationErrorKind) -> tuple[str, ...]:
+    """Return the properties that an error names."""
+    missing = getattr(kind, "property", None)
+    return (missing,) if isinstance(missing, str) else tuple(map(str, _unexpected(kind)))
+
+
+def _unexpected(kind: ValidationErrorKind) -> list[str]:
+    found: list[str] = getattr(kind, "unexpected", [])
+    return found
 
 
 def worst_misfit(value: object, schema: JsonObject) -> SchemaViolation | None:
@@ -243,9 +257,10 @@ def _find_problems(schema: JsonObject, text: bytes) -> Iterator[SchemaProblem]:
         types = error.location[-1:] == ("type",) and error.keyword == "anyOf"
         expected = f"one of: {', '.join(_TYPES)}" if types else "a valid JSON Schema"
         given = at(schema, error.location)
+        wanted = "" if types else expected_of(error.keyword, error.value)
         meant = closest(given, _TYPES) if types and isinstance(given, str) else ""
-        found = repr(given) if types else error.message
-        yield SchemaProblem(error.location, found, expected, suggestion=meant)
+        found = given_words(given) if types or wanted else error.message
+        yield SchemaProblem(error.location, found, wanted or expected, suggestion=meant)
     if broken:
         return
     if schema.get("type") != "object":

@@ -18,6 +18,7 @@ from prompt_hub.repository.json_positions import (
     LineIndex,
     PositionMap,
 )
+from prompt_hub.repository.syntax_words import CONFLICT, conflict_marker, json_words
 
 
 def parse_json(text: str, file: str) -> Document:
@@ -76,7 +77,10 @@ def json_problems(text: str, file: str, first_line: int, error: ValueError) -> I
     whole = "one JSON value on this line" if file.endswith(".jsonl") else "valid JSON"
     if isinstance(error, json.JSONDecodeError):
         line = error.lineno + first_line - 1
-        yield Problem(file, line, error.colno, "", error.msg, whole, "json-syntax")
+        found, expected = json_words(error, whole)
+        here = error.doc[error.pos - error.colno + 1 :]
+        rule = CONFLICT if conflict_marker(here.split("\n", 1)[0]) else "json-syntax"
+        yield Problem(file, line, error.colno, "", found, expected, rule)
         return
     if isinstance(error, NestingError):
         expected = f"at most {MAX_DEPTH} levels"

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from pydantic import TypeAdapter, ValidationError
 
 from prompt_hub.repository.documents import Document, Problem, closest
 from prompt_hub.repository.json_positions import Location
+from prompt_hub.repository.model_words import (
+    CHOICE,
+    expected_words,
+    follows_from_others,
+    found_words,
+)
 
-_INPUT_SHOULD_BE = re.compile(r"^Input should be ")
-_KIND_SHOULD = re.compile(r"^\w+ should ")
-_CHOICE = re.compile(r"'([^']*)'")
 _KEY_MARK = "[key]"
 """How pydantic marks that the key of a mapping is wrong, not its value."""
 
 
 def model_problems(document: Document, model: type, error: ValidationError) -> Iterator[Problem]:
     """Every problem in `error`, in words, with its place in the document."""
+    found: dict[tuple[str, str], Problem] = {}
+    for problem in _problems(document, model, error):
+        # What may be of one type or another is refused by each of them.
+        same = (problem.field, problem.found)
+        before = found.get(same)
+        if before is None or before.expected == problem.expected:
+            found.setdefault(same, problem)
+        else:
+            expected = f"{before.expected} or {problem.expected}"
+            found[same] = replace(before, expected=expected)
+    yield from found.values()
+
+
+def _problems(document: Document, model: type, error: ValidationError) -> Iterator[Problem]:
     for item in error.errors(include_url=False):
+        if follows_from_others(item):
+            continue
         message = tuple(item["loc"])
         location = _in_file(document, message)
         kind = item["type"]
         if kind in {"union_tag_invalid", "union_tag_not_found"}:
-            tags = _CHOICE.findall(str(item.get("ctx", {}).get("expected_tags", "")))
+            tags = CHOICE.findall(str(item.get("ctx", {}).get("expected_tags", "")))
             tag = item.get("ctx", {}).get("tag")
             yield document.problem(
                 (*location, "type"),
@@ -46,21 +65,24 @@ def model_problems(document: Document, model: type, error: ValidationError) -> I
                 suggestion=closest(str(location[-1]), known),
             )
         elif location and location[-1] == _KEY_MARK:
-            choices = _CHOICE.findall(item["msg"]) if "literal" in kind else []
+            choices = CHOICE.findall(item["msg"]) if "literal" in kind else []
             yield document.key_problem(
                 location[:-1],
                 f"the key {location[-2]!r}",
-                f"one of: {', '.join(choices)}" if choices else _expected(item["msg"]),
+                f"one of: {', '.join(choices)}" if choices else expected_words(item, {}),
                 rule="unknown-key",
                 suggestion=closest(str(location[-2]), choices),
             )
         else:
-            choices = _CHOICE.findall(item["msg"]) if kind in {"literal_error", "enum"} else []
+            choices = CHOICE.findall(item["msg"]) if kind in {"literal_error", "enum"} else []
             meant = closest(item["input"], choices) if isinstance(item["input"], str) else ""
+            real = _real(document, location)
+            # A member of a union is a step for pydantic, and none in the schema.
+            place = message if real == location else message[:-1]
             yield document.problem(
-                _real(document, location),
-                _short(item["input"]),
-                _expected(item["msg"]),
+                real,
+                _found(document, item["input"]),
+                expected_words(item, schema_at(model, place)),
                 rule="value",
                 suggestion=meant,
             )
@@ -94,9 +116,11 @@ def _real(document: Document, location: Location) -> Location:
     return location
 
 
-def _expected(message: str) -> str:
-    expected = _INPUT_SHOULD_BE.sub("", message.removeprefix("Value error, "))
-    return _KIND_SHOULD.sub("it to ", expected)
+def _found(document: Document, value: object) -> str:
+    """Return the value that was refused; a file without any has no place for one either."""
+    if document.data is None and () not in document.positions:
+        return "an empty file"
+    return found_words(value)
 
 
 def _keys_at(model: type, location: Location) -> list[str]:
@@ -144,12 +168,10 @@ def _step(schema: Mapping[str, object], node: object, step: str | int) -> object
         return None
     if isinstance(step, int):
         return node.get("items")
+    tags = node.get("discriminator")
+    if isinstance(tags, dict) and step in tags.get("mapping", {}):
+        return {"$ref": tags["mapping"][step]}
     properties = node.get("properties")
     if isinstance(properties, dict) and step in properties:
         return properties[step]
     return node.get("additionalProperties")
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

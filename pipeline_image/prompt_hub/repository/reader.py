@@ -304,8 +304,8 @@ def sealed(document: Document) -> Prompt:
         expected = "the lock of a released prompt"
         raise InvalidDocumentsError([document.problem(("lock",), "no lock", expected, rule="lock")])
     if prompt.lock.sha256 != prompt.sha256:
-        found = f"content that hashes to {prompt.sha256}"
-        expected = f"{prompt.lock.sha256}, as it was promoted: undo the hand edit"
+        found = f"content that hashes to {prompt.sha256[:12]}…"
+        expected = f"{prompt.lock.sha256[:12]}…, as it was promoted: undo the hand edit"
         location = ("lock", "sha256")
         raise InvalidDocumentsError([document.problem(location, found, expected, rule="lock")])
     return prompt

@@ -110,10 +110,16 @@ class Shot(Strict):
     """The answer that it shows."""
 
 
+def _not_none(count: object) -> object:
+    if count == 0 and not isinstance(count, bool):
+        raise ValueError("a whole number from 1 to 64, or no few_shot where no example is shown")
+    return count
+
+
 class FewShot(Strict):
     """How many worked examples precede the question."""
 
-    count: Annotated[Count, Field(ge=1, le=64)]
+    count: Annotated[Count, Field(ge=1, le=64), BeforeValidator(_not_none)]
     """How many examples with `split: shot` precede the question."""
     examples: tuple[Shot, ...] | None = None
     """Written by promotion: the examples themselves."""

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from jinja2 import Template, TemplateError, nodes
 
+from prompt_hub.repository.syntax_words import jinja_words
 from prompt_hub.repository.template_environment import (
     ENVIRONMENT,
     LOOP,
@@ -98,7 +99,7 @@ def read(content: str) -> TemplateAnalysis:
     except TemplateError as error:
         line = getattr(error, "lineno", None) or 1
         return TemplateAnalysis(
-            faults=[TemplateIssue(line, f"{error}", "a Jinja2 template", "template-syntax")]
+            faults=[TemplateIssue(line, *jinja_words(f"{error}"), "template-syntax")]
         )
     except (RecursionError, ValueError) as error:
         found = f"a template that cannot be read ({error})"

@@ -13,6 +13,14 @@ from prompt_hub.repository.documents import Document, InvalidDocumentsError, Pro
 from prompt_hub.repository.json_positions import (
     Location,
     Position,
+    position,
+)
+from prompt_hub.repository.syntax_words import (
+    CONFLICT,
+    ONE_SIDE,
+    conflict_at,
+    conflict_marker,
+    yaml_words,
 )
 
 
@@ -85,22 +93,21 @@ def _composed(text: str, file: str) -> tuple[yaml.CSafeLoader, yaml.Node | None]
 
 def _syntax_problem(text: str, file: str, error: yaml.MarkedYAMLError) -> Problem:
     line, column = _place(error.problem_mark or error.context_mark)
-    found = _in_words(error.problem or "broken YAML")
-    rule, expected = "yaml-syntax", "valid YAML"
+    message = error.problem or error.context or "broken YAML"
     lines = text.split("\n")
+    if (conflict := conflict_at(text)) is not None:
+        # Whatever the parser tripped over, this is what is wrong.
+        down, across = position(text, conflict)
+        return Problem(file, down, across, "", conflict_marker(lines[down - 1]), ONE_SIDE, CONFLICT)
+    found, expected = yaml_words(message)
+    rule = "yaml-syntax"
     here = lines[line - 1] if line <= len(lines) else ""
-    if found.endswith("another document"):
+    if message.endswith("another document"):
         rule, expected, found = "several-documents", "one document a file", "another document"
     elif "\t" in here[:column] and not here[: column - 1].strip():
         rule, expected, found = "tab", "spaces", "a tab character in the indentation"
         column = here.index("\t") + 1
     return Problem(file, line, column, "", found, expected, rule)
-
-
-def _in_words(problem: str) -> str:
-    """Return what the parser says, so that it reads on after "found"."""
-    message = re.sub("^(did|could) not find (expected )?", "no ", problem.removeprefix("found "))
-    return message.replace(" are not allowed in this context", " where none are allowed")
 
 
 def _finite(text: str) -> bool:
@@ -204,6 +211,9 @@ class _Walk:
     def _mapping(self, node: yaml.MappingNode, location: Location) -> None:
         seen: set[str] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._note(key, location, "ambiguous-value", *_NO_KEY)
+                continue
             name = str(key.value)
             here = (*location, name)
             if key.tag == _CORE + "merge":
@@ -216,6 +226,12 @@ class _Walk:
             seen.add(name)
             self.keys[here] = _place(key.start_mark)
             self.visit(value, here)
+
+
+_NO_KEY = (
+    "brackets in brackets, such as of '{{ title }}', which YAML reads as a mapping",
+    "the text in quotes, or behind | on lines of its own",
+)
 
 
 def _surprise(tag: str, value: str) -> str:

@@ -158,15 +158,23 @@ def in_words(review: Review) -> str:
         f"{review.task} {review.version}: {count(len(grounded), 'finding')}"
         f" by the review prompt {review.reviewer} on {review.model}"
     ]
+    alike: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in grounded:
-        moved = " (cited on another line)" if finding.citation == "moved" else ""
-        lines += [
-            f"  {review.file}:{finding.line} [{finding.severity}] {finding.problem}",
-            f"    “{finding.quote}”{moved}",
-            f"    {finding.suggestion}",
-        ]
+        # A small model says one thing of many lines.
+        kind = (finding.severity, finding.problem, finding.suggestion)
+        alike.setdefault(kind, []).append(finding)
+    for (severity, problem, suggestion), found in alike.items():
+        lines.append(f"  {review.file}:{found[0].line} [{severity}] {problem}")
+        lines += [f"    {_cited(finding, found[0])}" for finding in found]
+        lines.append(f"    {suggestion}")
     if invented:
         left_out = count(invented, "finding")
         lines.append(f"  {left_out} cited words that the file does not have: left out here")
     lines.append("  advice, not a verdict: the gate looks at examples only")
     return "\n".join(lines)
+
+
+def _cited(finding: Finding, first: Finding) -> str:
+    line = "" if finding is first else f"line {finding.line}: "
+    moved = " (cited on another line)" if finding.citation == "moved" else ""
+    return f"{line}“{finding.quote}”{moved}"

@@ -41,6 +41,12 @@ from prompt_hub.repository.reader import (
 )
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.schema import Example, Prompt
+from prompt_hub.repository.syntax_words import (
+    CONFLICT,
+    ONE_SIDE,
+    conflict_at,
+    conflict_marker,
+)
 from prompt_hub.repository.templates import TemplateAnalysis, read
 from prompt_hub.repository.yaml import parse_yaml
 from prompt_hub.scoring.metadata import ScoringMetadata
@@ -153,7 +159,9 @@ class _Reader:
                 self._look_for_keys(text, name)
                 return
             text = self._tree.texts[name] = self._text(raw, name)
-            if path.suffix in {".yaml", ".yml"}:
+            if (conflict := _conflict(text, name)) is not None:
+                self._note(conflict)
+            elif path.suffix in {".yaml", ".yml"}:
                 self._documents[path] = parse_yaml(text, name)
             elif path.suffix == ".json" and path.parent.name == REVIEWS:
                 parse_json(text, name)
@@ -248,6 +256,10 @@ class _Reader:
                 self._note(*error.problems)
         if text is None:
             return None, ()
+        if (conflict := _conflict(text, name)) is not None:
+            # What the parser says of the markers follows from them.
+            self._note(conflict)
+            return text, ()
         if (in_s3 := self._set(text, name)) is not None:
             return text, in_s3
         examples, problems = parse_examples(text, name)
@@ -347,6 +359,14 @@ class _Reader:
                 self._note(candidate.problem(location, found, expected, rule="few-shot"))
             return None
         return self._repository.whole(draft, shots)
+
+
+def _conflict(text: str, file: str) -> Problem | None:
+    """Return the first conflict that git has left in a file, of whatever format."""
+    if (at := conflict_at(text)) is None:
+        return None
+    found = conflict_marker(text[at:].split("\n", 1)[0])
+    return Problem(file, *position(text, at), "", found, ONE_SIDE, CONFLICT)
 
 
 def _is_there(layer: str, path: Path) -> bool:

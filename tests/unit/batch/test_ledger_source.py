@@ -99,3 +99,18 @@ def test_a_ledger_that_does_not_answer_is_no_licence_to_guess(
     assert main(command) == ExitCode.NOT_MEASURED
     assert f"the ledger {TABLE} does not answer" in capsys.readouterr().err
     assert not Path(command[-1]).exists()
+
+
+def test_where_nothing_is_released_here_it_says_to_pull(
+    healthy: RepositoryFolder,
+    command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv(aws_names.ENV_LEDGER_TABLE, raising=False)
+    healthy.path("prompts/02-production/part-class.yaml").unlink()
+    assert main(command) == ExitCode.USAGE
+    assert (
+        "part-class has no released version. Where the pipeline has released one, `git pull`"
+        " brings it; else push the candidate, or release it here: prompt-hub promote release"
+    ) in capsys.readouterr().err

@@ -188,7 +188,8 @@ def test_the_score_watch_measures_what_the_image_of_then_carries(
     items = {key: item for key, item in cloud.items("dev").items() if key[0] == "SCORE#maker"}
     old, new = sorted(items.values(), key=lambda item: str(item["sk"]))
     # An image from before the detector wrote no evidence, and did not say which image measured.
-    assert new.keys() == {*old.keys(), "evidence", "release"}
+    # What answered at the gate, the manifest of then does not say.
+    assert new.keys() == {*old.keys(), "evidence", "release", "answered_by"}
     assert new["evaluation"]["S"] == f"samples/dev/maker/{now.name}"
     assert (old["score"]["N"], new["score"]["N"]) == ("0.5", "1.0")
 

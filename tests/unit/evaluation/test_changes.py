@@ -252,3 +252,44 @@ def test_a_commit_that_the_clone_has_not_is_a_sentence(
     monkeypatch.setenv(aws_names.ENV_MODELS, entries("http://127.0.0.1:9"))
     assert main(["evaluate", "--changed-since", "f" * 40]) != ExitCode.OK
     assert f"this clone has no commit {'f' * 40}" in capsys.readouterr().err
+
+
+def test_the_last_edit_is_held_against_what_was_tried_before(
+    here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(here.root / ".prompt-hub" / "results")
+    diff = ["diff", "part-class", "previous", "candidate"]
+    assert main(diff) == ExitCode.USAGE
+    assert "no other attempt at part-class was judged here" in capsys.readouterr().err
+    wrong = "ERJ-3EKF1001V"
+    with serving(model := Model()) as url:
+        monkeypatch.setenv(aws_names.ENV_MODELS, entries(url))
+        for text in ("First try.\n", "Second try.\n"):
+            here.write("prompts/00-templates/catalogue-role.txt", text)
+            model.wrong = wrong if text.startswith("Second") else ""
+            main(["evaluate", "part-class"])
+    capsys.readouterr()
+    assert main(diff) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert "[-First-]{+Second+} try." in told
+    assert "examples: 0 won, 1 lost, 5 the same" in told
+    assert f"lost  1.000 → 0.000  {wrong}" in told
+    for kept in (here.root / ".prompt-hub" / "results" / "attempts").iterdir():
+        kept.unlink()
+    assert main(diff) == ExitCode.USAGE
+    assert "was not kept" in capsys.readouterr().err
+
+
+def test_the_pipeline_keeps_the_page_of_an_evaluation_beside_its_record(
+    here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(aws_names.ENV_EXECUTION, "exec-7")
+    kept = here.root / ".prompt-hub" / "results" / "evaluations" / "exec-7"
+    with serving(Model()) as url:
+        monkeypatch.setenv(aws_names.ENV_MODELS, entries(url))
+        assert main(["evaluate", "part-class", "--record"]) == ExitCode.OK
+        assert "every example: evaluations/exec-7/part-class.html" in capsys.readouterr().out
+        assert "<!doctype html>" in (kept / "part-class.html").read_text(encoding="utf-8")
+        # Nothing was measured of what is released already.
+        assert main(["evaluate", "brand", "--record"]) == ExitCode.OK
+    assert not (kept / "brand.html").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -112,3 +113,12 @@ def test_scores_lie_in_partitions_of_their_own_which_is_all_that_the_service_may
     assert {partition for partition, _ in set(table.items) - before} == {
         f"{aws_names.LEDGER_SCORES}brand"
     }
+
+
+def test_a_sample_keeps_who_answered_and_one_without_it_is_read() -> None:
+    told = replace(sample("1.1.0", 0.9, 0), answered_by=("weak", "other"), judged_on=("good",))
+    assert ScoreSample.from_attributes("brand", told.to_attributes()) == told
+    silent = sample("1.1.0", 0.9, 0)
+    assert not silent.to_attributes().keys() & {"answered_by", "judged_on"}
+    assert ScoreSample.from_attributes("brand", silent.to_attributes()) == silent
+    assert not silent.answered_by_others

@@ -359,3 +359,15 @@ def test_heavier_examples_count_more(healthy: RepositoryFolder) -> None:
     found = measured(healthy, catalogue_answer)
     assert found.active.evidence.asked == pytest.approx(1 + 5 / 4)
     assert found.active.evidence.earned == pytest.approx(1 + 5 / 4)
+
+
+def test_a_sample_says_which_models_answered_now_and_at_the_gate(healthy: RepositoryFolder) -> None:
+    moved = ModelAliases(
+        {model.alias: model.model_copy(update={"model": "weaker-model"}) for model in ALIASES}
+    )
+    found = measured(healthy, newer_is_wrong, aliases=moved)
+    active, control = found.samples(evaluation="round", at="2026", release="exec-1")
+    for sample in (active, control):
+        assert sample.answered_by == ("weaker-model",)
+        assert sample.judged_on == ("small-model-2026-01",)
+        assert sample.answered_by_others

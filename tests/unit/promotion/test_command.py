@@ -48,7 +48,7 @@ def released(folder: RepositoryFolder) -> str | None:
 
 
 def test_promote(folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["promote", "promote", "part-class"]) == ExitCode.USAGE
+    assert main(["promote", "release", "part-class"]) == ExitCode.USAGE
     assert "prompt-hub evaluate part-class" in capsys.readouterr().err
     asyncio.run(evaluated(folder))
     assert main(["promote", "promote", "part-class", "--json"]) == ExitCode.OK

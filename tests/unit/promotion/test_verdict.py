@@ -123,3 +123,27 @@ def test_where_nobody_can_be_told_the_release_goes_on_all_the_same(
         monkeypatch.delenv(aws_names.ENV_TOPIC_ARN)
     assert verdict("--tell") == 0
     assert "nobody was told" in capsys.readouterr().out
+
+
+def test_what_was_refused_is_a_line_for_the_pipelines_own_page(
+    topic: Topic, healthy: RepositoryFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted(healthy.root, brand=outcome("refused"), maker=outcome("promoted", Status.PASS))
+    line = tmp_path / "notes" / "blocked"
+    assert verdict("--tell", "--summary", str(line)) == 0
+    assert line.read_text(encoding="utf-8") == "brand 1.1.0: refused, BLOCK"
+    promoted(healthy.root, maker=outcome("promoted", Status.PASS))
+    assert verdict("--tell", "--summary", str(line)) == 0
+    assert line.read_text(encoding="utf-8") == "nothing"
+
+
+def test_the_page_of_a_blocked_prompt_is_named_where_there_is_a_bucket(
+    topic: Topic, healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted(healthy.root, brand=outcome("refused"))
+    results = FolderResults(healthy.root / ".prompt-hub" / "results")
+    monkeypatch.setattr("prompt_hub.cli.verdict.results_from_environment", lambda _: results)
+    monkeypatch.setenv(aws_names.ENV_RESULTS_BUCKET, "kept")
+    assert verdict("--tell") == 0
+    (message,) = topic.published
+    assert "aws s3 cp s3://kept/evaluations/exec-1/brand.html brand.html" in message["Message"]

@@ -218,3 +218,13 @@ def test_what_an_execution_promoted_says_commit_and_time(
 
     release = describe_promoted(healthy.repository, results, "exec-1", ())
     assert (release.commit, release.made_at) == ("released", MADE_AT)
+
+
+def test_it_names_the_models_that_answered_at_the_gate(healthy: RepositoryFolder) -> None:
+    champion, old = released(healthy).tasks["part-class"].versions
+    assert champion.answered_by == old.answered_by == ("small-model-2026-01",)
+    record = healthy.path("prompts/04-evals/part-class/1.1.0.json")
+    record.write_text("{", encoding="utf-8")
+    champion, old = released(healthy).tasks["part-class"].versions
+    assert (champion.answered_by, old.answered_by) == ((), ("small-model-2026-01",))
+    assert "answered_by" not in champion.model_dump(mode="json")

@@ -194,10 +194,13 @@ def test_other_files_beside_records_are_no_versions(copied: Built) -> None:
     [
         ('{"arm":"candidate","id":"a"}', "1: score: found nothing; expected this field"),
         ('{"arm":"judge","id":"a","score":1}', "8: arm: found 'judge'; expected one of: candidate"),
-        ('{"arm":"candidate","id":"a","score":1.5}', "37: score: found 1.5; expected less than"),
+        (
+            '{"arm":"candidate","id":"a","score":1.5}',
+            "37: score: found 1.5; expected a number from 0 to 1",
+        ),
         ('{"arm":"candidate","id":"a","score":1,"colour":1}', "39: colour: found the key 'colour'"),
         ("[]", "1: arm: found nothing"),
-        ("{", "2: found Expecting property name"),
+        ("{", "2: found the end; expected a key in double quotes"),
     ],
 )
 def test_details_of_another_shape_are_refused_in_one_sentence(

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from prompt_hub.gate.types import Status
+from prompt_hub.gate.types import Power, Status
+from prompt_hub.reporting import words
 from prompt_hub.reporting.formats.markdown import WORST
 from prompt_hub.reporting.formats.markdown import render as markdown_summary
 from prompt_hub.reporting.markdown import code
@@ -92,3 +93,22 @@ def test_a_first_release_has_no_champion_in_it(evaluated: Builder) -> None:
 
 def test_a_long_value_is_cut() -> None:
     assert len(code("x" * 5_000)) < 300
+
+
+@pytest.mark.parametrize(
+    ("detectable", "needed", "says"),
+    [
+        (0.36, 62, "62 examples would tell a true score of 0.75 from the threshold"),
+        (None, None, "more than 20,000 examples would tell a true score of 0.75 from the"),
+    ],
+)
+def test_what_examples_can_show_of_a_first_version_begins_with_their_number(
+    evaluated: Builder, detectable: float | None, needed: int | None, says: str
+) -> None:
+    record = evaluated(champion=False).record
+    power = Power(n=48, margin=0.05, detectable=detectable, needed=needed)
+    told = record.model_copy(update={"verdict": record.verdict.model_copy(update={"power": power})})
+    (*_, last) = words.reasons(told)
+    assert last.startswith(f"power: {says}")
+    assert last.endswith("; these 48 tell one of 0.44" if detectable else "; these 48 tell none")
+    assert list(words.reasons(record)) == list(record.verdict.reasons)

@@ -8,6 +8,9 @@ import pytest
 
 from prompt_hub.cli.main import main
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.ledger.items import ReleaseRef, VersionRef
+from prompt_hub.ledger.transitions import Cause
+from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
 from tests.unit.reporting.evaluations import Built, log
 from tests.unit.reporting.history import TASK
 
@@ -64,7 +67,7 @@ def test_what_is_missing_is_a_sentence(
     assert f"there is no record {missing}" in capsys.readouterr().err
     here.record_path.write_text("{", encoding="utf-8")
     assert main(["report", "evaluation", TASK]) == ExitCode.BLOCKED
-    assert "expected valid JSON" in capsys.readouterr().err
+    assert "found the end; expected a key in double quotes" in capsys.readouterr().err
     target = str(tmp_path / "no" / "folder" / "page.html")
     assert main(["report", "catalogue", "--html", target]) == ExitCode.USAGE
     assert "cannot be written" in capsys.readouterr().err
@@ -80,3 +83,26 @@ def test_catalogue_and_changelog_are_written(
     capsys.readouterr()
     assert main(["report", "changelog"]) == ExitCode.OK
     assert capsys.readouterr().out == changes.read_text(encoding="utf-8")
+
+
+def test_the_catalogue_says_what_a_stage_serves(
+    here: Built,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ledger = ledger_on(FakeDynamoDB())
+    ledger.seed(
+        TASK,
+        VersionRef(version="1.0.0", sha256="old"),
+        previous=None,
+        release=ReleaseRef(release="r-1", made_at="2026-11-03T08:00:00.000000Z"),
+        cause=Cause(by="rollback", reason="1.2.0 is <below>", at="2026-11-03T09:30:00.000000Z"),
+    )
+    monkeypatch.setattr("prompt_hub.cli.report.ledger_of", {"dev": ledger}.__getitem__)
+    page = tmp_path / "catalogue.html"
+    assert main(["report", "catalogue", "--html", str(page), "--stage", "dev"]) == ExitCode.OK
+    served = "dev serves 1.0.0: by rollback, 2026-11-03: 1.2.0 is &lt;below&gt;"
+    assert served in page.read_text(encoding="utf-8")
+    assert main(["report", "catalogue", "--html", str(page)]) == ExitCode.OK
+    assert "serves" not in page.read_text(encoding="utf-8")

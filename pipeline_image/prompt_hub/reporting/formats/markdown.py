@@ -33,7 +33,7 @@ def render(view: EvaluationView) -> str:
         rows.append(["threshold", words.score(record.threshold), "", "", "", ""])
         rows.append(["majority guess", words.score(record.baseline), "", "", "", ""])
         lines += [*table(head, rows, 5), ""]
-    lines += [f"- {escaped(reason)}" for reason in verdict.reasons]
+    lines += [f"- {escaped(reason)}" for reason in words.reasons(record)]
     if verdict.overridden_by:
         lines.append(f"- overridden by {escaped(verdict.overridden_by)}")
     if view.compared:

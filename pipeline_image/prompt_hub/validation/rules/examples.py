@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prompt_hub.repository.contracts import Contract, at, schema_problems
+from pydantic import JsonValue
+
+from prompt_hub.repository.contract_words import expected_of, given_words, one_of
+from prompt_hub.repository.contracts import (
+    Contract,
+    SchemaViolation,
+    at,
+    properties,
+    resolve,
+    schema_problems,
+)
 from prompt_hub.repository.documents import Problem, closest
+from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.placeholders import is_placeholder, placeholder_reason
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.validation.rules.base import Rule, task_rule
@@ -53,19 +64,63 @@ def _fit(
 ) -> Iterator[Problem]:
     if schema_problems(schema):
         return  # said by `schema`
-    contract = "input" if name == "input" else "output"
-    expected = f"what the {contract} schema allows"
     held_to = Contract(schema)
     for line, value in values:
         if held_to.fits(value):
             continue
         for misfit in held_to.misfits(value):
-            meant = ""
-            if misfit.keyword == "enum" and isinstance(misfit.value, list):
-                given = at(value, misfit.location)
-                meant = closest(str(given), map(str, misfit.value))
-            here = (name, *misfit.location)
-            yield files.example_problem(line, here, misfit.message, expected, suggestion=meant)
+            yield from _misfit(files, name, line, value, schema, misfit)
+
+
+def _misfit(
+    files: TaskFiles,
+    name: str,
+    line: int,
+    value: JsonObject,
+    schema: JsonObject,
+    misfit: SchemaViolation,
+) -> Iterator[Problem]:
+    """Say in which way an example breaks a schema: a line for each name that is amiss.
+
+    Keywords that combine schemas have no words of their own: the validator's are shown.
+    """
+    here = (name, *misfit.location)
+    contract = "input" if name == "input" else "output"
+    if misfit.keyword == "required":
+        for missing in misfit.names:
+            expected = f"this field, which the {contract} schema requires"
+            yield files.example_problem(line, (*here, missing), "nothing", expected)
+        return
+    if misfit.keyword == "additionalProperties":
+        declared = _declared(schema, misfit.location)
+        expected = one_of(declared) if declared else f"no field that the {contract} does not have"
+        for unexpected in misfit.names:
+            found = f"the field {unexpected!r}"
+            meant = closest(unexpected, declared)
+            document = files.example_lines.document(line)
+            yield document.key_problem((*here, unexpected), found, expected, suggestion=meant)
+        return
+    given = at(value, misfit.location)
+    meant = ""
+    if misfit.keyword == "enum" and isinstance(misfit.value, list):
+        meant = closest(str(given), map(str, misfit.value))
+    if expected := expected_of(misfit.keyword, misfit.value):
+        yield files.example_problem(line, here, given_words(given), expected, suggestion=meant)
+        return
+    expected = f"what the {contract} schema allows"
+    yield files.example_problem(line, here, misfit.message, expected)
+
+
+def _declared(schema: JsonObject, location: Location) -> list[str]:
+    """Return the names of the properties that a schema declares for a place in a value."""
+    part: JsonValue = schema
+    for step in location:
+        part = resolve(part, schema)
+        if not isinstance(part, dict):
+            return []
+        part = properties(part).get(str(step)) if isinstance(step, str) else part.get("items")
+    part = resolve(part, schema)
+    return list(properties(part)) if isinstance(part, dict) else []
 
 
 @task_rule("example-eval")

@@ -137,7 +137,7 @@ def _up_to_date(files: TaskFiles) -> Iterator[Problem]:
             yield files.metadata.problem(
                 ("up_to_date", name),
                 f"a stamp from before the {name} changed",
-                f"{sha256}: look the metadata over, then run"
+                "one of today: look the metadata over, then run"
                 f" 'prompt-hub validate --stamp {files.task}'",
             )
 

@@ -41,6 +41,10 @@ READING_RULES: dict[str, tuple[str, str]] = {
         " characters), but where emoji, Arabic, Thai, Khmer or the scripts of India need them.",
         "Delete the character; a text that must hold it says so by an escape, such as `\\u200b`.",
     ),
+    "conflict-marker": (
+        "No file has markers in it of a merge that git could not make.",
+        "Keep one of the two sides, or what both mean, and delete the three markers.",
+    ),
     "yaml-syntax": (
         "YAML files are YAML.",
         "Look at the place that is named and the line above it; often a quote or a colon is amiss.",

@@ -26,14 +26,36 @@ CASES = [
         "example-input",
         example(input={"part_number": 4007, "title": "Rectifier diode"}),
         EXAMPLES,
-        'input.part_number: found 4007 is not of type "string"',
+        "input.part_number: found 4007; expected a text",
         at=(9, 45),
+    ),
+    Case(
+        "example-input",
+        example(input={"part_number": "1N4007", "titel": "Rectifier diode"}),
+        EXAMPLES,
+        "input.titel: found the field 'titel' (did you mean 'title'?); expected one of:"
+        " part_number, title, manufacturer",
+        at=(9, 55),
+        also=frozenset({"render"}),
+    ),
+    Case(
+        "example-input",
+        example(input={"part_number": "1N4007"}),
+        EXAMPLES,
+        "input.title: found nothing; expected this field, which the input schema requires",
+        also=frozenset({"render"}),
+    ),
+    Case(
+        "example-input",
+        example(input={"part_number": "", "title": "Rectifier diode"}),
+        EXAMPLES,
+        "input.part_number: found ''; expected a text that is not empty",
     ),
     Case(
         "example-expected",
         example(expected={"part_class": "rectifier"}),
         EXAMPLES,
-        'expected.part_class: found "rectifier" is not one of',
+        "expected.part_class: found 'rectifier'; expected one of: capacitor, resistor, diode,",
     ),
     Case(
         "example-eval",

@@ -59,7 +59,7 @@ CASES = [
         "template-syntax",
         edit(CANDIDATE, "{{ title }}", "{{ title }"),
         CANDIDATE,
-        "messages.1.content: found unexpected '}'; expected a Jinja2 template",
+        "messages.1.content: found '}' that closes nothing; expected a field, as in {{ title }}",
         at=(31, 7),
     ),
     Case(

@@ -53,7 +53,32 @@ CASES = [
         "yaml-syntax",
         lambda folder: folder.write("prompts/00-templates/draft.yaml", "a: [1,\n  b: 2\n"),
         "prompts/00-templates/draft.yaml",
-        "expected valid YAML",
+        "expected ',' between the entries and a bracket at the end",
+    ),
+    Case(
+        "conflict-marker",
+        edit(
+            METADATA,
+            "threshold: 0.7",
+            "<<<<<<< HEAD\nthreshold: 0.7\n=======\nthreshold: 0.8\n>>>>>>> mine",
+        ),
+        METADATA,
+        "found a conflict marker of git (<<<<<<<); expected one of the two sides, and no marker",
+        at=(8, 1),
+    ),
+    Case(
+        "conflict-marker",
+        append(EXAMPLES, "<<<<<<< HEAD\n{}\n=======\n>>>>>>> mine\n"),
+        EXAMPLES,
+        "expected one of the two sides, and no marker",
+        at=(9, 1),
+    ),
+    Case(
+        "conflict-marker",
+        append("prompts/00-templates/catalogue-role.txt", "<<<<<<< a\n=======\n>>>>>>> b\n"),
+        "prompts/00-templates/catalogue-role.txt",
+        "expected one of the two sides, and no marker",
+        at=(2, 1),
     ),
     Case(
         "duplicate-key",
@@ -84,7 +109,7 @@ CASES = [
         "value",
         edit(METADATA, "threshold: 0.7\n", "threshold: 0.7\nlimits: {seconds_per_call: 61}\n"),
         METADATA,
-        "limits.seconds_per_call: found 61; expected less than or equal to 60",
+        "limits.seconds_per_call: found 61; expected a number above 0 and at most 60",
     ),
     Case(
         "value",
@@ -292,14 +317,14 @@ CASES = [
         "json-syntax",
         append(EXAMPLES, '{"id": "a", "input": {},, }\n'),
         EXAMPLES,
-        "expected one JSON value on this line",
+        "found ', }'; expected a key in double quotes",
         at=(9, 25),
     ),
     Case(
         "json-syntax",
         append(EXAMPLES, '{"id": "a", "input": {"a": NaN}, "expected" {}}\n'),
         EXAMPLES,
-        "expected one JSON value on this line",
+        "found '{}}'; expected ':' behind the key",
         at=(9, 45),
     ),
     Case(
@@ -336,7 +361,7 @@ CASES = [
         "owner: found nothing; expected this field",
     ),
     Case("value", edit(METADATA, "threshold: 0.7", "threshold: '0.7'"), METADATA, "found '0.7'"),
-    Case("value", edit(METADATA, "threshold: 0.7", "threshold: true"), METADATA, "found True"),
+    Case("value", edit(METADATA, "threshold: 0.7", "threshold: true"), METADATA, "found true"),
     Case(
         "value",
         edit(METADATA, "type: json_fields", "type: json_feilds"),
@@ -353,7 +378,7 @@ CASES = [
         "value",
         edit(METADATA, "task: part-class", "task: ../../etc/passwd"),
         METADATA,
-        "found '../../etc/passwd'; expected it to match pattern",
+        "found '../../etc/passwd'; expected small letters, digits and single hyphens",
     ),
     Case("lock", cut(PRODUCTION, "lock:"), PRODUCTION, "no lock; expected the lock of a released"),
     Case(
@@ -373,7 +398,7 @@ CASES = [
         "value",
         edit(ARCHIVED, "Z'\n  evaluation", "'\n  evaluation"),
         ARCHIVED,
-        "expected it to have timezone info",
+        "expected a time with its zone, such as",
     ),
     Case(
         "unknown-key",
@@ -398,6 +423,10 @@ FINE = [
     Fine("crlf", write("prompts/00-templates/note.txt", "one\n\n\ntwo, and no end")),
     Fine("control-character", write("prompts/00-templates/note.txt", "a\tb\n")),
     Fine("hidden-character", write("prompts/00-templates/note.txt", "ردیف‌ها 👩‍🔬 שלום\n")),
+    Fine(
+        "conflict-marker",
+        write("prompts/00-templates/note.txt", "Title\n=======\n<<<<<<< says nothing\n"),
+    ),
     Fine("yaml-syntax", write("prompts/00-templates/draft.yaml", "a: [1,\n  b, {c: 2}]\n")),
     Fine("tab", edit(METADATA, "[Description]", "[Description]\t# as the shop calls it")),
     Fine("alias", write("prompts/00-templates/b.yaml", "a: '*b'\nc: R&D\nd: '<<'\n")),

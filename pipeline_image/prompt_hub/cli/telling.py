@@ -1,0 +1,34 @@
+"""Telling the people who follow the pipeline, from inside one of its actions."""
+
+from __future__ import annotations
+
+import os
+
+from prompt_hub.core import aws_names
+
+LONGEST_MESSAGE = 20_000
+"""Characters; SNS takes 256 KiB, but a mail that long is read by nobody."""
+
+
+def tell(subject: str, message: str) -> bool:
+    """Publish to the topic of the environment and say so; returns whether it was taken.
+
+    Never raises: what the action is there for goes on.
+    """
+    topic = os.environ.get(aws_names.ENV_TOPIC_ARN)
+    if not topic:
+        print(f"nobody was told: {aws_names.ENV_TOPIC_ARN} is not set")
+        return False
+    import boto3
+
+    try:
+        boto3.client("sns").publish(
+            TopicArn=topic,
+            Subject=f"{aws_names.installation()}: {subject}",
+            Message=message[:LONGEST_MESSAGE],
+        )
+    except Exception as error:
+        print(f"nobody was told ({type(error).__name__}: {error}); the execution ends red for it")
+        return False
+    print(f"told {topic}")
+    return True

@@ -1,0 +1,103 @@
+"""One mistake that is found in every example is told in a few lines."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
+from tests.unit.building import RepositoryFolder
+from tests.unit.validation.breaking import CANDIDATE, EXAMPLES
+
+
+@pytest.fixture
+def folder(healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> RepositoryFolder:
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    return healthy
+
+
+def test_what_is_found_alike_in_every_example_is_told_once(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.edit(CANDIDATE, "required: [part_number, title]", "required: [part_number, maker]")
+    folder.edit(CANDIDATE, "    title: {type: string}\n", "    maker: {type: string}\n")
+    folder.edit(CANDIDATE, "{{ title }}", "{{ maker }}")
+    folder.stamp("part-class")
+    assert main(["validate"]) == ExitCode.BLOCKED
+    lines = capsys.readouterr().out.splitlines()
+    missing = next(place for place, line in enumerate(lines) if "input.maker: found" in line)
+    assert lines[missing] == (
+        f"{EXAMPLES}:1:35: input.maker: found nothing; expected this field, which the input schema"
+        " requires [example-input]"
+    )
+    assert lines[missing + 1 :].count("  and 7 more like it, the last in line 8") == 2
+    assert sum("input.maker: found" in line for line in lines) == 1
+    assert main(["validate", "--json"]) == ExitCode.BLOCKED
+    assert sum(p["field"] == "input.maker" for p in json.loads(capsys.readouterr().out)) == 8
+
+
+def test_of_findings_that_differ_the_first_three_are_told(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.edit(CANDIDATE, "[capacitor, resistor, diode, transistor]", "[relay]")
+    folder.stamp("part-class")
+    assert main(["validate"]) == ExitCode.BLOCKED
+    out = capsys.readouterr().out
+    assert out.count("; expected one of: relay [example-expected]") == 3
+    assert "  and 5 more like it, the last in line 8\n" in out
+
+
+def test_how_to_mend_is_told_once_a_rule(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.edit(CANDIDATE, "{{ title }}", "{{ titel }} {{ titl }} {{ title }}")
+    assert main(["validate"]) == ExitCode.BLOCKED
+    mend = "undeclared-variable: Correct the name, or declare the property in `input`."
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        mend,
+        "2 tasks, 17 files: 2 problems in 1 file",
+    ]
+
+
+def test_a_rule_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "--explain", "few-shot"]) == ExitCode.OK
+    assert capsys.readouterr().out == (
+        "few-shot: There are as many examples with `split: shot` as the prompt shows.\n"
+        "Lower `few_shot.count`, or label more examples as shots.\n"
+    )
+    assert main(["validate", "--explain", "few-shots"]) == ExitCode.USAGE
+    assert "there is no rule 'few-shots'. Did you mean 'few-shot'?" in capsys.readouterr().err
+
+
+class Topic:
+    """SNS that keeps what is published."""
+
+    def __init__(self) -> None:
+        self.published: list[dict[str, str]] = []
+
+    def publish(self, **message: str) -> None:
+        self.published.append(message)
+
+
+def test_people_are_told_of_the_lines_inside_the_pipeline(
+    folder: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import boto3
+
+    topic = Topic()
+    monkeypatch.setattr(boto3, "client", {"sns": topic}.__getitem__)
+    monkeypatch.setenv(aws_names.ENV_TOPIC_ARN, "arn:topic")
+    monkeypatch.setenv(aws_names.ENV_RELEASE, "exec-1")
+    assert main(["validate", "--tell"]) == ExitCode.OK
+    assert topic.published == []
+    folder.edit(CANDIDATE, "{{ title }}", "{{ titel }} {{ title }}")
+    assert main(["validate", "--tell"]) == ExitCode.BLOCKED
+    (message,) = topic.published
+    assert message["Subject"] == "prompt-hub: not valid"
+    assert message["Message"].startswith("Execution exec-1 of prompt-hub ends red: at commit ")
+    assert (
+        f"{CANDIDATE}:31:17: messages.1.content: found the variable 'titel'" in (message["Message"])
+    )
