@@ -27,7 +27,7 @@ from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, eventually
 from tests.local_aws.rollback_lambda import put_score_alarm
 from tests.local_aws.running_stage import STAGE, Stage, running_stage
 from tests.unit.batch.servers import completion
-from tests.unit.building import build, catalogue_answer
+from tests.unit.building import RepositoryFolder, build, catalogue_answer
 
 TASK = "part-class"
 HEADER = "MPN,Description,Brand,Stock\n"
@@ -196,6 +196,19 @@ def _start_by_events(aws: LocalAws) -> None:
         aws.client("events").put_targets(Rule=name, Targets=[target])
 
 
+def _measure_on_more(tree: RepositoryFolder) -> None:
+    """Give the task as many examples as show in one round that a version has fallen."""
+    examples = f"prompts/01-examples/{TASK}.jsonl"
+    lines = [json.loads(line) for line in tree.read(examples).splitlines()]
+    lines += [
+        {**line, "id": f"{line['id']}-{more}"}
+        for line in lines
+        if line["split"] == "eval"
+        for more in range(7)
+    ]
+    tree.write(examples, "".join(json.dumps(line) + "\n" for line in lines))
+
+
 @contextmanager
 def records_stage(
     aws: LocalAws,
@@ -219,6 +232,7 @@ def records_stage(
         metadata: what is replaced in the task's metadata, and by what.
     """
     tree = build(folder / "tree")
+    _measure_on_more(tree)
     for old, new in metadata:
         tree.edit(f"prompts/03-metadata/{TASK}.yaml", old, new)
     s3 = aws.client("s3")

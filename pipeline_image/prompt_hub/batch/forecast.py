@@ -62,10 +62,10 @@ class CallModel:
         """Return what `calls` requests with so many characters in all have."""
         return self._input.total(calls, characters)
 
-    def output_tokens(self, calls: int, characters: int) -> float:
-        """Return what the answers to them have: no more than a model may say."""
-        tokens = self._output.total(calls, characters)
-        return min(tokens, calls * self._most) if self._most else tokens
+    def output_tokens(self, characters: int) -> float:
+        """Return what the answer to one request has: no more than its model may say."""
+        tokens = self._output.total(1, characters)
+        return min(tokens, self._most) if self._most else tokens
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,7 @@ class Forecast:
         self._calls_take = CallModel(self._samples(repository, prompt), most)
         self._calls = 0
         self._characters = 0
+        self._output_tokens = 0.0
 
     def add(self, fields: JsonObject) -> None:
         """Count the call that a record needs; one that cannot be rendered is not made."""
@@ -125,8 +126,11 @@ class Forecast:
             messages = self._renderer.render(fields)
         except RenderError:
             return
+        length = _length(messages)
         self._calls += 1
-        self._characters += _length(messages)
+        self._characters += length
+        # Each by itself: where some are as long as answers may be, a sum would not show it.
+        self._output_tokens += self._calls_take.output_tokens(length)
 
     def spent(self, children: int = 1, concurrency: int | None = None) -> Spent:
         """Return what all that was counted comes to, answered by so many processes at once.
@@ -134,7 +138,7 @@ class Forecast:
         Each has its part of the limits; `concurrency` of all is the alias's own by default.
         """
         tokens_in = self._calls_take.input_tokens(self._calls, self._characters)
-        tokens_out = self._calls_take.output_tokens(self._calls, self._characters)
+        tokens_out = self._output_tokens
         usd = self._model.cost(round(tokens_in), round(tokens_out)) if self._model else None
         return Spent(
             calls=self._calls,

@@ -14,6 +14,8 @@ RECOVERY = 8
 """So many rounds of answered calls bring the window from nothing back to the ceiling."""
 BURST_SECONDS = 10.0
 """So much of a minute's allowance may be used at once; a provider refills its own steadily, too."""
+NEARLY_NOTHING = 1e-9
+"""So much of a request or token is none: it is what rounding leaves."""
 
 
 class Rate:
@@ -38,7 +40,9 @@ class Rate:
     def wait(self, amount: float) -> float:
         """Seconds until `amount` may be taken; 0 if it may be now."""
         self._refill()
-        return max(0.0, (min(amount, self._most) - self._left) / self._per_second)
+        missing = min(amount, self._most) - self._left
+        # Less than a clock could show would be waited for again and again.
+        return missing / self._per_second if missing > NEARLY_NOTHING else 0.0
 
     def _refill_at(self, share: float) -> None:
         self._per_second = self._per_minute * share / 60

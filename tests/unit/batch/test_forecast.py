@@ -23,8 +23,12 @@ from tests.unit.batch.servers import completion, serving
 from tests.unit.building import RepositoryFolder, catalogue_answer
 
 WORDS = ("Schottky", "diode", "30", "V", "200", "mA", "SOT-23", "film", "resistor", "0603", "X7R")
-ANSWERS = {"one length": lambda sent: 6, "as long as the record": lambda sent: 6 + sent // 3}
-"""Tokens of an answer by those of its question."""
+MOST = 32
+ANSWERS: dict[str, Callable[[int], int]] = {
+    "one length": lambda sent: 6,
+    "longer for longer records": lambda sent: min(MOST, 6 + sent // 20),
+}
+"""Tokens of an answer by those of its question; the prompt's max_tokens is the most."""
 PRICE = {"input": 0.07, "output": 0.3}
 
 
@@ -139,28 +143,28 @@ def sample(characters: int, tokens: int, answer: int = 7) -> Sample:
 def test_examples_of_one_length_say_nothing_about_longer_records() -> None:
     alike = CallModel([sample(1000, 250 + number % 3) for number in range(50)], None)
     assert alike.input_tokens(1, 5000) == pytest.approx(5 * 251, rel=0.01)
-    assert alike.output_tokens(1, 5000) == 7
+    assert alike.output_tokens(5000) == 7
 
 
 def test_a_line_through_the_examples_has_its_own_offset() -> None:
     model = CallModel([sample(length, 100 + length // 2) for length in range(10, 2000, 7)], None)
     assert model.input_tokens(10, 10 * 4000) == pytest.approx(10 * 2100, rel=0.01)
-    assert model.output_tokens(10, 10 * 4000) == 70
+    assert model.output_tokens(4000) == 7
 
 
 def test_answers_grow_with_records_as_they_did_in_the_evaluation() -> None:
     measured = [sample(length, length, 5 + length // 20) for length in range(10, 2000, 7)]
-    assert CallModel(measured, None).output_tokens(10, 10 * 8000) == pytest.approx(4050, rel=0.01)
-    assert CallModel(measured, 300).output_tokens(10, 10 * 8000) == 3000
+    assert CallModel(measured, None).output_tokens(8000) == pytest.approx(405, rel=0.01)
+    assert CallModel(measured, 300).output_tokens(8000) == 300
 
 
 def test_answers_whose_length_is_chance_do_not_grow() -> None:
     lengths = [random.Random(7).choices(range(300, 900), k=60), [5, 9, 6, 8] * 15]
     model = CallModel([sample(x, x, y) for x, y in zip(*lengths, strict=True)], None)
-    assert model.output_tokens(1, 2000) == pytest.approx(7, rel=0.25)
+    assert model.output_tokens(2000) == pytest.approx(7, rel=0.25)
 
 
 def test_a_version_that_was_never_measured_is_guessed() -> None:
     guess = CallModel([], 32)
-    assert (guess.input_tokens(2, 800), guess.output_tokens(2, 800)) == (200, 64)
-    assert CallModel([], None).output_tokens(1, 800) == 256
+    assert (guess.input_tokens(2, 800), guess.output_tokens(400)) == (200, 32)
+    assert CallModel([], None).output_tokens(400) == 256
