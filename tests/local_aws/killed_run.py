@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from prompt_hub.batch.run_plan import Shard, read_shards, require_plan
 from prompt_hub.core import aws_names
 from tests.local_aws.emulator import LocalAws, eventually
 from tests.local_aws.records_stage import TASK, RecordsStage, records_stage, rows
+
+
+ON_ITS_WAY_SECONDS = 0.7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +106,13 @@ class KilledRun:
             return False
         shard = self._random.choice(sorted(running))
         stored = self._stored(shard)
+        killed = 0
         for pid in running[shard]:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                return False  # it was at its end
+                killed += 1
+        if not killed:
+            return False  # it was at its end
         self.kills += 1
         lost = self._note_losses([shard], {shard: stored})
         at = len(self.records.model.asked)
@@ -130,7 +136,10 @@ class KilledRun:
 
     def _note_losses(self, shards: list[int], stored: dict[int, set[int]]) -> int:
         model = self.records.model
-        asked, flying = Counter(model.asked), Counter(model.in_flight)
+        flying = Counter(model.in_flight)
+        # What they have sent is read by the model in this time; none of their like has begun yet.
+        time.sleep(ON_ITS_WAY_SECONDS)
+        asked = Counter(model.asked)
         lost = 0
         for shard in (each for each in self._shards if each.shard in shards):
             numbers = range(shard.first, shard.first + shard.records)
