@@ -2,7 +2,7 @@
 
 Its settings and tasks are those that this repository ships, kept a second time: whoever changes
 `cdk.json` or `prompts/` changes their own installation, and no page about the example. Its stage
-answers files of records, which those of `cdk.json` do not.
+answers files of records and has a role for people on call, which that of `cdk.json` does not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTEXT = cast(
     Json, json.loads((ROOT / "docs" / "example_context.json").read_text(encoding="utf-8"))
 )
-"""The context of the `cdk.json` that we ship, and `records` in its stage."""
+"""The context of the `cdk.json` that we ship, with `records` and `on_call` in its stage."""
 TASKS = (
     Task(name="part-class", watch=ScoreWatch(), budget_seconds=1800),
     Task(

@@ -78,6 +78,11 @@ REASONS: tuple[tuple[str, str], ...] = (
         "In the run no stage answered files of records: `cdk.json` asks for none.",
     ),
     (
+        r"^Role (?:prompt-hub-dev-on-call|OnCallRole)",
+        "In the run nobody was on call; tests/local_aws/test_on_call.py runs each documented command"
+        " as this role.",
+    ),
+    (
         r"PullRequests|pull-requests",
         "Pull requests are checked on GitHub, with a token that only GitHub gives.",
     ),

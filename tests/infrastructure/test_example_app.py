@@ -16,7 +16,7 @@ from tests.infrastructure.synthesised import CONTEXT, Assembly
 pytestmark = pytest.mark.shipped
 
 
-def test_the_example_is_the_cdk_json_that_we_ship_and_answers_files_of_records() -> None:
+def test_the_example_is_the_cdk_json_that_we_ship_with_records_and_people_on_call() -> None:
     shipped = example_app.CONTEXT[CONTEXT_KEY]
     assert isinstance(shipped, dict)
     if CONTEXT[CONTEXT_KEY]["repository"] != shipped["repository"]:
@@ -24,6 +24,7 @@ def test_the_example_is_the_cdk_json_that_we_ship_and_answers_files_of_records()
     expected = copy.deepcopy(CONTEXT)
     (stage,) = expected[CONTEXT_KEY]["stages"]
     stage.setdefault("records", {})
+    stage.setdefault("on_call", {"principals": ["arn:aws:iam::123456789012:role/engineer"]})
     assert expected == example_app.CONTEXT, "copy the context of cdk.json"
 
 
