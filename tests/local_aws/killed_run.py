@@ -28,7 +28,6 @@ from prompt_hub.core import aws_names
 from tests.local_aws.emulator import LocalAws, eventually
 from tests.local_aws.records_stage import TASK, RecordsStage, records_stage, rows
 
-
 ON_ITS_WAY_SECONDS = 0.7
 
 

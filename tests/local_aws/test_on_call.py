@@ -34,7 +34,7 @@ COMMANDS = [
     for line in re.findall(r"^    prompt-hub (.*)$", PAGE.replace("\\\n", ""), re.MULTILINE)
     if "--stage dev" in line and not line.startswith(("doctor", "repair"))
 ]
-"""What the page shows about a stage; `doctor` needs other permissions, `repair` records to repair."""
+"""What the page shows about a stage; `doctor` needs other permissions, `repair` needs records."""
 ANY = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 SERVICES = ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com"]
 ANN = f"arn:aws:iam::{ACCOUNT}:user/ann"
