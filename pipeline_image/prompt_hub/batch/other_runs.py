@@ -71,7 +71,8 @@ class OtherRuns:
                 logger.warning("%s Other runs are looked for later.", error)
                 return False
             if found != share:
-                say(f"{found:.0%} of its part of the limits: other runs ask {self._alias}, too.")
+                others = f"other runs ask {self._alias}, too" if found < 1 else "no other run asks"
+                say(f"{found:.0%} of this run's limits from now on: {others}.")
                 share = found
                 keep_to(share)
             return is_new and share < 1

@@ -119,7 +119,7 @@ def test_a_share_changes_while_a_run_goes_on(objects: FolderObjects, clock: Cloc
 
     asyncio.run(main())
     assert shares[0] == 0.5
-    assert said[0] == f"50% of its part of the limits: other runs ask {ALIAS}, too."
+    assert said[0] == f"50% of this run's limits from now on: other runs ask {ALIAS}, too."
 
 
 def test_a_store_that_does_not_answer_leaves_the_share_as_it_was(clock: Clock) -> None:
