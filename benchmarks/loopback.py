@@ -8,12 +8,13 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import socket
 from types import TracebackType
 from typing import Self
 
 
 class _Server(ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: socket | tuple[bytes, socket], client_address: object) -> None:
         # Who asks may be killed.
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
