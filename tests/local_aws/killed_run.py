@@ -56,7 +56,7 @@ class Losses:
     """What of the answers was not stored when processes ended: it may be asked again."""
 
     times: Counter[int] = field(default_factory=Counter)
-    """How often each record was among them."""
+    """How often each record was not stored when a process ended that had to ask about it."""
     in_flight: int = 0
     not_stored: int = 0
     """Answers of the last second."""
@@ -143,8 +143,11 @@ class KilledRun:
         for shard in (each for each in self._shards if each.shard in shards):
             numbers = range(shard.first, shard.first + shard.records)
             for number in numbers:
-                if asked[number] and number not in stored[shard.shard]:
-                    self.losses.times[number] += 1
+                if number in stored[shard.shard]:
+                    continue
+                # Also if it was not asked yet: a request may be read later on a busy machine.
+                self.losses.times[number] += 1
+                if asked[number]:
                     self.losses.in_flight += flying[number] > 0
                     self.losses.not_stored += flying[number] == 0
                     lost += 1
@@ -185,7 +188,7 @@ class KilledRun:
         faults, model = self.faults, self.records.model
         output = self.records.read(self._run, "output.jsonl") if status == "SUCCEEDED" else b""
         numbers = [json.loads(line)["record"] for line in output.splitlines()]
-        calls, lost = model.asked.total(), self.losses.times.total()
+        calls, lost = model.asked.total(), self.losses.in_flight + self.losses.not_stored
         paid_twice = calls - len(model.asked)
         beyond = [
             number for number, times in model.asked.items() if times > 1 + self.losses.times[number]
