@@ -136,8 +136,9 @@ class Runner:
             return False
         try:
             await self.answerer.answer(fields)
-        except ModelUnavailableError as error:
-            logger.info("it refuses an example, too: %s", error.message)
+        except ModelUnavailableError:
+            # Its words may quote what was sent.
+            logger.info("an example of the task is refused, too")
             return False
         return True
 
