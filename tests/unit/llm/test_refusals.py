@@ -125,7 +125,7 @@ def test_a_batch_run_tells_the_providers_reason(
     assert code == ExitCode.NOT_MEASURED
     captured = capsys.readouterr()
     assert says in captured.out + captured.err
-    assert len(server.asked) <= 2, (
+    assert len(server.asked) <= 2, "the record, and an example where that one is refused"
         "the record, and an example of the task where a request is refused"
     )
 
