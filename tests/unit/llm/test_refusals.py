@@ -126,8 +126,6 @@ def test_a_batch_run_tells_the_providers_reason(
     captured = capsys.readouterr()
     assert says in captured.out + captured.err
     assert len(server.asked) <= 2, "the record, and an example where that one is refused"
-        "the record, and an example of the task where a request is refused"
-    )
 
 
 def test_what_the_service_may_tell_its_callers_holds_no_word_of_the_provider(
