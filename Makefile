@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: bootstrap deploy diff destroy synth
-.PHONY: help setup demo up down clean status pushes records test lint types unit coverage property property-fresh infrastructure local
+.PHONY: help setup demo up down clean status pushes records killed-records test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser chromium lifecycle stuck-states waiting docs pages dashboards pictures image lock
 .PHONY: bench bench-batch bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
@@ -57,6 +57,12 @@ COUNT := 10000
 
 records: setup  ## a file of 10,000 records answered in the stage, a rollback, and the repair (needs `make up` first)
 	@$(VENV)/python -m local_aws records --count $(COUNT) $(if $(ROWS),--rows '$(ROWS)')
+
+# `SEED=N` draws the same points again.
+SEED :=
+
+killed-records: setup  ## containers killed 20 times, the local AWS ended, the provider away: every record once (six minutes, not in CI)
+	@$(VENV)/python -m tests.local_aws.killed_run $(if $(SEED),--seed $(SEED))
 
 # The CDK runs `python app.py`: ours, whatever the shell would find first, or not at all.
 CDK := PATH="$(CURDIR)/$(VENV):$$PATH" node_modules/.bin/cdk

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -9,6 +11,7 @@ from constructs import Construct
 from cdk_app import nag, permissions, records_permissions
 from cdk_app.stage_settings import OnCallSettings
 from prompt_hub.core import aws_names
+from prompt_hub.llm.config import ModelConfig
 
 SHIFT_HOURS = 4
 """How long credentials are good for; a chain of roles ends them after an hour all the same."""
@@ -30,6 +33,7 @@ class OnCallRole(Construct):
         who: OnCallSettings,
         with_results: bool,
         with_records: bool,
+        models: Iterable[ModelConfig],
     ) -> None:
         super().__init__(scope, construct_id)
         accounts = sorted({principal.split(":")[4] for principal in who.principals})
@@ -47,4 +51,6 @@ class OnCallRole(Construct):
         granted = permissions.be_on_call(self, stage, with_results=with_results)
         if with_records:
             granted += records_permissions.take_up_records(self, stage)
+        if who.repair:
+            granted += records_permissions.repair_records(self, stage, models)
         nag.grant(role, granted)

@@ -29,10 +29,17 @@ _TRY_AGAIN = {
     "MaxDelaySeconds": 15 * 60,
 }
 _PATIENTLY = {**_TRY_AGAIN, "MaxAttempts": 20}
-"""For containers that ask a model: what fails at once is given up after some four hours, and an
+"""For a repair, which asks a model: what fails at once is given up after some four hours, and an
 outage, which a container sits out for a quarter of an hour itself, after some nine."""
 _SOMETIMES = {**_TRY_AGAIN, "MaxAttempts": 4}
 """For what asks no model: nothing is worth waiting for longer than eight minutes."""
+_PAUSE_GROWS = 60
+"""Seconds by which the pause before an attempt is longer than the one before the last attempt."""
+_LONGEST_PAUSE_OF_PLAN = 3 * _PAUSE_GROWS
+"""Four more attempts in six minutes."""
+_LONGEST_PAUSE_OF_SHARD = 19 * _PAUSE_GROWS
+"""Twenty more attempts: given up after three hours, and after eight of an outage."""
+_NO_PAUSE_YET: State = {"pause": 0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +126,7 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
                 # Of an event that comes twice, the second execution is refused.
                 "execution.$": "$$.Execution.Id",
                 "run.$": "States.Hash(States.Format('{} {}', $.key, $.version), 'SHA-256')",
+                "tries": _NO_PAUSE_YET,
             },
             "Next": "Plan",
         },
@@ -128,7 +136,7 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
         **_attempts(
             "Plan",
             _container(names, plan) | {"Next": "Answer"},
-            again=_SOMETIMES,
+            longest_pause=_LONGEST_PAUSE_OF_PLAN,
             refused="Refused",
         ),
         "Answer": {
@@ -149,6 +157,7 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
                 "task.$": "$.task",
                 "run.$": "$.run",
                 "shard.$": "$$.Map.Item.Value.shard",
+                "tries": _NO_PAUSE_YET,
             },
             "MaxConcurrency": max_children,
             "ToleratedFailurePercentage": 0,
@@ -157,7 +166,10 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
                 "StartAt": "Answer a shard",
                 "States": {
                     **_attempts(
-                        "Answer a shard", answer, again=_PATIENTLY, refused="Fail a refused shard"
+                        "Answer a shard",
+                        answer,
+                        longest_pause=_LONGEST_PAUSE_OF_SHARD,
+                        refused="Fail a refused shard",
                     ),
                     # As the first time, and at once: a redrive begins with it.
                     "Fail a refused shard": answer,
@@ -181,14 +193,16 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
     }
 
 
-def _attempts(name: str, task: State, *, again: State, refused: str) -> dict[str, State]:
-    """Return the states that do `task`, and try it `again` unless it ended as refused.
+def _attempts(name: str, task: State, *, longest_pause: int, refused: str) -> dict[str, State]:
+    """Return the states that do `task`, and try it again and again unless it ends as refused.
 
-    A `Retry` sees nothing of a container but that it failed, so what is refused is told from what
-    broke by a state behind the first attempt.
+    A `Retry` sees nothing of a container but that it failed, so after each attempt states tell
+    what is refused from what broke, and wait: not at all, then longer each time. The last attempt
+    has a `Retry` of its own, and nothing behind it.
     """
-    ran, ended = f"{name}: did it run?", f"{name}: how did it end?"
-    judged, tried = f"{name}: was it refused?", f"{name} again"
+    ran, ended, judged = f"{name}: did it run?", f"{name}: how did it end?", f"{name}: refused?"
+    again, wait, longer = f"{name}: try again?", f"{name}: wait", f"{name}: wait longer next time"
+    last = f"{name}: the last attempt"
     return {
         name: {
             **task,
@@ -206,7 +220,7 @@ def _attempts(name: str, task: State, *, again: State, refused: str) -> dict[str
                     "Next": ended,
                 }
             ],
-            "Default": tried,
+            "Default": again,
         },
         ended: {
             "Type": "Pass",
@@ -218,9 +232,23 @@ def _attempts(name: str, task: State, *, again: State, refused: str) -> dict[str
             "Type": "Choice",
             # An agent that AWS adds to a task stands in the same list, in any order.
             "Choices": [{**_ended_with(_REFUSED, place), "Next": refused} for place in (0, 1)],
-            "Default": tried,
+            "Default": again,
         },
-        tried: {**task, "Retry": [again]},
+        again: {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": "$.tries.pause", "NumericGreaterThan": longest_pause, "Next": last}
+            ],
+            "Default": wait,
+        },
+        wait: {"Type": "Wait", "SecondsPath": "$.tries.pause", "Next": longer},
+        longer: {
+            "Type": "Pass",
+            "Parameters": {"pause.$": f"States.MathAdd($.tries.pause, {_PAUSE_GROWS})"},
+            "ResultPath": "$.tries",
+            "Next": name,
+        },
+        last: {**task, "Retry": [_SOMETIMES]},
     }
 
 

@@ -25,7 +25,6 @@ def answer_records(
     The version that answers is what the ledger says is active; what it will cost is foreseen from
     its examples, a large set of which lies in the bucket of `results`.
     """
-    runs = (aws_names.RUNS, aws_names.WORK, aws_names.INDEX)
     return (
         allow(
             # A file may be dropped again under its name while the first one is read.
@@ -33,13 +32,7 @@ def answer_records(
             [arns.records(scope, stage, f"{aws_names.INCOMING}*")],
             wildcard=_KEYS,
         ),
-        allow(
-            ["s3:GetObject", "s3:PutObject"],
-            [arns.records(scope, stage, f"{prefix}*") for prefix in runs],
-            wildcard=_KEYS,
-        ),
-        # Journals and parts are listed, and without it S3 says "access denied" of what is missing.
-        allow(["s3:ListBucket"], [arns.records_bucket(scope, stage)]),
+        *_write_runs(scope, stage),
         *permissions.read_ledger(scope, stage),
         *permissions.call_models(scope, models),
         *permissions.read_example_sets(scope, bucket=results),
@@ -49,6 +42,20 @@ def answer_records(
             conditions={"StringEquals": {"events:source": aws_names.records_source()}},
         ),
         allow(["sns:Publish"], [arns.notification_topic(scope, stage)]),
+    )
+
+
+def _write_runs(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Read and write what becomes of files; no dropped file, and nothing is deleted."""
+    runs = (aws_names.RUNS, aws_names.WORK, aws_names.INDEX)
+    return (
+        allow(
+            ["s3:GetObject", "s3:PutObject"],
+            [arns.records(scope, stage, f"{prefix}*") for prefix in runs],
+            wildcard=_KEYS,
+        ),
+        # Journals and parts are listed, and without it S3 says "access denied" of what is missing.
+        allow(["s3:ListBucket"], [arns.records_bucket(scope, stage)]),
     )
 
 
@@ -99,3 +106,13 @@ def take_up_records(scope: Construct, stage: str) -> tuple[Permission, ...]:
             wildcard="Step Functions makes up the names of executions.",
         ),
     )
+
+
+def repair_records(
+    scope: Construct, stage: str, models: Iterable[ModelConfig]
+) -> tuple[Permission, ...]:
+    """Make records of a bad version again: read and write runs, and ask the stage's models.
+
+    What is active and why, a role of people on call reads anyway.
+    """
+    return (*_write_runs(scope, stage), *permissions.call_models(scope, models))

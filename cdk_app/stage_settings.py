@@ -227,6 +227,9 @@ class OnCallSettings(StrictSettings):
     mfa: bool = False
     """Whether they must have signed in with a second factor. A session of a role never says that
     it has, also if its person did: this is for users."""
+    repair: bool = False
+    """Whether they may make records of a bad version again (`prompt-hub repair`), in a stage with
+    `records`: they read and write runs then, and ask the stage's models."""
 
     @field_validator("principals")
     @classmethod
@@ -362,6 +365,12 @@ class StageSettings(StrictSettings):
                 " from the internet."
             )
         return identity
+
+    @model_validator(mode="after")
+    def _has_records_to_repair(self) -> Self:
+        if self.on_call is not None and self.on_call.repair and self.records is None:
+            raise ValueError(".on_call.repair is for a stage with records, which this one has not.")
+        return self
 
     @field_validator("scaling")
     @classmethod

@@ -29,6 +29,7 @@ STATES: Mapping[str, Collection[str]] = {
         *("ToleratedFailureCount", "ToleratedFailurePercentage"),
     },
     "Choice": {*_STATE, "Choices", "Default"},
+    "Wait": {*_STATE, "Next", "End", "Seconds", "SecondsPath"},
     "Succeed": _STATE,
     "Fail": {"Type", "Comment", "Error", "ErrorPath", "Cause", "CausePath"},
 }
@@ -51,7 +52,7 @@ _TESTS = {
 }
 _INTRINSICS = {
     *("States.Array", "States.ArrayGetItem", "States.Format", "States.Hash"),
-    *("States.JsonToString", "States.StringSplit", "States.StringToJson"),
+    *("States.MathAdd", "States.JsonToString", "States.StringSplit", "States.StringToJson"),
 }
 _QUOTED = re.compile(r"'(?:\\.|[^'\\])*'")
 _RESULT_PATH = re.compile(r"\$(\.\w+)*")
@@ -92,9 +93,11 @@ def _state(place: str, state: Json, states: Json) -> Iterator[str]:
     for target in following:
         if target is not None and target not in states:
             yield f"{place}: there is no state {target} to go on with."
-    if kind in {"Pass", "Task", "Map"} and bool(state.get("End")) == ("Next" in state):
+    if kind in {"Pass", "Task", "Map", "Wait"} and bool(state.get("End")) == ("Next" in state):
         yield f"{place}: it needs either Next or End."
-    for field in ("InputPath", "OutputPath", "ErrorPath", "CausePath"):
+    if kind == "Wait" and ("Seconds" in state) == ("SecondsPath" in state):
+        yield f"{place}: it needs either Seconds or SecondsPath."
+    for field in ("InputPath", "OutputPath", "ErrorPath", "CausePath", "SecondsPath"):
         yield from _path(place, field, state.get(field))
     if not _RESULT_PATH.fullmatch(state.get("ResultPath") or "$"):
         yield f"{place}: ResultPath {state['ResultPath']} is not $ and names after dots."

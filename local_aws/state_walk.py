@@ -108,6 +108,11 @@ class Walk:
             raise StateError(*stepfunctions._fail_state_error(state, data, self.context))
         if kind == "Choice":
             output, following = stepfunctions._execute_choice(state, data, self.context)
+        elif kind == "Wait":
+            output = stepfunctions._apply_input_path(state, data, self.context)
+            self.pause(self._seconds(state, output))
+            output = stepfunctions._apply_output_path(state, output, self.context)
+            following = state.get("Next")
         elif kind in {"Pass", "Succeed"}:
             given = stepfunctions._apply_input_path(state, data, self.context)
             given = self.filled(state, "Parameters", given)
@@ -124,6 +129,16 @@ class Walk:
         if name not in state:
             return data
         return stepfunctions._resolve_params_obj(state[name], data, self.context)
+
+    def _seconds(self, state: Record, data: Any) -> float:  # noqa: ANN401 - JSON
+        """Return how long a state waits; raises `StateError` where that is no number of seconds."""
+        seconds: object = state.get("Seconds")
+        if "SecondsPath" in state:
+            path = state["SecondsPath"]
+            seconds = stepfunctions._resolve_path_or_ctx(path, data, self.context)
+        if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < 0:
+            raise StateError("States.Runtime", f"{seconds!r} is no whole number of seconds.")
+        return seconds
 
     def _output(self, state: Record, data: Any, result: Any) -> Any:  # noqa: ANN401 - JSON
         output = stepfunctions._apply_result_path(state, data, result)

@@ -93,6 +93,7 @@ class RollbackStack(StageStack):
                 who=stage.on_call,
                 with_results=not elsewhere,
                 with_records=stage.records is not None,
+                models=settings.models_of(stage).values(),
             )
         if elsewhere:
             bus = arns.event_bus_in(self, str(settings.account), settings.region)

@@ -1,6 +1,6 @@
 """A way through a state machine with the emulator's own paths, functions and rules.
 
-Containers are run by whoever asks for the way; nothing waits, and nothing is tried again.
+Containers are run by whoever asks for the way; nothing waits, and no `Retry` is heeded.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class Way:
     """What a map finds, by key."""
     names: list[str] = field(default_factory=list)
     """The states that it came through."""
+    pauses: list[int] = field(default_factory=list)
+    """How long each state waits that was to."""
 
     def go(self, definition: Json, data: Any) -> Any:
         """Return the output; raises `StoppedError` where a task fails and nothing catches it."""
@@ -77,6 +79,9 @@ class Way:
         if kind == "Pass":
             result = _filled(state["Parameters"], data, {"Execution": {"Id": EXECUTION}})
             return stepfunctions._apply_result_path(state, data, result), state["Next"]
+        if kind == "Wait":
+            self.pauses.append(stepfunctions._resolve_path(state["SecondsPath"], data))
+            return data, state["Next"]
         if kind == "Choice":
             return stepfunctions._execute_choice(state, data)
         try:

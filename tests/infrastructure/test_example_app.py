@@ -24,7 +24,8 @@ def test_the_example_is_the_cdk_json_that_we_ship_with_records_and_people_on_cal
     expected = copy.deepcopy(CONTEXT)
     (stage,) = expected[CONTEXT_KEY]["stages"]
     stage.setdefault("records", {})
-    stage.setdefault("on_call", {"principals": ["arn:aws:iam::123456789012:role/engineer"]})
+    engineer = "arn:aws:iam::123456789012:role/engineer"
+    stage.setdefault("on_call", {"principals": [engineer], "repair": True})
     assert expected == example_app.CONTEXT, "copy the context of cdk.json"
 
 

@@ -33,7 +33,8 @@ def role_of(assembly: Assembly) -> tuple[str, Json]:
 
 @pytest.fixture(scope="module")
 def on_call(synthesise: Callable[..., Assembly]) -> Assembly:
-    return synthesise(stages(on_call={"principals": [HERE, THERE], "mfa": True}, records={}))
+    who = {"principals": [HERE, THERE], "mfa": True, "repair": True}
+    return synthesise(stages(on_call=who, records={}))
 
 
 def test_by_default_there_is_no_such_role(assembly: Assembly) -> None:

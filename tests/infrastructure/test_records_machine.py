@@ -131,6 +131,7 @@ def test_what_a_container_is_told_survives_every_state_before_it(definition: Jso
     assert output == {
         **{"key": KEY, "version": VERSION, "task": "part-class", "run": RUN},
         "execution": EXECUTION,
+        "tries": {"pause": 0},
     }
     for state in states_of(definition["States"]["Answer"]["ItemProcessor"]).values():
         assert state["Type"] != "Task" or state["OutputPath"] is None
@@ -202,16 +203,32 @@ def test_what_fails_for_good_fails_in_the_state_that_a_redrive_begins_with(
 ) -> None:
     states = states_of(definition)
     assert {state["Type"] for state in states.values()} == {
-        *("Choice", "Map", "Pass", "Succeed", "Task")
+        *("Choice", "Map", "Pass", "Succeed", "Task", "Wait")
     }
     assert {name for name in states if "Catch" in states[name]} == {"Plan", "Answer a shard"}
     retried = {name: state["Retry"] for name, state in states.items() if "Retry" in state}
-    assert retried.keys() == {"Plan again", "Answer a shard again", "Merge", "Repair"}
+    last = ("Plan: the last attempt", "Answer a shard: the last attempt")
+    assert retried.keys() == {*last, "Merge", "Repair"}
     assert all(rule["ErrorEquals"] == ["States.ALL"] for (rule,) in retried.values())
-    way = Way(Containers(stopped(137), stopped(137)), OBJECTS)
+    for before, name in zip(([], [None]), last, strict=True):
+        way = Way(Containers(*before, *[stopped(137)] * 100), OBJECTS)
+        with pytest.raises(StoppedError):
+            way.go(definition, dropped())
+        assert way.names[-1] == name
+
+
+@pytest.mark.parametrize("died", [1, 2, 4])
+def test_what_is_refused_at_a_later_attempt_is_not_tried_again(definition: Json, died: int) -> None:
+    containers = Containers(*[stopped(137)] * died, stopped(1))
+    way = Way(containers, OBJECTS)
+    way.go(definition, dropped())
+    assert containers.commands == [PLAN] * (died + 1)
+    assert way.names[-1] == "Refused"
+    containers = Containers(None, *[stopped(137)] * died, stopped(1), stopped(1))
     with pytest.raises(StoppedError):
-        way.go(definition, dropped())
-    assert way.names[-1] == "Plan again"
+        Way(containers, OBJECTS).go(definition, dropped())
+    # The last one fails in the state that a redrive begins with.
+    assert containers.commands == [PLAN, *[ANSWERS[0]] * (died + 2)]
 
 
 def test_a_rollback_has_the_records_of_the_version_made_again_that_was_left(
@@ -243,8 +260,16 @@ def test_a_shard_is_tried_for_hours_and_what_asks_no_model_for_minutes(definitio
         waits = (rule["IntervalSeconds"] * rule["BackoffRate"] ** n for n in range(100))
         return sum(min(next(waits), rule["MaxDelaySeconds"]) for _ in range(rule["MaxAttempts"]))
 
-    assert 3.5 < seconds("Answer a shard again") / 3600 < 4.5
-    for name in ("Plan again", "Merge"):
+    def pauses(*before: None) -> list[int]:
+        way = Way(Containers(*before, *[stopped(3)] * 100), OBJECTS)
+        with pytest.raises(StoppedError):
+            way.go(definition, dropped())
+        return way.pauses
+
+    assert pauses() == [0, 60, 120, 180]
+    assert pauses(None) == [*range(0, 20 * 60, 60)]
+    assert 3.5 < seconds("Repair") / 3600 < 4.5
+    for name in ("Plan: the last attempt", "Answer a shard: the last attempt", "Merge"):
         assert 5 < seconds(name) / 60 < 10
 
 

@@ -226,3 +226,28 @@ def test_people_on_call_may_have_a_failed_run_go_on(
         "states:GetExecutionHistory": ["execution:prompt-hub-dev-records:*"],
         "states:RedriveExecution": ["execution:prompt-hub-dev-records:*"],
     }
+
+
+def test_people_on_call_repair_records_where_the_stage_says_so(
+    synthesise: Callable[..., Assembly],
+) -> None:
+    def allowed(**more: bool) -> dict[str, list[str]]:
+        who = {"principals": [f"arn:aws:iam::{HERE}:user/ann"], **more}
+        found = synthesise(stages(on_call=who))
+        return granted(statements_of(found, "dev-rollback", "OnCallRole"))
+
+    before, after = allowed(), allowed(repair=True)
+    added = {
+        action: sorted({*on} - {*before.get(action, [])})
+        for action, on in after.items()
+        if on != before.get(action)
+    }
+    runs = [f"/{prefix}*" for prefix in ("index/", "runs/", "work/")]
+    assert {action: on for action, on in added.items() if action.startswith("s3:")} == {
+        "s3:GetObject": runs,
+        "s3:PutObject": runs,
+        "s3:ListBucket": [""],
+    }
+    models = {action for action in added if not action.startswith("s3:")}
+    assert models
+    assert models <= {"bedrock:InvokeModel", "secretsmanager:GetSecretValue", "kms:Decrypt"}

@@ -45,6 +45,8 @@ class Stage:
     """Where the model answers; by default nobody does."""
     credentials: Mapping[str, str] = field(default_factory=dict)
     """Of whoever runs the commands; by default the account itself, which may do everything."""
+    limits: Mapping[str, object] = field(default_factory=dict)
+    """Of the models."""
 
     @property
     def ledger(self) -> Ledger:
@@ -52,7 +54,7 @@ class Stage:
 
     @property
     def variables(self) -> dict[str, str]:
-        model = {"provider": "openai", "base_url": self.model}
+        model = {"provider": "openai", "base_url": self.model, **self.limits}
         models = {
             "catalogue-pinned": {**model, "model": "small-model-2026-01"},
             "catalogue-latest": {**model, "model": "latest"},
@@ -167,6 +169,7 @@ def running_stage(
     *,
     tree: RepositoryFolder | None = None,
     model: str = Stage.model,
+    limits: Mapping[str, object] | None = None,
     tasks: Sequence[Task] = (),
 ) -> Iterator[Stage]:
     """Make a stage, activate a release in it and serve it; `folder` takes what that leaves.
@@ -179,7 +182,7 @@ def running_stage(
     )
     tree = tree or build(folder / "tree")
     promoted(aws, tree)
-    made = Stage(aws, tree, free_port(), model=model)
+    made = Stage(aws, tree, free_port(), model=model, limits=limits or {})
     service_on_ecs(made)
     made.put_alarm(rollback_function(aws, folder / "function", STAGE, [drill_task(), *tasks]))
     said = made.run("activate", "--no-watch")

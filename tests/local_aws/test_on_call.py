@@ -22,6 +22,7 @@ from prompt_hub.core import aws_names
 from tests.infrastructure.synthesised import CONTEXT, Assembly, Json, build
 from tests.local_aws.assumed_roles import Session, resolved
 from tests.local_aws.emulator import ACCOUNT, REGION, ROOT, LocalAws
+from tests.local_aws.records_stage import BUCKET, Model, rows
 from tests.local_aws.running_stage import STAGE, Stage, running_stage
 from tests.local_aws.trace_stand import TRACE_ID, Stand, make_stand
 
@@ -33,7 +34,7 @@ COMMANDS = [
     for line in re.findall(r"^    prompt-hub (.*)$", PAGE.replace("\\\n", ""), re.MULTILINE)
     if "--stage dev" in line and not line.startswith(("doctor", "repair"))
 ]
-"""What the page shows about a stage; `doctor` and `repair` need other permissions."""
+"""What the page shows about a stage; `doctor` needs other permissions, `repair` needs records."""
 ANY = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 SERVICES = ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com"]
 ANN = f"arn:aws:iam::{ACCOUNT}:user/ann"
@@ -47,8 +48,8 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Assembly]:
     found = {}
     for mfa in (False, True):
         path = tmp_path_factory.mktemp("cdk.out")
-        on_call = {"principals": [ANN], "mfa": mfa}
-        stage = {**dev, "availability_zones": zones, "on_call": on_call}
+        on_call = {"principals": [ANN], "mfa": mfa, "repair": True}
+        stage = {**dev, "availability_zones": zones, "on_call": on_call, "records": {}}
         build(path, {"region": REGION, "stages": [stage]}).synth()
         found[mfa] = Assembly(path)
     return found
@@ -189,6 +190,31 @@ def test_what_a_release_does_is_denied(on_call: Stage, words: list[str], action:
     said, _ = denied.communicate(timeout=180)
     assert denied.returncode not in (0, None), said
     assert f"is not authorized to perform: {action}" in said
+
+
+def test_records_of_a_bad_version_are_made_again(on_call: Stage) -> None:
+    """They are answered by the account itself; only the repair is Ann's."""
+    move_away(on_call, "1.0.0")
+    s3 = on_call.aws.client("s3")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    key = f"{aws_names.INCOMING}part-class/parts.csv"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=rows(3).encode())
+    store = ["--store", f"s3://{BUCKET}"]
+    of_run = ["--task", "part-class", "--run", "r", *store]
+    with Model() as model:
+        ann = replace(on_call, model=f"{model.address}/v1")
+        account = replace(ann, credentials={})
+        account.run("records", "plan", "--key", key, "--run", "r", *store)
+        account.run("records", "answer", "--shard", "0", *of_run)
+        account.run("records", "merge", *of_run)
+        move_away(on_call, "1.1.0")
+        said = ann.run("repair", "part-class", "--stage", STAGE, "--version", "1.1.0", "--yes")
+        assert model.asked == {1: 2, 2: 2, 3: 2}
+    assert "3 of 3 records by 1.1.0" in said
+    assert "AccessDenied" not in said
+    denied = ann.start("run", "part-class", f"s3://{BUCKET}/{key}", "out.jsonl")
+    said, _ = denied.communicate(timeout=180)
+    assert denied.returncode not in (0, None), "dropped files are none of hers"
 
 
 @pytest.mark.usefixtures("on_call")

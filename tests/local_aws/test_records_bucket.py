@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from prompt_hub.batch import bucket_objects
 from prompt_hub.batch.bucket_objects import BucketObjects
 from prompt_hub.batch.planning import name_run
 from prompt_hub.batch.run_manifest import read_manifest
@@ -37,6 +38,23 @@ def bucket(aws: LocalAws) -> BucketObjects:
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_a_bucket_keeps_the_contract(check: Check, bucket: BucketObjects, tmp_path: Path) -> None:
     check(bucket, tmp_path)
+
+
+def test_a_large_object_is_created_in_parts_and_only_once(
+    bucket: BucketObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One request takes 5 GB at the most; S3 asks for parts of 5 MiB at least."""
+    monkeypatch.setattr(bucket_objects, "IN_PARTS_FROM", 1 << 20)
+    monkeypatch.setattr(bucket_objects, "PART_BYTES", 5 << 20)
+    path, again = tmp_path / "large", tmp_path / "again"
+    path.write_bytes(bytes(range(256)) * (50 << 10))  # 12.5 MiB
+    assert bucket.create("created/in-parts", path)
+    assert bucket.fetch("created/in-parts", again)
+    assert again.read_bytes() == path.read_bytes()
+    path.write_bytes(b"x" * (6 << 20))
+    assert not bucket.create("created/in-parts", path)
+    assert bucket.fetch("created/in-parts", path)
+    assert path.read_bytes() == again.read_bytes()
 
 
 def test_the_version_that_was_dropped_is_fetched(
@@ -207,6 +225,46 @@ def test_a_file_of_this_machine_is_answered_by_a_stage(
     assert (manifest["records"], manifest["failed"]) == (4, 1)
 
 
+def failing_machine(aws: LocalAws, name: str) -> str:
+    machine: str = aws.client("stepfunctions").create_state_machine(
+        name=name,
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/any",
+        definition=json.dumps(
+            {"StartAt": "No", "States": {"No": {"Type": "Fail", "Error": "Mine", "Cause": "x"}}}
+        ),
+    )["stateMachineArn"]
+    return machine
+
+
+@pytest.mark.usefixtures("container")
+def test_who_follows_a_run_hears_that_it_failed_before_its_first_container_ran(
+    aws: LocalAws,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No word of the execution is in the run's folder: its input has the file."""
+    monkeypatch.setattr(remote_run, "POLL_SECONDS", 0.05)
+    s3, states = aws.client("s3"), aws.client("stepfunctions")
+    name = aws_names.records_bucket("early", ACCOUNT)
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    machine = failing_machine(aws, aws_names.records_state_machine("early"))
+    key = "incoming/part-class/early.csv"
+    version = s3.put_object(Bucket=name, Key=key, Body=b"a")["VersionId"]
+    of_others = [(key, "another"), ("incoming/part-class/other.csv", version)]
+    for of_key, of_version in [(key, version), *of_others]:
+        event = {"detail": {"object": {"key": of_key, "version-id": of_version}}}
+        states.start_execution(stateMachineArn=machine, input=json.dumps(event))
+    command = ["run", "part-class", f"s3://{name}/{key}", str(tmp_path / "out.jsonl")]
+    assert main(command) == ExitCode.NOT_MEASURED
+    said = capsys.readouterr().err
+    assert "the run has ended as FAILED (Mine): arn:aws:states:" in said
+    failed = said.split("FAILED (Mine): ")[1].split()[0].rstrip(".")
+    given = states.describe_execution(executionArn=failed)["input"]
+    assert json.loads(given)["detail"]["object"] == {"key": key, "version-id": version}
+
+
 @pytest.mark.usefixtures("container")
 def test_who_follows_a_run_hears_that_it_failed(
     aws: LocalAws,
@@ -217,13 +275,7 @@ def test_who_follows_a_run_hears_that_it_failed(
 ) -> None:
     monkeypatch.setattr(remote_run, "POLL_SECONDS", 0.05)
     states = aws.client("stepfunctions")
-    machine = states.create_state_machine(
-        name="records-that-fail",
-        roleArn=f"arn:aws:iam::{ACCOUNT}:role/any",
-        definition=json.dumps(
-            {"StartAt": "No", "States": {"No": {"Type": "Fail", "Error": "Mine", "Cause": "x"}}}
-        ),
-    )["stateMachineArn"]
+    machine = failing_machine(aws, "records-that-fail")
     execution = states.start_execution(stateMachineArn=machine)["executionArn"]
     key = "incoming/part-class/failing.csv"
     bucket.write(key, b"a")

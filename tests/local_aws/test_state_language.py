@@ -65,7 +65,10 @@ def test_a_map_that_would_run_otherwise_is_refused_by_its_name(
 @pytest.mark.parametrize(
     ("machine", "sentence"),
     [
-        (of_one(Type="Wait", Seconds=1, End=True), "State One: the type Wait is not run here"),
+        (of_one(Type="Parallel", End=True), "State One: the type Parallel is not run here"),
+        (of_one(Type="Wait", End=True), "State One: it needs either Seconds or SecondsPath"),
+        (of_one(Type="Wait", SecondsPath="9", End=True), "SecondsPath is 9, which is no path"),
+        (of_one(Type="Wait", Timestamp="", Seconds=1, End=True), "does not run Timestamp"),
         (of_one(Type="Pass", Assign={}, End=True), "State One: the local AWS does not run Assign"),
         (of_one(Type="Pass", QueryLanguage="JSONata", End=True), "State One: the local AWS does"),
         (of_one(Type="Pass", Next="Two"), "State One: there is no state Two to go on with"),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, TypedDict
 
 from prompt_hub.batch.objects import FolderObjects, Objects
 from prompt_hub.core import aws_names
@@ -15,6 +15,7 @@ from prompt_hub.core.files import explain_write_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 SCHEME = "s3://"
 CONFLICTS = 5
@@ -22,6 +23,11 @@ CONFLICTS = 5
 CONFLICT_SECONDS = 0.5
 AT_ONCE = 2
 """Parts of a large object on their way at once: each takes 8 MiB of memory."""
+IN_PARTS_FROM = 256 << 20
+"""Bytes from which an object is created in parts. One request takes 5 GB at the most, and one that
+breaks off begins anew."""
+PART_BYTES = 16 << 20
+"""An object has 10,000 parts at the most, so that it may have 156 GiB."""
 
 
 def objects_from(address: str, *, stage: str | None = None) -> Objects:
@@ -64,28 +70,9 @@ def stage_bucket(stage: str) -> BucketObjects:
     return bucket_of(aws_names.records_bucket(stage, account), stage)
 
 
-def execution_end(execution: str, stage: str | None) -> tuple[str, str] | None:
-    """Return how an execution has failed and why; None while it has not, or nobody may say.
-
-    Args:
-        execution: its ARN.
-        stage: in whose account it is; by default in this process's.
-    """
-    import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from prompt_hub.ledger.stage_session import session_of
-
-    session = session_of(stage) if stage else None
-    region = execution.split(":")[3]
-    try:
-        client = (session or boto3).client("stepfunctions", region_name=region)
-        found = client.describe_execution(executionArn=execution)
-    except (BotoCoreError, ClientError):
-        return None  # what follows a run goes on without it
-    if found["status"] not in {"FAILED", "TIMED_OUT", "ABORTED"}:
-        return None
-    return found["status"], found.get("error", "")
+class _Where(TypedDict):
+    Bucket: str
+    Key: str
 
 
 class BucketObjects:
@@ -168,13 +155,7 @@ class BucketObjects:
         for attempt in range(CONFLICTS):
             try:
                 with self._explained("written", key), path.open("rb") as body:
-                    self._client.put_object(
-                        Bucket=self._bucket,
-                        Key=key,
-                        Body=body,
-                        IfNoneMatch="*",
-                        ContentType=_kind(key),
-                    )
+                    self._create(key, body, path.stat().st_size)
             except _ThereAlreadyError:
                 return False
             except _ConflictError:
@@ -183,6 +164,22 @@ class BucketObjects:
             else:
                 return True
         raise self._error("written", key, f"{CONFLICTS} conflicts with another writer")
+
+    def _create(self, key: str, body: BinaryIO, size: int) -> None:
+        """Store `body` if nothing is there: boto3's own upload in parts knows no such condition."""
+        where: _Where = {"Bucket": self._bucket, "Key": key}
+        if size < IN_PARTS_FROM:
+            self._client.put_object(**where, Body=body, IfNoneMatch="*", ContentType=_kind(key))
+            return
+        upload = self._client.create_multipart_upload(**where, ContentType=_kind(key))["UploadId"]
+        parts: list[CompletedPartTypeDef] = []
+        for number, part in enumerate(iter(lambda: body.read(PART_BYTES), b""), 1):
+            sent = self._client.upload_part(**where, UploadId=upload, PartNumber=number, Body=part)
+            parts.append({"ETag": sent["ETag"], "PartNumber": number})
+        # Parts that belong to nothing in the end are deleted by a rule of the bucket, in a day.
+        self._client.complete_multipart_upload(
+            **where, UploadId=upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+        )
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that begin with `prefix`, in their order."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from prompt_hub.batch.run_manifest import Spent
 from prompt_hub.batch.run_plan import Measured
@@ -35,45 +36,67 @@ class Sample:
 class CallModel:
     """What a call takes, by the length of its request.
 
-    Input tokens lie on a line through the means of what was measured. Its slope is that of least
-    squares, drawn towards the mean tokens a character as far as the measurements leave it open:
-    examples of nearly equal length say little about records that are much longer. (The posterior
-    mean of a normal prior; see Gelman et al., Bayesian Data Analysis, 14.8.)
+    Tokens lie on lines through the means of what was measured. A slope is that of least squares,
+    drawn towards what is likely as far as the measurements leave it open: examples of nearly equal
+    length say little about records that are much longer. Likely is for a question the mean tokens
+    a character, and for an answer none: a class is as short for a long record. (The posterior mean
+    of a normal prior; see Gelman et al., Bayesian Data Analysis, 14.8.)
     """
 
     def __init__(self, samples: Iterable[Sample], max_tokens: int | None) -> None:
         """Learn from `samples`; without any, a token is so many characters."""
         kept = [*samples]
         self.calls = len(kept)
-        self.output_tokens: float = min(TOKENS_OUT, max_tokens or TOKENS_OUT)
         self.seconds: float | None = None
-        self._at = 0.0
-        self._tokens = 0.0
-        self._slope = 1 / CHARACTERS_A_TOKEN
+        self._most = max_tokens
+        self._input = _Line(0.0, 0.0, 1 / CHARACTERS_A_TOKEN)
+        self._output = _Line(0.0, min(TOKENS_OUT, max_tokens or TOKENS_OUT), 0.0)
         if kept:
-            self._learn(kept)
+            lengths = [each.characters for each in kept]
+            self.seconds = fmean(each.usage.seconds or 0.0 for each in kept)
+            self._input = _Line.through(lengths, [each.usage.input_tokens for each in kept])
+            answers = [each.usage.output_tokens for each in kept]
+            self._output = _Line.through(lengths, answers, flat=True)
 
     def input_tokens(self, calls: int, characters: int) -> float:
         """Return what `calls` requests with so many characters in all have."""
-        return max(0.0, calls * self._tokens + self._slope * (characters - calls * self._at))
+        return self._input.total(calls, characters)
 
-    def _learn(self, samples: list[Sample]) -> None:
-        count = len(samples)
-        self._at = sum(each.characters for each in samples) / count
-        self._tokens = sum(each.usage.input_tokens for each in samples) / count
-        self.output_tokens = sum(each.usage.output_tokens for each in samples) / count
-        self.seconds = sum(each.usage.seconds or 0.0 for each in samples) / count
-        self._slope = usual = self._tokens / max(1.0, self._at)
-        offsets = [
-            (each.characters - self._at, each.usage.input_tokens - self._tokens) for each in samples
-        ]
-        spread = sum(length * length for length, _ in offsets)
-        if count < 3 or not spread or not usual:
-            return
-        least = sum(length * tokens for length, tokens in offsets) / spread
-        noise = sum((tokens - least * length) ** 2 for length, tokens in offsets) / (count - 2)
-        doubt = noise / (SLOPE_IS_LIKELY_WITHIN * usual) ** 2
-        self._slope = (least * spread + usual * doubt) / (spread + doubt)
+    def output_tokens(self, characters: int) -> float:
+        """Return what the answer to one request has: no more than its model may say."""
+        tokens = self._output.total(1, characters)
+        return min(tokens, self._most) if self._most else tokens
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Tokens by the number of characters."""
+
+    at: float
+    """Mean characters of what was measured."""
+    tokens: float
+    """Mean tokens."""
+    slope: float
+    """Tokens a character."""
+
+    @classmethod
+    def through(cls, lengths: Sequence[int], tokens: Sequence[int], *, flat: bool = False) -> _Line:
+        """Return the likely line of what was measured; `flat` says that no slope is expected."""
+        at, mean = fmean(lengths), fmean(tokens)
+        scale = mean / max(1.0, at)
+        usual = 0.0 if flat else scale
+        offsets = [(x - at, y - mean) for x, y in zip(lengths, tokens, strict=True)]
+        spread = sum(x * x for x, _ in offsets)
+        if len(offsets) < 3 or not spread or not scale:
+            return cls(at, mean, usual)
+        least = sum(x * y for x, y in offsets) / spread
+        noise = sum((y - least * x) ** 2 for x, y in offsets) / (len(offsets) - 2)
+        doubt = noise / (SLOPE_IS_LIKELY_WITHIN * scale) ** 2
+        return cls(at, mean, (least * spread + usual * doubt) / (spread + doubt))
+
+    def total(self, calls: int, characters: int) -> float:
+        """Return the tokens of `calls` with so many characters in all."""
+        return max(0.0, calls * self.tokens + self.slope * (characters - calls * self.at))
 
 
 class Forecast:
@@ -95,6 +118,7 @@ class Forecast:
         self._calls_take = CallModel(self._samples(repository, prompt), most)
         self._calls = 0
         self._characters = 0
+        self._output_tokens = 0.0
 
     def add(self, fields: JsonObject) -> None:
         """Count the call that a record needs; one that cannot be rendered is not made."""
@@ -102,8 +126,11 @@ class Forecast:
             messages = self._renderer.render(fields)
         except RenderError:
             return
+        length = _length(messages)
         self._calls += 1
-        self._characters += _length(messages)
+        self._characters += length
+        # Each by itself: where some are as long as answers may be, a sum would not show it.
+        self._output_tokens += self._calls_take.output_tokens(length)
 
     def spent(self, children: int = 1, concurrency: int | None = None) -> Spent:
         """Return what all that was counted comes to, answered by so many processes at once.
@@ -111,7 +138,7 @@ class Forecast:
         Each has its part of the limits; `concurrency` of all is the alias's own by default.
         """
         tokens_in = self._calls_take.input_tokens(self._calls, self._characters)
-        tokens_out = self._calls * self._calls_take.output_tokens
+        tokens_out = self._output_tokens
         usd = self._model.cost(round(tokens_in), round(tokens_out)) if self._model else None
         return Spent(
             calls=self._calls,

@@ -19,6 +19,7 @@ from prompt_hub.batch.run_plan import (
     REFUSED,
     Refusal,
     RunPlan,
+    Shard,
     claim_run,
     read_plan,
     write_shards,
@@ -156,12 +157,11 @@ def _plan(
     model = aliases.resolve(prompt.model.alias)
     reading = Reading.of(path, records, prompt.input, task)
     forecast = Forecast(repository, prompt, model)
-    with ShardWriter(objects, task, run, drop.shard_records, path.parent) as writer:
-        counts = survey(reading, forecast, take=writer.add)
-        shards = writer.finish()
+    counts = survey(reading, forecast)
+    require_budget(forecast.spent(), records.budget, str(path), settings_file(task))
+    # The file is read once more, so that one that is refused leaves nothing behind.
+    shards = _cut(reading, ShardWriter(objects, task, run, drop.shard_records, path.parent))
     children = min(drop.children, len(shards))
-    expected = forecast.spent(children)
-    require_budget(expected, records.budget, str(path), settings_file(task))
     plan = RunPlan(
         schema_="prompt-hub/run-plan@1",
         run=run,
@@ -179,7 +179,7 @@ def _plan(
         unreadable=counts.unreadable,
         shards=len(shards),
         children=children,
-        forecast=expected,
+        forecast=forecast.spent(children),
         measured=forecast.measured,
         formats=records.formats,
         read_as=reading.layout.found,
@@ -187,6 +187,14 @@ def _plan(
     )
     write_shards(objects, task, run, shards)
     return _store(objects, plan, path.with_name(PLAN))
+
+
+def _cut(reading: Reading, writer: ShardWriter) -> tuple[Shard, ...]:
+    with writer:
+        for record in reading.records():
+            if not record.blank:
+                writer.add(record)
+        return writer.finish()
 
 
 def _store(objects: Objects, plan: RunPlan, path: Path) -> RunPlan:

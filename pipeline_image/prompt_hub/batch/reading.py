@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,10 +87,9 @@ def survey(
     reading: Reading,
     forecast: Forecast | None,
     *,
-    take: Callable[[Record], None] = lambda record: None,
     limit: int | None = None,
 ) -> Survey:
-    """Count the records of a file and their calls; `take` is given all that are not blank."""
+    """Count the records of a file and their calls."""
     counts = Survey()
     for record in reading.records():
         if counts.records == limit:
@@ -106,5 +105,4 @@ def survey(
         else:
             if forecast is not None:
                 forecast.add(fields)
-        take(record)
     return counts

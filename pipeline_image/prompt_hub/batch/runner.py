@@ -18,6 +18,7 @@ from prompt_hub.core.concurrency import map_concurrently
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import Usage
 from prompt_hub.repository.contracts import properties, schema_problem
+from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject
 
 logger = logging.getLogger(__name__)
@@ -94,8 +95,9 @@ class RecordMapper:
 class Runner:
     """One run over the records of a file.
 
-    `say` is told of every record that fails; `progress` after every record. `answers_others` says
-    whether records that are none of this run's are answered at all.
+    `say` is told of every record that fails; `progress` after every record. `example` finds the
+    fields of a record that the model is known to take: where it refuses all others, it is asked
+    about this one.
     """
 
     reader: RecordMapper
@@ -104,7 +106,7 @@ class Runner:
     concurrency: int
     say: Callable[[str], None]
     progress: Callable[[BatchStats], None]
-    answers_others: Callable[[], bool] = lambda: False
+    example: Callable[[], JsonObject | None] = lambda: None
     tally: BatchStats = field(default_factory=BatchStats)
     last: int = 0
     """Number of the last record that was read."""
@@ -120,12 +122,25 @@ class Runner:
         others are answered gets a line with an error: no run would end that has such a record.
         """
         await map_concurrently(self._wanted(records, limit), self._one, self.concurrency)
-        if 0 < len(self._refused) < REFUSED_IN_A_ROW and (
-            self.journal.has_answers or await asyncio.to_thread(self.answers_others)
-        ):
+        if 0 < len(self._refused) < REFUSED_IN_A_ROW and await self._answers_any():
             self._write_refused()
         self.tally.unanswered += len(self._refused)
         return self.tally
+
+    async def _answers_any(self) -> bool:
+        """Whether the model answers at all, so that what it refuses is the fault of a record."""
+        if self.journal.has_answers:
+            return True
+        fields = await asyncio.to_thread(self.example)
+        if fields is None:
+            return False
+        try:
+            await self.answerer.answer(fields)
+        except ModelUnavailableError:
+            # Its words may quote what was sent.
+            logger.info("an example of the task is refused, too")
+            return False
+        return True
 
     def _wanted(self, records: Iterator[Record], limit: int | None) -> Iterator[Record]:
         """Yield the records that have no line yet; those that have one are counted."""
@@ -205,6 +220,14 @@ class Runner:
         else:
             self.tally.answered += 1
         self.progress(self.tally)
+
+
+def known_example(
+    repository: PromptRepository, task: str, contract: JsonObject
+) -> JsonObject | None:
+    """Return the fields of the first example of a task that fit `contract`; None without one."""
+    inputs = (example.input for example in repository.examples(task))
+    return next((each for each in inputs if schema_problem(each, contract) is None), None)
 
 
 def _usage(usage: Usage | None) -> JsonObject | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from prompt_hub.batch.run_plan import RunPlan, shard_key
 from prompt_hub.batch.runner import BatchStats, Runner
 from prompt_hub.batch.segments import Segments
 from prompt_hub.batch.shards import read_shard
-from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.repository.reader import PromptRepository
@@ -47,17 +45,6 @@ def require_planned(repository: PromptRepository, aliases: ModelAliases, plan: R
     if mapping != plan.mapping:
         raise _changed(f"records of {plan.task} are read in another way now")
     return prompt
-
-
-def _has_answers(objects: Objects, plan: RunPlan, folder: Path) -> bool:
-    """Whether a shard that is final has a record about which a model was asked."""
-    path = folder / "other.jsonl"
-    for key in objects.keys(aws_names.run_key(plan.task, plan.run, f"{OUT}/")):
-        if objects.fetch(key, path):
-            with path.open("rb") as lines:
-                if any(json.loads(line)["usage"] is not None for line in lines):
-                    return True
-    return False
 
 
 def _changed(what: str) -> PromptHubError:
@@ -95,6 +82,7 @@ async def answer_shard(
     answerer: Backend,
     contract: JsonObject,
     records: Records,
+    example: Callable[[], JsonObject | None],
     concurrency: int,
     patience: float,
     folder: Path,
@@ -127,7 +115,7 @@ async def answer_shard(
             concurrency=concurrency,
             say=say,
             progress=progress,
-            answers_others=lambda: _has_answers(objects, plan, folder),
+            example=example,
         )
         storing = asyncio.create_task(segments.keep_storing())
         try:

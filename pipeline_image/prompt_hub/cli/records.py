@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,10 +22,11 @@ from prompt_hub.batch.following import local_backend
 from prompt_hub.batch.forecast import in_words
 from prompt_hub.batch.merge import merge
 from prompt_hub.batch.objects import FolderObjects, Objects
+from prompt_hub.batch.other_runs import OtherRuns
 from prompt_hub.batch.planning import Drop, plan_run
 from prompt_hub.batch.run_manifest import read_manifest
 from prompt_hub.batch.run_plan import RunPlan, require_plan
-from prompt_hub.batch.runner import BatchStats
+from prompt_hub.batch.runner import BatchStats, known_example
 from prompt_hub.batch.shard_run import answer_shard, divided, is_final, require_planned
 from prompt_hub.cli.options import positive
 from prompt_hub.cli.progress import Progress, say
@@ -154,7 +156,8 @@ async def _answer_shard(
     else:
         prompt, _ = active_version(repository, plan.task)
     aliases = divided(aliases, plan.children)
-    async with ModelClient(aliases) as caller:
+    others = OtherRuns(objects, prompt.model.alias, plan.run, plan.children)
+    async with ModelClient(aliases) as caller, others.sharing(caller.keep_to, say):
         return await answer_shard(
             objects,
             plan,
@@ -162,6 +165,7 @@ async def _answer_shard(
             answerer=local_backend(repository, prompt, caller, plan.versions),
             contract=prompt.input,
             records=metadata.records,
+            example=partial(known_example, repository, plan.task, prompt.input),
             concurrency=caller.concurrency(prompt),
             patience=arguments.patience,
             folder=folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from prompt_hub.batch.announcement import in_words as describe_run
@@ -10,9 +11,9 @@ from prompt_hub.batch.bucket_objects import (
     SCHEME,
     BucketObjects,
     bucket_of,
-    execution_end,
     stage_bucket,
 )
+from prompt_hub.batch.executions import execution_end, failed_execution
 from prompt_hub.batch.forecast import in_words
 from prompt_hub.batch.local_run import manifest_beside
 from prompt_hub.batch.merge import OUT
@@ -48,7 +49,7 @@ def run_remotely(task: str, source: str, output: Path, stage: str | None) -> Exi
         raise PromptHubError(f"there is no file {objects.address}/{key}.")
     run = name_run(key, version)
     say(f"{objects.address}/{key}: run {run}")
-    manifest = _wait(objects, task, run, stage)
+    manifest = _wait(objects, task, run, lambda: _find_failed(objects, key, version, stage), stage)
     _bring(objects, manifest, output)
     print(f"{describe_run(manifest)}: {output}")
     return ExitCode.BLOCKED if manifest.failed else ExitCode.OK
@@ -71,8 +72,21 @@ def _dropped(task: str, source: str, stage: str | None) -> tuple[BucketObjects, 
     return objects, key
 
 
-def _wait(objects: BucketObjects, task: str, run: str, stage: str | None) -> RunManifest:
-    """Wait for the end of a run, and say how far it is; raises `PromptHubError` if it failed."""
+def _find_failed(objects: BucketObjects, key: str, version: str, stage: str | None) -> str | None:
+    return failed_execution(objects.address.removeprefix(SCHEME), key, version, stage)
+
+
+def _wait(
+    objects: BucketObjects,
+    task: str,
+    run: str,
+    find_failed: Callable[[], str | None],
+    stage: str | None,
+) -> RunManifest:
+    """Wait for the end of a run, and say how far it is; raises `PromptHubError` if it failed.
+
+    `find_failed` looks for an execution that has failed before it could say that it has this run.
+    """
     plan: RunPlan | None = None
     execution: str | None = None
     finished, looks = -1, 0
@@ -88,8 +102,11 @@ def _wait(objects: BucketObjects, task: str, run: str, stage: str | None) -> Run
                 say(f"  {out} of {plan.shards} shards finished")
             finished = out
         execution = execution or execution_of(objects, task, run)
-        if execution is not None and looks % LOOKS_AT_EXECUTION == 0:
-            _require_alive(execution, stage)
+        if looks % LOOKS_AT_EXECUTION == 0:
+            # One that failed before its first container ran has not said that the run is its own.
+            suspect = execution or (find_failed() if plan is None else None)
+            if suspect is not None:
+                _require_alive(suspect, stage)
         if execution is None and plan is None and looks >= MOST_LOOKS:
             raise PromptHubError(
                 f"nothing has begun run {run} of {task} for more than an hour.",

@@ -10,8 +10,10 @@ import shutil
 import signal
 import sys
 import tempfile
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from prompt_hub.batch.active_version import active_version
@@ -23,6 +25,7 @@ from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.local_run import RECORDS_DIR, local_runs
 from prompt_hub.batch.merge import make_forms
 from prompt_hub.batch.objects import Objects
+from prompt_hub.batch.other_runs import OtherRuns
 from prompt_hub.batch.output_summary import describe, summarise
 from prompt_hub.batch.reading import settings_file
 from prompt_hub.batch.repair import (
@@ -46,7 +49,7 @@ from prompt_hub.batch.run_manifest import (
     runs_of,
     write_manifest,
 )
-from prompt_hub.batch.runner import Runner
+from prompt_hub.batch.runner import Runner, known_example
 from prompt_hub.batch.segments import Segments
 from prompt_hub.cli.options import add_concurrency
 from prompt_hub.cli.progress import Progress, say
@@ -301,10 +304,14 @@ class _Repairer:
                 concurrency=self.caller.concurrency(self.restored.prompt),
                 say=say,
                 progress=Progress(),
+                example=partial(
+                    known_example, self.repository, self.by.task, self.restored.prompt.input
+                ),
             )
             storing = asyncio.create_task(segments.keep_storing()) if old.stored else None
             try:
-                stats = await runner.run(records_of(old.path, self.bad))
+                async with self._sharing(answers.parent.name) if old.stored else nullcontext():
+                    stats = await runner.run(records_of(old.path, self.bad))
             except asyncio.CancelledError:
                 say(f"{len(journal.finished)} records are finished: the same command goes on.")
                 raise
@@ -320,6 +327,11 @@ class _Repairer:
                 return False
             journal.publish()
         return True
+
+    def _sharing(self, run: str) -> AbstractAsyncContextManager[None]:
+        """Leave their part of the limits to runs that go on in the same store."""
+        alias = self.restored.prompt.model.alias
+        return OtherRuns(self.objects, alias, run, 1).sharing(self.caller.keep_to, say)
 
     def _manifest(
         self, repair: _Repair, place: Place, output: Path, answers: Path, started: datetime

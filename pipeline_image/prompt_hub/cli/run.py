@@ -6,8 +6,10 @@ import argparse
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -23,7 +25,7 @@ from prompt_hub.batch.local_run import LocalRun
 from prompt_hub.batch.output_summary import file_as_read
 from prompt_hub.batch.prefetched import PrefetchedAnswerer, require_no_batches
 from prompt_hub.batch.reading import Reading, settings_file, survey
-from prompt_hub.batch.runner import BatchStats, Runner
+from prompt_hub.batch.runner import BatchStats, Runner, known_example
 from prompt_hub.cli.options import BATCH, add_backend, add_concurrency, positive
 from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.remote_run import run_remotely
@@ -33,7 +35,7 @@ from prompt_hub.core.hashing import sha256_of
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import Prompt, Records
+from prompt_hub.repository.schema import JsonObject, Prompt
 
 SERVICE_CONCURRENCY = 8
 """Requests in flight to the running service, which others use at the same time."""
@@ -157,7 +159,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
         reading = Reading.of(arguments.input, records, contract, task)
         if reading.layout.found:
             say(f"{arguments.input}: {'; '.join(reading.layout.found)}")
-        planned = _planned(arguments, repository, source, reading, records)
+        planned = _planned(arguments, repository, source, reading, contract)
         started = time.monotonic()
         tally = await _answer(arguments, source, reading, planned)
     seconds = round(time.monotonic() - started, 3)
@@ -189,6 +191,8 @@ class _Planned:
     run: LocalRun
     identity: dict[str, JsonValue]
     records: int
+    example: Callable[[], JsonObject | None]
+    """Finds fields that the model is known to take."""
 
 
 def _planned(
@@ -196,10 +200,11 @@ def _planned(
     repository: PromptRepository,
     source: _Source,
     reading: Reading,
-    records: Records,
+    contract: JsonObject,
 ) -> _Planned:
     """Count the records and say what they will cost; raises `PromptHubError` over the budget."""
     task, started = arguments.task, datetime.now(UTC)
+    records = repository.metadata(task).records
     forecast = Forecast(repository, source.prompt, source.model) if source.prompt else None
     counts = survey(reading, forecast, limit=arguments.limit)
     expected = forecast.spent(concurrency=source.concurrency) if forecast else None
@@ -232,6 +237,7 @@ def _planned(
         ),
         identity=identity,
         records=counts.records,
+        example=partial(known_example, repository, task, contract),
     )
 
 
@@ -255,6 +261,7 @@ async def _answer(
             concurrency=source.concurrency,
             say=say,
             progress=Progress(planned.records),
+            example=planned.example,
         )
         batches = source.answerer if isinstance(source.answerer, PrefetchedAnswerer) else None
         try:

@@ -382,6 +382,12 @@ def records_state_machine(stage: str) -> str:
     return named(stage, "records")
 
 
+def records_state_machine_of(bucket: str) -> tuple[str, str]:
+    """Return the name of the state machine that answers files in this bucket, and its account."""
+    name, _, account = bucket.rpartition("-")
+    return name, account
+
+
 def records_log_group(stage: str) -> str:
     """Name of the log group of that state machine.
 
@@ -597,6 +603,14 @@ def run_key(task: str, run: str, name: str) -> str:
     the output, and expires: by nothing but the beginning of a key can S3 tell what shall.
     """
     return f"{WORK if '/' in name else RUNS}{task}/{run}/{name}"
+
+
+def answering_prefix(alias: str, slot: int) -> str:
+    """Return what the keys of runs begin with that ask this model in a slot of time.
+
+    No task is called so.
+    """
+    return f"{WORK}_answering/{alias}/{slot:012}/"
 
 
 def version_runs_prefix(task: str, version: str) -> str:

@@ -83,6 +83,7 @@ class ModelClient:
         self._concurrency = concurrency
         self._retries = retries or Retries()
         self._limiters: dict[ModelConfig, Limiter] = {}
+        self._share = 1.0
         # By the identity of the prompt, which is kept so that it stays its own.
         self._renderers: Bounded[int, _Known] = Bounded(RENDERERS)
 
@@ -108,6 +109,12 @@ class ModelClient:
         """Import the SDK of every configured provider now, so that the first call does not wait."""
         for model in self._aliases:
             self._connected(model)
+
+    def keep_to(self, share: float) -> None:
+        """Keep to this part of every model's limits from now on: others are using the rest."""
+        self._share = share
+        for limiter in self._limiters.values():
+            limiter.keep_to(share)
 
     def resolve(self, prompt: Prompt) -> ModelConfig:
         """Return the model that `prompt` would be answered by here."""
@@ -222,6 +229,7 @@ class ModelClient:
                 requests_per_minute=model.requests_per_minute,
                 tokens_per_minute=model.tokens_per_minute,
             )
+            limiter.keep_to(self._share)
         return limiter
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -13,6 +14,8 @@ RECOVERY = 8
 """So many rounds of answered calls bring the window from nothing back to the ceiling."""
 BURST_SECONDS = 10.0
 """So much of a minute's allowance may be used at once; a provider refills its own steadily, too."""
+NEARLY_NOTHING = 1e-9
+"""So much of a request or token is none: it is what rounding leaves."""
 
 
 class Rate:
@@ -23,18 +26,33 @@ class Rate:
     """
 
     def __init__(self, per_minute: float, clock: Callable[[], float]) -> None:
-        self._per_second = per_minute / 60
-        self._most = max(1.0, self._per_second * BURST_SECONDS)
+        self._per_minute = per_minute
         self._clock = clock
-        self._left = self._most
         self._at = clock()
+        self._left = math.inf
+        self._refill_at(1.0)
+
+    def keep_to(self, share: float) -> None:
+        """Refill at this part of the allowance from now on."""
+        self._refill()
+        self._refill_at(share)
 
     def wait(self, amount: float) -> float:
         """Seconds until `amount` may be taken; 0 if it may be now."""
+        self._refill()
+        missing = min(amount, self._most) - self._left
+        # Less than a clock could show would be waited for again and again.
+        return missing / self._per_second if missing > NEARLY_NOTHING else 0.0
+
+    def _refill_at(self, share: float) -> None:
+        self._per_second = self._per_minute * share / 60
+        self._most = max(1.0, self._per_second * BURST_SECONDS)
+        self._left = min(self._left, self._most)
+
+    def _refill(self) -> None:
         now = self._clock()
         self._left = min(self._most, self._left + (now - self._at) * self._per_second)
         self._at = now
-        return max(0.0, (min(amount, self._most) - self._left) / self._per_second)
 
     def take(self, amount: float) -> None:
         """Use `amount`; a negative one gives back what was taken too much."""
@@ -75,6 +93,7 @@ class Limiter:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._whole = ceiling
         self.ceiling = ceiling
         self.window = float(ceiling)
         self.in_flight = 0
@@ -87,6 +106,18 @@ class Limiter:
         self._halvings = 0
         self._turn = asyncio.Lock()
         self._room = asyncio.Event()
+
+    def keep_to(self, share: float) -> None:
+        """Keep to this part of every limit from now on; calls in flight are not disturbed.
+
+        A window that shall be wider grows as it does after the provider was busy.
+        """
+        self.ceiling = max(1, int(self._whole * share))
+        self.window = min(self.window, self.ceiling)
+        for rate in (self._requests, self._tokens):
+            if rate is not None:
+                rate.keep_to(share)
+        self._room.set()
 
     async def acquire(self, tokens: int = 0) -> Slot:
         """Wait for a place; `tokens` is what the call is expected to use."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -23,7 +23,12 @@ from tests.unit.batch.servers import completion, serving
 from tests.unit.building import RepositoryFolder, catalogue_answer
 
 WORDS = ("Schottky", "diode", "30", "V", "200", "mA", "SOT-23", "film", "resistor", "0603", "X7R")
-ANSWER_TOKENS = 6
+MOST = 32
+ANSWERS: dict[str, Callable[[int], int]] = {
+    "one length": lambda sent: 6,
+    "longer for longer records": lambda sent: min(MOST, 6 + sent // 20),
+}
+"""Tokens of an answer by those of its question; the prompt's max_tokens is the most."""
 PRICE = {"input": 0.07, "output": 0.3}
 
 
@@ -38,14 +43,21 @@ def title(random_: random.Random, longest: int) -> str:
     return " ".join(random_.choices(WORDS, k=min(longest, int(random_.paretovariate(0.8)) + 2)))
 
 
+@pytest.fixture(params=ANSWERS)
+def answers(request: pytest.FixtureRequest) -> Callable[[int], int]:
+    """How long answers are."""
+    return ANSWERS[request.param]
+
+
 @pytest.fixture
-def priced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def priced(monkeypatch: pytest.MonkeyPatch, answers: Callable[[int], int]) -> Iterator[None]:
     """A model that counts the tokens of what it is sent, and has a price."""
 
     def respond(path: str, sent: JsonObject) -> tuple[int, object]:
         messages = cast(list[dict[str, str]], sent["messages"])
         text = json.dumps(catalogue_answer(messages))
-        count, out = tokens_of(cast(list[JsonObject], messages)), ANSWER_TOKENS
+        count = tokens_of(cast(list[JsonObject], messages))
+        out = answers(count)
         usage = {"prompt_tokens": count, "completion_tokens": out, "total_tokens": count + out}
         return 200, {**completion(text), "usage": usage}
 
@@ -60,7 +72,9 @@ def priced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def measure(folder: RepositoryFolder, random_: random.Random) -> None:
+def measure(
+    folder: RepositoryFolder, random_: random.Random, answers: Callable[[int], int]
+) -> None:
     """Let the champion's evaluation have forty examples, with what they took by `tokens_of`."""
     repository = folder.repository
     prompt = repository.production("part-class")
@@ -78,7 +92,7 @@ def measure(folder: RepositoryFolder, random_: random.Random) -> None:
                     "id": f"e{number}",
                     "score": 1.0,
                     "answer": "{}",
-                    "tokens": [sent, ANSWER_TOKENS],
+                    "tokens": [sent, answers(sent)],
                     "usd": None,
                     "seconds": 0.5,
                     "attempts": 1,
@@ -97,13 +111,14 @@ def test_calls_tokens_and_dollars_are_foreseen_within_a_tenth(
     priced: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    answers: Callable[[int], int],
     seed: int,
     longest: int,
 ) -> None:
     monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
     monkeypatch.delenv(aws_names.ENV_LEDGER_TABLE, raising=False)
     random_ = random.Random(seed)
-    measure(healthy, random_)
+    measure(healthy, random_, answers)
     rows = [f"P-{number},{title(random_, longest)},,\n" for number in range(150)]
     rows += [",,,\n", "too,short\n", ",x,,\n"]
     records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
@@ -120,22 +135,36 @@ def test_calls_tokens_and_dollars_are_foreseen_within_a_tenth(
     assert forecast["seconds"] == pytest.approx(150 * 0.5 / 4, rel=0.01)
 
 
-def sample(characters: int, tokens: int) -> Sample:
-    return Sample(characters=characters, usage=Usage(input_tokens=tokens, output_tokens=7))
+def sample(characters: int, tokens: int, answer: int = 7) -> Sample:
+    usage = Usage(input_tokens=tokens, output_tokens=answer)
+    return Sample(characters=characters, usage=usage)
 
 
 def test_examples_of_one_length_say_nothing_about_longer_records() -> None:
     alike = CallModel([sample(1000, 250 + number % 3) for number in range(50)], None)
     assert alike.input_tokens(1, 5000) == pytest.approx(5 * 251, rel=0.01)
+    assert alike.output_tokens(5000) == 7
 
 
 def test_a_line_through_the_examples_has_its_own_offset() -> None:
     model = CallModel([sample(length, 100 + length // 2) for length in range(10, 2000, 7)], None)
     assert model.input_tokens(10, 10 * 4000) == pytest.approx(10 * 2100, rel=0.01)
-    assert model.output_tokens == 7
+    assert model.output_tokens(4000) == 7
+
+
+def test_answers_grow_with_records_as_they_did_in_the_evaluation() -> None:
+    measured = [sample(length, length, 5 + length // 20) for length in range(10, 2000, 7)]
+    assert CallModel(measured, None).output_tokens(8000) == pytest.approx(405, rel=0.01)
+    assert CallModel(measured, 300).output_tokens(8000) == 300
+
+
+def test_answers_whose_length_is_chance_do_not_grow() -> None:
+    lengths = [random.Random(7).choices(range(300, 900), k=60), [5, 9, 6, 8] * 15]
+    model = CallModel([sample(x, x, y) for x, y in zip(*lengths, strict=True)], None)
+    assert model.output_tokens(2000) == pytest.approx(7, rel=0.25)
 
 
 def test_a_version_that_was_never_measured_is_guessed() -> None:
     guess = CallModel([], 32)
-    assert (guess.input_tokens(2, 800), guess.output_tokens) == (200, 32)
-    assert CallModel([], None).output_tokens == 256
+    assert (guess.input_tokens(2, 800), guess.output_tokens(400)) == (200, 32)
+    assert CallModel([], None).output_tokens(400) == 256

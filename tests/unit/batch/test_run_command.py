@@ -379,8 +379,19 @@ def test_a_record_whose_request_is_refused_has_a_line(run: Run, model: Model) ->
     assert "gave no answer: HTTP 400: too long" in str(lines[0]["error"])
 
 
-def test_a_model_that_refuses_every_request_fails_no_record(run: Run, model: Model) -> None:
+@pytest.mark.parametrize("count", [1, 3])
+def test_records_that_are_all_refused_have_lines_where_an_example_is_answered(
+    run: Run, model: Model, count: int
+) -> None:
     model.refused = frozenset({"BAT54", "2N7002", "RC0603"})
+    code, lines = run(*ROWS[:count])
+    assert code == ExitCode.BLOCKED
+    assert ["HTTP 400: too long" in str(line["error"]) for line in lines] == [True] * count
+    assert len(model.asked) == 1, "an example of the task, once"
+
+
+def test_a_model_that_refuses_every_request_fails_no_record(run: Run, model: Model) -> None:
+    model.refused = frozenset({"Part number:"})
     assert run(*ROWS) == (ExitCode.NOT_MEASURED, [])
     assert run(*ROWS) == (ExitCode.NOT_MEASURED, [])
 
@@ -390,7 +401,8 @@ def test_a_model_that_refuses_everything_from_now_on_is_not_asked_for_long(
 ) -> None:
     many = [f"PART-{number},Schottky diode,,\n" for number in range(300)]
     model.refused = frozenset({"PART-"})
-    code, lines = run(*ROWS, *many)
+    # One after the other: an answer that comes late would tell that the others are at fault.
+    code, lines = run(*ROWS, *many, options=("--concurrency", "1"))
     assert (code, lines) == (ExitCode.NOT_MEASURED, [])
     model.refused = frozenset()
     code, lines = run(*ROWS, *many)

@@ -141,3 +141,38 @@ def test_a_caller_who_gives_up_waiting_takes_nobodys_place() -> None:
         return await one_call(limiter)
 
     assert in_virtual_time(main) == 1
+
+
+def test_a_share_of_the_limits_holds_at_once_and_may_grow_again() -> None:
+    async def main() -> None:
+        limiter = Limiter(8, requests_per_minute=600, clock=clock)
+        limiter.keep_to(0.25)
+        assert (limiter.ceiling, limiter.window) == (2, 2)
+        # A burst of 25, then two and a half a second.
+        began = [await one_call(limiter, seconds=0) for _ in range(30)]
+        assert began[24] == 0
+        assert began[29] == pytest.approx(2)
+        limiter.keep_to(1.0)
+        assert (limiter.ceiling, limiter.window) == (8, 2)
+        for _ in range(10 * RECOVERY):
+            await one_call(limiter, seconds=0)
+        assert limiter.window == 8
+
+    in_virtual_time(main)
+
+
+def test_the_smallest_share_is_one_call_at_once() -> None:
+    limiter = Limiter(4)
+    limiter.keep_to(0.01)
+    assert limiter.ceiling == 1
+
+
+def test_calls_in_flight_are_not_disturbed_by_a_smaller_share() -> None:
+    async def main() -> list[float]:
+        limiter = Limiter(4, clock=clock)
+        calls = [asyncio.create_task(one_call(limiter)) for _ in range(6)]
+        await asyncio.sleep(0.5)
+        limiter.keep_to(0.5)
+        return await asyncio.gather(*calls)
+
+    assert in_virtual_time(main) == [0, 0, 0, 0, 1, 1]
