@@ -79,8 +79,8 @@ REASONS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"^Role (?:prompt-hub-dev-on-call|OnCallRole)",
-        "In the run nobody was on call; tests/local_aws/test_on_call.py runs each documented command"
-        " as this role.",
+        "In the run nobody was on call; tests/local_aws/test_on_call.py runs each documented"
+        " command as this role.",
     ),
     (
         r"PullRequests|pull-requests",
